@@ -1,0 +1,114 @@
+//! The one error type of the library. Each variant says what was wrong, what was expected, and where.
+
+use std::fmt;
+use std::panic::Location;
+use std::path::PathBuf;
+
+/// The result of everything in wgrad that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A place in the user's source code: the line that built the graph node at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(pub &'static Location<'static>);
+
+impl Place {
+    /// The caller's place, where the chain of functions up to it is `#[track_caller]`.
+    #[track_caller]
+    pub fn caller() -> Self {
+        Self(Location::caller())
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.0.file(), self.0.line())
+    }
+}
+
+/// What can go wrong. The library never panics on bad input; it returns one of these.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A mistake made while building a graph: shapes that do not fit, a dtype mixed up, a name used twice.
+    #[error("{operator}: {message} (at {place})")]
+    Graph {
+        /// The operator that refused its inputs.
+        operator: String,
+        /// What was wrong and what was expected.
+        message: String,
+        /// The user's line that built the node.
+        place: Place,
+    },
+    /// Something larger than the device can hold or bind; found when a program is compiled.
+    #[error("device limit: {0}")]
+    Limit(String),
+    /// An argument outside what the function accepts.
+    #[error("{0}")]
+    Argument(String),
+    /// Data of the wrong shape, type or content.
+    #[error("{0}")]
+    Data(String),
+    /// A file that could not be read or written.
+    #[error("{action} {}: {source}", path.display())]
+    File {
+        /// What was tried: "cannot read", "cannot write".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file whose content is not what its format says: truncated, corrupt, or of another model.
+    #[error("{}: {message}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        message: String,
+    },
+    /// No device, a device that refused, or one that was lost.
+    #[error("device: {0}")]
+    Device(String),
+    /// The caller asked to stop (a callback, Ctrl-C); everything up to here is kept.
+    #[error("stopped: {0}")]
+    Stopped(String),
+}
+
+impl Error {
+    /// A mistake in the graph, at the user's place.
+    pub fn graph(operator: impl Into<String>, message: impl Into<String>, place: Place) -> Self {
+        Self::Graph { operator: operator.into(), message: message.into(), place }
+    }
+
+    /// A file that could not be read or written.
+    pub fn file(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Self::File { action, path: path.into(), source }
+    }
+
+    /// A file with the wrong content.
+    pub fn format(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self::Format { path: path.into(), message: message.into() }
+    }
+}
+
+/// Lets a graph error be stored and handed out again by every later `compile`.
+impl Clone for Error {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Graph { operator, message, place } => {
+                Self::Graph { operator: operator.clone(), message: message.clone(), place: *place }
+            }
+            Self::Limit(message) => Self::Limit(message.clone()),
+            Self::Argument(message) => Self::Argument(message.clone()),
+            Self::Data(message) => Self::Data(message.clone()),
+            Self::File { action, path, source } => Self::File {
+                action,
+                path: path.clone(),
+                source: std::io::Error::new(source.kind(), source.to_string()),
+            },
+            Self::Format { path, message } => Self::Format { path: path.clone(), message: message.clone() },
+            Self::Device(message) => Self::Device(message.clone()),
+            Self::Stopped(message) => Self::Stopped(message.clone()),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+pub mod error;
+pub mod tensor;
+pub use error::{Error, Result};

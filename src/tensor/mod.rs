@@ -1,0 +1,50 @@
+//! Floor 0: what a tensor is, before there is any graph. Shapes, element types, and values on the host.
+
+mod data;
+mod dtype;
+mod shape;
+mod storage;
+
+pub use data::TensorData;
+pub use dtype::{DType, Element};
+pub use shape::Shape;
+pub use storage::Storage;
+
+use std::fmt;
+
+/// Element type and shape: everything that the compiler needs to know about a value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TensorType {
+    /// The element type.
+    pub dtype: DType,
+    /// The extent of each dimension, outermost first.
+    pub shape: Shape,
+}
+
+impl TensorType {
+    /// A type from its two parts.
+    pub fn new(dtype: DType, shape: impl Into<Shape>) -> Self {
+        Self { dtype, shape: shape.into() }
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.len()
+    }
+
+    /// True where a dimension is 0.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that the elements take, without padding.
+    pub fn bytes(&self) -> usize {
+        self.len() * self.dtype.size()
+    }
+}
+
+impl fmt::Display for TensorType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}{}", self.dtype, self.shape)
+    }
+}

@@ -1,0 +1,133 @@
+//! Shapes: extents of dimensions, outermost first; the empty shape is a scalar.
+
+use std::fmt;
+use std::ops::Deref;
+
+/// The extents of a tensor's dimensions, outermost first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Shape(Vec<usize>);
+
+impl Shape {
+    /// The shape of a single value.
+    pub fn scalar() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Number of elements: the product of the extents, 1 for a scalar.
+    pub fn len(&self) -> usize {
+        self.0.iter().product()
+    }
+
+    /// True where an extent is 0.
+    pub fn is_empty(&self) -> bool {
+        self.0.contains(&0)
+    }
+
+    /// Number of dimensions.
+    pub fn rank(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The extents as a slice.
+    pub fn dims(&self) -> &[usize] {
+        &self.0
+    }
+
+    /// Row-major strides, in elements.
+    pub fn strides(&self) -> Vec<i64> {
+        let mut strides = vec![1; self.rank()];
+        for axis in (1..self.rank()).rev() {
+            strides[axis - 1] = strides[axis] * self.0[axis].max(1) as i64;
+        }
+        strides
+    }
+
+    /// The shape that both broadcast to by NumPy's rule (right-aligned; an extent of 1 stretches), if there is one.
+    pub fn broadcast(&self, other: &Self) -> Option<Self> {
+        let rank = self.rank().max(other.rank());
+        let extent = |shape: &Self, axis: usize| {
+            (axis + shape.rank()).checked_sub(rank).map_or(1, |own| shape.0[own])
+        };
+        (0..rank)
+            .map(|axis| match (extent(self, axis), extent(other, axis)) {
+                (a, b) if a == b => Some(a),
+                (1, b) => Some(b),
+                (a, 1) => Some(a),
+                _ => None,
+            })
+            .collect::<Option<Vec<_>>>()
+            .map(Self)
+    }
+
+    /// The axis that `axis` names, where a negative one counts from the end, as in NumPy.
+    pub fn axis(&self, axis: isize) -> Option<usize> {
+        let rank = self.rank() as isize;
+        let resolved = if axis < 0 { axis + rank } else { axis };
+        (0..rank).contains(&resolved).then_some(resolved as usize)
+    }
+}
+
+impl Deref for Shape {
+    type Target = [usize];
+    fn deref(&self) -> &[usize] {
+        &self.0
+    }
+}
+
+impl From<Vec<usize>> for Shape {
+    fn from(dims: Vec<usize>) -> Self {
+        Self(dims)
+    }
+}
+
+impl From<&[usize]> for Shape {
+    fn from(dims: &[usize]) -> Self {
+        Self(dims.to_vec())
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Shape {
+    fn from(dims: [usize; N]) -> Self {
+        Self(dims.to_vec())
+    }
+}
+
+impl From<&Shape> for Shape {
+    fn from(shape: &Shape) -> Self {
+        shape.clone()
+    }
+}
+
+impl FromIterator<usize> for Shape {
+    fn from_iter<I: IntoIterator<Item = usize>>(dims: I) -> Self {
+        Self(dims.into_iter().collect())
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broadcasting_follows_numpy() {
+        let shape = |dims: &[usize]| Shape::from(dims);
+        assert_eq!(shape(&[3, 1]).broadcast(&shape(&[2])), Some(shape(&[3, 2])));
+        assert_eq!(shape(&[]).broadcast(&shape(&[4, 0])), Some(shape(&[4, 0])));
+        assert_eq!(shape(&[1]).broadcast(&shape(&[0])), Some(shape(&[0])));
+        assert_eq!(shape(&[3]).broadcast(&shape(&[2])), None);
+    }
+
+    #[test]
+    fn negative_axes_count_from_the_end() {
+        let shape = Shape::from([2, 3]);
+        assert_eq!(shape.axis(-1), Some(1));
+        assert_eq!(shape.axis(-3), None);
+        assert_eq!(shape.axis(2), None);
+    }
+}
