@@ -1,0 +1,132 @@
+"""Five steps of each optimizer with given gradients, and gradient clipping."""
+
+import numpy as np
+import torch
+
+from .family import Family, f32, widened
+
+STEPS = 5
+SHAPES = ((3, 4), (5,))
+SGD = {"lr": 0.1, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False}
+ADAM = {"lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0}
+RMSPROP = {"lr": 0.01, "alpha": 0.99, "eps": 1e-8, "weight_decay": 0.0, "momentum": 0.0, "centered": False}
+ADAGRAD = {"lr": 0.05, "lr_decay": 0.0, "weight_decay": 0.0, "initial_accumulator_value": 0.0, "eps": 1e-10}
+ADADELTA = {"lr": 1.0, "rho": 0.9, "eps": 1e-6, "weight_decay": 0.0}
+NADAM = {"lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0, "momentum_decay": 0.004}
+CASES = {
+    "sgd": ("sgd", torch.optim.SGD, SGD),
+    "sgd_momentum": ("sgd", torch.optim.SGD, SGD | {"momentum": 0.9}),
+    "sgd_nesterov": ("sgd", torch.optim.SGD, SGD | {"momentum": 0.9, "nesterov": True}),
+    "sgd_weight_decay": ("sgd", torch.optim.SGD, SGD | {"weight_decay": 0.1}),
+    "sgd_momentum_weight_decay": ("sgd", torch.optim.SGD, SGD | {"momentum": 0.9, "weight_decay": 0.1}),
+    "adam": ("adam", torch.optim.Adam, ADAM),
+    "adam_betas": ("adam", torch.optim.Adam, ADAM | {"lr": 0.1, "betas": [0.5, 0.9], "eps": 1e-3}),
+    "adam_weight_decay": ("adam", torch.optim.Adam, ADAM | {"weight_decay": 0.1}),
+    "adamw": ("adamw", torch.optim.AdamW, ADAM | {"weight_decay": 0.1}),
+    "adamw_default": ("adamw", torch.optim.AdamW, ADAM | {"lr": 0.001, "weight_decay": 0.01}),
+    "rmsprop": ("rmsprop", torch.optim.RMSprop, RMSPROP),
+    "rmsprop_momentum": ("rmsprop", torch.optim.RMSprop, RMSPROP | {"momentum": 0.9}),
+    "rmsprop_centered": ("rmsprop", torch.optim.RMSprop, RMSPROP | {"centered": True}),
+    "rmsprop_everything": (
+        "rmsprop", torch.optim.RMSprop,
+        RMSPROP | {"alpha": 0.9, "momentum": 0.9, "centered": True, "weight_decay": 0.1},
+    ),
+    "adagrad": ("adagrad", torch.optim.Adagrad, ADAGRAD),
+    "adagrad_decay": (
+        "adagrad", torch.optim.Adagrad,
+        ADAGRAD | {"lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.1},
+    ),
+    "adadelta": ("adadelta", torch.optim.Adadelta, ADADELTA),
+    "adadelta_weight_decay": ("adadelta", torch.optim.Adadelta, ADADELTA | {"weight_decay": 0.1}),
+    "nadam": ("nadam", torch.optim.NAdam, NADAM),
+    "nadam_weight_decay": ("nadam", torch.optim.NAdam, NADAM | {"weight_decay": 0.1}),
+}  # fmt: skip
+
+
+def run(optimizer_class, arguments, start, gradients, dtype):
+    """The parameters after each step."""
+    # `torch.tensor` copies: the update in place must not reach `start`.
+    parameters = [torch.tensor(values, dtype=dtype, requires_grad=True) for values in start]
+    optimizer = optimizer_class(parameters, **arguments)
+    history = []
+    for step in gradients:
+        for parameter, gradient in zip(parameters, step, strict=True):
+            parameter.grad = torch.tensor(gradient, dtype=dtype)
+        optimizer.step()
+        history.append([parameter.detach().numpy().copy() for parameter in parameters])
+    return history
+
+
+def updates(family):
+    for name, (op, optimizer_class, arguments) in CASES.items():
+        random = family.random(name)
+        start = [f32(random.normal(size=shape)) for shape in SHAPES]
+        gradients = [[f32(random.normal(size=shape)) for shape in SHAPES] for _ in range(STEPS)]
+        for step in gradients:
+            step[0][0, :3] = step[0][0, :3] * [0.0, 1e3, 1e-4]  # never a gradient, large ones, small ones
+        gradients[2][1][:] = 0  # one step without any for a whole parameter
+        want = run(optimizer_class, arguments, start, gradients, torch.float64)
+        single = run(optimizer_class, arguments, start, gradients, torch.float32)
+        ratio = max(
+            float((np.abs(s - w) / (1e-6 + 1e-5 * np.abs(w))).max())
+            for ws, ss in zip(want, single, strict=True)
+            for w, s in zip(ws, ss, strict=True)
+        )
+        fields = {
+            "parameters": [family.store(f"{name}/parameter{i}", values) for i, values in enumerate(start)],
+            "step_gradients": [
+                [family.store(f"{name}/step{t}/gradient{i}", values) for i, values in enumerate(step)]
+                for t, step in enumerate(gradients)
+            ],
+            "step_parameters": [
+                [family.store(f"{name}/step{t}/parameter{i}", values) for i, values in enumerate(step)]
+                for t, step in enumerate(want)
+            ],
+        }
+        if tolerance := widened(ratio):
+            fields["tolerance"] = tolerance
+        family.record(name, op, arguments, **fields)
+
+
+def clips(family):
+    def gradients(name, scale):
+        random = family.random(name)
+        return [f32(random.normal(size=shape) * scale) for shape in SHAPES]
+
+    def with_gradients(inputs):
+        parameters = [torch.zeros_like(values).requires_grad_() for values in inputs]
+        for parameter, values in zip(parameters, inputs, strict=True):
+            parameter.grad = values.clone()
+        return parameters
+
+    def by_norm(*inputs, max_norm):
+        parameters = with_gradients(inputs)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm)
+        return [parameter.grad for parameter in parameters] + [norm]
+
+    def by_value(*inputs, clip_value):
+        parameters = with_gradients(inputs)
+        torch.nn.utils.clip_grad_value_(parameters, clip_value)
+        return [parameter.grad for parameter in parameters]
+
+    for label, scale, max_norm in [("active", 3, 1.0), ("inactive", 0.01, 1.0), ("zero", 0, 1.0), ("large", 1e15, 5.0)]:
+        name = f"clip_grad_norm_{label}"
+        inputs = gradients(name, scale)
+        family.case(
+            name, "clip_grad_norm", lambda *x, max_norm=max_norm: by_norm(*x, max_norm=max_norm), inputs,
+            {"max_norm": max_norm, "norm_type": 2.0}, [False, False],
+        )  # fmt: skip
+    for label, scale, clip_value in [("active", 3, 1.0), ("inactive", 0.01, 1.0), ("small", 1, 1e-3)]:
+        name = f"clip_grad_value_{label}"
+        inputs = gradients(name, scale)
+        family.case(
+            name, "clip_grad_value", lambda *x, clip_value=clip_value: by_value(*x, clip_value=clip_value), inputs,
+            {"clip_value": clip_value}, [False, False],
+        )  # fmt: skip
+
+
+def build():
+    family = Family("optimizer")
+    updates(family)
+    clips(family)
+    return family
