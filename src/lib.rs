@@ -1,4 +1,5 @@
 pub mod error;
+pub mod optim;
 pub mod scalar;
 pub mod tensor;
 pub use error::{Error, Result};

@@ -1,0 +1,3 @@
+//! Floor 6: optimizers and what steers them.
+
+pub mod schedule;
