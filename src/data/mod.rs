@@ -1,0 +1,23 @@
+//! Floor 6: data sets in memory, and the files they come from.
+//!
+//! A [`Dataset`] is a few named tensors whose first axis counts the examples. Readers make tensors ([`idx`], [`npy`]); a [`Scaler`] is fitted on the training part and applied to both. What
+//! a training loop needs of it is lists of indices: the device holds the columns and gathers the batches itself.
+//! Pictures therefore stay [`DType::U8`](crate::tensor::DType::U8) here, a quarter of the memory.
+
+mod dataset;
+pub mod idx;
+pub mod npy;
+mod scaler;
+mod split;
+
+pub use dataset::{Batches, Dataset};
+pub use scaler::{Scaler, one_hot};
+pub use split::Fold;
+
+/// The number of elements of a shape read from a file, unless it is beyond what the machine can address.
+fn checked_len(dims: &[usize]) -> Option<usize> {
+    // Zeros are left out, so that a file cannot hide an absurd extent behind one; strides are computed from it later.
+    let nonzero = dims.iter().filter(|&&dim| dim != 0).try_fold(1_usize, |product, &dim| product.checked_mul(dim))?;
+    let addressable = nonzero.checked_mul(8).is_some_and(|bytes| isize::try_from(bytes).is_ok());
+    addressable.then_some(if dims.contains(&0) { 0 } else { nonzero })
+}
