@@ -1,3 +1,23 @@
-//! Floor 1: scalars. Functions of single numbers, and the random numbers that host and device share.
+//! Floor 1: scalars. Functions of single numbers, expressions over them with their CPU evaluation and their WGSL, and the
+//! random numbers that host and device share.
 
+mod affine;
+mod apply;
+mod evaluate;
+mod expression;
+mod function;
+mod real;
+mod reduction;
+mod tape;
 pub mod threefry;
+mod wgsl;
+
+pub use affine::Affine;
+pub(crate) use evaluate::{ReduceDims, accumulator_as_input, map, reduce};
+pub use expression::{Builder, Constant, NodeId, ScalarExpr, ScalarNode};
+pub use function::{NUMERIC, ScalarFunction, Signature};
+pub(crate) use real::Real;
+pub use reduction::Reduction;
+pub(crate) use wgsl::{QUAD_LANES, emit_element, emit_map};
+pub use wgsl::{Emitted, Epilogue};
+pub(crate) use tape::{Source, Tape};

@@ -1,0 +1,2 @@
+// The element type that a routine computes in.
+alias Element = f32;

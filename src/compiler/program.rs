@@ -1,0 +1,232 @@
+//! A compiled program as plain data: buffers, kernels, steps. Devices run it, tests and `inspect` read it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::Place;
+use crate::ops::{Initial, Op, Role};
+use crate::scalar::{Epilogue, Reduction, ScalarExpr};
+use crate::shader::{Grid, Kernel, Operand};
+use crate::tensor::{TensorData, TensorType};
+
+/// A stretch of a buffer. Offsets are multiples of 256 and stretches are padded to 16 bytes, so that each can be bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Location {
+    /// Which of the program's buffers.
+    pub buffer: usize,
+    /// First byte.
+    pub offset: usize,
+    /// Number of bytes, without padding.
+    pub bytes: usize,
+}
+
+/// What a buffer of the program is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BufferKind {
+    /// Lives in the store, shared between programs, from step to step: the store's buffer of this number.
+    Persistent(usize),
+    /// Written by the host before each step. All small inputs share one.
+    Input,
+    /// Written once, when the program is loaded.
+    Constant(Arc<TensorData>),
+    /// Memory between steps of one run, used by one value after another.
+    Slot,
+}
+
+/// A buffer of the program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BufferPlan {
+    /// Size in bytes, a multiple of 16.
+    pub bytes: usize,
+    /// What it is for.
+    pub kind: BufferKind,
+}
+
+/// A value by name, where a run finds or leaves it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Port {
+    /// The user's name.
+    pub name: String,
+    /// Element type and shape.
+    pub ty: TensorType,
+    /// Where.
+    pub location: Location,
+}
+
+/// A variable of the store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VariablePlan {
+    /// Its name.
+    pub name: String,
+    /// Element type and shape.
+    pub ty: TensorType,
+    /// What it is for.
+    pub role: Role,
+    /// Its first value.
+    pub initial: Initial,
+    /// Where; `buffer` is the store's number.
+    pub location: Location,
+}
+
+/// What a step does, independent of any device: the CPU runs this.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// Every output is an expression over one domain. `in_place[k]` is the read (by its place in `reads`) that output k overwrites.
+    Map {
+        /// The expression; its input k is the step's read k.
+        expression: ScalarExpr,
+        /// For each output, the read that shares its memory.
+        in_place: Vec<Option<usize>>,
+    },
+    /// A reduction of an expression over the dimensions between two borders, and an expression of its result.
+    Reduce {
+        /// What is reduced, over `outer… reduced… inner…`.
+        expression: ScalarExpr,
+        /// Where the reduced and the inner dimensions begin.
+        borders: [usize; 2],
+        /// The reduction.
+        reduction: Reduction,
+        /// What is stored, over `outer… inner…`; its inputs follow the expression's in the step's reads.
+        epilogue: Epilogue,
+    },
+    /// An operator's own kernels, and possibly an expression of its (single) result.
+    Routine {
+        /// The operator.
+        op: Op,
+        /// Its inputs, as the first of the step's reads.
+        operands: Vec<Operand>,
+        /// The operator's own outputs.
+        outputs: Vec<TensorType>,
+        /// What is stored instead of them; its inputs follow the operands in the step's reads.
+        epilogue: Option<Epilogue>,
+    },
+    /// Bytes from the first read to the first write.
+    Copy,
+}
+
+/// One dispatch, ready to be recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dispatch {
+    /// Number of the kernel in the program.
+    pub kernel: usize,
+    /// All words of the uniform parameters, the grid's width first; a multiple of four.
+    pub params: Vec<u32>,
+    /// Workgroups.
+    pub grid: Grid,
+    /// What the storage bindings 1, 2, … are.
+    pub bindings: Vec<Location>,
+}
+
+/// One piece of work of the program.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What is done.
+    pub work: Work,
+    /// A name for profiles and errors: the operators that are in it.
+    pub label: String,
+    /// The user's line that its last operator came from.
+    pub place: Place,
+    /// What it reads.
+    pub reads: Vec<Location>,
+    /// What it writes.
+    pub writes: Vec<Location>,
+    /// Types of what it writes, as stored.
+    pub types: Vec<TensorType>,
+    /// The GPU's dispatches, in order; none in a program for the CPU, and none for a copy.
+    pub dispatches: Vec<Dispatch>,
+    /// Floating-point operations.
+    pub flops: u64,
+    /// Bytes read and written at the least.
+    pub bytes: u64,
+}
+
+/// Values that the session itself writes into each run, by the names of hidden inputs.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// Buffers; steps name them by place.
+    pub buffers: Vec<BufferPlan>,
+    /// Kernels; dispatches name them by place. Empty in a program for the CPU.
+    pub kernels: Vec<Kernel>,
+    /// In the order in which they run.
+    pub steps: Vec<Step>,
+    /// What the host gives.
+    pub inputs: Vec<Port>,
+    /// What the host may read after a run.
+    pub outputs: Vec<Port>,
+    /// Variables of the store that the program uses (the whole store's variables so far).
+    pub variables: Vec<VariablePlan>,
+    /// Nodes of the graph that the program needs, after simplification.
+    pub nodes: usize,
+    /// Nodes that were fused into a neighbour's step.
+    pub fused_nodes: usize,
+}
+
+impl Program {
+    /// Dispatches of one run. On the CPU, a step that is not a copy counts as one.
+    pub fn dispatches(&self) -> usize {
+        self.steps
+            .iter()
+            .map(|step| match step.work {
+                Work::Copy => 0,
+                _ => step.dispatches.len().max(1),
+            })
+            .sum()
+    }
+
+    /// Bytes of everything that one run touches and that is planned: all buffers but the parameters' and other variables'.
+    pub fn planned_bytes(&self) -> usize {
+        self.buffers.iter().filter(|buffer| !matches!(buffer.kind, BufferKind::Persistent(_))).map(|buffer| buffer.bytes).sum()
+    }
+
+    /// Bytes of the trainable parameters.
+    pub fn parameter_bytes(&self) -> usize {
+        self.variables.iter().filter(|variable| variable.role == Role::Parameter).map(|variable| variable.ty.bytes()).sum()
+    }
+
+    /// Floating-point operations of one run.
+    pub fn flops(&self) -> u64 {
+        self.steps.iter().map(|step| step.flops).sum()
+    }
+
+    /// Bytes that one run reads and writes at the least.
+    pub fn bytes(&self) -> u64 {
+        self.steps.iter().map(|step| step.bytes).sum()
+    }
+}
+
+impl fmt::Display for Program {
+    /// A line a step: number, label, what is read and written, dispatches and cost.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            formatter,
+            "program: {} steps, {} dispatches, {} planned bytes, {} FLOPs, {} bytes moved",
+            self.steps.len(),
+            self.dispatches(),
+            self.planned_bytes(),
+            self.flops(),
+            self.bytes()
+        )?;
+        for (index, step) in self.steps.iter().enumerate() {
+            let places = |locations: &[Location]| {
+                let texts: Vec<String> =
+                    locations.iter().map(|location| format!("b{}+{}", location.buffer, location.offset)).collect();
+                texts.join(" ")
+            };
+            let types: Vec<String> = step.types.iter().map(ToString::to_string).collect();
+            writeln!(
+                formatter,
+                "{index:4}  {}  {} -> {} ({})  {}",
+                step.label,
+                places(&step.reads),
+                places(&step.writes),
+                types.join(", "),
+                step.place
+            )?;
+            for dispatch in &step.dispatches {
+                let kernel = self.kernels.get(dispatch.kernel).map_or("?", |kernel| kernel.label.as_str());
+                writeln!(formatter, "        {kernel}  {} x {} workgroups", dispatch.grid.width, dispatch.grid.height)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! Reverse-mode differentiation. It adds ordinary nodes to the same graph, so a gradient can be differentiated again.
+
+use std::collections::HashMap;
+
+use super::{Gradient, Graph, Tensor, ValueId};
+use crate::ops::Op;
+
+impl Graph {
+    /// Gradients of the sum of a tensor's elements with respect to others: inputs, parameters or anything between.
+    /// What the tensor does not depend on gets zeros. Each has the shape of what it belongs to.
+    ///
+    /// ```
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let x = g.input("x", [], F32);
+    /// let y = x.pow(3.0);
+    /// let first = g.gradients(&y, &[&x]).swap_remove(0);
+    /// let second = g.gradients(&first, &[&x]).swap_remove(0);
+    /// g.output("second", &second);
+    /// let mut session = g.compile(&Device::cpu())?;
+    /// let run = session.run(&[("x", &TensorData::scalar(2.0_f32))])?;
+    /// assert_eq!(run["second"].item()?, 12.0); // 6x
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn gradients(&self, of: &Tensor, with_respect_to: &[&Tensor]) -> Vec<Tensor> {
+        let seed = of.ones_like();
+        self.gradients_from(&[(of, &seed)], with_respect_to)
+    }
+
+    /// Gradients of Σ (tensor · upstream) over the given pairs: the vector–Jacobian product.
+    #[track_caller]
+    pub fn gradients_from(&self, of: &[(&Tensor, &Tensor)], with_respect_to: &[&Tensor]) -> Vec<Tensor> {
+        let mut pending: HashMap<ValueId, Vec<Tensor>> = HashMap::new();
+        for (tensor, upstream) in of {
+            if !tensor.dtype().is_float() {
+                let message = format!("a gradient is taken of floats, not of {}", tensor.dtype());
+                return vec![self.mistake("gradients", message); with_respect_to.len()];
+            }
+            if tensor.ty() != upstream.ty() {
+                let message = format!("the upstream gradient is {}, the tensor {}", upstream.ty(), tensor.ty());
+                return vec![self.mistake("gradients", message); with_respect_to.len()];
+            }
+            pending.entry(tensor.id()).or_default().push((*upstream).clone());
+        }
+        let reached = self.between(of, with_respect_to);
+        let mut found: HashMap<ValueId, Tensor> = HashMap::new();
+        // Nodes are in topological order by construction, so one sweep from the end meets every user before its source.
+        for index in (0..reached.len()).rev() {
+            if !reached[index] {
+                continue;
+            }
+            let (op, inputs, count) = {
+                let data = self.data();
+                let node = &data.nodes[index];
+                (node.op.clone(), node.inputs.clone(), node.outputs.len())
+            };
+            let upstream: Vec<Option<Tensor>> = (0..count as u32)
+                .map(|output| {
+                    let id = ValueId { node: index as u32, output };
+                    let sum = pending.remove(&id).and_then(sum_of)?;
+                    found.insert(id, sum.clone());
+                    Some(sum)
+                })
+                .collect();
+            if inputs.is_empty() || upstream.iter().all(Option::is_none) {
+                continue;
+            }
+            let handle = |id: ValueId| Tensor::new(self.clone(), id);
+            let gradient = Gradient {
+                inputs: inputs.iter().map(|&id| handle(id)).collect(),
+                outputs: (0..count as u32).map(|output| handle(ValueId { node: index as u32, output })).collect(),
+                upstream,
+            };
+            for (&input, part) in inputs.iter().zip(self.node_gradient(&op, &gradient)) {
+                if let Some(part) = part.filter(|_| reached[input.node()]) {
+                    pending.entry(input).or_default().push(part);
+                }
+            }
+        }
+        with_respect_to
+            .iter()
+            .map(|tensor| found.get(&tensor.id()).cloned().unwrap_or_else(|| tensor.zeros_like()))
+            .collect()
+    }
+
+    /// The operator's own rule, or that of its decomposition.
+    #[track_caller]
+    fn node_gradient(&self, op: &Op, gradient: &Gradient) -> Vec<Option<Tensor>> {
+        if let Some(rule) = op.operator().gradient(gradient) {
+            return rule;
+        }
+        match op.operator().decompose(&gradient.inputs) {
+            Some(outputs) => {
+                let pairs: Vec<(&Tensor, &Tensor)> =
+                    outputs.iter().zip(&gradient.upstream).filter_map(|(output, upstream)| Some((output, upstream.as_ref()?))).collect();
+                let floats: Vec<&Tensor> = gradient.inputs.iter().filter(|input| input.dtype().is_float()).collect();
+                let mut parts = self.gradients_from(&pairs, &floats).into_iter();
+                gradient.inputs.iter().map(|input| if input.dtype().is_float() { parts.next() } else { None }).collect()
+            }
+            None => {
+                self.mistake(&op.operator().name(), "it has no gradient");
+                vec![None; gradient.inputs.len()]
+            }
+        }
+    }
+
+    /// Which nodes lie on a way from `with_respect_to` to `of`.
+    fn between(&self, of: &[(&Tensor, &Tensor)], with_respect_to: &[&Tensor]) -> Vec<bool> {
+        let data = self.data();
+        let len = of.iter().map(|(tensor, _)| tensor.id().node() + 1).max().unwrap_or(0);
+        let mut depends = vec![false; len];
+        for tensor in with_respect_to {
+            if let Some(flag) = depends.get_mut(tensor.id().node()) {
+                *flag = true;
+            }
+        }
+        for index in 0..len {
+            let node = &data.nodes[index];
+            if !matches!(node.op, Op::StopGradient) && node.inputs.iter().any(|input| depends[input.node()]) {
+                depends[index] = true;
+            }
+        }
+        let mut needed = vec![false; len];
+        of.iter().for_each(|(tensor, _)| needed[tensor.id().node()] = true);
+        for index in (0..len).rev() {
+            if needed[index] {
+                data.nodes[index].inputs.iter().for_each(|input| needed[input.node()] = true);
+            }
+        }
+        depends.iter().zip(&needed).map(|(&depends, &needed)| depends && needed).collect()
+    }
+}
+
+/// The sum of the gradients that arrive on several ways.
+fn sum_of(parts: Vec<Tensor>) -> Option<Tensor> {
+    parts.into_iter().reduce(|sum, part| &sum + &part)
+}

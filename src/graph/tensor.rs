@@ -1,0 +1,128 @@
+//! The handle to a value of a graph. Operators add their methods to it, each in its own file under `ops/`.
+
+use std::fmt;
+
+use super::{Graph, ValueId};
+use crate::tensor::{DType, Shape, TensorType};
+
+/// A value in a graph: cheap to clone, with the arithmetic operators and a method for each operation.
+#[derive(Clone)]
+pub struct Tensor {
+    graph: Graph,
+    id: ValueId,
+}
+
+impl Tensor {
+    pub(crate) fn new(graph: Graph, id: ValueId) -> Self {
+        Self { graph, id }
+    }
+
+    /// The graph that it belongs to.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Its place in the graph.
+    pub fn id(&self) -> ValueId {
+        self.id
+    }
+
+    /// Element type and shape.
+    pub fn ty(&self) -> TensorType {
+        self.graph.data().ty(self.id).clone()
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> Shape {
+        self.graph.data().ty(self.id).shape.clone()
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.graph.data().ty(self.id).dtype
+    }
+
+    /// Number of dimensions.
+    pub fn rank(&self) -> usize {
+        self.graph.data().ty(self.id).shape.rank()
+    }
+
+    /// Zeros of the same type.
+    #[track_caller]
+    #[must_use]
+    pub fn zeros_like(&self) -> Self {
+        self.filled_like(0.0)
+    }
+
+    /// Ones of the same type.
+    #[track_caller]
+    #[must_use]
+    pub fn ones_like(&self) -> Self {
+        self.filled_like(1.0)
+    }
+
+    /// One number everywhere, in the same type.
+    #[track_caller]
+    #[must_use]
+    pub fn filled_like(&self, value: f64) -> Self {
+        let ty = self.ty();
+        self.graph.scalar(ty.dtype, value).broadcast_to(ty.shape)
+    }
+
+    /// The axis that `axis` names, where a negative one counts from the end; a mistake where there is none.
+    #[track_caller]
+    pub(crate) fn resolve_axis(&self, operator: &str, axis: isize) -> Option<usize> {
+        let shape = self.shape();
+        let resolved = shape.axis(axis);
+        if resolved.is_none() {
+            self.graph.mistake(operator, format!("axis {axis} does not exist in shape {shape}"));
+        }
+        resolved
+    }
+}
+
+impl fmt::Debug for Tensor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.id, self.ty())
+    }
+}
+
+/// What can stand on the right of an operator: a tensor, or a number, which takes the left side's type.
+pub trait IntoTensor {
+    /// The value as a tensor of the graph; a bare number gets the given type.
+    #[track_caller]
+    fn into_tensor(self, graph: &Graph, dtype: DType) -> Tensor;
+}
+
+impl IntoTensor for Tensor {
+    fn into_tensor(self, _: &Graph, _: DType) -> Tensor {
+        self
+    }
+}
+
+impl IntoTensor for &Tensor {
+    fn into_tensor(self, _: &Graph, _: DType) -> Tensor {
+        self.clone()
+    }
+}
+
+impl IntoTensor for f64 {
+    #[track_caller]
+    fn into_tensor(self, graph: &Graph, dtype: DType) -> Tensor {
+        graph.scalar(dtype, self)
+    }
+}
+
+impl IntoTensor for i32 {
+    #[track_caller]
+    fn into_tensor(self, graph: &Graph, dtype: DType) -> Tensor {
+        graph.scalar(dtype, f64::from(self))
+    }
+}
+
+impl IntoTensor for u32 {
+    #[track_caller]
+    fn into_tensor(self, graph: &Graph, dtype: DType) -> Tensor {
+        graph.scalar(dtype, f64::from(self))
+    }
+}

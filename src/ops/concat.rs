@@ -1,0 +1,127 @@
+//! Tensors one after the other along an axis.
+
+use super::Op;
+use crate::graph::{Expressing, Gradient, Graph, InputAccess, Meaning, Operator, Tensor};
+use crate::scalar::{Affine, NodeId, ScalarFunction};
+use crate::tensor::{DType, TensorType};
+
+/// Joins any number of tensors along an axis.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Concat {
+    /// The axis.
+    pub axis: usize,
+}
+
+impl Operator for Concat {
+    fn name(&self) -> String {
+        "concat".into()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+        let Some(first) = inputs.first() else { return Err("wants at least one tensor".into()) };
+        if self.axis >= first.shape.rank() {
+            return Err(format!("axis {} does not exist in shape {}", self.axis, first.shape));
+        }
+        let mut dims = first.shape.to_vec();
+        dims[self.axis] = 0;
+        for ty in inputs {
+            if ty.dtype != first.dtype {
+                return Err(format!("operands are {} and {}; cast one of them", first.dtype, ty.dtype));
+            }
+            let fits = ty.shape.rank() == first.shape.rank()
+                && (0..dims.len()).all(|axis| axis == self.axis || ty.shape[axis] == first.shape[axis]);
+            if !fits {
+                return Err(format!("shapes {} and {} differ beside axis {}", first.shape, ty.shape, self.axis));
+            }
+            dims[self.axis] += ty.shape[self.axis];
+        }
+        Ok(vec![TensorType::new(first.dtype, dims)])
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::Expression
+    }
+
+    fn access(&self, _: usize) -> InputAccess {
+        InputAccess::Addressed
+    }
+
+    fn express(&self, expressing: &mut Expressing<'_>, inputs: &[&TensorType], output: &TensorType) -> NodeId {
+        let rank = output.shape.rank();
+        let position = expressing.coordinate(self.axis);
+        let mut value: Option<NodeId> = None;
+        let mut start = 0_i64;
+        for (input, ty) in inputs.iter().enumerate() {
+            let extent = ty.shape[self.axis] as i64;
+            if ty.is_empty() {
+                continue;
+            }
+            let source = expressing.addresses(input);
+            let mut address = Affine { offset: source.offset, strides: source.strides.clone() };
+            address.offset -= start * source.strides[self.axis];
+            debug_assert_eq!(address.strides.len(), rank);
+            let b = expressing.builder();
+            let (first, end) = (b.constant(DType::I32, start as f64), b.constant(DType::I32, (start + extent) as f64));
+            let (after, before) =
+                (b.call(ScalarFunction::GreaterEqual, &[position, first]), b.call(ScalarFunction::Less, &[position, end]));
+            let inside = b.call(ScalarFunction::And, &[after, before]);
+            let address = b.index(address);
+            let origin = b.constant(DType::I32, source.offset as f64);
+            let safe = b.select(inside, address, origin);
+            let element = expressing.gather(input, safe);
+            value = Some(match value {
+                // Earlier parts keep their places: each later one only takes its own.
+                Some(other) => expressing.builder().select(inside, element, other),
+                None => element,
+            });
+            start += extent;
+        }
+        value.unwrap_or_else(|| expressing.builder().constant(output.dtype, 0.0))
+    }
+
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        let upstream = gradient.upstream[0].as_ref()?;
+        let mut start = 0;
+        Some(
+            gradient
+                .inputs
+                .iter()
+                .map(|input| {
+                    let extent = input.shape()[self.axis];
+                    start += extent;
+                    Some(upstream.slice(self.axis as isize, start - extent, start))
+                })
+                .collect(),
+        )
+    }
+}
+
+/// Inputs of one concatenation: each costs a binding, so longer lists are joined in a tree.
+const FAN_IN: usize = 6;
+
+impl Graph {
+    /// Joins tensors along an axis; beside it, their shapes are equal.
+    #[track_caller]
+    pub fn concat(&self, tensors: &[&Tensor], axis: isize) -> Tensor {
+        let Some(first) = tensors.first() else { return self.mistake("concat", "wants at least one tensor") };
+        let Some(place) = first.resolve_axis("concat", axis) else { return (*first).clone() };
+        let mut level: Vec<Tensor> = tensors.iter().map(|&tensor| tensor.clone()).collect();
+        while level.len() > 1 {
+            level = level
+                .chunks(FAN_IN)
+                .map(|group| match group {
+                    [only] => only.clone(),
+                    several => self.apply1(Op::Concat(Concat { axis: place }), &several.iter().collect::<Vec<_>>()),
+                })
+                .collect();
+        }
+        level.swap_remove(0)
+    }
+
+    /// Joins tensors of one shape along a new axis.
+    #[track_caller]
+    pub fn stack(&self, tensors: &[&Tensor], axis: isize) -> Tensor {
+        let raised: Vec<Tensor> = tensors.iter().map(|tensor| tensor.unsqueeze(axis)).collect();
+        self.concat(&raised.iter().collect::<Vec<_>>(), axis)
+    }
+}

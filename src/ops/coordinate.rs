@@ -1,0 +1,68 @@
+//! The coordinate along an axis as a tensor: what counting from 0 gives. One-hot, masks and positions are made of it.
+
+use super::Op;
+use crate::graph::{Expressing, Gradient, Graph, Meaning, Operator, Tensor};
+use crate::scalar::NodeId;
+use crate::tensor::{DType, Shape, TensorType};
+
+/// An i32 tensor whose elements are their own coordinate along an axis.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Coordinate {
+    /// The shape.
+    pub shape: Shape,
+    /// The axis.
+    pub axis: usize,
+}
+
+impl Operator for Coordinate {
+    fn name(&self) -> String {
+        "coordinate".into()
+    }
+
+    fn infer(&self, _: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+        if self.axis >= self.shape.rank() {
+            return Err(format!("axis {} does not exist in shape {}", self.axis, self.shape));
+        }
+        Ok(vec![TensorType::new(DType::I32, &self.shape)])
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::Expression
+    }
+
+    fn express(&self, expressing: &mut Expressing<'_>, _: &[&TensorType], _: &TensorType) -> NodeId {
+        expressing.coordinate(self.axis)
+    }
+
+    fn gradient(&self, _: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        Some(Vec::new())
+    }
+}
+
+impl Graph {
+    /// An i32 tensor whose elements are their own coordinate along an axis.
+    #[track_caller]
+    pub fn coordinate(&self, shape: impl Into<Shape>, axis: usize) -> Tensor {
+        self.apply1(Op::Coordinate(Coordinate { shape: shape.into(), axis }), &[])
+    }
+
+    /// 0, 1, …, n − 1 as i32.
+    #[track_caller]
+    pub fn arange(&self, n: usize) -> Tensor {
+        self.coordinate([n], 0)
+    }
+}
+
+impl Tensor {
+    /// For i32 labels of any shape: a last axis more, 1 at the label's place and 0 elsewhere (all 0 for a label out of range).
+    #[track_caller]
+    #[must_use]
+    pub fn one_hot(&self, classes: usize, dtype: DType) -> Self {
+        if self.dtype() != DType::I32 {
+            return self.graph().mistake("one_hot", format!("wants i32 labels, not {}", self.dtype()));
+        }
+        let shape: Shape = self.shape().iter().copied().chain([classes]).collect();
+        let rank = shape.rank();
+        self.graph().coordinate(shape, rank - 1).eq(self.unsqueeze(-1)).cast(dtype)
+    }
+}

@@ -1,0 +1,111 @@
+//! Running sums along an axis.
+
+use rayon::prelude::*;
+
+use super::Op;
+use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
+use crate::shader::Operand;
+use crate::tensor::{DType, TensorType};
+
+/// The running sum along an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CumulativeSum {
+    /// The axis.
+    pub axis: usize,
+    /// From the end.
+    pub reverse: bool,
+    /// Without the element itself.
+    pub exclusive: bool,
+}
+
+impl Operator for CumulativeSum {
+    fn name(&self) -> String {
+        "cumulative_sum".into()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+        match inputs[0].dtype {
+            dtype @ (DType::Bool | DType::U8) => Err(format!("{dtype} is not added; cast first")),
+            _ if self.axis >= inputs[0].shape.rank() => {
+                Err(format!("axis {} does not exist in shape {}", self.axis, inputs[0].shape))
+            }
+            _ => Ok(vec![inputs[0].clone()]),
+        }
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::Routine
+    }
+
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        let upstream = gradient.upstream[0].as_ref()?;
+        let back = Self { reverse: !self.reverse, ..*self };
+        Some(vec![Some(upstream.graph().apply1(Op::CumulativeSum(back), &[upstream]))])
+    }
+
+    fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
+        let (ty, out) = &mut outputs[0];
+        let bytes = inputs[0].1;
+        match ty.dtype {
+            // Sums run in f64, as those of a reduction do.
+            DType::F32 => self.run(ty, bytes, out, 0.0, |sum: f64, x: f32| sum + f64::from(x), |sum| sum as f32),
+            DType::F64 => self.run(ty, bytes, out, 0.0, |sum: f64, x: f64| sum + x, |sum| sum),
+            DType::I32 => self.run(ty, bytes, out, 0, i32::wrapping_add, |sum| sum),
+            DType::U32 => self.run(ty, bytes, out, 0, u32::wrapping_add, |sum| sum),
+            dtype => return Err(format!("cumulative_sum does not compute in {dtype}")),
+        }
+        Ok(())
+    }
+
+    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
+        RoutineCost { flops: inputs[0].len() as u64 }
+    }
+}
+
+impl CumulativeSum {
+    fn run<T: bytemuck::Pod + Send + Sync, S: Copy + Send + Sync>(
+        &self,
+        ty: &TensorType,
+        bytes: &[u8],
+        out: &mut [u8],
+        start: S,
+        add: impl Fn(S, T) -> S + Sync,
+        store: impl Fn(S) -> T + Sync,
+    ) {
+        let n = ty.shape[self.axis];
+        let inner: usize = ty.shape[self.axis + 1..].iter().product();
+        if ty.is_empty() {
+            return;
+        }
+        let values: &[T] = &bytemuck::cast_slice(bytes)[..ty.len()];
+        let out: &mut [T] = &mut bytemuck::cast_slice_mut(out)[..ty.len()];
+        out.par_chunks_mut(n * inner).zip(values.par_chunks(n * inner)).for_each(|(out, values)| {
+            for column in 0..inner {
+                let mut sum = start;
+                for k in 0..n {
+                    let place = (if self.reverse { n - 1 - k } else { k }) * inner + column;
+                    let next = add(sum, values[place]);
+                    out[place] = store(if self.exclusive { sum } else { next });
+                    sum = next;
+                }
+            }
+        });
+    }
+}
+
+impl Tensor {
+    /// The running sum along an axis.
+    #[track_caller]
+    #[must_use]
+    pub fn cumulative_sum(&self, axis: isize) -> Self {
+        self.cumulative_sum_with(axis, false, false)
+    }
+
+    /// The running sum along an axis, from the end where `reverse`, without the element itself where `exclusive`.
+    #[track_caller]
+    #[must_use]
+    pub fn cumulative_sum_with(&self, axis: isize, reverse: bool, exclusive: bool) -> Self {
+        let Some(axis) = self.resolve_axis("cumulative_sum", axis) else { return self.clone() };
+        self.graph().apply1(Op::CumulativeSum(CumulativeSum { axis, reverse, exclusive }), &[self])
+    }
+}

@@ -1,0 +1,305 @@
+//! Scalar functions applied element by element. The functions themselves are rows of the table in
+//! [`crate::scalar::ScalarFunction`]; this file gives them shapes, broadcasting, gradients and names on [`Tensor`].
+
+use super::Op;
+use crate::graph::{Expressing, Gradient, IntoTensor, Meaning, Operator, Tensor};
+use crate::scalar::{Builder, NodeId, ScalarFunction, ScalarNode, Signature};
+use crate::tensor::{DType, TensorType};
+
+/// A scalar function applied to tensors of one shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Elementwise(pub ScalarFunction);
+
+impl Operator for Elementwise {
+    fn name(&self) -> String {
+        self.0.name().to_owned()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+        let dtypes: Vec<DType> = inputs.iter().map(|ty| ty.dtype).collect();
+        let dtype = self.0.result(&dtypes)?;
+        Ok(vec![TensorType::new(dtype, &inputs[0].shape)])
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::Expression
+    }
+
+    fn express(&self, expressing: &mut Expressing<'_>, inputs: &[&TensorType], output: &TensorType) -> NodeId {
+        let arguments: Vec<NodeId> = (0..inputs.len()).map(|input| expressing.input(input)).collect();
+        let value = expressing.builder().call(self.0, &arguments);
+        // 16-bit floats are rounded after every operation, so that fused and unfused programs agree.
+        if matches!(output.dtype, DType::F16 | DType::BF16) && !matches!(self.0, ScalarFunction::Cast(_)) {
+            return expressing.builder().call(ScalarFunction::Cast(output.dtype), &[value]);
+        }
+        value
+    }
+
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        let upstream = gradient.upstream[0].as_ref()?;
+        if let ScalarFunction::Cast(_) = self.0 {
+            let dtype = gradient.inputs[0].dtype();
+            return Some(vec![dtype.is_float().then(|| upstream.cast(dtype))]);
+        }
+        // The table's derivative is an expression over the arguments and the value; here it becomes graph.
+        let count = gradient.inputs.len();
+        let mut builder = Builder::new(gradient.outputs[0].dtype());
+        let arguments: Vec<NodeId> = gradient
+            .inputs
+            .iter()
+            .chain([&gradient.outputs[0]])
+            .enumerate()
+            .map(|(input, tensor)| builder.load(input, tensor.dtype(), crate::scalar::Affine::constant(0, 0)))
+            .collect();
+        let partials = self.0.derivative(&mut builder, &arguments[..count], arguments[count]);
+        let mut tensors: Vec<Option<Tensor>> = vec![None; builder.nodes.len()];
+        Some(
+            partials
+                .into_iter()
+                .zip(&gradient.inputs)
+                .map(|(partial, input)| {
+                    if !input.dtype().is_float() {
+                        return None;
+                    }
+                    let partial = partial?;
+                    match builder.nodes[partial.index()] {
+                        ScalarNode::Constant(constant) if constant.value == 1.0 => Some(upstream.clone()),
+                        ScalarNode::Constant(constant) if constant.value == -1.0 => Some(-upstream),
+                        _ => Some(upstream * &build(&builder, partial, gradient, &mut tensors)),
+                    }
+                })
+                .collect(),
+        )
+    }
+}
+
+/// The tensor that a node of a derivative expression stands for.
+fn build(builder: &Builder, id: NodeId, gradient: &Gradient, tensors: &mut Vec<Option<Tensor>>) -> Tensor {
+    if let Some(tensor) = &tensors[id.index()] {
+        return tensor.clone();
+    }
+    let output = &gradient.outputs[0];
+    let tensor = match &builder.nodes[id.index()] {
+        ScalarNode::Constant(constant) => {
+            // Bare numbers take the tensor's own float type, which may be a 16-bit one.
+            let dtype = if constant.dtype.is_float() { output.dtype() } else { constant.dtype };
+            output.graph().scalar(dtype, constant.value).broadcast_to(output.shape())
+        }
+        ScalarNode::Load { input, .. } => gradient.inputs.get(*input).unwrap_or(output).clone(),
+        ScalarNode::Call { function, arguments } => {
+            let arguments: Vec<Tensor> = arguments.iter().map(|&id| build(builder, id, gradient, tensors)).collect();
+            let references: Vec<&Tensor> = arguments.iter().collect();
+            output.graph().apply1(Op::Elementwise(Elementwise(*function)), &references)
+        }
+        _ => output.graph().mistake(&function_name(output), "its derivative is not a plain expression"),
+    };
+    tensors[id.index()] = Some(tensor.clone());
+    tensor
+}
+
+fn function_name(output: &Tensor) -> String {
+    output.graph().data().nodes[output.id().node()].op.operator().name()
+}
+
+impl Tensor {
+    /// Applies a scalar function to this tensor and others, broadcast to one shape by NumPy's rule.
+    #[track_caller]
+    pub fn elementwise(&self, function: ScalarFunction, others: &[&Self]) -> Self {
+        let mut shape = self.shape();
+        for other in others {
+            match shape.broadcast(&other.shape()) {
+                Some(common) => shape = common,
+                None => {
+                    let message = format!("shapes {shape} and {} do not broadcast", other.shape());
+                    return self.graph().mistake(function.name(), message);
+                }
+            }
+        }
+        if function.arity() != others.len() + 1 {
+            let message = format!("takes {} operands, not {}", function.arity(), others.len() + 1);
+            return self.graph().mistake(function.name(), message);
+        }
+        // Mistakes in types are named before the broadcast nodes come between the user's line and the message.
+        let stretched: Vec<Self> = std::iter::once(self).chain(others.iter().copied()).map(|tensor| tensor.broadcast_to(&shape)).collect();
+        let references: Vec<&Self> = stretched.iter().collect();
+        self.graph().apply1(Op::Elementwise(Elementwise(function)), &references)
+    }
+
+    #[track_caller]
+    fn binary(&self, function: ScalarFunction, other: impl IntoTensor) -> Self {
+        let other = other.into_tensor(self.graph(), self.dtype());
+        self.elementwise(function, &[&other])
+    }
+
+    /// Converts to another element type. Floats to integers truncate and saturate.
+    #[track_caller]
+    #[must_use]
+    pub fn cast(&self, dtype: DType) -> Self {
+        if dtype == self.dtype() {
+            return self.clone();
+        }
+        self.elementwise(ScalarFunction::Cast(dtype), &[])
+    }
+
+    /// Elements of `a` where this is true, of `b` elsewhere.
+    #[track_caller]
+    #[must_use]
+    pub fn select(&self, a: impl IntoTensor, b: impl IntoTensor) -> Self {
+        let a = a.into_tensor(self.graph(), DType::F32);
+        let b = b.into_tensor(self.graph(), a.dtype());
+        self.elementwise(ScalarFunction::Select, &[&a, &b])
+    }
+
+    /// The value kept within two bounds.
+    #[track_caller]
+    #[must_use]
+    pub fn clamp(&self, low: f64, high: f64) -> Self {
+        self.maximum(low).minimum(high)
+    }
+}
+
+macro_rules! methods {
+    (unary $($name:ident $variant:ident $doc:literal;)*) => {
+        impl Tensor {
+            $(#[doc = $doc]
+            #[track_caller]
+            #[must_use]
+            pub fn $name(&self) -> Self {
+                self.elementwise(ScalarFunction::$variant, &[])
+            })*
+        }
+    };
+    (binary $($name:ident $variant:ident $doc:literal;)*) => {
+        impl Tensor {
+            $(#[doc = $doc]
+            #[track_caller]
+            #[must_use]
+            pub fn $name(&self, other: impl IntoTensor) -> Self {
+                self.binary(ScalarFunction::$variant, other)
+            })*
+        }
+    };
+}
+
+methods! { unary
+    abs Abs "The magnitude.";
+    sign Sign "−1, 0 or 1.";
+    floor Floor "The largest whole number not above.";
+    ceil Ceil "The smallest whole number not below.";
+    round Round "The nearest whole number, halves to even.";
+    trunc Trunc "The whole part.";
+    reciprocal Reciprocal "1 / x";
+    square Square "x²";
+    sqrt Sqrt "The square root.";
+    rsqrt Rsqrt "1 / √x";
+    exp Exp "e^x";
+    expm1 Expm1 "e^x − 1, also where x is small.";
+    log Log "The natural logarithm.";
+    log1p Log1p "log(1 + x), also where x is small.";
+    sin Sin "The sine.";
+    cos Cos "The cosine.";
+    tan Tan "The tangent.";
+    erf Erf "The error function.";
+    tanh Tanh "The hyperbolic tangent.";
+    sigmoid Sigmoid "1 / (1 + e^−x)";
+    relu Relu "max(x, 0)";
+    selu Selu "The self-normalising exponential linear unit.";
+    gelu Gelu "x·Φ(x), with the error function.";
+    gelu_tanh GeluTanh "GELU in its tanh approximation.";
+    silu Silu "x·sigmoid(x), also called swish.";
+    mish Mish "x·tanh(softplus(x))";
+    softplus Softplus "log(1 + e^x)";
+    softsign Softsign "x / (1 + |x|)";
+    hard_sigmoid HardSigmoid "x/6 + 1/2, kept within 0 and 1.";
+    hard_swish HardSwish "x·hard_sigmoid(x)";
+    logical_not Not "True where this is false.";
+}
+
+methods! { binary
+    pow Pow "This to a power.";
+    rem Rem "The rest of a division, with the sign of the dividend.";
+    maximum Maximum "The larger of two.";
+    minimum Minimum "The smaller of two.";
+    atan2 Atan2 "The angle of the point (other, self).";
+    leaky_relu LeakyRelu "x, or slope·x where x is negative.";
+    elu Elu "x, or α·(e^x − 1) where x is negative.";
+    celu Celu "x, or α·(e^(x/α) − 1) where x is negative.";
+    eq Equal "True where equal.";
+    ne NotEqual "True where not equal.";
+    lt Less "True where less.";
+    le LessEqual "True where less or equal.";
+    gt Greater "True where greater.";
+    ge GreaterEqual "True where greater or equal.";
+    logical_and And "True where both are.";
+    logical_or Or "True where one is.";
+    logical_xor Xor "True where exactly one is.";
+    bitwise_and BitAnd "Bit by bit.";
+    bitwise_or BitOr "Bit by bit.";
+    bitwise_xor BitXor "Bit by bit.";
+    shift_left ShiftLeft "Bits moved up.";
+    shift_right ShiftRight "Bits moved down; arithmetic for i32.";
+}
+
+macro_rules! arithmetic {
+    ($($trait:ident $method:ident $variant:ident;)*) => {
+        $(
+            impl<R: IntoTensor> std::ops::$trait<R> for &Tensor {
+                type Output = Tensor;
+                #[track_caller]
+                fn $method(self, other: R) -> Tensor {
+                    self.binary(ScalarFunction::$variant, other)
+                }
+            }
+            impl<R: IntoTensor> std::ops::$trait<R> for Tensor {
+                type Output = Tensor;
+                #[track_caller]
+                fn $method(self, other: R) -> Tensor {
+                    self.binary(ScalarFunction::$variant, other)
+                }
+            }
+            impl std::ops::$trait<&Tensor> for f64 {
+                type Output = Tensor;
+                #[track_caller]
+                fn $method(self, other: &Tensor) -> Tensor {
+                    self.into_tensor(other.graph(), other.dtype()).binary(ScalarFunction::$variant, other)
+                }
+            }
+            impl std::ops::$trait<Tensor> for f64 {
+                type Output = Tensor;
+                #[track_caller]
+                fn $method(self, other: Tensor) -> Tensor {
+                    self.into_tensor(other.graph(), other.dtype()).binary(ScalarFunction::$variant, &other)
+                }
+            }
+        )*
+    };
+}
+
+arithmetic! {
+    Add add Add;
+    Sub sub Sub;
+    Mul mul Mul;
+    Div div Div;
+    Rem rem Rem;
+}
+
+impl std::ops::Neg for &Tensor {
+    type Output = Tensor;
+    #[track_caller]
+    fn neg(self) -> Tensor {
+        self.elementwise(ScalarFunction::Neg, &[])
+    }
+}
+
+impl std::ops::Neg for Tensor {
+    type Output = Tensor;
+    #[track_caller]
+    fn neg(self) -> Tensor {
+        -&self
+    }
+}
+
+/// True where a function only chooses or moves values and never rounds.
+pub(crate) fn is_exact(function: ScalarFunction) -> bool {
+    matches!(function.signature(), Signature::Comparison | Signature::Logic | Signature::Select | Signature::Bits)
+}

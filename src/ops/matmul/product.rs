@@ -1,0 +1,110 @@
+//! Matrix products on the CPU, by the `gemm` crate. Its entry point takes raw pointers, so this is one of the library's two
+//! places with `unsafe`: every address that it can reach is checked against the slices first.
+#![allow(unsafe_code, reason = "gemm's interface is raw pointers; see `checked`")]
+
+use gemm::Parallelism;
+use rayon::prelude::*;
+
+use crate::scalar::Affine;
+use crate::shader::Operand;
+use crate::tensor::{DType, TensorType};
+
+/// Multiplications from which threads pay.
+const PARALLEL_FROM: usize = 1 << 19;
+
+pub(super) fn evaluate(inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
+    let ([(lhs, lhs_bytes), (rhs, rhs_bytes)], [(ty, out)]) = (inputs, outputs) else {
+        return Err("matmul takes two operands and gives one product".into());
+    };
+    match lhs.ty.dtype {
+        DType::F32 => typed::<f32>(lhs, rhs, ty, lhs_bytes, rhs_bytes, out),
+        DType::F64 => typed::<f64>(lhs, rhs, ty, lhs_bytes, rhs_bytes, out),
+        dtype => Err(format!("matmul computes in f32 or f64, not {dtype}")),
+    }
+}
+
+fn typed<T: bytemuck::Pod + From<f32> + Send + Sync>(
+    lhs: &Operand,
+    rhs: &Operand,
+    ty: &TensorType,
+    lhs_bytes: &[u8],
+    rhs_bytes: &[u8],
+    out: &mut [u8],
+) -> Result<(), String> {
+    let rank = ty.shape.rank();
+    let (m, n, k) = (ty.shape[rank - 2], ty.shape[rank - 1], lhs.ty.shape[rank - 1]);
+    let out: &mut [T] = bytemuck::cast_slice_mut(&mut out[..ty.bytes()]);
+    if out.is_empty() {
+        return Ok(());
+    }
+    if k == 0 {
+        out.fill(T::from(0.0));
+        return Ok(());
+    }
+    let left = Matrices::<T>::checked(lhs, bytemuck::cast_slice(lhs_bytes))?;
+    let right = Matrices::<T>::checked(rhs, bytemuck::cast_slice(rhs_bytes))?;
+    let batch = out.len() / (m * n);
+    let work = m * n * k;
+    let one = |index: usize, out: &mut [T], parallelism: Parallelism| {
+        let (a, b) = (left.matrix(index), right.matrix(index));
+        // SAFETY: `checked` proved that every element of each batch's matrices lies within its slice; `out` is an
+        // exclusive, row-major m × n matrix, and m, n, k are the extents that were checked.
+        unsafe {
+            gemm::gemm(
+                m, n, k,
+                out.as_mut_ptr(), 1, n as isize, false,
+                a, left.columns, left.rows,
+                b, right.columns, right.rows,
+                T::from(0.0), T::from(1.0), false, false, false, parallelism,
+            );
+        }
+    };
+    if batch == 1 || work >= PARALLEL_FROM {
+        let parallelism = if work >= PARALLEL_FROM { Parallelism::Rayon(0) } else { Parallelism::None };
+        out.chunks_mut(m * n).enumerate().for_each(|(index, out)| one(index, out, parallelism));
+    } else {
+        let group = (PARALLEL_FROM / work).max(1);
+        out.par_chunks_mut(m * n * group).enumerate().for_each(|(first, out)| {
+            out.chunks_mut(m * n).enumerate().for_each(|(k, out)| one(first * group + k, out, Parallelism::None));
+        });
+    }
+    Ok(())
+}
+
+/// A batch of strided matrices within a slice.
+struct Matrices<'a, T> {
+    elements: &'a [T],
+    at: Affine,
+    batch: Vec<usize>,
+    rows: isize,
+    columns: isize,
+}
+
+impl<'a, T> Matrices<'a, T> {
+    /// Refuses maps that leave the slice, so that every pointer handed to gemm is in range.
+    fn checked(operand: &Operand, elements: &'a [T]) -> Result<Self, String> {
+        let dims = operand.ty.shape.dims();
+        let (low, high) = operand.at.range(dims);
+        if operand.at.strides.len() != dims.len() || low < 0 || high >= elements.len() as i64 {
+            return Err(format!("operand {} reaches from {low} to {high} of {} elements", operand.ty, elements.len()));
+        }
+        let rank = dims.len();
+        Ok(Self {
+            elements,
+            at: operand.at.clone(),
+            batch: dims[..rank - 2].to_vec(),
+            rows: operand.at.strides[rank - 2] as isize,
+            columns: operand.at.strides[rank - 1] as isize,
+        })
+    }
+
+    /// Pointer to the first element of one batch's matrix.
+    fn matrix(&self, mut index: usize) -> *const T {
+        let mut address = self.at.offset;
+        for (axis, &extent) in self.batch.iter().enumerate().rev() {
+            address += self.at.strides[axis] * (index % extent) as i64;
+            index /= extent;
+        }
+        self.elements[address as usize..].as_ptr()
+    }
+}

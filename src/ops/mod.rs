@@ -1,0 +1,115 @@
+//! Floor 2: the operators, one a file. This is the list of them.
+
+mod broadcast;
+mod concat;
+mod coordinate;
+mod cumulative_sum;
+mod elementwise;
+mod gather;
+mod matmul;
+mod pad;
+mod permute;
+mod random;
+mod reduce;
+mod reshape;
+mod scatter_add;
+mod slice;
+mod sort;
+mod source;
+
+use std::sync::Arc;
+
+use crate::graph::{CustomOperator, Operator};
+use crate::scalar::ScalarFunction;
+use crate::tensor::{TensorData, TensorType};
+
+pub use broadcast::Broadcast;
+pub use concat::Concat;
+pub use coordinate::Coordinate;
+pub use cumulative_sum::CumulativeSum;
+pub use elementwise::Elementwise;
+pub use gather::{Gather, Take};
+pub use matmul::Matmul;
+pub use pad::Pad;
+pub use permute::Permute;
+pub use reduce::Reduce;
+pub use reshape::Reshape;
+pub use scatter_add::{ScatterAdd, ScatterRows};
+pub use slice::Slice;
+pub use sort::Sort;
+pub use source::{Initial, Role, Variable};
+
+/// An operator of the graph: one variant each, so that nodes can be compared, hashed and matched.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "each variant is documented at its operator")]
+pub enum Op {
+    /// What could not be built; the graph keeps the reason.
+    Placeholder,
+    Input(String, TensorType),
+    Variable(Arc<Variable>),
+    Constant(Arc<TensorData>),
+    /// The identity, through which no gradient flows.
+    StopGradient,
+    Elementwise(Elementwise),
+    Coordinate(Coordinate),
+    Reshape(Reshape),
+    Permute(Permute),
+    Broadcast(Broadcast),
+    Slice(Slice),
+    Pad(Pad),
+    Concat(Concat),
+    Gather(Gather),
+    Take(Take),
+    Reduce(Reduce),
+    Matmul(Matmul),
+    CumulativeSum(CumulativeSum),
+    Sort(Sort),
+    ScatterAdd(ScatterAdd),
+    ScatterRows(ScatterRows),
+    /// An embedder's own operator.
+    Custom(Arc<dyn CustomOperator>),
+}
+
+impl Op {
+    /// The operator behind the variant.
+    pub fn operator(&self) -> &dyn Operator {
+        match self {
+            Self::Placeholder | Self::Input(..) | Self::Variable(_) | Self::Constant(_) | Self::StopGradient => self,
+            Self::Elementwise(operator) => operator,
+            Self::Coordinate(operator) => operator,
+            Self::Reshape(operator) => operator,
+            Self::Permute(operator) => operator,
+            Self::Broadcast(operator) => operator,
+            Self::Slice(operator) => operator,
+            Self::Pad(operator) => operator,
+            Self::Concat(operator) => operator,
+            Self::Gather(operator) => operator,
+            Self::Take(operator) => operator,
+            Self::Reduce(operator) => operator,
+            Self::Matmul(operator) => operator,
+            Self::CumulativeSum(operator) => operator,
+            Self::Sort(operator) => operator,
+            Self::ScatterAdd(operator) => operator,
+            Self::ScatterRows(operator) => operator,
+            Self::Custom(operator) => operator.as_ref() as &dyn Operator,
+        }
+    }
+
+    /// The scalar function, where it is one applied element by element.
+    pub fn function(&self) -> Option<ScalarFunction> {
+        match self {
+            Self::Elementwise(Elementwise(function)) => Some(*function),
+            _ => None,
+        }
+    }
+
+    /// A text that is equal for equal operators, for finding common subexpressions; `None` where nodes must stay apart.
+    pub(crate) fn fingerprint(&self) -> Option<String> {
+        match self {
+            Self::Placeholder | Self::Input(..) | Self::Variable(_) | Self::Custom(_) => None,
+            Self::Constant(data) if data.bytes().len() > 64 => None,
+            Self::Constant(data) => Some(format!("{} {:?}", data.ty(), data.bytes())),
+            other => Some(format!("{other:?}")),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Random tensors, drawn from Threefry-2x32: a function of the seed, the draw's place in the graph, the element and the step.
+//! The same bits on every device, in any order, and again after a resume.
+
+use crate::graph::{Graph, Tensor};
+use crate::scalar::ScalarFunction;
+use crate::tensor::{DType, Shape};
+
+/// The hidden input that the session writes at each step: seed and step number.
+pub(crate) const RANDOM_STATE: &str = "@random";
+
+impl Graph {
+    /// Two words of random bits for each element, u32, anew at each step.
+    #[track_caller]
+    fn random_words(&self, shape: &Shape) -> [Tensor; 2] {
+        let state = self.find(RANDOM_STATE).unwrap_or_else(|| self.input(RANDOM_STATE, [2], DType::U32));
+        let stream = self.scalar(DType::U32, f64::from(self.next_random_stream()));
+        let count = shape.len();
+        let counter = self.coordinate([count], 0).cast(DType::U32).reshape(shape);
+        let (seed, step) = (state.at(0, 0), state.at(0, 1));
+        [0, 1].map(|word| seed.elementwise(ScalarFunction::Threefry(word), &[&stream, &counter, &step]))
+    }
+
+    /// Random bits, u32.
+    #[track_caller]
+    pub fn random_bits(&self, shape: impl Into<Shape>) -> Tensor {
+        let [word, _] = self.random_words(&shape.into());
+        word
+    }
+
+    /// Uniform between two bounds, f32: `low ≤ x < high`. 24 random bits each.
+    #[track_caller]
+    pub fn random_uniform(&self, shape: impl Into<Shape>, low: f64, high: f64) -> Tensor {
+        unit(&self.random_bits(shape)) * (high - low) + low
+    }
+
+    /// Normal with a mean and a standard deviation, f32, by Box and Muller's transform.
+    #[track_caller]
+    pub fn random_normal(&self, shape: impl Into<Shape>, mean: f64, std: f64) -> Tensor {
+        let [radius, angle] = self.random_words(&shape.into());
+        // 1 − u is never 0, so the logarithm is finite.
+        let radius = (-2.0 * (1.0 - unit(&radius)).log()).sqrt();
+        let angle = unit(&angle) * std::f64::consts::TAU;
+        radius * angle.cos() * std + mean
+    }
+
+    /// True with a probability.
+    #[track_caller]
+    pub fn random_bernoulli(&self, shape: impl Into<Shape>, probability: f64) -> Tensor {
+        unit(&self.random_bits(shape)).lt(probability)
+    }
+}
+
+/// 24 bits as a number from 0 up to, without, 1.
+#[track_caller]
+fn unit(bits: &Tensor) -> Tensor {
+    bits.shift_right(8).cast(DType::F32) * (1.0 / 16_777_216.0)
+}

@@ -1,0 +1,236 @@
+//! Folding axes into one value each: sums, extremes, and what follows from them.
+
+use super::Op;
+use crate::graph::{Gradient, Meaning, Operator, Tensor};
+use crate::scalar::Reduction;
+use crate::tensor::{DType, Shape, TensorType};
+
+/// A reduction over some axes, which stay with an extent of 1 or go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reduce {
+    /// Which reduction.
+    pub reduction: Reduction,
+    /// Over which axes, ascending.
+    pub axes: Vec<usize>,
+    /// True where the axes stay with an extent of 1.
+    pub keep: bool,
+}
+
+impl Reduce {
+    fn shape(&self, shape: &Shape) -> Shape {
+        (0..shape.rank())
+            .filter(|axis| self.keep || !self.axes.contains(axis))
+            .map(|axis| if self.axes.contains(&axis) { 1 } else { shape[axis] })
+            .collect()
+    }
+
+    /// A tensor of the reduced shape, stretched back over the input's.
+    fn stretched(&self, tensor: &Tensor, shape: &Shape) -> Tensor {
+        let kept: Shape = (0..shape.rank()).map(|axis| if self.axes.contains(&axis) { 1 } else { shape[axis] }).collect();
+        tensor.reshape(kept).broadcast_to(shape)
+    }
+}
+
+impl Operator for Reduce {
+    fn name(&self) -> String {
+        self.reduction.name().into()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+        let ty = inputs[0];
+        if let Some(axis) = self.axes.iter().find(|&&axis| axis >= ty.shape.rank()) {
+            return Err(format!("axis {axis} does not exist in shape {}", ty.shape));
+        }
+        if self.axes.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Err(format!("axes {:?} name one twice", self.axes));
+        }
+        let arithmetic = matches!(self.reduction, Reduction::Sum | Reduction::Product);
+        match ty.dtype {
+            DType::U8 => return Err("u8 is for storage; cast first".into()),
+            DType::Bool if arithmetic => return Err("truth values are not added; cast first".into()),
+            dtype if self.reduction == Reduction::LogSumExp && !dtype.is_float() => {
+                return Err(format!("wants floats, not {dtype}; cast first"));
+            }
+            _ => {}
+        }
+        let empty = self.axes.iter().any(|&axis| ty.shape[axis] == 0);
+        if empty && !self.reduction.has_identity() && !self.shape(&ty.shape).is_empty() {
+            return Err(format!("nothing to choose from along axes {:?} of shape {}", self.axes, ty.shape));
+        }
+        let dtype = match self.reduction {
+            Reduction::ArgMax | Reduction::ArgMin => DType::I32,
+            _ => ty.dtype,
+        };
+        Ok(vec![TensorType::new(dtype, self.shape(&ty.shape))])
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::Reduction { reduction: self.reduction, axes: self.axes.clone() }
+    }
+
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        let upstream = gradient.upstream[0].as_ref()?;
+        let (x, y) = (&gradient.inputs[0], &gradient.outputs[0]);
+        let shape = x.shape();
+        let upstream = self.stretched(upstream, &shape);
+        Some(vec![match self.reduction {
+            Reduction::Sum => Some(upstream),
+            Reduction::Max | Reduction::Min => {
+                // Equal extremes share the gradient evenly, as PyTorch's amax does.
+                let chosen = x.eq(&self.stretched(y, &shape)).cast(x.dtype()).stop_gradient();
+                let count = self.stretched(&chosen.reduce_axes(Reduction::Sum, &self.axes), &shape);
+                Some(upstream * (chosen / count))
+            }
+            Reduction::LogSumExp => Some(upstream * (x - &self.stretched(y, &shape)).exp()),
+            Reduction::Product => {
+                // The product of the others; one zero leaves it at the zero's place alone, two leave nothing.
+                let zero = x.eq(0.0);
+                let safe = zero.select(&x.ones_like(), x);
+                let rest = self.stretched(&safe.reduce_axes(Reduction::Product, &self.axes), &shape);
+                let zeros = self.stretched(&zero.cast(x.dtype()).reduce_axes(Reduction::Sum, &self.axes), &shape);
+                let nothing = x.zeros_like();
+                let at_zero = zeros.eq(1.0).select(&rest, &nothing);
+                let elsewhere = zeros.eq(0.0).select(&(&rest / &safe), &nothing);
+                Some(upstream * zero.select(at_zero, elsewhere))
+            }
+            Reduction::ArgMax | Reduction::ArgMin => None,
+        }])
+    }
+}
+
+impl Tensor {
+    /// Reduces resolved axes, which go.
+    #[track_caller]
+    pub(crate) fn reduce_axes(&self, reduction: Reduction, axes: &[usize]) -> Self {
+        if axes.is_empty() && !matches!(reduction, Reduction::ArgMax | Reduction::ArgMin | Reduction::LogSumExp) {
+            return self.clone();
+        }
+        self.graph().apply1(Op::Reduce(Reduce { reduction, axes: axes.to_vec(), keep: false }), &[self])
+    }
+
+    /// Any reduction over axes (negative ones count from the end), which stay with an extent of 1 where `keep` says so.
+    #[track_caller]
+    #[must_use]
+    pub fn reduce(&self, reduction: Reduction, axes: &[isize], keep: bool) -> Self {
+        let mut resolved = Vec::with_capacity(axes.len());
+        for &axis in axes {
+            match self.resolve_axis(reduction.name(), axis) {
+                Some(axis) => resolved.push(axis),
+                None => return self.clone(),
+            }
+        }
+        resolved.sort_unstable();
+        self.graph().apply1(Op::Reduce(Reduce { reduction, axes: resolved, keep }), &[self])
+    }
+
+    /// Σ over axes, which go.
+    #[track_caller]
+    #[must_use]
+    pub fn sum(&self, axes: &[isize]) -> Self {
+        self.reduce(Reduction::Sum, axes, false)
+    }
+
+    /// Σ over everything.
+    #[track_caller]
+    #[must_use]
+    pub fn sum_all(&self) -> Self {
+        self.reduce_axes(Reduction::Sum, &self.all_axes())
+    }
+
+    /// The mean over axes, which go.
+    #[track_caller]
+    #[must_use]
+    pub fn mean(&self, axes: &[isize]) -> Self {
+        self.mean_keep(axes, false)
+    }
+
+    /// The mean over axes, which stay with an extent of 1 where `keep` says so.
+    #[track_caller]
+    #[must_use]
+    pub fn mean_keep(&self, axes: &[isize], keep: bool) -> Self {
+        if !self.dtype().is_float() {
+            return self.graph().mistake("mean", format!("wants floats, not {}; cast first", self.dtype()));
+        }
+        let sum = self.reduce(Reduction::Sum, axes, keep);
+        let count = self.shape().len() as f64 / sum.shape().len().max(1) as f64;
+        sum * (1.0 / count)
+    }
+
+    /// The mean over everything.
+    #[track_caller]
+    #[must_use]
+    pub fn mean_all(&self) -> Self {
+        let axes: Vec<isize> = (0..self.rank() as isize).collect();
+        self.mean(&axes)
+    }
+
+    /// Π over axes, which go.
+    #[track_caller]
+    #[must_use]
+    pub fn product(&self, axes: &[isize]) -> Self {
+        self.reduce(Reduction::Product, axes, false)
+    }
+
+    /// The largest over axes, which go.
+    #[track_caller]
+    #[must_use]
+    pub fn max(&self, axes: &[isize]) -> Self {
+        self.reduce(Reduction::Max, axes, false)
+    }
+
+    /// The smallest over axes, which go.
+    #[track_caller]
+    #[must_use]
+    pub fn min(&self, axes: &[isize]) -> Self {
+        self.reduce(Reduction::Min, axes, false)
+    }
+
+    /// The place of the largest along an axis, which goes; the first of equals. i32.
+    #[track_caller]
+    #[must_use]
+    pub fn argmax(&self, axis: isize) -> Self {
+        self.reduce(Reduction::ArgMax, &[axis], false)
+    }
+
+    /// The place of the smallest along an axis, which goes; the first of equals. i32.
+    #[track_caller]
+    #[must_use]
+    pub fn argmin(&self, axis: isize) -> Self {
+        self.reduce(Reduction::ArgMin, &[axis], false)
+    }
+
+    /// log Σ e^x over axes, which go, without overflow.
+    #[track_caller]
+    #[must_use]
+    pub fn log_sum_exp(&self, axes: &[isize]) -> Self {
+        self.reduce(Reduction::LogSumExp, axes, false)
+    }
+
+    /// The variance over axes, which go: the mean square distance from the mean, over n − `correction` (1 for a sample).
+    #[track_caller]
+    #[must_use]
+    pub fn variance(&self, axes: &[isize], correction: usize) -> Self {
+        let centred = self - &self.mean_keep(axes, true);
+        let square = centred.square().sum(axes);
+        let count = self.shape().len() as f64 / square.shape().len().max(1) as f64;
+        square * (1.0 / (count - correction as f64))
+    }
+
+    /// e^x / Σ e^x along an axis.
+    #[track_caller]
+    #[must_use]
+    pub fn softmax(&self, axis: isize) -> Self {
+        self.log_softmax(axis).exp()
+    }
+
+    /// x − log Σ e^x along an axis.
+    #[track_caller]
+    #[must_use]
+    pub fn log_softmax(&self, axis: isize) -> Self {
+        self - &self.reduce(Reduction::LogSumExp, &[axis], true)
+    }
+
+    fn all_axes(&self) -> Vec<usize> {
+        (0..self.rank()).collect()
+    }
+}

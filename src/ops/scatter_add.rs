@@ -1,0 +1,209 @@
+//! Adding values to places named by indices, in a fixed order: the gradients of [`super::Gather`] and [`super::Take`].
+//!
+//! There are no float atomics: each output element adds its own contributions, in the order of the source. Indices are
+//! i32, clamped into the axis as those of a gather are.
+
+use rayon::prelude::*;
+
+use super::Op;
+use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
+use crate::shader::Operand;
+use crate::tensor::{DType, TensorType};
+
+/// PyTorch's `scatter_add`, with index and source of one shape that equals the base's beside the axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ScatterAdd {
+    /// The axis that the index names places of.
+    pub axis: usize,
+}
+
+/// PyTorch's `index_add` along axis 0 of a matrix: base `[n, d]`, index `[m]`, source `[m, d]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ScatterRows;
+
+fn check_types(inputs: &[&TensorType]) -> Result<(), String> {
+    let (base, index, source) = (inputs[0], inputs[1], inputs[2]);
+    if index.dtype != DType::I32 {
+        return Err(format!("wants i32 indices, not {}", index.dtype));
+    }
+    if base.dtype != source.dtype {
+        return Err(format!("base is {}, source {}; cast one of them", base.dtype, source.dtype));
+    }
+    if matches!(base.dtype, DType::Bool | DType::U8) {
+        return Err(format!("{} is not added; cast first", base.dtype));
+    }
+    Ok(())
+}
+
+/// Lines of an axis: `outer × n × inner`.
+fn lines(ty: &TensorType, axis: usize) -> (usize, usize, usize) {
+    (ty.shape[..axis].iter().product(), ty.shape[axis], ty.shape[axis + 1..].iter().product())
+}
+
+fn evaluate(axis: usize, rows: bool, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
+    let (ty, out) = &mut outputs[0];
+    let source = &inputs[2].0.ty;
+    let (_, n, inner) = lines(ty, axis);
+    let (_, m, _) = lines(source, axis);
+    let count = |k: usize| inputs[k].0.ty.bytes();
+    let (base, index, values) = (&inputs[0].1[..count(0)], bytemuck::cast_slice(&inputs[1].1[..count(1)]), &inputs[2].1[..count(2)]);
+    let out = &mut out[..ty.bytes()];
+    out.copy_from_slice(base);
+    if ty.is_empty() || source.is_empty() {
+        return Ok(());
+    }
+    let sizes = (n, m, inner);
+    match ty.dtype {
+        DType::F32 => add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), |a: f32, b| a + b),
+        DType::F64 => add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), |a: f64, b| a + b),
+        DType::I32 => add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), i32::wrapping_add),
+        DType::U32 => add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), u32::wrapping_add),
+        dtype => return Err(format!("scatter_add does not compute in {dtype}")),
+    }
+    Ok(())
+}
+
+fn add<T: Copy + Send + Sync>(
+    (n, m, inner): (usize, usize, usize),
+    rows: bool,
+    index: &[i32],
+    source: &[T],
+    out: &mut [T],
+    plus: impl Fn(T, T) -> T + Sync,
+) {
+    out.par_chunks_mut(n * inner).enumerate().for_each(|(outer, out)| {
+        for j in 0..m {
+            for column in 0..inner {
+                let place = (outer * m + j) * inner + column;
+                let index = index[if rows { j } else { place }].clamp(0, n as i32 - 1) as usize;
+                let target = &mut out[index * inner + column];
+                *target = plus(*target, source[place]);
+            }
+        }
+    });
+}
+
+impl Operator for ScatterAdd {
+    fn name(&self) -> String {
+        "scatter_add".into()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+        check_types(inputs)?;
+        let (base, index, source) = (&inputs[0].shape, &inputs[1].shape, &inputs[2].shape);
+        let fits = index == source
+            && base.rank() == index.rank()
+            && self.axis < base.rank()
+            && (0..base.rank()).all(|axis| axis == self.axis || base[axis] == index[axis]);
+        if !fits {
+            return Err(format!("indices {index} and source {source} do not fit base {base} beside axis {}", self.axis));
+        }
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::Routine
+    }
+
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        let upstream = gradient.upstream[0].as_ref()?;
+        Some(vec![Some(upstream.clone()), None, Some(upstream.gather(self.axis as isize, &gradient.inputs[1]))])
+    }
+
+    fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
+        evaluate(self.axis, false, inputs, outputs)
+    }
+
+    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
+        RoutineCost { flops: inputs[2].len() as u64 }
+    }
+}
+
+impl Operator for ScatterRows {
+    fn name(&self) -> String {
+        "scatter_rows".into()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+        check_types(inputs)?;
+        let (base, index, source) = (&inputs[0].shape, &inputs[1].shape, &inputs[2].shape);
+        if base.rank() != 2 || index.rank() != 1 || source.rank() != 2 || source[0] != index[0] || source[1] != base[1] {
+            return Err(format!("wants a base [n, d], indices [m] and a source [m, d], not {base}, {index} and {source}"));
+        }
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::Routine
+    }
+
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        let upstream = gradient.upstream[0].as_ref()?;
+        Some(vec![Some(upstream.clone()), None, Some(upstream.take(0, &gradient.inputs[1]))])
+    }
+
+    fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
+        evaluate(0, true, inputs, outputs)
+    }
+
+    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
+        RoutineCost { flops: inputs[2].len() as u64 }
+    }
+}
+
+impl Tensor {
+    /// PyTorch's `scatter_add`: adds each source element to the place that its i32 index names along an axis, in the order
+    /// of the source. The index may be smaller than base and source; what lies outside of it is left out.
+    #[track_caller]
+    #[must_use]
+    pub fn scatter_add(&self, axis: isize, index: &Self, source: &Self) -> Self {
+        let Some(axis) = self.resolve_axis("scatter_add", axis) else { return self.clone() };
+        let (base, extent, given) = (self.shape(), index.shape(), source.shape());
+        let rank = base.rank();
+        let fits = extent.rank() == rank
+            && given.rank() == rank
+            && (0..rank).all(|k| extent[k] <= given[k] && (k == axis || extent[k] <= base[k]));
+        if !fits {
+            let message = format!("indices {extent} do not fit base {base} and source {given} beside axis {axis}");
+            return self.graph().mistake("scatter_add", message);
+        }
+        let source = source.slice_steps(&vec![0; rank], &extent, &vec![1; rank]);
+        let smaller: Vec<usize> = (0..rank).map(|k| if k == axis { base[k] } else { extent[k] }).collect();
+        let apply = |base: &Self| self.graph().apply1(Op::ScatterAdd(ScatterAdd { axis }), &[base, index, &source]);
+        if smaller == *base {
+            return apply(self);
+        }
+        let part = apply(&self.graph().scalar(self.dtype(), 0.0).broadcast_to(smaller.clone()));
+        let rest: Vec<usize> = base.iter().zip(&smaller).map(|(whole, part)| whole - part).collect();
+        self + &part.pad(&vec![0; rank], &rest, 0.0)
+    }
+
+    /// Adds rows of the source `[m, d]` to those rows of this `[n, d]` that the i32 indices `[m]` name.
+    #[track_caller]
+    #[must_use]
+    pub fn scatter_rows(&self, index: &Self, source: &Self) -> Self {
+        self.graph().apply1(Op::ScatterRows(ScatterRows), &[self, index, source])
+    }
+
+    /// PyTorch's `index_add`: adds slices of the source along an axis to the places that the i32 indices `[m]` name.
+    #[track_caller]
+    #[must_use]
+    pub fn index_add(&self, axis: isize, index: &Self, source: &Self) -> Self {
+        let Some(axis) = self.resolve_axis("index_add", axis) else { return self.clone() };
+        let (base, given) = (self.shape(), source.shape());
+        if given.rank() != base.rank() || (0..base.rank()).any(|k| k != axis && base[k] != given[k]) {
+            return self.graph().mistake("index_add", format!("source {given} does not fit base {base} beside axis {axis}"));
+        }
+        let front = |tensor: &Self, n: usize| {
+            let turned = tensor.transpose(0, axis as isize);
+            let width = turned.shape().iter().skip(1).product();
+            turned.reshape([n, width])
+        };
+        let turned_shape = self.transpose(0, axis as isize).shape();
+        let sum = front(self, base[axis]).scatter_rows(index, &front(source, given[axis]));
+        if self.graph().error().is_some() {
+            return sum;
+        }
+        sum.reshape(turned_shape).transpose(0, axis as isize)
+    }
+}

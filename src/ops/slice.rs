@@ -1,0 +1,161 @@
+//! Every step-th element along each axis, forwards or backwards. A view. Flip, split and narrow are made of it.
+
+use super::Op;
+use crate::graph::{Expressing, Gradient, Meaning, Operator, Tensor};
+use crate::scalar::{Affine, NodeId};
+use crate::tensor::{Shape, TensorType};
+
+/// Along axis k: the elements `starts[k] + i·steps[k]` for i below `lengths[k]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Slice {
+    /// First element along each axis.
+    pub starts: Vec<usize>,
+    /// Number of elements along each axis.
+    pub lengths: Vec<usize>,
+    /// Distance between elements along each axis; not 0.
+    pub steps: Vec<isize>,
+}
+
+impl Operator for Slice {
+    fn name(&self) -> String {
+        "slice".into()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+        let shape = &inputs[0].shape;
+        if [self.starts.len(), self.lengths.len(), self.steps.len()] != [shape.rank(); 3] {
+            return Err(format!("wants a start, a length and a step for each axis of shape {shape}"));
+        }
+        for axis in 0..shape.rank() {
+            let (start, length, step) = (self.starts[axis], self.lengths[axis], self.steps[axis]);
+            if step == 0 {
+                return Err(format!("the step along axis {axis} is 0"));
+            }
+            let last = (length as i128 - 1) * step as i128 + start as i128;
+            if length > 0 && (start >= shape[axis] || last < 0 || last >= shape[axis] as i128) {
+                return Err(format!(
+                    "{length} elements from {start} in steps of {step} leave axis {axis} of shape {shape}"
+                ));
+            }
+        }
+        Ok(vec![TensorType::new(inputs[0].dtype, self.lengths.clone())])
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::Expression
+    }
+
+    fn express(&self, expressing: &mut Expressing<'_>, _: &[&TensorType], _: &TensorType) -> NodeId {
+        let rank = self.starts.len();
+        let maps: Vec<Affine> = (0..rank)
+            .map(|axis| {
+                let mut map = Affine::constant(self.starts[axis] as i64, rank);
+                map.strides[axis] = self.steps[axis] as i64;
+                map
+            })
+            .collect();
+        expressing.input_at(0, &maps)
+    }
+
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        let mut part = gradient.upstream[0].clone()?;
+        let shape = gradient.inputs[0].shape();
+        // Backwards slices are turned first; then every element goes back to its place among zeros.
+        let turned: Vec<isize> = (0..shape.rank()).filter(|&axis| self.steps[axis] < 0).map(|axis| axis as isize).collect();
+        part = part.flip(&turned);
+        let place = |axis: usize| {
+            let span = (self.lengths[axis].max(1) - 1) * self.steps[axis].unsigned_abs();
+            let low = if self.steps[axis] < 0 { self.starts[axis] - span } else { self.starts[axis] };
+            (low, span)
+        };
+        let (mut low, mut high, mut between) = (Vec::new(), Vec::new(), Vec::new());
+        for axis in 0..shape.rank() {
+            let (first, span) = place(axis);
+            if self.lengths[axis] == 0 {
+                low.push(0);
+                high.push(shape[axis]);
+            } else {
+                low.push(first);
+                high.push(shape[axis] - first - span - 1);
+            }
+            between.push(self.steps[axis].unsigned_abs() - 1);
+        }
+        Some(vec![Some(part.pad_between(&low, &high, &between, 0.0))])
+    }
+}
+
+impl Tensor {
+    /// Along each axis, `lengths` elements from `starts` on in `steps`, which may be negative.
+    #[track_caller]
+    #[must_use]
+    pub fn slice_steps(&self, starts: &[usize], lengths: &[usize], steps: &[isize]) -> Self {
+        let shape = self.shape();
+        let whole = starts.iter().all(|&start| start == 0) && steps.iter().all(|&step| step == 1) && *lengths == *shape;
+        if whole {
+            return self.clone();
+        }
+        let slice = Slice { starts: starts.to_vec(), lengths: lengths.to_vec(), steps: steps.to_vec() };
+        self.graph().apply1(Op::Slice(slice), &[self])
+    }
+
+    /// Elements from `start` up to, without, `end` along one axis, as in `x[:, start:end]`.
+    #[track_caller]
+    #[must_use]
+    pub fn slice(&self, axis: isize, start: usize, end: usize) -> Self {
+        let Some(axis) = self.resolve_axis("slice", axis) else { return self.clone() };
+        let shape = self.shape();
+        if start > end || end > shape[axis] {
+            return self.graph().mistake("slice", format!("{start}..{end} is not within axis {axis} of shape {shape}"));
+        }
+        let (mut starts, mut lengths) = (vec![0; shape.rank()], shape.to_vec());
+        starts[axis] = start;
+        lengths[axis] = end - start;
+        self.slice_steps(&starts, &lengths, &vec![1; shape.rank()])
+    }
+
+    /// In reverse order along axes.
+    #[track_caller]
+    #[must_use]
+    pub fn flip(&self, axes: &[isize]) -> Self {
+        let shape = self.shape();
+        let (mut starts, mut steps) = (vec![0; shape.rank()], vec![1; shape.rank()]);
+        for &axis in axes {
+            let Some(axis) = self.resolve_axis("flip", axis) else { return self.clone() };
+            starts[axis] = shape[axis].saturating_sub(1);
+            steps[axis] = -1;
+        }
+        self.slice_steps(&starts, &shape, &steps)
+    }
+
+    /// Parts of the given sizes along an axis.
+    #[track_caller]
+    pub fn split(&self, axis: isize, sizes: &[usize]) -> Vec<Self> {
+        let Some(place) = self.resolve_axis("split", axis) else { return vec![self.clone(); sizes.len()] };
+        let shape = self.shape();
+        if sizes.iter().sum::<usize>() != shape[place] {
+            let message = format!("parts {sizes:?} do not add up to axis {place} of shape {shape}");
+            return vec![self.graph().mistake("split", message); sizes.len()];
+        }
+        let mut start = 0;
+        sizes
+            .iter()
+            .map(|&size| {
+                start += size;
+                self.slice(axis, start - size, start)
+            })
+            .collect()
+    }
+
+    /// One place of an axis, without the axis.
+    #[track_caller]
+    #[must_use]
+    pub fn at(&self, axis: isize, index: usize) -> Self {
+        let Some(place) = self.resolve_axis("at", axis) else { return self.clone() };
+        let mut dims: Shape = self.shape();
+        if index >= dims[place] {
+            return self.graph().mistake("at", format!("index {index} is not within axis {place} of shape {dims}"));
+        }
+        dims = dims.iter().enumerate().filter(|&(axis, _)| axis != place).map(|(_, &extent)| extent).collect();
+        self.slice(axis, index, index + 1).reshape(dims)
+    }
+}

@@ -1,0 +1,124 @@
+//! Sorting along the last axis, stable, with the places that the values came from. Top-k is a part of it.
+
+use std::cmp::Ordering;
+
+use rayon::prelude::*;
+
+use super::Op;
+use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
+use crate::shader::Operand;
+use crate::tensor::{DType, TensorType};
+
+/// Values in order along the last axis, and the i32 places that they had. NaNs count as largest, as in PyTorch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sort {
+    /// Largest first. Equal values keep their order either way.
+    pub descending: bool,
+}
+
+impl Operator for Sort {
+    fn name(&self) -> String {
+        "sort".into()
+    }
+
+    fn output_count(&self) -> usize {
+        2
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+        let ty = inputs[0];
+        if ty.shape.rank() == 0 {
+            return Err("a single number has no axis to sort along".into());
+        }
+        if matches!(ty.dtype, DType::Bool | DType::U8) {
+            return Err(format!("{} is not sorted; cast first", ty.dtype));
+        }
+        Ok(vec![ty.clone(), TensorType::new(DType::I32, &ty.shape)])
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::Routine
+    }
+
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        let Some(upstream) = &gradient.upstream[0] else { return Some(vec![None]) };
+        let base = gradient.inputs[0].zeros_like();
+        Some(vec![Some(base.scatter_add(-1, &gradient.outputs[1], upstream))])
+    }
+
+    fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
+        let [(ty, values), (_, places)] = outputs else { return Err("sort gives two outputs".into()) };
+        let bytes = inputs[0].1;
+        let float = |a: f64, b: f64| {
+            a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+        };
+        match ty.dtype {
+            DType::F32 => self.run(ty, bytes, values, places, |a: &f32, b: &f32| float(f64::from(*a), f64::from(*b))),
+            DType::F64 => self.run(ty, bytes, values, places, |a: &f64, b: &f64| float(*a, *b)),
+            DType::I32 => self.run(ty, bytes, values, places, i32::cmp),
+            DType::U32 => self.run(ty, bytes, values, places, u32::cmp),
+            dtype => return Err(format!("sort does not compare {dtype}")),
+        }
+        Ok(())
+    }
+
+    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
+        let n = inputs[0].shape.last().copied().unwrap_or(1).max(2);
+        RoutineCost { flops: inputs[0].len() as u64 * u64::from(n.ilog2()) }
+    }
+}
+
+impl Sort {
+    fn run<T: bytemuck::Pod + Send + Sync>(
+        &self,
+        ty: &TensorType,
+        bytes: &[u8],
+        values: &mut [u8],
+        places: &mut [u8],
+        order: impl Fn(&T, &T) -> Ordering + Sync,
+    ) {
+        if ty.is_empty() {
+            return;
+        }
+        let n = ty.shape[ty.shape.rank() - 1];
+        let source: &[T] = &bytemuck::cast_slice(bytes)[..ty.len()];
+        let values: &mut [T] = &mut bytemuck::cast_slice_mut(values)[..ty.len()];
+        let places: &mut [i32] = &mut bytemuck::cast_slice_mut(places)[..ty.len()];
+        values.par_chunks_mut(n).zip(places.par_chunks_mut(n)).zip(source.par_chunks(n)).for_each(
+            |((values, places), source)| {
+                places.iter_mut().enumerate().for_each(|(k, place)| *place = k as i32);
+                places.sort_by(|&a, &b| {
+                    let ordering = order(&source[a as usize], &source[b as usize]);
+                    if self.descending { ordering.reverse() } else { ordering }
+                });
+                values.iter_mut().zip(places.iter()).for_each(|(value, &place)| *value = source[place as usize]);
+            },
+        );
+    }
+}
+
+impl Tensor {
+    /// Values in order along an axis, and the i32 places that they had. Stable.
+    #[track_caller]
+    pub fn sort(&self, axis: isize, descending: bool) -> (Self, Self) {
+        let Some(axis) = self.resolve_axis("sort", axis) else { return (self.clone(), self.clone()) };
+        let last = self.rank() as isize - 1;
+        let turned = self.transpose(axis as isize, last);
+        let mut sorted = self.graph().apply(Op::Sort(Sort { descending }), &[&turned]);
+        let (places, values) = (sorted.swap_remove(1), sorted.swap_remove(0));
+        if self.graph().error().is_some() {
+            return (values, places);
+        }
+        (values.transpose(axis as isize, last), places.transpose(axis as isize, last))
+    }
+
+    /// The `k` largest along an axis, largest first, and the i32 places that they had.
+    #[track_caller]
+    pub fn top_k(&self, k: usize, axis: isize) -> (Self, Self) {
+        let (values, places) = self.sort(axis, true);
+        if self.graph().error().is_some() {
+            return (values, places);
+        }
+        (values.slice(axis, 0, k), places.slice(axis, 0, k))
+    }
+}

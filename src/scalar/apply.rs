@@ -1,0 +1,167 @@
+//! Scalar functions over blocks of registers: the CPU's instruction set. Each loop is over plain slices, so that it vectorises.
+
+use bytemuck::Pod;
+use half::{bf16, f16};
+
+use super::function::{ScalarFunction as F, Signature, apply_real};
+use super::threefry::threefry2x32;
+use crate::tensor::DType;
+
+/// A register: room for a block of any element type. Truth values take 32 bits here.
+pub(crate) type Register = Vec<u64>;
+
+/// The first `n` elements of a register.
+#[inline(always)]
+pub(crate) fn lanes<T: Pod>(register: &[u64], n: usize) -> &[T] {
+    &bytemuck::cast_slice::<u64, T>(register)[..n]
+}
+
+/// The same, to write.
+#[inline(always)]
+pub(crate) fn lanes_mut<T: Pod>(register: &mut [u64], n: usize) -> &mut [T] {
+    &mut bytemuck::cast_slice_mut::<u64, T>(register)[..n]
+}
+
+#[inline(always)]
+fn zip1<A: Pod, O: Pod>(out: &mut [u64], a: &[u64], n: usize, f: impl Fn(A) -> O) {
+    for (out, &a) in lanes_mut::<O>(out, n).iter_mut().zip(lanes::<A>(a, n)) {
+        *out = f(a);
+    }
+}
+
+#[inline(always)]
+fn zip2<A: Pod, O: Pod>(out: &mut [u64], a: &[u64], b: &[u64], n: usize, f: impl Fn(A, A) -> O) {
+    for ((out, &a), &b) in lanes_mut::<O>(out, n).iter_mut().zip(lanes::<A>(a, n)).zip(lanes::<A>(b, n)) {
+        *out = f(a, b);
+    }
+}
+
+#[inline(always)]
+fn compare<T: Pod + PartialOrd>(function: F, out: &mut [u64], a: &[u64], b: &[u64], n: usize) {
+    match function {
+        F::Equal => zip2(out, a, b, n, |a: T, b: T| u32::from(a == b)),
+        F::NotEqual => zip2(out, a, b, n, |a: T, b: T| u32::from(a != b)),
+        F::Less => zip2(out, a, b, n, |a: T, b: T| u32::from(a < b)),
+        F::LessEqual => zip2(out, a, b, n, |a: T, b: T| u32::from(a <= b)),
+        F::Greater => zip2(out, a, b, n, |a: T, b: T| u32::from(a > b)),
+        _ => zip2(out, a, b, n, |a: T, b: T| u32::from(a >= b)),
+    }
+}
+
+macro_rules! integers {
+    ($name:ident, $int:ty, $negate:expr, $magnitude:expr, $sign:expr) => {
+        /// Integer arithmetic wraps; division by zero gives the dividend and a rest of zero, as WGSL defines it.
+        #[inline(always)]
+        fn $name(function: F, out: &mut [u64], a: &[u64], b: &[u64], n: usize) {
+            type I = $int;
+            match function {
+                F::Add => zip2(out, a, b, n, I::wrapping_add),
+                F::Sub => zip2(out, a, b, n, I::wrapping_sub),
+                F::Mul => zip2(out, a, b, n, I::wrapping_mul),
+                F::Div => zip2(out, a, b, n, |a: I, b: I| if b == 0 { a } else { a.wrapping_div(b) }),
+                F::Rem => zip2(out, a, b, n, |a: I, b: I| if b == 0 { 0 } else { a.wrapping_rem(b) }),
+                F::Maximum => zip2(out, a, b, n, |a: I, b: I| a.max(b)),
+                F::Minimum => zip2(out, a, b, n, |a: I, b: I| a.min(b)),
+                F::Square => zip1(out, a, n, |a: I| a.wrapping_mul(a)),
+                F::Neg => zip1(out, a, n, $negate),
+                F::Abs => zip1(out, a, n, $magnitude),
+                F::Sign => zip1(out, a, n, $sign),
+                F::BitAnd => zip2(out, a, b, n, |a: I, b: I| a & b),
+                F::BitOr => zip2(out, a, b, n, |a: I, b: I| a | b),
+                F::BitXor => zip2(out, a, b, n, |a: I, b: I| a ^ b),
+                F::ShiftLeft => zip2(out, a, b, n, |a: I, b: I| a.wrapping_shl(b as u32)),
+                F::ShiftRight => zip2(out, a, b, n, |a: I, b: I| a.wrapping_shr(b as u32)),
+                _ => {}
+            }
+        }
+    };
+}
+integers!(signed, i32, i32::wrapping_neg, i32::wrapping_abs, i32::signum);
+integers!(unsigned, u32, u32::wrapping_neg, |a: u32| a, |a: u32| a.min(1));
+
+#[inline(always)]
+fn cast(to: DType, from: DType, out: &mut [u64], a: &[u64], n: usize) {
+    use DType as D;
+    match (from, to) {
+        (D::F32, D::F16) => zip1(out, a, n, |x: f32| f16::from_f32(x).to_f32()),
+        (D::F32, D::BF16) => zip1(out, a, n, |x: f32| bf16::from_f32(x).to_f32()),
+        (D::F32, D::F64) => zip1(out, a, n, |x: f32| f64::from(x)),
+        (D::F32, D::I32) => zip1(out, a, n, |x: f32| x as i32),
+        (D::F32, D::U32) => zip1(out, a, n, |x: f32| x as u32),
+        (D::F32, D::U8) => zip1(out, a, n, |x: f32| u32::from(x as u8)),
+        (D::F32, D::Bool) => zip1(out, a, n, |x: f32| u32::from(x != 0.0)),
+        (D::F64, D::F32) => zip1(out, a, n, |x: f64| x as f32),
+        (D::F64, D::F16) => zip1(out, a, n, |x: f64| f16::from_f64(x).to_f32()),
+        (D::F64, D::BF16) => zip1(out, a, n, |x: f64| bf16::from_f64(x).to_f32()),
+        (D::F64, D::I32) => zip1(out, a, n, |x: f64| x as i32),
+        (D::F64, D::U32) => zip1(out, a, n, |x: f64| x as u32),
+        (D::F64, D::U8) => zip1(out, a, n, |x: f64| u32::from(x as u8)),
+        (D::F64, D::Bool) => zip1(out, a, n, |x: f64| u32::from(x != 0.0)),
+        (D::I32, D::F64) => zip1(out, a, n, |x: i32| f64::from(x)),
+        (D::I32, D::F32) => zip1(out, a, n, |x: i32| x as f32),
+        (D::I32, D::F16) => zip1(out, a, n, |x: i32| f16::from_f32(x as f32).to_f32()),
+        (D::I32, D::BF16) => zip1(out, a, n, |x: i32| bf16::from_f32(x as f32).to_f32()),
+        (D::U32 | D::Bool, D::F64) => zip1(out, a, n, |x: u32| f64::from(x)),
+        (D::U32 | D::Bool, D::F32) => zip1(out, a, n, |x: u32| x as f32),
+        (D::U32 | D::Bool, D::F16) => zip1(out, a, n, |x: u32| f16::from_f32(x as f32).to_f32()),
+        (D::U32 | D::Bool, D::BF16) => zip1(out, a, n, |x: u32| bf16::from_f32(x as f32).to_f32()),
+        (D::I32 | D::U32, D::U8) => zip1(out, a, n, |x: u32| x & 0xff),
+        (D::I32 | D::U32, D::Bool) => zip1(out, a, n, |x: u32| u32::from(x != 0)),
+        // The same bits: same types, and 32-bit integers among themselves.
+        (D::F64, _) => zip1(out, a, n, |x: u64| x),
+        _ => zip1(out, a, n, |x: u32| x),
+    }
+}
+
+/// Applies one function to a block of `n` elements. `dtype` is the compute type of the last argument (of the only one
+/// for a cast); the engine has checked types before.
+#[inline(always)]
+pub(crate) fn apply(function: F, dtype: DType, out: &mut [u64], arguments: [&[u64]; 4], n: usize) {
+    let [a, b, c, d] = arguments;
+    match function.signature() {
+        Signature::Float | Signature::Number => match dtype {
+            DType::F64 => {
+                apply_real(function, lanes_mut::<f64>(out, n), [lanes(a, n), lanes(b, n), lanes(c, n)]);
+            }
+            DType::I32 => signed(function, out, a, b, n),
+            DType::U32 => unsigned(function, out, a, b, n),
+            _ => apply_real(function, lanes_mut::<f32>(out, n), [lanes(a, n), lanes(b, n), lanes(c, n)]),
+        },
+        Signature::Bits if dtype == DType::I32 => signed(function, out, a, b, n),
+        Signature::Bits => unsigned(function, out, a, b, n),
+        Signature::Comparison => match dtype {
+            DType::F64 => compare::<f64>(function, out, a, b, n),
+            DType::I32 => compare::<i32>(function, out, a, b, n),
+            DType::U32 | DType::Bool => compare::<u32>(function, out, a, b, n),
+            _ => compare::<f32>(function, out, a, b, n),
+        },
+        Signature::Logic => match function {
+            F::And => zip2(out, a, b, n, |a: u32, b: u32| a & b),
+            F::Or => zip2(out, a, b, n, |a: u32, b: u32| a | b),
+            F::Xor => zip2(out, a, b, n, |a: u32, b: u32| a ^ b),
+            _ => zip1(out, a, n, |a: u32| 1 - (a & 1)),
+        },
+        Signature::Select if dtype == DType::F64 => {
+            let (b, c) = (lanes::<u64>(b, n), lanes::<u64>(c, n));
+            let condition = lanes::<u32>(a, n);
+            for (((out, &condition), &b), &c) in lanes_mut::<u64>(out, n).iter_mut().zip(condition).zip(b).zip(c) {
+                *out = if condition != 0 { b } else { c };
+            }
+        }
+        Signature::Select => {
+            let (b, c) = (lanes::<u32>(b, n), lanes::<u32>(c, n));
+            let condition = lanes::<u32>(a, n);
+            for (((out, &condition), &b), &c) in lanes_mut::<u32>(out, n).iter_mut().zip(condition).zip(b).zip(c) {
+                *out = if condition != 0 { b } else { c };
+            }
+        }
+        Signature::Cast(to) => cast(to, dtype, out, a, n),
+        Signature::RandomBits => {
+            let word = if function == F::Threefry(0) { 0 } else { 1 };
+            let (k0, k1, c0, c1) = (lanes::<u32>(a, n), lanes::<u32>(b, n), lanes::<u32>(c, n), lanes::<u32>(d, n));
+            for (lane, out) in lanes_mut::<u32>(out, n).iter_mut().enumerate() {
+                *out = threefry2x32([k0[lane], k1[lane]], [c0[lane], c1[lane]])[word];
+            }
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Running expressions and reductions over whole tensors on the CPU's threads.
+//!
+//! The work is cut into pieces whose bounds depend on sizes alone, never on the number of threads, and partial results
+//! are combined in order: the same bits every time.
+
+use std::cell::RefCell;
+
+use rayon::prelude::*;
+
+use super::apply::lanes;
+use super::expression::{ScalarExpr, ScalarNode};
+use super::real::Real;
+use super::reduction::Reduction;
+use super::tape::{BLOCK, Scratch, Source, Tape};
+use crate::tensor::DType;
+
+/// Points that one thread takes at a time.
+const PIECE: usize = 16 * BLOCK;
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Hands the thread's registers to `work`, compiled for the best vector instructions that the processor has.
+fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
+    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+        Ok(mut scratch) => work(&mut scratch),
+        // Only where rayon runs another piece inside this one's wait.
+        Err(_) => work(&mut Scratch::default()),
+    })
+}
+
+/// Evaluates an expression at every point of its domain and writes each output, row-major.
+pub(crate) fn map(tape: &Tape, inputs: &[Source<'_>], outputs: &mut [&mut [u8]]) {
+    let len = tape.len();
+    if len == 0 {
+        return;
+    }
+    if len <= PIECE {
+        map_piece(tape, inputs, outputs, 0, len);
+        return;
+    }
+    let sizes: Vec<usize> = tape.output_dtypes().map(DType::size).collect();
+    let mut pieces: Vec<Vec<&mut [u8]>> = (0..len.div_ceil(PIECE)).map(|_| Vec::with_capacity(sizes.len())).collect();
+    for (output, size) in outputs.iter_mut().zip(sizes) {
+        for (piece, part) in pieces.iter_mut().zip(output[..len * size].chunks_mut(PIECE * size)) {
+            piece.push(part);
+        }
+    }
+    pieces.into_par_iter().enumerate().for_each(|(index, mut parts)| {
+        let start = index * PIECE;
+        map_piece(tape, inputs, &mut parts, start, PIECE.min(len - start));
+    });
+}
+
+fn map_piece(tape: &Tape, inputs: &[Source<'_>], outputs: &mut [&mut [u8]], start: usize, len: usize) {
+    with_scratch(|scratch| {
+        tape.prepare(scratch, inputs, len);
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                let mut place = 0;
+                while place < len {
+                    let n = BLOCK.min(len - place);
+                    tape.block(scratch, inputs, outputs, place, start + place, n);
+                    for (output, bytes) in outputs.iter_mut().enumerate() {
+                        tape.store(scratch, output, bytes, place, n);
+                    }
+                    place += n;
+                }
+            },
+        );
+    });
+}
+
+/// Extents of a reduction's domain: `outer × reduced × inner`, where outer and inner are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReduceDims {
+    pub(crate) outer: usize,
+    pub(crate) reduced: usize,
+    pub(crate) inner: usize,
+}
+
+/// A running result: the value, and what else the reduction carries (a scaled sum, a place).
+#[derive(Clone, Copy, Debug)]
+struct Partial {
+    value: f64,
+    extra: f64,
+}
+
+impl Partial {
+    fn start(reduction: Reduction) -> Self {
+        let value = match reduction {
+            Reduction::Sum => 0.0,
+            Reduction::Product => 1.0,
+            Reduction::Max | Reduction::ArgMax | Reduction::LogSumExp => f64::NEG_INFINITY,
+            Reduction::Min | Reduction::ArgMin => f64::INFINITY,
+        };
+        Self { value, extra: 0.0 }
+    }
+
+    /// Joins what comes later in order; on equal values the earlier place stays.
+    #[inline(always)]
+    fn join(&mut self, reduction: Reduction, later: Self) {
+        match reduction {
+            Reduction::Sum => self.value += later.value,
+            Reduction::Product => self.value *= later.value,
+            Reduction::Max => self.value = self.value.maximum(later.value),
+            Reduction::Min => self.value = self.value.minimum(later.value),
+            Reduction::ArgMax if later.value > self.value || (later.value.is_nan() && !self.value.is_nan()) => *self = later,
+            Reduction::ArgMin if later.value < self.value || (later.value.is_nan() && !self.value.is_nan()) => *self = later,
+            Reduction::ArgMax | Reduction::ArgMin => {}
+            Reduction::LogSumExp => {
+                let top = self.value.maximum(later.value);
+                // Where all are −∞ (or one is +∞), the difference would be NaN.
+                let scale = |part: Self| if part.value == top { part.extra } else { part.extra * (part.value - top).exp() };
+                *self = Self { value: top, extra: scale(*self) + scale(later) };
+            }
+        }
+    }
+
+    fn finish(self, reduction: Reduction) -> f64 {
+        match reduction {
+            Reduction::ArgMax | Reduction::ArgMin => self.extra,
+            Reduction::LogSumExp => self.value + self.extra.ln(),
+            _ => self.value,
+        }
+    }
+}
+
+/// Reduces an expression over the middle of its domain; returns the kept values as bytes of the reduction's result type.
+pub(crate) fn reduce(tape: &Tape, inputs: &[Source<'_>], dtype: DType, reduction: Reduction, dims: ReduceDims) -> Vec<u64> {
+    let ReduceDims { outer, reduced, inner } = dims;
+    // A unit is a stretch of the reduced range for one outer place; its bounds depend on sizes alone.
+    let stretch = (PIECE * 4 / inner.max(1)).clamp(1, reduced.max(1));
+    let stretches = reduced.div_ceil(stretch).max(1);
+    let units = outer * stretches;
+    let run_unit = |unit: usize, partials: &mut [Partial]| {
+        let (place, first) = (unit / stretches, (unit % stretches) * stretch);
+        let count = stretch.min(reduced - first.min(reduced));
+        reduce_unit(tape, inputs, dtype, reduction, dims, place, first, count, partials);
+    };
+    let mut partials = vec![Partial::start(reduction); units * inner];
+    if inner > 0 {
+        let group = (PIECE / (stretch * inner).max(1)).max(1);
+        if units <= group {
+            partials.chunks_mut(inner).enumerate().for_each(|(unit, out)| run_unit(unit, out));
+        } else {
+            partials.par_chunks_mut(inner * group).enumerate().for_each(|(index, out)| {
+                out.chunks_mut(inner).enumerate().for_each(|(k, out)| run_unit(index * group + k, out));
+            });
+        }
+    }
+    let mut values = vec![0.0; outer * inner];
+    for place in 0..outer {
+        for column in 0..inner {
+            let mut total = partials[place * stretches * inner + column];
+            for later in 1..stretches {
+                total.join(reduction, partials[(place * stretches + later) * inner + column]);
+            }
+            values[place * inner + column] = total.finish(reduction);
+        }
+    }
+    let mut words = vec![0_u64; values.len()];
+    match reduction.result(dtype) {
+        DType::F64 => bytemuck::cast_slice_mut(&mut words).copy_from_slice(&values),
+        DType::I32 => fill(&mut words, &values, |value| value as i64 as i32),
+        DType::U32 => fill(&mut words, &values, |value| value as i64 as u32),
+        DType::Bool | DType::U8 => fill(&mut words, &values, |value| value as u8),
+        _ => fill(&mut words, &values, |value| value as f32),
+    }
+    words
+}
+
+fn fill<T: bytemuck::Pod>(words: &mut [u64], values: &[f64], convert: impl Fn(f64) -> T) {
+    for (out, &value) in bytemuck::cast_slice_mut::<u64, T>(words).iter_mut().zip(values) {
+        *out = convert(value);
+    }
+}
+
+/// Reduces `count` of the reduced range from `first` on, for one outer place and all inner ones.
+#[allow(clippy::too_many_arguments, reason = "one call, from the function above")]
+fn reduce_unit(
+    tape: &Tape,
+    inputs: &[Source<'_>],
+    dtype: DType,
+    reduction: Reduction,
+    dims: ReduceDims,
+    place: usize,
+    first: usize,
+    count: usize,
+    partials: &mut [Partial],
+) {
+    let inner = dims.inner;
+    let len = count * inner;
+    let start = (place * dims.reduced + first) * inner;
+    with_scratch(|scratch| {
+        tape.prepare(scratch, inputs, len);
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                let mut wide = [0.0_f64; BLOCK];
+                let mut done = 0;
+                while done < len {
+                    let n = BLOCK.min(len - done);
+                    tape.block(scratch, inputs, &[], 0, start + done, n);
+                    let register = tape.output(scratch, 0);
+                    if inner == 1 && reduction == Reduction::LogSumExp && dtype == DType::F32 {
+                        partials[0].join(reduction, log_sum_exp_block(lanes::<f32>(register, n)));
+                        done += n;
+                        continue;
+                    }
+                    let values = &mut wide[..n];
+                    match dtype {
+                        DType::F64 => values.copy_from_slice(lanes(register, n)),
+                        DType::I32 => widen::<i32>(values, register, |value| f64::from(value)),
+                        DType::U32 | DType::Bool | DType::U8 => widen::<u32>(values, register, |value| f64::from(value)),
+                        _ => widen::<f32>(values, register, |value| f64::from(value)),
+                    }
+                    if inner == 1 {
+                        partials[0].join(reduction, row_block(reduction, values, first + done));
+                    } else {
+                        let mut k = 0;
+                        while k < n {
+                            let column = (done + k) % inner;
+                            let run = (inner - column).min(n - k);
+                            let index = (first + (done + k) / inner) as f64;
+                            columns(reduction, &mut partials[column..column + run], &values[k..k + run], index);
+                            k += run;
+                        }
+                    }
+                    done += n;
+                }
+            },
+        );
+    });
+}
+
+#[inline(always)]
+fn widen<T: bytemuck::Pod>(values: &mut [f64], register: &[u64], convert: impl Fn(T) -> f64) {
+    let n = values.len();
+    for (out, &value) in values.iter_mut().zip(lanes::<T>(register, n)) {
+        *out = convert(value);
+    }
+}
+
+/// One block of a row, in eight interleaved strands that a vector unit keeps apart.
+#[inline(always)]
+fn row_block(reduction: Reduction, values: &[f64], first: usize) -> Partial {
+    let mut total = Partial::start(reduction);
+    match reduction {
+        Reduction::Sum => {
+            let mut strands = [0.0; 8];
+            let chunks = values.chunks_exact(8);
+            let rest: f64 = chunks.remainder().iter().sum();
+            for chunk in chunks {
+                for (strand, value) in strands.iter_mut().zip(chunk) {
+                    *strand += value;
+                }
+            }
+            total.value = strands.iter().sum::<f64>() + rest;
+        }
+        Reduction::ArgMax | Reduction::ArgMin => {
+            for (k, &value) in values.iter().enumerate() {
+                // The first element always wins over the start value, also where it is the same infinity.
+                let part = Partial { value, extra: (first + k) as f64 };
+                if k == 0 {
+                    total = part;
+                } else {
+                    total.join(reduction, part);
+                }
+            }
+        }
+        Reduction::LogSumExp => {
+            values.iter().for_each(|&value| total.join(reduction, Partial { value, extra: 1.0 }));
+        }
+        _ => values.iter().for_each(|&value| total.join(reduction, Partial { value, extra: 0.0 })),
+    }
+    total
+}
+
+/// The largest value of a block, and the sum of exponentials relative to it.
+#[inline(always)]
+fn log_sum_exp_block(values: &[f32]) -> Partial {
+    let top = values.iter().copied().fold(f32::NEG_INFINITY, Real::maximum);
+    let shift = if top.abs() == f32::INFINITY { 0.0 } else { top };
+    if top == f32::NEG_INFINITY {
+        return Partial { value: f64::NEG_INFINITY, extra: 0.0 };
+    }
+    let mut strands = [0.0_f32; 8];
+    let chunks = values.chunks_exact(8);
+    let rest: f32 = chunks.remainder().iter().map(|&value| Real::exp(value - shift)).sum();
+    for chunk in chunks {
+        for (strand, &value) in strands.iter_mut().zip(chunk) {
+            *strand += Real::exp(value - shift);
+        }
+    }
+    let sum = strands.iter().sum::<f32>() + rest;
+    Partial { value: f64::from(top), extra: f64::from(if top == f32::INFINITY { 1.0 } else { sum }) }
+}
+
+/// One row of a column reduction: each value joins its column.
+#[inline(always)]
+fn columns(reduction: Reduction, partials: &mut [Partial], values: &[f64], index: f64) {
+    match reduction {
+        Reduction::Sum => partials.iter_mut().zip(values).for_each(|(partial, value)| partial.value += value),
+        Reduction::ArgMax | Reduction::ArgMin => {
+            for (partial, &value) in partials.iter_mut().zip(values) {
+                partial.join(reduction, Partial { value, extra: index });
+            }
+        }
+        _ => {
+            for (partial, &value) in partials.iter_mut().zip(values) {
+                partial.join(reduction, Partial { value, extra: 1.0 });
+            }
+        }
+    }
+}
+
+/// An epilogue as an expression of its own: what was handed over becomes one more input, read row-major.
+pub(crate) fn accumulator_as_input(epilogue: &ScalarExpr, dtype: DType) -> ScalarExpr {
+    let mut expression = epilogue.clone();
+    let input = expression.inputs.len();
+    expression.inputs.push(dtype);
+    let at = super::affine::Affine::row_major(&expression.dims);
+    for node in &mut expression.nodes {
+        if matches!(node, ScalarNode::Accumulator) {
+            *node = ScalarNode::Load { input, at: at.clone() };
+        }
+    }
+    expression
+}

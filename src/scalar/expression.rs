@@ -1,0 +1,486 @@
+//! A scalar expression over a domain of coordinates: what one element of an output is, in terms of elements of inputs.
+//!
+//! Everything that is not a matrix product, a sort or the like is such an expression: arithmetic, casts, and also
+//! movement. A transpose, a slice, a broadcast or a flip is a [`Affine`] map from coordinates to addresses; padding is
+//! a select; concatenation is several; gathering is a load at a computed address; random numbers are a function of the
+//! address. So fusion is substitution, and both devices need one evaluator.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use super::affine::Affine;
+use super::function::ScalarFunction;
+use crate::tensor::{DType, Shape};
+
+/// A node of an expression, by its place in it; operands come before their users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub(crate) u32);
+
+impl NodeId {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A number of a compute type. Floats are kept as f64 and rounded where they are used.
+#[derive(Clone, Copy, Debug)]
+pub struct Constant {
+    /// The compute type.
+    pub dtype: DType,
+    /// The value; integers and truth values are exact.
+    pub value: f64,
+}
+
+impl PartialEq for Constant {
+    fn eq(&self, other: &Self) -> bool {
+        self.dtype == other.dtype && self.value.to_bits() == other.value.to_bits()
+    }
+}
+impl Eq for Constant {}
+impl std::hash::Hash for Constant {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (self.dtype, self.value.to_bits()).hash(state);
+    }
+}
+
+/// One step of an expression.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ScalarNode {
+    /// The same number everywhere.
+    Constant(Constant),
+    /// The value of the map itself at the coordinates, as i32.
+    Index(Affine),
+    /// The element of an input at the mapped address.
+    Load {
+        /// Which input.
+        input: usize,
+        /// From coordinates to the element's address.
+        at: Affine,
+    },
+    /// The element of an input at a computed address (i32); the address must be in range.
+    Gather {
+        /// Which input.
+        input: usize,
+        /// The address.
+        address: NodeId,
+    },
+    /// The value that a product or reduction hands to its epilogue.
+    Accumulator,
+    /// A function of other nodes.
+    Call {
+        /// Which.
+        function: ScalarFunction,
+        /// Its operands.
+        arguments: Vec<NodeId>,
+    },
+}
+
+/// An expression over the coordinates of `dims`, with one or more values.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ScalarExpr {
+    /// Extents of the domain, outermost first.
+    pub dims: Vec<usize>,
+    /// Stored type of each input.
+    pub inputs: Vec<DType>,
+    /// The steps, operands first.
+    pub nodes: Vec<ScalarNode>,
+    /// Compute type of each step.
+    pub types: Vec<DType>,
+    /// The values, with the types they are stored in.
+    pub outputs: Vec<(NodeId, DType)>,
+}
+
+/// Builds expressions; equal steps are made once, and operations on constants alone or with neutral elements vanish.
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    pub(crate) nodes: Vec<ScalarNode>,
+    pub(crate) types: Vec<DType>,
+    known: HashMap<ScalarNode, NodeId>,
+    /// The float type that [`number`](Self::number) makes.
+    float: Option<DType>,
+}
+
+impl Builder {
+    /// An empty one, whose bare numbers are of this float type.
+    pub fn new(float: DType) -> Self {
+        Self { float: Some(float.compute()), ..Self::default() }
+    }
+
+    pub(crate) fn push(&mut self, node: ScalarNode, dtype: DType) -> NodeId {
+        if let Some(&id) = self.known.get(&node) {
+            return id;
+        }
+        let id = NodeId(self.nodes.len() as u32);
+        self.known.insert(node.clone(), id);
+        self.nodes.push(node);
+        self.types.push(dtype);
+        id
+    }
+
+    /// The compute type of a node.
+    pub(crate) fn dtype(&self, id: NodeId) -> DType {
+        self.types[id.index()]
+    }
+
+    /// A number of the given compute type.
+    pub fn constant(&mut self, dtype: DType, value: f64) -> NodeId {
+        let dtype = dtype.compute();
+        self.push(ScalarNode::Constant(Constant { dtype, value }), dtype)
+    }
+
+    /// A number of the builder's float type.
+    pub fn number(&mut self, value: f64) -> NodeId {
+        self.constant(self.float.unwrap_or(DType::F32), value)
+    }
+
+    /// The mapped coordinates as an i32.
+    pub fn index(&mut self, at: Affine) -> NodeId {
+        if at.strides.iter().all(|&stride| stride == 0) {
+            return self.constant(DType::I32, at.offset as f64);
+        }
+        self.push(ScalarNode::Index(at), DType::I32)
+    }
+
+    /// An element of an input of the given stored type.
+    pub fn load(&mut self, input: usize, stored: DType, at: Affine) -> NodeId {
+        self.push(ScalarNode::Load { input, at }, stored.compute())
+    }
+
+    /// An element of an input at a computed address.
+    pub fn gather(&mut self, input: usize, stored: DType, address: NodeId) -> NodeId {
+        self.push(ScalarNode::Gather { input, address }, stored.compute())
+    }
+
+    /// The value that the epilogue is given.
+    pub fn accumulator(&mut self, dtype: DType) -> NodeId {
+        self.push(ScalarNode::Accumulator, dtype.compute())
+    }
+
+    fn as_constant(&self, id: NodeId) -> Option<f64> {
+        match self.nodes[id.index()] {
+            ScalarNode::Constant(constant) => Some(constant.value),
+            _ => None,
+        }
+    }
+
+    /// A function of nodes, whose types must fit (operators check them before).
+    pub fn call(&mut self, function: ScalarFunction, arguments: &[NodeId]) -> NodeId {
+        use ScalarFunction as F;
+        let dtypes: Vec<DType> = arguments.iter().map(|&id| self.dtype(id)).collect();
+        let dtype = function.result(&dtypes).unwrap_or(DType::F32).compute();
+        let constant = |this: &Self, k: usize| this.as_constant(arguments[k]);
+        match function {
+            F::Mul if constant(self, 0) == Some(1.0) => return arguments[1],
+            F::Mul | F::Div if constant(self, 1) == Some(1.0) => return arguments[0],
+            F::Add | F::Sub if constant(self, 1) == Some(0.0) => return arguments[0],
+            F::Add if constant(self, 0) == Some(0.0) => return arguments[1],
+            F::Cast(to) if to == dtypes[0] => return arguments[0],
+            F::Select if arguments[1] == arguments[2] => return arguments[1],
+            F::Select if constant(self, 0) == Some(1.0) => return arguments[1],
+            F::Select if constant(self, 0) == Some(0.0) => return arguments[2],
+            F::Neg if dtype.is_float() => {
+                if let Some(value) = constant(self, 0) {
+                    return self.constant(dtype, -value);
+                }
+            }
+            F::Cast(to @ (DType::F32 | DType::F64 | DType::I32)) => {
+                // Small whole numbers convert exactly between all of these.
+                if let Some(value) = constant(self, 0).filter(|value| value.fract() == 0.0 && value.abs() < 1e6) {
+                    return self.constant(to, value);
+                }
+            }
+            F::Add | F::Sub | F::Mul | F::Div if dtype.is_float() => {
+                if let (Some(a), Some(b)) = (constant(self, 0), constant(self, 1)) {
+                    let round = |value: f64| if dtype == DType::F32 { f64::from(value as f32) } else { value };
+                    let (a, b) = (round(a), round(b));
+                    let value = round(match function {
+                        F::Add => a + b,
+                        F::Sub => a - b,
+                        F::Mul => a * b,
+                        _ => a / b,
+                    });
+                    if value.is_finite() {
+                        return self.constant(dtype, value);
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.push(ScalarNode::Call { function, arguments: arguments.to_vec() }, dtype)
+    }
+
+    /// a + b
+    pub fn add(&mut self, a: NodeId, b: NodeId) -> NodeId {
+        self.call(ScalarFunction::Add, &[a, b])
+    }
+    /// a − b
+    pub fn sub(&mut self, a: NodeId, b: NodeId) -> NodeId {
+        self.call(ScalarFunction::Sub, &[a, b])
+    }
+    /// a · b
+    pub fn mul(&mut self, a: NodeId, b: NodeId) -> NodeId {
+        self.call(ScalarFunction::Mul, &[a, b])
+    }
+    /// a / b
+    pub fn div(&mut self, a: NodeId, b: NodeId) -> NodeId {
+        self.call(ScalarFunction::Div, &[a, b])
+    }
+    /// −a
+    pub fn neg(&mut self, a: NodeId) -> NodeId {
+        self.call(ScalarFunction::Neg, &[a])
+    }
+    /// condition ? a : b
+    pub fn select(&mut self, condition: NodeId, a: NodeId, b: NodeId) -> NodeId {
+        self.call(ScalarFunction::Select, &[condition, a, b])
+    }
+    pub(super) fn reciprocal(&mut self, a: NodeId) -> NodeId {
+        self.call(ScalarFunction::Reciprocal, &[a])
+    }
+    /// 1 where a > b, else 0.
+    pub(super) fn step(&mut self, a: NodeId, b: NodeId) -> NodeId {
+        let (zero, one) = (self.number(0.0), self.number(1.0));
+        let above = self.call(ScalarFunction::Greater, &[a, b]);
+        self.select(above, one, zero)
+    }
+    /// 1 where a > b, ½ where they are equal, else 0.
+    pub(super) fn preference(&mut self, a: NodeId, b: NodeId) -> NodeId {
+        let half = self.number(0.5);
+        let step = self.step(a, b);
+        let equal = self.call(ScalarFunction::Equal, &[a, b]);
+        self.select(equal, half, step)
+    }
+    /// e^(−scale·a²)
+    pub(super) fn bell(&mut self, a: NodeId, scale: f64) -> NodeId {
+        let square = self.mul(a, a);
+        let negative = self.number(-scale);
+        let exponent = self.mul(negative, square);
+        self.call(ScalarFunction::Exp, &[exponent])
+    }
+    pub(super) fn sum_of_squares(&mut self, a: NodeId, b: NodeId) -> NodeId {
+        let (left, right) = (self.mul(a, a), self.mul(b, b));
+        self.add(left, right)
+    }
+
+    /// Copies another expression's nodes into this one. `leaf` may replace a node (an input by what computes it); where it
+    /// returns `None`, the node is copied with `address` applied to its map. Returns the new place of each node.
+    pub(crate) fn include(
+        &mut self,
+        other: &ScalarExpr,
+        mut leaf: impl FnMut(&mut Self, &ScalarNode, DType) -> Option<NodeId>,
+    ) -> Vec<NodeId> {
+        let mut places: Vec<NodeId> = Vec::with_capacity(other.nodes.len());
+        for (node, &dtype) in other.nodes.iter().zip(&other.types) {
+            let place = leaf(self, node, dtype).unwrap_or_else(|| match node {
+                ScalarNode::Call { function, arguments } => {
+                    let arguments: Vec<NodeId> = arguments.iter().map(|id| places[id.index()]).collect();
+                    self.call(*function, &arguments)
+                }
+                ScalarNode::Gather { input, address } => {
+                    let address = places[address.index()];
+                    self.push(ScalarNode::Gather { input: *input, address }, dtype)
+                }
+                ScalarNode::Index(at) => self.index(at.clone()),
+                other => self.push(other.clone(), dtype),
+            });
+            places.push(place);
+        }
+        places
+    }
+
+    /// The finished expression, without the nodes that no output needs.
+    pub(crate) fn finish(self, dims: Vec<usize>, inputs: Vec<DType>, outputs: Vec<(NodeId, DType)>) -> ScalarExpr {
+        ScalarExpr { dims, inputs, nodes: self.nodes, types: self.types, outputs }.pruned()
+    }
+}
+
+impl ScalarExpr {
+    /// Number of points in the domain.
+    pub fn len(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// True where the domain has no points.
+    pub fn is_empty(&self) -> bool {
+        self.dims.contains(&0)
+    }
+
+    /// The operands of a node.
+    pub(crate) fn operands(node: &ScalarNode) -> &[NodeId] {
+        match node {
+            ScalarNode::Call { arguments, .. } => arguments,
+            ScalarNode::Gather { address, .. } => std::slice::from_ref(address),
+            _ => &[],
+        }
+    }
+
+    /// Without nodes that no output needs. Inputs keep their numbers.
+    fn pruned(mut self) -> Self {
+        let mut live = vec![false; self.nodes.len()];
+        for &(id, _) in &self.outputs {
+            live[id.index()] = true;
+        }
+        for index in (0..self.nodes.len()).rev() {
+            if live[index] {
+                for operand in Self::operands(&self.nodes[index]) {
+                    live[operand.index()] = true;
+                }
+            }
+        }
+        let mut places = vec![NodeId(0); self.nodes.len()];
+        let (mut nodes, mut types) = (Vec::new(), Vec::new());
+        for (index, mut node) in std::mem::take(&mut self.nodes).into_iter().enumerate() {
+            if !live[index] {
+                continue;
+            }
+            match &mut node {
+                ScalarNode::Call { arguments, .. } => {
+                    arguments.iter_mut().for_each(|id| *id = places[id.index()]);
+                }
+                ScalarNode::Gather { address, .. } => *address = places[address.index()],
+                _ => {}
+            }
+            places[index] = NodeId(nodes.len() as u32);
+            nodes.push(node);
+            types.push(self.types[index]);
+        }
+        self.outputs.iter_mut().for_each(|(id, _)| *id = places[id.index()]);
+        Self { nodes, types, ..self }
+    }
+
+    /// The same values with each address map replaced by `change` of it, over another domain; `None` where a map has no
+    /// counterpart there.
+    fn with_maps(&self, dims: Vec<usize>, change: impl Fn(&Affine) -> Option<Affine>) -> Option<Self> {
+        let nodes = self
+            .nodes
+            .iter()
+            .map(|node| {
+                Some(match node {
+                    ScalarNode::Index(at) => ScalarNode::Index(change(at)?),
+                    ScalarNode::Load { input, at } => ScalarNode::Load { input: *input, at: change(at)? },
+                    other => other.clone(),
+                })
+            })
+            .collect::<Option<Vec<_>>>()?;
+        Some(Self { dims, nodes, ..self.clone() })
+    }
+
+    /// Seen from another domain: `maps` gives each of this domain's coordinates from the new ones.
+    pub(crate) fn viewed(&self, dims: &[usize], maps: &[Affine]) -> Self {
+        self.with_maps(dims.to_vec(), |at| Some(at.after(maps, dims.len()))).unwrap_or_else(|| self.clone())
+    }
+
+    /// Over a domain of another shape with as many points in the same order, where every address stays affine.
+    pub(crate) fn reshaped(&self, dims: &[usize]) -> Option<Self> {
+        if dims == self.dims {
+            return Some(self.clone());
+        }
+        self.with_maps(dims.to_vec(), |at| at.reshaped(&self.dims, dims))
+    }
+
+    /// Neighbouring dimensions merged wherever every address allows it, and extents of 1 dropped. Dimensions are only merged
+    /// within the ranges between `borders` (places in `dims`); returns the new places of the borders too.
+    pub(crate) fn collapsed(&self, borders: &[usize]) -> (Self, Vec<usize>) {
+        let maps: Vec<&Affine> = self
+            .nodes
+            .iter()
+            .filter_map(|node| match node {
+                ScalarNode::Index(at) | ScalarNode::Load { at, .. } => Some(at),
+                _ => None,
+            })
+            .collect();
+        // Runs of old axes that become one new axis.
+        let mut runs: Vec<Vec<usize>> = Vec::new();
+        let mut new_borders = vec![0; borders.len()];
+        let mut may_merge = false;
+        for axis in 0..=self.dims.len() {
+            for (border, place) in borders.iter().zip(&mut new_borders) {
+                if *border == axis {
+                    *place = runs.len();
+                    may_merge = false;
+                }
+            }
+            if axis == self.dims.len() || self.dims[axis] == 1 {
+                continue;
+            }
+            match runs.last_mut() {
+                Some(run)
+                    if may_merge
+                        && run.last().is_some_and(|&outer| {
+                            maps.iter().all(|at| at.strides[outer] == at.strides[axis] * self.dims[axis] as i64)
+                        }) =>
+                {
+                    run.push(axis);
+                }
+                _ => runs.push(vec![axis]),
+            }
+            may_merge = true;
+        }
+        let dims: Vec<usize> = runs.iter().map(|run| run.iter().map(|&axis| self.dims[axis]).product()).collect();
+        let collapsed = self.with_maps(dims, |at| {
+            Some(Affine {
+                offset: at.offset,
+                strides: runs.iter().map(|run| run.last().map_or(0, |&axis| at.strides[axis])).collect(),
+            })
+        });
+        (collapsed.unwrap_or_else(|| self.clone()), new_borders)
+    }
+
+    /// Floating-point operations for one point of the domain.
+    pub fn flops(&self) -> u64 {
+        self.nodes
+            .iter()
+            .zip(&self.types)
+            .filter(|(node, dtype)| dtype.is_float() && matches!(node, ScalarNode::Call { function, .. } if !matches!(function, ScalarFunction::Cast(_) | ScalarFunction::Select)))
+            .count() as u64
+    }
+
+    /// True where an input is read at a computed address.
+    pub(crate) fn gathers(&self, input: usize) -> bool {
+        self.nodes.iter().any(|node| matches!(node, ScalarNode::Gather { input: read, .. } if *read == input))
+    }
+
+    /// The shape of the domain.
+    pub fn shape(&self) -> Shape {
+        Shape::from(self.dims.as_slice())
+    }
+}
+
+impl fmt::Display for ScalarExpr {
+    /// As nested calls: `relu(add(#0, #1[0,1]))`; `#k` is input k, with its strides where they are not row-major.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let row_major = self.shape().strides();
+        let mut texts: Vec<String> = Vec::with_capacity(self.nodes.len());
+        let mut uses = vec![0_usize; self.nodes.len()];
+        for node in &self.nodes {
+            Self::operands(node).iter().for_each(|id| uses[id.index()] += 1);
+        }
+        let mut definitions = String::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            let text = match node {
+                ScalarNode::Constant(constant) => format!("{}", constant.value),
+                ScalarNode::Index(at) => format!("index{at}"),
+                ScalarNode::Load { input, at } if at.offset == 0 && at.strides == row_major => format!("#{input}"),
+                ScalarNode::Load { input, at } => format!("#{input}{at}"),
+                ScalarNode::Gather { input, address } => format!("#{input}@({})", texts[address.index()]),
+                ScalarNode::Accumulator => "acc".to_owned(),
+                ScalarNode::Call { function, arguments } => {
+                    let arguments: Vec<&str> = arguments.iter().map(|id| texts[id.index()].as_str()).collect();
+                    let name = match function {
+                        ScalarFunction::Cast(dtype) => dtype.name(),
+                        other => other.name(),
+                    };
+                    format!("{name}({})", arguments.join(", "))
+                }
+            };
+            // What is used twice and is not a leaf gets a name, so that the text does not grow exponentially.
+            if uses[index] > 1 && matches!(node, ScalarNode::Call { .. } | ScalarNode::Gather { .. }) {
+                definitions.push_str(&format!("t{index} = {text}; "));
+                texts.push(format!("t{index}"));
+            } else {
+                texts.push(text);
+            }
+        }
+        let outputs: Vec<&str> = self.outputs.iter().map(|(id, _)| texts[id.index()].as_str()).collect();
+        write!(formatter, "{definitions}{}", outputs.join(" | "))
+    }
+}

@@ -1,0 +1,432 @@
+//! The table of scalar functions. A function is one row: its name, its value, its WGSL and its derivative; the CPU,
+//! the shaders, the gradients and the tests all derive from that row.
+//!
+//! In a row, `a`, `b`, `c` are the arguments and `y` the value. The derivative lists the partial derivative to each
+//! argument, written with the same functions, so that differentiation is closed under itself.
+
+use super::expression::{Builder, NodeId};
+use super::real::Real;
+use crate::tensor::DType;
+
+/// How a function treats element types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// Floats to the same float type.
+    Float,
+    /// Floats or integers to the same type.
+    Number,
+    /// Two numbers of one type to a truth value.
+    Comparison,
+    /// Truth values to a truth value.
+    Logic,
+    /// 32-bit integers to the same type.
+    Bits,
+    /// A truth value and two of any one type, to that type.
+    Select,
+    /// Anything to the named type.
+    Cast(DType),
+    /// Two key words and two counter words, u32, to a word of random bits.
+    RandomBits,
+}
+
+macro_rules! functions {
+    ($( $(#[$doc:meta])* $variant:ident $name:literal $signature:ident ($($argument:ident),+) = $value:expr;
+        wgsl $wgsl:literal; derivative |$e:ident, $y:ident| [$($partial:expr),*]; )*) => {
+        /// A function of scalars, applied element by element.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ScalarFunction {
+            $( $(#[$doc])* $variant, )*
+            /// a == b
+            Equal,
+            /// a != b
+            NotEqual,
+            /// a < b
+            Less,
+            /// a <= b
+            LessEqual,
+            /// a > b
+            Greater,
+            /// a >= b
+            GreaterEqual,
+            /// a and b
+            And,
+            /// a or b
+            Or,
+            /// a exclusive-or b
+            Xor,
+            /// not a
+            Not,
+            /// a & b, bit by bit
+            BitAnd,
+            /// a | b, bit by bit
+            BitOr,
+            /// a ^ b, bit by bit
+            BitXor,
+            /// a << b
+            ShiftLeft,
+            /// a >> b (arithmetic for i32)
+            ShiftRight,
+            /// a ? b : c
+            Select,
+            /// Rounds or converts to the type; floats to integers truncate and saturate.
+            Cast(DType),
+            /// First or second word of Threefry-2x32 with 20 rounds, for (key 0, key 1, counter 0, counter 1).
+            Threefry(u8),
+        }
+
+        /// The functions over numbers, in the table's order.
+        pub const NUMERIC: &[ScalarFunction] = &[$(ScalarFunction::$variant),*];
+
+        impl ScalarFunction {
+            /// The name, as users know it.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                    Self::Equal => "eq",
+                    Self::NotEqual => "ne",
+                    Self::Less => "lt",
+                    Self::LessEqual => "le",
+                    Self::Greater => "gt",
+                    Self::GreaterEqual => "ge",
+                    Self::And => "logical_and",
+                    Self::Or => "logical_or",
+                    Self::Xor => "logical_xor",
+                    Self::Not => "logical_not",
+                    Self::BitAnd => "bitwise_and",
+                    Self::BitOr => "bitwise_or",
+                    Self::BitXor => "bitwise_xor",
+                    Self::ShiftLeft => "shift_left",
+                    Self::ShiftRight => "shift_right",
+                    Self::Select => "select",
+                    Self::Cast(_) => "cast",
+                    Self::Threefry(_) => "threefry",
+                }
+            }
+
+            /// How it treats element types.
+            pub fn signature(self) -> Signature {
+                match self {
+                    $(Self::$variant => Signature::$signature,)*
+                    Self::Equal | Self::NotEqual | Self::Less | Self::LessEqual | Self::Greater
+                        | Self::GreaterEqual => Signature::Comparison,
+                    Self::And | Self::Or | Self::Xor | Self::Not => Signature::Logic,
+                    Self::BitAnd | Self::BitOr | Self::BitXor | Self::ShiftLeft | Self::ShiftRight => Signature::Bits,
+                    Self::Select => Signature::Select,
+                    Self::Cast(dtype) => Signature::Cast(dtype),
+                    Self::Threefry(_) => Signature::RandomBits,
+                }
+            }
+
+            /// Number of arguments.
+            pub fn arity(self) -> usize {
+                match self {
+                    $(Self::$variant => [$(stringify!($argument)),+].len(),)*
+                    Self::Not | Self::Cast(_) => 1,
+                    Self::Select => 3,
+                    Self::Threefry(_) => 4,
+                    _ => 2,
+                }
+            }
+
+            /// The WGSL of a numeric function, with `{a}`, `{b}`, `{c}` for the arguments.
+            pub(super) fn numeric_wgsl(self) -> Option<&'static str> {
+                match self {
+                    $(Self::$variant => Some($wgsl),)*
+                    _ => None,
+                }
+            }
+
+            /// The partial derivatives to each argument as expressions, given the arguments and the value;
+            /// `None` where a partial derivative is zero or not defined (integers, truth values).
+            pub(crate) fn derivative(self, builder: &mut Builder, arguments: &[NodeId], value: NodeId) -> Vec<Option<NodeId>> {
+                let mut place = arguments.iter().copied();
+                let mut next = || place.next().unwrap_or(value);
+                match self {
+                    $(Self::$variant => {
+                        #[allow(unused_variables)]
+                        {
+                            $(let $argument = next();)+
+                            let $y = value;
+                            let $e = builder;
+                            vec![$(Into::<Option<NodeId>>::into($partial)),*]
+                        }
+                    })*
+                    Self::Select => {
+                        let condition = next();
+                        let one = builder.number(1.0);
+                        let zero = builder.number(0.0);
+                        vec![
+                            None,
+                            Some(builder.call(Self::Select, &[condition, one, zero])),
+                            Some(builder.call(Self::Select, &[condition, zero, one])),
+                        ]
+                    }
+                    _ => vec![None; self.arity()],
+                }
+            }
+        }
+
+        /// Applies a numeric function to slices of one float type; other functions leave `out` as it is.
+        #[inline(always)]
+        pub(super) fn apply_real<T: Real>(function: ScalarFunction, out: &mut [T], arguments: [&[T]; 3]) {
+            match function {
+                $(ScalarFunction::$variant => {
+                    apply_real!(@loop out, arguments, ($($argument),+), $value);
+                })*
+                _ => {}
+            }
+        }
+    };
+}
+
+macro_rules! apply_real {
+    (@loop $out:ident, $arguments:ident, ($a:ident), $value:expr) => {
+        for (out, &$a) in $out.iter_mut().zip($arguments[0]) {
+            *out = $value;
+        }
+    };
+    (@loop $out:ident, $arguments:ident, ($a:ident, $b:ident), $value:expr) => {
+        for ((out, &$a), &$b) in $out.iter_mut().zip($arguments[0]).zip($arguments[1]) {
+            *out = $value;
+        }
+    };
+    (@loop $out:ident, $arguments:ident, ($a:ident, $b:ident, $c:ident), $value:expr) => {
+        for (((out, &$a), &$b), &$c) in $out.iter_mut().zip($arguments[0]).zip($arguments[1]).zip($arguments[2]) {
+            *out = $value;
+        }
+    };
+}
+
+/// √(2/π), of the tanh form of GELU.
+const GELU_SCALE: f64 = 0.797_884_560_802_865_4;
+/// The cubic coefficient of the tanh form of GELU.
+const GELU_CUBIC: f64 = 0.044_715;
+/// 2/√π, the slope of erf at 0.
+const ERF_SLOPE: f64 = std::f64::consts::FRAC_2_SQRT_PI;
+/// SELU's constants (Klambauer et al. 2017).
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+
+functions! {
+    /// a + b
+    Add "add" Number (a, b) = a + b; wgsl "({a} + {b})"; derivative |e, y| [e.number(1.0), e.number(1.0)];
+    /// a − b
+    Sub "sub" Number (a, b) = a - b; wgsl "({a} - {b})"; derivative |e, y| [e.number(1.0), e.number(-1.0)];
+    /// a · b
+    Mul "mul" Number (a, b) = a * b; wgsl "({a} * {b})"; derivative |e, y| [b, a];
+    /// a / b
+    Div "div" Number (a, b) = a / b; wgsl "({a} / {b})"; derivative |e, y| [e.reciprocal(b), {
+        let ratio = e.div(y, b); e.neg(ratio) }];
+    /// The rest of a / b with the sign of a, as C's fmod.
+    Rem "rem" Number (a, b) = a % b; wgsl "({a} % {b})"; derivative |e, y| [e.number(1.0), {
+        let quotient = e.div(a, b); let whole = e.call(ScalarFunction::Trunc, &[quotient]); e.neg(whole) }];
+    /// a to the power b
+    Pow "pow" Float (a, b) = a.pow(b); wgsl "power({a}, {b})"; derivative |e, y| [{
+        // b·a^(b−1), and 0 where b is 0 whatever a is.
+        let one = e.number(1.0); let less = e.sub(b, one); let power = e.call(ScalarFunction::Pow, &[a, less]);
+        let slope = e.mul(b, power); let zero = e.number(0.0);
+        let flat = e.call(ScalarFunction::Equal, &[b, zero]); e.select(flat, zero, slope)
+    }, {
+        // y·log a, and 0 where a is 0 (PyTorch's convention).
+        let zero = e.number(0.0); let one = e.number(1.0); let positive = e.call(ScalarFunction::Greater, &[a, zero]);
+        let safe = e.select(positive, a, one); let logarithm = e.call(ScalarFunction::Log, &[safe]); e.mul(y, logarithm)
+    }];
+    /// The larger; where equal, each side gets half of the gradient, as in PyTorch.
+    Maximum "maximum" Number (a, b) = a.maximum(b); wgsl "max({a}, {b})"; derivative |e, y| [e.preference(a, b), e.preference(b, a)];
+    /// The smaller; where equal, each side gets half of the gradient, as in PyTorch.
+    Minimum "minimum" Number (a, b) = a.minimum(b); wgsl "min({a}, {b})"; derivative |e, y| [e.preference(b, a), e.preference(a, b)];
+    /// The angle of the point (b, a).
+    Atan2 "atan2" Float (a, b) = a.atan2(b); wgsl "atan2({a}, {b})"; derivative |e, y| [{
+        let square = e.sum_of_squares(a, b); e.div(b, square) }, { let square = e.sum_of_squares(a, b); let ratio = e.div(a, square); e.neg(ratio) }];
+    /// −a
+    Neg "neg" Number (a) = -a; wgsl "(-{a})"; derivative |e, y| [e.number(-1.0)];
+    /// |a|
+    Abs "abs" Number (a) = a.abs(); wgsl "abs({a})"; derivative |e, y| [e.call(ScalarFunction::Sign, &[a])];
+    /// −1, 0 or 1
+    Sign "sign" Number (a) = a.sign(); wgsl "sign({a})"; derivative |e, y| [None];
+    /// Largest whole number not above a
+    Floor "floor" Float (a) = a.floor(); wgsl "floor({a})"; derivative |e, y| [None];
+    /// Smallest whole number not below a
+    Ceil "ceil" Float (a) = a.ceil(); wgsl "ceil({a})"; derivative |e, y| [None];
+    /// Nearest whole number, halves to even
+    Round "round" Float (a) = a.round_ties_even(); wgsl "round({a})"; derivative |e, y| [None];
+    /// The whole part
+    Trunc "trunc" Float (a) = a.trunc(); wgsl "trunc({a})"; derivative |e, y| [None];
+    /// 1 / a
+    Reciprocal "reciprocal" Float (a) = T::real(1.0) / a; wgsl "(Lanes(1.0) / {a})"; derivative |e, y| [{
+        let square = e.mul(y, y); e.neg(square) }];
+    /// a²
+    Square "square" Number (a) = a * a; wgsl "({a} * {a})"; derivative |e, y| [{ let two = e.number(2.0); e.mul(two, a) }];
+    /// √a
+    Sqrt "sqrt" Float (a) = Real::sqrt(a); wgsl "sqrt({a})"; derivative |e, y| [{ let half = e.number(0.5); e.div(half, y) }];
+    /// 1 / √a
+    Rsqrt "rsqrt" Float (a) = T::real(1.0) / Real::sqrt(a); wgsl "inverseSqrt({a})"; derivative |e, y| [{
+        let half = e.number(-0.5); let ratio = e.div(y, a); e.mul(half, ratio) }];
+    /// e^a
+    Exp "exp" Float (a) = Real::exp(a); wgsl "exp({a})"; derivative |e, y| [y];
+    /// e^a − 1, also where a is small
+    Expm1 "expm1" Float (a) = a.exp_m1(); wgsl "exp_minus_one({a})"; derivative |e, y| [{ let one = e.number(1.0); e.add(y, one) }];
+    /// Natural logarithm
+    Log "log" Float (a) = a.ln(); wgsl "log({a})"; derivative |e, y| [e.reciprocal(a)];
+    /// log(1 + a), also where a is small
+    Log1p "log1p" Float (a) = a.ln_1p(); wgsl "log_one_plus({a})"; derivative |e, y| [{
+        let one = e.number(1.0); let sum = e.add(a, one); e.reciprocal(sum) }];
+    /// Sine
+    Sin "sin" Float (a) = Real::sin(a); wgsl "sine({a})"; derivative |e, y| [e.call(ScalarFunction::Cos, &[a])];
+    /// Cosine
+    Cos "cos" Float (a) = Real::cos(a); wgsl "cosine({a})"; derivative |e, y| [{ let sine = e.call(ScalarFunction::Sin, &[a]); e.neg(sine) }];
+    /// Tangent
+    Tan "tan" Float (a) = Real::tan(a); wgsl "tangent({a})"; derivative |e, y| [{
+        let one = e.number(1.0); let square = e.mul(y, y); e.add(one, square) }];
+    /// The error function
+    Erf "erf" Float (a) = a.erf(); wgsl "error_function({a})"; derivative |e, y| [{
+        let slope = e.number(ERF_SLOPE); let bell = e.bell(a, 1.0); e.mul(slope, bell) }];
+    /// Hyperbolic tangent
+    Tanh "tanh" Float (a) = Real::tanh(a); wgsl "hyperbolic_tangent({a})"; derivative |e, y| [{
+        let one = e.number(1.0); let square = e.mul(y, y); e.sub(one, square) }];
+    /// 1 / (1 + e^−a)
+    Sigmoid "sigmoid" Float (a) = a.sigmoid(); wgsl "sigmoid({a})"; derivative |e, y| [{
+        let one = e.number(1.0); let rest = e.sub(one, y); e.mul(y, rest) }];
+    /// max(a, 0)
+    Relu "relu" Float (a) = a.maximum(T::real(0.0)); wgsl "max({a}, Lanes(0.0))"; derivative |e, y| [{
+        let zero = e.number(0.0); e.step(y, zero) }];
+    /// a, or b·a where a is negative
+    LeakyRelu "leaky_relu" Float (a, b) = if a >= T::real(0.0) { a } else { a * b }; wgsl "select({a} * {b}, {a}, {a} >= Lanes(0.0))"; derivative |e, y| [{
+        let zero = e.number(0.0); let one = e.number(1.0);
+        let positive = e.call(ScalarFunction::Greater, &[a, zero]); e.select(positive, one, b)
+    }, { let zero = e.number(0.0); e.call(ScalarFunction::Minimum, &[a, zero]) }];
+    /// a, or b·(e^a − 1) where a is negative
+    Elu "elu" Float (a, b) = if a > T::real(0.0) { a } else { b * a.exp_m1() }; wgsl "select({b} * exp_minus_one({a}), {a}, {a} > Lanes(0.0))"; derivative |e, y| [{
+        let zero = e.number(0.0); let one = e.number(1.0); let sum = e.add(y, b);
+        let positive = e.call(ScalarFunction::Greater, &[a, zero]); e.select(positive, one, sum)
+    }, { let zero = e.number(0.0); let low = e.call(ScalarFunction::Minimum, &[a, zero]); e.call(ScalarFunction::Expm1, &[low]) }];
+    /// The self-normalising ELU: 1.0507·elu(a, 1.6733) (Klambauer et al. 2017)
+    Selu "selu" Float (a) = T::real(SELU_SCALE) * if a > T::real(0.0) { a } else { T::real(SELU_ALPHA) * a.exp_m1() };
+        wgsl "select(Lanes(1.7580993408473766) * exp_minus_one({a}), Lanes(1.0507009873554805) * {a}, {a} > Lanes(0.0))"; derivative |e, y| [{
+        let zero = e.number(0.0); let scale = e.number(SELU_SCALE); let limit = e.number(SELU_SCALE * SELU_ALPHA); let sum = e.add(y, limit);
+        let positive = e.call(ScalarFunction::Greater, &[a, zero]); e.select(positive, scale, sum)
+    }];
+    /// a, or b·(e^(a/b) − 1) where a is negative (Barron 2017)
+    Celu "celu" Float (a, b) = if a > T::real(0.0) { a } else { b * (a / b).exp_m1() }; wgsl "select({b} * exp_minus_one({a} / {b}), {a}, {a} > Lanes(0.0))"; derivative |e, y| [{
+        let zero = e.number(0.0); let one = e.number(1.0); let ratio = e.div(y, b); let sum = e.add(ratio, one);
+        let positive = e.call(ScalarFunction::Greater, &[a, zero]); e.select(positive, one, sum)
+    }, {
+        // For a < 0: (e^(a/b) − 1) − (a/b)·e^(a/b), and 0 at a = 0.
+        let zero = e.number(0.0); let low = e.call(ScalarFunction::Minimum, &[a, zero]); let ratio = e.div(low, b);
+        let power = e.call(ScalarFunction::Exp, &[ratio]); let less = e.call(ScalarFunction::Expm1, &[ratio]);
+        let product = e.mul(ratio, power); e.sub(less, product)
+    }];
+    /// a·Φ(a), with the error function (Hendrycks and Gimpel 2016)
+    Gelu "gelu" Float (a) = T::real(0.5) * a * (T::real(1.0) + (a * T::real(std::f64::consts::FRAC_1_SQRT_2)).erf());
+        wgsl "(Lanes(0.5) * {a} * (Lanes(1.0) + error_function({a} * Lanes(0.7071067811865476))))"; derivative |e, y| [{
+        let root = e.number(std::f64::consts::FRAC_1_SQRT_2); let scaled = e.mul(a, root); let error = e.call(ScalarFunction::Erf, &[scaled]);
+        let one = e.number(1.0); let half = e.number(0.5); let sum = e.add(one, error); let distribution = e.mul(half, sum);
+        let bell = e.bell(a, 0.5); let scale = e.number(0.398_942_280_401_432_7); let density = e.mul(scale, bell);
+        let product = e.mul(a, density); e.add(distribution, product)
+    }];
+    /// GELU in its tanh approximation
+    GeluTanh "gelu_tanh" Float (a) = T::real(0.5) * a * (T::real(1.0) + Real::tanh(T::real(GELU_SCALE) * (a + T::real(GELU_CUBIC) * a * a * a)));
+        wgsl "(Lanes(0.5) * {a} * (Lanes(1.0) + hyperbolic_tangent(Lanes(0.7978845608028654) * ({a} + Lanes(0.044715) * {a} * {a} * {a}))))"; derivative |e, y| [{
+        let square = e.mul(a, a); let cubic = e.number(GELU_CUBIC); let scale = e.number(GELU_SCALE); let one = e.number(1.0); let half = e.number(0.5);
+        let inner = e.mul(cubic, square); let inner = e.add(one, inner); let inner = e.mul(a, inner); let inner = e.mul(scale, inner);
+        let tanh = e.call(ScalarFunction::Tanh, &[inner]);
+        let three = e.number(3.0 * GELU_CUBIC); let slope = e.mul(three, square); let slope = e.add(one, slope); let slope = e.mul(scale, slope);
+        let tanh_square = e.mul(tanh, tanh); let rest = e.sub(one, tanh_square); let right = e.mul(rest, slope); let right = e.mul(a, right);
+        let left = e.add(one, tanh); let sum = e.add(left, right); e.mul(half, sum)
+    }];
+    /// a·sigmoid(a), also called swish
+    Silu "silu" Float (a) = a * a.sigmoid(); wgsl "({a} * sigmoid({a}))"; derivative |e, y| [{
+        let sigmoid = e.call(ScalarFunction::Sigmoid, &[a]); let one = e.number(1.0); let rest = e.sub(one, sigmoid);
+        let product = e.mul(a, rest); let sum = e.add(one, product); e.mul(sigmoid, sum)
+    }];
+    /// a·tanh(softplus(a)) (Misra 2019)
+    Mish "mish" Float (a) = a * Real::tanh(a.softplus()); wgsl "({a} * hyperbolic_tangent(soft_plus({a})))"; derivative |e, y| [{
+        let soft = e.call(ScalarFunction::Softplus, &[a]); let tanh = e.call(ScalarFunction::Tanh, &[soft]);
+        let sigmoid = e.call(ScalarFunction::Sigmoid, &[a]); let one = e.number(1.0); let square = e.mul(tanh, tanh); let rest = e.sub(one, square);
+        let product = e.mul(sigmoid, rest); let product = e.mul(a, product); e.add(tanh, product)
+    }];
+    /// log(1 + e^a)
+    Softplus "softplus" Float (a) = a.softplus(); wgsl "soft_plus({a})"; derivative |e, y| [e.call(ScalarFunction::Sigmoid, &[a])];
+    /// a / (1 + |a|)
+    Softsign "softsign" Float (a) = a / (T::real(1.0) + a.abs()); wgsl "({a} / (Lanes(1.0) + abs({a})))"; derivative |e, y| [{
+        let one = e.number(1.0); let magnitude = e.call(ScalarFunction::Abs, &[a]); let sum = e.add(one, magnitude);
+        let square = e.mul(sum, sum); e.reciprocal(square)
+    }];
+    /// a/6 + 1/2, kept within 0 and 1
+    HardSigmoid "hard_sigmoid" Float (a) = (a / T::real(6.0) + T::real(0.5)).maximum(T::real(0.0)).minimum(T::real(1.0));
+        wgsl "clamp({a} / Lanes(6.0) + Lanes(0.5), Lanes(0.0), Lanes(1.0))"; derivative |e, y| [{
+        let three = e.number(3.0); let sixth = e.number(1.0 / 6.0); let zero = e.number(0.0); let magnitude = e.call(ScalarFunction::Abs, &[a]);
+        let inside = e.call(ScalarFunction::Less, &[magnitude, three]); e.select(inside, sixth, zero)
+    }];
+    /// a·hard_sigmoid(a)
+    HardSwish "hard_swish" Float (a) = a * (a / T::real(6.0) + T::real(0.5)).maximum(T::real(0.0)).minimum(T::real(1.0));
+        wgsl "({a} * clamp({a} / Lanes(6.0) + Lanes(0.5), Lanes(0.0), Lanes(1.0)))"; derivative |e, y| [{
+        let three = e.number(3.0); let low = e.number(-3.0); let zero = e.number(0.0); let one = e.number(1.0); let half = e.number(0.5);
+        let third = e.div(a, three); let slope = e.add(third, half);
+        let below = e.call(ScalarFunction::LessEqual, &[a, low]); let above = e.call(ScalarFunction::GreaterEqual, &[a, three]);
+        let upper = e.select(above, one, slope); e.select(below, zero, upper)
+    }];
+}
+
+impl ScalarFunction {
+    /// True where it costs about as much as a multiplication, so that computing it twice is cheaper than storing it.
+    pub(crate) fn is_cheap(self) -> bool {
+        use ScalarFunction as F;
+        !matches!(
+            self,
+            F::Pow | F::Atan2 | F::Exp | F::Expm1 | F::Log | F::Log1p | F::Sin | F::Cos | F::Tan | F::Erf | F::Tanh
+                | F::Sigmoid | F::Elu | F::Selu | F::Celu | F::Gelu | F::GeluTanh | F::Silu | F::Mish | F::Softplus
+                | F::Threefry(_)
+        )
+    }
+
+    /// The type of the value, given the arguments' compute types; an explanation where they do not fit.
+    pub(crate) fn result(self, arguments: &[DType]) -> Result<DType, String> {
+        let first = arguments.first().copied().unwrap_or(DType::F32);
+        let same = |dtypes: &[DType]| {
+            dtypes.iter().find(|&&dtype| dtype != dtypes[0]).map_or(Ok(dtypes[0]), |other| {
+                Err(format!("operands are {} and {other}; cast one of them", dtypes[0]))
+            })
+        };
+        match self.signature() {
+            Signature::Float => {
+                let dtype = same(arguments)?;
+                if dtype.is_float() { Ok(dtype) } else { Err(format!("wants floats, not {dtype}; cast first")) }
+            }
+            Signature::Number => {
+                let dtype = same(arguments)?;
+                match (dtype, self) {
+                    (DType::Bool | DType::U8, _) => Err(format!("wants numbers to compute with, not {dtype}; cast first")),
+                    (DType::U32, Self::Neg) => Err("u32 has no negative values; cast to i32".into()),
+                    _ => Ok(dtype),
+                }
+            }
+            Signature::Comparison => {
+                let dtype = same(arguments)?;
+                if dtype == DType::U8 { Err("u8 is for storage; cast first".into()) } else { Ok(DType::Bool) }
+            }
+            Signature::Logic => match same(arguments)? {
+                DType::Bool => Ok(DType::Bool),
+                dtype => Err(format!("wants truth values, not {dtype}")),
+            },
+            Signature::Bits => match same(arguments)? {
+                dtype @ (DType::I32 | DType::U32) => Ok(dtype),
+                dtype => Err(format!("wants i32 or u32, not {dtype}")),
+            },
+            Signature::Select => {
+                if first != DType::Bool {
+                    return Err(format!("the condition must be bool, not {first}"));
+                }
+                match same(&arguments[1..])? {
+                    DType::U8 => Err("u8 is for storage; cast first".into()),
+                    dtype => Ok(dtype),
+                }
+            }
+            Signature::Cast(dtype) => Ok(dtype),
+            Signature::RandomBits => match same(arguments)? {
+                DType::U32 => Ok(DType::U32),
+                dtype => Err(format!("wants u32 words, not {dtype}")),
+            },
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The ways to fold many values into one.
+
+use crate::tensor::DType;
+
+/// A reduction along axes. The order of folding is fixed by the sizes, so that results are the same every time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    /// Σ x
+    Sum,
+    /// Π x
+    Product,
+    /// The largest
+    Max,
+    /// The smallest
+    Min,
+    /// The place of the largest; the first of equals
+    ArgMax,
+    /// The place of the smallest; the first of equals
+    ArgMin,
+    /// log Σ e^x, without overflow
+    LogSumExp,
+}
+
+impl Reduction {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Sum, Self::Product, Self::Max, Self::Min, Self::ArgMax, Self::ArgMin, Self::LogSumExp];
+
+    /// The name, as users know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Product => "product",
+            Self::Max => "max",
+            Self::Min => "min",
+            Self::ArgMax => "argmax",
+            Self::ArgMin => "argmin",
+            Self::LogSumExp => "log_sum_exp",
+        }
+    }
+
+    /// The compute type of the result: i32 for places, else the values' own.
+    pub fn result(self, values: DType) -> DType {
+        match self {
+            Self::ArgMax | Self::ArgMin => DType::I32,
+            _ => values.compute(),
+        }
+    }
+
+    /// True where reducing nothing has a value (0, 1, −∞).
+    pub fn has_identity(self) -> bool {
+        matches!(self, Self::Sum | Self::Product | Self::LogSumExp)
+    }
+}

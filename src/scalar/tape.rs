@@ -1,0 +1,346 @@
+//! Evaluating an expression on the CPU: a list of instructions on blocks of registers that stay in the first-level cache.
+
+use bytemuck::Pod;
+use half::{bf16, f16};
+
+use super::affine::Affine;
+use super::apply::{Register, apply, lanes, lanes_mut};
+use super::expression::{Constant, ScalarExpr, ScalarNode};
+use super::function::ScalarFunction;
+use crate::tensor::DType;
+
+/// Elements evaluated at a time: a register of f32 is 2 KiB.
+pub(crate) const BLOCK: usize = 512;
+
+#[derive(Clone, Debug)]
+enum Fetch {
+    /// Consecutive elements, from the block's place plus this offset on.
+    Linear(i64),
+    /// Addresses that follow the coordinates.
+    Strided(Affine),
+}
+
+#[derive(Clone, Debug)]
+enum Instruction {
+    Load { input: usize, stored: DType, fetch: Fetch, out: usize },
+    Index { at: Affine, out: usize },
+    Gather { input: usize, stored: DType, address: usize, out: usize },
+    Call { function: ScalarFunction, dtype: DType, arguments: [usize; 4], out: usize },
+}
+
+/// What does not change over the domain, put into a register once.
+#[derive(Clone, Debug)]
+enum Fixed {
+    Constant(Constant),
+    Uniform { input: usize, stored: DType, address: i64 },
+}
+
+/// Where an input's elements are.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// In memory of their own.
+    Bytes(&'a [u8]),
+    /// In the part of an output that is about to be overwritten, at the same place.
+    InPlace(usize),
+}
+
+/// An expression prepared for evaluation.
+#[derive(Clone, Debug)]
+pub(crate) struct Tape {
+    dims: Vec<usize>,
+    fixed: Vec<(Fixed, usize)>,
+    instructions: Vec<Instruction>,
+    registers: usize,
+    outputs: Vec<(usize, DType)>,
+}
+
+/// Registers, kept from call to call by their thread.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    registers: Vec<Register>,
+}
+
+impl Tape {
+    /// Prepares an expression. Registers are reused as soon as their value has been read for the last time.
+    pub(crate) fn new(expression: &ScalarExpr) -> Self {
+        let (expression, _) = expression.collapsed(&[]);
+        let mut last_use = vec![0; expression.nodes.len()];
+        for (index, node) in expression.nodes.iter().enumerate() {
+            ScalarExpr::operands(node).iter().for_each(|id| last_use[id.index()] = index);
+        }
+        expression.outputs.iter().for_each(|(id, _)| last_use[id.index()] = usize::MAX);
+        let mut tape = Self {
+            dims: expression.dims.clone(),
+            fixed: Vec::new(),
+            instructions: Vec::new(),
+            registers: 0,
+            outputs: Vec::new(),
+        };
+        let mut free: Vec<usize> = Vec::new();
+        let mut places = vec![0; expression.nodes.len()];
+        for (index, node) in expression.nodes.iter().enumerate() {
+            let is_fixed = match node {
+                ScalarNode::Constant(_) => true,
+                ScalarNode::Load { at, .. } => at.is_constant(),
+                _ => false,
+            };
+            let out = (!is_fixed).then(|| free.pop()).flatten().unwrap_or_else(|| {
+                tape.registers += 1;
+                tape.registers - 1
+            });
+            places[index] = out;
+            let stored = |input: usize| expression.inputs[input];
+            match node {
+                ScalarNode::Constant(constant) => tape.fixed.push((Fixed::Constant(*constant), out)),
+                ScalarNode::Load { input, at } if at.is_constant() => {
+                    let fixed = Fixed::Uniform { input: *input, stored: stored(*input), address: at.offset };
+                    tape.fixed.push((fixed, out));
+                }
+                ScalarNode::Load { input, at } => {
+                    let fetch = if at.is_row_major(&expression.dims) {
+                        Fetch::Linear(at.offset)
+                    } else {
+                        Fetch::Strided(at.clone())
+                    };
+                    tape.instructions.push(Instruction::Load { input: *input, stored: stored(*input), fetch, out });
+                }
+                ScalarNode::Index(at) => tape.instructions.push(Instruction::Index { at: at.clone(), out }),
+                ScalarNode::Gather { input, address } => tape.instructions.push(Instruction::Gather {
+                    input: *input,
+                    stored: stored(*input),
+                    address: places[address.index()],
+                    out,
+                }),
+                ScalarNode::Call { function, arguments } => {
+                    let mut registers = [places[arguments[0].index()]; 4];
+                    for (register, id) in registers.iter_mut().zip(arguments) {
+                        *register = places[id.index()];
+                    }
+                    let dtype = arguments.last().map_or(DType::F32, |id| expression.types[id.index()]);
+                    tape.instructions.push(Instruction::Call { function: *function, dtype, arguments: registers, out });
+                }
+                // Epilogues are turned into expressions with an input more before they come here.
+                ScalarNode::Accumulator => {}
+            }
+            let mut operands: Vec<_> = ScalarExpr::operands(node).to_vec();
+            operands.sort_unstable();
+            operands.dedup();
+            for id in operands {
+                let operand = &expression.nodes[id.index()];
+                let fixed = matches!(operand, ScalarNode::Constant(_))
+                    || matches!(operand, ScalarNode::Load { at, .. } if at.is_constant());
+                if last_use[id.index()] == index && !fixed {
+                    free.push(places[id.index()]);
+                }
+            }
+        }
+        tape.outputs = expression.outputs.iter().map(|&(id, stored)| (places[id.index()], stored)).collect();
+        tape
+    }
+
+    /// Number of points in the domain.
+    pub(crate) fn len(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// Stored types of the outputs.
+    pub(crate) fn output_dtypes(&self) -> impl Iterator<Item = DType> + '_ {
+        self.outputs.iter().map(|&(_, stored)| stored)
+    }
+
+    /// Fills the registers that stay the same; to be called before blocks of at most `n` elements are evaluated.
+    pub(crate) fn prepare(&self, scratch: &mut Scratch, inputs: &[Source<'_>], n: usize) {
+        let n = n.min(BLOCK);
+        while scratch.registers.len() < self.registers {
+            scratch.registers.push(vec![0; BLOCK]);
+        }
+        for (fixed, out) in &self.fixed {
+            let register = &mut scratch.registers[*out];
+            match fixed {
+                Fixed::Constant(constant) => match constant.dtype {
+                    DType::F64 => lanes_mut::<f64>(register, n).fill(constant.value),
+                    DType::I32 => lanes_mut::<i32>(register, n).fill(constant.value as i32),
+                    DType::U32 | DType::Bool => lanes_mut::<u32>(register, n).fill(constant.value as u32),
+                    _ => lanes_mut::<f32>(register, n).fill(constant.value as f32),
+                },
+                Fixed::Uniform { input, stored, address } => {
+                    if let Source::Bytes(bytes) = inputs[*input] {
+                        fetch_runs(*stored, bytes, register, std::iter::once((*address, 0, n)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Evaluates the block of `n` points from `start` on. `outputs` gives the parts of the outputs that the block will
+    /// overwrite, for inputs that are read in place. Call it inside a vector dispatch.
+    #[inline(always)]
+    pub(crate) fn block(
+        &self,
+        scratch: &mut Scratch,
+        inputs: &[Source<'_>],
+        outputs: &[&mut [u8]],
+        output_offset: usize,
+        start: usize,
+        n: usize,
+    ) {
+        for instruction in &self.instructions {
+            match instruction {
+                Instruction::Load { input, stored, fetch, out } => {
+                    let register = &mut scratch.registers[*out];
+                    match (inputs[*input], fetch) {
+                        (Source::Bytes(bytes), Fetch::Linear(offset)) => {
+                            fetch_runs(*stored, bytes, register, std::iter::once((offset + start as i64, 1, n)));
+                        }
+                        (Source::Bytes(bytes), Fetch::Strided(at)) => {
+                            fetch_runs(*stored, bytes, register, Runs::new(&self.dims, at, start, n));
+                        }
+                        (Source::InPlace(output), _) => {
+                            let bytes = &*outputs[output];
+                            fetch_runs(*stored, bytes, register, std::iter::once((output_offset as i64, 1, n)));
+                        }
+                    }
+                }
+                Instruction::Index { at, out } => {
+                    let lanes = lanes_mut::<i32>(&mut scratch.registers[*out], n);
+                    let mut place = 0;
+                    for (address, step, count) in Runs::new(&self.dims, at, start, n) {
+                        for (k, lane) in lanes[place..place + count].iter_mut().enumerate() {
+                            *lane = (address + step * k as i64) as i32;
+                        }
+                        place += count;
+                    }
+                }
+                Instruction::Gather { input, stored, address, out } => {
+                    let mut register = std::mem::take(&mut scratch.registers[*out]);
+                    if let Source::Bytes(bytes) = inputs[*input] {
+                        let addresses = lanes::<i32>(&scratch.registers[*address], n);
+                        fetch_runs(*stored, bytes, &mut register, addresses.iter().map(|&a| (i64::from(a), 0, 1)));
+                    }
+                    scratch.registers[*out] = register;
+                }
+                Instruction::Call { function, dtype, arguments, out } => {
+                    let mut register = std::mem::take(&mut scratch.registers[*out]);
+                    let arguments = arguments.map(|argument| scratch.registers[argument].as_slice());
+                    apply(*function, *dtype, &mut register, arguments, n);
+                    scratch.registers[*out] = register;
+                }
+            }
+        }
+    }
+
+    /// The register that holds an output after a block.
+    #[inline(always)]
+    pub(crate) fn output<'a>(&self, scratch: &'a Scratch, output: usize) -> &'a [u64] {
+        &scratch.registers[self.outputs[output].0]
+    }
+
+    /// Writes an output's block as stored elements, from element `place` of `bytes` on.
+    #[inline(always)]
+    pub(crate) fn store(&self, scratch: &Scratch, output: usize, bytes: &mut [u8], place: usize, n: usize) {
+        let (register, stored) = self.outputs[output];
+        let register = &scratch.registers[register];
+        match stored {
+            DType::F32 | DType::I32 | DType::U32 => {
+                bytes[place * 4..(place + n) * 4].copy_from_slice(bytemuck::cast_slice(lanes::<u32>(register, n)));
+            }
+            DType::F64 => {
+                bytes[place * 8..(place + n) * 8].copy_from_slice(bytemuck::cast_slice(lanes::<u64>(register, n)));
+            }
+            DType::F16 => narrow(bytes, place, lanes::<f32>(register, n), f16::from_f32),
+            DType::BF16 => narrow(bytes, place, lanes::<f32>(register, n), bf16::from_f32),
+            DType::U8 | DType::Bool => narrow(bytes, place, lanes::<u32>(register, n), |value| value as u8),
+        }
+    }
+}
+
+fn narrow<A: Pod, B: Pod>(bytes: &mut [u8], place: usize, values: &[A], convert: impl Fn(A) -> B) {
+    let size = size_of::<B>();
+    let out = &mut bytes[place * size..(place + values.len()) * size];
+    for (out, &value) in out.chunks_exact_mut(size).zip(values) {
+        out.copy_from_slice(bytemuck::bytes_of(&convert(value)));
+    }
+}
+
+/// Reads runs of (address, step, count) into a register, converting to the compute type. An address outside the memory
+/// reads as zero: operators keep theirs inside, so this only guards against a broken one.
+#[inline(always)]
+fn fetch_runs(stored: DType, bytes: &[u8], register: &mut [u64], runs: impl Iterator<Item = (i64, i64, usize)>) {
+    #[inline(always)]
+    fn typed<S: Pod + Default, C: Pod>(
+        bytes: &[u8],
+        register: &mut [u64],
+        runs: impl Iterator<Item = (i64, i64, usize)>,
+        convert: impl Fn(S) -> C,
+    ) {
+        let whole = bytes.len() / size_of::<S>() * size_of::<S>();
+        let source: &[S] = bytemuck::cast_slice(&bytes[..whole]);
+        let lanes: &mut [C] = bytemuck::cast_slice_mut(register);
+        let mut place = 0;
+        for (address, step, count) in runs {
+            let out = &mut lanes[place..place + count];
+            place += count;
+            let at = |k: usize| source.get((address + step * k as i64) as usize).copied().unwrap_or_default();
+            if step == 1
+                && let Some(run) = usize::try_from(address).ok().and_then(|a| source.get(a..a + count))
+            {
+                for (out, &value) in out.iter_mut().zip(run) {
+                    *out = convert(value);
+                }
+            } else if step == 0 {
+                out.fill(convert(at(0)));
+            } else {
+                for (k, out) in out.iter_mut().enumerate() {
+                    *out = convert(at(k));
+                }
+            }
+        }
+    }
+    match stored {
+        DType::F32 | DType::I32 | DType::U32 => typed(bytes, register, runs, |value: u32| value),
+        DType::F64 => typed(bytes, register, runs, |value: u64| value),
+        DType::F16 => typed(bytes, register, runs, |value: f16| value.to_f32()),
+        DType::BF16 => typed(bytes, register, runs, |value: bf16| value.to_f32()),
+        DType::U8 | DType::Bool => typed(bytes, register, runs, |value: u8| u32::from(value)),
+    }
+}
+
+/// The runs of equal steps along the innermost dimension that cover a range of points.
+struct Runs<'a> {
+    dims: &'a [usize],
+    at: &'a Affine,
+    point: usize,
+    end: usize,
+}
+
+impl<'a> Runs<'a> {
+    #[inline(always)]
+    fn new(dims: &'a [usize], at: &'a Affine, start: usize, n: usize) -> Self {
+        Self { dims, at, point: start, end: start + n }
+    }
+}
+
+impl Iterator for Runs<'_> {
+    type Item = (i64, i64, usize);
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.point >= self.end {
+            return None;
+        }
+        let Some((&inner, outer)) = self.dims.split_last() else {
+            self.point = self.end;
+            return Some((self.at.offset, 0, 1));
+        };
+        let column = self.point % inner;
+        let mut rest = self.point / inner;
+        let step = self.at.strides[outer.len()];
+        let mut address = self.at.offset + step * column as i64;
+        for (axis, &extent) in outer.iter().enumerate().rev() {
+            address += self.at.strides[axis] * (rest % extent) as i64;
+            rest /= extent;
+        }
+        let count = (inner - column).min(self.end - self.point);
+        self.point += count;
+        Some((address, step, count))
+    }
+}

@@ -1,0 +1,531 @@
+//! Expressions as WGSL: the generated modules of map and reduce kernels and of epilogues.
+//!
+//! Shapes, strides and offsets go into the kernel's uniform parameters, so that one pipeline serves all tensors with the
+//! same kind of access; only what changes the code (which strides are 0 or 1, whether lanes are aligned) is in the text.
+
+use std::fmt::Write;
+
+use super::affine::Affine;
+use super::expression::{Constant, NodeId, ScalarExpr, ScalarNode};
+use super::function::{ScalarFunction as F, Signature};
+use crate::tensor::DType;
+
+/// A generated module, with what must be bound and passed to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Emitted {
+    /// The WGSL.
+    pub module: String,
+    /// Words of its part of the uniform parameters; a multiple of four.
+    pub params: Vec<u32>,
+    /// The expression's inputs that are bound, in the order of their bindings.
+    pub inputs: Vec<usize>,
+}
+
+/// The expression that a routine applies to its result before storing it, over the routine's output coordinates, which come
+/// in up to three groups (`borders` says where in the dimensions each but the first begins): batch, row and column of a
+/// product; outer, nothing and inner of a reduction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Epilogue {
+    /// The expression, collapsed within the groups.
+    pub expression: ScalarExpr,
+    /// Where the second and third group begin.
+    pub borders: [usize; 2],
+}
+
+impl Epilogue {
+    /// The module `shared/finish`: `fn finish(value: Element, index: u32, at: vec3<u32>)` and the alias `FinishParams`.
+    /// Its inputs are bound from `first_binding` on, its outputs after them.
+    pub fn emit(&self, first_binding: usize) -> Emitted {
+        let mut emitter = Emitter::new(&self.expression, Style::Finish, first_binding);
+        emitter.decompose(self.borders);
+        emitter.nodes();
+        for (output, &(id, stored)) in self.expression.outputs.iter().enumerate() {
+            let value = emitter.names[id.index()].clone();
+            let _ = writeln!(emitter.body, "    result{output}[index] = {value};");
+            emitter.declare_output(output, scalar_type(stored));
+        }
+        let body = std::mem::take(&mut emitter.body);
+        emitter.finish("FinishParams", &format!("fn finish(value: Element, index: u32, at: vec3<u32>) {{\n{body}}}\n"))
+    }
+}
+
+/// The module `shared/expression` of a reduction: `fn element(at: vec3<u32>) -> Element`, where `at` is outer, reduced and
+/// inner place, and the alias `ExpressionParams`. Its inputs are bound from binding 1 on.
+pub(crate) fn emit_element(expression: &ScalarExpr, borders: [usize; 2]) -> Emitted {
+    let mut emitter = Emitter::new(expression, Style::Element, 1);
+    emitter.decompose(borders);
+    emitter.nodes();
+    let (id, _) = expression.outputs[0];
+    let value = emitter.names[id.index()].clone();
+    let value = if expression.types[id.index()] == DType::Bool { format!("Element({value})") } else { value };
+    let body = std::mem::take(&mut emitter.body);
+    emitter.finish("ExpressionParams", &format!("fn element(at: vec3<u32>) -> Element {{\n{body}    return {value};\n}}\n"))
+}
+
+/// The module `shared/expression` of a map: `fn evaluate(quad: u32)`, which computes and stores four neighbouring elements.
+/// `in_place[k]` names the input that output k overwrites. Outputs are bound after the inputs, from binding 1 on.
+pub(crate) fn emit_map(expression: &ScalarExpr, in_place: &[Option<usize>]) -> Emitted {
+    let mut emitter = Emitter::new(expression, Style::Map, 1);
+    emitter.in_place = in_place.to_vec();
+    emitter.quads();
+    emitter.nodes();
+    for (output, &(id, stored)) in expression.outputs.iter().enumerate() {
+        let value = emitter.names[id.index()].clone();
+        let (element, packed) = match stored {
+            DType::F16 => ("vec2<u32>", pack_half(&value, "f32_to_f16")),
+            DType::BF16 => ("vec2<u32>", pack_half(&value, "f32_to_bf16")),
+            DType::Bool | DType::U8 => {
+                let words = if stored == DType::Bool { format!("vec4<u32>({value})") } else { value };
+                ("u32", format!("dot({words}, vec4<u32>(1u, 256u, 65536u, 16777216u))"))
+            }
+            DType::I32 => ("vec4<i32>", value),
+            DType::U32 => ("vec4<u32>", value),
+            _ => ("vec4<f32>", value),
+        };
+        let _ = writeln!(emitter.body, "    result{output}[quad] = {packed};");
+        emitter.declare_output(output, element);
+    }
+    let body = std::mem::take(&mut emitter.body);
+    emitter.finish("ExpressionParams", &format!("fn evaluate(quad: u32) {{\n{body}}}\n"))
+}
+
+/// The replacement of `shared/lanes` for kernels that compute four elements at once.
+pub(crate) const QUAD_LANES: &str =
+    "alias Lanes = vec4<f32>;\nalias IntLanes = vec4<i32>;\nalias UintLanes = vec4<u32>;\nalias BoolLanes = vec4<bool>;\n";
+
+fn pack_half(value: &str, convert: &str) -> String {
+    format!(
+        "vec2<u32>({convert}({value}.x) | ({convert}({value}.y) << 16u), {convert}({value}.z) | ({convert}({value}.w) << 16u))"
+    )
+}
+
+/// The WGSL type of one element in registers.
+fn scalar_type(dtype: DType) -> &'static str {
+    match dtype.compute() {
+        DType::I32 => "i32",
+        DType::U32 => "u32",
+        DType::Bool => "bool",
+        _ => "f32",
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// Four lanes, stores included.
+    Map,
+    /// One element, returned.
+    Element,
+    /// One element, from a value that is given, stored.
+    Finish,
+}
+
+struct Emitter<'a> {
+    expression: &'a ScalarExpr,
+    style: Style,
+    params: Vec<u32>,
+    body: String,
+    /// The name of each node's value.
+    names: Vec<String>,
+    /// Inputs in binding order.
+    bound: Vec<usize>,
+    /// Whether each input is declared as vectors of four.
+    vectors: Vec<bool>,
+    in_place: Vec<Option<usize>>,
+    outputs: Vec<&'static str>,
+    first_binding: usize,
+    /// In quads: whether the four lanes share all but the innermost coordinate.
+    aligned: bool,
+}
+
+impl<'a> Emitter<'a> {
+    fn new(expression: &'a ScalarExpr, style: Style, first_binding: usize) -> Self {
+        let inner = expression.dims.last().copied().unwrap_or(1);
+        let aligned = expression.dims.len() <= 1 || inner.is_multiple_of(4);
+        let mut emitter = Self {
+            expression,
+            style,
+            params: Vec::new(),
+            body: String::new(),
+            names: Vec::new(),
+            bound: Vec::new(),
+            vectors: Vec::new(),
+            in_place: Vec::new(),
+            outputs: Vec::new(),
+            first_binding,
+            aligned,
+        };
+        emitter.vectors = (0..expression.inputs.len()).map(|input| emitter.reads_vectors(input)).collect();
+        emitter
+    }
+
+    fn is_lanes(&self) -> bool {
+        self.style == Style::Map
+    }
+
+    /// True where every load of an input takes four neighbouring, aligned elements of 32 bits.
+    fn reads_vectors(&self, input: usize) -> bool {
+        self.is_lanes()
+            && self.expression.inputs[input].size() == 4
+            && !self.expression.gathers(input)
+            && self.expression.nodes.iter().all(|node| match node {
+                ScalarNode::Load { input: read, at } if *read == input => self.is_quad(at),
+                _ => true,
+            })
+    }
+
+    /// True where the four lanes read neighbouring elements from a multiple of four on.
+    fn is_quad(&self, at: &Affine) -> bool {
+        let Some((inner, outer)) = at.strides.split_last() else { return false };
+        self.aligned && *inner == 1 && at.offset % 4 == 0 && outer.iter().all(|stride| stride % 4 == 0)
+    }
+
+    /// A word of the parameters, as an i32 expression.
+    fn param(&mut self, value: i64) -> String {
+        let name = if self.style == Style::Finish { "finish" } else { "expression" };
+        self.params.push(value as i32 as u32);
+        let k = self.params.len() - 1;
+        format!("params.{name}[{}].{}", k / 4, ["x", "y", "z", "w"][k % 4])
+    }
+
+    /// Coordinates `c0, c1, …` from the three group places in `at`.
+    fn decompose(&mut self, borders: [usize; 2]) {
+        let rank = self.expression.dims.len();
+        let groups = [0..borders[0], borders[0]..borders[1], borders[1]..rank];
+        for (group, part) in groups.into_iter().zip(["x", "y", "z"]) {
+            let axes: Vec<usize> = group.collect();
+            let Some((&first, rest)) = axes.split_first() else { continue };
+            if rest.is_empty() {
+                let _ = writeln!(self.body, "    let c{first} = i32(at.{part});");
+                continue;
+            }
+            let _ = writeln!(self.body, "    var rest{first} = at.{part};");
+            for &axis in rest.iter().rev() {
+                let extent = self.param(self.expression.dims[axis] as i64);
+                let _ = writeln!(self.body, "    let c{axis} = i32(rest{first} % u32({extent}));");
+                let _ = writeln!(self.body, "    rest{first} /= u32({extent});");
+            }
+            let _ = writeln!(self.body, "    let c{first} = i32(rest{first});");
+        }
+    }
+
+    /// Coordinates of four neighbouring points: scalars where the lanes share them, else vectors. The innermost is the first
+    /// lane's where aligned.
+    fn quads(&mut self) {
+        let dims = self.expression.dims.clone();
+        let last = self.param(self.expression.len() as i64 - 1);
+        let _ = writeln!(self.body, "    let first = i32(quad * 4u);");
+        let _ = writeln!(self.body, "    let points = min(vec4<i32>(first) + vec4<i32>(0, 1, 2, 3), vec4<i32>({last}));");
+        let start = if self.aligned { "first" } else { "points" };
+        if dims.len() <= 1 {
+            let _ = writeln!(self.body, "    let c0 = first;");
+            return;
+        }
+        let kind = if self.aligned { "u32" } else { "vec4<u32>" };
+        let signed = if self.aligned { "i32" } else { "vec4<i32>" };
+        let _ = writeln!(self.body, "    var rest = {kind}({start});");
+        for axis in (1..dims.len()).rev() {
+            let extent = self.param(dims[axis] as i64);
+            let _ = writeln!(self.body, "    let c{axis} = {signed}(rest % {kind}(u32({extent})));");
+            let _ = writeln!(self.body, "    rest /= {kind}(u32({extent}));");
+        }
+        let _ = writeln!(self.body, "    let c0 = {signed}(rest);");
+    }
+
+    /// The address at the coordinates, without the innermost step where `outer_only`.
+    fn address(&mut self, at: &Affine, vector: bool, outer_only: bool) -> String {
+        let mut text = String::new();
+        let rank = at.strides.len();
+        for (axis, &stride) in at.strides.iter().enumerate() {
+            if stride == 0 || (outer_only && axis + 1 == rank) {
+                continue;
+            }
+            if !text.is_empty() {
+                text.push_str(" + ");
+            }
+            if stride == 1 {
+                let _ = write!(text, "c{axis}");
+            } else {
+                let stride = self.param(stride);
+                let _ = write!(text, "{stride} * c{axis}");
+            }
+        }
+        let offset = self.param(at.offset);
+        match (text.is_empty(), vector) {
+            (true, false) => offset,
+            (true, true) => format!("vec4<i32>({offset})"),
+            (false, _) => format!("({text} + {offset})"),
+        }
+    }
+
+    /// The name by which an input is read; inputs are bound on first use.
+    fn source(&mut self, input: usize) -> String {
+        if let Some(output) = self.in_place.iter().position(|&other| other == Some(input)) {
+            return format!("result{output}");
+        }
+        if !self.bound.contains(&input) {
+            self.bound.push(input);
+        }
+        let prefix = if self.style == Style::Finish { "extra" } else { "source" };
+        format!("{prefix}{input}")
+    }
+
+    /// One element of an input.
+    fn element(&mut self, input: usize, address: &str) -> String {
+        let source = self.source(input);
+        match self.expression.inputs[input] {
+            DType::F16 | DType::BF16 | DType::Bool | DType::U8 => format!("{source}_at({address})"),
+            _ => format!("{source}[u32({address})]"),
+        }
+    }
+
+    fn four(&mut self, input: usize, addresses: &str) -> String {
+        let kind = scalar_type(self.expression.inputs[input]);
+        let parts: Vec<String> =
+            ["x", "y", "z", "w"].iter().map(|lane| self.element(input, &format!("{addresses}.{lane}"))).collect();
+        format!("vec4<{kind}>({})", parts.join(", "))
+    }
+
+    fn load(&mut self, index: usize, input: usize, at: &Affine) -> String {
+        if !self.is_lanes() {
+            let address = self.address(at, false, false);
+            return self.element(input, &address);
+        }
+        if self.in_place.contains(&Some(input)) {
+            let source = self.source(input);
+            return format!("{source}[quad]");
+        }
+        let kind = scalar_type(self.expression.inputs[input]);
+        if at.is_constant() {
+            let address = self.param(at.offset);
+            return format!("vec4<{kind}>({})", self.element(input, &address));
+        }
+        let inner = at.strides.last().copied().unwrap_or(0);
+        if self.vectors[input] {
+            let address = self.address(at, false, false);
+            let source = self.source(input);
+            return format!("{source}[u32({address}) / 4u]");
+        }
+        if self.is_quad(at) && self.expression.inputs[input].size() < 4 {
+            let address = self.address(at, false, false);
+            let source = self.source(input);
+            return format!("{source}_quad({address})");
+        }
+        if self.aligned && at.strides.len() > 1 && inner == 0 {
+            let address = self.address(at, false, true);
+            return format!("vec4<{kind}>({})", self.element(input, &address));
+        }
+        let addresses = self.addresses(at);
+        let _ = writeln!(self.body, "    let a{index} = {addresses};");
+        self.four(input, &format!("a{index}"))
+    }
+
+    /// Four addresses, as a vector.
+    fn addresses(&mut self, at: &Affine) -> String {
+        if self.expression.dims.len() <= 1 {
+            let (offset, stride) = (self.param(at.offset), at.strides.first().copied().unwrap_or(0));
+            let stride = self.param(stride);
+            return format!("vec4<i32>({offset}) + points * {stride}");
+        }
+        if self.aligned {
+            let inner = at.strides.last().copied().unwrap_or(0);
+            let base = self.address(at, false, false);
+            let step = self.param(inner);
+            return format!("vec4<i32>({base}) + vec4<i32>(0, 1, 2, 3) * {step}");
+        }
+        self.address(at, true, false)
+    }
+
+    fn nodes(&mut self) {
+        let expression = self.expression;
+        for (index, node) in expression.nodes.iter().enumerate() {
+            let dtype = expression.types[index];
+            let text = match node {
+                ScalarNode::Constant(constant) => {
+                    let literal = self.literal(*constant);
+                    self.names.push(literal);
+                    continue;
+                }
+                ScalarNode::Accumulator => {
+                    self.names.push("value".to_owned());
+                    continue;
+                }
+                ScalarNode::Index(at) if self.is_lanes() => self.addresses(at),
+                ScalarNode::Index(at) => self.address(at, false, false),
+                ScalarNode::Load { input, at } => self.load(index, *input, at),
+                ScalarNode::Gather { input, address } => {
+                    let address = self.names[address.index()].clone();
+                    if self.is_lanes() { self.four(*input, &address) } else { self.element(*input, &address) }
+                }
+                ScalarNode::Call { function, arguments } => self.call(*function, arguments),
+            };
+            let kind = if self.is_lanes() { format!("vec4<{}>", scalar_type(dtype)) } else { scalar_type(dtype).to_owned() };
+            let _ = writeln!(self.body, "    let v{index}: {kind} = {text};");
+            self.names.push(format!("v{index}"));
+        }
+    }
+
+    fn literal(&mut self, constant: Constant) -> String {
+        let lanes = |alias: &str, text: String| format!("{alias}({text})");
+        match constant.dtype {
+            DType::I32 if constant.value == f64::from(i32::MIN) => lanes("IntLanes", "-2147483647 - 1".into()),
+            DType::I32 => lanes("IntLanes", format!("{}", constant.value as i32)),
+            DType::U32 => lanes("UintLanes", format!("{}u", constant.value as u32)),
+            DType::Bool => lanes("BoolLanes", format!("{}", constant.value != 0.0)),
+            _ => {
+                let value = constant.value as f32;
+                if value.is_finite() {
+                    return lanes("Lanes", format!("{value:?}f"));
+                }
+                // WGSL has no literal for what is not finite; a parameter carries its bits past constant folding.
+                let word = self.param(i64::from(value.to_bits() as i32));
+                lanes("Lanes", format!("bitcast<f32>({word})"))
+            }
+        }
+    }
+
+    fn call(&mut self, function: F, arguments: &[NodeId]) -> String {
+        let name = |k: usize| arguments.get(k).map_or("", |id| self.names[id.index()].as_str());
+        let (a, b, c) = (name(0), name(1), name(2));
+        let dtype = |k: usize| self.expression.types[arguments[k].index()];
+        match function.signature() {
+            Signature::Float | Signature::Number => {
+                if function == F::Sign && dtype(0) == DType::U32 {
+                    return format!("min({a}, UintLanes(1u))");
+                }
+                let template = function.numeric_wgsl().unwrap_or("{a}");
+                template.replace("{a}", a).replace("{b}", b).replace("{c}", c)
+            }
+            Signature::Comparison => {
+                let symbol = match function {
+                    F::Equal => "==",
+                    F::NotEqual => "!=",
+                    F::Less => "<",
+                    F::LessEqual => "<=",
+                    F::Greater => ">",
+                    _ => ">=",
+                };
+                if dtype(0) == DType::Bool && !matches!(function, F::Equal | F::NotEqual) {
+                    return format!("(UintLanes({a}) {symbol} UintLanes({b}))");
+                }
+                format!("({a} {symbol} {b})")
+            }
+            Signature::Logic => match function {
+                F::And => format!("({a} & {b})"),
+                F::Or => format!("({a} | {b})"),
+                F::Xor => format!("({a} != {b})"),
+                _ => format!("(!{a})"),
+            },
+            Signature::Bits => match function {
+                F::BitAnd => format!("({a} & {b})"),
+                F::BitOr => format!("({a} | {b})"),
+                F::BitXor => format!("({a} ^ {b})"),
+                F::ShiftLeft => format!("({a} << (UintLanes({b}) & UintLanes(31u)))"),
+                _ => format!("({a} >> (UintLanes({b}) & UintLanes(31u)))"),
+            },
+            Signature::Select => format!("select({c}, {b}, {a})"),
+            Signature::Cast(to) => self.cast(dtype(0), to, a),
+            Signature::RandomBits => {
+                let word = if function == F::Threefry(0) { 0 } else { 1 };
+                format!("threefry({word}u, {a}, {b}, {c}, {})", name(3))
+            }
+        }
+    }
+
+    fn cast(&self, from: DType, to: DType, value: &str) -> String {
+        let per_lane = |convert: &dyn Fn(&str) -> String| {
+            if self.is_lanes() {
+                let parts: Vec<String> = ["x", "y", "z", "w"].iter().map(|lane| convert(&format!("{value}.{lane}"))).collect();
+                format!("vec4<f32>({})", parts.join(", "))
+            } else {
+                convert(value)
+            }
+        };
+        match to {
+            DType::F16 => per_lane(&|lane| format!("f16_to_f32(f32_to_f16(f32({lane})))")),
+            DType::BF16 => per_lane(&|lane| format!("bf16_to_f32(f32_to_bf16(f32({lane})))")),
+            DType::I32 if from == DType::F32 => format!("IntLanes(clamp({value}, Lanes(-2147483648.0), Lanes(2147483520.0)))"),
+            DType::I32 => format!("IntLanes({value})"),
+            DType::U32 if from == DType::F32 => format!("UintLanes(clamp({value}, Lanes(0.0), Lanes(4294967040.0)))"),
+            DType::U32 => format!("UintLanes({value})"),
+            DType::U8 if from == DType::F32 => format!("UintLanes(clamp({value}, Lanes(0.0), Lanes(255.0)))"),
+            DType::U8 => format!("(UintLanes({value}) & UintLanes(255u))"),
+            DType::Bool if from == DType::F32 => format!("({value} != Lanes(0.0))"),
+            DType::Bool if from == DType::I32 => format!("({value} != IntLanes(0))"),
+            DType::Bool if from == DType::U32 => format!("({value} != UintLanes(0u))"),
+            DType::Bool => value.to_owned(),
+            _ => format!("Lanes({value})"),
+        }
+    }
+
+    fn declare_output(&mut self, output: usize, element: &'static str) {
+        debug_assert_eq!(self.outputs.len(), output);
+        self.outputs.push(element);
+    }
+
+    /// The whole module: imports, parameters' type, bindings, accessors, and the function.
+    fn finish(mut self, alias: &str, function: &str) -> Emitted {
+        while self.params.is_empty() || !self.params.len().is_multiple_of(4) {
+            self.params.push(0);
+        }
+        let mut module = String::from("#import shared/lanes\n#import shared/functions\n");
+        if function.contains("threefry(") {
+            module.push_str("#import shared/random\n");
+        }
+        if function.contains("16(") || self.bound.iter().any(|&input| self.expression.inputs[input].size() == 2) {
+            module.push_str("#import shared/half\n");
+        }
+        if self.style != Style::Map {
+            module.push_str("#import shared/element\n");
+        }
+        let _ = writeln!(module, "alias {alias} = array<vec4<i32>, {}>;", self.params.len() / 4);
+        let prefix = if self.style == Style::Finish { "extra" } else { "source" };
+        let mut binding = self.first_binding;
+        for &input in &self.bound {
+            let stored = self.expression.inputs[input];
+            let scalar = if stored.size() < 4 { "u32" } else { scalar_type(stored) };
+            let element = if self.vectors[input] { format!("vec4<{scalar}>") } else { scalar.to_owned() };
+            let _ = writeln!(module, "@group(0) @binding({binding}) var<storage, read> {prefix}{input}: array<{element}>;");
+            binding += 1;
+            accessors(&mut module, &format!("{prefix}{input}"), stored, self.style == Style::Map);
+        }
+        for (output, element) in self.outputs.iter().enumerate() {
+            let _ = writeln!(module, "@group(0) @binding({binding}) var<storage, read_write> result{output}: array<{element}>;");
+            binding += 1;
+        }
+        module.push_str(function);
+        Emitted { module, params: self.params, inputs: self.bound }
+    }
+}
+
+/// Functions that read one element, or four neighbours, out of packed words.
+fn accessors(module: &mut String, source: &str, stored: DType, quads: bool) {
+    let (kind, shift, mask, width, wrap): (_, _, _, _, fn(&str) -> String) = match stored {
+        DType::F16 => ("f32", 1, "0xffffu", 16, |word| format!("f16_to_f32({word})")),
+        DType::BF16 => ("f32", 1, "0xffffu", 16, |word| format!("bf16_to_f32({word})")),
+        DType::U8 => ("u32", 2, "0xffu", 8, |word| word.to_owned()),
+        DType::Bool => ("bool", 2, "0xffu", 8, |word| format!("({word} != 0u)")),
+        _ => return,
+    };
+    let lanes = if shift == 1 { "1u" } else { "3u" };
+    let word = format!("((word >> ((u32(address) & {lanes}) * {width}u)) & {mask})");
+    let _ = writeln!(
+        module,
+        "fn {source}_at(address: i32) -> {kind} {{\n    let word = {source}[u32(address) >> {shift}u];\n    return {};\n}}",
+        wrap(&word)
+    );
+    if !quads {
+        return;
+    }
+    let parts: Vec<String> = (0..4)
+        .map(|lane| {
+            let (name, place) = if shift == 1 { (lane / 2, lane % 2) } else { (0, lane) };
+            wrap(&format!("((word{name} >> {}u) & {mask})", place * width))
+        })
+        .collect();
+    let second = if shift == 1 { format!("    let word1 = {source}[(u32(address) >> 1u) + 1u];\n") } else { String::new() };
+    let _ = writeln!(
+        module,
+        "fn {source}_quad(address: i32) -> vec4<{kind}> {{\n    let word0 = {source}[u32(address) >> {shift}u];\n{second}    return vec4<{kind}>({});\n}}",
+        parts.join(", ")
+    );
+}

@@ -1,0 +1,50 @@
+//! What a kernel choice may depend on: an adapter's limits and features, as plain data.
+
+/// Limits that a program must keep; what breaks one is an error when the program is compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Storage buffers that a kernel may bind.
+    pub storage_buffers: usize,
+    /// Bytes of one binding.
+    pub binding_bytes: u64,
+    /// Bytes of one buffer.
+    pub buffer_bytes: u64,
+    /// Bytes of workgroup memory.
+    pub workgroup_bytes: usize,
+    /// Invocations in a workgroup.
+    pub workgroup_invocations: usize,
+    /// Workgroups in one dimension of a dispatch.
+    pub workgroups_per_dimension: u32,
+}
+
+/// An adapter as the compiler sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adapter {
+    /// Its name, for messages.
+    pub name: String,
+    /// True for a software driver, which runs workgroups on CPU threads.
+    pub is_software: bool,
+    /// Smallest and largest subgroup, where subgroup operations may be used.
+    pub subgroups: Option<(u32, u32)>,
+    /// Its limits.
+    pub limits: Limits,
+}
+
+impl Default for Adapter {
+    /// WebGPU's guaranteed limits, without optional features.
+    fn default() -> Self {
+        Self {
+            name: "WebGPU defaults".to_owned(),
+            is_software: false,
+            subgroups: None,
+            limits: Limits {
+                storage_buffers: 8,
+                binding_bytes: 128 << 20,
+                buffer_bytes: 256 << 20,
+                workgroup_bytes: 16 << 10,
+                workgroup_invocations: 256,
+                workgroups_per_dimension: 65_535,
+            },
+        }
+    }
+}

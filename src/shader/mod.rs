@@ -1,0 +1,12 @@
+//! Floor 1: shaders as plain data. A kernel is composed WGSL with its bindings; a plan says which kernels to dispatch on
+//! what, and how often. Nothing here knows wgpu: the GPU device runs plans, tests read them.
+
+mod adapter;
+mod compose;
+mod grid;
+mod kernel;
+
+pub use adapter::{Adapter, Limits};
+pub use compose::{compose, files};
+pub use grid::Grid;
+pub use kernel::{Access, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes};
