@@ -3,6 +3,7 @@ pub mod error;
 pub mod shader;
 pub mod ops;
 pub mod graph;
+pub mod metrics;
 pub mod optim;
 pub mod scalar;
 pub mod tensor;

@@ -1,5 +1,6 @@
 //! A data set: named tensors whose first axis counts the examples.
 
+use super::scaler::{class_index, label_out_of_range};
 use crate::error::{Error, Result};
 use crate::scalar::threefry::HostRandom;
 use crate::tensor::{Storage, TensorData, TensorType};
@@ -159,7 +160,7 @@ impl Dataset {
             return Err(Error::Data(format!("column '{name}' is {}, and labels are one a example", column.ty())));
         }
         let label = |(example, value): (usize, f64)| {
-            super::scaler::class_index(value, u32::MAX as usize).ok_or_else(|| {
+            class_index(value, u32::MAX as usize).ok_or_else(|| {
                 Error::Data(format!("column '{name}': {value} of example {example} is no label (0, 1, 2, …)"))
             })
         };
@@ -172,7 +173,7 @@ impl Dataset {
     /// As for [`labels`](Self::labels), and [`Error::Data`] for the first label out of range.
     pub fn check_labels(&self, name: &str, classes: usize) -> Result<()> {
         match self.labels(name)?.into_iter().enumerate().find(|&(_, label)| label >= classes) {
-            Some((example, label)) => Err(super::scaler::out_of_range(label as f64, example, classes)),
+            Some((example, label)) => Err(label_out_of_range(label as f64, example, classes)),
             None => Ok(()),
         }
     }

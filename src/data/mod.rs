@@ -1,8 +1,9 @@
 //! Floor 6: data sets in memory, and the files they come from.
 //!
-//! A [`Dataset`] is a few named tensors whose first axis counts the examples. Readers make tensors ([`idx`], [`npy`]); a [`Scaler`] is fitted on the training part and applied to both. What
-//! a training loop needs of it is lists of indices: the device holds the columns and gathers the batches itself.
-//! Pictures therefore stay [`DType::U8`](crate::tensor::DType::U8) here, a quarter of the memory.
+//! A [`Dataset`] is a few named tensors whose first axis counts the examples. Readers make tensors ([`idx`], [`npy`]); a
+//! [`Scaler`] is fitted on the training part and applied to both. What a training loop needs of it is lists of indices:
+//! the device holds the columns and gathers the batches itself. Pictures therefore stay
+//! [`DType::U8`](crate::tensor::DType::U8) here, a quarter of the memory.
 
 mod dataset;
 pub mod idx;
@@ -12,6 +13,7 @@ mod split;
 
 pub use dataset::{Batches, Dataset};
 pub use scaler::{Scaler, one_hot};
+pub(crate) use scaler::{class_index, label_out_of_range};
 pub use split::Fold;
 
 /// The number of elements of a shape read from a file, unless it is beyond what the machine can address.

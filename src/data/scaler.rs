@@ -160,7 +160,7 @@ fn matrix(train: &TensorData) -> Result<(Vec<f64>, usize, usize)> {
 pub fn one_hot(labels: &TensorData, classes: usize) -> Result<TensorData> {
     let mut rows = vec![0.0_f32; labels.len() * classes];
     for (example, label) in labels.to_f64_vec().into_iter().enumerate() {
-        let position = class_index(label, classes).ok_or_else(|| out_of_range(label, example, classes))?;
+        let position = class_index(label, classes).ok_or_else(|| label_out_of_range(label, example, classes))?;
         if let Some(cell) = rows.get_mut(example * classes + position) {
             *cell = 1.0;
         }
@@ -169,11 +169,12 @@ pub fn one_hot(labels: &TensorData, classes: usize) -> Result<TensorData> {
 }
 
 /// The class that a label names, if it is one.
-pub(super) fn class_index(label: f64, classes: usize) -> Option<usize> {
+pub(crate) fn class_index(label: f64, classes: usize) -> Option<usize> {
     (label >= 0.0 && label < classes as f64 && label.fract() == 0.0).then_some(label as usize)
 }
 
-pub(super) fn out_of_range(label: f64, example: usize, classes: usize) -> Error {
+/// The error for a label that names none.
+pub(crate) fn label_out_of_range(label: f64, example: usize, classes: usize) -> Error {
     Error::Data(format!(
         "label {label} of example {example} is out of range: with {classes} classes, labels are 0 to {}",
         classes.saturating_sub(1)

@@ -41,6 +41,15 @@ pub enum Schedule {
         /// The lowest rate.
         minimum: f64,
     },
+    /// A straight line from one share of the base rate to another, where it stays (`LinearLR`).
+    Linear {
+        /// Steps until the end; at least 1.
+        steps: u64,
+        /// The share of the base rate at step 0.
+        start_factor: f64,
+        /// The share from step `steps` on.
+        end_factor: f64,
+    },
     /// A straight line from `start_factor` of the base rate to all of it, then another schedule that counts its own
     /// steps from there (`SequentialLR` of `LinearLR` and that other).
     LinearWarmUp {
@@ -118,6 +127,10 @@ impl Schedule {
             Self::Cosine { steps, minimum } => {
                 minimum + (base - minimum) * (1.0 + (PI * step as f64 / steps.max(1) as f64).cos()) / 2.0
             }
+            Self::Linear { steps, start_factor, end_factor } => {
+                let done = step.min(steps) as f64 / steps.max(1) as f64;
+                base * (start_factor + (end_factor - start_factor) * done)
+            }
             Self::LinearWarmUp { steps, start_factor, ref then } => match step.checked_sub(steps) {
                 Some(later) => then.learning_rate(base, later),
                 None => base * (start_factor + (1.0 - start_factor) * step as f64 / steps as f64),
@@ -156,6 +169,11 @@ impl Schedule {
                 Some(format!("the lowest learning rate is {minimum}, and must not be below 0"))
             }
             Self::Cosine { .. } => None,
+            Self::Linear { steps: 0, .. } => Some("a linear schedule needs at least 1 step".into()),
+            Self::Linear { start_factor, end_factor, .. } => {
+                (![start_factor, end_factor].into_iter().all(|factor| factor.is_finite() && factor >= 0.0))
+                    .then(|| format!("a linear schedule's factors are {start_factor} and {end_factor}, and must not be below 0"))
+            }
             Self::LinearWarmUp { start_factor, .. } if !(positive(start_factor) && start_factor <= 1.0) => {
                 Some(format!("a warm-up's start factor is {start_factor}, and must be above 0 and at most 1"))
             }

@@ -1,0 +1,161 @@
+//! Metrics as scikit-learn computes them, and learning rates as PyTorch does: `tests/golden/{metrics,schedule}.json`.
+
+use approx::assert_relative_eq;
+use serde_json::Value;
+use wgrad::Result;
+use wgrad::data::one_hot;
+use wgrad::metrics::{Average, ConfusionMatrix, Metric};
+use wgrad::optim::schedule::{Schedule, Scheduler};
+use wgrad::tensor::{DType, TensorData};
+
+fn cases(file: &str) -> Vec<Value> {
+    let document: Value = serde_json::from_str(file).unwrap_or_default();
+    let cases = document["cases"].as_array().cloned().unwrap_or_default();
+    assert!(!cases.is_empty(), "the golden file holds no cases");
+    cases
+}
+
+fn integers(value: &Value) -> Vec<i32> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_i64).map(|value| value as i32).collect()
+}
+
+/// Numbers, or rows of numbers.
+fn numbers(value: &Value) -> Result<TensorData> {
+    fn flatten(value: &Value) -> Vec<f64> {
+        value
+            .as_array()
+            .map_or_else(|| value.as_f64().into_iter().collect(), |rows| rows.iter().flat_map(flatten).collect())
+    }
+    let rows = value.as_array().map_or(0, Vec::len);
+    let flat = flatten(value);
+    let columns = flat.len() / rows.max(1);
+    let nested = value[0].is_array();
+    TensorData::from_vec(flat, if nested { vec![rows, columns] } else { vec![rows] })
+}
+
+/// Inputs, which are f32 and written as the shortest decimals that read back as such.
+fn inputs_f32(value: &Value) -> Result<TensorData> {
+    numbers(value)?.cast(DType::F32)
+}
+
+fn of_average(name: &str) -> Option<Average> {
+    match name {
+        "macro" => Some(Average::Macro),
+        "micro" => Some(Average::Micro),
+        "weighted" => Some(Average::Weighted),
+        _ => None,
+    }
+}
+
+#[test]
+fn metrics_are_scikit_learns() -> Result<()> {
+    for case in cases(include_str!("golden/metrics.json")) {
+        let name = case["name"].as_str().unwrap_or_default();
+        let (attributes, inputs, expected) = (&case["attributes"], &case["inputs"], &case["expected"]);
+        let op = case["op"].as_str().unwrap_or_default();
+        let truth = integers(&inputs["truth"]);
+        let labels = TensorData::from_slice(&truth, [truth.len()])?;
+        let classes = attributes["classes"].as_u64().unwrap_or(2) as usize;
+        let found: Option<Vec<f64>> = match op {
+            "accuracy" | "confusion_matrix" | "precision" | "recall" | "f1" => {
+                let predicted = integers(&inputs["predicted"]);
+                let predicted = TensorData::from_slice(&predicted, [predicted.len()])?;
+                let mut matrix = ConfusionMatrix::new(classes);
+                matrix.update(&one_hot(&predicted, classes)?, &labels)?;
+                let average = of_average(attributes["average"].as_str().unwrap_or_default());
+                let per_class = matrix.per_class();
+                match (op, average) {
+                    ("accuracy", _) => matrix.accuracy().map(|value| vec![value]),
+                    ("confusion_matrix", _) => Some(matrix.rows().flatten().map(|&count| count as f64).collect()),
+                    ("precision", Some(average)) => matrix.precision(average).map(|value| vec![value]),
+                    ("recall", Some(average)) => matrix.recall(average).map(|value| vec![value]),
+                    ("f1", Some(average)) => matrix.f1(average).map(|value| vec![value]),
+                    ("precision", None) => Some(per_class.iter().map(|class| class.precision).collect()),
+                    ("recall", None) => Some(per_class.iter().map(|class| class.recall).collect()),
+                    _ => Some(per_class.iter().map(|class| class.f1).collect()),
+                }
+            }
+            "top_k" => {
+                let k = attributes["k"].as_u64().unwrap_or_default() as usize;
+                let scores = inputs_f32(&inputs["scores"])?;
+                Metric::TopKAccuracy(k).evaluate(&scores, &labels)?.map(|value| vec![value])
+            }
+            "roc_auc" => Metric::RocAuc.evaluate(&inputs_f32(&inputs["scores"])?, &labels)?.map(|value| vec![value]),
+            "mse" | "mae" | "r2" => {
+                let metric = match op {
+                    "mse" => Metric::Mse,
+                    "mae" => Metric::Mae,
+                    _ => Metric::R2,
+                };
+                metric
+                    .evaluate(&inputs_f32(&inputs["predicted"])?, &inputs_f32(&inputs["truth"])?)?
+                    .map(|value| vec![value])
+            }
+            other => {
+                assert_eq!(other, "", "{name}: an operation that this test does not know");
+                None
+            }
+        };
+        let expected =
+            if expected.is_array() { numbers(expected)?.to_f64_vec() } else { expected.as_f64().into_iter().collect() };
+        let found = found.unwrap_or_default();
+        assert_eq!(found.len(), expected.len(), "{name}: {found:?}, not {expected:?}");
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() <= 1e-9 * (1.0 + expected.abs()), "{name}: {found}, not {expected}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn learning_rates_are_pytorchs() -> Result<()> {
+    let mut left_out = Vec::new();
+    for case in cases(include_str!("golden/schedule.json")) {
+        let name = case["name"].as_str().unwrap_or_default().to_owned();
+        let attributes = &case["attributes"];
+        let number = |key: &str| attributes[key].as_f64().unwrap_or(f64::NAN);
+        let count = |key: &str| attributes[key].as_u64().unwrap_or_default();
+        let is = |key: &str, value: &str| attributes[key] == value;
+        let schedule = match case["op"].as_str().unwrap_or_default() {
+            "step_lr" => Schedule::Step { every: count("step_size"), gamma: number("gamma") },
+            "exponential_lr" => Schedule::Exponential { gamma: number("gamma") },
+            "cosine_annealing_lr" => Schedule::Cosine { steps: count("T_max"), minimum: number("eta_min") },
+            "linear_lr" => Schedule::Linear {
+                steps: count("total_iters"),
+                start_factor: number("start_factor"),
+                end_factor: number("end_factor"),
+            },
+            "one_cycle_lr" if is("anneal_strategy", "cos") && attributes["three_phase"] == false => {
+                Schedule::OneCycle {
+                    max: number("max_lr"),
+                    steps: count("total_steps"),
+                    pct_start: number("pct_start"),
+                    div_factor: number("div_factor"),
+                    final_div_factor: number("final_div_factor"),
+                }
+            }
+            "reduce_lr_on_plateau" if is("threshold_mode", "rel") => Schedule::ReduceOnPlateau {
+                factor: number("factor"),
+                patience: count("patience"),
+                threshold: number("threshold"),
+                cooldown: count("cooldown"),
+                minimum: number("min_lr"),
+                higher_is_better: is("mode", "max"),
+            },
+            _ => {
+                left_out.push(name);
+                continue;
+            }
+        };
+        let (rates, metrics) = (numbers(&case["rates"])?.to_f64_vec(), numbers(&case["metrics"])?.to_f64_vec());
+        let base = case["base_rate"].as_f64().unwrap_or(f64::NAN);
+        let mut scheduler = Scheduler::new(schedule, base)?;
+        for (step, expected) in rates.into_iter().enumerate() {
+            assert_relative_eq!(scheduler.learning_rate(step as u64), expected, max_relative = 1e-9, epsilon = 1e-15);
+            metrics.get(step).into_iter().for_each(|&metric| scheduler.observe(metric));
+        }
+    }
+    // What wgrad does not offer: other shapes of the cycle, and thresholds that are not relative.
+    assert_eq!(left_out, ["one_cycle_linear", "one_cycle_three_phase", "plateau_absolute"]);
+    Ok(())
+}
