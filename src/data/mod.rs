@@ -1,20 +1,24 @@
 //! Floor 6: data sets in memory, and the files they come from.
 //!
-//! A [`Dataset`] is a few named tensors whose first axis counts the examples. Readers make tensors ([`idx`], [`npy`]); a
-//! [`Scaler`] is fitted on the training part and applied to both. What a training loop needs of it is lists of indices:
-//! the device holds the columns and gathers the batches itself. Pictures therefore stay
-//! [`DType::U8`](crate::tensor::DType::U8) here, a quarter of the memory.
+//! A [`Dataset`] is a few named tensors whose first axis counts the examples. Readers make tensors ([`idx`], [`npy`])
+//! or tables ([`Csv`], which become data sets); a [`Scaler`] is fitted on the training part and applied to both. What
+//! a training loop needs of it is lists of indices: the device holds the columns and gathers the batches itself.
+//! Pictures therefore stay [`DType::U8`](crate::tensor::DType::U8) here, a quarter of the memory.
 
+mod csv;
 mod dataset;
 pub mod idx;
 pub mod npy;
 mod scaler;
 mod split;
+mod table;
 
+pub use csv::{Csv, Header};
 pub use dataset::{Batches, Dataset};
 pub use scaler::{Scaler, one_hot};
 pub(crate) use scaler::{class_index, label_out_of_range};
 pub use split::Fold;
+pub use table::{Column, Table, Target, Values};
 
 /// The number of elements of a shape read from a file, unless it is beyond what the machine can address.
 fn checked_len(dims: &[usize]) -> Option<usize> {
