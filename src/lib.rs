@@ -7,4 +7,5 @@ pub mod metrics;
 pub mod optim;
 pub mod scalar;
 pub mod tensor;
+pub mod train;
 pub use error::{Error, Result};

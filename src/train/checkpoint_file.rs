@@ -1,0 +1,311 @@
+//! The file under a checkpoint: named tensors and a few lines of text, as safetensors, replaced as a whole or not at all.
+//!
+//! A run may be killed at any moment, so the new file is written beside the old one, synced, and renamed over it: a
+//! reader sees the one or the other, never a half. The same content always makes the same bytes, so that two runs can
+//! be compared with `cmp`; the `safetensors` crate writes its metadata in a hash map's order, which is why the header
+//! is composed here and only reading is left to the crate.
+//!
+//! Format: <https://huggingface.co/docs/safetensors/index#format>.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorInfo, TensorView};
+use serde_json::to_string;
+
+use crate::error::{Error, Result};
+use crate::tensor::{DType, TensorData, TensorType};
+
+/// The header's own key for the text, which therefore no tensor can have.
+const METADATA: &str = "__metadata__";
+
+/// The tensors of a file by name.
+pub type Tensors = BTreeMap<String, TensorData>;
+
+/// The text of a file by key.
+pub type Metadata = BTreeMap<String, String>;
+
+/// Writes the file, or leaves what was there as it was.
+///
+/// The order of `tensors` and `metadata` does not matter: the file orders tensors by element size and name (as
+/// safetensors asks, so that each starts aligned) and metadata by key.
+///
+/// ```
+/// use wgrad::tensor::TensorData;
+/// use wgrad::train::checkpoint_file;
+/// # let directory = tempfile::tempdir().map_err(|error| wgrad::Error::file("cannot create", "", error))?;
+/// # let path = directory.path().join("model.safetensors");
+/// let weight = TensorData::from_vec(vec![1.0_f32, 2.0], [1, 2])?;
+/// checkpoint_file::write(&path, &[("fc1.weight".into(), weight.clone())], &[("step".into(), "12".into())])?;
+/// let (tensors, metadata) = checkpoint_file::read(&path)?;
+/// assert_eq!(tensors["fc1.weight"], weight);
+/// assert_eq!(metadata["step"], "12");
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Argument`] where a name occurs twice; [`Error::File`] where the directory cannot be written or is full.
+pub fn write(path: impl AsRef<Path>, tensors: &[(String, TensorData)], metadata: &[(String, String)]) -> Result<()> {
+    let path = path.as_ref();
+    let mut sorted: Vec<&(String, TensorData)> = tensors.iter().collect();
+    sorted.sort_by(|(left_name, left), (right_name, right)| {
+        right.dtype().size().cmp(&left.dtype().size()).then_with(|| left_name.cmp(right_name))
+    });
+    let header = header(&sorted, metadata)?;
+    replace(path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        sorted.iter().try_for_each(|(_, tensor)| file.write_all(tensor.bytes()))
+    })
+    .map_err(|source| Error::file("cannot write", path, source))
+}
+
+/// Reads a file of safetensors, written here or elsewhere.
+///
+/// Integers of 64, 16 and 8 signed bits, which the engine has not, become i32 where they fit.
+///
+/// # Errors
+/// [`Error::File`] where it cannot be read; [`Error::Format`] where it is truncated, corrupt, or holds a tensor of an
+/// element type that the engine has not.
+pub fn read(path: impl AsRef<Path>) -> Result<(Tensors, Metadata)> {
+    let path = path.as_ref();
+    let bytes = fs::read(path).map_err(|source| Error::file("cannot read", path, source))?;
+    from_bytes(&bytes).map_err(|message| Error::format(path, message))
+}
+
+fn from_bytes(bytes: &[u8]) -> Result<(Tensors, Metadata), String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(explain)?;
+    let file = SafeTensors::deserialize(bytes).map_err(explain)?;
+    let tensors = file
+        .iter()
+        .map(|(name, view)| match convert(&view) {
+            Ok(tensor) => Ok((name.to_owned(), tensor)),
+            Err(message) => Err(format!("tensor '{name}': {message}")),
+        })
+        .collect::<Result<_, _>>()?;
+    let metadata = header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+    Ok((tensors, metadata))
+}
+
+fn convert(view: &TensorView<'_>) -> Result<TensorData, String> {
+    let shape = view.shape();
+    let bytes = view.data();
+    let dtype = match view.dtype() {
+        Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::BF16 => DType::BF16,
+        Dtype::F64 => DType::F64,
+        Dtype::I32 => DType::I32,
+        Dtype::U32 => DType::U32,
+        Dtype::U8 => DType::U8,
+        Dtype::BOOL if bytes.iter().all(|&byte| byte <= 1) => DType::Bool,
+        Dtype::BOOL => return Err("a truth value is neither 0 nor 1".into()),
+        Dtype::I64 => return narrow(bytes.as_chunks().0.iter().map(|&word| i64::from_le_bytes(word)), shape),
+        Dtype::I16 => return narrow(bytes.as_chunks().0.iter().map(|&word| i16::from_le_bytes(word).into()), shape),
+        Dtype::I8 => return narrow(bytes.as_chunks().0.iter().map(|&word| i8::from_le_bytes(word).into()), shape),
+        other => return Err(format!("element type {other} is not supported")),
+    };
+    TensorData::from_bytes(TensorType::new(dtype, shape), bytes).map_err(|error| error.to_string())
+}
+
+fn narrow(values: impl Iterator<Item = i64>, shape: &[usize]) -> Result<TensorData, String> {
+    let values = values
+        .map(|value| i32::try_from(value).map_err(|_| format!("{value} does not fit 32 bits")))
+        .collect::<Result<Vec<i32>, _>>()?;
+    TensorData::from_vec(values, shape).map_err(|error| error.to_string())
+}
+
+/// What the crate found wrong, in terms of the file.
+fn explain(error: SafeTensorError) -> String {
+    match error {
+        SafeTensorError::HeaderTooSmall | SafeTensorError::InvalidHeaderLength => {
+            "not a safetensors file, or a truncated one: the header is not all there".into()
+        }
+        SafeTensorError::MetadataIncompleteBuffer => {
+            "truncated or corrupt: the size of the data is not what the header says".into()
+        }
+        other => format!("not a safetensors file, or a corrupt one: {other}"),
+    }
+}
+
+const fn safetensors_dtype(dtype: DType) -> Dtype {
+    match dtype {
+        DType::F32 => Dtype::F32,
+        DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::BF16,
+        DType::F64 => Dtype::F64,
+        DType::I32 => Dtype::I32,
+        DType::U32 => Dtype::U32,
+        DType::U8 => Dtype::U8,
+        DType::Bool => Dtype::BOOL,
+    }
+}
+
+/// The JSON header, padded with spaces to a multiple of eight bytes.
+fn header(sorted: &[&(String, TensorData)], metadata: &[(String, String)]) -> Result<Vec<u8>> {
+    let text: BTreeMap<&str, &str> = metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    if text.len() != metadata.len() {
+        return Err(Error::Argument("a checkpoint cannot hold two metadata entries of one key".into()));
+    }
+    let mut names: Vec<&str> = sorted.iter().map(|(name, _)| name.as_str()).chain([METADATA]).collect();
+    names.sort_unstable();
+    if let Some(name) = names.iter().zip(names.iter().skip(1)).find_map(|(left, right)| (left == right).then_some(left))
+    {
+        return Err(Error::Argument(format!("a checkpoint cannot hold two entries named '{name}'")));
+    }
+
+    let mut entries = Vec::with_capacity(sorted.len() + 1);
+    if !text.is_empty() {
+        entries.push(format!("\"{METADATA}\":{}", to_string(&text).map_err(not_json)?));
+    }
+    let mut offset = 0;
+    for (name, tensor) in sorted {
+        let end = offset + tensor.bytes().len();
+        let info = TensorInfo {
+            dtype: safetensors_dtype(tensor.dtype()),
+            shape: tensor.shape().to_vec(),
+            data_offsets: (offset, end),
+        };
+        let name = to_string(name).map_err(not_json)?;
+        entries.push(format!("{name}:{}", to_string(&info).map_err(not_json)?));
+        offset = end;
+    }
+    let mut header = format!("{{{}}}", entries.join(",")).into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Ok(header)
+}
+
+fn not_json(error: serde_json::Error) -> Error {
+    Error::Data(format!("cannot be written as JSON: {error}"))
+}
+
+/// Replaces the file at `path` by what `fill` writes, in one step that the file system makes whole.
+fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".wgrad-").suffix(".partial");
+    // A temporary file is private by default; a checkpoint has the permissions that any new file would have.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut temporary = builder.tempfile_in(directory)?;
+    {
+        let mut writer = io::BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
+        fill(&mut writer)?;
+        writer.flush()?;
+    }
+    // Without the first sync the name could point to bytes that never reached the disk, without the second the
+    // name itself could be the old one after a power cut.
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    #[cfg(unix)]
+    fs::File::open(directory)?.sync_all()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_dtype() -> Result<Vec<(String, TensorData)>> {
+        DType::ALL
+            .iter()
+            .map(|&dtype| Ok((format!("a.{dtype}"), TensorData::from_f64(dtype, &[0.0, 1.0, 1.0], [3, 1])?)))
+            .chain([Ok(("scalar".into(), TensorData::scalar(2.5_f32)))])
+            .chain([Ok(("empty".into(), TensorData::zeros(DType::F32, [0, 4])))])
+            .collect()
+    }
+
+    fn entry(key: &str, value: &str) -> (String, String) {
+        (key.into(), value.into())
+    }
+
+    fn temporary_directory() -> Result<tempfile::TempDir> {
+        tempfile::tempdir().map_err(|source| Error::file("cannot create", "", source))
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_the_order_given_leaves_no_trace() -> Result<()> {
+        let directory = temporary_directory()?;
+        let path = directory.path().join("model.safetensors");
+        let mut tensors = every_dtype()?;
+        let mut text = vec![entry("step", "7"), entry("b", "\"quoted\"\n"), entry("a", "ü")];
+        write(&path, &tensors, &text)?;
+        let first = fs::read(&path).map_err(|source| Error::file("cannot read", &path, source))?;
+        let (read_tensors, read_text) = read(&path)?;
+        assert_eq!(read_tensors, tensors.iter().cloned().collect());
+        assert_eq!(read_text, text.iter().cloned().collect());
+
+        tensors.reverse();
+        text.reverse();
+        write(&path, &tensors, &text)?;
+        assert_eq!(fs::read(&path).ok(), Some(first));
+        assert_eq!(fs::read_dir(directory.path()).map(Iterator::count).ok(), Some(1), "temporary files were left");
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_or_with_bytes_added_is_an_error() -> Result<()> {
+        let directory = temporary_directory()?;
+        let path = directory.path().join("model.safetensors");
+        write(&path, &every_dtype()?, &[entry("step", "7")])?;
+        let mut whole = fs::read(&path).map_err(|source| Error::file("cannot read", &path, source))?;
+        for length in 0..whole.len() {
+            assert!(from_bytes(&whole[..length]).is_err(), "{length} of {} bytes", whole.len());
+        }
+        whole.push(0);
+        assert!(from_bytes(&whole).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn no_single_wrong_byte_panics() -> Result<()> {
+        let directory = temporary_directory()?;
+        let path = directory.path().join("model.safetensors");
+        write(&path, &every_dtype()?, &[entry("step", "7")])?;
+        let whole = fs::read(&path).map_err(|source| Error::file("cannot read", &path, source))?;
+        for position in 0..whole.len() {
+            for wrong in [0, b'9', b'"', 0xff] {
+                let mut bytes = whole.clone();
+                bytes[position] = wrong;
+                let _ = from_bytes(&bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn foreign(dtype: &str, data: &[u8], shape: usize) -> Result<(Tensors, Metadata), String> {
+        let header = format!(r#"{{"t":{{"dtype":"{dtype}","shape":[{shape}],"data_offsets":[0,{}]}}}}"#, data.len());
+        from_bytes(&[&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat())
+    }
+
+    #[test]
+    fn foreign_integers_are_narrowed_or_refused() {
+        let read = foreign("I64", &(-5_i64).to_le_bytes(), 1).map(|(tensors, _)| tensors["t"].to_f64_vec());
+        assert_eq!(read, Ok(vec![-5.0]));
+        let error = foreign("I64", &(1_i64 << 40).to_le_bytes(), 1).err().unwrap_or_default();
+        assert_eq!(error, "tensor 't': 1099511627776 does not fit 32 bits");
+        let error = foreign("U64", &[0; 8], 1).err().unwrap_or_default();
+        assert_eq!(error, "tensor 't': element type U64 is not supported");
+        assert!(foreign("BOOL", &[2], 1).is_err());
+    }
+
+    #[test]
+    fn names_that_clash_and_directories_that_are_missing_are_errors() -> Result<()> {
+        let directory = temporary_directory()?;
+        let path = directory.path().join("model.safetensors");
+        let one = TensorData::scalar(1.0_f32);
+        let twice = [("w".to_owned(), one.clone()), ("w".to_owned(), one.clone())];
+        assert!(matches!(write(&path, &twice, &[]), Err(Error::Argument(_))));
+        assert!(matches!(write(&path, &[(METADATA.into(), one)], &[]), Err(Error::Argument(_))));
+        assert!(matches!(write(&path, &[], &[entry("k", "1"), entry("k", "2")]), Err(Error::Argument(_))));
+        assert!(!path.exists());
+        assert!(matches!(write(directory.path().join("no/such.file"), &[], &[]), Err(Error::File { .. })));
+        assert!(matches!(read(&path), Err(Error::File { .. })));
+        Ok(())
+    }
+}
