@@ -149,7 +149,7 @@ impl Dataset {
         TensorData::from_bytes(TensorType::new(values.dtype(), dims), storage.as_slice())
     }
 
-    /// A column of integer labels, [n] or [n, 1], of whatever element type, counted from 0.
+    /// A column of integer labels, `[n]` or `[n, 1]`, of whatever element type, counted from 0.
     ///
     /// # Errors
     /// [`Error::Argument`] where there is no such column; [`Error::Data`] where it has another shape, or values that

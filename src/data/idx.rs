@@ -42,8 +42,8 @@ pub fn from_bytes(bytes: &[u8], origin: impl AsRef<Path>) -> Result<TensorData> 
     parsed.map_err(|message| Error::format(origin.as_ref(), message))
 }
 
-/// Images and labels of one part of MNIST, Fashion-MNIST or their like: columns `x` (u8, [n, height, width]) and `y`
-/// (i32, [n]).
+/// Images and labels of one part of MNIST, Fashion-MNIST or their like: columns `x` (u8, `[n, height, width]`) and `y`
+/// (i32, `[n]`).
 ///
 /// `part` is the file names' beginning, `train` or `t10k`: the files are `{part}-images-idx3-ubyte` and
 /// `{part}-labels-idx1-ubyte`, with `.gz` or without.

@@ -42,7 +42,7 @@ pub fn write(path: impl AsRef<Path>, tensor: &TensorData) -> Result<()> {
     fs::write(path, to_bytes(tensor)?).map_err(|source| Error::file("cannot write", path, source))
 }
 
-/// As [`write`], to bytes in memory.
+/// As [`write()`], to bytes in memory.
 ///
 /// ```
 /// use wgrad::{data::npy, tensor::TensorData};

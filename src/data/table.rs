@@ -37,11 +37,11 @@ pub enum Values {
 /// What the target column of [`Table::dataset`] means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Classes, whether written as numbers or as words: `y` is i32 [n], counted from 0 in sorted order.
+    /// Classes, whether written as numbers or as words: `y` is i32 `[n]`, counted from 0 in sorted order.
     Classes,
-    /// Two classes: `y` is f32 [n, 1] of 0 and 1, as a sigmoid output is compared with.
+    /// Two classes: `y` is f32 `[n, 1]` of 0 and 1, as a sigmoid output is compared with.
     Binary,
-    /// A number to be predicted: `y` is f32 [n, 1].
+    /// A number to be predicted: `y` is f32 `[n, 1]`.
     Number,
 }
 
@@ -87,7 +87,7 @@ impl Table {
         Ok(Self { columns })
     }
 
-    /// A data set: `x`, f32 [n, columns - 1], of all columns but the target (categories as their codes), and `y`.
+    /// A data set: `x`, f32 `[n, columns - 1]`, of all columns but the target (categories as their codes), and `y`.
     /// For classes it has their names.
     ///
     /// # Errors

@@ -171,9 +171,9 @@ impl Accumulator {
 
     /// Takes a batch.
     ///
-    /// Of classes, `predictions` are scores (logits or probabilities; the highest wins) as [n, c] with labels [n] or [n, 1], or
-    /// with one-hot rows [n, c]; as [n, c, …] with labels [n, …], where axis 1 holds the classes as for a cross-entropy; or
-    /// as […, c] with labels […]. A score per example, [n] or [n, 1], is that of class 1 against class 0.
+    /// Of classes, `predictions` are scores (logits or probabilities; the highest wins) as `[n, c]` with labels `[n]` or `[n, 1]`, or
+    /// with one-hot rows `[n, c]`; as `[n, c, …]` with labels `[n, …]`, where axis 1 holds the classes as for a cross-entropy; or
+    /// as `[…, c]` with labels `[…]`. A score per example, `[n]` or `[n, 1]`, is that of class 1 against class 0.
     ///
     /// For mse, mae and r2, both have one shape, but for a last axis of 1.
     ///
