@@ -68,6 +68,30 @@ pub(crate) struct GraphData {
     names: HashMap<String, ValueId>,
     /// Number of random draws so far: each gets a stream of its own.
     random_draws: u32,
+    /// Scalar inputs that the session computes itself before each step.
+    pub(crate) host_scalars: Vec<HostScalar>,
+}
+
+/// What the session knows of a step before it runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepState {
+    /// Number of the step, from 1 on.
+    pub step: u64,
+    /// The learning rate that the schedule gives for it.
+    pub learning_rate: f64,
+}
+
+/// A scalar input that the session computes before each step: a learning rate, a bias correction.
+#[derive(Clone)]
+pub(crate) struct HostScalar {
+    pub(crate) name: String,
+    pub(crate) compute: Arc<dyn Fn(&StepState) -> f64 + Send + Sync>,
+}
+
+impl fmt::Debug for HostScalar {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name)
+    }
 }
 
 impl GraphData {
@@ -205,6 +229,19 @@ impl Graph {
     #[track_caller]
     pub fn input(&self, name: &str, shape: impl Into<Shape>, dtype: DType) -> Tensor {
         self.named(name, Op::Input(name.to_owned(), TensorType::new(dtype, shape)), "input")
+    }
+
+    /// A single f32 that the session computes on the host before each step, from the step's number and learning rate, and
+    /// writes together with the inputs: so bias corrections and schedules cost the device nothing. By convention the name begins
+    /// with `@`. Asking twice for a name gives the same tensor.
+    #[track_caller]
+    pub fn host_scalar(&self, name: &str, compute: impl Fn(&StepState) -> f64 + Send + Sync + 'static) -> Tensor {
+        if let Some(known) = self.find(name) {
+            return known;
+        }
+        let tensor = self.input(name, [], DType::F32);
+        self.data().host_scalars.push(HostScalar { name: name.to_owned(), compute: Arc::new(compute) });
+        tensor
     }
 
     /// A value that lives on the device from step to step: a parameter, an optimizer's state, a data set.
