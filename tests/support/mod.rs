@@ -1,0 +1,5 @@
+//! What several test binaries share. Each uses a part of it.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+pub mod golden;
