@@ -1,11 +1,31 @@
+//! wgrad: a deep-learning compute engine that trains and runs neural networks on any GPU through WebGPU, and on the CPU.
+//!
+//! A program is written once as a graph of tensors; wgrad differentiates it, fuses it, plans its memory, and runs forward,
+//! backward and optimizer as one prepared program.
+
+pub mod compiler;
 pub mod data;
+pub mod device;
 pub mod error;
-pub mod shader;
-pub mod ops;
 pub mod graph;
 pub mod metrics;
+pub mod ops;
 pub mod optim;
 pub mod scalar;
+pub mod session;
+pub mod shader;
 pub mod tensor;
 pub mod train;
+
+pub use device::Device;
 pub use error::{Error, Result};
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::device::Device;
+    pub use crate::error::{Error, Result};
+    pub use crate::graph::{Graph, Tensor};
+    pub use crate::session::Session;
+    pub use crate::tensor::DType::{self, BF16, Bool, F16, F32, F64, I32, U8, U32};
+    pub use crate::tensor::{Shape, TensorData};
+}

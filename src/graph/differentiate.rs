@@ -44,6 +44,7 @@ impl Graph {
             pending.entry(tensor.id()).or_default().push((*upstream).clone());
         }
         let reached = self.between(of, with_respect_to);
+        let outer_place = self.data().place;
         let mut found: HashMap<ValueId, Tensor> = HashMap::new();
         // Nodes are in topological order by construction, so one sweep from the end meets every user before its source.
         for index in (0..reached.len()).rev() {
@@ -51,9 +52,12 @@ impl Graph {
                 continue;
             }
             let (op, inputs, count) = {
-                let data = self.data();
+                let mut data = self.data();
                 let node = &data.nodes[index];
-                (node.op.clone(), node.inputs.clone(), node.outputs.len())
+                let parts = (node.op.clone(), node.inputs.clone(), node.outputs.len());
+                let place = node.place;
+                data.place = Some(place);
+                parts
             };
             let upstream: Vec<Option<Tensor>> = (0..count as u32)
                 .map(|output| {
@@ -78,6 +82,7 @@ impl Graph {
                 }
             }
         }
+        self.data().place = outer_place;
         with_respect_to
             .iter()
             .map(|tensor| found.get(&tensor.id()).cloned().unwrap_or_else(|| tensor.zeros_like()))

@@ -65,9 +65,11 @@ pub(crate) struct GraphData {
     /// Variables and the values that they take at the end of a step.
     pub(crate) assignments: Vec<(ValueId, ValueId)>,
     pub(crate) error: Option<Error>,
-    names: HashMap<String, ValueId>,
+    pub(crate) names: HashMap<String, ValueId>,
     /// Number of random draws so far: each gets a stream of its own.
-    random_draws: u32,
+    pub(crate) random_draws: u32,
+    /// Where new nodes come from while gradient rules build them: the line of the node that is differentiated.
+    pub(crate) place: Option<Place>,
     /// Scalar inputs that the session computes itself before each step.
     pub(crate) host_scalars: Vec<HostScalar>,
 }
@@ -157,8 +159,8 @@ impl Graph {
     /// Keeps a mistake, unless there is an earlier one, and gives a placeholder for what could not be built.
     #[track_caller]
     pub(crate) fn mistake(&self, operator: &str, message: impl Into<String>) -> Tensor {
-        let place = Place::caller();
         let mut data = self.data();
+        let place = data.place.unwrap_or_else(Place::caller);
         if data.error.is_none() {
             data.error = Some(Error::graph(operator, message, place));
         }
@@ -183,7 +185,7 @@ impl Graph {
     /// Applies an operator; a mistake gives placeholders.
     #[track_caller]
     pub(crate) fn apply(&self, op: Op, inputs: &[&Tensor]) -> Vec<Tensor> {
-        let place = Place::caller();
+        let place = self.data().place.unwrap_or_else(Place::caller);
         let count = op.operator().output_count();
         if let Some(stranger) = inputs.iter().find(|tensor| !tensor.graph().is_same(self)) {
             let message = format!("its input {} belongs to another graph", stranger.id());

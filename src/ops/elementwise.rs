@@ -3,7 +3,7 @@
 
 use super::Op;
 use crate::graph::{Expressing, Gradient, IntoTensor, Meaning, Operator, Tensor};
-use crate::scalar::{Builder, NodeId, ScalarFunction, ScalarNode, Signature};
+use crate::scalar::{Builder, NodeId, ScalarFunction, ScalarNode};
 use crate::tensor::{DType, TensorType};
 
 /// A scalar function applied to tensors of one shape.
@@ -119,8 +119,11 @@ impl Tensor {
             let message = format!("takes {} operands, not {}", function.arity(), others.len() + 1);
             return self.graph().mistake(function.name(), message);
         }
-        // Mistakes in types are named before the broadcast nodes come between the user's line and the message.
-        let stretched: Vec<Self> = std::iter::once(self).chain(others.iter().copied()).map(|tensor| tensor.broadcast_to(&shape)).collect();
+        // A loop, not a closure: the user's line does not reach through closures.
+        let mut stretched = vec![self.broadcast_to(&shape)];
+        for other in others {
+            stretched.push(other.broadcast_to(&shape));
+        }
         let references: Vec<&Self> = stretched.iter().collect();
         self.graph().apply1(Op::Elementwise(Elementwise(function)), &references)
     }
@@ -297,9 +300,4 @@ impl std::ops::Neg for Tensor {
     fn neg(self) -> Tensor {
         -&self
     }
-}
-
-/// True where a function only chooses or moves values and never rounds.
-pub(crate) fn is_exact(function: ScalarFunction) -> bool {
-    matches!(function.signature(), Signature::Comparison | Signature::Logic | Signature::Select | Signature::Bits)
 }

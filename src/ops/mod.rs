@@ -37,6 +37,7 @@ pub use reshape::Reshape;
 pub use scatter_add::{ScatterAdd, ScatterRows};
 pub use slice::Slice;
 pub use sort::Sort;
+pub(crate) use random::RANDOM_STATE;
 pub use source::{Initial, Role, Variable};
 
 /// An operator of the graph: one variant each, so that nodes can be compared, hashed and matched.

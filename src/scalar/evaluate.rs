@@ -105,13 +105,13 @@ impl Partial {
         match reduction {
             Reduction::Sum => self.value += later.value,
             Reduction::Product => self.value *= later.value,
-            Reduction::Max => self.value = self.value.maximum(later.value),
-            Reduction::Min => self.value = self.value.minimum(later.value),
+            Reduction::Max => self.value = self.value.larger(later.value),
+            Reduction::Min => self.value = self.value.smaller(later.value),
             Reduction::ArgMax if later.value > self.value || (later.value.is_nan() && !self.value.is_nan()) => *self = later,
             Reduction::ArgMin if later.value < self.value || (later.value.is_nan() && !self.value.is_nan()) => *self = later,
             Reduction::ArgMax | Reduction::ArgMin => {}
             Reduction::LogSumExp => {
-                let top = self.value.maximum(later.value);
+                let top = self.value.larger(later.value);
                 // Where all are −∞ (or one is +∞), the difference would be NaN.
                 let scale = |part: Self| if part.value == top { part.extra } else { part.extra * (part.value - top).exp() };
                 *self = Self { value: top, extra: scale(*self) + scale(later) };
@@ -282,7 +282,7 @@ fn row_block(reduction: Reduction, values: &[f64], first: usize) -> Partial {
 /// The largest value of a block, and the sum of exponentials relative to it.
 #[inline(always)]
 fn log_sum_exp_block(values: &[f32]) -> Partial {
-    let top = values.iter().copied().fold(f32::NEG_INFINITY, Real::maximum);
+    let top = values.iter().copied().fold(f32::NEG_INFINITY, Real::larger);
     let shift = if top.abs() == f32::INFINITY { 0.0 } else { top };
     if top == f32::NEG_INFINITY {
         return Partial { value: f64::NEG_INFINITY, extra: 0.0 };

@@ -232,9 +232,9 @@ functions! {
         let safe = e.select(positive, a, one); let logarithm = e.call(ScalarFunction::Log, &[safe]); e.mul(y, logarithm)
     }];
     /// The larger; where equal, each side gets half of the gradient, as in PyTorch.
-    Maximum "maximum" Number (a, b) = a.maximum(b); wgsl "max({a}, {b})"; derivative |e, y| [e.preference(a, b), e.preference(b, a)];
+    Maximum "maximum" Number (a, b) = a.larger(b); wgsl "max({a}, {b})"; derivative |e, y| [e.preference(a, b), e.preference(b, a)];
     /// The smaller; where equal, each side gets half of the gradient, as in PyTorch.
-    Minimum "minimum" Number (a, b) = a.minimum(b); wgsl "min({a}, {b})"; derivative |e, y| [e.preference(b, a), e.preference(a, b)];
+    Minimum "minimum" Number (a, b) = a.smaller(b); wgsl "min({a}, {b})"; derivative |e, y| [e.preference(b, a), e.preference(a, b)];
     /// The angle of the point (b, a).
     Atan2 "atan2" Float (a, b) = a.atan2(b); wgsl "atan2({a}, {b})"; derivative |e, y| [{
         let square = e.sum_of_squares(a, b); e.div(b, square) }, { let square = e.sum_of_squares(a, b); let ratio = e.div(a, square); e.neg(ratio) }];
@@ -288,7 +288,7 @@ functions! {
     Sigmoid "sigmoid" Float (a) = a.sigmoid(); wgsl "sigmoid({a})"; derivative |e, y| [{
         let one = e.number(1.0); let rest = e.sub(one, y); e.mul(y, rest) }];
     /// max(a, 0)
-    Relu "relu" Float (a) = a.maximum(T::real(0.0)); wgsl "max({a}, Lanes(0.0))"; derivative |e, y| [{
+    Relu "relu" Float (a) = a.larger(T::real(0.0)); wgsl "max({a}, Lanes(0.0))"; derivative |e, y| [{
         let zero = e.number(0.0); e.step(y, zero) }];
     /// a, or b·a where a is negative
     LeakyRelu "leaky_relu" Float (a, b) = if a >= T::real(0.0) { a } else { a * b }; wgsl "select({a} * {b}, {a}, {a} >= Lanes(0.0))"; derivative |e, y| [{
@@ -353,13 +353,13 @@ functions! {
         let square = e.mul(sum, sum); e.reciprocal(square)
     }];
     /// a/6 + 1/2, kept within 0 and 1
-    HardSigmoid "hard_sigmoid" Float (a) = (a / T::real(6.0) + T::real(0.5)).maximum(T::real(0.0)).minimum(T::real(1.0));
+    HardSigmoid "hard_sigmoid" Float (a) = (a / T::real(6.0) + T::real(0.5)).larger(T::real(0.0)).smaller(T::real(1.0));
         wgsl "clamp({a} / Lanes(6.0) + Lanes(0.5), Lanes(0.0), Lanes(1.0))"; derivative |e, y| [{
         let three = e.number(3.0); let sixth = e.number(1.0 / 6.0); let zero = e.number(0.0); let magnitude = e.call(ScalarFunction::Abs, &[a]);
         let inside = e.call(ScalarFunction::Less, &[magnitude, three]); e.select(inside, sixth, zero)
     }];
     /// a·hard_sigmoid(a)
-    HardSwish "hard_swish" Float (a) = a * (a / T::real(6.0) + T::real(0.5)).maximum(T::real(0.0)).minimum(T::real(1.0));
+    HardSwish "hard_swish" Float (a) = a * (a / T::real(6.0) + T::real(0.5)).larger(T::real(0.0)).smaller(T::real(1.0));
         wgsl "({a} * clamp({a} / Lanes(6.0) + Lanes(0.5), Lanes(0.0), Lanes(1.0)))"; derivative |e, y| [{
         let three = e.number(3.0); let low = e.number(-3.0); let zero = e.number(0.0); let one = e.number(1.0); let half = e.number(0.5);
         let third = e.div(a, three); let slope = e.add(third, half);

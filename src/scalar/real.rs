@@ -52,13 +52,13 @@ pub(crate) trait Real:
 
     /// The larger; a NaN on either side wins, as in PyTorch.
     #[inline(always)]
-    fn maximum(self, other: Self) -> Self {
+    fn larger(self, other: Self) -> Self {
         if self > other || self.is_nan() { self } else { other }
     }
 
     /// The smaller; a NaN on either side wins, as in PyTorch.
     #[inline(always)]
-    fn minimum(self, other: Self) -> Self {
+    fn smaller(self, other: Self) -> Self {
         if self < other || self.is_nan() { self } else { other }
     }
 
@@ -74,7 +74,7 @@ pub(crate) trait Real:
     /// log(1 + e^x) = max(x, 0) + log(1 + e^−|x|).
     #[inline(always)]
     fn softplus(self) -> Self {
-        self.maximum(Self::real(0.0)) + (-self.abs()).exp().ln_1p()
+        self.larger(Self::real(0.0)) + (-self.abs()).exp().ln_1p()
     }
 }
 

@@ -1,0 +1,465 @@
+//! From nodes to kernels. Each value is seen by its users as an expression of buffers; substitution does the fusing. A value
+//! gets a buffer of its own where it must lie in memory, or where computing it again would cost more than storing it.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+
+use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin, Tail};
+use super::{Options, Target};
+use crate::error::{Error, Result};
+use crate::graph::{Expressing, GraphData, InputAccess, Meaning, ValueId};
+use crate::ops::Op;
+use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarFunction, ScalarNode};
+use crate::shader::Operand;
+use crate::tensor::{DType, Shape, TensorType};
+
+/// How users see a value: an expression over its shape.
+#[derive(Clone, Debug)]
+struct Seen {
+    expression: ScalarExpr,
+    inputs: Vec<BufferId>,
+    /// Nodes whose work is inside.
+    names: Vec<String>,
+}
+
+impl Seen {
+    /// A buffer, read element by element.
+    fn buffer(buffer: BufferId, stored: DType, shape: &Shape) -> Self {
+        let mut builder = Builder::new(DType::F32);
+        let node = builder.load(0, stored, Affine::row_major(shape));
+        let expression = builder.finish(shape.to_vec(), vec![stored], vec![(node, stored)]);
+        Self { expression, inputs: vec![buffer], names: Vec::new() }
+    }
+
+    /// The buffer and map of a value that is only a view.
+    fn as_view(&self) -> Option<(BufferId, &Affine)> {
+        match self.expression.nodes.as_slice() {
+            [ScalarNode::Load { input, at }] => Some((self.inputs[*input], at)),
+            _ => None,
+        }
+    }
+
+    /// True where computing it for each user costs less than storing and loading it.
+    fn is_cheap(&self) -> bool {
+        let mut calls = 0;
+        for node in &self.expression.nodes {
+            match node {
+                ScalarNode::Call { function, .. } if !function.is_cheap() => return false,
+                ScalarNode::Call { .. } => calls += 1,
+                ScalarNode::Gather { .. } => calls += 3,
+                _ => {}
+            }
+        }
+        calls <= 4
+    }
+}
+
+/// Expressions longer than this are stored, whoever uses them.
+const LONGEST: usize = 160;
+
+struct Fuser<'a> {
+    data: &'a GraphData,
+    fused: FusedGraph,
+    seen: HashMap<ValueId, Seen>,
+    /// Buffers that hold a value's compute type, for routines.
+    computed: HashMap<ValueId, BufferId>,
+    uses: HashMap<ValueId, usize>,
+    /// Values that a routine reads, or that are read at computed addresses: they must lie in memory in any case.
+    in_memory: HashSet<ValueId>,
+    most_inputs: usize,
+    options: Options,
+}
+
+/// Kernels for all nodes.
+pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Result<FusedGraph> {
+    let mut uses: HashMap<ValueId, usize> = HashMap::new();
+    let mut in_memory = HashSet::new();
+    for node in &data.nodes {
+        let operator = node.op.operator();
+        let routine = operator.meaning() == Meaning::Routine;
+        for (place, &input) in node.inputs.iter().enumerate() {
+            *uses.entry(input).or_default() += 1;
+            if routine || operator.access(place) == InputAccess::Addressed {
+                in_memory.insert(input);
+            }
+        }
+    }
+    // Two bindings are left for outputs.
+    let most_inputs = target.bindings().saturating_sub(2).max(3);
+    let mut fuser = Fuser {
+        data,
+        fused: FusedGraph::default(),
+        seen: HashMap::new(),
+        computed: HashMap::new(),
+        uses,
+        in_memory,
+        most_inputs,
+        options,
+    };
+    for index in 0..data.nodes.len() {
+        fuser.node(index, target)?;
+    }
+    let mut taken: Vec<BufferId> = Vec::new();
+    for (variable, value) in &data.assignments {
+        let Some((target_buffer, _)) = fuser.seen[variable].as_view() else { continue };
+        let mut source = fuser.stored(*value);
+        let computed = matches!(fuser.fused.buffers[source.0].origin, Origin::Kernel);
+        if !computed || taken.contains(&source) {
+            source = fuser.copy(*value);
+        }
+        taken.push(source);
+        fuser.fused.assignments.push((target_buffer, source));
+    }
+    for (name, value) in &data.outputs {
+        let buffer = fuser.stored(*value);
+        let ty = data.ty(*value).clone();
+        fuser.fused.outputs.push((name.clone(), ty, buffer));
+    }
+    Ok(fuser.fused)
+}
+
+impl Fuser<'_> {
+    fn node(&mut self, index: usize, target: &Target) -> Result<()> {
+        let node = &self.data.nodes[index];
+        let operator = node.op.operator();
+        let value = |output: usize| ValueId { node: index as u32, output: output as u32 };
+        if let (Target::Gpu(_), Some(ty)) = (target, node.outputs.iter().find(|ty| ty.dtype == DType::F64)) {
+            let message = format!("{ty}: f64 is for the CPU only");
+            return Err(Error::graph(operator.name(), message, node.place));
+        }
+        match operator.meaning() {
+            Meaning::Source => self.source(value(0), &node.op),
+            Meaning::Expression => {
+                let mut seen = self.express(index);
+                if seen.inputs.len() > self.most_inputs {
+                    // Too many bindings: the widest operands are stored first.
+                    let mut inputs = node.inputs.clone();
+                    inputs.sort_by_key(|input| std::cmp::Reverse(self.seen[input].inputs.len()));
+                    for input in inputs {
+                        self.stored(input);
+                        seen = self.express(index);
+                        if seen.inputs.len() <= self.most_inputs {
+                            break;
+                        }
+                    }
+                }
+                self.keep(value(0), seen);
+            }
+            Meaning::Reshape => {
+                let (input, dims) = (node.inputs[0], node.outputs[0].shape.dims());
+                let reshaped = self.seen[&input].expression.reshaped(dims);
+                let seen = match reshaped {
+                    Some(expression) => Seen { expression, ..self.seen[&input].clone() },
+                    None => {
+                        let buffer = self.stored(input);
+                        Seen::buffer(buffer, node.outputs[0].dtype, &node.outputs[0].shape)
+                    }
+                };
+                self.keep(value(0), seen);
+            }
+            Meaning::Reduction { reduction, axes } => self.reduce(index, reduction, &axes),
+            Meaning::Routine => self.routine(index),
+        }
+        Ok(())
+    }
+
+    fn source(&mut self, value: ValueId, op: &Op) {
+        let ty = self.data.ty(value).clone();
+        if let Op::Constant(data) = op {
+            let bytes = data.bytes();
+            let size = ty.dtype.size();
+            let uniform = !bytes.is_empty() && bytes.chunks(size).all(|element| *element == bytes[..size]);
+            if uniform {
+                let mut builder = Builder::new(DType::F32);
+                let number = data.to_f64_vec().first().copied().unwrap_or(0.0);
+                let node = builder.constant(ty.dtype, number);
+                let expression = builder.finish(ty.shape.to_vec(), Vec::new(), vec![(node, ty.dtype)]);
+                self.seen.insert(value, Seen { expression, inputs: Vec::new(), names: Vec::new() });
+                return;
+            }
+        }
+        let origin = match op {
+            Op::Input(name, _) => Origin::Input(name.clone()),
+            Op::Variable(variable) => Origin::Variable(variable.clone()),
+            Op::Constant(data) => Origin::Constant(data.clone()),
+            _ => return,
+        };
+        let buffer = self.fused.add_buffer(ty.clone(), origin, Some(value));
+        self.seen.insert(value, Seen::buffer(buffer, ty.dtype, &ty.shape));
+    }
+
+    /// A node's expression, with its operands' put in.
+    fn express(&mut self, index: usize) -> Seen {
+        let node = &self.data.nodes[index];
+        let operator = node.op.operator();
+        // What is read at computed addresses must lie in memory, at least as a view.
+        for (place, &input) in node.inputs.iter().enumerate() {
+            if operator.access(place) == InputAccess::Addressed && self.seen[&input].as_view().is_none() {
+                self.stored(input);
+            }
+        }
+        let output = &node.outputs[0];
+        let types: Vec<&TensorType> = node.inputs.iter().map(|&input| self.data.ty(input)).collect();
+        let dims = output.shape.to_vec();
+        let bound: RefCell<(Vec<BufferId>, Vec<DType>)> = RefCell::default();
+        let names: RefCell<Vec<String>> = RefCell::default();
+        let bind = |buffer: BufferId, stored: DType| {
+            let mut bound = bound.borrow_mut();
+            if let Some(place) = bound.0.iter().position(|&other| other == buffer) {
+                return place;
+            }
+            bound.0.push(buffer);
+            bound.1.push(stored);
+            bound.0.len() - 1
+        };
+        let float = if output.dtype.is_float() { output.dtype } else { types.first().map_or(DType::F32, |ty| ty.dtype) };
+        let mut builder = Builder::new(if float.is_float() { float } else { DType::F32 });
+        let mut mapped = |builder: &mut Builder, input: usize, maps: &[Affine]| -> NodeId {
+            let seen = &self.seen[&node.inputs[input]];
+            let viewed = seen.expression.viewed(&dims, maps);
+            names.borrow_mut().extend(seen.names.iter().cloned());
+            include(builder, &viewed, |input| bind(seen.inputs[input], seen.expression.inputs[input]))[viewed.outputs[0].0.index()]
+        };
+        let mut addressed = |input: usize| {
+            let seen = &self.seen[&node.inputs[input]];
+            let stored = seen.expression.inputs.first().copied().unwrap_or(DType::F32);
+            match seen.as_view() {
+                Some((buffer, at)) => (bind(buffer, stored), stored, at.clone()),
+                None => (0, stored, Affine::constant(0, types[input].shape.rank())),
+            }
+        };
+        let mut expressing =
+            Expressing { builder: &mut builder, dims: &dims, mapped: &mut mapped, addressed: &mut addressed };
+        let value = operator.express(&mut expressing, &types, output);
+        let (inputs, stored) = bound.into_inner();
+        let mut names = names.into_inner();
+        if !matches!(node.op, Op::Broadcast(_) | Op::Permute(_)) {
+            names.push(operator.name());
+        }
+        let expression = builder.finish(dims, stored, vec![(value, output.dtype)]);
+        compact(Seen { expression, inputs, names })
+    }
+
+    /// Keeps how a value is seen, and stores it where that is better.
+    fn keep(&mut self, value: ValueId, seen: Seen) {
+        let uses = self.uses.get(&value).copied().unwrap_or(0);
+        let view = seen.as_view().is_some();
+        let node = &self.data.nodes[value.node()];
+        let stretches = self.stretching_user(value);
+        // What a routine reads as it is must be in memory anyway; 16-bit values it reads in f32, from a copy of their own.
+        let wanted = self.in_memory.contains(&value) && node.outputs[0].dtype.compute() == node.outputs[0].dtype;
+        let store = (!view && (((uses > 1 || stretches) && !seen.is_cheap()) || wanted))
+            || seen.expression.nodes.len() > LONGEST
+            || (!self.options.fuse && !view && !seen.inputs.is_empty() && !matches!(node.op, Op::Broadcast(_)));
+        self.seen.insert(value, seen);
+        if store {
+            self.stored(value);
+        }
+    }
+
+    /// True where a user repeats the value along an axis, so that inside it the value would be computed many times.
+    fn stretching_user(&self, value: ValueId) -> bool {
+        let len = self.data.ty(value).len();
+        self.data.nodes[value.node() + 1..].iter().any(|node| {
+            node.inputs.contains(&value) && matches!(node.op, Op::Broadcast(_)) && node.outputs[0].len() > len
+        })
+    }
+
+    /// The row-major buffer of a value, in its own type; made now if there is none.
+    fn stored(&mut self, value: ValueId) -> BufferId {
+        let seen = &self.seen[&value];
+        let ty = self.data.ty(value);
+        if let Some((buffer, at)) = seen.as_view() {
+            let whole = self.fused.buffers[buffer.0].ty.len() == ty.len();
+            let same_type = self.fused.buffers[buffer.0].ty.dtype == ty.dtype;
+            if at.offset == 0 && at.is_row_major(&ty.shape) && whole && same_type {
+                return buffer;
+            }
+        }
+        self.copy(value)
+    }
+
+    /// A buffer of its own for a value, computed from how it is seen; from now on it is seen as that buffer.
+    fn copy(&mut self, value: ValueId) -> BufferId {
+        let ty = self.data.ty(value).clone();
+        let seen = self.seen[&value].clone();
+        let buffer = self.map_kernel(value, &ty, seen);
+        self.seen.insert(value, Seen::buffer(buffer, ty.dtype, &ty.shape));
+        buffer
+    }
+
+    fn map_kernel(&mut self, value: ValueId, ty: &TensorType, seen: Seen) -> BufferId {
+        let node = &self.data.nodes[value.node()];
+        let buffer = self.fused.add_buffer(ty.clone(), Origin::Kernel, Some(value));
+        let mut names = seen.names;
+        if names.is_empty() {
+            names.push("copy".to_owned());
+        }
+        self.fused.fused_nodes += names.len() - 1;
+        let mut expression = seen.expression;
+        expression.outputs[0].1 = ty.dtype;
+        let tail = Tail { expression, inputs: seen.inputs };
+        self.fused.kernels.push(FusedKernel { head: Head::Map, tail: Some(tail), outputs: vec![buffer], names, place: node.place });
+        buffer
+    }
+
+    fn reduce(&mut self, index: usize, reduction: crate::scalar::Reduction, axes: &[usize]) {
+        let node = &self.data.nodes[index];
+        let value = ValueId { node: index as u32, output: 0 };
+        let input = node.inputs[0];
+        let shape = self.data.ty(input).shape.clone();
+        let seen = self.seen[&input].clone();
+        // Kept axes after the last reduced one stay innermost, so that neighbours in memory stay neighbours.
+        let last = axes.iter().copied().filter(|&axis| shape[axis] != 1).max();
+        let kept: Vec<usize> = (0..shape.rank()).filter(|axis| !axes.contains(axis)).collect();
+        let (outer, inner): (Vec<usize>, Vec<usize>) = kept.into_iter().partition(|&axis| last.is_some_and(|last| axis < last));
+        let order: Vec<usize> = outer.iter().chain(axes).chain(&inner).copied().collect();
+        let rank = order.len();
+        let mut maps = vec![Affine::constant(0, rank); rank];
+        for (place, &axis) in order.iter().enumerate() {
+            maps[axis] = Affine::coordinate(place, rank);
+        }
+        let dims: Vec<usize> = order.iter().map(|&axis| shape[axis]).collect();
+        let expression = seen.expression.viewed(&dims, &maps);
+        let borders = [outer.len(), outer.len() + axes.len()];
+        let compute = reduction.result(self.data.ty(input).dtype);
+        let kept_dims: Vec<usize> = dims[..borders[0]].iter().chain(&dims[borders[1]..]).copied().collect();
+        let raw_type = TensorType::new(compute, node.outputs[0].shape.clone());
+        let buffer = self.fused.add_buffer(raw_type, Origin::Kernel, Some(value));
+        let mut names = seen.names;
+        self.fused.fused_nodes += names.len();
+        names.push(reduction.name().to_owned());
+        let head = Head::Reduce { expression, inputs: seen.inputs, borders, reduction };
+        let tail = Some(identity_tail(kept_dims, compute));
+        self.fused.kernels.push(FusedKernel { head, tail, outputs: vec![buffer], names, place: node.place });
+        self.keep_raw(value, buffer, compute);
+    }
+
+    fn routine(&mut self, index: usize) {
+        let node = &self.data.nodes[index];
+        let operator = node.op.operator();
+        let (mut operands, mut inputs) = (Vec::new(), Vec::new());
+        for &input in &node.inputs {
+            let ty = self.data.ty(input).clone();
+            let compute = TensorType::new(ty.dtype.compute(), ty.shape.clone());
+            let view = self.seen[&input].as_view().map(|(buffer, at)| (buffer, at.clone()));
+            let fits = view.filter(|(buffer, at)| {
+                let stored = &self.fused.buffers[buffer.0].ty;
+                let whole = at.offset == 0 && at.is_row_major(&ty.shape) && stored.len() == ty.len();
+                stored.dtype == compute.dtype && (operator.accepts_views() || whole)
+            });
+            let (buffer, at) = match fits {
+                Some(view) => view,
+                None => (self.in_compute_type(input, &compute), Affine::row_major(&ty.shape)),
+            };
+            operands.push(Operand { ty: compute, at });
+            inputs.push(buffer);
+        }
+        let outputs: Vec<TensorType> =
+            node.outputs.iter().map(|ty| TensorType::new(ty.dtype.compute(), ty.shape.clone())).collect();
+        let values: Vec<ValueId> =
+            (0..outputs.len()).map(|output| ValueId { node: index as u32, output: output as u32 }).collect();
+        let buffers: Vec<BufferId> = outputs
+            .iter()
+            .zip(&values)
+            .map(|(ty, &value)| self.fused.add_buffer(ty.clone(), Origin::Kernel, Some(value)))
+            .collect();
+        let tail = operator.accepts_epilogue().then(|| identity_tail(outputs[0].shape.to_vec(), outputs[0].dtype));
+        let names = vec![operator.name()];
+        let head = Head::Routine { op: node.op.clone(), operands, inputs, outputs: outputs.clone() };
+        self.fused.kernels.push(FusedKernel { head, tail, outputs: buffers.clone(), names, place: node.place });
+        for ((value, buffer), ty) in values.into_iter().zip(buffers).zip(outputs) {
+            self.keep_raw(value, buffer, ty.dtype);
+        }
+    }
+
+    /// How the users of a raw result see it: rounded, where the value's type is a 16-bit one.
+    fn keep_raw(&mut self, value: ValueId, buffer: BufferId, compute: DType) {
+        let ty = self.data.ty(value).clone();
+        let mut seen = Seen::buffer(buffer, compute, &ty.shape);
+        if ty.dtype != compute {
+            let mut builder = Builder::new(compute);
+            let places = include(&mut builder, &seen.expression, |input| input);
+            let value = builder.call(ScalarFunction::Cast(ty.dtype), &[places[0]]);
+            seen.expression = builder.finish(ty.shape.to_vec(), vec![compute], vec![(value, ty.dtype)]);
+            seen.names.push("cast".to_owned());
+        }
+        self.seen.insert(value, seen);
+    }
+
+    /// A row-major buffer of a value in its compute type.
+    fn in_compute_type(&mut self, value: ValueId, ty: &TensorType) -> BufferId {
+        if ty.dtype == self.data.ty(value).dtype {
+            return self.stored(value);
+        }
+        if let Some(&buffer) = self.computed.get(&value) {
+            return buffer;
+        }
+        let seen = self.seen[&value].clone();
+        let buffer = self.map_kernel(value, ty, seen);
+        self.computed.insert(value, buffer);
+        buffer
+    }
+}
+
+/// The tail that stores what the head gives.
+fn identity_tail(dims: Vec<usize>, dtype: DType) -> Tail {
+    let mut builder = Builder::new(dtype);
+    let node = builder.accumulator(dtype);
+    Tail { expression: builder.finish(dims, Vec::new(), vec![(node, dtype)]), inputs: Vec::new() }
+}
+
+/// Copies an expression into a builder, with its inputs renumbered.
+pub(super) fn include(builder: &mut Builder, expression: &ScalarExpr, input_place: impl Fn(usize) -> usize) -> Vec<NodeId> {
+    let mut places: Vec<NodeId> = Vec::new();
+    for (node, &dtype) in expression.nodes.iter().zip(&expression.types) {
+        let place = match node {
+            ScalarNode::Load { input, at } => {
+                builder.push(ScalarNode::Load { input: input_place(*input), at: at.clone() }, dtype)
+            }
+            ScalarNode::Gather { input, address } => {
+                builder.push(ScalarNode::Gather { input: input_place(*input), address: places[address.index()] }, dtype)
+            }
+            ScalarNode::Call { function, arguments } => {
+                let arguments: Vec<NodeId> = arguments.iter().map(|id| places[id.index()]).collect();
+                builder.call(*function, &arguments)
+            }
+            ScalarNode::Index(at) => builder.index(at.clone()),
+            other => builder.push(other.clone(), dtype),
+        };
+        places.push(place);
+    }
+    places
+}
+
+/// Without inputs that simplification has left unread.
+fn compact(seen: Seen) -> Seen {
+    let (expression, inputs) = compacted(seen.expression, seen.inputs);
+    Seen { expression, inputs, ..seen }
+}
+
+pub(super) fn compacted(mut expression: ScalarExpr, inputs: Vec<BufferId>) -> (ScalarExpr, Vec<BufferId>) {
+    let mut read = vec![false; inputs.len()];
+    for node in &expression.nodes {
+        if let ScalarNode::Load { input, .. } | ScalarNode::Gather { input, .. } = node {
+            read[*input] = true;
+        }
+    }
+    if read.iter().all(|&read| read) {
+        return (expression, inputs);
+    }
+    let mut places = vec![0; inputs.len()];
+    let (mut kept, mut dtypes) = (Vec::new(), Vec::new());
+    for (input, &buffer) in inputs.iter().enumerate().filter(|(input, _)| read[*input]) {
+        places[input] = kept.len();
+        kept.push(buffer);
+        dtypes.push(expression.inputs[input]);
+    }
+    for node in &mut expression.nodes {
+        if let ScalarNode::Load { input, .. } | ScalarNode::Gather { input, .. } = node {
+            *input = places[*input];
+        }
+    }
+    expression.inputs = dtypes;
+    (expression, kept)
+}

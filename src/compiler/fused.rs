@@ -1,0 +1,224 @@
+//! What the fusing passes work on: kernels that read and write buffers, and the buffers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::Place;
+use crate::graph::ValueId;
+use crate::ops::{Op, Variable};
+use crate::scalar::{Affine, Reduction, ScalarExpr, ScalarNode};
+use crate::shader::Operand;
+use crate::tensor::{TensorData, TensorType};
+
+/// A buffer, by its place in the fused graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct BufferId(pub(crate) usize);
+
+/// Where a buffer's content comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// A kernel computes it.
+    Kernel,
+    /// The host writes it before each run.
+    Input(String),
+    /// It stays from run to run.
+    Variable(Arc<Variable>),
+    /// It never changes.
+    Constant(Arc<TensorData>),
+    /// It spans the buffers that are parts of it.
+    Group,
+}
+
+/// A value in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Buffer {
+    /// As stored.
+    pub(crate) ty: TensorType,
+    pub(crate) origin: Origin,
+    /// The larger buffer that this one is a part of, and the first byte there.
+    pub(crate) part_of: Option<(BufferId, usize)>,
+}
+
+/// The heavy part of a kernel.
+#[derive(Clone, Debug)]
+pub(crate) enum Head {
+    /// None: the tail is all.
+    Map,
+    /// A reduction of an expression over the middle of its dimensions.
+    Reduce { expression: ScalarExpr, inputs: Vec<BufferId>, borders: [usize; 2], reduction: Reduction },
+    /// An operator's own kernels.
+    Routine { op: Op, operands: Vec<Operand>, inputs: Vec<BufferId>, outputs: Vec<TensorType> },
+}
+
+/// The expression that stores a kernel's results. Its accumulator is the head's value.
+#[derive(Clone, Debug)]
+pub(crate) struct Tail {
+    pub(crate) expression: ScalarExpr,
+    pub(crate) inputs: Vec<BufferId>,
+}
+
+/// A kernel.
+#[derive(Clone, Debug)]
+pub(crate) struct FusedKernel {
+    pub(crate) head: Head,
+    /// `None` for routines that store their outputs themselves.
+    pub(crate) tail: Option<Tail>,
+    pub(crate) outputs: Vec<BufferId>,
+    /// Names of the operators in it, for labels.
+    pub(crate) names: Vec<String>,
+    pub(crate) place: Place,
+}
+
+impl FusedKernel {
+    /// Everything that it reads; a buffer may occur twice.
+    pub(crate) fn reads(&self) -> Vec<BufferId> {
+        let mut reads = match &self.head {
+            Head::Map => Vec::new(),
+            Head::Reduce { inputs, .. } | Head::Routine { inputs, .. } => inputs.clone(),
+        };
+        reads.extend(self.tail.iter().flat_map(|tail| tail.inputs.iter().copied()));
+        reads
+    }
+
+    pub(crate) fn is_map(&self) -> bool {
+        matches!(self.head, Head::Map)
+    }
+
+    /// True where it reads a buffer at most as a map does that goes over it element by element, so that it may overwrite it.
+    pub(crate) fn reads_in_place(&self, buffer: BufferId) -> bool {
+        let Some(tail) = self.tail.as_ref().filter(|_| self.is_map()) else {
+            return !self.reads().contains(&buffer);
+        };
+        let row_major = Affine::row_major(&tail.expression.dims);
+        tail.expression.nodes.iter().all(|node| match node {
+            ScalarNode::Load { input, at } if tail.inputs[*input] == buffer => {
+                *at == row_major || (at.offset == 0 && at.is_row_major(&tail.expression.dims))
+            }
+            ScalarNode::Gather { input, .. } => tail.inputs[*input] != buffer,
+            _ => true,
+        })
+    }
+
+    /// The label: the operators, each once, in order, shortened.
+    pub(crate) fn label(&self) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for name in &self.names {
+            if names.last() != Some(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        if names.len() > 8 {
+            return format!("{}+…+{}", names[..4].join("+"), names[names.len() - 3..].join("+"));
+        }
+        names.join("+")
+    }
+}
+
+/// Kernels in an order in which they can run, and their buffers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FusedGraph {
+    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) kernels: Vec<FusedKernel>,
+    /// Named results.
+    pub(crate) outputs: Vec<(String, TensorType, BufferId)>,
+    /// Variables' buffers and the buffers whose content they take at the end.
+    pub(crate) assignments: Vec<(BufferId, BufferId)>,
+    /// For each assignment, whether its kernel writes straight into the variable's memory; else a copy ends the step.
+    pub(crate) direct: Vec<bool>,
+    /// Nodes that were computed inside another node's kernel.
+    pub(crate) fused_nodes: usize,
+    /// For messages: the value that a buffer was made for.
+    pub(crate) values: Vec<Option<ValueId>>,
+}
+
+impl FusedGraph {
+    pub(crate) fn add_buffer(&mut self, ty: TensorType, origin: Origin, value: Option<ValueId>) -> BufferId {
+        self.buffers.push(Buffer { ty, origin, part_of: None });
+        self.values.push(value);
+        BufferId(self.buffers.len() - 1)
+    }
+
+    /// The kernel that computes a buffer.
+    pub(crate) fn producer(&self, buffer: BufferId) -> Option<usize> {
+        self.kernels.iter().position(|kernel| kernel.outputs.contains(&buffer))
+    }
+
+    /// True where a buffer is a result or is assigned to a variable.
+    pub(crate) fn is_root(&self, buffer: BufferId) -> bool {
+        self.outputs.iter().any(|(_, _, output)| *output == buffer) || self.assignments.iter().any(|(_, value)| *value == buffer)
+    }
+
+    /// The variable that takes a buffer's content at the end of the step, if it is the first to do so.
+    pub(crate) fn assigned_to(&self, buffer: BufferId) -> Option<BufferId> {
+        self.assignments.iter().find(|(_, value)| *value == buffer).map(|(variable, _)| *variable)
+    }
+
+    /// The variable into whose memory a buffer is written straight away.
+    pub(crate) fn direct_target(&self, buffer: BufferId) -> Option<BufferId> {
+        let place = self.assignments.iter().position(|(_, value)| *value == buffer)?;
+        self.direct.get(place).copied().unwrap_or(false).then(|| self.assignments[place].0)
+    }
+
+    /// The parts of a group; of any other buffer, itself.
+    pub(crate) fn parts(&self, buffer: BufferId) -> Vec<BufferId> {
+        if !matches!(self.buffers[buffer.0].origin, Origin::Group) {
+            return vec![buffer];
+        }
+        (0..self.buffers.len())
+            .map(BufferId)
+            .filter(|part| self.buffers[part.0].part_of.is_some_and(|(parent, _)| parent == buffer))
+            .collect()
+    }
+
+    /// True where all that a kernel stores is assigned to variables.
+    pub(crate) fn is_update(&self, kernel: &FusedKernel) -> bool {
+        kernel.is_map() && kernel.outputs.iter().all(|&output| self.assigned_to(output).is_some())
+    }
+
+    /// For each kernel, the kernels that read what it writes.
+    pub(crate) fn consumers(&self) -> Vec<Vec<usize>> {
+        let mut producer = vec![None; self.buffers.len()];
+        for (index, kernel) in self.kernels.iter().enumerate() {
+            kernel.outputs.iter().for_each(|output| producer[output.0] = Some(index));
+        }
+        let mut consumers = vec![Vec::new(); self.kernels.len()];
+        for (index, kernel) in self.kernels.iter().enumerate() {
+            for read in kernel.reads() {
+                if let Some(source) = producer[read.0].filter(|&source| source != index && !consumers[source].contains(&index)) {
+                    consumers[source].push(index);
+                }
+            }
+        }
+        consumers
+    }
+}
+
+impl fmt::Display for FusedGraph {
+    /// A line a kernel, with its expression; `bN` are buffers.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, kernel) in self.kernels.iter().enumerate() {
+            let list = |buffers: &[BufferId]| {
+                let texts: Vec<String> = buffers.iter().map(|buffer| format!("b{}", buffer.0)).collect();
+                texts.join(", ")
+            };
+            let types: Vec<String> =
+                kernel.outputs.iter().map(|output| format!("b{}: {}", output.0, self.buffers[output.0].ty)).collect();
+            write!(formatter, "k{index} {} = ", types.join(", "))?;
+            match &kernel.head {
+                Head::Map => write!(formatter, "map")?,
+                Head::Reduce { expression, inputs, reduction, .. } => {
+                    write!(formatter, "{}({}) of ({expression})", reduction.name(), list(inputs))?;
+                }
+                Head::Routine { op, inputs, .. } => write!(formatter, "{}({})", op.operator().name(), list(inputs))?,
+            }
+            if let Some(tail) = &kernel.tail {
+                write!(formatter, " | ({}) {:?} {}", list(&tail.inputs), tail.expression.dims, tail.expression)?;
+            }
+            writeln!(formatter, "  // {} {}", kernel.label(), kernel.place)?;
+        }
+        for (variable, value) in &self.assignments {
+            writeln!(formatter, "b{} := b{}", variable.0, value.0)?;
+        }
+        Ok(())
+    }
+}

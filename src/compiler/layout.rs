@@ -1,0 +1,85 @@
+//! Where variables live in the store: a few large buffers, shared by all programs of a session. Parameters that one kernel
+//! updates lie next to each other, as do their states and gradients, so that the kernel goes over one range.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::program::{Location, VariablePlan};
+use crate::error::{Error, Result};
+use crate::ops::{Role, Variable};
+use crate::tensor::DType;
+
+/// Every part of a buffer begins at a multiple of this, so that it can be bound on any adapter.
+pub(crate) const ALIGNMENT: usize = 256;
+
+/// Bytes that a part of a group takes.
+pub(crate) fn padded(bytes: usize) -> usize {
+    bytes.div_ceil(ALIGNMENT).max(1) * ALIGNMENT
+}
+
+/// The plan of the store: its buffers' sizes and its variables' places.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layout {
+    /// Bytes of each buffer.
+    pub buffers: Vec<usize>,
+    /// Variables in the order in which they were placed.
+    pub variables: Vec<VariablePlan>,
+    places: HashMap<String, usize>,
+    /// Buffers that still grow while a program is compiled: by role and element type.
+    open: HashMap<(Role, DType), usize>,
+}
+
+impl Layout {
+    /// The place of a variable.
+    pub fn find(&self, name: &str) -> Option<&VariablePlan> {
+        self.places.get(name).map(|&place| &self.variables[place])
+    }
+
+    /// Gives a variable a place, if it has none; checks that it is the one that is known.
+    pub(crate) fn place(&mut self, variable: &Arc<Variable>, largest: u64) -> Result<Location> {
+        if let Some(known) = self.find(&variable.name) {
+            if known.ty != variable.ty {
+                let message = format!(
+                    "variable {:?} is {} here, but {} in another program of the session",
+                    variable.name, variable.ty, known.ty
+                );
+                return Err(Error::Argument(message));
+            }
+            return Ok(known.location);
+        }
+        let bytes = variable.ty.bytes();
+        if bytes as u64 > largest {
+            return Err(Error::Limit(format!(
+                "variable {:?} ({}) takes {bytes} bytes; the device binds at most {largest}",
+                variable.name, variable.ty
+            )));
+        }
+        // Data sets and running statistics get buffers of their own: a kernel may read one while it writes another.
+        let alone = matches!(variable.role, Role::Data | Role::Buffer);
+        let key = (variable.role.clone(), variable.ty.dtype);
+        let open = self.open.get(&key).copied().filter(|&buffer| !alone && (self.buffers[buffer] + padded(bytes)) as u64 <= largest);
+        let buffer = open.unwrap_or_else(|| {
+            self.buffers.push(0);
+            self.buffers.len() - 1
+        });
+        if !alone {
+            self.open.insert(key, buffer);
+        }
+        let location = Location { buffer, offset: self.buffers[buffer], bytes };
+        self.buffers[buffer] += padded(bytes);
+        self.places.insert(variable.name.clone(), self.variables.len());
+        self.variables.push(VariablePlan {
+            name: variable.name.clone(),
+            ty: variable.ty.clone(),
+            role: variable.role.clone(),
+            initial: variable.initial.clone(),
+            location,
+        });
+        Ok(location)
+    }
+
+    /// Ends a compilation: buffers that exist keep their size, later variables get new ones.
+    pub(crate) fn close(&mut self) {
+        self.open.clear();
+    }
+}

@@ -1,0 +1,219 @@
+//! From kernels to work: which output overwrites which input, and for a GPU, which dispatches with which parameters.
+
+use super::Target;
+use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin};
+use super::program::Work;
+use crate::error::{Error, Place, Result};
+use crate::scalar::{Epilogue, QUAD_LANES, ScalarExpr, emit_map};
+use crate::shader::{
+    Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, compose, reduce_plans,
+};
+use crate::tensor::{DType, TensorType};
+
+/// A step before its memory is planned.
+#[derive(Clone, Debug)]
+pub(super) struct LoweredStep {
+    pub(super) work: Work,
+    pub(super) label: String,
+    pub(super) place: Place,
+    pub(super) reads: Vec<BufferId>,
+    pub(super) writes: Vec<BufferId>,
+    pub(super) plan: Option<KernelPlan>,
+    pub(super) flops: u64,
+}
+
+/// Work for every kernel that has any, in order, and copies for assignments that were not written in place.
+pub(super) fn lower(fused: &FusedGraph, target: &Target) -> Result<Vec<LoweredStep>> {
+    let mut last_read = vec![0; fused.buffers.len()];
+    for (index, kernel) in fused.kernels.iter().enumerate() {
+        kernel.reads().iter().for_each(|read| last_read[read.0] = index);
+    }
+    let mut steps = Vec::new();
+    for (index, kernel) in fused.kernels.iter().enumerate() {
+        if kernel.outputs.iter().all(|output| fused.buffers[output.0].ty.is_empty()) {
+            continue;
+        }
+        steps.push(step(fused, kernel, index, &last_read, target)?);
+    }
+    for (place, &(variable, value)) in fused.assignments.iter().enumerate() {
+        if fused.direct[place] || fused.buffers[value.0].ty.is_empty() {
+            continue;
+        }
+        let producer = fused.producer(value).map(|index| fused.kernels[index].place);
+        steps.push(LoweredStep {
+            work: Work::Copy,
+            label: "assign".to_owned(),
+            place: producer.unwrap_or_else(Place::caller),
+            reads: vec![value],
+            writes: vec![variable],
+            plan: None,
+            flops: 0,
+        });
+    }
+    Ok(steps)
+}
+
+fn step(fused: &FusedGraph, kernel: &FusedKernel, index: usize, last_read: &[usize], target: &Target) -> Result<LoweredStep> {
+    let refuse = |message: String| Error::graph(kernel.label(), message, kernel.place);
+    let adapter = match target {
+        Target::Gpu(adapter) => Some(adapter),
+        Target::Cpu => None,
+    };
+    let reads = kernel.reads();
+    let (work, plan, flops) = match (&kernel.head, &kernel.tail) {
+        (Head::Map, Some(tail)) => {
+            let (expression, _) = tail.expression.collapsed(&[]);
+            let in_place = overwritten(fused, kernel, index, last_read);
+            let flops = expression.flops() * expression.len() as u64;
+            let plan = adapter.map(|_| map_plan(&expression, &in_place)).transpose().map_err(refuse)?;
+            (Work::Map { expression, in_place }, plan, flops)
+        }
+        (Head::Reduce { expression, borders, reduction, .. }, Some(tail)) => {
+            let flops = (expression.flops() + 1) * expression.len() as u64 + tail.expression.flops() * tail.expression.len() as u64;
+            let (expression, places) = expression.collapsed(borders);
+            let borders = [places[0], places[1]];
+            let (kept, places) = tail.expression.collapsed(&[tail_border(kernel)]);
+            let epilogue = Epilogue { expression: kept, borders: [places[0], places[0]] };
+            let plan = adapter
+                .map(|adapter| first(reduce_plans(&expression, borders, *reduction, &epilogue, adapter)))
+                .transpose()
+                .map_err(refuse)?;
+            (Work::Reduce { expression, borders, reduction: *reduction, epilogue }, plan, flops)
+        }
+        (Head::Routine { op, operands, outputs, .. }, tail) => {
+            let operator = op.operator();
+            let epilogue = tail.as_ref().map(|tail| routine_epilogue(&tail.expression));
+            let plan = adapter
+                .map(|adapter| {
+                    let shapes = RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() };
+                    first(operator.kernels(&shapes, adapter))
+                })
+                .transpose()
+                .map_err(refuse)?;
+            let input_types: Vec<&TensorType> = operands.iter().map(|operand| &operand.ty).collect();
+            let output_types: Vec<&TensorType> = outputs.iter().collect();
+            let tail_flops = tail.as_ref().map_or(0, |tail| tail.expression.flops() * tail.expression.len() as u64);
+            let flops = operator.cost(&input_types, &output_types).flops + tail_flops;
+            let work =
+                Work::Routine { op: op.clone(), operands: operands.clone(), outputs: outputs.clone(), epilogue };
+            (work, plan, flops)
+        }
+        _ => return Err(refuse("a kernel without a tail".into())),
+    };
+    Ok(LoweredStep {
+        work,
+        label: kernel.label(),
+        place: kernel.place,
+        reads,
+        writes: kernel.outputs.clone(),
+        plan,
+        flops,
+    })
+}
+
+fn first(plans: Result<Vec<KernelPlan>, String>) -> Result<KernelPlan, String> {
+    plans?.into_iter().next().ok_or_else(|| "no kernel fits the device".to_owned())
+}
+
+/// In the dimensions of a reduction's tail, where the inner ones begin.
+fn tail_border(kernel: &FusedKernel) -> usize {
+    match &kernel.head {
+        Head::Reduce { borders, .. } => borders[0],
+        _ => 0,
+    }
+}
+
+/// Groups of a product's output: batch, row, column.
+fn routine_epilogue(expression: &ScalarExpr) -> Epilogue {
+    let rank = expression.dims.len();
+    let (collapsed, places) = expression.collapsed(&[rank.saturating_sub(2), rank.saturating_sub(1)]);
+    Epilogue { expression: collapsed, borders: [places[0], places[1]] }
+}
+
+/// For each output of a map, the read that it overwrites: the variable that it is the new value of, or a value of the same
+/// size that nobody reads afterwards.
+fn overwritten(fused: &FusedGraph, kernel: &FusedKernel, index: usize, last_read: &[usize]) -> Vec<Option<usize>> {
+    let reads = kernel.reads();
+    let mut taken: Vec<usize> = Vec::new();
+    kernel
+        .outputs
+        .iter()
+        .map(|&output| {
+            let ty = &fused.buffers[output.0].ty;
+            let place = match fused.direct_target(output) {
+                Some(variable) => reads.iter().position(|&read| read == variable),
+                None if fused.buffers[output.0].part_of.is_some() || ty.dtype.size() != 4 => None,
+                None => reads.iter().enumerate().position(|(place, &read)| {
+                    let buffer = &fused.buffers[read.0];
+                    !taken.contains(&place)
+                        && matches!(buffer.origin, Origin::Kernel)
+                        && buffer.part_of.is_none()
+                        && !fused.is_root(read)
+                        && last_read[read.0] == index
+                        && buffer.ty.len() == ty.len()
+                        && buffer.ty.dtype == ty.dtype
+                        && kernel.reads_in_place(read)
+                }),
+            };
+            taken.extend(place);
+            place.filter(|_| ty.dtype.size() == 4 || fused.direct_target(output).is_some())
+        })
+        .collect()
+}
+
+/// The one dispatch of a map.
+fn map_plan(expression: &ScalarExpr, in_place: &[Option<usize>]) -> Result<KernelPlan, String> {
+    let emitted = emit_map(expression, in_place);
+    let source = compose("map", &[("shared/lanes", QUAD_LANES), ("shared/expression", &emitted.module)])?;
+    let quads = expression.len().div_ceil(4);
+    let mut params = vec![u32::try_from(quads).map_err(|_| "more elements than 32-bit addresses reach".to_owned())?, 0, 0];
+    params.extend(&emitted.params);
+    let mut bindings = vec![Access::Read; emitted.inputs.len()];
+    bindings.extend(vec![Access::ReadWrite; expression.outputs.len()]);
+    let bound = emitted.inputs.iter().map(|&input| Bound::Input(input)).chain((0..expression.outputs.len()).map(Bound::Output));
+    let kernel = Kernel { label: "map".to_owned(), source: source.into(), bindings, subgroups: false };
+    let dispatch = DispatchPlan { kernel, params, bound: bound.collect(), workgroups: quads.div_ceil(64) };
+    Ok(KernelPlan { dispatches: vec![dispatch], scratch: Vec::new() })
+}
+
+/// Bytes that a step must at least read and write: each distinct buffer once.
+pub(super) fn traffic(fused: &FusedGraph, step: &LoweredStep) -> u64 {
+    let mut buffers: Vec<BufferId> = step.reads.clone();
+    buffers.sort_unstable();
+    buffers.dedup();
+    // A gather reads at most what it writes, not the whole table.
+    let written: u64 = step.writes.iter().map(|output| fused.buffers[output.0].ty.bytes() as u64).sum();
+    let read: u64 = buffers
+        .iter()
+        .map(|read| {
+            let whole = fused.buffers[read.0].ty.bytes() as u64;
+            match &step.work {
+                Work::Map { expression, .. } => {
+                    let place = step.reads.iter().position(|other| other == read).unwrap_or(0);
+                    if expression.gathers(place) { whole.min(written) } else { whole }
+                }
+                _ => whole,
+            }
+        })
+        .sum();
+    read + written
+}
+
+/// True for element types that a GPU stores.
+pub(super) fn storable(dtype: DType) -> bool {
+    dtype != DType::F64
+}
+
+/// Checks the adapter's limits for one dispatch.
+pub(super) fn check(dispatch: &DispatchPlan, adapter: &Adapter, label: &str, place: Place) -> Result<()> {
+    let limits = &adapter.limits;
+    if dispatch.kernel.bindings.len() > limits.storage_buffers {
+        return Err(Error::Limit(format!(
+            "{label} at {place} binds {} buffers; {} allows {}",
+            dispatch.kernel.bindings.len(),
+            adapter.name,
+            limits.storage_buffers
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,351 @@
+//! Memory: every value that lives within a step gets a slot, and slots are used again when their value is dead. Slots are whole
+//! buffers, not ranges of one: wgpu tracks usage by buffer, and refuses one that is read and written in a dispatch.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use super::fused::{BufferId, FusedGraph, Origin};
+use super::layout::{ALIGNMENT, Layout};
+use super::lower::{LoweredStep, check, storable, traffic};
+use super::program::{BufferKind, BufferPlan, Dispatch, Location, Port, Program, Step, Work};
+use super::Target;
+use crate::error::{Error, Result};
+use crate::graph::GraphData;
+use crate::ops::Op;
+use crate::shader::{Bound, Grid, Kernel};
+
+/// Inputs up to this size share a buffer, which the host writes at once.
+const SMALL_INPUT: usize = 1 << 20;
+
+/// A value that needs a slot: how long it lives and how large it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lifetime {
+    /// First step that writes it.
+    pub(crate) first: usize,
+    /// Last step that reads it.
+    pub(crate) last: usize,
+    /// Bytes.
+    pub(crate) bytes: usize,
+}
+
+/// Slots for values, the largest first, each in the smallest fitting slot that is free all its life. Returns each value's
+/// slot and the slots' sizes.
+pub(crate) fn assign_slots(values: &[Lifetime]) -> (Vec<usize>, Vec<usize>) {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by_key(|&value| (std::cmp::Reverse(values[value].bytes), values[value].first));
+    let mut slots: Vec<(usize, Vec<usize>)> = Vec::new();
+    let mut places = vec![0; values.len()];
+    for value in order {
+        let life = values[value];
+        let free = |members: &[usize]| {
+            members.iter().all(|&other| values[other].last < life.first || life.last < values[other].first)
+        };
+        // Values come by falling size, so every slot is large enough; the smallest wastes least.
+        let slot = (0..slots.len()).filter(|&slot| free(&slots[slot].1)).min_by_key(|&slot| slots[slot].0);
+        let slot = slot.unwrap_or_else(|| {
+            slots.push((life.bytes, Vec::new()));
+            slots.len() - 1
+        });
+        slots[slot].1.push(value);
+        places[value] = slot;
+    }
+    (places, slots.into_iter().map(|(bytes, _)| bytes).collect())
+}
+
+struct Planner<'a> {
+    fused: &'a FusedGraph,
+    layout: &'a Layout,
+    program: Program,
+    /// Where each buffer that has been placed is.
+    places: HashMap<BufferId, Location>,
+    /// The buffer in whose memory another one lives.
+    owner: HashMap<BufferId, BufferId>,
+}
+
+/// The finished program, and the printed form of its memory.
+pub(super) fn plan(
+    data: &GraphData,
+    fused: &FusedGraph,
+    steps: Vec<LoweredStep>,
+    layout: &Layout,
+    target: &Target,
+) -> Result<(Program, String)> {
+    let mut planner =
+        Planner { fused, layout, program: Program::default(), places: HashMap::new(), owner: HashMap::new() };
+    planner.program.buffers =
+        layout.buffers.iter().enumerate().map(|(k, &bytes)| BufferPlan { bytes, kind: BufferKind::Persistent(k) }).collect();
+    planner.program.variables = layout.variables.clone();
+    planner.program.nodes = data.nodes.iter().filter(|node| !matches!(node.op, Op::Input(..) | Op::Variable(_) | Op::Constant(_))).count();
+    planner.program.fused_nodes = fused.fused_nodes;
+    planner.sources()?;
+    planner.owners(&steps);
+    let (text, scratch) = planner.slots(&steps);
+    let mut kernels: HashMap<Kernel, usize> = HashMap::new();
+    for (index, step) in steps.into_iter().enumerate() {
+        let step = planner.step(step, &scratch[index], target, &mut kernels)?;
+        planner.program.steps.push(step);
+    }
+    planner.ports(data)?;
+    if let Target::Gpu(adapter) = target {
+        for buffer in &planner.program.buffers {
+            if buffer.bytes as u64 > adapter.limits.buffer_bytes {
+                return Err(Error::Limit(format!(
+                    "a buffer of {} bytes is needed; {} allows {}",
+                    buffer.bytes, adapter.name, adapter.limits.buffer_bytes
+                )));
+            }
+        }
+    }
+    Ok((planner.program, text))
+}
+
+impl Planner<'_> {
+    fn add(&mut self, bytes: usize, kind: BufferKind) -> usize {
+        self.program.buffers.push(BufferPlan { bytes: bytes.div_ceil(16).max(1) * 16, kind });
+        self.program.buffers.len() - 1
+    }
+
+    /// Inputs, variables, constants, and groups of variables.
+    fn sources(&mut self) -> Result<()> {
+        let mut shared: Option<usize> = None;
+        for (index, buffer) in self.fused.buffers.iter().enumerate() {
+            let bytes = buffer.ty.bytes();
+            let location = match &buffer.origin {
+                Origin::Variable(variable) => match self.layout.find(&variable.name) {
+                    Some(known) => known.location,
+                    None => return Err(Error::Argument(format!("variable {:?} was not placed", variable.name))),
+                },
+                Origin::Input(_) if bytes <= SMALL_INPUT => {
+                    let place = match shared {
+                        Some(place) => place,
+                        None => self.add(0, BufferKind::Input),
+                    };
+                    let offset = if shared.is_some() { self.program.buffers[place].bytes } else { 0 };
+                    shared = Some(place);
+                    self.program.buffers[place].bytes = offset + bytes.div_ceil(ALIGNMENT).max(1) * ALIGNMENT;
+                    Location { buffer: place, offset, bytes }
+                }
+                Origin::Input(_) => Location { buffer: self.add(bytes, BufferKind::Input), offset: 0, bytes },
+                Origin::Constant(data) => {
+                    Location { buffer: self.add(bytes, BufferKind::Constant(data.clone())), offset: 0, bytes }
+                }
+                Origin::Kernel | Origin::Group => continue,
+            };
+            self.places.insert(BufferId(index), location);
+        }
+        for (index, buffer) in self.fused.buffers.iter().enumerate() {
+            if !matches!(buffer.origin, Origin::Group) {
+                continue;
+            }
+            let first = self.fused.parts(BufferId(index)).first().and_then(|first| self.places.get(first)).copied();
+            if let Some(first) = first {
+                self.places.insert(BufferId(index), Location { bytes: buffer.ty.bytes(), ..first });
+            }
+        }
+        Ok(())
+    }
+
+    /// Which buffers live in others: new values in their variables, parts in groups, outputs in overwritten inputs.
+    fn owners(&mut self, steps: &[LoweredStep]) {
+        for step in steps {
+            for (output, &buffer) in step.writes.iter().enumerate() {
+                if let Some(variable) = self.fused.direct_target(buffer) {
+                    self.owner.insert(buffer, variable);
+                } else if let Work::Map { in_place, .. } = &step.work
+                    && let Some(read) = in_place[output]
+                {
+                    self.owner.insert(buffer, step.reads[read]);
+                }
+            }
+        }
+    }
+
+    /// The buffer that has the memory, and the offset in it.
+    fn root(&self, mut buffer: BufferId) -> (BufferId, usize) {
+        let mut offset = 0;
+        loop {
+            if self.places.contains_key(&buffer) {
+                return (buffer, offset);
+            }
+            if let Some(&owner) = self.owner.get(&buffer) {
+                buffer = owner;
+            } else if let Some((parent, start)) = self.fused.buffers[buffer.0].part_of {
+                offset += start;
+                buffer = parent;
+            } else {
+                return (buffer, offset);
+            }
+        }
+    }
+
+    /// Slots for all values within the step and for scratch memory. Returns the printed form and each step's scratch.
+    fn slots(&mut self, steps: &[LoweredStep]) -> (String, Vec<Vec<Location>>) {
+        let mut lives: Vec<(Option<BufferId>, Lifetime)> = Vec::new();
+        let mut place_of: HashMap<BufferId, usize> = HashMap::new();
+        for (index, step) in steps.iter().enumerate() {
+            for &buffer in step.writes.iter().chain(&step.reads) {
+                let (root, _) = self.root(buffer);
+                if self.places.contains_key(&root) {
+                    continue;
+                }
+                let bytes = self.fused.buffers[root.0].ty.bytes().div_ceil(16) * 16;
+                let place = *place_of.entry(root).or_insert_with(|| {
+                    lives.push((Some(root), Lifetime { first: index, last: index, bytes }));
+                    lives.len() - 1
+                });
+                lives[place].1.last = index;
+            }
+        }
+        for (_, _, buffer) in &self.fused.outputs {
+            if let Some(&place) = place_of.get(&self.root(*buffer).0) {
+                lives[place].1.last = usize::MAX;
+            }
+        }
+        let mut scratch: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+        for (index, step) in steps.iter().enumerate() {
+            for &bytes in step.plan.iter().flat_map(|plan| &plan.scratch) {
+                scratch[index].push(lives.len());
+                lives.push((None, Lifetime { first: index, last: index, bytes: bytes.div_ceil(16) * 16 }));
+            }
+        }
+        let times: Vec<Lifetime> = lives.iter().map(|(_, life)| *life).collect();
+        let (slots, sizes) = assign_slots(&times);
+        let buffers: Vec<usize> = sizes.iter().map(|&bytes| self.add(bytes, BufferKind::Slot)).collect();
+        let mut text = String::new();
+        let held: usize = times.iter().map(|life| life.bytes).sum();
+        let _ = writeln!(text, "{} slots, {} bytes for {held} bytes of values", sizes.len(), sizes.iter().sum::<usize>());
+        for (slot, bytes) in sizes.iter().enumerate() {
+            let _ = write!(text, "slot {slot} ({bytes} bytes):");
+            for (value, (buffer, life)) in lives.iter().enumerate().filter(|(value, _)| slots[*value] == slot) {
+                let name = buffer.map_or_else(|| format!("scratch {value}"), |buffer| format!("b{} {}", buffer.0, self.fused.buffers[buffer.0].ty));
+                let end = if life.last == usize::MAX { "end".to_owned() } else { life.last.to_string() };
+                let _ = write!(text, "  [{}–{end}] {name}", life.first);
+            }
+            text.push('\n');
+        }
+        for (value, (buffer, _)) in lives.iter().enumerate() {
+            if let Some(buffer) = buffer {
+                let bytes = self.fused.buffers[buffer.0].ty.bytes();
+                self.places.insert(*buffer, Location { buffer: buffers[slots[value]], offset: 0, bytes });
+            }
+        }
+        let location = |&value: &usize| Location { buffer: buffers[slots[value]], offset: 0, bytes: times[value].bytes };
+        (text, scratch.iter().map(|values| values.iter().map(location).collect()).collect())
+    }
+
+    fn location(&self, buffer: BufferId) -> Location {
+        let (root, offset) = self.root(buffer);
+        let bytes = self.fused.buffers[buffer.0].ty.bytes();
+        self.places.get(&root).map_or(Location { buffer: 0, offset: 0, bytes: 0 }, |place| Location {
+            buffer: place.buffer,
+            offset: place.offset + offset,
+            bytes,
+        })
+    }
+
+    fn step(
+        &mut self,
+        lowered: LoweredStep,
+        scratch: &[Location],
+        target: &Target,
+        kernels: &mut HashMap<Kernel, usize>,
+    ) -> Result<Step> {
+        let bytes = traffic(self.fused, &lowered);
+        let reads: Vec<Location> = lowered.reads.iter().map(|&read| self.location(read)).collect();
+        let writes: Vec<Location> = lowered.writes.iter().map(|&write| self.location(write)).collect();
+        let types = lowered.writes.iter().map(|write| self.fused.buffers[write.0].ty.clone()).collect();
+        let mut dispatches = Vec::new();
+        if let (Target::Gpu(adapter), Some(plan)) = (target, lowered.plan) {
+            for planned in plan.dispatches {
+                check(&planned, adapter, &lowered.label, lowered.place)?;
+                let limit = adapter.limits.workgroups_per_dimension;
+                let Some(grid) = Grid::line(planned.workgroups, limit) else {
+                    return Err(Error::Limit(format!(
+                        "{} at {} needs {} workgroups; {} allows {limit} by {limit}",
+                        lowered.label, lowered.place, planned.workgroups, adapter.name
+                    )));
+                };
+                let bindings: Vec<Location> = planned
+                    .bound
+                    .iter()
+                    .map(|bound| match *bound {
+                        Bound::Input(input) => reads[input],
+                        Bound::Output(output) => writes[output],
+                        Bound::Scratch(place) => scratch[place],
+                    })
+                    .collect();
+                if let Some(large) = bindings.iter().find(|location| location.bytes as u64 > adapter.limits.binding_bytes) {
+                    return Err(Error::Limit(format!(
+                        "{} at {} uses a tensor of {} bytes; {} binds at most {}",
+                        lowered.label, lowered.place, large.bytes, adapter.name, adapter.limits.binding_bytes
+                    )));
+                }
+                let count = kernels.len();
+                let kernel = *kernels.entry(planned.kernel.clone()).or_insert_with(|| {
+                    self.program.kernels.push(planned.kernel.clone());
+                    count
+                });
+                let mut params = vec![grid.width];
+                params.extend(&planned.params);
+                while params.len() % 4 != 0 {
+                    params.push(0);
+                }
+                dispatches.push(Dispatch { kernel, params, grid, bindings });
+            }
+        }
+        Ok(Step {
+            work: lowered.work,
+            label: lowered.label,
+            place: lowered.place,
+            reads,
+            writes,
+            types,
+            dispatches,
+            flops: lowered.flops,
+            bytes,
+        })
+    }
+
+    fn ports(&mut self, data: &GraphData) -> Result<()> {
+        for (index, buffer) in self.fused.buffers.iter().enumerate() {
+            if let Origin::Input(name) = &buffer.origin {
+                let location = self.location(BufferId(index));
+                self.program.inputs.push(Port { name: name.clone(), ty: buffer.ty.clone(), location });
+            }
+        }
+        for (name, ty, buffer) in &self.fused.outputs {
+            if !storable(ty.dtype) && data.nodes.is_empty() {
+                return Err(Error::Argument(format!("output {name:?} is {ty}")));
+            }
+            self.program.outputs.push(Port { name: name.clone(), ty: ty.clone(), location: self.location(*buffer) });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn values_that_live_together_never_share_a_slot(
+            lives in prop::collection::vec((0_usize..50, 0_usize..20, 1_usize..1000), 0..80)
+        ) {
+            let values: Vec<Lifetime> = lives
+                .iter()
+                .map(|&(first, length, bytes)| Lifetime { first, last: first + length, bytes: bytes * 16 })
+                .collect();
+            let (places, sizes) = assign_slots(&values);
+            for (a, life) in values.iter().enumerate() {
+                prop_assert!(sizes[places[a]] >= life.bytes);
+                for b in 0..a {
+                    let together = values[b].first <= life.last && life.first <= values[b].last;
+                    prop_assert!(!together || places[a] != places[b]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Floor 3: from graph to program. Each pass is one file and one function, and has a printed form.
+//!
+//! `simplify → fuse → merge → segment → schedule → lower → memory plan`. Fusing is done in three passes over one structure, the
+//! [`FusedGraph`]: `fuse` turns nodes into kernels by substituting expressions, `merge` joins kernels over one domain, and
+//! `segment` joins the update kernels of all parameters. Lowering comes after scheduling, because whether an output may
+//! overwrite an input is known only then.
+
+mod fuse;
+mod fused;
+mod layout;
+mod lower;
+mod memory_plan;
+mod merge;
+mod program;
+mod schedule;
+mod segment;
+mod simplify;
+
+pub use layout::Layout;
+pub use program::{
+    BufferKind, BufferPlan, Dispatch, Location, Port, Program, Step, VariablePlan, Work,
+};
+
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::shader::Adapter;
+
+/// What a program is compiled for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// The CPU: no kernels, any element type.
+    Cpu,
+    /// A GPU with these limits and features.
+    Gpu(Adapter),
+}
+
+impl Target {
+    /// Storage buffers that one kernel may use.
+    pub(crate) fn bindings(&self) -> usize {
+        match self {
+            // The CPU has no limit; the same as a GPU's keeps programs alike.
+            Self::Cpu => 8,
+            Self::Gpu(adapter) => adapter.limits.storage_buffers.min(16),
+        }
+    }
+}
+
+/// Which passes run: tests compare programs with and without fusion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// False: every node is a kernel of its own.
+    pub fuse: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { fuse: true }
+    }
+}
+
+/// The printed forms of the stages, for `inspect` and tests.
+#[derive(Clone, Debug, Default)]
+pub struct Stages {
+    /// Nodes after simplification.
+    pub graph: String,
+    /// Kernels with their expressions.
+    pub fused: String,
+    /// Slots with the lifetimes of what is in them.
+    pub memory: String,
+}
+
+/// Compiles a graph. Variables get their places in `layout`, which programs of one store share.
+///
+/// # Errors
+/// The graph's first mistake, or what breaks a limit of the target.
+pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Options) -> Result<(Program, Stages)> {
+    let mut stages = Stages::default();
+    let data = simplify::simplify(graph.snapshot()?);
+    stages.graph = simplify::print(&data);
+    let mut fused = fuse::fuse(&data, target, options)?;
+    if options.fuse {
+        merge::merge(&mut fused, target);
+    }
+    segment::segment(&mut fused, layout, target, options)?;
+    schedule::schedule(&mut fused, layout);
+    stages.fused = fused.to_string();
+    let lowered = lower::lower(&fused, target)?;
+    let (program, memory) = memory_plan::plan(&data, &fused, lowered, layout, target)?;
+    stages.memory = memory;
+    Ok((program, stages))
+}

@@ -1,0 +1,285 @@
+//! One update kernel for many parameters. Maps that only write variables and compute the same expression become one map
+//! over the range in which their variables (and the gradients that they read) lie next to each other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin, Tail};
+use super::layout::{Layout, padded};
+use super::{Options, Target};
+use crate::error::Result;
+use crate::ops::Variable;
+use crate::scalar::{Affine, ScalarExpr, ScalarNode};
+use crate::tensor::{DType, TensorType};
+
+/// Places all variables, and joins the updates that can be.
+pub(super) fn segment(fused: &mut FusedGraph, layout: &mut Layout, target: &Target, options: Options) -> Result<()> {
+    let groups = if options.fuse { groups(fused) } else { Vec::new() };
+    let largest = largest(target);
+    // The members of a group are placed in one order for all its streams; the rest in the order of the graph.
+    for group in &groups {
+        for &buffer in group.streams.iter().flatten() {
+            if let Some(variable) = variable_of(fused, buffer) {
+                layout.place(&variable, largest)?;
+            }
+        }
+    }
+    let variables: Vec<Arc<Variable>> = fused
+        .buffers
+        .iter()
+        .filter_map(|buffer| match &buffer.origin {
+            Origin::Variable(variable) => Some(variable.clone()),
+            _ => None,
+        })
+        .collect();
+    for variable in variables {
+        layout.place(&variable, largest)?;
+    }
+    layout.close();
+    let mut removed: Vec<usize> = Vec::new();
+    for group in groups {
+        join(fused, &group, layout, largest as usize, &mut removed);
+    }
+    removed.sort_unstable();
+    for index in removed.into_iter().rev() {
+        fused.kernels.remove(index);
+    }
+    Ok(())
+}
+
+/// Largest binding of the target.
+pub(super) fn largest(target: &Target) -> u64 {
+    match target {
+        Target::Cpu => u64::MAX >> 1,
+        Target::Gpu(adapter) => adapter.limits.binding_bytes.min(adapter.limits.buffer_bytes),
+    }
+}
+
+fn variable_of(fused: &FusedGraph, buffer: BufferId) -> Option<Arc<Variable>> {
+    match &fused.buffers[buffer.0].origin {
+        Origin::Variable(variable) => Some(variable.clone()),
+        _ => None,
+    }
+}
+
+/// Updates with the same expression. A stream is an input that differs from member to member.
+#[derive(Debug)]
+struct Group {
+    /// Members, by their kernels' places.
+    kernels: Vec<usize>,
+    /// Which inputs are streams.
+    is_stream: Vec<bool>,
+    /// For each input that is a stream, each member's buffer; empty for the others.
+    streams: Vec<Vec<BufferId>>,
+}
+
+/// The expression without its sizes: equal for updates that can be one.
+fn shape_free(expression: &ScalarExpr) -> Option<ScalarExpr> {
+    let mut expression = expression.clone();
+    let dims = std::mem::take(&mut expression.dims);
+    let single = dims.iter().product::<usize>() == 1;
+    for node in &mut expression.nodes {
+        match node {
+            ScalarNode::Load { at, .. } if at.offset == 0 && (single || at.is_constant() || at.is_row_major(&dims)) => {
+                at.strides.clear();
+            }
+            ScalarNode::Load { .. } | ScalarNode::Index(_) | ScalarNode::Gather { .. } => return None,
+            _ => {}
+        }
+    }
+    Some(expression)
+}
+
+fn groups(fused: &FusedGraph) -> Vec<Group> {
+    let mut found: Vec<(ScalarExpr, Group)> = Vec::new();
+    // Larger kernels first: they show which inputs are streams; in a kernel of one element, all look alike.
+    let mut order: Vec<usize> = (0..fused.kernels.len()).collect();
+    let len = |index: usize| fused.kernels[index].tail.as_ref().map_or(0, |tail| tail.expression.len());
+    order.sort_by_key(|&index| len(index) <= 1);
+    for index in order {
+        let kernel = &fused.kernels[index];
+        let Some(tail) = kernel.tail.as_ref().filter(|_| fused.is_update(kernel)) else { continue };
+        let whole = kernel.outputs.iter().all(|output| fused.buffers[output.0].ty.dtype == DType::F32);
+        let Some(key) = shape_free(&tail.expression).filter(|_| whole && !tail.expression.is_empty()) else { continue };
+        // Each variable that it writes it must also read, and each only in place.
+        let own = kernel.outputs.iter().all(|&output| {
+            fused.assigned_to(output).is_some_and(|variable| tail.inputs.contains(&variable) && kernel.reads_in_place(variable))
+        });
+        if !own {
+            continue;
+        }
+        let n = tail.expression.len();
+        let streams: Vec<bool> = (0..tail.inputs.len())
+            .map(|input| {
+                tail.expression.nodes.iter().any(|node| match node {
+                    ScalarNode::Load { input: read, at } => *read == input && !at.is_constant(),
+                    _ => false,
+                })
+            })
+            .collect();
+        let fits = |group: &Group| {
+            let first = fused.kernels[group.kernels[0]].tail.as_ref();
+            first.is_some_and(|first| {
+                (0..tail.inputs.len()).all(|input| {
+                    let known_stream = group.is_stream[input];
+                    let same_buffer = tail.inputs[input] == first.inputs[input];
+                    if known_stream { n == 1 || streams[input] } else { !streams[input] && same_buffer }
+                })
+            })
+        };
+        match found.iter_mut().find(|(other, group)| *other == key && fits(group)) {
+            Some((_, group)) => {
+                group.kernels.push(index);
+                for (stream, &buffer) in group.streams.iter_mut().zip(&tail.inputs) {
+                    stream.push(buffer);
+                }
+            }
+            None if n > 1 => {
+                let group = Group {
+                    kernels: vec![index],
+                    is_stream: streams,
+                    streams: tail.inputs.iter().map(|&buffer| vec![buffer]).collect(),
+                };
+                found.push((key, group));
+            }
+            None => {}
+        }
+    }
+    let mut groups: Vec<Group> = found.into_iter().map(|(_, group)| group).filter(|group| group.kernels.len() > 1).collect();
+    for group in &mut groups {
+        for (stream, &is_stream) in group.streams.iter_mut().zip(&group.is_stream) {
+            if !is_stream {
+                stream.clear();
+            }
+        }
+    }
+    groups
+}
+
+/// Replaces a group's kernels by one for each run of members whose streams all lie next to each other.
+fn join(fused: &mut FusedGraph, group: &Group, layout: &Layout, largest: usize, removed: &mut Vec<usize>) {
+    let place = |fused: &FusedGraph, buffer: BufferId| {
+        variable_of(fused, buffer).and_then(|variable| layout.find(&variable.name).map(|known| known.location))
+    };
+    // Members in the order of their first variable's place.
+    let Some(leading) = group.streams.iter().position(|stream| stream.first().is_some_and(|&b| place(fused, b).is_some())) else {
+        return;
+    };
+    let mut members: Vec<usize> = (0..group.kernels.len()).collect();
+    members.sort_by_key(|&member| place(fused, group.streams[leading][member]).map(|l| (l.buffer, l.offset)));
+    let mut run: Vec<usize> = Vec::new();
+    let mut runs: Vec<Vec<usize>> = Vec::new();
+    for &member in &members {
+        let bytes = fused.buffers[group.streams[leading][member].0].ty.bytes();
+        let total: usize = run.iter().map(|&m| padded(fused.buffers[group.streams[leading][m].0].ty.bytes())).sum();
+        let follows = run.last().is_some_and(|&before| {
+            total + padded(bytes) <= largest
+                && group.streams.iter().all(|stream| {
+                    let Some((&a, &b)) = stream.get(before).zip(stream.get(member)) else { return true };
+                    match (place(fused, a), place(fused, b)) {
+                        (Some(a), Some(b)) => a.buffer == b.buffer && b.offset == a.offset + padded(a.bytes),
+                        (None, None) => true,
+                        _ => false,
+                    }
+                })
+        });
+        if !follows && !run.is_empty() {
+            runs.push(std::mem::take(&mut run));
+        }
+        run.push(member);
+    }
+    runs.push(run);
+    for run in runs.into_iter().filter(|run| run.len() > 1) {
+        join_run(fused, group, &run, removed);
+    }
+}
+
+fn join_run(fused: &mut FusedGraph, group: &Group, run: &[usize], removed: &mut Vec<usize>) {
+    let kernels: Vec<usize> = run.iter().map(|&member| group.kernels[member]).collect();
+    // Gradients that are computed within the step become parts of one buffer; others cannot be read as a range.
+    for stream in group.streams.iter().filter(|stream| !stream.is_empty()) {
+        let buffers: Vec<BufferId> = run.iter().map(|&member| stream[member]).collect();
+        let computed = buffers.iter().all(|buffer| matches!(fused.buffers[buffer.0].origin, Origin::Kernel));
+        if variable_of(fused, buffers[0]).is_none() && !(computed && can_group(fused, &buffers, &kernels)) {
+            return;
+        }
+    }
+    let template = fused.kernels[kernels[0]].clone();
+    let Some(tail) = template.tail.as_ref() else { return };
+    let lens: Vec<usize> = run.iter().map(|&member| group_len(fused, group, member)).collect();
+    let total: usize = lens.iter().map(|&len| padded(len * 4) / 4).sum();
+    let ty = TensorType::new(DType::F32, [total]);
+    // One buffer for each stream, of which the members' are parts; what is written goes to the same ranges as the variables.
+    let mut parents: HashMap<BufferId, BufferId> = HashMap::new();
+    let group_of = |fused: &mut FusedGraph, members: &[BufferId]| {
+        let parent = fused.add_buffer(ty.clone(), Origin::Group, None);
+        let mut offset = 0;
+        for (&member, &len) in members.iter().zip(&lens) {
+            fused.buffers[member.0].part_of = Some((parent, offset));
+            offset += padded(len * 4);
+        }
+        parent
+    };
+    let mut inputs = Vec::new();
+    for (input, &buffer) in tail.inputs.iter().enumerate() {
+        if !group.is_stream[input] {
+            inputs.push(buffer);
+            continue;
+        }
+        let members: Vec<BufferId> = run.iter().map(|&member| group.streams[input][member]).collect();
+        let parent = group_of(fused, &members);
+        parents.insert(members[0], parent);
+        inputs.push(parent);
+    }
+    let mut outputs = Vec::new();
+    for output in 0..template.outputs.len() {
+        let members: Vec<BufferId> = kernels.iter().map(|&kernel| fused.kernels[kernel].outputs[output]).collect();
+        let parent = group_of(fused, &members);
+        outputs.push(parent);
+        // The new values of the members' variables are parts of the parent; one assignment stands for all.
+        let first_variable = fused.assigned_to(members[0]);
+        fused.assignments.retain(|(_, value)| !members.contains(value));
+        if let Some(variable) = first_variable.and_then(|variable| parents.get(&variable)) {
+            fused.assignments.push((*variable, parent));
+        }
+    }
+    let mut expression = tail.expression.clone();
+    let single = expression.len() == 1;
+    for node in &mut expression.nodes {
+        if let ScalarNode::Load { input, at } = node {
+            let stream = group.is_stream[*input] && (single || !at.is_constant());
+            *at = if stream { Affine::row_major(&[total]) } else { Affine::constant(0, 1) };
+        }
+    }
+    expression.dims = vec![total];
+    let mut names = vec![format!("update of {}", kernels.len())];
+    names.extend(template.names.iter().rev().take(1).cloned());
+    fused.fused_nodes += kernels.len() - 1;
+    let joined = FusedKernel {
+        head: Head::Map,
+        tail: Some(Tail { expression, inputs }),
+        outputs,
+        names,
+        place: template.place,
+    };
+    let last = kernels.iter().copied().max().unwrap_or(0);
+    removed.extend(kernels.iter().copied().filter(|&kernel| kernel != last));
+    fused.kernels[last] = joined;
+}
+
+fn group_len(fused: &FusedGraph, group: &Group, member: usize) -> usize {
+    group.streams.iter().find_map(|stream| stream.get(member)).map_or(0, |buffer| fused.buffers[buffer.0].ty.len())
+}
+
+/// True where buffers may become parts of one: computed once each, not results, in no group yet, and no kernel writes one
+/// part while it reads or writes another (a GPU tracks whole buffers).
+fn can_group(fused: &FusedGraph, buffers: &[BufferId], updates: &[usize]) -> bool {
+    let distinct = buffers.iter().enumerate().all(|(place, buffer)| !buffers[..place].contains(buffer));
+    let free = buffers.iter().all(|buffer| fused.buffers[buffer.0].part_of.is_none() && !fused.is_root(*buffer));
+    let clash = fused.kernels.iter().enumerate().any(|(index, kernel)| {
+        let written = kernel.outputs.iter().filter(|output| buffers.contains(output)).count();
+        let read = kernel.reads().iter().any(|read| buffers.contains(read));
+        !updates.contains(&index) && (written > 1 || (written == 1 && read))
+    });
+    distinct && free && !clash
+}

@@ -1,0 +1,139 @@
+//! Simplification of the graph: what nobody needs goes, equal nodes become one, neutral operations vanish.
+//!
+//! Constants inside expressions are folded later, when expressions are built; here are only rules that remove nodes.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use crate::graph::{GraphData, Node, ValueId};
+use crate::ops::{Op, Reshape};
+use crate::scalar::ScalarFunction as F;
+
+/// A graph of the nodes that outputs and assignments need, in topological order.
+pub(super) fn simplify(data: GraphData) -> GraphData {
+    let mut new_nodes: Vec<Node> = Vec::new();
+    let mut places: HashMap<ValueId, ValueId> = HashMap::new();
+    let mut known: HashMap<(String, Vec<ValueId>), u32> = HashMap::new();
+    let needed = needed(&data);
+    for (index, node) in data.nodes.iter().enumerate().filter(|(index, _)| needed[*index]) {
+        let mut node = node.clone();
+        node.inputs.iter_mut().for_each(|input| *input = places[input]);
+        let old = |output: usize| ValueId { node: index as u32, output: output as u32 };
+        if let Some(same) = neutral(&new_nodes, &mut node) {
+            places.insert(old(0), same);
+            continue;
+        }
+        let key = node.op.fingerprint().map(|text| (text, node.inputs.clone()));
+        let place = key.as_ref().and_then(|key| known.get(key).copied()).unwrap_or_else(|| {
+            let place = new_nodes.len() as u32;
+            if let Some(key) = key {
+                known.insert(key, place);
+            }
+            new_nodes.push(node.clone());
+            place
+        });
+        for output in 0..node.outputs.len() {
+            places.insert(old(output), ValueId { node: place, output: output as u32 });
+        }
+    }
+    let mut result = GraphData { nodes: new_nodes, ..GraphData::default() };
+    result.outputs = data.outputs.iter().map(|(name, id)| (name.clone(), places[id])).collect();
+    result.assignments = data.assignments.iter().map(|(variable, value)| (places[variable], places[value])).collect();
+    result.host_scalars = data.host_scalars;
+    // A rule may have left nodes without users (the inner of two reshapes).
+    drop_unneeded(result)
+}
+
+fn needed(data: &GraphData) -> Vec<bool> {
+    let mut needed = vec![false; data.nodes.len()];
+    data.outputs.iter().for_each(|(_, id)| needed[id.node()] = true);
+    for (variable, value) in &data.assignments {
+        needed[variable.node()] = true;
+        needed[value.node()] = true;
+    }
+    for index in (0..needed.len()).rev() {
+        if needed[index] {
+            data.nodes[index].inputs.iter().for_each(|input| needed[input.node()] = true);
+        }
+    }
+    needed
+}
+
+fn drop_unneeded(data: GraphData) -> GraphData {
+    let needed = needed(&data);
+    let mut places = vec![0_u32; data.nodes.len()];
+    let mut nodes = Vec::new();
+    let moved = |places: &[u32], id: ValueId| ValueId { node: places[id.node()], output: id.output };
+    for (index, mut node) in data.nodes.into_iter().enumerate().filter(|(index, _)| needed[*index]) {
+        node.inputs.iter_mut().for_each(|input| *input = moved(&places, *input));
+        places[index] = nodes.len() as u32;
+        nodes.push(node);
+    }
+    GraphData {
+        nodes,
+        outputs: data.outputs.into_iter().map(|(name, id)| (name, moved(&places, id))).collect(),
+        assignments: data.assignments.into_iter().map(|(a, b)| (moved(&places, a), moved(&places, b))).collect(),
+        host_scalars: data.host_scalars,
+        ..GraphData::default()
+    }
+}
+
+/// The number that a value is everywhere, if it is a constant one.
+fn constant_of(nodes: &[Node], id: ValueId) -> Option<f64> {
+    let node = &nodes[id.node()];
+    match &node.op {
+        Op::Constant(data) if data.len() == 1 => data.item().ok(),
+        Op::Broadcast(_) | Op::Reshape(_) => constant_of(nodes, node.inputs[0]),
+        _ => None,
+    }
+}
+
+/// The value that a node equals without computing anything. May also rewrite the node in place.
+fn neutral(nodes: &[Node], node: &mut Node) -> Option<ValueId> {
+    let same_type = |id: ValueId| nodes[id.node()].outputs[id.output as usize] == node.outputs[0];
+    match &node.op {
+        Op::Elementwise(_) => {
+            let (first, second) = (*node.inputs.first()?, *node.inputs.get(1)?);
+            let constant = |id: ValueId| constant_of(nodes, id);
+            let kept = match node.op.function()? {
+                F::Mul if constant(first) == Some(1.0) => second,
+                F::Mul | F::Div if constant(second) == Some(1.0) => first,
+                F::Add if constant(first) == Some(0.0) => second,
+                F::Add | F::Sub if constant(second) == Some(0.0) => first,
+                _ => return None,
+            };
+            same_type(kept).then_some(kept)
+        }
+        Op::StopGradient => Some(node.inputs[0]),
+        Op::Reshape(_) => {
+            let source = &nodes[node.inputs[0].node()];
+            if let Op::Reshape(_) = source.op {
+                node.inputs = source.inputs.clone();
+            }
+            let input = node.inputs[0];
+            if nodes[input.node()].outputs[input.output as usize] == node.outputs[0] {
+                return Some(input);
+            }
+            node.op = Op::Reshape(Reshape(node.outputs[0].shape.clone()));
+            None
+        }
+        _ => None,
+    }
+}
+
+/// A line a node: number, operator, inputs, types, the user's line.
+pub(super) fn print(data: &GraphData) -> String {
+    let mut text = String::new();
+    for (index, node) in data.nodes.iter().enumerate() {
+        let inputs: Vec<String> = node.inputs.iter().map(ToString::to_string).collect();
+        let types: Vec<String> = node.outputs.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "%{index} = {}({}): {}  // {}", node.op.operator().name(), inputs.join(", "), types.join(", "), node.place);
+    }
+    for (name, id) in &data.outputs {
+        let _ = writeln!(text, "output {name:?} = {id}");
+    }
+    for (variable, value) in &data.assignments {
+        let _ = writeln!(text, "assign {variable} = {value}");
+    }
+    text
+}

@@ -1,0 +1,250 @@
+//! The CPU device: the reference, the fallback, and a real one. It runs a program's work on host memory with rayon's
+//! threads; the arithmetic is the scalar floor's and the operators' own. It knows no wgpu.
+
+use std::sync::Arc;
+
+use crate::compiler::{BufferKind, Location, Program, Work};
+use crate::error::{Error, Result};
+use crate::scalar::{ReduceDims, Reduction, Source, Tape, accumulator_as_input, map, reduce};
+use crate::shader::Operand;
+use crate::tensor::{DType, Storage, TensorType};
+
+/// Persistent buffers on the host.
+#[derive(Debug, Default)]
+pub(crate) struct CpuStore {
+    pub(crate) buffers: Vec<Storage>,
+}
+
+/// What a step needs besides its locations, prepared once.
+enum Prepared {
+    Map { tape: Tape, in_place: Vec<Option<usize>> },
+    Reduce { element: Tape, dtype: DType, reduction: Reduction, dims: ReduceDims, inputs: usize, epilogue: Option<Tape> },
+    Routine { epilogue: Option<Tape> },
+    Copy,
+}
+
+/// A program loaded on the CPU.
+pub(crate) struct CpuProgram {
+    program: Arc<Program>,
+    steps: Vec<Prepared>,
+    /// The program's own buffers; those of the store stay empty here and are lent for a run.
+    buffers: Vec<Storage>,
+}
+
+impl CpuProgram {
+    pub(crate) fn load(program: Arc<Program>) -> Self {
+        let steps = program.steps.iter().map(|step| prepare(&step.work)).collect();
+        let buffers = program
+            .buffers
+            .iter()
+            .map(|plan| match &plan.kind {
+                BufferKind::Persistent(_) => Storage::default(),
+                BufferKind::Constant(data) => data.storage().clone(),
+                BufferKind::Input | BufferKind::Slot => Storage::zeroed(plan.bytes),
+            })
+            .collect();
+        Self { program, steps, buffers }
+    }
+
+    /// Writes the inputs and runs every step.
+    pub(crate) fn run(&mut self, store: &mut CpuStore, inputs: &[(usize, &[u8])]) -> Result<()> {
+        for &(port, bytes) in inputs {
+            let location = self.program.inputs[port].location;
+            let target = self.buffers[location.buffer].as_mut_slice::<u8>();
+            target[location.offset..location.offset + bytes.len()].copy_from_slice(bytes);
+        }
+        self.lend(store);
+        let result = self.run_steps();
+        self.lend(store);
+        result
+    }
+
+    /// Exchanges the store's buffers with the placeholders here: lends them before a run, gives them back after it.
+    fn lend(&mut self, store: &mut CpuStore) {
+        for (plan, buffer) in self.program.buffers.iter().zip(&mut self.buffers) {
+            if let BufferKind::Persistent(place) = plan.kind {
+                std::mem::swap(buffer, &mut store.buffers[place]);
+            }
+        }
+    }
+
+    /// The bytes of a place after a run.
+    pub(crate) fn read(&self, store: &CpuStore, location: Location) -> Vec<u8> {
+        let buffer = match self.program.buffers[location.buffer].kind {
+            BufferKind::Persistent(place) => &store.buffers[place],
+            _ => &self.buffers[location.buffer],
+        };
+        buffer.as_slice::<u8>()[location.offset..location.offset + location.bytes].to_vec()
+    }
+
+    fn run_steps(&mut self) -> Result<()> {
+        let program = Arc::clone(&self.program);
+        for (step, prepared) in program.steps.iter().zip(&self.steps) {
+            run_step(step, prepared, &mut self.buffers)
+                .map_err(|message| Error::graph(step.label.clone(), message, step.place))?;
+        }
+        Ok(())
+    }
+
+    /// Runs every step once and returns the seconds that each took.
+    pub(crate) fn profile(&mut self, store: &mut CpuStore) -> Result<Vec<(String, f64)>> {
+        let program = Arc::clone(&self.program);
+        self.lend(store);
+        let mut times = Vec::with_capacity(program.steps.len());
+        let mut result = Ok(());
+        for (step, prepared) in program.steps.iter().zip(&self.steps) {
+            let start = std::time::Instant::now();
+            let done = run_step(step, prepared, &mut self.buffers);
+            times.push((step.label.clone(), start.elapsed().as_secs_f64()));
+            result = result.and(done.map_err(|message| Error::graph(step.label.clone(), message, step.place)));
+        }
+        self.lend(store);
+        result.map(|()| times)
+    }
+}
+
+fn prepare(work: &Work) -> Prepared {
+    match work {
+        Work::Map { expression, in_place } => {
+            Prepared::Map { tape: Tape::new(expression), in_place: in_place.clone() }
+        }
+        Work::Reduce { expression, borders, reduction, epilogue } => {
+            let product = |dims: &[usize]| dims.iter().product();
+            let dims = ReduceDims {
+                outer: product(&expression.dims[..borders[0]]),
+                reduced: product(&expression.dims[borders[0]..borders[1]]),
+                inner: product(&expression.dims[borders[1]..]),
+            };
+            let dtype = expression.types[expression.outputs[0].0.index()];
+            let after = accumulator_as_input(&epilogue.expression, reduction.result(dtype));
+            Prepared::Reduce {
+                element: Tape::new(expression),
+                dtype,
+                reduction: *reduction,
+                dims,
+                inputs: expression.inputs.len(),
+                epilogue: Some(Tape::new(&after)),
+            }
+        }
+        Work::Routine { outputs, epilogue, .. } => Prepared::Routine {
+            epilogue: epilogue.as_ref().filter(|epilogue| !is_identity(epilogue)).map(|epilogue| {
+                Tape::new(&accumulator_as_input(&epilogue.expression, outputs[0].dtype))
+            }),
+        },
+        Work::Copy => Prepared::Copy,
+    }
+}
+
+/// True where an epilogue only stores what it is given.
+fn is_identity(epilogue: &crate::scalar::Epilogue) -> bool {
+    matches!(epilogue.expression.nodes.as_slice(), [crate::scalar::ScalarNode::Accumulator])
+        && epilogue.expression.outputs.len() == 1
+}
+
+/// Takes the buffers that a step writes out of the list, so that the others can be read meanwhile. Writes to one buffer
+/// share it: only a group's update does that, with one range each.
+fn run_step(step: &crate::compiler::Step, prepared: &Prepared, buffers: &mut [Storage]) -> Result<(), String> {
+    if let Prepared::Copy = prepared {
+        let (from, to) = (step.reads[0], step.writes[0]);
+        let bytes = buffers[from.buffer].as_slice::<u8>()[from.offset..from.offset + from.bytes].to_vec();
+        buffers[to.buffer].as_mut_slice::<u8>()[to.offset..to.offset + to.bytes].copy_from_slice(&bytes);
+        return Ok(());
+    }
+    let mut taken: Vec<(usize, Storage)> = Vec::with_capacity(step.writes.len());
+    for write in &step.writes {
+        if !taken.iter().any(|(buffer, _)| *buffer == write.buffer) {
+            taken.push((write.buffer, std::mem::take(&mut buffers[write.buffer])));
+        }
+    }
+    let result = with_outputs(step, prepared, buffers, &mut taken);
+    for (buffer, storage) in taken {
+        buffers[buffer] = storage;
+    }
+    result
+}
+
+fn with_outputs(
+    step: &crate::compiler::Step,
+    prepared: &Prepared,
+    buffers: &[Storage],
+    taken: &mut [(usize, Storage)],
+) -> Result<(), String> {
+    // Each output's range of its buffer, as slices that do not overlap.
+    let mut ranges: Vec<Option<&mut [u8]>> = step.writes.iter().map(|_| None).collect();
+    for (buffer, storage) in taken.iter_mut() {
+        let mut members: Vec<usize> = (0..step.writes.len()).filter(|&k| step.writes[k].buffer == *buffer).collect();
+        members.sort_by_key(|&k| step.writes[k].offset);
+        let mut rest = storage.as_mut_slice::<u8>();
+        let mut start = 0;
+        for member in members {
+            let location = step.writes[member];
+            let skip = location.offset.checked_sub(start).ok_or("outputs overlap")?;
+            let tail = std::mem::take(&mut rest).get_mut(skip..).ok_or("an output leaves its buffer")?;
+            if tail.len() < location.bytes {
+                return Err("an output leaves its buffer".into());
+            }
+            let (range, after) = tail.split_at_mut(location.bytes);
+            ranges[member] = Some(range);
+            rest = after;
+            start = location.offset + location.bytes;
+        }
+    }
+    let mut outputs: Vec<&mut [u8]> = ranges.into_iter().flatten().collect();
+    let bytes = |location: &Location| {
+        buffers[location.buffer].as_slice::<u8>().get(location.offset..location.offset + location.bytes)
+    };
+    match (&step.work, prepared) {
+        (Work::Map { .. }, Prepared::Map { tape, in_place }) => {
+            let sources: Vec<Source<'_>> = step
+                .reads
+                .iter()
+                .enumerate()
+                .map(|(read, location)| match in_place.iter().position(|&place| place == Some(read)) {
+                    Some(output) => Ok(Source::InPlace(output)),
+                    None => bytes(location).map(Source::Bytes).ok_or("an input leaves its buffer".to_owned()),
+                })
+                .collect::<Result<_, String>>()?;
+            map(tape, &sources, &mut outputs);
+        }
+        (Work::Reduce { .. }, Prepared::Reduce { element, dtype, reduction, dims, inputs, epilogue }) => {
+            let sources: Vec<Source<'_>> = step
+                .reads
+                .iter()
+                .map(|location| bytes(location).map(Source::Bytes).ok_or("an input leaves its buffer".to_owned()))
+                .collect::<Result<_, String>>()?;
+            let values = reduce(element, &sources[..*inputs], *dtype, *reduction, *dims);
+            if let Some(epilogue) = epilogue {
+                let mut after = sources[*inputs..].to_vec();
+                after.push(Source::Bytes(bytemuck::cast_slice(&values)));
+                map(epilogue, &after, &mut outputs);
+            }
+        }
+        (Work::Routine { op, operands, outputs: types, .. }, Prepared::Routine { epilogue }) => {
+            let inputs: Vec<(&Operand, &[u8])> = operands
+                .iter()
+                .zip(&step.reads)
+                .map(|(operand, location)| {
+                    bytes(location).map(|bytes| (operand, bytes)).ok_or("an input leaves its buffer".to_owned())
+                })
+                .collect::<Result<_, String>>()?;
+            match epilogue {
+                None => {
+                    let mut results: Vec<(&TensorType, &mut [u8])> = types.iter().zip(outputs).collect();
+                    op.operator().evaluate(&inputs, &mut results)?;
+                }
+                Some(epilogue) => {
+                    let mut raw = Storage::zeroed(types[0].bytes());
+                    op.operator().evaluate(&inputs, &mut [(&types[0], raw.as_mut_slice())])?;
+                    let mut after: Vec<Source<'_>> = step.reads[operands.len()..]
+                        .iter()
+                        .map(|location| bytes(location).map(Source::Bytes).ok_or("an input leaves its buffer".to_owned()))
+                        .collect::<Result<_, String>>()?;
+                    after.push(Source::Bytes(raw.as_slice()));
+                    map(epilogue, &after, &mut outputs);
+                }
+            }
+        }
+        _ => return Err("the step was prepared for other work".into()),
+    }
+    Ok(())
+}

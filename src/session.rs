@@ -1,0 +1,387 @@
+//! Floor 5: a program with its parameters and state on a device.
+//!
+//! A session owns a store of variables. Programs for other graphs (another batch size, evaluation beside training) are
+//! loaded into the same session with [`Session::load`] and share the variables by name.
+
+mod initial;
+
+use std::collections::BTreeMap;
+use std::ops::Index;
+use std::sync::Arc;
+
+use crate::compiler::{self, Layout, Location, Options, Program, Stages, VariablePlan};
+use crate::device::cpu::{CpuProgram, CpuStore};
+use crate::device::{Device, Kind};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, HostScalar, StepState};
+use crate::ops::{RANDOM_STATE, Role};
+use crate::scalar::threefry;
+use crate::tensor::{DType, TensorData, TensorType};
+
+/// A program's results by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outputs(BTreeMap<String, TensorData>);
+
+impl Outputs {
+    /// The result of a name, if the graph has one.
+    pub fn get(&self, name: &str) -> Option<&TensorData> {
+        self.0.get(name)
+    }
+
+    /// All results with their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &TensorData)> {
+        self.0.iter().map(|(name, data)| (name.as_str(), data))
+    }
+}
+
+impl Index<&str> for Outputs {
+    type Output = TensorData;
+    /// # Panics
+    /// Where the graph has no such output; [`Outputs::get`] does not.
+    fn index(&self, name: &str) -> &TensorData {
+        &self.0[name]
+    }
+}
+
+/// Variables on a device.
+enum Store {
+    Cpu(CpuStore),
+}
+
+/// One loaded program.
+struct Loaded {
+    program: Arc<Program>,
+    stages: Stages,
+    runner: Runner,
+    host_scalars: Vec<HostScalar>,
+    /// True once it has run, so that its outputs can be read.
+    has_run: bool,
+}
+
+enum Runner {
+    Cpu(CpuProgram),
+}
+
+/// Which of a session's programs; made by [`Session::load`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProgramId(usize);
+
+impl ProgramId {
+    /// The program that the session was compiled with.
+    pub const FIRST: Self = Self(0);
+}
+
+/// A program with its parameters and state on a device.
+pub struct Session {
+    device: Device,
+    layout: Layout,
+    store: Store,
+    programs: Vec<Loaded>,
+    seed: u64,
+    step: u64,
+    learning_rate: f64,
+    options: Options,
+}
+
+impl Graph {
+    /// Compiles the graph for a device and gives its variables their first values, drawn with seed 0.
+    ///
+    /// # Errors
+    /// The first mistake made while building, with the user's line; what breaks a limit of the device; a device that
+    /// refuses.
+    pub fn compile(&self, device: &Device) -> Result<Session> {
+        Session::new(self, device, 0)
+    }
+}
+
+impl Session {
+    /// Compiles a graph for a device; variables get their first values from the seed.
+    ///
+    /// # Errors
+    /// As [`Graph::compile`].
+    pub fn new(graph: &Graph, device: &Device, seed: u64) -> Result<Self> {
+        Self::with_options(graph, device, seed, Options::default())
+    }
+
+    /// As [`new`](Self::new), with some passes left out: for tests and comparisons.
+    ///
+    /// # Errors
+    /// As [`Graph::compile`].
+    pub fn with_options(graph: &Graph, device: &Device, seed: u64, options: Options) -> Result<Self> {
+        let store = match &device.0 {
+            Kind::Cpu => Store::Cpu(CpuStore::default()),
+        };
+        let mut session = Self {
+            device: device.clone(),
+            layout: Layout::default(),
+            store,
+            programs: Vec::new(),
+            seed,
+            step: 0,
+            learning_rate: 0.0,
+            options,
+        };
+        session.load(graph)?;
+        Ok(session)
+    }
+
+    /// Compiles another graph into this session. Variables of the same name are shared; new ones get their first values.
+    ///
+    /// # Errors
+    /// As [`Graph::compile`], and where a shared variable has another type here.
+    pub fn load(&mut self, graph: &Graph) -> Result<ProgramId> {
+        let known = self.layout.variables.len();
+        let mut layout = self.layout.clone();
+        let (program, stages) = compiler::compile(graph, &self.device.target(), &mut layout, self.options)?;
+        let program = Arc::new(program);
+        match &mut self.store {
+            Store::Cpu(store) => {
+                for &bytes in &layout.buffers[store.buffers.len()..] {
+                    store.buffers.push(crate::tensor::Storage::zeroed(bytes));
+                }
+            }
+        }
+        self.layout = layout;
+        for place in known..self.layout.variables.len() {
+            let variable = self.layout.variables[place].clone();
+            if !initial::is_zero(&variable.initial) {
+                let values = initial::values(&variable, self.seed)?;
+                self.write(variable.location, values.bytes())?;
+            }
+        }
+        let runner = match &self.device.0 {
+            Kind::Cpu => Runner::Cpu(CpuProgram::load(Arc::clone(&program))),
+        };
+        let host_scalars = graph.snapshot()?.host_scalars;
+        self.programs.push(Loaded { program, stages, runner, host_scalars, has_run: false });
+        Ok(ProgramId(self.programs.len() - 1))
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The first program, as plain data.
+    pub fn program(&self) -> &Program {
+        &self.programs[0].program
+    }
+
+    /// Any of the programs.
+    pub fn program_of(&self, id: ProgramId) -> &Program {
+        &self.programs[id.0].program
+    }
+
+    /// The printed forms of a program's stages.
+    pub fn stages(&self, id: ProgramId) -> &Stages {
+        &self.programs[id.0].stages
+    }
+
+    /// Number of training steps done.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// Goes on counting from here, as after a resume.
+    pub fn set_steps(&mut self, step: u64) {
+        self.step = step;
+    }
+
+    /// The seed that variables and random draws come from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    /// Sets the learning rate of the next steps.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
+    }
+
+    /// One training step with the first program: counts it, runs it, waits for nothing.
+    ///
+    /// # Errors
+    /// Inputs that are missing, unknown or of the wrong type; a device that fails.
+    pub fn step(&mut self, inputs: &[(&str, &TensorData)]) -> Result<()> {
+        self.step_with(ProgramId::FIRST, inputs)
+    }
+
+    /// One training step with any of the programs.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn step_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<()> {
+        self.step += 1;
+        let done = self.execute(id, inputs);
+        if done.is_err() {
+            self.step -= 1;
+        }
+        done
+    }
+
+    /// Runs the first program without counting a step, and reads all its outputs.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn run(&mut self, inputs: &[(&str, &TensorData)]) -> Result<Outputs> {
+        self.run_with(ProgramId::FIRST, inputs)
+    }
+
+    /// Runs any of the programs without counting a step, and reads all its outputs.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn run_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<Outputs> {
+        self.execute(id, inputs)?;
+        let names: Vec<String> = self.programs[id.0].program.outputs.iter().map(|port| port.name.clone()).collect();
+        let mut outputs = BTreeMap::new();
+        for name in names {
+            let data = self.read_from(id, &name)?;
+            outputs.insert(name, data);
+        }
+        Ok(Outputs(outputs))
+    }
+
+    /// An output of the first program's last run. Waits until it is there.
+    ///
+    /// # Errors
+    /// An unknown name; a program that has not run; a device that fails.
+    pub fn read(&mut self, output: &str) -> Result<TensorData> {
+        self.read_from(ProgramId::FIRST, output)
+    }
+
+    /// An output of a program's last run. Waits until it is there.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_from(&mut self, id: ProgramId, output: &str) -> Result<TensorData> {
+        let loaded = &self.programs[id.0];
+        let Some(port) = loaded.program.outputs.iter().find(|port| port.name == output) else {
+            let names: Vec<&str> = loaded.program.outputs.iter().map(|port| port.name.as_str()).collect();
+            return Err(Error::Argument(format!("there is no output {output:?}; there are {names:?}")));
+        };
+        if !loaded.has_run {
+            return Err(Error::Argument(format!("output {output:?} was read before the program ran")));
+        }
+        let bytes = match (&loaded.runner, &self.store) {
+            (Runner::Cpu(runner), Store::Cpu(store)) => runner.read(store, port.location),
+        };
+        TensorData::from_bytes(port.ty.clone(), &bytes)
+    }
+
+    fn execute(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<()> {
+        let state = StepState { step: self.step.max(1), learning_rate: self.learning_rate };
+        let loaded = &mut self.programs[id.0];
+        for (name, _) in inputs {
+            if !loaded.program.inputs.iter().any(|port| port.name == *name) {
+                let known: Vec<&str> =
+                    loaded.program.inputs.iter().map(|port| port.name.as_str()).filter(|name| !name.starts_with('@')).collect();
+                return Err(Error::Argument(format!("there is no input {name:?}; there are {known:?}")));
+            }
+        }
+        let mut hidden: Vec<(usize, Vec<u8>)> = Vec::new();
+        let mut given: Vec<(usize, &[u8])> = Vec::new();
+        for (place, port) in loaded.program.inputs.iter().enumerate() {
+            if let Some((_, data)) = inputs.iter().find(|(name, _)| *name == port.name) {
+                if *data.ty() != port.ty {
+                    return Err(Error::Argument(format!("input {:?} is {}, but {} was given", port.name, port.ty, data.ty())));
+                }
+                given.push((place, data.bytes()));
+            } else if port.name == RANDOM_STATE {
+                let key = threefry::key_of_seed(self.seed);
+                let words = [key[0] ^ key[1].rotate_left(16), self.step as u32];
+                hidden.push((place, bytemuck::cast_slice(&words).to_vec()));
+            } else if let Some(scalar) = loaded.host_scalars.iter().find(|scalar| scalar.name == port.name) {
+                hidden.push((place, bytemuck::bytes_of(&((scalar.compute)(&state) as f32)).to_vec()));
+            } else {
+                return Err(Error::Argument(format!("input {:?} ({}) was not given", port.name, port.ty)));
+            }
+        }
+        given.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
+        match (&mut loaded.runner, &mut self.store) {
+            (Runner::Cpu(runner), Store::Cpu(store)) => runner.run(store, &given)?,
+        }
+        loaded.has_run = true;
+        Ok(())
+    }
+
+    /// All variables of the store, in the order of their places.
+    pub fn variables(&self) -> &[VariablePlan] {
+        &self.layout.variables
+    }
+
+    fn find(&self, name: &str) -> Result<&VariablePlan> {
+        self.layout.find(name).ok_or_else(|| {
+            let mut names: Vec<&str> = self
+                .layout
+                .variables
+                .iter()
+                .filter(|variable| variable.role == Role::Parameter)
+                .map(|variable| variable.name.as_str())
+                .collect();
+            names.truncate(12);
+            Error::Argument(format!("there is no variable {name:?}; parameters are {names:?}"))
+        })
+    }
+
+    /// A variable's value now. Waits until it is there.
+    ///
+    /// # Errors
+    /// An unknown name; a device that fails.
+    pub fn parameter(&self, name: &str) -> Result<TensorData> {
+        let variable = self.find(name)?;
+        TensorData::from_bytes(variable.ty.clone(), &self.fetch(variable.location)?)
+    }
+
+    /// Replaces a variable's value.
+    ///
+    /// # Errors
+    /// An unknown name; a value of another type; a device that fails.
+    pub fn set_parameter(&mut self, name: &str, value: &TensorData) -> Result<()> {
+        let variable = self.find(name)?;
+        if variable.ty != *value.ty() {
+            return Err(Error::Argument(format!("variable {name:?} is {}, but {} was given", variable.ty, value.ty())));
+        }
+        let location = variable.location;
+        self.write(location, value.bytes())
+    }
+
+    fn write(&mut self, location: Location, bytes: &[u8]) -> Result<()> {
+        match &mut self.store {
+            Store::Cpu(store) => {
+                let target = store.buffers[location.buffer].as_mut_slice::<u8>();
+                target[location.offset..location.offset + bytes.len()].copy_from_slice(bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn fetch(&self, location: Location) -> Result<Vec<u8>> {
+        match &self.store {
+            Store::Cpu(store) => {
+                Ok(store.buffers[location.buffer].as_slice::<u8>()[location.offset..location.offset + location.bytes].to_vec())
+            }
+        }
+    }
+
+    /// Seconds that each step of a program takes, from one run of it.
+    ///
+    /// # Errors
+    /// A device that fails or cannot measure.
+    pub fn profile(&mut self, id: ProgramId) -> Result<Vec<(String, f64)>> {
+        let loaded = &mut self.programs[id.0];
+        match (&mut loaded.runner, &mut self.store) {
+            (Runner::Cpu(runner), Store::Cpu(store)) => runner.profile(store),
+        }
+    }
+}
+
+/// The type of a variable that holds a value of this one.
+#[allow(dead_code, reason = "used by the trainer's data sets")]
+pub(crate) fn resident(ty: &TensorType) -> TensorType {
+    TensorType::new(if ty.dtype == DType::F64 { DType::F32 } else { ty.dtype }, ty.shape.clone())
+}
