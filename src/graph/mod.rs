@@ -160,7 +160,7 @@ impl Graph {
     #[track_caller]
     pub(crate) fn mistake(&self, operator: &str, message: impl Into<String>) -> Tensor {
         let mut data = self.data();
-        let place = data.place.unwrap_or_else(Place::caller);
+        let place = if let Some(place) = data.place { place } else { Place::caller() };
         if data.error.is_none() {
             data.error = Some(Error::graph(operator, message, place));
         }
@@ -185,7 +185,9 @@ impl Graph {
     /// Applies an operator; a mistake gives placeholders.
     #[track_caller]
     pub(crate) fn apply(&self, op: Op, inputs: &[&Tensor]) -> Vec<Tensor> {
-        let place = self.data().place.unwrap_or_else(Place::caller);
+        // Not `unwrap_or_else`: the caller's line does not reach through a function value.
+        let fixed = self.data().place;
+        let place = if let Some(place) = fixed { place } else { Place::caller() };
         let count = op.operator().output_count();
         if let Some(stranger) = inputs.iter().find(|tensor| !tensor.graph().is_same(self)) {
             let message = format!("its input {} belongs to another graph", stranger.id());
