@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Index;
 use std::sync::Arc;
 
-use crate::compiler::{self, Layout, Location, Options, Program, Stages, VariablePlan};
+use crate::compiler::{self, Layout, Location, Options, Port, Program, Stages, VariablePlan};
 use crate::device::cpu::{CpuProgram, CpuStore};
 use crate::device::{Device, Kind};
 use crate::error::{Error, Result};
@@ -40,6 +40,29 @@ impl Index<&str> for Outputs {
     /// Where the graph has no such output; [`Outputs::get`] does not.
     fn index(&self, name: &str) -> &TensorData {
         &self.0[name]
+    }
+}
+
+/// Outputs of a step that are read later.
+pub struct Capture {
+    types: Vec<TensorType>,
+    pending: Pending,
+}
+
+enum Pending {
+    Ready(Vec<Vec<u8>>),
+}
+
+impl Capture {
+    /// The values, in the order in which they were asked for. Waits until the step is done.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn wait(self) -> Result<Vec<TensorData>> {
+        let bytes = match self.pending {
+            Pending::Ready(bytes) => bytes,
+        };
+        self.types.into_iter().zip(bytes).map(|(ty, bytes)| TensorData::from_bytes(ty, &bytes)).collect()
     }
 }
 
@@ -246,6 +269,35 @@ impl Session {
         Ok(Outputs(outputs))
     }
 
+    /// One training step whose outputs of these names are kept aside for reading later: nothing waits until
+    /// [`Capture::wait`], and later steps do not overwrite them.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step), and an unknown output.
+    pub fn step_capture(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)], outputs: &[&str]) -> Result<Capture> {
+        let ports = outputs.iter().map(|name| self.output_port(id, name)).collect::<Result<Vec<Port>>>()?;
+        self.step_with(id, inputs)?;
+        self.capture(id, &ports)
+    }
+
+    fn capture(&mut self, id: ProgramId, ports: &[Port]) -> Result<Capture> {
+        let types = ports.iter().map(|port| port.ty.clone()).collect();
+        let bytes = match (&self.programs[id.0].runner, &self.store) {
+            (Runner::Cpu(runner), Store::Cpu(store)) => {
+                ports.iter().map(|port| runner.read(store, port.location)).collect()
+            }
+        };
+        Ok(Capture { types, pending: Pending::Ready(bytes) })
+    }
+
+    fn output_port(&self, id: ProgramId, output: &str) -> Result<Port> {
+        let ports = &self.programs[id.0].program.outputs;
+        ports.iter().find(|port| port.name == output).cloned().ok_or_else(|| {
+            let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
+            Error::Argument(format!("there is no output {output:?}; there are {names:?}"))
+        })
+    }
+
     /// An output of the first program's last run. Waits until it is there.
     ///
     /// # Errors
@@ -259,11 +311,8 @@ impl Session {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_from(&mut self, id: ProgramId, output: &str) -> Result<TensorData> {
+        let port = self.output_port(id, output)?;
         let loaded = &self.programs[id.0];
-        let Some(port) = loaded.program.outputs.iter().find(|port| port.name == output) else {
-            let names: Vec<&str> = loaded.program.outputs.iter().map(|port| port.name.as_str()).collect();
-            return Err(Error::Argument(format!("there is no output {output:?}; there are {names:?}")));
-        };
         if !loaded.has_run {
             return Err(Error::Argument(format!("output {output:?} was read before the program ran")));
         }
@@ -378,10 +427,4 @@ impl Session {
             (Runner::Cpu(runner), Store::Cpu(store)) => runner.profile(store),
         }
     }
-}
-
-/// The type of a variable that holds a value of this one.
-#[allow(dead_code, reason = "used by the trainer's data sets")]
-pub(crate) fn resident(ty: &TensorType) -> TensorType {
-    TensorType::new(if ty.dtype == DType::F64 { DType::F32 } else { ty.dtype }, ty.shape.clone())
 }

@@ -1,0 +1,78 @@
+//! Data sets that live on the device. A step's batch is picked there by index, so that only the indices travel.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Tensor};
+use crate::ops::{Initial, Role, Variable};
+use crate::session::Session;
+use crate::tensor::TensorData;
+
+/// The name of the input that picks a batch.
+pub(super) const INDEX: &str = "index";
+
+/// A data set's names on the device.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Resident {
+    /// Tells data sets of one session apart.
+    key: u64,
+}
+
+impl Resident {
+    /// The same content has the same name, so that using a data set twice keeps one copy.
+    pub(super) fn of(data: &Dataset) -> Self {
+        let mut hasher = DefaultHasher::new();
+        for (name, column) in data.columns() {
+            name.hash(&mut hasher);
+            column.ty().hash(&mut hasher);
+            column.bytes().hash(&mut hasher);
+        }
+        Self { key: hasher.finish() }
+    }
+
+    fn name(&self, column: &str) -> String {
+        format!("data/{:016x}/{column}", self.key)
+    }
+
+    /// A column's rows that the graph's index input picks.
+    #[track_caller]
+    pub(super) fn batch(&self, g: &Graph, column: &str, data: &TensorData, index: &Tensor) -> Tensor {
+        let variable = Variable {
+            name: self.name(column),
+            ty: data.ty().clone(),
+            role: Role::Data,
+            initial: Initial::Constant(0.0),
+        };
+        g.variable(variable).take(0, index)
+    }
+
+    /// True where every column is a variable of the session already.
+    pub(super) fn is_known(&self, session: &Session, data: &Dataset) -> bool {
+        data.columns().iter().all(|(name, _)| {
+            let name = self.name(name);
+            session.variables().iter().any(|variable| variable.name == name)
+        })
+    }
+
+    /// Brings the columns to the device that a program there uses.
+    pub(super) fn upload(&self, session: &mut Session, data: &Dataset) -> Result<()> {
+        for (name, column) in data.columns() {
+            let name = self.name(name);
+            if session.variables().iter().any(|variable| variable.name == name) {
+                session.set_parameter(&name, column)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The index input's value for some examples.
+pub(super) fn index_of(examples: &[usize]) -> Result<TensorData> {
+    let places: Vec<i32> = examples
+        .iter()
+        .map(|&example| i32::try_from(example).map_err(|_| Error::Limit("more than 2³¹ examples".into())))
+        .collect::<Result<_>>()?;
+    let count = places.len();
+    TensorData::from_vec(places, [count])
+}

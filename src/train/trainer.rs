@@ -1,0 +1,474 @@
+//! The loop: batches in, losses out, validation after each epoch, checkpoints on the way.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::checkpoint::{self, Progress};
+use super::fit::{Event, Fit};
+use super::history::{EpochRecord, History};
+use super::resident::{INDEX, Resident, index_of};
+use crate::data::Dataset;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Tensor};
+use crate::loss::Loss;
+use crate::metrics::Metric;
+use crate::nn::{Mode, Model, Precision};
+use crate::optim::Optimizer;
+use crate::optim::schedule::Scheduler;
+use crate::session::{Capture, ProgramId, Session};
+use crate::tensor::{DType, TensorData};
+
+/// The columns of a data set that a trainer uses: what goes in and what should come out.
+const X: &str = "x";
+const Y: &str = "y";
+
+/// Losses that may be on their way from the device before the loop waits for the oldest.
+const IN_FLIGHT: usize = 16;
+
+/// Examples of one evaluation batch.
+const EVALUATION_BATCH: usize = 512;
+
+type Prepare = dyn Fn(&Tensor, Mode) -> Tensor + Send + Sync;
+
+/// Loss and metrics on some data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The mean loss.
+    pub loss: f64,
+    /// Metrics by name, in the order asked for; those that the data does not define are left out.
+    pub metrics: Vec<(String, f64)>,
+    /// The model's output for every example.
+    pub predictions: TensorData,
+}
+
+impl Evaluation {
+    /// A metric by name.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        self.metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Use {
+    Train(Resident, usize),
+    Evaluate(Resident, usize),
+    Predict(DType, Vec<usize>),
+}
+
+/// A model with its loss, optimizer and metrics on a device: trains, measures, predicts, saves.
+///
+/// ```
+/// use wgrad::data::Dataset;
+/// use wgrad::prelude::*;
+/// # let x: Vec<f32> = (0..200).map(|k| k as f32 / 100.0 - 1.0).collect();
+/// # let y: Vec<f32> = x.iter().map(|x| if *x > 0.2 { 1.0 } else { 0.0 }).collect();
+/// let data = Dataset::new([("x", TensorData::from_vec(x, [200, 1])?), ("y", TensorData::from_vec(y, [200, 1])?)])?;
+/// let (train, test) = data.split(0.8, 0)?;
+/// let model = Sequential::new([1]).dense(8).relu().dense(1).sigmoid();
+/// let mut trainer = model.compile(&Device::cpu(), Adam::new(0.02), BinaryCrossEntropy, [Accuracy])?;
+/// let history = trainer.fit(&train, Fit::epochs(20).batch_size(16).validate(&test))?;
+/// assert!(history.epochs[19].validation("accuracy").unwrap() > 0.9);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub struct Trainer {
+    device: Device,
+    model: Arc<dyn Model + Send + Sync>,
+    loss: Loss,
+    optimizer: Arc<dyn Optimizer + Send + Sync>,
+    metrics: Vec<Metric>,
+    seed: u64,
+    precision: Precision,
+    clip_norm: Option<f64>,
+    prepare: Option<Arc<Prepare>>,
+    session: Option<Session>,
+    programs: HashMap<Use, ProgramId>,
+    /// The program of the last run of `fit`, for those who inspect it.
+    training: Option<ProgramId>,
+}
+
+impl Trainer {
+    /// Puts the parts together. Nothing is compiled before the shapes are known from data.
+    pub fn new(
+        model: impl Model + Send + Sync + 'static,
+        device: &Device,
+        optimizer: impl Optimizer + Send + Sync + 'static,
+        loss: impl Into<Loss>,
+        metrics: impl IntoIterator<Item = Metric>,
+    ) -> Self {
+        Self {
+            device: device.clone(),
+            model: Arc::new(model),
+            loss: loss.into(),
+            optimizer: Arc::new(optimizer),
+            metrics: metrics.into_iter().collect(),
+            seed: 0,
+            precision: Precision::F32,
+            clip_norm: None,
+            prepare: None,
+            session: None,
+            programs: HashMap::new(),
+            training: None,
+        }
+    }
+
+    /// The seed of first values, orders and draws; before anything is trained.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The type in which layers multiply.
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// Scales gradients down so that their common norm is at most this.
+    #[must_use]
+    pub fn clip_norm(mut self, norm: f64) -> Self {
+        self.clip_norm = Some(norm);
+        self
+    }
+
+    /// Something done to each batch on the device before the model sees it: scaling, augmentation. Without it, u8 inputs
+    /// are brought to 0…1 and others left as they are.
+    #[must_use]
+    pub fn prepare(mut self, prepare: impl Fn(&Tensor, Mode) -> Tensor + Send + Sync + 'static) -> Self {
+        self.prepare = Some(Arc::new(prepare));
+        self
+    }
+
+    /// The session, once something was compiled.
+    pub fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// The session, to look at or change parameters.
+    pub fn session_mut(&mut self) -> Option<&mut Session> {
+        self.session.as_mut()
+    }
+
+    /// The training program of the last `fit`, once there was one.
+    pub fn training_program(&self) -> Option<ProgramId> {
+        self.training
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn prepared(&self, x: &Tensor, mode: Mode) -> Tensor {
+        match &self.prepare {
+            Some(prepare) => prepare(x, mode),
+            None if x.dtype() == DType::U8 => x.cast(DType::F32) * (1.0 / 255.0),
+            None => x.clone(),
+        }
+    }
+
+    /// Compiles a graph into the session, which is made with the first.
+    fn load(&mut self, graph: &Graph) -> Result<ProgramId> {
+        match &mut self.session {
+            Some(session) => session.load(graph),
+            none => {
+                *none = Some(Session::new(graph, &self.device, self.seed)?);
+                Ok(ProgramId::FIRST)
+            }
+        }
+    }
+
+    fn open(&mut self) -> Result<&mut Session> {
+        self.session.as_mut().ok_or_else(|| Error::Argument("the model has not been compiled yet: fit, evaluate or predict first".into()))
+    }
+
+    fn check(data: &Dataset) -> Result<()> {
+        for name in [X, Y] {
+            if data.column(name)?.is_empty() {
+                return Err(Error::Data("the data set is empty".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The training program for a batch size; compiled the first time.
+    ///
+    /// # Errors
+    /// The model's first mistake; what breaks a limit of the device.
+    pub fn compile_training(&mut self, data: &Dataset, batch: usize) -> Result<ProgramId> {
+        Self::check(data)?;
+        self.training_for(data, &Resident::of(data), batch)
+    }
+
+    fn training_for(&mut self, data: &Dataset, resident: &Resident, batch: usize) -> Result<ProgramId> {
+        let key = Use::Train(resident.clone(), batch);
+        if let Some(&id) = self.programs.get(&key) {
+            return Ok(id);
+        }
+        let g = Graph::new();
+        let index = g.input(INDEX, [batch], DType::I32);
+        let x = resident.batch(&g, X, data.column(X)?, &index);
+        let y = resident.batch(&g, Y, data.column(Y)?, &index);
+        g.set_precision(self.precision);
+        let prediction = self.model.forward(&g, &self.prepared(&x, Mode::Training), Mode::Training);
+        let loss = self.loss.forward(&prediction, &y);
+        let mut minimize = g.minimize_with(&loss, Arc::clone(&self.optimizer));
+        if let Some(norm) = self.clip_norm {
+            minimize = minimize.clip_norm(norm);
+        }
+        minimize.build();
+        let id = self.load_with(&g, resident, data)?;
+        self.programs.insert(key, id);
+        Ok(id)
+    }
+
+    fn evaluation_for(&mut self, data: &Dataset, resident: &Resident, batch: usize) -> Result<ProgramId> {
+        let key = Use::Evaluate(resident.clone(), batch);
+        if let Some(&id) = self.programs.get(&key) {
+            return Ok(id);
+        }
+        let g = Graph::new();
+        let index = g.input(INDEX, [batch], DType::I32);
+        let x = resident.batch(&g, X, data.column(X)?, &index);
+        let y = resident.batch(&g, Y, data.column(Y)?, &index);
+        g.set_precision(self.precision);
+        let prediction = self.model.forward(&g, &self.prepared(&x, Mode::Evaluation), Mode::Evaluation);
+        g.output("loss", &self.loss.forward(&prediction, &y));
+        g.output("prediction", &prediction.cast(DType::F32));
+        let id = self.load_with(&g, resident, data)?;
+        self.programs.insert(key, id);
+        Ok(id)
+    }
+
+    /// Compiles a graph that reads a data set, and brings the data to the device if it is not there.
+    fn load_with(&mut self, graph: &Graph, resident: &Resident, data: &Dataset) -> Result<ProgramId> {
+        let known = self.session.as_ref().is_some_and(|session| resident.is_known(session, data));
+        let id = self.load(graph)?;
+        if !known {
+            resident.upload(self.open()?, data)?;
+        }
+        Ok(id)
+    }
+
+    /// Trains on the columns `x` and `y` of a data set, whose first axes count examples.
+    ///
+    /// # Errors
+    /// Data that does not fit the model or the options; a loss that is no longer finite; a checkpoint of another model or
+    /// that cannot be written; a device that fails; whatever a callback returns. What was learned up to then stays.
+    pub fn fit(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
+        Self::check(data)?;
+        if fit.batch_size == 0 || fit.batch_size > data.len() {
+            let message = format!("a batch of {} cannot be taken from {} training examples", fit.batch_size, data.len());
+            return Err(Error::Argument(message));
+        }
+        let resident = Resident::of(data);
+        let first = self.training_for(data, &resident, fit.batch_size)?;
+        self.training = Some(first);
+        let mut scheduler = Scheduler::new(fit.schedule.clone(), self.optimizer.learning_rate())?;
+        let mut progress = Progress { seed: self.seed, batch_size: fit.batch_size as u64, ..Progress::default() };
+        if let Some(checkpoints) = &fit.checkpoints {
+            std::fs::create_dir_all(&checkpoints.directory)
+                .map_err(|source| Error::file("cannot make the directory", &checkpoints.directory, source))?;
+            let file = checkpoints.file();
+            if checkpoints.resume && file.exists() {
+                progress = checkpoint::load(&file, self.open()?, self.seed, fit.batch_size as u64)?;
+                scheduler.restore(&progress.schedule)?;
+            }
+        }
+        let whole = data.len() / fit.batch_size;
+        let ragged = !fit.drop_last && !data.len().is_multiple_of(fit.batch_size);
+        let per_epoch = (whole + usize::from(ragged)) as u64;
+        let total_steps = fit.steps.unwrap_or(u64::MAX).min(fit.epochs * per_epoch);
+        let begun = Event::Start { step: progress.step, total_steps };
+        progress.history.stopped = fit.tell(&begun)?;
+        while progress.epoch < fit.epochs && progress.step < total_steps && !fit.is_stopped(&progress.history) {
+            self.epoch(data, &resident, &mut fit, &mut scheduler, &mut progress, total_steps)?;
+        }
+        progress.history.stopped |= fit.is_stopped(&progress.history);
+        self.save_progress(&fit, &scheduler, &mut progress)?;
+        Ok(progress.history)
+    }
+
+    /// The rest of the epoch under way.
+    fn epoch(
+        &mut self,
+        data: &Dataset,
+        resident: &Resident,
+        fit: &mut Fit<'_>,
+        scheduler: &mut Scheduler,
+        progress: &mut Progress,
+        total_steps: u64,
+    ) -> Result<()> {
+        let order: Vec<usize> =
+            if fit.shuffle { data.epoch_order(self.seed, progress.epoch) } else { (0..data.len()).collect() };
+        let batches: Vec<Vec<usize>> =
+            data.batches(&order, fit.batch_size, fit.drop_last)?.map(<[usize]>::to_vec).collect();
+        let start = Instant::now();
+        let mut trained = 0;
+        let mut pending: VecDeque<Arriving> = VecDeque::new();
+        for batch in &batches[progress.batch as usize..] {
+            let id = self.training_for(data, resident, batch.len())?;
+            let learning_rate = scheduler.learning_rate(progress.step);
+            let index = index_of(batch)?;
+            let session = self.open()?;
+            session.set_learning_rate(learning_rate);
+            let capture = session.step_capture(id, &[(INDEX, &index)], &["loss"])?;
+            progress.step += 1;
+            progress.batch += 1;
+            trained += batch.len();
+            pending.push_back(Arriving { step: progress.step, learning_rate, examples: batch.len(), capture });
+            while pending.len() > IN_FLIGHT {
+                arrive(&mut pending, fit, progress)?;
+            }
+            let due = fit.checkpoints.as_ref().and_then(|checkpoints| checkpoints.every_steps);
+            if due.is_some_and(|steps| progress.step.is_multiple_of(steps)) && progress.step < total_steps {
+                while !pending.is_empty() {
+                    arrive(&mut pending, fit, progress)?;
+                }
+                self.save_progress(fit, scheduler, progress)?;
+            }
+            if progress.step >= total_steps || fit.is_stopped(&progress.history) {
+                break;
+            }
+        }
+        while !pending.is_empty() {
+            arrive(&mut pending, fit, progress)?;
+        }
+        let complete = progress.batch as usize == batches.len();
+        if !complete && progress.step < total_steps {
+            return Ok(());
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        let mut record = EpochRecord {
+            epoch: progress.epoch + 1,
+            step: progress.step,
+            train_loss: progress.loss_sum / progress.examples.max(1) as f64,
+            validation: Vec::new(),
+            seconds,
+            examples_per_second: trained as f64 / seconds.max(1e-9),
+        };
+        if let Some(validation) = fit.validation {
+            let evaluation = self.evaluate(validation)?;
+            record.validation = vec![("loss".to_owned(), evaluation.loss)];
+            record.validation.extend(evaluation.metrics);
+        }
+        scheduler.observe(record.validation("loss").unwrap_or(record.train_loss));
+        progress.history.epochs.push(record.clone());
+        progress.history.stopped |= fit.tell(&Event::Epoch(record))?;
+        if complete {
+            progress.epoch += 1;
+            (progress.batch, progress.loss_sum, progress.examples) = (0, 0.0, 0);
+            if progress.epoch < fit.epochs && progress.step < total_steps {
+                self.save_progress(fit, scheduler, progress)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn save_progress(&mut self, fit: &Fit<'_>, scheduler: &Scheduler, progress: &mut Progress) -> Result<()> {
+        let Some(checkpoints) = &fit.checkpoints else { return Ok(()) };
+        progress.schedule = scheduler.state();
+        checkpoint::save(&checkpoints.file(), self.open()?, progress)
+    }
+
+    /// Loss and metrics on a data set, and the predictions that they come from.
+    ///
+    /// # Errors
+    /// Data that does not fit the model; a device that fails.
+    pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
+        Self::check(data)?;
+        let resident = Resident::of(data);
+        let batch = EVALUATION_BATCH.min(data.len());
+        let (mut loss, mut rows): (f64, Vec<f32>) = (0.0, Vec::new());
+        let mut shape = Vec::new();
+        let order: Vec<usize> = (0..data.len()).collect();
+        for examples in order.chunks(batch) {
+            let id = self.evaluation_for(data, &resident, examples.len())?;
+            let index = index_of(examples)?;
+            let outputs = self.open()?.run_with(id, &[(INDEX, &index)])?;
+            loss += outputs["loss"].item()? * examples.len() as f64;
+            rows.extend_from_slice(outputs["prediction"].as_slice::<f32>()?);
+            shape = outputs["prediction"].shape().to_vec();
+        }
+        if let Some(count) = shape.first_mut() {
+            *count = data.len();
+        }
+        let predictions = TensorData::from_vec(rows, shape)?;
+        let targets = data.column(Y)?;
+        let mut metrics = Vec::new();
+        for metric in &self.metrics {
+            if let Some(value) = metric.evaluate(&predictions, targets)? {
+                metrics.push((metric.name(), value));
+            }
+        }
+        Ok(Evaluation { loss: loss / data.len() as f64, metrics, predictions })
+    }
+
+    /// The model's output for a batch of inputs.
+    ///
+    /// # Errors
+    /// Inputs that do not fit the model; a device that fails.
+    pub fn predict(&mut self, x: &TensorData) -> Result<TensorData> {
+        let key = Use::Predict(x.dtype(), x.shape().to_vec());
+        let id = match self.programs.get(&key) {
+            Some(&id) => id,
+            None => {
+                let g = Graph::new();
+                let input = g.input(X, x.shape(), x.dtype());
+                g.set_precision(self.precision);
+                let prediction = self.model.forward(&g, &self.prepared(&input, Mode::Evaluation), Mode::Evaluation);
+                g.output("prediction", &prediction);
+                let id = self.load(&g)?;
+                self.programs.insert(key, id);
+                id
+            }
+        };
+        let outputs = self.open()?.run_with(id, &[(X, x)])?;
+        Ok(outputs["prediction"].clone())
+    }
+
+    /// Writes the parameters as safetensors, by PyTorch's names and layouts, whole or not at all.
+    ///
+    /// # Errors
+    /// A file that cannot be written; nothing compiled yet.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let session = self.session.as_ref().ok_or_else(|| Error::Argument("there are no parameters yet: fit first".into()))?;
+        checkpoint::save_parameters(path.as_ref(), session)
+    }
+
+    /// Reads parameters from a safetensors file of the same model.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is of another model; nothing compiled yet.
+    pub fn load_parameters(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        checkpoint::load_parameters(path.as_ref(), self.open()?)
+    }
+}
+
+/// A loss on its way.
+struct Arriving {
+    step: u64,
+    learning_rate: f64,
+    examples: usize,
+    capture: Capture,
+}
+
+/// Takes in the oldest loss.
+fn arrive(pending: &mut VecDeque<Arriving>, fit: &mut Fit<'_>, progress: &mut Progress) -> Result<()> {
+    let Some(Arriving { step, learning_rate, examples, capture }) = pending.pop_front() else { return Ok(()) };
+    let values = capture.wait()?;
+    let loss = values.first().map_or(Ok(f64::NAN), TensorData::item)?;
+    if !loss.is_finite() {
+        return Err(Error::Data(format!(
+            "the loss of step {step} is {loss}: training has diverged; try a lower learning rate than {learning_rate}, or clip gradients"
+        )));
+    }
+    progress.loss_sum += loss * examples as f64;
+    progress.examples += examples as u64;
+    progress.history.stopped |= fit.tell(&Event::Step { step, loss, learning_rate, examples })?;
+    Ok(())
+}
