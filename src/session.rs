@@ -10,13 +10,13 @@ use std::ops::Index;
 use std::sync::Arc;
 
 use crate::compiler::{self, Layout, Location, Options, Port, Program, Stages, VariablePlan};
-use crate::device::cpu::{CpuProgram, CpuStore};
-use crate::device::{Device, Kind};
+use crate::device::Device;
+use crate::device::execute::{Arrival, DeviceProgram, DeviceStore};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, HostScalar, StepState};
 use crate::ops::{RANDOM_STATE, Role};
 use crate::scalar::threefry;
-use crate::tensor::{DType, TensorData, TensorType};
+use crate::tensor::{TensorData, TensorType};
 
 /// A program's results by name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,43 +46,40 @@ impl Index<&str> for Outputs {
 /// Outputs of a step that are read later.
 pub struct Capture {
     types: Vec<TensorType>,
-    pending: Pending,
-}
-
-enum Pending {
-    Ready(Vec<Vec<u8>>),
+    arrival: Arrival,
 }
 
 impl Capture {
+    fn typed(types: Vec<TensorType>, values: Vec<Vec<u8>>) -> Result<Vec<TensorData>> {
+        types.into_iter().zip(values).map(|(ty, bytes)| TensorData::from_bytes(ty, &bytes)).collect()
+    }
+
     /// The values, in the order in which they were asked for. Waits until the step is done.
     ///
     /// # Errors
     /// A device that fails.
     pub fn wait(self) -> Result<Vec<TensorData>> {
-        let bytes = match self.pending {
-            Pending::Ready(bytes) => bytes,
-        };
-        self.types.into_iter().zip(bytes).map(|(ty, bytes)| TensorData::from_bytes(ty, &bytes)).collect()
+        Self::typed(self.types, self.arrival.wait()?)
     }
-}
 
-/// Variables on a device.
-enum Store {
-    Cpu(CpuStore),
+    /// The values, for an executor of the application's: nothing blocks.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub async fn arrive(self) -> Result<Vec<TensorData>> {
+        let values = self.arrival.arrive().await?;
+        Self::typed(self.types, values)
+    }
 }
 
 /// One loaded program.
 struct Loaded {
     program: Arc<Program>,
     stages: Stages,
-    runner: Runner,
+    runner: DeviceProgram,
     host_scalars: Vec<HostScalar>,
     /// True once it has run, so that its outputs can be read.
     has_run: bool,
-}
-
-enum Runner {
-    Cpu(CpuProgram),
 }
 
 /// Which of a session's programs; made by [`Session::load`].
@@ -98,7 +95,7 @@ impl ProgramId {
 pub struct Session {
     device: Device,
     layout: Layout,
-    store: Store,
+    store: DeviceStore,
     programs: Vec<Loaded>,
     seed: u64,
     step: u64,
@@ -131,9 +128,7 @@ impl Session {
     /// # Errors
     /// As [`Graph::compile`].
     pub fn with_options(graph: &Graph, device: &Device, seed: u64, options: Options) -> Result<Self> {
-        let store = match &device.0 {
-            Kind::Cpu => Store::Cpu(CpuStore::default()),
-        };
+        let store = DeviceStore::new(device);
         let mut session = Self {
             device: device.clone(),
             layout: Layout::default(),
@@ -157,24 +152,18 @@ impl Session {
         let mut layout = self.layout.clone();
         let (program, stages) = compiler::compile(graph, &self.device.target(), &mut layout, self.options)?;
         let program = Arc::new(program);
-        match &mut self.store {
-            Store::Cpu(store) => {
-                for &bytes in &layout.buffers[store.buffers.len()..] {
-                    store.buffers.push(crate::tensor::Storage::zeroed(bytes));
-                }
-            }
+        for &bytes in &layout.buffers[self.store.len()..] {
+            self.store.add(bytes)?;
         }
         self.layout = layout;
         for place in known..self.layout.variables.len() {
             let variable = self.layout.variables[place].clone();
             if !initial::is_zero(&variable.initial) {
                 let values = initial::values(&variable, self.seed)?;
-                self.write(variable.location, values.bytes())?;
+                self.store.write(variable.location, values.bytes())?;
             }
         }
-        let runner = match &self.device.0 {
-            Kind::Cpu => Runner::Cpu(CpuProgram::load(Arc::clone(&program))),
-        };
+        let runner = DeviceProgram::load(&self.device, &program, &self.store)?;
         let host_scalars = graph.snapshot()?.host_scalars;
         self.programs.push(Loaded { program, stages, runner, host_scalars, has_run: false });
         Ok(ProgramId(self.programs.len() - 1))
@@ -239,11 +228,11 @@ impl Session {
     /// As [`step`](Self::step).
     pub fn step_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<()> {
         self.step += 1;
-        let done = self.execute(id, inputs);
+        let done = self.execute(id, inputs, &[]);
         if done.is_err() {
             self.step -= 1;
         }
-        done
+        done.map(|_| ())
     }
 
     /// Runs the first program without counting a step, and reads all its outputs.
@@ -259,14 +248,9 @@ impl Session {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn run_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<Outputs> {
-        self.execute(id, inputs)?;
-        let names: Vec<String> = self.programs[id.0].program.outputs.iter().map(|port| port.name.clone()).collect();
-        let mut outputs = BTreeMap::new();
-        for name in names {
-            let data = self.read_from(id, &name)?;
-            outputs.insert(name, data);
-        }
-        Ok(Outputs(outputs))
+        let ports = self.programs[id.0].program.outputs.clone();
+        let values = self.execute(id, inputs, &ports)?.wait()?;
+        Ok(Outputs(ports.into_iter().map(|port| port.name).zip(values).collect()))
     }
 
     /// One training step whose outputs of these names are kept aside for reading later: nothing waits until
@@ -276,18 +260,12 @@ impl Session {
     /// As [`step`](Self::step), and an unknown output.
     pub fn step_capture(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)], outputs: &[&str]) -> Result<Capture> {
         let ports = outputs.iter().map(|name| self.output_port(id, name)).collect::<Result<Vec<Port>>>()?;
-        self.step_with(id, inputs)?;
-        self.capture(id, &ports)
-    }
-
-    fn capture(&mut self, id: ProgramId, ports: &[Port]) -> Result<Capture> {
-        let types = ports.iter().map(|port| port.ty.clone()).collect();
-        let bytes = match (&self.programs[id.0].runner, &self.store) {
-            (Runner::Cpu(runner), Store::Cpu(store)) => {
-                ports.iter().map(|port| runner.read(store, port.location)).collect()
-            }
-        };
-        Ok(Capture { types, pending: Pending::Ready(bytes) })
+        self.step += 1;
+        let done = self.execute(id, inputs, &ports);
+        if done.is_err() {
+            self.step -= 1;
+        }
+        done
     }
 
     fn output_port(&self, id: ProgramId, output: &str) -> Result<Port> {
@@ -312,19 +290,34 @@ impl Session {
     /// As [`read`](Self::read).
     pub fn read_from(&mut self, id: ProgramId, output: &str) -> Result<TensorData> {
         let port = self.output_port(id, output)?;
-        let loaded = &self.programs[id.0];
+        let loaded = &mut self.programs[id.0];
         if !loaded.has_run {
             return Err(Error::Argument(format!("output {output:?} was read before the program ran")));
         }
-        let bytes = match (&loaded.runner, &self.store) {
-            (Runner::Cpu(runner), Store::Cpu(store)) => runner.read(store, port.location),
-        };
-        TensorData::from_bytes(port.ty.clone(), &bytes)
+        let values = loaded.runner.read(&self.store, &[port.location])?;
+        TensorData::from_bytes(port.ty, values.first().map_or(&[][..], Vec::as_slice))
     }
 
-    fn execute(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<()> {
-        let state = StepState { step: self.step.max(1), learning_rate: self.learning_rate };
+    fn execute(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)], captured: &[Port]) -> Result<Capture> {
+        let (hidden, given) = self.inputs(id, inputs)?;
+        let mut all: Vec<(usize, &[u8])> = given;
+        all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
         let loaded = &mut self.programs[id.0];
+        let places: Vec<Location> = captured.iter().map(|port| port.location).collect();
+        let arrival = loaded.runner.run(&mut self.store, &all, &places)?;
+        loaded.has_run = true;
+        Ok(Capture { types: captured.iter().map(|port| port.ty.clone()).collect(), arrival })
+    }
+
+    /// The bytes of every input: those that the session computes, and those that were given.
+    #[allow(clippy::type_complexity, reason = "a pair of lists, taken apart at once")]
+    fn inputs<'a>(
+        &self,
+        id: ProgramId,
+        inputs: &[(&str, &'a TensorData)],
+    ) -> Result<(Vec<(usize, Vec<u8>)>, Vec<(usize, &'a [u8])>)> {
+        let state = StepState { step: self.step.max(1), learning_rate: self.learning_rate };
+        let loaded = &self.programs[id.0];
         for (name, _) in inputs {
             if !loaded.program.inputs.iter().any(|port| port.name == *name) {
                 let known: Vec<&str> =
@@ -333,7 +326,7 @@ impl Session {
             }
         }
         let mut hidden: Vec<(usize, Vec<u8>)> = Vec::new();
-        let mut given: Vec<(usize, &[u8])> = Vec::new();
+        let mut given: Vec<(usize, &'a [u8])> = Vec::new();
         for (place, port) in loaded.program.inputs.iter().enumerate() {
             if let Some((_, data)) = inputs.iter().find(|(name, _)| *name == port.name) {
                 if *data.ty() != port.ty {
@@ -350,12 +343,7 @@ impl Session {
                 return Err(Error::Argument(format!("input {:?} ({}) was not given", port.name, port.ty)));
             }
         }
-        given.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
-        match (&mut loaded.runner, &mut self.store) {
-            (Runner::Cpu(runner), Store::Cpu(store)) => runner.run(store, &given)?,
-        }
-        loaded.has_run = true;
-        Ok(())
+        Ok((hidden, given))
     }
 
     /// All variables of the store, in the order of their places.
@@ -383,7 +371,7 @@ impl Session {
     /// An unknown name; a device that fails.
     pub fn parameter(&self, name: &str) -> Result<TensorData> {
         let variable = self.find(name)?;
-        TensorData::from_bytes(variable.ty.clone(), &self.fetch(variable.location)?)
+        TensorData::from_bytes(variable.ty.clone(), &self.store.read(variable.location)?)
     }
 
     /// Replaces a variable's value.
@@ -396,35 +384,16 @@ impl Session {
             return Err(Error::Argument(format!("variable {name:?} is {}, but {} was given", variable.ty, value.ty())));
         }
         let location = variable.location;
-        self.write(location, value.bytes())
-    }
-
-    fn write(&mut self, location: Location, bytes: &[u8]) -> Result<()> {
-        match &mut self.store {
-            Store::Cpu(store) => {
-                let target = store.buffers[location.buffer].as_mut_slice::<u8>();
-                target[location.offset..location.offset + bytes.len()].copy_from_slice(bytes);
-            }
-        }
-        Ok(())
-    }
-
-    fn fetch(&self, location: Location) -> Result<Vec<u8>> {
-        match &self.store {
-            Store::Cpu(store) => {
-                Ok(store.buffers[location.buffer].as_slice::<u8>()[location.offset..location.offset + location.bytes].to_vec())
-            }
-        }
+        self.store.write(location, value.bytes())
     }
 
     /// Seconds that each step of a program takes, from one run of it.
     ///
     /// # Errors
     /// A device that fails or cannot measure.
-    pub fn profile(&mut self, id: ProgramId) -> Result<Vec<(String, f64)>> {
-        let loaded = &mut self.programs[id.0];
-        match (&mut loaded.runner, &mut self.store) {
-            (Runner::Cpu(runner), Store::Cpu(store)) => runner.profile(store),
-        }
+    pub fn profile(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<Vec<(String, f64)>> {
+        let (hidden, mut all) = self.inputs(id, inputs)?;
+        all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
+        self.programs[id.0].runner.profile(&mut self.store, &all)
     }
 }

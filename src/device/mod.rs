@@ -1,11 +1,14 @@
 //! Floor 4: devices. The CPU, and GPUs through wgpu; both run the same kind of [`Program`](crate::compiler::Program).
 
 pub(crate) mod cpu;
+pub(crate) mod execute;
+pub mod gpu;
 
 use std::fmt;
 
 use crate::compiler::Target;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use gpu::{AdapterKind, Checks, GpuDevice, GpuInfo, Selection};
 
 /// What programs run on. Cloning makes another handle to the same device.
 #[derive(Clone)]
@@ -14,11 +17,12 @@ pub struct Device(pub(crate) Kind);
 #[derive(Clone)]
 pub(crate) enum Kind {
     Cpu,
+    Gpu(GpuDevice),
 }
 
 impl fmt::Debug for Device {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.name())
+        write!(formatter, "{} ({})", self.name(), self.backend())
     }
 }
 
@@ -28,18 +32,65 @@ impl Device {
         Self(Kind::Cpu)
     }
 
-    /// The hardware GPU that is there, else the CPU.
+    /// The first hardware GPU, else the CPU. A software driver counts as no GPU, as the CPU device is faster.
     ///
     /// # Errors
     /// Where a GPU is there but refuses to open.
     pub fn auto() -> Result<Self> {
-        Ok(Self::cpu())
+        let hardware = Self::list().iter().any(|gpu| gpu.kind != AdapterKind::Software);
+        if hardware { Self::open(&Selection::Hardware, Checks::Production) } else { Ok(Self::cpu()) }
+    }
+
+    /// The first GPU, be it a software driver.
+    ///
+    /// # Errors
+    /// Where there is no adapter, or it refuses to open.
+    pub fn gpu() -> Result<Self> {
+        Self::open(&Selection::Any, Checks::Production)
+    }
+
+    /// The device that a text names: `auto`, `cpu`, `gpu`, an adapter's number in [`list`](Self::list), or a part of its name.
+    ///
+    /// # Errors
+    /// Where nothing fits; the message lists what there is.
+    pub fn named(text: &str) -> Result<Self> {
+        match text.trim().to_lowercase().as_str() {
+            "auto" => Self::auto(),
+            "cpu" => Ok(Self::cpu()),
+            "gpu" => Self::gpu(),
+            other => match other.parse() {
+                Ok(index) => Self::open(&Selection::Index(index), Checks::Production),
+                Err(_) => Self::open(&Selection::Name(other.to_owned()), Checks::Production),
+            },
+        }
+    }
+
+    /// A GPU, with or without wgpu's checks in shaders.
+    ///
+    /// # Errors
+    /// Where no adapter is meant by the selection, or it refuses to open.
+    pub fn open(selection: &Selection, checks: Checks) -> Result<Self> {
+        Ok(Self(Kind::Gpu(GpuDevice::open(selection, checks)?)))
+    }
+
+    /// The device of an application that has one already: programs run on it beside the application's own work.
+    ///
+    /// # Errors
+    /// Where the device cannot run kernels.
+    pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Result<Self> {
+        Ok(Self(Kind::Gpu(GpuDevice::from_wgpu(adapter, device, queue, Checks::Production)?)))
+    }
+
+    /// All GPUs, hardware first. Empty where there is no driver.
+    pub fn list() -> Vec<GpuInfo> {
+        gpu::adapters()
     }
 
     /// The name, for people.
     pub fn name(&self) -> String {
         match &self.0 {
             Kind::Cpu => "CPU".to_owned(),
+            Kind::Gpu(gpu) => gpu.info().name.clone(),
         }
     }
 
@@ -47,6 +98,23 @@ impl Device {
     pub fn backend(&self) -> &'static str {
         match &self.0 {
             Kind::Cpu => "cpu",
+            Kind::Gpu(gpu) => gpu.info().backend,
+        }
+    }
+
+    /// True for the CPU device.
+    pub fn is_cpu(&self) -> bool {
+        matches!(self.0, Kind::Cpu)
+    }
+
+    /// The GPU underneath.
+    ///
+    /// # Errors
+    /// Where it is the CPU.
+    pub fn as_gpu(&self) -> Result<&GpuDevice> {
+        match &self.0 {
+            Kind::Gpu(gpu) => Ok(gpu),
+            Kind::Cpu => Err(Error::Device("the CPU device has no GPU underneath".into())),
         }
     }
 
@@ -54,6 +122,7 @@ impl Device {
     pub fn target(&self) -> Target {
         match &self.0 {
             Kind::Cpu => Target::Cpu,
+            Kind::Gpu(gpu) => Target::Gpu(gpu.adapter().clone()),
         }
     }
 }

@@ -48,15 +48,19 @@ impl CpuProgram {
 
     /// Writes the inputs and runs every step.
     pub(crate) fn run(&mut self, store: &mut CpuStore, inputs: &[(usize, &[u8])]) -> Result<()> {
+        self.write_inputs(inputs);
+        self.lend(store);
+        let result = self.run_steps();
+        self.lend(store);
+        result
+    }
+
+    fn write_inputs(&mut self, inputs: &[(usize, &[u8])]) {
         for &(port, bytes) in inputs {
             let location = self.program.inputs[port].location;
             let target = self.buffers[location.buffer].as_mut_slice::<u8>();
             target[location.offset..location.offset + bytes.len()].copy_from_slice(bytes);
         }
-        self.lend(store);
-        let result = self.run_steps();
-        self.lend(store);
-        result
     }
 
     /// Exchanges the store's buffers with the placeholders here: lends them before a run, gives them back after it.
@@ -87,7 +91,8 @@ impl CpuProgram {
     }
 
     /// Runs every step once and returns the seconds that each took.
-    pub(crate) fn profile(&mut self, store: &mut CpuStore) -> Result<Vec<(String, f64)>> {
+    pub(crate) fn profile(&mut self, store: &mut CpuStore, inputs: &[(usize, &[u8])]) -> Result<Vec<(String, f64)>> {
+        self.write_inputs(inputs);
         let program = Arc::clone(&self.program);
         self.lend(store);
         let mut times = Vec::with_capacity(program.steps.len());

@@ -1,0 +1,153 @@
+//! Stores and programs of either device behind one face, for sessions.
+
+use std::sync::Arc;
+
+use super::cpu::{CpuProgram, CpuStore};
+use super::gpu::{GpuProgram, GpuStore, Ticket};
+use super::{Device, Kind};
+use crate::compiler::{BufferKind, Location, Program};
+use crate::error::{Error, Result};
+use crate::tensor::Storage;
+
+/// Persistent buffers on a device.
+pub(crate) enum DeviceStore {
+    Cpu(CpuStore),
+    Gpu(GpuStore),
+}
+
+impl DeviceStore {
+    pub(crate) fn new(device: &Device) -> Self {
+        match &device.0 {
+            Kind::Cpu => Self::Cpu(CpuStore::default()),
+            Kind::Gpu(gpu) => Self::Gpu(GpuStore::new(gpu)),
+        }
+    }
+
+    /// Number of buffers.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Cpu(store) => store.buffers.len(),
+            Self::Gpu(store) => store.len(),
+        }
+    }
+
+    /// One more buffer, of zeros.
+    pub(crate) fn add(&mut self, bytes: usize) -> Result<()> {
+        match self {
+            Self::Cpu(store) => store.buffers.push(Storage::zeroed(bytes)),
+            Self::Gpu(store) => {
+                store.add(bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write(&mut self, location: Location, bytes: &[u8]) -> Result<()> {
+        match self {
+            Self::Cpu(store) => {
+                let target = store.buffers[location.buffer].as_mut_slice::<u8>();
+                target[location.offset..location.offset + bytes.len()].copy_from_slice(bytes);
+                Ok(())
+            }
+            Self::Gpu(store) => store.write(location.buffer, location.offset, bytes),
+        }
+    }
+
+    pub(crate) fn read(&self, location: Location) -> Result<Vec<u8>> {
+        match self {
+            Self::Cpu(store) => {
+                let bytes = store.buffers[location.buffer].as_slice::<u8>();
+                Ok(bytes[location.offset..location.offset + location.bytes].to_vec())
+            }
+            Self::Gpu(store) => store.read(location.buffer, location.offset, location.bytes),
+        }
+    }
+}
+
+/// Values of a run that are, or will be, on the host.
+pub(crate) enum Arrival {
+    Ready(Vec<Vec<u8>>),
+    Awaited(Ticket),
+}
+
+impl Arrival {
+    pub(crate) fn wait(self) -> Result<Vec<Vec<u8>>> {
+        match self {
+            Self::Ready(values) => Ok(values),
+            Self::Awaited(ticket) => ticket.wait(),
+        }
+    }
+
+    /// The same without blocking: a task that reads values on a browser's or an application's own executor.
+    pub(crate) async fn arrive(self) -> Result<Vec<Vec<u8>>> {
+        match self {
+            Self::Ready(values) => Ok(values),
+            Self::Awaited(ticket) => ticket.await,
+        }
+    }
+}
+
+/// A program loaded on a device.
+pub(crate) enum DeviceProgram {
+    Cpu(CpuProgram),
+    Gpu(Box<GpuProgram>),
+}
+
+fn mismatch() -> Error {
+    Error::Device("the program and the store are on different devices".into())
+}
+
+impl DeviceProgram {
+    pub(crate) fn load(device: &Device, program: &Arc<Program>, store: &DeviceStore) -> Result<Self> {
+        match (&device.0, store) {
+            (Kind::Cpu, DeviceStore::Cpu(_)) => Ok(Self::Cpu(CpuProgram::load(Arc::clone(program)))),
+            (Kind::Gpu(gpu), DeviceStore::Gpu(store)) => {
+                Ok(Self::Gpu(Box::new(GpuProgram::load(gpu, Arc::clone(program), store)?)))
+            }
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// Runs once; gives what is captured, as it is at the end of the run.
+    pub(crate) fn run(&mut self, store: &mut DeviceStore, inputs: &[(usize, &[u8])], captures: &[Location]) -> Result<Arrival> {
+        match (self, store) {
+            (Self::Cpu(program), DeviceStore::Cpu(store)) => {
+                program.run(store, inputs)?;
+                Ok(Arrival::Ready(captures.iter().map(|&location| program.read(store, location)).collect()))
+            }
+            (Self::Gpu(program), DeviceStore::Gpu(_)) => Ok(match program.run(inputs, captures)? {
+                Some(ticket) => Arrival::Awaited(ticket),
+                None => Arrival::Ready(Vec::new()),
+            }),
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// Reads places after a run.
+    pub(crate) fn read(&mut self, store: &DeviceStore, places: &[Location]) -> Result<Vec<Vec<u8>>> {
+        match (self, store) {
+            (Self::Cpu(program), DeviceStore::Cpu(store)) => {
+                Ok(places.iter().map(|&location| program.read(store, location)).collect())
+            }
+            (Self::Gpu(program), DeviceStore::Gpu(store)) => places
+                .iter()
+                .map(|&location| match program.program().buffers[location.buffer].kind {
+                    BufferKind::Persistent(buffer) => store.read(buffer, location.offset, location.bytes),
+                    _ => program.read(location),
+                })
+                .collect(),
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// Runs once and tells the seconds that each step took.
+    pub(crate) fn profile(&mut self, store: &mut DeviceStore, inputs: &[(usize, &[u8])]) -> Result<Vec<(String, f64)>> {
+        match (self, store) {
+            (Self::Cpu(program), DeviceStore::Cpu(store)) => program.profile(store, inputs),
+            (Self::Gpu(program), DeviceStore::Gpu(_)) => {
+                Ok(program.profile(inputs)?.into_iter().map(|step| (step.label, step.seconds)).collect())
+            }
+            _ => Err(mismatch()),
+        }
+    }
+}
