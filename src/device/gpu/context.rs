@@ -1,0 +1,307 @@
+//! An open device: the handles of wgpu, with the care that they need. Errors are caught where they arise, one thread polls at
+//! a time, and the host never runs more than a few submissions ahead.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use super::adapters::{self, GpuInfo, Selection};
+use super::health::{self, Health};
+use super::pipelines::Pipelines;
+use super::readback::ReadbackPool;
+use crate::error::{Error, Result};
+use crate::shader::Adapter;
+
+/// Submissions that may wait for the GPU before the host waits for the oldest: enough to keep the GPU busy, few enough that
+/// staging memory stays small.
+const SUBMISSIONS_IN_FLIGHT: usize = 3;
+
+/// Bytes written to buffers before they are handed to the GPU, so that filling a large store does not need it twice.
+const PENDING_WRITES: u64 = 64 << 20;
+
+/// How shaders are compiled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Checks {
+    /// Without bounds checks: kernels prove their own, and tests run them with all checks.
+    #[default]
+    Production,
+    /// With all checks that wgpu can add.
+    All,
+}
+
+/// An open GPU. Clones are the same device.
+#[derive(Clone)]
+pub struct GpuDevice {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    info: GpuInfo,
+    adapter: Adapter,
+    health: Health,
+    checks: Checks,
+    pipelines: Pipelines,
+    readbacks: ReadbackPool,
+    /// Held while polling: two threads that poll one device at once have been seen to hang on software drivers.
+    polling: Mutex<()>,
+    in_flight: Mutex<VecDeque<wgpu::SubmissionIndex>>,
+    pending_writes: AtomicU64,
+}
+
+impl fmt::Debug for GpuDevice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("GpuDevice").field("info", self.info()).finish_non_exhaustive()
+    }
+}
+
+impl GpuDevice {
+    /// Opens an adapter with all that it can do.
+    ///
+    /// # Errors
+    /// Where no adapter is meant by the selection, or the driver refuses.
+    pub fn open(selection: &Selection, checks: Checks) -> Result<Self> {
+        let (index, adapter) = adapters::select(selection)?;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("wgrad"),
+            required_features: adapter.features() & wanted_features(),
+            required_limits: adapter.limits(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|error| Error::Device(format!("{} cannot be opened: {error}", adapter.get_info().name)))?;
+        let health = Health::default();
+        health.watch(&device);
+        Self::assemble(GpuInfo::of(index, &adapter), &adapter, device, queue, health, checks)
+    }
+
+    /// The device of an application that has one already. What it may do follows from the features and limits that the
+    /// application asked for. The application's callbacks stay in place. It should not poll the device on another
+    /// thread while a value is being read.
+    ///
+    /// # Errors
+    /// Where the device cannot run kernels.
+    pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue, checks: Checks) -> Result<Self> {
+        Self::assemble(GpuInfo::of(0, adapter), adapter, device, queue, Health::default(), checks)
+    }
+
+    fn assemble(
+        info: GpuInfo,
+        adapter: &wgpu::Adapter,
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        health: Health,
+        checks: Checks,
+    ) -> Result<Self> {
+        let limits = device.limits();
+        if limits.max_compute_invocations_per_workgroup == 0 || limits.max_storage_buffers_per_shader_stage == 0 {
+            return Err(Error::Device(format!("{} was opened without compute shaders", info.name)));
+        }
+        let details = adapter.get_info();
+        Ok(Self {
+            shared: Arc::new(Shared {
+                adapter: adapters::compiler_adapter(&details, device.features(), &limits),
+                pipelines: Pipelines::new(&device, &details),
+                info,
+                device,
+                queue,
+                health,
+                checks,
+                readbacks: ReadbackPool::default(),
+                polling: Mutex::default(),
+                in_flight: Mutex::default(),
+                pending_writes: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// What kernels may use: the compiler's view.
+    pub fn adapter(&self) -> &Adapter {
+        &self.shared.adapter
+    }
+
+    /// What the list of adapters says of it.
+    pub fn info(&self) -> &GpuInfo {
+        &self.shared.info
+    }
+
+    /// The device underneath.
+    pub fn wgpu_device(&self) -> &wgpu::Device {
+        &self.shared.device
+    }
+
+    /// The queue underneath.
+    pub fn wgpu_queue(&self) -> &wgpu::Queue {
+        &self.shared.queue
+    }
+
+    /// How its shaders are compiled.
+    pub fn checks(&self) -> Checks {
+        self.shared.checks
+    }
+
+    /// An error where the device was lost, or wgpu reported an error that nobody waited for.
+    ///
+    /// # Errors
+    /// The first such error, from then on.
+    pub fn check(&self) -> Result<()> {
+        self.shared.health.check()
+    }
+
+    /// Waits until the GPU has done everything that was submitted.
+    ///
+    /// # Errors
+    /// Where the device was lost.
+    pub fn wait_idle(&self) -> Result<()> {
+        let index = self.submit("waiting", Vec::new())?;
+        lock(&self.shared.in_flight).clear();
+        self.wait(&index)
+    }
+
+    pub(super) fn pipelines(&self) -> &Pipelines {
+        &self.shared.pipelines
+    }
+
+    pub(super) fn readbacks(&self) -> &ReadbackPool {
+        &self.shared.readbacks
+    }
+
+    /// Does something with wgpu, and returns the first error that wgpu reports of it. `what` names it in the message.
+    pub(super) fn guarded<T>(&self, what: &str, work: impl FnOnce(&wgpu::Device) -> T) -> Result<T> {
+        self.check()?;
+        let device = &self.shared.device;
+        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let result = work(device);
+        // These futures are ready at once on every native backend.
+        let errors = [
+            pollster::block_on(validation.pop()),
+            pollster::block_on(internal.pop()),
+            pollster::block_on(memory.pop()),
+        ];
+        // A buffer that could not be allocated is invalid to use: its lack of memory is the cause of the rest.
+        match errors.into_iter().flatten().next_back() {
+            Some(error) => Err(Error::Device(format!("{what}: {}", health::describe(&error)))),
+            None => self.check().map(|()| result),
+        }
+    }
+
+    /// A buffer of at least sixteen bytes.
+    pub(super) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        let size = bytes.max(16).next_multiple_of(16);
+        let limit = self.adapter().limits.buffer_bytes;
+        if size > limit {
+            return Err(Error::Limit(format!("a buffer ({label}) of {size} bytes; {} allows {limit}", self.info().name)));
+        }
+        let what = format!("a buffer ({label}) of {size} bytes");
+        self.guarded(&what, |device| {
+            device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
+        })
+    }
+
+    /// Writes before everything that is submitted later. `offset` is a multiple of four; where the number of bytes is
+    /// none, the rest of the last word becomes zero.
+    pub(super) fn write(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.guarded("writing a buffer", |_| self.write_unguarded(buffer, offset, bytes))?;
+        let pending = self.shared.pending_writes.fetch_add(bytes.len() as u64, Ordering::Relaxed) + bytes.len() as u64;
+        if pending > PENDING_WRITES {
+            let index = self.submit("writing buffers", Vec::new())?;
+            self.wait(&index)?;
+        }
+        Ok(())
+    }
+
+    /// The same, inside a scope of the caller's.
+    pub(super) fn write_unguarded(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) {
+        let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
+        if !words.is_empty() {
+            self.shared.queue.write_buffer(buffer, offset, words);
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 4];
+            last[..rest.len()].copy_from_slice(rest);
+            self.shared.queue.write_buffer(buffer, offset + words.len() as u64, &last);
+        }
+    }
+
+    /// Submits, and lets wgpu free what earlier submissions needed.
+    pub(super) fn submit(&self, what: &str, commands: Vec<wgpu::CommandBuffer>) -> Result<wgpu::SubmissionIndex> {
+        let index = self.guarded(what, |_| self.submit_unguarded(commands))?;
+        self.tidy()?;
+        Ok(index)
+    }
+
+    /// The same, inside a scope of the caller's, who calls [`tidy`](Self::tidy) afterwards.
+    pub(super) fn submit_unguarded(&self, commands: Vec<wgpu::CommandBuffer>) -> wgpu::SubmissionIndex {
+        self.shared.pending_writes.store(0, Ordering::Relaxed);
+        self.shared.queue.submit(commands)
+    }
+
+    /// Waits while too many submissions are under way.
+    pub(super) fn throttle(&self) -> Result<()> {
+        loop {
+            let oldest = {
+                let mut in_flight = lock(&self.shared.in_flight);
+                if in_flight.len() < SUBMISSIONS_IN_FLIGHT {
+                    return self.check();
+                }
+                in_flight.pop_front()
+            };
+            if let Some(index) = oldest {
+                self.wait(&index)?;
+            }
+        }
+    }
+
+    /// Counts a submission as under way, until [`throttle`](Self::throttle) has waited for it.
+    pub(super) fn under_way(&self, index: wgpu::SubmissionIndex) {
+        lock(&self.shared.in_flight).push_back(index);
+    }
+
+    /// Waits for a submission; values on their way back from it have arrived then.
+    pub(super) fn wait(&self, index: &wgpu::SubmissionIndex) -> Result<()> {
+        let _one_at_a_time = lock(&self.shared.polling);
+        self.poll(wgpu::PollType::Wait { submission_index: Some(index.clone()), timeout: None })
+    }
+
+    /// Notes what the GPU has finished, without waiting; nothing where another thread is at it.
+    pub(super) fn tidy(&self) -> Result<()> {
+        match self.shared.polling.try_lock() {
+            Ok(_one_at_a_time) => self.poll(wgpu::PollType::Poll),
+            Err(TryLockError::Poisoned(_one_at_a_time)) => self.poll(wgpu::PollType::Poll),
+            Err(TryLockError::WouldBlock) => self.check(),
+        }
+    }
+
+    fn poll(&self, how: wgpu::PollType) -> Result<()> {
+        // wgpu 30 panics where the driver reports, during a wait, that the device is lost.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.shared.device.poll(how)));
+        match outcome {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                self.check()?;
+                return Err(Error::Device(format!("waiting for the GPU: {error}")));
+            }
+            Err(_) => self.shared.health.record("the GPU was lost while it worked".to_owned()),
+        }
+        self.check()
+    }
+}
+
+/// What the engine uses where an adapter has it.
+fn wanted_features() -> wgpu::Features {
+    wgpu::Features::SUBGROUP
+        | wgpu::Features::SHADER_F16
+        | wgpu::Features::TIMESTAMP_QUERY
+        | wgpu::Features::PIPELINE_CACHE
+}
+
+/// A lock that a panic elsewhere does not break: what these locks protect is whole at all times.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,36 @@
+//! The GPU device: runs programs through wgpu, on every backend that wgpu has.
+//!
+//! A program is prepared once: buffers, pipelines, bind groups and uniform parameters are made when it is loaded. A run
+//! writes its inputs, walks a flat list of commands, submits, and waits for nothing unless somebody reads a value.
+//!
+//! - `adapters`: what GPUs there are.
+//! - `context`: an open device; every call to wgpu that may fail goes through its error scopes.
+//! - `health`: the first error that wgpu reported on its own, which each later call returns.
+//! - `trusted`: the only unsafe code, which turns off run-time checks in shaders and hands the driver its own cache.
+//! - `pipelines`, `disk_cache`: compiled kernels, shared by all programs of a device, and kept on disk where possible.
+//! - `store`: buffers that outlive programs.
+//! - `program`, `bindings`, `run`: a loaded program, what its buffers are bound to, and a step of it.
+//! - `readback`: values on their way back to the host.
+//! - `profile`: the time of each step.
+
+mod adapters;
+mod bindings;
+mod context;
+mod disk_cache;
+mod health;
+mod pipelines;
+mod profile;
+mod program;
+mod readback;
+mod run;
+mod store;
+#[cfg(test)]
+mod tests;
+mod trusted;
+
+pub use adapters::{AdapterKind, CooperativeMatrix, GpuFeatures, GpuInfo, Selection, adapters};
+pub use context::{Checks, GpuDevice};
+pub use profile::StepTime;
+pub use program::GpuProgram;
+pub use readback::Ticket;
+pub use store::GpuStore;

@@ -1,0 +1,125 @@
+//! Compiled kernels of a device. A kernel is compiled once, whichever programs use it; those that a program still lacks are
+//! compiled side by side, because drivers take their time.
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex};
+
+use rayon::prelude::*;
+
+use super::context::{Checks, GpuDevice, lock};
+use super::disk_cache::DiskCache;
+use super::trusted;
+use crate::error::{Error, Result};
+use crate::shader::{Access, Kernel};
+
+/// A kernel that is ready to run.
+pub(super) struct Pipeline {
+    pub(super) raw: wgpu::ComputePipeline,
+    pub(super) layout: wgpu::BindGroupLayout,
+}
+
+/// What makes two kernels the same pipeline; their labels do not.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    source: Arc<str>,
+    bindings: Vec<Access>,
+    uniform_bytes: u64,
+}
+
+/// All pipelines of a device.
+pub(super) struct Pipelines {
+    ready: Mutex<HashMap<Key, Arc<Pipeline>>>,
+    disk: Option<DiskCache>,
+    /// OpenGL has one context, which threads would only take from each other.
+    is_serial: bool,
+}
+
+impl Pipelines {
+    pub(super) fn new(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Self {
+        Self {
+            ready: Mutex::default(),
+            disk: DiskCache::open(device, info),
+            is_serial: info.backend == wgpu::Backend::Gl,
+        }
+    }
+
+    /// The pipeline of each kernel, given with the number of bytes of its uniform parameters.
+    pub(super) fn of<'a>(&self, device: &GpuDevice, kernels: &[(&'a Kernel, u64)]) -> Result<Vec<Arc<Pipeline>>> {
+        let keys: Vec<Key> = kernels
+            .iter()
+            .map(|(kernel, uniform_bytes)| Key {
+                source: Arc::clone(&kernel.source),
+                bindings: kernel.bindings.clone(),
+                uniform_bytes: *uniform_bytes,
+            })
+            .collect();
+        let missing: HashMap<&Key, &'a Kernel> = {
+            let ready = lock(&self.ready);
+            let pairs = keys.iter().zip(kernels).filter(|(key, _)| !ready.contains_key(*key));
+            pairs.map(|(key, (kernel, _))| (key, *kernel)).collect()
+        };
+        if !missing.is_empty() {
+            let compile = |(&key, &kernel): (&&Key, &&Kernel)| {
+                Ok((key.clone(), Arc::new(self.compile(device, kernel, key.uniform_bytes)?)))
+            };
+            let compiled: Vec<(Key, Arc<Pipeline>)> = if self.is_serial {
+                missing.iter().map(compile).collect::<Result<_>>()?
+            } else {
+                missing.par_iter().map(compile).collect::<Result<_>>()?
+            };
+            lock(&self.ready).extend(compiled);
+            if let Some(disk) = &self.disk {
+                disk.grown();
+            }
+        }
+        let ready = lock(&self.ready);
+        let found: Option<Vec<_>> = keys.iter().map(|key| ready.get(key).cloned()).collect();
+        found.ok_or_else(|| Error::Device("a kernel is missing after it was compiled".to_owned()))
+    }
+
+    fn compile(&self, device: &GpuDevice, kernel: &Kernel, uniform_bytes: u64) -> Result<Pipeline> {
+        let label = kernel.label.as_str();
+        let entries: Vec<wgpu::BindGroupLayoutEntry> =
+            std::iter::once((wgpu::BufferBindingType::Uniform, NonZeroU64::new(uniform_bytes)))
+                .chain(kernel.bindings.iter().map(|access| {
+                    (wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }, None)
+                }))
+                .zip(0..)
+                .map(|((ty, min_binding_size), binding)| wgpu::BindGroupLayoutEntry {
+                    binding,
+                    visibility: wgpu::ShaderStages::COMPUTE,
+                    ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size },
+                    count: None,
+                })
+                .collect();
+        device.guarded(&format!("kernel {label}"), |raw| {
+            let module = match device.checks() {
+                Checks::Production => trusted::unchecked_module(raw, label, &kernel.source),
+                Checks::All => trusted::checked_module(raw, label, &kernel.source),
+            };
+            let layout = raw.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some(label),
+                entries: &entries,
+            });
+            let pipeline_layout = raw.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(label),
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            });
+            let pipeline = raw.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(label),
+                layout: Some(&pipeline_layout),
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    // Kernels never read workgroup memory that they did not write.
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
+                cache: self.disk.as_ref().map(DiskCache::cache),
+            });
+            Pipeline { raw: pipeline, layout }
+        })
+    }
+}

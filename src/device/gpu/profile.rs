@@ -1,0 +1,111 @@
+//! The time of each step, measured by the GPU where it can.
+
+use std::time::Instant;
+
+use super::program::{Command, GpuProgram};
+use super::readback::{Source, read_back};
+use super::run::encode_dispatches;
+use crate::error::Result;
+
+/// Queries in a set, at most, as WebGPU says.
+const QUERIES: usize = 4096;
+
+/// What a step of a program took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepTime {
+    /// The step's number in the program.
+    pub step: usize,
+    /// The step's label.
+    pub label: String,
+    /// Seconds. On an adapter without timestamps, the time from submission to completion as the host saw it.
+    pub seconds: f64,
+}
+
+impl GpuProgram {
+    /// Runs the program once, and tells what each step took. Steps run one at a time here, each in a pass of its own, so
+    /// their sum is more than a run takes.
+    ///
+    /// # Errors
+    /// As of [`run`](Self::run).
+    pub fn profile(&mut self, inputs: &[(usize, &[u8])]) -> Result<Vec<StepTime>> {
+        self.device.throttle()?;
+        self.write_inputs(inputs)?;
+        self.device.wait_idle()?;
+        let steps: Vec<&[Command]> = self.commands.chunk_by(|left, right| left.step() == right.step()).collect();
+        let has_timestamps = self.device.wgpu_device().features().contains(wgpu::Features::TIMESTAMP_QUERY);
+        let mut seconds = Vec::with_capacity(steps.len());
+        for part in steps.chunks(QUERIES / 2) {
+            if has_timestamps {
+                seconds.extend(self.time_on_device(part)?);
+            } else {
+                for step in part {
+                    seconds.push(self.time_on_host(step)?);
+                }
+            }
+        }
+        self.device.guarded("copying outputs", |raw| {
+            let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            self.copy_outputs(&mut encoder);
+            self.device.submit_unguarded(vec![encoder.finish()]);
+        })?;
+        let times = steps.iter().zip(seconds).filter_map(|(commands, seconds)| {
+            let step = commands.first()?.step();
+            Some(StepTime { step, label: self.program.steps.get(step)?.label.clone(), seconds })
+        });
+        Ok(times.collect())
+    }
+
+    /// A pass a step, with the GPU's clock read at its beginning and end.
+    fn time_on_device(&self, steps: &[&[Command]]) -> Result<Vec<f64>> {
+        let count = steps.len() as u32 * 2;
+        let bytes = steps.len() * 16;
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let resolved = self.device.buffer("timestamps", bytes as u64, usage)?;
+        self.device.guarded("profiling a program", |raw| {
+            let set = raw.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("profile"),
+                ty: wgpu::QueryType::Timestamp,
+                count,
+            });
+            let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("profile") });
+            for (commands, first) in steps.iter().zip((0..).step_by(2)) {
+                let writes = |begin: bool, end: bool| wgpu::ComputePassTimestampWrites {
+                    query_set: &set,
+                    beginning_of_pass_write_index: begin.then_some(first),
+                    end_of_pass_write_index: end.then_some(first + 1),
+                };
+                let descriptor = |begin, end| wgpu::ComputePassDescriptor {
+                    label: None,
+                    timestamp_writes: Some(writes(begin, end)),
+                };
+                if let [Command::Copy { from, to, .. }] = commands {
+                    // Copies stand between passes, so empty passes around it read the clock.
+                    drop(encoder.begin_compute_pass(&descriptor(true, false)));
+                    self.encode_copy(&mut encoder, from, to);
+                    drop(encoder.begin_compute_pass(&descriptor(false, true)));
+                } else {
+                    encode_dispatches(&mut encoder.begin_compute_pass(&descriptor(true, true)), commands);
+                }
+            }
+            encoder.resolve_query_set(&set, 0..count, &resolved, 0);
+            self.device.submit_unguarded(vec![encoder.finish()]);
+        })?;
+        let ticket = read_back(&self.device, &[Source { buffer: &resolved, offset: 0, bytes }])?;
+        let values = ticket.wait()?;
+        let clock: Vec<u64> = values.first().map(|bytes| bytemuck::pod_collect_to_vec(bytes)).unwrap_or_default();
+        let tick = f64::from(self.device.wgpu_queue().get_timestamp_period()) * 1e-9;
+        // Drivers may count over the end of their clock.
+        Ok(clock.chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * tick).collect())
+    }
+
+    fn time_on_host(&self, commands: &[Command]) -> Result<f64> {
+        let start = Instant::now();
+        let submission = self.device.guarded("profiling a program", |raw| {
+            let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("profile") });
+            self.encode(&mut encoder, commands);
+            self.device.submit_unguarded(vec![encoder.finish()])
+        })?;
+        self.device.wait(&submission)?;
+        Ok(start.elapsed().as_secs_f64())
+    }
+}

@@ -1,0 +1,356 @@
+//! A program on a device, ready to run: every buffer, pipeline, bind group and uniform is made when it is loaded.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::bindings::{Bindings, bound_bytes, is_separate, overlap};
+use super::context::GpuDevice;
+use super::pipelines::Pipeline;
+use super::store::{GpuStore, USAGES, require};
+use crate::compiler::{BufferKind, Dispatch, Location, Port, Program, Step, Work};
+use crate::error::{Error, Result};
+
+/// A command of the flat list that a run walks.
+pub(super) enum Command {
+    Dispatch {
+        pipeline: Arc<Pipeline>,
+        group: wgpu::BindGroup,
+        width: u32,
+        height: u32,
+        /// Where it stands in the program.
+        step: usize,
+        index: usize,
+    },
+    Copy {
+        from: Location,
+        to: Location,
+        step: usize,
+    },
+}
+
+impl Command {
+    pub(super) fn step(&self) -> usize {
+        match self {
+            Self::Dispatch { step, .. } | Self::Copy { step, .. } => *step,
+        }
+    }
+}
+
+/// What the host writes into an input buffer.
+pub(super) struct InputBuffer {
+    /// The bytes of all its ports, kept because a run may give some of them only.
+    pub(super) staging: Vec<u8>,
+    pub(super) is_changed: bool,
+}
+
+/// An output that an application wants in a buffer of its own, but that shares its memory with other values.
+pub(super) struct CopiedOutput {
+    port: usize,
+    pub(super) location: Location,
+    pub(super) buffer: wgpu::Buffer,
+}
+
+/// A program loaded on a GPU.
+pub struct GpuProgram {
+    pub(super) device: GpuDevice,
+    pub(super) program: Arc<Program>,
+    pub(super) bindings: Bindings,
+    pub(super) commands: Vec<Command>,
+    /// By the number of the program's buffer.
+    pub(super) inputs: HashMap<usize, InputBuffer>,
+    /// Outputs that are copied to an application's buffer at the end of each run.
+    pub(super) copied_outputs: Vec<CopiedOutput>,
+    /// For copies within one buffer, which WebGPU forbids.
+    pub(super) detour: Option<wgpu::Buffer>,
+    uniforms: wgpu::Buffer,
+    /// For each step, the place of each dispatch's parameters in `uniforms`.
+    uniform_offsets: Vec<Vec<u64>>,
+}
+
+impl fmt::Debug for GpuProgram {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("GpuProgram").field("commands", &self.commands.len()).finish_non_exhaustive()
+    }
+}
+
+impl GpuProgram {
+    /// Makes everything that runs of the program need. Its variables are the store's buffers.
+    ///
+    /// # Errors
+    /// Where the program breaks a limit of the device, a kernel does not compile, the store lacks a buffer, or memory runs out.
+    pub fn load(device: &GpuDevice, program: Arc<Program>, store: &GpuStore) -> Result<Self> {
+        check_limits(device, &program)?;
+        let pipelines = compile(device, &program)?;
+        let buffers = allocate(device, &program, store)?;
+        let (uniforms, uniform_offsets) = upload_params(device, &program)?;
+        let inputs = program.buffers.iter().enumerate().filter(|(_, plan)| plan.kind == BufferKind::Input);
+        let inputs = inputs
+            .map(|(index, plan)| (index, InputBuffer { staging: vec![0; plan.bytes], is_changed: false }))
+            .collect();
+        let detour = detour_bytes(&program).map(|bytes| device.buffer("detour", bytes, USAGES)).transpose()?;
+        let mut loaded = Self {
+            device: device.clone(),
+            bindings: Bindings::new(buffers),
+            commands: Vec::new(),
+            inputs,
+            copied_outputs: Vec::new(),
+            detour,
+            uniforms,
+            uniform_offsets,
+            program,
+        };
+        loaded.commands = loaded.commands(&pipelines)?;
+        Ok(loaded)
+    }
+
+    /// The program as the compiler made it.
+    pub fn program(&self) -> &Arc<Program> {
+        &self.program
+    }
+
+    /// Reads an input from an application's buffer instead of the host, from the next run on, without a copy.
+    ///
+    /// # Errors
+    /// Where there is no such input, or the buffer is too small (a multiple of sixteen bytes) or lacks the usage `STORAGE`
+    /// (and `COPY_SRC`, where the program copies the input as it is).
+    pub fn bind_input(&mut self, port: usize, buffer: wgpu::Buffer) -> Result<()> {
+        let port = port_of(&self.program.inputs, port, "input")?;
+        let what = format!("the buffer of input {:?}", port.name);
+        let is_copied = self.is_copied(&port.location);
+        let usages = if is_copied { USAGES - wgpu::BufferUsages::COPY_DST } else { wgpu::BufferUsages::STORAGE };
+        require(&buffer, &what, usages, bound_bytes(&port.location))?;
+        self.replace(port.location, buffer, &what)
+    }
+
+    /// Leaves an output in an application's buffer, from the next run on. The program writes there itself where the output
+    /// has memory of its own, else the output is copied at the end of a run.
+    ///
+    /// # Errors
+    /// Where there is no such output, or the buffer is too small (a multiple of sixteen bytes) or lacks one of the usages
+    /// `STORAGE`, `COPY_SRC` and `COPY_DST`.
+    pub fn bind_output(&mut self, number: usize, buffer: wgpu::Buffer) -> Result<()> {
+        let port = port_of(&self.program.outputs, number, "output")?;
+        let location = port.location;
+        let what = format!("the buffer of output {:?}", port.name);
+        require(&buffer, &what, USAGES, bound_bytes(&location))?;
+        let is_slot = self.program.buffers.get(location.buffer).is_some_and(|plan| plan.kind == BufferKind::Slot);
+        let is_shared = self.program.outputs.iter().filter(|other| other.location == location).count() > 1;
+        if is_slot && !is_shared && is_separate(&location, all_locations(&self.program)) {
+            return self.replace(location, buffer, &what);
+        }
+        self.copied_outputs.retain(|output| output.port != number);
+        self.copied_outputs.push(CopiedOutput { port: number, location, buffer });
+        Ok(())
+    }
+
+    /// Puts a buffer in the place of a stretch, and makes the bind groups concerned anew.
+    fn replace(&mut self, location: Location, buffer: wgpu::Buffer, what: &str) -> Result<()> {
+        let before = self.bindings.clone();
+        self.bindings.replace(location, buffer);
+        let made: Result<Vec<(usize, Command)>> = self
+            .commands
+            .iter()
+            .enumerate()
+            .filter_map(|(number, command)| match command {
+                Command::Dispatch { pipeline, step, index, .. } => {
+                    let dispatch = self.program.steps.get(*step)?.dispatches.get(*index)?;
+                    let is_concerned = dispatch.bindings.iter().any(|bound| bound.buffer == location.buffer);
+                    is_concerned.then(|| Ok((number, self.dispatch(pipeline, *step, *index)?)))
+                }
+                Command::Copy { .. } => None,
+            })
+            .collect();
+        match made {
+            Ok(made) => {
+                for (number, command) in made {
+                    self.commands[number] = command;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.bindings = before;
+                Err(Error::Argument(format!("{what}: {error}")))
+            }
+        }
+    }
+
+    /// True where a copy reads some of a stretch.
+    fn is_copied(&self, stretch: &Location) -> bool {
+        let copies = self.program.steps.iter().filter(|step| matches!(step.work, Work::Copy));
+        let outputs = self.program.outputs.iter().map(|port| &port.location);
+        copies.flat_map(|step| &step.reads).chain(outputs).any(|read| overlap(stretch, read))
+    }
+
+    /// The flat list of commands.
+    fn commands(&self, pipelines: &[Arc<Pipeline>]) -> Result<Vec<Command>> {
+        let mut commands = Vec::with_capacity(self.program.dispatches());
+        for (number, step) in self.program.steps.iter().enumerate() {
+            if matches!(step.work, Work::Copy) {
+                if let (Some(&from), Some(&to)) = (step.reads.first(), step.writes.first())
+                    && from != to
+                    && to.bytes > 0
+                {
+                    commands.push(Command::Copy { from, to, step: number });
+                }
+                continue;
+            }
+            for (index, dispatch) in step.dispatches.iter().enumerate() {
+                // An empty tensor: nothing to do.
+                if dispatch.grid.width == 0 || dispatch.grid.height == 0 {
+                    continue;
+                }
+                let pipeline = pipelines.get(dispatch.kernel).ok_or_else(|| broken(step, "a kernel that is not there"))?;
+                commands.push(self.dispatch(pipeline, number, index)?);
+            }
+        }
+        Ok(commands)
+    }
+
+    /// A dispatch with its bind group.
+    fn dispatch(&self, pipeline: &Arc<Pipeline>, number: usize, index: usize) -> Result<Command> {
+        let missing = || Error::Argument(format!("the program has no dispatch {index} in step {number}"));
+        let step = self.program.steps.get(number).ok_or_else(missing)?;
+        let dispatch = step.dispatches.get(index).ok_or_else(missing)?;
+        let offset = *self.uniform_offsets.get(number).and_then(|step| step.get(index)).ok_or_else(missing)?;
+        let mut entries = vec![entry(0, &self.uniforms, offset, param_bytes(dispatch))];
+        for (location, binding) in dispatch.bindings.iter().zip(1..) {
+            let place = self.bindings.resolve(location).ok_or_else(|| broken(step, "a buffer that is not there"))?;
+            entries.push(entry(binding, place.buffer, place.offset, bound_bytes(location)));
+        }
+        let group = self.device.guarded(&format!("step {}", step.label), |raw| {
+            raw.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(&step.label),
+                layout: &pipeline.layout,
+                entries: &entries,
+            })
+        })?;
+        let (width, height) = (dispatch.grid.width, dispatch.grid.height);
+        Ok(Command::Dispatch { pipeline: Arc::clone(pipeline), group, width, height, step: number, index })
+    }
+}
+
+fn entry(binding: u32, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::BindGroupEntry<'_> {
+    let size = std::num::NonZeroU64::new(bytes);
+    wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size }) }
+}
+
+pub(super) fn port_of<'a>(ports: &'a [Port], index: usize, what: &str) -> Result<&'a Port> {
+    let count = ports.len();
+    ports
+        .get(index)
+        .ok_or_else(|| Error::Argument(format!("the program has {count} {what}s, but number {index} was asked for")))
+}
+
+/// A program that no compiler made.
+fn broken(step: &Step, what: &str) -> Error {
+    Error::Argument(format!("the program's step {} names {what}", step.label))
+}
+
+fn all_locations(program: &Program) -> impl Iterator<Item = &Location> {
+    let steps = program.steps.iter().flat_map(|step| {
+        let bound = step.dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
+        step.reads.iter().chain(&step.writes).chain(bound)
+    });
+    steps.chain(program.outputs.iter().map(|port| &port.location))
+}
+
+/// Bytes of a dispatch's uniform parameters, which are never empty on the device.
+fn param_bytes(dispatch: &Dispatch) -> u64 {
+    (dispatch.params.len() as u64 * 4).max(16).next_multiple_of(16)
+}
+
+/// The compiler keeps the limits of the adapter that it was told of. This may be another one, and a clear error is better
+/// than the driver's.
+fn check_limits(device: &GpuDevice, program: &Program) -> Result<()> {
+    let adapter = device.adapter();
+    let limits = &adapter.limits;
+    let over = |step: &Step, what: &str, needed: u64, allowed: u64| {
+        Error::Limit(format!("{} (at {}) needs {needed} {what}, {} allows {allowed}", step.label, step.place, adapter.name))
+    };
+    for step in &program.steps {
+        for dispatch in &step.dispatches {
+            let largest = dispatch.grid.width.max(dispatch.grid.height);
+            if largest > limits.workgroups_per_dimension {
+                let allowed = u64::from(limits.workgroups_per_dimension);
+                return Err(over(step, "workgroups in a dimension", u64::from(largest), allowed));
+            }
+            if dispatch.bindings.len() > limits.storage_buffers {
+                let needed = dispatch.bindings.len() as u64;
+                return Err(over(step, "storage buffers in a kernel", needed, limits.storage_buffers as u64));
+            }
+            if let Some(bytes) = dispatch.bindings.iter().map(bound_bytes).find(|&bytes| bytes > limits.binding_bytes) {
+                return Err(over(step, "bytes in a binding", bytes, limits.binding_bytes));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn compile(device: &GpuDevice, program: &Program) -> Result<Vec<Arc<Pipeline>>> {
+    let mut uniform_bytes: HashMap<usize, u64> = HashMap::new();
+    for dispatch in program.steps.iter().flat_map(|step| &step.dispatches) {
+        let bytes = uniform_bytes.entry(dispatch.kernel).or_insert(u64::MAX);
+        *bytes = (*bytes).min(param_bytes(dispatch));
+    }
+    let kernels: Vec<_> = program
+        .kernels
+        .iter()
+        .enumerate()
+        .map(|(index, kernel)| (kernel, uniform_bytes.get(&index).copied().unwrap_or(16)))
+        .collect();
+    device.pipelines().of(device, &kernels)
+}
+
+fn allocate(device: &GpuDevice, program: &Program, store: &GpuStore) -> Result<Vec<wgpu::Buffer>> {
+    let allocate = |(index, plan): (usize, &crate::compiler::BufferPlan)| match &plan.kind {
+        BufferKind::Persistent(number) => {
+            let buffer = store.buffer(*number)?;
+            if buffer.size() < plan.bytes as u64 {
+                let (size, bytes) = (buffer.size(), plan.bytes);
+                return Err(Error::Argument(format!("the store's buffer {number} has {size} bytes, the program needs {bytes}")));
+            }
+            Ok(buffer.clone())
+        }
+        BufferKind::Input => device.buffer(&format!("input {index}"), plan.bytes as u64, USAGES),
+        BufferKind::Slot => device.buffer(&format!("slot {index}"), plan.bytes as u64, USAGES),
+        BufferKind::Constant(data) => {
+            let buffer = device.buffer(&format!("constant {index}"), plan.bytes as u64, USAGES)?;
+            if data.bytes().len() > plan.bytes {
+                return Err(Error::Argument(format!("constant {index} has more bytes than its buffer")));
+            }
+            device.write(&buffer, 0, data.bytes())?;
+            Ok(buffer)
+        }
+    };
+    program.buffers.iter().enumerate().map(allocate).collect()
+}
+
+/// All parameters in one buffer, each at a multiple of the device's alignment.
+fn upload_params(device: &GpuDevice, program: &Program) -> Result<(wgpu::Buffer, Vec<Vec<u64>>)> {
+    let alignment = device.wgpu_device().limits().min_uniform_buffer_offset_alignment.max(16) as usize;
+    let mut bytes = Vec::new();
+    let mut offsets = Vec::with_capacity(program.steps.len());
+    for step in &program.steps {
+        let mut places = Vec::with_capacity(step.dispatches.len());
+        for dispatch in &step.dispatches {
+            bytes.resize(bytes.len().next_multiple_of(alignment), 0);
+            places.push(bytes.len() as u64);
+            let end = bytes.len() + param_bytes(dispatch) as usize;
+            bytes.extend_from_slice(bytemuck::cast_slice(&dispatch.params));
+            bytes.resize(end, 0);
+        }
+        offsets.push(places);
+    }
+    let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+    let buffer = device.buffer("parameters", bytes.len() as u64, usage)?;
+    device.write(&buffer, 0, &bytes)?;
+    Ok((buffer, offsets))
+}
+
+/// The size of the largest copy within one buffer, if there is any.
+fn detour_bytes(program: &Program) -> Option<u64> {
+    let copies = program.steps.iter().filter(|step| matches!(step.work, Work::Copy));
+    let pairs = copies.filter_map(|step| Some((step.reads.first()?, step.writes.first()?)));
+    pairs.filter(|(from, to)| from.buffer == to.buffer).map(|(_, to)| bound_bytes(to)).max()
+}

@@ -1,0 +1,162 @@
+//! A run of a loaded program: inputs in one write a buffer, all commands in one submission, nothing waited for.
+
+use super::context::GpuDevice;
+use super::program::{Command, CopiedOutput, GpuProgram, port_of};
+use super::readback::{Readback, Source, Ticket};
+use crate::compiler::Location;
+use crate::error::{Error, Result};
+
+/// Commands in a submission: a very long step is handed over in parts, so that the GPU starts on it early.
+const COMMANDS_PER_SUBMISSION: usize = 400;
+
+impl GpuProgram {
+    /// Runs the program once. `inputs` are numbers of ports with their bytes; a port that is not given keeps what it had.
+    /// `captures` are stretches to be read after the run; the ticket gives them when they have arrived.
+    ///
+    /// # Errors
+    /// Where an input has the wrong size, a capture is not there, or the device was lost.
+    pub fn run(&mut self, inputs: &[(usize, &[u8])], captures: &[Location]) -> Result<Option<Ticket>> {
+        self.device.throttle()?;
+        self.write_inputs(inputs)?;
+        let captured = self.sources(captures)?;
+        let readback = match captures {
+            [] => None,
+            _ => Some(Readback::new(&self.device, captured.iter().map(|source| source.bytes))?),
+        };
+        let (submission, ticket) = self.device.guarded("running a program", |raw| {
+            let parts = self.commands.len().div_ceil(COMMANDS_PER_SUBMISSION).max(1);
+            let size = self.commands.len().div_ceil(parts).max(1);
+            let (first, last) = self.commands.split_at(size * (parts - 1));
+            let encoder = || raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("program") });
+            for part in first.chunks(size) {
+                let mut encoder = encoder();
+                self.encode(&mut encoder, part);
+                self.device.submit_unguarded(vec![encoder.finish()]);
+            }
+            let mut encoder = encoder();
+            self.encode(&mut encoder, last);
+            self.copy_outputs(&mut encoder);
+            if let Some(readback) = &readback {
+                readback.record(&mut encoder, &captured);
+            }
+            let submission = self.device.submit_unguarded(vec![encoder.finish()]);
+            let ticket = readback.map(|readback| readback.into_ticket(&self.device, submission.clone()));
+            (submission, ticket)
+        })?;
+        self.device.under_way(submission);
+        self.device.tidy()?;
+        Ok(ticket)
+    }
+
+    /// Gives inputs for the runs that are recorded from now on. The bytes are handed to the device at once, and are there
+    /// before what is submitted next.
+    ///
+    /// # Errors
+    /// Where there is no such port, or the number of bytes is wrong.
+    pub fn write_inputs(&mut self, inputs: &[(usize, &[u8])]) -> Result<()> {
+        for &(number, bytes) in inputs {
+            let port = port_of(&self.program.inputs, number, "input")?;
+            let Location { buffer, offset, bytes: expected } = port.location;
+            if bytes.len() != expected {
+                let (name, ty, found) = (&port.name, &port.ty, bytes.len());
+                return Err(Error::Data(format!("input {name:?} is {ty}, {expected} bytes, but {found} bytes were given")));
+            }
+            let place = self.inputs.get_mut(&buffer).and_then(|input| {
+                input.is_changed = true;
+                input.staging.get_mut(offset..)?.get_mut(..expected)
+            });
+            match place {
+                Some(place) => place.copy_from_slice(bytes),
+                None => return Err(Error::Argument(format!("input {:?} is not in an input buffer", port.name))),
+            }
+        }
+        let (device, bindings) = (&self.device, &self.bindings);
+        for (&index, input) in self.inputs.iter_mut().filter(|(_, input)| input.is_changed) {
+            if let Some(buffer) = bindings.buffer(index) {
+                device.write(buffer, 0, &input.staging)?;
+            }
+            input.is_changed = false;
+        }
+        Ok(())
+    }
+
+    /// Records a run among an application's own commands. Inputs are what [`write_inputs`](Self::write_inputs) gave last or
+    /// what is bound; outputs are where they are bound.
+    pub fn record(&self, encoder: &mut wgpu::CommandEncoder) {
+        self.encode(encoder, &self.commands);
+        self.copy_outputs(encoder);
+    }
+
+    /// The device that it runs on.
+    pub fn device(&self) -> &GpuDevice {
+        &self.device
+    }
+
+    fn sources(&self, locations: &[Location]) -> Result<Vec<Source<'_>>> {
+        let source = |location: &Location| {
+            let source = self.bindings.resolve(location)?;
+            let end = source.offset.checked_add((source.bytes as u64).checked_next_multiple_of(4)?)?;
+            (end <= source.buffer.size() && source.offset % 4 == 0).then_some(source)
+        };
+        locations
+            .iter()
+            .map(|location| {
+                source(location).ok_or_else(|| Error::Argument(format!("the program has no memory at {location:?}")))
+            })
+            .collect()
+    }
+
+    /// As few passes as copies allow, which cannot stand within one.
+    pub(super) fn encode(&self, encoder: &mut wgpu::CommandEncoder, mut commands: &[Command]) {
+        while let Some(command) = commands.first() {
+            if let Command::Copy { from, to, .. } = command {
+                self.encode_copy(encoder, from, to);
+                commands = &commands[1..];
+                continue;
+            }
+            let end = commands.iter().position(|command| matches!(command, Command::Copy { .. })).unwrap_or(commands.len());
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            encode_dispatches(&mut pass, &commands[..end]);
+            drop(pass);
+            commands = &commands[end..];
+        }
+    }
+
+    pub(super) fn encode_copy(&self, encoder: &mut wgpu::CommandEncoder, from: &Location, to: &Location) {
+        let (Some(from), Some(to)) = (self.bindings.resolve(from), self.bindings.resolve(to)) else {
+            return;
+        };
+        let words = (to.bytes as u64).next_multiple_of(4);
+        match &self.detour {
+            Some(detour) if from.buffer == to.buffer => {
+                encoder.copy_buffer_to_buffer(from.buffer, from.offset, detour, 0, words);
+                encoder.copy_buffer_to_buffer(detour, 0, to.buffer, to.offset, words);
+            }
+            _ => encoder.copy_buffer_to_buffer(from.buffer, from.offset, to.buffer, to.offset, words),
+        }
+    }
+
+    pub(super) fn copy_outputs(&self, encoder: &mut wgpu::CommandEncoder) {
+        for CopiedOutput { location, buffer, .. } in &self.copied_outputs {
+            if let Some(source) = self.bindings.resolve(location) {
+                let words = (source.bytes as u64).next_multiple_of(4);
+                encoder.copy_buffer_to_buffer(source.buffer, source.offset, buffer, 0, words);
+            }
+        }
+    }
+}
+
+/// Dispatches within a pass; copies are left out.
+pub(super) fn encode_dispatches(pass: &mut wgpu::ComputePass<'_>, commands: &[Command]) {
+    let mut current = None;
+    for command in commands {
+        if let Command::Dispatch { pipeline, group, width, height, .. } = command {
+            if current != Some(&pipeline.raw) {
+                pass.set_pipeline(&pipeline.raw);
+                current = Some(&pipeline.raw);
+            }
+            pass.set_bind_group(0, group, &[]);
+            pass.dispatch_workgroups(*width, *height, 1);
+        }
+    }
+}
