@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cpu::{CpuProgram, CpuStore};
 use super::gpu::{GpuProgram, GpuStore, Ticket};
 use super::{Device, Kind};
-use crate::compiler::{BufferKind, Location, Program};
+use crate::compiler::{Location, Program};
 use crate::error::{Error, Result};
 use crate::tensor::Storage;
 
@@ -129,13 +129,7 @@ impl DeviceProgram {
             (Self::Cpu(program), DeviceStore::Cpu(store)) => {
                 Ok(places.iter().map(|&location| program.read(store, location)).collect())
             }
-            (Self::Gpu(program), DeviceStore::Gpu(store)) => places
-                .iter()
-                .map(|&location| match program.program().buffers[location.buffer].kind {
-                    BufferKind::Persistent(buffer) => store.read(buffer, location.offset, location.bytes),
-                    _ => program.read(location),
-                })
-                .collect(),
+            (Self::Gpu(program), DeviceStore::Gpu(_)) => program.read(places),
             _ => Err(mismatch()),
         }
     }

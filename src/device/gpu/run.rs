@@ -2,7 +2,7 @@
 
 use super::context::GpuDevice;
 use super::program::{Command, CopiedOutput, GpuProgram, port_of};
-use super::readback::{Readback, Source, Ticket};
+use super::readback::{Readback, Source, Ticket, read_back};
 use crate::compiler::Location;
 use crate::error::{Error, Result};
 
@@ -46,6 +46,14 @@ impl GpuProgram {
         self.device.under_way(submission);
         self.device.tidy()?;
         Ok(ticket)
+    }
+
+    /// Reads stretches as the last run left them, and waits for them.
+    ///
+    /// # Errors
+    /// Where a stretch is not there, or the device was lost.
+    pub fn read(&self, places: &[Location]) -> Result<Vec<Vec<u8>>> {
+        read_back(&self.device, &self.sources(places)?)?.wait()
     }
 
     /// Gives inputs for the runs that are recorded from now on. The bytes are handed to the device at once, and are there
