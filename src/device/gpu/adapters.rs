@@ -161,8 +161,11 @@ pub(super) fn select(selection: &Selection) -> Result<(usize, wgpu::Adapter)> {
         }),
     };
     found.and_then(|index| Some((index, adapters.get(index)?.clone()))).ok_or_else(|| {
-        let names: Vec<String> =
-            adapters.iter().enumerate().map(|(index, adapter)| format!("{index}: {}", adapter.get_info().name)).collect();
+        let names: Vec<String> = adapters
+            .iter()
+            .enumerate()
+            .map(|(index, adapter)| format!("{index}: {}", adapter.get_info().name))
+            .collect();
         let there = match (names.is_empty(), selection) {
             (true, _) => "no GPU adapter was found; is a Vulkan, Metal or DX12 driver installed?".to_owned(),
             (false, _) => format!("there is {}", names.join(", ")),
@@ -188,20 +191,21 @@ fn ranked() -> &'static [wgpu::Adapter] {
         let instance = wgpu::Instance::new(descriptor);
         // A driver that breaks while it is asked hides only its own backend.
         let found = wgpu::Backends::all().iter().flat_map(|backend| {
-            catch_unwind(AssertUnwindSafe(|| pollster::block_on(instance.enumerate_adapters(backend)))).unwrap_or_default()
+            catch_unwind(AssertUnwindSafe(|| pollster::block_on(instance.enumerate_adapters(backend))))
+                .unwrap_or_default()
         });
         rank(found.collect())
     })
 }
 
 fn rank(found: Vec<wgpu::Adapter>) -> Vec<wgpu::Adapter> {
-    let mut adapters: Vec<(wgpu::AdapterInfo, wgpu::Adapter)> = found
-        .into_iter()
-        .filter(|adapter| can_compute(adapter))
-        .map(|adapter| (adapter.get_info(), adapter))
+    let mut adapters: Vec<(wgpu::AdapterInfo, wgpu::Adapter)> =
+        found.into_iter().filter(can_compute).map(|adapter| (adapter.get_info(), adapter)).collect();
+    let elsewhere: Vec<String> = adapters
+        .iter()
+        .filter(|(info, _)| info.backend != wgpu::Backend::Gl)
+        .map(|(info, _)| info.name.clone())
         .collect();
-    let elsewhere: Vec<String> =
-        adapters.iter().filter(|(info, _)| info.backend != wgpu::Backend::Gl).map(|(info, _)| info.name.clone()).collect();
     adapters.retain(|(info, _)| {
         info.backend != wgpu::Backend::Gl || !elsewhere.iter().any(|name| same_device(name, &info.name))
     });

@@ -85,7 +85,12 @@ impl GpuDevice {
     ///
     /// # Errors
     /// Where the device cannot run kernels.
-    pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue, checks: Checks) -> Result<Self> {
+    pub fn from_wgpu(
+        adapter: &wgpu::Adapter,
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        checks: Checks,
+    ) -> Result<Self> {
         Self::assemble(GpuInfo::of(0, adapter), adapter, device, queue, Health::default(), checks)
     }
 
@@ -196,7 +201,10 @@ impl GpuDevice {
         let size = bytes.max(16).next_multiple_of(16);
         let limit = self.adapter().limits.buffer_bytes;
         if size > limit {
-            return Err(Error::Limit(format!("a buffer ({label}) of {size} bytes; {} allows {limit}", self.info().name)));
+            return Err(Error::Limit(format!(
+                "a buffer ({label}) of {size} bytes; {} allows {limit}",
+                self.info().name
+            )));
         }
         let what = format!("a buffer ({label}) of {size} bytes");
         self.guarded(&what, |device| {

@@ -82,9 +82,12 @@ impl Pipelines {
         let label = kernel.label.as_str();
         let entries: Vec<wgpu::BindGroupLayoutEntry> =
             std::iter::once((wgpu::BufferBindingType::Uniform, NonZeroU64::new(uniform_bytes)))
-                .chain(kernel.bindings.iter().map(|access| {
-                    (wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }, None)
-                }))
+                .chain(
+                    kernel
+                        .bindings
+                        .iter()
+                        .map(|access| (wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }, None)),
+                )
                 .zip(0..)
                 .map(|((ty, min_binding_size), binding)| wgpu::BindGroupLayoutEntry {
                     binding,
@@ -98,10 +101,8 @@ impl Pipelines {
                 Checks::Production => trusted::unchecked_module(raw, label, &kernel.source),
                 Checks::All => trusted::checked_module(raw, label, &kernel.source),
             };
-            let layout = raw.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label: Some(label),
-                entries: &entries,
-            });
+            let layout = raw
+                .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(label), entries: &entries });
             let pipeline_layout = raw.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: Some(label),
                 bind_group_layouts: &[Some(&layout)],

@@ -200,7 +200,8 @@ impl GpuProgram {
                 if dispatch.grid.width == 0 || dispatch.grid.height == 0 {
                     continue;
                 }
-                let pipeline = pipelines.get(dispatch.kernel).ok_or_else(|| broken(step, "a kernel that is not there"))?;
+                let pipeline =
+                    pipelines.get(dispatch.kernel).ok_or_else(|| broken(step, "a kernel that is not there"))?;
                 commands.push(self.dispatch(pipeline, number, index)?);
             }
         }
@@ -232,7 +233,10 @@ impl GpuProgram {
 
 fn entry(binding: u32, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::BindGroupEntry<'_> {
     let size = std::num::NonZeroU64::new(bytes);
-    wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size }) }
+    wgpu::BindGroupEntry {
+        binding,
+        resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size }),
+    }
 }
 
 pub(super) fn port_of<'a>(ports: &'a [Port], index: usize, what: &str) -> Result<&'a Port> {
@@ -266,7 +270,10 @@ fn check_limits(device: &GpuDevice, program: &Program) -> Result<()> {
     let adapter = device.adapter();
     let limits = &adapter.limits;
     let over = |step: &Step, what: &str, needed: u64, allowed: u64| {
-        Error::Limit(format!("{} (at {}) needs {needed} {what}, {} allows {allowed}", step.label, step.place, adapter.name))
+        Error::Limit(format!(
+            "{} (at {}) needs {needed} {what}, {} allows {allowed}",
+            step.label, step.place, adapter.name
+        ))
     };
     for step in &program.steps {
         for dispatch in &step.dispatches {
@@ -308,7 +315,9 @@ fn allocate(device: &GpuDevice, program: &Program, store: &GpuStore) -> Result<V
             let buffer = store.buffer(*number)?;
             if buffer.size() < plan.bytes as u64 {
                 let (size, bytes) = (buffer.size(), plan.bytes);
-                return Err(Error::Argument(format!("the store's buffer {number} has {size} bytes, the program needs {bytes}")));
+                return Err(Error::Argument(format!(
+                    "the store's buffer {number} has {size} bytes, the program needs {bytes}"
+                )));
             }
             Ok(buffer.clone())
         }

@@ -88,7 +88,14 @@ impl Readback {
         let arrival = Arc::new(Arrival::default());
         let noted = Arc::clone(&arrival);
         self.buffer.map_async(wgpu::MapMode::Read, .., move |outcome| noted.note(outcome.is_ok()));
-        Ticket { device: device.clone(), buffer: Some(self.buffer), pieces: self.pieces, submission, arrival, helped: false }
+        Ticket {
+            device: device.clone(),
+            buffer: Some(self.buffer),
+            pieces: self.pieces,
+            submission,
+            arrival,
+            helped: false,
+        }
     }
 }
 
@@ -163,7 +170,10 @@ impl Ticket {
             let state = lock(&self.arrival.state);
             if state.0.is_none() {
                 drop(
-                    self.arrival.changed.wait_timeout(state, Duration::from_millis(5)).unwrap_or_else(PoisonError::into_inner),
+                    self.arrival
+                        .changed
+                        .wait_timeout(state, Duration::from_millis(5))
+                        .unwrap_or_else(PoisonError::into_inner),
                 );
                 self.device.tidy()?;
             }

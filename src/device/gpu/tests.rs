@@ -172,8 +172,8 @@ fn many_runs_are_submitted_ahead_and_read_in_any_order() {
     };
     let mut tickets: Vec<(usize, Ticket)> = (0..20).map(|k| (k, start(&mut program, k))).collect();
     // Some are given up, before or after their values arrived.
-    tickets.remove(18);
-    tickets.remove(3);
+    drop(tickets.remove(18));
+    drop(tickets.remove(3));
     for (k, ticket) in tickets.into_iter().rev() {
         assert_eq!(floats(&ticket.wait().unwrap()[0]), [k as f32 * 2.0 + 1.0; 5]);
     }
@@ -327,8 +327,7 @@ fn mistakes_are_errors_and_the_device_lives_on() {
     let mut aliased = small_program();
     aliased.steps[0].dispatches[0].bindings[0] = at(1, 256, 5);
     aliased.buffers[1].bytes = 1024;
-    let error =
-        GpuProgram::load(&device, Arc::new(aliased), &store).unwrap().run(&[], &[]).map(|_| ()).unwrap_err();
+    let error = GpuProgram::load(&device, Arc::new(aliased), &store).unwrap().run(&[], &[]).map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::Device(_)), "{error}");
 
     assert!(store.write(0, 2, &[0; 4]).is_err());

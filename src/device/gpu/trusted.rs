@@ -30,5 +30,7 @@ fn descriptor<'a>(label: &'a str, source: &'a str) -> wgpu::ShaderModuleDescript
 pub(super) fn pipeline_cache(device: &wgpu::Device, data: Option<&[u8]>) -> wgpu::PipelineCache {
     // SAFETY: `data` is what `PipelineCache::get_data` gave to an earlier run for the same adapter: `disk_cache` compares
     // a checksum of it, and wgpu its header with the driver's version. A driver may refuse it; then the cache is empty.
-    unsafe { device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor { label: Some("wgrad"), data, fallback: true }) }
+    unsafe {
+        device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor { label: Some("wgrad"), data, fallback: true })
+    }
 }
