@@ -1,0 +1,24 @@
+# Formatting, lints and documentation, as CI checks them.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# All tests; those that need a GPU say so where there is none.
+test:
+    cargo test
+
+# The whole of CI.
+ci:
+    .ci/run
+
+# Kernels and training steps, measured on the device that is there.
+bench *ARGS:
+    cargo run --release -- bench {{ARGS}}
+    cargo bench
+
+# Every kernel against the CPU, on each subgroup size that a software driver has.
+check-kernels:
+    LP_NATIVE_VECTOR_WIDTH=128 cargo run --release -- check --device gpu
+    LP_NATIVE_VECTOR_WIDTH=256 cargo run --release -- check --device gpu
+    LP_NATIVE_VECTOR_WIDTH=512 cargo run --release -- check --device gpu
