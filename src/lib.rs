@@ -8,7 +8,9 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod graph;
+pub mod loss;
 pub mod metrics;
+pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod scalar;
@@ -25,6 +27,8 @@ pub mod prelude {
     pub use crate::device::Device;
     pub use crate::error::{Error, Result};
     pub use crate::graph::{Graph, Tensor};
+    pub use crate::loss::Loss::{self, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy};
+    pub use crate::nn::{self, Activation, Initializer, Mode, Model, Precision, Sequential};
     pub use crate::session::Session;
     pub use crate::tensor::DType::{self, BF16, Bool, F16, F32, F64, I32, U8, U32};
     pub use crate::tensor::{Shape, TensorData};

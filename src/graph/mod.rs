@@ -16,7 +16,7 @@ pub use operator::{CustomOperator, Expressing, Gradient, InputAccess, Meaning, O
 pub use tensor::{IntoTensor, Tensor};
 
 use crate::error::{Error, Place, Result};
-use crate::ops::{Op, Role, Variable};
+use crate::ops::{Initial, Op, Role, Variable};
 use crate::tensor::{DType, Shape, TensorData, TensorType};
 
 /// One output of one node.
@@ -262,6 +262,13 @@ impl Graph {
         }
         let name = variable.name.clone();
         self.named(&name, Op::Variable(Arc::new(variable)), "variable")
+    }
+
+    /// Gives a variable another first value. What is no variable stays as it is.
+    pub(crate) fn set_initial(&self, variable: &Tensor, initial: Initial) {
+        if let Some(Node { op: Op::Variable(known), .. }) = self.data().nodes.get_mut(variable.id().node()) {
+            *known = Arc::new(Variable { initial, ..Variable::clone(known) });
+        }
     }
 
     /// A constant.

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::rc::Rc;
 
 use serde_json::Value;
+use wgrad::device::Device;
+use wgrad::graph::{Graph, Tensor};
 use wgrad::tensor::TensorData;
 use wgrad::train::checkpoint_file::{self, Tensors};
 use wgrad::{Error, Result};
@@ -154,4 +156,72 @@ pub fn difference(found: &TensorData, right: &TensorData, tolerance: Tolerance) 
 #[track_caller]
 pub fn assert_none(complaints: &[String]) {
     assert!(complaints.is_empty(), "{} differences:\n{}", complaints.len(), complaints.join("\n"));
+}
+
+/// What a case means in terms of the library: outputs for inputs. `None` where it does not know the case's operator.
+pub type Meaning<'a> = dyn Fn(&Case, &[Tensor]) -> Option<Vec<Tensor>> + 'a;
+
+/// Runs cases on a device, forward and backward, and says what is wrong: a line for each output or gradient.
+pub fn complaints(cases: &[Case], device: &Device, meaning: &Meaning<'_>) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for case in cases {
+        match run(case, device, meaning) {
+            Ok(found) => complaints.extend(found),
+            Err(error) => complaints.push(format!("{}: {error}", case.name)),
+        }
+    }
+    complaints
+}
+
+fn run(case: &Case, device: &Device, meaning: &Meaning<'_>) -> Result<Vec<String>> {
+    let g = Graph::new();
+    let names: Vec<String> = (0..case.inputs.len()).map(|place| format!("input{place}")).collect();
+    let inputs: Vec<Tensor> =
+        names.iter().zip(&case.inputs).map(|(name, data)| g.input(name, data.shape(), data.dtype())).collect();
+    let Some(outputs) = meaning(case, &inputs) else {
+        return Ok(vec![format!("{}: nothing is known of {:?}", case.name, case.op)]);
+    };
+    let mut expected: Vec<(String, &TensorData)> = Vec::new();
+    for (place, (output, right)) in outputs.iter().zip(&case.outputs).enumerate() {
+        let name = format!("output{place}");
+        g.output(&name, output);
+        expected.push((name, right));
+    }
+    // Upstream gradients are inputs, so that nothing is folded away.
+    let upstream: Vec<(String, &TensorData)> = case
+        .upstream
+        .iter()
+        .enumerate()
+        .filter_map(|(place, upstream)| Some((format!("upstream{place}"), upstream.as_ref()?)))
+        .collect();
+    let seeds: Vec<(&Tensor, Tensor)> = outputs
+        .iter()
+        .zip(&case.upstream)
+        .enumerate()
+        .filter_map(|(place, (output, data))| {
+            let data = data.as_ref()?;
+            Some((output, g.input(&format!("upstream{place}"), data.shape(), data.dtype())))
+        })
+        .collect();
+    let wanted: Vec<usize> = (0..inputs.len()).filter(|&place| case.gradients.get(place).is_some_and(Option::is_some)).collect();
+    if !wanted.is_empty() {
+        let pairs: Vec<(&Tensor, &Tensor)> = seeds.iter().map(|(output, seed)| (*output, seed)).collect();
+        let of: Vec<&Tensor> = wanted.iter().map(|&place| &inputs[place]).collect();
+        for (place, gradient) in wanted.iter().zip(g.gradients_from(&pairs, &of)) {
+            let name = format!("gradient{place}");
+            g.output(&name, &gradient);
+            expected.extend(case.gradients[*place].as_ref().map(|right| (name, right)));
+        }
+    }
+    let mut session = g.compile(device)?;
+    // A program asks only for the inputs that it needs.
+    let given: Vec<(&str, &TensorData)> = names
+        .iter()
+        .map(String::as_str)
+        .zip(&case.inputs)
+        .chain(upstream.iter().map(|(name, data)| (name.as_str(), *data)))
+        .filter(|(name, _)| session.program().inputs.iter().any(|port| port.name == *name))
+        .collect();
+    let found = session.run(&given)?;
+    Ok(expected.iter().filter_map(|(name, right)| case.complaint(name, &found[name], right)).collect())
 }

@@ -1,0 +1,204 @@
+//! Losses of classes: cross-entropy and negative log-likelihood.
+//!
+//! What stands at the label is picked by comparing coordinates, not by addresses. So the gradient is one expression of each
+//! element, e^(x − lse) − [class = label], without a scatter.
+
+use super::Reduction;
+use crate::graph::Tensor;
+use crate::tensor::{DType, Shape, TensorData};
+
+/// Options of [`cross_entropy_with`](Tensor::cross_entropy_with) and of the negative log-likelihood.
+///
+/// ```
+/// use wgrad::graph::Graph;
+/// use wgrad::loss::CrossEntropyOptions;
+/// use wgrad::tensor::DType;
+/// let g = Graph::new();
+/// let logits = g.input("logits", [8, 3, 5, 5], DType::F32); // PyTorch's layout of images: classes are axis 1
+/// let labels = g.input("labels", [8, 5, 5], DType::I32);
+/// let options = CrossEntropyOptions { class_axis: 1, ignore_index: Some(-100), ..Default::default() };
+/// assert_eq!(logits.cross_entropy_with(&labels, &options).rank(), 0);
+/// assert!(g.error().is_none());
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct CrossEntropyOptions {
+    /// A weight for each class; without, all weigh the same. A mean is over the weights.
+    pub class_weights: Option<Vec<f64>>,
+    /// The share of the target that is spread evenly over all classes (Szegedy et al. 2016), from 0 to 1.
+    pub label_smoothing: f64,
+    /// The label of examples that do not count, neither in the sum nor in the mean; PyTorch's default is −100, here it is none.
+    pub ignore_index: Option<i32>,
+    /// The axis of the classes; negative ones count from the end. PyTorch has 1, which is the last where there are two.
+    pub class_axis: isize,
+}
+
+impl Default for CrossEntropyOptions {
+    fn default() -> Self {
+        Self { class_weights: None, label_smoothing: 0.0, ignore_index: None, class_axis: -1 }
+    }
+}
+
+/// −log softmax(x) at the label.
+#[track_caller]
+pub(super) fn cross_entropy(logits: &Tensor, labels: &Tensor, options: &CrossEntropyOptions, reduction: Reduction) -> Tensor {
+    let Some(classes) = Classes::new("cross_entropy", logits, labels, options) else { return logits.clone() };
+    let (axis, smoothing) = (classes.axis as isize, options.label_smoothing);
+    if !(0.0..=1.0).contains(&smoothing) {
+        return logits.graph().mistake("cross_entropy", format!("label smoothing is {smoothing}, and must be from 0 to 1"));
+    }
+    let log_sum = logits.log_sum_exp(&[axis]);
+    let mut losses = classes.weighted(&log_sum - &classes.pick(logits));
+    if smoothing > 0.0 {
+        // The mean over classes of w·(lse − x), as (Σw)·lse − Σ w·x: what is spread is as large for every example.
+        let (sum, total) = match &classes.weights {
+            Some((weights, total)) => ((logits * weights).sum(&[axis]), *total),
+            None => (logits.sum(&[axis]), classes.count as f64),
+        };
+        losses = losses * (1.0 - smoothing) + (log_sum * total - sum) * (smoothing / classes.count as f64);
+    }
+    classes.reduced(losses, reduction)
+}
+
+/// −x at the label, of log-probabilities.
+#[track_caller]
+pub(super) fn nll(x: &Tensor, labels: &Tensor, options: &CrossEntropyOptions, reduction: Reduction) -> Tensor {
+    let Some(classes) = Classes::new("nll", x, labels, options) else { return x.clone() };
+    if options.label_smoothing != 0.0 {
+        return x.graph().mistake("nll", "has no label smoothing; cross_entropy has");
+    }
+    classes.reduced(classes.weighted(-classes.pick(x)), reduction)
+}
+
+/// Labels beside what they are labels of.
+struct Classes {
+    axis: usize,
+    count: usize,
+    /// True where an element's class is its label; of the prediction's shape.
+    chosen: Tensor,
+    /// Weights that broadcast to the prediction's shape, and their sum.
+    weights: Option<(Tensor, f64)>,
+    /// True where a label counts.
+    counted: Option<Tensor>,
+    /// Number of labels.
+    labels: usize,
+}
+
+impl Classes {
+    #[track_caller]
+    fn new(operator: &str, x: &Tensor, labels: &Tensor, options: &CrossEntropyOptions) -> Option<Self> {
+        let graph = x.graph();
+        if graph.error().is_some() {
+            return None;
+        }
+        let axis = x.resolve_axis(operator, options.class_axis)?;
+        let (shape, label_shape) = (x.shape(), labels.shape());
+        let refuse = |message: String| {
+            graph.mistake(operator, message);
+            None
+        };
+        if labels.dtype() != DType::I32 || !x.dtype().is_float() {
+            return refuse(format!("wants floats and i32 labels, not {} and {}", x.dtype(), labels.dtype()));
+        }
+        let expected: Shape = (0..shape.rank()).filter(|&other| other != axis).map(|other| shape[other]).collect();
+        if label_shape != expected {
+            return refuse(format!("a prediction of shape {shape} with classes on axis {axis} takes labels of shape {expected}, not {label_shape}"));
+        }
+        let count = shape[axis];
+        let mut weights = None;
+        if let Some(values) = &options.class_weights {
+            if values.len() != count || values.iter().any(|weight| !(weight.is_finite() && *weight >= 0.0)) {
+                return refuse(format!("wants {count} class weights of at least 0, not {values:?}"));
+            }
+            let dims: Shape = (0..shape.rank()).map(|other| if other == axis { count } else { 1 }).collect();
+            match TensorData::from_f64(x.dtype(), values, dims) {
+                Ok(data) => weights = Some((graph.constant(data), values.iter().sum())),
+                Err(error) => return refuse(error.to_string()),
+            }
+        }
+        Some(Self {
+            axis,
+            count,
+            chosen: graph.coordinate(&shape, axis).eq(labels.unsqueeze(axis as isize)),
+            weights,
+            counted: options.ignore_index.map(|ignored| labels.ne(ignored)),
+            labels: label_shape.len(),
+        })
+    }
+
+    /// What stands at the label; 0 where the label is no class.
+    #[track_caller]
+    fn pick(&self, x: &Tensor) -> Tensor {
+        self.chosen.select(x, 0.0).sum(&[self.axis as isize])
+    }
+
+    /// The weight of each label; 0 where the label is no class.
+    #[track_caller]
+    fn label_weights(&self) -> Option<Tensor> {
+        let (weights, _) = self.weights.as_ref()?;
+        Some(self.pick(&weights.broadcast_to(self.chosen.shape())))
+    }
+
+    #[track_caller]
+    fn weighted(&self, losses: Tensor) -> Tensor {
+        match self.label_weights() {
+            Some(weights) => losses * weights,
+            None => losses,
+        }
+    }
+
+    /// The reduction of the labels that count; the mean is over their weights.
+    #[track_caller]
+    fn reduced(&self, losses: Tensor, reduction: Reduction) -> Tensor {
+        let losses = match &self.counted {
+            Some(counted) => counted.select(losses, 0.0),
+            None => losses,
+        };
+        if reduction != Reduction::Mean {
+            return reduction.of(&losses);
+        }
+        let dtype = losses.dtype();
+        let shares = match (self.label_weights(), &self.counted) {
+            (None, None) => return losses.sum_all() * (1.0 / self.labels as f64),
+            (None, Some(counted)) => counted.cast(dtype),
+            (Some(weights), None) => weights,
+            (Some(weights), Some(counted)) => counted.select(weights, 0.0),
+        };
+        losses.sum_all() / shares.sum_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Graph;
+
+    fn message(dims: &[usize], labels: &[usize], dtype: DType, options: &CrossEntropyOptions) -> String {
+        let g = Graph::new();
+        let (x, y) = (g.input("x", dims, DType::F32), g.input("y", labels, dtype));
+        let loss = x.cross_entropy_with(&y, options);
+        assert_eq!(loss.rank() == 0, g.error().is_none() || loss.rank() == 0);
+        g.error().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn labels_go_with_all_axes_but_that_of_the_classes() {
+        let first = CrossEntropyOptions { class_axis: 1, ..Default::default() };
+        let last = CrossEntropyOptions::default();
+        assert_eq!(message(&[8, 3], &[8], DType::I32, &last), "");
+        assert_eq!(message(&[3], &[], DType::I32, &last), "");
+        assert_eq!(message(&[8, 5, 3], &[8, 5], DType::I32, &last), "");
+        assert_eq!(message(&[8, 3, 5], &[8, 5], DType::I32, &first), "");
+        let expected = "cross_entropy: a prediction of shape [8, 3] with classes on axis 1 takes labels of shape [8], not [8, 3]";
+        assert!(message(&[8, 3], &[8, 3], DType::I32, &last).starts_with(expected));
+        assert!(message(&[8, 3], &[8], DType::F32, &last).starts_with("cross_entropy: wants floats and i32 labels, not f32 and f32"));
+        assert!(message(&[3], &[], DType::I32, &first).starts_with("cross_entropy: axis 1 does not exist"));
+    }
+
+    #[test]
+    fn options_out_of_range_are_mistakes() {
+        let weights = CrossEntropyOptions { class_weights: Some(vec![1.0; 2]), ..Default::default() };
+        assert!(message(&[8, 3], &[8], DType::I32, &weights).starts_with("cross_entropy: wants 3 class weights"));
+        let smoothing = CrossEntropyOptions { label_smoothing: 1.5, ..Default::default() };
+        assert!(message(&[8, 3], &[8], DType::I32, &smoothing).starts_with("cross_entropy: label smoothing is 1.5"));
+    }
+}

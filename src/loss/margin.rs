@@ -1,0 +1,48 @@
+//! Losses with a margin beyond which an example is good enough.
+
+use super::Reduction;
+use crate::graph::Tensor;
+
+/// max(0, 1 − y·x) for each element.
+#[track_caller]
+pub(super) fn hinge(x: &Tensor, y: &Tensor) -> Tensor {
+    (1.0 - y * x).relu()
+}
+
+/// What PyTorch adds to squared lengths, so that a vector of zeros has an angle.
+const EPSILON: f64 = 1e-12;
+
+/// PyTorch's `CosineEmbeddingLoss`: 1 − cos(a, b) where the target is 1, max(0, cos(a, b) − margin) where it is −1.
+/// `a` and `b` are `[…, features]`, the target `[…]`.
+///
+/// ```
+/// use wgrad::graph::Graph;
+/// use wgrad::loss::{Reduction, cosine_embedding};
+/// use wgrad::tensor::DType;
+/// let g = Graph::new();
+/// let [a, b] = ["a", "b"].map(|name| g.input(name, [8, 16], DType::F32));
+/// let target = g.input("target", [8], DType::F32);
+/// let loss = cosine_embedding(&a, &b, &target, 0.5, Reduction::Mean);
+/// assert_eq!(loss.rank(), 0);
+/// assert!(g.error().is_none());
+/// ```
+#[track_caller]
+#[must_use]
+pub fn cosine_embedding(a: &Tensor, b: &Tensor, target: &Tensor, margin: f64, reduction: Reduction) -> Tensor {
+    let graph = a.graph();
+    if graph.error().is_none() {
+        let (left, right, targets) = (a.shape(), b.shape(), target.shape());
+        let fits = left == right && left.split_last().is_some_and(|(_, lead)| *lead == *targets);
+        if !fits {
+            let message = format!("takes […, features] twice and a target […], not {left}, {right} and {targets}");
+            return graph.mistake("cosine_embedding", message);
+        }
+    }
+    let product = (a * b).sum(&[-1]);
+    let length = |x: &Tensor| x.square().sum(&[-1]) + EPSILON;
+    let cosine = product * (length(a) * length(b)).rsqrt();
+    let unlike = (&cosine - margin).relu();
+    // A target that is neither 1 nor −1 takes no part.
+    let losses = target.eq(1.0).select(1.0 - cosine, target.eq(-1.0).select(unlike, 0.0));
+    reduction.of(&losses)
+}

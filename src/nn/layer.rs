@@ -1,0 +1,107 @@
+//! The layers of a [`Sequential`](super::Sequential), as data: what each makes of a shape, and of a tensor.
+
+use std::fmt;
+
+use super::{Activation, Dropout, Initializer, Linear, Mode, Precision};
+use crate::graph::{Graph, Tensor};
+use crate::tensor::Shape;
+
+/// A fully connected layer whose number of inputs follows from what is before it. See [`Linear`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dense {
+    /// Number of outputs.
+    pub units: usize,
+    /// Whether it has a bias.
+    pub bias: bool,
+    /// First values of the weight; `None` for PyTorch's.
+    pub initializer: Option<Initializer>,
+    /// First values of the bias; `None` for PyTorch's.
+    pub bias_initializer: Option<Initializer>,
+}
+
+impl Dense {
+    /// With a bias, and PyTorch's first values.
+    pub const fn new(units: usize) -> Self {
+        Self { units, bias: true, initializer: None, bias_initializer: None }
+    }
+}
+
+/// One layer of a [`Sequential`](super::Sequential). Shapes are those of one example, without the batch.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Layer {
+    /// A fully connected layer on the last axis: `[…, in]` to `[…, units]`.
+    Dense(Dense),
+    /// A nonlinearity.
+    Activation(Activation),
+    /// Elements set to 0 at random while training.
+    Dropout(Dropout),
+    /// All axes as one.
+    Flatten,
+}
+
+impl Layer {
+    /// The shape of what comes out for an example of shape `input`.
+    ///
+    /// # Errors
+    /// A message for the user where the shape does not fit, or a number in the layer is out of range.
+    pub fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        match self {
+            Self::Dense(dense) => {
+                let Some((_, lead)) = input.split_last() else {
+                    return Err("takes examples of one dimension or more, not single numbers".into());
+                };
+                if dense.units == 0 {
+                    return Err("needs one unit or more".into());
+                }
+                Ok(lead.iter().copied().chain([dense.units]).collect())
+            }
+            Self::Activation(activation) => activation.check(input).map(|()| input.clone()),
+            Self::Dropout(dropout) => dropout.check().map(|()| input.clone()),
+            Self::Flatten => Ok([input.len()].into()),
+        }
+    }
+
+    /// Number of trainable numbers, for examples of shape `input`.
+    pub fn parameter_count(&self, input: &Shape) -> usize {
+        match self {
+            Self::Dense(dense) => {
+                let inputs = input.last().copied().unwrap_or(0);
+                (inputs + usize::from(dense.bias)) * dense.units
+            }
+            Self::Activation(_) | Self::Dropout(_) | Self::Flatten => 0,
+        }
+    }
+
+    /// Applied to a batch; parameters are called `name.weight` and so on.
+    #[track_caller]
+    pub(super) fn forward(&self, g: &Graph, name: &str, x: &Tensor, mode: Mode, precision: Precision) -> Tensor {
+        match self {
+            Self::Dense(dense) => {
+                let inputs = x.shape().last().copied().unwrap_or(0);
+                let mut linear = Linear::shared(g, name, inputs, dense.units, dense.bias).precision(precision);
+                if let Some(initializer) = dense.initializer {
+                    linear = linear.initializer(initializer);
+                }
+                if let Some(initializer) = dense.bias_initializer {
+                    linear = linear.bias_initializer(initializer);
+                }
+                linear.forward(x)
+            }
+            Self::Activation(activation) => activation.apply(x),
+            Self::Dropout(dropout) => dropout.forward(x, mode),
+            Self::Flatten => x.flatten(1),
+        }
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dense(dense) => write!(formatter, "dense({})", dense.units),
+            Self::Activation(activation) => activation.fmt(formatter),
+            Self::Dropout(dropout) => write!(formatter, "dropout({})", dropout.probability),
+            Self::Flatten => formatter.write_str("flatten"),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The fully connected layer.
+
+use super::{Initializer, Precision};
+use crate::graph::{Graph, Tensor};
+use crate::ops::{Initial, Variable};
+use crate::tensor::{DType, Shape, TensorType};
+
+/// `y = x·Wᵀ + b`, PyTorch's `torch.nn.Linear`: parameters `NAME.weight` of shape `[out, in]` and `NAME.bias` of shape `[out]`.
+///
+/// ```
+/// use wgrad::graph::Graph;
+/// use wgrad::nn::{Initializer, Linear};
+/// use wgrad::tensor::DType;
+/// let g = Graph::new();
+/// let x = g.input("x", [32, 784], DType::F32);
+/// let hidden = Linear::new(&g, "fc1", 784, 128).initializer(Initializer::HeNormal).forward(&x).relu();
+/// let logits = Linear::without_bias(&g, "fc2", 128, 10).forward(&hidden);
+/// assert_eq!(logits.shape(), [32, 10].into());
+/// let names: Vec<String> = g.parameters().into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["fc1.weight", "fc1.bias", "fc2.weight"]);
+/// assert!(g.error().is_none());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Linear {
+    name: String,
+    in_features: usize,
+    out_features: usize,
+    weight: Tensor,
+    bias: Option<Tensor>,
+    precision: Precision,
+}
+
+impl Linear {
+    /// A layer from `in_features` to `out_features`. Weight and bias begin uniform within ± 1/√in, as in PyTorch.
+    #[track_caller]
+    pub fn new(g: &Graph, name: &str, in_features: usize, out_features: usize) -> Self {
+        Self::unique(g, name, in_features, out_features, true)
+    }
+
+    /// The same without a bias.
+    #[track_caller]
+    pub fn without_bias(g: &Graph, name: &str, in_features: usize, out_features: usize) -> Self {
+        Self::unique(g, name, in_features, out_features, false)
+    }
+
+    /// Two layers of one name would share their parameters unseen; whoever wants that clones the layer.
+    #[track_caller]
+    fn unique(g: &Graph, name: &str, in_features: usize, out_features: usize, bias: bool) -> Self {
+        if g.find(&format!("{name}.weight")).is_some() {
+            g.mistake(&label(name), "the name is used already; clone a layer to share its parameters");
+        }
+        Self::shared(g, name, in_features, out_features, bias)
+    }
+
+    /// A layer that takes the parameters of its name, if the graph has them already.
+    #[track_caller]
+    pub(super) fn shared(g: &Graph, name: &str, in_features: usize, out_features: usize, bias: bool) -> Self {
+        let parameter = |suffix: &str, shape: Shape, initial: Initial| {
+            let ty = TensorType::new(DType::F32, shape);
+            g.variable(Variable::parameter(format!("{name}.{suffix}"), ty, initial))
+        };
+        let initial = Self::default_initial(in_features);
+        Self {
+            name: name.to_owned(),
+            in_features,
+            out_features,
+            weight: parameter("weight", [out_features, in_features].into(), initial.clone()),
+            bias: bias.then(|| parameter("bias", [out_features].into(), initial)),
+            precision: Precision::F32,
+        }
+    }
+
+    /// PyTorch's `kaiming_uniform_(a=√5)` of a weight, and the same bounds for a bias.
+    fn default_initial(in_features: usize) -> Initial {
+        let bound = if in_features > 0 { 1.0 / (in_features as f64).sqrt() } else { 0.0 };
+        Initial::Uniform { low: -bound, high: bound }
+    }
+
+    /// With other first values of the weight.
+    #[track_caller]
+    #[must_use]
+    pub fn initializer(self, initializer: Initializer) -> Self {
+        self.initialize(&self.weight, initializer);
+        self
+    }
+
+    /// With other first values of the bias, where there is one.
+    #[track_caller]
+    #[must_use]
+    pub fn bias_initializer(self, initializer: Initializer) -> Self {
+        if let Some(bias) = &self.bias {
+            self.initialize(bias, initializer);
+        }
+        self
+    }
+
+    #[track_caller]
+    fn initialize(&self, variable: &Tensor, initializer: Initializer) {
+        let graph = variable.graph();
+        match initializer.initial(&variable.shape()) {
+            Ok(initial) => graph.set_initial(variable, initial),
+            Err(message) => {
+                graph.mistake(&label(&self.name), message);
+            }
+        }
+    }
+
+    /// With products in another precision. What comes out is f32 again.
+    #[must_use]
+    pub const fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// The layer applied to the last axis: `[…, in]` to `[…, out]`.
+    #[track_caller]
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let (shape, dtype) = (x.shape(), x.dtype());
+        let graph = self.weight.graph();
+        if graph.error().is_none() {
+            let &Self { in_features, out_features, .. } = self;
+            if shape.last() != Some(&in_features) {
+                let message = format!("takes […, {in_features}] to […, {out_features}], but its input is {shape}");
+                return graph.mistake(&label(&self.name), message);
+            }
+            if dtype != self.weight.dtype() {
+                let message = format!("takes {}, but its input is {dtype}; cast it", self.weight.dtype());
+                return graph.mistake(&label(&self.name), message);
+            }
+        }
+        let factor = self.precision.dtype();
+        let product = match self.precision {
+            Precision::F32 => x.matmul(&self.weight.transpose(0, 1)),
+            _ => x.cast(factor).matmul(&self.weight.cast(factor).transpose(0, 1)).cast(dtype),
+        };
+        match &self.bias {
+            Some(bias) => product + bias,
+            None => product,
+        }
+    }
+
+    /// The weight, `[out, in]`.
+    pub const fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias, `[out]`.
+    pub const fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+}
+
+/// The layer as mistakes name it.
+fn label(name: &str) -> String {
+    format!("linear {name:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(g: &Graph) -> String {
+        g.error().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn leading_axes_stay() {
+        for dims in [vec![7], vec![2, 7], vec![3, 2, 7], vec![0, 7], vec![4, 3, 2, 7]] {
+            let g = Graph::new();
+            let x = g.input("x", dims.clone(), DType::F32);
+            let y = Linear::new(&g, "fc", 7, 5).forward(&x);
+            let expected: Shape = dims[..dims.len() - 1].iter().copied().chain([5]).collect();
+            assert_eq!((y.shape(), message(&g)), (expected, String::new()));
+        }
+    }
+
+    #[test]
+    fn a_wrong_shape_names_the_layer_and_the_line() {
+        let g = Graph::new();
+        let x = g.input("x", [32, 100], DType::F32);
+        let fc1 = Linear::new(&g, "fc1", 784, 128);
+        let (y, line) = (fc1.forward(&x), line!());
+        let z = Linear::new(&g, "fc2", 128, 10).forward(&y); // follows from the first, and is not reported
+        assert_eq!(z.rank(), 0);
+        let expected = "linear \"fc1\": takes […, 784] to […, 128], but its input is [32, 100]";
+        assert_eq!(message(&g), format!("{expected} (at {}:{line})", file!()));
+    }
+
+    #[test]
+    fn integers_and_numbers_are_refused() {
+        let g = Graph::new();
+        Linear::new(&g, "fc1", 4, 3).forward(&g.input("x", [2, 4], DType::I32));
+        assert!(message(&g).starts_with("linear \"fc1\": takes f32, but its input is i32; cast it"));
+        let g = Graph::new();
+        Linear::new(&g, "fc1", 4, 3).forward(&g.input("x", [], DType::F32));
+        assert!(message(&g).starts_with("linear \"fc1\": takes […, 4]"));
+    }
+
+    #[test]
+    fn a_name_belongs_to_one_layer() {
+        let g = Graph::new();
+        let fc = Linear::new(&g, "fc", 3, 3);
+        let x = g.input("x", [2, 3], DType::F32);
+        let _ = fc.forward(&fc.forward(&x));
+        assert_eq!((message(&g), g.parameters().len()), (String::new(), 2));
+        let _ = Linear::new(&g, "fc", 3, 3);
+        assert!(message(&g).starts_with("linear \"fc\": the name is used already"));
+    }
+
+    #[test]
+    fn an_initializer_that_does_not_fit_names_the_layer() {
+        let g = Graph::new();
+        let _ = Linear::new(&g, "fc", 3, 3).bias_initializer(Initializer::HeUniform);
+        assert!(message(&g).starts_with("linear \"fc\": kaiming_uniform takes a weight of two dimensions"));
+    }
+
+    #[test]
+    fn half_precision_ends_in_f32() {
+        for precision in [Precision::BF16, Precision::F16] {
+            let g = Graph::new();
+            let x = g.input("x", [2, 3], DType::F32);
+            let y = Linear::new(&g, "fc", 3, 4).precision(precision).forward(&x);
+            let gradients = g.gradients(&y.sum_all(), &[&x]);
+            assert_eq!((y.dtype(), gradients[0].dtype(), message(&g)), (DType::F32, DType::F32, String::new()));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Floor 6: layers. Each is a plain struct that makes its parameters once and is applied with `forward`.
+//!
+//! There are two ways to a model. [`Sequential`] is a list of layers, as data, and knows its shapes before there is a graph.
+//! Everything else is a function from tensors to tensors that calls layers such as [`Linear`]. Both are a [`Model`].
+//! Names and layouts of parameters are PyTorch's, so that weights move between the two unchanged.
+
+mod activation;
+mod dropout;
+mod init;
+mod layer;
+mod linear;
+mod sequential;
+
+pub use activation::Activation;
+pub use dropout::Dropout;
+pub use init::{Fan, Initializer, gain};
+pub use layer::{Dense, Layer};
+pub use linear::Linear;
+pub use sequential::Sequential;
+
+use crate::graph::{Graph, Tensor};
+use crate::tensor::DType;
+
+/// Whether a graph is built to learn or to be used; layers such as dropout differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// For steps that train.
+    Training,
+    /// For everything else.
+    Evaluation,
+}
+
+/// The type in which a layer multiplies. Parameters, sums and everything outside of products stay f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// Operands are rounded to 16-bit brain floats: the range of f32 with 8 bits of precision.
+    BF16,
+    /// Operands are rounded to 16-bit IEEE floats: 11 bits of precision, up to 65,504. Training wants a
+    /// [`loss_scale`](crate::optim::Minimize::loss_scale), lest small gradients vanish.
+    F16,
+}
+
+impl Precision {
+    /// The element type of the operands.
+    pub const fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::BF16 => DType::BF16,
+            Self::F16 => DType::F16,
+        }
+    }
+}
+
+/// What turns an input into a prediction: a [`Sequential`], or any function of this form.
+///
+/// ```
+/// use wgrad::graph::{Graph, Tensor};
+/// use wgrad::nn::{Linear, Mode, Model};
+/// use wgrad::tensor::DType;
+/// let model = |g: &Graph, x: &Tensor, _: Mode| {
+///     let hidden = Linear::new(g, "fc1", 4, 8).forward(x).relu();
+///     x + &Linear::new(g, "fc2", 8, 4).forward(&hidden)
+/// };
+/// let g = Graph::new();
+/// let x = g.input("x", [2, 4], DType::F32);
+/// assert_eq!(model.forward(&g, &x, Mode::Training).shape(), [2, 4].into());
+/// assert!(g.error().is_none());
+/// ```
+pub trait Model {
+    /// The prediction for a batch, whose first axis counts examples. Mistakes are kept by the graph.
+    #[track_caller]
+    fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor;
+}
+
+impl<F: Fn(&Graph, &Tensor, Mode) -> Tensor> Model for F {
+    #[track_caller]
+    fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor {
+        self(g, x, mode)
+    }
+}

@@ -1,0 +1,351 @@
+//! A model that is a list of layers.
+
+use std::fmt::Write;
+
+use super::{Activation, Dense, Dropout, Initializer, Layer, Mode, Model, Precision};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Tensor};
+use crate::tensor::Shape;
+
+/// Layers one after another, as plain data: nothing is computed or allocated until [`forward`](Model::forward) writes them
+/// into a graph. Parameters are called as in PyTorch's `nn.Sequential`, by the layer's number: `0.weight`, `2.bias`.
+///
+/// ```
+/// use wgrad::nn::{Initializer, Sequential};
+/// let model = Sequential::new([100])
+///     .dense(64).initializer(Initializer::HeUniform).relu()
+///     .dense(32).relu().dropout(0.2)
+///     .dense(1).sigmoid();
+/// assert_eq!(model.output_shape()?, [1].into());
+/// assert_eq!(model.parameter_count()?, 8_577);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sequential {
+    input: Shape,
+    layers: Vec<Layer>,
+    name: String,
+    precision: Precision,
+    /// The first call that made no sense, as in `initializer` before any layer.
+    mistake: Option<String>,
+}
+
+impl Sequential {
+    /// For inputs of a shape, without the batch.
+    pub fn new(input: impl Into<Shape>) -> Self {
+        Self { input: input.into(), layers: Vec::new(), name: String::new(), precision: Precision::F32, mistake: None }
+    }
+
+    /// With a name that goes before those of the parameters: `encoder.0.weight`. Two models in one graph need one.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// With products in another precision.
+    #[must_use]
+    pub const fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// One layer more.
+    #[must_use]
+    pub fn layer(mut self, layer: Layer) -> Self {
+        self.layers.push(layer);
+        self
+    }
+
+    /// A fully connected layer on the last axis.
+    #[must_use]
+    pub fn dense(self, units: usize) -> Self {
+        self.layer(Layer::Dense(Dense::new(units)))
+    }
+
+    /// Elements set to 0 with this probability while training.
+    #[must_use]
+    pub fn dropout(self, probability: f64) -> Self {
+        self.layer(Layer::Dropout(Dropout::new(probability)))
+    }
+
+    /// All axes as one.
+    #[must_use]
+    pub fn flatten(self) -> Self {
+        self.layer(Layer::Flatten)
+    }
+
+    /// A nonlinearity.
+    #[must_use]
+    pub fn activation(self, activation: Activation) -> Self {
+        self.layer(Layer::Activation(activation))
+    }
+
+    /// First values of the weight of the layer just added, which must have one.
+    #[must_use]
+    pub fn initializer(mut self, initializer: Initializer) -> Self {
+        match self.layers.last_mut() {
+            Some(Layer::Dense(dense)) => dense.initializer = Some(initializer),
+            _ => self.misplaced("initializer"),
+        }
+        self
+    }
+
+    /// First values of the bias of the layer just added, which must have one.
+    #[must_use]
+    pub fn bias_initializer(mut self, initializer: Initializer) -> Self {
+        match self.layers.last_mut() {
+            Some(Layer::Dense(dense)) if dense.bias => dense.bias_initializer = Some(initializer),
+            _ => self.misplaced("bias_initializer"),
+        }
+        self
+    }
+
+    /// No bias for the layer just added.
+    #[must_use]
+    pub fn without_bias(mut self) -> Self {
+        match self.layers.last_mut() {
+            Some(Layer::Dense(dense)) => dense.bias = false,
+            _ => self.misplaced("without_bias"),
+        }
+        self
+    }
+
+    fn misplaced(&mut self, call: &str) {
+        let before = self.layers.last().map_or("nothing".to_owned(), ToString::to_string);
+        self.mistake.get_or_insert(format!("{call} says how a layer with parameters begins, but it follows {before}"));
+    }
+
+    /// The layers.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The shape of an input, without the batch.
+    pub const fn input_shape(&self) -> &Shape {
+        &self.input
+    }
+
+    /// The shape of what comes out, without the batch.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] that names the layer that does not fit.
+    pub fn output_shape(&self) -> Result<Shape> {
+        match self.shapes() {
+            (mut shapes, None) => Ok(shapes.pop().unwrap_or_else(|| self.input.clone())),
+            (_, Some(message)) => Err(Error::Argument(message)),
+        }
+    }
+
+    /// Number of trainable numbers.
+    ///
+    /// # Errors
+    /// As [`output_shape`](Self::output_shape).
+    pub fn parameter_count(&self) -> Result<usize> {
+        self.output_shape()?;
+        Ok(self.rows().iter().map(|(_, _, count)| count).sum())
+    }
+
+    /// The shape after each layer, up to the first that does not fit, and what is wrong with that.
+    fn shapes(&self) -> (Vec<Shape>, Option<String>) {
+        let mut shapes: Vec<Shape> = Vec::with_capacity(self.layers.len());
+        if self.mistake.is_some() {
+            return (shapes, self.mistake.clone());
+        }
+        for (index, layer) in self.layers.iter().enumerate() {
+            let before = shapes.last().unwrap_or(&self.input);
+            match layer.output_shape(before) {
+                Ok(shape) => shapes.push(shape),
+                Err(message) => return (shapes, Some(format!("layer {index}, {layer}: {message}"))),
+            }
+        }
+        (shapes, None)
+    }
+
+    /// Layer, output shape and number of parameters of each layer up to the first that does not fit.
+    fn rows(&self) -> Vec<(String, Shape, usize)> {
+        let (shapes, _) = self.shapes();
+        let inputs = std::iter::once(&self.input).chain(&shapes);
+        self.layers
+            .iter()
+            .zip(&shapes)
+            .zip(inputs)
+            .map(|((layer, shape), input)| (layer.to_string(), shape.clone(), layer.parameter_count(input)))
+            .collect()
+    }
+
+    /// A table of the layers, their output shapes without the batch, and their parameters.
+    ///
+    /// ```
+    /// let model = wgrad::nn::Sequential::new([8, 8]).flatten().dense(32).relu().dense(10);
+    /// assert_eq!(model.summary(), "\
+    ///      layer      output   parameters
+    ///      input      [8, 8]            0
+    ///   0  flatten    [64]              0
+    ///   1  dense(32)  [32]          2,080
+    ///   2  relu       [32]              0
+    ///   3  dense(10)  [10]            330
+    ///      total                    2,410
+    /// ");
+    /// ```
+    pub fn summary(&self) -> String {
+        let rows = self.rows();
+        let mut lines = vec![
+            (String::new(), "layer".to_owned(), "output".to_owned(), "parameters".to_owned()),
+            (String::new(), "input".to_owned(), self.input.to_string(), "0".to_owned()),
+        ];
+        for (index, (layer, shape, count)) in rows.iter().enumerate() {
+            lines.push((index.to_string(), layer.clone(), shape.to_string(), grouped(*count)));
+        }
+        let total: usize = rows.iter().map(|(_, _, count)| count).sum();
+        lines.push((String::new(), "total".to_owned(), String::new(), grouped(total)));
+        let width = |cell: fn(&(String, String, String, String)) -> &str| {
+            lines.iter().map(|line| cell(line).chars().count()).max().unwrap_or(0)
+        };
+        let widths = [width(|line| &line.0), width(|line| &line.1), width(|line| &line.2), width(|line| &line.3)];
+        let mut text = String::new();
+        for (index, layer, shape, count) in &lines {
+            let [first, second, third, fourth] = widths;
+            let _ = writeln!(text, "{index:>width$}  {layer:<second$}  {shape:<third$}  {count:>fourth$}", width = first.max(3));
+        }
+        if let (_, Some(message)) = self.shapes() {
+            let _ = writeln!(text, "{message}");
+        }
+        text
+    }
+}
+
+/// Digits in groups of three.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let lead = digits.len() % 3;
+    digits.char_indices().fold(String::new(), |mut text, (place, digit)| {
+        if place > 0 && place % 3 == lead {
+            text.push(',');
+        }
+        text.push(digit);
+        text
+    })
+}
+
+macro_rules! activations {
+    ($($name:ident $value:expr, $doc:literal;)*) => {
+        impl Sequential {
+            $(#[doc = $doc]
+            #[must_use]
+            pub fn $name(self) -> Self {
+                self.activation($value)
+            })*
+        }
+    };
+}
+
+activations! {
+    relu Activation::Relu, "max(x, 0)";
+    leaky_relu Activation::leaky_relu(), "x, or 0.01·x where x is negative.";
+    elu Activation::elu(), "x, or e^x − 1 where x is negative.";
+    celu Activation::celu(), "x, or e^x − 1 where x is negative (α = 1).";
+    selu Activation::Selu, "The self-normalising exponential linear unit.";
+    gelu Activation::Gelu, "x·Φ(x), with the error function.";
+    gelu_tanh Activation::GeluTanh, "GELU in its tanh approximation.";
+    silu Activation::Silu, "x·sigmoid(x), also called swish.";
+    mish Activation::Mish, "x·tanh(softplus(x))";
+    softplus Activation::Softplus, "log(1 + e^x)";
+    softsign Activation::Softsign, "x / (1 + |x|)";
+    hard_sigmoid Activation::HardSigmoid, "x/6 + 1/2, kept within 0 and 1.";
+    hard_swish Activation::HardSwish, "x·hard_sigmoid(x)";
+    sigmoid Activation::Sigmoid, "1 / (1 + e^−x)";
+    tanh Activation::Tanh, "The hyperbolic tangent.";
+    softmax Activation::softmax(), "e^x / Σ e^x along the last axis.";
+    log_softmax Activation::log_softmax(), "x − log Σ e^x along the last axis.";
+}
+
+impl Model for Sequential {
+    #[track_caller]
+    fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor {
+        if let (_, Some(message)) = self.shapes() {
+            return g.mistake("sequential", message);
+        }
+        if g.error().is_none() && x.shape().get(1..) != Some(self.input.dims()) {
+            let message = format!("takes a batch of {}, but its input is {}", self.input, x.shape());
+            return g.mistake("sequential", message);
+        }
+        let mut value = x.clone();
+        for (index, layer) in self.layers.iter().enumerate() {
+            let name = if self.name.is_empty() { index.to_string() } else { format!("{}.{index}", self.name) };
+            value = layer.forward(g, &name, &value, mode, self.precision);
+        }
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::DType;
+
+    fn forward(model: &Sequential, dims: &[usize]) -> (Graph, Tensor) {
+        let g = Graph::new();
+        let x = g.input("x", dims, DType::F32);
+        let y = model.forward(&g, &x, Mode::Training);
+        (g, y)
+    }
+
+    fn message(g: &Graph) -> String {
+        g.error().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn parameters_are_named_and_ordered_as_in_torch() {
+        let model = Sequential::new([4, 6]).flatten().dense(5).relu().dense(3).without_bias().softmax();
+        let (g, y) = forward(&model, &[7, 4, 6]);
+        assert_eq!((y.shape(), message(&g)), ([7, 3].into(), String::new()));
+        let found: Vec<(String, Shape)> = g.parameters().into_iter().map(|(name, tensor)| (name, tensor.shape())).collect();
+        let expected = [("1.weight", vec![5, 24]), ("1.bias", vec![5]), ("3.weight", vec![3, 5])];
+        assert_eq!(found, expected.map(|(name, dims)| (name.to_owned(), Shape::from(dims))));
+        let (g, _) = forward(&model.named("head"), &[7, 4, 6]);
+        assert_eq!(g.parameters()[0].0, "head.1.weight");
+    }
+
+    #[test]
+    fn two_passes_share_parameters() {
+        let model = Sequential::new([4]).dense(3);
+        let (g, _) = forward(&model, &[2, 4]);
+        let other = g.input("other", [5, 4], DType::F32);
+        let _ = model.forward(&g, &other, Mode::Evaluation);
+        assert_eq!((g.parameters().len(), message(&g)), (2, String::new()));
+    }
+
+    #[test]
+    fn every_activation_keeps_the_shape() {
+        let model = Sequential::new([3]).relu().leaky_relu().elu().celu().selu().gelu().gelu_tanh().silu().mish();
+        let model = model.softplus().softsign().hard_sigmoid().hard_swish().sigmoid().tanh().softmax().log_softmax();
+        let (g, y) = forward(&model, &[2, 3]);
+        assert_eq!((y.shape(), message(&g), model.layers().len()), ([2, 3].into(), String::new(), 17));
+    }
+
+    #[test]
+    fn mistakes_name_the_layer() {
+        let line = line!() + 2; // where `forward` above is called is what counts for a graph; here only the text does
+        assert!(line > 0);
+        let cases = [
+            (Sequential::new([3]).relu().dense(0), "sequential: layer 1, dense(0): needs one unit or more"),
+            (Sequential::new([]).dense(2), "sequential: layer 0, dense(2): takes examples of one dimension or more"),
+            (Sequential::new([3]).dropout(1.5), "sequential: layer 0, dropout(1.5): the probability is 1.5"),
+            (Sequential::new([3]).initializer(Initializer::Ones), "sequential: initializer says how a layer"),
+            (Sequential::new([3]).relu().without_bias(), "sequential: without_bias says how a layer with parameters begins, but it follows relu"),
+            (Sequential::new([4]).dense(2), "sequential: takes a batch of [4], but its input is [2, 3]"),
+            (Sequential::new([3]).activation(Activation::Softmax { axis: 2 }), "sequential: layer 0, softmax: axis 2 does not exist"),
+            (
+                Sequential::new([3]).dense(2).initializer(Initializer::Normal { mean: 0.0, std: -1.0 }),
+                "linear \"0\": Normal { mean: 0.0, std: -1.0 } is no distribution",
+            ),
+        ];
+        for (model, expected) in cases {
+            let (g, _) = forward(&model, &[2, 3]);
+            assert!(message(&g).starts_with(expected), "{}", message(&g));
+        }
+        assert!(Sequential::new([3]).dense(0).output_shape().is_err());
+        assert!(Sequential::new([3]).dense(0).summary().ends_with("layer 0, dense(0): needs one unit or more\n"));
+    }
+}
