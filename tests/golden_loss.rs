@@ -46,7 +46,11 @@ fn meaning(case: &Case, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
 
 #[test]
 fn losses_are_torchs() -> Result<()> {
-    let cases = golden::read("loss")?;
+    let mut cases = golden::read("loss")?;
+    for case in cases.iter_mut().filter(|case| case.name.starts_with("cross_entropy_extremes")) {
+        // The gradient is e^(x − lse), where lse has the digits that f32 leaves beside logits of 1000: 3e-5.
+        case.tolerance.relative = 4e-5;
+    }
     assert!(cases.len() > 150, "there are {} cases", cases.len());
     golden::assert_none(&golden::complaints(&cases, &Device::cpu(), &meaning));
     Ok(())

@@ -178,15 +178,16 @@ impl Sequential {
     ///
     /// ```
     /// let model = wgrad::nn::Sequential::new([8, 8]).flatten().dense(32).relu().dense(10);
-    /// assert_eq!(model.summary(), "\
-    ///      layer      output   parameters
-    ///      input      [8, 8]            0
-    ///   0  flatten    [64]              0
-    ///   1  dense(32)  [32]          2,080
-    ///   2  relu       [32]              0
-    ///   3  dense(10)  [10]            330
-    ///      total                    2,410
-    /// ");
+    /// let table = "
+    ///      layer      output  parameters
+    ///      input      [8, 8]           0
+    ///   0  flatten    [64]             0
+    ///   1  dense(32)  [32]         2,080
+    ///   2  relu       [32]             0
+    ///   3  dense(10)  [10]           330
+    ///      total                   2,410
+    /// ";
+    /// assert_eq!(model.summary(), table[1..]);
     /// ```
     pub fn summary(&self) -> String {
         let rows = self.rows();
@@ -326,8 +327,6 @@ mod tests {
 
     #[test]
     fn mistakes_name_the_layer() {
-        let line = line!() + 2; // where `forward` above is called is what counts for a graph; here only the text does
-        assert!(line > 0);
         let cases = [
             (Sequential::new([3]).relu().dense(0), "sequential: layer 1, dense(0): needs one unit or more"),
             (Sequential::new([]).dense(2), "sequential: layer 0, dense(2): takes examples of one dimension or more"),

@@ -78,10 +78,13 @@ impl Tape {
         };
         let mut free: Vec<usize> = Vec::new();
         let mut places = vec![0; expression.nodes.len()];
+        // Of a single point every load is the same everywhere, but it may be one that is overwritten in place.
+        let single = tape.len() == 1;
+        let is_uniform = |at: &Affine| at.is_constant() && !single;
         for (index, node) in expression.nodes.iter().enumerate() {
             let is_fixed = match node {
                 ScalarNode::Constant(_) => true,
-                ScalarNode::Load { at, .. } => at.is_constant(),
+                ScalarNode::Load { at, .. } => is_uniform(at),
                 _ => false,
             };
             let out = (!is_fixed).then(|| free.pop()).flatten().unwrap_or_else(|| {
@@ -92,12 +95,12 @@ impl Tape {
             let stored = |input: usize| expression.inputs[input];
             match node {
                 ScalarNode::Constant(constant) => tape.fixed.push((Fixed::Constant(*constant), out)),
-                ScalarNode::Load { input, at } if at.is_constant() => {
+                ScalarNode::Load { input, at } if is_uniform(at) => {
                     let fixed = Fixed::Uniform { input: *input, stored: stored(*input), address: at.offset };
                     tape.fixed.push((fixed, out));
                 }
                 ScalarNode::Load { input, at } => {
-                    let fetch = if at.is_row_major(&expression.dims) {
+                    let fetch = if single || at.is_row_major(&expression.dims) {
                         Fetch::Linear(at.offset)
                     } else {
                         Fetch::Strided(at.clone())
@@ -128,7 +131,7 @@ impl Tape {
             for id in operands {
                 let operand = &expression.nodes[id.index()];
                 let fixed = matches!(operand, ScalarNode::Constant(_))
-                    || matches!(operand, ScalarNode::Load { at, .. } if at.is_constant());
+                    || matches!(operand, ScalarNode::Load { at, .. } if is_uniform(at));
                 if last_use[id.index()] == index && !fixed {
                     free.push(places[id.index()]);
                 }
@@ -342,5 +345,24 @@ impl Iterator for Runs<'_> {
         let count = (inner - column).min(self.end - self.point);
         self.point += count;
         Some((address, step, count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Builder, map};
+    use super::*;
+
+    #[test]
+    fn a_single_element_is_read_before_it_is_overwritten() {
+        let mut builder = Builder::new(DType::F32);
+        let at = Affine::row_major(&[1]);
+        let [left, right] = [0, 1].map(|input| builder.load(input, DType::F32, at.clone()));
+        let ratio = builder.call(ScalarFunction::Div, &[left, right]);
+        let expression = builder.finish(vec![1], vec![DType::F32; 2], vec![(ratio, DType::F32)]);
+        let mut overwritten = 4.0_f32.to_le_bytes();
+        let left = 2.0_f32.to_le_bytes();
+        map(&Tape::new(&expression), &[Source::Bytes(&left), Source::InPlace(0)], &mut [&mut overwritten]);
+        assert_eq!(f32::from_le_bytes(overwritten), 0.5);
     }
 }
