@@ -53,6 +53,9 @@ impl Reduction {
     }
 }
 
+/// A function of prediction and target to a single number.
+pub type LossFunction = dyn Fn(&Tensor, &Tensor) -> Tensor + Send + Sync;
+
 /// A loss as data. Predictions and targets have one shape, but for the losses of classes, whose targets are i32 labels.
 ///
 /// ```
@@ -100,7 +103,7 @@ pub enum Loss {
     /// max(0, 1 − y·x), of targets ±1.
     Hinge,
     /// A function of prediction and target to a single number.
-    Custom(Arc<dyn Fn(&Tensor, &Tensor) -> Tensor + Send + Sync>),
+    Custom(Arc<LossFunction>),
 }
 
 impl Loss {
