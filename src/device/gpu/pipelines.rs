@@ -78,6 +78,12 @@ impl Pipelines {
         found.ok_or_else(|| Error::Device("a kernel is missing after it was compiled".to_owned()))
     }
 
+    /// Number of pipelines that were compiled.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        lock(&self.ready).len()
+    }
+
     fn compile(&self, device: &GpuDevice, kernel: &Kernel, uniform_bytes: u64) -> Result<Pipeline> {
         let label = kernel.label.as_str();
         let entries: Vec<wgpu::BindGroupLayoutEntry> =

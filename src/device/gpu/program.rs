@@ -37,9 +37,9 @@ impl Command {
     }
 }
 
-/// What the host writes into an input buffer.
-pub(super) struct InputBuffer {
-    /// The bytes of all its ports, kept because a run may give some of them only.
+/// What the host writes into an input buffer that several ports share: one write for all, and a port that a run does not
+/// give keeps what it had. A port that has its buffer to itself is written as it comes.
+pub(super) struct SharedInput {
     pub(super) staging: Vec<u8>,
     pub(super) is_changed: bool,
 }
@@ -58,7 +58,7 @@ pub struct GpuProgram {
     pub(super) bindings: Bindings,
     pub(super) commands: Vec<Command>,
     /// By the number of the program's buffer.
-    pub(super) inputs: HashMap<usize, InputBuffer>,
+    pub(super) shared_inputs: HashMap<usize, SharedInput>,
     /// Outputs that are copied to an application's buffer at the end of each run.
     pub(super) copied_outputs: Vec<CopiedOutput>,
     /// For copies within one buffer, which WebGPU forbids.
@@ -84,16 +84,12 @@ impl GpuProgram {
         let pipelines = compile(device, &program)?;
         let buffers = allocate(device, &program, store)?;
         let (uniforms, uniform_offsets) = upload_params(device, &program)?;
-        let inputs = program.buffers.iter().enumerate().filter(|(_, plan)| plan.kind == BufferKind::Input);
-        let inputs = inputs
-            .map(|(index, plan)| (index, InputBuffer { staging: vec![0; plan.bytes], is_changed: false }))
-            .collect();
         let detour = detour_bytes(&program).map(|bytes| device.buffer("detour", bytes, USAGES)).transpose()?;
         let mut loaded = Self {
             device: device.clone(),
             bindings: Bindings::new(buffers),
             commands: Vec::new(),
-            inputs,
+            shared_inputs: shared_inputs(&program),
             copied_outputs: Vec::new(),
             detour,
             uniforms,
@@ -191,6 +187,10 @@ impl GpuProgram {
                     && from != to
                     && to.bytes > 0
                 {
+                    let ends = (self.bindings.resolve(&from), self.bindings.resolve(&to));
+                    if ends.0.is_none() || ends.1.is_none() {
+                        return Err(broken(step, "a buffer that is not there"));
+                    }
                     commands.push(Command::Copy { from, to, step: number });
                 }
                 continue;
@@ -333,6 +333,15 @@ fn allocate(device: &GpuDevice, program: &Program, store: &GpuStore) -> Result<V
         }
     };
     program.buffers.iter().enumerate().map(allocate).collect()
+}
+
+fn shared_inputs(program: &Program) -> HashMap<usize, SharedInput> {
+    let ports = |buffer| program.inputs.iter().filter(move |port| port.location.buffer == buffer).count();
+    let plans = program.buffers.iter().enumerate();
+    plans
+        .filter(|(index, plan)| plan.kind == BufferKind::Input && ports(*index) > 1)
+        .map(|(index, plan)| (index, SharedInput { staging: vec![0; plan.bytes], is_changed: false }))
+        .collect()
 }
 
 /// All parameters in one buffer, each at a multiple of the device's alignment.

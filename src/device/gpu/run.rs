@@ -3,7 +3,7 @@
 use super::context::GpuDevice;
 use super::program::{Command, CopiedOutput, GpuProgram, port_of};
 use super::readback::{Readback, Source, Ticket, read_back};
-use crate::compiler::Location;
+use crate::compiler::{Location, Port};
 use crate::error::{Error, Result};
 
 /// Commands in a submission: a very long step is handed over in parts, so that the GPU starts on it early.
@@ -67,23 +67,24 @@ impl GpuProgram {
             let Location { buffer, offset, bytes: expected } = port.location;
             if bytes.len() != expected {
                 let (name, ty, found) = (&port.name, &port.ty, bytes.len());
-                return Err(Error::Data(format!("input {name:?} is {ty}, {expected} bytes, but {found} bytes were given")));
+                return Err(Error::Data(format!(
+                    "input {name:?} is {ty}, {expected} bytes, but {found} bytes were given"
+                )));
             }
-            let place = self.inputs.get_mut(&buffer).and_then(|input| {
-                input.is_changed = true;
-                input.staging.get_mut(offset..)?.get_mut(..expected)
-            });
-            match place {
-                Some(place) => place.copy_from_slice(bytes),
-                None => return Err(Error::Argument(format!("input {:?} is not in an input buffer", port.name))),
-            }
+            let Some(shared) = self.shared_inputs.get_mut(&buffer) else {
+                let target = self.bindings.buffer(buffer).ok_or_else(|| misplaced(port))?;
+                self.device.write(target, offset as u64, bytes)?;
+                continue;
+            };
+            let place = shared.staging.get_mut(offset..).and_then(|rest| rest.get_mut(..expected));
+            place.ok_or_else(|| misplaced(port))?.copy_from_slice(bytes);
+            shared.is_changed = true;
         }
-        let (device, bindings) = (&self.device, &self.bindings);
-        for (&index, input) in self.inputs.iter_mut().filter(|(_, input)| input.is_changed) {
-            if let Some(buffer) = bindings.buffer(index) {
-                device.write(buffer, 0, &input.staging)?;
+        for (&index, shared) in self.shared_inputs.iter_mut().filter(|(_, shared)| shared.is_changed) {
+            if let Some(buffer) = self.bindings.buffer(index) {
+                self.device.write(buffer, 0, &shared.staging)?;
             }
-            input.is_changed = false;
+            shared.is_changed = false;
         }
         Ok(())
     }
@@ -122,7 +123,8 @@ impl GpuProgram {
                 commands = &commands[1..];
                 continue;
             }
-            let end = commands.iter().position(|command| matches!(command, Command::Copy { .. })).unwrap_or(commands.len());
+            let end =
+                commands.iter().position(|command| matches!(command, Command::Copy { .. })).unwrap_or(commands.len());
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             encode_dispatches(&mut pass, &commands[..end]);
             drop(pass);
@@ -152,6 +154,10 @@ impl GpuProgram {
             }
         }
     }
+}
+
+fn misplaced(port: &Port) -> Error {
+    Error::Argument(format!("input {:?} is not in one of the program's buffers", port.name))
 }
 
 /// Dispatches within a pass; copies are left out.

@@ -163,6 +163,20 @@ fn a_program_runs_and_its_store_stays() {
 }
 
 #[test]
+fn programs_of_a_device_share_pipelines() {
+    let Some(device) = device() else { return };
+    let _first = load(&device, small_program());
+    assert_eq!(device.pipelines().len(), 2);
+    let mut program = small_program();
+    program.kernels[0].label = "another name for the same source".to_owned();
+    program.kernels.push(map_kernel("x * 3.0"));
+    let _second = load(&device, program);
+    assert_eq!(device.pipelines().len(), 3);
+    fn can_move_between_threads<T: Send>() {}
+    can_move_between_threads::<(GpuDevice, GpuStore, GpuProgram, Ticket)>();
+}
+
+#[test]
 fn many_runs_are_submitted_ahead_and_read_in_any_order() {
     let Some(device) = device() else { return };
     let (_store, mut program) = load(&device, small_program());
@@ -329,6 +343,10 @@ fn mistakes_are_errors_and_the_device_lives_on() {
     aliased.buffers[1].bytes = 1024;
     let error = GpuProgram::load(&device, Arc::new(aliased), &store).unwrap().run(&[], &[]).map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::Device(_)), "{error}");
+
+    let mut nowhere = small_program();
+    nowhere.steps[2].reads[0].buffer = 99;
+    assert!(matches!(GpuProgram::load(&device, Arc::new(nowhere), &store), Err(Error::Argument(_))));
 
     assert!(store.write(0, 2, &[0; 4]).is_err());
     assert!(store.write(0, 252, &[0; 8]).is_err());
