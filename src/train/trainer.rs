@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::loss::Loss;
 use crate::metrics::Metric;
-use crate::nn::{Mode, Model, Precision};
+use crate::nn::{Mode, Model, Sequential};
 use crate::optim::Optimizer;
 use crate::optim::schedule::Scheduler;
 use crate::session::{Capture, ProgramId, Session};
@@ -80,7 +80,6 @@ pub struct Trainer {
     optimizer: Arc<dyn Optimizer + Send + Sync>,
     metrics: Vec<Metric>,
     seed: u64,
-    precision: Precision,
     clip_norm: Option<f64>,
     prepare: Option<Arc<Prepare>>,
     session: Option<Session>,
@@ -105,7 +104,6 @@ impl Trainer {
             optimizer: Arc::new(optimizer),
             metrics: metrics.into_iter().collect(),
             seed: 0,
-            precision: Precision::F32,
             clip_norm: None,
             prepare: None,
             session: None,
@@ -118,13 +116,6 @@ impl Trainer {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
-        self
-    }
-
-    /// The type in which layers multiply.
-    #[must_use]
-    pub fn precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
         self
     }
 
@@ -213,9 +204,8 @@ impl Trainer {
         let index = g.input(INDEX, [batch], DType::I32);
         let x = resident.batch(&g, X, data.column(X)?, &index);
         let y = resident.batch(&g, Y, data.column(Y)?, &index);
-        g.set_precision(self.precision);
         let prediction = self.model.forward(&g, &self.prepared(&x, Mode::Training), Mode::Training);
-        let loss = self.loss.forward(&prediction, &y);
+        let loss = self.loss.of(&prediction, &y);
         let mut minimize = g.minimize_with(&loss, Arc::clone(&self.optimizer));
         if let Some(norm) = self.clip_norm {
             minimize = minimize.clip_norm(norm);
@@ -235,9 +225,8 @@ impl Trainer {
         let index = g.input(INDEX, [batch], DType::I32);
         let x = resident.batch(&g, X, data.column(X)?, &index);
         let y = resident.batch(&g, Y, data.column(Y)?, &index);
-        g.set_precision(self.precision);
         let prediction = self.model.forward(&g, &self.prepared(&x, Mode::Evaluation), Mode::Evaluation);
-        g.output("loss", &self.loss.forward(&prediction, &y));
+        g.output("loss", &self.loss.of(&prediction, &y));
         g.output("prediction", &prediction.cast(DType::F32));
         let id = self.load_with(&g, resident, data)?;
         self.programs.insert(key, id);
@@ -419,8 +408,7 @@ impl Trainer {
             None => {
                 let g = Graph::new();
                 let input = g.input(X, x.shape(), x.dtype());
-                g.set_precision(self.precision);
-                let prediction = self.model.forward(&g, &self.prepared(&input, Mode::Evaluation), Mode::Evaluation);
+                        let prediction = self.model.forward(&g, &self.prepared(&input, Mode::Evaluation), Mode::Evaluation);
                 g.output("prediction", &prediction);
                 let id = self.load(&g)?;
                 self.programs.insert(key, id);
@@ -446,6 +434,23 @@ impl Trainer {
     /// A file that cannot be read or is of another model; nothing compiled yet.
     pub fn load_parameters(&mut self, path: impl AsRef<Path>) -> Result<()> {
         checkpoint::load_parameters(path.as_ref(), self.open()?)
+    }
+}
+
+impl Sequential {
+    /// A trainer for this model, Keras-like.
+    ///
+    /// # Errors
+    /// Layers that do not fit each other.
+    pub fn compile(
+        self,
+        device: &Device,
+        optimizer: impl Optimizer + Send + Sync + 'static,
+        loss: impl Into<Loss>,
+        metrics: impl IntoIterator<Item = Metric>,
+    ) -> Result<Trainer> {
+        self.output_shape()?;
+        Ok(Trainer::new(self, device, optimizer, loss, metrics))
     }
 }
 
