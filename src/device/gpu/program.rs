@@ -304,7 +304,8 @@ fn compile(device: &GpuDevice, program: &Program) -> Result<Vec<Arc<Pipeline>>> 
         .kernels
         .iter()
         .enumerate()
-        .map(|(index, kernel)| (kernel, uniform_bytes.get(&index).copied().unwrap_or(16)))
+        // A kernel without a dispatch has no parameters to compare with its source.
+        .map(|(index, kernel)| (kernel, uniform_bytes.get(&index).copied().unwrap_or(0)))
         .collect();
     device.pipelines().of(device, &kernels)
 }
