@@ -110,6 +110,15 @@ impl Graph {
         }
     }
 
+    /// The parameters that a tensor's gradient flows to, in the order in which they were made.
+    pub(crate) fn parameters_of(&self, tensor: &Tensor) -> Vec<(String, Tensor)> {
+        let mut parameters = self.parameters();
+        let all: Vec<&Tensor> = parameters.iter().map(|(_, parameter)| parameter).collect();
+        let reached = self.between(&[(tensor, tensor)], &all);
+        parameters.retain(|(_, parameter)| reached.get(parameter.id().node()) == Some(&true));
+        parameters
+    }
+
     /// Which nodes lie on a way from `with_respect_to` to `of`.
     fn between(&self, of: &[(&Tensor, &Tensor)], with_respect_to: &[&Tensor]) -> Vec<bool> {
         let data = self.data();

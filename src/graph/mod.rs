@@ -70,6 +70,8 @@ pub(crate) struct GraphData {
     pub(crate) random_draws: u32,
     /// Where new nodes come from while gradient rules build them: the line of the node that is differentiated.
     pub(crate) place: Option<Place>,
+    /// The type in which layers multiply; `None` for their parameters' own.
+    pub(crate) product_dtype: Option<DType>,
     /// Scalar inputs that the session computes itself before each step.
     pub(crate) host_scalars: Vec<HostScalar>,
 }
@@ -298,6 +300,11 @@ impl Graph {
             return;
         }
         self.data().outputs.push((name.to_owned(), tensor.id()));
+    }
+
+    /// True where a value of this name is given back already.
+    pub(crate) fn has_output(&self, name: &str) -> bool {
+        self.data().outputs.iter().any(|(known, _)| known == name)
     }
 
     /// At the end of each step, the variable takes this value. All assignments see the values from before the step.

@@ -39,10 +39,14 @@ pub fn cosine_embedding(a: &Tensor, b: &Tensor, target: &Tensor, margin: f64, re
         }
     }
     let product = (a * b).sum(&[-1]);
-    let length = |x: &Tensor| x.square().sum(&[-1]) + EPSILON;
-    let cosine = product * (length(a) * length(b)).rsqrt();
+    let cosine = product * (square_length(a) * square_length(b)).rsqrt();
     let unlike = (&cosine - margin).relu();
     // A target that is neither 1 nor −1 takes no part.
     let losses = target.eq(1.0).select(1.0 - cosine, target.eq(-1.0).select(unlike, 0.0));
     reduction.of(&losses)
+}
+
+#[track_caller]
+fn square_length(x: &Tensor) -> Tensor {
+    x.square().sum(&[-1]) + EPSILON
 }

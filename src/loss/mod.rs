@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::graph::Tensor;
+use crate::tensor::DType;
 
 /// What becomes of the losses of single elements (or examples, where a loss is of whole ones).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -65,7 +66,7 @@ pub type LossFunction = dyn Fn(&Tensor, &Tensor) -> Tensor + Send + Sync;
 /// let g = Graph::new();
 /// let x = g.input("x", [32, 3], DType::F32);
 /// let y = g.input("y", [32, 3], DType::F32);
-/// let mean = Loss::Huber { delta: 1.0 }.of(&x, &y);
+/// let mean = Loss::Huber { delta: 1.0 }.forward(&x, &y);
 /// let sum = Loss::Mse.reduced(&x, &y, Reduction::Sum);
 /// let each = Loss::Mse.reduced(&x, &y, Reduction::None);
 /// assert_eq!([mean.rank(), sum.rank(), each.rank()], [0, 0, 2]);
@@ -118,10 +119,25 @@ impl Loss {
         Self::Custom(Arc::new(function))
     }
 
-    /// The mean loss, a single number.
+    /// The mean loss, a single number, of targets as data sets have them: integers are cast to the prediction's type, numbers
+    /// to labels, and a last axis of 1 is taken or given where one side lacks it.
     #[track_caller]
-    pub fn of(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
-        self.reduced(prediction, target, Reduction::Mean)
+    pub fn forward(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
+        if prediction.graph().error().is_some() || matches!(self, Self::Custom(_)) {
+            return self.reduced(prediction, target, Reduction::Mean);
+        }
+        let dtype = if self.takes_labels() { DType::I32 } else { prediction.dtype() };
+        let target = target.cast(dtype);
+        let (shape, own) = (prediction.shape(), target.shape());
+        let wanted = shape.rank().saturating_sub(usize::from(self.takes_labels()));
+        let target = if own.rank() == wanted + 1 && own.last() == Some(&1) {
+            target.squeeze(-1)
+        } else if own.rank() + 1 == wanted && shape.last() == Some(&1) {
+            target.unsqueeze(-1)
+        } else {
+            target
+        };
+        self.reduced(prediction, &target, Reduction::Mean)
     }
 
     /// The loss under any reduction.
@@ -222,7 +238,7 @@ macro_rules! methods {
             #[track_caller]
             #[must_use]
             pub fn $name(&self, target: &Self) -> Self {
-                $loss.of(self, target)
+                $loss.reduced(self, target, Reduction::Mean)
             })*
         }
     };
@@ -246,7 +262,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn huber(&self, target: &Self, delta: f64) -> Self {
-        Loss::Huber { delta }.of(self, target)
+        Loss::Huber { delta }.reduced(self, target, Reduction::Mean)
     }
 
     /// [`cross_entropy`](Self::cross_entropy) with class weights, label smoothing, ignored labels or another class axis.
@@ -261,7 +277,6 @@ impl Tensor {
 mod tests {
     use super::*;
     use crate::graph::Graph;
-    use crate::tensor::DType;
 
     fn message(g: &Graph) -> String {
         g.error().map(|error| error.to_string()).unwrap_or_default()
@@ -285,11 +300,32 @@ mod tests {
     }
 
     #[test]
+    fn targets_may_be_as_data_sets_have_them() {
+        let cases: [(Loss, &[usize], &[usize], DType, &str); 8] = [
+            (Loss::BinaryCrossEntropy, &[4, 1], &[4], DType::I32, ""),
+            (Loss::BinaryCrossEntropy, &[4], &[4, 1], DType::Bool, ""),
+            (Loss::Mse, &[4, 1], &[4, 1], DType::U8, ""),
+            (Loss::Mse, &[4, 3], &[4], DType::F32, "mse: the prediction is [4, 3], the target [4]"),
+            (Loss::CrossEntropy, &[4, 3], &[4], DType::U8, ""),
+            (Loss::CrossEntropy, &[4, 3], &[4, 1], DType::F32, ""),
+            (Loss::CrossEntropy, &[4, 5, 3], &[4, 5], DType::I32, ""),
+            (Loss::CrossEntropy, &[4, 3], &[5], DType::I32, "cross_entropy: a prediction of shape [4, 3]"),
+        ];
+        for (loss, prediction, target, dtype, expected) in cases {
+            let g = Graph::new();
+            let (x, y) = (g.input("x", prediction, DType::F32), g.input("y", target, dtype));
+            assert_eq!(loss.forward(&x, &y).rank(), 0);
+            let found = message(&g);
+            assert!(found.starts_with(expected) && found.is_empty() == expected.is_empty(), "{found}");
+        }
+    }
+
+    #[test]
     fn a_custom_loss_has_no_reduction_but_its_own() {
         let g = Graph::new();
         let x = g.input("x", [3], DType::F32);
         let loss = Loss::custom(|x, y| (x - y).abs().sum_all());
-        assert_eq!((loss.of(&x, &x).rank(), message(&g)), (0, String::new()));
+        assert_eq!((loss.forward(&x, &x).rank(), message(&g)), (0, String::new()));
         let _ = loss.reduced(&x, &x, Reduction::Sum);
         assert!(message(&g).starts_with("custom loss: gives one number, and has no reduction \"sum\""));
     }

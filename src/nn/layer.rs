@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Activation, Dropout, Initializer, Linear, Mode, Precision};
+use super::{Activation, Dropout, Initializer, Linear, Mode};
 use crate::graph::{Graph, Tensor};
 use crate::tensor::Shape;
 
@@ -75,11 +75,11 @@ impl Layer {
 
     /// Applied to a batch; parameters are called `name.weight` and so on.
     #[track_caller]
-    pub(super) fn forward(&self, g: &Graph, name: &str, x: &Tensor, mode: Mode, precision: Precision) -> Tensor {
+    pub(super) fn forward(&self, g: &Graph, name: &str, x: &Tensor, mode: Mode) -> Tensor {
         match self {
             Self::Dense(dense) => {
                 let inputs = x.shape().last().copied().unwrap_or(0);
-                let mut linear = Linear::shared(g, name, inputs, dense.units, dense.bias).precision(precision);
+                let mut linear = Linear::shared(g, name, inputs, dense.units, dense.bias);
                 if let Some(initializer) = dense.initializer {
                     linear = linear.initializer(initializer);
                 }

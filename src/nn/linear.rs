@@ -27,7 +27,7 @@ pub struct Linear {
     out_features: usize,
     weight: Tensor,
     bias: Option<Tensor>,
-    precision: Precision,
+    precision: Option<Precision>,
 }
 
 impl Linear {
@@ -66,7 +66,7 @@ impl Linear {
             out_features,
             weight: parameter("weight", [out_features, in_features].into(), initial.clone()),
             bias: bias.then(|| parameter("bias", [out_features].into(), initial)),
-            precision: Precision::F32,
+            precision: None,
         }
     }
 
@@ -105,10 +105,10 @@ impl Linear {
         }
     }
 
-    /// With products in another precision. What comes out is f32 again.
+    /// With products in this precision, whatever the graph's is. What comes out is f32 again.
     #[must_use]
     pub const fn precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
+        self.precision = Some(precision);
         self
     }
 
@@ -128,10 +128,12 @@ impl Linear {
                 return graph.mistake(&label(&self.name), message);
             }
         }
-        let factor = self.precision.dtype();
-        let product = match self.precision {
+        let product = match self.precision.unwrap_or_else(|| graph.precision()) {
             Precision::F32 => x.matmul(&self.weight.transpose(0, 1)),
-            _ => x.cast(factor).matmul(&self.weight.cast(factor).transpose(0, 1)).cast(dtype),
+            narrow => {
+                let narrow = narrow.dtype();
+                x.cast(narrow).matmul(&self.weight.cast(narrow).transpose(0, 1)).cast(dtype)
+            }
         };
         match &self.bias {
             Some(bias) => product + bias,

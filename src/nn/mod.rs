@@ -30,7 +30,8 @@ pub enum Mode {
     Evaluation,
 }
 
-/// The type in which a layer multiplies. Parameters, sums and everything outside of products stay f32.
+/// The type in which layers multiply. Parameters, sums and everything outside of products stay f32. It is a property of the
+/// graph, so that a model need not know: [`Graph::set_precision`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// 32-bit floats.
@@ -50,6 +51,31 @@ impl Precision {
             Self::F32 => DType::F32,
             Self::BF16 => DType::BF16,
             Self::F16 => DType::F16,
+        }
+    }
+}
+
+impl Graph {
+    /// Lets layers that are applied from here on multiply in another precision.
+    ///
+    /// ```
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// g.set_precision(Precision::BF16);
+    /// let y = nn::Linear::new(&g, "fc", 8, 4).forward(&g.input("x", [2, 8], F32));
+    /// assert_eq!((y.dtype(), g.precision()), (F32, Precision::BF16));
+    /// assert!(g.error().is_none());
+    /// ```
+    pub fn set_precision(&self, precision: Precision) {
+        self.data().product_dtype = (precision != Precision::F32).then(|| precision.dtype());
+    }
+
+    /// The precision in which layers multiply.
+    pub fn precision(&self) -> Precision {
+        match self.data().product_dtype {
+            Some(DType::BF16) => Precision::BF16,
+            Some(DType::F16) => Precision::F16,
+            _ => Precision::F32,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Activation, Dense, Dropout, Initializer, Layer, Mode, Model, Precision};
+use super::{Activation, Dense, Dropout, Initializer, Layer, Mode, Model};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::tensor::Shape;
@@ -25,7 +25,6 @@ pub struct Sequential {
     input: Shape,
     layers: Vec<Layer>,
     name: String,
-    precision: Precision,
     /// The first call that made no sense, as in `initializer` before any layer.
     mistake: Option<String>,
 }
@@ -33,20 +32,13 @@ pub struct Sequential {
 impl Sequential {
     /// For inputs of a shape, without the batch.
     pub fn new(input: impl Into<Shape>) -> Self {
-        Self { input: input.into(), layers: Vec::new(), name: String::new(), precision: Precision::F32, mistake: None }
+        Self { input: input.into(), layers: Vec::new(), name: String::new(), mistake: None }
     }
 
     /// With a name that goes before those of the parameters: `encoder.0.weight`. Two models in one graph need one.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
-        self
-    }
-
-    /// With products in another precision.
-    #[must_use]
-    pub const fn precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
         self
     }
 
@@ -274,7 +266,7 @@ impl Model for Sequential {
         let mut value = x.clone();
         for (index, layer) in self.layers.iter().enumerate() {
             let name = if self.name.is_empty() { index.to_string() } else { format!("{}.{index}", self.name) };
-            value = layer.forward(g, &name, &value, mode, self.precision);
+            value = layer.forward(g, &name, &value, mode);
         }
         value
     }

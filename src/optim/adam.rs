@@ -1,0 +1,126 @@
+//! Adam and AdamW.
+
+use super::decay::decay_methods;
+use super::update::lerp;
+use super::{Decay, NON_NEGATIVE, Optimizer, SHARE, Update, in_range};
+use crate::graph::Tensor;
+
+/// Adaptive moments (Kingma and Ba 2014): PyTorch's `torch.optim.Adam`. States: `exp_avg`, `exp_avg_sq`.
+///
+/// ```text
+/// m = β₁·m + (1 − β₁)·g        v = β₂·v + (1 − β₂)·g²
+/// p − lr/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + ε)
+/// ```
+///
+/// ```
+/// use wgrad::optim::Adam;
+/// let optimizer = Adam::new(1e-3).betas(0.9, 0.98).epsilon(1e-9);
+/// assert_eq!(optimizer.betas, (0.9, 0.98));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// The shares of the two running means that stay from step to step.
+    pub betas: (f64, f64),
+    /// What keeps the quotient finite.
+    pub epsilon: f64,
+    /// What draws parameters to 0.
+    pub decay: Decay,
+}
+
+impl Adam {
+    /// With PyTorch's defaults: β = (0.9, 0.999), ε = 1e-8, no decay.
+    pub const fn new(learning_rate: f64) -> Self {
+        Self { learning_rate, betas: (0.9, 0.999), epsilon: 1e-8, decay: Decay { l2: 0.0, l1: 0.0, decoupled: 0.0 } }
+    }
+}
+
+decay_methods!(Adam);
+
+/// [`Adam`] with decoupled weight decay (Loshchilov and Hutter 2017): PyTorch's `torch.optim.AdamW`.
+///
+/// ```
+/// use wgrad::optim::AdamW;
+/// let optimizer = AdamW::new(3e-4).weight_decay(0.1);
+/// assert_eq!(optimizer.decay.decoupled, 0.1);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamW {
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// The shares of the two running means that stay from step to step.
+    pub betas: (f64, f64),
+    /// What keeps the quotient finite.
+    pub epsilon: f64,
+    /// What draws parameters to 0.
+    pub decay: Decay,
+}
+
+impl AdamW {
+    /// With PyTorch's defaults: β = (0.9, 0.999), ε = 1e-8, weight decay 0.01.
+    pub const fn new(learning_rate: f64) -> Self {
+        Self { learning_rate, betas: (0.9, 0.999), epsilon: 1e-8, decay: Decay { l2: 0.0, l1: 0.0, decoupled: 0.01 } }
+    }
+}
+
+decay_methods!(AdamW, weight_decay: decoupled, "With p drawn to 0 by its share learning rate · λ before each step.");
+
+macro_rules! moments {
+    ($optimizer:ident) => {
+        impl $optimizer {
+            /// With other shares of the running means that stay.
+            #[must_use]
+            pub const fn betas(mut self, first: f64, second: f64) -> Self {
+                self.betas = (first, second);
+                self
+            }
+
+            /// With another ε.
+            #[must_use]
+            pub const fn epsilon(mut self, epsilon: f64) -> Self {
+                self.epsilon = epsilon;
+                self
+            }
+        }
+
+        impl Optimizer for $optimizer {
+            fn learning_rate(&self) -> f64 {
+                self.learning_rate
+            }
+
+            fn decay(&self) -> Decay {
+                self.decay
+            }
+
+            fn check(&self) -> Result<(), String> {
+                let (first, second) = self.betas;
+                in_range(&[("beta 1", first, SHARE), ("beta 2", second, SHARE), ("epsilon", self.epsilon, NON_NEGATIVE)])
+            }
+
+            #[track_caller]
+            fn update(&self, update: &mut Update<'_>) -> Tensor {
+                adam(update, self.betas, self.epsilon)
+            }
+        }
+    };
+}
+
+moments!(Adam);
+moments!(AdamW);
+
+#[track_caller]
+fn adam(update: &mut Update<'_>, (first, second): (f64, f64), epsilon: f64) -> Tensor {
+    let gradient = update.gradient().clone();
+    let (mean, square) = (update.state("exp_avg", 0.0), update.state("exp_avg_sq", 0.0));
+    let mean = update.set_state(&mean, lerp(&mean, &gradient, first));
+    let square = update.set_state(&square, &square * second + gradient.square() * (1.0 - second));
+    let size = update.scalar(&format!("adam.step_size({first})"), move |step| {
+        step.learning_rate / (1.0 - first.powf(step.step as f64))
+    });
+    let scale = update.scalar(&format!("adam.root_scale({second})"), move |step| {
+        (1.0 - second.powf(step.step as f64)).sqrt().recip()
+    });
+    let denominator = square.sqrt() * scale + epsilon;
+    update.parameter() - &(mean * size / denominator)
+}

@@ -1,0 +1,371 @@
+//! From a loss to a step that makes it smaller: gradients, what is done to them, and the optimizer's updates.
+
+use std::sync::Arc;
+
+use super::schedule::Schedule;
+use super::update::{Clock, Update};
+use super::{Decay, Optimizer};
+use crate::device::Device;
+use crate::error::Result;
+use crate::graph::{Graph, Tensor};
+use crate::ops::{Initial, Role, Variable};
+use crate::session::Session;
+use crate::tensor::{DType, TensorType};
+
+/// An optimizer that threads may share.
+type Shared = Arc<dyn Optimizer + Send + Sync>;
+
+/// What the loss is multiplied by, so that the gradients of 16-bit products do not vanish. Gradients are divided by it again, and
+/// a step whose gradients are not finite changes no parameter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LossScale {
+    /// Always the same.
+    Fixed(f64),
+    /// As large as gradients allow: PyTorch's `GradScaler`. State: `loss_scale`, and `loss_scale.growth_tracker`, the number of
+    /// finite steps since the last change.
+    Dynamic {
+        /// The first scale.
+        initial: f64,
+        /// The factor after `interval` finite steps.
+        growth: f64,
+        /// The factor after a step that was not finite.
+        backoff: f64,
+        /// Finite steps between growths.
+        interval: u32,
+    },
+}
+
+impl LossScale {
+    /// [`Dynamic`](Self::Dynamic) with PyTorch's defaults: from 65,536 on, doubled after 2,000 finite steps, else halved.
+    pub const fn dynamic() -> Self {
+        Self::Dynamic { initial: 65_536.0, growth: 2.0, backoff: 0.5, interval: 2_000 }
+    }
+
+    fn check(self) -> Result<(), String> {
+        let sound = match self {
+            Self::Fixed(scale) => scale.is_finite() && scale > 0.0,
+            Self::Dynamic { initial, growth, backoff, interval } => {
+                initial.is_finite() && initial > 0.0 && growth.is_finite() && growth >= 1.0 && (0.0..1.0).contains(&backoff) && interval > 0
+            }
+        };
+        if sound { Ok(()) } else { Err(format!("{self:?} is no loss scale")) }
+    }
+}
+
+impl From<f64> for LossScale {
+    fn from(scale: f64) -> Self {
+        Self::Fixed(scale)
+    }
+}
+
+/// A training step under construction; made by [`Graph::minimize`], ended by [`compile`](Self::compile) or
+/// [`build`](Self::build).
+///
+/// What is done to a gradient comes in this order: it is divided by the loss scale, accumulated, clipped by value, clipped by
+/// norm, and given the optimizer's weight decay.
+#[derive(Debug)]
+#[must_use = "nothing is learned before `compile` or `build`"]
+pub struct Minimize {
+    graph: Graph,
+    loss: Tensor,
+    optimizer: Shared,
+    clip_value: Option<f64>,
+    clip_norm: Option<f64>,
+    schedule: Option<Schedule>,
+    accumulate: u64,
+    loss_scale: Option<LossScale>,
+    only_matrices_decay: bool,
+    seed: u64,
+}
+
+impl Graph {
+    /// A step that makes a loss (a single number) smaller, by changing all parameters that it depends on. The loss becomes the
+    /// output `loss`.
+    ///
+    /// ```
+    /// use wgrad::optim::Adam;
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let x = g.input("x", [4, 2], F32);
+    /// let y = g.input("y", [4, 1], F32);
+    /// let loss = nn::Linear::new(&g, "fc", 2, 1).forward(&x).mse(&y);
+    /// let mut session = g.minimize(&loss, Adam::new(0.1)).clip_norm(1.0).compile(&Device::cpu())?;
+    /// let x = TensorData::from_vec(vec![0.0_f32, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0], [4, 2])?;
+    /// let y = TensorData::from_vec(vec![1.0_f32, 3.0, 0.0, 2.0], [4, 1])?; // 1 − a + 2·b
+    /// for _ in 0..300 {
+    ///     session.step(&[("x", &x), ("y", &y)])?;
+    /// }
+    /// assert!(session.read("loss")?.item()? < 1e-3);
+    /// assert!((session.parameter("fc.weight")?.to_f64_vec()[1] - 2.0).abs() < 0.05);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn minimize(&self, loss: &Tensor, optimizer: impl Optimizer + Send + Sync + 'static) -> Minimize {
+        self.minimize_with(loss, Arc::new(optimizer))
+    }
+
+    /// [`minimize`](Self::minimize) with an optimizer that is used elsewhere too.
+    pub fn minimize_with(&self, loss: &Tensor, optimizer: Arc<dyn Optimizer + Send + Sync>) -> Minimize {
+        Minimize {
+            graph: self.clone(),
+            loss: loss.clone(),
+            optimizer,
+            clip_value: None,
+            clip_norm: None,
+            schedule: None,
+            accumulate: 1,
+            loss_scale: None,
+            only_matrices_decay: false,
+            seed: 0,
+        }
+    }
+}
+
+impl Minimize {
+    /// Keeps each element of the gradients within ± `limit`: PyTorch's `clip_grad_value_`.
+    pub const fn clip_value(mut self, limit: f64) -> Self {
+        self.clip_value = Some(limit);
+        self
+    }
+
+    /// Scales all gradients down so that their common norm is at most `norm`: PyTorch's `clip_grad_norm_`. The norm before
+    /// clipping becomes the output `gradient_norm`.
+    pub const fn clip_norm(mut self, norm: f64) -> Self {
+        self.clip_norm = Some(norm);
+        self
+    }
+
+    /// Lets the learning rate follow a schedule over the updates, from the session's as its base. A schedule that depends on
+    /// metrics (a plateau) is not one of the step; who has one sets the session's learning rate.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = Some(schedule);
+        self
+    }
+
+    /// Updates parameters only at every n-th step, with the mean of the gradients since the last update: as one step with
+    /// n times the batch. Sums are kept as the state `accumulated_gradient`.
+    pub const fn accumulate(mut self, steps: u64) -> Self {
+        self.accumulate = steps;
+        self
+    }
+
+    /// Multiplies the loss before it is differentiated, for [`Precision::F16`](crate::nn::Precision::F16).
+    pub fn loss_scale(mut self, scale: impl Into<LossScale>) -> Self {
+        self.loss_scale = Some(scale.into());
+        self
+    }
+
+    /// Spares parameters of fewer than two dimensions the weight decay: biases, and the scales of normalisations.
+    pub const fn weight_decay_excludes_bias(mut self) -> Self {
+        self.only_matrices_decay = true;
+        self
+    }
+
+    /// The seed of first values and random draws, for [`compile`](Self::compile).
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Builds the step and compiles the graph for a device.
+    ///
+    /// # Errors
+    /// The graph's first mistake, with the line that made it; what breaks a limit of the device.
+    #[track_caller]
+    pub fn compile(self, device: &Device) -> Result<Session> {
+        let (graph, seed, learning_rate) = (self.graph.clone(), self.seed, self.optimizer.learning_rate());
+        self.build();
+        let mut session = Session::new(&graph, device, seed)?;
+        session.set_learning_rate(learning_rate);
+        Ok(session)
+    }
+
+    /// Writes gradients and updates into the graph, for those who compile it themselves. The session's learning rate is theirs to
+    /// set.
+    #[track_caller]
+    pub fn build(self) {
+        let graph = &self.graph;
+        if graph.error().is_some() {
+            return;
+        }
+        if let Err(message) = self.check() {
+            graph.mistake("minimize", message);
+            return;
+        }
+        if !graph.has_output("loss") {
+            graph.output("loss", &self.loss);
+        }
+        let parameters = graph.parameters_of(&self.loss);
+        if parameters.is_empty() {
+            graph.mistake("minimize", "the loss depends on no parameter");
+            return;
+        }
+        let clock = Clock { every: self.accumulate, schedule: self.schedule.clone().map(Arc::new) };
+        let scale = self.loss_scale.map(|scale| Scale::new(graph, scale));
+        let scaled = match &scale {
+            Some(scale) => &self.loss * scale.value.cast(self.loss.dtype()),
+            None => self.loss.clone(),
+        };
+        let tensors: Vec<&Tensor> = parameters.iter().map(|(_, parameter)| parameter).collect();
+        let mut gradients = graph.gradients(&scaled, &tensors);
+        if let Some(scale) = &scale {
+            for gradient in &mut gradients {
+                *gradient = &*gradient / scale.value.cast(gradient.dtype());
+            }
+        }
+        // True in the steps that update: the last of each accumulation.
+        let mut taken: Option<Tensor> = None;
+        if self.accumulate > 1 {
+            let every = self.accumulate;
+            let last = graph.host_scalar("@accumulation.last", move |state| f64::from(u8::from(state.step.is_multiple_of(every))));
+            let last = last.gt(0.5);
+            for ((name, parameter), gradient) in parameters.iter().zip(&mut gradients) {
+                let sum = state_like(graph, name, parameter, "accumulated_gradient");
+                let total = &sum + &(&*gradient * (1.0 / every as f64));
+                graph.assign(&sum, &last.select(total.zeros_like(), &total));
+                *gradient = total;
+            }
+            taken = Some(last);
+        }
+        if let Some(limit) = self.clip_value {
+            for gradient in &mut gradients {
+                *gradient = gradient.clamp(-limit, limit);
+            }
+        }
+        if self.clip_norm.is_some() || scale.is_some() {
+            let norm = norm(graph, &gradients);
+            if let Some(limit) = self.clip_norm {
+                // PyTorch's guard against a norm of 0.
+                let factor = (limit / (&norm + 1e-6)).minimum(1.0);
+                for gradient in &mut gradients {
+                    *gradient = &*gradient * factor.cast(gradient.dtype());
+                }
+                if !graph.has_output("gradient_norm") {
+                    graph.output("gradient_norm", &norm);
+                }
+            }
+            if let Some(scale) = &scale {
+                let finite = norm.le(f64::from(f32::MAX));
+                scale.adapt(graph, &finite, taken.as_ref());
+                taken = Some(taken.map_or_else(|| finite.clone(), |last| last.logical_and(&finite)));
+            }
+        }
+        for ((name, parameter), gradient) in parameters.iter().zip(gradients) {
+            self.update(name, parameter, gradient, &clock, taken.as_ref());
+        }
+    }
+
+    /// The update of one parameter, and of its states.
+    #[track_caller]
+    fn update(&self, name: &str, parameter: &Tensor, mut gradient: Tensor, clock: &Clock, taken: Option<&Tensor>) {
+        let spared = self.only_matrices_decay && parameter.rank() < 2;
+        let decay = if spared { Decay::default() } else { self.optimizer.decay() };
+        if decay.l2 > 0.0 {
+            gradient = gradient + parameter * decay.l2;
+        }
+        if decay.l1 > 0.0 {
+            gradient = gradient + parameter.sign() * decay.l1;
+        }
+        let mut update =
+            Update { graph: &self.graph, name, clock, parameter: parameter.clone(), gradient, states: Vec::new() };
+        if decay.decoupled > 0.0 {
+            let rate = decay.decoupled;
+            update.parameter = parameter * update.scalar(&format!("decay({rate})"), move |step| 1.0 - step.learning_rate * rate);
+        }
+        let value = self.optimizer.update(&mut update);
+        for (variable, value) in std::iter::once((parameter.clone(), value)).chain(update.states) {
+            match taken {
+                Some(taken) => self.graph.assign(&variable, &taken.select(&value, &variable)),
+                None => self.graph.assign(&variable, &value),
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let (ty, learning_rate) = (self.loss.ty(), self.optimizer.learning_rate());
+        if ty.shape.rank() != 0 || !ty.dtype.is_float() {
+            return Err(format!("the loss is {ty}, and must be a single float; reduce it"));
+        }
+        if !(learning_rate.is_finite() && learning_rate >= 0.0) {
+            return Err(format!("the learning rate is {learning_rate}, and must be a number of at least 0"));
+        }
+        self.optimizer.check()?;
+        self.optimizer.decay().check()?;
+        for (name, limit) in [("clip_value", self.clip_value), ("clip_norm", self.clip_norm)] {
+            if let Some(limit) = limit.filter(|limit| !(limit.is_finite() && *limit > 0.0)) {
+                return Err(format!("{name} is {limit}, and must be above 0"));
+            }
+        }
+        if self.accumulate == 0 {
+            return Err("gradients are accumulated over at least 1 step".into());
+        }
+        if let Some(schedule) = &self.schedule {
+            schedule.validate().map_err(|error| error.to_string())?;
+        }
+        self.loss_scale.map_or(Ok(()), LossScale::check)
+    }
+}
+
+/// A state of a parameter's type that begins with zeros.
+#[track_caller]
+fn state_like(graph: &Graph, name: &str, parameter: &Tensor, kind: &str) -> Tensor {
+    graph.variable(Variable {
+        name: format!("{name}.{kind}"),
+        ty: parameter.ty(),
+        role: Role::State(kind.to_owned()),
+        initial: Initial::Constant(0.0),
+    })
+}
+
+/// The norm of all gradients as one vector, f32.
+#[track_caller]
+fn norm(graph: &Graph, gradients: &[Tensor]) -> Tensor {
+    let mut total = graph.scalar(DType::F32, 0.0);
+    for gradient in gradients {
+        let wide = gradient.cast(gradient.dtype().compute());
+        total = total + wide.square().sum_all().cast(DType::F32);
+    }
+    total.sqrt()
+}
+
+/// A loss scale in the graph.
+struct Scale {
+    value: Tensor,
+    rule: LossScale,
+}
+
+impl Scale {
+    #[track_caller]
+    fn new(graph: &Graph, rule: LossScale) -> Self {
+        let value = match rule {
+            LossScale::Fixed(scale) => graph.scalar(DType::F32, scale),
+            LossScale::Dynamic { initial, .. } => Self::state(graph, "loss_scale", initial),
+        };
+        Self { value, rule }
+    }
+
+    #[track_caller]
+    fn state(graph: &Graph, name: &str, initial: f64) -> Tensor {
+        graph.variable(Variable {
+            name: name.to_owned(),
+            ty: TensorType::new(DType::F32, []),
+            role: Role::State(name.to_owned()),
+            initial: Initial::Constant(initial),
+        })
+    }
+
+    /// Lets a dynamic scale follow what came of it, in the steps that are the last of an accumulation.
+    #[track_caller]
+    fn adapt(&self, graph: &Graph, finite: &Tensor, last: Option<&Tensor>) {
+        let LossScale::Dynamic { growth, backoff, interval, .. } = self.rule else { return };
+        let tracker = Self::state(graph, "loss_scale.growth_tracker", 0.0);
+        let count = finite.select(&tracker + 1.0, 0.0);
+        let grows = count.ge(f64::from(interval));
+        let scale = finite.select(grows.select(&self.value * growth, &self.value), &self.value * backoff);
+        for (variable, value) in [(&self.value, scale), (&tracker, grows.select(0.0, &count))] {
+            match last {
+                Some(last) => graph.assign(variable, &last.select(value, variable)),
+                None => graph.assign(variable, &value),
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What an optimizer works with while it writes the update of one parameter.
+
+use std::sync::Arc;
+
+use super::schedule::Schedule;
+use crate::graph::{Graph, StepState, Tensor};
+use crate::ops::{Initial, Role, Variable};
+
+/// The step as optimizers see it: with gradient accumulation, several of the session's make one of theirs.
+#[derive(Clone, Debug)]
+pub(super) struct Clock {
+    /// The session's steps that make one update.
+    pub(super) every: u64,
+    /// The learning rate over the updates; without, it is the session's.
+    pub(super) schedule: Option<Arc<Schedule>>,
+}
+
+impl Clock {
+    fn at(&self, state: &StepState) -> StepState {
+        let step = state.step.div_ceil(self.every);
+        let learning_rate = match &self.schedule {
+            Some(schedule) => schedule.learning_rate(state.learning_rate, step.saturating_sub(1)),
+            None => state.learning_rate,
+        };
+        StepState { step, learning_rate }
+    }
+}
+
+/// The update of one parameter under construction.
+#[derive(Debug)]
+pub struct Update<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) name: &'a str,
+    pub(super) clock: &'a Clock,
+    pub(super) parameter: Tensor,
+    pub(super) gradient: Tensor,
+    /// States and their new values.
+    pub(super) states: Vec<(Tensor, Tensor)>,
+}
+
+impl Update<'_> {
+    /// The parameter's value before the step, after decoupled weight decay.
+    pub fn parameter(&self) -> &Tensor {
+        &self.parameter
+    }
+
+    /// Its gradient, clipped, with weight decay.
+    pub fn gradient(&self) -> &Tensor {
+        &self.gradient
+    }
+
+    /// A state of the parameter's type, called `PARAMETER.kind`, that is the same number everywhere before the first step.
+    #[track_caller]
+    pub fn state(&self, kind: &str, initial: f64) -> Tensor {
+        self.graph.variable(Variable {
+            name: format!("{}.{kind}", self.name),
+            ty: self.parameter.ty(),
+            role: Role::State(kind.to_owned()),
+            initial: Initial::Constant(initial),
+        })
+    }
+
+    /// At the end of the step the state takes this value, which is given back.
+    pub fn set_state(&mut self, state: &Tensor, value: Tensor) -> Tensor {
+        self.states.push((state.clone(), value.clone()));
+        value
+    }
+
+    /// A number that the host computes before each step, in f64, from the update's number (from 1 on) and learning rate. The same
+    /// name gives the same number for all parameters, so it must tell all that the function depends on.
+    #[track_caller]
+    pub fn scalar(&self, name: &str, compute: impl Fn(&StepState) -> f64 + Send + Sync + 'static) -> Tensor {
+        let clock = self.clock.clone();
+        self.graph.host_scalar(&format!("@{name}"), move |state| compute(&clock.at(state))).cast(self.parameter.dtype())
+    }
+
+    /// The learning rate of the step.
+    #[track_caller]
+    pub fn learning_rate(&self) -> Tensor {
+        self.scalar("learning_rate", |step| step.learning_rate)
+    }
+}
+
+/// `mean + (1 − keep)·(value − mean)`: PyTorch's `lerp_`, which keeps a share of a running mean.
+#[track_caller]
+pub(super) fn lerp(mean: &Tensor, value: &Tensor, keep: f64) -> Tensor {
+    mean + &((value - mean) * (1.0 - keep))
+}
