@@ -205,7 +205,7 @@ impl Trainer {
         let x = resident.batch(&g, X, data.column(X)?, &index);
         let y = resident.batch(&g, Y, data.column(Y)?, &index);
         let prediction = self.model.forward(&g, &self.prepared(&x, Mode::Training), Mode::Training);
-        let loss = self.loss.of(&prediction, &y);
+        let loss = self.loss.forward(&prediction, &y);
         let mut minimize = g.minimize_with(&loss, Arc::clone(&self.optimizer));
         if let Some(norm) = self.clip_norm {
             minimize = minimize.clip_norm(norm);
@@ -226,7 +226,7 @@ impl Trainer {
         let x = resident.batch(&g, X, data.column(X)?, &index);
         let y = resident.batch(&g, Y, data.column(Y)?, &index);
         let prediction = self.model.forward(&g, &self.prepared(&x, Mode::Evaluation), Mode::Evaluation);
-        g.output("loss", &self.loss.of(&prediction, &y));
+        g.output("loss", &self.loss.forward(&prediction, &y));
         g.output("prediction", &prediction.cast(DType::F32));
         let id = self.load_with(&g, resident, data)?;
         self.programs.insert(key, id);
@@ -264,7 +264,8 @@ impl Trainer {
                 .map_err(|source| Error::file("cannot make the directory", &checkpoints.directory, source))?;
             let file = checkpoints.file();
             if checkpoints.resume && file.exists() {
-                progress = checkpoint::load(&file, self.open()?, self.seed, fit.batch_size as u64)?;
+                let seed = self.seed;
+                progress = checkpoint::load(&file, self.open()?, seed, fit.batch_size as u64)?;
                 scheduler.restore(&progress.schedule)?;
             }
         }
@@ -391,7 +392,7 @@ impl Trainer {
         let mut metrics = Vec::new();
         for metric in &self.metrics {
             if let Some(value) = metric.evaluate(&predictions, targets)? {
-                metrics.push((metric.name(), value));
+                metrics.push((metric.name().to_owned(), value));
             }
         }
         Ok(Evaluation { loss: loss / data.len() as f64, metrics, predictions })
