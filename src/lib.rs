@@ -28,10 +28,10 @@ pub mod prelude {
     pub use crate::error::{Error, Result};
     pub use crate::graph::{Graph, Tensor};
     pub use crate::loss::Loss::{self, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy};
+    pub use crate::metrics::Metric::{self, Accuracy};
     pub use crate::nn::{self, Activation, Initializer, Mode, Model, Precision, Sequential};
     pub use crate::optim::schedule::Schedule;
     pub use crate::optim::{Adadelta, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop, SGD};
-    pub use crate::metrics::Metric::{self, Accuracy};
     pub use crate::session::Session;
     pub use crate::tensor::DType::{self, BF16, Bool, F16, F32, F64, I32, U8, U32};
     pub use crate::tensor::{Shape, TensorData};

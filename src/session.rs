@@ -80,6 +80,8 @@ struct Loaded {
     host_scalars: Vec<HostScalar>,
     /// True once it has run, so that its outputs can be read.
     has_run: bool,
+    /// Inputs that come from an application's buffers.
+    bound: Vec<usize>,
 }
 
 /// Which of a session's programs; made by [`Session::load`].
@@ -165,7 +167,7 @@ impl Session {
         }
         let runner = DeviceProgram::load(&self.device, &program, &self.store)?;
         let host_scalars = graph.snapshot()?.host_scalars;
-        self.programs.push(Loaded { program, stages, runner, host_scalars, has_run: false });
+        self.programs.push(Loaded { program, stages, runner, host_scalars, has_run: false, bound: Vec::new() });
         Ok(ProgramId(self.programs.len() - 1))
     }
 
@@ -320,8 +322,13 @@ impl Session {
         let loaded = &self.programs[id.0];
         for (name, _) in inputs {
             if !loaded.program.inputs.iter().any(|port| port.name == *name) {
-                let known: Vec<&str> =
-                    loaded.program.inputs.iter().map(|port| port.name.as_str()).filter(|name| !name.starts_with('@')).collect();
+                let known: Vec<&str> = loaded
+                    .program
+                    .inputs
+                    .iter()
+                    .map(|port| port.name.as_str())
+                    .filter(|name| !name.starts_with('@'))
+                    .collect();
                 return Err(Error::Argument(format!("there is no input {name:?}; there are {known:?}")));
             }
         }
@@ -330,7 +337,12 @@ impl Session {
         for (place, port) in loaded.program.inputs.iter().enumerate() {
             if let Some((_, data)) = inputs.iter().find(|(name, _)| *name == port.name) {
                 if *data.ty() != port.ty {
-                    return Err(Error::Argument(format!("input {:?} is {}, but {} was given", port.name, port.ty, data.ty())));
+                    return Err(Error::Argument(format!(
+                        "input {:?} is {}, but {} was given",
+                        port.name,
+                        port.ty,
+                        data.ty()
+                    )));
                 }
                 given.push((place, data.bytes()));
             } else if port.name == RANDOM_STATE {
@@ -339,7 +351,7 @@ impl Session {
                 hidden.push((place, bytemuck::cast_slice(&words).to_vec()));
             } else if let Some(scalar) = loaded.host_scalars.iter().find(|scalar| scalar.name == port.name) {
                 hidden.push((place, bytemuck::bytes_of(&((scalar.compute)(&state) as f32)).to_vec()));
-            } else {
+            } else if !loaded.bound.contains(&place) {
                 return Err(Error::Argument(format!("input {:?} ({}) was not given", port.name, port.ty)));
             }
         }
@@ -385,6 +397,54 @@ impl Session {
         }
         let location = variable.location;
         self.store.write(location, value.bytes())
+    }
+
+    /// Reads an input from an application's buffer instead of the host, from the next run on, without a copy. The buffer's
+    /// size is a multiple of sixteen bytes.
+    ///
+    /// # Errors
+    /// An unknown name; the CPU device; a buffer that is too small or lacks the usage `STORAGE`.
+    pub fn bind_input(&mut self, id: ProgramId, input: &str, buffer: wgpu::Buffer) -> Result<()> {
+        let loaded = &mut self.programs[id.0];
+        let Some(port) = loaded.program.inputs.iter().position(|port| port.name == input) else {
+            return Err(Error::Argument(format!("there is no input {input:?}")));
+        };
+        loaded.runner.as_gpu()?.bind_input(port, buffer)?;
+        loaded.bound.push(port);
+        Ok(())
+    }
+
+    /// Leaves an output in an application's buffer, from the next run on. The buffer's size is a multiple of sixteen bytes.
+    ///
+    /// # Errors
+    /// An unknown name; the CPU device; a buffer that is too small or lacks one of the usages `STORAGE`, `COPY_SRC`, `COPY_DST`.
+    pub fn bind_output(&mut self, id: ProgramId, output: &str, buffer: wgpu::Buffer) -> Result<()> {
+        let loaded = &mut self.programs[id.0];
+        let Some(port) = loaded.program.outputs.iter().position(|port| port.name == output) else {
+            return Err(Error::Argument(format!("there is no output {output:?}")));
+        };
+        loaded.runner.as_gpu()?.bind_output(port, buffer)
+    }
+
+    /// Records a run among an application's own commands, instead of submitting it. Inputs that are not bound to buffers are given
+    /// here and written at once, before whatever is submitted next. Counts no step.
+    ///
+    /// # Errors
+    /// The CPU device; inputs as for [`step`](Self::step); a device that fails.
+    pub fn record(
+        &mut self,
+        id: ProgramId,
+        encoder: &mut wgpu::CommandEncoder,
+        inputs: &[(&str, &TensorData)],
+    ) -> Result<()> {
+        let (hidden, mut all) = self.inputs(id, inputs)?;
+        all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
+        let loaded = &mut self.programs[id.0];
+        let program = loaded.runner.as_gpu()?;
+        program.write_inputs(&all)?;
+        program.record(encoder);
+        loaded.has_run = true;
+        Ok(())
     }
 
     /// Seconds that each step of a program takes, from one run of it.

@@ -5,8 +5,16 @@ fn a_linear_regression_learns() {
     let g = Graph::new();
     let x = g.input("x", [8, 3], F32);
     let y = g.input("y", [8, 1], F32);
-    let w = g.variable(wgrad::ops::Variable::parameter("w", wgrad::tensor::TensorType::new(F32, [3, 1]), wgrad::ops::Initial::Constant(0.1)));
-    let b = g.variable(wgrad::ops::Variable::parameter("b", wgrad::tensor::TensorType::new(F32, [1]), wgrad::ops::Initial::Constant(0.0)));
+    let w = g.variable(wgrad::ops::Variable::parameter(
+        "w",
+        wgrad::tensor::TensorType::new(F32, [3, 1]),
+        wgrad::ops::Initial::Constant(0.1),
+    ));
+    let b = g.variable(wgrad::ops::Variable::parameter(
+        "b",
+        wgrad::tensor::TensorType::new(F32, [1]),
+        wgrad::ops::Initial::Constant(0.0),
+    ));
     let p = x.matmul(&w) + &b;
     let loss = (&p - &y).square().mean_all();
     g.output("loss", &loss);
@@ -25,7 +33,9 @@ fn a_linear_regression_learns() {
     let y = TensorData::from_vec(ys, [8, 1]).unwrap();
     for step in 0..400 {
         s.step(&[("x", &x), ("y", &y)]).unwrap();
-        if step % 50 == 0 { println!("{}", s.read("loss").unwrap().item().unwrap()); }
+        if step % 50 == 0 {
+            println!("{}", s.read("loss").unwrap().item().unwrap());
+        }
     }
     assert!(s.read("loss").unwrap().item().unwrap() < 1e-3);
     println!("{:?} {:?}", s.parameter("w").unwrap().to_vec::<f32>(), s.parameter("b").unwrap().to_vec::<f32>());

@@ -39,17 +39,24 @@ fn minimize(case: &Case, g: &Graph, loss: &Tensor) -> Option<Minimize> {
             let sgd = SGD::new(learning_rate).momentum(number("momentum")).dampening(number("dampening"));
             g.minimize(loss, if case.flag("nesterov") { sgd.nesterov() } else { sgd }.weight_decay(decay))
         }
-        "adam" => g.minimize(loss, Adam::new(learning_rate).betas(beta(0), beta(1)).epsilon(epsilon).weight_decay(decay)),
-        "adamw" => g.minimize(loss, AdamW::new(learning_rate).betas(beta(0), beta(1)).epsilon(epsilon).weight_decay(decay)),
+        "adam" => {
+            g.minimize(loss, Adam::new(learning_rate).betas(beta(0), beta(1)).epsilon(epsilon).weight_decay(decay))
+        }
+        "adamw" => {
+            g.minimize(loss, AdamW::new(learning_rate).betas(beta(0), beta(1)).epsilon(epsilon).weight_decay(decay))
+        }
         "rmsprop" => {
-            let rmsprop = RMSprop::new(learning_rate).alpha(number("alpha")).epsilon(epsilon).momentum(number("momentum"));
+            let rmsprop =
+                RMSprop::new(learning_rate).alpha(number("alpha")).epsilon(epsilon).momentum(number("momentum"));
             g.minimize(loss, if case.flag("centered") { rmsprop.centered() } else { rmsprop }.weight_decay(decay))
         }
         "adagrad" => {
             let adagrad = Adagrad::new(learning_rate).learning_rate_decay(number("lr_decay")).epsilon(epsilon);
             g.minimize(loss, adagrad.initial_accumulator(number("initial_accumulator_value")).weight_decay(decay))
         }
-        "adadelta" => g.minimize(loss, Adadelta::new(learning_rate).rho(number("rho")).epsilon(epsilon).weight_decay(decay)),
+        "adadelta" => {
+            g.minimize(loss, Adadelta::new(learning_rate).rho(number("rho")).epsilon(epsilon).weight_decay(decay))
+        }
         "nadam" => {
             let nadam = NAdam::new(learning_rate).betas(beta(0), beta(1)).epsilon(epsilon);
             g.minimize(loss, nadam.momentum_decay(number("momentum_decay")).weight_decay(decay))
@@ -117,7 +124,8 @@ fn twenty_steps_of_a_network_are_torchs() -> Result<()> {
     let mut complaints = Vec::new();
     for case in golden::read("training")? {
         let g = Graph::new();
-        let [x, y] = [0, 1].map(|place| g.input(["x", "y"][place], case.inputs[place].shape(), case.inputs[place].dtype()));
+        let [x, y] =
+            [0, 1].map(|place| g.input(["x", "y"][place], case.inputs[place].shape(), case.inputs[place].dtype()));
         let hidden = nn::Linear::new(&g, "fc1", 7, 5).forward(&x).relu();
         let loss = nn::Linear::new(&g, "fc2", 5, 3).forward(&hidden).cross_entropy(&y);
         let names: Vec<String> = g.parameters().into_iter().map(|(name, _)| name).collect();
@@ -213,7 +221,9 @@ fn orthonormal(case: &Case, values: &[f64]) {
     let size = |key: &str| case.fields[key].as_u64().unwrap_or_default() as usize;
     let (rows, columns) = (size("rows"), size("columns"));
     let by_rows = case.fields["gram"] == Value::from("W W^T");
-    let at = |vector: usize, place: usize| if by_rows { values[vector * columns + place] } else { values[place * columns + vector] };
+    let at = |vector: usize, place: usize| {
+        if by_rows { values[vector * columns + place] } else { values[place * columns + vector] }
+    };
     let length = if by_rows { columns } else { rows };
     let diagonal = case.fields["gram_diagonal"].as_f64().unwrap_or(f64::NAN);
     for (a, b) in (0..size("gram_size")).flat_map(|a| (0..size("gram_size")).map(move |b| (a, b))) {

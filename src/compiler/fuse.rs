@@ -212,13 +212,15 @@ impl Fuser<'_> {
             bound.1.push(stored);
             bound.0.len() - 1
         };
-        let float = if output.dtype.is_float() { output.dtype } else { types.first().map_or(DType::F32, |ty| ty.dtype) };
+        let float =
+            if output.dtype.is_float() { output.dtype } else { types.first().map_or(DType::F32, |ty| ty.dtype) };
         let mut builder = Builder::new(if float.is_float() { float } else { DType::F32 });
         let mut mapped = |builder: &mut Builder, input: usize, maps: &[Affine]| -> NodeId {
             let seen = &self.seen[&node.inputs[input]];
             let viewed = seen.expression.viewed(&dims, maps);
             names.borrow_mut().extend(seen.names.iter().cloned());
-            include(builder, &viewed, |input| bind(seen.inputs[input], seen.expression.inputs[input]))[viewed.outputs[0].0.index()]
+            include(builder, &viewed, |input| bind(seen.inputs[input], seen.expression.inputs[input]))
+                [viewed.outputs[0].0.index()]
         };
         let mut addressed = |input: usize| {
             let seen = &self.seen[&node.inputs[input]];
@@ -299,7 +301,13 @@ impl Fuser<'_> {
         let mut expression = seen.expression;
         expression.outputs[0].1 = ty.dtype;
         let tail = Tail { expression, inputs: seen.inputs };
-        self.fused.kernels.push(FusedKernel { head: Head::Map, tail: Some(tail), outputs: vec![buffer], names, place: node.place });
+        self.fused.kernels.push(FusedKernel {
+            head: Head::Map,
+            tail: Some(tail),
+            outputs: vec![buffer],
+            names,
+            place: node.place,
+        });
         buffer
     }
 
@@ -312,7 +320,8 @@ impl Fuser<'_> {
         // Kept axes after the last reduced one stay innermost, so that neighbours in memory stay neighbours.
         let last = axes.iter().copied().filter(|&axis| shape[axis] != 1).max();
         let kept: Vec<usize> = (0..shape.rank()).filter(|axis| !axes.contains(axis)).collect();
-        let (outer, inner): (Vec<usize>, Vec<usize>) = kept.into_iter().partition(|&axis| last.is_some_and(|last| axis < last));
+        let (outer, inner): (Vec<usize>, Vec<usize>) =
+            kept.into_iter().partition(|&axis| last.is_some_and(|last| axis < last));
         let order: Vec<usize> = outer.iter().chain(axes).chain(&inner).copied().collect();
         let rank = order.len();
         let mut maps = vec![Affine::constant(0, rank); rank];
@@ -410,7 +419,11 @@ fn identity_tail(dims: Vec<usize>, dtype: DType) -> Tail {
 }
 
 /// Copies an expression into a builder, with its inputs renumbered.
-pub(super) fn include(builder: &mut Builder, expression: &ScalarExpr, input_place: impl Fn(usize) -> usize) -> Vec<NodeId> {
+pub(super) fn include(
+    builder: &mut Builder,
+    expression: &ScalarExpr,
+    input_place: impl Fn(usize) -> usize,
+) -> Vec<NodeId> {
     let mut places: Vec<NodeId> = Vec::new();
     for (node, &dtype) in expression.nodes.iter().zip(&expression.types) {
         let place = match node {

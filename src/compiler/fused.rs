@@ -145,7 +145,8 @@ impl FusedGraph {
 
     /// True where a buffer is a result or is assigned to a variable.
     pub(crate) fn is_root(&self, buffer: BufferId) -> bool {
-        self.outputs.iter().any(|(_, _, output)| *output == buffer) || self.assignments.iter().any(|(_, value)| *value == buffer)
+        self.outputs.iter().any(|(_, _, output)| *output == buffer)
+            || self.assignments.iter().any(|(_, value)| *value == buffer)
     }
 
     /// The variable that takes a buffer's content at the end of the step, if it is the first to do so.
@@ -184,7 +185,9 @@ impl FusedGraph {
         let mut consumers = vec![Vec::new(); self.kernels.len()];
         for (index, kernel) in self.kernels.iter().enumerate() {
             for read in kernel.reads() {
-                if let Some(source) = producer[read.0].filter(|&source| source != index && !consumers[source].contains(&index)) {
+                if let Some(source) =
+                    producer[read.0].filter(|&source| source != index && !consumers[source].contains(&index))
+                {
                     consumers[source].push(index);
                 }
             }

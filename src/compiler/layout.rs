@@ -57,7 +57,11 @@ impl Layout {
         // Data sets and running statistics get buffers of their own: a kernel may read one while it writes another.
         let alone = matches!(variable.role, Role::Data | Role::Buffer);
         let key = (variable.role.clone(), variable.ty.dtype);
-        let open = self.open.get(&key).copied().filter(|&buffer| !alone && (self.buffers[buffer] + padded(bytes)) as u64 <= largest);
+        let open = self
+            .open
+            .get(&key)
+            .copied()
+            .filter(|&buffer| !alone && (self.buffers[buffer] + padded(bytes)) as u64 <= largest);
         let buffer = open.unwrap_or_else(|| {
             self.buffers.push(0);
             self.buffers.len() - 1

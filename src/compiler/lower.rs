@@ -5,9 +5,7 @@ use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin};
 use super::program::Work;
 use crate::error::{Error, Place, Result};
 use crate::scalar::{Epilogue, QUAD_LANES, ScalarExpr, emit_map};
-use crate::shader::{
-    Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, compose, reduce_plans,
-};
+use crate::shader::{Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, compose, reduce_plans};
 use crate::tensor::{DType, TensorType};
 
 /// A step before its memory is planned.
@@ -53,7 +51,13 @@ pub(super) fn lower(fused: &FusedGraph, target: &Target) -> Result<Vec<LoweredSt
     Ok(steps)
 }
 
-fn step(fused: &FusedGraph, kernel: &FusedKernel, index: usize, last_read: &[usize], target: &Target) -> Result<LoweredStep> {
+fn step(
+    fused: &FusedGraph,
+    kernel: &FusedKernel,
+    index: usize,
+    last_read: &[usize],
+    target: &Target,
+) -> Result<LoweredStep> {
     let refuse = |message: String| Error::graph(kernel.label(), message, kernel.place);
     let adapter = match target {
         Target::Gpu(adapter) => Some(adapter),
@@ -69,7 +73,8 @@ fn step(fused: &FusedGraph, kernel: &FusedKernel, index: usize, last_read: &[usi
             (Work::Map { expression, in_place }, plan, flops)
         }
         (Head::Reduce { expression, borders, reduction, .. }, Some(tail)) => {
-            let flops = (expression.flops() + 1) * expression.len() as u64 + tail.expression.flops() * tail.expression.len() as u64;
+            let flops = (expression.flops() + 1) * expression.len() as u64
+                + tail.expression.flops() * tail.expression.len() as u64;
             let (expression, places) = expression.collapsed(borders);
             let borders = [places[0], places[1]];
             let (kept, places) = tail.expression.collapsed(&[tail_border(kernel)]);
@@ -94,8 +99,7 @@ fn step(fused: &FusedGraph, kernel: &FusedKernel, index: usize, last_read: &[usi
             let output_types: Vec<&TensorType> = outputs.iter().collect();
             let tail_flops = tail.as_ref().map_or(0, |tail| tail.expression.flops() * tail.expression.len() as u64);
             let flops = operator.cost(&input_types, &output_types).flops + tail_flops;
-            let work =
-                Work::Routine { op: op.clone(), operands: operands.clone(), outputs: outputs.clone(), epilogue };
+            let work = Work::Routine { op: op.clone(), operands: operands.clone(), outputs: outputs.clone(), epilogue };
             (work, plan, flops)
         }
         _ => return Err(refuse("a kernel without a tail".into())),
@@ -166,11 +170,13 @@ fn map_plan(expression: &ScalarExpr, in_place: &[Option<usize>]) -> Result<Kerne
     let emitted = emit_map(expression, in_place);
     let source = compose("map", &[("shared/lanes", QUAD_LANES), ("shared/expression", &emitted.module)])?;
     let quads = expression.len().div_ceil(4);
-    let mut params = vec![u32::try_from(quads).map_err(|_| "more elements than 32-bit addresses reach".to_owned())?, 0, 0];
+    let mut params =
+        vec![u32::try_from(quads).map_err(|_| "more elements than 32-bit addresses reach".to_owned())?, 0, 0];
     params.extend(&emitted.params);
     let mut bindings = vec![Access::Read; emitted.inputs.len()];
     bindings.extend(vec![Access::ReadWrite; expression.outputs.len()]);
-    let bound = emitted.inputs.iter().map(|&input| Bound::Input(input)).chain((0..expression.outputs.len()).map(Bound::Output));
+    let bound =
+        emitted.inputs.iter().map(|&input| Bound::Input(input)).chain((0..expression.outputs.len()).map(Bound::Output));
     let kernel = Kernel { label: "map".to_owned(), source: source.into(), bindings, subgroups: false };
     let dispatch = DispatchPlan { kernel, params, bound: bound.collect(), workgroups: quads.div_ceil(64) };
     Ok(KernelPlan { dispatches: vec![dispatch], scratch: Vec::new() })

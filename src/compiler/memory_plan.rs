@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use super::Target;
 use super::fused::{BufferId, FusedGraph, Origin};
 use super::layout::{ALIGNMENT, Layout};
 use super::lower::{LoweredStep, check, storable, traffic};
 use super::program::{BufferKind, BufferPlan, Dispatch, Location, Port, Program, Step, Work};
-use super::Target;
 use crate::error::{Error, Result};
 use crate::graph::GraphData;
 use crate::ops::Op;
@@ -72,10 +72,15 @@ pub(super) fn plan(
 ) -> Result<(Program, String)> {
     let mut planner =
         Planner { fused, layout, program: Program::default(), places: HashMap::new(), owner: HashMap::new() };
-    planner.program.buffers =
-        layout.buffers.iter().enumerate().map(|(k, &bytes)| BufferPlan { bytes, kind: BufferKind::Persistent(k) }).collect();
+    planner.program.buffers = layout
+        .buffers
+        .iter()
+        .enumerate()
+        .map(|(k, &bytes)| BufferPlan { bytes, kind: BufferKind::Persistent(k) })
+        .collect();
     planner.program.variables = layout.variables.clone();
-    planner.program.nodes = data.nodes.iter().filter(|node| !matches!(node.op, Op::Input(..) | Op::Variable(_) | Op::Constant(_))).count();
+    planner.program.nodes =
+        data.nodes.iter().filter(|node| !matches!(node.op, Op::Input(..) | Op::Variable(_) | Op::Constant(_))).count();
     planner.program.fused_nodes = fused.fused_nodes;
     planner.sources()?;
     planner.owners(&steps);
@@ -213,11 +218,15 @@ impl Planner<'_> {
         let buffers: Vec<usize> = sizes.iter().map(|&bytes| self.add(bytes, BufferKind::Slot)).collect();
         let mut text = String::new();
         let held: usize = times.iter().map(|life| life.bytes).sum();
-        let _ = writeln!(text, "{} slots, {} bytes for {held} bytes of values", sizes.len(), sizes.iter().sum::<usize>());
+        let _ =
+            writeln!(text, "{} slots, {} bytes for {held} bytes of values", sizes.len(), sizes.iter().sum::<usize>());
         for (slot, bytes) in sizes.iter().enumerate() {
             let _ = write!(text, "slot {slot} ({bytes} bytes):");
             for (value, (buffer, life)) in lives.iter().enumerate().filter(|(value, _)| slots[*value] == slot) {
-                let name = buffer.map_or_else(|| format!("scratch {value}"), |buffer| format!("b{} {}", buffer.0, self.fused.buffers[buffer.0].ty));
+                let name = buffer.map_or_else(
+                    || format!("scratch {value}"),
+                    |buffer| format!("b{} {}", buffer.0, self.fused.buffers[buffer.0].ty),
+                );
                 let end = if life.last == usize::MAX { "end".to_owned() } else { life.last.to_string() };
                 let _ = write!(text, "  [{}–{end}] {name}", life.first);
             }
@@ -229,7 +238,8 @@ impl Planner<'_> {
                 self.places.insert(*buffer, Location { buffer: buffers[slots[value]], offset: 0, bytes });
             }
         }
-        let location = |&value: &usize| Location { buffer: buffers[slots[value]], offset: 0, bytes: times[value].bytes };
+        let location =
+            |&value: &usize| Location { buffer: buffers[slots[value]], offset: 0, bytes: times[value].bytes };
         (text, scratch.iter().map(|values| values.iter().map(location).collect()).collect())
     }
 
@@ -274,7 +284,9 @@ impl Planner<'_> {
                         Bound::Scratch(place) => scratch[place],
                     })
                     .collect();
-                if let Some(large) = bindings.iter().find(|location| location.bytes as u64 > adapter.limits.binding_bytes) {
+                if let Some(large) =
+                    bindings.iter().find(|location| location.bytes as u64 > adapter.limits.binding_bytes)
+                {
                     return Err(Error::Limit(format!(
                         "{} at {} uses a tensor of {} bytes; {} binds at most {}",
                         lowered.label, lowered.place, large.bytes, adapter.name, adapter.limits.binding_bytes

@@ -22,7 +22,8 @@ fn merge_chains(fused: &mut FusedGraph, target: &Target) -> bool {
     while user < fused.kernels.len() {
         let mut joined = false;
         if fused.kernels[user].is_map() {
-            let mut producers: Vec<usize> = fused.kernels[user].reads().iter().filter_map(|&read| fused.producer(read)).collect();
+            let mut producers: Vec<usize> =
+                fused.kernels[user].reads().iter().filter_map(|&read| fused.producer(read)).collect();
             producers.sort_unstable();
             producers.dedup();
             for source in producers.into_iter().rev() {
@@ -183,7 +184,9 @@ fn bindings(fused: &FusedGraph, kernel: &FusedKernel) -> usize {
     let shared = kernel
         .outputs
         .iter()
-        .filter(|&&output| kernel.is_map() && fused.assigned_to(output).is_some_and(|variable| reads.contains(&variable)))
+        .filter(|&&output| {
+            kernel.is_map() && fused.assigned_to(output).is_some_and(|variable| reads.contains(&variable))
+        })
         .count();
     reads.len() + kernel.outputs.len() - shared
 }
@@ -202,7 +205,8 @@ pub(super) fn sort(fused: &mut FusedGraph) {
     let consumers = fused.consumers();
     let mut waiting = vec![0; fused.kernels.len()];
     consumers.iter().flatten().for_each(|&kernel| waiting[kernel] += 1);
-    let mut ready: std::collections::BTreeSet<usize> = (0..waiting.len()).filter(|&kernel| waiting[kernel] == 0).collect();
+    let mut ready: std::collections::BTreeSet<usize> =
+        (0..waiting.len()).filter(|&kernel| waiting[kernel] == 0).collect();
     let mut order = Vec::with_capacity(waiting.len());
     while let Some(kernel) = ready.pop_first() {
         order.push(kernel);

@@ -17,9 +17,7 @@ mod segment;
 mod simplify;
 
 pub use layout::Layout;
-pub use program::{
-    BufferKind, BufferPlan, Dispatch, Location, Port, Program, Step, VariablePlan, Work,
-};
+pub use program::{BufferKind, BufferPlan, Dispatch, Location, Port, Program, Step, VariablePlan, Work};
 
 use crate::error::Result;
 use crate::graph::Graph;

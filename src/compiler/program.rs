@@ -175,12 +175,20 @@ impl Program {
 
     /// Bytes of everything that one run touches and that is planned: all buffers but the parameters' and other variables'.
     pub fn planned_bytes(&self) -> usize {
-        self.buffers.iter().filter(|buffer| !matches!(buffer.kind, BufferKind::Persistent(_))).map(|buffer| buffer.bytes).sum()
+        self.buffers
+            .iter()
+            .filter(|buffer| !matches!(buffer.kind, BufferKind::Persistent(_)))
+            .map(|buffer| buffer.bytes)
+            .sum()
     }
 
     /// Bytes of the trainable parameters.
     pub fn parameter_bytes(&self) -> usize {
-        self.variables.iter().filter(|variable| variable.role == Role::Parameter).map(|variable| variable.ty.bytes()).sum()
+        self.variables
+            .iter()
+            .filter(|variable| variable.role == Role::Parameter)
+            .map(|variable| variable.ty.bytes())
+            .sum()
     }
 
     /// Floating-point operations of one run.

@@ -6,7 +6,8 @@ use super::layout::Layout;
 
 /// Orders the kernels, and decides which assignments are written in place.
 pub(super) fn schedule(fused: &mut FusedGraph, layout: &Layout) {
-    fused.direct = fused.assignments.iter().map(|&(variable, value)| may_be_direct(fused, layout, variable, value)).collect();
+    fused.direct =
+        fused.assignments.iter().map(|&(variable, value)| may_be_direct(fused, layout, variable, value)).collect();
     loop {
         match order(fused) {
             Ok(order) => {
@@ -70,7 +71,11 @@ fn order(fused: &FusedGraph) -> Result<Vec<usize>, bool> {
             let Some(variable) = fused.direct_target(output) else { continue };
             let overwritten = fused.parts(variable);
             for (reader, other) in fused.kernels.iter().enumerate() {
-                let reads = other.reads().into_iter().flat_map(|read| fused.parts(read)).any(|read| overwritten.contains(&read));
+                let reads = other
+                    .reads()
+                    .into_iter()
+                    .flat_map(|read| fused.parts(read))
+                    .any(|read| overwritten.contains(&read));
                 if reader != index && reads {
                     after[reader].push(index);
                 }
@@ -110,8 +115,11 @@ fn order(fused: &FusedGraph) -> Result<Vec<usize>, bool> {
                 .filter(|&&output| fused.direct_target(output).is_none() && fused.buffers[output.0].part_of.is_none())
                 .map(|&output| bytes(output))
                 .sum();
-            let freed: i64 =
-                distinct_reads[kernel].iter().filter(|read| readers[read.0] == 1 && !fused.is_root(**read)).map(|&read| bytes(read)).sum();
+            let freed: i64 = distinct_reads[kernel]
+                .iter()
+                .filter(|read| readers[read.0] == 1 && !fused.is_root(**read))
+                .map(|&read| bytes(read))
+                .sum();
             made - freed
         };
         // On a tie, the order in which the user wrote it.

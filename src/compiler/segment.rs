@@ -103,7 +103,9 @@ fn groups(fused: &FusedGraph) -> Vec<Group> {
         let Some(key) = shape_free(&tail.expression).filter(|_| whole && !tail.expression.is_empty()) else { continue };
         // Each variable that it writes it must also read, and each only in place.
         let own = kernel.outputs.iter().all(|&output| {
-            fused.assigned_to(output).is_some_and(|variable| tail.inputs.contains(&variable) && kernel.reads_in_place(variable))
+            fused
+                .assigned_to(output)
+                .is_some_and(|variable| tail.inputs.contains(&variable) && kernel.reads_in_place(variable))
         });
         if !own {
             continue;
@@ -145,7 +147,8 @@ fn groups(fused: &FusedGraph) -> Vec<Group> {
             None => {}
         }
     }
-    let mut groups: Vec<Group> = found.into_iter().map(|(_, group)| group).filter(|group| group.kernels.len() > 1).collect();
+    let mut groups: Vec<Group> =
+        found.into_iter().map(|(_, group)| group).filter(|group| group.kernels.len() > 1).collect();
     for group in &mut groups {
         for (stream, &is_stream) in group.streams.iter_mut().zip(&group.is_stream) {
             if !is_stream {
@@ -162,7 +165,9 @@ fn join(fused: &mut FusedGraph, group: &Group, layout: &Layout, largest: usize, 
         variable_of(fused, buffer).and_then(|variable| layout.find(&variable.name).map(|known| known.location))
     };
     // Members in the order of their first variable's place.
-    let Some(leading) = group.streams.iter().position(|stream| stream.first().is_some_and(|&b| place(fused, b).is_some())) else {
+    let Some(leading) =
+        group.streams.iter().position(|stream| stream.first().is_some_and(|&b| place(fused, b).is_some()))
+    else {
         return;
     };
     let mut members: Vec<usize> = (0..group.kernels.len()).collect();
@@ -255,13 +260,8 @@ fn join_run(fused: &mut FusedGraph, group: &Group, run: &[usize], removed: &mut 
     let mut names = vec![format!("update of {}", kernels.len())];
     names.extend(template.names.iter().rev().take(1).cloned());
     fused.fused_nodes += kernels.len() - 1;
-    let joined = FusedKernel {
-        head: Head::Map,
-        tail: Some(Tail { expression, inputs }),
-        outputs,
-        names,
-        place: template.place,
-    };
+    let joined =
+        FusedKernel { head: Head::Map, tail: Some(Tail { expression, inputs }), outputs, names, place: template.place };
     let last = kernels.iter().copied().max().unwrap_or(0);
     removed.extend(kernels.iter().copied().filter(|&kernel| kernel != last));
     fused.kernels[last] = joined;

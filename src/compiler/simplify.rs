@@ -127,7 +127,14 @@ pub(super) fn print(data: &GraphData) -> String {
     for (index, node) in data.nodes.iter().enumerate() {
         let inputs: Vec<String> = node.inputs.iter().map(ToString::to_string).collect();
         let types: Vec<String> = node.outputs.iter().map(ToString::to_string).collect();
-        let _ = writeln!(text, "%{index} = {}({}): {}  // {}", node.op.operator().name(), inputs.join(", "), types.join(", "), node.place);
+        let _ = writeln!(
+            text,
+            "%{index} = {}({}): {}  // {}",
+            node.op.operator().name(),
+            inputs.join(", "),
+            types.join(", "),
+            node.place
+        );
     }
     for (name, id) in &data.outputs {
         let _ = writeln!(text, "output {name:?} = {id}");

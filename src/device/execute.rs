@@ -109,7 +109,12 @@ impl DeviceProgram {
     }
 
     /// Runs once; gives what is captured, as it is at the end of the run.
-    pub(crate) fn run(&mut self, store: &mut DeviceStore, inputs: &[(usize, &[u8])], captures: &[Location]) -> Result<Arrival> {
+    pub(crate) fn run(
+        &mut self,
+        store: &mut DeviceStore,
+        inputs: &[(usize, &[u8])],
+        captures: &[Location],
+    ) -> Result<Arrival> {
         match (self, store) {
             (Self::Cpu(program), DeviceStore::Cpu(store)) => {
                 program.run(store, inputs)?;
@@ -120,6 +125,14 @@ impl DeviceProgram {
                 None => Arrival::Ready(Vec::new()),
             }),
             _ => Err(mismatch()),
+        }
+    }
+
+    /// The program on a GPU.
+    pub(crate) fn as_gpu(&mut self) -> Result<&mut GpuProgram> {
+        match self {
+            Self::Gpu(program) => Ok(program),
+            Self::Cpu(_) => Err(Error::Device("the program runs on the CPU, which has no buffers to share".into())),
         }
     }
 

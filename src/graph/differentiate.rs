@@ -97,8 +97,11 @@ impl Graph {
         }
         match op.operator().decompose(&gradient.inputs) {
             Some(outputs) => {
-                let pairs: Vec<(&Tensor, &Tensor)> =
-                    outputs.iter().zip(&gradient.upstream).filter_map(|(output, upstream)| Some((output, upstream.as_ref()?))).collect();
+                let pairs: Vec<(&Tensor, &Tensor)> = outputs
+                    .iter()
+                    .zip(&gradient.upstream)
+                    .filter_map(|(output, upstream)| Some((output, upstream.as_ref()?)))
+                    .collect();
                 let floats: Vec<&Tensor> = gradient.inputs.iter().filter(|input| input.dtype().is_float()).collect();
                 let mut parts = self.gradients_from(&pairs, &floats).into_iter();
                 gradient.inputs.iter().map(|input| if input.dtype().is_float() { parts.next() } else { None }).collect()

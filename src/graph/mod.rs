@@ -171,7 +171,8 @@ impl Graph {
     }
 
     fn placeholder(&self, place: Place) -> Tensor {
-        let node = Node { op: Op::Placeholder, inputs: Vec::new(), outputs: vec![TensorType::new(DType::F32, [])], place };
+        let node =
+            Node { op: Op::Placeholder, inputs: Vec::new(), outputs: vec![TensorType::new(DType::F32, [])], place };
         self.push(node).swap_remove(0)
     }
 
@@ -260,7 +261,8 @@ impl Graph {
             if same {
                 return Tensor::new(self.clone(), id);
             }
-            return self.mistake("variable", format!("the name {:?} is used already, for something else", variable.name));
+            return self
+                .mistake("variable", format!("the name {:?} is used already, for something else", variable.name));
         }
         let name = variable.name.clone();
         self.named(&name, Op::Variable(Arc::new(variable)), "variable")
@@ -317,7 +319,9 @@ impl Graph {
         let problem = {
             let data = self.data();
             let (id, new) = (variable.id(), value.id());
-            if matches!(data.nodes[id.node()].op, Op::Placeholder) || matches!(data.nodes[new.node()].op, Op::Placeholder) {
+            if matches!(data.nodes[id.node()].op, Op::Placeholder)
+                || matches!(data.nodes[new.node()].op, Op::Placeholder)
+            {
                 return;
             }
             if !matches!(data.nodes[id.node()].op, Op::Variable(_)) {

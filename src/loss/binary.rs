@@ -31,7 +31,10 @@ pub(super) fn with_positive_weight(x: &Tensor, y: &Tensor, weights: &[f64]) -> T
     let graph = x.graph();
     let operator = "binary_cross_entropy_with_logits";
     if weights.len() != 1 && x.shape().last() != Some(&weights.len()) {
-        return graph.mistake(operator, format!("{} positive weights do not fit a prediction of shape {}", weights.len(), x.shape()));
+        return graph.mistake(
+            operator,
+            format!("{} positive weights do not fit a prediction of shape {}", weights.len(), x.shape()),
+        );
     }
     let weights = match weights {
         [weight] => graph.scalar(x.dtype(), *weight),

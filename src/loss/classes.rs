@@ -40,11 +40,18 @@ impl Default for CrossEntropyOptions {
 
 /// −log softmax(x) at the label.
 #[track_caller]
-pub(super) fn cross_entropy(logits: &Tensor, labels: &Tensor, options: &CrossEntropyOptions, reduction: Reduction) -> Tensor {
+pub(super) fn cross_entropy(
+    logits: &Tensor,
+    labels: &Tensor,
+    options: &CrossEntropyOptions,
+    reduction: Reduction,
+) -> Tensor {
     let Some(classes) = Classes::new("cross_entropy", logits, labels, options) else { return logits.clone() };
     let (axis, smoothing) = (classes.axis as isize, options.label_smoothing);
     if !(0.0..=1.0).contains(&smoothing) {
-        return logits.graph().mistake("cross_entropy", format!("label smoothing is {smoothing}, and must be from 0 to 1"));
+        return logits
+            .graph()
+            .mistake("cross_entropy", format!("label smoothing is {smoothing}, and must be from 0 to 1"));
     }
     let log_sum = logits.log_sum_exp(&[axis]);
     let mut losses = classes.weighted(&log_sum - &classes.pick(logits));
@@ -101,7 +108,9 @@ impl Classes {
         }
         let expected: Shape = (0..shape.rank()).filter(|&other| other != axis).map(|other| shape[other]).collect();
         if label_shape != expected {
-            return refuse(format!("a prediction of shape {shape} with classes on axis {axis} takes labels of shape {expected}, not {label_shape}"));
+            return refuse(format!(
+                "a prediction of shape {shape} with classes on axis {axis} takes labels of shape {expected}, not {label_shape}"
+            ));
         }
         let count = shape[axis];
         let mut weights = None;
@@ -188,9 +197,13 @@ mod tests {
         assert_eq!(message(&[3], &[], DType::I32, &last), "");
         assert_eq!(message(&[8, 5, 3], &[8, 5], DType::I32, &last), "");
         assert_eq!(message(&[8, 3, 5], &[8, 5], DType::I32, &first), "");
-        let expected = "cross_entropy: a prediction of shape [8, 3] with classes on axis 1 takes labels of shape [8], not [8, 3]";
+        let expected =
+            "cross_entropy: a prediction of shape [8, 3] with classes on axis 1 takes labels of shape [8], not [8, 3]";
         assert!(message(&[8, 3], &[8, 3], DType::I32, &last).starts_with(expected));
-        assert!(message(&[8, 3], &[8], DType::F32, &last).starts_with("cross_entropy: wants floats and i32 labels, not f32 and f32"));
+        assert!(
+            message(&[8, 3], &[8], DType::F32, &last)
+                .starts_with("cross_entropy: wants floats and i32 labels, not f32 and f32")
+        );
         assert!(message(&[3], &[], DType::I32, &first).starts_with("cross_entropy: axis 1 does not exist"));
     }
 

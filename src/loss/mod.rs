@@ -144,13 +144,17 @@ impl Loss {
     #[track_caller]
     pub fn reduced(&self, prediction: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
         match self {
-            Self::CrossEntropy => classes::cross_entropy(prediction, target, &CrossEntropyOptions::default(), reduction),
+            Self::CrossEntropy => {
+                classes::cross_entropy(prediction, target, &CrossEntropyOptions::default(), reduction)
+            }
             Self::CrossEntropyWith(options) => classes::cross_entropy(prediction, target, options, reduction),
             Self::Nll => classes::nll(prediction, target, &CrossEntropyOptions::default(), reduction),
             Self::NllWith(options) => classes::nll(prediction, target, options, reduction),
             Self::Custom(function) => match reduction {
                 Reduction::Mean => function(prediction, target),
-                _ => prediction.graph().mistake("custom loss", format!("gives one number, and has no reduction {:?}", reduction.name())),
+                _ => prediction
+                    .graph()
+                    .mistake("custom loss", format!("gives one number, and has no reduction {:?}", reduction.name())),
             },
             _ => {
                 if let Some(complaint) = unlike(prediction, target) {
@@ -224,7 +228,10 @@ fn unlike(prediction: &Tensor, target: &Tensor) -> Option<String> {
         return Some(format!("the prediction is {}, the target {}; they must be alike", left.shape, right.shape));
     }
     if left.dtype != right.dtype || !left.dtype.is_float() {
-        return Some(format!("wants a prediction and a target of one float type, not {} and {}; cast them", left.dtype, right.dtype));
+        return Some(format!(
+            "wants a prediction and a target of one float type, not {} and {}; cast them",
+            left.dtype, right.dtype
+        ));
     }
     None
 }
@@ -296,7 +303,11 @@ mod tests {
         let g = Graph::new();
         let (x, y) = (g.input("x", [3], DType::F32), g.input("y", [3], DType::I32));
         let _ = x.binary_cross_entropy(&y);
-        assert!(message(&g).starts_with("binary_cross_entropy: wants a prediction and a target of one float type, not f32 and i32"));
+        assert!(
+            message(&g).starts_with(
+                "binary_cross_entropy: wants a prediction and a target of one float type, not f32 and i32"
+            )
+        );
     }
 
     #[test]

@@ -102,12 +102,18 @@ impl Initializer {
     /// A message for the user where the shape has no fans (fewer than two dimensions) or a number is out of range.
     pub fn initial(self, shape: &Shape) -> Result<Initial, String> {
         let fans = || {
-            fans(shape).ok_or_else(|| format!("{} takes a weight of two dimensions or more, not of shape {shape}", self.name()))
+            fans(shape).ok_or_else(|| {
+                format!("{} takes a weight of two dimensions or more, not of shape {shape}", self.name())
+            })
         };
         let one = |fan: Fan| fans().map(|(fan_in, fan_out)| if fan == Fan::In { fan_in } else { fan_out });
         let initial = match self {
-            Self::XavierUniform { gain } => fans().map(|(fan_in, fan_out)| uniform(gain * scale(6.0, fan_in + fan_out)))?,
-            Self::XavierNormal { gain } => fans().map(|(fan_in, fan_out)| normal(gain * scale(2.0, fan_in + fan_out)))?,
+            Self::XavierUniform { gain } => {
+                fans().map(|(fan_in, fan_out)| uniform(gain * scale(6.0, fan_in + fan_out)))?
+            }
+            Self::XavierNormal { gain } => {
+                fans().map(|(fan_in, fan_out)| normal(gain * scale(2.0, fan_in + fan_out)))?
+            }
             Self::HeUniform => uniform(2.0_f64.sqrt() * scale(3.0, one(Fan::In)?)),
             Self::HeNormal => normal(scale(2.0, one(Fan::In)?)),
             Self::KaimingUniform { fan, gain } => uniform(gain * scale(3.0, one(fan)?)),

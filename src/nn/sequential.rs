@@ -199,7 +199,11 @@ impl Sequential {
         let mut text = String::new();
         for (index, layer, shape, count) in &lines {
             let [first, second, third, fourth] = widths;
-            let _ = writeln!(text, "{index:>width$}  {layer:<second$}  {shape:<third$}  {count:>fourth$}", width = first.max(3));
+            let _ = writeln!(
+                text,
+                "{index:>width$}  {layer:<second$}  {shape:<third$}  {count:>fourth$}",
+                width = first.max(3)
+            );
         }
         if let (_, Some(message)) = self.shapes() {
             let _ = writeln!(text, "{message}");
@@ -293,7 +297,8 @@ mod tests {
         let model = Sequential::new([4, 6]).flatten().dense(5).relu().dense(3).without_bias().softmax();
         let (g, y) = forward(&model, &[7, 4, 6]);
         assert_eq!((y.shape(), message(&g)), ([7, 3].into(), String::new()));
-        let found: Vec<(String, Shape)> = g.parameters().into_iter().map(|(name, tensor)| (name, tensor.shape())).collect();
+        let found: Vec<(String, Shape)> =
+            g.parameters().into_iter().map(|(name, tensor)| (name, tensor.shape())).collect();
         let expected = [("1.weight", vec![5, 24]), ("1.bias", vec![5]), ("3.weight", vec![3, 5])];
         assert_eq!(found, expected.map(|(name, dims)| (name.to_owned(), Shape::from(dims))));
         let (g, _) = forward(&model.named("head"), &[7, 4, 6]);
@@ -324,9 +329,15 @@ mod tests {
             (Sequential::new([]).dense(2), "sequential: layer 0, dense(2): takes examples of one dimension or more"),
             (Sequential::new([3]).dropout(1.5), "sequential: layer 0, dropout(1.5): the probability is 1.5"),
             (Sequential::new([3]).initializer(Initializer::Ones), "sequential: initializer says how a layer"),
-            (Sequential::new([3]).relu().without_bias(), "sequential: without_bias says how a layer with parameters begins, but it follows relu"),
+            (
+                Sequential::new([3]).relu().without_bias(),
+                "sequential: without_bias says how a layer with parameters begins, but it follows relu",
+            ),
             (Sequential::new([4]).dense(2), "sequential: takes a batch of [4], but its input is [2, 3]"),
-            (Sequential::new([3]).activation(Activation::Softmax { axis: 2 }), "sequential: layer 0, softmax: axis 2 does not exist"),
+            (
+                Sequential::new([3]).activation(Activation::Softmax { axis: 2 }),
+                "sequential: layer 0, softmax: axis 2 does not exist",
+            ),
             (
                 Sequential::new([3]).dense(2).initializer(Initializer::Normal { mean: 0.0, std: -1.0 }),
                 "linear \"0\": Normal { mean: 0.0, std: -1.0 } is no distribution",

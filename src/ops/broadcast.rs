@@ -29,9 +29,7 @@ impl Operator for Broadcast {
         let (rank, own) = (self.0.rank(), &inputs[0].shape);
         let lead = rank - own.rank();
         let maps: Vec<Affine> = (0..own.rank())
-            .map(|axis| {
-                if own[axis] == 1 { Affine::constant(0, rank) } else { Affine::coordinate(axis + lead, rank) }
-            })
+            .map(|axis| if own[axis] == 1 { Affine::constant(0, rank) } else { Affine::coordinate(axis + lead, rank) })
             .collect();
         expressing.input_at(0, &maps)
     }

@@ -62,8 +62,10 @@ impl Operator for Concat {
             debug_assert_eq!(address.strides.len(), rank);
             let b = expressing.builder();
             let (first, end) = (b.constant(DType::I32, start as f64), b.constant(DType::I32, (start + extent) as f64));
-            let (after, before) =
-                (b.call(ScalarFunction::GreaterEqual, &[position, first]), b.call(ScalarFunction::Less, &[position, end]));
+            let (after, before) = (
+                b.call(ScalarFunction::GreaterEqual, &[position, first]),
+                b.call(ScalarFunction::Less, &[position, end]),
+            );
             let inside = b.call(ScalarFunction::And, &[after, before]);
             let address = b.index(address);
             let origin = b.constant(DType::I32, source.offset as f64);

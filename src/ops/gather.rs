@@ -126,7 +126,8 @@ impl Operator for Take {
         // Index axes become one, in front; rows are added up there and the axis goes back to its place.
         let before: usize = shape[..self.axis].iter().product();
         let after: usize = shape[self.axis + 1..].iter().product();
-        let rows = upstream.reshape([before, picks.len(), after]).permute(&[1, 0, 2]).reshape([picks.len(), before * after]);
+        let rows =
+            upstream.reshape([before, picks.len(), after]).permute(&[1, 0, 2]).reshape([picks.len(), before * after]);
         let base = upstream.graph().scalar(upstream.dtype(), 0.0).broadcast_to([shape[self.axis], before * after]);
         let sums = base.scatter_rows(&gradient.inputs[1].reshape([picks.len()]), &rows);
         let sums = sums.reshape([shape[self.axis], before, after]).permute(&[1, 0, 2]).reshape(shape);
@@ -157,7 +158,9 @@ impl Tensor {
     #[must_use]
     pub fn index_select(&self, axis: isize, index: &Self) -> Self {
         if index.rank() != 1 {
-            return self.graph().mistake("index_select", format!("wants indices of one dimension, not {}", index.shape()));
+            return self
+                .graph()
+                .mistake("index_select", format!("wants indices of one dimension, not {}", index.shape()));
         }
         self.take(axis, index)
     }

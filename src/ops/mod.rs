@@ -32,12 +32,12 @@ pub use gather::{Gather, Take};
 pub use matmul::Matmul;
 pub use pad::Pad;
 pub use permute::Permute;
+pub(crate) use random::RANDOM_STATE;
 pub use reduce::Reduce;
 pub use reshape::Reshape;
 pub use scatter_add::{ScatterAdd, ScatterRows};
 pub use slice::Slice;
 pub use sort::Sort;
-pub(crate) use random::RANDOM_STATE;
 pub use source::{Initial, Role, Variable};
 
 /// An operator of the graph: one variant each, so that nodes can be compared, hashed and matched.

@@ -131,7 +131,8 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn pad_between(&self, low: &[usize], high: &[usize], between: &[usize], value: f64) -> Self {
-        if [low, high, between].iter().all(|widths| widths.iter().all(|&width| width == 0)) && low.len() == self.rank() {
+        if [low, high, between].iter().all(|widths| widths.iter().all(|&width| width == 0)) && low.len() == self.rank()
+        {
             return self.clone();
         }
         let value = Constant { dtype: self.dtype().compute(), value };

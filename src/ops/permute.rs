@@ -29,7 +29,10 @@ impl Operator for Permute {
         if !sorted.iter().copied().eq(0..shape.rank()) {
             return Err(format!("{:?} does not name each axis of shape {shape} once", self.0));
         }
-        Ok(vec![TensorType::new(inputs[0].dtype, self.0.iter().map(|&axis| shape[axis]).collect::<crate::tensor::Shape>())])
+        Ok(vec![TensorType::new(
+            inputs[0].dtype,
+            self.0.iter().map(|&axis| shape[axis]).collect::<crate::tensor::Shape>(),
+        )])
     }
 
     fn meaning(&self) -> Meaning {

@@ -26,7 +26,8 @@ impl Reduce {
 
     /// A tensor of the reduced shape, stretched back over the input's.
     fn stretched(&self, tensor: &Tensor, shape: &Shape) -> Tensor {
-        let kept: Shape = (0..shape.rank()).map(|axis| if self.axes.contains(&axis) { 1 } else { shape[axis] }).collect();
+        let kept: Shape =
+            (0..shape.rank()).map(|axis| if self.axes.contains(&axis) { 1 } else { shape[axis] }).collect();
         tensor.reshape(kept).broadcast_to(shape)
     }
 }
@@ -77,7 +78,7 @@ impl Operator for Reduce {
             Reduction::Sum => Some(upstream),
             Reduction::Max | Reduction::Min => {
                 // Equal extremes share the gradient evenly, as PyTorch's amax does.
-                let chosen = x.eq(&self.stretched(y, &shape)).cast(x.dtype()).stop_gradient();
+                let chosen = x.eq(self.stretched(y, &shape)).cast(x.dtype()).stop_gradient();
                 let count = self.stretched(&chosen.reduce_axes(Reduction::Sum, &self.axes), &shape);
                 Some(upstream * (chosen / count))
             }
@@ -85,7 +86,7 @@ impl Operator for Reduce {
             Reduction::Product => {
                 // The product of the others; one zero leaves it at the zero's place alone, two leave nothing.
                 let zero = x.eq(0.0);
-                let safe = zero.select(&x.ones_like(), x);
+                let safe = zero.select(x.ones_like(), x);
                 let rest = self.stretched(&safe.reduce_axes(Reduction::Product, &self.axes), &shape);
                 let zeros = self.stretched(&zero.cast(x.dtype()).reduce_axes(Reduction::Sum, &self.axes), &shape);
                 let nothing = x.zeros_like();

@@ -40,13 +40,19 @@ fn lines(ty: &TensorType, axis: usize) -> (usize, usize, usize) {
     (ty.shape[..axis].iter().product(), ty.shape[axis], ty.shape[axis + 1..].iter().product())
 }
 
-fn evaluate(axis: usize, rows: bool, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
+fn evaluate(
+    axis: usize,
+    rows: bool,
+    inputs: &[(&Operand, &[u8])],
+    outputs: &mut [(&TensorType, &mut [u8])],
+) -> Result<(), String> {
     let (ty, out) = &mut outputs[0];
     let source = &inputs[2].0.ty;
     let (_, n, inner) = lines(ty, axis);
     let (_, m, _) = lines(source, axis);
     let count = |k: usize| inputs[k].0.ty.bytes();
-    let (base, index, values) = (&inputs[0].1[..count(0)], bytemuck::cast_slice(&inputs[1].1[..count(1)]), &inputs[2].1[..count(2)]);
+    let (base, index, values) =
+        (&inputs[0].1[..count(0)], bytemuck::cast_slice(&inputs[1].1[..count(1)]), &inputs[2].1[..count(2)]);
     let out = &mut out[..ty.bytes()];
     out.copy_from_slice(base);
     if ty.is_empty() || source.is_empty() {
@@ -54,10 +60,18 @@ fn evaluate(axis: usize, rows: bool, inputs: &[(&Operand, &[u8])], outputs: &mut
     }
     let sizes = (n, m, inner);
     match ty.dtype {
-        DType::F32 => add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), |a: f32, b| a + b),
-        DType::F64 => add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), |a: f64, b| a + b),
-        DType::I32 => add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), i32::wrapping_add),
-        DType::U32 => add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), u32::wrapping_add),
+        DType::F32 => {
+            add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), |a: f32, b| a + b)
+        }
+        DType::F64 => {
+            add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), |a: f64, b| a + b)
+        }
+        DType::I32 => {
+            add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), i32::wrapping_add)
+        }
+        DType::U32 => {
+            add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), u32::wrapping_add)
+        }
         dtype => return Err(format!("scatter_add does not compute in {dtype}")),
     }
     Ok(())
@@ -96,7 +110,10 @@ impl Operator for ScatterAdd {
             && self.axis < base.rank()
             && (0..base.rank()).all(|axis| axis == self.axis || base[axis] == index[axis]);
         if !fits {
-            return Err(format!("indices {index} and source {source} do not fit base {base} beside axis {}", self.axis));
+            return Err(format!(
+                "indices {index} and source {source} do not fit base {base} beside axis {}",
+                self.axis
+            ));
         }
         Ok(vec![inputs[0].clone()])
     }
@@ -127,8 +144,11 @@ impl Operator for ScatterRows {
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
         check_types(inputs)?;
         let (base, index, source) = (&inputs[0].shape, &inputs[1].shape, &inputs[2].shape);
-        if base.rank() != 2 || index.rank() != 1 || source.rank() != 2 || source[0] != index[0] || source[1] != base[1] {
-            return Err(format!("wants a base [n, d], indices [m] and a source [m, d], not {base}, {index} and {source}"));
+        if base.rank() != 2 || index.rank() != 1 || source.rank() != 2 || source[0] != index[0] || source[1] != base[1]
+        {
+            return Err(format!(
+                "wants a base [n, d], indices [m] and a source [m, d], not {base}, {index} and {source}"
+            ));
         }
         Ok(vec![inputs[0].clone()])
     }
@@ -192,7 +212,9 @@ impl Tensor {
         let Some(axis) = self.resolve_axis("index_add", axis) else { return self.clone() };
         let (base, given) = (self.shape(), source.shape());
         if given.rank() != base.rank() || (0..base.rank()).any(|k| k != axis && base[k] != given[k]) {
-            return self.graph().mistake("index_add", format!("source {given} does not fit base {base} beside axis {axis}"));
+            return self
+                .graph()
+                .mistake("index_add", format!("source {given} does not fit base {base} beside axis {axis}"));
         }
         let front = |tensor: &Self, n: usize| {
             let turned = tensor.transpose(0, axis as isize);

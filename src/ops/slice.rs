@@ -61,7 +61,8 @@ impl Operator for Slice {
         let mut part = gradient.upstream[0].clone()?;
         let shape = gradient.inputs[0].shape();
         // Backwards slices are turned first; then every element goes back to its place among zeros.
-        let turned: Vec<isize> = (0..shape.rank()).filter(|&axis| self.steps[axis] < 0).map(|axis| axis as isize).collect();
+        let turned: Vec<isize> =
+            (0..shape.rank()).filter(|&axis| self.steps[axis] < 0).map(|axis| axis as isize).collect();
         part = part.flip(&turned);
         let place = |axis: usize| {
             let span = (self.lengths[axis].max(1) - 1) * self.steps[axis].unsigned_abs();

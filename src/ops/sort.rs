@@ -49,9 +49,7 @@ impl Operator for Sort {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         let [(ty, values), (_, places)] = outputs else { return Err("sort gives two outputs".into()) };
         let bytes = inputs[0].1;
-        let float = |a: f64, b: f64| {
-            a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
-        };
+        let float = |a: f64, b: f64| a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
         match ty.dtype {
             DType::F32 => self.run(ty, bytes, values, places, |a: &f32, b: &f32| float(f64::from(*a), f64::from(*b))),
             DType::F64 => self.run(ty, bytes, values, places, |a: &f64, b: &f64| float(*a, *b)),

@@ -95,7 +95,11 @@ macro_rules! moments {
 
             fn check(&self) -> Result<(), String> {
                 let (first, second) = self.betas;
-                in_range(&[("beta 1", first, SHARE), ("beta 2", second, SHARE), ("epsilon", self.epsilon, NON_NEGATIVE)])
+                in_range(&[
+                    ("beta 1", first, SHARE),
+                    ("beta 2", second, SHARE),
+                    ("epsilon", self.epsilon, NON_NEGATIVE),
+                ])
             }
 
             #[track_caller]

@@ -45,7 +45,12 @@ impl LossScale {
         let sound = match self {
             Self::Fixed(scale) => scale.is_finite() && scale > 0.0,
             Self::Dynamic { initial, growth, backoff, interval } => {
-                initial.is_finite() && initial > 0.0 && growth.is_finite() && growth >= 1.0 && (0.0..1.0).contains(&backoff) && interval > 0
+                initial.is_finite()
+                    && initial > 0.0
+                    && growth.is_finite()
+                    && growth >= 1.0
+                    && (0.0..1.0).contains(&backoff)
+                    && interval > 0
             }
         };
         if sound { Ok(()) } else { Err(format!("{self:?} is no loss scale")) }
@@ -216,7 +221,8 @@ impl Minimize {
         let mut taken: Option<Tensor> = None;
         if self.accumulate > 1 {
             let every = self.accumulate;
-            let last = graph.host_scalar("@accumulation.last", move |state| f64::from(u8::from(state.step.is_multiple_of(every))));
+            let last = graph
+                .host_scalar("@accumulation.last", move |state| f64::from(u8::from(state.step.is_multiple_of(every))));
             let last = last.gt(0.5);
             for ((name, parameter), gradient) in parameters.iter().zip(&mut gradients) {
                 let sum = state_like(graph, name, parameter, "accumulated_gradient");
@@ -269,7 +275,8 @@ impl Minimize {
             Update { graph: &self.graph, name, clock, parameter: parameter.clone(), gradient, states: Vec::new() };
         if decay.decoupled > 0.0 {
             let rate = decay.decoupled;
-            update.parameter = parameter * update.scalar(&format!("decay({rate})"), move |step| 1.0 - step.learning_rate * rate);
+            update.parameter =
+                parameter * update.scalar(&format!("decay({rate})"), move |step| 1.0 - step.learning_rate * rate);
         }
         let value = self.optimizer.update(&mut update);
         for (variable, value) in std::iter::once((parameter.clone(), value)).chain(update.states) {

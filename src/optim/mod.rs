@@ -86,7 +86,9 @@ fn in_range(numbers: &[(&str, f64, std::ops::Range<f64>)]) -> Result<(), String>
         Some((name, value, range)) if range.end == f64::INFINITY => {
             Err(format!("{name} is {value}, and must be a number of at least {}", range.start))
         }
-        Some((name, value, range)) => Err(format!("{name} is {value}, and must be from {} up to, without, {}", range.start, range.end)),
+        Some((name, value, range)) => {
+            Err(format!("{name} is {value}, and must be from {} up to, without, {}", range.start, range.end))
+        }
         None => Ok(()),
     }
 }

@@ -107,13 +107,18 @@ impl Partial {
             Reduction::Product => self.value *= later.value,
             Reduction::Max => self.value = self.value.larger(later.value),
             Reduction::Min => self.value = self.value.smaller(later.value),
-            Reduction::ArgMax if later.value > self.value || (later.value.is_nan() && !self.value.is_nan()) => *self = later,
-            Reduction::ArgMin if later.value < self.value || (later.value.is_nan() && !self.value.is_nan()) => *self = later,
+            Reduction::ArgMax if later.value > self.value || (later.value.is_nan() && !self.value.is_nan()) => {
+                *self = later
+            }
+            Reduction::ArgMin if later.value < self.value || (later.value.is_nan() && !self.value.is_nan()) => {
+                *self = later
+            }
             Reduction::ArgMax | Reduction::ArgMin => {}
             Reduction::LogSumExp => {
                 let top = self.value.larger(later.value);
                 // Where all are −∞ (or one is +∞), the difference would be NaN.
-                let scale = |part: Self| if part.value == top { part.extra } else { part.extra * (part.value - top).exp() };
+                let scale =
+                    |part: Self| if part.value == top { part.extra } else { part.extra * (part.value - top).exp() };
                 *self = Self { value: top, extra: scale(*self) + scale(later) };
             }
         }
@@ -129,7 +134,13 @@ impl Partial {
 }
 
 /// Reduces an expression over the middle of its domain; returns the kept values as bytes of the reduction's result type.
-pub(crate) fn reduce(tape: &Tape, inputs: &[Source<'_>], dtype: DType, reduction: Reduction, dims: ReduceDims) -> Vec<u64> {
+pub(crate) fn reduce(
+    tape: &Tape,
+    inputs: &[Source<'_>],
+    dtype: DType,
+    reduction: Reduction,
+    dims: ReduceDims,
+) -> Vec<u64> {
     let ReduceDims { outer, reduced, inner } = dims;
     // A unit is a stretch of the reduced range for one outer place; its bounds depend on sizes alone.
     let stretch = (PIECE * 4 / inner.max(1)).clamp(1, reduced.max(1));
@@ -213,9 +224,9 @@ fn reduce_unit(
                     let values = &mut wide[..n];
                     match dtype {
                         DType::F64 => values.copy_from_slice(lanes(register, n)),
-                        DType::I32 => widen::<i32>(values, register, |value| f64::from(value)),
-                        DType::U32 | DType::Bool | DType::U8 => widen::<u32>(values, register, |value| f64::from(value)),
-                        _ => widen::<f32>(values, register, |value| f64::from(value)),
+                        DType::I32 => widen::<i32>(values, register, f64::from),
+                        DType::U32 | DType::Bool | DType::U8 => widen::<u32>(values, register, f64::from),
+                        _ => widen::<f32>(values, register, f64::from),
                     }
                     if inner == 1 {
                         partials[0].join(reduction, row_block(reduction, values, first + done));

@@ -374,8 +374,26 @@ impl ScalarFunction {
         use ScalarFunction as F;
         !matches!(
             self,
-            F::Pow | F::Atan2 | F::Exp | F::Expm1 | F::Log | F::Log1p | F::Sin | F::Cos | F::Tan | F::Erf | F::Tanh
-                | F::Sigmoid | F::Elu | F::Selu | F::Celu | F::Gelu | F::GeluTanh | F::Silu | F::Mish | F::Softplus
+            F::Pow
+                | F::Atan2
+                | F::Exp
+                | F::Expm1
+                | F::Log
+                | F::Log1p
+                | F::Sin
+                | F::Cos
+                | F::Tan
+                | F::Erf
+                | F::Tanh
+                | F::Sigmoid
+                | F::Elu
+                | F::Selu
+                | F::Celu
+                | F::Gelu
+                | F::GeluTanh
+                | F::Silu
+                | F::Mish
+                | F::Softplus
                 | F::Threefry(_)
         )
     }
@@ -384,9 +402,10 @@ impl ScalarFunction {
     pub(crate) fn result(self, arguments: &[DType]) -> Result<DType, String> {
         let first = arguments.first().copied().unwrap_or(DType::F32);
         let same = |dtypes: &[DType]| {
-            dtypes.iter().find(|&&dtype| dtype != dtypes[0]).map_or(Ok(dtypes[0]), |other| {
-                Err(format!("operands are {} and {other}; cast one of them", dtypes[0]))
-            })
+            dtypes
+                .iter()
+                .find(|&&dtype| dtype != dtypes[0])
+                .map_or(Ok(dtypes[0]), |other| Err(format!("operands are {} and {other}; cast one of them", dtypes[0])))
         };
         match self.signature() {
             Signature::Float => {
@@ -396,7 +415,9 @@ impl ScalarFunction {
             Signature::Number => {
                 let dtype = same(arguments)?;
                 match (dtype, self) {
-                    (DType::Bool | DType::U8, _) => Err(format!("wants numbers to compute with, not {dtype}; cast first")),
+                    (DType::Bool | DType::U8, _) => {
+                        Err(format!("wants numbers to compute with, not {dtype}; cast first"))
+                    }
                     (DType::U32, Self::Neg) => Err("u32 has no negative values; cast to i32".into()),
                     _ => Ok(dtype),
                 }

@@ -59,7 +59,10 @@ pub(crate) fn emit_element(expression: &ScalarExpr, borders: [usize; 2]) -> Emit
     let value = emitter.names[id.index()].clone();
     let value = if expression.types[id.index()] == DType::Bool { format!("Element({value})") } else { value };
     let body = std::mem::take(&mut emitter.body);
-    emitter.finish("ExpressionParams", &format!("fn element(at: vec3<u32>) -> Element {{\n{body}    return {value};\n}}\n"))
+    emitter.finish(
+        "ExpressionParams",
+        &format!("fn element(at: vec3<u32>) -> Element {{\n{body}    return {value};\n}}\n"),
+    )
 }
 
 /// The module `shared/expression` of a map: `fn evaluate(quad: u32)`, which computes and stores four neighbouring elements.
@@ -90,8 +93,7 @@ pub(crate) fn emit_map(expression: &ScalarExpr, in_place: &[Option<usize>]) -> E
 }
 
 /// The replacement of `shared/lanes` for kernels that compute four elements at once.
-pub(crate) const QUAD_LANES: &str =
-    "alias Lanes = vec4<f32>;\nalias IntLanes = vec4<i32>;\nalias UintLanes = vec4<u32>;\nalias BoolLanes = vec4<bool>;\n";
+pub(crate) const QUAD_LANES: &str = "alias Lanes = vec4<f32>;\nalias IntLanes = vec4<i32>;\nalias UintLanes = vec4<u32>;\nalias BoolLanes = vec4<bool>;\n";
 
 fn pack_half(value: &str, convert: &str) -> String {
     format!(
@@ -214,7 +216,8 @@ impl<'a> Emitter<'a> {
         let dims = self.expression.dims.clone();
         let last = self.param(self.expression.len() as i64 - 1);
         let _ = writeln!(self.body, "    let first = i32(quad * 4u);");
-        let _ = writeln!(self.body, "    let points = min(vec4<i32>(first) + vec4<i32>(0, 1, 2, 3), vec4<i32>({last}));");
+        let _ =
+            writeln!(self.body, "    let points = min(vec4<i32>(first) + vec4<i32>(0, 1, 2, 3), vec4<i32>({last}));");
         let start = if self.aligned { "first" } else { "points" };
         if dims.len() <= 1 {
             let _ = writeln!(self.body, "    let c0 = first;");
@@ -358,7 +361,8 @@ impl<'a> Emitter<'a> {
                 }
                 ScalarNode::Call { function, arguments } => self.call(*function, arguments),
             };
-            let kind = if self.is_lanes() { format!("vec4<{}>", scalar_type(dtype)) } else { scalar_type(dtype).to_owned() };
+            let kind =
+                if self.is_lanes() { format!("vec4<{}>", scalar_type(dtype)) } else { scalar_type(dtype).to_owned() };
             let _ = writeln!(self.body, "    let v{index}: {kind} = {text};");
             self.names.push(format!("v{index}"));
         }
@@ -434,7 +438,8 @@ impl<'a> Emitter<'a> {
     fn cast(&self, from: DType, to: DType, value: &str) -> String {
         let per_lane = |convert: &dyn Fn(&str) -> String| {
             if self.is_lanes() {
-                let parts: Vec<String> = ["x", "y", "z", "w"].iter().map(|lane| convert(&format!("{value}.{lane}"))).collect();
+                let parts: Vec<String> =
+                    ["x", "y", "z", "w"].iter().map(|lane| convert(&format!("{value}.{lane}"))).collect();
                 format!("vec4<f32>({})", parts.join(", "))
             } else {
                 convert(value)
@@ -443,7 +448,9 @@ impl<'a> Emitter<'a> {
         match to {
             DType::F16 => per_lane(&|lane| format!("f16_to_f32(f32_to_f16(f32({lane})))")),
             DType::BF16 => per_lane(&|lane| format!("bf16_to_f32(f32_to_bf16(f32({lane})))")),
-            DType::I32 if from == DType::F32 => format!("IntLanes(clamp({value}, Lanes(-2147483648.0), Lanes(2147483520.0)))"),
+            DType::I32 if from == DType::F32 => {
+                format!("IntLanes(clamp({value}, Lanes(-2147483648.0), Lanes(2147483520.0)))")
+            }
             DType::I32 => format!("IntLanes({value})"),
             DType::U32 if from == DType::F32 => format!("UintLanes(clamp({value}, Lanes(0.0), Lanes(4294967040.0)))"),
             DType::U32 => format!("UintLanes({value})"),
@@ -484,12 +491,16 @@ impl<'a> Emitter<'a> {
             let stored = self.expression.inputs[input];
             let scalar = if stored.size() < 4 { "u32" } else { scalar_type(stored) };
             let element = if self.vectors[input] { format!("vec4<{scalar}>") } else { scalar.to_owned() };
-            let _ = writeln!(module, "@group(0) @binding({binding}) var<storage, read> {prefix}{input}: array<{element}>;");
+            let _ =
+                writeln!(module, "@group(0) @binding({binding}) var<storage, read> {prefix}{input}: array<{element}>;");
             binding += 1;
             accessors(&mut module, &format!("{prefix}{input}"), stored, self.style == Style::Map);
         }
         for (output, element) in self.outputs.iter().enumerate() {
-            let _ = writeln!(module, "@group(0) @binding({binding}) var<storage, read_write> result{output}: array<{element}>;");
+            let _ = writeln!(
+                module,
+                "@group(0) @binding({binding}) var<storage, read_write> result{output}: array<{element}>;"
+            );
             binding += 1;
         }
         module.push_str(function);
@@ -522,7 +533,8 @@ fn accessors(module: &mut String, source: &str, stored: DType, quads: bool) {
             wrap(&format!("((word{name} >> {}u) & {mask})", place * width))
         })
         .collect();
-    let second = if shift == 1 { format!("    let word1 = {source}[(u32(address) >> 1u) + 1u];\n") } else { String::new() };
+    let second =
+        if shift == 1 { format!("    let word1 = {source}[(u32(address) >> 1u) + 1u];\n") } else { String::new() };
     let _ = writeln!(
         module,
         "fn {source}_quad(address: i32) -> vec4<{kind}> {{\n    let word0 = {source}[u32(address) >> {shift}u];\n{second}    return vec4<{kind}>({});\n}}",

@@ -33,7 +33,9 @@ pub(super) fn values(variable: &VariablePlan, seed: u64) -> Result<TensorData> {
 
 /// FNV-1a, 64 bits, folded to 32: only to tell names apart.
 fn name_hash(name: &str) -> u32 {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     (hash ^ (hash >> 32)) as u32
 }
 

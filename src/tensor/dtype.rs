@@ -103,11 +103,11 @@ macro_rules! element {
 }
 
 element! {
-    f32 => F32, |x| f64::from(x), |x| x as f32;
+    f32 => F32, f64::from, |x| x as f32;
     f64 => F64, |x| x, |x| x;
     f16 => F16, |x: f16| x.to_f64(), |x| f16::from_f32(x as f32);
     bf16 => BF16, |x: bf16| x.to_f64(), |x| bf16::from_f32(x as f32);
-    i32 => I32, |x| f64::from(x), |x| x as i32;
-    u32 => U32, |x| f64::from(x), |x| x as u32;
-    u8 => U8, |x| f64::from(x), |x| x as u8;
+    i32 => I32, f64::from, |x| x as i32;
+    u32 => U32, f64::from, |x| x as u32;
+    u8 => U8, f64::from, |x| x as u8;
 }

@@ -45,9 +45,7 @@ impl Shape {
     /// The shape that both broadcast to by NumPy's rule (right-aligned; an extent of 1 stretches), if there is one.
     pub fn broadcast(&self, other: &Self) -> Option<Self> {
         let rank = self.rank().max(other.rank());
-        let extent = |shape: &Self, axis: usize| {
-            (axis + shape.rank()).checked_sub(rank).map_or(1, |own| shape.0[own])
-        };
+        let extent = |shape: &Self, axis: usize| (axis + shape.rank()).checked_sub(rank).map_or(1, |own| shape.0[own]);
         (0..rank)
             .map(|axis| match (extent(self, axis), extent(other, axis)) {
                 (a, b) if a == b => Some(a),

@@ -75,11 +75,12 @@ pub(super) fn load(path: &Path, session: &mut Session, seed: u64, batch_size: u6
     if field("format")? != FORMAT {
         return Err(wrong(format!("its format is {:?}, not {FORMAT:?}", field("format")?)));
     }
-    let number = |name: &str| -> Result<u64> {
-        field(name)?.parse().map_err(|_| wrong(format!("its {name} is not a number")))
-    };
+    let number =
+        |name: &str| -> Result<u64> { field(name)?.parse().map_err(|_| wrong(format!("its {name} is not a number"))) };
     let float = |text: &str| -> Result<f64> {
-        u64::from_str_radix(text, 16).map(f64::from_bits).map_err(|_| wrong(format!("{text:?} are not the bits of a float")))
+        u64::from_str_radix(text, 16)
+            .map(f64::from_bits)
+            .map_err(|_| wrong(format!("{text:?} are not the bits of a float")))
     };
     let mut progress = Progress {
         step: number("step")?,
@@ -118,7 +119,10 @@ pub(super) fn restore(
     for variable in &variables {
         match tensors.get(&variable.name) {
             None => {
-                return Err(wrong(format!("it is of another model: it has no {:?}, which this one needs", variable.name)));
+                return Err(wrong(format!(
+                    "it is of another model: it has no {:?}, which this one needs",
+                    variable.name
+                )));
             }
             Some(data) if *data.ty() != variable.ty => {
                 return Err(wrong(format!(

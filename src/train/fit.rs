@@ -92,7 +92,8 @@ impl EarlyStopping {
 impl Callback for EarlyStopping {
     fn on_event(&mut self, event: &Event) -> Result<Control> {
         let Event::Epoch(record) = event else { return Ok(Control::Continue) };
-        let value = if self.monitor == "train_loss" { Some(record.train_loss) } else { record.validation(&self.monitor) };
+        let value =
+            if self.monitor == "train_loss" { Some(record.train_loss) } else { record.validation(&self.monitor) };
         let Some(value) = value else {
             let known: Vec<&str> = record.validation.iter().map(|(name, _)| name.as_str()).collect();
             return Err(crate::Error::Argument(format!(

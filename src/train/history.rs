@@ -68,7 +68,10 @@ impl History {
                 epoch: number("epoch").ok_or_else(wrong)? as u64,
                 step: number("step").ok_or_else(wrong)? as u64,
                 train_loss: number("train_loss").unwrap_or(f64::NAN),
-                validation: validation.iter().filter_map(|(name, value)| Some((name.clone(), value.as_f64()?))).collect(),
+                validation: validation
+                    .iter()
+                    .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
+                    .collect(),
                 seconds: number("seconds").unwrap_or(0.0),
                 examples_per_second: number("examples_per_second").unwrap_or(0.0),
             });

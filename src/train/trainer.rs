@@ -174,7 +174,9 @@ impl Trainer {
     }
 
     fn open(&mut self) -> Result<&mut Session> {
-        self.session.as_mut().ok_or_else(|| Error::Argument("the model has not been compiled yet: fit, evaluate or predict first".into()))
+        self.session.as_mut().ok_or_else(|| {
+            Error::Argument("the model has not been compiled yet: fit, evaluate or predict first".into())
+        })
     }
 
     fn check(data: &Dataset) -> Result<()> {
@@ -251,7 +253,8 @@ impl Trainer {
     pub fn fit(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
         Self::check(data)?;
         if fit.batch_size == 0 || fit.batch_size > data.len() {
-            let message = format!("a batch of {} cannot be taken from {} training examples", fit.batch_size, data.len());
+            let message =
+                format!("a batch of {} cannot be taken from {} training examples", fit.batch_size, data.len());
             return Err(Error::Argument(message));
         }
         let resident = Resident::of(data);
@@ -409,7 +412,7 @@ impl Trainer {
             None => {
                 let g = Graph::new();
                 let input = g.input(X, x.shape(), x.dtype());
-                        let prediction = self.model.forward(&g, &self.prepared(&input, Mode::Evaluation), Mode::Evaluation);
+                let prediction = self.model.forward(&g, &self.prepared(&input, Mode::Evaluation), Mode::Evaluation);
                 g.output("prediction", &prediction);
                 let id = self.load(&g)?;
                 self.programs.insert(key, id);
@@ -425,7 +428,8 @@ impl Trainer {
     /// # Errors
     /// A file that cannot be written; nothing compiled yet.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let session = self.session.as_ref().ok_or_else(|| Error::Argument("there are no parameters yet: fit first".into()))?;
+        let session =
+            self.session.as_ref().ok_or_else(|| Error::Argument("there are no parameters yet: fit first".into()))?;
         checkpoint::save_parameters(path.as_ref(), session)
     }
 

@@ -94,7 +94,10 @@ impl Case {
     }
 
     fn optional_tensors(&self, names: &Value) -> Result<Vec<Option<TensorData>>> {
-        list(names).iter().map(|name| if name.is_null() { Ok(None) } else { self.tensor(name).cloned().map(Some) }).collect()
+        list(names)
+            .iter()
+            .map(|name| if name.is_null() { Ok(None) } else { self.tensor(name).cloned().map(Some) })
+            .collect()
     }
 
     /// An attribute.
@@ -149,7 +152,8 @@ pub fn difference(found: &TensorData, right: &TensorData, tolerance: Tolerance) 
     let values = found.to_f64_vec().into_iter().zip(right.to_f64_vec());
     let (place, (found, right)) =
         values.enumerate().max_by(|(_, (a, b)), (_, (c, d))| excess(*a, *b).total_cmp(&excess(*c, *d)))?;
-    (excess(found, right) > 0.0).then(|| format!("element {place} is {found}, and should be {right} within {tolerance:?}"))
+    (excess(found, right) > 0.0)
+        .then(|| format!("element {place} is {found}, and should be {right} within {tolerance:?}"))
 }
 
 /// Fails with all complaints at once.
@@ -203,7 +207,8 @@ fn run(case: &Case, device: &Device, meaning: &Meaning<'_>) -> Result<Vec<String
             Some((output, g.input(&format!("upstream{place}"), data.shape(), data.dtype())))
         })
         .collect();
-    let wanted: Vec<usize> = (0..inputs.len()).filter(|&place| case.gradients.get(place).is_some_and(Option::is_some)).collect();
+    let wanted: Vec<usize> =
+        (0..inputs.len()).filter(|&place| case.gradients.get(place).is_some_and(Option::is_some)).collect();
     if !wanted.is_empty() {
         let pairs: Vec<(&Tensor, &Tensor)> = seeds.iter().map(|(output, seed)| (*output, seed)).collect();
         let of: Vec<&Tensor> = wanted.iter().map(|&place| &inputs[place]).collect();

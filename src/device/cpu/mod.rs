@@ -17,9 +17,21 @@ pub(crate) struct CpuStore {
 
 /// What a step needs besides its locations, prepared once.
 enum Prepared {
-    Map { tape: Tape, in_place: Vec<Option<usize>> },
-    Reduce { element: Tape, dtype: DType, reduction: Reduction, dims: ReduceDims, inputs: usize, epilogue: Option<Tape> },
-    Routine { epilogue: Option<Tape> },
+    Map {
+        tape: Tape,
+        in_place: Vec<Option<usize>>,
+    },
+    Reduce {
+        element: Tape,
+        dtype: DType,
+        reduction: Reduction,
+        dims: ReduceDims,
+        inputs: usize,
+        epilogue: Option<Tape>,
+    },
+    Routine {
+        epilogue: Option<Tape>,
+    },
     Copy,
 }
 
@@ -110,9 +122,7 @@ impl CpuProgram {
 
 fn prepare(work: &Work) -> Prepared {
     match work {
-        Work::Map { expression, in_place } => {
-            Prepared::Map { tape: Tape::new(expression), in_place: in_place.clone() }
-        }
+        Work::Map { expression, in_place } => Prepared::Map { tape: Tape::new(expression), in_place: in_place.clone() },
         Work::Reduce { expression, borders, reduction, epilogue } => {
             let product = |dims: &[usize]| dims.iter().product();
             let dims = ReduceDims {
@@ -132,9 +142,10 @@ fn prepare(work: &Work) -> Prepared {
             }
         }
         Work::Routine { outputs, epilogue, .. } => Prepared::Routine {
-            epilogue: epilogue.as_ref().filter(|epilogue| !is_identity(epilogue)).map(|epilogue| {
-                Tape::new(&accumulator_as_input(&epilogue.expression, outputs[0].dtype))
-            }),
+            epilogue: epilogue
+                .as_ref()
+                .filter(|epilogue| !is_identity(epilogue))
+                .map(|epilogue| Tape::new(&accumulator_as_input(&epilogue.expression, outputs[0].dtype))),
         },
         Work::Copy => Prepared::Copy,
     }
@@ -242,7 +253,9 @@ fn with_outputs(
                     op.operator().evaluate(&inputs, &mut [(&types[0], raw.as_mut_slice())])?;
                     let mut after: Vec<Source<'_>> = step.reads[operands.len()..]
                         .iter()
-                        .map(|location| bytes(location).map(Source::Bytes).ok_or("an input leaves its buffer".to_owned()))
+                        .map(|location| {
+                            bytes(location).map(Source::Bytes).ok_or("an input leaves its buffer".to_owned())
+                        })
                         .collect::<Result<_, String>>()?;
                     after.push(Source::Bytes(raw.as_slice()));
                     map(epilogue, &after, &mut outputs);

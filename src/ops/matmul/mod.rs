@@ -50,10 +50,7 @@ impl Operator for Matmul {
         let upstream = gradient.upstream[0].as_ref()?;
         let (lhs, rhs) = (&gradient.inputs[0], &gradient.inputs[1]);
         let product = |a: &Tensor, b: &Tensor| a.graph().apply1(Op::Matmul(Self), &[a, b]);
-        Some(vec![
-            Some(product(upstream, &rhs.transpose(-2, -1))),
-            Some(product(&lhs.transpose(-2, -1), upstream)),
-        ])
+        Some(vec![Some(product(upstream, &rhs.transpose(-2, -1))), Some(product(&lhs.transpose(-2, -1), upstream))])
     }
 
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
@@ -110,7 +107,9 @@ impl Tensor {
         let (batch_left, matrix_left) = left.split_at(left.rank() - 2);
         let (batch_right, matrix_right) = right.split_at(right.rank() - 2);
         let Some(batch) = Shape::from(batch_left).broadcast(&Shape::from(batch_right)) else {
-            return self.graph().mistake("matmul", format!("shapes {left} and {right} have batch axes that do not broadcast"));
+            return self
+                .graph()
+                .mistake("matmul", format!("shapes {left} and {right} have batch axes that do not broadcast"));
         };
         let stretched = |tensor: &Self, matrix: &[usize]| {
             tensor.broadcast_to(batch.iter().chain(matrix).copied().collect::<Shape>())

@@ -51,11 +51,25 @@ fn typed<T: bytemuck::Pod + From<f32> + Send + Sync>(
         // exclusive, row-major m × n matrix, and m, n, k are the extents that were checked.
         unsafe {
             gemm::gemm(
-                m, n, k,
-                out.as_mut_ptr(), 1, n as isize, false,
-                a, left.columns, left.rows,
-                b, right.columns, right.rows,
-                T::from(0.0), T::from(1.0), false, false, false, parallelism,
+                m,
+                n,
+                k,
+                out.as_mut_ptr(),
+                1,
+                n as isize,
+                false,
+                a,
+                left.columns,
+                left.rows,
+                b,
+                right.columns,
+                right.rows,
+                T::from(0.0),
+                T::from(1.0),
+                false,
+                false,
+                false,
+                parallelism,
             );
         }
     };
