@@ -19,4 +19,4 @@ pub use function::{NUMERIC, ScalarFunction, Signature};
 pub use reduction::Reduction;
 pub(crate) use tape::{Source, Tape};
 pub use wgsl::{Emitted, Epilogue};
-pub(crate) use wgsl::{QUAD_LANES, emit_map};
+pub(crate) use wgsl::{QUAD_LANES, emit_element, emit_map};

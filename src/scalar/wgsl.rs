@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use super::affine::Affine;
-use super::expression::{Constant, NodeId, ScalarExpr, ScalarNode};
+use super::expression::{Builder, Constant, NodeId, ScalarExpr, ScalarNode};
 use super::function::{ScalarFunction as F, Signature};
 use crate::tensor::DType;
 
@@ -33,6 +33,13 @@ pub struct Epilogue {
 }
 
 impl Epilogue {
+    /// The epilogue that stores what it is given, over dimensions in three groups.
+    pub(crate) fn identity(dtype: DType, dims: &[usize], borders: [usize; 2]) -> Self {
+        let mut builder = Builder::new(dtype);
+        let value = builder.accumulator(dtype);
+        Self { expression: builder.finish(dims.to_vec(), Vec::new(), vec![(value, dtype)]), borders }
+    }
+
     /// The module `shared/finish`: `fn finish(value: Element, index: u32, at: vec3<u32>)` and the alias `FinishParams`.
     /// Its inputs are bound from `first_binding` on, its outputs after them.
     pub fn emit(&self, first_binding: usize) -> Emitted {
@@ -49,7 +56,7 @@ impl Epilogue {
     }
 }
 
-/// The module `shared/expression` of a reduction: `fn element(at: vec3<u32>) -> Element`, where `at` is outer, reduced and
+/// The module `shared/operand` of a reduction: `fn element(at: vec3<u32>) -> Value`, where `at` is outer, reduced and
 /// inner place, and the alias `ExpressionParams`. Its inputs are bound from binding 1 on.
 pub(crate) fn emit_element(expression: &ScalarExpr, borders: [usize; 2]) -> Emitted {
     let mut emitter = Emitter::new(expression, Style::Element, 1);
@@ -57,11 +64,11 @@ pub(crate) fn emit_element(expression: &ScalarExpr, borders: [usize; 2]) -> Emit
     emitter.nodes();
     let (id, _) = expression.outputs[0];
     let value = emitter.names[id.index()].clone();
-    let value = if expression.types[id.index()] == DType::Bool { format!("Element({value})") } else { value };
+    let value = if expression.types[id.index()] == DType::Bool { format!("Value({value})") } else { value };
     let body = std::mem::take(&mut emitter.body);
     emitter.finish(
         "ExpressionParams",
-        &format!("fn element(at: vec3<u32>) -> Element {{\n{body}    return {value};\n}}\n"),
+        &format!("fn element(at: vec3<u32>) -> Value {{\n{body}    return {value};\n}}\n"),
     )
 }
 
@@ -349,7 +356,8 @@ impl<'a> Emitter<'a> {
                     continue;
                 }
                 ScalarNode::Accumulator => {
-                    self.names.push("value".to_owned());
+                    // Truth values are reduced as numbers.
+                    self.names.push(if dtype == DType::Bool { "(value != 0u)" } else { "value" }.to_owned());
                     continue;
                 }
                 ScalarNode::Index(at) if self.is_lanes() => self.addresses(at),

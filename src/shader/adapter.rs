@@ -30,6 +30,13 @@ pub struct Adapter {
     pub limits: Limits,
 }
 
+impl Adapter {
+    /// Iterations that all loops of one invocation may take together. Lavapipe silently leaves every loop after 65,535.
+    pub(crate) fn most_iterations(&self) -> usize {
+        if self.is_software { 1 << 15 } else { 1 << 24 }
+    }
+}
+
 impl Default for Adapter {
     /// WebGPU's guaranteed limits, without optional features.
     fn default() -> Self {

@@ -18,8 +18,25 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "shared/expression",
         "shared/element",
         "shared/finish",
+        "shared/tile",
+        "shared/product",
+        "shared/operand",
+        "shared/not_a_number",
+        "shared/all_numbers",
+        "shared/better",
+        "shared/fold",
+        "shared/fold_product",
+        "shared/fold_extreme",
+        "shared/fold_place",
+        "shared/fold_log_sum_exp",
+        "shared/tree",
         "map",
         "reduce",
+        "reduce_split",
+        "reduce_partials",
+        "matmul_direct",
+        "matmul_software",
+        "matmul_sum",
     ]
 }
 
@@ -32,6 +49,13 @@ pub fn compose(file: &str, replaced: &[(&str, &str)]) -> Result<String, String> 
     let mut included = Vec::new();
     include(file, replaced, &mut included, &mut text)?;
     Ok(text)
+}
+
+/// A module of constants: the replacement of `shared/tile`.
+pub(crate) fn constants(numbers: &[(&str, usize)], flags: &[(&str, bool)]) -> String {
+    let numbers = numbers.iter().map(|(name, value)| format!("const {name} = {value}u;\n"));
+    let flags = flags.iter().map(|(name, value)| format!("const {name} = {value};\n"));
+    numbers.chain(flags).collect()
 }
 
 fn include(name: &str, replaced: &[(&str, &str)], included: &mut Vec<String>, text: &mut String) -> Result<(), String> {

@@ -5,19 +5,13 @@ mod adapter;
 mod compose;
 mod grid;
 mod kernel;
+mod reduce;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use adapter::{Adapter, Limits};
+pub(crate) use compose::constants;
 pub use compose::{compose, files};
 pub use grid::Grid;
 pub use kernel::{Access, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes};
-
-/// Kernels for a reduction; a stand-in until they land.
-pub(crate) fn reduce_plans(
-    _: &crate::scalar::ScalarExpr,
-    _: [usize; 2],
-    _: crate::scalar::Reduction,
-    _: &crate::scalar::Epilogue,
-    _: &Adapter,
-) -> Result<Vec<KernelPlan>, String> {
-    Err("reductions have no GPU kernel yet".into())
-}
+pub(crate) use reduce::reduce_plans;

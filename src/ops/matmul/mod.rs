@@ -1,7 +1,10 @@
 //! Matrix products, batched. Transposes and broadcast batches are views that the kernels read through strides.
 
 mod kernels;
+mod problem;
 mod product;
+#[cfg(test)]
+mod tests;
 
 use super::Op;
 use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};

@@ -1,0 +1,49 @@
+// Matrix product without workgroup memory: each invocation computes ROWS × COLUMNS elements straight from the operands.
+// For small products, and for software drivers without subgroups, whose workgroup memory is slower than their caches.
+#import shared/product
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let number = group.y * params.grid_width + group.x;
+    if !has_work(number) {
+        return;
+    }
+    let work = work_of(number);
+    // Eight invocations side by side read neighbouring columns; eight below each other share them.
+    let row = work.tile.x * (8u * ROWS) + (local / 8u) * ROWS;
+    let column = work.tile.y * (8u * COLUMNS) + local % 8u;
+    var sums: array<array<f32, COLUMNS>, ROWS>;
+    var lefts: array<i32, ROWS>;
+    var rights: array<i32, COLUMNS>;
+    // Places over the edge read the last row or column again, and are not stored.
+    for (var r = 0u; r < ROWS; r++) {
+        lefts[r] = work.lhs_start + i32(min(row + r, params.rows - 1u)) * params.lhs_row;
+        for (var c = 0u; c < COLUMNS; c++) {
+            sums[r][c] = 0.0;
+        }
+    }
+    for (var c = 0u; c < COLUMNS; c++) {
+        rights[c] = work.rhs_start + i32(min(column + 8u * c, params.columns - 1u)) * params.rhs_column;
+    }
+    for (var k = work.first; k < work.last; k++) {
+        let lhs_step = i32(k) * params.lhs_inner;
+        let rhs_step = i32(k) * params.rhs_inner;
+        var right: array<f32, COLUMNS>;
+        for (var c = 0u; c < COLUMNS; c++) {
+            right[c] = rhs[u32(rights[c] + rhs_step)];
+        }
+        for (var r = 0u; r < ROWS; r++) {
+            let left = lhs[u32(lefts[r] + lhs_step)];
+            for (var c = 0u; c < COLUMNS; c++) {
+                sums[r][c] = fma(left, right[c], sums[r][c]);
+            }
+        }
+    }
+    for (var r = 0u; r < ROWS; r++) {
+        for (var c = 0u; c < COLUMNS; c++) {
+            if row + r < params.rows && column + 8u * c < params.columns {
+                store(work, row + r, column + 8u * c, sums[r][c]);
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+// Matrix product for software drivers, where a workgroup is a task of a CPU thread and an invocation a lane of its vector
+// unit. A workgroup is one subgroup with its lanes along the columns; each lane keeps ROWS × COLUMNS sums. What costs
+// there is the load, one element a lane at a time: LANES inner places of the left operand are loaded at once, one a lane,
+// and handed round by a shuffle, which is nearly free. The inner loop is short on purpose: unrolling it leaves the
+// processor's instruction cache.
+#import shared/product
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+    let number = group.y * params.grid_width + group.x;
+    if !has_work(number) {
+        return;
+    }
+    let work = work_of(number);
+    let row = work.tile.x * ROWS;
+    let column = work.tile.y * (LANES * COLUMNS) + lane;
+    var sums: array<array<f32, COLUMNS>, ROWS>;
+    var lefts: array<i32, ROWS>;
+    var rights: array<i32, COLUMNS>;
+    // Places over the edge read the last row or column again, and are not stored.
+    for (var r = 0u; r < ROWS; r++) {
+        lefts[r] = work.lhs_start + i32(min(row + r, params.rows - 1u)) * params.lhs_row;
+        for (var c = 0u; c < COLUMNS; c++) {
+            sums[r][c] = 0.0;
+        }
+    }
+    for (var c = 0u; c < COLUMNS; c++) {
+        rights[c] = work.rhs_start + i32(min(column + LANES * c, params.columns - 1u)) * params.rhs_column;
+    }
+    for (var k = work.first; k < work.last; k += LANES) {
+        let lhs_step = i32(min(k + lane, work.last - 1u)) * params.lhs_inner;
+        var left: array<f32, ROWS>;
+        for (var r = 0u; r < ROWS; r++) {
+            left[r] = lhs[u32(lefts[r] + lhs_step)];
+        }
+        let steps = min(LANES, work.last - k);
+        for (var step = 0u; step < steps; step++) {
+            let rhs_step = i32(k + step) * params.rhs_inner;
+            var right: array<f32, COLUMNS>;
+            for (var c = 0u; c < COLUMNS; c++) {
+                right[c] = rhs[u32(rights[c] + rhs_step)];
+            }
+            for (var r = 0u; r < ROWS; r++) {
+                let shared_left = subgroupShuffle(left[r], step);
+                for (var c = 0u; c < COLUMNS; c++) {
+                    sums[r][c] = fma(shared_left, right[c], sums[r][c]);
+                }
+            }
+        }
+    }
+    for (var r = 0u; r < ROWS; r++) {
+        for (var c = 0u; c < COLUMNS; c++) {
+            if row + r < params.rows && column + LANES * c < params.columns {
+                store(work, row + r, column + LANES * c, sums[r][c]);
+            }
+        }
+    }
+}

@@ -1,0 +1,22 @@
+// How a reduction folds values into one: a sum. Partial results join in the order that the kernel gives, which depends on
+// sizes alone. Variants replace this module by one of its siblings.
+#import shared/element
+alias Partial = Element;
+
+// One value and its place in the reduced range.
+fn lift(value: Value, place: u32) -> Partial {
+    return value;
+}
+
+fn join(a: Partial, b: Partial) -> Partial {
+    return a + b;
+}
+
+fn project(total: Partial) -> Element {
+    return total;
+}
+
+// What nothing folds into; `count` is 0, and keeps the compiler from looking through it.
+fn nothing(count: u32) -> Element {
+    return Element(count);
+}

@@ -1,0 +1,21 @@
+// The largest or smallest value. A NaN wins, as in PyTorch.
+#import shared/element
+#import shared/better
+alias Partial = Element;
+
+fn lift(value: Value, place: u32) -> Partial {
+    return value;
+}
+
+fn join(a: Partial, b: Partial) -> Partial {
+    return select(a, b, better(b, a));
+}
+
+fn project(total: Partial) -> Element {
+    return total;
+}
+
+// Not asked for: there is nothing to choose from.
+fn nothing(count: u32) -> Element {
+    return Element(count);
+}

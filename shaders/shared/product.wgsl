@@ -1,0 +1,83 @@
+// A batch of matrix products as the kernels of the matmul family see it: operands with any strides, the work cut into
+// tiles of the product and, where there are few of those, stretches of the inner dimension.
+#import shared/tile
+#import shared/finish
+
+struct Params {
+    grid_width: u32,
+    batch: u32,
+    rows: u32,
+    columns: u32,
+    inner: u32,
+    // Stretches of the inner dimension.
+    splits: u32,
+    // Tiles along the rows and the columns.
+    tiles: vec2<u32>,
+    // Length of each stretch but the last.
+    stretch: u32,
+    lhs_offset: i32,
+    lhs_row: i32,
+    lhs_inner: i32,
+    rhs_offset: i32,
+    rhs_inner: i32,
+    rhs_column: i32,
+    padding: u32,
+    // Extent, and stride of the left and the right operand, outermost first.
+    batch_axes: array<vec4<i32>, BATCH_AXES>,
+    finish: FinishParams,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> lhs: array<f32>;
+@group(0) @binding(2) var<storage, read> rhs: array<f32>;
+
+// What a workgroup does.
+struct Work {
+    batch: u32,
+    split: u32,
+    // First inner place, and the place after the last.
+    first: u32,
+    last: u32,
+    // Tile along the rows and the columns.
+    tile: vec2<u32>,
+    // Addresses of the two matrices' first elements.
+    lhs_start: i32,
+    rhs_start: i32,
+}
+
+fn has_work(number: u32) -> bool {
+    return number < params.batch * params.splits * params.tiles.x * params.tiles.y;
+}
+
+fn work_of(number: u32) -> Work {
+    var work: Work;
+    var rest = number;
+    work.tile.y = rest % params.tiles.y;
+    rest /= params.tiles.y;
+    work.tile.x = rest % params.tiles.x;
+    rest /= params.tiles.x;
+    work.split = rest % params.splits;
+    work.batch = rest / params.splits;
+    work.first = min(work.split * params.stretch, params.inner);
+    work.last = min(work.first + params.stretch, params.inner);
+    work.lhs_start = params.lhs_offset;
+    work.rhs_start = params.rhs_offset;
+    rest = work.batch;
+    for (var axis = BATCH_AXES; axis > 0u; axis--) {
+        let steps = params.batch_axes[axis - 1u];
+        let place = i32(rest % u32(steps.x));
+        rest /= u32(steps.x);
+        work.lhs_start += place * steps.y;
+        work.rhs_start += place * steps.z;
+    }
+    return work;
+}
+
+// Hands over one element. With several splits, `finish` is that of the first pass, which keeps partial products apart.
+// Kernels may have exchanged the operands, so that what is a row to them is a column of the product.
+fn store(work: Work, row: u32, column: u32, value: f32) {
+    let at = select(vec2<u32>(row, column), vec2<u32>(column, row), SWAPPED);
+    let extent = select(params.columns, params.rows, SWAPPED);
+    let matrix = work.split * params.batch + work.batch;
+    let index = (matrix * params.rows * params.columns) + at.x * extent + at.y;
+    finish(value, index, vec3<u32>(work.batch, at));
+}

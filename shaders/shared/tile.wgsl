@@ -1,0 +1,15 @@
+// Sizes that a variant of a kernel is built with; these defaults make each file complete. Only `const` can size arrays.
+
+// Products: axes of the batch, elements that an invocation computes, invocations of a subgroup, operands exchanged.
+const BATCH_AXES = 1u;
+const ROWS = 4u;
+const COLUMNS = 4u;
+const LANES = 8u;
+const SWAPPED = false;
+
+// Reductions: results of a workgroup, each folded by LANES invocations; which of the two are neighbours; the binding
+// of partial results; which extreme.
+const LINES = 8u;
+const ALONG_LANES = true;
+const PARTIALS = 2u;
+const SMALLEST = false;

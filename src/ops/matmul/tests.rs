@@ -1,0 +1,205 @@
+//! Products on a device against the CPU's, in every variant.
+
+use super::Matmul;
+use crate::graph::Operator;
+use crate::scalar::{Affine, Builder, Epilogue, ScalarFunction};
+use crate::shader::testing::{Runner, adapters, assert_close, check, numbers, operand};
+use crate::shader::{Operand, RoutineShapes};
+use crate::tensor::{DType, TensorType};
+
+struct Case {
+    lhs: Operand,
+    rhs: Operand,
+    out: TensorType,
+}
+
+impl Case {
+    fn new(batch: &[usize], m: usize, k: usize, n: usize) -> Self {
+        let shape =
+            |rows: usize, columns: usize| -> Vec<usize> { batch.iter().copied().chain([rows, columns]).collect() };
+        Self {
+            lhs: operand(DType::F32, &shape(m, k)),
+            rhs: operand(DType::F32, &shape(k, n)),
+            out: TensorType::new(DType::F32, shape(m, n)),
+        }
+    }
+
+    /// The operands lie transposed in memory.
+    fn transposed(mut self, lhs: bool, rhs: bool) -> Self {
+        for (operand, turn) in [(&mut self.lhs, lhs), (&mut self.rhs, rhs)] {
+            if turn {
+                let rank = operand.ty.shape.rank();
+                let mut dims = operand.ty.shape.to_vec();
+                dims.swap(rank - 2, rank - 1);
+                let mut at = Affine::row_major(&dims);
+                at.strides.swap(rank - 2, rank - 1);
+                operand.at = at;
+            }
+        }
+        self
+    }
+
+    /// All strides scaled, from an offset on.
+    fn spread(mut self, step: i64, offset: i64) -> Self {
+        for operand in [&mut self.lhs, &mut self.rhs] {
+            operand.at.strides.iter_mut().for_each(|stride| *stride *= step);
+            operand.at.offset = offset;
+        }
+        self
+    }
+
+    fn memory(operand: &Operand, seed: u32) -> Vec<f32> {
+        let last = if operand.ty.is_empty() { 0 } else { operand.at.range(operand.ty.shape.dims()).1 };
+        numbers(last as usize + 1, seed)
+    }
+
+    fn run(&self, label: &str) {
+        let (a, b) = (Self::memory(&self.lhs, 1), Self::memory(&self.rhs, 2));
+        let (a, b): (&[u8], &[u8]) = (bytemuck::cast_slice(&a), bytemuck::cast_slice(&b));
+        let mut want = vec![0_f32; self.out.len()];
+        Matmul
+            .evaluate(&[(&self.lhs, a), (&self.rhs, b)], &mut [(&self.out, bytemuck::cast_slice_mut(&mut want))])
+            .unwrap();
+        let operands = [self.lhs.clone(), self.rhs.clone()];
+        let outputs = [self.out.clone()];
+        let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
+        let mut seen = Vec::new();
+        for adapter in adapters() {
+            for plan in Matmul.kernels(&shapes, &adapter).unwrap() {
+                check(&plan, &adapter);
+                let Some(mut runner) = Runner::lock() else { continue };
+                if seen.contains(&plan) || !runner.can_run(&plan, &adapter) {
+                    continue;
+                }
+                let name =
+                    format!("{label}, {}", plan.dispatches.first().map_or("nothing", |d| d.kernel.label.as_str()));
+                let got = runner.run(&plan, &[a, b], &[self.out.bytes()]);
+                assert_close(&name, &bytemuck::pod_collect_to_vec::<u8, f32>(&got[0]), &want, 1e-5);
+                seen.push(plan);
+            }
+        }
+    }
+}
+
+#[test]
+fn odd_sizes() {
+    for (m, k, n) in [(1, 1, 1), (1, 7, 1), (3, 5, 2), (17, 33, 9), (33, 8, 65), (64, 64, 64), (5, 130, 131)] {
+        Case::new(&[], m, k, n).run(&format!("{m}x{k}x{n}"));
+    }
+}
+
+#[test]
+fn vectors() {
+    for (m, k, n) in [(1, 300, 70), (70, 300, 1), (1, 1000, 1)] {
+        Case::new(&[], m, k, n).run(&format!("{m}x{k}x{n}"));
+    }
+}
+
+#[test]
+fn long_inner_dimension_is_split() {
+    Case::new(&[], 10, 3000, 20).run("10x3000x20");
+    Case::new(&[], 2, 70_000, 3).run("2x70000x3");
+    Case::new(&[], 20, 1030, 36).transposed(true, false).run("lhs transposed");
+}
+
+#[test]
+fn transposed_and_strided_operands() {
+    for (lhs, rhs) in [(true, false), (false, true), (true, true)] {
+        Case::new(&[], 19, 21, 37).transposed(lhs, rhs).run(&format!("transposed {lhs} {rhs}"));
+    }
+    Case::new(&[2], 9, 11, 10).spread(3, 5).run("spread");
+}
+
+#[test]
+fn batches() {
+    Case::new(&[5], 6, 7, 8).run("one axis");
+    Case::new(&[2, 3], 6, 7, 8).transposed(false, true).run("two axes");
+    // The right operand is the same for all of the first axis, the left one for all of the second.
+    let mut case = Case::new(&[2, 3], 6, 7, 8);
+    case.lhs.at.strides[1] = 0;
+    case.rhs.at.strides[0] = 0;
+    case.run("broadcast");
+}
+
+#[test]
+fn nothing_to_add_gives_zeros() {
+    Case::new(&[2], 3, 0, 4).run("k = 0");
+    Case::new(&[0], 3, 2, 4).run("no batch");
+}
+
+#[test]
+fn more_workgroups_than_a_dimension_has() {
+    Case::new(&[70_000], 1, 1, 1).run("70,000 products of 1x1");
+}
+
+#[test]
+fn an_epilogue_is_applied() {
+    // relu(x + bias[column]) and x · scale[batch], over [batch, row, column].
+    let case = Case::new(&[3], 5, 40, 9);
+    let dims = [3, 5, 9];
+    let mut builder = Builder::new(DType::F32);
+    let value = builder.accumulator(DType::F32);
+    let bias = builder.load(0, DType::F32, Affine { offset: 0, strides: vec![0, 0, 1] });
+    let scale = builder.load(1, DType::F32, Affine { offset: 0, strides: vec![1, 0, 0] });
+    let sum = builder.add(value, bias);
+    let relu = builder.call(ScalarFunction::Relu, &[sum]);
+    let scaled = builder.mul(value, scale);
+    let outputs = vec![(relu, DType::F32), (scaled, DType::F32)];
+    let epilogue =
+        Epilogue { expression: builder.finish(dims.to_vec(), vec![DType::F32; 2], outputs), borders: [1, 2] };
+    let (a, b, bias, scale) = (numbers(600, 1), numbers(1080, 2), numbers(9, 3), numbers(3, 4));
+    let mut product = vec![0_f32; 135];
+    let bytes: [&[u8]; 4] =
+        [bytemuck::cast_slice(&a), bytemuck::cast_slice(&b), bytemuck::cast_slice(&bias), bytemuck::cast_slice(&scale)];
+    Matmul
+        .evaluate(
+            &[(&case.lhs, bytes[0]), (&case.rhs, bytes[1])],
+            &mut [(&case.out, bytemuck::cast_slice_mut(&mut product))],
+        )
+        .unwrap();
+    let want: [Vec<f32>; 2] = [
+        product.iter().enumerate().map(|(index, value)| (value + bias[index % 9]).max(0.0)).collect(),
+        product.iter().enumerate().map(|(index, value)| value * scale[index / 45]).collect(),
+    ];
+    let (operands, outputs) = ([case.lhs.clone(), case.rhs.clone()], [case.out.clone()]);
+    let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: Some(&epilogue) };
+    for adapter in adapters() {
+        for plan in Matmul.kernels(&shapes, &adapter).unwrap() {
+            check(&plan, &adapter);
+            let Some(mut runner) = Runner::lock() else { continue };
+            if !runner.can_run(&plan, &adapter) {
+                continue;
+            }
+            let got = runner.run(&plan, &bytes, &[540, 540]);
+            for (got, want) in got.iter().zip(&want) {
+                assert_close(&plan.dispatches[0].kernel.label, bytemuck::cast_slice(got), want, 1e-5);
+            }
+        }
+    }
+}
+
+/// Not a test of speed, which machines differ in: prints it. `cargo test matmul::tests::speed -- --ignored --nocapture`
+#[test]
+#[ignore = "prints timings"]
+fn speed() {
+    let Some(mut runner) = Runner::lock() else { return };
+    let adapter = runner.adapter.clone();
+    for (m, k, n) in [(512, 512, 512), (1024, 1024, 1024), (64, 784, 128), (784, 64, 128), (32, 1024, 10)] {
+        let case = Case::new(&[], m, k, n);
+        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+        let operands = [case.lhs.clone(), case.rhs.clone()];
+        let outputs = [case.out.clone()];
+        let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
+        for plan in Matmul.kernels(&shapes, &adapter).unwrap() {
+            let inputs: [&[u8]; 2] = [bytemuck::cast_slice(&a), bytemuck::cast_slice(&b)];
+            let times = if m * n * k > 1 << 27 { 4 } else { 20 };
+            let (_, seconds) = runner.run_timed(&plan, &inputs, &[case.out.bytes()], times);
+            let rate = 2e-9 * (m * k * n) as f64 / seconds;
+            eprintln!(
+                "{m}x{k}x{n}  {:50} {:9.3} ms {rate:6.1} GFLOP/s",
+                plan.dispatches[0].kernel.label,
+                seconds * 1e3
+            );
+        }
+    }
+}

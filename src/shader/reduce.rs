@@ -1,0 +1,270 @@
+//! Choice of reduction kernels: how many invocations fold one result, and whether the range is cut into stretches whose
+//! results a second dispatch joins. Every choice depends on sizes alone, so that results are the same every time.
+
+use super::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, constants};
+use crate::scalar::{Epilogue, Reduction, ScalarExpr, ScalarNode, emit_element};
+use crate::tensor::DType;
+
+/// Extents of the domain: results are `outer × inner`.
+#[derive(Clone, Copy, Debug)]
+struct Extents {
+    outer: usize,
+    reduced: usize,
+    inner: usize,
+}
+
+/// Elements that one invocation folds at most: beyond that, more invocations are faster, and lavapipe silently leaves all
+/// loops after 65,535 iterations.
+const LONGEST: usize = 1 << 14;
+
+impl Extents {
+    fn lines(self) -> usize {
+        self.outer * self.inner
+    }
+}
+
+/// How a workgroup and the dispatches share the work.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Variant {
+    /// Results of a workgroup.
+    lines: usize,
+    /// Invocations that fold one result; a power of two.
+    lanes: usize,
+    /// True where neighbouring invocations fold one result.
+    along_lanes: bool,
+    /// Stretches of the range, none empty.
+    splits: usize,
+}
+
+/// Plans for a reduction of an expression over the dimensions between the borders, best guess first.
+///
+/// # Errors
+/// A message for the user where an element type cannot be folded or stored.
+pub(crate) fn reduce_plans(
+    expression: &ScalarExpr,
+    borders: [usize; 2],
+    reduction: Reduction,
+    epilogue: &Epilogue,
+    adapter: &Adapter,
+) -> Result<Vec<KernelPlan>, String> {
+    if let Some((_, stored)) = epilogue.expression.outputs.iter().find(|(_, stored)| stored.size() != 4) {
+        return Err(format!("a reduction does not store {stored} on a GPU; cast before and after it"));
+    }
+    let product = |dims: &[usize]| dims.iter().product::<usize>();
+    let extents = Extents {
+        outer: product(&expression.dims[..borders[0]]),
+        reduced: product(&expression.dims[borders[0]..borders[1]]),
+        inner: product(&expression.dims[borders[1]..]),
+    };
+    if extents.lines() == 0 {
+        return Ok(vec![KernelPlan::default()]);
+    }
+    if expression.len() > i32::MAX as usize {
+        return Err("the domain is larger than 32-bit addresses reach".into());
+    }
+    let source = Source::new(expression, borders, reduction, epilogue)?;
+    let along_lanes = is_along_range(expression, borders, extents);
+    variants(extents, along_lanes, adapter).iter().map(|variant| source.plan(extents, *variant)).collect()
+}
+
+/// True where a step along the reduced range is nearer in memory than one from a result to the next, for most loads.
+fn is_along_range(expression: &ScalarExpr, borders: [usize; 2], extents: Extents) -> bool {
+    let rank = expression.dims.len();
+    let line_axis = if borders[1] < rank { rank.checked_sub(1) } else { borders[0].checked_sub(1) };
+    let range_axis = (borders[1] > borders[0]).then(|| borders[1] - 1);
+    let (Some(line_axis), Some(range_axis)) = (line_axis, range_axis) else { return extents.reduced > 1 };
+    let mut votes = 0_i64;
+    for node in &expression.nodes {
+        if let ScalarNode::Load { at, .. } = node {
+            let distance = |axis: usize| match at.strides[axis].unsigned_abs() {
+                0 => u64::MAX,
+                stride => stride,
+            };
+            votes += (distance(line_axis) as i128 - distance(range_axis) as i128).signum() as i64;
+        }
+    }
+    votes > 0 || (votes == 0 && extents.inner == 1)
+}
+
+fn variants(extents: Extents, along_lanes: bool, adapter: &Adapter) -> Vec<Variant> {
+    let largest = if adapter.limits.workgroup_invocations >= 256 { 256 } else { 64 };
+    let reduced = extents.reduced.max(1);
+    let variant = |lines: usize, lanes: usize, wanted: usize, shortest: usize| {
+        let groups = extents.lines().div_ceil(lines);
+        let most = (reduced / shortest.max(lanes)).max(1);
+        let splits = if groups * 2 > wanted { 1 } else { wanted.div_ceil(groups).min(most) };
+        let least = reduced.div_ceil(lanes * LONGEST);
+        let stretch = reduced.div_ceil(splits.max(least));
+        Variant { lines, lanes, along_lanes, splits: reduced.div_ceil(stretch) }
+    };
+    let simple = variant(64, 1, 0, 1);
+    let chosen = match (adapter.is_software, along_lanes) {
+        // A lane a result: no barrier, and what is loaded together does not matter there.
+        (true, true) if extents.lines() < 64 => variant(1, 8, 8, 1024),
+        (true, _) => variant(extents.lines().next_power_of_two().min(32), 1, 8, 256),
+        (false, true) => {
+            let lanes = (reduced.next_power_of_two() / 4).clamp(1, largest);
+            variant((64 / lanes).max(1), lanes, 128, 4 * lanes)
+        }
+        (false, false) if extents.lines() >= 1 << 14 => variant(64, 1, 128, 64),
+        (false, false) => {
+            let lines = extents.lines().next_power_of_two().min(32);
+            let lanes = (largest / lines).min((reduced.next_power_of_two() / 4).max(1));
+            variant(lines, lanes, 128, 8 * lanes)
+        }
+    };
+    let mut variants = vec![chosen];
+    // For tuning and checks.
+    for other in [
+        variant(chosen.lines, chosen.lanes, 0, 1),
+        Variant { along_lanes: !along_lanes, ..variant(8, 8, 0, 1) },
+        simple,
+    ] {
+        if !variants.contains(&other) {
+            variants.push(other);
+        }
+    }
+    variants
+}
+
+/// The generated text that all variants share.
+struct Source<'a> {
+    epilogue: &'a Epilogue,
+    operand: crate::scalar::Emitted,
+    element: String,
+    fold: &'static str,
+    not_a_number: &'static str,
+    smallest: bool,
+    /// Bytes of a partial result.
+    partial: usize,
+    inputs: usize,
+    label: &'static str,
+}
+
+impl<'a> Source<'a> {
+    fn new(
+        expression: &ScalarExpr,
+        borders: [usize; 2],
+        reduction: Reduction,
+        epilogue: &'a Epilogue,
+    ) -> Result<Self, String> {
+        let (id, _) = expression.outputs[0];
+        let value = match expression.types[id.index()] {
+            DType::F32 => "f32",
+            DType::I32 => "i32",
+            DType::U32 | DType::Bool => "u32",
+            dtype => return Err(format!("{} does not compute in {dtype} on a GPU", reduction.name())),
+        };
+        let (fold, element, partial) = match reduction {
+            Reduction::Sum => ("shared/fold", value, 4),
+            Reduction::Product => ("shared/fold_product", value, 4),
+            Reduction::Max | Reduction::Min => ("shared/fold_extreme", value, 4),
+            Reduction::ArgMax | Reduction::ArgMin => ("shared/fold_place", "i32", 8),
+            Reduction::LogSumExp => ("shared/fold_log_sum_exp", value, 8),
+        };
+        Ok(Self {
+            epilogue,
+            operand: emit_element(expression, borders),
+            element: format!("alias Value = {value};\nalias Element = {element};\n"),
+            fold: text(fold)?,
+            not_a_number: text(if value == "f32" { "shared/not_a_number" } else { "shared/all_numbers" })?,
+            smallest: matches!(reduction, Reduction::Min | Reduction::ArgMin),
+            partial,
+            inputs: expression.inputs.len(),
+            label: reduction.name(),
+        })
+    }
+
+    /// One dispatch, or two where the range is cut.
+    fn plan(&self, extents: Extents, variant: Variant) -> Result<KernelPlan, String> {
+        let split = variant.splits > 1;
+        let tile = constants(
+            &[("LINES", variant.lines), ("LANES", variant.lanes), ("PARTIALS", self.operand.inputs.len() + 1)],
+            &[("ALONG_LANES", variant.along_lanes), ("SMALLEST", self.smallest)],
+        );
+        let along = if variant.along_lanes { "lanes" } else { "lines" };
+        let label = format!(
+            "{} {}x{} along {along}{}",
+            self.label,
+            variant.lines,
+            variant.lanes,
+            if split { " split" } else { "" }
+        );
+        let reads = self.operand.inputs.len();
+        let mut bound: Vec<Bound> = self.operand.inputs.iter().map(|&input| Bound::Input(input)).collect();
+        let groups = extents.lines().div_ceil(variant.lines);
+        let words = |values: &[usize]| values.iter().map(|&value| value as u32).collect::<Vec<u32>>();
+        let mut params = words(&[extents.lines(), extents.inner, extents.reduced]);
+        if split {
+            let kernel = self.kernel(label, "reduce_split", &tile, None, reads, 1)?;
+            params.extend(words(&[variant.splits, extents.reduced.div_ceil(variant.splits), 0, 0]));
+            params.extend(&self.operand.params);
+            bound.push(Bound::Scratch(0));
+            let first = DispatchPlan { kernel, params, bound, workgroups: groups * variant.splits };
+            let second = self.join(extents, variant.splits, &tile)?;
+            let scratch = vec![self.partial * extents.lines() * variant.splits];
+            return Ok(KernelPlan { dispatches: vec![first, second], scratch });
+        }
+        let finish = self.epilogue.emit(1 + reads);
+        let outputs = self.epilogue.expression.outputs.len();
+        let kernel = self.kernel(label, "reduce", &tile, Some(&finish.module), reads + finish.inputs.len(), outputs)?;
+        params.extend(&self.operand.params);
+        params.extend(&finish.params);
+        self.bind_epilogue(&finish.inputs, &mut bound);
+        Ok(KernelPlan {
+            dispatches: vec![DispatchPlan { kernel, params, bound, workgroups: groups }],
+            scratch: Vec::new(),
+        })
+    }
+
+    /// The second dispatch.
+    fn join(&self, extents: Extents, splits: usize, tile: &str) -> Result<DispatchPlan, String> {
+        let finish = self.epilogue.emit(2);
+        let outputs = self.epilogue.expression.outputs.len();
+        let label = format!("{} join", self.label);
+        let kernel =
+            self.kernel(label, "reduce_partials", tile, Some(&finish.module), 1 + finish.inputs.len(), outputs)?;
+        let mut params = vec![extents.lines() as u32, extents.inner as u32, splits as u32];
+        params.extend(&finish.params);
+        let mut bound = vec![Bound::Scratch(0)];
+        self.bind_epilogue(&finish.inputs, &mut bound);
+        Ok(DispatchPlan { kernel, params, bound, workgroups: extents.lines().div_ceil(64) })
+    }
+
+    fn bind_epilogue(&self, inputs: &[usize], bound: &mut Vec<Bound>) {
+        bound.extend(inputs.iter().map(|&input| Bound::Input(self.inputs + input)));
+        bound.extend((0..self.epilogue.expression.outputs.len()).map(Bound::Output));
+    }
+
+    fn kernel(
+        &self,
+        label: String,
+        file: &str,
+        tile: &str,
+        finish: Option<&str>,
+        reads: usize,
+        writes: usize,
+    ) -> Result<Kernel, String> {
+        let mut replaced = vec![
+            ("shared/tile", tile),
+            ("shared/operand", &self.operand.module),
+            ("shared/element", &self.element),
+            ("shared/fold", self.fold),
+            ("shared/not_a_number", self.not_a_number),
+        ];
+        replaced.extend(finish.map(|module| ("shared/finish", module)));
+        Kernel::composed(label, file, &replaced, reads, writes)
+    }
+}
+
+/// A module as it is on disk, to stand in for its sibling.
+fn text(module: &str) -> Result<&'static str, String> {
+    super::files()
+        .iter()
+        .find(|(name, _)| *name == module)
+        .map(|(_, text)| *text)
+        .ok_or_else(|| format!("no shader module {module:?}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! A small device that runs one plan at a time: the first Vulkan adapter that there is, usually a software one. Shaders
+//! run without the driver-independent checks of loops and indices, as in production; `WGRAD_SHADER_CHECKS=1` adds them.
+#![allow(unsafe_code, reason = "shaders without checks are wgpu's one unsafe call; tests compare every result")]
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::time::Instant;
+
+use wgpu::{BufferUsages, PollType};
+
+use crate::shader::{Access, Adapter, Bound, Grid, Kernel, KernelPlan, Limits};
+
+/// One device for all tests of a process; its lock keeps polling to one thread.
+pub(crate) struct Runner {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    /// The device's own adapter.
+    pub(crate) adapter: Adapter,
+    pipelines: HashMap<Kernel, wgpu::ComputePipeline>,
+}
+
+impl Runner {
+    /// The device, or nothing and a message where there is no adapter.
+    pub(crate) fn lock() -> Option<MutexGuard<'static, Self>> {
+        static RUNNER: OnceLock<Option<Mutex<Runner>>> = OnceLock::new();
+        let runner = RUNNER.get_or_init(|| Self::new().map(Mutex::new)).as_ref();
+        if runner.is_none() {
+            eprintln!("skipped: no GPU adapter");
+        }
+        runner.map(|runner| runner.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    fn new() -> Option<Self> {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+            backends: wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12,
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        });
+        let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).ok()?;
+        let info = adapter.get_info();
+        let has_subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
+        let limits = adapter.limits();
+        let descriptor = wgpu::DeviceDescriptor {
+            required_features: if has_subgroups { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() },
+            required_limits: limits.clone(),
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).ok()?;
+        let adapter = Adapter {
+            name: info.name,
+            is_software: info.device_type == wgpu::DeviceType::Cpu,
+            subgroups: has_subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
+            limits: Limits {
+                storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
+                binding_bytes: limits.max_storage_buffer_binding_size,
+                buffer_bytes: limits.max_buffer_size,
+                workgroup_bytes: limits.max_compute_workgroup_storage_size as usize,
+                workgroup_invocations: limits.max_compute_invocations_per_workgroup as usize,
+                workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
+            },
+        };
+        Some(Self { device, queue, adapter, pipelines: HashMap::new() })
+    }
+
+    /// True where the device can run the plan as the tests' other adapters chose it.
+    pub(crate) fn can_run(&self, plan: &KernelPlan, chosen_for: &Adapter) -> bool {
+        plan.dispatches.iter().all(|dispatch| !dispatch.kernel.subgroups)
+            || chosen_for.subgroups == self.adapter.subgroups
+    }
+
+    /// Runs a plan on the inputs' bytes; returns each output's bytes. Outputs and scratch start as garbage.
+    pub(crate) fn run(&mut self, plan: &KernelPlan, inputs: &[&[u8]], outputs: &[usize]) -> Vec<Vec<u8>> {
+        self.run_timed(plan, inputs, outputs, 1).0
+    }
+
+    /// The same, several times; also returns the least seconds.
+    pub(crate) fn run_timed(
+        &mut self,
+        plan: &KernelPlan,
+        inputs: &[&[u8]],
+        outputs: &[usize],
+        times: usize,
+    ) -> (Vec<Vec<u8>>, f64) {
+        let buffer = |bytes: usize, usage| {
+            self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: bytes.next_multiple_of(16).max(16) as u64,
+                usage: usage | BufferUsages::COPY_DST | BufferUsages::COPY_SRC,
+                mapped_at_creation: false,
+            })
+        };
+        let filled = |data: &[u8], usage| {
+            let buffer = buffer(data.len(), usage);
+            let mut padded = data.to_vec();
+            padded.resize(data.len().next_multiple_of(16), 0xcd);
+            self.queue.write_buffer(&buffer, 0, &padded);
+            buffer
+        };
+        let garbage = |bytes: usize| filled(&vec![0xcd; bytes.next_multiple_of(16)], BufferUsages::STORAGE);
+        let inputs: Vec<_> = inputs.iter().map(|data| filled(data, BufferUsages::STORAGE)).collect();
+        let results: Vec<_> = outputs.iter().map(|&bytes| garbage(bytes)).collect();
+        let scratch: Vec<_> = plan.scratch.iter().map(|&bytes| garbage(bytes)).collect();
+        let mut ready = Vec::new();
+        for dispatch in &plan.dispatches {
+            let grid = Grid::line(dispatch.workgroups, self.adapter.limits.workgroups_per_dimension).unwrap();
+            let words: Vec<u32> = std::iter::once(grid.width).chain(dispatch.params.iter().copied()).collect();
+            let pipeline = self
+                .pipelines
+                .entry(dispatch.kernel.clone())
+                .or_insert_with(|| pipeline(&self.device, &dispatch.kernel));
+            let uniform = filled(bytemuck::cast_slice(&words), BufferUsages::UNIFORM);
+            let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() }];
+            for (place, bound) in dispatch.bound.iter().enumerate() {
+                let buffer = match bound {
+                    Bound::Input(index) => &inputs[*index],
+                    Bound::Output(index) => &results[*index],
+                    Bound::Scratch(index) => &scratch[*index],
+                };
+                entries.push(wgpu::BindGroupEntry { binding: place as u32 + 1, resource: buffer.as_entire_binding() });
+            }
+            let layout = pipeline.get_bind_group_layout(0);
+            let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: None,
+                layout: &layout,
+                entries: &entries,
+            });
+            ready.push((pipeline.clone(), group, grid));
+        }
+        let mut least = f64::MAX;
+        for _ in 0..times {
+            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                for (pipeline, group, grid) in &ready {
+                    pass.set_pipeline(pipeline);
+                    pass.set_bind_group(0, group, &[]);
+                    pass.dispatch_workgroups(grid.width, grid.height, 1);
+                }
+            }
+            let start = Instant::now();
+            self.queue.submit([encoder.finish()]);
+            self.device.poll(PollType::wait_indefinitely()).unwrap();
+            least = least.min(start.elapsed().as_secs_f64());
+        }
+        (results.iter().zip(outputs).map(|(buffer, &bytes)| self.read(buffer, bytes)).collect(), least)
+    }
+
+    fn read(&self, buffer: &wgpu::Buffer, bytes: usize) -> Vec<u8> {
+        let copy = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: buffer.size(),
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &copy, 0, buffer.size());
+        self.queue.submit([encoder.finish()]);
+        copy.slice(..).map_async(wgpu::MapMode::Read, |result| result.unwrap());
+        self.device.poll(PollType::wait_indefinitely()).unwrap();
+        copy.slice(..).get_mapped_range().unwrap()[..bytes].to_vec()
+    }
+}
+
+fn pipeline(device: &wgpu::Device, kernel: &Kernel) -> wgpu::ComputePipeline {
+    let descriptor = wgpu::ShaderModuleDescriptor {
+        label: Some(&kernel.label),
+        source: wgpu::ShaderSource::Wgsl(kernel.source.as_ref().into()),
+    };
+    let module = if std::env::var_os("WGRAD_SHADER_CHECKS").is_some() {
+        device.create_shader_module(descriptor)
+    } else {
+        // SAFETY: kernels stay within their bindings by the plans' own arithmetic, which these tests exist to prove.
+        unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+    };
+    let entry = |binding: u32, ty| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        count: None,
+    };
+    let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform)];
+    for (place, access) in kernel.bindings.iter().enumerate() {
+        let read_only = *access == Access::Read;
+        entries.push(entry(place as u32 + 1, wgpu::BufferBindingType::Storage { read_only }));
+    }
+    let group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+    let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: None,
+        bind_group_layouts: &[Some(&group)],
+        immediate_size: 0,
+    });
+    device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(&kernel.label),
+        layout: Some(&layout),
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            zero_initialize_workgroup_memory: false,
+            ..Default::default()
+        },
+        cache: None,
+    })
+}

@@ -1,0 +1,61 @@
+//! For tests only: checks a kernel plan without a device, and runs one on whatever Vulkan adapter there is.
+
+mod device;
+mod reflect;
+
+pub(crate) use device::Runner;
+pub(crate) use reflect::check;
+
+use super::{Adapter, Limits};
+use crate::scalar::Affine;
+use crate::shader::Operand;
+use crate::tensor::{DType, TensorType};
+
+/// The adapters that kernel choices are tested for.
+pub(crate) fn adapters() -> Vec<Adapter> {
+    let software = |lanes: u32| Adapter {
+        name: format!("software, {lanes} lanes"),
+        is_software: true,
+        subgroups: Some((lanes, lanes)),
+        ..Adapter::default()
+    };
+    let large = Limits {
+        storage_buffers: 64,
+        workgroup_bytes: 32 << 10,
+        workgroup_invocations: 1024,
+        ..Adapter::default().limits
+    };
+    vec![
+        Adapter::default(),
+        Adapter { name: "large".into(), subgroups: Some((32, 32)), limits: large, ..Adapter::default() },
+        software(4),
+        software(8),
+        software(16),
+        Adapter { name: "software, no subgroups".into(), is_software: true, ..Adapter::default() },
+    ]
+}
+
+/// The same numbers every time, between −1 and 1, on a grid that sums exactly in most tests.
+pub(crate) fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_769).wrapping_add(12345);
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 16
+    };
+    (0..count).map(|_| (next() % 257) as f32 / 128.0 - 1.0).collect()
+}
+
+/// A row-major operand.
+pub(crate) fn operand(dtype: DType, shape: &[usize]) -> Operand {
+    Operand { ty: TensorType::new(dtype, shape), at: Affine::row_major(shape) }
+}
+
+/// Compares element by element, with NaN equal to NaN.
+#[track_caller]
+pub(crate) fn assert_close(label: &str, got: &[f32], want: &[f32], tolerance: f32) {
+    assert_eq!(got.len(), want.len(), "{label}");
+    for (index, (&a, &b)) in got.iter().zip(want).enumerate() {
+        let close = a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * b.abs().max(1.0);
+        assert!(close, "{label}: element {index} is {a}, not {b}");
+    }
+}
