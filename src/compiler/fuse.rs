@@ -84,6 +84,13 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Resul
             }
         }
     }
+    // Through a view, it is the viewed value that must be there.
+    for (index, node) in data.nodes.iter().enumerate().rev() {
+        let is_view = matches!(node.op, Op::Permute(_) | Op::Slice(_) | Op::Broadcast(_) | Op::Reshape(_));
+        if is_view && in_memory.contains(&ValueId { node: index as u32, output: 0 }) {
+            in_memory.insert(node.inputs[0]);
+        }
+    }
     // Two bindings are left for outputs.
     let most_inputs = target.bindings().saturating_sub(2).max(3);
     let mut fuser = Fuser {

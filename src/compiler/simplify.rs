@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use crate::graph::{GraphData, Node, ValueId};
-use crate::ops::{Op, Reshape};
+use crate::ops::{Op, Permute, Reshape};
 use crate::scalar::ScalarFunction as F;
+use crate::tensor::TensorType;
 
 /// A graph of the nodes that outputs and assignments need, in topological order.
 pub(super) fn simplify(data: GraphData) -> GraphData {
@@ -15,13 +16,18 @@ pub(super) fn simplify(data: GraphData) -> GraphData {
     let mut places: HashMap<ValueId, ValueId> = HashMap::new();
     let mut known: HashMap<(String, Vec<ValueId>), u32> = HashMap::new();
     let needed = needed(&data);
+    let users = users(&data, &needed);
     for (index, node) in data.nodes.iter().enumerate().filter(|(index, _)| needed[*index]) {
+        let lone = node.inputs.first().is_some_and(|input| users[input.node()] == 1);
         let mut node = node.clone();
         node.inputs.iter_mut().for_each(|input| *input = places[input]);
         let old = |output: usize| ValueId { node: index as u32, output: output as u32 };
         if let Some(same) = neutral(&new_nodes, &mut node) {
             places.insert(old(0), same);
             continue;
+        }
+        if lone {
+            fold_transpose(&mut new_nodes, &mut known, &mut node);
         }
         let key = node.op.fingerprint().map(|text| (text, node.inputs.clone()));
         let place = key.as_ref().and_then(|key| known.get(key).copied()).unwrap_or_else(|| {
@@ -59,6 +65,17 @@ fn needed(data: &GraphData) -> Vec<bool> {
     needed
 }
 
+/// How many needed nodes, outputs and assignments read each node.
+fn users(data: &GraphData, needed: &[bool]) -> Vec<usize> {
+    let mut users = vec![0; data.nodes.len()];
+    for (node, _) in data.nodes.iter().zip(needed).filter(|(_, needed)| **needed) {
+        node.inputs.iter().for_each(|input| users[input.node()] += 1);
+    }
+    data.outputs.iter().for_each(|(_, id)| users[id.node()] += 1);
+    data.assignments.iter().for_each(|(_, value)| users[value.node()] += 1);
+    users
+}
+
 fn drop_unneeded(data: GraphData) -> GraphData {
     let needed = needed(&data);
     let mut places = vec![0_u32; data.nodes.len()];
@@ -76,6 +93,45 @@ fn drop_unneeded(data: GraphData) -> GraphData {
         host_scalars: data.host_scalars,
         ..GraphData::default()
     }
+}
+
+/// A transposed product is the product of the transposed factors in the other order, and those are views that cost
+/// nothing. Only where nobody else uses the product as it was.
+fn fold_transpose(
+    new_nodes: &mut Vec<Node>,
+    known: &mut HashMap<(String, Vec<ValueId>), u32>,
+    node: &mut Node,
+) {
+    let Op::Permute(permute) = &node.op else { return };
+    let product = &new_nodes[node.inputs[0].node()];
+    let rank = permute.0.len();
+    if !matches!(product.op, Op::Matmul(_)) || rank < 2 {
+        return;
+    }
+    let mut swap: Vec<usize> = (0..rank).collect();
+    swap.swap(rank - 2, rank - 1);
+    if permute.0 != swap {
+        return;
+    }
+    let factors: Vec<ValueId> = product.inputs.iter().rev().copied().collect();
+    let place = product.place;
+    node.op = product.op.clone();
+    node.inputs = factors
+        .into_iter()
+        .map(|factor| {
+            let ty = &new_nodes[factor.node()].outputs[factor.output as usize];
+            let dims: Vec<usize> = swap.iter().map(|&axis| ty.shape[axis]).collect();
+            let outputs = vec![TensorType::new(ty.dtype, dims)];
+            let op = Op::Permute(Permute(swap.clone()));
+            let key = (op.fingerprint().unwrap_or_default(), vec![factor]);
+            let count = new_nodes.len() as u32;
+            let node = *known.entry(key).or_insert(count);
+            if node == count {
+                new_nodes.push(Node { op, inputs: vec![factor], outputs, place });
+            }
+            ValueId { node, output: 0 }
+        })
+        .collect();
 }
 
 /// The number that a value is everywhere, if it is a constant one.
