@@ -1,0 +1,176 @@
+//! Whole runs with the trainer, on every device: learning, stopping and resuming bit for bit, equal runs, plans, mistakes.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+
+mod support;
+
+use support::devices::devices;
+use wgrad::data::Dataset;
+use wgrad::optim::schedule::Schedule;
+use wgrad::prelude::*;
+use wgrad::scalar::threefry::HostRandom;
+use wgrad::train::{Control, EarlyStopping, Event};
+
+/// Points of three noisy clusters, as u8 pixels and i32 labels.
+fn clusters(count: usize, seed: u64) -> Dataset {
+    let mut random = HostRandom::new(seed);
+    let (mut x, mut y) = (Vec::new(), Vec::new());
+    for example in 0..count {
+        let class = example % 3;
+        for k in 0..6 {
+            let centre = if k % 3 == class { 170.0 } else { 90.0 };
+            x.push((centre + 25.0 * random.normal()).clamp(0.0, 255.0) as u8);
+        }
+        y.push(class as i32);
+    }
+    Dataset::new([("x", TensorData::from_vec(x, [count, 6]).unwrap()), ("y", TensorData::from_vec(y, [count]).unwrap())])
+        .unwrap()
+}
+
+fn trainer(device: &Device) -> Trainer {
+    let model = Sequential::new([6]).dense(16).relu().dropout(0.1).dense(3);
+    model.compile(device, Adam::new(5e-3), CrossEntropy, [Accuracy]).unwrap().seed(7)
+}
+
+/// The bytes of what `save` writes.
+fn saved(trainer: &Trainer) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("model.safetensors");
+    trainer.save(&file).unwrap();
+    std::fs::read(file).unwrap()
+}
+
+#[test]
+fn a_classifier_learns_and_repeats_itself() {
+    let (train, test) = (clusters(250, 1), clusters(90, 2));
+    for device in devices() {
+        let run = || {
+            let mut trainer = trainer(&device);
+            let history = trainer.fit(&train, Fit::epochs(12).batch_size(32).validate(&test)).unwrap();
+            (history, saved(&trainer))
+        };
+        let ((first, bytes), (second, again)) = (run(), run());
+        let accuracy = first.epochs.last().unwrap().validation("accuracy").unwrap();
+        assert!(accuracy > 0.85, "{device:?}: accuracy {accuracy}");
+        assert_eq!(bytes, again, "{device:?}: two runs differ");
+        let losses = |history: &History| history.epochs.iter().map(|epoch| epoch.train_loss).collect::<Vec<_>>();
+        assert_eq!(losses(&first), losses(&second));
+        assert_eq!(first.epochs.last().unwrap().step, 12 * 8, "the ragged last batch is trained on too");
+    }
+}
+
+#[test]
+fn devices_follow_the_same_losses() {
+    let train = clusters(128, 3);
+    let losses: Vec<Vec<f64>> = devices()
+        .iter()
+        .map(|device| {
+            let mut losses = Vec::new();
+            let mut note = |event: &Event| {
+                if let Event::Step { loss, .. } = event {
+                    losses.push(*loss);
+                }
+                Ok(Control::Continue)
+            };
+            trainer(device).fit(&train, Fit::epochs(10).batch_size(32).callback(&mut note)).unwrap();
+            losses
+        })
+        .collect();
+    for other in &losses[1..] {
+        assert_eq!(other.len(), losses[0].len());
+        for (a, b) in losses[0].iter().zip(other) {
+            assert!((a - b).abs() <= 1e-3 * a.abs(), "{a} on the CPU, {b} elsewhere");
+        }
+    }
+}
+
+#[test]
+fn a_resumed_run_ends_in_the_same_bits() {
+    let (train, test) = (clusters(100, 4), clusters(30, 5));
+    let schedule = Schedule::Cosine { steps: 24, minimum: 1e-4 };
+    for device in devices() {
+        let whole = {
+            let mut trainer = trainer(&device);
+            let fit = Fit::epochs(6).batch_size(25).validate(&test).schedule(schedule.clone());
+            (trainer.fit(&train, fit).unwrap(), saved(&trainer))
+        };
+        // Stopped by a callback in the middle of an epoch, and taken up again by another trainer.
+        for stop_at in [1, 4, 7, 10, 23] {
+            let directory = tempfile::tempdir().unwrap();
+            let checkpoints = Checkpoints::new(directory.path()).every_steps(3).resume(true);
+            let mut stop = |event: &Event| match event {
+                Event::Step { step, .. } if *step >= stop_at => Ok(Control::Stop),
+                _ => Ok(Control::Continue),
+            };
+            let fit = Fit::epochs(6).batch_size(25).validate(&test).schedule(schedule.clone());
+            trainer(&device).fit(&train, fit.callback(&mut stop).checkpoints(checkpoints.clone())).unwrap();
+            let mut second = trainer(&device);
+            let fit = Fit::epochs(6).batch_size(25).validate(&test).schedule(schedule.clone());
+            let history = second.fit(&train, fit.checkpoints(checkpoints)).unwrap();
+            assert_eq!(saved(&second), whole.1, "{device:?} stopped at {stop_at}");
+            let losses = |history: &History| {
+                history.epochs.iter().map(|epoch| (epoch.epoch, epoch.step, epoch.train_loss)).collect::<Vec<_>>()
+            };
+            assert_eq!(losses(&history), losses(&whole.0), "{device:?} stopped at {stop_at}");
+        }
+    }
+}
+
+#[test]
+fn the_plan_of_a_step_is_small_and_constant() {
+    let train = clusters(64, 6);
+    for device in devices() {
+        let mut trainer = Sequential::new([6])
+            .dense(64)
+            .relu()
+            .dense(32)
+            .relu()
+            .dense(3)
+            .compile(&device, Adam::new(1e-3), CrossEntropy, [])
+            .unwrap();
+        let id = trainer.compile_training(&train, 32).unwrap();
+        let program = trainer.session().unwrap().program_of(id);
+        assert!(program.dispatches() <= 20, "{device:?}: {} dispatches\n{program}", program.dispatches());
+        let (planned, buffers) = (program.planned_bytes(), program.buffers.len());
+        trainer.fit(&train, Fit::epochs(5)).unwrap();
+        let program = trainer.session().unwrap().program_of(id);
+        assert_eq!((program.planned_bytes(), program.buffers.len()), (planned, buffers));
+    }
+}
+
+#[test]
+fn early_stopping_ends_a_run_that_does_not_improve() {
+    let (train, test) = (clusters(60, 7), clusters(30, 8));
+    let mut patience = EarlyStopping::lowest("loss", 2).minimum_change(10.0);
+    let history = trainer(&Device::cpu())
+        .fit(&train, Fit::epochs(50).validate(&test).callback(&mut patience))
+        .unwrap();
+    assert!(history.stopped);
+    assert_eq!(history.epochs.len(), 3);
+}
+
+#[test]
+fn mistakes_are_one_clear_error() {
+    let data = clusters(20, 9);
+    let message = |result: Result<History>| result.unwrap_err().to_string();
+    let cpu = Device::cpu();
+    let large = message(trainer(&cpu).fit(&data, Fit::epochs(1).batch_size(21)));
+    assert!(large.contains("batch of 21") && large.contains("20 training examples"), "{large}");
+    let narrow = Sequential::new([5]).dense(3).compile(&cpu, SGD::new(0.1), CrossEntropy, []).unwrap();
+    let shape = message({ narrow }.fit(&data, Fit::epochs(1).batch_size(4)));
+    assert!(shape.contains('5') && shape.contains('6'), "{shape}");
+    // A checkpoint of another model, and one that is cut off.
+    let directory = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(directory.path()).resume(true);
+    trainer(&cpu).fit(&data, Fit::epochs(1).batch_size(10).checkpoints(checkpoints.clone())).unwrap();
+    let other = Sequential::new([6]).dense(4).relu().dense(3).compile(&cpu, Adam::new(5e-3), CrossEntropy, []).unwrap();
+    let wrong = message(other.seed(7).fit(&data, Fit::epochs(2).batch_size(10).checkpoints(checkpoints.clone())));
+    assert!(wrong.contains("another model"), "{wrong}");
+    let bytes = std::fs::read(checkpoints.file()).unwrap();
+    std::fs::write(checkpoints.file(), &bytes[..bytes.len() - 9]).unwrap();
+    let short = message(trainer(&cpu).fit(&data, Fit::epochs(2).batch_size(10).checkpoints(checkpoints)));
+    assert!(short.contains("checkpoint.safetensors"), "{short}");
+    // A run that diverges says so.
+    let wild = Sequential::new([6]).dense(3).compile(&cpu, SGD::new(1e30), CrossEntropy, []).unwrap();
+    let diverged = message({ wild }.fit(&data, Fit::epochs(5).batch_size(10)));
+    assert!(diverged.contains("diverged"), "{diverged}");
+}
