@@ -224,11 +224,16 @@ impl Tensor {
         self.log_softmax(axis).exp()
     }
 
-    /// x − log Σ e^x along an axis.
+    /// x − log Σ e^x along an axis. The largest is taken off first: else the difference of two large numbers would be left.
     #[track_caller]
     #[must_use]
     pub fn log_softmax(&self, axis: isize) -> Self {
-        self - &self.reduce(Reduction::LogSumExp, &[axis], true)
+        let Some(place) = self.resolve_axis("log_softmax", axis) else { return self.clone() };
+        if self.shape()[place] == 0 {
+            return self.clone();
+        }
+        let shifted = self - &self.reduce(Reduction::Max, &[axis], true).stop_gradient();
+        &shifted - &shifted.reduce(Reduction::LogSumExp, &[axis], true)
     }
 
     fn all_axes(&self) -> Vec<usize> {
