@@ -14,7 +14,7 @@ use crate::device::Device;
 use crate::device::execute::{Arrival, DeviceProgram, DeviceStore};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, HostScalar, StepState};
-use crate::ops::{RANDOM_STATE, Role};
+use crate::ops::{Op, RANDOM_STATE, Role};
 use crate::scalar::threefry;
 use crate::tensor::{TensorData, TensorType};
 
@@ -78,6 +78,8 @@ struct Loaded {
     stages: Stages,
     runner: DeviceProgram,
     host_scalars: Vec<HostScalar>,
+    /// Inputs that the graph has but the program does not need: they may be given all the same.
+    unneeded: Vec<(String, TensorType)>,
     /// True once it has run, so that its outputs can be read.
     has_run: bool,
     /// Inputs that come from an application's buffers.
@@ -166,8 +168,15 @@ impl Session {
             }
         }
         let runner = DeviceProgram::load(&self.device, &program, &self.store)?;
-        let host_scalars = graph.snapshot()?.host_scalars;
-        self.programs.push(Loaded { program, stages, runner, host_scalars, has_run: false, bound: Vec::new() });
+        let data = graph.snapshot()?;
+        let needed = |name: &str| program.inputs.iter().any(|port| port.name == name);
+        let unneeded = data.nodes.iter().filter_map(|node| match &node.op {
+            Op::Input(name, ty) if !needed(name) => Some((name.clone(), ty.clone())),
+            _ => None,
+        });
+        let unneeded = unneeded.collect();
+        let host_scalars = data.host_scalars;
+        self.programs.push(Loaded { program, stages, runner, host_scalars, unneeded, has_run: false, bound: Vec::new() });
         Ok(ProgramId(self.programs.len() - 1))
     }
 
@@ -181,12 +190,22 @@ impl Session {
         &self.programs[0].program
     }
 
+    fn loaded(&self, id: ProgramId) -> Result<&Loaded> {
+        self.programs.get(id.0).ok_or_else(|| Error::Argument(format!("this session has no program {}", id.0)))
+    }
+
     /// Any of the programs.
+    ///
+    /// # Panics
+    /// Where the id is another session's and there are fewer here.
     pub fn program_of(&self, id: ProgramId) -> &Program {
         &self.programs[id.0].program
     }
 
     /// The printed forms of a program's stages.
+    ///
+    /// # Panics
+    /// Where the id is another session's and there are fewer here.
     pub fn stages(&self, id: ProgramId) -> &Stages {
         &self.programs[id.0].stages
     }
@@ -250,7 +269,7 @@ impl Session {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn run_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<Outputs> {
-        let ports = self.programs[id.0].program.outputs.clone();
+        let ports = self.loaded(id)?.program.outputs.clone();
         let values = self.execute(id, inputs, &ports)?.wait()?;
         Ok(Outputs(ports.into_iter().map(|port| port.name).zip(values).collect()))
     }
@@ -271,7 +290,7 @@ impl Session {
     }
 
     fn output_port(&self, id: ProgramId, output: &str) -> Result<Port> {
-        let ports = &self.programs[id.0].program.outputs;
+        let ports = &self.loaded(id)?.program.outputs;
         ports.iter().find(|port| port.name == output).cloned().ok_or_else(|| {
             let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
             Error::Argument(format!("there is no output {output:?}; there are {names:?}"))
@@ -319,16 +338,20 @@ impl Session {
         inputs: &[(&str, &'a TensorData)],
     ) -> Result<(Vec<(usize, Vec<u8>)>, Vec<(usize, &'a [u8])>)> {
         let state = StepState { step: self.step.max(1), learning_rate: self.learning_rate };
-        let loaded = &self.programs[id.0];
-        for (name, _) in inputs {
-            if !loaded.program.inputs.iter().any(|port| port.name == *name) {
-                let known: Vec<&str> = loaded
-                    .program
-                    .inputs
-                    .iter()
-                    .map(|port| port.name.as_str())
-                    .filter(|name| !name.starts_with('@'))
-                    .collect();
+        let loaded = self.loaded(id)?;
+        for (place, (name, data)) in inputs.iter().enumerate() {
+            if inputs[..place].iter().any(|(other, _)| other == name) {
+                return Err(Error::Argument(format!("input {name:?} was given twice")));
+            }
+            let port = loaded.program.inputs.iter().map(|port| (&port.name, &port.ty));
+            let mut all = port.chain(loaded.unneeded.iter().map(|(name, ty)| (name, ty)));
+            if let Some((_, ty)) = all.find(|(known, _)| known == name) {
+                if data.ty() != ty {
+                    return Err(Error::Argument(format!("input {name:?} is {ty}, but {} was given", data.ty())));
+                }
+            } else {
+                let known: Vec<&str> =
+                    loaded.program.inputs.iter().map(|port| port.name.as_str()).filter(|name| !name.starts_with('@')).collect();
                 return Err(Error::Argument(format!("there is no input {name:?}; there are {known:?}")));
             }
         }
@@ -336,14 +359,6 @@ impl Session {
         let mut given: Vec<(usize, &'a [u8])> = Vec::new();
         for (place, port) in loaded.program.inputs.iter().enumerate() {
             if let Some((_, data)) = inputs.iter().find(|(name, _)| *name == port.name) {
-                if *data.ty() != port.ty {
-                    return Err(Error::Argument(format!(
-                        "input {:?} is {}, but {} was given",
-                        port.name,
-                        port.ty,
-                        data.ty()
-                    )));
-                }
                 given.push((place, data.bytes()));
             } else if port.name == RANDOM_STATE {
                 let key = threefry::key_of_seed(self.seed);

@@ -118,7 +118,11 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Resul
         fuser.fused.assignments.push((target_buffer, source));
     }
     for (name, value) in &data.outputs {
-        let buffer = fuser.stored(*value);
+        let mut buffer = fuser.stored(*value);
+        // A variable's own memory holds the new value when the output is read; the output is the old one.
+        if fuser.fused.assignments.iter().any(|(variable, _)| *variable == buffer) {
+            buffer = fuser.copy(*value);
+        }
         let ty = data.ty(*value).clone();
         fuser.fused.outputs.push((name.clone(), ty, buffer));
     }

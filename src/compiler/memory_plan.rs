@@ -319,6 +319,10 @@ impl Planner<'_> {
     }
 
     fn ports(&mut self, data: &GraphData) -> Result<()> {
+        // Where nothing is computed, as of empty tensors alone, there is still a place to read them from.
+        if self.program.buffers.is_empty() {
+            self.add(0, BufferKind::Slot);
+        }
         for (index, buffer) in self.fused.buffers.iter().enumerate() {
             if let Origin::Input(name) = &buffer.origin {
                 let location = self.location(BufferId(index));

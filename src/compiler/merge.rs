@@ -128,25 +128,17 @@ fn join(
         .map(|(&buffer, &(id, stored))| (buffer, base_nodes[id.index()], stored))
         .collect();
     let known = outputs.clone();
-    let added = builder.include(&addition, |builder, node, dtype| match node {
-        ScalarNode::Load { input, at } => {
-            let buffer = second_tail.inputs[*input];
-            match known.iter().find(|(output, ..)| *output == buffer) {
-                Some(&(_, id, _)) => Some(id),
-                None => Some(builder.push(ScalarNode::Load { input: places[*input], at: at.clone() }, dtype)),
-            }
-        }
-        _ => None,
-    });
-    // Gathers were copied with the second's input numbers; they are put right here.
-    for (node, place) in addition.nodes.iter().zip(&added) {
-        if let ScalarNode::Gather { input, .. } = node
-            && let ScalarNode::Gather { input: copied, .. } = &mut builder.nodes[place.index()]
-            && places[*input] != *input
-        {
-            *copied = places[*input];
+    // Renumbered before it is copied: else a gather would be taken for one that reads another buffer by the same number.
+    let mut addition = addition;
+    for node in &mut addition.nodes {
+        if let ScalarNode::Load { input, .. } | ScalarNode::Gather { input, .. } = node {
+            *input = places[*input];
         }
     }
+    let added = builder.include(&addition, |_, node, _| match node {
+        ScalarNode::Load { input, .. } => known.iter().find(|(output, ..)| *output == inputs[*input]).map(|&(_, id, _)| id),
+        _ => None,
+    });
     for (&buffer, &(id, stored)) in second.outputs.iter().zip(&addition.outputs) {
         outputs.push((buffer, added[id.index()], stored));
     }
@@ -242,7 +234,8 @@ fn siblings(fused: &FusedGraph, first: usize, second: usize, target: &Target) ->
         return None;
     }
     let (a_tail, b_tail) = (a.tail.as_ref()?, b.tail.as_ref()?);
-    if a_tail.expression.len() != b_tail.expression.len() {
+    let len = a_tail.expression.len();
+    if len == 0 || len != b_tail.expression.len() {
         return None;
     }
     let (a_update, b_update) = (fused.is_update(a), fused.is_update(b));
@@ -252,7 +245,7 @@ fn siblings(fused: &FusedGraph, first: usize, second: usize, target: &Target) ->
     // Updates join where they share a variable, so that each parameter's stay alike; others where they share memory at all.
     let shares = a_tail.inputs.iter().any(|input| {
         b_tail.inputs.contains(input)
-            && fused.buffers[input.0].ty.len() > 1.min(a_tail.expression.len() - 1)
+            && fused.buffers[input.0].ty.len() > 1.min(len - 1)
             && (!a_update || matches!(fused.buffers[input.0].origin, Origin::Variable(_)))
     });
     if !shares || reaches(fused, first, second) || reaches(fused, second, first) {

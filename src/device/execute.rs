@@ -34,7 +34,7 @@ impl DeviceStore {
     /// One more buffer, of zeros.
     pub(crate) fn add(&mut self, bytes: usize) -> Result<()> {
         match self {
-            Self::Cpu(store) => store.buffers.push(Storage::zeroed(bytes)),
+            Self::Cpu(store) => store.buffers.push(reserve(bytes)?),
             Self::Gpu(store) => {
                 store.add(bytes)?;
             }
@@ -93,6 +93,11 @@ pub(crate) enum DeviceProgram {
     Gpu(Box<GpuProgram>),
 }
 
+/// Host memory, or an error where there is too little.
+pub(super) fn reserve(bytes: usize) -> Result<Storage> {
+    Storage::try_zeroed(bytes).ok_or_else(|| Error::Limit(format!("a buffer of {bytes} bytes is needed; the host has no room for it")))
+}
+
 fn mismatch() -> Error {
     Error::Device("the program and the store are on different devices".into())
 }
@@ -100,7 +105,7 @@ fn mismatch() -> Error {
 impl DeviceProgram {
     pub(crate) fn load(device: &Device, program: &Arc<Program>, store: &DeviceStore) -> Result<Self> {
         match (&device.0, store) {
-            (Kind::Cpu, DeviceStore::Cpu(_)) => Ok(Self::Cpu(CpuProgram::load(Arc::clone(program)))),
+            (Kind::Cpu, DeviceStore::Cpu(_)) => CpuProgram::load(Arc::clone(program)).map(Self::Cpu),
             (Kind::Gpu(gpu), DeviceStore::Gpu(store)) => {
                 Ok(Self::Gpu(Box::new(GpuProgram::load(gpu, Arc::clone(program), store)?)))
             }

@@ -32,6 +32,15 @@ impl Graph {
     #[track_caller]
     pub fn gradients_from(&self, of: &[(&Tensor, &Tensor)], with_respect_to: &[&Tensor]) -> Vec<Tensor> {
         let mut pending: HashMap<ValueId, Vec<Tensor>> = HashMap::new();
+        let strange = |tensor: &&Tensor| !tensor.graph().is_same(self);
+        if of.iter().flat_map(|(tensor, upstream)| [tensor, upstream]).chain(with_respect_to).any(strange) {
+            let mistake = self.mistake("gradients", "a tensor belongs to another graph");
+            return vec![mistake; with_respect_to.len()];
+        }
+        if let Some(other) = with_respect_to.iter().find(|tensor| !tensor.dtype().is_float()) {
+            let mistake = self.mistake("gradients", format!("a gradient is taken with respect to floats, not to {}", other.dtype()));
+            return vec![mistake; with_respect_to.len()];
+        }
         for (tensor, upstream) in of {
             if !tensor.dtype().is_float() {
                 let message = format!("a gradient is taken of floats, not of {}", tensor.dtype());
@@ -125,7 +134,7 @@ impl Graph {
     /// Which nodes lie on a way from `with_respect_to` to `of`.
     fn between(&self, of: &[(&Tensor, &Tensor)], with_respect_to: &[&Tensor]) -> Vec<bool> {
         let data = self.data();
-        let len = of.iter().map(|(tensor, _)| tensor.id().node() + 1).max().unwrap_or(0);
+        let len = of.iter().map(|(tensor, _)| tensor.id().node() + 1).max().unwrap_or(0).min(data.nodes.len());
         let mut depends = vec![false; len];
         for tensor in with_respect_to {
             if let Some(flag) = depends.get_mut(tensor.id().node()) {
@@ -139,7 +148,11 @@ impl Graph {
             }
         }
         let mut needed = vec![false; len];
-        of.iter().for_each(|(tensor, _)| needed[tensor.id().node()] = true);
+        for (tensor, _) in of {
+            if let Some(flag) = needed.get_mut(tensor.id().node()) {
+                *flag = true;
+            }
+        }
         for index in (0..len).rev() {
             if needed[index] {
                 data.nodes[index].inputs.iter().for_each(|input| needed[input.node()] = true);

@@ -209,6 +209,11 @@ impl Graph {
         match inferred {
             None => vec![self.placeholder(place); count],
             Some(Err(message)) => vec![self.mistake(&op.operator().name(), message); count],
+            Some(Ok(outputs)) if !outputs.iter().all(|ty| ty.shape.is_addressable()) => {
+                let types: Vec<String> = outputs.iter().map(ToString::to_string).collect();
+                let message = format!("{} has more elements than the 2³¹ − 1 that can be addressed", types.join(", "));
+                vec![self.mistake(&op.operator().name(), message); count]
+            }
             Some(Ok(outputs)) => self.push(Node { op, inputs: ids, outputs, place }),
         }
     }
@@ -244,7 +249,10 @@ impl Graph {
     #[track_caller]
     pub fn host_scalar(&self, name: &str, compute: impl Fn(&StepState) -> f64 + Send + Sync + 'static) -> Tensor {
         if let Some(known) = self.find(name) {
-            return known;
+            if self.data().host_scalars.iter().any(|scalar| scalar.name == name) {
+                return known;
+            }
+            return self.mistake("host_scalar", format!("the name {name:?} is used already, for something else"));
         }
         let tensor = self.input(name, [], DType::F32);
         self.data().host_scalars.push(HostScalar { name: name.to_owned(), compute: Arc::new(compute) });
@@ -284,6 +292,9 @@ impl Graph {
     /// A single number of a type.
     #[track_caller]
     pub fn scalar(&self, dtype: DType, value: f64) -> Tensor {
+        if !dtype.holds(value) {
+            return self.mistake("constant", format!("{value} is no {dtype}; cast the tensor that it meets, or change the number"));
+        }
         match TensorData::from_f64(dtype, &[value], []) {
             Ok(data) => self.constant(data),
             Err(error) => self.mistake("constant", error.to_string()),
@@ -295,6 +306,10 @@ impl Graph {
     pub fn output(&self, name: &str, tensor: &Tensor) {
         if !tensor.graph().is_same(self) {
             self.mistake("output", format!("{name:?} belongs to another graph"));
+            return;
+        }
+        if name.is_empty() {
+            self.mistake("output", "the name is empty");
             return;
         }
         if self.data().outputs.iter().any(|(other, _)| other == name) {

@@ -106,16 +106,21 @@ impl Graph {
     #[track_caller]
     pub fn concat(&self, tensors: &[&Tensor], axis: isize) -> Tensor {
         let Some(first) = tensors.first() else { return self.mistake("concat", "wants at least one tensor") };
+        if tensors.iter().any(|tensor| !tensor.graph().is_same(self)) {
+            return self.mistake("concat", "a tensor belongs to another graph");
+        }
         let Some(place) = first.resolve_axis("concat", axis) else { return (*first).clone() };
         let mut level: Vec<Tensor> = tensors.iter().map(|&tensor| tensor.clone()).collect();
+        // Loops, not closures: the user's line does not reach through closures. The same below.
         while level.len() > 1 {
-            level = level
-                .chunks(FAN_IN)
-                .map(|group| match group {
+            let mut joined = Vec::with_capacity(level.len().div_ceil(FAN_IN));
+            for group in level.chunks(FAN_IN) {
+                joined.push(match group {
                     [only] => only.clone(),
                     several => self.apply1(Op::Concat(Concat { axis: place }), &several.iter().collect::<Vec<_>>()),
-                })
-                .collect();
+                });
+            }
+            level = joined;
         }
         level.swap_remove(0)
     }
@@ -123,7 +128,10 @@ impl Graph {
     /// Joins tensors of one shape along a new axis.
     #[track_caller]
     pub fn stack(&self, tensors: &[&Tensor], axis: isize) -> Tensor {
-        let raised: Vec<Tensor> = tensors.iter().map(|tensor| tensor.unsqueeze(axis)).collect();
+        let mut raised = Vec::with_capacity(tensors.len());
+        for tensor in tensors {
+            raised.push(tensor.unsqueeze(axis));
+        }
         self.concat(&raised.iter().collect::<Vec<_>>(), axis)
     }
 }

@@ -30,8 +30,8 @@ impl Operator for Pad {
         }
         let dims: Vec<usize> = (0..shape.rank())
             .map(|axis| {
-                let inner = shape[axis] + shape[axis].saturating_sub(1) * self.between[axis];
-                self.low[axis] + inner + self.high[axis]
+                let gaps = shape[axis].saturating_sub(1).saturating_mul(self.between[axis]);
+                shape[axis].saturating_add(gaps).saturating_add(self.low[axis]).saturating_add(self.high[axis])
             })
             .collect();
         Ok(vec![TensorType::new(inputs[0].dtype, dims)])
@@ -131,9 +131,12 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn pad_between(&self, low: &[usize], high: &[usize], between: &[usize], value: f64) -> Self {
-        if [low, high, between].iter().all(|widths| widths.iter().all(|&width| width == 0)) && low.len() == self.rank()
-        {
+        let rank = self.rank();
+        if [low, high, between].iter().all(|widths| widths.len() == rank && widths.iter().all(|&width| width == 0)) {
             return self.clone();
+        }
+        if !self.dtype().holds(value) {
+            return self.graph().mistake("pad", format!("{value} is no {}", self.dtype()));
         }
         let value = Constant { dtype: self.dtype().compute(), value };
         let pad = Pad { low: low.to_vec(), high: high.to_vec(), between: between.to_vec(), value };

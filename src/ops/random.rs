@@ -12,12 +12,17 @@ impl Graph {
     /// Two words of random bits for each element, u32, anew at each step.
     #[track_caller]
     fn random_words(&self, shape: &Shape) -> [Tensor; 2] {
-        let state = self.find(RANDOM_STATE).unwrap_or_else(|| self.input(RANDOM_STATE, [2], DType::U32));
+        // No closures: the user's line does not reach through them.
+        let state = match self.find(RANDOM_STATE) {
+            Some(state) => state,
+            None => self.input(RANDOM_STATE, [2], DType::U32),
+        };
         let stream = self.scalar(DType::U32, f64::from(self.next_random_stream()));
         let count = shape.len();
         let counter = self.coordinate([count], 0).cast(DType::U32).reshape(shape);
         let (seed, step) = (state.at(0, 0), state.at(0, 1));
-        [0, 1].map(|word| seed.elementwise(ScalarFunction::Threefry(word), &[&stream, &counter, &step]))
+        let others = [&stream, &counter, &step];
+        [seed.elementwise(ScalarFunction::Threefry(0), &others), seed.elementwise(ScalarFunction::Threefry(1), &others)]
     }
 
     /// Random bits, u32.
@@ -30,7 +35,9 @@ impl Graph {
     /// Uniform between two bounds, f32: `low ≤ x < high`. 24 random bits each.
     #[track_caller]
     pub fn random_uniform(&self, shape: impl Into<Shape>, low: f64, high: f64) -> Tensor {
-        unit(&self.random_bits(shape)) * (high - low) + low
+        let value = unit(&self.random_bits(shape)) * (high - low) + low;
+        // Adding may round up to the upper bound, which is not to be met.
+        if low == 0.0 { value } else { value.minimum(f64::from((high as f32).next_down())) }
     }
 
     /// Normal with a mean and a standard deviation, f32, by Box and Muller's transform.

@@ -149,8 +149,8 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn mean_keep(&self, axes: &[isize], keep: bool) -> Self {
-        if !self.dtype().is_float() {
-            return self.graph().mistake("mean", format!("wants floats, not {}; cast first", self.dtype()));
+        if let Some(mistake) = self.refuse_mean("mean", axes) {
+            return mistake;
         }
         let sum = self.reduce(Reduction::Sum, axes, keep);
         let count = self.shape().len() as f64 / sum.shape().len().max(1) as f64;
@@ -211,24 +211,49 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn variance(&self, axes: &[isize], correction: usize) -> Self {
+        if let Some(mistake) = self.refuse_mean("variance", axes) {
+            return mistake;
+        }
         let centred = self - &self.mean_keep(axes, true);
         let square = centred.square().sum(axes);
         let count = self.shape().len() as f64 / square.shape().len().max(1) as f64;
-        square * (1.0 / (count - correction as f64))
+        square * (1.0 / (count - correction as f64).max(0.0))
     }
 
     /// e^x / Σ e^x along an axis.
     #[track_caller]
     #[must_use]
     pub fn softmax(&self, axis: isize) -> Self {
+        if self.resolve_axis("softmax", axis).is_none() {
+            return self.clone();
+        }
         self.log_softmax(axis).exp()
     }
 
-    /// x − log Σ e^x along an axis.
+    /// x − log Σ e^x along an axis. The largest is taken off first: else the difference of two large numbers would be left.
     #[track_caller]
     #[must_use]
     pub fn log_softmax(&self, axis: isize) -> Self {
-        self - &self.reduce(Reduction::LogSumExp, &[axis], true)
+        let Some(place) = self.resolve_axis("log_softmax", axis) else { return self.clone() };
+        if self.shape()[place] == 0 {
+            return self.clone();
+        }
+        let shifted = self - &self.reduce(Reduction::Max, &[axis], true).stop_gradient();
+        &shifted - &shifted.reduce(Reduction::LogSumExp, &[axis], true)
+    }
+
+    /// A placeholder where an operator that is made of means would fail inside, under another's name.
+    #[track_caller]
+    fn refuse_mean(&self, operator: &str, axes: &[isize]) -> Option<Self> {
+        if !self.dtype().is_float() {
+            return Some(self.graph().mistake(operator, format!("wants floats, not {}; cast first", self.dtype())));
+        }
+        for &axis in axes {
+            if self.resolve_axis(operator, axis).is_none() {
+                return Some(self.clone());
+            }
+        }
+        None
     }
 
     fn all_axes(&self) -> Vec<usize> {

@@ -189,11 +189,12 @@ impl Tensor {
         }
         let source = source.slice_steps(&vec![0; rank], &extent, &vec![1; rank]);
         let smaller: Vec<usize> = (0..rank).map(|k| if k == axis { base[k] } else { extent[k] }).collect();
-        let apply = |base: &Self| self.graph().apply1(Op::ScatterAdd(ScatterAdd { axis }), &[base, index, &source]);
+        let op = Op::ScatterAdd(ScatterAdd { axis });
         if smaller == *base {
-            return apply(self);
+            return self.graph().apply1(op, &[self, index, &source]);
         }
-        let part = apply(&self.graph().scalar(self.dtype(), 0.0).broadcast_to(smaller.clone()));
+        let zeros = self.graph().scalar(self.dtype(), 0.0).broadcast_to(smaller.clone());
+        let part = self.graph().apply1(op, &[&zeros, index, &source]);
         let rest: Vec<usize> = base.iter().zip(&smaller).map(|(whole, part)| whole - part).collect();
         self + &part.pad(&vec![0; rank], &rest, 0.0)
     }
@@ -216,13 +217,11 @@ impl Tensor {
                 .graph()
                 .mistake("index_add", format!("source {given} does not fit base {base} beside axis {axis}"));
         }
-        let front = |tensor: &Self, n: usize| {
-            let turned = tensor.transpose(0, axis as isize);
-            let width = turned.shape().iter().skip(1).product();
-            turned.reshape([n, width])
-        };
-        let turned_shape = self.transpose(0, axis as isize).shape();
-        let sum = front(self, base[axis]).scatter_rows(index, &front(source, given[axis]));
+        let width: usize = base.iter().enumerate().filter(|&(k, _)| k != axis).map(|(_, &extent)| extent).product();
+        let turned = self.transpose(0, axis as isize);
+        let turned_shape = turned.shape();
+        let rows = source.transpose(0, axis as isize).reshape([given[axis], width]);
+        let sum = turned.reshape([base[axis], width]).scatter_rows(index, &rows);
         if self.graph().error().is_some() {
             return sum;
         }

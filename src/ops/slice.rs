@@ -91,8 +91,9 @@ impl Tensor {
     #[must_use]
     pub fn slice_steps(&self, starts: &[usize], lengths: &[usize], steps: &[isize]) -> Self {
         let shape = self.shape();
+        let named = [starts.len(), lengths.len(), steps.len()] == [shape.rank(); 3];
         let whole = starts.iter().all(|&start| start == 0) && steps.iter().all(|&step| step == 1) && *lengths == *shape;
-        if whole {
+        if named && whole {
             return self.clone();
         }
         let slice = Slice { starts: starts.to_vec(), lengths: lengths.to_vec(), steps: steps.to_vec() };
@@ -133,18 +134,18 @@ impl Tensor {
     pub fn split(&self, axis: isize, sizes: &[usize]) -> Vec<Self> {
         let Some(place) = self.resolve_axis("split", axis) else { return vec![self.clone(); sizes.len()] };
         let shape = self.shape();
-        if sizes.iter().sum::<usize>() != shape[place] {
+        let total = sizes.iter().try_fold(0_usize, |sum, &size| sum.checked_add(size));
+        if total != Some(shape[place]) {
             let message = format!("parts {sizes:?} do not add up to axis {place} of shape {shape}");
             return vec![self.graph().mistake("split", message); sizes.len()];
         }
-        let mut start = 0;
-        sizes
-            .iter()
-            .map(|&size| {
-                start += size;
-                self.slice(axis, start - size, start)
-            })
-            .collect()
+        // A loop, not a closure: the user's line does not reach through closures.
+        let (mut start, mut parts) = (0, Vec::with_capacity(sizes.len()));
+        for size in sizes {
+            parts.push(self.slice(axis, start, start + size));
+            start += size;
+        }
+        parts
     }
 
     /// One place of an axis, without the axis.

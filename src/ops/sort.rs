@@ -113,6 +113,13 @@ impl Tensor {
     /// The `k` largest along an axis, largest first, and the i32 places that they had.
     #[track_caller]
     pub fn top_k(&self, k: usize, axis: isize) -> (Self, Self) {
+        let Some(place) = self.resolve_axis("top_k", axis) else { return (self.clone(), self.clone()) };
+        let shape = self.shape();
+        if k > shape[place] {
+            let message = format!("axis {place} of shape {shape} has no {k} elements");
+            let mistake = self.graph().mistake("top_k", message);
+            return (mistake.clone(), mistake);
+        }
         let (values, places) = self.sort(axis, true);
         if self.graph().error().is_some() {
             return (values, places);

@@ -167,7 +167,12 @@ pub(crate) fn reduce(
         for column in 0..inner {
             let mut total = partials[place * stretches * inner + column];
             for later in 1..stretches {
-                total.join(reduction, partials[(place * stretches + later) * inner + column]);
+                let later = partials[(place * stretches + later) * inner + column];
+                if wraps(reduction, dtype) {
+                    total.value = wrapped(reduction, total.value, later.value as u32);
+                } else {
+                    total.join(reduction, later);
+                }
             }
             values[place * inner + column] = total.finish(reduction);
         }
@@ -181,6 +186,17 @@ pub(crate) fn reduce(
         _ => fill(&mut words, &values, |value| value as f32),
     }
     words
+}
+
+/// True for sums and products of integers, which wrap as a GPU's do. Their partial values are words, kept as f64.
+fn wraps(reduction: Reduction, dtype: DType) -> bool {
+    matches!(reduction, Reduction::Sum | Reduction::Product) && matches!(dtype, DType::I32 | DType::U32)
+}
+
+#[inline(always)]
+fn wrapped(reduction: Reduction, total: f64, word: u32) -> f64 {
+    let total = total as u32;
+    f64::from(if reduction == Reduction::Sum { total.wrapping_add(word) } else { total.wrapping_mul(word) })
 }
 
 fn fill<T: bytemuck::Pod>(words: &mut [u64], values: &[f64], convert: impl Fn(f64) -> T) {
@@ -218,6 +234,14 @@ fn reduce_unit(
                     let register = tape.output(scratch, 0);
                     if inner == 1 && reduction == Reduction::LogSumExp && dtype == DType::F32 {
                         partials[0].join(reduction, log_sum_exp_block(lanes::<f32>(register, n)));
+                        done += n;
+                        continue;
+                    }
+                    if wraps(reduction, dtype) {
+                        for (k, &word) in lanes::<u32>(register, n).iter().enumerate() {
+                            let partial = &mut partials[(done + k) % inner];
+                            partial.value = wrapped(reduction, partial.value, word);
+                        }
                         done += n;
                         continue;
                     }

@@ -97,6 +97,11 @@ impl TensorData {
         if bytes.len() != ty.bytes() {
             return Err(Error::Data(format!("{ty} takes {} bytes, but {} were given", ty.bytes(), bytes.len())));
         }
+        if ty.dtype == DType::Bool
+            && let Some(byte) = bytes.iter().find(|&&byte| byte > 1)
+        {
+            return Err(Error::Data(format!("a bool is a byte of 0 or 1, not {byte}")));
+        }
         Ok(Self { ty, storage: Storage::copy_of(bytes) })
     }
 

@@ -60,6 +60,17 @@ impl DType {
         }
     }
 
+    /// True where a number can be written in this type: any in a float type, rounded; others have no fractions and bounds.
+    pub(crate) fn holds(self, value: f64) -> bool {
+        match self {
+            Self::I32 => f64::from(value as i32) == value,
+            Self::U32 => f64::from(value as u32) == value,
+            Self::U8 => f64::from(value as u8) == value,
+            Self::Bool => value == 0.0 || value == 1.0,
+            _ => true,
+        }
+    }
+
     /// Lower-case name as in NumPy's short forms: `f32`, `bf16`, `bool`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -39,7 +39,7 @@ impl TensorType {
 
     /// Bytes that the elements take, without padding.
     pub fn bytes(&self) -> usize {
-        self.len() * self.dtype.size()
+        self.len().saturating_mul(self.dtype.size())
     }
 }
 

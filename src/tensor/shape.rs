@@ -13,9 +13,15 @@ impl Shape {
         Self(Vec::new())
     }
 
-    /// Number of elements: the product of the extents, 1 for a scalar.
+    /// Number of elements: the product of the extents, 1 for a scalar. What is too large to count is `usize::MAX`.
     pub fn len(&self) -> usize {
-        self.0.iter().product()
+        if self.is_empty() { 0 } else { self.0.iter().fold(1, |len: usize, &extent| len.saturating_mul(extent)) }
+    }
+
+    /// True where elements and strides can be addressed with 32 bits, as kernels do.
+    pub(crate) fn is_addressable(&self) -> bool {
+        let spanned = self.0.iter().fold(1, |len: usize, &extent| len.saturating_mul(extent.max(1)));
+        i32::try_from(spanned).is_ok()
     }
 
     /// True where an extent is 0.
@@ -37,7 +43,7 @@ impl Shape {
     pub fn strides(&self) -> Vec<i64> {
         let mut strides = vec![1; self.rank()];
         for axis in (1..self.rank()).rev() {
-            strides[axis - 1] = strides[axis] * self.0[axis].max(1) as i64;
+            strides[axis - 1] = i64::saturating_mul(strides[axis], self.0[axis].max(1) as i64);
         }
         strides
     }

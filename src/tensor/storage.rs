@@ -15,6 +15,12 @@ impl Storage {
         Self { words: vec![0; bytes.div_ceil(16) * 2], bytes }
     }
 
+    /// `bytes` bytes of zeros, or nothing where the system has no room for them.
+    pub fn try_zeroed(bytes: usize) -> Option<Self> {
+        Vec::<u64>::new().try_reserve_exact(bytes.div_ceil(16).checked_mul(2)?).ok()?;
+        Some(Self::zeroed(bytes))
+    }
+
     /// A copy of the values.
     pub fn copy_of<T: Pod>(values: &[T]) -> Self {
         let bytes: &[u8] = bytemuck::cast_slice(values);

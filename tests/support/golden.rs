@@ -26,6 +26,13 @@ impl Default for Tolerance {
     }
 }
 
+impl Tolerance {
+    /// Wider by a factor.
+    pub fn times(self, factor: f64) -> Self {
+        Self { absolute: self.absolute * factor, relative: self.relative * factor }
+    }
+}
+
 /// One case of a family, with its tensors.
 #[derive(Clone, Debug)]
 pub struct Case {

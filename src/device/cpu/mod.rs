@@ -44,18 +44,18 @@ pub(crate) struct CpuProgram {
 }
 
 impl CpuProgram {
-    pub(crate) fn load(program: Arc<Program>) -> Self {
+    pub(crate) fn load(program: Arc<Program>) -> Result<Self> {
         let steps = program.steps.iter().map(|step| prepare(&step.work)).collect();
         let buffers = program
             .buffers
             .iter()
             .map(|plan| match &plan.kind {
-                BufferKind::Persistent(_) => Storage::default(),
-                BufferKind::Constant(data) => data.storage().clone(),
-                BufferKind::Input | BufferKind::Slot => Storage::zeroed(plan.bytes),
+                BufferKind::Persistent(_) => Ok(Storage::default()),
+                BufferKind::Constant(data) => Ok(data.storage().clone()),
+                BufferKind::Input | BufferKind::Slot => super::execute::reserve(plan.bytes),
             })
-            .collect();
-        Self { program, steps, buffers }
+            .collect::<Result<_>>()?;
+        Ok(Self { program, steps, buffers })
     }
 
     /// Writes the inputs and runs every step.

@@ -114,10 +114,9 @@ impl Tensor {
                 .graph()
                 .mistake("matmul", format!("shapes {left} and {right} have batch axes that do not broadcast"));
         };
-        let stretched = |tensor: &Self, matrix: &[usize]| {
-            tensor.broadcast_to(batch.iter().chain(matrix).copied().collect::<Shape>())
-        };
-        self.graph().apply1(Op::Matmul(Matmul), &[&stretched(self, matrix_left), &stretched(other, matrix_right)])
+        let whole = |matrix: &[usize]| batch.iter().chain(matrix).copied().collect::<Shape>();
+        let (lhs, rhs) = (self.broadcast_to(whole(matrix_left)), other.broadcast_to(whole(matrix_right)));
+        self.graph().apply1(Op::Matmul(Matmul), &[&lhs, &rhs])
     }
 
     /// A reshape that leaves placeholders alone.

@@ -1,0 +1,137 @@
+//! Mistakes made with a compiled program.
+
+use super::support::devices::devices;
+use wgrad::ops::{Initial, Variable};
+use wgrad::prelude::*;
+use wgrad::session::ProgramId;
+use wgrad::tensor::TensorType;
+
+fn counter(shape: &[usize]) -> (Graph, Tensor) {
+    let g = Graph::new();
+    let x = g.input("x", shape, F32);
+    let w = g.variable(Variable::parameter("w", TensorType::new(F32, shape), Initial::Constant(0.0)));
+    g.assign(&w, &(&w + &x));
+    g.output("twice", &(&x * 2.0));
+    (g, w)
+}
+
+/// The error's text, which must contain each part.
+#[track_caller]
+fn refused<T>(result: Result<T>, parts: &[&str]) {
+    match result {
+        Ok(_) => panic!("it was taken for right; wanted {parts:?}"),
+        Err(error) => {
+            let text = error.to_string();
+            assert!(parts.iter().all(|part| text.contains(part)), "{text:?}; wanted {parts:?}");
+        }
+    }
+}
+
+#[test]
+fn mistakes_with_a_session() {
+    for device in devices() {
+        let (g, _) = counter(&[2]);
+        let mut session = g.compile(&device).unwrap();
+        let (x, wrong) = (TensorData::zeros(F32, [2]), TensorData::zeros(F32, [3]));
+        refused(session.read("twice"), &["\"twice\"", "before the program ran"]);
+        refused(session.read("other"), &["\"other\"", "\"twice\""]);
+        refused(session.step(&[]), &["\"x\"", "f32[2]", "not given"]);
+        refused(session.step(&[("x", &wrong)]), &["\"x\"", "f32[2]", "f32[3]"]);
+        refused(session.step(&[("x", &TensorData::zeros(I32, [2]))]), &["\"x\"", "f32[2]", "i32[2]"]);
+        refused(session.step(&[("x", &x), ("y", &x)]), &["\"y\"", "\"x\""]);
+        refused(session.step(&[("x", &x), ("x", &x)]), &["\"x\"", "twice"]);
+        assert_eq!(session.steps(), 0, "a step that was refused does not count");
+        refused(session.parameter("v"), &["\"v\"", "\"w\""]);
+        refused(session.set_parameter("v", &x), &["\"v\"", "\"w\""]);
+        refused(session.set_parameter("w", &wrong), &["\"w\"", "f32[2]", "f32[3]"]);
+        refused(session.step_capture(ProgramId::FIRST, &[("x", &x)], &["other"]), &["\"other\"", "\"twice\""]);
+
+        // A graph of another model, and one whose variable is another: the session stays as it was.
+        let (other, _) = counter(&[5]);
+        refused(session.load(&other), &["\"w\"", "f32[2]", "f32[5]"]);
+        let broken = Graph::new();
+        broken.output("y", &broken.arange(3).exp());
+        refused(session.load(&broken), &["exp", "i32"]);
+        session.step(&[("x", &x)]).unwrap();
+        assert_eq!(session.steps(), 1);
+
+        // The id of a program that another session has.
+        let mut second = g.compile(&device).unwrap();
+        let id = second.load(&counter(&[2]).0).unwrap();
+        refused(session.step_with(id, &[("x", &x)]), &["no program"]);
+        refused(session.run_with(id, &[("x", &x)]), &["no program"]);
+        refused(session.read_from(id, "twice"), &["no program"]);
+        refused(session.profile(id, &[("x", &x)]), &["no program"]);
+    }
+}
+
+#[test]
+fn an_input_that_nothing_needs_may_be_given_or_not() {
+    let g = Graph::new();
+    let (x, _) = (g.input("x", [2], F32), g.input("labels", [2], I32));
+    g.output("y", &(&x + 1.0));
+    let mut session = g.compile(&Device::cpu()).unwrap();
+    let (x, labels) = (TensorData::zeros(F32, [2]), TensorData::zeros(I32, [2]));
+    session.run(&[("x", &x)]).unwrap();
+    session.run(&[("x", &x), ("labels", &labels)]).unwrap();
+    refused(session.run(&[("x", &x), ("labels", &x)]), &["\"labels\"", "i32[2]", "f32[2]"]);
+}
+
+#[test]
+fn a_program_without_results_runs() {
+    for device in devices() {
+        let g = Graph::new();
+        let _ = g.input("x", [2], F32) + 1.0;
+        let mut session = g.compile(&device).unwrap();
+        session.step(&[]).unwrap();
+        assert_eq!(session.run(&[]).unwrap().iter().count(), 0);
+    }
+}
+
+#[test]
+fn f64_on_a_gpu_and_tensors_beyond_its_limits_are_refused_when_compiled() {
+    for device in devices().into_iter().filter(|device| !device.is_cpu()) {
+        let g = Graph::new();
+        let x = g.input("x", [2], F64);
+        let line = line!() + 1;
+        g.output("y", &x.exp());
+        refused(g.compile(&device), &["f64", &format!("tests/mistakes/session.rs:{}", line - 2)]);
+        let g = Graph::new();
+        g.output("y", &(g.input("x", [2], F32).cast(F64).cast(F32) + 1.0));
+        refused(g.compile(&device), &["f64", "tests/mistakes/session.rs"]);
+        let g = Graph::new();
+        let large = g.input("large", [1 << 15, 1 << 15, 2 - 1], F32);
+        g.output("y", &(&large + 1.0));
+        let limit = device.as_gpu().unwrap().adapter().limits.binding_bytes;
+        if limit < 4 << 30 {
+            refused(g.compile(&device), &["device limit", "bytes"]);
+        }
+    }
+}
+
+#[test]
+fn memory_that_the_host_does_not_have_is_an_error() {
+    let g = Graph::new();
+    let mut parts = Vec::new();
+    for k in 0..3 {
+        parts.push(g.input(&format!("x{k}"), [1 << 30, 1], F64).exp());
+    }
+    let sum = parts.iter().skip(1).fold(parts[0].clone(), |sum, part| sum + part);
+    g.output("y", &sum);
+    // Either the system has room (it may promise more than it has), or it says so; it does not abort.
+    if let Err(error) = g.compile(&Device::cpu()) {
+        assert!(error.to_string().contains("bytes"), "{error}");
+    }
+}
+
+#[test]
+fn host_tensors_refuse_what_does_not_fit() {
+    refused(TensorData::from_vec(vec![1.0_f32; 3], [2, 2]), &["3", "[2, 2]"]);
+    refused(TensorData::from_bools(&[true], [2]), &["1", "[2]"]);
+    refused(TensorData::from_f64(F16, &[1.0], []).and_then(|data| data.reshape([2])), &["[2]"]);
+    refused(TensorData::from_bytes(TensorType::new(I32, [2]), &[0; 7]), &["i32[2]", "8", "7"]);
+    refused(TensorData::from_bytes(TensorType::new(Bool, [2]), &[1, 2]), &["bool"]);
+    refused(TensorData::zeros(F32, [2]).item(), &["f32[2]"]);
+    refused(TensorData::zeros(F32, [2]).to_vec::<i32>(), &["f32", "i32"]);
+    refused(TensorData::from_vec(vec![1.0_f32], [usize::MAX, 2]), &["1"]);
+}
