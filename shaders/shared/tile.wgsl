@@ -13,3 +13,7 @@ const LINES = 8u;
 const ALONG_LANES = true;
 const PARTIALS = 2u;
 const SMALLEST = false;
+
+// Sorts: elements in workgroup memory, and invocations.
+const SIZE = 1024u;
+const THREADS = 256u;

@@ -1,10 +1,14 @@
 //! Running sums along an axis.
 
+mod kernels;
+#[cfg(test)]
+mod tests;
+
 use rayon::prelude::*;
 
 use super::Op;
 use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
-use crate::shader::Operand;
+use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
 /// The running sum along an axis.
@@ -55,6 +59,10 @@ impl Operator for CumulativeSum {
             dtype => return Err(format!("cumulative_sum does not compute in {dtype}")),
         }
         Ok(())
+    }
+
+    fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::plans(self, shapes, adapter)
     }
 
     fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {

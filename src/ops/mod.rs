@@ -4,6 +4,8 @@ mod broadcast;
 mod concat;
 mod coordinate;
 mod cumulative_sum;
+#[cfg(test)]
+mod device_tests;
 mod elementwise;
 mod gather;
 mod matmul;

@@ -3,11 +3,15 @@
 //! There are no float atomics: each output element adds its own contributions, in the order of the source. Indices are
 //! i32, clamped into the axis as those of a gather are.
 
+mod kernels;
+#[cfg(test)]
+mod tests;
+
 use rayon::prelude::*;
 
 use super::Op;
 use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
-use crate::shader::Operand;
+use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
 /// PyTorch's `scatter_add`, with index and source of one shape that equals the base's beside the axis.
@@ -131,6 +135,10 @@ impl Operator for ScatterAdd {
         evaluate(self.axis, false, inputs, outputs)
     }
 
+    fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::plans(self.axis, false, shapes, adapter)
+    }
+
     fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
         RoutineCost { flops: inputs[2].len() as u64 }
     }
@@ -164,6 +172,10 @@ impl Operator for ScatterRows {
 
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         evaluate(0, true, inputs, outputs)
+    }
+
+    fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::plans(0, true, shapes, adapter)
     }
 
     fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {

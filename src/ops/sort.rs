@@ -1,12 +1,16 @@
 //! Sorting along the last axis, stable, with the places that the values came from. Top-k is a part of it.
 
+pub(super) mod kernels;
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Ordering;
 
 use rayon::prelude::*;
 
 use super::Op;
 use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
-use crate::shader::Operand;
+use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
 /// Values in order along the last axis, and the i32 places that they had. NaNs count as largest, as in PyTorch.
@@ -58,6 +62,10 @@ impl Operator for Sort {
             dtype => return Err(format!("sort does not compare {dtype}")),
         }
         Ok(())
+    }
+
+    fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::plans(self.descending, shapes, adapter)
     }
 
     fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {

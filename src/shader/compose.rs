@@ -3,6 +3,8 @@
 //! The files under `shaders/` are plain WGSL but for those lines. A shared module on disk is its own default; a variant
 //! replaces whole modules by generated text, so what an editor shows is real code.
 
+use crate::tensor::DType;
+
 /// All shader files: modules by their name, kernels by their file name without `.wgsl`.
 pub fn files() -> &'static [(&'static str, &'static str)] {
     macro_rules! shaders {
@@ -30,6 +32,16 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "shared/fold_place",
         "shared/fold_log_sum_exp",
         "shared/tree",
+        "shared/running",
+        "shared/carry",
+        "shared/carry_stretches",
+        "shared/sort_key",
+        "shared/sort_key_i32",
+        "shared/sort_key_u32",
+        "shared/sort_key_index",
+        "shared/network",
+        "shared/sorting",
+        "shared/scatter",
         "map",
         "reduce",
         "reduce_split",
@@ -37,6 +49,17 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "matmul_direct",
         "matmul_software",
         "matmul_sum",
+        "scan",
+        "scan_blocks",
+        "scan_carries",
+        "sort",
+        "sort_rank",
+        "sort_blocks",
+        "sort_step",
+        "sort_merge",
+        "sort_gather",
+        "scatter",
+        "scatter_sorted",
     ]
 }
 
@@ -58,17 +81,38 @@ pub(crate) fn constants(numbers: &[(&str, usize)], flags: &[(&str, bool)]) -> St
     numbers.chain(flags).collect()
 }
 
+/// The replacement of `shared/element`: what a routine is given, and what it hands to its last step.
+///
+/// # Errors
+/// Where a type has no arithmetic on a GPU.
+pub(crate) fn element_types(value: DType, element: DType) -> Result<String, String> {
+    let name = |dtype: DType| match dtype {
+        DType::F32 => Ok("f32"),
+        DType::I32 => Ok("i32"),
+        DType::U32 | DType::Bool => Ok("u32"),
+        dtype => Err(format!("does not compute in {dtype} on a GPU")),
+    };
+    Ok(format!("alias Value = {};\nalias Element = {};\n", name(value)?, name(element)?))
+}
+
+/// A module as it is on disk, to stand in for its sibling.
+///
+/// # Errors
+/// Where there is none of that name.
+pub(crate) fn module(name: &str) -> Result<&'static str, String> {
+    let found = files().iter().find(|(file, _)| *file == name);
+    found.map(|(_, text)| *text).ok_or_else(|| format!("no shader module {name:?}"))
+}
+
 fn include(name: &str, replaced: &[(&str, &str)], included: &mut Vec<String>, text: &mut String) -> Result<(), String> {
     if included.iter().any(|other| other == name) {
         return Ok(());
     }
     included.push(name.to_owned());
-    let source = replaced
-        .iter()
-        .find(|(module, _)| *module == name)
-        .map(|(_, source)| *source)
-        .or_else(|| files().iter().find(|(file, _)| *file == name).map(|(_, source)| *source))
-        .ok_or_else(|| format!("no shader module {name:?}"))?;
+    let source = match replaced.iter().find(|(module, _)| *module == name) {
+        Some((_, source)) => *source,
+        None => module(name)?,
+    };
     for line in source.lines() {
         match line.strip_prefix("#import ") {
             Some(module) => include(module.trim(), replaced, included, text)?,

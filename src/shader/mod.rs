@@ -10,8 +10,8 @@ mod reduce;
 pub(crate) mod testing;
 
 pub use adapter::{Adapter, Limits};
-pub(crate) use compose::constants;
 pub use compose::{compose, files};
+pub(crate) use compose::{constants, element_types, module};
 pub use grid::Grid;
 pub use kernel::{Access, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes};
-pub(crate) use reduce::reduce_plans;
+pub(crate) use reduce::{reduce_plans, stretch_sums};

@@ -1,8 +1,8 @@
 //! Choice of reduction kernels: how many invocations fold one result, and whether the range is cut into stretches whose
 //! results a second dispatch joins. Every choice depends on sizes alone, so that results are the same every time.
 
-use super::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, constants};
-use crate::scalar::{Epilogue, Reduction, ScalarExpr, ScalarNode, emit_element};
+use super::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, constants, element_types, module};
+use crate::scalar::{Affine, Builder, Epilogue, Reduction, ScalarExpr, ScalarNode, emit_element};
 use crate::tensor::DType;
 
 /// Extents of the domain: results are `outer × inner`.
@@ -65,6 +65,29 @@ pub(crate) fn reduce_plans(
     let source = Source::new(expression, borders, reduction, epilogue)?;
     let along_lanes = is_along_range(expression, borders, extents);
     variants(extents, along_lanes, adapter).iter().map(|variant| source.plan(extents, *variant)).collect()
+}
+
+/// The sum of each stretch of the lines of a row-major tensor `outer × length × inner`, for passes over long lines: reads
+/// input 0, writes `Scratch(0)`, where the sums of a stretch are neighbours. No stretch may be empty.
+///
+/// # Errors
+/// Where the element type has no sum.
+pub(crate) fn stretch_sums(
+    dtype: DType,
+    dims: [usize; 3],
+    splits: usize,
+    adapter: &Adapter,
+) -> Result<DispatchPlan, String> {
+    let extents = Extents { outer: dims[0], reduced: dims[1], inner: dims[2] };
+    let mut builder = Builder::new(dtype);
+    let value = builder.load(0, dtype, Affine::row_major(&dims));
+    let expression = builder.finish(dims.to_vec(), vec![dtype], vec![(value, dtype)]);
+    let epilogue = Epilogue::identity(dtype, &[dims[0], dims[2]], [1, 1]);
+    let along_lanes = dims[2] == 1 && !adapter.is_software;
+    let (lines, lanes) = if along_lanes { (1, 64) } else { (extents.lines().next_power_of_two().min(64), 1) };
+    let source = Source::new(&expression, [1, 2], Reduction::Sum, &epilogue)?;
+    let plan = source.plan(extents, Variant { lines, lanes, along_lanes, splits })?;
+    plan.dispatches.into_iter().next().ok_or_else(|| "no dispatch".into())
 }
 
 /// True where a step along the reduced range is nearer in memory than one from a result to the next, for most loads.
@@ -149,25 +172,21 @@ impl<'a> Source<'a> {
         epilogue: &'a Epilogue,
     ) -> Result<Self, String> {
         let (id, _) = expression.outputs[0];
-        let value = match expression.types[id.index()] {
-            DType::F32 => "f32",
-            DType::I32 => "i32",
-            DType::U32 | DType::Bool => "u32",
-            dtype => return Err(format!("{} does not compute in {dtype} on a GPU", reduction.name())),
-        };
-        let (fold, element, partial) = match reduction {
-            Reduction::Sum => ("shared/fold", value, 4),
-            Reduction::Product => ("shared/fold_product", value, 4),
-            Reduction::Max | Reduction::Min => ("shared/fold_extreme", value, 4),
-            Reduction::ArgMax | Reduction::ArgMin => ("shared/fold_place", "i32", 8),
-            Reduction::LogSumExp => ("shared/fold_log_sum_exp", value, 8),
+        let value = expression.types[id.index()];
+        let element = reduction.result(value);
+        let (fold, partial) = match reduction {
+            Reduction::Sum => ("shared/fold", 4),
+            Reduction::Product => ("shared/fold_product", 4),
+            Reduction::Max | Reduction::Min => ("shared/fold_extreme", 4),
+            Reduction::ArgMax | Reduction::ArgMin => ("shared/fold_place", 8),
+            Reduction::LogSumExp => ("shared/fold_log_sum_exp", 8),
         };
         Ok(Self {
             epilogue,
             operand: emit_element(expression, borders),
-            element: format!("alias Value = {value};\nalias Element = {element};\n"),
-            fold: text(fold)?,
-            not_a_number: text(if value == "f32" { "shared/not_a_number" } else { "shared/all_numbers" })?,
+            element: element_types(value, element).map_err(|reason| format!("{} {reason}", reduction.name()))?,
+            fold: module(fold)?,
+            not_a_number: module(if value == DType::F32 { "shared/not_a_number" } else { "shared/all_numbers" })?,
             smallest: matches!(reduction, Reduction::Min | Reduction::ArgMin),
             partial,
             inputs: expression.inputs.len(),
@@ -255,15 +274,6 @@ impl<'a> Source<'a> {
         replaced.extend(finish.map(|module| ("shared/finish", module)));
         Kernel::composed(label, file, &replaced, reads, writes)
     }
-}
-
-/// A module as it is on disk, to stand in for its sibling.
-fn text(module: &str) -> Result<&'static str, String> {
-    super::files()
-        .iter()
-        .find(|(name, _)| *name == module)
-        .map(|(_, text)| *text)
-        .ok_or_else(|| format!("no shader module {module:?}"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::Matmul;
 use crate::graph::Operator;
+use crate::ops::device_tests::compare;
 use crate::scalar::{Affine, Builder, Epilogue, ScalarFunction};
 use crate::shader::testing::{Runner, adapters, assert_close, check, numbers, operand};
 use crate::shader::{Operand, RoutineShapes};
@@ -56,28 +57,8 @@ impl Case {
     fn run(&self, label: &str) {
         let (a, b) = (Self::memory(&self.lhs, 1), Self::memory(&self.rhs, 2));
         let (a, b): (&[u8], &[u8]) = (bytemuck::cast_slice(&a), bytemuck::cast_slice(&b));
-        let mut want = vec![0_f32; self.out.len()];
-        Matmul
-            .evaluate(&[(&self.lhs, a), (&self.rhs, b)], &mut [(&self.out, bytemuck::cast_slice_mut(&mut want))])
-            .unwrap();
-        let operands = [self.lhs.clone(), self.rhs.clone()];
-        let outputs = [self.out.clone()];
-        let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
-        let mut seen = Vec::new();
-        for adapter in adapters() {
-            for plan in Matmul.kernels(&shapes, &adapter).unwrap() {
-                check(&plan, &adapter);
-                let Some(mut runner) = Runner::lock() else { continue };
-                if seen.contains(&plan) || !runner.can_run(&plan, &adapter) {
-                    continue;
-                }
-                let name =
-                    format!("{label}, {}", plan.dispatches.first().map_or("nothing", |d| d.kernel.label.as_str()));
-                let got = runner.run(&plan, &[a, b], &[self.out.bytes()]);
-                assert_close(&name, &bytemuck::pod_collect_to_vec::<u8, f32>(&got[0]), &want, 1e-5);
-                seen.push(plan);
-            }
-        }
+        let inputs = [(&self.lhs, a), (&self.rhs, b)];
+        compare(label, &Matmul, &inputs, &[self.out.clone()], 1e-5);
     }
 }
 

@@ -1,0 +1,5 @@
+// Words in their own order.
+#import shared/element
+fn sort_key(value: Value) -> u32 {
+    return value;
+}

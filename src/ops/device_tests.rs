@@ -1,0 +1,50 @@
+//! For tests only: an operator's kernels, for every adapter that choices are tested for, against its CPU implementation.
+
+use crate::graph::Operator;
+use crate::shader::testing::{Runner, adapters, assert_close, check};
+use crate::shader::{Operand, RoutineShapes};
+use crate::tensor::{DType, TensorType};
+
+/// Runs every plan; f32 results may differ by the tolerance (relative above 1), others not at all. Returns the number of
+/// plans that were run.
+#[track_caller]
+pub(crate) fn compare(
+    label: &str,
+    op: &dyn Operator,
+    inputs: &[(&Operand, &[u8])],
+    outputs: &[TensorType],
+    tolerance: f32,
+) -> usize {
+    let mut want: Vec<Vec<u32>> = outputs.iter().map(|ty| vec![0; ty.len()]).collect();
+    let mut places: Vec<(&TensorType, &mut [u8])> =
+        outputs.iter().zip(&mut want).map(|(ty, words)| (ty, bytemuck::cast_slice_mut(words))).collect();
+    op.evaluate(inputs, &mut places).unwrap();
+    let operands: Vec<Operand> = inputs.iter().map(|(operand, _)| (*operand).clone()).collect();
+    let data: Vec<&[u8]> = inputs.iter().map(|(_, bytes)| *bytes).collect();
+    let sizes: Vec<usize> = outputs.iter().map(TensorType::bytes).collect();
+    let shapes = RoutineShapes { inputs: &operands, outputs, epilogue: None };
+    let mut seen = Vec::new();
+    for adapter in adapters() {
+        for plan in op.kernels(&shapes, &adapter).unwrap() {
+            check(&plan, &adapter);
+            let Some(mut runner) = Runner::lock() else { continue };
+            if seen.contains(&plan) || !runner.can_run(&plan, &adapter) {
+                continue;
+            }
+            let kernels: Vec<&str> = plan.dispatches.iter().map(|dispatch| dispatch.kernel.label.as_str()).collect();
+            let name = format!("{label}: {}", kernels.join(", "));
+            let got = runner.run(&plan, &data, &sizes);
+            for ((got, want), ty) in got.iter().zip(&want).zip(outputs) {
+                let got: Vec<u32> = bytemuck::pod_collect_to_vec(got);
+                if ty.dtype == DType::F32 && tolerance > 0.0 {
+                    assert_close(&name, bytemuck::cast_slice(&got), bytemuck::cast_slice(want), tolerance);
+                } else {
+                    let different = got.iter().zip(want).position(|(got, want)| got != want);
+                    assert_eq!(different, None, "{name}: the first different element");
+                }
+            }
+            seen.push(plan);
+        }
+    }
+    seen.len()
+}

@@ -1,0 +1,62 @@
+//! Scatters on a device against the CPU's, in every variant; the order of additions makes them equal bit for bit.
+
+use super::{ScatterAdd, ScatterRows};
+use crate::graph::Operator;
+use crate::ops::device_tests::compare;
+use crate::shader::testing::{numbers, operand};
+use crate::tensor::DType;
+
+/// Indices from a little below 0 to a little above `n`.
+fn indices(count: usize, n: usize) -> Vec<i32> {
+    numbers(count, 11).iter().map(|x| ((x + 1.0) * 0.5 * (n + 3) as f32) as i32 - 2).collect()
+}
+
+fn run(op: &dyn Operator, base: &[usize], index: &[usize], source: &[usize], n: usize) {
+    let label = format!("{} {base:?} {index:?} {source:?}", op.name());
+    let (base, index, source) = (operand(DType::F32, base), operand(DType::I32, index), operand(DType::F32, source));
+    let start: Vec<f32> = numbers(base.ty.len(), 1).iter().map(|x| x / 3.0).collect();
+    let values: Vec<f32> = numbers(source.ty.len(), 2).iter().map(|x| x / 7.0).collect();
+    let places = indices(index.ty.len(), n);
+    let inputs: [(_, &[u8]); 3] = [
+        (&base, bytemuck::cast_slice(&start)),
+        (&index, bytemuck::cast_slice(&places)),
+        (&source, bytemuck::cast_slice(&values)),
+    ];
+    compare(&label, op, &inputs, &[base.ty.clone()], 0.0);
+}
+
+#[test]
+fn along_each_axis() {
+    run(&ScatterAdd { axis: 0 }, &[10], &[7], &[7], 10);
+    run(&ScatterAdd { axis: 1 }, &[3, 10, 5], &[3, 4, 5], &[3, 4, 5], 10);
+    run(&ScatterAdd { axis: 0 }, &[4, 6], &[9, 6], &[9, 6], 4);
+    run(&ScatterAdd { axis: 1 }, &[5, 20], &[5, 100], &[5, 100], 20);
+    run(&ScatterAdd { axis: 1 }, &[5, 20], &[5, 1], &[5, 1], 20);
+    run(&ScatterAdd { axis: 0 }, &[5], &[0], &[0], 5);
+}
+
+#[test]
+fn rows() {
+    for (n, m, d) in [(1, 1, 1), (10, 7, 3), (6, 100, 33), (50, 2000, 4), (9, 0, 2)] {
+        run(&ScatterRows, &[n, d], &[m], &[m, d], n);
+    }
+}
+
+#[test]
+fn more_contributions_than_a_dispatch_takes() {
+    run(&ScatterRows, &[2, 3], &[40_000], &[40_000, 3], 2);
+    run(&ScatterAdd { axis: 0 }, &[3, 2], &[20_000, 2], &[20_000, 2], 3);
+}
+
+#[test]
+fn integers() {
+    let (base, index) = (operand(DType::I32, &[5]), operand(DType::I32, &[90]));
+    let start = [i32::MAX, 0, -5, 7, 1];
+    let (places, values) = (indices(90, 5), (0..90).collect::<Vec<i32>>());
+    let inputs: [(_, &[u8]); 3] = [
+        (&base, bytemuck::cast_slice(&start)),
+        (&index, bytemuck::cast_slice(&places)),
+        (&index, bytemuck::cast_slice(&values)),
+    ];
+    compare("integers", &ScatterAdd { axis: 0 }, &inputs, &[base.ty.clone()], 0.0);
+}

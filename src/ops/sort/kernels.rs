@@ -1,0 +1,158 @@
+//! Choice of sort kernels: short lines by counting, lines that fit workgroup memory in one dispatch, longer ones by passes
+//! of a sorting network over blocks.
+
+use crate::shader::{
+    Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, constants, element_types, module,
+};
+use crate::tensor::DType;
+
+/// Elements of a line up to which counting is tried.
+const COUNTED: usize = 256;
+
+/// What is sorted, and where it comes from and goes.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ops) struct Lines {
+    pub(in crate::ops) dtype: DType,
+    pub(in crate::ops) lines: usize,
+    pub(in crate::ops) length: usize,
+    pub(in crate::ops) descending: bool,
+    /// Of indices, the last place that they may name: they are sorted as if clamped.
+    pub(in crate::ops) top: Option<usize>,
+    pub(in crate::ops) source: Bound,
+    pub(in crate::ops) values: Bound,
+    pub(in crate::ops) places: Bound,
+}
+
+pub(super) fn plans(
+    descending: bool,
+    shapes: &RoutineShapes<'_>,
+    adapter: &Adapter,
+) -> Result<Vec<KernelPlan>, String> {
+    let ty = &shapes.inputs[0].ty;
+    if ty.is_empty() {
+        return Ok(vec![KernelPlan::default()]);
+    }
+    let length = ty.shape.last().copied().unwrap_or(1);
+    let sorted = Lines {
+        dtype: ty.dtype,
+        lines: ty.len() / length,
+        length,
+        descending,
+        top: None,
+        source: Bound::Input(0),
+        values: Bound::Output(0),
+        places: Bound::Output(1),
+    };
+    let block = largest_block(adapter);
+    let mut plans = Vec::new();
+    if length <= COUNTED {
+        plans.push(KernelPlan { dispatches: vec![sorted.count()?], scratch: Vec::new() });
+    }
+    if length <= block {
+        plans.push(KernelPlan {
+            dispatches: vec![sorted.whole(length.next_power_of_two().max(2))?],
+            scratch: Vec::new(),
+        });
+    }
+    // Counting takes time by the square; from here on, the network is faster.
+    if plans.len() == 2 && length > 64 && !adapter.is_software {
+        plans.swap(0, 1);
+    }
+    if plans.is_empty() || length > 128 {
+        let scratch = vec![sorted.pairs_bytes()];
+        // Shorter blocks than the largest are there to test the passes.
+        let block = if plans.is_empty() { block } else { 64 };
+        plans.push(KernelPlan { dispatches: sorted.passes(block, Bound::Scratch(0))?, scratch });
+    }
+    Ok(plans)
+}
+
+/// Elements that a workgroup sorts at most.
+fn largest_block(adapter: &Adapter) -> usize {
+    if adapter.limits.workgroup_bytes >= 16 << 10 { 1024 } else { 512 }
+}
+
+impl Lines {
+    /// Dispatches that sort, with scratch memory for [`pairs_bytes`](Self::pairs_bytes) where lines are long.
+    pub(in crate::ops) fn best(&self, pairs: Bound, adapter: &Adapter) -> Result<Vec<DispatchPlan>, String> {
+        let block = largest_block(adapter);
+        if self.length <= 64 {
+            return Ok(vec![self.count()?]);
+        }
+        if self.length <= block {
+            return Ok(vec![self.whole(self.length.next_power_of_two())?]);
+        }
+        self.passes(block, pairs)
+    }
+
+    /// Bytes of a pair of key and place for each element.
+    pub(in crate::ops) fn pairs_bytes(&self) -> usize {
+        8 * self.lines * self.length
+    }
+
+    fn dispatch(
+        &self,
+        file: &str,
+        size: usize,
+        step: [usize; 2],
+        bound: &[(Bound, Access)],
+        workgroups: usize,
+    ) -> Result<DispatchPlan, String> {
+        let key = module(match self.dtype {
+            DType::I32 if self.top.is_some() => "shared/sort_key_index",
+            DType::I32 => "shared/sort_key_i32",
+            DType::U32 => "shared/sort_key_u32",
+            _ => "shared/sort_key",
+        })?;
+        let tile = constants(&[("SIZE", size), ("THREADS", (size / 2).min(256))], &[]);
+        let element = element_types(self.dtype, self.dtype)?;
+        let replaced = [("shared/sort_key", key), ("shared/tile", tile.as_str()), ("shared/element", element.as_str())];
+        let mut kernel = Kernel::composed(file, file, &replaced, 0, 0)?;
+        kernel.bindings = bound.iter().map(|(_, access)| *access).collect();
+        let blocks = self.length.div_ceil(size);
+        let words =
+            [self.lines, self.length, usize::from(self.descending), blocks, step[0], step[1], self.top.unwrap_or(0)];
+        Ok(DispatchPlan {
+            kernel,
+            params: words.map(|word| word as u32).to_vec(),
+            bound: bound.iter().map(|(bound, _)| *bound).collect(),
+            workgroups,
+        })
+    }
+
+    fn ends(&self) -> [(Bound, Access); 3] {
+        [(self.source, Access::Read), (self.values, Access::ReadWrite), (self.places, Access::ReadWrite)]
+    }
+
+    fn count(&self) -> Result<DispatchPlan, String> {
+        self.dispatch("sort_rank", 64, [0, 0], &self.ends(), (self.lines * self.length).div_ceil(64))
+    }
+
+    fn whole(&self, size: usize) -> Result<DispatchPlan, String> {
+        self.dispatch("sort", size, [0, 0], &self.ends(), self.lines)
+    }
+
+    fn passes(&self, size: usize, pairs: Bound) -> Result<Vec<DispatchPlan>, String> {
+        let (read, write) = ((pairs, Access::Read), (pairs, Access::ReadWrite));
+        let [source, values, places] = self.ends();
+        let blocks = self.lines * self.length.div_ceil(size);
+        let threads = (size / 2).min(256);
+        let mut dispatches = vec![self.dispatch("sort_blocks", size, [0, 0], &[source, write], blocks)?];
+        let mut half = size;
+        while half < self.length {
+            let mut distance = half;
+            while distance >= size {
+                let exchanges = self.length.div_ceil(2 * distance) * distance;
+                let workgroups = (self.lines * exchanges).div_ceil(threads);
+                let step = [distance, usize::from(distance == half)];
+                dispatches.push(self.dispatch("sort_step", size, step, &[write], workgroups)?);
+                distance /= 2;
+            }
+            dispatches.push(self.dispatch("sort_merge", size, [0, 0], &[write], blocks)?);
+            half *= 2;
+        }
+        let workgroups = (self.lines * self.length).div_ceil(64);
+        dispatches.push(self.dispatch("sort_gather", size, [0, 0], &[source, read, values, places], workgroups)?);
+        Ok(dispatches)
+    }
+}
