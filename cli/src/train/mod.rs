@@ -19,6 +19,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 use wgrad::Device;
 use wgrad::nn::{Precision, Sequential};
+use wgrad::optim::LossScale;
 use wgrad::session::ProgramId;
 use wgrad::train::{Checkpoints, Evaluation, Fit, Trainer};
 
@@ -181,12 +182,13 @@ impl<'a> Run<'a> {
             let message = format!("a batch of {batch} cannot be taken from {} training examples", data.train.len());
             return Err(Failure::new(message));
         }
-        let rate = arguments.lr.unwrap_or_else(|| match &arguments.optimizer {
-            Some(name) if name != demo.defaults.optimizer => optimizer::default_rate(optimizer_name),
-            _ => demo.defaults.learning_rate,
-        });
+        let rate = match arguments.lr {
+            Some(rate) => rate,
+            None if optimizer_name == demo.defaults.optimizer => demo.defaults.learning_rate,
+            None => optimizer::default_rate(optimizer_name)?,
+        };
         Ok(Self {
-            model: (model.build)(&data),
+            model: (model.build)(&data).precision(arguments.precision.into()),
             model_name: model.names.first().copied().unwrap_or_default(),
             chosen: device::open(&everywhere.device)?,
             arguments,
@@ -201,7 +203,11 @@ impl<'a> Run<'a> {
 
     fn trainer(&self, device: &Device) -> Result<Trainer> {
         trainer(&self.model, &self.data, device, optimizer::make(self.optimizer_name, self.rate)?)
-            .map(|trainer| trainer.seed(self.everywhere.seed).precision(self.arguments.precision.into()))
+            .map(|trainer| match self.arguments.precision {
+                PrecisionChoice::F16 => trainer.loss_scale(LossScale::dynamic()),
+                _ => trainer,
+            })
+            .map(|trainer| trainer.seed(self.everywhere.seed))
     }
 
     fn fit<'w>(&'w self, watch: &'w mut Watch<'_>) -> Fit<'w> {
