@@ -1,6 +1,6 @@
 //! From kernels to work: which output overwrites which input, and for a GPU, which dispatches with which parameters.
 
-use super::Target;
+use super::{Options, Target};
 use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin};
 use super::program::Work;
 use crate::error::{Error, Place, Result};
@@ -20,8 +20,10 @@ pub(super) struct LoweredStep {
     pub(super) flops: u64,
 }
 
-/// Work for every kernel that has any, in order, and copies for assignments that were not written in place.
-pub(super) fn lower(fused: &FusedGraph, target: &Target) -> Result<Vec<LoweredStep>> {
+/// Work for every kernel that has any, in order, and copies for assignments that were not written in place. With it, the
+/// largest number of ways that one step could have gone: what [`Options::variant`] can choose from.
+pub(super) fn lower(fused: &FusedGraph, target: &Target, options: Options) -> Result<(Vec<LoweredStep>, usize)> {
+    let mut variants = 1;
     let mut last_read = vec![0; fused.buffers.len()];
     for (index, kernel) in fused.kernels.iter().enumerate() {
         kernel.reads().iter().for_each(|read| last_read[read.0] = index);
@@ -31,7 +33,13 @@ pub(super) fn lower(fused: &FusedGraph, target: &Target) -> Result<Vec<LoweredSt
         if kernel.outputs.iter().all(|output| fused.buffers[output.0].ty.is_empty()) {
             continue;
         }
-        steps.push(step(fused, kernel, index, &last_read, target)?);
+        let mut choose = |plans: Result<Vec<KernelPlan>, String>| {
+            let plans = plans?;
+            variants = variants.max(plans.len());
+            let chosen = options.variant.min(plans.len().saturating_sub(1));
+            plans.into_iter().nth(chosen).ok_or_else(|| "no kernel fits the device".to_owned())
+        };
+        steps.push(step(fused, kernel, index, &last_read, target, &mut choose)?);
     }
     for (place, &(variable, value)) in fused.assignments.iter().enumerate() {
         if fused.direct[place] || fused.buffers[value.0].ty.is_empty() {
@@ -48,8 +56,11 @@ pub(super) fn lower(fused: &FusedGraph, target: &Target) -> Result<Vec<LoweredSt
             flops: 0,
         });
     }
-    Ok(steps)
+    Ok((steps, variants))
 }
+
+/// Takes one of the plans that fit.
+type Choose<'a> = dyn FnMut(Result<Vec<KernelPlan>, String>) -> Result<KernelPlan, String> + 'a;
 
 fn step(
     fused: &FusedGraph,
@@ -57,6 +68,7 @@ fn step(
     index: usize,
     last_read: &[usize],
     target: &Target,
+    choose: &mut Choose<'_>,
 ) -> Result<LoweredStep> {
     let refuse = |message: String| Error::graph(kernel.label(), message, kernel.place);
     let adapter = match target {
@@ -80,7 +92,7 @@ fn step(
             let (kept, places) = tail.expression.collapsed(&[tail_border(kernel)]);
             let epilogue = Epilogue { expression: kept, borders: [places[0], places[0]] };
             let plan = adapter
-                .map(|adapter| first(reduce_plans(&expression, borders, *reduction, &epilogue, adapter)))
+                .map(|adapter| choose(reduce_plans(&expression, borders, *reduction, &epilogue, adapter)))
                 .transpose()
                 .map_err(refuse)?;
             (Work::Reduce { expression, borders, reduction: *reduction, epilogue }, plan, flops)
@@ -91,7 +103,7 @@ fn step(
             let plan = adapter
                 .map(|adapter| {
                     let shapes = RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() };
-                    first(operator.kernels(&shapes, adapter))
+                    choose(operator.kernels(&shapes, adapter))
                 })
                 .transpose()
                 .map_err(refuse)?;
@@ -113,10 +125,6 @@ fn step(
         plan,
         flops,
     })
-}
-
-fn first(plans: Result<Vec<KernelPlan>, String>) -> Result<KernelPlan, String> {
-    plans?.into_iter().next().ok_or_else(|| "no kernel fits the device".to_owned())
 }
 
 /// In the dimensions of a reduction's tail, where the inner ones begin.

@@ -43,16 +43,18 @@ impl Target {
     }
 }
 
-/// Which passes run: tests compare programs with and without fusion.
+/// Which passes run and what they choose: tests compare programs with and without fusion, and kernels with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// False: every node is a kernel of its own.
     pub fuse: bool,
+    /// Which of the kernels that fit a step is taken: 0 is the best guess, and a number beyond the last gives the last.
+    pub variant: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { fuse: true }
+        Self { fuse: true, variant: 0 }
     }
 }
 
@@ -82,8 +84,9 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
     segment::segment(&mut fused, layout, target, options)?;
     schedule::schedule(&mut fused, layout);
     stages.fused = fused.to_string();
-    let lowered = lower::lower(&fused, target)?;
-    let (program, memory) = memory_plan::plan(&data, &fused, lowered, layout, target)?;
+    let (lowered, variants) = lower::lower(&fused, target, options)?;
+    let (mut program, memory) = memory_plan::plan(&data, &fused, lowered, layout, target)?;
+    program.variants = variants;
     stages.memory = memory;
     Ok((program, stages))
 }

@@ -159,6 +159,8 @@ pub struct Program {
     pub nodes: usize,
     /// Nodes that were fused into a neighbour's step.
     pub fused_nodes: usize,
+    /// How many ways the step with the most kernels to choose from could have gone; 1 on the CPU.
+    pub variants: usize,
 }
 
 impl Program {

@@ -118,6 +118,17 @@ impl Device {
         }
     }
 
+    /// Waits until everything submitted so far is done.
+    ///
+    /// # Errors
+    /// A device that was lost.
+    pub fn wait_idle(&self) -> Result<()> {
+        match &self.0 {
+            Kind::Cpu => Ok(()),
+            Kind::Gpu(gpu) => gpu.wait_idle(),
+        }
+    }
+
     /// What programs for this device are compiled for.
     pub fn target(&self) -> Target {
         match &self.0 {

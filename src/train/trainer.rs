@@ -16,7 +16,7 @@ use crate::graph::{Graph, Tensor};
 use crate::loss::Loss;
 use crate::metrics::Metric;
 use crate::nn::{Mode, Model, Sequential};
-use crate::optim::Optimizer;
+use crate::optim::{LossScale, Optimizer};
 use crate::optim::schedule::Scheduler;
 use crate::session::{Capture, ProgramId, Session};
 use crate::tensor::{DType, TensorData};
@@ -81,6 +81,7 @@ pub struct Trainer {
     metrics: Vec<Metric>,
     seed: u64,
     clip_norm: Option<f64>,
+    loss_scale: Option<LossScale>,
     prepare: Option<Arc<Prepare>>,
     session: Option<Session>,
     programs: HashMap<Use, ProgramId>,
@@ -105,6 +106,7 @@ impl Trainer {
             metrics: metrics.into_iter().collect(),
             seed: 0,
             clip_norm: None,
+            loss_scale: None,
             prepare: None,
             session: None,
             programs: HashMap::new(),
@@ -123,6 +125,13 @@ impl Trainer {
     #[must_use]
     pub fn clip_norm(mut self, norm: f64) -> Self {
         self.clip_norm = Some(norm);
+        self
+    }
+
+    /// Multiplies the loss before it is differentiated, for models of [`Precision::F16`](crate::nn::Precision::F16).
+    #[must_use]
+    pub fn loss_scale(mut self, scale: impl Into<LossScale>) -> Self {
+        self.loss_scale = Some(scale.into());
         self
     }
 
@@ -212,6 +221,9 @@ impl Trainer {
         if let Some(norm) = self.clip_norm {
             minimize = minimize.clip_norm(norm);
         }
+        if let Some(scale) = self.loss_scale {
+            minimize = minimize.loss_scale(scale);
+        }
         minimize.build();
         let id = self.load_with(&g, resident, data)?;
         self.programs.insert(key, id);
@@ -275,7 +287,7 @@ impl Trainer {
         let whole = data.len() / fit.batch_size;
         let ragged = !fit.drop_last && !data.len().is_multiple_of(fit.batch_size);
         let per_epoch = (whole + usize::from(ragged)) as u64;
-        let total_steps = fit.steps.unwrap_or(u64::MAX).min(fit.epochs * per_epoch);
+        let total_steps = fit.steps.unwrap_or(u64::MAX).min(fit.epochs.saturating_mul(per_epoch));
         let begun = Event::Start { step: progress.step, total_steps };
         progress.history.stopped = fit.tell(&begun)?;
         while progress.epoch < fit.epochs && progress.step < total_steps && !fit.is_stopped(&progress.history) {

@@ -1,0 +1,129 @@
+//! `wgrad bench`: how close a device comes to its limits, and whether what it computes there is right.
+//!
+//! First the limits are measured on the spot ([`peak`]). Then each case ([`cases`]) is compiled, checked against a
+//! reference on the CPU, and timed ([`measure`]). Results are JSON lines in files too, so that the output of
+//! `--json` is a baseline.
+
+mod baseline;
+mod cases;
+mod measure;
+mod peak;
+mod processor;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use console::style;
+use serde_json::{Value, json};
+
+use crate::Everywhere;
+use crate::device;
+use crate::failure::{Failure, Result};
+use crate::output::{Output, bytes, seconds};
+use baseline::Baseline;
+use cases::{Case, Outcome};
+use measure::Effort;
+use peak::Peak;
+
+/// What `bench` takes.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Only cases with this in their name
+    #[arg(value_name = "FILTER", default_value = "")]
+    filter: String,
+    /// Only list the cases
+    #[arg(long)]
+    list: bool,
+    /// Compare with results saved earlier
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Save the results
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Fewer and shorter runs
+    #[arg(long)]
+    quick: bool,
+}
+
+/// Measures.
+pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> Result {
+    let cases: Vec<Case> = cases::all().into_iter().filter(|case| case.name.contains(&arguments.filter)).collect();
+    if cases.is_empty() {
+        let names: Vec<String> = cases::all().into_iter().map(|case| case.name).collect();
+        return Err(Failure::new(format!("no case has {:?} in its name; there are {}", arguments.filter, names.join(", "))));
+    }
+    if arguments.list {
+        for case in &cases {
+            output.event(&json!({"event": "name", "name": case.name}))?;
+            output.text(&case.name)?;
+        }
+        return Ok(());
+    }
+    let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
+    let effort = if arguments.quick { Effort::QUICK } else { Effort::FULL };
+    let chosen = device::open(&everywhere.device)?;
+    let device = &chosen.device;
+    let mut lines: Vec<Value> = Vec::new();
+
+    output.text(format!("device {}", chosen.describe()))?;
+    let peak = Peak::measure(device, effort)?;
+    lines.push(peak.event(&device.name()));
+    output.event(&peak.event(&device.name()))?;
+    output.text(format!(
+        "limits {:.1} GFLOP/s f32, {:.1} GB/s, {:.2} µs a dispatch, {:.2} µs to submit and read back\n",
+        peak.gflops_f32, peak.gbytes_per_s, peak.dispatch_us, peak.submit_readback_us
+    ))?;
+    output.text(style(heading(baseline.is_some())).dim().to_string())?;
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let outcome = case.run(device, everywhere.seed, effort)?;
+        let fraction = peak.fraction(outcome.gflops(), outcome.gbytes_per_s());
+        let event = outcome.event(&case.name, &device.name(), fraction);
+        output.event(&event)?;
+        let ratio = baseline.as_ref().and_then(|baseline| Some(baseline.median(&case.name)? / outcome.timing.median));
+        output.text(row(&case.name, &outcome, fraction, ratio, baseline.is_some()))?;
+        lines.push(event);
+        if !outcome.is_right() {
+            wrong.push(case.name.clone());
+        }
+    }
+    if let Some(path) = &arguments.save {
+        baseline::write(path, &lines)?;
+        output.text(format!("\nsaved in {}", path.display()))?;
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(format!("wrong results from {}", wrong.join(", ")))),
+    }
+}
+
+fn heading(compared: bool) -> String {
+    let ratio = if compared { "  against baseline" } else { "" };
+    format!(
+        "{:<32} {:>12} {:>12} {:>9} {:>9} {:>8} {:>10} {:>10} {:>9}{ratio}",
+        "case", "median", "min", "GFLOP/s", "GB/s", "of peak", "dispatches", "planned", "error"
+    )
+}
+
+fn row(name: &str, outcome: &Outcome, fraction: f64, ratio: Option<f64>, compared: bool) -> String {
+    let error = format!("{:>9.1e}", outcome.max_error);
+    let error = if outcome.is_right() { style(error).dim() } else { style(error).red().bold() };
+    let ratio = match (compared, ratio) {
+        (false, _) => String::new(),
+        (true, None) => "  (not in it)".to_owned(),
+        (true, Some(ratio)) if ratio >= 1.05 => style(format!("  {ratio:.2}x faster")).green().to_string(),
+        (true, Some(ratio)) if ratio <= 0.95 => style(format!("  {:.2}x slower", 1.0 / ratio)).red().to_string(),
+        (true, Some(_)) => "  the same".to_owned(),
+    };
+    let host = outcome.host.map_or_else(String::new, |host| format!("  host {}", seconds(host)));
+    format!(
+        "{name:<32} {:>12} {:>12} {:>9.1} {:>9.1} {:>7.0}% {:>10} {:>10} {error}{ratio}{host}",
+        seconds(outcome.timing.median),
+        seconds(outcome.timing.min),
+        outcome.gflops(),
+        outcome.gbytes_per_s(),
+        fraction * 100.0,
+        outcome.dispatches,
+        bytes(outcome.planned_bytes as u64),
+    )
+}

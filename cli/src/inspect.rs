@@ -1,0 +1,156 @@
+//! `wgrad inspect DEMO`: what the compiler makes of a model's training step.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use wgrad::compiler::{Location, Program};
+use wgrad::nn::Sequential;
+
+use crate::Everywhere;
+use crate::device;
+use crate::failure::{Failure, Result};
+use crate::output::Output;
+use crate::train::demo::{DEMOS, Data, Demo, Source};
+use crate::train::{optimizer, trainer};
+
+/// What `inspect` takes.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Whose model
+    #[arg(value_name = "DEMO", value_parser = PossibleValuesParser::new(DEMOS.iter().map(|demo| demo.name)))]
+    demo: String,
+    /// Which of the demo's models
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// What to show
+    #[arg(long, value_enum, default_value_t = Stage::Program)]
+    stage: Stage,
+    /// The program's steps and the values between them as a graph for Graphviz
+    #[arg(long)]
+    dot: bool,
+    /// Examples in a step
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    batch_size: Option<u64>,
+    /// The data, where shapes depend on it
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// The column to be learned, of a table
+    #[arg(long, value_name = "COLUMN")]
+    target: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Stage {
+    /// Nodes with shapes and the lines that built them, after simplification
+    Graph,
+    /// Kernels with their expressions
+    Fused,
+    /// Steps with what they read and write, and their dispatches
+    Program,
+    /// Slots of memory with the lifetimes of what is in them
+    Memory,
+    /// The composed shaders
+    Wgsl,
+}
+
+impl Stage {
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// Prints a stage.
+pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> Result {
+    let demo = Demo::find(&arguments.demo)?;
+    let choice = demo.model(arguments.model.as_deref())?;
+    let data = data(demo, arguments, everywhere.seed)?;
+    let model: Sequential = (choice.build)(&data);
+    let device = device::open(&everywhere.device)?.device;
+    let optimizer = optimizer::make(demo.defaults.optimizer, demo.defaults.learning_rate)?;
+    let mut trainer = trainer(&model, &data, &device, optimizer)?;
+    let batch = arguments.batch_size.map_or(demo.defaults.batch_size.min(data.train.len()), |size| size as usize);
+    let id = trainer.compile_training(&data.train, batch)?;
+    let session = trainer.session().ok_or_else(|| Failure::new("nothing was compiled"))?;
+    let (stages, program) = (session.stages(id), session.program_of(id));
+    if arguments.dot {
+        return show("dot", &dot(program, demo.name), output);
+    }
+    let text = match arguments.stage {
+        Stage::Graph => stages.graph.clone(),
+        Stage::Fused => stages.fused.clone(),
+        Stage::Memory => stages.memory.clone(),
+        Stage::Program => program.to_string(),
+        Stage::Wgsl if program.kernels.is_empty() => {
+            return Err(Failure::new("a program for the CPU has no shaders; ask for --device gpu"));
+        }
+        Stage::Wgsl => wgsl(program),
+    };
+    show(&arguments.stage.name(), &text, output)
+}
+
+fn show(stage: &str, text: &str, output: &mut Output) -> Result {
+    output.event(&json!({"event": "stage", "stage": stage, "text": text}))?;
+    output.text(text.trim_end())
+}
+
+/// The demo's data; where the user has to bring it and has not, blanks of the same shapes.
+fn data(demo: &Demo, arguments: &Arguments, seed: u64) -> Result<Data> {
+    match (demo.blank, &arguments.data) {
+        (Some(blank), None) => blank(),
+        _ => (demo.load)(&Source { path: arguments.data.clone(), target: arguments.target.clone(), seed }),
+    }
+}
+
+/// All kernels, each once.
+fn wgsl(program: &Program) -> String {
+    let mut text = String::new();
+    let mut seen = BTreeSet::new();
+    for kernel in program.kernels.iter().filter(|kernel| seen.insert(kernel.source.to_string())) {
+        let _ = writeln!(text, "// ---- {} ----\n{}\n", kernel.label, kernel.source.trim_end());
+    }
+    text
+}
+
+/// Steps as boxes; an arrow for each value that goes from one step to a later one, with its size.
+fn dot(program: &Program, name: &str) -> String {
+    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+    let mut text = format!("digraph \"{}\" {{\n  rankdir=TB;\n  node [shape=box, fontname=\"monospace\"];\n", quoted(name));
+    for (number, input) in program.inputs.iter().enumerate() {
+        let label = format!("{}\\n{}", quoted(&input.name), input.ty);
+        let _ = writeln!(text, "  input{number} [shape=ellipse, label=\"{label}\"];");
+    }
+    let overlap = |a: &Location, b: &Location| {
+        a.buffer == b.buffer && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes
+    };
+    for (number, step) in program.steps.iter().enumerate() {
+        let types: Vec<String> = step.types.iter().map(ToString::to_string).collect();
+        let label = format!("{number}: {}\\n{}\\n{}", quoted(&step.label), types.join(", "), quoted(&step.place.to_string()));
+        let _ = writeln!(text, "  step{number} [label=\"{label}\"];");
+        let mut arrows = BTreeSet::new();
+        for read in &step.reads {
+            let before = program.steps.iter().enumerate().take(number).rev();
+            let writer = before.map(|(place, step)| (place, &step.writes)).find(|(_, writes)| writes.iter().any(|write| overlap(write, read)));
+            if let Some((place, _)) = writer {
+                arrows.insert(format!("step{place} -> step{number} [label=\"{}\"]", crate::output::bytes(read.bytes as u64)));
+            } else if let Some(place) = program.inputs.iter().position(|input| overlap(&input.location, read)) {
+                arrows.insert(format!("input{place} -> step{number}"));
+            }
+        }
+        for arrow in arrows {
+            let _ = writeln!(text, "  {arrow};");
+        }
+    }
+    for (number, port) in program.outputs.iter().enumerate() {
+        let _ = writeln!(text, "  output{number} [shape=ellipse, label=\"{}\\n{}\"];", quoted(&port.name), port.ty);
+        let last = program.steps.iter().rposition(|step| step.writes.iter().any(|write| overlap(write, &port.location)));
+        if let Some(place) = last {
+            let _ = writeln!(text, "  step{place} -> output{number};");
+        }
+    }
+    text.push_str("}\n");
+    text
+}

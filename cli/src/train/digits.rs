@@ -1,0 +1,47 @@
+//! `train digits`: the 8×8 handwritten digits of UCI, bundled with the binary.
+
+use wgrad::data::{Csv, Dataset, Table, Target};
+use wgrad::tensor::DType;
+
+use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task, dense};
+use crate::failure::Result;
+
+const FILE: &[u8] = include_bytes!("../../data/digits.csv");
+
+/// Grey levels go from 0 to this.
+const WHITE: f64 = 16.0;
+
+pub const DIGITS: Demo = Demo {
+    name: "digits",
+    about: "handwritten digits, 8x8 pixels, bundled (1,797 examples)",
+    models: &[
+        ModelChoice { names: &["mlp"], about: "128 relu, 64 relu, 10", build: |data| dense(data, &[128, 64]) },
+        ModelChoice { names: &["linear"], about: "10, without hidden layers", build: |data| dense(data, &[]) },
+    ],
+    defaults: Defaults { epochs: 40, batch_size: 32, optimizer: "adam", learning_rate: 1e-3 },
+    load,
+    blank: None,
+};
+
+fn load(source: &Source) -> Result<Data> {
+    let table = match &source.path {
+        Some(path) => Csv::new().read(path)?,
+        None => Csv::new().from_bytes(FILE, "digits.csv")?,
+    };
+    let data = examples(&table, source.target.as_deref().unwrap_or("target"))?;
+    data.check_labels("y", 10)?;
+    let (train, test) = data.stratified_split("y", 0.8, source.seed)?;
+    Ok(Data { train, test, task: Task::Classes(10), prepare: Some(Data::scale_bytes(WHITE, 0.0, 1.0)) })
+}
+
+/// The rows of a table as images of bytes.
+fn examples(table: &Table, target: &str) -> Result<Dataset> {
+    let data = table.dataset(target, Target::Classes)?;
+    let columns = data.column("x")?.shape().iter().skip(1).product::<usize>();
+    let side = columns.isqrt();
+    if side * side != columns {
+        let message = format!("a table of digits has a square of pixels beside the target, and this one has {columns}");
+        return Err(wgrad::Error::Data(message).into());
+    }
+    Ok(data.map_column("x", |x| x.cast(DType::U8)?.reshape([x.shape()[0], side, side]))?)
+}

@@ -1,0 +1,84 @@
+//! `train mnist` and `train fashion`: 28×28 images in IDX files, which the user brings.
+
+use std::path::Path;
+
+use wgrad::data::{Dataset, idx};
+use wgrad::tensor::{DType, TensorData};
+
+use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task, dense};
+use crate::failure::{Failure, Result};
+
+const MODELS: &[ModelChoice] = &[
+    ModelChoice { names: &["mlp"], about: "256 relu, 128 relu, 10", build: |data| dense(data, &[256, 128]) },
+    ModelChoice { names: &["mlp-large"], about: "512 relu, 512 relu, 10", build: |data| dense(data, &[512, 512]) },
+    ModelChoice { names: &["linear"], about: "10, without hidden layers", build: |data| dense(data, &[]) },
+];
+
+const DEFAULTS: Defaults = Defaults { epochs: 5, batch_size: 128, optimizer: "adam", learning_rate: 1e-3 };
+
+pub const MNIST: Demo = Demo {
+    name: "mnist",
+    about: "handwritten digits, 28x28 pixels, from --data DIR (70,000 examples)",
+    models: MODELS,
+    defaults: DEFAULTS,
+    load: |source| load(source, "mnist", "MNIST", [0.1307, 0.3081]),
+    blank: Some(blank),
+};
+
+pub const FASHION: Demo = Demo {
+    name: "fashion",
+    about: "pictures of clothes, 28x28 pixels, from --data DIR (70,000 examples)",
+    models: MODELS,
+    defaults: Defaults { epochs: 10, ..DEFAULTS },
+    load: |source| {
+        let names = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"];
+        let mut data = load(source, "fashion", "Fashion-MNIST", [0.2860, 0.3530])?;
+        data.train = data.train.with_class_names(names);
+        data.test = data.test.with_class_names(names);
+        Ok(data)
+    },
+    blank: Some(blank),
+};
+
+/// Mean and standard deviation are of the training pixels from 0 to 1, as published.
+fn load(source: &Source, demo: &str, name: &str, [mean, std]: [f64; 2]) -> Result<Data> {
+    let Some(directory) = &source.path else {
+        return Err(Failure::new(format!(
+            "{demo} wants --data DIR with {name}'s four files train-images-idx3-ubyte, train-labels-idx1-ubyte, \
+             t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte (.gz or not); get them from {}",
+            match demo {
+                "mnist" => "https://ossci-datasets.s3.amazonaws.com/mnist/",
+                _ => "https://github.com/zalandoresearch/fashion-mnist (folder data/fashion)",
+            }
+        )));
+    };
+    let train = part(directory, "train")?;
+    let test = part(directory, "t10k")?;
+    if train.column("x")?.shape().iter().skip(1).ne(test.column("x")?.shape().iter().skip(1)) {
+        return Err(Failure::new(format!("{}: training and test images differ in size", directory.display())));
+    }
+    Ok(Data { train, test, task: Task::Classes(10), prepare: Some(Data::scale_bytes(255.0, mean, std)) })
+}
+
+fn part(directory: &Path, part: &str) -> Result<Dataset> {
+    let inside = |error: wgrad::Error| Failure::new(format!("{}, part {part}: {error}", directory.display()));
+    if !directory.is_dir() {
+        return Err(Failure::new(format!("{}: there is no such directory", directory.display())));
+    }
+    let data = idx::read_images_and_labels(directory, part)?;
+    let images = data.column("x")?;
+    if images.dtype() != DType::U8 || images.shape().rank() != 3 {
+        return Err(inside(wgrad::Error::Data(format!("images should be u8[n, height, width], and are {}", images.ty()))));
+    }
+    data.check_labels("y", 10).map_err(inside)?;
+    Ok(data)
+}
+
+/// As many black images as a batch takes, for looking at programs.
+fn blank() -> Result<Data> {
+    let examples = DEFAULTS.batch_size;
+    let x = TensorData::zeros(DType::U8, [examples, 28, 28]);
+    let data = Dataset::new([("x", x), ("y", TensorData::zeros(DType::I32, [examples]))])?;
+    let prepare = Some(Data::scale_bytes(255.0, 0.1307, 0.3081));
+    Ok(Data { train: data.clone(), test: data, task: Task::Classes(10), prepare })
+}

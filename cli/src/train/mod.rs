@@ -1,0 +1,332 @@
+//! `wgrad train DEMO`: a demo from data to a trained model, with progress, a final table, and what the user asks to keep.
+
+mod curve;
+pub mod demo;
+mod digits;
+mod images;
+pub mod optimizer;
+mod places;
+mod plot;
+mod summary;
+mod tabular;
+mod watch;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value, json};
+use wgrad::Device;
+use wgrad::nn::{Precision, Sequential};
+use wgrad::optim::LossScale;
+use wgrad::session::ProgramId;
+use wgrad::train::{Checkpoints, Evaluation, Fit, Trainer};
+
+use crate::Everywhere;
+use crate::device;
+use crate::failure::{Failure, Result};
+use crate::interrupt;
+use crate::output::{Output, bytes, grouped, seconds};
+use curve::Curve;
+use demo::{DEMOS, Data, Demo, Source};
+use watch::Watch;
+
+/// Steps between two checkpoints within an epoch.
+const CHECKPOINT_STEPS: u64 = 500;
+
+/// What `train` takes.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// What to learn
+    #[arg(value_name = "DEMO", value_parser = PossibleValuesParser::new(DEMOS.iter().map(|demo| {
+        clap::builder::PossibleValue::new(demo.name).help(demo.about)
+    })))]
+    demo: String,
+    /// Which of the demo's models
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Times over the training data
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    epochs: Option<u64>,
+    /// Stop after so many steps
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    steps: Option<u64>,
+    /// Examples in a step
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    batch_size: Option<u64>,
+    /// Learning rate
+    #[arg(long, value_name = "X", value_parser = learning_rate)]
+    lr: Option<f64>,
+    /// Optimizer, as in PyTorch: adam, adamw, sgd, …
+    #[arg(long, value_name = "NAME")]
+    optimizer: Option<String>,
+    /// Type in which layers multiply
+    #[arg(long, value_enum, default_value_t = PrecisionChoice::F32)]
+    precision: PrecisionChoice,
+    /// Report the loss every so many steps
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    log_every: Option<u64>,
+    /// The data: a directory or a file, as the demo wants
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// The column to be learned, of a table
+    #[arg(long, value_name = "COLUMN")]
+    target: Option<String>,
+    /// Keep the run in this directory, so that it can go on after an end of any kind
+    #[arg(long, value_name = "DIR")]
+    checkpoint: Option<PathBuf>,
+    /// Go on from the checkpoint, if there is one
+    #[arg(long, requires = "checkpoint")]
+    resume: bool,
+    /// Draw loss and accuracy
+    #[arg(long, value_name = "FILE.png|.svg")]
+    plot: Option<PathBuf>,
+    /// Write the learned parameters
+    #[arg(long, value_name = "FILE.safetensors")]
+    save: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PrecisionChoice {
+    F32,
+    Bf16,
+    F16,
+}
+
+impl From<PrecisionChoice> for Precision {
+    fn from(choice: PrecisionChoice) -> Self {
+        match choice {
+            PrecisionChoice::F32 => Self::F32,
+            PrecisionChoice::Bf16 => Self::BF16,
+            PrecisionChoice::F16 => Self::F16,
+        }
+    }
+}
+
+fn learning_rate(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
+        _ => Err("a learning rate is a number above 0".to_owned()),
+    }
+}
+
+/// A run that is ready to begin: everything that can be wrong with the arguments has been looked at.
+struct Run<'a> {
+    arguments: &'a Arguments,
+    everywhere: &'a Everywhere,
+    demo: &'static Demo,
+    model_name: &'static str,
+    optimizer_name: &'static str,
+    rate: f64,
+    batch: usize,
+    data: Data,
+    model: Sequential,
+    chosen: device::Chosen,
+}
+
+/// Trains.
+pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> Result {
+    let run = Run::prepare(arguments, everywhere)?;
+    let mut trainer = run.trainer(&run.chosen.device)?;
+    run.announce(output)?;
+    let start = Instant::now();
+    let program = trainer.compile_training(&run.data.train, run.batch)?;
+    run.program(&trainer, program, start.elapsed().as_secs_f64(), output)?;
+
+    let mut watch = Watch::new(output, arguments.log_every, run.data.train.len().div_ceil(run.batch) as u64);
+    let start = Instant::now();
+    let outcome = trainer.fit(&run.data.train, run.fit(&mut watch));
+    let took = start.elapsed().as_secs_f64();
+    let (curve, trained, told) = watch.finish();
+    told?;
+    let history = outcome?;
+    let evaluation = trainer.evaluate(&run.data.test)?;
+    let steps = trainer.session().map_or(0, wgrad::session::Session::steps);
+    if let Some(path) = &arguments.save {
+        trainer.save(path)?;
+    }
+    if let Some(path) = &arguments.plot {
+        plot::draw(path, &run.title(), &curve.with_epochs(&history.epochs))?;
+    }
+    output.event(&json!({
+        "event": "done", "steps": steps, "seconds": took,
+        "steps_per_second": trained as f64 / took.max(1e-9), "test": scores(&evaluation),
+    }))?;
+    if history.stopped || interrupt::flag().load(std::sync::atomic::Ordering::Relaxed) {
+        output.text("stopped early, as asked")?;
+    }
+    run.tell(output, &evaluation, steps, trained, took)
+}
+
+impl<'a> Run<'a> {
+    /// Names first, then files, then the device: what is cheap to find wrong is found before what takes time.
+    fn prepare(arguments: &'a Arguments, everywhere: &'a Everywhere) -> Result<Self> {
+        let demo = Demo::find(&arguments.demo)?;
+        let model = demo.model(arguments.model.as_deref())?;
+        let optimizer_name = optimizer::find(arguments.optimizer.as_deref().unwrap_or(demo.defaults.optimizer))?;
+        if let Some(path) = &arguments.plot {
+            plot::check_name(path)?;
+        }
+        for path in [&arguments.plot, &arguments.save].into_iter().flatten() {
+            places::can_write_file(path)?;
+        }
+        if let Some(directory) = &arguments.checkpoint {
+            places::can_write_directory(directory)?;
+        }
+        let source =
+            Source { path: arguments.data.clone(), target: arguments.target.clone(), seed: everywhere.seed };
+        let data = (demo.load)(&source)?;
+        let batch = arguments.batch_size.map_or(demo.defaults.batch_size.min(data.train.len()), |size| size as usize);
+        if batch > data.train.len() {
+            let message = format!("a batch of {batch} cannot be taken from {} training examples", data.train.len());
+            return Err(Failure::new(message));
+        }
+        let rate = match arguments.lr {
+            Some(rate) => rate,
+            None if optimizer_name == demo.defaults.optimizer => demo.defaults.learning_rate,
+            None => optimizer::default_rate(optimizer_name)?,
+        };
+        Ok(Self {
+            model: (model.build)(&data).precision(arguments.precision.into()),
+            model_name: model.names.first().copied().unwrap_or_default(),
+            chosen: device::open(&everywhere.device)?,
+            arguments,
+            everywhere,
+            demo,
+            optimizer_name,
+            rate,
+            batch,
+            data,
+        })
+    }
+
+    fn trainer(&self, device: &Device) -> Result<Trainer> {
+        trainer(&self.model, &self.data, device, optimizer::make(self.optimizer_name, self.rate)?)
+            .map(|trainer| match self.arguments.precision {
+                PrecisionChoice::F16 => trainer.loss_scale(LossScale::dynamic()),
+                _ => trainer,
+            })
+            .map(|trainer| trainer.seed(self.everywhere.seed))
+    }
+
+    fn fit<'w>(&'w self, watch: &'w mut Watch<'_>) -> Fit<'w> {
+        let arguments = self.arguments;
+        // With steps alone, the epochs are as many as they take.
+        let epochs = match (arguments.epochs, arguments.steps) {
+            (Some(epochs), _) => epochs,
+            (None, Some(_)) => u64::from(u32::MAX),
+            (None, None) => self.demo.defaults.epochs,
+        };
+        let mut fit = Fit::epochs(epochs)
+            .batch_size(self.batch)
+            .validate(&self.data.test)
+            .stop_when(interrupt::flag())
+            .callback(watch);
+        if let Some(steps) = arguments.steps {
+            fit = fit.steps(steps);
+        }
+        if let Some(directory) = &arguments.checkpoint {
+            fit = fit.checkpoints(
+                Checkpoints::new(directory).every_steps(CHECKPOINT_STEPS).resume(arguments.resume),
+            );
+        }
+        fit
+    }
+
+    fn announce(&self, output: &mut Output) -> Result {
+        let parameters = self.model.parameter_count()?;
+        let device = &self.chosen.device;
+        output.event(&json!({
+            "event": "start", "demo": self.demo.name, "model": self.model_name, "device": device.name(),
+            "backend": device.backend(), "parameters": parameters, "train_examples": self.data.train.len(),
+            "test_examples": self.data.test.len(), "seed": self.everywhere.seed,
+        }))?;
+        output.text(format!("device   {}", self.chosen.describe()))?;
+        output.text(format!(
+            "model    {} {}, {} parameters",
+            self.demo.name,
+            self.model_name,
+            grouped(parameters as u64)
+        ))?;
+        output.text(format!(
+            "data     {} examples to train on, {} to test with",
+            grouped(self.data.train.len() as u64),
+            grouped(self.data.test.len() as u64)
+        ))?;
+        output.text(format!(
+            "training {}, learning rate {}, batches of {}, seed {}",
+            self.optimizer_name, self.rate, self.batch, self.everywhere.seed
+        ))?;
+        if self.everywhere.verbose {
+            output.text(self.model.summary().trim_end())?;
+        }
+        Ok(())
+    }
+
+    fn program(&self, trainer: &Trainer, id: ProgramId, took: f64, output: &mut Output) -> Result {
+        let Some(session) = trainer.session() else { return Ok(()) };
+        let program = session.program_of(id);
+        output.event(&json!({
+            "event": "program", "dispatches_per_step": program.dispatches(), "nodes": program.nodes,
+            "fused_nodes": program.fused_nodes, "planned_bytes": program.planned_bytes(),
+            "parameter_bytes": program.parameter_bytes(), "flops_per_step": program.flops(),
+            "bytes_per_step": program.bytes(), "compile_seconds": took,
+        }))?;
+        output.text(format!(
+            "program  {} dispatches a step ({} nodes, {} of them fused), {} planned, {} of parameters, {:.1} MFLOP a step, compiled in {}",
+            program.dispatches(),
+            program.nodes,
+            program.fused_nodes,
+            bytes(program.planned_bytes() as u64),
+            bytes(program.parameter_bytes() as u64),
+            program.flops() as f64 / 1e6,
+            seconds(took)
+        ))
+    }
+
+    fn title(&self) -> String {
+        format!("{} · {} · {} · seed {}", self.demo.name, self.model_name, self.optimizer_name, self.everywhere.seed)
+    }
+
+    /// The end of a run, for people.
+    fn tell(&self, output: &mut Output, evaluation: &Evaluation, steps: u64, trained: u64, took: f64) -> Result {
+        output.text("")?;
+        summary::print(output, &self.data, evaluation)?;
+        output.text(format!(
+            "{} steps in all, {} of them in this run in {} ({:.0} a second)",
+            grouped(steps),
+            grouped(trained),
+            seconds(took),
+            trained as f64 / took.max(1e-9)
+        ))?;
+        let kept = [
+            ("parameters", &self.arguments.save),
+            ("plot", &self.arguments.plot),
+            ("checkpoint", &self.arguments.checkpoint),
+        ];
+        for (what, path) in kept {
+            if let Some(path) = path {
+                output.text(format!("{what} in {}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A trainer of a model for a demo's data.
+pub fn trainer(model: &Sequential, data: &Data, device: &Device, optimizer: optimizer::Chosen) -> Result<Trainer> {
+    // A mistake in the model's shapes is told before anything is built.
+    model.output_shape()?;
+    let mut trainer = Trainer::new(model.clone(), device, optimizer, data.task.loss(), data.task.metrics());
+    if let Some(prepare) = data.prepare.clone() {
+        trainer = trainer.prepare(move |x, mode| prepare(x, mode));
+    }
+    Ok(trainer)
+}
+
+/// Loss and metrics by name.
+fn scores(evaluation: &Evaluation) -> Value {
+    let metrics = evaluation.metrics.iter().map(|(name, value)| (name.to_string(), json!(value)));
+    Value::Object(std::iter::once(("loss".to_owned(), json!(evaluation.loss))).chain(metrics).collect::<Map<_, _>>())
+}

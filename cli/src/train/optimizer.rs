@@ -1,0 +1,72 @@
+//! Optimizers by name, with the learning rates that are usual for them.
+
+use wgrad::graph::Tensor;
+use wgrad::optim::{Adadelta, Adagrad, Adam, AdamW, Decay, NAdam, Optimizer, RMSprop, SGD, Update};
+
+use crate::failure::{Failure, Result};
+
+type Make = fn(f64) -> Chosen;
+
+/// Names, usual learning rates and makers. Settings besides the learning rate are PyTorch's defaults, but that `sgd` has no
+/// use in practice without momentum, so that there are three of it.
+const OPTIMIZERS: &[(&str, f64, Make)] = &[
+    ("adam", 1e-3, |rate| Chosen::new(Adam::new(rate))),
+    ("adamw", 1e-3, |rate| Chosen::new(AdamW::new(rate))),
+    ("nadam", 2e-3, |rate| Chosen::new(NAdam::new(rate))),
+    ("sgd", 5e-2, |rate| Chosen::new(SGD::new(rate))),
+    ("momentum", 2e-2, |rate| Chosen::new(SGD::new(rate).momentum(0.9))),
+    ("nesterov", 2e-2, |rate| Chosen::new(SGD::new(rate).momentum(0.9).nesterov())),
+    ("rmsprop", 1e-3, |rate| Chosen::new(RMSprop::new(rate))),
+    ("adagrad", 1e-2, |rate| Chosen::new(Adagrad::new(rate))),
+    ("adadelta", 1.0, |rate| Chosen::new(Adadelta::new(rate))),
+];
+
+/// Whichever optimizer was asked for.
+#[derive(Debug)]
+pub struct Chosen(Box<dyn Optimizer + Send + Sync>);
+
+impl Chosen {
+    fn new(optimizer: impl Optimizer + Send + Sync + 'static) -> Self {
+        Self(Box::new(optimizer))
+    }
+}
+
+impl Optimizer for Chosen {
+    fn learning_rate(&self) -> f64 {
+        self.0.learning_rate()
+    }
+
+    fn decay(&self) -> Decay {
+        self.0.decay()
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        self.0.check()
+    }
+
+    fn update(&self, update: &mut Update<'_>) -> Tensor {
+        self.0.update(update)
+    }
+}
+
+fn row(name: &str) -> Result<&'static (&'static str, f64, Make)> {
+    OPTIMIZERS.iter().find(|(known, _, _)| *known == name).ok_or_else(|| {
+        let names: Vec<&str> = OPTIMIZERS.iter().map(|(name, _, _)| *name).collect();
+        Failure::new(format!("there is no optimizer {name:?}; there are {}", names.join(", ")))
+    })
+}
+
+/// The optimizer's own name, if it is one.
+pub fn find(name: &str) -> Result<&'static str> {
+    Ok(row(name)?.0)
+}
+
+/// The usual learning rate.
+pub fn default_rate(name: &str) -> Result<f64> {
+    Ok(row(name)?.1)
+}
+
+/// The optimizer of a name.
+pub fn make(name: &str, learning_rate: f64) -> Result<Chosen> {
+    Ok(row(name)?.2(learning_rate))
+}

@@ -1,0 +1,174 @@
+//! `--plot`: loss above, accuracy below, over epochs, as PNG or SVG.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Once;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::{FontStyle, register_font};
+
+use super::curve::Curve;
+use crate::failure::{Failure, Result};
+
+const SIZE: (u32, u32) = (1200, 860);
+const FONT: &str = "sans-serif";
+
+const INK: RGBColor = RGBColor(0x22, 0x2b, 0x36);
+const FAINT: RGBColor = RGBColor(0x6b, 0x75, 0x80);
+const GRID: RGBColor = RGBColor(0xe3, 0xe7, 0xeb);
+const TRAINING: RGBColor = RGBColor(0x2f, 0x6f, 0xb5);
+const VALIDATION: RGBColor = RGBColor(0xd9, 0x6a, 0x1d);
+const ACCURACY: RGBColor = RGBColor(0x2b, 0x8a, 0x57);
+
+/// Says whether the name ends as a picture that can be drawn.
+pub fn check_name(path: &Path) -> Result {
+    match extension(path).as_str() {
+        "png" | "svg" => Ok(()),
+        other => Err(Failure::new(format!("cannot plot to {}: it ends in {other:?}, and plots are .png or .svg", path.display()))),
+    }
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
+}
+
+/// Draws a run.
+pub fn draw(path: &Path, title: &str, curve: &Curve) -> Result {
+    // Bitmaps bring no letters of their own, and a machine may have none.
+    static LETTERS: Once = Once::new();
+    LETTERS.call_once(|| {
+        let _ = register_font(FONT, FontStyle::Normal, dejavu::sans::regular());
+        let _ = register_font(FONT, FontStyle::Bold, dejavu::sans::bold());
+    });
+    let wrong = |message: String| Failure::new(format!("cannot draw {}: {message}", path.display()));
+    if extension(path) == "svg" {
+        let root = SVGBackend::new(path, SIZE).into_drawing_area();
+        panels(&root, title, curve).map_err(wrong)
+    } else {
+        let root = BitMapBackend::new(path, SIZE).into_drawing_area();
+        panels(&root, title, curve).map_err(wrong)
+    }
+}
+
+fn panels<B: DrawingBackend>(root: &DrawingArea<B, Shift>, title: &str, curve: &Curve) -> std::result::Result<(), String> {
+    let text = |error: DrawingAreaErrorKind<B::ErrorType>| error.to_string();
+    root.fill(&WHITE).map_err(text)?;
+    let heading = (FONT, 26, FontStyle::Bold).into_font().color(&INK);
+    let body = root.titled(title, heading).map_err(text)?;
+    let accuracy = curve.validation("accuracy");
+    let epochs = 0.0..curve.raw().last().map_or(1.0, |point| point.0).max(curve.epochs.last().map_or(0.0, |last| curve.epoch_of(last.step))).max(1e-3);
+    let validation = curve.validation("loss");
+    let has_accuracy = !accuracy.is_empty();
+    let (upper, lower) = body.split_vertically(if has_accuracy { 470 } else { SIZE.1 as i32 });
+    let smooth = curve.smoothed();
+    loss_panel(&upper, epochs.clone(), curve, &smooth, &validation, !has_accuracy).map_err(text)?;
+    if has_accuracy {
+        accuracy_panel(&lower, epochs, &accuracy).map_err(text)?;
+    }
+    root.present().map_err(text)
+}
+
+type Drawn<B> = std::result::Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
+
+fn loss_panel<B: DrawingBackend>(
+    area: &DrawingArea<B, Shift>,
+    epochs: Range<f64>,
+    curve: &Curve,
+    smooth: &[(f64, f64)],
+    validation: &[(f64, f64)],
+    names_epochs: bool,
+) -> Drawn<B> {
+    // A logarithmic axis shows the end of training, which a straight one squeezes into its lowest pixels.
+    let all = || smooth.iter().chain(validation).map(|point| point.1).filter(|value| *value > 0.0);
+    let low = all().fold(f64::INFINITY, f64::min);
+    let high = all().fold(0.0, f64::max);
+    let range = if high > 0.0 { low.max(high * 1e-6) / 1.3..high * 1.3 } else { 0.1..1.0 };
+    let floor = range.start;
+    let mut chart = ChartBuilder::on(area)
+        .margin(14)
+        .set_label_area_size(LabelAreaPosition::Left, 84)
+        .set_label_area_size(LabelAreaPosition::Bottom, if names_epochs { 58 } else { 34 })
+        .build_cartesian_2d(epochs, range.clone().log_scale())?;
+    let mut mesh = chart.configure_mesh();
+    mesh.y_desc("loss")
+        .x_labels(10)
+        .y_labels(8)
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(FAINT)
+        .label_style((FONT, 17).into_font().color(&FAINT))
+        .axis_desc_style((FONT, 19).into_font().color(&INK))
+        .x_label_formatter(&number)
+        .y_label_formatter(&number);
+    if names_epochs {
+        mesh.x_desc("epoch");
+    }
+    mesh.draw()?;
+    let inside = move |points: Vec<(f64, f64)>| {
+        points.into_iter().map(move |(x, y)| (x, y.clamp(range.start, range.end))).collect::<Vec<(f64, f64)>>()
+    };
+    debug_assert!(floor > 0.0);
+    chart.draw_series(LineSeries::new(inside(curve.raw()), TRAINING.mix(0.22)))?;
+    chart
+        .draw_series(LineSeries::new(inside(smooth.to_vec()), TRAINING.stroke_width(3)))?
+        .label("training, smoothed")
+        .legend(|(x, y)| PathElement::new([(x, y), (x + 26, y)], TRAINING.stroke_width(3)));
+    if !validation.is_empty() {
+        chart
+            .draw_series(LineSeries::new(validation.to_vec(), VALIDATION.stroke_width(3)))?
+            .label("test")
+            .legend(|(x, y)| PathElement::new([(x, y), (x + 26, y)], VALIDATION.stroke_width(3)));
+        chart.draw_series(validation.iter().map(|&point| Circle::new(point, 4, VALIDATION.filled())))?;
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .margin(14)
+        .legend_area_size(34)
+        .label_font((FONT, 18).into_font().color(&INK))
+        .background_style(WHITE.mix(0.9))
+        .border_style(GRID)
+        .draw()
+}
+
+fn accuracy_panel<B: DrawingBackend>(area: &DrawingArea<B, Shift>, epochs: Range<f64>, accuracy: &[(f64, f64)]) -> Drawn<B> {
+    let low = accuracy.iter().map(|point| point.1).fold(1.0, f64::min);
+    let high = accuracy.iter().map(|point| point.1).fold(0.0, f64::max);
+    let room = ((high - low) * 0.15).max(0.005);
+    let range = (low - room).max(0.0)..(high + room).min(1.0 + room * 0.3);
+    let mut chart = ChartBuilder::on(area)
+        .margin(14)
+        .set_label_area_size(LabelAreaPosition::Left, 84)
+        .set_label_area_size(LabelAreaPosition::Bottom, 58)
+        .build_cartesian_2d(epochs, range)?;
+    chart
+        .configure_mesh()
+        .x_desc("epoch")
+        .y_desc("test accuracy")
+        .x_labels(10)
+        .y_labels(6)
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(FAINT)
+        .label_style((FONT, 17).into_font().color(&FAINT))
+        .axis_desc_style((FONT, 19).into_font().color(&INK))
+        .x_label_formatter(&number)
+        .y_label_formatter(&|value| format!("{:.1}%", value * 100.0))
+        .draw()?;
+    chart.draw_series(LineSeries::new(accuracy.to_vec(), ACCURACY.stroke_width(3)))?;
+    chart.draw_series(accuracy.iter().map(|&point| Circle::new(point, 4, ACCURACY.filled())))?;
+    if let Some(&(x, y)) = accuracy.last() {
+        let label = format!("{:.2}%", y * 100.0);
+        let bold = (FONT, 18, FontStyle::Bold).into_font().color(&ACCURACY);
+        chart.draw_series([EmptyElement::at((x, y)) + Text::new(label, (-76, 14), bold)])?;
+    }
+    Ok(())
+}
+
+/// A number on an axis, without zeros that say nothing.
+fn number(value: &f64) -> String {
+    let digits = if *value >= 10.0 || *value == 0.0 { 0 } else { (1 - value.abs().log10().floor() as i32).clamp(1, 6) as usize };
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}

@@ -1,0 +1,148 @@
+//! Follows a run: a moving bar, a line an epoch, or events; and keeps the losses for the plot.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Map, json};
+use wgrad::train::{Callback, Control, EpochRecord, Event};
+
+use super::Curve;
+use crate::failure::Result;
+use crate::output::{Output, grouped, seconds};
+
+/// The bar's text changes at most this often, so that it costs nothing.
+const REFRESH: Duration = Duration::from_millis(80);
+
+/// How much of the running loss is the newest one.
+const NEWEST: f64 = 0.05;
+
+/// A callback that reports.
+pub struct Watch<'a> {
+    output: &'a mut Output,
+    log_every: Option<u64>,
+    curve: Curve,
+    bar: Option<ProgressBar>,
+    /// Mean of the latest losses.
+    running: Option<f64>,
+    /// What the last validation said.
+    validation: String,
+    examples: u64,
+    trained: u64,
+    begun: Instant,
+    refreshed: Instant,
+    told: Result,
+}
+
+impl<'a> Watch<'a> {
+    /// Reports steps only with `log_every`.
+    pub fn new(output: &'a mut Output, log_every: Option<u64>, steps_per_epoch: u64) -> Self {
+        let now = Instant::now();
+        Self {
+            output,
+            log_every,
+            curve: Curve { steps_per_epoch, ..Curve::default() },
+            bar: None,
+            running: None,
+            validation: String::new(),
+            examples: 0,
+            trained: 0,
+            begun: now,
+            refreshed: now,
+            told: Ok(()),
+        }
+    }
+
+    /// The losses, the number of steps seen, and whether they could be printed.
+    pub fn finish(self) -> (Curve, u64, Result) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+        (self.curve, self.trained, self.told)
+    }
+
+    fn start(&mut self, step: u64, total: u64) -> Result {
+        self.begun = Instant::now();
+        if step > 0 {
+            self.output.text(format!("going on after step {}", grouped(step)))?;
+        }
+        if self.output.is_lively() {
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{bar:30.cyan/black} {percent:>3}%  {msg}  {eta} left") {
+                bar.set_style(style.progress_chars("━╸─"));
+            }
+            bar.set_position(step);
+            bar.reset_eta();
+            self.bar = Some(bar);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: u64, loss: f64, learning_rate: f64, examples: usize) -> Result {
+        self.curve.losses.push((step, loss));
+        self.trained += 1;
+        self.examples += examples as u64;
+        let running = self.running.map_or(loss, |before| before + (loss - before) * NEWEST);
+        self.running = Some(running);
+        if self.log_every.is_some_and(|every| step.is_multiple_of(every)) {
+            self.output.event(&json!({"event": "step", "step": step, "loss": loss, "learning_rate": learning_rate}))?;
+            self.line(&format!("step {:>7}  loss {loss:<9.5}  learning rate {learning_rate:.3e}", grouped(step)))?;
+        }
+        if let Some(bar) = self.bar.as_ref().filter(|_| self.refreshed.elapsed() > REFRESH) {
+            let speed = self.examples as f64 / self.begun.elapsed().as_secs_f64().max(1e-9);
+            let epoch = self.curve.epoch_of(step);
+            bar.set_message(format!("epoch {epoch:.1}  loss {running:.4}{}  {} examples/s", self.validation, grouped(speed as u64)));
+            bar.set_position(step);
+            self.refreshed = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) -> Result {
+        let validation: Map<String, serde_json::Value> =
+            record.validation.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        self.output.event(&json!({
+            "event": "epoch", "epoch": record.epoch, "step": record.step, "train_loss": record.train_loss,
+            "validation": validation, "seconds": record.seconds, "examples_per_second": record.examples_per_second,
+        }))?;
+        let shown = ["loss", "accuracy"].iter().filter_map(|name| Some((name, record.validation(name)?)));
+        let shown: Vec<String> = shown.map(|(name, value)| format!("{name} {value:.4}")).collect();
+        self.validation = record.validation("accuracy").map_or_else(String::new, |value| format!("  accuracy {value:.4}"));
+        self.line(&format!(
+            "epoch {:>3}  step {:>7}  train loss {:.4}  test {}  {}  {} examples/s",
+            record.epoch,
+            grouped(record.step),
+            record.train_loss,
+            shown.join("  "),
+            seconds(record.seconds),
+            grouped(record.examples_per_second as u64)
+        ))
+    }
+
+    /// A line above the bar.
+    fn line(&mut self, text: &str) -> Result {
+        match &self.bar {
+            Some(bar) => {
+                let output = &mut *self.output;
+                bar.suspend(|| output.text(text))
+            }
+            None => self.output.text(text),
+        }
+    }
+}
+
+impl Callback for Watch<'_> {
+    fn on_event(&mut self, event: &Event) -> wgrad::Result<Control> {
+        let told = match event {
+            Event::Start { step, total_steps } => self.start(*step, *total_steps),
+            Event::Step { step, loss, learning_rate, examples } => self.step(*step, *loss, *learning_rate, *examples),
+            Event::Epoch(record) => self.epoch(record),
+            _ => Ok(()),
+        };
+        // A run whose reader has gone ends as if it had been asked to.
+        let control = if told.is_ok() { Control::Continue } else { Control::Stop };
+        if told.is_err() {
+            self.told = told;
+        }
+        Ok(control)
+    }
+}

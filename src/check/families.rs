@@ -1,0 +1,233 @@
+//! The table of what is checked: reductions, products, movement and the rest. A new operator is one entry here.
+
+use super::Family;
+use super::elementwise;
+use super::input::Input;
+use crate::graph::Tensor;
+use crate::scalar::Reduction;
+use crate::tensor::DType;
+
+/// Sums of products, in any order.
+const SUM: f64 = 2e-5;
+
+/// One operand of 8 bits of precision, and a result of as many.
+const BF16: f64 = 1.6e-2;
+
+/// The same with 11 bits.
+const F16: f64 = 2e-3;
+
+/// Every family.
+pub(super) fn all() -> Vec<Family> {
+    let mut families = elementwise::families();
+    families.extend(reductions());
+    families.extend(products());
+    families.extend(movement());
+    families.extend(indexed());
+    families.extend(random());
+    families
+}
+
+/// Shapes and axes: one row, many rows, columns, both ends, the middle, and lengths around a workgroup's and beyond.
+const REDUCED: &[(&[usize], &[isize])] = &[
+    (&[1], &[0]),
+    (&[7], &[0]),
+    (&[256], &[0]),
+    (&[1000], &[0]),
+    (&[70_001], &[0]),
+    (&[3, 5, 7], &[1]),
+    (&[3, 5, 7], &[0, 2]),
+    (&[64, 1024], &[1]),
+    (&[1024, 64], &[0]),
+    (&[5000, 3], &[0]),
+    (&[2, 3000], &[1]),
+    (&[2, 3, 4, 5], &[1, 2]),
+    (&[4, 1, 6], &[1]),
+];
+
+fn reductions() -> Vec<Family> {
+    let mut families = Vec::new();
+    for reduction in Reduction::ALL {
+        let mut family = Family::new(format!("reduce/{}", reduction.name()), SUM);
+        for &(shape, axes) in REDUCED {
+            let input = match reduction {
+                // Near 1, lest a long product leave the range.
+                Reduction::Product => Input::uniform(shape, 0.999, 1.001, &[]),
+                // Many are equal: the first one counts, and gradients are shared.
+                Reduction::Max | Reduction::Min | Reduction::ArgMax | Reduction::ArgMin => {
+                    Input::some(shape, &[-2.0, 0.0, 1.5, 3.0])
+                }
+                Reduction::LogSumExp => Input::awkward(shape, 3.0, &[-80.0, 60.0]),
+                Reduction::Sum => Input::normal(shape),
+            };
+            if matches!(reduction, Reduction::ArgMax | Reduction::ArgMin) && axes.len() > 1 {
+                continue;
+            }
+            family = family.case([input], move |inputs| inputs[0].reduce(reduction, axes, axes.len() == 1));
+        }
+        families.push(family);
+    }
+    let fused = |name: &str, build: fn(&Tensor, &[isize]) -> Tensor| {
+        REDUCED.iter().fold(Family::new(format!("reduce/{name}"), SUM), |family, &(shape, axes)| {
+            family.case([Input::normal(shape)], move |inputs| build(&inputs[0], axes))
+        })
+    };
+    families.push(fused("mean", |x, axes| x.mean(axes)));
+    families.push(fused("variance", |x, axes| x.variance(axes, 0)));
+    families.push(fused("norm", |x, axes| (x.square().sum(axes) + 1.0).sqrt()));
+    let rows: &[&[usize]] = &[&[1, 1], &[3, 10], &[33, 257], &[2, 5000], &[4, 3, 64]];
+    for (name, build) in [
+        ("softmax", (|x| x.softmax(-1)) as fn(&Tensor) -> Tensor),
+        ("log_softmax", |x| x.log_softmax(-1)),
+    ] {
+        families.push(rows.iter().fold(Family::new(name, SUM), |family, shape| {
+            family.case([Input::awkward(shape, 3.0, &[-60.0, 60.0])], move |inputs| build(&inputs[0]))
+        }));
+    }
+    families
+}
+
+/// Rows, inner extent and columns: single ones, primes, tiles and their edges, long and thin.
+const PRODUCTS: &[[usize; 3]] = &[
+    [1, 1, 1],
+    [1, 7, 1],
+    [5, 3, 2],
+    [17, 33, 9],
+    [64, 64, 64],
+    [65, 129, 63],
+    [32, 100, 64],
+    [128, 784, 10],
+    [1, 512, 10],
+    [300, 1, 300],
+    [33, 2000, 17],
+    [130, 70, 260],
+];
+
+fn products() -> Vec<Family> {
+    let plain = |name: &str, left: bool, right: bool| {
+        PRODUCTS.iter().fold(Family::new(format!("matmul/{name}"), SUM), |family, &[m, k, n]| {
+            let lhs = if left { [k, m] } else { [m, k] };
+            let rhs = if right { [n, k] } else { [k, n] };
+            family.case([Input::normal(&lhs), Input::normal(&rhs)], move |inputs| {
+                let turn = |tensor: &Tensor, turned: bool| if turned { tensor.transpose(0, 1) } else { tensor.clone() };
+                turn(&inputs[0], left).matmul(&turn(&inputs[1], right))
+            })
+        })
+    };
+    let mut families =
+        vec![plain("nn", false, false), plain("nt", false, true), plain("tn", true, false), plain("tt", true, true)];
+    let pairs: &[(&[usize], &[usize])] =
+        &[(&[3, 5, 7], &[3, 7, 2]), (&[3, 5, 7], &[7, 2]), (&[2, 1, 33, 20], &[4, 20, 40]), (&[9, 64, 16], &[9, 16, 64])];
+    families.push(pairs.iter().fold(Family::new("matmul/batched", SUM), |family, &(lhs, rhs)| {
+        family.case([Input::normal(lhs), Input::normal(rhs)], |inputs| inputs[0].matmul(&inputs[1]))
+    }));
+    let pairs: &[(&[usize], &[usize])] = &[(&[7], &[7]), (&[5, 7], &[7]), (&[7], &[7, 3])];
+    families.push(pairs.iter().fold(Family::new("matmul/vectors", SUM), |family, &(lhs, rhs)| {
+        family.case([Input::normal(lhs), Input::normal(rhs)], |inputs| inputs[0].matmul(&inputs[1]))
+    }));
+    families.push(PRODUCTS.iter().fold(Family::new("matmul/epilogue", SUM), |family, &[m, k, n]| {
+        let inputs = [Input::normal(&[m, k]), Input::normal(&[n, k]), Input::normal(&[n]), Input::normal(&[m, n])];
+        family.case(inputs, |inputs| {
+            let product = inputs[0].matmul(&inputs[1].transpose(0, 1));
+            (product + &inputs[2]).tanh() * &inputs[3]
+        })
+    }));
+    for (name, dtype, tolerance) in [("bf16", DType::BF16, BF16), ("f16", DType::F16, F16)] {
+        families.push(PRODUCTS.iter().fold(Family::new(format!("matmul/{name}"), tolerance), |family, &[m, k, n]| {
+            // Small factors keep the sums near 1, where the tolerance is relative to.
+            let bound = 1.0 / (k as f64).sqrt();
+            let inputs = [Input::uniform(&[m, k], -bound, bound, &[]), Input::uniform(&[k, n], -1.0, 1.0, &[])];
+            family.forward(inputs, move |_, inputs| {
+                vec![inputs[0].cast(dtype).matmul(&inputs[1].cast(dtype)).cast(DType::F32)]
+            })
+        }));
+    }
+    families
+}
+
+fn movement() -> Vec<Family> {
+    let one = |name: &str, shape: &[usize], build: fn(&Tensor) -> Tensor| {
+        Family::new(format!("movement/{name}"), 0.0).case([Input::normal(shape)], move |inputs| build(&inputs[0]))
+    };
+    vec![
+        one("reshape", &[6, 35], |x| x.reshape([7, 5, 6]) * 2.0),
+        one("permute", &[3, 5, 70], |x| x.permute(&[2, 0, 1])),
+        one("transpose", &[129, 65], |x| x.transpose(0, 1)),
+        Family::new("movement/broadcast", SUM)
+            .case([Input::normal(&[5, 1])], |inputs| inputs[0].broadcast_to([4, 5, 33]))
+            .case([Input::normal(&[])], |inputs| inputs[0].broadcast_to([1025])),
+        one("slice", &[20, 33], |x| x.slice_steps(&[1, 30], &[6, 10], &[3, -2])),
+        one("flip", &[9, 5, 3], |x| x.flip(&[0, 2])),
+        Family::new("movement/pad", 0.0)
+            .case([Input::normal(&[5, 6])], |inputs| inputs[0].pad(&[1, 0], &[0, 3], -1.5))
+            .case([Input::normal(&[5, 6])], |inputs| inputs[0].pad_between(&[1, 2], &[3, 0], &[2, 1], 0.0)),
+        Family::new("movement/concat", 0.0).case(
+            [Input::normal(&[4, 3]), Input::normal(&[4, 5]), Input::normal(&[4, 1])],
+            |inputs| inputs[0].graph().concat(&[&inputs[0], &inputs[1], &inputs[2]], 1),
+        ),
+        Family::new("movement/coordinates", 0.0)
+            .forward([], |g, _| vec![g.coordinate([3, 300, 5], 1)])
+            // More workgroups than one dimension of a dispatch has.
+            .forward([], |g, _| vec![g.coordinate([16_900_001], 0).reduce(Reduction::Max, &[0], false)])
+            .forward([], |g, _| vec![(g.coordinate([16_900_001], 0) * 3).slice(0, 16_899_900, 16_900_001)]),
+    ]
+}
+
+fn indexed() -> Vec<Family> {
+    let sorted = |family: Family, shape: &'static [usize]| {
+        // Many equal values: the order of their places is part of the meaning.
+        family.forward([Input::some(shape, &[1.0, -2.0, 0.5, 7.0])], |_, inputs| {
+            let ((up, up_places), (down, down_places)) = (inputs[0].sort(-1, false), inputs[0].sort(-1, true));
+            vec![up, up_places, down, down_places]
+        })
+    };
+    vec![
+        Family::new("index/take", SUM)
+            .case([Input::normal(&[50, 17]), Input::integers(&[4, 6], 0, 50)], |inputs| inputs[0].take(0, &inputs[1]))
+            .case([Input::normal(&[3, 7, 2]), Input::integers(&[300], 0, 7)], |inputs| inputs[0].take(1, &inputs[1])),
+        Family::new("index/gather", SUM)
+            .case([Input::normal(&[5, 9]), Input::integers(&[5, 4], 0, 9)], |inputs| inputs[0].gather(1, &inputs[1]))
+            .case([Input::normal(&[70, 3]), Input::integers(&[200, 3], 0, 70)], |inputs| inputs[0].gather(0, &inputs[1])),
+        Family::new("index/scatter_add", SUM)
+            .case(
+                [Input::normal(&[5, 9]), Input::integers(&[5, 40], 0, 9), Input::normal(&[5, 40])],
+                |inputs| inputs[0].scatter_add(1, &inputs[1], &inputs[2]),
+            )
+            .case(
+                [Input::normal(&[7, 6]), Input::integers(&[100, 6], 0, 7), Input::normal(&[100, 6])],
+                |inputs| inputs[0].scatter_add(0, &inputs[1], &inputs[2]),
+            ),
+        Family::new("index/scatter_rows", SUM)
+            .case(
+                [Input::normal(&[9, 5]), Input::integers(&[64], 0, 9), Input::normal(&[64, 5])],
+                |inputs| inputs[0].scatter_rows(&inputs[1], &inputs[2]),
+            )
+            .case(
+                [Input::normal(&[1000, 33]), Input::integers(&[700], 0, 1000), Input::normal(&[700, 33])],
+                |inputs| inputs[0].scatter_rows(&inputs[1], &inputs[2]),
+            ),
+        Family::new("index/one_hot", 0.0)
+            .forward([Input::integers(&[77], 0, 10)], |_, inputs| vec![inputs[0].one_hot(10, DType::F32)]),
+        [&[1][..], &[7], &[3, 64], &[2, 1000], &[5, 257]].into_iter().fold(Family::new("index/sort", 0.0), sorted),
+        Family::new("index/top_k", 0.0).forward([Input::normal(&[6, 100])], |_, inputs| {
+            let (values, places) = inputs[0].top_k(5, -1);
+            vec![values, places]
+        }),
+        [(&[1][..], 0), (&[1000], 0), (&[3, 5, 7], 1), (&[40, 300], 1), (&[300, 40], 0)].into_iter().fold(
+            Family::new("index/cumulative_sum", SUM),
+            |family, (shape, axis)| {
+                family
+                    .case([Input::normal(shape)], move |inputs| inputs[0].cumulative_sum(axis))
+                    .case([Input::normal(shape)], move |inputs| inputs[0].cumulative_sum_with(axis, true, true))
+            },
+        ),
+    ]
+}
+
+fn random() -> Vec<Family> {
+    vec![
+        Family::new("random/bits", 0.0).forward([], |g, _| vec![g.random_bits([1001]), g.random_bits([3, 5])]),
+        Family::new("random/uniform", 1e-6).forward([], |g, _| vec![g.random_uniform([1001], -2.0, 3.0)]),
+        Family::new("random/normal", 5e-5).forward([], |g, _| vec![g.random_normal([1001], 1.0, 2.0)]),
+        Family::new("random/bernoulli", 0.0).forward([], |g, _| vec![g.random_bernoulli([1001], 0.3)]),
+    ]
+}

@@ -1,0 +1,317 @@
+//! Floor 6: does a device compute what it should? Every kernel, in every variant, on random and awkward inputs.
+//!
+//! A [`Family`] is an operator with cases: input shapes and a function that builds a graph of it. Each case is compiled
+//! for the device once for each kernel variant that fits, and once for the CPU in f64 without fusion, which is what the
+//! results are compared with. Gradients are taken with an upstream gradient that is not ones. `wgrad check` prints the
+//! [`Report`]s; it is what somebody with an unknown driver runs first.
+
+mod elementwise;
+mod families;
+mod input;
+
+use std::collections::BTreeMap;
+
+use crate::compiler::Options;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Tensor};
+use crate::scalar::threefry::HostRandom;
+use crate::session::{Outputs, Session};
+use crate::tensor::{DType, TensorData};
+
+use input::Input;
+
+/// The seed of all inputs.
+const SEED: u64 = 0x5eed;
+
+/// A kernel, or an operator that is fused into kernels made to measure, on all its cases.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Operator and, where it has kernels of its own, which of them: `matmul/tiled`.
+    pub name: String,
+    /// Cases that ran it.
+    pub cases: usize,
+    /// The largest difference from the reference, over 1 + the reference's magnitude. Infinite where it is NaN, and 1 for
+    /// whole numbers that differ.
+    pub max_error: f64,
+    /// What is allowed.
+    pub tolerance: f64,
+    /// What went wrong first, if something did.
+    pub problem: Option<String>,
+}
+
+impl Report {
+    /// True where all is well.
+    pub fn ok(&self) -> bool {
+        self.problem.is_none()
+    }
+}
+
+type Build = Box<dyn Fn(&Graph, &[Tensor]) -> Vec<Tensor>>;
+
+/// One graph.
+struct Case {
+    inputs: Vec<Input>,
+    build: Build,
+    /// True where the gradients of the float inputs are compared too.
+    gradient: bool,
+}
+
+/// Cases of one operator.
+struct Family {
+    name: String,
+    tolerance: f64,
+    cases: Vec<Case>,
+}
+
+impl Family {
+    fn new(name: impl Into<String>, tolerance: f64) -> Self {
+        Self { name: name.into(), tolerance, cases: Vec::new() }
+    }
+
+    /// One more case, compared with its gradient.
+    fn case(mut self, inputs: impl Into<Vec<Input>>, build: impl Fn(&[Tensor]) -> Tensor + 'static) -> Self {
+        let build: Build = Box::new(move |_, inputs| vec![build(inputs)]);
+        self.cases.push(Case { inputs: inputs.into(), build, gradient: true });
+        self
+    }
+
+    /// One more case without gradients, of any number of outputs.
+    fn forward(mut self, inputs: impl Into<Vec<Input>>, build: impl Fn(&Graph, &[Tensor]) -> Vec<Tensor> + 'static) -> Self {
+        self.cases.push(Case { inputs: inputs.into(), build: Box::new(build), gradient: false });
+        self
+    }
+}
+
+/// The names of what can be checked.
+pub fn names() -> Vec<String> {
+    families::all().into_iter().map(|family| family.name).collect()
+}
+
+/// Checks the operators whose name contains the filter, and tells each report as soon as it is there. True where all
+/// are well.
+///
+/// ```
+/// let mut told = 0;
+/// let ok = wgrad::check::check(&wgrad::Device::cpu(), "matmul/vectors", &mut |report| {
+///     assert!(report.ok());
+///     told += 1;
+/// })?;
+/// assert!(ok && told > 0);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Argument`] where nothing has such a name; a reference that cannot be computed, which would be a mistake here.
+pub fn check(device: &Device, filter: &str, tell: &mut dyn FnMut(&Report)) -> Result<bool> {
+    let chosen: Vec<Family> = families::all().into_iter().filter(|family| family.name.contains(filter)).collect();
+    if chosen.is_empty() {
+        return Err(Error::Argument(format!("nothing to check is called {filter:?}; there are {}", names().join(", "))));
+    }
+    let mut ok = true;
+    for family in &chosen {
+        for report in run(device, family)? {
+            ok &= report.ok();
+            tell(&report);
+        }
+    }
+    Ok(ok)
+}
+
+/// A report for each combination of kernels that the family's cases meet.
+fn run(device: &Device, family: &Family) -> Result<Vec<Report>> {
+    let mut reports: BTreeMap<String, Report> = BTreeMap::new();
+    for (number, case) in family.cases.iter().enumerate() {
+        let expected = case.reference(number)?;
+        let mut variant = 0;
+        let mut variants = 1;
+        let mut met: Vec<String> = Vec::new();
+        while variant < variants {
+            let outcome = case.on(device, number, variant);
+            let (kernels, values) = match outcome {
+                Ok(found) => {
+                    variants = found.variants;
+                    (found.kernels, Ok(found.values))
+                }
+                Err(error) => (String::new(), Err(error)),
+            };
+            variant += 1;
+            if met.contains(&kernels) {
+                continue;
+            }
+            met.push(kernels.clone());
+            let name = if kernels.is_empty() { family.name.clone() } else { format!("{}/{kernels}", family.name) };
+            let report = reports.entry(kernels).or_insert_with(|| Report {
+                name,
+                cases: 0,
+                max_error: 0.0,
+                tolerance: family.tolerance,
+                problem: None,
+            });
+            report.cases += 1;
+            let error = values.and_then(|values| difference(&values, &expected));
+            let problem = match error {
+                Ok((error, place)) => {
+                    report.max_error = report.max_error.max(error);
+                    (error > family.tolerance).then(|| format!("{place} is off by {error:.1e}"))
+                }
+                Err(error) => {
+                    report.max_error = f64::INFINITY;
+                    Some(error.to_string())
+                }
+            };
+            if let (None, Some(problem)) = (&report.problem, problem) {
+                report.problem = Some(format!("{}: {problem}", case.describe()));
+            }
+        }
+    }
+    Ok(reports.into_values().collect())
+}
+
+struct Found {
+    values: Outputs,
+    /// Own kernels of the steps that have some.
+    kernels: String,
+    variants: usize,
+}
+
+impl Case {
+    fn describe(&self) -> String {
+        let inputs: Vec<String> = self.inputs.iter().map(ToString::to_string).collect();
+        format!("of {}", inputs.join(", "))
+    }
+
+    /// The case's graph with floats of a type, and the values of its inputs.
+    fn graph(&self, number: usize, float: DType) -> Result<(Graph, Vec<(String, TensorData)>)> {
+        let g = Graph::new();
+        let stream = HostRandom::new(SEED).fold(number as u32);
+        let mut values = Vec::new();
+        let mut tensors = Vec::new();
+        for (place, input) in self.inputs.iter().enumerate() {
+            let name = format!("in{place}");
+            tensors.push(g.input(&name, input.shape.as_slice(), input.dtype(float)));
+            values.push((name, input.values(float, &mut stream.fold(place as u32))?));
+        }
+        let outputs = (self.build)(&g, &tensors);
+        for (place, output) in outputs.iter().enumerate() {
+            g.output(&format!("out{place}"), output);
+        }
+        if self.gradient && g.error().is_none() {
+            let floats: Vec<(usize, &Tensor)> =
+                tensors.iter().enumerate().filter(|(_, tensor)| tensor.dtype().is_float()).collect();
+            let mut pairs = Vec::new();
+            for (place, output) in outputs.iter().enumerate().filter(|(_, output)| output.dtype().is_float()) {
+                // An upstream gradient of ones hides what is not multiplied by it.
+                let upstream = Input::normal(output.shape().dims());
+                let name = format!("upstream{place}");
+                pairs.push((output, g.input(&name, output.shape(), output.dtype())));
+                values.push((name, upstream.values(output.dtype(), &mut stream.fold(1000 + place as u32))?));
+            }
+            let pairs: Vec<(&Tensor, &Tensor)> = pairs.iter().map(|(output, upstream)| (*output, upstream)).collect();
+            let sources: Vec<&Tensor> = floats.iter().map(|(_, tensor)| *tensor).collect();
+            for ((place, _), gradient) in floats.iter().zip(g.gradients_from(&pairs, &sources)) {
+                g.output(&format!("gradient of in{place}"), &gradient);
+            }
+        }
+        Ok((g, values))
+    }
+
+    fn session(&self, device: &Device, number: usize, float: DType, options: Options) -> Result<(Session, Outputs)> {
+        let (g, values) = self.graph(number, float)?;
+        let mut session = Session::with_options(&g, device, SEED, options)?;
+        // An upstream gradient that nothing depends on is no input of the program.
+        let known: Vec<String> = session.program().inputs.iter().map(|port| port.name.clone()).collect();
+        let given: Vec<(&str, &TensorData)> =
+            values.iter().filter(|(name, _)| known.contains(name)).map(|(name, data)| (name.as_str(), data)).collect();
+        let outputs = session.run(&given)?;
+        Ok((session, outputs))
+    }
+
+    fn reference(&self, number: usize) -> Result<Outputs> {
+        let options = Options { fuse: false, ..Options::default() };
+        Ok(self.session(&Device::cpu(), number, DType::F64, options)?.1)
+    }
+
+    fn on(&self, device: &Device, number: usize, variant: usize) -> Result<Found> {
+        let options = Options { variant, ..Options::default() };
+        let (session, values) = self.session(device, number, DType::F32, options)?;
+        let program = session.program();
+        let mut kernels: Vec<&str> = program
+            .steps
+            .iter()
+            .flat_map(|step| &step.dispatches)
+            .filter_map(|dispatch| program.kernels.get(dispatch.kernel))
+            .map(|kernel| kernel.label.as_str())
+            // Maps are written for each graph, and say nothing that the family's name does not.
+            .filter(|label| *label != "map")
+            .collect();
+        kernels.sort_unstable();
+        kernels.dedup();
+        Ok(Found { values, kernels: kernels.join("+"), variants: program.variants })
+    }
+}
+
+/// The largest difference between outputs, and where it is.
+fn difference(found: &Outputs, expected: &Outputs) -> Result<(f64, String)> {
+    let mut largest = (0.0, String::new());
+    for (name, expected) in expected.iter() {
+        let found = found.get(name).ok_or_else(|| Error::Data(format!("{name} is missing")))?;
+        if found.shape() != expected.shape() {
+            return Err(Error::Data(format!("{name} is {}, not {}", found.shape(), expected.shape())));
+        }
+        // The reference is asked for what the device can say: beyond the range of its type lies infinity.
+        let asked = expected.cast(found.dtype())?;
+        let is_float = found.dtype().is_float();
+        let rounded = asked.to_f64_vec();
+        let exact = if is_float { expected.to_f64_vec() } else { rounded.clone() };
+        for (place, ((found, rounded), exact)) in found.to_f64_vec().into_iter().zip(rounded).zip(exact).enumerate() {
+            let error = match () {
+                () if found == rounded || (found.is_nan() && rounded.is_nan()) => 0.0,
+                () if !is_float => 1.0,
+                () if found.is_finite() && rounded.is_finite() => (found - exact).abs() / (1.0 + exact.abs()),
+                () => f64::INFINITY,
+            };
+            if error > largest.0 {
+                largest = (error, format!("{name}[{place}], which is {found:e} and should be {exact:e},"));
+            }
+        }
+    }
+    Ok(largest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_computes_what_it_should() -> Result<()> {
+        let mut problems = Vec::new();
+        let ok = check(&Device::cpu(), "", &mut |report| problems.extend(report.problem.clone().map(|problem| (report.name.clone(), problem))))?;
+        assert!(ok && problems.is_empty(), "{problems:#?}");
+        Ok(())
+    }
+
+    #[test]
+    fn names_are_unique_and_unknown_ones_are_told() {
+        let mut all = names();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+        assert!(matches!(check(&Device::cpu(), "no such thing", &mut |_| ()), Err(Error::Argument(_))));
+    }
+
+    #[test]
+    fn wrong_results_are_noticed() -> Result<()> {
+        let outputs = |value: f32| -> Result<Outputs> {
+            let g = Graph::new();
+            let x = g.input("x", [1], DType::F32);
+            g.output("y", &(&x * 1.0));
+            g.compile(&Device::cpu())?.run(&[("x", &TensorData::from_vec(vec![value], [1])?)])
+        };
+        assert!((difference(&outputs(1.5)?, &outputs(1.0)?)?.0 - 0.25).abs() < 1e-12);
+        assert_eq!(difference(&outputs(f32::NAN)?, &outputs(1.0)?)?.0, f64::INFINITY);
+        assert_eq!(difference(&outputs(f32::NAN)?, &outputs(f32::NAN)?)?.0, 0.0);
+        Ok(())
+    }
+}
