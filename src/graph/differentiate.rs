@@ -141,7 +141,7 @@ impl Graph {
         let mut needed = vec![false; len];
         of.iter().for_each(|(tensor, _)| needed[tensor.id().node()] = true);
         for index in (0..len).rev() {
-            if needed[index] {
+            if needed[index] && !matches!(data.nodes[index].op, Op::StopGradient) {
                 data.nodes[index].inputs.iter().for_each(|input| needed[input.node()] = true);
             }
         }
