@@ -154,7 +154,7 @@ impl Graph {
             }
         }
         for index in (0..len).rev() {
-            if needed[index] {
+            if needed[index] && !matches!(data.nodes[index].op, Op::StopGradient) {
                 data.nodes[index].inputs.iter().for_each(|input| needed[input.node()] = true);
             }
         }

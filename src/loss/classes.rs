@@ -46,7 +46,10 @@ pub(super) fn cross_entropy(
     options: &CrossEntropyOptions,
     reduction: Reduction,
 ) -> Tensor {
-    let Some(classes) = Classes::new("cross_entropy", logits, labels, options) else { return logits.clone() };
+    let classes = match Classes::new("cross_entropy", logits, labels, options) {
+        Ok(classes) => classes,
+        Err(placeholder) => return placeholder,
+    };
     let (axis, smoothing) = (classes.axis as isize, options.label_smoothing);
     if !(0.0..=1.0).contains(&smoothing) {
         return logits
@@ -69,7 +72,10 @@ pub(super) fn cross_entropy(
 /// −x at the label, of log-probabilities.
 #[track_caller]
 pub(super) fn nll(x: &Tensor, labels: &Tensor, options: &CrossEntropyOptions, reduction: Reduction) -> Tensor {
-    let Some(classes) = Classes::new("nll", x, labels, options) else { return x.clone() };
+    let classes = match Classes::new("nll", x, labels, options) {
+        Ok(classes) => classes,
+        Err(placeholder) => return placeholder,
+    };
     if options.label_smoothing != 0.0 {
         return x.graph().mistake("nll", "has no label smoothing; cross_entropy has");
     }
@@ -90,41 +96,52 @@ struct Classes {
     labels: usize,
 }
 
+/// The axis of the classes, and what is wrong with a prediction, its labels and class weights.
+fn check(x: &Tensor, labels: &Tensor, options: &CrossEntropyOptions) -> Result<usize, String> {
+    let (shape, label_shape) = (x.shape(), labels.shape());
+    let Some(axis) = shape.axis(options.class_axis) else {
+        return Err(format!("axis {} does not exist in shape {shape}", options.class_axis));
+    };
+    if labels.dtype() != DType::I32 || !x.dtype().is_float() {
+        return Err(format!("wants floats and i32 labels, not {} and {}", x.dtype(), labels.dtype()));
+    }
+    let expected: Shape = (0..shape.rank()).filter(|&other| other != axis).map(|other| shape[other]).collect();
+    if label_shape != expected {
+        return Err(format!(
+            "a prediction of shape {shape} with classes on axis {axis} takes labels of shape {expected}, not {label_shape}"
+        ));
+    }
+    match &options.class_weights {
+        Some(values)
+            if values.len() != shape[axis] || !values.iter().all(|weight| weight.is_finite() && *weight >= 0.0) =>
+        {
+            Err(format!("wants {} class weights of at least 0, not {values:?}", shape[axis]))
+        }
+        _ => Ok(axis),
+    }
+}
+
 impl Classes {
+    /// Labels beside their prediction, or a placeholder where they do not fit.
     #[track_caller]
-    fn new(operator: &str, x: &Tensor, labels: &Tensor, options: &CrossEntropyOptions) -> Option<Self> {
+    fn new(operator: &str, x: &Tensor, labels: &Tensor, options: &CrossEntropyOptions) -> Result<Self, Tensor> {
         let graph = x.graph();
-        if graph.error().is_some() {
-            return None;
-        }
-        let axis = x.resolve_axis(operator, options.class_axis)?;
-        let (shape, label_shape) = (x.shape(), labels.shape());
-        let refuse = |message: String| {
-            graph.mistake(operator, message);
-            None
+        let axis = match check(x, labels, options) {
+            Ok(axis) => axis,
+            // Where there is an earlier mistake, this one follows from it, and is not kept.
+            Err(message) => return Err(graph.mistake(operator, message)),
         };
-        if labels.dtype() != DType::I32 || !x.dtype().is_float() {
-            return refuse(format!("wants floats and i32 labels, not {} and {}", x.dtype(), labels.dtype()));
-        }
-        let expected: Shape = (0..shape.rank()).filter(|&other| other != axis).map(|other| shape[other]).collect();
-        if label_shape != expected {
-            return refuse(format!(
-                "a prediction of shape {shape} with classes on axis {axis} takes labels of shape {expected}, not {label_shape}"
-            ));
-        }
+        let (shape, label_shape) = (x.shape(), labels.shape());
         let count = shape[axis];
         let mut weights = None;
         if let Some(values) = &options.class_weights {
-            if values.len() != count || values.iter().any(|weight| !(weight.is_finite() && *weight >= 0.0)) {
-                return refuse(format!("wants {count} class weights of at least 0, not {values:?}"));
-            }
             let dims: Shape = (0..shape.rank()).map(|other| if other == axis { count } else { 1 }).collect();
             match TensorData::from_f64(x.dtype(), values, dims) {
                 Ok(data) => weights = Some((graph.constant(data), values.iter().sum())),
-                Err(error) => return refuse(error.to_string()),
+                Err(error) => return Err(graph.mistake(operator, error.to_string())),
             }
         }
-        Some(Self {
+        Ok(Self {
             axis,
             count,
             chosen: graph.coordinate(&shape, axis).eq(labels.unsqueeze(axis as isize)),
@@ -185,7 +202,7 @@ mod tests {
         let g = Graph::new();
         let (x, y) = (g.input("x", dims, DType::F32), g.input("y", labels, dtype));
         let loss = x.cross_entropy_with(&y, options);
-        assert_eq!(loss.rank() == 0, g.error().is_none() || loss.rank() == 0);
+        assert_eq!(loss.rank(), 0);
         g.error().map(|error| error.to_string()).unwrap_or_default()
     }
 

@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn targets_may_be_as_data_sets_have_them() {
-        let cases: [(Loss, &[usize], &[usize], DType, &str); 8] = [
+        let cases: Vec<(Loss, &[usize], &[usize], DType, &str)> = vec![
             (Loss::BinaryCrossEntropy, &[4, 1], &[4], DType::I32, ""),
             (Loss::BinaryCrossEntropy, &[4], &[4, 1], DType::Bool, ""),
             (Loss::Mse, &[4, 1], &[4, 1], DType::U8, ""),

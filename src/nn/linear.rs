@@ -3,7 +3,7 @@
 use super::{Initializer, Precision};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Variable};
-use crate::tensor::{DType, Shape, TensorType};
+use crate::tensor::{DType, TensorType};
 
 /// `y = x·Wᵀ + b`, PyTorch's `torch.nn.Linear`: parameters `NAME.weight` of shape `[out, in]` and `NAME.bias` of shape `[out]`.
 ///
@@ -55,19 +55,15 @@ impl Linear {
     /// A layer that takes the parameters of its name, if the graph has them already.
     #[track_caller]
     pub(super) fn shared(g: &Graph, name: &str, in_features: usize, out_features: usize, bias: bool) -> Self {
-        let parameter = |suffix: &str, shape: Shape, initial: Initial| {
-            let ty = TensorType::new(DType::F32, shape);
-            g.variable(Variable::parameter(format!("{name}.{suffix}"), ty, initial))
-        };
         let initial = Self::default_initial(in_features);
-        Self {
-            name: name.to_owned(),
-            in_features,
-            out_features,
-            weight: parameter("weight", [out_features, in_features].into(), initial.clone()),
-            bias: bias.then(|| parameter("bias", [out_features].into(), initial)),
-            precision: None,
+        let weight = TensorType::new(DType::F32, [out_features, in_features]);
+        let weight = g.variable(Variable::parameter(format!("{name}.weight"), weight, initial.clone()));
+        let mut own_bias = None;
+        if bias {
+            let ty = TensorType::new(DType::F32, [out_features]);
+            own_bias = Some(g.variable(Variable::parameter(format!("{name}.bias"), ty, initial)));
         }
+        Self { name: name.to_owned(), in_features, out_features, weight, bias: own_bias, precision: None }
     }
 
     /// PyTorch's `kaiming_uniform_(a=√5)` of a weight, and the same bounds for a bias.
@@ -160,6 +156,7 @@ fn label(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::Shape;
 
     fn message(g: &Graph) -> String {
         g.error().map(|error| error.to_string()).unwrap_or_default()
