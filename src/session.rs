@@ -420,6 +420,7 @@ impl Session {
     /// # Errors
     /// An unknown name; the CPU device; a buffer that is too small or lacks the usage `STORAGE`.
     pub fn bind_input(&mut self, id: ProgramId, input: &str, buffer: wgpu::Buffer) -> Result<()> {
+        self.loaded(id)?;
         let loaded = &mut self.programs[id.0];
         let Some(port) = loaded.program.inputs.iter().position(|port| port.name == input) else {
             return Err(Error::Argument(format!("there is no input {input:?}")));
@@ -434,6 +435,7 @@ impl Session {
     /// # Errors
     /// An unknown name; the CPU device; a buffer that is too small or lacks one of the usages `STORAGE`, `COPY_SRC`, `COPY_DST`.
     pub fn bind_output(&mut self, id: ProgramId, output: &str, buffer: wgpu::Buffer) -> Result<()> {
+        self.loaded(id)?;
         let loaded = &mut self.programs[id.0];
         let Some(port) = loaded.program.outputs.iter().position(|port| port.name == output) else {
             return Err(Error::Argument(format!("there is no output {output:?}")));
