@@ -91,7 +91,7 @@ fn check(case: &Case, device: &Device, fuse: bool, complaints: &mut BTreeSet<Str
     for (k, gradient) in wanted.iter().zip(g.gradients_from(&pairs, &with_respect_to)) {
         g.output(&format!("gradient{k}"), &gradient);
     }
-    let mut session = Session::with_options(&g, device, 0, Options { fuse })?;
+    let mut session = Session::with_options(&g, device, 0, Options { fuse, ..Options::default() })?;
     let known: Vec<&str> = session.program().inputs.iter().map(|port| port.name.as_str()).collect();
     let given: Vec<(&str, &TensorData)> =
         given.iter().map(|(name, data)| (name.as_str(), data)).filter(|(name, _)| known.contains(name)).collect();

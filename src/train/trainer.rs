@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::loss::Loss;
 use crate::metrics::Metric;
-use crate::nn::{Mode, Model, Sequential};
+use crate::nn::{Mode, Model, Precision, Sequential};
 use crate::optim::{LossScale, Optimizer};
 use crate::optim::schedule::Scheduler;
 use crate::session::{Capture, ProgramId, Session};
@@ -80,6 +80,7 @@ pub struct Trainer {
     optimizer: Arc<dyn Optimizer + Send + Sync>,
     metrics: Vec<Metric>,
     seed: u64,
+    precision: Precision,
     clip_norm: Option<f64>,
     loss_scale: Option<LossScale>,
     prepare: Option<Arc<Prepare>>,
@@ -105,6 +106,7 @@ impl Trainer {
             optimizer: Arc::new(optimizer),
             metrics: metrics.into_iter().collect(),
             seed: 0,
+            precision: Precision::F32,
             clip_norm: None,
             loss_scale: None,
             prepare: None,
@@ -118,6 +120,13 @@ impl Trainer {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// The type in which layers multiply. With f16, training wants a [`loss_scale`](Self::loss_scale) too.
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
         self
     }
 
@@ -212,6 +221,7 @@ impl Trainer {
             return Ok(id);
         }
         let g = Graph::new();
+        g.set_precision(self.precision);
         let index = g.input(INDEX, [batch], DType::I32);
         let x = resident.batch(&g, X, data.column(X)?, &index);
         let y = resident.batch(&g, Y, data.column(Y)?, &index);
@@ -236,6 +246,7 @@ impl Trainer {
             return Ok(id);
         }
         let g = Graph::new();
+        g.set_precision(self.precision);
         let index = g.input(INDEX, [batch], DType::I32);
         let x = resident.batch(&g, X, data.column(X)?, &index);
         let y = resident.batch(&g, Y, data.column(Y)?, &index);
@@ -423,6 +434,7 @@ impl Trainer {
             Some(&id) => id,
             None => {
                 let g = Graph::new();
+                g.set_precision(self.precision);
                 let input = g.input(X, x.shape(), x.dtype());
                 let prediction = self.model.forward(&g, &self.prepared(&input, Mode::Evaluation), Mode::Evaluation);
                 g.output("prediction", &prediction);
