@@ -47,10 +47,31 @@ fn sources() -> Vec<(PathBuf, String)> {
     let mut paths = Vec::new();
     collect(&root, &mut paths);
     paths.sort();
-    paths
-        .into_iter()
-        .map(|path| (path.strip_prefix(&root).unwrap().to_owned(), fs::read_to_string(&path).unwrap()))
-        .collect()
+    let mut files = Vec::new();
+    let mut for_tests = Vec::new();
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        let inner = path.strip_prefix(&root).unwrap().to_owned();
+        for_tests.extend(test_modules(&inner, &text));
+        files.push((inner, text));
+    }
+    files.retain(|(path, _)| {
+        !for_tests.iter().any(|module| path.starts_with(module) || *path == module.with_extension("rs"))
+    });
+    files
+}
+
+/// Files without their ending, or folders, of modules that a source declares for tests alone.
+fn test_modules(path: &Path, text: &str) -> Vec<PathBuf> {
+    let stem = path.file_stem().unwrap().to_string_lossy();
+    let folder =
+        if stem == "mod" || stem == "lib" { path.parent().unwrap().to_owned() } else { path.with_extension("") };
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let declared = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]").filter_map(|pair| {
+        let name = pair[1].strip_suffix(';')?.rsplit_once("mod ")?.1;
+        Some(folder.join(name))
+    });
+    declared.collect()
 }
 
 /// Code without comments and without what follows the first `#[cfg(test)]` module, which by habit ends the file.
