@@ -364,8 +364,8 @@ impl Session {
                 let key = threefry::key_of_seed(self.seed);
                 let words = [key[0] ^ key[1].rotate_left(16), self.step as u32];
                 hidden.push((place, bytemuck::cast_slice(&words).to_vec()));
-            } else if let Some(scalar) = loaded.host_scalars.iter().find(|scalar| scalar.name == port.name) {
-                hidden.push((place, bytemuck::bytes_of(&((scalar.compute)(&state) as f32)).to_vec()));
+            } else if let Some(values) = HostScalar::block(&loaded.host_scalars, &port.name, &state) {
+                hidden.push((place, bytemuck::cast_slice(&values).to_vec()));
             } else if !loaded.bound.contains(&place) {
                 return Err(Error::Argument(format!("input {:?} ({}) was not given", port.name, port.ty)));
             }

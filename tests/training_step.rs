@@ -1,5 +1,6 @@
 //! What `Graph::minimize` makes of a loss: how many kernels, and what accumulation, loss scales, schedules and decay do.
 
+use wgrad::compiler::Options;
 use wgrad::ops::{Initial, Variable};
 use wgrad::optim::LossScale;
 use wgrad::prelude::*;
@@ -51,10 +52,33 @@ fn all_parameters_are_updated_by_one_kernel() -> Result<()> {
     let (x, y) = (g.input("x", [128, 784], F32), g.input("y", [128], I32));
     let model = Sequential::new([784]).dense(512).relu().dense(512).relu().dense(10);
     let loss = model.forward(&g, &x, Mode::Training).cross_entropy(&y);
-    let session = g.minimize(&loss, Adam::new(1e-3)).compile(&Device::cpu())?;
+    let session = g.minimize(&loss, AdamW::new(1e-3)).compile(&Device::cpu())?;
     assert_eq!(session.program().dispatches(), 16, "{}", session.program());
     let updates = session.program().steps.iter().filter(|step| step.label.starts_with("update of")).count();
     assert_eq!(updates, 1, "{}", session.program());
+    Ok(())
+}
+
+#[test]
+fn fused_and_plain_programs_train_alike() -> Result<()> {
+    let train = |fuse: bool| -> Result<Vec<TensorData>> {
+        let g = Graph::new();
+        let (x, y) = (g.input("x", [6, 3], F32), g.input("y", [6], F32));
+        let model = Sequential::new([3]).dense(5).tanh().dropout(0.2).dense(1).sigmoid();
+        let loss = BinaryCrossEntropy.forward(&model.forward(&g, &x, Mode::Training), &y);
+        g.minimize(&loss, AdamW::new(0.05)).clip_norm(0.5).accumulate(2).build();
+        let mut session = Session::with_options(&g, &Device::cpu(), 7, Options { fuse, ..Options::default() })?;
+        session.set_learning_rate(0.05);
+        let x: Vec<f64> = (0..18).map(|k| f64::from(k * 5 % 7) / 3.0 - 1.0).collect();
+        let (x, y) = (TensorData::from_f64(F32, &x, [6, 3])?, values(&[0.0, 1.0, 1.0, 0.0, 1.0, 0.0]));
+        for _ in 0..10 {
+            session.step(&[("x", &x), ("y", &y)])?;
+        }
+        g.parameters().iter().map(|(name, _)| session.parameter(name)).collect()
+    };
+    for (fused, plain) in train(true)?.iter().zip(train(false)?) {
+        assert_close(&fused.to_f64_vec(), &plain.to_f64_vec());
+    }
     Ok(())
 }
 

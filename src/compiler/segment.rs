@@ -80,7 +80,7 @@ fn shape_free(expression: &ScalarExpr) -> Option<ScalarExpr> {
     let single = dims.iter().product::<usize>() == 1;
     for node in &mut expression.nodes {
         match node {
-            ScalarNode::Load { at, .. } if at.offset == 0 && (single || at.is_constant() || at.is_row_major(&dims)) => {
+            ScalarNode::Load { at, .. } if single || at.is_constant() || (at.offset == 0 && at.is_row_major(&dims)) => {
                 at.strides.clear();
             }
             ScalarNode::Load { .. } | ScalarNode::Index(_) | ScalarNode::Gather { .. } => return None,
@@ -253,7 +253,7 @@ fn join_run(fused: &mut FusedGraph, group: &Group, run: &[usize], removed: &mut 
     for node in &mut expression.nodes {
         if let ScalarNode::Load { input, at } = node {
             let stream = group.is_stream[*input] && (single || !at.is_constant());
-            *at = if stream { Affine::row_major(&[total]) } else { Affine::constant(0, 1) };
+            *at = if stream { Affine::row_major(&[total]) } else { Affine::constant(at.offset, 1) };
         }
     }
     expression.dims = vec![total];

@@ -85,7 +85,13 @@ pub struct StepState {
     pub learning_rate: f64,
 }
 
-/// A scalar input that the session computes before each step: a learning rate, a bias correction.
+/// The hidden inputs that hold the host's scalars: this name, a dot, and the block's number.
+const HOST_SCALARS: &str = "@host";
+
+/// Scalars of one such input.
+const HOST_BLOCK: usize = 16;
+
+/// A number that the session computes before each step: a learning rate, a bias correction.
 #[derive(Clone)]
 pub(crate) struct HostScalar {
     pub(crate) name: String,
@@ -95,6 +101,21 @@ pub(crate) struct HostScalar {
 impl fmt::Debug for HostScalar {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.name)
+    }
+}
+
+impl HostScalar {
+    /// The values of a hidden input, if the name is one's: those of its block, and zeros up to its end.
+    pub(crate) fn block(scalars: &[Self], input: &str, state: &StepState) -> Option<Vec<f32>> {
+        let block: usize = input.strip_prefix(HOST_SCALARS)?.strip_prefix('.')?.parse().ok()?;
+        let mut values: Vec<f32> = scalars
+            .iter()
+            .skip(block * HOST_BLOCK)
+            .take(HOST_BLOCK)
+            .map(|scalar| (scalar.compute)(state) as f32)
+            .collect();
+        values.resize(HOST_BLOCK, 0.0);
+        Some(values)
     }
 }
 
@@ -244,19 +265,20 @@ impl Graph {
     }
 
     /// A single f32 that the session computes on the host before each step, from the step's number and learning rate, and
-    /// writes together with the inputs: so bias corrections and schedules cost the device nothing. By convention the name begins
-    /// with `@`. Asking twice for a name gives the same tensor.
+    /// writes together with the inputs: so bias corrections and schedules cost the device nothing. Asking twice for a name
+    /// gives the same number.
     #[track_caller]
     pub fn host_scalar(&self, name: &str, compute: impl Fn(&StepState) -> f64 + Send + Sync + 'static) -> Tensor {
-        if let Some(known) = self.find(name) {
-            if self.data().host_scalars.iter().any(|scalar| scalar.name == name) {
-                return known;
-            }
-            return self.mistake("host_scalar", format!("the name {name:?} is used already, for something else"));
-        }
-        let tensor = self.input(name, [], DType::F32);
-        self.data().host_scalars.push(HostScalar { name: name.to_owned(), compute: Arc::new(compute) });
-        tensor
+        let known = self.data().host_scalars.iter().position(|scalar| scalar.name == name);
+        let place = known.unwrap_or_else(|| {
+            let mut data = self.data();
+            data.host_scalars.push(HostScalar { name: name.to_owned(), compute: Arc::new(compute) });
+            data.host_scalars.len() - 1
+        });
+        // Many in one input: a kernel that reads several of them has one binding for all.
+        let block = format!("{HOST_SCALARS}.{}", place / HOST_BLOCK);
+        let block = self.find(&block).unwrap_or_else(|| self.input(&block, [HOST_BLOCK], DType::F32));
+        block.at(0, place % HOST_BLOCK)
     }
 
     /// A value that lives on the device from step to step: a parameter, an optimizer's state, a data set.

@@ -222,7 +222,7 @@ impl Minimize {
         if self.accumulate > 1 {
             let every = self.accumulate;
             let last = graph
-                .host_scalar("@accumulation.last", move |state| f64::from(u8::from(state.step.is_multiple_of(every))));
+                .host_scalar("accumulation.last", move |state| f64::from(u8::from(state.step.is_multiple_of(every))));
             let last = last.gt(0.5);
             for ((name, parameter), gradient) in parameters.iter().zip(&mut gradients) {
                 let sum = state_like(graph, name, parameter, "accumulated_gradient");

@@ -71,7 +71,7 @@ impl Update<'_> {
     #[track_caller]
     pub fn scalar(&self, name: &str, compute: impl Fn(&StepState) -> f64 + Send + Sync + 'static) -> Tensor {
         let clock = self.clock.clone();
-        self.graph.host_scalar(&format!("@{name}"), move |state| compute(&clock.at(state))).cast(self.parameter.dtype())
+        self.graph.host_scalar(name, move |state| compute(&clock.at(state))).cast(self.parameter.dtype())
     }
 
     /// The learning rate of the step.
