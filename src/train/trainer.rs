@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::loss::Loss;
 use crate::metrics::Metric;
-use crate::nn::{Mode, Model, Sequential};
+use crate::nn::{Mode, Model, Precision, Sequential};
 use crate::optim::{LossScale, Optimizer};
 use crate::optim::schedule::Scheduler;
 use crate::session::{Capture, ProgramId, Session};
@@ -80,6 +80,7 @@ pub struct Trainer {
     optimizer: Arc<dyn Optimizer + Send + Sync>,
     metrics: Vec<Metric>,
     seed: u64,
+    precision: Precision,
     clip_norm: Option<f64>,
     loss_scale: Option<LossScale>,
     prepare: Option<Arc<Prepare>>,
@@ -105,6 +106,7 @@ impl Trainer {
             optimizer: Arc::new(optimizer),
             metrics: metrics.into_iter().collect(),
             seed: 0,
+            precision: Precision::F32,
             clip_norm: None,
             loss_scale: None,
             prepare: None,
@@ -118,6 +120,13 @@ impl Trainer {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// The type in which layers multiply, where they do not say.
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
         self
     }
 
@@ -215,6 +224,7 @@ impl Trainer {
         let index = g.input(INDEX, [batch], DType::I32);
         let x = resident.batch(&g, X, data.column(X)?, &index);
         let y = resident.batch(&g, Y, data.column(Y)?, &index);
+        g.set_precision(self.precision);
         let prediction = self.model.forward(&g, &self.prepared(&x, Mode::Training), Mode::Training);
         let loss = self.loss.forward(&prediction, &y);
         let mut minimize = g.minimize_with(&loss, Arc::clone(&self.optimizer));
@@ -239,6 +249,7 @@ impl Trainer {
         let index = g.input(INDEX, [batch], DType::I32);
         let x = resident.batch(&g, X, data.column(X)?, &index);
         let y = resident.batch(&g, Y, data.column(Y)?, &index);
+        g.set_precision(self.precision);
         let prediction = self.model.forward(&g, &self.prepared(&x, Mode::Evaluation), Mode::Evaluation);
         g.output("loss", &self.loss.forward(&prediction, &y));
         g.output("prediction", &prediction.cast(DType::F32));
@@ -424,6 +435,7 @@ impl Trainer {
             None => {
                 let g = Graph::new();
                 let input = g.input(X, x.shape(), x.dtype());
+                g.set_precision(self.precision);
                 let prediction = self.model.forward(&g, &self.prepared(&input, Mode::Evaluation), Mode::Evaluation);
                 g.output("prediction", &prediction);
                 let id = self.load(&g)?;

@@ -188,7 +188,7 @@ impl<'a> Run<'a> {
             None => optimizer::default_rate(optimizer_name)?,
         };
         Ok(Self {
-            model: (model.build)(&data).precision(arguments.precision.into()),
+            model: (model.build)(&data),
             model_name: model.names.first().copied().unwrap_or_default(),
             chosen: device::open(&everywhere.device)?,
             arguments,
@@ -207,7 +207,7 @@ impl<'a> Run<'a> {
                 PrecisionChoice::F16 => trainer.loss_scale(LossScale::dynamic()),
                 _ => trainer,
             })
-            .map(|trainer| trainer.seed(self.everywhere.seed))
+            .map(|trainer| trainer.seed(self.everywhere.seed).precision(self.arguments.precision.into()))
     }
 
     fn fit<'w>(&'w self, watch: &'w mut Watch<'_>) -> Fit<'w> {
