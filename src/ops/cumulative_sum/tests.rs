@@ -13,7 +13,7 @@ fn all_ways_along_each_axis() {
         for (reverse, exclusive) in [(false, false), (true, false), (false, true), (true, true)] {
             let op = CumulativeSum { axis, reverse, exclusive };
             let inputs = [(&source, bytemuck::cast_slice(&values))];
-            compare(&format!("{op:?} of {shape:?}"), &op, &inputs, &[source.ty.clone()], 0.0);
+            compare(&format!("{op:?} of {shape:?}"), &op, &inputs, std::slice::from_ref(&source.ty), 0.0);
         }
     }
 }
@@ -25,7 +25,7 @@ fn long_lines_are_cut_into_stretches() {
         let source = operand(DType::F32, &shape);
         let op = CumulativeSum { axis, reverse: shape.len() == 2, exclusive: false };
         let inputs = [(&source, bytemuck::cast_slice(&values))];
-        compare(&format!("{shape:?}"), &op, &inputs, &[source.ty.clone()], 1e-4);
+        compare(&format!("{shape:?}"), &op, &inputs, std::slice::from_ref(&source.ty), 1e-4);
     }
 }
 
@@ -36,7 +36,7 @@ fn nothing() {
         "empty",
         &CumulativeSum { axis: 1, reverse: false, exclusive: false },
         &[(&source, &[])],
-        &[source.ty.clone()],
+        std::slice::from_ref(&source.ty),
         0.0,
     );
 }

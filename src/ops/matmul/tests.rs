@@ -58,7 +58,7 @@ impl Case {
         let (a, b) = (Self::memory(&self.lhs, 1), Self::memory(&self.rhs, 2));
         let (a, b): (&[u8], &[u8]) = (bytemuck::cast_slice(&a), bytemuck::cast_slice(&b));
         let inputs = [(&self.lhs, a), (&self.rhs, b)];
-        compare(label, &Matmul, &inputs, &[self.out.clone()], 1e-5);
+        compare(label, &Matmul, &inputs, std::slice::from_ref(&self.out), 1e-5);
     }
 }
 

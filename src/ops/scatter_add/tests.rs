@@ -22,7 +22,7 @@ fn run(op: &dyn Operator, base: &[usize], index: &[usize], source: &[usize], n: 
         (&index, bytemuck::cast_slice(&places)),
         (&source, bytemuck::cast_slice(&values)),
     ];
-    compare(&label, op, &inputs, &[base.ty.clone()], 0.0);
+    compare(&label, op, &inputs, std::slice::from_ref(&base.ty), 0.0);
 }
 
 #[test]
@@ -58,5 +58,5 @@ fn integers() {
         (&index, bytemuck::cast_slice(&places)),
         (&index, bytemuck::cast_slice(&values)),
     ];
-    compare("integers", &ScatterAdd { axis: 0 }, &inputs, &[base.ty.clone()], 0.0);
+    compare("integers", &ScatterAdd { axis: 0 }, &inputs, std::slice::from_ref(&base.ty), 0.0);
 }
