@@ -2,9 +2,9 @@
 
 mod support;
 
+use support::devices::devices;
 use support::golden::{self, Case};
 use wgrad::Result;
-use wgrad::device::Device;
 use wgrad::graph::Tensor;
 use wgrad::loss::{CrossEntropyOptions, Loss, Reduction, cosine_embedding};
 
@@ -52,6 +52,8 @@ fn losses_are_torchs() -> Result<()> {
         case.tolerance.relative = 4e-5;
     }
     assert!(cases.len() > 150, "there are {} cases", cases.len());
-    golden::assert_none(&golden::complaints(&cases, &Device::cpu(), &meaning));
+    for device in devices() {
+        golden::assert_none(&golden::complaints(&cases, &device, &meaning));
+    }
     Ok(())
 }

@@ -4,6 +4,7 @@
 mod support;
 
 use serde_json::Value;
+use support::devices::devices;
 use support::golden::{self, Case};
 use wgrad::ops::{Initial, Variable};
 use wgrad::optim::{Adadelta, Adagrad, Adam, AdamW, Minimize, NAdam, RMSprop, SGD};
@@ -26,6 +27,11 @@ fn step(session: &mut Session, gradients: &[TensorData]) -> Result<()> {
     let names: Vec<String> = (0..gradients.len()).map(|place| format!("g{place}")).collect();
     let inputs: Vec<(&str, &TensorData)> = names.iter().map(String::as_str).zip(gradients).collect();
     session.step(&inputs)
+}
+
+/// Each case on each device, with the tolerance that it needs there.
+fn on_devices(cases: &[Case]) -> Vec<(Case, Device)> {
+    devices().into_iter().flat_map(|device| cases.iter().map(move |case| (case.on(&device), device.clone()))).collect()
 }
 
 /// `torch.optim`'s arguments as an optimizer.
@@ -67,15 +73,17 @@ fn minimize(case: &Case, g: &Graph, loss: &Tensor) -> Option<Minimize> {
 
 #[test]
 fn optimizers_are_torchs() -> Result<()> {
+    let cases: Vec<Case> =
+        golden::read("optimizer")?.into_iter().filter(|case| !case.op.starts_with("clip_grad")).collect();
+    assert_eq!(cases.len(), 20);
     let mut complaints = Vec::new();
-    let mut count = 0;
-    for case in golden::read("optimizer")?.iter().filter(|case| !case.op.starts_with("clip_grad")) {
+    for (case, device) in on_devices(&cases) {
         let (g, loss) = given_gradients(&case.tensors(&case.fields["parameters"])?);
-        let Some(minimize) = minimize(case, &g, &loss) else {
+        let Some(minimize) = minimize(&case, &g, &loss) else {
             complaints.push(format!("{}: nothing is known of {:?}", case.name, case.op));
             continue;
         };
-        let mut session = minimize.compile(&Device::cpu())?;
+        let mut session = minimize.compile(&device)?;
         for place in 0..5 {
             step(&mut session, &case.tensors(&case.fields["step_gradients"][place])?)?;
             for (parameter, right) in case.tensors(&case.fields["step_parameters"][place])?.iter().enumerate() {
@@ -83,17 +91,18 @@ fn optimizers_are_torchs() -> Result<()> {
                 complaints.extend(case.complaint(&format!("step {place} p{parameter}"), &found, right));
             }
         }
-        count += 1;
     }
     golden::assert_none(&complaints);
-    assert_eq!(count, 20);
     Ok(())
 }
 
 #[test]
 fn clipping_is_torchs() -> Result<()> {
+    let cases: Vec<Case> =
+        golden::read("optimizer")?.into_iter().filter(|case| case.op.starts_with("clip_grad")).collect();
+    assert_eq!(cases.len(), 7);
     let mut complaints = Vec::new();
-    for case in golden::read("optimizer")?.iter().filter(|case| case.op.starts_with("clip_grad")) {
+    for (case, device) in on_devices(&cases) {
         // From 0 with a rate of 1, the new parameter is the clipped gradient, negated.
         let zeros: Vec<TensorData> = case.inputs.iter().map(|data| TensorData::zeros(F32, data.shape())).collect();
         let (g, loss) = given_gradients(&zeros);
@@ -103,7 +112,7 @@ fn clipping_is_torchs() -> Result<()> {
             (_, Some(value)) => minimize.clip_value(value),
             _ => minimize,
         };
-        let mut session = minimize.compile(&Device::cpu())?;
+        let mut session = minimize.compile(&device)?;
         step(&mut session, &case.inputs)?;
         for place in 0..case.inputs.len() {
             let found = session.parameter(&format!("p{place}"))?;
@@ -121,16 +130,21 @@ fn clipping_is_torchs() -> Result<()> {
 
 #[test]
 fn twenty_steps_of_a_network_are_torchs() -> Result<()> {
+    let cases = golden::read("training")?;
+    assert!(!cases.is_empty());
     let mut complaints = Vec::new();
-    for case in golden::read("training")? {
+    for (case, device) in on_devices(&cases) {
         let g = Graph::new();
         let [x, y] =
             [0, 1].map(|place| g.input(["x", "y"][place], case.inputs[place].shape(), case.inputs[place].dtype()));
         let hidden = nn::Linear::new(&g, "fc1", 7, 5).forward(&x).relu();
         let loss = nn::Linear::new(&g, "fc2", 5, 3).forward(&hidden).cross_entropy(&y);
         let names: Vec<String> = g.parameters().into_iter().map(|(name, _)| name).collect();
-        let Some(minimize) = minimize(&case, &g, &loss) else { continue };
-        let mut session = minimize.compile(&Device::cpu())?;
+        let Some(minimize) = minimize(&case, &g, &loss) else {
+            complaints.push(format!("{}: nothing is known of {:?}", case.name, case.op));
+            continue;
+        };
+        let mut session = minimize.compile(&device)?;
         for name in &names {
             session.set_parameter(name, case.tensor(&case.fields["initial"][name.as_str()])?)?;
         }

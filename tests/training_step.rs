@@ -1,5 +1,8 @@
 //! What `Graph::minimize` makes of a loss: how many kernels, and what accumulation, loss scales, schedules and decay do.
 
+mod support;
+
+use support::devices::devices;
 use wgrad::compiler::Options;
 use wgrad::ops::{Initial, Variable};
 use wgrad::optim::LossScale;
@@ -41,190 +44,215 @@ fn mistake(g: &Graph) -> String {
 
 #[test]
 fn all_parameters_are_updated_by_one_kernel() -> Result<()> {
-    let g = Graph::new();
-    let (x, y) = (g.input("x", [32, 100], F32), g.input("y", [32, 1], F32));
-    let model = Sequential::new([100]).dense(64).relu().dense(32).relu().dense(1).sigmoid();
-    let loss = model.forward(&g, &x, Mode::Training).binary_cross_entropy(&y);
-    let session = g.minimize(&loss, Adam::new(1e-3)).compile(&Device::cpu())?;
-    assert_eq!(session.program().dispatches(), 13, "{}", session.program());
+    devices().iter().try_for_each(|device| {
+        let g = Graph::new();
+        let (x, y) = (g.input("x", [32, 100], F32), g.input("y", [32, 1], F32));
+        let model = Sequential::new([100]).dense(64).relu().dense(32).relu().dense(1).sigmoid();
+        let loss = model.forward(&g, &x, Mode::Training).binary_cross_entropy(&y);
+        let session = g.minimize(&loss, Adam::new(1e-3)).compile(device)?;
+        assert_eq!(session.program().dispatches(), 13, "{}", session.program());
 
-    let g = Graph::new();
-    let (x, y) = (g.input("x", [128, 784], F32), g.input("y", [128], I32));
-    let model = Sequential::new([784]).dense(512).relu().dense(512).relu().dense(10);
-    let loss = model.forward(&g, &x, Mode::Training).cross_entropy(&y);
-    let session = g.minimize(&loss, AdamW::new(1e-3)).compile(&Device::cpu())?;
-    assert_eq!(session.program().dispatches(), 16, "{}", session.program());
-    let updates = session.program().steps.iter().filter(|step| step.label.starts_with("update of")).count();
-    assert_eq!(updates, 1, "{}", session.program());
-    Ok(())
+        let g = Graph::new();
+        let (x, y) = (g.input("x", [128, 784], F32), g.input("y", [128], I32));
+        let model = Sequential::new([784]).dense(512).relu().dense(512).relu().dense(10);
+        let loss = model.forward(&g, &x, Mode::Training).cross_entropy(&y);
+        let session = g.minimize(&loss, AdamW::new(1e-3)).compile(device)?;
+        assert_eq!(session.program().dispatches(), 16, "{}", session.program());
+        let updates = session.program().steps.iter().filter(|step| step.label.starts_with("update of")).count();
+        assert_eq!(updates, 1, "{}", session.program());
+        Ok(())
+    })
 }
 
 #[test]
 fn fused_and_plain_programs_train_alike() -> Result<()> {
-    let train = |fuse: bool| -> Result<Vec<TensorData>> {
-        let g = Graph::new();
-        let (x, y) = (g.input("x", [6, 3], F32), g.input("y", [6], F32));
-        let model = Sequential::new([3]).dense(5).tanh().dropout(0.2).dense(1).sigmoid();
-        let loss = BinaryCrossEntropy.forward(&model.forward(&g, &x, Mode::Training), &y);
-        g.minimize(&loss, AdamW::new(0.05)).clip_norm(0.5).accumulate(2).build();
-        let mut session = Session::with_options(&g, &Device::cpu(), 7, Options { fuse, ..Options::default() })?;
-        session.set_learning_rate(0.05);
-        let x: Vec<f64> = (0..18).map(|k| f64::from(k * 5 % 7) / 3.0 - 1.0).collect();
-        let (x, y) = (TensorData::from_f64(F32, &x, [6, 3])?, values(&[0.0, 1.0, 1.0, 0.0, 1.0, 0.0]));
-        for _ in 0..10 {
-            session.step(&[("x", &x), ("y", &y)])?;
+    devices().iter().try_for_each(|device| {
+        let train = |fuse: bool| -> Result<Vec<TensorData>> {
+            let g = Graph::new();
+            let (x, y) = (g.input("x", [6, 3], F32), g.input("y", [6], F32));
+            let model = Sequential::new([3]).dense(5).tanh().dropout(0.2).dense(1).sigmoid();
+            let loss = BinaryCrossEntropy.forward(&model.forward(&g, &x, Mode::Training), &y);
+            g.minimize(&loss, AdamW::new(0.05)).clip_norm(0.5).accumulate(2).build();
+            let mut session = Session::with_options(&g, device, 7, Options { fuse, ..Options::default() })?;
+            session.set_learning_rate(0.05);
+            let x: Vec<f64> = (0..18).map(|k| f64::from(k * 5 % 7) / 3.0 - 1.0).collect();
+            let (x, y) = (TensorData::from_f64(F32, &x, [6, 3])?, values(&[0.0, 1.0, 1.0, 0.0, 1.0, 0.0]));
+            for _ in 0..10 {
+                session.step(&[("x", &x), ("y", &y)])?;
+            }
+            g.parameters().iter().map(|(name, _)| session.parameter(name)).collect()
+        };
+        for (fused, plain) in train(true)?.iter().zip(train(false)?) {
+            assert_close(&fused.to_f64_vec(), &plain.to_f64_vec());
         }
-        g.parameters().iter().map(|(name, _)| session.parameter(name)).collect()
-    };
-    for (fused, plain) in train(true)?.iter().zip(train(false)?) {
-        assert_close(&fused.to_f64_vec(), &plain.to_f64_vec());
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 #[test]
 fn accumulated_steps_are_one_with_their_mean() -> Result<()> {
-    let gradients = [[1.0, -2.0], [3.0, 0.5], [-1.0, 0.25], [0.5, 4.0], [2.0, 1.0], [0.0, 1.0]];
-    let means: Vec<[f64; 2]> =
-        gradients.chunks(2).map(|pair| [(pair[0][0] + pair[1][0]) / 2.0, (pair[0][1] + pair[1][1]) / 2.0]).collect();
-    let schedule = Schedule::Exponential { gamma: 0.5 };
-    let (g, loss) = line([1.0, -1.0]);
-    let minimize = g.minimize(&loss, Adam::new(0.1).weight_decay(0.1)).clip_norm(1.0).schedule(schedule.clone());
-    let whole = run(&mut minimize.compile(&Device::cpu())?, &means)?;
-    let (g, loss) = line([1.0, -1.0]);
-    let minimize = g.minimize(&loss, Adam::new(0.1).weight_decay(0.1)).clip_norm(1.0).schedule(schedule);
-    let parts = run(&mut minimize.accumulate(2).compile(&Device::cpu())?, &gradients)?;
-    assert_eq!(parts[0], [1.0, -1.0]);
-    for (update, right) in whole.iter().enumerate() {
-        assert_close(&parts[2 * update + 1], right);
-    }
-    assert_eq!(parts[1], parts[2]);
-    Ok(())
+    devices().iter().try_for_each(|device| {
+        let gradients = [[1.0, -2.0], [3.0, 0.5], [-1.0, 0.25], [0.5, 4.0], [2.0, 1.0], [0.0, 1.0]];
+        let means: Vec<[f64; 2]> = gradients
+            .chunks(2)
+            .map(|pair| [(pair[0][0] + pair[1][0]) / 2.0, (pair[0][1] + pair[1][1]) / 2.0])
+            .collect();
+        let schedule = Schedule::Exponential { gamma: 0.5 };
+        let (g, loss) = line([1.0, -1.0]);
+        let minimize = g.minimize(&loss, Adam::new(0.1).weight_decay(0.1)).clip_norm(1.0).schedule(schedule.clone());
+        let whole = run(&mut minimize.compile(device)?, &means)?;
+        let (g, loss) = line([1.0, -1.0]);
+        let minimize = g.minimize(&loss, Adam::new(0.1).weight_decay(0.1)).clip_norm(1.0).schedule(schedule);
+        let parts = run(&mut minimize.accumulate(2).compile(device)?, &gradients)?;
+        assert_eq!(parts[0], [1.0, -1.0]);
+        for (update, right) in whole.iter().enumerate() {
+            assert_close(&parts[2 * update + 1], right);
+        }
+        assert_eq!(parts[1], parts[2]);
+        Ok(())
+    })
 }
 
 #[test]
 fn a_schedule_is_over_the_steps() -> Result<()> {
-    let (g, loss) = line([0.0, 0.0]);
-    let schedule = Schedule::Step { every: 2, gamma: 0.1 };
-    let mut session = g.minimize(&loss, SGD::new(1.0)).schedule(schedule).compile(&Device::cpu())?;
-    let found = run(&mut session, &[[1.0, -1.0]; 4])?;
-    for (found, right) in found.iter().zip([1.0, 2.0, 2.1, 2.2]) {
-        assert_close(found, &[-right, right]);
-    }
-    session.set_learning_rate(10.0); // the base, from now on
-    assert_close(&run(&mut session, &[[1.0, -1.0]])?[0], &[-2.3, 2.3]);
-    Ok(())
+    devices().iter().try_for_each(|device| {
+        let (g, loss) = line([0.0, 0.0]);
+        let schedule = Schedule::Step { every: 2, gamma: 0.1 };
+        let mut session = g.minimize(&loss, SGD::new(1.0)).schedule(schedule).compile(device)?;
+        let found = run(&mut session, &[[1.0, -1.0]; 4])?;
+        for (found, right) in found.iter().zip([1.0, 2.0, 2.1, 2.2]) {
+            assert_close(found, &[-right, right]);
+        }
+        session.set_learning_rate(10.0); // the base, from now on
+        assert_close(&run(&mut session, &[[1.0, -1.0]])?[0], &[-2.3, 2.3]);
+        Ok(())
+    })
 }
 
 #[test]
 fn decay_has_three_forms() -> Result<()> {
-    let step = |sgd: SGD| -> Result<Vec<f64>> {
-        let (g, loss) = line([2.0, -4.0]);
-        Ok(run(&mut g.minimize(&loss, sgd).compile(&Device::cpu())?, &[[1.0, 1.0]])?.swap_remove(0))
-    };
-    assert_close(&step(SGD::new(0.5).weight_decay(0.1))?, &[2.0 - 0.5 * 1.2, -4.0 - 0.5 * 0.6]);
-    assert_close(&step(SGD::new(0.5).l1(0.1))?, &[2.0 - 0.5 * 1.1, -4.0 - 0.5 * 0.9]);
-    assert_close(&step(SGD::new(0.5).decoupled_weight_decay(0.1))?, &[2.0 * 0.95 - 0.5, -4.0 * 0.95 - 0.5]);
-    Ok(())
+    devices().iter().try_for_each(|device| {
+        let step = |sgd: SGD| -> Result<Vec<f64>> {
+            let (g, loss) = line([2.0, -4.0]);
+            Ok(run(&mut g.minimize(&loss, sgd).compile(device)?, &[[1.0, 1.0]])?.swap_remove(0))
+        };
+        assert_close(&step(SGD::new(0.5).weight_decay(0.1))?, &[2.0 - 0.5 * 1.2, -4.0 - 0.5 * 0.6]);
+        assert_close(&step(SGD::new(0.5).l1(0.1))?, &[2.0 - 0.5 * 1.1, -4.0 - 0.5 * 0.9]);
+        assert_close(&step(SGD::new(0.5).decoupled_weight_decay(0.1))?, &[2.0 * 0.95 - 0.5, -4.0 * 0.95 - 0.5]);
+        Ok(())
+    })
 }
 
 #[test]
 fn biases_can_be_spared_the_decay() -> Result<()> {
-    let g = Graph::new();
-    let x = g.input("x", [1, 2], F32);
-    let layer = nn::Linear::new(&g, "fc", 2, 2).initializer(Initializer::Ones).bias_initializer(Initializer::Ones);
-    let loss = (layer.forward(&x) * 0.0).sum_all();
-    let minimize = g.minimize(&loss, SGD::new(1.0).weight_decay(0.5)).weight_decay_excludes_bias();
-    let mut session = minimize.compile(&Device::cpu())?;
-    session.step(&[("x", &TensorData::zeros(F32, [1, 2]))])?;
-    assert_eq!(session.parameter("fc.weight")?.to_f64_vec(), [0.5; 4]);
-    assert_eq!(session.parameter("fc.bias")?.to_f64_vec(), [1.0; 2]);
-    Ok(())
+    devices().iter().try_for_each(|device| {
+        let g = Graph::new();
+        let x = g.input("x", [1, 2], F32);
+        let layer = nn::Linear::new(&g, "fc", 2, 2).initializer(Initializer::Ones).bias_initializer(Initializer::Ones);
+        let loss = (layer.forward(&x) * 0.0).sum_all();
+        let minimize = g.minimize(&loss, SGD::new(1.0).weight_decay(0.5)).weight_decay_excludes_bias();
+        let mut session = minimize.compile(device)?;
+        session.step(&[("x", &TensorData::zeros(F32, [1, 2]))])?;
+        assert_eq!(session.parameter("fc.weight")?.to_f64_vec(), [0.5; 4]);
+        assert_eq!(session.parameter("fc.bias")?.to_f64_vec(), [1.0; 2]);
+        Ok(())
+    })
 }
 
 #[test]
 fn what_the_loss_does_not_depend_on_stays() -> Result<()> {
-    let g = Graph::new();
-    let x = g.input("x", [1, 2], F32);
-    let frozen = nn::Linear::new(&g, "frozen", 2, 2).initializer(Initializer::Ones).forward(&x).stop_gradient();
-    let _ = nn::Linear::new(&g, "unused", 2, 2);
-    let loss = nn::Linear::new(&g, "fc", 2, 1).forward(&frozen).sum_all();
-    let mut session = g.minimize(&loss, SGD::new(0.1).weight_decay(0.5)).compile(&Device::cpu())?;
-    session.step(&[("x", &TensorData::zeros(F32, [1, 2]))])?;
-    assert_eq!(session.parameter("frozen.weight")?.to_f64_vec(), [1.0; 4]);
-    assert!(session.parameter("unused.weight").is_err());
-    Ok(())
+    devices().iter().try_for_each(|device| {
+        let g = Graph::new();
+        let x = g.input("x", [1, 2], F32);
+        let frozen = nn::Linear::new(&g, "frozen", 2, 2).initializer(Initializer::Ones).forward(&x).stop_gradient();
+        let _ = nn::Linear::new(&g, "unused", 2, 2);
+        let loss = nn::Linear::new(&g, "fc", 2, 1).forward(&frozen).sum_all();
+        let mut session = g.minimize(&loss, SGD::new(0.1).weight_decay(0.5)).compile(device)?;
+        session.step(&[("x", &TensorData::zeros(F32, [1, 2]))])?;
+        assert_eq!(session.parameter("frozen.weight")?.to_f64_vec(), [1.0; 4]);
+        assert!(session.parameter("unused.weight").is_err());
+        Ok(())
+    })
 }
 
 #[test]
 fn a_step_that_is_not_finite_changes_only_the_scale() -> Result<()> {
-    let (g, loss) = line([1.0, 1.0]);
-    let scale = LossScale::Dynamic { initial: 8.0, growth: 2.0, backoff: 0.5, interval: 2 };
-    let mut session = g.minimize(&loss, SGD::new(1.0).momentum(0.5)).loss_scale(scale).compile(&Device::cpu())?;
-    let mut scales = Vec::new();
-    let mut last = vec![1.0, 1.0];
-    for (gradient, right) in [
-        ([0.5, 0.0], Some([0.5, 1.0])),
-        ([f64::INFINITY, 0.0], None),
-        ([f64::NAN, 1.0], None),
-        ([0.0, 0.0], Some([0.25, 1.0])),
-        ([0.0; 2], Some([0.125, 1.0])),
-    ] {
-        last = right.map_or(last, |right| right.to_vec());
-        assert_eq!(run(&mut session, &[gradient])?[0], last);
-        scales.push(session.parameter("loss_scale")?.item()?);
-    }
-    assert_eq!(scales, [8.0, 4.0, 2.0, 2.0, 4.0]);
-    Ok(())
+    devices().iter().try_for_each(|device| {
+        let (g, loss) = line([1.0, 1.0]);
+        let scale = LossScale::Dynamic { initial: 8.0, growth: 2.0, backoff: 0.5, interval: 2 };
+        let mut session = g.minimize(&loss, SGD::new(1.0).momentum(0.5)).loss_scale(scale).compile(device)?;
+        let mut scales = Vec::new();
+        let mut last = vec![1.0, 1.0];
+        for (gradient, right) in [
+            ([0.5, 0.0], Some([0.5, 1.0])),
+            ([f64::INFINITY, 0.0], None),
+            ([f64::NAN, 1.0], None),
+            ([0.0, 0.0], Some([0.25, 1.0])),
+            ([0.0; 2], Some([0.125, 1.0])),
+        ] {
+            last = right.map_or(last, |right| right.to_vec());
+            assert_eq!(run(&mut session, &[gradient])?[0], last);
+            scales.push(session.parameter("loss_scale")?.item()?);
+        }
+        assert_eq!(scales, [8.0, 4.0, 2.0, 2.0, 4.0]);
+        Ok(())
+    })
 }
 
 #[test]
 fn sixteen_bits_come_close() -> Result<()> {
-    let losses = |precision: Precision| -> Result<f64> {
-        let g = Graph::new();
-        g.set_precision(precision);
-        let (x, y) = (g.input("x", [64, 8], F32), g.input("y", [64], I32));
-        let loss = Sequential::new([8]).dense(16).tanh().dense(3).forward(&g, &x, Mode::Training).cross_entropy(&y);
-        let mut session = g.minimize(&loss, Adam::new(0.02)).loss_scale(256.0).compile(&Device::cpu())?;
-        let x: Vec<f64> = (0..64 * 8).map(|k| (f64::from(k * k % 97) / 48.5) - 1.0).collect();
-        let y: Vec<i32> = (0..64).map(|k| if x[k * 8] > 0.3 { 2 } else { i32::from(x[k * 8 + 1] > 0.0) }).collect();
-        let (x, y) = (TensorData::from_f64(F32, &x, [64, 8])?, TensorData::from_vec(y, [64])?);
-        for _ in 0..60 {
-            session.step(&[("x", &x), ("y", &y)])?;
+    devices().iter().try_for_each(|device| {
+        let losses = |precision: Precision| -> Result<f64> {
+            let g = Graph::new();
+            g.set_precision(precision);
+            let (x, y) = (g.input("x", [64, 8], F32), g.input("y", [64], I32));
+            let loss = Sequential::new([8]).dense(16).tanh().dense(3).forward(&g, &x, Mode::Training).cross_entropy(&y);
+            let mut session = g.minimize(&loss, Adam::new(0.02)).loss_scale(256.0).compile(device)?;
+            let x: Vec<f64> = (0..64 * 8).map(|k| (f64::from(k * k % 97) / 48.5) - 1.0).collect();
+            let y: Vec<i32> = (0..64).map(|k| if x[k * 8] > 0.3 { 2 } else { i32::from(x[k * 8 + 1] > 0.0) }).collect();
+            let (x, y) = (TensorData::from_f64(F32, &x, [64, 8])?, TensorData::from_vec(y, [64])?);
+            for _ in 0..60 {
+                session.step(&[("x", &x), ("y", &y)])?;
+            }
+            session.read("loss")?.item()
+        };
+        let exact = losses(Precision::F32)?;
+        assert!(exact < 0.5, "{exact}");
+        for precision in [Precision::BF16, Precision::F16] {
+            let loss = losses(precision)?;
+            assert!(
+                loss != exact && (loss - exact).abs() < 0.05 * exact.max(0.1),
+                "{precision:?}: {loss}, not {exact}"
+            );
         }
-        session.read("loss")?.item()
-    };
-    let exact = losses(Precision::F32)?;
-    assert!(exact < 0.5, "{exact}");
-    for precision in [Precision::BF16, Precision::F16] {
-        let loss = losses(precision)?;
-        assert!(loss != exact && (loss - exact).abs() < 0.05 * exact.max(0.1), "{precision:?}: {loss}, not {exact}");
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 #[test]
 fn dropout_keeps_the_mean_and_draws_anew() -> Result<()> {
-    let g = Graph::new();
-    let x = g.input("x", [100, 100], F32);
-    let y = nn::Dropout::new(0.2).forward(&x, Mode::Training);
-    let other = nn::Dropout::new(0.2).forward(&x, Mode::Training);
-    g.output("y", &y);
-    g.output("other", &other);
-    g.output("gradient", &g.gradients(&y.sum_all(), &[&x])[0]);
-    let mut session = g.compile(&Device::cpu())?;
-    let ones = TensorData::from_f64(F32, &[1.0; 10_000], [100, 100])?;
-    let first = session.run(&[("x", &ones)])?;
-    let kept = first["y"].to_f64_vec();
-    assert!(kept.iter().all(|&value| value == 0.0 || value == 1.25));
-    assert!((kept.iter().sum::<f64>() / 10_000.0 - 1.0).abs() < 0.02);
-    assert_eq!(kept, first["gradient"].to_f64_vec());
-    assert_ne!(first["y"], first["other"]);
-    session.step(&[("x", &ones)])?;
-    assert_ne!(session.read("y")?, first["y"]);
-    let mut again = g.compile(&Device::cpu())?;
-    assert_eq!(again.run(&[("x", &ones)])?, first);
-    Ok(())
+    devices().iter().try_for_each(|device| {
+        let g = Graph::new();
+        let x = g.input("x", [100, 100], F32);
+        let y = nn::Dropout::new(0.2).forward(&x, Mode::Training);
+        let other = nn::Dropout::new(0.2).forward(&x, Mode::Training);
+        g.output("y", &y);
+        g.output("other", &other);
+        g.output("gradient", &g.gradients(&y.sum_all(), &[&x])[0]);
+        let mut session = g.compile(device)?;
+        let ones = TensorData::from_f64(F32, &[1.0; 10_000], [100, 100])?;
+        let first = session.run(&[("x", &ones)])?;
+        let kept = first["y"].to_f64_vec();
+        assert!(kept.iter().all(|&value| value == 0.0 || value == 1.25));
+        assert!((kept.iter().sum::<f64>() / 10_000.0 - 1.0).abs() < 0.02);
+        assert_eq!(kept, first["gradient"].to_f64_vec());
+        assert_ne!(first["y"], first["other"]);
+        session.step(&[("x", &ones)])?;
+        assert_ne!(session.read("y")?, first["y"]);
+        let mut again = g.compile(device)?;
+        assert_eq!(again.run(&[("x", &ones)])?, first);
+        Ok(())
+    })
 }
 
 #[test]

@@ -312,7 +312,9 @@ mod tests {
 
     #[test]
     fn targets_may_be_as_data_sets_have_them() {
-        let cases: Vec<(Loss, &[usize], &[usize], DType, &str)> = vec![
+        /// A loss, the shapes of prediction and target, the target's type, and how the message begins.
+        type Case<'a> = (Loss, &'a [usize], &'a [usize], DType, &'a str);
+        let cases: [Case<'_>; 8] = [
             (Loss::BinaryCrossEntropy, &[4, 1], &[4], DType::I32, ""),
             (Loss::BinaryCrossEntropy, &[4], &[4, 1], DType::Bool, ""),
             (Loss::Mse, &[4, 1], &[4, 1], DType::U8, ""),

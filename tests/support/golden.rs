@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
+use super::devices::slack;
 use serde_json::Value;
 use wgrad::device::Device;
 use wgrad::graph::{Graph, Tensor};
@@ -137,6 +138,11 @@ impl Case {
         list(self.attribute(key)).iter().filter_map(Value::as_i64).collect()
     }
 
+    /// The case with the tolerance that a device needs.
+    pub fn on(&self, device: &Device) -> Self {
+        Self { tolerance: self.tolerance.times(slack(device)), ..self.clone() }
+    }
+
     /// What is wrong with a value, in a line that names the case; `None` where it is within the case's tolerance.
     pub fn complaint(&self, what: &str, found: &TensorData, right: &TensorData) -> Option<String> {
         difference(found, right, self.tolerance).map(|difference| format!("{} {what}: {difference}", self.name))
@@ -176,9 +182,9 @@ pub type Meaning<'a> = dyn Fn(&Case, &[Tensor]) -> Option<Vec<Tensor>> + 'a;
 pub fn complaints(cases: &[Case], device: &Device, meaning: &Meaning<'_>) -> Vec<String> {
     let mut complaints = Vec::new();
     for case in cases {
-        match run(case, device, meaning) {
-            Ok(found) => complaints.extend(found),
-            Err(error) => complaints.push(format!("{}: {error}", case.name)),
+        match run(&case.on(device), device, meaning) {
+            Ok(found) => complaints.extend(found.iter().map(|complaint| format!("{device:?}: {complaint}"))),
+            Err(error) => complaints.push(format!("{device:?}: {}: {error}", case.name)),
         }
     }
     complaints
