@@ -6,6 +6,12 @@ const ROWS = 4u;
 const COLUMNS = 4u;
 const LANES = 8u;
 const SWAPPED = false;
+// Tiles in workgroup memory, and whether an operand's neighbours in memory lie along the inner dimension.
+const TILE_ROWS = 64u;
+const TILE_COLUMNS = 64u;
+const TILE_INNER = 8u;
+const LHS_ALONG_INNER = true;
+const RHS_ALONG_INNER = false;
 
 // Reductions: results of a workgroup, each folded by LANES invocations; which of the two are neighbours; the binding
 // of partial results; which extreme.

@@ -1,6 +1,7 @@
 //! Choice of matmul kernels: which tile, which orientation, how many splits of the inner dimension.
 
 use super::problem::Problem;
+use super::vector;
 use crate::scalar::Epilogue;
 use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, constants};
 use crate::tensor::DType;
@@ -11,6 +12,8 @@ struct Variant {
     file: &'static str,
     /// Rows and columns of the product that a workgroup computes.
     tile: [usize; 2],
+    /// Inner places that are in workgroup memory at once; 0 where the kernel does without.
+    inner: usize,
     /// Elements that an invocation computes, where the kernel does not fix them.
     rows: usize,
     columns: usize,
@@ -42,18 +45,66 @@ pub(super) fn plans(shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec
             &whole
         }
     };
-    let mut variants = if adapter.is_software { software(&problem, adapter) } else { Vec::new() };
-    variants.push(direct(&problem, 4, 4, adapter));
-    if !adapter.is_software {
-        variants.extend(software(&problem, adapter));
+    let mut variants = software(&problem, adapter);
+    let mut others = tiled(&problem, adapter);
+    others.push(direct(&problem, adapter));
+    if adapter.is_software {
+        // Where there are no subgroups, the caches of a processor do better than workgroup memory.
+        others.rotate_right(1);
+        variants.extend(others);
+    } else {
+        others.append(&mut variants);
+        variants = others;
     }
-    variants.iter().map(|variant| plan(&problem, variant, epilogue)).collect()
+    let mut plans = variants.iter().map(|variant| plan(&problem, variant, epilogue)).collect::<Result<Vec<_>, _>>()?;
+    let mut vectors = vector::plans(&problem, epilogue, adapter)?;
+    if adapter.is_software {
+        plans.append(&mut vectors);
+        return Ok(plans);
+    }
+    vectors.append(&mut plans);
+    Ok(vectors)
 }
 
-fn direct(problem: &Problem, rows: usize, columns: usize, adapter: &Adapter) -> Variant {
-    let tile = [8 * rows, 8 * columns];
+/// Without workgroup memory.
+fn direct(problem: &Problem, adapter: &Adapter) -> Variant {
+    let tile = [32, 32];
     let splits = splits(problem, tile, 32, 64, adapter);
-    Variant { file: "matmul_direct", tile, rows, columns, lanes: 0, swapped: false, splits }
+    Variant { file: "matmul_direct", tile, inner: 0, rows: 4, columns: 4, lanes: 0, swapped: false, splits }
+}
+
+/// The kernels with tiles in workgroup memory, by a rough model of a GPU: so many workgroups at a time, each as fast as its
+/// tile's reuse allows.
+fn tiled(problem: &Problem, adapter: &Adapter) -> Vec<Variant> {
+    // Tile, inner places, speed of a full GPU relative to the largest tile, workgroups that fill one.
+    const TILES: [(&str, usize, usize, f64, usize); 3] =
+        [("matmul", 128, 16, 1.0, 128), ("matmul", 64, 8, 0.75, 256), ("matmul_small", 32, 16, 0.4, 512)];
+    // Multiplications in whose time a second pass is dispatched, and an element of a partial product written and read.
+    const SECOND_PASS: f64 = 2.0e7;
+    const PARTIAL: f64 = 40.0;
+    let mut candidates = Vec::new();
+    for (file, extent, inner, speed, full) in TILES {
+        let fits = adapter.limits.workgroup_bytes >= 8 * extent * inner && adapter.limits.workgroup_invocations >= 256;
+        if !fits {
+            continue;
+        }
+        let tile = [extent, extent];
+        let tiles = problem.tiles(tile);
+        let mut choices = vec![splits(problem, tile, 0, 1, adapter), splits(problem, tile, full, 128, adapter)];
+        choices.dedup();
+        for splits in choices {
+            let stretch = problem.inner.div_ceil(splits) + 2 * inner;
+            let waves = (tiles * splits).div_ceil(full) * full;
+            let mut cost = (waves * extent * extent * stretch) as f64 / speed;
+            if splits > 1 {
+                cost += SECOND_PASS + PARTIAL * (problem.len() * splits) as f64;
+            }
+            let variant = Variant { file, tile, inner, rows: 0, columns: 0, lanes: 0, swapped: false, splits };
+            candidates.push((cost, variant));
+        }
+    }
+    candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
+    candidates.into_iter().map(|(_, variant)| variant).collect()
 }
 
 /// Stretches of the inner dimension that make about `wanted` workgroups, none shorter than `shortest`.
@@ -97,7 +148,10 @@ fn software(problem: &Problem, adapter: &Adapter) -> Vec<Variant> {
             // A second pass costs a dispatch.
             let second = if splits > 1 { 30_000.0 } else { 0.0 };
             let cost = (tiles * splits).div_ceil(THREADS) as f64 * workgroup + second;
-            candidates.push((cost, Variant { file: "matmul_software", tile, rows, columns, lanes, swapped, splits }));
+            candidates.push((
+                cost,
+                Variant { file: "matmul_software", tile, inner: 0, rows, columns, lanes, swapped, splits },
+            ));
         }
     }
     candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -126,8 +180,15 @@ fn plan(problem: &Problem, variant: &Variant, epilogue: &Epilogue) -> Result<Ker
             ("ROWS", variant.rows),
             ("COLUMNS", variant.columns),
             ("LANES", variant.lanes),
+            ("TILE_ROWS", variant.tile[0]),
+            ("TILE_COLUMNS", variant.tile[1]),
+            ("TILE_INNER", variant.inner),
         ],
-        &[("SWAPPED", variant.swapped)],
+        &[
+            ("SWAPPED", variant.swapped),
+            ("LHS_ALONG_INNER", seen.lhs.column.abs() <= seen.lhs.row.abs()),
+            ("RHS_ALONG_INNER", seen.rhs.row.abs() < seen.rhs.column.abs()),
+        ],
     );
     let label = format!(
         "{} {}x{}{}{}",

@@ -5,6 +5,7 @@ mod problem;
 mod product;
 #[cfg(test)]
 mod tests;
+mod vector;
 
 use super::Op;
 use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};

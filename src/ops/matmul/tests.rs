@@ -5,7 +5,7 @@ use crate::graph::Operator;
 use crate::ops::device_tests::compare;
 use crate::scalar::{Affine, Builder, Epilogue, ScalarFunction};
 use crate::shader::testing::{Runner, adapters, assert_close, check, numbers, operand};
-use crate::shader::{Operand, RoutineShapes};
+use crate::shader::{Adapter, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
 struct Case {
@@ -73,13 +73,15 @@ fn odd_sizes() {
 fn vectors() {
     for (m, k, n) in [(1, 300, 70), (70, 300, 1), (1, 1000, 1)] {
         Case::new(&[], m, k, n).run(&format!("{m}x{k}x{n}"));
+        Case::new(&[3], m, k, n).transposed(true, true).run(&format!("{m}x{k}x{n} transposed"));
     }
 }
 
 #[test]
 fn long_inner_dimension_is_split() {
     Case::new(&[], 10, 3000, 20).run("10x3000x20");
-    Case::new(&[], 2, 70_000, 3).run("2x70000x3");
+    // Lavapipe leaves loops after 65,535 iterations; kernels for it split earlier.
+    Case::new(&[], 2, 50_000, 3).run("2x50000x3");
     Case::new(&[], 20, 1030, 36).transposed(true, false).run("lhs transposed");
 }
 
@@ -89,6 +91,9 @@ fn transposed_and_strided_operands() {
         Case::new(&[], 19, 21, 37).transposed(lhs, rhs).run(&format!("transposed {lhs} {rhs}"));
     }
     Case::new(&[2], 9, 11, 10).spread(3, 5).run("spread");
+    for (lhs, rhs) in [(false, false), (true, false), (false, true), (true, true)] {
+        Case::new(&[], 130, 50, 140).transposed(lhs, rhs).run(&format!("several tiles, transposed {lhs} {rhs}"));
+    }
 }
 
 #[test]
@@ -110,14 +115,30 @@ fn nothing_to_add_gives_zeros() {
 
 #[test]
 fn more_workgroups_than_a_dimension_has() {
-    Case::new(&[70_000], 1, 1, 1).run("70,000 products of 1x1");
+    let case = Case::new(&[65_600], 1, 1, 1);
+    let (operands, outputs) = ([case.lhs.clone(), case.rhs.clone()], [case.out.clone()]);
+    let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
+    let Some(mut runner) = Runner::lock() else { return };
+    let plans = Matmul.kernels(&shapes, &Adapter::default()).unwrap();
+    let plan = plans.iter().find(|plan| plan.dispatches[0].kernel.label.starts_with("matmul_direct")).unwrap();
+    assert!(plan.dispatches[0].workgroups > 65_535);
+    let (a, b) = (numbers(65_600, 1), numbers(65_600, 2));
+    let want: Vec<f32> = a.iter().zip(&b).map(|(a, b)| a * b).collect();
+    let got = runner.run(plan, &[bytemuck::cast_slice(&a), bytemuck::cast_slice(&b)], &[case.out.bytes()]);
+    assert_close("65,600 products", bytemuck::cast_slice(&got[0]), &want, 1e-6);
 }
 
 #[test]
 fn an_epilogue_is_applied() {
+    epilogue(5, 9);
+    epilogue(1, 45);
+    epilogue(45, 1);
+}
+
+fn epilogue(rows: usize, columns: usize) {
     // relu(x + bias[column]) and x · scale[batch], over [batch, row, column].
-    let case = Case::new(&[3], 5, 40, 9);
-    let dims = [3, 5, 9];
+    let case = Case::new(&[3], rows, 40, columns);
+    let dims = [3, rows, columns];
     let mut builder = Builder::new(DType::F32);
     let value = builder.accumulator(DType::F32);
     let bias = builder.load(0, DType::F32, Affine { offset: 0, strides: vec![0, 0, 1] });
@@ -128,7 +149,7 @@ fn an_epilogue_is_applied() {
     let outputs = vec![(relu, DType::F32), (scaled, DType::F32)];
     let epilogue =
         Epilogue { expression: builder.finish(dims.to_vec(), vec![DType::F32; 2], outputs), borders: [1, 2] };
-    let (a, b, bias, scale) = (numbers(600, 1), numbers(1080, 2), numbers(9, 3), numbers(3, 4));
+    let (a, b, bias, scale) = (numbers(120 * rows, 1), numbers(120 * columns, 2), numbers(columns, 3), numbers(3, 4));
     let mut product = vec![0_f32; 135];
     let bytes: [&[u8]; 4] =
         [bytemuck::cast_slice(&a), bytemuck::cast_slice(&b), bytemuck::cast_slice(&bias), bytemuck::cast_slice(&scale)];
@@ -139,7 +160,7 @@ fn an_epilogue_is_applied() {
         )
         .unwrap();
     let want: [Vec<f32>; 2] = [
-        product.iter().enumerate().map(|(index, value)| (value + bias[index % 9]).max(0.0)).collect(),
+        product.iter().enumerate().map(|(index, value)| (value + bias[index % columns]).max(0.0)).collect(),
         product.iter().enumerate().map(|(index, value)| value * scale[index / 45]).collect(),
     ];
     let (operands, outputs) = ([case.lhs.clone(), case.rhs.clone()], [case.out.clone()]);

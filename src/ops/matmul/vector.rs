@@ -1,0 +1,46 @@
+//! Products of a matrix and a vector: reductions of products of elements, which is what their kernels are.
+
+use super::problem::Problem;
+use crate::scalar::{Affine, Builder, Epilogue, Reduction};
+use crate::shader::{Adapter, KernelPlan, reduce_plans};
+use crate::tensor::DType;
+
+/// Plans where one side is a vector; none elsewhere.
+pub(super) fn plans(problem: &Problem, epilogue: &Epilogue, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+    let is_row = problem.rows == 1;
+    if (!is_row && problem.columns != 1) || problem.inner == 0 {
+        return Ok(Vec::new());
+    }
+    // Results lie outside the reduced range where they are rows, inside where they are columns.
+    let mut dims: Vec<usize> = problem.batch_axes.iter().map(|&(extent, _)| extent).collect();
+    let batch = dims.len();
+    let borders = if is_row {
+        dims.extend([problem.inner, problem.columns]);
+        [batch, batch + 1]
+    } else {
+        dims.extend([problem.rows, problem.inner]);
+        [batch + 1, batch + 2]
+    };
+    let at = |side: usize| {
+        let matrices = if side == 0 { problem.lhs } else { problem.rhs };
+        let mut strides: Vec<i64> = problem.batch_axes.iter().map(|(_, strides)| strides[side]).collect();
+        strides.extend(match (is_row, side) {
+            (true, 0) => [matrices.column, 0],
+            (true, _) | (false, 0) => [matrices.row, matrices.column],
+            (false, _) => [0, matrices.row],
+        });
+        Affine { offset: matrices.offset, strides }
+    };
+    let mut builder = Builder::new(DType::F32);
+    let (lhs, rhs) = (builder.load(0, DType::F32, at(0)), builder.load(1, DType::F32, at(1)));
+    let product = builder.mul(lhs, rhs);
+    let expression = builder.finish(dims, vec![DType::F32; 2], vec![(product, DType::F32)]);
+    let (expression, borders) = expression.collapsed(&borders);
+    // The reduction's places are outer and inner ones: rows count to the former, columns to the latter.
+    let [rows, columns] = epilogue.borders;
+    let epilogue = Epilogue {
+        expression: epilogue.expression.clone(),
+        borders: if is_row { [rows, columns] } else { [columns, columns] },
+    };
+    reduce_plans(&expression, [borders[0], borders[1]], Reduction::Sum, &epilogue, adapter)
+}
