@@ -1,6 +1,7 @@
 //! For tests only: checks a kernel plan without a device, and runs one on whatever Vulkan adapter there is.
 
 mod device;
+mod files;
 mod reflect;
 
 pub(crate) use device::Runner;

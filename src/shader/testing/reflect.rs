@@ -13,15 +13,21 @@ use crate::shader::{Access, Adapter, DispatchPlan, KernelPlan};
 pub(crate) fn check(plan: &KernelPlan, adapter: &Adapter) {
     for dispatch in &plan.dispatches {
         let kernel = &dispatch.kernel;
-        let module = naga::front::wgsl::parse_str(&kernel.source)
-            .unwrap_or_else(|error| panic!("{}: {}", kernel.label, error.emit_to_string(&kernel.source)));
-        let info = Validator::new(ValidationFlags::all(), Capabilities::all())
-            .validate(&module)
-            .unwrap_or_else(|error| panic!("{}: {}", kernel.label, error.emit_to_string(&kernel.source)));
+        let (module, info) = validate(&kernel.label, &kernel.source);
         bindings(&module, dispatch);
         limits(&module, dispatch, adapter);
         write(&module, &info, &kernel.label);
     }
+}
+
+/// Parses and validates.
+pub(super) fn validate(label: &str, source: &str) -> (Module, ModuleInfo) {
+    let module = naga::front::wgsl::parse_str(source)
+        .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
+    let info = Validator::new(ValidationFlags::all(), Capabilities::all())
+        .validate(&module)
+        .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
+    (module, info)
 }
 
 fn bindings(module: &Module, dispatch: &DispatchPlan) {
