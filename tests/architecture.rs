@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which floor each top-level module is on.
-const FLOORS: [(&str, u32); 16] = [
+const FLOORS: [(&str, u32); 17] = [
     ("error", 0),
     ("tensor", 0),
     ("scalar", 1),
@@ -23,6 +23,7 @@ const FLOORS: [(&str, u32); 16] = [
     ("metrics", 6),
     ("data", 6),
     ("train", 6),
+    ("check", 6),
     // The list of what most programs need: it is above everything.
     ("prelude", 7),
 ];

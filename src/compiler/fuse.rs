@@ -107,8 +107,11 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Resul
         fuser.node(index, target)?;
     }
     let mut taken: Vec<BufferId> = Vec::new();
-    for (variable, value) in &data.assignments {
-        let Some((target_buffer, _)) = fuser.seen[variable].as_view() else { continue };
+    // Before any value is copied: from then on a variable is seen as its copy.
+    let targets: Vec<Option<BufferId>> =
+        data.assignments.iter().map(|(variable, _)| fuser.seen[variable].as_view().map(|(buffer, _)| buffer)).collect();
+    for ((_, value), target_buffer) in data.assignments.iter().zip(targets) {
+        let Some(target_buffer) = target_buffer else { continue };
         let mut source = fuser.stored(*value);
         let computed = matches!(fuser.fused.buffers[source.0].origin, Origin::Kernel);
         if !computed || taken.contains(&source) {

@@ -35,6 +35,11 @@ fn may_be_direct(fused: &FusedGraph, layout: &Layout, variable: BufferId, value:
     // other buffers of the store.
     let store = |buffer: BufferId| {
         let first = *fused.parts(buffer).first()?;
+        // A new value may itself be written straight into its variable's memory.
+        let first = match fused.assigned_to(first) {
+            Some(variable) => *fused.parts(variable).first()?,
+            None => first,
+        };
         match &fused.buffers[first.0].origin {
             Origin::Variable(variable) => layout.find(&variable.name).map(|known| known.location.buffer),
             _ => None,

@@ -101,6 +101,10 @@ fn groups(fused: &FusedGraph) -> Vec<Group> {
         let Some(tail) = kernel.tail.as_ref().filter(|_| fused.is_update(kernel)) else { continue };
         let whole = kernel.outputs.iter().all(|output| fused.buffers[output.0].ty.dtype == DType::F32);
         let Some(key) = shape_free(&tail.expression).filter(|_| whole && !tail.expression.is_empty()) else { continue };
+        // A stream of another type would lie elsewhere in its range than the others.
+        if (0..tail.inputs.len()).any(|input| tail.expression.inputs[input] != DType::F32) {
+            continue;
+        }
         // Each variable that it writes it must also read, and each only in place.
         let own = kernel.outputs.iter().all(|&output| {
             fused

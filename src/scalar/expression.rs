@@ -374,6 +374,10 @@ impl ScalarExpr {
         if dims == self.dims {
             return Some(self.clone());
         }
+        // What is the same everywhere would fit any number of points.
+        if self.len() != dims.iter().product::<usize>() {
+            return None;
+        }
         self.with_maps(dims.to_vec(), |at| at.reshaped(&self.dims, dims))
     }
 

@@ -1,0 +1,226 @@
+//! Fused programs against unfused ones, on graphs drawn at random: with gradients, in every float type, on every device.
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, TestRunner};
+use wgrad::compiler::Options;
+use wgrad::prelude::*;
+use wgrad::session::Outputs;
+
+use super::support::devices::{devices, lacks_kernel};
+use super::tensor;
+
+/// Largest tensor of a random graph: every further operator is one on small tensors.
+const LARGEST: usize = 400;
+
+/// What is drawn for one node: an operator, which earlier values it takes, and a detail.
+type Draw = (u8, usize, usize, usize);
+
+/// Values so far, and a way to build further ones that always fit.
+struct Builder {
+    g: Graph,
+    values: Vec<Tensor>,
+}
+
+impl Builder {
+    fn elementwise(&self, kind: u8, a: &Tensor, b: &Tensor) -> Tensor {
+        match kind % 16 {
+            0 => a.tanh(),
+            1 => a.sin(),
+            2 => a.sigmoid(),
+            3 => a.relu(),
+            4 => a.abs() + 0.25,
+            5 => (a * 0.5).tanh().exp(),
+            6 => a.gelu(),
+            7 => a.maximum(-0.5).minimum(0.75),
+            8 => a + b,
+            9 => a - b,
+            10 => a * b,
+            11 => a / (b.square() + 1.0),
+            12 => a.maximum(b),
+            13 => a.gt(b).select(a, b),
+            14 => a.cast(F32).cast(a.dtype()) * 1.0 + 0.0,
+            _ => -a.softplus(),
+        }
+    }
+
+    /// Reductions, movement, products, gathers, sorts.
+    fn shaped(&self, kind: u8, a: &Tensor, b: &Tensor, detail: usize) -> Tensor {
+        let shape = a.shape();
+        let rank = shape.rank();
+        if rank == 0 {
+            return a.broadcast_to([1 + detail % 3, 2]);
+        }
+        let axis = detail % rank;
+        let (signed, extent) = (axis as isize, shape[axis]);
+        let index = |count: usize| {
+            let places: Vec<f64> = (0..count).map(|k| ((k * 7 + detail) % extent) as f64).collect();
+            TensorData::from_f64(I32, &places, [count]).unwrap()
+        };
+        match kind % 18 {
+            0 => a.sum(&[signed]),
+            1 => a.reduce(wgrad::scalar::Reduction::Max, &[signed], true),
+            2 => a.mean_keep(&[signed], true),
+            3 => a.log_sum_exp(&[signed]),
+            4 => a.permute(&(0..rank).rev().collect::<Vec<_>>()),
+            5 => a.flip(&[signed]),
+            6 => a.slice(signed, detail % extent, extent),
+            7 => a.pad_between(&vec![detail % 2; rank], &vec![1; rank], &vec![detail % 3; rank], 0.5),
+            8 => a.reshape([shape.len()]),
+            9 => a
+                .unsqueeze(signed)
+                .broadcast_to(shape[..axis].iter().chain(&[2]).chain(&shape[axis..]).copied().collect::<Shape>()),
+            10 => self.g.concat(&[a, &a.tanh(), a], signed),
+            11 => a.take(signed, &self.g.constant(index(3))),
+            12 => a.softmax(signed),
+            13 => a.cumulative_sum(signed),
+            14 => a.sort(signed, detail % 2 == 0).0,
+            15 => a.index_add(signed, &self.g.constant(index(extent)), &(a * 0.5)),
+            16 if rank >= 2 => a.matmul(&a.transpose(-1, -2)) * (1.0 / shape[rank - 1] as f64),
+            16 => a.matmul(a) * (1.0 / extent as f64),
+            // One row of another value's reshape, stretched over this one: two chains meet.
+            _ => a + b.reshape([b.shape().len()]).slice(0, 0, 1),
+        }
+    }
+
+    fn add(&mut self, (kind, a, b, detail): Draw, shapes: bool) {
+        let count = self.values.len();
+        // Later values are taken more often, so that chains grow long.
+        let a = self.values[count - 1 - (a % count).min(a % 3)].clone();
+        let b = self.values[b % count].clone();
+        let next = if shapes && kind % 3 == 0 {
+            self.shaped(kind / 3, &a, &b, detail)
+        } else {
+            let other = if a.shape().broadcast(&b.shape()).is_some() { b } else { b.mean_all() };
+            self.elementwise(kind, &a, &other)
+        };
+        // An empty or large value leads nowhere.
+        if !next.shape().is_empty() && next.shape().len() <= LARGEST {
+            self.values.push(next);
+        }
+    }
+}
+
+/// A graph, and what it is to be run on.
+fn graph(draws: &[Draw], dtype: DType, shapes: bool) -> (Graph, Vec<(String, TensorData)>) {
+    let g = Graph::new();
+    let forms: [&[usize]; 4] =
+        if shapes { [&[4, 3], &[3], &[2, 1, 3], &[]] } else { [&[4, 3], &[4, 3], &[4, 3], &[4, 3]] };
+    let mut data = Vec::new();
+    let mut inputs = Vec::new();
+    for (k, form) in forms.into_iter().enumerate() {
+        let name = format!("x{k}");
+        inputs.push(g.input(&name, form, dtype));
+        data.push((name, tensor(k as u64 + 7, dtype, form, -1.5, 1.5)));
+    }
+    let mut builder = Builder { g: g.clone(), values: inputs.clone() };
+    draws.iter().for_each(|&draw| builder.add(draw, shapes));
+    let last = builder.values.len() - 1;
+    for place in std::collections::BTreeSet::from([last, last / 2 + 1, last - 1]) {
+        g.output(&format!("value{place}"), &builder.values[place]);
+    }
+    let loss = builder.values[last].tanh().sum_all() + builder.values[last / 2].sin().mean_all();
+    let references: Vec<&Tensor> = inputs.iter().collect();
+    for (k, gradient) in g.gradients(&loss, &references).iter().enumerate() {
+        g.output(&format!("gradient{k}"), gradient);
+    }
+    g.output("loss", &loss);
+    (g, data)
+}
+
+fn run(g: &Graph, device: &Device, fuse: bool, inputs: &[(String, TensorData)]) -> Result<Outputs> {
+    let mut session = Session::with_options(g, device, 0, Options { fuse, ..Options::default() })?;
+    Ok(super::run(&mut session, inputs))
+}
+
+/// The first value that differs by more than a bound, relative to the tensor's largest; all bits count where it is 0.
+fn difference(a: &Outputs, b: &Outputs, bound: f64) -> Option<String> {
+    a.iter().find_map(|(name, left)| {
+        let right = b.get(name)?;
+        if left.ty() != right.ty() {
+            return Some(format!("{name}: {} and {}", left.ty(), right.ty()));
+        }
+        let (left, right) = (left.to_f64_vec(), right.to_f64_vec());
+        let largest = left.iter().copied().filter(|x| x.is_finite()).fold(1.0, |top: f64, x| top.max(x.abs()));
+        left.iter().zip(&right).enumerate().find_map(|(place, (x, y))| {
+            let same = x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()) || (x - y).abs() <= bound * largest;
+            (!same).then(|| format!("{name}[{place}]: {x} and {y}"))
+        })
+    })
+}
+
+fn draws(most: usize) -> impl Strategy<Value = Vec<Draw>> {
+    prop::collection::vec((any::<u8>(), 0_usize..50, 0_usize..50, 0_usize..50), 1..most)
+}
+
+/// Compares the ways on many graphs; a failure is made smaller and printed.
+fn compare(cases: u32, most: usize, dtype: DType, shapes: bool, bound: f64) {
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(cases) });
+    let outcome = runner.run(&draws(most), |draws| {
+        let (g, inputs) = graph(&draws, dtype, shapes);
+        let device = Device::cpu();
+        let fused = run(&g, &device, true, &inputs).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let unfused = run(&g, &device, false, &inputs).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert_eq!(difference(&fused, &unfused, bound), None);
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{dtype}: {error}"));
+}
+
+#[test]
+fn elementwise_chains_have_the_same_bits() {
+    for dtype in [F32, F16, BF16, F64] {
+        compare(40, 24, dtype, false, 0.0);
+    }
+}
+
+#[test]
+fn any_graph_has_the_same_values() {
+    compare(300, 20, F32, true, 1e-5);
+    compare(60, 20, F64, true, 1e-13);
+    compare(60, 12, F16, true, 2e-2);
+    compare(60, 12, BF16, true, 1e-1);
+}
+
+#[test]
+fn a_gpu_gives_the_values_of_the_cpu() {
+    for device in devices().into_iter().filter(|device| !device.is_cpu()) {
+        let mut runner = TestRunner::deterministic();
+        let strategy = draws(14);
+        for case in 0..8 {
+            let draws = strategy.new_tree(&mut runner).unwrap().current();
+            let (g, inputs) = graph(&draws, F32, true);
+            let right = run(&g, &Device::cpu(), true, &inputs).unwrap();
+            for fuse in [true, false] {
+                match run(&g, &device, fuse, &inputs) {
+                    Ok(found) => {
+                        assert_eq!(difference(&found, &right, 2e-4), None, "case {case} {draws:?}, fuse {fuse}")
+                    }
+                    Err(error) => assert!(lacks_kernel(&error), "{error}"),
+                }
+            }
+        }
+    }
+}
+
+/// Two gathers at the same places of different tables are two, also where they become one kernel.
+#[test]
+fn gathers_of_siblings_stay_apart() {
+    let g = Graph::new();
+    let (a, b, n) = (g.input("a", [5, 3], F32), g.input("b", [5, 3], F32), g.input("n", [4], I32));
+    g.output("a rows", &(a.take(0, &n) + 1.0));
+    g.output("b rows", &(b.take(0, &n) + 1.0));
+    g.output("both", &(a.take(0, &n) * b.take(0, &n)));
+    let inputs = [
+        ("a".to_owned(), tensor(1, F32, &[5, 3], 0.0, 1.0)),
+        ("b".to_owned(), tensor(2, F32, &[5, 3], 0.0, 1.0)),
+        ("n".to_owned(), TensorData::from_vec(vec![4, 0, 0, 2], [4]).unwrap()),
+    ];
+    let right = run(&g, &Device::cpu(), false, &inputs).unwrap();
+    let row = |k: usize, place: usize| inputs[k].1.to_f64_vec()[place * 3];
+    assert_eq!(right["a rows"].to_f64_vec()[0] as f32, (row(0, 4) + 1.0) as f32);
+    assert_eq!(right["b rows"].to_f64_vec()[9] as f32, (row(1, 2) + 1.0) as f32);
+    for device in devices() {
+        assert_eq!(difference(&run(&g, &device, true, &inputs).unwrap(), &right, 1e-6), None, "{device:?}");
+    }
+}
