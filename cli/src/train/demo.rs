@@ -37,8 +37,6 @@ pub struct Defaults {
     pub batch_size: usize,
     pub optimizer: &'static str,
     pub learning_rate: f64,
-    /// Whether the learning rate falls to 0 over the epochs, as half a cosine.
-    pub anneal: bool,
 }
 
 /// A model by name.
@@ -119,17 +117,6 @@ impl Data {
         Ok(self.train.column("x")?.shape().iter().skip(1).copied().collect())
     }
 
-    /// Scaling of bytes to 0…1, and while training normal noise of a deviation, so that no pixel is learned by heart.
-    pub fn noisy_bytes(divisor: f64, noise: f64) -> Prepare {
-        Arc::new(move |x: &Tensor, mode: Mode| {
-            let scaled = x.cast(wgrad::tensor::DType::F32) * (1.0 / divisor);
-            match mode {
-                Mode::Training => &scaled + &x.graph().random_normal(x.shape(), 0.0, noise),
-                Mode::Evaluation => scaled,
-            }
-        })
-    }
-
     /// Scaling of bytes on the device: `x / divisor`, then minus a mean, over a standard deviation.
     pub fn scale_bytes(divisor: f64, mean: f64, std: f64) -> Prepare {
         Arc::new(move |x: &Tensor, _: Mode| {
@@ -141,11 +128,6 @@ impl Data {
 
 /// A model of layers after flattening; the last layer gives what the task wants.
 pub fn dense(data: &Data, hidden: &[usize]) -> Sequential {
-    dense_with_dropout(data, hidden, 0.0)
-}
-
-/// The same, with dropout after each hidden layer.
-pub fn dense_with_dropout(data: &Data, hidden: &[usize], dropout: f64) -> Sequential {
     let shape = data.input_shape().unwrap_or_default();
     let mut model = Sequential::new(shape.as_slice());
     if shape.len() > 1 {
@@ -153,9 +135,6 @@ pub fn dense_with_dropout(data: &Data, hidden: &[usize], dropout: f64) -> Sequen
     }
     for &units in hidden {
         model = model.dense(units).relu();
-        if dropout > 0.0 {
-            model = model.dropout(dropout);
-        }
     }
     model = model.dense(data.task.outputs());
     if data.task == Task::Binary { model.sigmoid() } else { model }

@@ -3,7 +3,7 @@
 use wgrad::data::{Csv, Dataset, Table, Target};
 use wgrad::tensor::DType;
 
-use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task, dense, dense_with_dropout};
+use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task, dense};
 use crate::failure::Result;
 
 const FILE: &[u8] = include_bytes!("../../data/digits.csv");
@@ -11,21 +11,14 @@ const FILE: &[u8] = include_bytes!("../../data/digits.csv");
 /// Grey levels go from 0 to this.
 const WHITE: f64 = 16.0;
 
-/// Deviation of the noise on the pixels while training. There are few examples; without it, the network learns them by heart.
-const NOISE: f64 = 0.25;
-
 pub const DIGITS: Demo = Demo {
     name: "digits",
     about: "handwritten digits, 8x8 pixels, bundled (1,797 examples)",
     models: &[
-        ModelChoice {
-            names: &["mlp"],
-            about: "256 relu, 128 relu, 10, with dropout 0.2",
-            build: |data| dense_with_dropout(data, &[256, 128], 0.2),
-        },
+        ModelChoice { names: &["mlp"], about: "128 relu, 64 relu, 10", build: |data| dense(data, &[128, 64]) },
         ModelChoice { names: &["linear"], about: "10, without hidden layers", build: |data| dense(data, &[]) },
     ],
-    defaults: Defaults { epochs: 40, batch_size: 64, optimizer: "adam", learning_rate: 2e-3, anneal: true },
+    defaults: Defaults { epochs: 40, batch_size: 32, optimizer: "adam", learning_rate: 1e-3 },
     load,
     blank: None,
 };
@@ -38,7 +31,7 @@ fn load(source: &Source) -> Result<Data> {
     let data = examples(&table, source.target.as_deref().unwrap_or("target"))?;
     data.check_labels("y", 10)?;
     let (train, test) = data.stratified_split("y", 0.8, source.seed)?;
-    Ok(Data { train, test, task: Task::Classes(10), prepare: Some(Data::noisy_bytes(WHITE, NOISE)) })
+    Ok(Data { train, test, task: Task::Classes(10), prepare: Some(Data::scale_bytes(WHITE, 0.0, 1.0)) })
 }
 
 /// The rows of a table as images of bytes.

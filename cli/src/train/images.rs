@@ -14,7 +14,7 @@ const MODELS: &[ModelChoice] = &[
     ModelChoice { names: &["linear"], about: "10, without hidden layers", build: |data| dense(data, &[]) },
 ];
 
-const DEFAULTS: Defaults = Defaults { epochs: 5, batch_size: 128, optimizer: "adam", learning_rate: 1e-3, anneal: false };
+const DEFAULTS: Defaults = Defaults { epochs: 5, batch_size: 128, optimizer: "adam", learning_rate: 1e-3 };
 
 pub const MNIST: Demo = Demo {
     name: "mnist",

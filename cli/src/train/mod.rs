@@ -21,7 +21,6 @@ use wgrad::Device;
 use wgrad::nn::{Precision, Sequential};
 use wgrad::optim::LossScale;
 use wgrad::session::ProgramId;
-use wgrad::optim::schedule::Schedule;
 use wgrad::train::{Checkpoints, Evaluation, Fit, Trainer};
 
 use crate::Everywhere;
@@ -224,10 +223,6 @@ impl<'a> Run<'a> {
             .validate(&self.data.test)
             .stop_when(interrupt::flag())
             .callback(watch);
-        if self.demo.defaults.anneal && arguments.steps.is_none() {
-            let steps = epochs * self.data.train.len().div_ceil(self.batch) as u64;
-            fit = fit.schedule(Schedule::Cosine { steps, minimum: 0.0 });
-        }
         if let Some(steps) = arguments.steps {
             fit = fit.steps(steps);
         }

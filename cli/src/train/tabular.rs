@@ -20,7 +20,7 @@ pub const TABULAR: Demo = Demo {
         ModelChoice { names: &["mlp", "mlp-tiny"], about: "64 relu, 32 relu, 1 sigmoid", build: |data| dense(data, &[64, 32]) },
         ModelChoice { names: &["linear"], about: "logistic regression", build: |data| dense(data, &[]) },
     ],
-    defaults: Defaults { epochs: 30, batch_size: 32, optimizer: "adam", learning_rate: 1e-3, anneal: false },
+    defaults: Defaults { epochs: 30, batch_size: 32, optimizer: "adam", learning_rate: 1e-3 },
     load,
     blank: None,
 };
