@@ -37,7 +37,7 @@ fn argument(function: ScalarFunction, place: usize, shape: &[usize]) -> Input {
         // Powers of two: a quotient is exact, so that all agree on which side of a whole number it lies.
         (F::Rem, 1) => Input::some(shape, &[0.5, 1.0, 2.0, 4.0]),
         (F::Tan, _) => Input::uniform(shape, -1.4, 1.4, &[0.0, 1e-6]),
-        (F::Sin | F::Cos, _) => Input::awkward(shape, 10.0, &[0.0, 1e-6, 100.0, -100.0, 1.570_796_3, 3.141_592_7]),
+        (F::Sin | F::Cos, _) => Input::awkward(shape, 10.0, &[0.0, 1e-6, 100.0, -100.0, std::f64::consts::FRAC_PI_2, std::f64::consts::PI]),
         (F::Atan2, _) => Input::uniform(shape, 0.1, 3.0, &[-1.0, -0.2, 100.0]),
         (F::LeakyRelu | F::Elu | F::Celu, 1) => Input::uniform(shape, 0.1, 2.0, &[]),
         (F::Floor | F::Ceil | F::Round | F::Trunc, _) => Input::awkward(shape, 10.0, HALVES),
