@@ -15,8 +15,8 @@ fn main() -> Result<()> {
         return Ok(());
     };
     let descriptor = wgpu::DeviceDescriptor { required_limits: adapter.limits(), ..Default::default() };
-    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
-        .map_err(|error| Error::Device(error.to_string()))?;
+    let (device, queue) =
+        pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| Error::Device(error.to_string()))?;
     let pixels: Vec<f32> = (0..64 * 64).map(|k| (k % 64) as f32 / 64.0).collect();
     let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
     let frame = device.create_buffer_init(&wgpu::util::BufferInitDescriptor {

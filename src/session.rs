@@ -176,7 +176,15 @@ impl Session {
         });
         let unneeded = unneeded.collect();
         let host_scalars = data.host_scalars;
-        self.programs.push(Loaded { program, stages, runner, host_scalars, unneeded, has_run: false, bound: Vec::new() });
+        self.programs.push(Loaded {
+            program,
+            stages,
+            runner,
+            host_scalars,
+            unneeded,
+            has_run: false,
+            bound: Vec::new(),
+        });
         Ok(ProgramId(self.programs.len() - 1))
     }
 
@@ -350,8 +358,13 @@ impl Session {
                     return Err(Error::Argument(format!("input {name:?} is {ty}, but {} was given", data.ty())));
                 }
             } else {
-                let known: Vec<&str> =
-                    loaded.program.inputs.iter().map(|port| port.name.as_str()).filter(|name| !name.starts_with('@')).collect();
+                let known: Vec<&str> = loaded
+                    .program
+                    .inputs
+                    .iter()
+                    .map(|port| port.name.as_str())
+                    .filter(|name| !name.starts_with('@'))
+                    .collect();
                 return Err(Error::Argument(format!("there is no input {name:?}; there are {known:?}")));
             }
         }

@@ -234,7 +234,7 @@ fn first_values_have_torchs_distributions() -> Result<()> {
 fn orthonormal(case: &Case, values: &[f64]) {
     let size = |key: &str| case.fields[key].as_u64().unwrap_or_default() as usize;
     let (rows, columns) = (size("rows"), size("columns"));
-    let by_rows = case.fields["gram"] == Value::from("W W^T");
+    let by_rows = case.fields["gram"] == "W W^T";
     let at = |vector: usize, place: usize| {
         if by_rows { values[vector * columns + place] } else { values[place * columns + vector] }
     };

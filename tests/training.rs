@@ -22,8 +22,11 @@ fn clusters(count: usize, seed: u64) -> Dataset {
         }
         y.push(class as i32);
     }
-    Dataset::new([("x", TensorData::from_vec(x, [count, 6]).unwrap()), ("y", TensorData::from_vec(y, [count]).unwrap())])
-        .unwrap()
+    Dataset::new([
+        ("x", TensorData::from_vec(x, [count, 6]).unwrap()),
+        ("y", TensorData::from_vec(y, [count]).unwrap()),
+    ])
+    .unwrap()
 }
 
 fn trainer(device: &Device) -> Trainer {
@@ -141,9 +144,7 @@ fn the_plan_of_a_step_is_small_and_constant() {
 fn early_stopping_ends_a_run_that_does_not_improve() {
     let (train, test) = (clusters(60, 7), clusters(30, 8));
     let mut patience = EarlyStopping::lowest("loss", 2).minimum_change(10.0);
-    let history = trainer(&Device::cpu())
-        .fit(&train, Fit::epochs(50).validate(&test).callback(&mut patience))
-        .unwrap();
+    let history = trainer(&Device::cpu()).fit(&train, Fit::epochs(50).validate(&test).callback(&mut patience)).unwrap();
     assert!(history.stopped);
     assert_eq!(history.epochs.len(), 3);
 }

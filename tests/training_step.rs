@@ -264,6 +264,7 @@ fn mistakes_are_told_with_the_line() {
         format!("minimize: the loss is f32[2], and must be a single float; reduce it (at {}:{here})", file!());
     assert_eq!(result.err().map(|error| error.to_string()), Some(expected));
 
+    #[allow(clippy::type_complexity, reason = "the table says what it is")]
     let cases: [(fn(&Graph, &Tensor), &str); 8] = [
         (|g, loss| g.minimize(&loss.stop_gradient(), SGD::new(0.1)).build(), "the loss depends on no parameter"),
         (|g, loss| g.minimize(loss, SGD::new(-0.1)).build(), "the learning rate is -0.1"),

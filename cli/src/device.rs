@@ -18,7 +18,8 @@ pub struct Chosen {
 impl Chosen {
     /// Name, backend and reason.
     pub fn describe(&self) -> String {
-        let what = if self.device.is_cpu() { format!("{} threads", threads()) } else { self.device.backend().to_owned() };
+        let what =
+            if self.device.is_cpu() { format!("{} threads", threads()) } else { self.device.backend().to_owned() };
         format!("{} ({what}; {})", self.device.name(), self.reason)
     }
 }
@@ -53,9 +54,7 @@ pub fn list() -> Vec<Listed> {
 fn gpu(info: &GpuInfo) -> Listed {
     let features = &info.features;
     let subgroups = features.subgroups.map(|(smallest, largest)| json!({"min": smallest, "max": largest}));
-    let matrix = |matrix: &CooperativeMatrix| {
-        json!({"m": matrix.m, "n": matrix.n, "k": matrix.k, "operands": matrix.operands, "result": matrix.result})
-    };
+    let matrix = |matrix: &CooperativeMatrix| json!({"m": matrix.m, "n": matrix.n, "k": matrix.k, "operands": matrix.operands, "result": matrix.result});
     let limits = &info.limits;
     let event = json!({
         "event": "device", "index": info.index, "name": info.name, "backend": info.backend, "kind": info.kind.to_string(),

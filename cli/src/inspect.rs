@@ -118,7 +118,8 @@ fn wgsl(program: &Program) -> String {
 /// Steps as boxes; an arrow for each value that goes from one step to a later one, with its size.
 fn dot(program: &Program, name: &str) -> String {
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
-    let mut text = format!("digraph \"{}\" {{\n  rankdir=TB;\n  node [shape=box, fontname=\"monospace\"];\n", quoted(name));
+    let mut text =
+        format!("digraph \"{}\" {{\n  rankdir=TB;\n  node [shape=box, fontname=\"monospace\"];\n", quoted(name));
     for (number, input) in program.inputs.iter().enumerate() {
         let label = format!("{}\\n{}", quoted(&input.name), input.ty);
         let _ = writeln!(text, "  input{number} [shape=ellipse, label=\"{label}\"];");
@@ -128,14 +129,20 @@ fn dot(program: &Program, name: &str) -> String {
     };
     for (number, step) in program.steps.iter().enumerate() {
         let types: Vec<String> = step.types.iter().map(ToString::to_string).collect();
-        let label = format!("{number}: {}\\n{}\\n{}", quoted(&step.label), types.join(", "), quoted(&step.place.to_string()));
+        let label =
+            format!("{number}: {}\\n{}\\n{}", quoted(&step.label), types.join(", "), quoted(&step.place.to_string()));
         let _ = writeln!(text, "  step{number} [label=\"{label}\"];");
         let mut arrows = BTreeSet::new();
         for read in &step.reads {
             let before = program.steps.iter().enumerate().take(number).rev();
-            let writer = before.map(|(place, step)| (place, &step.writes)).find(|(_, writes)| writes.iter().any(|write| overlap(write, read)));
+            let writer = before
+                .map(|(place, step)| (place, &step.writes))
+                .find(|(_, writes)| writes.iter().any(|write| overlap(write, read)));
             if let Some((place, _)) = writer {
-                arrows.insert(format!("step{place} -> step{number} [label=\"{}\"]", crate::output::bytes(read.bytes as u64)));
+                arrows.insert(format!(
+                    "step{place} -> step{number} [label=\"{}\"]",
+                    crate::output::bytes(read.bytes as u64)
+                ));
             } else if let Some(place) = program.inputs.iter().position(|input| overlap(&input.location, read)) {
                 arrows.insert(format!("input{place} -> step{number}"));
             }
@@ -146,7 +153,8 @@ fn dot(program: &Program, name: &str) -> String {
     }
     for (number, port) in program.outputs.iter().enumerate() {
         let _ = writeln!(text, "  output{number} [shape=ellipse, label=\"{}\\n{}\"];", quoted(&port.name), port.ty);
-        let last = program.steps.iter().rposition(|step| step.writes.iter().any(|write| overlap(write, &port.location)));
+        let last =
+            program.steps.iter().rposition(|step| step.writes.iter().any(|write| overlap(write, &port.location)));
         if let Some(place) = last {
             let _ = writeln!(text, "  step{place} -> output{number};");
         }

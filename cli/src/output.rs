@@ -136,7 +136,10 @@ mod tests {
     fn numbers_are_readable() {
         assert_eq!([grouped(0), grouped(999), grouped(1_234_567)], ["0", "999", "1,234,567"]);
         assert_eq!([bytes(1023), bytes(1536), bytes(3 << 30)], ["1023 B", "1.5 KiB", "3.0 GiB"]);
-        assert_eq!([seconds(2.5e-6), seconds(0.012), seconds(3.0), seconds(65.9)], ["2.50 µs", "12.000 ms", "3.00 s", "1m05s"]);
+        assert_eq!(
+            [seconds(2.5e-6), seconds(0.012), seconds(3.0), seconds(65.9)],
+            ["2.50 µs", "12.000 ms", "3.00 s", "1m05s"]
+        );
     }
 
     #[test]

@@ -37,7 +37,9 @@ fn argument(function: ScalarFunction, place: usize, shape: &[usize]) -> Input {
         // Powers of two: a quotient is exact, so that all agree on which side of a whole number it lies.
         (F::Rem, 1) => Input::some(shape, &[0.5, 1.0, 2.0, 4.0]),
         (F::Tan, _) => Input::uniform(shape, -1.4, 1.4, &[0.0, 1e-6]),
-        (F::Sin | F::Cos, _) => Input::awkward(shape, 10.0, &[0.0, 1e-6, 100.0, -100.0, std::f64::consts::FRAC_PI_2, std::f64::consts::PI]),
+        (F::Sin | F::Cos, _) => {
+            Input::awkward(shape, 10.0, &[0.0, 1e-6, 100.0, -100.0, std::f64::consts::FRAC_PI_2, std::f64::consts::PI])
+        }
         (F::Atan2, _) => Input::uniform(shape, 0.1, 3.0, &[-1.0, -0.2, 100.0]),
         (F::LeakyRelu | F::Elu | F::Celu, 1) => Input::uniform(shape, 0.1, 2.0, &[]),
         (F::Floor | F::Ceil | F::Round | F::Trunc, _) => Input::awkward(shape, 10.0, HALVES),
@@ -49,7 +51,9 @@ fn argument(function: ScalarFunction, place: usize, shape: &[usize]) -> Input {
 fn tolerance(function: ScalarFunction) -> f64 {
     use ScalarFunction as F;
     match function {
-        F::Add | F::Sub | F::Mul | F::Div | F::Rem | F::Maximum | F::Minimum | F::Neg | F::Abs | F::Sign | F::Floor => EXACT,
+        F::Add | F::Sub | F::Mul | F::Div | F::Rem | F::Maximum | F::Minimum | F::Neg | F::Abs | F::Sign | F::Floor => {
+            EXACT
+        }
         F::Ceil | F::Round | F::Trunc | F::Square | F::Relu | F::LeakyRelu | F::HardSigmoid | F::HardSwish => EXACT,
         _ => SLACK,
     }
@@ -81,7 +85,9 @@ pub(super) fn families() -> Vec<Family> {
     }
     for function in [F::BitAnd, F::BitOr, F::BitXor, F::ShiftLeft, F::ShiftRight] {
         let shift = matches!(function, F::ShiftLeft | F::ShiftRight);
-        let right = |shape: &[usize]| if shift { Input::integers(shape, 0, 32) } else { Input::integers(shape, -99_999, 99_999) };
+        let right = |shape: &[usize]| {
+            if shift { Input::integers(shape, 0, 32) } else { Input::integers(shape, -99_999, 99_999) }
+        };
         families.push(SHAPES.iter().fold(named(function, 0.0), |family, shape| {
             let inputs = [Input::integers(shape, -99_999, 99_999), right(shape)];
             family.forward(inputs, move |_, inputs| vec![apply(function, inputs)])

@@ -75,10 +75,9 @@ fn reductions() -> Vec<Family> {
     families.push(fused("variance", |x, axes| x.variance(axes, 0)));
     families.push(fused("norm", |x, axes| (x.square().sum(axes) + 1.0).sqrt()));
     let rows: &[&[usize]] = &[&[1, 1], &[3, 10], &[33, 257], &[2, 5000], &[4, 3, 64]];
-    for (name, build) in [
-        ("softmax", (|x| x.softmax(-1)) as fn(&Tensor) -> Tensor),
-        ("log_softmax", |x| x.log_softmax(-1)),
-    ] {
+    for (name, build) in
+        [("softmax", (|x| x.softmax(-1)) as fn(&Tensor) -> Tensor), ("log_softmax", |x| x.log_softmax(-1))]
+    {
         families.push(rows.iter().fold(Family::new(name, SUM), |family, shape| {
             family.case([Input::awkward(shape, 3.0, &[-60.0, 60.0])], move |inputs| build(&inputs[0]))
         }));
@@ -115,8 +114,12 @@ fn products() -> Vec<Family> {
     };
     let mut families =
         vec![plain("nn", false, false), plain("nt", false, true), plain("tn", true, false), plain("tt", true, true)];
-    let pairs: &[(&[usize], &[usize])] =
-        &[(&[3, 5, 7], &[3, 7, 2]), (&[3, 5, 7], &[7, 2]), (&[2, 1, 33, 20], &[4, 20, 40]), (&[9, 64, 16], &[9, 16, 64])];
+    let pairs: &[(&[usize], &[usize])] = &[
+        (&[3, 5, 7], &[3, 7, 2]),
+        (&[3, 5, 7], &[7, 2]),
+        (&[2, 1, 33, 20], &[4, 20, 40]),
+        (&[9, 64, 16], &[9, 16, 64]),
+    ];
     families.push(pairs.iter().fold(Family::new("matmul/batched", SUM), |family, &(lhs, rhs)| {
         family.case([Input::normal(lhs), Input::normal(rhs)], |inputs| inputs[0].matmul(&inputs[1]))
     }));
@@ -160,10 +163,10 @@ fn movement() -> Vec<Family> {
         Family::new("movement/pad", 0.0)
             .case([Input::normal(&[5, 6])], |inputs| inputs[0].pad(&[1, 0], &[0, 3], -1.5))
             .case([Input::normal(&[5, 6])], |inputs| inputs[0].pad_between(&[1, 2], &[3, 0], &[2, 1], 0.0)),
-        Family::new("movement/concat", 0.0).case(
-            [Input::normal(&[4, 3]), Input::normal(&[4, 5]), Input::normal(&[4, 1])],
-            |inputs| inputs[0].graph().concat(&[&inputs[0], &inputs[1], &inputs[2]], 1),
-        ),
+        Family::new("movement/concat", 0.0)
+            .case([Input::normal(&[4, 3]), Input::normal(&[4, 5]), Input::normal(&[4, 1])], |inputs| {
+                inputs[0].graph().concat(&[&inputs[0], &inputs[1], &inputs[2]], 1)
+            }),
         Family::new("movement/coordinates", 0.0)
             .forward([], |g, _| vec![g.coordinate([3, 300, 5], 1)])
             // More workgroups than one dimension of a dispatch has.
@@ -186,21 +189,20 @@ fn indexed() -> Vec<Family> {
             .case([Input::normal(&[3, 7, 2]), Input::integers(&[300], 0, 7)], |inputs| inputs[0].take(1, &inputs[1])),
         Family::new("index/gather", SUM)
             .case([Input::normal(&[5, 9]), Input::integers(&[5, 4], 0, 9)], |inputs| inputs[0].gather(1, &inputs[1]))
-            .case([Input::normal(&[70, 3]), Input::integers(&[200, 3], 0, 70)], |inputs| inputs[0].gather(0, &inputs[1])),
+            .case([Input::normal(&[70, 3]), Input::integers(&[200, 3], 0, 70)], |inputs| {
+                inputs[0].gather(0, &inputs[1])
+            }),
         Family::new("index/scatter_add", SUM)
-            .case(
-                [Input::normal(&[5, 9]), Input::integers(&[5, 40], 0, 9), Input::normal(&[5, 40])],
-                |inputs| inputs[0].scatter_add(1, &inputs[1], &inputs[2]),
-            )
-            .case(
-                [Input::normal(&[7, 6]), Input::integers(&[100, 6], 0, 7), Input::normal(&[100, 6])],
-                |inputs| inputs[0].scatter_add(0, &inputs[1], &inputs[2]),
-            ),
+            .case([Input::normal(&[5, 9]), Input::integers(&[5, 40], 0, 9), Input::normal(&[5, 40])], |inputs| {
+                inputs[0].scatter_add(1, &inputs[1], &inputs[2])
+            })
+            .case([Input::normal(&[7, 6]), Input::integers(&[100, 6], 0, 7), Input::normal(&[100, 6])], |inputs| {
+                inputs[0].scatter_add(0, &inputs[1], &inputs[2])
+            }),
         Family::new("index/scatter_rows", SUM)
-            .case(
-                [Input::normal(&[9, 5]), Input::integers(&[64], 0, 9), Input::normal(&[64, 5])],
-                |inputs| inputs[0].scatter_rows(&inputs[1], &inputs[2]),
-            )
+            .case([Input::normal(&[9, 5]), Input::integers(&[64], 0, 9), Input::normal(&[64, 5])], |inputs| {
+                inputs[0].scatter_rows(&inputs[1], &inputs[2])
+            })
             .case(
                 [Input::normal(&[1000, 33]), Input::integers(&[700], 0, 1000), Input::normal(&[700, 33])],
                 |inputs| inputs[0].scatter_rows(&inputs[1], &inputs[2]),

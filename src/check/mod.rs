@@ -77,7 +77,11 @@ impl Family {
     }
 
     /// One more case without gradients, of any number of outputs.
-    fn forward(mut self, inputs: impl Into<Vec<Input>>, build: impl Fn(&Graph, &[Tensor]) -> Vec<Tensor> + 'static) -> Self {
+    fn forward(
+        mut self,
+        inputs: impl Into<Vec<Input>>,
+        build: impl Fn(&Graph, &[Tensor]) -> Vec<Tensor> + 'static,
+    ) -> Self {
         self.cases.push(Case { inputs: inputs.into(), build: Box::new(build), gradient: false });
         self
     }
@@ -106,7 +110,10 @@ pub fn names() -> Vec<String> {
 pub fn check(device: &Device, filter: &str, tell: &mut dyn FnMut(&Report)) -> Result<bool> {
     let chosen: Vec<Family> = families::all().into_iter().filter(|family| family.name.contains(filter)).collect();
     if chosen.is_empty() {
-        return Err(Error::Argument(format!("nothing to check is called {filter:?}; there are {}", names().join(", "))));
+        return Err(Error::Argument(format!(
+            "nothing to check is called {filter:?}; there are {}",
+            names().join(", ")
+        )));
     }
     let mut ok = true;
     for family in &chosen {
@@ -286,7 +293,9 @@ mod tests {
     #[test]
     fn the_cpu_computes_what_it_should() -> Result<()> {
         let mut problems = Vec::new();
-        let ok = check(&Device::cpu(), "", &mut |report| problems.extend(report.problem.clone().map(|problem| (report.name.clone(), problem))))?;
+        let ok = check(&Device::cpu(), "", &mut |report| {
+            problems.extend(report.problem.clone().map(|problem| (report.name.clone(), problem)))
+        })?;
         assert!(ok && problems.is_empty(), "{problems:#?}");
         Ok(())
     }

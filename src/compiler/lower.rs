@@ -1,8 +1,8 @@
 //! From kernels to work: which output overwrites which input, and for a GPU, which dispatches with which parameters.
 
-use super::{Options, Target};
 use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin};
 use super::program::Work;
+use super::{Options, Target};
 use crate::error::{Error, Place, Result};
 use crate::scalar::{Epilogue, QUAD_LANES, ScalarExpr, emit_map};
 use crate::shader::{Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, compose, reduce_plans};

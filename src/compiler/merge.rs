@@ -136,7 +136,9 @@ fn join(
         }
     }
     let added = builder.include(&addition, |_, node, _| match node {
-        ScalarNode::Load { input, .. } => known.iter().find(|(output, ..)| *output == inputs[*input]).map(|&(_, id, _)| id),
+        ScalarNode::Load { input, .. } => {
+            known.iter().find(|(output, ..)| *output == inputs[*input]).map(|&(_, id, _)| id)
+        }
         _ => None,
     });
     for (&buffer, &(id, stored)) in second.outputs.iter().zip(&addition.outputs) {

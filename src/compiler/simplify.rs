@@ -97,11 +97,7 @@ fn drop_unneeded(data: GraphData) -> GraphData {
 
 /// A transposed product is the product of the transposed factors in the other order, and those are views that cost
 /// nothing. Only where nobody else uses the product as it was.
-fn fold_transpose(
-    new_nodes: &mut Vec<Node>,
-    known: &mut HashMap<(String, Vec<ValueId>), u32>,
-    node: &mut Node,
-) {
+fn fold_transpose(new_nodes: &mut Vec<Node>, known: &mut HashMap<(String, Vec<ValueId>), u32>, node: &mut Node) {
     let Op::Permute(permute) = &node.op else { return };
     let product = &new_nodes[node.inputs[0].node()];
     let rank = permute.0.len();

@@ -95,7 +95,8 @@ pub(crate) enum DeviceProgram {
 
 /// Host memory, or an error where there is too little.
 pub(super) fn reserve(bytes: usize) -> Result<Storage> {
-    Storage::try_zeroed(bytes).ok_or_else(|| Error::Limit(format!("a buffer of {bytes} bytes is needed; the host has no room for it")))
+    Storage::try_zeroed(bytes)
+        .ok_or_else(|| Error::Limit(format!("a buffer of {bytes} bytes is needed; the host has no room for it")))
 }
 
 fn mismatch() -> Error {

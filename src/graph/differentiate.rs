@@ -38,7 +38,8 @@ impl Graph {
             return vec![mistake; with_respect_to.len()];
         }
         if let Some(other) = with_respect_to.iter().find(|tensor| !tensor.dtype().is_float()) {
-            let mistake = self.mistake("gradients", format!("a gradient is taken with respect to floats, not to {}", other.dtype()));
+            let mistake = self
+                .mistake("gradients", format!("a gradient is taken with respect to floats, not to {}", other.dtype()));
             return vec![mistake; with_respect_to.len()];
         }
         for (tensor, upstream) in of {

@@ -315,7 +315,10 @@ impl Graph {
     #[track_caller]
     pub fn scalar(&self, dtype: DType, value: f64) -> Tensor {
         if !dtype.holds(value) {
-            return self.mistake("constant", format!("{value} is no {dtype}; cast the tensor that it meets, or change the number"));
+            return self.mistake(
+                "constant",
+                format!("{value} is no {dtype}; cast the tensor that it meets, or change the number"),
+            );
         }
         match TensorData::from_f64(dtype, &[value], []) {
             Ok(data) => self.constant(data),

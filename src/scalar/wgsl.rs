@@ -66,10 +66,8 @@ pub(crate) fn emit_element(expression: &ScalarExpr, borders: [usize; 2]) -> Emit
     let value = emitter.names[id.index()].clone();
     let value = if expression.types[id.index()] == DType::Bool { format!("Value({value})") } else { value };
     let body = std::mem::take(&mut emitter.body);
-    emitter.finish(
-        "ExpressionParams",
-        &format!("fn element(at: vec3<u32>) -> Value {{\n{body}    return {value};\n}}\n"),
-    )
+    emitter
+        .finish("ExpressionParams", &format!("fn element(at: vec3<u32>) -> Value {{\n{body}    return {value};\n}}\n"))
 }
 
 /// The module `shared/expression` of a map: `fn evaluate(quad: u32)`, which computes and stores four neighbouring elements.

@@ -16,8 +16,8 @@ use crate::graph::{Graph, Tensor};
 use crate::loss::Loss;
 use crate::metrics::Metric;
 use crate::nn::{Mode, Model, Precision, Sequential};
-use crate::optim::{LossScale, Optimizer};
 use crate::optim::schedule::Scheduler;
+use crate::optim::{LossScale, Optimizer};
 use crate::session::{Capture, ProgramId, Session};
 use crate::tensor::{DType, TensorData};
 

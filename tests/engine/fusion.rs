@@ -74,7 +74,7 @@ impl Builder {
             11 => a.take(signed, &self.g.constant(index(3))),
             12 => a.softmax(signed),
             13 => a.cumulative_sum(signed),
-            14 => a.sort(signed, detail % 2 == 0).0,
+            14 => a.sort(signed, detail.is_multiple_of(2)).0,
             15 => a.index_add(signed, &self.g.constant(index(extent)), &(a * 0.5)),
             16 if rank >= 2 => a.matmul(&a.transpose(-1, -2)) * (1.0 / shape[rank - 1] as f64),
             16 => a.matmul(a) * (1.0 / extent as f64),

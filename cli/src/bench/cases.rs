@@ -141,7 +141,9 @@ fn fill(session: &mut Session, name: &str) -> Result {
     let number = |place: usize| word(place) as f32 / 16_777_216.0;
     let length = ty.len();
     let values = match (ty.dtype, name) {
-        (DType::I32, _) => TensorData::from_vec((0..length).map(|place| (word(place) % 10) as i32).collect(), &ty.shape)?,
+        (DType::I32, _) => {
+            TensorData::from_vec((0..length).map(|place| (word(place) % 10) as i32).collect(), &ty.shape)?
+        }
         (_, "y") => TensorData::from_vec((0..length).map(|place| number(place).round()).collect(), &ty.shape)?,
         _ => TensorData::from_vec((0..length).map(number).collect(), &ty.shape)?.cast(ty.dtype)?,
     };
@@ -183,7 +185,12 @@ fn kernel_session(
     Ok(session)
 }
 
-fn run_kernel(device: &Device, inputs: &[Vec<usize>], build: fn(&[Tensor]) -> Tensor, effort: Effort) -> Result<Outcome> {
+fn run_kernel(
+    device: &Device,
+    inputs: &[Vec<usize>],
+    build: fn(&[Tensor]) -> Tensor,
+    effort: Effort,
+) -> Result<Outcome> {
     let mut session = kernel_session(device, DType::F32, inputs, build, Options::default())?;
     session.step(&[])?;
     let found = session.read("out")?;
@@ -201,7 +208,13 @@ fn run_kernel(device: &Device, inputs: &[Vec<usize>], build: fn(&[Tensor]) -> Te
     Ok(outcome(&session, timing, max_error, None))
 }
 
-fn step_session(device: &Device, seed: u64, build: fn(&Graph), learning_rate: f64, options: Options) -> Result<Session> {
+fn step_session(
+    device: &Device,
+    seed: u64,
+    build: fn(&Graph),
+    learning_rate: f64,
+    options: Options,
+) -> Result<Session> {
     let g = Graph::new();
     build(&g);
     let mut session = Session::with_options(&g, device, seed, options)?;

@@ -50,7 +50,11 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     let cases: Vec<Case> = cases::all().into_iter().filter(|case| case.name.contains(&arguments.filter)).collect();
     if cases.is_empty() {
         let names: Vec<String> = cases::all().into_iter().map(|case| case.name).collect();
-        return Err(Failure::new(format!("no case has {:?} in its name; there are {}", arguments.filter, names.join(", "))));
+        return Err(Failure::new(format!(
+            "no case has {:?} in its name; there are {}",
+            arguments.filter,
+            names.join(", ")
+        )));
     }
     if arguments.list {
         for case in &cases {

@@ -51,7 +51,8 @@ impl Curve {
 
     /// A validation value over epochs.
     pub fn validation(&self, name: &str) -> Vec<(f64, f64)> {
-        let points = self.epochs.iter().filter_map(|record| Some((self.epoch_of(record.step), record.validation(name)?)));
+        let points =
+            self.epochs.iter().filter_map(|record| Some((self.epoch_of(record.step), record.validation(name)?)));
         points.filter(|(_, value)| value.is_finite()).collect()
     }
 }

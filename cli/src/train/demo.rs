@@ -157,7 +157,12 @@ impl Demo {
         found.ok_or_else(|| {
             let there: Vec<String> =
                 self.models.iter().map(|model| format!("{} ({})", model.names.join(" or "), model.about)).collect();
-            Failure::new(format!("{} has no model {:?}; there is {}", self.name, name.unwrap_or_default(), there.join(", ")))
+            Failure::new(format!(
+                "{} has no model {:?}; there is {}",
+                self.name,
+                name.unwrap_or_default(),
+                there.join(", ")
+            ))
         })
     }
 }

@@ -68,7 +68,10 @@ fn part(directory: &Path, part: &str) -> Result<Dataset> {
     let data = idx::read_images_and_labels(directory, part)?;
     let images = data.column("x")?;
     if images.dtype() != DType::U8 || images.shape().rank() != 3 {
-        return Err(inside(wgrad::Error::Data(format!("images should be u8[n, height, width], and are {}", images.ty()))));
+        return Err(inside(wgrad::Error::Data(format!(
+            "images should be u8[n, height, width], and are {}",
+            images.ty()
+        ))));
     }
     data.check_labels("y", 10).map_err(inside)?;
     Ok(data)

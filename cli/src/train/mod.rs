@@ -174,8 +174,7 @@ impl<'a> Run<'a> {
         if let Some(directory) = &arguments.checkpoint {
             places::can_write_directory(directory)?;
         }
-        let source =
-            Source { path: arguments.data.clone(), target: arguments.target.clone(), seed: everywhere.seed };
+        let source = Source { path: arguments.data.clone(), target: arguments.target.clone(), seed: everywhere.seed };
         let data = (demo.load)(&source)?;
         let batch = arguments.batch_size.map_or(demo.defaults.batch_size.min(data.train.len()), |size| size as usize);
         if batch > data.train.len() {
@@ -227,9 +226,7 @@ impl<'a> Run<'a> {
             fit = fit.steps(steps);
         }
         if let Some(directory) = &arguments.checkpoint {
-            fit = fit.checkpoints(
-                Checkpoints::new(directory).every_steps(CHECKPOINT_STEPS).resume(arguments.resume),
-            );
+            fit = fit.checkpoints(Checkpoints::new(directory).every_steps(CHECKPOINT_STEPS).resume(arguments.resume));
         }
         fit
     }

@@ -31,7 +31,11 @@ pub fn can_write_file(path: &Path) -> Result {
         _ => Path::new("."),
     };
     if !directory.is_dir() {
-        return Err(Failure::new(format!("cannot write {}: there is no directory {}", path.display(), directory.display())));
+        return Err(Failure::new(format!(
+            "cannot write {}: there is no directory {}",
+            path.display(),
+            directory.display()
+        )));
     }
     can_write_directory(directory)
 }

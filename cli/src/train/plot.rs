@@ -25,7 +25,10 @@ const ACCURACY: RGBColor = RGBColor(0x2b, 0x8a, 0x57);
 pub fn check_name(path: &Path) -> Result {
     match extension(path).as_str() {
         "png" | "svg" => Ok(()),
-        other => Err(Failure::new(format!("cannot plot to {}: it ends in {other:?}, and plots are .png or .svg", path.display()))),
+        other => Err(Failure::new(format!(
+            "cannot plot to {}: it ends in {other:?}, and plots are .png or .svg",
+            path.display()
+        ))),
     }
 }
 
@@ -51,13 +54,22 @@ pub fn draw(path: &Path, title: &str, curve: &Curve) -> Result {
     }
 }
 
-fn panels<B: DrawingBackend>(root: &DrawingArea<B, Shift>, title: &str, curve: &Curve) -> std::result::Result<(), String> {
+fn panels<B: DrawingBackend>(
+    root: &DrawingArea<B, Shift>,
+    title: &str,
+    curve: &Curve,
+) -> std::result::Result<(), String> {
     let text = |error: DrawingAreaErrorKind<B::ErrorType>| error.to_string();
     root.fill(&WHITE).map_err(text)?;
     let heading = (FONT, 26, FontStyle::Bold).into_font().color(&INK);
     let body = root.titled(title, heading).map_err(text)?;
     let accuracy = curve.validation("accuracy");
-    let epochs = 0.0..curve.raw().last().map_or(1.0, |point| point.0).max(curve.epochs.last().map_or(0.0, |last| curve.epoch_of(last.step))).max(1e-3);
+    let epochs = 0.0..curve
+        .raw()
+        .last()
+        .map_or(1.0, |point| point.0)
+        .max(curve.epochs.last().map_or(0.0, |last| curve.epoch_of(last.step)))
+        .max(1e-3);
     let validation = curve.validation("loss");
     let has_accuracy = !accuracy.is_empty();
     let (upper, lower) = body.split_vertically(if has_accuracy { 470 } else { SIZE.1 as i32 });
@@ -132,7 +144,11 @@ fn loss_panel<B: DrawingBackend>(
         .draw()
 }
 
-fn accuracy_panel<B: DrawingBackend>(area: &DrawingArea<B, Shift>, epochs: Range<f64>, accuracy: &[(f64, f64)]) -> Drawn<B> {
+fn accuracy_panel<B: DrawingBackend>(
+    area: &DrawingArea<B, Shift>,
+    epochs: Range<f64>,
+    accuracy: &[(f64, f64)],
+) -> Drawn<B> {
     let low = accuracy.iter().map(|point| point.1).fold(1.0, f64::min);
     let high = accuracy.iter().map(|point| point.1).fold(0.0, f64::max);
     let room = ((high - low) * 0.15).max(0.005);
@@ -168,7 +184,8 @@ fn accuracy_panel<B: DrawingBackend>(area: &DrawingArea<B, Shift>, epochs: Range
 
 /// A number on an axis, without zeros that say nothing.
 fn number(value: &f64) -> String {
-    let digits = if *value >= 10.0 || *value == 0.0 { 0 } else { (1 - value.abs().log10().floor() as i32).clamp(1, 6) as usize };
+    let digits =
+        if *value >= 10.0 || *value == 0.0 { 0 } else { (1 - value.abs().log10().floor() as i32).clamp(1, 6) as usize };
     let text = format!("{value:.digits$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }

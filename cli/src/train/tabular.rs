@@ -17,7 +17,11 @@ pub const TABULAR: Demo = Demo {
     name: "tabular",
     about: "classes from a table: bundled breast-cancer data (569 examples), or --data FILE.csv --target COLUMN",
     models: &[
-        ModelChoice { names: &["mlp", "mlp-tiny"], about: "64 relu, 32 relu, 1 sigmoid", build: |data| dense(data, &[64, 32]) },
+        ModelChoice {
+            names: &["mlp", "mlp-tiny"],
+            about: "64 relu, 32 relu, 1 sigmoid",
+            build: |data| dense(data, &[64, 32]),
+        },
         ModelChoice { names: &["linear"], about: "logistic regression", build: |data| dense(data, &[]) },
     ],
     defaults: Defaults { epochs: 30, batch_size: 32, optimizer: "adam", learning_rate: 1e-3 },
@@ -27,9 +31,7 @@ pub const TABULAR: Demo = Demo {
 
 fn load(source: &Source) -> Result<Data> {
     let (table, target, names) = match (&source.path, &source.target) {
-        (None, None) => {
-            (Csv::new().from_bytes(FILE, "breast-cancer.csv")?, "target", Some(["malignant", "benign"]))
-        }
+        (None, None) => (Csv::new().from_bytes(FILE, "breast-cancer.csv")?, "target", Some(["malignant", "benign"])),
         (None, Some(_)) => return Err(Failure::new("--target names a column of the file given with --data FILE")),
         (Some(path), None) => {
             let columns = columns(&Csv::new().read(path)?);
@@ -57,20 +59,24 @@ fn load(source: &Source) -> Result<Data> {
 fn task(table: &Table, target: &str) -> Result<Task> {
     let place = table.position(target)?;
     for (number, column) in table.columns.iter().enumerate() {
-        if let Values::Categories { labels, .. } = &column.values {
-            if number != place && labels.len() > MOST_LABELS {
-                return Err(Failure::new(format!(
-                    "column '{}' has {} different words: too many for categories; remove the column",
-                    column.name,
-                    labels.len()
-                )));
-            }
+        if let Values::Categories { labels, .. } = &column.values
+            && number != place
+            && labels.len() > MOST_LABELS
+        {
+            return Err(Failure::new(format!(
+                "column '{}' has {} different words: too many for categories; remove the column",
+                column.name,
+                labels.len()
+            )));
         }
     }
     let chosen = table.columns.get(place).ok_or_else(|| Failure::new(format!("there is no column '{target}'")))?;
     let (_, classes) = chosen.values.classes();
     match classes.len() {
-        0 | 1 => Err(Failure::new(format!("column '{}' has the same value everywhere: there is nothing to learn", chosen.name))),
+        0 | 1 => Err(Failure::new(format!(
+            "column '{}' has the same value everywhere: there is nothing to learn",
+            chosen.name
+        ))),
         2 => Ok(Task::Binary),
         count if count <= MOST_CLASSES => Ok(Task::Classes(count)),
         count => Err(Failure::new(format!(

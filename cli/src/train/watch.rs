@@ -90,7 +90,11 @@ impl<'a> Watch<'a> {
         if let Some(bar) = self.bar.as_ref().filter(|_| self.refreshed.elapsed() > REFRESH) {
             let speed = self.examples as f64 / self.begun.elapsed().as_secs_f64().max(1e-9);
             let epoch = self.curve.epoch_of(step);
-            bar.set_message(format!("epoch {epoch:.1}  loss {running:.4}{}  {} examples/s", self.validation, grouped(speed as u64)));
+            bar.set_message(format!(
+                "epoch {epoch:.1}  loss {running:.4}{}  {} examples/s",
+                self.validation,
+                grouped(speed as u64)
+            ));
             bar.set_position(step);
             self.refreshed = Instant::now();
         }
@@ -106,7 +110,8 @@ impl<'a> Watch<'a> {
         }))?;
         let shown = ["loss", "accuracy"].iter().filter_map(|name| Some((name, record.validation(name)?)));
         let shown: Vec<String> = shown.map(|(name, value)| format!("{name} {value:.4}")).collect();
-        self.validation = record.validation("accuracy").map_or_else(String::new, |value| format!("  accuracy {value:.4}"));
+        self.validation =
+            record.validation("accuracy").map_or_else(String::new, |value| format!("  accuracy {value:.4}"));
         self.line(&format!(
             "epoch {:>3}  step {:>7}  train loss {:.4}  test {}  {}  {} examples/s",
             record.epoch,
