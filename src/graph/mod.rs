@@ -277,7 +277,11 @@ impl Graph {
         });
         // Many in one input: a kernel that reads several of them has one binding for all.
         let block = format!("{HOST_SCALARS}.{}", place / HOST_BLOCK);
-        let block = self.find(&block).unwrap_or_else(|| self.input(&block, [HOST_BLOCK], DType::F32));
+        // No closure: the user's line does not reach through one.
+        let block = match self.find(&block) {
+            Some(block) => block,
+            None => self.input(&block, [HOST_BLOCK], DType::F32),
+        };
         block.at(0, place % HOST_BLOCK)
     }
 

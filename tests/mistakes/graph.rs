@@ -245,7 +245,6 @@ fn mistakes_of_names_graphs_and_gradients() {
     table.case("variable", &["\"w\"", "used already"], |t| { t.g.variable(variable("w", &[2], Initial::Constant(0.0))); t.g.variable(variable("w", &[3], Initial::Constant(0.0))) });
     table.case("variable", &["\"w\"", "used already"], |t| { let w = variable("w", &[2], Initial::Constant(0.0)); t.g.variable(w.clone()); t.g.variable(Variable { role: Role::Buffer, ..w }) });
     table.case("variable \"w\"", &["f32[2]", "f32[1]"], |t| t.g.variable(variable("w", &[2], Initial::Values(TensorData::zeros(F32, [1])))));
-    table.case("host_scalar", &["\"f\"", "used already"], |t| t.g.host_scalar("f", |_| 0.0));
     table.case("output", &["\"y\"", "used already"], |t| { t.g.output("y", &t.f); t.g.output("y", &t.h); });
     table.case("output", &["empty"], |t| t.g.output("", &t.f));
     table.case("output", &["\"y\"", "another graph"], |t| t.g.output("y", &Graph::new().arange(3)));
@@ -263,7 +262,7 @@ fn mistakes_of_names_graphs_and_gradients() {
     table.case("gradients", &["another graph"], |t| t.g.gradients(&Graph::new().input("x", [3, 3], F32), &[&t.f]));
     table.case("gradients", &["f32[3, 2]", "f32[2, 3]"], |t| t.g.gradients_from(&[(&t.f, &t.h)], &[&t.f]));
     table.case("gradients", &["another graph"], |t| t.g.gradients_from(&[(&t.f, &Graph::new().input("x", [2, 3], F32))], &[&t.f]));
-    table.finish(24);
+    table.finish(23);
 }
 
 impl Table {

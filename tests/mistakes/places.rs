@@ -35,6 +35,7 @@ fn every_node_carries_the_users_line() {
         g.random_uniform([2], 1.0, 2.0),
         g.random_normal([2], 0.0, 1.0),
         g.random_bernoulli([2], 0.5).cast(F32),
+        &x * g.host_scalar("rate", |_| 1.0),
     ];
     results.extend(x.split(1, &[1, 2]));
     let loss = results.iter().fold(x.sum_all(), |sum, part| sum + part.sum_all());
