@@ -12,6 +12,7 @@ mod failure;
 mod inspect;
 mod interrupt;
 mod output;
+mod quiet;
 mod train;
 
 use std::process::ExitCode;
@@ -64,6 +65,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    quiet::hush_drivers();
     let line = CommandLine::parse();
     let everywhere = line.everywhere;
     let mut output = Output::new(everywhere.json);

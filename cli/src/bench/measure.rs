@@ -13,13 +13,15 @@ pub struct Effort {
     pub total: f64,
     /// Samples at least.
     pub least: usize,
+    /// Side of the matrices whose product may set the limit.
+    pub product: usize,
 }
 
 impl Effort {
     /// For results to keep.
-    pub const FULL: Self = Self { sample: 0.02, total: 1.0, least: 7 };
+    pub const FULL: Self = Self { sample: 0.02, total: 1.0, least: 7, product: 1024 };
     /// For a look.
-    pub const QUICK: Self = Self { sample: 0.005, total: 0.15, least: 3 };
+    pub const QUICK: Self = Self { sample: 0.005, total: 0.15, least: 3, product: 512 };
 }
 
 /// Seconds of one repetition.
@@ -78,7 +80,7 @@ mod tests {
 
     #[test]
     fn times_are_of_one_repetition() -> std::result::Result<(), String> {
-        let effort = Effort { sample: 0.004, total: 0.0, least: 3 };
+        let effort = Effort { sample: 0.004, total: 0.0, least: 3, product: 512 };
         let pause = |times: usize| {
             std::thread::sleep(std::time::Duration::from_millis(2 * times as u64));
             Ok(())

@@ -30,7 +30,7 @@ pub struct Peak {
 impl Peak {
     /// Measures.
     pub fn measure(device: &Device, effort: Effort) -> Result<Self> {
-        let product = cases::product(1024).run(device, 0, effort)?.gflops();
+        let product = cases::product(effort.product).run(device, 0, effort)?.gflops();
         let (arithmetic, traffic) = if device.is_cpu() {
             (processor::gflops_f32(threads()), processor::gbytes_per_s(threads()))
         } else {

@@ -2,6 +2,9 @@
 
 use wgrad::train::EpochRecord;
 
+/// As many points as a line in a picture needs.
+const POINTS: usize = 300;
+
 /// Points of a run, over epochs.
 #[derive(Clone, Debug, Default)]
 pub struct Curve {
@@ -31,22 +34,24 @@ impl Curve {
         self.losses.iter().map(|&(step, loss)| (self.epoch_of(step), loss)).collect()
     }
 
-    /// The mean of the losses around each step, over a hundredth of the run to either side.
+    /// The mean of the losses around a step, over a hundredth of the run to either side, at up to [`POINTS`] steps.
     pub fn smoothed(&self) -> Vec<(f64, f64)> {
         let reach = (self.losses.len() / 100).max(2);
         let mut sums = vec![0.0];
         for (_, loss) in &self.losses {
             sums.push(sums.last().copied().unwrap_or(0.0) + loss);
         }
-        (0..self.losses.len())
-            .filter_map(|place| {
-                // The window shrinks evenly at the ends, lest they be pulled to one side.
-                let reach = reach.min(place).min(self.losses.len() - 1 - place);
-                let (first, end) = (place - reach, place + reach + 1);
-                let mean = (sums.get(end)? - sums.get(first)?) / (end - first) as f64;
-                Some((self.epoch_of(self.losses.get(place)?.0), mean))
-            })
-            .collect()
+        let last = self.losses.len().saturating_sub(1);
+        let mut places: Vec<usize> = (0..=last).step_by(self.losses.len().div_ceil(POINTS).max(1)).collect();
+        if places.last() != Some(&last) {
+            places.push(last);
+        }
+        let mean = |place: usize| {
+            let (first, end) = (place.saturating_sub(reach), (place + reach + 1).min(self.losses.len()));
+            let mean = (sums.get(end)? - sums.get(first)?) / (end - first) as f64;
+            Some((self.epoch_of(self.losses.get(place)?.0), mean))
+        };
+        places.into_iter().filter_map(mean).collect()
     }
 
     /// A validation value over epochs.
@@ -62,12 +67,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn smoothing_keeps_straight_lines_and_both_ends() {
-        let losses = (1..=500).map(|step| (step, step as f64)).collect();
+    fn smoothing_keeps_straight_lines_and_reaches_both_ends() {
+        let losses = (1..=5000).map(|step| (step, step as f64)).collect();
         let curve = Curve { steps_per_epoch: 100, losses, epochs: Vec::new() };
         let smooth = curve.smoothed();
-        assert_eq!(smooth.len(), 500);
-        assert!(smooth.iter().all(|(epoch, loss)| (epoch * 100.0 - loss).abs() < 1e-9));
+        assert!(smooth.len() <= POINTS + 1);
+        assert_eq!(smooth.first().zip(smooth.last()).map(|(first, last)| [first.0, last.0]), Some([0.01, 50.0]));
+        assert!(
+            smooth
+                .iter()
+                .filter(|point| (1.0..49.0).contains(&point.0))
+                .all(|(epoch, loss)| (epoch * 100.0 - loss).abs() < 1e-9)
+        );
         assert!(Curve::default().smoothed().is_empty());
     }
 }

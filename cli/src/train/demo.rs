@@ -8,6 +8,7 @@ use wgrad::graph::Tensor;
 use wgrad::loss::Loss;
 use wgrad::metrics::Metric;
 use wgrad::nn::{Mode, Sequential};
+use wgrad::tensor::DType;
 
 use super::{digits, images, tabular};
 use crate::failure::{Failure, Result};
@@ -120,8 +121,8 @@ impl Data {
     /// Scaling of bytes on the device: `x / divisor`, then minus a mean, over a standard deviation.
     pub fn scale_bytes(divisor: f64, mean: f64, std: f64) -> Prepare {
         Arc::new(move |x: &Tensor, _: Mode| {
-            let scaled = x.cast(wgrad::tensor::DType::F32) * (1.0 / (divisor * std));
-            scaled - mean / std
+            let scaled = x.cast(DType::F32) * (1.0 / (divisor * std));
+            if mean == 0.0 { scaled } else { scaled - mean / std }
         })
     }
 }

@@ -62,14 +62,10 @@ fn panels<B: DrawingBackend>(
     let text = |error: DrawingAreaErrorKind<B::ErrorType>| error.to_string();
     root.fill(&WHITE).map_err(text)?;
     let heading = (FONT, 26, FontStyle::Bold).into_font().color(&INK);
-    let body = root.titled(title, heading).map_err(text)?;
+    let body = root.margin(12, 0, 0, 0).titled(title, heading).map_err(text)?;
     let accuracy = curve.validation("accuracy");
-    let epochs = 0.0..curve
-        .raw()
-        .last()
-        .map_or(1.0, |point| point.0)
-        .max(curve.epochs.last().map_or(0.0, |last| curve.epoch_of(last.step)))
-        .max(1e-3);
+    let last = curve.epochs.last().map_or(0.0, |last| curve.epoch_of(last.step));
+    let epochs = 0.0..curve.raw().last().map_or(0.0, |point| point.0).max(last).max(1e-3);
     let validation = curve.validation("loss");
     let has_accuracy = !accuracy.is_empty();
     let (upper, lower) = body.split_vertically(if has_accuracy { 470 } else { SIZE.1 as i32 });
@@ -96,12 +92,11 @@ fn loss_panel<B: DrawingBackend>(
     let low = all().fold(f64::INFINITY, f64::min);
     let high = all().fold(0.0, f64::max);
     let range = if high > 0.0 { low.max(high * 1e-6) / 1.3..high * 1.3 } else { 0.1..1.0 };
-    let floor = range.start;
     let mut chart = ChartBuilder::on(area)
         .margin(14)
         .set_label_area_size(LabelAreaPosition::Left, 84)
         .set_label_area_size(LabelAreaPosition::Bottom, if names_epochs { 58 } else { 34 })
-        .build_cartesian_2d(epochs, range.clone().log_scale())?;
+        .build_cartesian_2d(epochs, range.clone().log_scale().with_key_points(ticks(&range)))?;
     let mut mesh = chart.configure_mesh();
     mesh.y_desc("loss")
         .x_labels(10)
@@ -120,7 +115,6 @@ fn loss_panel<B: DrawingBackend>(
     let inside = move |points: Vec<(f64, f64)>| {
         points.into_iter().map(move |(x, y)| (x, y.clamp(range.start, range.end))).collect::<Vec<(f64, f64)>>()
     };
-    debug_assert!(floor > 0.0);
     chart.draw_series(LineSeries::new(inside(curve.raw()), TRAINING.mix(0.22)))?;
     chart
         .draw_series(LineSeries::new(inside(smooth.to_vec()), TRAINING.stroke_width(3)))?
@@ -182,10 +176,18 @@ fn accuracy_panel<B: DrawingBackend>(
     Ok(())
 }
 
+/// 1, 2 and 5 times powers of ten, or, over many decades, the powers alone.
+fn ticks(range: &Range<f64>) -> Vec<f64> {
+    let decades = range.start.log10().floor() as i32..=range.end.log10().ceil() as i32;
+    let steps: &[f64] = if decades.clone().count() > 4 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+    let all = decades.flat_map(|decade| steps.iter().map(move |step| step * 10_f64.powi(decade)));
+    all.filter(|tick| range.contains(tick)).collect()
+}
+
 /// A number on an axis, without zeros that say nothing.
 fn number(value: &f64) -> String {
     let digits =
-        if *value >= 10.0 || *value == 0.0 { 0 } else { (1 - value.abs().log10().floor() as i32).clamp(1, 6) as usize };
+        if *value >= 10.0 || *value == 0.0 { 0 } else { (1 - value.abs().log10().floor() as i32).clamp(1, 7) as usize };
     let text = format!("{value:.digits$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }

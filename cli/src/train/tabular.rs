@@ -24,7 +24,7 @@ pub const TABULAR: Demo = Demo {
         },
         ModelChoice { names: &["linear"], about: "logistic regression", build: |data| dense(data, &[]) },
     ],
-    defaults: Defaults { epochs: 30, batch_size: 32, optimizer: "adam", learning_rate: 1e-3 },
+    defaults: Defaults { epochs: 20, batch_size: 32, optimizer: "adam", learning_rate: 1e-3 },
     load,
     blank: None,
 };
