@@ -3,7 +3,6 @@
 
 mod support;
 
-use serde_json::Value;
 use support::devices::devices;
 use support::golden::{self, Case};
 use wgrad::ops::{Initial, Variable};
