@@ -13,25 +13,28 @@ fn lane_of(local: u32) -> u32 {
     return select(local / LINES, local % LANES, ALONG_LANES);
 }
 
-// Elements that are folded one after another before they join the total: sums of sums lose fewer digits.
-const RUN = 64u;
+fn partial_at(outer: u32, place: u32, column: u32) -> Partial {
+    return lift(element(vec3<u32>(outer, place, column)), place);
+}
 
-// The fold of places `first`, `first + step`, … before `last` of a line; there is at least one.
+// The fold of places `first`, `first + step`, … before `last` of a line; there is at least one. Four at a time: their
+// loads do not wait for each other, and sums of sums lose fewer digits.
 fn fold(line: u32, inner: u32, first: u32, last: u32, step: u32) -> Partial {
     let outer = line / inner;
     let column = line % inner;
-    var total: Partial;
-    for (var start = first; start < last; start += RUN * step) {
-        let stop = min(start + RUN * step, last);
-        var run = lift(element(vec3<u32>(outer, start, column)), start);
-        for (var place = start + step; place < stop; place += step) {
-            run = join(run, lift(element(vec3<u32>(outer, place, column)), place));
-        }
-        if start == first {
-            total = run;
-        } else {
-            total = join(total, run);
-        }
+    var total = partial_at(outer, first, column);
+    var place = first + step;
+    while place + 3u * step < last {
+        let a = partial_at(outer, place, column);
+        let b = partial_at(outer, place + step, column);
+        let c = partial_at(outer, place + 2u * step, column);
+        let d = partial_at(outer, place + 3u * step, column);
+        total = join(total, join(join(a, b), join(c, d)));
+        place += 4u * step;
+    }
+    while place < last {
+        total = join(total, partial_at(outer, place, column));
+        place += step;
     }
     return total;
 }

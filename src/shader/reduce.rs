@@ -15,7 +15,7 @@ struct Extents {
 
 /// Elements that one invocation folds at most: beyond that, more invocations are faster, and lavapipe silently leaves all
 /// loops after 65,535 iterations.
-const LONGEST: usize = 1 << 14;
+const LONGEST: usize = 1 << 13;
 
 impl Extents {
     fn lines(self) -> usize {
@@ -124,7 +124,13 @@ fn variants(extents: Extents, along_lanes: bool, adapter: &Adapter) -> Vec<Varia
     let chosen = match (adapter.is_software, along_lanes) {
         // A lane a result: no barrier, and what is loaded together does not matter there.
         (true, true) if extents.lines() < 64 => variant(1, 8, 8, 1024),
-        (true, _) => variant(extents.lines().next_power_of_two().min(32), 1, 8, 256),
+        (true, _) => {
+            // Long strides: a stretch should stay within the pages that the processor can look up at once.
+            let stretches = if extents.inner >= 512 { reduced / 512 } else { 1 };
+            let lines = extents.lines().next_power_of_two().min(64);
+            let wanted = if stretches > 2 { extents.lines().div_ceil(lines) * stretches } else { 8 };
+            variant(lines, 1, wanted, 256)
+        }
         (false, true) => {
             let lanes = (reduced.next_power_of_two() / 4).clamp(1, largest);
             variant((64 / lanes).max(1), lanes, 128, 4 * lanes)

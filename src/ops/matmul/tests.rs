@@ -195,10 +195,11 @@ fn speed() {
         for plan in Matmul.kernels(&shapes, &adapter).unwrap() {
             let inputs: [&[u8]; 2] = [bytemuck::cast_slice(&a), bytemuck::cast_slice(&b)];
             let times = if m * n * k > 1 << 27 { 4 } else { 20 };
-            let (_, seconds) = runner.run_timed(&plan, &inputs, &[case.out.bytes()], times);
+            let (_, [seconds, processor]) = runner.run_timed(&plan, &inputs, &[case.out.bytes()], times);
             let rate = 2e-9 * (m * k * n) as f64 / seconds;
+            let alone = 2e-9 * (m * k * n) as f64 / (processor / 2.0);
             eprintln!(
-                "{m}x{k}x{n}  {:50} {:9.3} ms {rate:6.1} GFLOP/s",
+                "{m}x{k}x{n}  {:50} {:9.3} ms {rate:6.1} GFLOP/s, by processor time {alone:6.1}",
                 plan.dispatches[0].kernel.label,
                 seconds * 1e3
             );
