@@ -210,9 +210,13 @@ fn speed() {
             let extents = Extents { outer: dims[0], reduced: dims[1], inner: dims[2] };
             for (lines, lanes) in [(1, 8), (8, 1), (32, 1), (64, 1), (8, 8), (4, 8), (256, 1)] {
                 for splits in [1, 2, 4, 8, 16, 64] {
-                    if dims[1] / splits < 64 || dims[1] / splits / lanes > 30000 { continue; }
+                    if dims[1] / splits < 64 || dims[1] / splits / lanes > 30000 {
+                        continue;
+                    }
                     for along_lanes in [true, false] {
-                        if lanes == 1 && along_lanes { continue; }
+                        if lanes == 1 && along_lanes {
+                            continue;
+                        }
                         plans.push(source.plan(extents, Variant { lines, lanes, along_lanes, splits }).unwrap());
                     }
                 }
@@ -220,11 +224,15 @@ fn speed() {
         }
         for plan in plans {
             let groups = plan.dispatches[0].workgroups;
-            let (_, [seconds, processor]) = runner.run_timed(&plan, &[bytemuck::cast_slice(&values)], &[4 * dims[0] * dims[2]], 5);
+            let (_, [seconds, processor]) =
+                runner.run_timed(&plan, &[bytemuck::cast_slice(&values)], &[4 * dims[0] * dims[2]], 5);
             let rate = 4e-9 * values.len() as f64 / seconds;
             let alone = 4e-9 * values.len() as f64 / (processor / 2.0);
             let label = &plan.dispatches[0].kernel.label;
-            eprintln!("{dims:?}  {label:50} {groups} {:9.3} ms {rate:6.2} GB/s, by processor time {alone:6.2}", seconds * 1e3);
+            eprintln!(
+                "{dims:?}  {label:50} {groups} {:9.3} ms {rate:6.2} GB/s, by processor time {alone:6.2}",
+                seconds * 1e3
+            );
         }
     }
 }
