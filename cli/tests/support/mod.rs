@@ -1,6 +1,7 @@
 //! Drives the binary as a user would.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
