@@ -1,6 +1,6 @@
 //! Floor 6: does a device compute what it should? Every kernel, in every variant, on random and awkward inputs.
 //!
-//! A [`Family`] is an operator with cases: input shapes and a function that builds a graph of it. Each case is compiled
+//! A `Family` is an operator with cases: input shapes and a function that builds a graph of it. Each case is compiled
 //! for the device once for each kernel variant that fits, and once for the CPU in f64 without fusion, which is what the
 //! results are compared with. Gradients are taken with an upstream gradient that is not ones. `wgrad check` prints the
 //! [`Report`]s; it is what somebody with an unknown driver runs first.

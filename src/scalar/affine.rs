@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// address = offset + Σ strides[d] · coordinate[d]
+/// `address = offset + Σ strides[d] · coordinate[d]`
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Affine {
     /// The address of the origin.

@@ -42,7 +42,7 @@ fn multiply(start: f32, rounds: usize) -> f32 {
     sums.iter().flatten().sum()
 }
 
-/// GB/s of a[i] = b[i] + s·c[i], counting two reads and a write (McCalpin's STREAM triad).
+/// `GB/s of a[i] = b[i] + s·c[i], counting two reads and a write (McCalpin's STREAM triad).`
 pub fn gbytes_per_s(threads: usize) -> f64 {
     let (mut a, b, c) = (vec![0.0_f32; LENGTH], vec![1.0_f32; LENGTH], vec![2.0_f32; LENGTH]);
     let part = LENGTH.div_ceil(threads);
