@@ -3,6 +3,9 @@
 #import shared/tile
 #import shared/finish
 
+// Rows of tiles in a band.
+const BAND = 8u;
+
 struct Params {
     grid_width: u32,
     batch: u32,
@@ -50,11 +53,14 @@ fn has_work(number: u32) -> bool {
 
 fn work_of(number: u32) -> Work {
     var work: Work;
-    var rest = number;
-    work.tile.y = rest % params.tiles.y;
-    rest /= params.tiles.y;
-    work.tile.x = rest % params.tiles.x;
-    rest /= params.tiles.x;
+    // Tiles are taken in bands of a few rows, down each column of the band: what runs at the same time shares operands.
+    let tiles = params.tiles.x * params.tiles.y;
+    let place = number % tiles;
+    var rest = number / tiles;
+    let band = place / (BAND * params.tiles.y);
+    let height = min(params.tiles.x - band * BAND, BAND);
+    let within = place - band * BAND * params.tiles.y;
+    work.tile = vec2<u32>(band * BAND + within % height, within / height);
     work.split = rest % params.splits;
     work.batch = rest / params.splits;
     work.first = min(work.split * params.stretch, params.inner);

@@ -114,7 +114,9 @@ fn splits(problem: &Problem, tile: [usize; 2], wanted: usize, shortest: usize, a
     if tiles * 2 > wanted {
         return least;
     }
-    wanted.div_ceil(tiles).min(problem.inner / shortest).max(least)
+    // Partial products must fit a binding.
+    let most = usize::try_from(adapter.limits.binding_bytes).unwrap_or(usize::MAX) / (4 * problem.len());
+    wanted.div_ceil(tiles).min(problem.inner / shortest).min(most).max(least)
 }
 
 /// The kernel for software drivers, by what its parts cost there (nanoseconds for a vector of lanes, measured on lavapipe).

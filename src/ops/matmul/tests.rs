@@ -129,15 +129,44 @@ fn more_workgroups_than_a_dimension_has() {
 }
 
 #[test]
-fn an_epilogue_is_applied() {
-    epilogue(5, 9);
-    epilogue(1, 45);
-    epilogue(45, 1);
+fn every_choice_for_large_shapes_is_sound() {
+    let shapes = [
+        (1, 4096, 4096, 4096),
+        (1, 1024, 1024, 1024),
+        (1, 128, 60_000, 128),
+        (1, 10, 1_000_000, 784),
+        (96, 256, 64, 256),
+        (1, 8192, 512, 10),
+        (1, 1, 4096, 50_000),
+        (4, 50_000, 4096, 1),
+    ];
+    for (batch, m, k, n) in shapes {
+        for turned in [false, true] {
+            let case = Case::new(&[batch], m, k, n).transposed(turned, !turned);
+            let (operands, outputs) = ([case.lhs, case.rhs], [case.out]);
+            let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
+            for adapter in adapters() {
+                for plan in Matmul.kernels(&shapes, &adapter).unwrap() {
+                    check(&plan, &adapter);
+                    let most = adapter.limits.binding_bytes as usize;
+                    assert!(plan.scratch.iter().all(|&bytes| bytes <= most), "{m}x{k}x{n}: {:?}", plan.scratch);
+                }
+            }
+        }
+    }
 }
 
-fn epilogue(rows: usize, columns: usize) {
+#[test]
+fn an_epilogue_is_applied() {
+    epilogue(5, 40, 9);
+    epilogue(5, 1100, 9);
+    epilogue(1, 40, 45);
+    epilogue(45, 40, 1);
+}
+
+fn epilogue(rows: usize, inner: usize, columns: usize) {
     // relu(x + bias[column]) and x · scale[batch], over [batch, row, column].
-    let case = Case::new(&[3], rows, 40, columns);
+    let case = Case::new(&[3], rows, inner, columns);
     let dims = [3, rows, columns];
     let mut builder = Builder::new(DType::F32);
     let value = builder.accumulator(DType::F32);
@@ -149,7 +178,8 @@ fn epilogue(rows: usize, columns: usize) {
     let outputs = vec![(relu, DType::F32), (scaled, DType::F32)];
     let epilogue =
         Epilogue { expression: builder.finish(dims.to_vec(), vec![DType::F32; 2], outputs), borders: [1, 2] };
-    let (a, b, bias, scale) = (numbers(120 * rows, 1), numbers(120 * columns, 2), numbers(columns, 3), numbers(3, 4));
+    let (a, b, bias, scale) =
+        (numbers(3 * inner * rows, 1), numbers(3 * inner * columns, 2), numbers(columns, 3), numbers(3, 4));
     let mut product = vec![0_f32; 135];
     let bytes: [&[u8]; 4] =
         [bytemuck::cast_slice(&a), bytemuck::cast_slice(&b), bytemuck::cast_slice(&bias), bytemuck::cast_slice(&scale)];
