@@ -402,6 +402,9 @@ impl<'a> Emitter<'a> {
                 if function == F::Sign && dtype(0) == DType::U32 {
                     return format!("min({a}, UintLanes(1u))");
                 }
+                if matches!(function, F::Div | F::Rem) && !dtype(0).is_float() {
+                    return integer_quotient(function, dtype(0), a, b);
+                }
                 let template = function.numeric_wgsl().unwrap_or("{a}");
                 template.replace("{a}", a).replace("{b}", b).replace("{c}", c)
             }
@@ -455,10 +458,15 @@ impl<'a> Emitter<'a> {
             DType::F16 => per_lane(&|lane| format!("f16_to_f32(f32_to_f16(f32({lane})))")),
             DType::BF16 => per_lane(&|lane| format!("bf16_to_f32(f32_to_bf16(f32({lane})))")),
             DType::I32 if from == DType::F32 => {
-                format!("IntLanes(clamp({value}, Lanes(-2147483648.0), Lanes(2147483520.0)))")
+                // The largest f32 below 2³¹ is 2³¹ − 128; what is above saturates at 2³¹ − 1.
+                let inside = format!("IntLanes(clamp({value}, Lanes(-2147483648.0), Lanes(2147483520.0)))");
+                format!("select({inside}, IntLanes(2147483647), {value} >= Lanes(2147483648.0))")
             }
             DType::I32 => format!("IntLanes({value})"),
-            DType::U32 if from == DType::F32 => format!("UintLanes(clamp({value}, Lanes(0.0), Lanes(4294967040.0)))"),
+            DType::U32 if from == DType::F32 => {
+                let inside = format!("UintLanes(clamp({value}, Lanes(0.0), Lanes(4294967040.0)))");
+                format!("select({inside}, UintLanes(4294967295u), {value} >= Lanes(4294967296.0))")
+            }
             DType::U32 => format!("UintLanes({value})"),
             DType::U8 if from == DType::F32 => format!("UintLanes(clamp({value}, Lanes(0.0), Lanes(255.0)))"),
             DType::U8 => format!("(UintLanes({value}) & UintLanes(255u))"),
@@ -546,4 +554,15 @@ fn accessors(module: &mut String, source: &str, stored: DType, quads: bool) {
         "fn {source}_quad(address: i32) -> vec4<{kind}> {{\n    let word0 = {source}[u32(address) >> {shift}u];\n{second}    return vec4<{kind}>({});\n}}",
         parts.join(", ")
     );
+}
+
+/// a / b, or its rest with the sign of a. GLSL leaves dividing by 0 and `%` of negative numbers open; here a / 0 is a, and its
+/// rest 0, as in WGSL.
+fn integer_quotient(function: F, dtype: DType, a: &str, b: &str) -> String {
+    let lanes = if dtype == DType::U32 { "UintLanes" } else { "IntLanes" };
+    let divisor = format!("select({b}, {lanes}(1), {b} == {lanes}(0))");
+    match function {
+        F::Div => format!("({a} / {divisor})"),
+        _ => format!("({a} - ({a} / {divisor}) * {divisor})"),
+    }
 }

@@ -6,6 +6,7 @@
 mod finite_differences;
 mod fusion;
 mod half_precision;
+mod integers;
 mod random;
 mod sizes;
 mod stages;
