@@ -57,7 +57,8 @@ fn all_parameters_are_updated_by_one_kernel() -> Result<()> {
         let model = Sequential::new([784]).dense(512).relu().dense(512).relu().dense(10);
         let loss = model.forward(&g, &x, Mode::Training).cross_entropy(&y);
         let session = g.minimize(&loss, AdamW::new(1e-3)).compile(device)?;
-        assert_eq!(session.program().dispatches(), 16, "{}", session.program());
+        // A product may take two dispatches on a GPU that has many units.
+        assert_eq!(session.program().steps.len(), 16, "{}", session.program());
         let updates = session.program().steps.iter().filter(|step| step.label.starts_with("update of")).count();
         assert_eq!(updates, 1, "{}", session.program());
         Ok(())

@@ -67,6 +67,8 @@ struct Fuser<'a> {
     /// Values that a routine reads, or that are read at computed addresses: they must lie in memory in any case.
     in_memory: HashSet<ValueId>,
     most_inputs: usize,
+    /// For each value that a node broadcasts, the largest number of elements that comes of it.
+    widest_broadcast: HashMap<ValueId, usize>,
     options: Options,
 }
 
@@ -74,8 +76,13 @@ struct Fuser<'a> {
 pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Result<FusedGraph> {
     let mut uses: HashMap<ValueId, usize> = HashMap::new();
     let mut in_memory = HashSet::new();
+    let mut widest_broadcast: HashMap<ValueId, usize> = HashMap::new();
     for node in &data.nodes {
         let operator = node.op.operator();
+        if let Op::Broadcast(_) = node.op {
+            let widest = widest_broadcast.entry(node.inputs[0]).or_default();
+            *widest = node.outputs[0].len().max(*widest);
+        }
         let routine = operator.meaning() == Meaning::Routine;
         for (place, &input) in node.inputs.iter().enumerate() {
             *uses.entry(input).or_default() += 1;
@@ -101,6 +108,7 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Resul
         uses,
         in_memory,
         most_inputs,
+        widest_broadcast,
         options,
     };
     for index in 0..data.nodes.len() {
@@ -276,9 +284,7 @@ impl Fuser<'_> {
     /// True where a user repeats the value along an axis, so that inside it the value would be computed many times.
     fn stretching_user(&self, value: ValueId) -> bool {
         let len = self.data.ty(value).len();
-        self.data.nodes[value.node() + 1..].iter().any(|node| {
-            node.inputs.contains(&value) && matches!(node.op, Op::Broadcast(_)) && node.outputs[0].len() > len
-        })
+        self.widest_broadcast.get(&value).is_some_and(|&widest| widest > len)
     }
 
     /// The row-major buffer of a value, in its own type; made now if there is none.

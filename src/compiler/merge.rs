@@ -1,5 +1,11 @@
 //! Joining kernels that go over one domain: a map into the kernel whose result it reads element by element (as its
 //! epilogue), and maps that share an input. Each join saves a dispatch, and often a buffer.
+//!
+//! Two kernels may run as one only where no third lies on a way between them. That question is asked for every candidate, so who
+//! makes and who reads a buffer is kept up to date from join to join, and so is a level for each kernel, greater than the
+//! levels of all that it needs: a search for a way leaves out what lies beyond its ends.
+
+use std::collections::{BTreeSet, HashSet};
 
 use super::Target;
 use super::fuse::{compacted, include};
@@ -12,251 +18,365 @@ const LONGEST: usize = 240;
 
 /// Joins what can be joined, until nothing can.
 pub(super) fn merge(fused: &mut FusedGraph, target: &Target) {
-    while merge_chains(fused, target) || merge_siblings(fused, target) {}
+    let mut merger = Merger::new(fused, target);
+    loop {
+        let before = merger.joins;
+        merger.waiting = (0..merger.kernels.len()).collect();
+        merger.chains();
+        for second in 0..merger.kernels.len() {
+            while merger.join_sibling(second) {
+                merger.chains();
+            }
+        }
+        if merger.joins == before {
+            break;
+        }
+    }
+    merger.finish();
 }
 
-/// Joins a map into a producer of its inputs. True where something was joined.
-fn merge_chains(fused: &mut FusedGraph, target: &Target) -> bool {
-    let mut changed = false;
-    let mut user = 0;
-    while user < fused.kernels.len() {
-        let mut joined = false;
-        if fused.kernels[user].is_map() {
-            let mut producers: Vec<usize> =
-                fused.kernels[user].reads().iter().filter_map(|&read| fused.producer(read)).collect();
-            producers.sort_unstable();
-            producers.dedup();
+/// The kernels while they are joined. A kernel's number is its place in the order from which merging starts; the joined kernel has
+/// the second's.
+struct Merger<'a> {
+    fused: &'a mut FusedGraph,
+    bindings: usize,
+    kernels: Vec<Option<FusedKernel>>,
+    /// For each buffer, the kernel that computes it.
+    producer: Vec<Option<usize>>,
+    /// For each buffer, the kernels that read it.
+    readers: Vec<BTreeSet<usize>>,
+    /// For each buffer, whether it is a result or is assigned to a variable.
+    is_root: Vec<bool>,
+    /// For each buffer, the variable that takes its content.
+    assigned_to: Vec<Option<BufferId>>,
+    /// For each kernel, a number greater than those of all kernels whose results it reads.
+    level: Vec<usize>,
+    /// Kernels that may have become able to join one that they read from.
+    waiting: BTreeSet<usize>,
+    joins: usize,
+}
+
+impl<'a> Merger<'a> {
+    fn new(fused: &'a mut FusedGraph, target: &Target) -> Self {
+        let buffers = fused.buffers.len();
+        let mut is_root = vec![false; buffers];
+        let mut assigned_to = vec![None; buffers];
+        fused.outputs.iter().for_each(|(_, _, output)| is_root[output.0] = true);
+        for &(variable, value) in fused.assignments.iter().rev() {
+            is_root[value.0] = true;
+            assigned_to[value.0] = Some(variable);
+        }
+        let kernels: Vec<Option<FusedKernel>> = std::mem::take(&mut fused.kernels).into_iter().map(Some).collect();
+        let mut merger = Self {
+            fused,
+            bindings: target.bindings(),
+            level: vec![0; kernels.len()],
+            kernels: kernels.iter().map(|_| None).collect(),
+            producer: vec![None; buffers],
+            readers: vec![BTreeSet::new(); buffers],
+            is_root,
+            assigned_to,
+            waiting: BTreeSet::new(),
+            joins: 0,
+        };
+        for (number, kernel) in kernels.into_iter().enumerate() {
+            kernel.into_iter().for_each(|kernel| merger.put(number, kernel));
+            merger.level[number] = merger.producers(number).map(|source| merger.level[source] + 1).max().unwrap_or(0);
+        }
+        merger
+    }
+
+    fn put(&mut self, number: usize, kernel: FusedKernel) {
+        kernel.outputs.iter().for_each(|output| self.producer[output.0] = Some(number));
+        for read in kernel.reads() {
+            self.readers[read.0].insert(number);
+        }
+        self.kernels[number] = Some(kernel);
+    }
+
+    fn take(&mut self, number: usize) {
+        let Some(kernel) = self.kernels[number].take() else { return };
+        kernel.outputs.iter().for_each(|output| self.producer[output.0] = None);
+        for read in kernel.reads() {
+            self.readers[read.0].remove(&number);
+        }
+    }
+
+    /// The kernels that a kernel reads from, one perhaps many times.
+    fn producers(&self, number: usize) -> impl Iterator<Item = usize> {
+        let reads = self.kernels[number].as_ref().map(FusedKernel::reads).unwrap_or_default();
+        reads.into_iter().filter_map(|read| self.producer[read.0])
+    }
+
+    /// The kernels that read from a kernel, one perhaps many times.
+    fn consumers(&self, number: usize) -> impl Iterator<Item = usize> {
+        let outputs = self.kernels[number].iter().flat_map(|kernel| &kernel.outputs);
+        outputs.flat_map(|output| self.readers[output.0].iter().copied())
+    }
+
+    fn is_update(&self, kernel: &FusedKernel) -> bool {
+        kernel.is_map() && kernel.outputs.iter().all(|output| self.assigned_to[output.0].is_some())
+    }
+
+    /// Joins maps into producers of their inputs, until none of those that wait can be.
+    fn chains(&mut self) {
+        while let Some(user) = self.waiting.pop_first() {
+            if !self.kernels[user].as_ref().is_some_and(FusedKernel::is_map) {
+                continue;
+            }
+            let producers: BTreeSet<usize> = self.producers(user).collect();
             for source in producers.into_iter().rev() {
-                if let Some(kernel) = chained(fused, source, user, target) {
-                    replace(fused, source, user, kernel);
-                    joined = true;
+                if let Some(kernel) = self.chained(source, user) {
+                    self.replace(source, user, kernel);
                     break;
                 }
             }
         }
-        changed |= joined;
-        // The joined kernel has moved; kernels after it are looked at in the next round.
-        user += 1;
     }
-    changed
-}
 
-/// The join of a map with a kernel that computes one of its inputs, where it is legal and fits.
-fn chained(fused: &FusedGraph, source: usize, user: usize, target: &Target) -> Option<FusedKernel> {
-    let (producer, consumer) = (&fused.kernels[source], &fused.kernels[user]);
-    let (first, second) = (producer.tail.as_ref()?, consumer.tail.as_ref()?);
-    // Updates stay maps of their own: all parameters' become one kernel later.
-    if fused.is_update(consumer) && !(producer.is_map() && fused.is_update(producer)) {
-        return None;
-    }
-    if !producer.is_map() {
-        // Epilogues store words of 32 bits.
-        let narrow = |&(_, stored): &(NodeId, DType)| stored.size() < 4 || stored == DType::Bool;
-        if second.expression.outputs.iter().any(narrow) {
+    /// The join of a map with a kernel that computes one of its inputs, where it is legal and fits.
+    fn chained(&self, source: usize, user: usize) -> Option<FusedKernel> {
+        let (producer, consumer) = (self.kernels[source].as_ref()?, self.kernels[user].as_ref()?);
+        let (first, second) = (producer.tail.as_ref()?, consumer.tail.as_ref()?);
+        // Updates stay maps of their own: all parameters' become one kernel later.
+        if self.is_update(consumer) && !(producer.is_map() && self.is_update(producer)) {
             return None;
         }
-    }
-    if indirect_path(fused, source, user) {
-        return None;
-    }
-    let expression = second.expression.reshaped(&first.expression.dims);
-    let (base, addition) = match expression {
-        Some(expression) => (first.expression.clone(), expression),
-        // A map producer may also be seen over the consumer's shape.
-        None if producer.is_map() => (first.expression.reshaped(&second.expression.dims)?, second.expression.clone()),
-        None => return None,
-    };
-    // What the consumer reads of the producer must be the very element that is at hand.
-    let dims = base.dims.clone();
-    let linked = |input: usize| producer.outputs.iter().position(|output| *output == second.inputs[input]);
-    let direct = addition.nodes.iter().all(|node| match node {
-        ScalarNode::Load { input, at } => linked(*input).is_none() || (at.offset == 0 && at.is_row_major(&dims)),
-        ScalarNode::Gather { input, .. } => linked(*input).is_none(),
-        _ => true,
-    });
-    direct.then_some(())?;
-    join(fused, producer, consumer, base, addition, target, source, user)
-}
-
-/// True where a third kernel lies on a way from `source` to `user`: then they cannot run as one.
-fn indirect_path(fused: &FusedGraph, source: usize, user: usize) -> bool {
-    let consumers = fused.consumers();
-    let mut stack: Vec<usize> = consumers[source].iter().copied().filter(|&kernel| kernel != user).collect();
-    let mut visited = vec![false; fused.kernels.len()];
-    while let Some(kernel) = stack.pop() {
-        if kernel == user {
-            return true;
-        }
-        if !std::mem::replace(&mut visited[kernel], true) {
-            stack.extend(&consumers[kernel]);
-        }
-    }
-    false
-}
-
-/// One kernel that stores what both do (less what only the second read of the first), if it fits the bindings.
-#[allow(clippy::too_many_arguments, reason = "two callers, just above and below")]
-fn join(
-    fused: &FusedGraph,
-    first: &FusedKernel,
-    second: &FusedKernel,
-    base: ScalarExpr,
-    addition: ScalarExpr,
-    target: &Target,
-    first_index: usize,
-    second_index: usize,
-) -> Option<FusedKernel> {
-    let (first_tail, second_tail) = (first.tail.as_ref()?, second.tail.as_ref()?);
-    let dims = base.dims.clone();
-    let mut inputs = first_tail.inputs.clone();
-    let mut dtypes = base.inputs.clone();
-    let mut places = Vec::new();
-    for (input, &buffer) in second_tail.inputs.iter().enumerate() {
-        let place = inputs.iter().position(|&other| other == buffer).unwrap_or_else(|| {
-            inputs.push(buffer);
-            dtypes.push(addition.inputs[input]);
-            inputs.len() - 1
-        });
-        places.push(place);
-    }
-    let mut builder = Builder::new(DType::F32);
-    let base_nodes = include(&mut builder, &base, |input| input);
-    let mut outputs: Vec<(BufferId, NodeId, DType)> = first
-        .outputs
-        .iter()
-        .zip(&base.outputs)
-        .map(|(&buffer, &(id, stored))| (buffer, base_nodes[id.index()], stored))
-        .collect();
-    let known = outputs.clone();
-    // Renumbered before it is copied: else a gather would be taken for one that reads another buffer by the same number.
-    let mut addition = addition;
-    for node in &mut addition.nodes {
-        if let ScalarNode::Load { input, .. } | ScalarNode::Gather { input, .. } = node {
-            *input = places[*input];
-        }
-    }
-    let added = builder.include(&addition, |_, node, _| match node {
-        ScalarNode::Load { input, .. } => {
-            known.iter().find(|(output, ..)| *output == inputs[*input]).map(|&(_, id, _)| id)
-        }
-        _ => None,
-    });
-    for (&buffer, &(id, stored)) in second.outputs.iter().zip(&addition.outputs) {
-        outputs.push((buffer, added[id.index()], stored));
-    }
-    // What nobody else reads need not be stored.
-    outputs.retain(|&(buffer, ..)| {
-        fused.is_root(buffer)
-            || fused.kernels.iter().enumerate().any(|(index, kernel)| {
-                index != first_index && index != second_index && kernel.reads().contains(&buffer)
-            })
-    });
-    let expression = builder.finish(dims, dtypes, outputs.iter().map(|&(_, id, stored)| (id, stored)).collect());
-    if expression.nodes.len() > LONGEST {
-        return None;
-    }
-    let (expression, inputs) = compacted(expression, inputs);
-    let mut names = first.names.clone();
-    names.extend(second.names.iter().cloned());
-    let kernel = FusedKernel {
-        head: first.head.clone(),
-        tail: Some(Tail { expression, inputs }),
-        outputs: outputs.iter().map(|&(buffer, ..)| buffer).collect(),
-        names,
-        place: second.place,
-    };
-    (bindings(fused, &kernel) <= target.bindings()).then_some(kernel)
-}
-
-/// Bindings that a kernel takes: what it reads and writes, where a variable and its new value share one.
-fn bindings(fused: &FusedGraph, kernel: &FusedKernel) -> usize {
-    let mut reads = kernel.reads();
-    if let Head::Map = kernel.head {
-        reads.sort_unstable();
-        reads.dedup();
-    }
-    let shared = kernel
-        .outputs
-        .iter()
-        .filter(|&&output| {
-            kernel.is_map() && fused.assigned_to(output).is_some_and(|variable| reads.contains(&variable))
-        })
-        .count();
-    reads.len() + kernel.outputs.len() - shared
-}
-
-/// Puts the joined kernel at the second's place and takes the first away, which moves the first's work later; what reads the
-/// first's outputs is moved behind it.
-fn replace(fused: &mut FusedGraph, first: usize, second: usize, kernel: FusedKernel) {
-    fused.fused_nodes += 1;
-    fused.kernels[second] = kernel;
-    fused.kernels.remove(first);
-    sort(fused);
-}
-
-/// Kernels in an order in which every buffer is written before it is read; otherwise as they are.
-pub(super) fn sort(fused: &mut FusedGraph) {
-    let consumers = fused.consumers();
-    let mut waiting = vec![0; fused.kernels.len()];
-    consumers.iter().flatten().for_each(|&kernel| waiting[kernel] += 1);
-    let mut ready: std::collections::BTreeSet<usize> =
-        (0..waiting.len()).filter(|&kernel| waiting[kernel] == 0).collect();
-    let mut order = Vec::with_capacity(waiting.len());
-    while let Some(kernel) = ready.pop_first() {
-        order.push(kernel);
-        for &user in &consumers[kernel] {
-            waiting[user] -= 1;
-            if waiting[user] == 0 {
-                ready.insert(user);
+        if !producer.is_map() {
+            // Epilogues store words of 32 bits.
+            let narrow = |&(_, stored): &(NodeId, DType)| stored.size() < 4 || stored == DType::Bool;
+            if second.expression.outputs.iter().any(narrow) {
+                return None;
             }
         }
+        let expression = second.expression.reshaped(&first.expression.dims);
+        let (base, addition) = match expression {
+            Some(expression) => (first.expression.clone(), expression),
+            // A map producer may also be seen over the consumer's shape.
+            None if producer.is_map() => {
+                (first.expression.reshaped(&second.expression.dims)?, second.expression.clone())
+            }
+            None => return None,
+        };
+        // What the consumer reads of the producer must be the very element that is at hand.
+        let dims = base.dims.clone();
+        let linked = |input: usize| producer.outputs.contains(&second.inputs[input]);
+        let direct = addition.nodes.iter().all(|node| match node {
+            ScalarNode::Load { input, at } => !linked(*input) || (at.offset == 0 && at.is_row_major(&dims)),
+            ScalarNode::Gather { input, .. } => !linked(*input),
+            _ => true,
+        });
+        if !direct || self.indirect_path(source, user) {
+            return None;
+        }
+        self.joined([source, user], base, addition)
     }
-    if order.len() == fused.kernels.len() {
-        let mut kernels: Vec<Option<FusedKernel>> = std::mem::take(&mut fused.kernels).into_iter().map(Some).collect();
-        fused.kernels = order.into_iter().filter_map(|index| kernels[index].take()).collect();
-    }
-}
 
-/// Joins maps over the same domain that share an input and do not depend on each other. True where something was joined.
-fn merge_siblings(fused: &mut FusedGraph, target: &Target) -> bool {
-    for second in 0..fused.kernels.len() {
-        for first in 0..second {
-            if let Some(kernel) = siblings(fused, first, second, target) {
-                replace(fused, first, second, kernel);
+    /// True where a third kernel lies on a way from `source` to `user`: then they cannot run as one. The search goes from both ends
+    /// in turn, as one of them is often near its own end.
+    fn indirect_path(&self, source: usize, user: usize) -> bool {
+        let (low, high) = (self.level[source], self.level[user]);
+        let mut seen = [HashSet::new(), HashSet::new()];
+        let between = |kernel: &usize| (low + 1..high).contains(&self.level[*kernel]);
+        let mut forward: Vec<usize> =
+            self.consumers(source).filter(between).filter(|&kernel| seen[0].insert(kernel)).collect();
+        let mut backward: Vec<usize> =
+            self.producers(user).filter(between).filter(|&kernel| seen[1].insert(kernel)).collect();
+        while let (Some(ahead), Some(behind)) = (forward.pop(), backward.pop()) {
+            for kernel in self.consumers(ahead) {
+                if kernel == user {
+                    return true;
+                }
+                if between(&kernel) && seen[0].insert(kernel) {
+                    forward.push(kernel);
+                }
+            }
+            for kernel in self.producers(behind) {
+                if kernel == source {
+                    return true;
+                }
+                if between(&kernel) && seen[1].insert(kernel) {
+                    backward.push(kernel);
+                }
+            }
+        }
+        false
+    }
+
+    /// True where `to` needs what `from` computes, in however many steps.
+    fn reaches(&self, from: usize, to: usize) -> bool {
+        self.consumers(from).any(|kernel| kernel == to) || self.indirect_path(from, to)
+    }
+
+    /// Joins a map with an earlier one over the same domain that shares an input and neither needs the other. True where one was
+    /// found.
+    fn join_sibling(&mut self, second: usize) -> bool {
+        let Some(tail) = self.kernels[second].as_ref().filter(|kernel| kernel.is_map()).and_then(|k| k.tail.as_ref())
+        else {
+            return false;
+        };
+        let candidates: BTreeSet<usize> =
+            tail.inputs.iter().flat_map(|input| self.readers[input.0].range(..second).copied()).collect();
+        for first in candidates {
+            if let Some(kernel) = self.siblings(first, second) {
+                self.replace(first, second, kernel);
                 return true;
             }
         }
+        false
     }
-    false
-}
 
-fn siblings(fused: &FusedGraph, first: usize, second: usize, target: &Target) -> Option<FusedKernel> {
-    let (a, b) = (&fused.kernels[first], &fused.kernels[second]);
-    if !a.is_map() || !b.is_map() {
-        return None;
+    fn siblings(&self, first: usize, second: usize) -> Option<FusedKernel> {
+        let (a, b) = (self.kernels[first].as_ref()?, self.kernels[second].as_ref()?);
+        if !a.is_map() || !b.is_map() {
+            return None;
+        }
+        let (a_tail, b_tail) = (a.tail.as_ref()?, b.tail.as_ref()?);
+        let len = a_tail.expression.len();
+        if len == 0 || len != b_tail.expression.len() {
+            return None;
+        }
+        let a_update = self.is_update(a);
+        if a_update != self.is_update(b) {
+            return None;
+        }
+        // Updates join where they share a variable, so that each parameter's stay alike; others where they share memory at all.
+        let buffers = &self.fused.buffers;
+        let shares = a_tail.inputs.iter().any(|input| {
+            b_tail.inputs.contains(input)
+                && buffers[input.0].ty.len() > 1.min(len - 1)
+                && (!a_update || matches!(buffers[input.0].origin, Origin::Variable(_)))
+        });
+        if !shares || self.reaches(first, second) || self.reaches(second, first) {
+            return None;
+        }
+        let addition = b_tail.expression.reshaped(&a_tail.expression.dims)?;
+        self.joined([first, second], a_tail.expression.clone(), addition)
     }
-    let (a_tail, b_tail) = (a.tail.as_ref()?, b.tail.as_ref()?);
-    let len = a_tail.expression.len();
-    if len == 0 || len != b_tail.expression.len() {
-        return None;
-    }
-    let (a_update, b_update) = (fused.is_update(a), fused.is_update(b));
-    if a_update != b_update {
-        return None;
-    }
-    // Updates join where they share a variable, so that each parameter's stay alike; others where they share memory at all.
-    let shares = a_tail.inputs.iter().any(|input| {
-        b_tail.inputs.contains(input)
-            && fused.buffers[input.0].ty.len() > 1.min(len - 1)
-            && (!a_update || matches!(fused.buffers[input.0].origin, Origin::Variable(_)))
-    });
-    if !shares || reaches(fused, first, second) || reaches(fused, second, first) {
-        return None;
-    }
-    let addition = b_tail.expression.reshaped(&a_tail.expression.dims)?;
-    join(fused, a, b, a_tail.expression.clone(), addition, target, first, second)
-}
 
-fn reaches(fused: &FusedGraph, from: usize, to: usize) -> bool {
-    fused.consumers()[from].contains(&to) || indirect_path(fused, from, to)
+    /// One kernel that stores what both do (less what only the second read of the first), if it fits the bindings.
+    fn joined(&self, numbers: [usize; 2], base: ScalarExpr, addition: ScalarExpr) -> Option<FusedKernel> {
+        if base.nodes.len().max(addition.nodes.len()) > LONGEST {
+            return None;
+        }
+        let [first, second] = numbers.map(|number| self.kernels[number].as_ref());
+        let (first, second) = (first?, second?);
+        let (first_tail, second_tail) = (first.tail.as_ref()?, second.tail.as_ref()?);
+        let dims = base.dims.clone();
+        let mut inputs = first_tail.inputs.clone();
+        let mut dtypes = base.inputs.clone();
+        let mut places = Vec::new();
+        for (input, &buffer) in second_tail.inputs.iter().enumerate() {
+            let place = inputs.iter().position(|&other| other == buffer).unwrap_or_else(|| {
+                inputs.push(buffer);
+                dtypes.push(addition.inputs[input]);
+                inputs.len() - 1
+            });
+            places.push(place);
+        }
+        let mut builder = Builder::new(DType::F32);
+        let base_nodes = include(&mut builder, &base, |input| input);
+        let mut outputs: Vec<(BufferId, NodeId, DType)> = first
+            .outputs
+            .iter()
+            .zip(&base.outputs)
+            .map(|(&buffer, &(id, stored))| (buffer, base_nodes[id.index()], stored))
+            .collect();
+        let known = outputs.clone();
+        // Renumbered before it is copied: else a gather would be taken for one that reads another buffer by the same number.
+        let mut addition = addition;
+        for node in &mut addition.nodes {
+            if let ScalarNode::Load { input, .. } | ScalarNode::Gather { input, .. } = node {
+                *input = places[*input];
+            }
+        }
+        let added = builder.include(&addition, |_, node, _| match node {
+            ScalarNode::Load { input, .. } => {
+                known.iter().find(|(output, ..)| *output == inputs[*input]).map(|&(_, id, _)| id)
+            }
+            _ => None,
+        });
+        for (&buffer, &(id, stored)) in second.outputs.iter().zip(&addition.outputs) {
+            outputs.push((buffer, added[id.index()], stored));
+        }
+        // What nobody else reads need not be stored.
+        outputs.retain(|&(buffer, ..)| {
+            self.is_root[buffer.0] || self.readers[buffer.0].iter().any(|reader| !numbers.contains(reader))
+        });
+        let expression = builder.finish(dims, dtypes, outputs.iter().map(|&(_, id, stored)| (id, stored)).collect());
+        if expression.nodes.len() > LONGEST {
+            return None;
+        }
+        let (expression, inputs) = compacted(expression, inputs);
+        let mut names = first.names.clone();
+        names.extend(second.names.iter().cloned());
+        let kernel = FusedKernel {
+            head: first.head.clone(),
+            tail: Some(Tail { expression, inputs }),
+            outputs: outputs.iter().map(|&(buffer, ..)| buffer).collect(),
+            names,
+            place: second.place,
+        };
+        (self.bindings_of(&kernel) <= self.bindings).then_some(kernel)
+    }
+
+    /// Bindings that a kernel takes: what it reads and writes, where a variable and its new value share one.
+    fn bindings_of(&self, kernel: &FusedKernel) -> usize {
+        let mut reads = kernel.reads();
+        if let Head::Map = kernel.head {
+            reads.sort_unstable();
+            reads.dedup();
+        }
+        let shared = kernel
+            .outputs
+            .iter()
+            .filter(|&&output| {
+                kernel.is_map() && self.assigned_to[output.0].is_some_and(|variable| reads.contains(&variable))
+            })
+            .count();
+        reads.len() + kernel.outputs.len() - shared
+    }
+
+    /// Puts the joined kernel at the second's place and takes the first away, which moves the first's work later.
+    fn replace(&mut self, first: usize, second: usize, kernel: FusedKernel) {
+        self.joins += 1;
+        self.fused.fused_nodes += 1;
+        self.level[second] = self.level[first].max(self.level[second]);
+        self.take(first);
+        self.take(second);
+        self.put(second, kernel);
+        // What reads either's results now comes after both.
+        let mut raised = vec![second];
+        while let Some(kernel) = raised.pop() {
+            let least = self.level[kernel] + 1;
+            let low: Vec<usize> = self.consumers(kernel).filter(|&user| self.level[user] < least).collect();
+            for user in low {
+                self.level[user] = least;
+                raised.push(user);
+            }
+        }
+        let users: Vec<usize> = self.consumers(second).collect();
+        self.waiting.extend(users);
+        self.waiting.insert(second);
+    }
+
+    /// Hands the kernels back in an order in which every buffer is written before it is read; among those that could come next, the
+    /// one that came first before.
+    fn finish(mut self) {
+        let needs = |merger: &Self, number: usize| merger.producers(number).collect::<BTreeSet<_>>();
+        let mut missing: Vec<usize> = (0..self.kernels.len()).map(|number| needs(&self, number).len()).collect();
+        let mut ready: BTreeSet<usize> =
+            (0..missing.len()).filter(|&number| self.kernels[number].is_some() && missing[number] == 0).collect();
+        let mut order = Vec::with_capacity(self.kernels.len());
+        while let Some(number) = ready.pop_first() {
+            order.push(number);
+            for user in self.consumers(number).collect::<BTreeSet<_>>() {
+                missing[user] -= 1;
+                if missing[user] == 0 {
+                    ready.insert(user);
+                }
+            }
+        }
+        self.fused.kernels = order.into_iter().filter_map(|number| self.kernels[number].take()).collect();
+    }
 }
