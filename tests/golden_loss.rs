@@ -33,6 +33,7 @@ fn meaning(case: &Case, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
         },
         "cross_entropy" => Loss::CrossEntropyWith(options()),
         "nll" => Loss::NllWith(options()),
+        "kl_div" if case.flag("log_target") => Loss::KlDivLogTarget,
         "kl_div" => Loss::KlDiv,
         "hinge" => Loss::Hinge,
         "cosine_embedding" => {

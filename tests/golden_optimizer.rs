@@ -6,7 +6,7 @@ mod support;
 use support::devices::devices;
 use support::golden::{self, Case};
 use wgrad::ops::{Initial, Variable};
-use wgrad::optim::{Adadelta, Adagrad, Adam, AdamW, Minimize, NAdam, RMSprop, SGD};
+use wgrad::optim::{Adadelta, Adagrad, Adam, AdamW, Decay, Group, Minimize, NAdam, RMSprop, SGD};
 use wgrad::prelude::*;
 use wgrad::tensor::TensorType;
 
@@ -39,16 +39,18 @@ fn minimize(case: &Case, g: &Graph, loss: &Tensor) -> Option<Minimize> {
     let number = |key: &str| case.number(key).unwrap_or(f64::NAN);
     let beta = |place: usize| case.attribute("betas")[place].as_f64().unwrap_or(f64::NAN);
     let (epsilon, decay) = (number("eps"), number("weight_decay"));
-    Some(match case.op.as_str() {
+    let minimize = match case.op.as_str() {
         "sgd" => {
             let sgd = SGD::new(learning_rate).momentum(number("momentum")).dampening(number("dampening"));
             g.minimize(loss, if case.flag("nesterov") { sgd.nesterov() } else { sgd }.weight_decay(decay))
         }
         "adam" => {
-            g.minimize(loss, Adam::new(learning_rate).betas(beta(0), beta(1)).epsilon(epsilon).weight_decay(decay))
+            let adam = Adam::new(learning_rate).betas(beta(0), beta(1)).epsilon(epsilon).weight_decay(decay);
+            g.minimize(loss, if case.flag("amsgrad") { adam.amsgrad() } else { adam })
         }
         "adamw" => {
-            g.minimize(loss, AdamW::new(learning_rate).betas(beta(0), beta(1)).epsilon(epsilon).weight_decay(decay))
+            let adamw = AdamW::new(learning_rate).betas(beta(0), beta(1)).epsilon(epsilon).weight_decay(decay);
+            g.minimize(loss, if case.flag("amsgrad") { adamw.amsgrad() } else { adamw })
         }
         "rmsprop" => {
             let rmsprop =
@@ -67,6 +69,14 @@ fn minimize(case: &Case, g: &Graph, loss: &Tensor) -> Option<Minimize> {
             g.minimize(loss, nadam.momentum_decay(number("momentum_decay")).weight_decay(decay))
         }
         _ => return None,
+    };
+    let group = case.attribute("group");
+    Some(match (group["lr"].as_f64(), group["weight_decay"].as_f64()) {
+        (Some(learning_rate), Some(decay)) => {
+            let decay = if case.op == "adamw" { Decay::decoupled(decay) } else { Decay::l2(decay) };
+            minimize.group(Group::named("p1").learning_rate(learning_rate).decay(decay))
+        }
+        _ => minimize,
     })
 }
 
@@ -74,7 +84,7 @@ fn minimize(case: &Case, g: &Graph, loss: &Tensor) -> Option<Minimize> {
 fn optimizers_are_torchs() -> Result<()> {
     let cases: Vec<Case> =
         golden::read("optimizer")?.into_iter().filter(|case| !case.op.starts_with("clip_grad")).collect();
-    assert_eq!(cases.len(), 20);
+    assert_eq!(cases.len(), 24);
     let mut complaints = Vec::new();
     for (case, device) in on_devices(&cases) {
         let (g, loss) = given_gradients(&case.tensors(&case.fields["parameters"])?);

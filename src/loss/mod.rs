@@ -101,6 +101,8 @@ pub enum Loss {
     NllWith(CrossEntropyOptions),
     /// y·(log y − x), of log-probabilities x and probabilities y.
     KlDiv,
+    /// e^y·(y − x), of log-probabilities x and y: PyTorch's `kl_div` with `log_target=True`.
+    KlDivLogTarget,
     /// max(0, 1 − y·x), of targets ±1.
     Hinge,
     /// A function of prediction and target to a single number.
@@ -176,6 +178,7 @@ impl Loss {
             Self::BinaryCrossEntropyWithLogits => binary::with_logits(x, y),
             Self::BinaryCrossEntropyWithPositiveWeight(weights) => binary::with_positive_weight(x, y, weights),
             Self::KlDiv => divergence::kl_div(x, y),
+            Self::KlDivLogTarget => divergence::kl_div_log_target(x, y),
             _ => margin::hinge(x, y),
         }
     }
@@ -193,6 +196,7 @@ impl Loss {
             Self::CrossEntropy | Self::CrossEntropyWith(_) => "cross_entropy",
             Self::Nll | Self::NllWith(_) => "nll",
             Self::KlDiv => "kl_div",
+            Self::KlDivLogTarget => "kl_div_log_target",
             Self::Hinge => "hinge",
             Self::Custom(_) => "custom",
         }
@@ -259,6 +263,7 @@ methods! {
     cross_entropy Loss::CrossEntropy, "−log softmax(x) at the label: logits `[…, classes]`, i32 labels `[…]` from 0 to classes − 1.";
     nll Loss::Nll, "−x at the label: log-probabilities `[…, classes]`, i32 labels `[…]` from 0 to classes − 1.";
     kl_div Loss::KlDiv, "y·(log y − x), of log-probabilities x and probabilities y of the same shape.";
+    kl_div_log_target Loss::KlDivLogTarget, "e^y·(y − x), of log-probabilities x and y of the same shape.";
     hinge Loss::Hinge, "max(0, 1 − y·x), of scores x and targets y = ±1 of the same shape.";
 }
 

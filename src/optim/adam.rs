@@ -5,7 +5,8 @@ use super::update::lerp;
 use super::{Decay, NON_NEGATIVE, Optimizer, SHARE, Update, in_range};
 use crate::graph::Tensor;
 
-/// Adaptive moments (Kingma and Ba 2014): PyTorch's `torch.optim.Adam`. States: `exp_avg`, `exp_avg_sq`.
+/// Adaptive moments (Kingma and Ba 2014): PyTorch's `torch.optim.Adam`. States: `exp_avg`, `exp_avg_sq`, and `max_exp_avg_sq`
+/// with [`amsgrad`](Self::amsgrad).
 ///
 /// ```text
 /// m = β₁·m + (1 − β₁)·g        v = β₂·v + (1 − β₂)·g²
@@ -25,6 +26,8 @@ pub struct Adam {
     pub betas: (f64, f64),
     /// What keeps the quotient finite.
     pub epsilon: f64,
+    /// Whether steps are measured by the largest v so far instead of the latest (Reddi et al. 2018).
+    pub amsgrad: bool,
     /// What draws parameters to 0.
     pub decay: Decay,
 }
@@ -32,7 +35,13 @@ pub struct Adam {
 impl Adam {
     /// With PyTorch's defaults: β = (0.9, 0.999), ε = 1e-8, no decay.
     pub const fn new(learning_rate: f64) -> Self {
-        Self { learning_rate, betas: (0.9, 0.999), epsilon: 1e-8, decay: Decay { l2: 0.0, l1: 0.0, decoupled: 0.0 } }
+        Self {
+            learning_rate,
+            betas: (0.9, 0.999),
+            epsilon: 1e-8,
+            amsgrad: false,
+            decay: Decay { l2: 0.0, l1: 0.0, decoupled: 0.0 },
+        }
     }
 }
 
@@ -53,6 +62,8 @@ pub struct AdamW {
     pub betas: (f64, f64),
     /// What keeps the quotient finite.
     pub epsilon: f64,
+    /// Whether steps are measured by the largest v so far instead of the latest (Reddi et al. 2018).
+    pub amsgrad: bool,
     /// What draws parameters to 0.
     pub decay: Decay,
 }
@@ -60,7 +71,13 @@ pub struct AdamW {
 impl AdamW {
     /// With PyTorch's defaults: β = (0.9, 0.999), ε = 1e-8, weight decay 0.01.
     pub const fn new(learning_rate: f64) -> Self {
-        Self { learning_rate, betas: (0.9, 0.999), epsilon: 1e-8, decay: Decay { l2: 0.0, l1: 0.0, decoupled: 0.01 } }
+        Self {
+            learning_rate,
+            betas: (0.9, 0.999),
+            epsilon: 1e-8,
+            amsgrad: false,
+            decay: Decay { l2: 0.0, l1: 0.0, decoupled: 0.01 },
+        }
     }
 }
 
@@ -80,6 +97,14 @@ macro_rules! moments {
             #[must_use]
             pub const fn epsilon(mut self, epsilon: f64) -> Self {
                 self.epsilon = epsilon;
+                self
+            }
+
+            /// With steps measured by the largest running mean of squares so far, so that they never grow again (Reddi et al. 2018).
+            /// It costs a state more.
+            #[must_use]
+            pub const fn amsgrad(mut self) -> Self {
+                self.amsgrad = true;
                 self
             }
         }
@@ -104,7 +129,7 @@ macro_rules! moments {
 
             #[track_caller]
             fn update(&self, update: &mut Update<'_>) -> Tensor {
-                adam(update, self.betas, self.epsilon)
+                adam(update, self.betas, self.epsilon, self.amsgrad)
             }
         }
     };
@@ -114,7 +139,7 @@ moments!(Adam);
 moments!(AdamW);
 
 #[track_caller]
-fn adam(update: &mut Update<'_>, (first, second): (f64, f64), epsilon: f64) -> Tensor {
+fn adam(update: &mut Update<'_>, (first, second): (f64, f64), epsilon: f64, amsgrad: bool) -> Tensor {
     let gradient = update.gradient().clone();
     let (mean, square) = (update.state("exp_avg", 0.0), update.state("exp_avg_sq", 0.0));
     let mean = update.set_state(&mean, lerp(&mean, &gradient, first));
@@ -125,6 +150,12 @@ fn adam(update: &mut Update<'_>, (first, second): (f64, f64), epsilon: f64) -> T
     let scale = update.scalar(&format!("adam.root_scale({second})"), move |step| {
         (1.0 - second.powf(step.step as f64)).sqrt().recip()
     });
+    let square = if amsgrad {
+        let largest = update.state("max_exp_avg_sq", 0.0);
+        update.set_state(&largest, largest.maximum(&square))
+    } else {
+        square
+    };
     let denominator = square.sqrt() * scale + epsilon;
     update.parameter() - &(mean * size / denominator)
 }

@@ -14,6 +14,24 @@ pub struct Decay {
 }
 
 impl Decay {
+    /// None.
+    pub const NONE: Self = Self { l2: 0.0, l1: 0.0, decoupled: 0.0 };
+
+    /// λ·p added to the gradient.
+    pub const fn l2(strength: f64) -> Self {
+        Self { l2: strength, ..Self::NONE }
+    }
+
+    /// λ·sign p added to the gradient.
+    pub const fn l1(strength: f64) -> Self {
+        Self { l1: strength, ..Self::NONE }
+    }
+
+    /// p drawn to 0 by its share learning rate · λ, apart from the gradient.
+    pub const fn decoupled(strength: f64) -> Self {
+        Self { decoupled: strength, ..Self::NONE }
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         in_range(&[
             ("weight decay", self.l2, NON_NEGATIVE),

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::schedule::Schedule;
 use super::update::{Clock, Update};
-use super::{Decay, Optimizer};
+use super::{Decay, Group, Optimizer};
 use crate::device::Device;
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Role, Variable};
 use crate::session::Session;
-use crate::tensor::{DType, TensorType};
+use crate::tensor::{DType, Shape, TensorType};
 
 /// An optimizer that threads may share.
 type Shared = Arc<dyn Optimizer + Send + Sync>;
@@ -80,6 +80,7 @@ pub struct Minimize {
     accumulate: u64,
     loss_scale: Option<LossScale>,
     only_matrices_decay: bool,
+    groups: Vec<Group>,
     seed: u64,
 }
 
@@ -120,6 +121,7 @@ impl Graph {
             accumulate: 1,
             loss_scale: None,
             only_matrices_decay: false,
+            groups: Vec::new(),
             seed: 0,
         }
     }
@@ -165,6 +167,12 @@ impl Minimize {
         self
     }
 
+    /// Trains some of the parameters differently. Of several groups that a parameter is in, the first given counts.
+    pub fn group(mut self, group: Group) -> Self {
+        self.groups.push(group);
+        self
+    }
+
     /// The seed of first values and random draws, for [`compile`](Self::compile).
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -199,12 +207,25 @@ impl Minimize {
         if !graph.has_output("loss") {
             graph.output("loss", &self.loss);
         }
-        let parameters = graph.parameters_of(&self.loss);
+        let mut parameters = graph.parameters_of(&self.loss);
         if parameters.is_empty() {
             graph.mistake("minimize", "the loss depends on no parameter");
             return;
         }
-        let clock = Clock { every: self.accumulate, schedule: self.schedule.clone().map(Arc::new) };
+        let known: Vec<(String, Shape)> =
+            parameters.iter().map(|(name, parameter)| (name.clone(), parameter.shape())).collect();
+        for group in &self.groups {
+            if let Err(message) = group.check(self.optimizer.learning_rate(), &known) {
+                graph.mistake("minimize", message);
+                return;
+            }
+        }
+        parameters.retain(|(name, parameter)| self.factor(name, parameter).is_some());
+        if parameters.is_empty() {
+            graph.mistake("minimize", "every parameter is in a frozen group");
+            return;
+        }
+        let clock = Clock { every: self.accumulate, schedule: self.schedule.clone().map(Arc::new), factor: 1.0 };
         let scale = self.loss_scale.map(|scale| Scale::new(graph, scale));
         let scaled = match &scale {
             Some(scale) => &self.loss * scale.value.cast(self.loss.dtype()),
@@ -260,11 +281,23 @@ impl Minimize {
         }
     }
 
+    /// The first group that a parameter is in.
+    fn group_of(&self, name: &str, parameter: &Tensor) -> Option<&Group> {
+        self.groups.iter().find(|group| group.contains(name, &parameter.shape()))
+    }
+
+    /// What the learning rate is multiplied by for a parameter; none where it stays as it is.
+    fn factor(&self, name: &str, parameter: &Tensor) -> Option<f64> {
+        self.group_of(name, parameter).map_or(Some(1.0), |group| group.factor(self.optimizer.learning_rate()))
+    }
+
     /// The update of one parameter, and of its states.
     #[track_caller]
     fn update(&self, name: &str, parameter: &Tensor, mut gradient: Tensor, clock: &Clock, taken: Option<&Tensor>) {
         let spared = self.only_matrices_decay && parameter.rank() < 2;
-        let decay = if spared { Decay::default() } else { self.optimizer.decay() };
+        let usual = if spared { Decay::NONE } else { self.optimizer.decay() };
+        let decay = self.group_of(name, parameter).and_then(|group| group.decay).unwrap_or(usual);
+        let clock = Clock { factor: self.factor(name, parameter).unwrap_or(1.0), ..clock.clone() };
         if decay.l2 > 0.0 {
             gradient = gradient + parameter * decay.l2;
         }

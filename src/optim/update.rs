@@ -13,6 +13,8 @@ pub(super) struct Clock {
     pub(super) every: u64,
     /// The learning rate over the updates; without, it is the session's.
     pub(super) schedule: Option<Arc<Schedule>>,
+    /// What the learning rate is multiplied by, for the parameters of a group.
+    pub(super) factor: f64,
 }
 
 impl Clock {
@@ -22,7 +24,7 @@ impl Clock {
             Some(schedule) => schedule.learning_rate(state.learning_rate, step.saturating_sub(1)),
             None => state.learning_rate,
         };
-        StepState { step, learning_rate }
+        StepState { step, learning_rate: learning_rate * self.factor }
     }
 }
 
@@ -31,7 +33,7 @@ impl Clock {
 pub struct Update<'a> {
     pub(super) graph: &'a Graph,
     pub(super) name: &'a str,
-    pub(super) clock: &'a Clock,
+    pub(super) clock: Clock,
     pub(super) parameter: Tensor,
     pub(super) gradient: Tensor,
     /// States and their new values.
@@ -71,7 +73,9 @@ impl Update<'_> {
     #[track_caller]
     pub fn scalar(&self, name: &str, compute: impl Fn(&StepState) -> f64 + Send + Sync + 'static) -> Tensor {
         let clock = self.clock.clone();
-        self.graph.host_scalar(name, move |state| compute(&clock.at(state))).cast(self.parameter.dtype())
+        let factor = clock.factor;
+        let name = if factor == 1.0 { name.to_owned() } else { format!("{name} at {factor:?} of the rate") };
+        self.graph.host_scalar(&name, move |state| compute(&clock.at(state))).cast(self.parameter.dtype())
     }
 
     /// The learning rate of the step.

@@ -173,6 +173,15 @@ def distributions(family):
     inputs = [f32(np.log(softmax(random.normal(size=(3, 4)) * 3))), f32(target / target.sum(-1, keepdims=True))]
     each_reduction(family, "kl_div_zeros", "kl_div", F.kl_div, inputs, None, [True, False], reductions)
 
+    def of_logs(x, y, reduction):
+        return F.kl_div(x, y, reduction=reduction, log_target=True)
+
+    random = family.random("kl_div_log_target")
+    inputs = [f32(np.log(softmax(random.normal(size=(4, 5)) * scale))) for scale in (1, 3)]
+    each_reduction(
+        family, "kl_div_log_target", "kl_div", of_logs, inputs, {"log_target": True}, [True, True], reductions
+    )
+
 
 def margins(family):
     def hinge(x, t, reduction):

@@ -22,6 +22,8 @@ CASES = {
     "adam": ("adam", torch.optim.Adam, ADAM),
     "adam_betas": ("adam", torch.optim.Adam, ADAM | {"lr": 0.1, "betas": [0.5, 0.9], "eps": 1e-3}),
     "adam_weight_decay": ("adam", torch.optim.Adam, ADAM | {"weight_decay": 0.1}),
+    "adam_amsgrad": ("adam", torch.optim.Adam, ADAM | {"betas": [0.9, 0.9], "amsgrad": True}),
+    "adamw_amsgrad": ("adamw", torch.optim.AdamW, ADAM | {"betas": [0.9, 0.9], "weight_decay": 0.1, "amsgrad": True}),
     "adamw": ("adamw", torch.optim.AdamW, ADAM | {"weight_decay": 0.1}),
     "adamw_default": ("adamw", torch.optim.AdamW, ADAM | {"lr": 0.001, "weight_decay": 0.01}),
     "rmsprop": ("rmsprop", torch.optim.RMSprop, RMSPROP),
@@ -38,6 +40,11 @@ CASES = {
     ),
     "adadelta": ("adadelta", torch.optim.Adadelta, ADADELTA),
     "adadelta_weight_decay": ("adadelta", torch.optim.Adadelta, ADADELTA | {"weight_decay": 0.1}),
+    # The second parameter is in a group of its own.
+    "sgd_groups": ("sgd", torch.optim.SGD, SGD | {"momentum": 0.9, "group": {"lr": 0.02, "weight_decay": 0.1}}),
+    "adamw_groups": (
+        "adamw", torch.optim.AdamW, ADAM | {"weight_decay": 0.1, "group": {"lr": 0.1, "weight_decay": 0.0}},
+    ),
     "nadam": ("nadam", torch.optim.NAdam, NADAM),
     "nadam_weight_decay": ("nadam", torch.optim.NAdam, NADAM | {"weight_decay": 0.1}),
 }  # fmt: skip
@@ -47,7 +54,11 @@ def run(optimizer_class, arguments, start, gradients, dtype):
     """The parameters after each step."""
     # `torch.tensor` copies: the update in place must not reach `start`.
     parameters = [torch.tensor(values, dtype=dtype, requires_grad=True) for values in start]
-    optimizer = optimizer_class(parameters, **arguments)
+    arguments = dict(arguments)
+    if group := arguments.pop("group", None):
+        optimizer = optimizer_class([{"params": parameters[:1]}, {"params": parameters[1:], **group}], **arguments)
+    else:
+        optimizer = optimizer_class(parameters, **arguments)
     history = []
     for step in gradients:
         for parameter, gradient in zip(parameters, step, strict=True):
