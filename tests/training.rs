@@ -5,6 +5,7 @@ mod support;
 
 use support::devices::devices;
 use wgrad::data::Dataset;
+use wgrad::optim::Group;
 use wgrad::optim::schedule::Schedule;
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
@@ -147,6 +148,50 @@ fn early_stopping_ends_a_run_that_does_not_improve() {
     let history = trainer(&Device::cpu()).fit(&train, Fit::epochs(50).validate(&test).callback(&mut patience)).unwrap();
     assert!(history.stopped);
     assert_eq!(history.epochs.len(), 3);
+}
+
+#[test]
+fn a_saved_model_predicts_in_a_fresh_trainer() {
+    let data = clusters(60, 9);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("model.safetensors");
+    for device in devices() {
+        let mut first = trainer(&device);
+        first.fit(&data, Fit::epochs(2).batch_size(10)).unwrap();
+        first.save(&file).unwrap();
+        let mut second = trainer(&device).seed(8);
+        second.load_parameters(&file).unwrap();
+        assert_eq!(first.evaluate(&data).unwrap().predictions, second.evaluate(&data).unwrap().predictions);
+    }
+    // A file of another model is told by what compiles first.
+    let other = Sequential::new([6]).dense(4).relu().dense(3);
+    let mut other = other.compile(&Device::cpu(), Adam::new(5e-3), CrossEntropy, []).unwrap();
+    other.load_parameters(&file).unwrap();
+    let error = other.evaluate(&data).unwrap_err().to_string();
+    assert!(error.contains("model.safetensors") && error.contains("0.weight"), "{error}");
+    assert!(other.load_parameters(directory.path().join("missing.safetensors")).is_err());
+}
+
+#[test]
+fn accumulated_small_batches_train_like_large_ones() {
+    let data = clusters(60, 9);
+    let model = || Sequential::new([6]).dense(16).tanh().dense(3);
+    let train = |batch: usize, steps: u64| {
+        let mut trainer = model()
+            .compile(&Device::cpu(), SGD::new(0.1), CrossEntropy, [])
+            .unwrap()
+            .minimize(move |minimize| minimize.accumulate(steps).clip_value(10.0));
+        trainer.fit(&data, Fit::epochs(2).batch_size(batch).shuffle(false)).unwrap();
+        trainer.session().unwrap().parameter("0.weight").unwrap().to_f64_vec()
+    };
+    let (large, small) = (train(20, 1), train(5, 4));
+    assert!(large.iter().zip(&small).all(|(a, b)| (a - b).abs() < 1e-6), "{large:?} {small:?}");
+    let frozen = model()
+        .compile(&Device::cpu(), SGD::new(0.1), CrossEntropy, [])
+        .unwrap()
+        .minimize(|minimize| minimize.group(Group::named("nobody").frozen()))
+        .fit(&data, Fit::epochs(1).batch_size(20));
+    assert!(frozen.unwrap_err().to_string().contains("nobody"));
 }
 
 #[test]

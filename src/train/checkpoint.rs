@@ -1,7 +1,7 @@
 //! A run in one file: parameters, optimizer state, step, place in the epoch, schedule, seed and history. Resuming from it
 //! gives the same bits as never having stopped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::checkpoint_file;
 use super::history::History;
@@ -155,8 +155,19 @@ pub(super) fn save_parameters(path: &Path, session: &Session) -> Result<()> {
     checkpoint_file::write(path, &tensors, &[])
 }
 
-/// Reads parameters from a file that [`save_parameters`] or PyTorch wrote.
-pub(super) fn load_parameters(path: &Path, session: &mut Session) -> Result<()> {
-    let (tensors, _) = checkpoint_file::read(path)?;
-    restore(path, session, &tensors, |role| matches!(role, Role::Parameter | Role::Buffer))
+/// Parameters from a file that [`save_parameters`] or PyTorch wrote.
+pub(super) struct Loaded {
+    path: PathBuf,
+    tensors: checkpoint_file::Tensors,
+}
+
+impl Loaded {
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let (tensors, _) = checkpoint_file::read(path)?;
+        Ok(Self { path: path.to_owned(), tensors })
+    }
+
+    pub(super) fn give(&self, session: &mut Session) -> Result<()> {
+        restore(&self.path, session, &self.tensors, |role| matches!(role, Role::Parameter | Role::Buffer))
+    }
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::arriving::{Arriving, IN_FLIGHT, arrive};
 use super::checkpoint::{self, Progress};
+use super::evaluation::Evaluation;
 use super::fit::{Event, Fit};
 use super::history::{EpochRecord, History};
 use super::resident::{INDEX, Resident, index_of};
@@ -15,41 +17,22 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::loss::Loss;
 use crate::metrics::Metric;
-use crate::nn::{Mode, Model, Precision, Sequential};
+use crate::nn::{Mode, Model, Precision};
 use crate::optim::schedule::Scheduler;
-use crate::optim::{LossScale, Optimizer};
-use crate::session::{Capture, ProgramId, Session};
+use crate::optim::{LossScale, Minimize, Optimizer};
+use crate::session::{ProgramId, Session};
 use crate::tensor::{DType, TensorData};
 
 /// The columns of a data set that a trainer uses: what goes in and what should come out.
 const X: &str = "x";
 const Y: &str = "y";
 
-/// Losses that may be on their way from the device before the loop waits for the oldest.
-const IN_FLIGHT: usize = 16;
-
 /// Examples of one evaluation batch.
 const EVALUATION_BATCH: usize = 512;
 
 type Prepare = dyn Fn(&Tensor, Mode) -> Tensor + Send + Sync;
 
-/// Loss and metrics on some data.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evaluation {
-    /// The mean loss.
-    pub loss: f64,
-    /// Metrics by name, in the order asked for; those that the data does not define are left out.
-    pub metrics: Vec<(String, f64)>,
-    /// The model's output for every example.
-    pub predictions: TensorData,
-}
-
-impl Evaluation {
-    /// A metric by name.
-    pub fn metric(&self, name: &str) -> Option<f64> {
-        self.metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
-    }
-}
+type Minimizing = dyn Fn(Minimize) -> Minimize + Send + Sync;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Use {
@@ -83,8 +66,11 @@ pub struct Trainer {
     precision: Precision,
     clip_norm: Option<f64>,
     loss_scale: Option<LossScale>,
+    minimizing: Option<Arc<Minimizing>>,
     prepare: Option<Arc<Prepare>>,
     session: Option<Session>,
+    /// Parameters that wait for the session.
+    loaded: Option<checkpoint::Loaded>,
     programs: HashMap<Use, ProgramId>,
     /// The program of the last run of `fit`, for those who inspect it.
     training: Option<ProgramId>,
@@ -109,8 +95,10 @@ impl Trainer {
             precision: Precision::F32,
             clip_norm: None,
             loss_scale: None,
+            minimizing: None,
             prepare: None,
             session: None,
+            loaded: None,
             programs: HashMap::new(),
             training: None,
         }
@@ -141,6 +129,25 @@ impl Trainer {
     #[must_use]
     pub fn loss_scale(mut self, scale: impl Into<LossScale>) -> Self {
         self.loss_scale = Some(scale.into());
+        self
+    }
+
+    /// Whatever else [`Minimize`] can do: gradients added up over several batches, clipped element by element, groups of
+    /// parameters with learning rates or decays of their own. Called for each program that is compiled.
+    ///
+    /// ```
+    /// # use wgrad::optim::Group;
+    /// # use wgrad::prelude::*;
+    /// # let model = Sequential::new([4]).dense(8).relu().dense(1);
+    /// let trainer = model
+    ///     .compile(&Device::cpu(), AdamW::new(1e-3), CrossEntropy, [])?
+    ///     .minimize(|minimize| minimize.accumulate(4).group(Group::named("0.").frozen()));
+    /// # let _ = trainer;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn minimize(mut self, change: impl Fn(Minimize) -> Minimize + Send + Sync + 'static) -> Self {
+        self.minimizing = Some(Arc::new(change));
         self
     }
 
@@ -185,7 +192,12 @@ impl Trainer {
         match &mut self.session {
             Some(session) => session.load(graph),
             none => {
-                *none = Some(Session::new(graph, &self.device, self.seed)?);
+                let mut session = Session::new(graph, &self.device, self.seed)?;
+                if let Some(loaded) = &self.loaded {
+                    loaded.give(&mut session)?;
+                }
+                *none = Some(session);
+                self.loaded = None;
                 Ok(ProgramId::FIRST)
             }
         }
@@ -220,19 +232,16 @@ impl Trainer {
         if let Some(&id) = self.programs.get(&key) {
             return Ok(id);
         }
-        let g = Graph::new();
-        g.set_precision(self.precision);
-        let index = g.input(INDEX, [batch], DType::I32);
-        let x = resident.batch(&g, X, data.column(X)?, &index);
-        let y = resident.batch(&g, Y, data.column(Y)?, &index);
-        let prediction = self.model.forward(&g, &self.prepared(&x, Mode::Training), Mode::Training);
-        let loss = self.loss.forward(&prediction, &y);
+        let (g, _, loss) = self.forward(data, resident, batch, Mode::Training)?;
         let mut minimize = g.minimize_with(&loss, Arc::clone(&self.optimizer));
         if let Some(norm) = self.clip_norm {
             minimize = minimize.clip_norm(norm);
         }
         if let Some(scale) = self.loss_scale {
             minimize = minimize.loss_scale(scale);
+        }
+        if let Some(change) = &self.minimizing {
+            minimize = change(minimize);
         }
         minimize.build();
         let id = self.load_with(&g, resident, data)?;
@@ -245,17 +254,30 @@ impl Trainer {
         if let Some(&id) = self.programs.get(&key) {
             return Ok(id);
         }
+        let (g, prediction, loss) = self.forward(data, resident, batch, Mode::Evaluation)?;
+        g.output("loss", &loss);
+        g.output("prediction", &prediction.cast(DType::F32));
+        let id = self.load_with(&g, resident, data)?;
+        self.programs.insert(key, id);
+        Ok(id)
+    }
+
+    /// A graph with the model's prediction and its loss for a batch of a data set.
+    fn forward(
+        &self,
+        data: &Dataset,
+        resident: &Resident,
+        batch: usize,
+        mode: Mode,
+    ) -> Result<(Graph, Tensor, Tensor)> {
         let g = Graph::new();
         g.set_precision(self.precision);
         let index = g.input(INDEX, [batch], DType::I32);
         let x = resident.batch(&g, X, data.column(X)?, &index);
         let y = resident.batch(&g, Y, data.column(Y)?, &index);
-        let prediction = self.model.forward(&g, &self.prepared(&x, Mode::Evaluation), Mode::Evaluation);
-        g.output("loss", &self.loss.forward(&prediction, &y));
-        g.output("prediction", &prediction.cast(DType::F32));
-        let id = self.load_with(&g, resident, data)?;
-        self.programs.insert(key, id);
-        Ok(id)
+        let prediction = self.model.forward(&g, &self.prepared(&x, mode), mode);
+        let loss = self.loss.forward(&prediction, &y);
+        Ok((g, prediction, loss))
     }
 
     /// Compiles a graph that reads a data set, and brings the data to the device if it is not there.
@@ -457,52 +479,20 @@ impl Trainer {
         checkpoint::save_parameters(path.as_ref(), session)
     }
 
-    /// Reads parameters from a safetensors file of the same model.
+    /// Reads parameters from a safetensors file of the same model, as [`save`](Self::save) or PyTorch wrote it. Before anything
+    /// is compiled, they are kept until then.
     ///
     /// # Errors
-    /// A file that cannot be read or is of another model; nothing compiled yet.
+    /// A file that cannot be read or is of another model; before anything is compiled, the latter comes from what compiles:
+    /// [`fit`](Self::fit), [`evaluate`](Self::evaluate) or [`predict`](Self::predict).
     pub fn load_parameters(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        checkpoint::load_parameters(path.as_ref(), self.open()?)
+        let loaded = checkpoint::Loaded::read(path.as_ref())?;
+        match &mut self.session {
+            Some(session) => loaded.give(session),
+            None => {
+                self.loaded = Some(loaded);
+                Ok(())
+            }
+        }
     }
-}
-
-impl Sequential {
-    /// A trainer for this model, Keras-like.
-    ///
-    /// # Errors
-    /// Layers that do not fit each other.
-    pub fn compile(
-        self,
-        device: &Device,
-        optimizer: impl Optimizer + Send + Sync + 'static,
-        loss: impl Into<Loss>,
-        metrics: impl IntoIterator<Item = Metric>,
-    ) -> Result<Trainer> {
-        self.output_shape()?;
-        Ok(Trainer::new(self, device, optimizer, loss, metrics))
-    }
-}
-
-/// A loss on its way.
-struct Arriving {
-    step: u64,
-    learning_rate: f64,
-    examples: usize,
-    capture: Capture,
-}
-
-/// Takes in the oldest loss.
-fn arrive(pending: &mut VecDeque<Arriving>, fit: &mut Fit<'_>, progress: &mut Progress) -> Result<()> {
-    let Some(Arriving { step, learning_rate, examples, capture }) = pending.pop_front() else { return Ok(()) };
-    let values = capture.wait()?;
-    let loss = values.first().map_or(Ok(f64::NAN), TensorData::item)?;
-    if !loss.is_finite() {
-        return Err(Error::Data(format!(
-            "the loss of step {step} is {loss}: training has diverged; try a lower learning rate than {learning_rate}, or clip gradients"
-        )));
-    }
-    progress.loss_sum += loss * examples as f64;
-    progress.examples += examples as u64;
-    progress.history.stopped |= fit.tell(&Event::Step { step, loss, learning_rate, examples })?;
-    Ok(())
 }
