@@ -203,7 +203,7 @@ fn values<'a>(name: &str, cells: impl Iterator<Item = (usize, &'a str)> + Clone)
         Some(_) if numbers.is_empty() => categories(name, cells),
         Some((line, word)) => Err(format!(
             "line {line}, column '{name}': '{word}' is not a number, while {} other values are; \
-             if they are categories, say so",
+             if they are categories, name the column with Csv::categorical",
             numbers.len()
         )),
     }

@@ -183,6 +183,14 @@ fn not_json(error: serde_json::Error) -> Error {
 
 /// Replaces the file at `path` by what `fill` writes, in one step that the file system makes whole.
 fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    // Through a link, it is the file it leads to that is replaced; and a device or a pipe is written to, not replaced.
+    let resolved = fs::canonicalize(path);
+    let path = resolved.as_deref().unwrap_or(path);
+    if fs::metadata(path).is_ok_and(|known| !known.is_file() && !known.is_dir()) {
+        let mut writer = io::BufWriter::with_capacity(1 << 20, fs::OpenOptions::new().write(true).open(path)?);
+        fill(&mut writer)?;
+        return writer.flush();
+    }
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -210,6 +218,25 @@ fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_devices_stay_what_they_are() {
+        use std::os::unix::fs::FileTypeExt;
+
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("real.safetensors"), directory.path().join("link.safetensors"));
+        fs::write(&file, b"old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write(&link, &[], &[]).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(read(&file).is_ok());
+        if Path::new("/dev/full").exists() {
+            let error = write("/dev/full", &[], &[]).unwrap_err().to_string();
+            assert!(error.contains("/dev/full"), "{error}");
+            assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());
+        }
+    }
 
     fn every_dtype() -> Result<Vec<(String, TensorData)>> {
         DType::ALL

@@ -56,7 +56,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     batch_size: Option<u64>,
     /// Learning rate
-    #[arg(long, value_name = "X", value_parser = learning_rate)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = learning_rate)]
     lr: Option<f64>,
     /// Optimizer, as in PyTorch: adam, adamw, sgd, …
     #[arg(long, value_name = "NAME")]
