@@ -18,6 +18,7 @@ mod scatter_add;
 mod slice;
 mod sort;
 mod source;
+mod window;
 
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ pub use scatter_add::{ScatterAdd, ScatterRows};
 pub use slice::Slice;
 pub use sort::Sort;
 pub use source::{Initial, Role, Variable};
+pub use window::{Padding, Sizes, WindowAxis, window_axes};
 
 /// An operator of the graph: one variant each, so that nodes can be compared, hashed and matched.
 #[derive(Clone, Debug)]
