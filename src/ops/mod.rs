@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod concat;
+mod convolution;
 mod coordinate;
 mod cumulative_sum;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod elementwise;
 mod gather;
 mod matmul;
 mod pad;
+mod padding_mode;
 mod permute;
 mod random;
 mod reduce;
@@ -28,12 +30,14 @@ use crate::tensor::{TensorData, TensorType};
 
 pub use broadcast::Broadcast;
 pub use concat::Concat;
+pub use convolution::{ConvOptions, ConvTransposeOptions, Convolution, Direction};
 pub use coordinate::Coordinate;
 pub use cumulative_sum::CumulativeSum;
 pub use elementwise::Elementwise;
 pub use gather::{Gather, Take};
 pub use matmul::Matmul;
 pub use pad::Pad;
+pub use padding_mode::PaddingMode;
 pub use permute::Permute;
 pub(crate) use random::RANDOM_STATE;
 pub use reduce::Reduce;
@@ -67,6 +71,7 @@ pub enum Op {
     Take(Take),
     Reduce(Reduce),
     Matmul(Matmul),
+    Convolution(Convolution),
     CumulativeSum(CumulativeSum),
     Sort(Sort),
     ScatterAdd(ScatterAdd),
@@ -92,6 +97,7 @@ impl Op {
             Self::Take(operator) => operator,
             Self::Reduce(operator) => operator,
             Self::Matmul(operator) => operator,
+            Self::Convolution(operator) => operator,
             Self::CumulativeSum(operator) => operator,
             Self::Sort(operator) => operator,
             Self::ScatterAdd(operator) => operator,
