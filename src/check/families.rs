@@ -21,6 +21,7 @@ pub(super) fn all() -> Vec<Family> {
     let mut families = elementwise::families();
     families.extend(reductions());
     families.extend(products());
+    families.extend(super::convolution::families());
     families.extend(movement());
     families.extend(indexed());
     families.extend(random());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Activation, Dropout, Initializer, Linear, Mode};
+use super::{Activation, Conv, Dropout, Initializer, Linear, Mode};
 use crate::graph::{Graph, Tensor};
 use crate::tensor::Shape;
 
@@ -32,6 +32,8 @@ impl Dense {
 pub enum Layer {
     /// A fully connected layer on the last axis: `[…, in]` to `[…, units]`.
     Dense(Dense),
+    /// A convolution: `[channels, spatial…]` to `[channels, spatial…]`.
+    Conv(Box<Conv>),
     /// A nonlinearity.
     Activation(Activation),
     /// Elements set to 0 at random while training.
@@ -56,6 +58,7 @@ impl Layer {
                 }
                 Ok(lead.iter().copied().chain([dense.units]).collect())
             }
+            Self::Conv(conv) => conv.output_shape(input),
             Self::Activation(activation) => activation.check(input).map(|()| input.clone()),
             Self::Dropout(dropout) => dropout.check().map(|()| input.clone()),
             Self::Flatten => Ok([input.len()].into()),
@@ -69,6 +72,7 @@ impl Layer {
                 let inputs = input.last().copied().unwrap_or(0);
                 (inputs + usize::from(dense.bias)) * dense.units
             }
+            Self::Conv(conv) => conv.parameter_count(input),
             Self::Activation(_) | Self::Dropout(_) | Self::Flatten => 0,
         }
     }
@@ -88,6 +92,7 @@ impl Layer {
                 }
                 linear.forward(x)
             }
+            Self::Conv(conv) => conv.forward(g, name, x),
             Self::Activation(activation) => activation.apply(x),
             Self::Dropout(dropout) => dropout.forward(x, mode),
             Self::Flatten => x.flatten(1),
@@ -99,6 +104,7 @@ impl fmt::Display for Layer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dense(dense) => write!(formatter, "dense({})", dense.units),
+            Self::Conv(conv) => conv.fmt(formatter),
             Self::Activation(activation) => activation.fmt(formatter),
             Self::Dropout(dropout) => write!(formatter, "dropout({})", dropout.probability),
             Self::Flatten => formatter.write_str("flatten"),

@@ -5,6 +5,8 @@
 //! Names and layouts of parameters are PyTorch's, so that weights move between the two unchanged.
 
 mod activation;
+mod convolution;
+mod convolution_layer;
 mod dropout;
 mod init;
 mod layer;
@@ -12,6 +14,8 @@ mod linear;
 mod sequential;
 
 pub use activation::Activation;
+pub use convolution::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
+pub use convolution_layer::Conv;
 pub use dropout::Dropout;
 pub use init::{Fan, Initializer, gain};
 pub use layer::{Dense, Layer};

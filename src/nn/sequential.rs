@@ -78,6 +78,7 @@ impl Sequential {
     pub fn initializer(mut self, initializer: Initializer) -> Self {
         match self.layers.last_mut() {
             Some(Layer::Dense(dense)) => dense.initializer = Some(initializer),
+            Some(Layer::Conv(conv)) => conv.initializer = Some(initializer),
             _ => self.misplaced("initializer"),
         }
         self
@@ -88,6 +89,7 @@ impl Sequential {
     pub fn bias_initializer(mut self, initializer: Initializer) -> Self {
         match self.layers.last_mut() {
             Some(Layer::Dense(dense)) if dense.bias => dense.bias_initializer = Some(initializer),
+            Some(Layer::Conv(conv)) if conv.bias => conv.bias_initializer = Some(initializer),
             _ => self.misplaced("bias_initializer"),
         }
         self
@@ -98,14 +100,20 @@ impl Sequential {
     pub fn without_bias(mut self) -> Self {
         match self.layers.last_mut() {
             Some(Layer::Dense(dense)) => dense.bias = false,
+            Some(Layer::Conv(conv)) => conv.bias = false,
             _ => self.misplaced("without_bias"),
         }
         self
     }
 
-    fn misplaced(&mut self, call: &str) {
+    /// The layer just added.
+    pub(super) fn last_layer(&mut self) -> Option<&mut Layer> {
+        self.layers.last_mut()
+    }
+
+    pub(super) fn misplaced(&mut self, call: &str) {
         let before = self.layers.last().map_or("nothing".to_owned(), ToString::to_string);
-        self.mistake.get_or_insert(format!("{call} says how a layer with parameters begins, but it follows {before}"));
+        self.mistake.get_or_insert(format!("{call} cannot be said of {before}, which it follows"));
     }
 
     /// The layers.
@@ -328,10 +336,13 @@ mod tests {
             (Sequential::new([3]).relu().dense(0), "sequential: layer 1, dense(0): needs one unit or more"),
             (Sequential::new([]).dense(2), "sequential: layer 0, dense(2): takes examples of one dimension or more"),
             (Sequential::new([3]).dropout(1.5), "sequential: layer 0, dropout(1.5): the probability is 1.5"),
-            (Sequential::new([3]).initializer(Initializer::Ones), "sequential: initializer says how a layer"),
+            (
+                Sequential::new([3]).initializer(Initializer::Ones),
+                "sequential: initializer cannot be said of nothing, which it follows",
+            ),
             (
                 Sequential::new([3]).relu().without_bias(),
-                "sequential: without_bias says how a layer with parameters begins, but it follows relu",
+                "sequential: without_bias cannot be said of relu, which it follows",
             ),
             (Sequential::new([4]).dense(2), "sequential: takes a batch of [4], but its input is [2, 3]"),
             (

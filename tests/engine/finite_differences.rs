@@ -3,6 +3,7 @@
 //! The operator stands mid-graph: the loss is Σ w · sin(op(s · tanh(x) + c)), so that what arrives at the operator is not ones
 //! and what leaves it is changed once more.
 
+use wgrad::ops::{ConvOptions, ConvTransposeOptions, PaddingMode};
 use wgrad::prelude::*;
 use wgrad::scalar::{NUMERIC, ScalarFunction as F};
 
@@ -188,4 +189,27 @@ fn matrix_products() {
     check("batches that broadcast", &[any(&[2, 1, 1, 2]), any(&[3, 2, 1])], |_, x| x[0].matmul(&x[1]));
     check("rows of any rank", &[any(&[2, 2, 2]), any(&[2, 3])], |_, x| x[0].matmul(&x[1]).relu());
     check("a product with itself", &[any(&[2, 2])], |_, x| x[0].matmul(&x[0].transpose(0, 1)).tanh());
+}
+
+#[test]
+fn convolutions() {
+    let any = |shape: &'static [usize]| (shape, ANY.0, ANY.1);
+    let plain = ConvOptions::new();
+    check("conv1d", &[any(&[2, 2, 5]), any(&[2, 2, 3])], |_, x| x[0].conv(&x[1], &plain.clone().padding(1)));
+    check("conv2d", &[any(&[1, 2, 4, 3]), any(&[2, 1, 2, 2])], |_, x| {
+        x[0].conv(&x[1], &plain.clone().stride([2, 1]).padding([[1, 0], [0, 1]]).groups(2)).tanh()
+    });
+    check("conv2d of reflections", &[any(&[1, 1, 3, 3]), any(&[1, 1, 3, 3])], |_, x| {
+        x[0].conv(&x[1], &plain.clone().padding(1).padding_mode(PaddingMode::Reflect).dilation(1))
+    });
+    check("conv3d", &[any(&[1, 1, 2, 3, 2]), any(&[1, 1, 2, 2, 1])], |_, x| x[0].conv(&x[1], &plain));
+    let transposed = ConvTransposeOptions::new();
+    check("conv_transpose2d", &[any(&[1, 2, 2, 2]), any(&[2, 1, 3, 2])], |_, x| {
+        x[0].conv_transpose(&x[1], &transposed.clone().stride(2).padding(1).output_padding(1))
+    });
+    // More output padding than a stride leaves windows without an element of the input.
+    check("conv_transpose1d", &[any(&[1, 1, 3]), any(&[1, 2, 2])], |_, x| {
+        x[0].conv_transpose(&x[1], &transposed.clone().dilation(3).output_padding(2))
+    });
+    check("a convolution with itself", &[any(&[2, 2, 3])], |_, x| x[0].conv(&x[0], &plain.clone().padding(1)));
 }

@@ -16,7 +16,7 @@ use crate::ops::{Op, Padding, PaddingMode, Sizes, window_axes};
 /// let y = x.conv(&weight, &ConvOptions::new().stride(2).padding(Padding::Same));
 /// assert_eq!(y.shape(), [8, 16, 16, 16].into());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConvOptions {
     pub(crate) stride: Sizes,
     pub(crate) padding: Padding,
@@ -74,7 +74,7 @@ impl ConvOptions {
 }
 
 /// How a transposed convolution moves: PyTorch's arguments, with its defaults.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConvTransposeOptions {
     pub(crate) stride: Sizes,
     pub(crate) padding: Padding,
@@ -168,6 +168,11 @@ impl ConvTransposeOptions {
         }
         Ok(Convolution { direction: Direction::Input, axes: windows, extents, groups: self.groups })
     }
+
+    /// Spatial extents of the result.
+    pub(crate) fn output(&self, kernel: &[usize], input: &[usize]) -> Result<Vec<usize>, String> {
+        Ok(self.resolve(kernel, input)?.extents)
+    }
 }
 
 impl ConvOptions {
@@ -177,6 +182,11 @@ impl ConvOptions {
         let convolution =
             Convolution { direction: Direction::Forward, axes, extents: input.to_vec(), groups: self.groups };
         convolution.windows().map(|_| convolution)
+    }
+
+    /// Spatial extents of the result.
+    pub(crate) fn output(&self, kernel: &[usize], input: &[usize]) -> Result<Vec<usize>, String> {
+        self.resolve(kernel, input)?.windows()
     }
 }
 
