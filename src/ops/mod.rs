@@ -11,8 +11,10 @@ mod gather;
 mod matmul;
 mod pad;
 mod permute;
+mod pool;
 mod random;
 mod reduce;
+mod resample;
 mod reshape;
 mod scatter_add;
 mod slice;
@@ -35,8 +37,10 @@ pub use gather::{Gather, Take};
 pub use matmul::Matmul;
 pub use pad::Pad;
 pub use permute::Permute;
+pub use pool::{AvgPool, LpPool, MaxPool, Pool, PoolAxis, PoolKind, Steps};
 pub(crate) use random::RANDOM_STATE;
 pub use reduce::Reduce;
+pub use resample::{AxisMap, Interpolate, Interpolation, Resample};
 pub use reshape::Reshape;
 pub use scatter_add::{ScatterAdd, ScatterRows};
 pub use slice::Slice;
@@ -71,6 +75,8 @@ pub enum Op {
     Sort(Sort),
     ScatterAdd(ScatterAdd),
     ScatterRows(ScatterRows),
+    Pool(Pool),
+    Resample(Resample),
     /// An embedder's own operator.
     Custom(Arc<dyn CustomOperator>),
 }
@@ -96,6 +102,8 @@ impl Op {
             Self::Sort(operator) => operator,
             Self::ScatterAdd(operator) => operator,
             Self::ScatterRows(operator) => operator,
+            Self::Pool(operator) => operator,
+            Self::Resample(operator) => operator,
             Self::Custom(operator) => operator.as_ref() as &dyn Operator,
         }
     }
