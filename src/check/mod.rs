@@ -8,6 +8,7 @@
 mod elementwise;
 mod families;
 mod input;
+mod pools;
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Activation, Dropout, Initializer, Linear, Mode};
+use super::{Activation, Dropout, Initializer, Linear, Mode, Pool};
 use crate::graph::{Graph, Tensor};
 use crate::tensor::Shape;
 
@@ -36,6 +36,8 @@ pub enum Layer {
     Activation(Activation),
     /// Elements set to 0 at random while training.
     Dropout(Dropout),
+    /// A pool, or an interpolation, over the spatial axes of `[channels, spatial…]`.
+    Pool(Pool),
     /// All axes as one.
     Flatten,
 }
@@ -58,6 +60,7 @@ impl Layer {
             }
             Self::Activation(activation) => activation.check(input).map(|()| input.clone()),
             Self::Dropout(dropout) => dropout.check().map(|()| input.clone()),
+            Self::Pool(pool) => pool.output_shape(input),
             Self::Flatten => Ok([input.len()].into()),
         }
     }
@@ -69,7 +72,7 @@ impl Layer {
                 let inputs = input.last().copied().unwrap_or(0);
                 (inputs + usize::from(dense.bias)) * dense.units
             }
-            Self::Activation(_) | Self::Dropout(_) | Self::Flatten => 0,
+            Self::Activation(_) | Self::Dropout(_) | Self::Pool(_) | Self::Flatten => 0,
         }
     }
 
@@ -90,6 +93,7 @@ impl Layer {
             }
             Self::Activation(activation) => activation.apply(x),
             Self::Dropout(dropout) => dropout.forward(x, mode),
+            Self::Pool(pool) => pool.forward(x),
             Self::Flatten => x.flatten(1),
         }
     }
@@ -101,6 +105,7 @@ impl fmt::Display for Layer {
             Self::Dense(dense) => write!(formatter, "dense({})", dense.units),
             Self::Activation(activation) => activation.fmt(formatter),
             Self::Dropout(dropout) => write!(formatter, "dropout({})", dropout.probability),
+            Self::Pool(pool) => pool.fmt(formatter),
             Self::Flatten => formatter.write_str("flatten"),
         }
     }

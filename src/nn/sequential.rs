@@ -103,6 +103,15 @@ impl Sequential {
         self
     }
 
+    /// Changes the layer just added; where that is none that can be changed so, a mistake says what the call is for.
+    pub(super) fn modify(mut self, call: &str, what: &str, change: impl FnOnce(&mut Layer) -> bool) -> Self {
+        if !self.layers.last_mut().is_some_and(change) {
+            let before = self.layers.last().map_or("nothing".to_owned(), ToString::to_string);
+            self.mistake.get_or_insert(format!("{call} is for {what}, but it follows {before}"));
+        }
+        self
+    }
+
     fn misplaced(&mut self, call: &str) {
         let before = self.layers.last().map_or("nothing".to_owned(), ToString::to_string);
         self.mistake.get_or_insert(format!("{call} says how a layer with parameters begins, but it follows {before}"));

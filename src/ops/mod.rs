@@ -37,6 +37,7 @@ pub use gather::{Gather, Take};
 pub use matmul::Matmul;
 pub use pad::Pad;
 pub use permute::Permute;
+pub(crate) use pool::adaptive_axes;
 pub use pool::{AvgPool, LpPool, MaxPool, Pool, PoolAxis, PoolKind, Steps};
 pub(crate) use random::RANDOM_STATE;
 pub use reduce::Reduce;

@@ -18,6 +18,7 @@ use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
 
 pub use axis::{PoolAxis, Steps};
+pub(crate) use options::adaptive_axes;
 pub use options::{AvgPool, LpPool, MaxPool};
 
 /// What is made of windows.
@@ -47,7 +48,7 @@ pub struct Pool {
 
 impl PoolKind {
     /// True where a number for each window is what comes in.
-    const fn from_windows(self) -> bool {
+    const fn takes_windows(self) -> bool {
         matches!(self, Self::MaxScatter | Self::SumGradient)
     }
 
@@ -110,23 +111,19 @@ impl Operator for Pool {
         if !(1..=3).contains(&axes) || ty.shape.rank() != axes + 2 {
             return Err(format!("wants a batch, channels and {axes} spatial axes, not {}", ty.shape));
         }
-        let (given, made): (fn(&PoolAxis) -> usize, fn(&PoolAxis) -> usize) = if self.kind.from_windows() {
-            (|axis| axis.windows, |axis| axis.extent)
-        } else {
-            (|axis| axis.extent, |axis| axis.windows)
-        };
-        let expected = self.shape(&ty.shape, given);
-        if ty.shape != expected {
+        let extents = self.shape(&ty.shape, |axis| axis.extent);
+        let windows = self.shape(&ty.shape, |axis| axis.windows);
+        let (expected, shape) = if self.kind.takes_windows() { (&windows, &extents) } else { (&extents, &windows) };
+        if ty.shape != *expected {
             return Err(format!("its windows are for {expected}, not {}", ty.shape));
         }
         if self.kind.has_places() {
-            let places = TensorType::new(DType::I32, self.shape(&ty.shape, |axis| axis.windows));
+            let places = TensorType::new(DType::I32, &windows);
             if *inputs[1] != places {
                 return Err(format!("wants places {places}, not {}", inputs[1]));
             }
         }
-        let shape = self.shape(&ty.shape, made);
-        let mut outputs = vec![TensorType::new(ty.dtype, &shape)];
+        let mut outputs = vec![TensorType::new(ty.dtype, shape)];
         if self.kind == PoolKind::Max {
             outputs.push(TensorType::new(DType::I32, shape));
         }
@@ -165,7 +162,7 @@ impl Operator for Pool {
     }
 
     fn cost(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> RoutineCost {
-        let windows = if self.kind.from_windows() { inputs[0].len() } else { outputs[0].len() };
+        let windows = if self.kind.takes_windows() { inputs[0].len() } else { outputs[0].len() };
         let places: usize = match self.kind {
             PoolKind::MaxScatter | PoolKind::MaxGather => 1,
             _ => self.axes.iter().map(PoolAxis::longest).product(),

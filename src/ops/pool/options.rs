@@ -43,6 +43,11 @@ impl Windows {
 macro_rules! modifiers {
     ($description:ident: $($(#[$doc:meta])* $name:ident($argument:ty) = $value:expr;)*) => {
         impl $description {
+            /// Places of a window along each axis.
+            pub const fn kernel(&self) -> &Sizes {
+                &self.windows.kernel
+            }
+
             $($(#[$doc])*
             #[must_use]
             pub fn $name(mut self, $name: $argument) -> Self {
@@ -142,13 +147,18 @@ modifiers! {
 #[derive(Clone, Debug, PartialEq)]
 pub struct LpPool {
     windows: Windows,
-    pub(super) norm: f64,
+    norm: f64,
 }
 
 impl LpPool {
     /// With the power p, PyTorch's `norm_type`, and a stride of the kernel. A single number stands for all axes.
     pub fn new(norm: f64, kernel: impl Into<Sizes>) -> Self {
         Self { windows: Windows::new(kernel), norm }
+    }
+
+    /// The power p.
+    pub const fn norm(&self) -> f64 {
+        self.norm
     }
 
     /// The windows along each axis.
@@ -175,7 +185,7 @@ modifiers! {
 ///
 /// # Errors
 /// A message for the user where there are too many or too few numbers, or no windows.
-pub(crate) fn adaptive(sizes: &Sizes, extents: &[usize]) -> Result<Vec<PoolAxis>, String> {
+pub(crate) fn adaptive_axes(sizes: &Sizes, extents: &[usize]) -> Result<Vec<PoolAxis>, String> {
     let sizes = sizes.along(extents.len(), "size")?;
     sizes.iter().zip(extents).map(|(&size, &extent)| PoolAxis::adaptive(size, extent)).collect()
 }

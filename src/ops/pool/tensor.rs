@@ -1,6 +1,6 @@
 //! The pools' methods on tensors.
 
-use super::options::adaptive;
+use super::options::adaptive_axes;
 use super::{AvgPool, LpPool, MaxPool, Pool, PoolAxis, PoolKind};
 use crate::graph::Tensor;
 use crate::ops::{Op, Sizes};
@@ -79,7 +79,7 @@ impl Tensor {
     /// [`adaptive_max_pool`](Self::adaptive_max_pool), and the i32 places where the largest stand, within the spatial axes.
     #[track_caller]
     pub fn adaptive_max_pool_with_indices(&self, size: impl Into<Sizes>) -> (Self, Self) {
-        match self.spatial("adaptive_max_pool").map(|extents| adaptive(&size.into(), &extents)) {
+        match self.spatial("adaptive_max_pool").map(|extents| adaptive_axes(&size.into(), &extents)) {
             None => (self.clone(), self.clone()),
             Some(Err(message)) => {
                 let mistake = self.graph().mistake("adaptive_max_pool", message);
@@ -126,7 +126,7 @@ impl Tensor {
     #[must_use]
     pub fn adaptive_avg_pool(&self, size: impl Into<Sizes>) -> Self {
         let Some(extents) = self.spatial("adaptive_avg_pool") else { return self.clone() };
-        match adaptive(&size.into(), &extents) {
+        match adaptive_axes(&size.into(), &extents) {
             Err(message) => self.graph().mistake("adaptive_avg_pool", message),
             Ok(_) if !self.dtype().is_float() => self.no_floats("adaptive_avg_pool"),
             Ok(axes) if axes.iter().all(|axis| axis.windows == 1) => self.mean_keep(&self.spatial_axes(), true),
@@ -145,7 +145,7 @@ impl Tensor {
             Ok(_) if !self.dtype().is_float() => return self.no_floats("lp_pool"),
             Ok(axes) => axes,
         };
-        let powers = match pool.norm {
+        let powers = match pool.norm() {
             1.0 => self.clone(),
             2.0 => self.square(),
             norm => self.pow(norm),
@@ -153,13 +153,13 @@ impl Tensor {
         // Windows cut short by the edge are scaled up, as in PyTorch, which takes an average times the kernel's places.
         let places = axes.iter().map(PoolAxis::kernel).product::<usize>() as f64;
         let sums = powers.sums("lp_pool", &axes).averaged(&axes, true, places);
-        if pool.norm == 1.0 {
+        if pool.norm() == 1.0 {
             return sums;
         }
         // The root's slope at 0 is infinite: there PyTorch takes 0.
         let some = sums.ne(0.0);
         let safe = some.select(&sums, 1.0);
-        let root = if pool.norm == 2.0 { safe.sqrt() } else { safe.pow(1.0 / pool.norm) };
+        let root = if pool.norm() == 2.0 { safe.sqrt() } else { safe.pow(1.0 / pool.norm()) };
         some.select(root, 0.0)
     }
 

@@ -1,5 +1,7 @@
 //! Interpolation of the spatial axes: PyTorch's `interpolate` and `Upsample`.
 
+use std::fmt;
+
 use super::{AxisMap, Interpolation, Resample};
 use crate::graph::Tensor;
 use crate::ops::Sizes;
@@ -91,6 +93,30 @@ impl Interpolate {
                 Ok(AxisMap { interpolation, elements, results, align_corners, scale, transposed: false })
             })
             .collect()
+    }
+}
+
+impl Interpolate {
+    /// The extents of what comes out.
+    ///
+    /// # Errors
+    /// As [`maps`](Self::maps).
+    pub fn output_extents(&self, extents: &[usize]) -> Result<Vec<usize>, String> {
+        Ok(self.maps(extents)?.iter().map(|map| map.results).collect())
+    }
+}
+
+impl fmt::Display for Interpolate {
+    /// The size or the factors, and the mode.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.target {
+            Target::Size(size) => write!(formatter, "{size}")?,
+            Target::Scale(factors) => match factors.as_slice() {
+                [factor] => write!(formatter, "{factor}")?,
+                factors => write!(formatter, "{factors:?}")?,
+            },
+        }
+        write!(formatter, ", {}", self.interpolation)
     }
 }
 

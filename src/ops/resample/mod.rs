@@ -85,9 +85,10 @@ impl Resample {
         lines.for_each(|(out, source)| {
             for (row, out) in out.chunks_mut(inner).enumerate() {
                 out.fill(T::zeroed());
-                for k in starts[row] as usize..starts[row + 1] as usize {
+                let entries = starts[row] as usize..starts[row + 1] as usize;
+                for (k, &place) in entries.clone().zip(&places[entries]) {
                     let weight = T::weight(weights, k);
-                    let place = places[k] as usize * inner;
+                    let place = place as usize * inner;
                     let line = out.iter_mut().zip(&source[place..place + inner]);
                     line.for_each(|(out, &x)| *out = T::add(*out, weight, x));
                 }

@@ -61,11 +61,11 @@ fn kernels_do_what_tables_say() {
 fn what_makes_no_sense_is_refused() {
     let refused = |interpolate: Interpolate, extents: &[usize]| interpolate.maps(extents).unwrap_err();
     assert_eq!(refused(Interpolate::size(3).align_corners(true), &[4]), "align_corners is not for nearest");
+    assert_eq!(refused(Interpolate::size(3).mode(Interpolation::Cubic), &[4]), "cubic is for two spatial axes, not 1");
     assert_eq!(
-        refused(Interpolate::size(3).mode(Interpolation::Cubic), &[4]),
-        "cubic is for two spatial axes, not 1"
+        refused(Interpolate::size([3, 4]), &[4]),
+        "size is [3, 4], and must be one number or 1, one for each spatial axis"
     );
-    assert_eq!(refused(Interpolate::size([3, 4]), &[4]), "size is [3, 4], and must be one number or 1, one for each spatial axis");
     assert_eq!(refused(Interpolate::size(0), &[4]), "cannot make 0 elements of 4");
     assert_eq!(refused(Interpolate::scale_factor(0.1), &[4]), "cannot make 0 elements of 4");
     for factor in [0.0, -1.0, f64::NAN, f64::INFINITY] {
