@@ -46,6 +46,11 @@ fn convolution() {
     run("convolution", 60);
 }
 
+#[test]
+fn pool() {
+    run("pool", 80);
+}
+
 /// All cases of a family.
 fn run(family: &str, at_least: usize) {
     let cases = golden::read(family).unwrap();
@@ -116,6 +121,9 @@ fn check(case: &Case, device: &Device, fuse: bool, complaints: &mut BTreeSet<Str
 /// The case's operator in terms of the library.
 fn apply(case: &Case, g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
     let x = &inputs[0];
+    if let Some(outputs) = support::pool::apply(case, x) {
+        return outputs;
+    }
     let sizes = |key: &str| -> Vec<usize> { case.integers(key).iter().map(|&size| size as usize).collect() };
     let signed = |key: &str| -> Vec<isize> { case.integers(key).iter().map(|&size| size as isize).collect() };
     let axis = || case.integer("axis").unwrap() as isize;

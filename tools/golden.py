@@ -24,6 +24,7 @@ from golden_cases import (
     metrics,
     movement,
     optimizer,
+    pool,
     reduce,
     schedule,
     training,
@@ -31,7 +32,7 @@ from golden_cases import (
 )
 
 OUTPUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
-MODULES = (unary, binary, reduce, movement, matmul, convolution, loss, optimizer, schedule, initializer, metrics, training)
+MODULES = (unary, binary, reduce, movement, matmul, convolution, pool, loss, optimizer, schedule, initializer, metrics, training)
 FAMILIES = {module.__name__.rsplit(".", 1)[1]: module.build for module in MODULES}
 SIZE_LIMIT = 4_000_000
 

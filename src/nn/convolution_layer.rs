@@ -65,22 +65,6 @@ impl Conv {
         }
         layer.forward(x)
     }
-
-    /// Changes what both kinds have; false where this one has it not.
-    fn change(
-        &mut self,
-        forward: impl FnOnce(ConvOptions) -> ConvOptions,
-        transposed: impl FnOnce(ConvTransposeOptions) -> Option<ConvTransposeOptions>,
-    ) -> bool {
-        match &mut self.moves {
-            Moves::Forward(options) => *options = forward(options.clone()),
-            Moves::Transposed(options) => match transposed(options.clone()) {
-                Some(changed) => *options = changed,
-                None => return false,
-            },
-        }
-        true
-    }
 }
 
 impl fmt::Display for Conv {
@@ -133,94 +117,89 @@ impl Sequential {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[must_use]
-    pub fn stride(mut self, stride: impl Into<Sizes>) -> Self {
+    pub fn stride(self, stride: impl Into<Sizes>) -> Self {
         let stride = stride.into();
-        let done = match self.last_layer() {
-            Some(Layer::Conv(conv)) => {
-                conv.change(|options| options.stride(stride.clone()), |options| Some(options.stride(stride.clone())))
-            }
+        self.modify("stride", "a convolution or pool", |layer| match layer {
+            Layer::Conv(conv) => match &mut conv.moves {
+                Moves::Forward(options) => replace(&mut options.stride, stride),
+                Moves::Transposed(options) => replace(&mut options.stride, stride),
+            },
+            Layer::Pool(pool) => pool.set_stride(stride),
             _ => false,
-        };
-        self.placed(done, "stride");
-        self
+        })
     }
 
     /// How far windows reach beyond the edges, of the convolution or pool just added: a number, one for each axis, pairs, or
     /// [`Padding::Same`].
     #[must_use]
-    pub fn padding(mut self, padding: impl Into<Padding>) -> Self {
+    pub fn padding(self, padding: impl Into<Padding>) -> Self {
         let padding = padding.into();
-        let done = match self.last_layer() {
-            Some(Layer::Conv(conv)) => conv
-                .change(|options| options.padding(padding.clone()), |options| Some(options.padding(padding.clone()))),
+        self.modify("padding", "a convolution or pool", |layer| match layer {
+            Layer::Conv(conv) => match &mut conv.moves {
+                Moves::Forward(options) => replace(&mut options.padding, padding),
+                Moves::Transposed(options) => replace(&mut options.padding, padding),
+            },
+            Layer::Pool(pool) => pool.set_padding(padding),
             _ => false,
-        };
-        self.placed(done, "padding");
-        self
+        })
     }
 
     /// Elements from one place of the kernel to the next, of the convolution or pool just added.
     #[must_use]
-    pub fn dilation(mut self, dilation: impl Into<Sizes>) -> Self {
+    pub fn dilation(self, dilation: impl Into<Sizes>) -> Self {
         let dilation = dilation.into();
-        let done = match self.last_layer() {
-            Some(Layer::Conv(conv)) => conv.change(
-                |options| options.dilation(dilation.clone()),
-                |options| Some(options.dilation(dilation.clone())),
-            ),
+        self.modify("dilation", "a convolution or pool", |layer| match layer {
+            Layer::Conv(conv) => match &mut conv.moves {
+                Moves::Forward(options) => replace(&mut options.dilation, dilation),
+                Moves::Transposed(options) => replace(&mut options.dilation, dilation),
+            },
+            Layer::Pool(pool) => pool.set_dilation(dilation),
             _ => false,
-        };
-        self.placed(done, "dilation");
-        self
+        })
     }
 
     /// Parts into which the channels are divided, of the convolution just added.
     #[must_use]
-    pub fn groups(mut self, groups: usize) -> Self {
-        let done = match self.last_layer() {
-            Some(Layer::Conv(conv)) => {
-                conv.change(|options| options.groups(groups), |options| Some(options.groups(groups)))
-            }
+    pub fn groups(self, groups: usize) -> Self {
+        self.modify("groups", "a convolution", |layer| match layer {
+            Layer::Conv(conv) => match &mut conv.moves {
+                Moves::Forward(options) => replace(&mut options.groups, groups),
+                Moves::Transposed(options) => replace(&mut options.groups, groups),
+            },
             _ => false,
-        };
-        self.placed(done, "groups");
-        self
+        })
     }
 
     /// What lies beyond the edges, for the convolution just added.
     #[must_use]
-    pub fn padding_mode(mut self, mode: PaddingMode) -> Self {
-        let done = match self.last_layer() {
-            Some(Layer::Conv(conv)) => conv.change(|options| options.padding_mode(mode), |_| None),
+    pub fn padding_mode(self, mode: PaddingMode) -> Self {
+        self.modify("padding_mode", "a convolution that is not transposed", |layer| match layer {
+            Layer::Conv(conv) => match &mut conv.moves {
+                Moves::Forward(options) => replace(&mut options.padding_mode, mode),
+                Moves::Transposed(_) => false,
+            },
             _ => false,
-        };
-        self.placed(done, "padding_mode");
-        self
+        })
     }
 
     /// Elements that the result of the transposed convolution just added has more at the end of each axis.
     #[must_use]
-    pub fn output_padding(mut self, padding: impl Into<Sizes>) -> Self {
-        let done = match self.last_layer() {
-            Some(Layer::Conv(conv)) => match &mut conv.moves {
-                Moves::Transposed(options) => {
-                    *options = options.clone().output_padding(padding);
-                    true
-                }
+    pub fn output_padding(self, padding: impl Into<Sizes>) -> Self {
+        let padding = padding.into();
+        self.modify("output_padding", "a transposed convolution", |layer| match layer {
+            Layer::Conv(conv) => match &mut conv.moves {
+                Moves::Transposed(options) => replace(&mut options.output_padding, padding),
                 Moves::Forward(_) => false,
             },
             _ => false,
-        };
-        self.placed(done, "output_padding");
-        self
+        })
     }
+}
 
-    /// Keeps the mistake of a call that says something of a layer that has it not.
-    fn placed(&mut self, done: bool, call: &str) {
-        if !done {
-            self.misplaced(call);
-        }
-    }
+/// Puts a value in its place, where there is one.
+fn replace<T>(place: &mut T, value: T) -> bool {
+    *place = value;
+    true
 }
 
 #[cfg(test)]
@@ -266,10 +245,10 @@ mod tests {
             ),
             (Sequential::new([3, 8, 8]).conv2d(4, 3).groups(2), "layer 0, conv2d(4, 3): 3 channels to 4 do not divide"),
             (Sequential::new([3, 8, 8]).conv2d(4, 3).stride(0), "layer 0, conv2d(4, 3): stride is [0, 0], and must be"),
-            (Sequential::new([3, 8, 8]).relu().stride(2), "stride cannot be said of relu"),
+            (Sequential::new([3, 8, 8]).relu().stride(2), "stride is for a convolution or pool, but it follows relu"),
             (
                 Sequential::new([3, 8, 8]).conv2d(4, 3).output_padding(1),
-                "output_padding cannot be said of conv2d(4, 3)",
+                "output_padding is for a transposed convolution, but it follows conv2d(4, 3)",
             ),
             (
                 Sequential::new([3, 8]).conv_transpose1d(4, 3).output_padding(1),

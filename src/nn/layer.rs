@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Activation, Conv, Dropout, Initializer, Linear, Mode};
+use super::{Activation, Conv, Dropout, Initializer, Linear, Mode, Pool};
 use crate::graph::{Graph, Tensor};
 use crate::tensor::Shape;
 
@@ -38,6 +38,8 @@ pub enum Layer {
     Activation(Activation),
     /// Elements set to 0 at random while training.
     Dropout(Dropout),
+    /// A pool, or an interpolation, over the spatial axes of `[channels, spatial…]`.
+    Pool(Pool),
     /// All axes as one.
     Flatten,
 }
@@ -61,6 +63,7 @@ impl Layer {
             Self::Conv(conv) => conv.output_shape(input),
             Self::Activation(activation) => activation.check(input).map(|()| input.clone()),
             Self::Dropout(dropout) => dropout.check().map(|()| input.clone()),
+            Self::Pool(pool) => pool.output_shape(input),
             Self::Flatten => Ok([input.len()].into()),
         }
     }
@@ -73,7 +76,7 @@ impl Layer {
                 (inputs + usize::from(dense.bias)) * dense.units
             }
             Self::Conv(conv) => conv.parameter_count(input),
-            Self::Activation(_) | Self::Dropout(_) | Self::Flatten => 0,
+            Self::Activation(_) | Self::Dropout(_) | Self::Pool(_) | Self::Flatten => 0,
         }
     }
 
@@ -95,6 +98,7 @@ impl Layer {
             Self::Conv(conv) => conv.forward(g, name, x),
             Self::Activation(activation) => activation.apply(x),
             Self::Dropout(dropout) => dropout.forward(x, mode),
+            Self::Pool(pool) => pool.forward(x),
             Self::Flatten => x.flatten(1),
         }
     }
@@ -107,6 +111,7 @@ impl fmt::Display for Layer {
             Self::Conv(conv) => conv.fmt(formatter),
             Self::Activation(activation) => activation.fmt(formatter),
             Self::Dropout(dropout) => write!(formatter, "dropout({})", dropout.probability),
+            Self::Pool(pool) => pool.fmt(formatter),
             Self::Flatten => formatter.write_str("flatten"),
         }
     }

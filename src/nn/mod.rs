@@ -11,6 +11,7 @@ mod dropout;
 mod init;
 mod layer;
 mod linear;
+mod pool;
 mod sequential;
 
 pub use activation::Activation;
@@ -20,6 +21,7 @@ pub use dropout::Dropout;
 pub use init::{Fan, Initializer, gain};
 pub use layer::{Dense, Layer};
 pub use linear::Linear;
+pub use pool::{Pool, PoolKind};
 pub use sequential::Sequential;
 
 use crate::graph::{Graph, Tensor};

@@ -13,8 +13,10 @@ mod matmul;
 mod pad;
 mod padding_mode;
 mod permute;
+mod pool;
 mod random;
 mod reduce;
+mod resample;
 mod reshape;
 mod scatter_add;
 mod slice;
@@ -39,8 +41,11 @@ pub use matmul::Matmul;
 pub use pad::Pad;
 pub use padding_mode::PaddingMode;
 pub use permute::Permute;
+pub(crate) use pool::adaptive_axes;
+pub use pool::{AvgPool, LpPool, MaxPool, Pool, PoolAxis, PoolKind, Steps};
 pub(crate) use random::RANDOM_STATE;
 pub use reduce::Reduce;
+pub use resample::{AxisMap, Interpolate, Interpolation, Resample};
 pub use reshape::Reshape;
 pub use scatter_add::{ScatterAdd, ScatterRows};
 pub use slice::Slice;
@@ -76,6 +81,8 @@ pub enum Op {
     Sort(Sort),
     ScatterAdd(ScatterAdd),
     ScatterRows(ScatterRows),
+    Pool(Pool),
+    Resample(Resample),
     /// An embedder's own operator.
     Custom(Arc<dyn CustomOperator>),
 }
@@ -102,6 +109,8 @@ impl Op {
             Self::Sort(operator) => operator,
             Self::ScatterAdd(operator) => operator,
             Self::ScatterRows(operator) => operator,
+            Self::Pool(operator) => operator,
+            Self::Resample(operator) => operator,
             Self::Custom(operator) => operator.as_ref() as &dyn Operator,
         }
     }

@@ -46,6 +46,7 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "shared/network",
         "shared/sorting",
         "shared/scatter",
+        "shared/windows",
         "map",
         "reduce",
         "reduce_split",
@@ -68,6 +69,12 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "sort_gather",
         "scatter",
         "scatter_sorted",
+        "pool_max",
+        "pool_max_gather",
+        "pool_max_scatter",
+        "pool_sum",
+        "pool_sum_gradient",
+        "resample",
     ]
 }
 

@@ -201,7 +201,7 @@ impl Tensor {
         if graph.error().is_some() {
             return self.clone();
         }
-        let Some((kernel, extents)) = self.spatial_axes("convolution", weight) else { return self.clone() };
+        let Some((kernel, extents)) = self.spatial_extents("convolution", weight) else { return self.clone() };
         let mut convolution = match options.resolve(&kernel, &extents) {
             Ok(convolution) => convolution,
             Err(message) => return graph.mistake("convolution", message),
@@ -233,7 +233,7 @@ impl Tensor {
         if graph.error().is_some() {
             return self.clone();
         }
-        let Some((kernel, extents)) = self.spatial_axes("conv_transpose", weight) else { return self.clone() };
+        let Some((kernel, extents)) = self.spatial_extents("conv_transpose", weight) else { return self.clone() };
         match options.resolve(&kernel, &extents) {
             Ok(convolution) => graph.apply1(Op::Convolution(convolution), &[self, weight]),
             Err(message) => graph.mistake("conv_transpose", message),
@@ -242,7 +242,7 @@ impl Tensor {
 
     /// The spatial extents of a weight and of an input that have the same number of them.
     #[track_caller]
-    fn spatial_axes(&self, operator: &str, weight: &Self) -> Option<(Vec<usize>, Vec<usize>)> {
+    fn spatial_extents(&self, operator: &str, weight: &Self) -> Option<(Vec<usize>, Vec<usize>)> {
         let (input, kernel) = (self.shape(), weight.shape());
         if (3..=5).contains(&input.rank()) && input.rank() == kernel.rank() {
             return Some((kernel[2..].to_vec(), input[2..].to_vec()));
