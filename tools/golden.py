@@ -22,6 +22,7 @@ from golden_cases import (
     matmul,
     metrics,
     movement,
+    norm,
     optimizer,
     reduce,
     schedule,
@@ -30,9 +31,9 @@ from golden_cases import (
 )
 
 OUTPUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
-MODULES = (unary, binary, reduce, movement, matmul, loss, optimizer, schedule, initializer, metrics, training)
+MODULES = (unary, binary, reduce, movement, matmul, loss, optimizer, schedule, initializer, metrics, training, norm)
 FAMILIES = {module.__name__.rsplit(".", 1)[1]: module.build for module in MODULES}
-SIZE_LIMIT = 1_500_000
+SIZE_LIMIT = 4_000_000
 
 
 def main():

@@ -5,17 +5,28 @@
 //! Names and layouts of parameters are PyTorch's, so that weights move between the two unchanged.
 
 mod activation;
+mod augment;
 mod dropout;
+mod dropout2d;
 mod init;
 mod layer;
 mod linear;
+mod norm;
+mod residual;
 mod sequential;
 
 pub use activation::Activation;
+pub use augment::{Augment, Border};
 pub use dropout::Dropout;
+pub use dropout2d::Dropout2d;
 pub use init::{Fan, Initializer, gain};
 pub use layer::{Dense, Layer};
 pub use linear::Linear;
+pub use norm::{
+    BatchNorm, BatchNormalization, GroupNorm, GroupNormalization, InstanceNorm, InstanceNormalization, LayerNorm,
+    LayerNormalization, LocalResponseNorm, RmsNorm, RmsNormalization, fold_batch_norm,
+};
+pub use residual::Residual;
 pub use sequential::Sequential;
 
 use crate::graph::{Graph, Tensor};

@@ -18,6 +18,7 @@ mod scatter_add;
 mod slice;
 mod sort;
 mod source;
+mod standardize;
 mod window;
 
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub use scatter_add::{ScatterAdd, ScatterRows};
 pub use slice::Slice;
 pub use sort::Sort;
 pub use source::{Initial, Role, Variable};
+pub use standardize::Standardize;
+pub(crate) use standardize::Standardized;
 pub use window::{Padding, Sizes, WindowAxis, window_axes};
 
 /// An operator of the graph: one variant each, so that nodes can be compared, hashed and matched.
@@ -69,6 +72,7 @@ pub enum Op {
     Matmul(Matmul),
     CumulativeSum(CumulativeSum),
     Sort(Sort),
+    Standardize(Standardize),
     ScatterAdd(ScatterAdd),
     ScatterRows(ScatterRows),
     /// An embedder's own operator.
@@ -94,6 +98,7 @@ impl Op {
             Self::Matmul(operator) => operator,
             Self::CumulativeSum(operator) => operator,
             Self::Sort(operator) => operator,
+            Self::Standardize(operator) => operator,
             Self::ScatterAdd(operator) => operator,
             Self::ScatterRows(operator) => operator,
             Self::Custom(operator) => operator.as_ref() as &dyn Operator,
