@@ -10,7 +10,7 @@
 //! ```
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, Meaning, Operator, Tensor};
+use crate::graph::{Expressing, Gradient, InputAccess, Meaning, Operator, Tensor};
 use crate::scalar::{Affine, NodeId, Reduction, ScalarFunction};
 use crate::tensor::{Shape, TensorType};
 
@@ -57,6 +57,11 @@ impl Operator for Standardize {
 
     fn meaning(&self) -> Meaning {
         Meaning::Expression
+    }
+
+    fn access(&self, input: usize) -> InputAccess {
+        // Statistics are computed once, where they are made, and not again for each value.
+        if (1..=self.deviation()).contains(&input) { InputAccess::Addressed } else { InputAccess::Mapped }
     }
 
     fn express(&self, expressing: &mut Expressing<'_>, _: &[&TensorType], output: &TensorType) -> NodeId {

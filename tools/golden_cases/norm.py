@@ -155,7 +155,7 @@ def local_response(family):
 def running(family):
     """Two training steps: the layer's outputs, and its buffers after each."""
     for kind, shape in [("batch", (5, 3)), ("batch", (2, 3, 4, 3)), ("batch", (3, 37, 2)), ("instance", (2, 3, 4, 3))]:
-        for momentum in (0.1, 0.3, None):
+        for momentum in (0.1, 0.3) if kind == "instance" else (0.1, 0.3, None):
             name = f"running_{kind}_" + "x".join(map(str, shape)) + f"_{momentum}"
             random = family.random(name)
             layers = {

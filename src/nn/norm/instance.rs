@@ -12,8 +12,8 @@ use crate::tensor::Shape;
 pub struct InstanceNormalization {
     /// Added to the variance.
     pub eps: f64,
-    /// The share of the newest batch in the running statistics; `None` for the average of all batches.
-    pub momentum: Option<f64>,
+    /// The share of the newest batch in the running statistics.
+    pub momentum: f64,
     /// Whether there are weight and bias.
     pub affine: bool,
     /// Whether there are running statistics, which count in evaluation.
@@ -29,7 +29,7 @@ impl Default for InstanceNormalization {
 impl InstanceNormalization {
     /// PyTorch's: ε = 10⁻⁵, momentum 0.1, without weight, bias and running statistics.
     pub const fn new() -> Self {
-        Self { eps: 1e-5, momentum: Some(0.1), affine: false, track_running_stats: false }
+        Self { eps: 1e-5, momentum: 0.1, affine: false, track_running_stats: false }
     }
 
     /// With another ε.
@@ -41,13 +41,7 @@ impl InstanceNormalization {
     /// With another share of the newest batch in the running statistics.
     #[must_use]
     pub const fn momentum(self, momentum: f64) -> Self {
-        Self { momentum: Some(momentum), ..self }
-    }
-
-    /// With running statistics that are the average of all batches.
-    #[must_use]
-    pub const fn cumulative(self) -> Self {
-        Self { momentum: None, ..self }
+        Self { momentum, ..self }
     }
 
     /// With weight and bias.
@@ -63,12 +57,13 @@ impl InstanceNormalization {
     }
 
     pub(in crate::nn) fn check(self) -> Result<(), String> {
-        check_eps(self.eps).and(check_momentum(self.momentum))
+        check_eps(self.eps).and(check_momentum(Some(self.momentum)))
     }
 }
 
 /// `y = (x − μ)/√(σ² + ε)·w + b` of `[N, C, …]`, with mean and variance of each channel of each example (Ulyanov et al. 2016): PyTorch's
-/// `InstanceNorm1d`, `InstanceNorm2d` and `InstanceNorm3d`, with the variables of a [`BatchNorm`](crate::nn::BatchNorm).
+/// `InstanceNorm1d`, `InstanceNorm2d` and `InstanceNorm3d`, with the variables of a [`BatchNorm`](crate::nn::BatchNorm),
+/// but as there, it does not count batches.
 ///
 /// ```
 /// use wgrad::prelude::*;
@@ -147,7 +142,7 @@ impl InstanceNorm {
                     let share = 1.0 / (count as f64 - 1.0).max(1.0);
                     let mean = found.mean.reshape(&statistics).mean(&[0]);
                     let variance = (found.squares.reshape(&statistics) * share).mean(&[0]);
-                    running.update(&label(&self.name), &mean, &variance, self.options.momentum);
+                    running.follow(&label(&self.name), &mean, &variance, self.options.momentum);
                 }
                 found.values
             }

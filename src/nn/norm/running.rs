@@ -25,9 +25,30 @@ impl Running {
     }
 
     /// At the end of the step, they move towards a batch's mean and unbiased variance by `momentum`, or become the averages of
-    /// all batches so far.
+    /// all batches so far; and the batch is counted.
     #[track_caller]
     pub(super) fn update(&self, label: &str, mean: &Tensor, variance: &Tensor, momentum: Option<f64>) {
+        let g = self.mean.graph();
+        let batches = &self.batches + 1;
+        let share = match momentum {
+            Some(momentum) => g.scalar(DType::F32, momentum),
+            None => batches.cast(DType::F32).reciprocal(),
+        };
+        if self.move_by(label, mean, variance, &share) {
+            g.assign(&self.batches, &batches);
+        }
+    }
+
+    /// The same without counting, as PyTorch's instance normalisation does it.
+    #[track_caller]
+    pub(super) fn follow(&self, label: &str, mean: &Tensor, variance: &Tensor, momentum: f64) {
+        let share = self.mean.graph().scalar(DType::F32, momentum);
+        self.move_by(label, mean, variance, &share);
+    }
+
+    /// False where another application of the layer has done so already.
+    #[track_caller]
+    fn move_by(&self, label: &str, mean: &Tensor, variance: &Tensor, share: &Tensor) -> bool {
         let g = self.mean.graph();
         let assigned = g.data().assignments.iter().any(|(variable, _)| *variable == self.mean.id());
         if assigned {
@@ -36,16 +57,12 @@ impl Running {
                 "is applied twice while training, and cannot take the running statistics of both: use two layers, or one \
                  without running statistics",
             );
-            return;
+            return false;
         }
-        let batches = &self.batches + 1;
-        let share = match momentum {
-            Some(momentum) => g.scalar(DType::F32, momentum),
-            None => batches.cast(DType::F32).reciprocal(),
-        };
-        g.assign(&self.mean, &(&self.mean + (mean.reshape(self.mean.shape()) - &self.mean) * &share));
-        g.assign(&self.variance, &(&self.variance + (variance.reshape(self.mean.shape()) - &self.variance) * &share));
-        g.assign(&self.batches, &batches);
+        let shape = self.mean.shape();
+        g.assign(&self.mean, &(&self.mean + (mean.reshape(&shape) - &self.mean) * share));
+        g.assign(&self.variance, &(&self.variance + (variance.reshape(&shape) - &self.variance) * share));
+        true
     }
 }
 
