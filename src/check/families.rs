@@ -3,6 +3,7 @@
 use super::Family;
 use super::elementwise;
 use super::input::Input;
+use super::normalization;
 use crate::graph::Tensor;
 use crate::scalar::Reduction;
 use crate::tensor::DType;
@@ -24,6 +25,7 @@ pub(super) fn all() -> Vec<Family> {
     families.extend(movement());
     families.extend(indexed());
     families.extend(random());
+    families.extend(normalization::families());
     families
 }
 

@@ -8,6 +8,7 @@
 mod elementwise;
 mod families;
 mod input;
+mod normalization;
 
 use std::collections::BTreeMap;
 

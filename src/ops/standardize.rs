@@ -68,9 +68,11 @@ impl Operator for Standardize {
         use ScalarFunction as F;
         let rank = output.shape.rank();
         let maps: Vec<Affine> = (0..rank)
-            .map(|axis| {
-                if self.axes.contains(&axis) { Affine::constant(0, rank) } else { Affine::coordinate(axis, rank) }
-            })
+            .map(
+                |axis| {
+                    if self.axes.contains(&axis) { Affine::constant(0, rank) } else { Affine::coordinate(axis, rank) }
+                },
+            )
             .collect();
         let mut value = expressing.input(0);
         if self.centred {

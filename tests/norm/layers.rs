@@ -48,7 +48,10 @@ fn mistakes_name_the_layer_and_the_line() {
             "batch_norm \"bn\": has one value for each channel of [1, 4]",
             Box::new(move |g| drop(BatchNorm::new(g, "bn", 4).forward(&x(g, &[1, 4]), Mode::Training))),
         ),
-        ("batch_norm \"bn\": eps is -1, and must be 0 or more", Box::new(|g| drop(BatchNorm::new(g, "bn", 4).eps(-1.0)))),
+        (
+            "batch_norm \"bn\": eps is -1, and must be 0 or more",
+            Box::new(|g| drop(BatchNorm::new(g, "bn", 4).eps(-1.0))),
+        ),
         ("batch_norm \"bn\": momentum is 1.5", Box::new(|g| drop(BatchNorm::new(g, "bn", 4).momentum(1.5)))),
         (
             "batch_norm \"bn\": eps is NaN",
@@ -66,7 +69,10 @@ fn mistakes_name_the_layer_and_the_line() {
                 drop(bn.forward(&once, Mode::Training));
             }),
         ),
-        ("batch_norm: wants f32 or f64, not i32", Box::new(|g| drop(g.input("x", [2, 4], I32).batch_norm(None, None, 0.0)))),
+        (
+            "batch_norm: wants f32 or f64, not i32",
+            Box::new(|g| drop(g.input("x", [2, 4], I32).batch_norm(None, None, 0.0))),
+        ),
         (
             "batch_norm: wants weight and bias of shape [4], not [3]",
             Box::new(move |g| drop(x(g, &[2, 4]).batch_norm(Some(&g.input("w", [3], F32)), None, 0.0))),
@@ -76,7 +82,10 @@ fn mistakes_name_the_layer_and_the_line() {
             Box::new(move |g| drop(LayerNorm::new(g, "ln", [4, 5]).forward(&x(g, &[2, 5, 4])))),
         ),
         ("layer_norm \"ln\": normalises the last 0 axes", Box::new(|g| drop(LayerNorm::new(g, "ln", [])))),
-        ("layer_norm: wants 3 dimensions or more", Box::new(move |g| drop(x(g, &[2, 4]).layer_norm(3, None, None, 0.0)))),
+        (
+            "layer_norm: wants 3 dimensions or more",
+            Box::new(move |g| drop(x(g, &[2, 4]).layer_norm(3, None, None, 0.0))),
+        ),
         ("layer_norm: normalises one axis or more", Box::new(move |g| drop(x(g, &[2]).layer_norm(0, None, None, 0.0)))),
         ("rms_norm \"n\": eps is -0.1", Box::new(|g| drop(RmsNorm::new(g, "n", [4]).eps(-0.1)))),
         (
@@ -198,11 +207,7 @@ fn dropout2d_drops_whole_channels() {
 
 fn data(count: usize) -> Dataset {
     let labels: Vec<i32> = (0..count as i32).map(|example| example % 3).collect();
-    Dataset::new([
-        ("x", numbers(3, &[count, 4, 3])),
-        ("y", TensorData::from_vec(labels, [count]).unwrap()),
-    ])
-    .unwrap()
+    Dataset::new([("x", numbers(3, &[count, 4, 3])), ("y", TensorData::from_vec(labels, [count]).unwrap())]).unwrap()
 }
 
 fn trainer(device: &Device) -> Trainer {
@@ -282,8 +287,7 @@ fn a_folded_batch_norm_does_the_same() {
         g.output("apart", &y.batch_norm_with(&m, &v, w, b, 1e-3));
         let given = |data| with_bias.then_some(data);
         let (gamma, beta) = if affine { (Some(&gamma), Some(&beta)) } else { (None, None) };
-        let (weight, bias) =
-            fold_batch_norm(&weight, given(&bias), &mean, &variance, gamma, beta, 1e-3).unwrap();
+        let (weight, bias) = fold_batch_norm(&weight, given(&bias), &mean, &variance, gamma, beta, 1e-3).unwrap();
         g.output("folded", &(input.matmul(&g.constant(weight).transpose(0, 1)) + g.constant(bias)));
         let found = g.compile(&Device::cpu()).unwrap().run(&[("x", &x)]).unwrap();
         for (apart, folded) in found["apart"].to_f64_vec().into_iter().zip(found["folded"].to_f64_vec()) {
@@ -293,5 +297,6 @@ fn a_folded_batch_norm_does_the_same() {
     let wrong = fold_batch_norm(&weight, None, &numbers(1, &[4]), &variance, None, None, 0.0).unwrap_err();
     assert!(wrong.to_string().contains("has 5 outputs, but running_mean is [4]"), "{wrong}");
     assert!(fold_batch_norm(&TensorData::scalar(1.0_f32), None, &mean, &variance, None, None, 0.0).is_err());
-    assert!(fold_batch_norm(&weight, None, &mean, &mean, None, None, 0.0).is_err());
+    let negative = TensorData::from_vec(vec![-1.0_f32; outputs], [outputs]).unwrap();
+    assert!(fold_batch_norm(&weight, None, &mean, &negative, None, None, 0.5).is_err());
 }

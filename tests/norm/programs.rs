@@ -4,60 +4,71 @@ use wgrad::prelude::*;
 
 use super::support::devices::devices;
 
-/// Dispatches of a graph.
-fn dispatches(graph: &Graph, device: &Device) -> usize {
-    let session = graph.compile(device).unwrap();
-    let stages = session.stages(session_id());
-    println!("{}\n{:?}\n", stages.fused, device);
-    session.program().steps.len()
-}
-
-fn session_id() -> wgrad::session::ProgramId {
-    wgrad::session::ProgramId::FIRST
-}
-
-#[test]
-fn batch_norm_is_three_kernels_each_way() {
-    for device in devices() {
-        let build = |backward: bool| {
-            let g = Graph::new();
-            let x = g.input("x", [4, 3, 5, 5], F32);
-            let norm = nn::BatchNorm::new(&g, "bn", 3);
-            let y = norm.forward(&x, Mode::Training).relu();
-            g.output("y", &y);
-            if backward {
-                let upstream = g.input("upstream", [4, 3, 5, 5], F32);
-                let wanted = [&x, norm.weight().unwrap(), norm.bias().unwrap()];
-                for (k, gradient) in g.gradients_from(&[(&y, &upstream)], &wanted).iter().enumerate() {
-                    g.output(&format!("gradient{k}"), gradient);
-                }
+/// The number of kernels that a layer and the relu behind it take, forward alone, and forward with all gradients.
+fn kernels(device: &Device, shape: &[usize], build: impl Fn(&Graph, &Tensor) -> Tensor) -> [usize; 2] {
+    [false, true].map(|backward| {
+        let g = Graph::new();
+        let x = g.input("x", shape, F32);
+        let y = build(&g, &x).relu();
+        g.output("y", &y);
+        if backward {
+            let upstream = g.input("upstream", shape, F32);
+            let parameters = g.parameters();
+            let wanted: Vec<&Tensor> = std::iter::once(&x).chain(parameters.iter().map(|(_, tensor)| tensor)).collect();
+            for (k, gradient) in g.gradients_from(&[(&y, &upstream)], &wanted).iter().enumerate() {
+                g.output(&format!("gradient{k}"), gradient);
             }
-            g
-        };
-        let (forward, both) = (dispatches(&build(false), &device), dispatches(&build(true), &device));
-        println!("batch_norm: {forward}, {both}");
+        }
+        g.compile(device).unwrap().program().steps.len()
+    })
+}
+
+/// Two sums and a map there; two sums and a map back.
+#[test]
+fn batch_norm_takes_three_kernels_each_way() {
+    for device in devices() {
+        let plain = nn::BatchNormalization::new().without_running_stats();
+        let found =
+            kernels(&device, &[4, 3, 5, 5], |g, x| nn::BatchNorm::with(g, "n", 3, plain).forward(x, Mode::Training));
+        assert_eq!(found, [3, 6], "{device:?}");
+        let found = kernels(&device, &[4, 3, 5, 5], |g, x| nn::BatchNorm::new(g, "n", 3).forward(x, Mode::Evaluation));
+        assert_eq!(found[0], 1, "{device:?}");
     }
 }
 
 #[test]
-fn layer_norm() {
+fn the_others() {
     for device in devices() {
-        let build = |backward: bool| {
-            let g = Graph::new();
-            let x = g.input("x", [40, 64], F32);
-            let norm = nn::LayerNorm::new(&g, "ln", [64]);
-            let y = norm.forward(&x).relu();
-            g.output("y", &y);
-            if backward {
-                let upstream = g.input("upstream", [40, 64], F32);
-                let wanted = [&x, norm.weight().unwrap(), norm.bias().unwrap()];
-                for (k, gradient) in g.gradients_from(&[(&y, &upstream)], &wanted).iter().enumerate() {
-                    g.output(&format!("gradient{k}"), gradient);
-                }
+        // Sums of weight and bias go over other axes than those of the values.
+        let found = kernels(&device, &[40, 64], |g, x| nn::LayerNorm::new(g, "n", [64]).forward(x));
+        assert_eq!(found, [3, 8], "{device:?}");
+        let found = kernels(&device, &[40, 64], |g, x| nn::RmsNorm::new(g, "n", [64]).forward(x));
+        assert_eq!(found, [2, 5], "{device:?}");
+        let found = kernels(&device, &[4, 6, 5, 5], |g, x| nn::GroupNorm::new(g, "n", 2, 6).forward(x));
+        assert!(found[0] == 3 && found[1] <= 9, "{found:?} {device:?}");
+        let found = kernels(&device, &[4, 6, 5, 5], |_, x| x.instance_norm(None, None, 1e-5));
+        assert_eq!(found, [3, 6], "{device:?}");
+    }
+}
+
+/// Means, variances and counters of all layers are updated by a kernel each, for the whole model.
+#[test]
+fn running_statistics_of_many_layers_take_three_kernels() {
+    for device in devices() {
+        let updates = |layers: usize| {
+            let mut model = Sequential::new([6]);
+            for _ in 0..layers {
+                model = model.dense(5 + layers).batch_norm().relu();
             }
-            g
+            let count = |mode: Mode| {
+                let g = Graph::new();
+                g.output("y", &model.forward(&g, &g.input("x", [9, 6], F32), mode));
+                g.compile(&device).unwrap().program().steps.len()
+            };
+            // A product with its epilogue, two sums and a map in training; in evaluation everything is the product's epilogue.
+            assert_eq!(count(Mode::Evaluation), layers, "{device:?}");
+            count(Mode::Training) - 4 * layers
         };
-        let (forward, both) = (dispatches(&build(false), &device), dispatches(&build(true), &device));
-        println!("layer_norm: {forward}, {both}");
+        assert_eq!([1, 2, 4].map(updates), [3, 3, 3], "{device:?}");
     }
 }

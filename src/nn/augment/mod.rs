@@ -138,7 +138,7 @@ impl Augment {
             };
             if let Some(moved) = moved {
                 moves = Some(match moves {
-                    Some(before) => before.then(&moved),
+                    Some(before) => before.then(moved),
                     None => moved,
                 });
                 continue;

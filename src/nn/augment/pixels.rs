@@ -2,7 +2,7 @@
 
 use super::{is_probability, pictures};
 use crate::graph::Tensor;
-use crate::tensor::DType;
+use crate::tensor::{DType, Shape};
 
 /// What lies around a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,36 +13,28 @@ pub enum Border {
     Reflect,
 }
 
-/// Where the pixels of each picture come from.
-pub(super) struct Pixels {
-    /// `[N, 1, H, 1]`, i32.
-    rows: Tensor,
-    /// `[N, 1, 1, W]`, i32.
-    columns: Tensor,
-    /// True where there is a source: `[N, 1, H, 1]` and `[N, 1, 1, W]`. `None` where there always is.
-    inside: Option<[Tensor; 2]>,
+/// A move, with what was drawn for each picture: `[N, 1, 1, 1]`.
+enum Move {
+    /// Flipped where it is true; left to right or upside down.
+    Flip { flipped: Tensor, horizontal: bool },
+    /// Moved up and to the left, i32; down and to the right where it is negative.
+    Crop { up: Tensor, left: Tensor, border: Border },
 }
+
+/// Moves one after another. Where a pixel comes from is asked of the last one first.
+pub(super) struct Pixels(Vec<Move>);
 
 impl Pixels {
     /// Flipped, left to right or upside down, with a probability.
     #[track_caller]
     pub(super) fn flip(x: &Tensor, horizontal: bool, probability: f64) -> Option<Self> {
         let name = if horizontal { "random_flip_horizontal" } else { "random_flip_vertical" };
-        let [n, _, h, w] = pictures(x, name)?;
+        let [n, ..] = pictures(x, name)?;
         if !is_probability(x, name, probability) {
             return None;
         }
-        let g = x.graph();
-        let flipped = g.random_bernoulli([n, 1, 1, 1], probability);
-        let (rows, columns) = (g.coordinate([n, 1, h, 1], 2), g.coordinate([n, 1, 1, w], 3));
-        let last = |extent: usize| g.scalar(DType::I32, (extent as f64 - 1.0).max(0.0));
-        if horizontal {
-            let turned = last(w) - &columns;
-            Some(Self { rows, columns: flipped.select(turned, columns), inside: None })
-        } else {
-            let turned = last(h) - &rows;
-            Some(Self { rows: flipped.select(turned, rows), columns, inside: None })
-        }
+        let flipped = x.graph().random_bernoulli([n, 1, 1, 1], probability);
+        Some(Self(vec![Move::Flip { flipped, horizontal }]))
     }
 
     /// A picture with a border, cut back to its size at a random place.
@@ -58,61 +50,73 @@ impl Pixels {
             g.mistake("random_crop", message);
             return None;
         }
-        let offset = |extent: usize, axis: usize, shape: [usize; 4]| -> [Tensor; 2] {
-            let shift = (g.random_uniform([n, 1, 1, 1], 0.0, 2.0 * padding as f64 + 1.0)).cast(DType::I32);
-            let place = g.coordinate(shape, axis) + shift - padding as i32;
-            let last = extent as f64 - 1.0;
-            let inside = place.ge(0.0).logical_and(place.le(last.max(0.0)));
-            match border {
-                Border::Zeros => [place, inside],
-                // |last − |last − i|| mirrors at both ends.
-                Border::Reflect => {
-                    let from_end = (g.scalar(DType::I32, last.max(0.0)) - place.abs()).abs();
-                    [g.scalar(DType::I32, last.max(0.0)) - from_end, inside]
-                }
-            }
-        };
-        let [rows, row_inside] = offset(h, 2, [n, 1, h, 1]);
-        let [columns, column_inside] = offset(w, 3, [n, 1, 1, w]);
-        let inside = (border == Border::Zeros).then_some([row_inside, column_inside]);
-        Some(Self { rows, columns, inside })
+        // Whole numbers from 0 to twice the padding, each as likely.
+        let count = 2.0 * padding as f64 + 1.0;
+        let up = g.random_uniform([n, 1, 1, 1], 0.0, count).cast(DType::I32) - padding as i32;
+        let left = g.random_uniform([n, 1, 1, 1], 0.0, count).cast(DType::I32) - padding as i32;
+        Some(Self(vec![Move::Crop { up, left, border }]))
     }
 
-    /// This move, and then another one.
+    /// These moves, and then others.
+    pub(super) fn then(mut self, after: Self) -> Self {
+        self.0.extend(after.0);
+        self
+    }
+
+    /// The place that each place of an axis (2 for rows, 3 for columns) comes from, and where there is one; `None` for everywhere.
     #[track_caller]
-    pub(super) fn then(&self, after: &Self) -> Self {
-        // The places that the later move asks for are looked up among those of the earlier one. Both are functions of the place
-        // alone, so looking up is gathering along the axis.
-        let rows = self.rows.gather(2, &after.rows);
-        let columns = self.columns.gather(3, &after.columns);
-        let looked_up = self.inside.as_ref().map(|[row, column]| {
-            [row.cast(DType::I32).gather(2, &after.rows).ne(0.0), column.cast(DType::I32).gather(3, &after.columns).ne(0.0)]
-        });
-        let inside = match (looked_up, &after.inside) {
-            (Some([row, column]), Some([other_row, other_column])) => {
-                Some([row.logical_and(other_row), column.logical_and(other_column)])
+    fn sources(&self, x: &Tensor, axis: usize) -> (Tensor, Option<Tensor>) {
+        let g = x.graph();
+        let shape = x.shape();
+        let extent = shape[axis];
+        let last = (extent as f64 - 1.0).max(0.0);
+        let line: Shape = (0..4).map(|other| if other == 0 || other == axis { shape[other] } else { 1 }).collect();
+        let mut place = g.coordinate(line, axis);
+        let mut inside: Option<Tensor> = None;
+        for step in self.0.iter().rev() {
+            match step {
+                Move::Flip { flipped, horizontal } if *horizontal == (axis == 3) => {
+                    place = flipped.select(g.scalar(DType::I32, last) - &place, &place);
+                }
+                Move::Flip { .. } => {}
+                Move::Crop { up, left, border } => {
+                    place = place + if axis == 2 { up } else { left };
+                    if *border == Border::Reflect {
+                        // Mirrored at both ends.
+                        let from_end = (g.scalar(DType::I32, last) - place.abs()).abs();
+                        place = g.scalar(DType::I32, last) - from_end;
+                        continue;
+                    }
+                    let here = place.ge(0.0).logical_and(place.le(last));
+                    inside = Some(match inside {
+                        Some(inside) => inside.logical_and(here),
+                        None => here,
+                    });
+                }
             }
-            (Some(inside), None) => Some(inside),
-            (None, other) => other.clone(),
-        };
-        Self { rows, columns, inside }
+        }
+        (place, inside)
     }
 
     /// The pictures so moved.
     #[track_caller]
     pub(super) fn gather(&self, x: &Tensor) -> Tensor {
         let shape = x.shape();
-        let [n, c, h, w] = shape.dims() else { return x.clone() };
+        let [n, c, h, w] = *shape.dims() else { return x.clone() };
         if shape.is_empty() {
             return x.clone();
         }
-        let g = x.graph();
-        let picture = g.coordinate([*n, *c, 1, 1], 0) * (*c as i32) + g.coordinate([*n, *c, 1, 1], 1);
-        let address = (picture * (*h as i32) + &self.rows) * (*w as i32) + &self.columns;
+        let (rows, row_inside) = self.sources(x, 2);
+        let (columns, column_inside) = self.sources(x, 3);
+        // At the pictures' own shape, so that addresses are computed in passing and not stored.
+        let picture = x.graph().arange(n * c).reshape([n, c, 1, 1]).broadcast_to(&shape) * (h * w) as i32;
+        let address = picture + rows.broadcast_to(&shape) * w as i32 + columns.broadcast_to(&shape);
         let moved = x.reshape([shape.len()]).take(0, &address);
-        match &self.inside {
-            Some([row, column]) => row.logical_and(column).select(&moved, moved.zeros_like()),
-            None => moved,
+        match (row_inside, column_inside) {
+            (Some(row), Some(column)) => {
+                row.broadcast_to(&shape).logical_and(column.broadcast_to(&shape)).select(&moved, moved.zeros_like())
+            }
+            _ => moved,
         }
     }
 }

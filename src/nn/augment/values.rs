@@ -25,7 +25,11 @@ impl Tensor {
             hit.push(place.ge(0.0).logical_and(place.lt(size as f64)));
         }
         match hit.as_slice() {
-            [row, column] => row.logical_and(column).select(self.zeros_like(), self),
+            // At the pictures' own shape, so that the mask is computed in passing and not stored.
+            [row, column] => {
+                let both = row.broadcast_to(self.shape()).logical_and(column.broadcast_to(self.shape()));
+                both.select(self.zeros_like(), self)
+            }
             _ => self.clone(),
         }
     }

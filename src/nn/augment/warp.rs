@@ -54,7 +54,7 @@ impl Tensor {
         let source_row = b * &column + a * &row + middle_row;
         let (first_row, first_column) = (source_row.floor(), source_column.floor());
         let (down, across) = (&source_row - &first_row, &source_column - &first_column);
-        let picture = g.coordinate([n, c, 1, 1], 0) * (c as i32) + g.coordinate([n, c, 1, 1], 1);
+        let picture = g.arange(n * c).reshape([n, c, 1, 1]) * (h * w) as i32;
         let flat = self.reshape([shape.len()]);
         let mut sum = self.zeros_like();
         for (low, far) in [(0.0, false), (1.0, false), (0.0, true), (1.0, true)] {
@@ -68,7 +68,7 @@ impl Tensor {
             let horizontal = if far { across.clone() } else { 1.0 - &across };
             let weight = (vertical * horizontal).cast(self.dtype());
             let place = row.cast(DType::I32) * (w as i32) + column.cast(DType::I32);
-            let address = &picture * ((h * w) as i32) + inside.select(&place, place.zeros_like());
+            let address = &picture + inside.select(&place, place.zeros_like());
             let weight = inside.select(&weight, weight.zeros_like());
             sum = sum + flat.take(0, &address) * weight;
         }

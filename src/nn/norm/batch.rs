@@ -220,7 +220,9 @@ fn over_batch(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f
     let axes: Vec<usize> = (0..rank).filter(|&axis| axis != 1).collect();
     let one = per_channel(shape[1], rank);
     match (weight, bias) {
-        (Some(weight), Some(bias)) => x.standardized(&axes, eps, true, Some((&weight.reshape(&one), &bias.reshape(&one)))),
+        (Some(weight), Some(bias)) => {
+            x.standardized(&axes, eps, true, Some((&weight.reshape(&one), &bias.reshape(&one))))
+        }
         _ => {
             let mut found = x.standardized(&axes, eps, true, None);
             if let Some(weight) = weight {

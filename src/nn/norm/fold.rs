@@ -57,14 +57,19 @@ pub fn fold_batch_norm(
     };
     let variance = running_var.to_f64_vec();
     if let Some(wrong) = variance.iter().find(|&&variance| variance + eps <= 0.0 || !variance.is_finite()) {
-        return Err(Error::Argument(format!("fold_batch_norm: the variance {wrong} with eps {eps} has no square root")));
+        return Err(Error::Argument(format!(
+            "fold_batch_norm: the variance {wrong} with eps {eps} has no square root"
+        )));
     }
     let scale: Vec<f64> =
         values(gamma, 1.0).iter().zip(&variance).map(|(gamma, variance)| gamma / (variance + eps).sqrt()).collect();
     let rows = (weight.len() / outputs.max(1)).max(1);
     let numbers = weight.to_f64_vec();
-    let folded: Vec<f64> =
-        numbers.chunks(rows).zip(&scale).flat_map(|(row, scale)| row.iter().map(move |weight| weight * scale)).collect();
+    let folded: Vec<f64> = numbers
+        .chunks(rows)
+        .zip(&scale)
+        .flat_map(|(row, scale)| row.iter().map(move |weight| weight * scale))
+        .collect();
     let shifted: Vec<f64> = values(bias, 0.0)
         .iter()
         .zip(running_mean.to_f64_vec())

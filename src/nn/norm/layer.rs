@@ -61,7 +61,10 @@ impl LayerNormalization {
 /// What is wrong with normalising so many last axes of an example.
 pub(super) fn check_axes(axes: usize, example: &Shape) -> Result<(), String> {
     if axes == 0 || axes > example.rank() {
-        return Err(format!("normalises the last {axes} axes, and an example of shape {example} has {}", example.rank()));
+        return Err(format!(
+            "normalises the last {axes} axes, and an example of shape {example} has {}",
+            example.rank()
+        ));
     }
     Ok(())
 }
