@@ -72,3 +72,17 @@ fn running_statistics_of_many_layers_take_three_kernels() {
         assert_eq!([1, 2, 4].map(updates), [3, 3, 3], "{device:?}");
     }
 }
+
+/// What `wgrad check` runs, here on every device that is there.
+#[test]
+fn the_check_table_is_right_everywhere() {
+    for device in devices() {
+        for filter in ["norm/", "augment/"] {
+            let mut problems = Vec::new();
+            let ok = wgrad::check::check(&device, filter, &mut |report| {
+                problems.extend(report.problem.clone().map(|problem| format!("{}: {problem}", report.name)));
+            });
+            assert!(ok.unwrap() && problems.is_empty(), "{device:?}: {problems:#?}");
+        }
+    }
+}
