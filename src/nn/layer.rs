@@ -90,7 +90,12 @@ impl Layer {
             Self::Flatten => Ok([input.len()].into()),
             Self::Dropout2d(dropout) => dropout.check_example(input).map(|()| input.clone()),
             Self::Residual(residual) => residual.output_shape(input),
-            _ => Ok(input.clone()),
+            Self::BatchNorm(_)
+            | Self::LayerNorm(_)
+            | Self::GroupNorm(_)
+            | Self::InstanceNorm(_)
+            | Self::RmsNorm(_)
+            | Self::LocalResponseNorm(_) => Ok(input.clone()),
         }
     }
 
@@ -103,7 +108,15 @@ impl Layer {
             }
             Self::Conv(conv) => conv.parameter_count(input),
             Self::Residual(residual) => residual.parameter_count(),
-            _ => Normalization::of(self).map_or(0, |normalization| normalization.parameter_count(input)),
+            Self::Activation(_) | Self::Dropout(_) | Self::Dropout2d(_) | Self::Pool(_) | Self::Flatten => 0,
+            Self::BatchNorm(_)
+            | Self::LayerNorm(_)
+            | Self::GroupNorm(_)
+            | Self::InstanceNorm(_)
+            | Self::RmsNorm(_)
+            | Self::LocalResponseNorm(_) => {
+                Normalization::of(self).map_or(0, |normalization| normalization.parameter_count(input))
+            }
         }
     }
 
@@ -132,7 +145,12 @@ impl Layer {
             Self::Flatten => x.flatten(1),
             Self::Dropout2d(dropout) => dropout.forward(x, mode),
             Self::Residual(residual) => residual.forward(g, name, x, mode),
-            _ => x.clone(),
+            Self::BatchNorm(_)
+            | Self::LayerNorm(_)
+            | Self::GroupNorm(_)
+            | Self::InstanceNorm(_)
+            | Self::RmsNorm(_)
+            | Self::LocalResponseNorm(_) => x.clone(),
         }
     }
 }
@@ -148,7 +166,14 @@ impl fmt::Display for Layer {
             Self::Flatten => formatter.write_str("flatten"),
             Self::Dropout2d(dropout) => write!(formatter, "dropout2d({})", dropout.probability),
             Self::Residual(residual) => residual.fmt(formatter),
-            _ => Normalization::of(self).map_or(Ok(()), |normalization| normalization.fmt(formatter)),
+            Self::BatchNorm(_)
+            | Self::LayerNorm(_)
+            | Self::GroupNorm(_)
+            | Self::InstanceNorm(_)
+            | Self::RmsNorm(_)
+            | Self::LocalResponseNorm(_) => {
+                Normalization::of(self).map_or(Ok(()), |normalization| normalization.fmt(formatter))
+            }
         }
     }
 }
