@@ -151,7 +151,7 @@ fn a_place_that_cannot_hold_a_cache_is_no_harm() -> ImageResult<()> {
     Ok(())
 }
 
-/// A PNG's head with a size that is not there.
+/// A PNG of a size that is not there: its head, and the beginning of pixels.
 fn head(width: u32, height: u32) -> Vec<u8> {
     let mut chunk = b"IHDR".to_vec();
     chunk.extend(width.to_be_bytes());
@@ -164,6 +164,8 @@ fn head(width: u32, height: u32) -> Vec<u8> {
     bytes.extend(13_u32.to_be_bytes());
     bytes.extend(chunk);
     bytes.extend((!crc).to_be_bytes());
+    bytes.extend(100_u32.to_be_bytes());
+    bytes.extend(b"IDAT\x78\x9c");
     bytes
 }
 

@@ -90,7 +90,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE.png|.svg")]
     plot: Option<PathBuf>,
     #[command(flatten)]
-    gallery: gallery::Arguments,
+    gallery: gallery::Pictures,
     /// Write the learned parameters
     #[arg(long, value_name = "FILE.safetensors")]
     save: Option<PathBuf>,

@@ -54,9 +54,10 @@ pub fn draw(path: &Path, title: &str, picture: &Picture, trainer: &Trainer) -> R
         chosen.sort_unstable();
     }
     let size = shown_size(filters.width, filters.height, PICTURE);
-    let cell = (size.0.max(48) + GAP, size.1 + TEXT + GAP / 2);
     let rows = chosen.len().div_ceil(COLUMNS) as u32;
-    let width = (2 * MARGIN + cell.0 * COLUMNS as u32 - GAP).max(NARROWEST);
+    let width = NARROWEST.max(2 * MARGIN + (size.0 + GAP) * COLUMNS as u32 - GAP);
+    // Filters that are smaller than wanted are spread over the sheet.
+    let cell = ((width - 2 * MARGIN - size.0) / (COLUMNS as u32 - 1), size.1 + TEXT + GAP / 2);
     let mut canvas = Canvas::new(width, HEADING + rows * cell.1 + MARGIN - GAP / 2);
     let form = match filters.channels {
         1 => format!("{}×{}", filters.height, filters.width),

@@ -37,8 +37,8 @@ pub fn draw(path: &Path, title: &str, examples: &Examples<'_>) -> Result {
     );
     let subtitle = match (mistakes.len(), shown.len()) {
         (0, _) => format!("none of {} test pictures is taken for something else", grouped(all as u64)),
-        (mistakes, shown) if mistakes == shown => format!("{count}; the surest mistakes first"),
-        (_, shown) => format!("{count}; the {shown} surest mistakes"),
+        (mistakes, shown) if mistakes == shown => format!("{count}; the surest first, with the guess in red"),
+        (_, shown) => format!("{count}; here the {shown} surest, with the guess in red"),
     };
     heading(&mut canvas, &format!("{title}: mistakes"), &subtitle, width - 2 * MARGIN)?;
     let bold = Letters { colour: WRONG, ..LABEL }.bold();
@@ -47,7 +47,7 @@ pub fn draw(path: &Path, title: &str, examples: &Examples<'_>) -> Result {
         let (x, y) = (MARGIN + column * cell.0, HEADING + row * cell.1);
         let picture = scaled(&examples.show(verdict.example)?, size);
         framed(&mut canvas, &picture, (x, y));
-        let room = cell.0 - 6;
+        let room = cell.0 - 14;
         let sure = percent(verdict.probability);
         let sure_width = canvas.width_of(&sure, SUBTITLE) + 10;
         let guess = canvas.shortened(&examples.class(verdict.guess), room.saturating_sub(sure_width), bold);

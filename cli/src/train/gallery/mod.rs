@@ -21,7 +21,7 @@ use examples::Examples;
 
 /// What is to be drawn.
 #[derive(Args, Debug)]
-pub struct Arguments {
+pub struct Pictures {
     /// Draw where test pictures count: how fast the winning score changes with each pixel, over the picture
     #[arg(long, value_name = "FILE.png")]
     explain: Option<PathBuf>,
@@ -33,7 +33,7 @@ pub struct Arguments {
     mistakes: Option<PathBuf>,
 }
 
-impl Arguments {
+impl Pictures {
     /// What goes where.
     pub const fn files(&self) -> [(&'static str, &Option<PathBuf>); 3] {
         [("explanation", &self.explain), ("filters", &self.filters), ("mistakes", &self.mistakes)]

@@ -64,7 +64,7 @@ pub fn legend(
     let high_width = canvas.width_of(high, SUBTITLE);
     let left = right.saturating_sub(high_width + 10 + BAR.0);
     let bar = RgbImage::from_fn(BAR.0, BAR.1, |x, _| Rgb(colour(x as f32 / (BAR.0 - 1) as f32)));
-    framed(canvas, &bar, (left, y + 3));
+    framed(canvas, &bar, (left, y + 1));
     canvas.right(low, (left.saturating_sub(10), y), SUBTITLE)?;
     canvas.right(high, (right, y), SUBTITLE)
 }
