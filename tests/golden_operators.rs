@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use support::devices::{devices, lacks_kernel, slack};
 use support::golden::{self, Case};
 use wgrad::compiler::Options;
+use wgrad::ops::{ConvOptions, ConvTransposeOptions, Padding, PaddingMode};
 use wgrad::prelude::*;
 use wgrad::scalar::{NUMERIC, Reduction, ScalarFunction};
 
@@ -38,6 +39,16 @@ fn movement() {
 #[test]
 fn matmul() {
     run("matmul", 30);
+}
+
+#[test]
+fn convolution() {
+    run("convolution", 60);
+}
+
+#[test]
+fn pool() {
+    run("pool", 80);
 }
 
 /// All cases of a family.
@@ -110,6 +121,9 @@ fn check(case: &Case, device: &Device, fuse: bool, complaints: &mut BTreeSet<Str
 /// The case's operator in terms of the library.
 fn apply(case: &Case, g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
     let x = &inputs[0];
+    if let Some(outputs) = support::pool::apply(case, x) {
+        return outputs;
+    }
     let sizes = |key: &str| -> Vec<usize> { case.integers(key).iter().map(|&size| size as usize).collect() };
     let signed = |key: &str| -> Vec<isize> { case.integers(key).iter().map(|&size| size as isize).collect() };
     let axis = || case.integer("axis").unwrap() as isize;
@@ -162,6 +176,16 @@ fn apply(case: &Case, g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
             return vec![values, places];
         }
         "matmul" => x.matmul(&inputs[1]),
+        "conv" => x.conv(&inputs[1], &conv_options(case)),
+        "conv_transpose" => {
+            let options = ConvTransposeOptions::new()
+                .stride(sizes("stride"))
+                .padding(Padding::Symmetric(sizes("padding").into()))
+                .output_padding(sizes("output_padding"))
+                .dilation(sizes("dilation"))
+                .groups(case.integer("groups").unwrap() as usize);
+            x.conv_transpose(&inputs[1], &options)
+        }
         "linear" => x.matmul(&inputs[1].transpose(0, 1)) + &inputs[2],
         other => match Reduction::ALL.iter().find(|reduction| reduction.name() == other) {
             Some(&reduction) => x.reduce(reduction, &signed("axes"), keep),
@@ -169,6 +193,31 @@ fn apply(case: &Case, g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
         },
     };
     vec![one]
+}
+
+fn conv_options(case: &Case) -> ConvOptions {
+    let sizes = |key: &str| -> Vec<usize> { case.integers(key).iter().map(|&size| size as usize).collect() };
+    let pads = case.attribute("pads").as_array().map(|pairs| {
+        let size = |pair: &serde_json::Value, end: usize| pair[end].as_u64().unwrap() as usize;
+        Padding::Explicit(pairs.iter().map(|pair| [size(pair, 0), size(pair, 1)]).collect())
+    });
+    let padding = match pads {
+        Some(pads) => pads,
+        None if case.flag("same") => Padding::Same,
+        None => Padding::Symmetric(sizes("padding").into()),
+    };
+    let mode = match case.text("mode") {
+        "reflect" => PaddingMode::Reflect,
+        "replicate" => PaddingMode::Replicate,
+        "circular" => PaddingMode::Circular,
+        _ => PaddingMode::Zeros,
+    };
+    ConvOptions::new()
+        .stride(sizes("stride"))
+        .padding(padding)
+        .padding_mode(mode)
+        .dilation(sizes("dilation"))
+        .groups(case.integer("groups").unwrap() as usize)
 }
 
 fn numeric(name: &str) -> ScalarFunction {

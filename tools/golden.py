@@ -17,12 +17,14 @@ import torch
 
 from golden_cases import (
     binary,
+    convolution,
     initializer,
     loss,
     matmul,
     metrics,
     movement,
     optimizer,
+    pool,
     reduce,
     schedule,
     training,
@@ -30,9 +32,9 @@ from golden_cases import (
 )
 
 OUTPUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
-MODULES = (unary, binary, reduce, movement, matmul, loss, optimizer, schedule, initializer, metrics, training)
+MODULES = (unary, binary, reduce, movement, matmul, convolution, pool, loss, optimizer, schedule, initializer, metrics, training)
 FAMILIES = {module.__name__.rsplit(".", 1)[1]: module.build for module in MODULES}
-SIZE_LIMIT = 1_500_000
+SIZE_LIMIT = 4_000_000
 
 
 def main():
@@ -44,6 +46,7 @@ def main():
     if unknown:
         parser.error(f"no such family: {', '.join(unknown)}")
 
+    warnings.filterwarnings("ignore", message=r"Using padding=.same. with even kernel")
     # Told on purpose: the variance of nothing, and `mean` of kl_div.
     warnings.filterwarnings("ignore", message=r"var\(\): degrees of freedom|reduction: .mean. divides")
     # One thread, so that the order of every sum is the same on every machine.

@@ -3,6 +3,7 @@
 use super::Family;
 use super::elementwise;
 use super::input::Input;
+use super::pools;
 use crate::graph::Tensor;
 use crate::scalar::Reduction;
 use crate::tensor::DType;
@@ -21,8 +22,10 @@ pub(super) fn all() -> Vec<Family> {
     let mut families = elementwise::families();
     families.extend(reductions());
     families.extend(products());
+    families.extend(super::convolution::families());
     families.extend(movement());
     families.extend(indexed());
+    families.extend(pools::families());
     families.extend(random());
     families
 }

@@ -5,9 +5,11 @@
 //! results are compared with. Gradients are taken with an upstream gradient that is not ones. `wgrad check` prints the
 //! [`Report`]s; it is what somebody with an unknown driver runs first.
 
+mod convolution;
 mod elementwise;
 mod families;
 mod input;
+mod pools;
 
 use std::collections::BTreeMap;
 

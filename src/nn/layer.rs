@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Activation, Dropout, Initializer, Linear, Mode};
+use super::{Activation, Conv, Dropout, Initializer, Linear, Mode, Pool};
 use crate::graph::{Graph, Tensor};
 use crate::tensor::Shape;
 
@@ -32,10 +32,14 @@ impl Dense {
 pub enum Layer {
     /// A fully connected layer on the last axis: `[…, in]` to `[…, units]`.
     Dense(Dense),
+    /// A convolution: `[channels, spatial…]` to `[channels, spatial…]`.
+    Conv(Box<Conv>),
     /// A nonlinearity.
     Activation(Activation),
     /// Elements set to 0 at random while training.
     Dropout(Dropout),
+    /// A pool, or an interpolation, over the spatial axes of `[channels, spatial…]`.
+    Pool(Pool),
     /// All axes as one.
     Flatten,
 }
@@ -56,8 +60,10 @@ impl Layer {
                 }
                 Ok(lead.iter().copied().chain([dense.units]).collect())
             }
+            Self::Conv(conv) => conv.output_shape(input),
             Self::Activation(activation) => activation.check(input).map(|()| input.clone()),
             Self::Dropout(dropout) => dropout.check().map(|()| input.clone()),
+            Self::Pool(pool) => pool.output_shape(input),
             Self::Flatten => Ok([input.len()].into()),
         }
     }
@@ -69,7 +75,8 @@ impl Layer {
                 let inputs = input.last().copied().unwrap_or(0);
                 (inputs + usize::from(dense.bias)) * dense.units
             }
-            Self::Activation(_) | Self::Dropout(_) | Self::Flatten => 0,
+            Self::Conv(conv) => conv.parameter_count(input),
+            Self::Activation(_) | Self::Dropout(_) | Self::Pool(_) | Self::Flatten => 0,
         }
     }
 
@@ -88,8 +95,10 @@ impl Layer {
                 }
                 linear.forward(x)
             }
+            Self::Conv(conv) => conv.forward(g, name, x),
             Self::Activation(activation) => activation.apply(x),
             Self::Dropout(dropout) => dropout.forward(x, mode),
+            Self::Pool(pool) => pool.forward(x),
             Self::Flatten => x.flatten(1),
         }
     }
@@ -99,8 +108,10 @@ impl fmt::Display for Layer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dense(dense) => write!(formatter, "dense({})", dense.units),
+            Self::Conv(conv) => conv.fmt(formatter),
             Self::Activation(activation) => activation.fmt(formatter),
             Self::Dropout(dropout) => write!(formatter, "dropout({})", dropout.probability),
+            Self::Pool(pool) => pool.fmt(formatter),
             Self::Flatten => formatter.write_str("flatten"),
         }
     }

@@ -5,17 +5,23 @@
 //! Names and layouts of parameters are PyTorch's, so that weights move between the two unchanged.
 
 mod activation;
+mod convolution;
+mod convolution_layer;
 mod dropout;
 mod init;
 mod layer;
 mod linear;
+mod pool;
 mod sequential;
 
 pub use activation::Activation;
+pub use convolution::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
+pub use convolution_layer::Conv;
 pub use dropout::Dropout;
 pub use init::{Fan, Initializer, gain};
 pub use layer::{Dense, Layer};
 pub use linear::Linear;
+pub use pool::{Pool, PoolKind};
 pub use sequential::Sequential;
 
 use crate::graph::{Graph, Tensor};

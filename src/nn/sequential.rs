@@ -75,37 +75,50 @@ impl Sequential {
 
     /// First values of the weight of the layer just added, which must have one.
     #[must_use]
-    pub fn initializer(mut self, initializer: Initializer) -> Self {
-        match self.layers.last_mut() {
-            Some(Layer::Dense(dense)) => dense.initializer = Some(initializer),
-            _ => self.misplaced("initializer"),
-        }
-        self
+    pub fn initializer(self, initializer: Initializer) -> Self {
+        self.modify("initializer", "layers with a weight", |layer| {
+            match layer {
+                Layer::Dense(dense) => dense.initializer = Some(initializer),
+                Layer::Conv(conv) => conv.initializer = Some(initializer),
+                _ => return false,
+            }
+            true
+        })
     }
 
     /// First values of the bias of the layer just added, which must have one.
     #[must_use]
-    pub fn bias_initializer(mut self, initializer: Initializer) -> Self {
-        match self.layers.last_mut() {
-            Some(Layer::Dense(dense)) if dense.bias => dense.bias_initializer = Some(initializer),
-            _ => self.misplaced("bias_initializer"),
-        }
-        self
+    pub fn bias_initializer(self, initializer: Initializer) -> Self {
+        self.modify("bias_initializer", "layers with a bias", |layer| {
+            match layer {
+                Layer::Dense(dense) if dense.bias => dense.bias_initializer = Some(initializer),
+                Layer::Conv(conv) if conv.bias => conv.bias_initializer = Some(initializer),
+                _ => return false,
+            }
+            true
+        })
     }
 
     /// No bias for the layer just added.
     #[must_use]
-    pub fn without_bias(mut self) -> Self {
-        match self.layers.last_mut() {
-            Some(Layer::Dense(dense)) => dense.bias = false,
-            _ => self.misplaced("without_bias"),
-        }
-        self
+    pub fn without_bias(self) -> Self {
+        self.modify("without_bias", "layers with a bias", |layer| {
+            match layer {
+                Layer::Dense(dense) => dense.bias = false,
+                Layer::Conv(conv) => conv.bias = false,
+                _ => return false,
+            }
+            true
+        })
     }
 
-    fn misplaced(&mut self, call: &str) {
-        let before = self.layers.last().map_or("nothing".to_owned(), ToString::to_string);
-        self.mistake.get_or_insert(format!("{call} says how a layer with parameters begins, but it follows {before}"));
+    /// Changes the layer just added; where that is none that can be changed so, a mistake says what the call is for.
+    pub(super) fn modify(mut self, call: &str, what: &str, change: impl FnOnce(&mut Layer) -> bool) -> Self {
+        if !self.layers.last_mut().is_some_and(change) {
+            let before = self.layers.last().map_or("nothing".to_owned(), ToString::to_string);
+            self.mistake.get_or_insert(format!("{call} is for {what}, but it follows {before}"));
+        }
+        self
     }
 
     /// The layers.
@@ -328,10 +341,13 @@ mod tests {
             (Sequential::new([3]).relu().dense(0), "sequential: layer 1, dense(0): needs one unit or more"),
             (Sequential::new([]).dense(2), "sequential: layer 0, dense(2): takes examples of one dimension or more"),
             (Sequential::new([3]).dropout(1.5), "sequential: layer 0, dropout(1.5): the probability is 1.5"),
-            (Sequential::new([3]).initializer(Initializer::Ones), "sequential: initializer says how a layer"),
+            (
+                Sequential::new([3]).initializer(Initializer::Ones),
+                "sequential: initializer is for layers with a weight, but it follows nothing",
+            ),
             (
                 Sequential::new([3]).relu().without_bias(),
-                "sequential: without_bias says how a layer with parameters begins, but it follows relu",
+                "sequential: without_bias is for layers with a bias, but it follows relu",
             ),
             (Sequential::new([4]).dense(2), "sequential: takes a batch of [4], but its input is [2, 3]"),
             (

@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod concat;
+mod convolution;
 mod coordinate;
 mod cumulative_sum;
 #[cfg(test)]
@@ -10,9 +11,12 @@ mod elementwise;
 mod gather;
 mod matmul;
 mod pad;
+mod padding_mode;
 mod permute;
+mod pool;
 mod random;
 mod reduce;
+mod resample;
 mod reshape;
 mod scatter_add;
 mod slice;
@@ -28,15 +32,20 @@ use crate::tensor::{TensorData, TensorType};
 
 pub use broadcast::Broadcast;
 pub use concat::Concat;
+pub use convolution::{ConvOptions, ConvTransposeOptions, Convolution, Direction};
 pub use coordinate::Coordinate;
 pub use cumulative_sum::CumulativeSum;
 pub use elementwise::Elementwise;
 pub use gather::{Gather, Take};
 pub use matmul::Matmul;
 pub use pad::Pad;
+pub use padding_mode::PaddingMode;
 pub use permute::Permute;
+pub(crate) use pool::adaptive_axes;
+pub use pool::{AvgPool, LpPool, MaxPool, Pool, PoolAxis, PoolKind, Steps};
 pub(crate) use random::RANDOM_STATE;
 pub use reduce::Reduce;
+pub use resample::{AxisMap, Interpolate, Interpolation, Resample};
 pub use reshape::Reshape;
 pub use scatter_add::{ScatterAdd, ScatterRows};
 pub use slice::Slice;
@@ -67,10 +76,13 @@ pub enum Op {
     Take(Take),
     Reduce(Reduce),
     Matmul(Matmul),
+    Convolution(Convolution),
     CumulativeSum(CumulativeSum),
     Sort(Sort),
     ScatterAdd(ScatterAdd),
     ScatterRows(ScatterRows),
+    Pool(Pool),
+    Resample(Resample),
     /// An embedder's own operator.
     Custom(Arc<dyn CustomOperator>),
 }
@@ -92,10 +104,13 @@ impl Op {
             Self::Take(operator) => operator,
             Self::Reduce(operator) => operator,
             Self::Matmul(operator) => operator,
+            Self::Convolution(operator) => operator,
             Self::CumulativeSum(operator) => operator,
             Self::Sort(operator) => operator,
             Self::ScatterAdd(operator) => operator,
             Self::ScatterRows(operator) => operator,
+            Self::Pool(operator) => operator,
+            Self::Resample(operator) => operator,
             Self::Custom(operator) => operator.as_ref() as &dyn Operator,
         }
     }

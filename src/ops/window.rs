@@ -1,5 +1,7 @@
 //! Windows that move over spatial axes: what convolutions and pools share.
 
+use std::fmt;
+
 /// A number for each spatial axis, outermost first; a single one stands for all of them.
 ///
 /// ```
@@ -29,6 +31,16 @@ impl Sizes {
     /// True where every number is this one.
     pub fn all(&self, number: usize) -> bool {
         self.0.iter().all(|&own| own == number)
+    }
+}
+
+impl fmt::Display for Sizes {
+    /// A number alone, or a list.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [one] => write!(formatter, "{one}"),
+            several => write!(formatter, "{several:?}"),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! The operator stands mid-graph: the loss is Σ w · sin(op(s · tanh(x) + c)), so that what arrives at the operator is not ones
 //! and what leaves it is changed once more.
 
+use wgrad::ops::{ConvOptions, ConvTransposeOptions, PaddingMode};
 use wgrad::prelude::*;
 use wgrad::scalar::{NUMERIC, ScalarFunction as F};
 
@@ -176,6 +177,33 @@ fn movement() {
 }
 
 #[test]
+fn pools() {
+    use wgrad::ops::{AvgPool, Interpolate, Interpolation, LpPool, MaxPool};
+    let any = |shape: &'static [usize]| (shape, ANY.0, ANY.1);
+    check("max_pool", &[any(&[2, 1, 5])], |_, x| x[0].max_pool(&MaxPool::new(3).stride(1).padding(1)));
+    check("max_pool dilated", &[any(&[1, 2, 4, 3])], |_, x| {
+        x[0].max_pool(&MaxPool::new(2).stride([2, 1]).dilation([2, 1]).ceil_mode(true))
+    });
+    check("avg_pool", &[any(&[1, 2, 3, 4])], |_, x| {
+        x[0].avg_pool(&AvgPool::new([3, 2]).stride([1, 2]).padding([1, 0]).count_include_pad(false))
+    });
+    check("avg_pool of volumes", &[any(&[1, 1, 3, 2, 3])], |_, x| {
+        x[0].avg_pool(&AvgPool::new([2, 1, 3]).stride(1).padding([1, 0, 1]).ceil_mode(true))
+    });
+    check("lp_pool", &[(&[1, 1, 4, 3], 0.4, 2.6)], |_, x| x[0].lp_pool(&LpPool::new(3.0, 2).stride(1)));
+    check("adaptive_avg_pool", &[any(&[1, 1, 5, 3])], |_, x| x[0].adaptive_avg_pool([3, 2]));
+    check("adaptive_max_pool", &[any(&[1, 1, 5, 3])], |_, x| x[0].adaptive_max_pool([3, 2]));
+    check("global pools", &[any(&[2, 2, 3])], |_, x| x[0].global_avg_pool() * x[0].global_max_pool());
+    check("nearest", &[any(&[1, 2, 3, 2])], |_, x| x[0].interpolate(&Interpolate::size([5, 4])));
+    check("linear", &[any(&[1, 2, 3, 2])], |_, x| {
+        x[0].interpolate(&Interpolate::size([2, 5]).mode(Interpolation::Linear))
+    });
+    check("cubic", &[any(&[1, 1, 3, 2])], |_, x| {
+        x[0].interpolate(&Interpolate::size([2, 5]).mode(Interpolation::Cubic).align_corners(true))
+    });
+}
+
+#[test]
 fn matrix_products() {
     let any = |shape: &'static [usize]| (shape, ANY.0, ANY.1);
     check("matmul", &[any(&[2, 3]), any(&[3, 2])], |_, x| x[0].matmul(&x[1]));
@@ -188,4 +216,27 @@ fn matrix_products() {
     check("batches that broadcast", &[any(&[2, 1, 1, 2]), any(&[3, 2, 1])], |_, x| x[0].matmul(&x[1]));
     check("rows of any rank", &[any(&[2, 2, 2]), any(&[2, 3])], |_, x| x[0].matmul(&x[1]).relu());
     check("a product with itself", &[any(&[2, 2])], |_, x| x[0].matmul(&x[0].transpose(0, 1)).tanh());
+}
+
+#[test]
+fn convolutions() {
+    let any = |shape: &'static [usize]| (shape, ANY.0, ANY.1);
+    let plain = ConvOptions::new();
+    check("conv1d", &[any(&[2, 2, 5]), any(&[2, 2, 3])], |_, x| x[0].conv(&x[1], &plain.clone().padding(1)));
+    check("conv2d", &[any(&[1, 2, 4, 3]), any(&[2, 1, 2, 2])], |_, x| {
+        x[0].conv(&x[1], &plain.clone().stride([2, 1]).padding([[1, 0], [0, 1]]).groups(2)).tanh()
+    });
+    check("conv2d of reflections", &[any(&[1, 1, 3, 3]), any(&[1, 1, 3, 3])], |_, x| {
+        x[0].conv(&x[1], &plain.clone().padding(1).padding_mode(PaddingMode::Reflect).dilation(1))
+    });
+    check("conv3d", &[any(&[1, 1, 2, 3, 2]), any(&[1, 1, 2, 2, 1])], |_, x| x[0].conv(&x[1], &plain));
+    let transposed = ConvTransposeOptions::new();
+    check("conv_transpose2d", &[any(&[1, 2, 2, 2]), any(&[2, 1, 3, 2])], |_, x| {
+        x[0].conv_transpose(&x[1], &transposed.clone().stride(2).padding(1).output_padding(1))
+    });
+    // More output padding than a stride leaves windows without an element of the input.
+    check("conv_transpose1d", &[any(&[1, 1, 3]), any(&[1, 2, 2])], |_, x| {
+        x[0].conv_transpose(&x[1], &transposed.clone().dilation(3).output_padding(2))
+    });
+    check("a convolution with itself", &[any(&[2, 2, 3])], |_, x| x[0].conv(&x[0], &plain.clone().padding(1)));
 }

@@ -50,6 +50,7 @@ pub fn call_everything(x: &Tensor, other: &Tensor) {
             let _ = (x.slice(axis, size, 1), x.slice(axis, 0, size), x.slice(axis, size, size));
         }
     }
+    super::pools::call_pools(x);
     for size in SIZES {
         let _ = (x.reshape([size]), x.reshape([size, size]), x.broadcast_to([size]), x.broadcast_to([size, size, 1]));
         let _ = (x.one_hot(size, F32), x.flatten(size), x.permute(&[size]), x.permute(&[size, 0]));

@@ -7,6 +7,7 @@
 mod anything;
 mod graph;
 mod places;
+mod pools;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;

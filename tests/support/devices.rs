@@ -17,7 +17,7 @@ pub fn devices() -> Vec<Device> {
         Err(error) => {
             assert!(std::env::var_os("WGRAD_REQUIRE_GPU").is_none(), "a GPU is required: {error}");
             // Not by `eprintln`, which tests capture: who runs them is to know.
-            let _ = writeln!(std::io::stderr(), "GPU tests skipped: no adapter");
+            let _ = writeln!(std::io::stderr(), "GPU tests skipped: {error}");
             None
         }
     });

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use wgrad::Device;
 use wgrad::compiler::Options;
 use wgrad::graph::{Graph, Tensor};
-use wgrad::nn::Linear;
-use wgrad::ops::{Initial, Role, Variable};
-use wgrad::optim::Adam;
+use wgrad::nn::{Linear, Mode, Model, Sequential};
+use wgrad::ops::{ConvOptions, ConvTransposeOptions, Initial, Role, Variable};
+use wgrad::optim::{Adam, SGD};
 use wgrad::session::Session;
 use wgrad::tensor::{DType, TensorData, TensorType};
 
@@ -34,7 +34,7 @@ pub struct Case {
 }
 
 enum Kind {
-    Kernel { inputs: Vec<Vec<usize>>, build: fn(&[Tensor]) -> Tensor },
+    Kernel { inputs: Vec<Vec<usize>>, build: Box<dyn Fn(&[Tensor]) -> Tensor> },
     Step { build: fn(&Graph), learning_rate: f64, synced: bool },
 }
 
@@ -87,11 +87,40 @@ pub fn all() -> Vec<Case> {
     cases.push(kernel("add_relu/f32/16M", &[&[LONG], &[LONG]], |x| (&x[0] + &x[1]).relu()));
     cases.push(kernel("sum/f32/16M", &[&[LONG]], |x| x[0].sum_all()));
     cases.push(kernel("softmax/f32/4096x1024", &[&[4096, 1024]], |x| x[0].softmax(-1)));
-    for (name, build) in [("step/mlp-tiny", mlp_tiny as fn(&Graph)), ("step/mlp", mlp)] {
+    cases.extend(convolutions());
+    for (name, build) in [("step/mlp-tiny", mlp_tiny as fn(&Graph)), ("step/mlp", mlp), ("step/cnn", cnn)] {
         for synced in [false, true] {
             let name = if synced { format!("{name}/synced") } else { name.to_owned() };
             cases.push(Case { name, kind: Kind::Step { build, learning_rate: 1e-3, synced } });
         }
+    }
+    cases
+}
+
+/// Convolutions of known networks, forward and both gradients.
+fn convolutions() -> Vec<Case> {
+    /// Images, channels and extents of the input; channels and extent of the kernel; groups.
+    const SHAPES: [([usize; 4], [usize; 2], usize); 4] = [
+        ([8, 64, 56, 56], [64, 3], 1),
+        ([8, 256, 14, 14], [256, 3], 1),
+        ([8, 256, 28, 28], [64, 1], 1),
+        ([8, 128, 28, 28], [128, 3], 128),
+    ];
+    let mut cases = Vec::new();
+    for ([n, c, h, w], [k, r], groups) in SHAPES {
+        let (input, weight, result) = ([n, c, h, w], [k, c / groups, r, r], [n, k, h, w]);
+        let grouped = if groups > 1 { format!("g{groups}") } else { String::new() };
+        let name = |way: &str| format!("conv2d/f32/n{n}c{c}h{h}w{w}k{k}r{r}{grouped}/{way}");
+        let options = ConvOptions::new().padding(r / 2).groups(groups);
+        let back = ConvTransposeOptions::new().padding(r / 2).groups(groups);
+        let forward = options.clone();
+        cases.push(kernel(&name("forward"), &[&input, &weight], move |x| x[0].conv(&x[1], &forward)));
+        cases.push(kernel(&name("input_gradient"), &[&result, &weight], move |x| x[0].conv_transpose(&x[1], &back)));
+        cases.push(kernel(&name("weight_gradient"), &[&input, &result], move |x| {
+            let weight = x[0].graph().constant(TensorData::zeros(DType::F32, weight));
+            let convolved = x[0].conv(&weight, &options);
+            x[0].graph().gradients_from(&[(&convolved, &x[1])], &[&weight]).swap_remove(0)
+        }));
     }
     cases
 }
@@ -101,9 +130,9 @@ pub fn product(side: usize) -> Case {
     kernel(&format!("matmul/f32/{side}x{side}x{side}"), &[&[side, side], &[side, side]], |x| x[0].matmul(&x[1]))
 }
 
-fn kernel(name: &str, inputs: &[&[usize]], build: fn(&[Tensor]) -> Tensor) -> Case {
+fn kernel(name: &str, inputs: &[&[usize]], build: impl Fn(&[Tensor]) -> Tensor + 'static) -> Case {
     let inputs = inputs.iter().map(|shape| shape.to_vec()).collect();
-    Case { name: name.to_owned(), kind: Kind::Kernel { inputs, build } }
+    Case { name: name.to_owned(), kind: Kind::Kernel { inputs, build: Box::new(build) } }
 }
 
 /// 100→64 relu→32 relu→1 sigmoid, binary cross-entropy, Adam, batch 32.
@@ -122,6 +151,27 @@ fn mlp(g: &Graph) {
     let hidden = Linear::new(g, "fc2", 512, 512).forward(&hidden).relu();
     let logits = Linear::new(g, "fc3", 512, 10).forward(&hidden);
     g.minimize(&logits.cross_entropy(&y), Adam::new(1e-3)).build();
+}
+
+/// 3×32×32, conv 3×3 (32, pad 1) relu maxpool 2, conv 3×3 (64, pad 1) relu maxpool 2, fc 128 relu, fc 10; cross-entropy, SGD with
+/// momentum 0.9, batch 64.
+fn cnn(g: &Graph) {
+    let (x, y) = (data(g, "x", DType::F32, &[64, 3, 32, 32]), data(g, "y", DType::I32, &[64]));
+    let model = Sequential::new([3, 32, 32])
+        .conv2d(32, 3)
+        .padding(1)
+        .relu()
+        .max_pool2d(2)
+        .conv2d(64, 3)
+        .padding(1)
+        .relu()
+        .max_pool2d(2)
+        .flatten()
+        .dense(128)
+        .relu()
+        .dense(10);
+    let logits = model.forward(g, &x, Mode::Training);
+    g.minimize(&logits.cross_entropy(&y), SGD::new(0.01).momentum(0.9)).build();
 }
 
 /// A value that lies on the device.
@@ -158,7 +208,7 @@ impl Case {
             other => other,
         };
         match &self.kind {
-            Kind::Kernel { inputs, build } => run_kernel(device, inputs, *build, effort).map_err(inside),
+            Kind::Kernel { inputs, build } => run_kernel(device, inputs, build.as_ref(), effort).map_err(inside),
             Kind::Step { build, learning_rate, synced } => {
                 run_step(device, seed, *build, *learning_rate, *synced, effort).map_err(inside)
             }
@@ -170,7 +220,7 @@ fn kernel_session(
     device: &Device,
     dtype: DType,
     inputs: &[Vec<usize>],
-    build: fn(&[Tensor]) -> Tensor,
+    build: &dyn Fn(&[Tensor]) -> Tensor,
     options: Options,
 ) -> Result<Session> {
     let g = Graph::new();
@@ -188,7 +238,7 @@ fn kernel_session(
 fn run_kernel(
     device: &Device,
     inputs: &[Vec<usize>],
-    build: fn(&[Tensor]) -> Tensor,
+    build: &dyn Fn(&[Tensor]) -> Tensor,
     effort: Effort,
 ) -> Result<Outcome> {
     let mut session = kernel_session(device, DType::F32, inputs, build, Options::default())?;

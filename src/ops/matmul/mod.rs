@@ -1,11 +1,15 @@
 //! Matrix products, batched. Transposes and broadcast batches are views that the kernels read through strides.
 
+pub(in crate::ops) mod choice;
 mod kernels;
 mod problem;
 mod product;
 #[cfg(test)]
 mod tests;
 mod vector;
+
+pub(in crate::ops) use kernels::sum;
+pub(in crate::ops) use product::{Matrix, multiply};
 
 use super::Op;
 use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};

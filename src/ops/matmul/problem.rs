@@ -1,5 +1,6 @@
 //! A batch of products as kernels see it: extents, and strides in elements.
 
+use super::choice::Extents;
 use crate::shader::Operand;
 
 /// A batch of matrices: address = offset + Σ strides · places.
@@ -89,9 +90,9 @@ impl Problem {
         self.batch * self.rows * self.columns
     }
 
-    /// Tiles of the product.
-    pub(super) fn tiles(&self, tile: [usize; 2]) -> usize {
-        self.batch * self.rows.div_ceil(tile[0]) * self.columns.div_ceil(tile[1])
+    /// What a kernel is chosen by.
+    pub(super) fn extents(&self) -> Extents {
+        Extents { batch: self.batch, rows: self.rows, columns: self.columns, inner: self.inner }
     }
 
     /// The parameters of `shared/product`, but for the grid's width and the epilogue's.

@@ -12,6 +12,71 @@ use crate::tensor::{DType, TensorType};
 /// Multiplications from which threads pay.
 const PARALLEL_FROM: usize = 1 << 19;
 
+/// A matrix within a slice: address = steps[0] · row + steps[1] · column.
+#[derive(Clone, Copy)]
+pub(in crate::ops) struct Matrix<'a, T> {
+    pub(in crate::ops) elements: &'a [T],
+    pub(in crate::ops) rows: usize,
+    pub(in crate::ops) columns: usize,
+    pub(in crate::ops) steps: [usize; 2],
+}
+
+impl<T> Matrix<'_, T> {
+    /// True where every element lies within the slice.
+    fn is_inside(&self) -> bool {
+        self.rows > 0
+            && self.columns > 0
+            && (self.rows - 1) * self.steps[0] + (self.columns - 1) * self.steps[1] < self.elements.len()
+    }
+}
+
+/// `out = lhs · rhs`, or `out += lhs · rhs`, with rows of `out` so many elements apart.
+///
+/// # Errors
+/// Matrices that are empty, do not fit each other, or leave their slices.
+pub(in crate::ops) fn multiply<T: bytemuck::Pod + From<f32> + Send + Sync>(
+    lhs: Matrix<'_, T>,
+    rhs: Matrix<'_, T>,
+    out: &mut [T],
+    out_row: usize,
+    add: bool,
+    threads: bool,
+) -> Result<(), String> {
+    let (m, n, k) = (lhs.rows, rhs.columns, lhs.columns);
+    let fits =
+        rhs.rows == k && lhs.is_inside() && rhs.is_inside() && n <= out_row && (m - 1) * out_row + n <= out.len();
+    if !fits {
+        return Err(format!("a product of {m} × {k} and {} × {n} does not fit its memory", rhs.rows));
+    }
+    let parallelism = if threads && m * n * k >= PARALLEL_FROM { Parallelism::Rayon(0) } else { Parallelism::None };
+    // SAFETY: `is_inside` proved that every element of both operands lies within its slice; rows of `out` are `out_row ≥ n`
+    // elements apart and do not overlap, and the last one ends within the slice, which is borrowed exclusively.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            out_row as isize,
+            add,
+            lhs.elements.as_ptr(),
+            lhs.steps[1] as isize,
+            lhs.steps[0] as isize,
+            rhs.elements.as_ptr(),
+            rhs.steps[1] as isize,
+            rhs.steps[0] as isize,
+            T::from(1.0),
+            T::from(1.0),
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+    Ok(())
+}
+
 pub(super) fn evaluate(inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
     let ([(lhs, lhs_bytes), (rhs, rhs_bytes)], [(ty, out)]) = (inputs, outputs) else {
         return Err("matmul takes two operands and gives one product".into());

@@ -3,12 +3,26 @@
 #![allow(unsafe_code, reason = "shaders without checks are wgpu's one unsafe call; tests compare every result")]
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::io::Write;
+use std::sync::{Mutex, MutexGuard, Once, OnceLock};
 use std::time::Instant;
 
 use wgpu::{BufferUsages, PollType};
 
 use crate::shader::{Access, Adapter, Bound, Grid, Kernel, KernelPlan, Limits};
+
+/// Says once in a process that tests which need a GPU are skipped, and why.
+///
+/// # Panics
+/// Where `WGRAD_REQUIRE_GPU` is set: then a test may not be skipped.
+pub(crate) fn skipped(reason: &str) {
+    static SAID: Once = Once::new();
+    assert!(std::env::var_os("WGRAD_REQUIRE_GPU").is_none(), "a GPU is required: {reason}");
+    SAID.call_once(|| {
+        // Not by `eprintln`, which tests capture: who runs them is to know.
+        let _ = writeln!(std::io::stderr(), "GPU tests skipped: {reason}");
+    });
+}
 
 /// One device for all tests of a process; its lock keeps polling to one thread.
 pub(crate) struct Runner {
@@ -25,8 +39,7 @@ impl Runner {
         static RUNNER: OnceLock<Option<Mutex<Runner>>> = OnceLock::new();
         let runner = RUNNER.get_or_init(|| Self::new().map(Mutex::new)).as_ref();
         if runner.is_none() {
-            // Not by `eprintln`, which tests capture: who runs them is to know.
-            let _ = std::io::Write::write_all(&mut std::io::stderr(), b"GPU tests skipped: no adapter\n");
+            skipped("no adapter");
         }
         runner.map(|runner| runner.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }

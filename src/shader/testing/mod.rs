@@ -4,7 +4,7 @@ mod device;
 mod files;
 mod reflect;
 
-pub(crate) use device::Runner;
+pub(crate) use device::{Runner, skipped};
 pub(crate) use reflect::check;
 
 use super::{Adapter, Limits};

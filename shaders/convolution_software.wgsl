@@ -1,0 +1,64 @@
+// Convolution for software drivers, as `matmul_software`: a workgroup is one subgroup with its lanes along the columns, and each
+// lane keeps ROWS × COLUMNS sums. Where LANES inner places lie in both operands is worked out by a lane each, and handed round by
+// shuffles, which are nearly free.
+#import shared/convolution
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+    let number = group.y * params.grid_width + group.x;
+    if !has_work(number) {
+        return;
+    }
+    let work = work_of(number);
+    let row = work.tile.x * ROWS;
+    let column = work.tile.y * (LANES * COLUMNS) + lane;
+    let extents = column_extents();
+    var sums: array<array<f32, COLUMNS>, ROWS>;
+    var lefts: array<i32, ROWS>;
+    var rights: array<i32, COLUMNS>;
+    var positions: array<vec3<i32>, COLUMNS>;
+    // Places over the edge read the last row or column again, and are not stored.
+    for (var r = 0u; r < ROWS; r++) {
+        lefts[r] = work.lhs_start + i32(min(row + r, params.rows - 1u)) * params.lhs_row;
+        for (var c = 0u; c < COLUMNS; c++) {
+            sums[r][c] = 0.0;
+        }
+    }
+    for (var c = 0u; c < COLUMNS; c++) {
+        let found = column_place(work, split_place(min(column + LANES * c, params.columns - 1u), extents));
+        rights[c] = work.rhs_start + found.address;
+        positions[c] = found.at;
+    }
+    for (var k = work.first; k < work.last; k += LANES) {
+        let own = inner_place(work, min(k + lane, work.last - 1u));
+        var left: array<f32, ROWS>;
+        for (var r = 0u; r < ROWS; r++) {
+            left[r] = lhs[u32(lefts[r] + own.lhs)];
+        }
+        let steps = min(LANES, work.last - k);
+        for (var step = 0u; step < steps; step++) {
+            let address = subgroupShuffle(own.address, step);
+            let at = subgroupShuffle(own.at, step);
+            var right: array<f32, COLUMNS>;
+            for (var c = 0u; c < COLUMNS; c++) {
+                right[c] = load_source(rights[c] + address, positions[c] + at);
+            }
+            for (var r = 0u; r < ROWS; r++) {
+                let shared_left = subgroupShuffle(left[r], step);
+                for (var c = 0u; c < COLUMNS; c++) {
+                    sums[r][c] = fma(shared_left, right[c], sums[r][c]);
+                }
+            }
+        }
+    }
+    for (var c = 0u; c < COLUMNS; c++) {
+        if column + LANES * c < params.columns {
+            let place = split_place(column + LANES * c, extents);
+            for (var r = 0u; r < ROWS; r++) {
+                if row + r < params.rows {
+                    store(work, row + r, place, sums[r][c]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+// The elements of another tensor at the places that a max pool found: an invocation a window. A window without elements gets 0.
+#import shared/finish
+#import shared/windows
+
+struct Params {
+    grid_width: u32,
+    // Windows in all.
+    count: u32,
+    // The last two extents of the result.
+    rows: u32,
+    columns: u32,
+    axes: array<Axis, 3>,
+    finish: FinishParams,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> source: array<Value>;
+@group(0) @binding(2) var<storage, read> places: array<i32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let index = (group.y * params.grid_width + group.x) * 64u + local;
+    if index >= params.count {
+        return;
+    }
+    let z = params.axes[0];
+    let y = params.axes[1];
+    let x = params.axes[2];
+    let plane = i32(index) / (z.windows * y.windows * x.windows);
+    let extent = z.extent * y.extent * x.extent;
+    let place = places[index];
+    var value = Value(0);
+    if place >= 0 && place < extent {
+        value = source[plane * extent + place];
+    }
+    let rest = index / params.columns;
+    finish(value, index, vec3<u32>(rest / params.rows, rest % params.rows, index % params.columns));
+}

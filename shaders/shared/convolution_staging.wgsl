@@ -1,0 +1,67 @@
+// Tiles of a convolution's operands in workgroup memory: stands in for `shared/staging`, so that the kernels with register tiles
+// are those of matrix products.
+#import shared/convolution
+
+const LHS_QUADS = TILE_ROWS / 4u;
+const RHS_QUADS = TILE_COLUMNS / 4u;
+
+var<workgroup> lhs_tile: array<vec4<f32>, TILE_INNER * LHS_QUADS>;
+var<workgroup> rhs_tile: array<vec4<f32>, TILE_INNER * RHS_QUADS>;
+
+// Groups of consecutive inner places lie in different banks, so that writing along the inner dimension has no conflicts.
+fn slot(k: u32, quad: u32, quads: u32) -> u32 {
+    return k * quads + (quad ^ (k & 7u));
+}
+
+// Group and inner place of an item.
+fn lhs_item(item: u32) -> vec2<u32> {
+    let along_inner = vec2<u32>(item / TILE_INNER, item % TILE_INNER);
+    return select(vec2<u32>(item % LHS_QUADS, item / LHS_QUADS), along_inner, LHS_ALONG_INNER);
+}
+
+fn rhs_item(item: u32) -> vec2<u32> {
+    let along_inner = vec2<u32>(item / TILE_INNER, item % TILE_INNER);
+    return select(vec2<u32>(item % RHS_QUADS, item / RHS_QUADS), along_inner, RHS_ALONG_INNER);
+}
+
+// Four rows at one inner place. Over the edge, rows are read again and not stored; inner places must count as zeros.
+fn load_lhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
+    let k = first + item.y;
+    let row = work.tile.x * TILE_ROWS + item.x * 4u;
+    let start = work.lhs_start + inner_place(work, min(k, work.last - 1u)).lhs;
+    let rows = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(params.rows - 1u));
+    let at = vec4<u32>(start + vec4<i32>(rows) * params.lhs_row);
+    let values = vec4<f32>(lhs[at.x], lhs[at.y], lhs[at.z], lhs[at.w]);
+    return select(vec4<f32>(0.0), values, k < work.last);
+}
+
+fn load_rhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
+    let k = first + item.y;
+    let inner = inner_place(work, min(k, work.last - 1u));
+    let column = work.tile.y * TILE_COLUMNS + item.x * 4u;
+    let extents = column_extents();
+    let start = work.rhs_start + inner.address;
+    var place = split_place(min(column, params.columns - 1u), extents);
+    var values = vec4<f32>(0.0);
+    for (var c = 0u; c < 4u; c++) {
+        let found = column_place(work, place);
+        values[c] = load_source(start + found.address, found.at + inner.at);
+        if column + c + 1u < params.columns {
+            place = next_place(place, extents);
+        }
+    }
+    return select(vec4<f32>(0.0), values, k < work.last);
+}
+
+fn store_quad(work: Work, row: u32, column: u32, values: vec4<f32>) {
+    if row < params.rows && column < params.columns {
+        let extents = column_extents();
+        var place = split_place(column, extents);
+        for (var c = 0u; c < 4u; c++) {
+            if column + c < params.columns {
+                store(work, row, place, values[c]);
+                place = next_place(place, extents);
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+// Windows of a pool along up to three spatial axes; those that are not there have an extent of 1.
+struct Axis {
+    extent: i32,
+    windows: i32,
+    // Elements from the first place of a window to behind its last.
+    span: i32,
+    stride: i32,
+    dilation: i32,
+    // Elements that the first window may reach before the axis.
+    low: i32,
+    // 1 where windows are spread over the axis instead.
+    adaptive: i32,
+    padding: i32,
+}
+
+// A place: number of the plane (batch and channel), and coordinates in it.
+struct Place {
+    plane: i32,
+    at: vec3<i32>,
+}
+
+fn place_of(index: u32, extents: vec3<i32>) -> Place {
+    var rest = i32(index);
+    let x = rest % extents.z;
+    rest /= extents.z;
+    let y = rest % extents.y;
+    rest /= extents.y;
+    return Place(rest / extents.x, vec3<i32>(rest % extents.x, y, x));
+}
+
+// The first element of the axis in a window, and the end behind its last one.
+fn window(axis: Axis, number: i32) -> vec2<i32> {
+    if axis.adaptive == 1 {
+        let first = number * axis.extent / axis.windows;
+        let end = ((number + 1) * axis.extent + axis.windows - 1) / axis.windows;
+        return vec2<i32>(first, end);
+    }
+    let start = number * axis.stride - axis.low;
+    let skipped = (max(-start, 0) + axis.dilation - 1) / axis.dilation;
+    return vec2<i32>(start + skipped * axis.dilation, min(start + axis.span, axis.extent));
+}
+
+// The first and the last window that may lie over an element.
+fn windows_over(axis: Axis, element: i32) -> vec2<i32> {
+    if axis.adaptive == 1 {
+        let first = element * axis.windows / axis.extent;
+        let last = ((element + 1) * axis.windows - 1) / axis.extent;
+        return vec2<i32>(first, last);
+    }
+    let reached = element + axis.low;
+    let first = (max(reached - axis.span + 1, 0) + axis.stride - 1) / axis.stride;
+    return vec2<i32>(first, min(reached / axis.stride, axis.windows - 1));
+}
+
+// True where one of these windows has a place on the element, and not only dilated around it.
+fn lies_on(axis: Axis, number: i32, element: i32) -> bool {
+    return axis.adaptive == 1 || (element + axis.low - number * axis.stride) % axis.dilation == 0;
+}

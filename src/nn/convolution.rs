@@ -1,0 +1,377 @@
+//! Convolutional layers, of a graph.
+
+use super::{Initializer, Precision};
+use crate::graph::{Graph, Tensor};
+use crate::ops::{ConvOptions, ConvTransposeOptions, Initial, Sizes, Variable};
+use crate::tensor::{DType, Shape, TensorType};
+
+/// Which way a layer goes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Moves {
+    /// A convolution.
+    Forward(ConvOptions),
+    /// A transposed one.
+    Transposed(ConvTransposeOptions),
+}
+
+impl Moves {
+    const fn groups(&self) -> usize {
+        match self {
+            Self::Forward(options) => options.groups,
+            Self::Transposed(options) => options.groups,
+        }
+    }
+
+    /// `[out, in / groups, kernel…]`, or `[in, out / groups, kernel…]` for a transposed convolution.
+    pub(super) fn weight_shape(&self, channels: [usize; 2], kernel: &[usize]) -> Result<Shape, String> {
+        let groups = self.groups();
+        if groups == 0 {
+            return Err("needs one group or more".into());
+        }
+        if channels.contains(&0) || kernel.contains(&0) {
+            return Err(format!(
+                "{} channels to {} with a kernel of {kernel:?} are no layer",
+                channels[0], channels[1]
+            ));
+        }
+        if channels.iter().any(|channels| channels % groups != 0) {
+            return Err(format!("{} channels to {} do not divide into {groups} groups", channels[0], channels[1]));
+        }
+        let [input, output] = channels;
+        let lead = match self {
+            Self::Forward(_) => [output, input / groups],
+            Self::Transposed(_) => [input, output / groups],
+        };
+        Ok(lead.into_iter().chain(kernel.iter().copied()).collect())
+    }
+
+    /// Spatial extents of the result.
+    pub(super) fn output(&self, kernel: &[usize], extents: &[usize]) -> Result<Vec<usize>, String> {
+        match self {
+            Self::Forward(options) => options.output(kernel, extents),
+            Self::Transposed(options) => options.output(kernel, extents),
+        }
+    }
+
+    #[track_caller]
+    fn apply(&self, x: &Tensor, weight: &Tensor) -> Tensor {
+        match self {
+            Self::Forward(options) => x.conv(weight, options),
+            Self::Transposed(options) => x.conv_transpose(weight, options),
+        }
+    }
+}
+
+/// What all convolutional layers are.
+#[derive(Clone, Debug)]
+pub(super) struct Convolving {
+    name: String,
+    axes: usize,
+    channels: [usize; 2],
+    moves: Moves,
+    weight: Tensor,
+    bias: Option<Tensor>,
+    precision: Option<Precision>,
+}
+
+impl Convolving {
+    /// Two layers of one name would share their parameters unseen; whoever wants that clones the layer.
+    #[track_caller]
+    fn unique(
+        g: &Graph,
+        name: &str,
+        axes: usize,
+        channels: [usize; 2],
+        kernel: &Sizes,
+        moves: Moves,
+        bias: bool,
+    ) -> Self {
+        if g.find(&format!("{name}.weight")).is_some() {
+            g.mistake(&label(name), "the name is used already; clone a layer to share its parameters");
+        }
+        Self::shared(g, name, axes, channels, kernel, moves, bias)
+    }
+
+    /// A layer that takes the parameters of its name, if the graph has them already.
+    #[track_caller]
+    pub(super) fn shared(
+        g: &Graph,
+        name: &str,
+        axes: usize,
+        channels: [usize; 2],
+        kernel: &Sizes,
+        moves: Moves,
+        bias: bool,
+    ) -> Self {
+        // Not by combinators: the user's line does not reach through a closure.
+        let shape = match kernel.along(axes, "kernel") {
+            Ok(kernel) => moves.weight_shape(channels, &kernel),
+            Err(message) => Err(message),
+        };
+        let (weight, own_bias) = match shape {
+            Ok(shape) => {
+                let initial = default_initial(&shape);
+                let ty = TensorType::new(DType::F32, shape);
+                let weight = g.variable(Variable::parameter(format!("{name}.weight"), ty, initial.clone()));
+                let mut own_bias = None;
+                if bias {
+                    let ty = TensorType::new(DType::F32, [channels[1]]);
+                    own_bias = Some(g.variable(Variable::parameter(format!("{name}.bias"), ty, initial)));
+                }
+                (weight, own_bias)
+            }
+            Err(message) => (g.mistake(&label(name), message), None),
+        };
+        Self { name: name.to_owned(), axes, channels, moves, weight, bias: own_bias, precision: None }
+    }
+
+    #[track_caller]
+    pub(super) fn initialize(&self, bias: bool, initializer: Initializer) {
+        let variable = if bias { self.bias.as_ref() } else { Some(&self.weight) };
+        let Some(variable) = variable else { return };
+        let graph = variable.graph();
+        if graph.error().is_some() {
+            return;
+        }
+        match initializer.initial(&variable.shape()) {
+            Ok(initial) => graph.set_initial(variable, initial),
+            Err(message) => {
+                graph.mistake(&label(&self.name), message);
+            }
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn forward(&self, x: &Tensor) -> Tensor {
+        let graph = self.weight.graph();
+        if graph.error().is_some() {
+            return x.clone();
+        }
+        let (shape, dtype) = (x.shape(), x.dtype());
+        let [input, output] = self.channels;
+        if shape.rank() != self.axes + 2 || shape[1] != input {
+            let spatial = ["", "width", "height, width", "depth, height, width"][self.axes.min(3)];
+            let message =
+                format!("takes [batch, {input}, {spatial}] to [batch, {output}, {spatial}], but its input is {shape}");
+            return graph.mistake(&label(&self.name), message);
+        }
+        if dtype != self.weight.dtype() {
+            let message = format!("takes {}, but its input is {dtype}; cast it", self.weight.dtype());
+            return graph.mistake(&label(&self.name), message);
+        }
+        let result = match self.precision.unwrap_or_else(|| graph.precision()) {
+            Precision::F32 => self.moves.apply(x, &self.weight),
+            narrow => {
+                let narrow = narrow.dtype();
+                self.moves.apply(&x.cast(narrow), &self.weight.cast(narrow)).cast(dtype)
+            }
+        };
+        match &self.bias {
+            Some(bias) if graph.error().is_none() => {
+                let dims: Vec<usize> = std::iter::once(output).chain(vec![1; self.axes]).collect();
+                result + bias.reshape(dims)
+            }
+            _ => result,
+        }
+    }
+}
+
+/// PyTorch's `kaiming_uniform_(a=√5)` of a weight, and the same bounds for a bias.
+fn default_initial(weight: &Shape) -> Initial {
+    let fan_in: usize = weight[1..].iter().product();
+    let bound = if fan_in > 0 { 1.0 / (fan_in as f64).sqrt() } else { 0.0 };
+    Initial::Uniform { low: -bound, high: bound }
+}
+
+/// The layer as mistakes name it.
+fn label(name: &str) -> String {
+    format!("convolution {name:?}")
+}
+
+macro_rules! layers {
+    ($($(#[$doc:meta])* $name:ident $axes:literal $moves:ident $options:ident;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug)]
+            pub struct $name(Convolving);
+
+            impl $name {
+                /// A layer with a bias. Both begin uniform within ± 1/√fan_in, as in PyTorch.
+                #[track_caller]
+                pub fn new(
+                    g: &Graph,
+                    name: &str,
+                    in_channels: usize,
+                    out_channels: usize,
+                    kernel: impl Into<Sizes>,
+                    options: &$options,
+                ) -> Self {
+                    let moves = Moves::$moves(options.clone());
+                    Self(Convolving::unique(g, name, $axes, [in_channels, out_channels], &kernel.into(), moves, true))
+                }
+
+                /// The same without a bias.
+                #[track_caller]
+                pub fn without_bias(
+                    g: &Graph,
+                    name: &str,
+                    in_channels: usize,
+                    out_channels: usize,
+                    kernel: impl Into<Sizes>,
+                    options: &$options,
+                ) -> Self {
+                    let moves = Moves::$moves(options.clone());
+                    Self(Convolving::unique(g, name, $axes, [in_channels, out_channels], &kernel.into(), moves, false))
+                }
+
+                /// With other first values of the weight.
+                #[track_caller]
+                #[must_use]
+                pub fn initializer(self, initializer: Initializer) -> Self {
+                    self.0.initialize(false, initializer);
+                    self
+                }
+
+                /// With other first values of the bias, where there is one.
+                #[track_caller]
+                #[must_use]
+                pub fn bias_initializer(self, initializer: Initializer) -> Self {
+                    self.0.initialize(true, initializer);
+                    self
+                }
+
+                /// With products in this precision, whatever the graph's is. What comes out is f32 again.
+                #[must_use]
+                pub const fn precision(mut self, precision: Precision) -> Self {
+                    self.0.precision = Some(precision);
+                    self
+                }
+
+                /// The layer applied to a batch.
+                #[track_caller]
+                pub fn forward(&self, x: &Tensor) -> Tensor {
+                    self.0.forward(x)
+                }
+
+                /// The weight.
+                pub const fn weight(&self) -> &Tensor {
+                    &self.0.weight
+                }
+
+                /// The bias, one number for each channel of the result.
+                pub const fn bias(&self) -> Option<&Tensor> {
+                    self.0.bias.as_ref()
+                }
+            }
+        )*
+    };
+}
+
+layers! {
+    /// A convolution over one axis, PyTorch's `Conv1d`: `[n, in, width]` to `[n, out, width']`, with the parameters
+    /// `NAME.weight` of shape `[out, in / groups, kernel]` and `NAME.bias` of shape `[out]`.
+    ///
+    /// ```
+    /// use wgrad::ops::ConvOptions;
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let sound = g.input("sound", [4, 1, 16_000], F32);
+    /// let y = nn::Conv1d::new(&g, "conv", 1, 8, 25, &ConvOptions::new().stride(5)).forward(&sound);
+    /// assert_eq!(y.shape(), [4, 8, 3_196].into());
+    /// ```
+    Conv1d 1 Forward ConvOptions;
+    /// A convolution over height and width, PyTorch's `Conv2d`: `[n, in, height, width]` to `[n, out, height', width']`, with the
+    /// parameters `NAME.weight` of shape `[out, in / groups, kernel, kernel]` and `NAME.bias` of shape `[out]`.
+    ///
+    /// ```
+    /// use wgrad::ops::ConvOptions;
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let images = g.input("images", [16, 3, 32, 32], F32);
+    /// let y = nn::Conv2d::new(&g, "conv1", 3, 32, 3, &ConvOptions::new().padding(1)).forward(&images).relu();
+    /// assert_eq!(y.shape(), [16, 32, 32, 32].into());
+    /// ```
+    Conv2d 2 Forward ConvOptions;
+    /// A convolution over depth, height and width, PyTorch's `Conv3d`.
+    Conv3d 3 Forward ConvOptions;
+    /// A transposed convolution over one axis, PyTorch's `ConvTranspose1d`: the gradient of a convolution with respect to its input,
+    /// as a layer. The weight's shape is `[in, out / groups, kernel]`.
+    ConvTranspose1d 1 Transposed ConvTransposeOptions;
+    /// A transposed convolution over height and width, PyTorch's `ConvTranspose2d`, which makes images larger:
+    /// `[n, in, height, width]` to `[n, out, (height − 1) · stride − 2 · padding + kernel, …]`. The weight's shape is
+    /// `[in, out / groups, kernel, kernel]`.
+    ///
+    /// ```
+    /// use wgrad::ops::ConvTransposeOptions;
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let small = g.input("small", [16, 8, 7, 7], F32);
+    /// let options = ConvTransposeOptions::new().stride(2).padding(1);
+    /// let large = nn::ConvTranspose2d::new(&g, "up", 8, 4, 4, &options).forward(&small);
+    /// assert_eq!(large.shape(), [16, 4, 14, 14].into());
+    /// ```
+    ConvTranspose2d 2 Transposed ConvTransposeOptions;
+    /// A transposed convolution over depth, height and width, PyTorch's `ConvTranspose3d`.
+    ConvTranspose3d 3 Transposed ConvTransposeOptions;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(g: &Graph) -> String {
+        g.error().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn parameters_have_torchs_names_and_shapes() {
+        let g = Graph::new();
+        let x = g.input("x", [2, 4, 9, 9], DType::F32);
+        let y = Conv2d::new(&g, "conv", 4, 6, [3, 5], &ConvOptions::new().groups(2)).forward(&x);
+        let z = ConvTranspose2d::without_bias(&g, "up", 6, 8, 2, &ConvTransposeOptions::new().stride(2)).forward(&y);
+        assert_eq!((z.shape(), message(&g)), ([2, 8, 14, 10].into(), String::new()));
+        let found: Vec<(String, Shape)> =
+            g.parameters().into_iter().map(|(name, tensor)| (name, tensor.shape())).collect();
+        let expected = [("conv.weight", vec![6, 2, 3, 5]), ("conv.bias", vec![6]), ("up.weight", vec![6, 8, 2, 2])];
+        assert_eq!(found, expected.map(|(name, dims)| (name.to_owned(), Shape::from(dims))));
+    }
+
+    #[test]
+    fn mistakes_name_the_layer_and_the_line() {
+        let build = |build: &dyn Fn(&Graph, &Tensor)| {
+            let g = Graph::new();
+            build(&g, &g.input("x", [2, 4, 9, 9], DType::F32));
+            message(&g)
+        };
+        let plain = ConvOptions::new();
+        let cases: [(String, &str); 6] = [
+            (
+                build(&|g, x| drop(Conv2d::new(g, "c", 3, 6, 3, &plain).forward(x))),
+                "convolution \"c\": takes [batch, 3, height, width] to [batch, 6, height, width], but its input is [2, 4, 9, 9]",
+            ),
+            (
+                build(&|g, x| drop(Conv2d::new(g, "c", 4, 6, 3, &ConvOptions::new().groups(4)).forward(x))),
+                "convolution \"c\": 4 channels to 6 do not divide into 4 groups",
+            ),
+            (
+                build(&|g, x| drop(Conv2d::new(g, "c", 4, 6, 10, &plain).forward(x))),
+                "convolution: along spatial axis 0, a kernel of 10 spans 10 elements, and the axis has 9 with a padding of 0 + 0",
+            ),
+            (
+                build(&|g, x| drop(Conv2d::new(g, "c", 4, 6, [3, 3, 3], &plain).forward(x))),
+                "convolution \"c\": kernel is [3, 3, 3], and must be one number or 2",
+            ),
+            (
+                build(&|g, x| drop(Conv2d::new(g, "c", 4, 0, 3, &plain).forward(x))),
+                "convolution \"c\": 4 channels to 0 with a kernel of [3, 3] are no layer",
+            ),
+            (
+                build(&|g, x| drop(Conv2d::new(g, "c", 4, 6, 3, &plain).forward(&x.cast(DType::I32)))),
+                "convolution \"c\": takes f32, but its input is i32; cast it",
+            ),
+        ];
+        for (found, expected) in cases {
+            assert!(found.starts_with(expected) && found.contains(file!()), "{found}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The plans of convolutions: the tiles of matrix products, with operands that are read through windows.
+
+use super::problem::{Problem, Space, volume};
+use super::{Convolution, Direction};
+use crate::ops::matmul::choice::{Extents, Variant, software, splits, tiled};
+use crate::ops::matmul::sum;
+use crate::scalar::Epilogue;
+use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes, constants, module};
+use crate::tensor::DType;
+
+/// All plans that the adapter can run, best guess first.
+pub(super) fn plans(
+    convolution: &Convolution,
+    shapes: &RoutineShapes<'_>,
+    adapter: &Adapter,
+) -> Result<Vec<KernelPlan>, String> {
+    let ([first, second], [ty]) = (shapes.inputs, shapes.outputs) else {
+        return Err("takes two operands and gives one result".into());
+    };
+    if first.ty.dtype != DType::F32 || second.ty.dtype != DType::F32 {
+        return Err(format!("computes in f32 on a GPU, not {}", first.ty.dtype));
+    }
+    for operand in [first, second] {
+        if !operand.ty.is_empty() && operand.at.range(operand.ty.shape.dims()).1 > i64::from(i32::MAX) {
+            return Err(format!("operand {} is larger than 32-bit addresses reach", operand.ty));
+        }
+    }
+    if ty.len() > i32::MAX as usize {
+        return Err("the result is larger than 32-bit addresses reach".into());
+    }
+    if ty.is_empty() {
+        return Ok(vec![KernelPlan::default()]);
+    }
+    let operands: [&Operand; 2] = [first, second];
+    let problem = Problem::new(convolution, &operands, ty)?;
+    let rank = ty.shape.rank();
+    let identity;
+    let epilogue = match shapes.epilogue {
+        Some(epilogue) => epilogue,
+        None => {
+            identity = Epilogue::identity(DType::F32, &ty.shape, [rank - 2, rank - 1]);
+            &identity
+        }
+    };
+    let work = Work { problem: &problem, len: ty.len(), matrix: [ty.shape[rank - 2], ty.shape[rank - 1]], epilogue };
+    let extents = work.extents();
+    let direct = direct(extents, adapter);
+    let tiles: Vec<Variant> = tiled(extents, adapter);
+    let mut variants = software(extents, &[false], adapter);
+    for variant in &mut variants {
+        variant.file = "convolution_software";
+    }
+    if adapter.is_software {
+        variants.push(direct);
+        variants.extend(tiles);
+    } else {
+        // A tile's rows are wasted on groups of few channels.
+        let few = extents.rows < 16;
+        let mut others = tiles;
+        others.insert(if few { 0 } else { others.len() }, direct);
+        others.append(&mut variants);
+        variants = others;
+    }
+    variants.iter().map(|variant| work.plan(variant)).collect()
+}
+
+/// Without workgroup memory: a few rows, and columns along the invocations.
+fn direct(extents: Extents, adapter: &Adapter) -> Variant {
+    let rows = [1, 2, 4].into_iter().find(|&rows| rows >= extents.rows).unwrap_or(8);
+    let columns = if extents.columns > 64 { 2 } else { 1 };
+    let tile = [rows, 64 * columns];
+    let splits = splits(extents, tile, 64, 64, adapter);
+    Variant { file: "convolution_direct", tile, inner: 0, rows, columns, lanes: 0, swapped: false, splits }
+}
+
+struct Work<'a> {
+    problem: &'a Problem,
+    /// Elements of the result.
+    len: usize,
+    /// Its last two extents.
+    matrix: [usize; 2],
+    epilogue: &'a Epilogue,
+}
+
+impl Work<'_> {
+    /// Elements of one phase, or windows.
+    fn pixels(&self) -> Space {
+        match self.problem.direction {
+            Direction::Input => {
+                std::array::from_fn(|axis| self.problem.input[axis].div_ceil(self.problem.stride[axis]))
+            }
+            Direction::Forward | Direction::Weight => self.problem.windows,
+        }
+    }
+
+    fn extents(&self) -> Extents {
+        let problem = self.problem;
+        let pixels = problem.batch * volume(self.pixels());
+        let taps: Space = std::array::from_fn(|axis| problem.kernel[axis].div_ceil(problem.tap_every()[axis]));
+        let (columns, inner) = match problem.direction {
+            Direction::Forward => (pixels, problem.in_channels * volume(taps)),
+            Direction::Input => (pixels, problem.out_channels * volume(taps)),
+            Direction::Weight => (problem.in_channels * volume(problem.kernel), pixels),
+        };
+        Extents { batch: problem.groups * volume(problem.phases()), rows: problem.rows(), columns, inner }
+    }
+
+    /// One dispatch, or two where the inner dimension is split.
+    fn plan(&self, variant: &Variant) -> Result<KernelPlan, String> {
+        let problem = self.problem;
+        let split = variant.splits > 1;
+        let partial = Epilogue::identity(DType::F32, &[1, 1, self.len], [1, 2]);
+        let finish = if split { &partial } else { self.epilogue }.emit(3);
+        // Neighbours in memory: of a weight, places of the kernel; of activations, pixels.
+        let tile = constants(
+            &[
+                ("ROWS", variant.rows),
+                ("COLUMNS", variant.columns),
+                ("LANES", variant.lanes),
+                ("TILE_ROWS", variant.tile[0]),
+                ("TILE_COLUMNS", variant.tile[1]),
+                ("TILE_INNER", variant.inner),
+            ],
+            &[
+                ("LHS_ALONG_INNER", problem.direction != Direction::Input),
+                ("RHS_ALONG_INNER", problem.direction == Direction::Weight),
+            ],
+        );
+        let window = constants(
+            &[("AXES", problem.axes)],
+            &[
+                ("TOWARD_INPUT", problem.direction == Direction::Input),
+                ("TOWARD_WEIGHT", problem.direction == Direction::Weight),
+                ("CHECKED", !problem.is_inside()),
+            ],
+        );
+        let file = variant.file;
+        let staging = module("shared/convolution_staging")?;
+        let mut replaced =
+            vec![("shared/tile", tile.as_str()), ("shared/window", &window), ("shared/finish", &finish.module)];
+        if variant.inner > 0 {
+            replaced.push(("shared/staging", staging));
+        }
+        let label = format!(
+            "{} {}x{}{}",
+            file.replace("matmul", "convolution"),
+            variant.tile[0],
+            variant.tile[1],
+            if split { " split" } else { "" }
+        );
+        let outputs = if split { 1 } else { self.epilogue.expression.outputs.len() };
+        let mut kernel = Kernel::composed(label, file, &replaced, 2 + finish.inputs.len(), outputs)?;
+        kernel.subgroups = variant.lanes > 0;
+        let mut params = self.params(variant)?;
+        params.extend(&finish.params);
+        let mut bound = vec![Bound::Input(1), Bound::Input(0)];
+        if split {
+            bound.push(Bound::Scratch(0));
+        } else {
+            bound.extend(finish.inputs.iter().map(|&input| Bound::Input(2 + input)));
+            bound.extend((0..outputs).map(Bound::Output));
+        }
+        let workgroups = self.extents().tiles(variant.tile) * variant.splits;
+        let mut dispatches = vec![DispatchPlan { kernel, params, bound, workgroups }];
+        let mut scratch = Vec::new();
+        if split {
+            scratch.push(4 * self.len * variant.splits);
+            dispatches.push(sum(self.len, variant.splits, self.matrix, self.epilogue)?);
+        }
+        Ok(KernelPlan { dispatches, scratch })
+    }
+
+    /// The parameters of `shared/convolution`, but for the grid's width and the epilogue's.
+    fn params(&self, variant: &Variant) -> Result<Vec<u32>, String> {
+        let (problem, extents) = (self.problem, self.extents());
+        let [source, other] = problem.operands;
+        // The left operand's addresses: by row, and by what is summed over beside the kernel's places or the pixels.
+        let (lhs_group, lhs_row, lhs_outer) = match problem.direction {
+            Direction::Forward => (other.major * problem.out_channels as i64, other.major, other.minor),
+            Direction::Input => (other.major * problem.out_channels as i64, other.minor, other.major),
+            Direction::Weight => (other.minor * problem.out_channels as i64, other.minor, other.major),
+        };
+        let (outer, minor, channels) = match problem.direction {
+            Direction::Forward => (problem.in_channels, problem.groups * problem.out_channels, problem.in_channels),
+            Direction::Input => (problem.out_channels, problem.groups * problem.in_channels, problem.out_channels),
+            Direction::Weight => (problem.batch, problem.in_channels, problem.in_channels),
+        };
+        let mut words: Vec<i64> = [
+            problem.groups,
+            variant.splits,
+            extents.inner.div_ceil(variant.splits),
+            extents.rows,
+            extents.columns,
+            outer,
+            minor,
+            extents.rows.div_ceil(variant.tile[0]),
+            extents.columns.div_ceil(variant.tile[1]),
+            self.len,
+            0,
+        ]
+        .map(|word| word as i64)
+        .to_vec();
+        words.extend([other.offset, lhs_group, lhs_row, lhs_outer]);
+        words.extend([source.offset, source.minor * channels as i64, source.major, source.minor]);
+        for steps in [other.space, source.space] {
+            words.extend(steps);
+            words.push(0);
+        }
+        let spaces = [
+            problem.stride,
+            problem.dilation,
+            problem.low,
+            problem.kernel,
+            problem.source(),
+            self.pixels(),
+            problem.result(),
+            problem.phases(),
+            problem.tap_every(),
+        ];
+        for space in spaces {
+            words.extend(space.map(|number| number as i64));
+            words.push(0);
+        }
+        words
+            .into_iter()
+            .map(|word| i32::try_from(word).map(|word| word as u32).map_err(|_| format!("{word} does not fit 32 bits")))
+            .collect()
+    }
+}

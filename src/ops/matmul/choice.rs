@@ -1,0 +1,160 @@
+//! Choice of a product's kernel by its extents: which tile, which orientation, how many stretches of the inner dimension.
+//! Convolutions are products too, and choose here as well.
+
+use crate::shader::Adapter;
+
+/// The extents of a batch of products.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::ops) struct Extents {
+    pub(in crate::ops) batch: usize,
+    pub(in crate::ops) rows: usize,
+    pub(in crate::ops) columns: usize,
+    pub(in crate::ops) inner: usize,
+}
+
+impl Extents {
+    /// The transposed problem's.
+    const fn swapped(self) -> Self {
+        Self { rows: self.columns, columns: self.rows, ..self }
+    }
+
+    /// Elements of the product.
+    pub(in crate::ops) const fn len(self) -> usize {
+        self.batch * self.rows * self.columns
+    }
+
+    /// Tiles of the product.
+    pub(in crate::ops) const fn tiles(self, tile: [usize; 2]) -> usize {
+        self.batch * self.rows.div_ceil(tile[0]) * self.columns.div_ceil(tile[1])
+    }
+}
+
+/// A kernel file with its constants.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::ops) struct Variant {
+    pub(in crate::ops) file: &'static str,
+    /// Rows and columns of the product that a workgroup computes.
+    pub(in crate::ops) tile: [usize; 2],
+    /// Inner places that are in workgroup memory at once; 0 where the kernel does without.
+    pub(in crate::ops) inner: usize,
+    /// Elements that an invocation computes, where the kernel does not fix them.
+    pub(in crate::ops) rows: usize,
+    pub(in crate::ops) columns: usize,
+    /// Invocations of a subgroup that the kernel relies on; 0 where it relies on none.
+    pub(in crate::ops) lanes: usize,
+    /// True where the operands are exchanged, so that the product's rows are the kernel's columns.
+    pub(in crate::ops) swapped: bool,
+    /// Stretches of the inner dimension.
+    pub(in crate::ops) splits: usize,
+}
+
+/// Without workgroup memory.
+pub(in crate::ops) fn direct(problem: Extents, adapter: &Adapter) -> Variant {
+    let tile = [32, 32];
+    let splits = splits(problem, tile, 32, 64, adapter);
+    Variant { file: "matmul_direct", tile, inner: 0, rows: 4, columns: 4, lanes: 0, swapped: false, splits }
+}
+
+/// The kernels with tiles in workgroup memory, by a rough model of a GPU: so many workgroups at a time, each as fast as its
+/// tile's reuse allows.
+pub(in crate::ops) fn tiled(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
+    // Tile, inner places, speed of a full GPU relative to the largest tile, workgroups that fill one.
+    const TILES: [(&str, usize, usize, f64, usize); 3] =
+        [("matmul", 128, 16, 1.0, 128), ("matmul", 64, 8, 0.75, 256), ("matmul_small", 32, 16, 0.4, 512)];
+    // Multiplications in whose time a second pass is dispatched, and an element of a partial product written and read.
+    const SECOND_PASS: f64 = 2.0e7;
+    const PARTIAL: f64 = 40.0;
+    let mut candidates = Vec::new();
+    for (file, extent, inner, speed, full) in TILES {
+        let fits = adapter.limits.workgroup_bytes >= 8 * extent * inner && adapter.limits.workgroup_invocations >= 256;
+        if !fits {
+            continue;
+        }
+        let tile = [extent, extent];
+        let tiles = problem.tiles(tile);
+        let mut choices = vec![splits(problem, tile, 0, 1, adapter), splits(problem, tile, full, 128, adapter)];
+        choices.dedup();
+        for splits in choices {
+            let stretch = problem.inner.div_ceil(splits) + 2 * inner;
+            let waves = (tiles * splits).div_ceil(full) * full;
+            let mut cost = (waves * extent * extent * stretch) as f64 / speed;
+            if splits > 1 {
+                cost += SECOND_PASS + PARTIAL * (problem.len() * splits) as f64;
+            }
+            let variant = Variant { file, tile, inner, rows: 0, columns: 0, lanes: 0, swapped: false, splits };
+            candidates.push((cost, variant));
+        }
+    }
+    candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
+    candidates.into_iter().map(|(_, variant)| variant).collect()
+}
+
+/// Stretches of the inner dimension that make about `wanted` workgroups, none shorter than `shortest`.
+pub(in crate::ops) fn splits(
+    problem: Extents,
+    tile: [usize; 2],
+    wanted: usize,
+    shortest: usize,
+    adapter: &Adapter,
+) -> usize {
+    let tiles = problem.tiles(tile);
+    let least = problem.inner.div_ceil(adapter.most_iterations()).max(1);
+    if tiles * 2 > wanted {
+        return least;
+    }
+    // Partial products must fit a binding.
+    let most = usize::try_from(adapter.limits.binding_bytes).unwrap_or(usize::MAX) / (4 * problem.len());
+    wanted.div_ceil(tiles).min(problem.inner / shortest).min(most).max(least)
+}
+
+/// The kernel for software drivers, by what its parts cost there (nanoseconds for a vector of lanes, measured on lavapipe).
+/// `orientations` says whether the operands may be exchanged.
+pub(in crate::ops) fn software(problem: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
+    const LOAD: f64 = 9.0;
+    const MULTIPLY: f64 = 0.45;
+    const SHUFFLE: f64 = 0.6;
+    const WORKGROUP: f64 = 600.0;
+    // Threads that the work should be spread over, without knowing how many there are.
+    const THREADS: usize = 8;
+    // The largest tile takes the driver a second to compile; it must have something to win.
+    const LARGE_FROM: usize = 1 << 26;
+    let Some((smallest, largest)) = adapter.subgroups else { return Vec::new() };
+    if smallest != largest || largest > 64 {
+        return Vec::new();
+    }
+    let lanes = largest as usize;
+    let mut candidates = Vec::new();
+    for &swapped in orientations {
+        let seen = if swapped { problem.swapped() } else { problem };
+        for (rows, columns) in [(32, 8), (32, 4), (16, 4), (8, 4), (4, 4), (2, 4), (1, 4), (1, 1)] {
+            let tile = [rows, lanes * columns];
+            let tiles = seen.tiles(tile);
+            if rows * columns > 128 && problem.len() * problem.inner < LARGE_FROM {
+                continue;
+            }
+            let splits = splits(seen, tile, THREADS, 128, adapter);
+            let step = (columns as f64 + rows as f64 / lanes as f64) * LOAD
+                + rows as f64 * (SHUFFLE + columns as f64 * MULTIPLY);
+            let workgroup = WORKGROUP + seen.inner.div_ceil(splits) as f64 * step;
+            // A second pass costs a dispatch.
+            let second = if splits > 1 { 30_000.0 } else { 0.0 };
+            let cost = (tiles * splits).div_ceil(THREADS) as f64 * workgroup + second;
+            candidates.push((
+                cost,
+                Variant { file: "matmul_software", tile, inner: 0, rows, columns, lanes, swapped, splits },
+            ));
+        }
+    }
+    candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut chosen: Vec<Variant> = candidates.iter().take(1).map(|(_, variant)| *variant).collect();
+    // For tuning and checks: the best of the other orientation, and one that is not split or is.
+    if let Some(first) = chosen.first().copied() {
+        let others: [&dyn Fn(&Variant) -> bool; 2] =
+            [&|other| other.swapped != first.swapped, &|other| (other.splits > 1) != (first.splits > 1)];
+        for wanted in others {
+            chosen.extend(candidates.iter().map(|(_, variant)| variant).find(|variant| wanted(variant)));
+        }
+        chosen.dedup();
+    }
+    chosen
+}

@@ -1,0 +1,68 @@
+//! The pools' kernels: an invocation a window, or an element where gradients go back.
+
+use super::{Pool, PoolAxis, PoolKind};
+use crate::scalar::Epilogue;
+use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes};
+use crate::tensor::DType;
+
+pub(super) fn plans(pool: &Pool, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+    let out = &shapes.outputs[0];
+    if out.is_empty() {
+        return Ok(vec![KernelPlan::default()]);
+    }
+    if out.dtype != DType::F32 {
+        return Err(format!("does not compute in {} on a GPU", out.dtype));
+    }
+    let (steps, of) = match pool.kind {
+        PoolKind::Max | PoolKind::Sum => (pool.axes.iter().map(PoolAxis::longest).product(), "windows"),
+        PoolKind::MaxScatter | PoolKind::SumGradient => {
+            (pool.axes.iter().map(PoolAxis::most_over).product(), "windows over an element:")
+        }
+        PoolKind::MaxGather => (1, ""),
+    };
+    let most: usize = adapter.most_iterations();
+    if steps > most {
+        return Err(format!("{of} {steps} are more than the {most} that {} can take", adapter.name));
+    }
+    Ok(vec![KernelPlan { dispatches: vec![dispatch(pool, shapes)?], scratch: Vec::new() }])
+}
+
+fn dispatch(pool: &Pool, shapes: &RoutineShapes<'_>) -> Result<DispatchPlan, String> {
+    let out = &shapes.outputs[0];
+    let dims = out.shape.dims();
+    let [.., rows, columns] = *dims else { return Err("a pool has two axes or more".into()) };
+    let axes = pool.three().into_iter().flat_map(|axis| axis.words());
+    let workgroups = out.len().div_ceil(64);
+    if pool.kind == PoolKind::Max {
+        let kernel = Kernel::composed("pool_max", "pool_max", &[], 1, 2)?;
+        let params = [out.len() as u32, f32::NEG_INFINITY.to_bits(), 0].into_iter().chain(axes).collect();
+        let bound = vec![Bound::Input(0), Bound::Output(0), Bound::Output(1)];
+        return Ok(DispatchPlan { kernel, params, bound, workgroups });
+    }
+    let file = match pool.kind {
+        PoolKind::MaxScatter => "pool_max_scatter",
+        PoolKind::MaxGather => "pool_max_gather",
+        PoolKind::SumGradient => "pool_sum_gradient",
+        PoolKind::Sum | PoolKind::Max => "pool_sum",
+    };
+    let inputs = shapes.inputs.len();
+    let whole;
+    let epilogue = match shapes.epilogue {
+        Some(epilogue) => epilogue,
+        None => {
+            whole = Epilogue::identity(DType::F32, &[out.len() / (rows * columns), rows, columns], [1, 2]);
+            &whole
+        }
+    };
+    let finish = epilogue.emit(inputs + 1);
+    let stored = epilogue.expression.outputs.len();
+    let kernel =
+        Kernel::composed(file, file, &[("shared/finish", &finish.module)], inputs + finish.inputs.len(), stored)?;
+    let params = [out.len() as u32, rows as u32, columns as u32].into_iter().chain(axes).chain(finish.params).collect();
+    let bound = (0..inputs)
+        .map(Bound::Input)
+        .chain(finish.inputs.iter().map(|&input| Bound::Input(inputs + input)))
+        .chain((0..stored).map(Bound::Output))
+        .collect();
+    Ok(DispatchPlan { kernel, params, bound, workgroups })
+}

@@ -1,0 +1,200 @@
+//! Which elements each result of a resampled axis is made of, and by what weights.
+
+use std::fmt;
+
+/// How values between elements are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Interpolation {
+    /// The element at the place, rounded down: PyTorch's `nearest`.
+    Nearest,
+    /// The element whose middle is nearest: PyTorch's `nearest-exact`.
+    NearestExact,
+    /// A mean of the two neighbours, weighted by distance: PyTorch's `linear`, `bilinear` and `trilinear`.
+    Linear,
+    /// Cubic convolution over four neighbours (Keys 1981, a = −0.75): PyTorch's `bicubic`.
+    Cubic,
+}
+
+impl fmt::Display for Interpolation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Nearest => "nearest",
+            Self::NearestExact => "nearest-exact",
+            Self::Linear => "linear",
+            Self::Cubic => "cubic",
+        })
+    }
+}
+
+/// A sparse linear map between two extents of an axis, by how it comes about. Its numbers follow from that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AxisMap {
+    pub(super) interpolation: Interpolation,
+    /// Elements before.
+    pub(super) elements: usize,
+    /// Elements after.
+    pub(super) results: usize,
+    /// Whether the middles of the first and last elements stay where they are, instead of the outer edges.
+    pub(super) align_corners: bool,
+    /// Bits of the factor that the user gave, in f64, where it is not results ÷ elements.
+    pub(super) scale: Option<u64>,
+    /// True for the gradient: from results to elements.
+    pub(super) transposed: bool,
+}
+
+/// The numbers of a map, row by row: entry `k` of a row `o` has `starts[o] ≤ k < starts[o + 1]`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Table {
+    pub(super) starts: Vec<usize>,
+    pub(super) places: Vec<usize>,
+    pub(super) weights: Vec<f64>,
+}
+
+impl Table {
+    fn from_rows(rows: impl Iterator<Item = Vec<(usize, f64)>>) -> Self {
+        let mut table = Self { starts: vec![0], places: Vec::new(), weights: Vec::new() };
+        for row in rows {
+            for (place, weight) in row {
+                table.places.push(place);
+                table.weights.push(weight);
+            }
+            table.starts.push(table.places.len());
+        }
+        table
+    }
+
+    fn transposed(&self, columns: usize) -> Self {
+        let mut rows = vec![Vec::new(); columns];
+        for row in 0..self.starts.len() - 1 {
+            for k in self.starts[row]..self.starts[row + 1] {
+                rows[self.places[k]].push((row, self.weights[k]));
+            }
+        }
+        Self::from_rows(rows.into_iter())
+    }
+}
+
+impl AxisMap {
+    /// Extents of what goes in and what comes out.
+    pub(super) const fn ends(&self) -> (usize, usize) {
+        if self.transposed { (self.results, self.elements) } else { (self.elements, self.results) }
+    }
+
+    /// The map of the gradient.
+    pub(super) const fn transpose(self) -> Self {
+        Self { transposed: !self.transposed, ..self }
+    }
+
+    /// True where every result is its own element.
+    pub(super) fn is_identity(&self) -> bool {
+        let table = self.table();
+        self.elements == self.results
+            && table.places.iter().copied().eq(0..self.elements)
+            && table.weights.iter().all(|&weight| weight == 1.0)
+    }
+
+    /// Elements of the axis from one result to the next.
+    fn step(&self) -> f64 {
+        if self.align_corners {
+            return if self.results > 1 { (self.elements - 1) as f64 / (self.results - 1) as f64 } else { 0.0 };
+        }
+        self.scale.map_or(self.elements as f64 / self.results as f64, |scale| 1.0 / f64::from_bits(scale))
+    }
+
+    /// The nearest is found in f32, as PyTorch finds it.
+    fn nearest(&self, result: usize, shift: f32) -> usize {
+        let step =
+            self.scale.map_or(self.elements as f32 / self.results as f32, |scale| (1.0 / f64::from_bits(scale)) as f32);
+        (((result as f32 + shift) * step).floor() as usize).min(self.elements.saturating_sub(1))
+    }
+
+    pub(super) fn table(&self) -> Table {
+        let step = self.step();
+        let last = self.elements.saturating_sub(1);
+        let forward = Table::from_rows((0..self.results).map(|o| match self.interpolation {
+            Interpolation::Nearest => vec![(self.nearest(o, 0.0), 1.0)],
+            Interpolation::NearestExact => vec![(self.nearest(o, 0.5), 1.0)],
+            Interpolation::Linear => {
+                let at = self.place(o, step).max(0.0);
+                let low = (at.floor() as usize).min(last);
+                let share = (at - low as f64).clamp(0.0, 1.0);
+                let row = [(low, 1.0 - share), ((low + 1).min(last), share)];
+                joined(row.into_iter().filter(|&(_, weight)| weight != 0.0))
+            }
+            Interpolation::Cubic => {
+                let at = self.place(o, step);
+                let (low, share) = (at.floor(), at - at.floor());
+                joined(cubic(share).into_iter().enumerate().map(|(k, weight)| {
+                    let place = (low + k as f64 - 1.0).clamp(0.0, last as f64);
+                    (place as usize, weight)
+                }))
+            }
+        }));
+        if self.transposed { forward.transposed(self.elements) } else { forward }
+    }
+
+    /// Where a result lies among the elements.
+    fn place(&self, result: usize, step: f64) -> f64 {
+        if self.align_corners { result as f64 * step } else { (result as f64 + 0.5) * step - 0.5 }
+    }
+}
+
+/// Weights of four neighbours, of which the second is so far before the place.
+fn cubic(share: f64) -> [f64; 4] {
+    const A: f64 = -0.75;
+    let near = |x: f64| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
+    let far = |x: f64| ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A;
+    [far(share + 1.0), near(share), near(1.0 - share), far(2.0 - share)]
+}
+
+/// A row in which each place occurs once.
+fn joined(row: impl Iterator<Item = (usize, f64)>) -> Vec<(usize, f64)> {
+    row.fold(Vec::new(), |mut row, (place, weight)| {
+        match row.iter_mut().find(|(other, _)| *other == place) {
+            Some((_, sum)) => *sum += weight,
+            None => row.push((place, weight)),
+        }
+        row
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(interpolation: Interpolation, elements: usize, results: usize, align_corners: bool) -> AxisMap {
+        AxisMap { interpolation, elements, results, align_corners, scale: None, transposed: false }
+    }
+
+    #[test]
+    fn rows_of_weights_sum_to_one() {
+        for interpolation in
+            [Interpolation::Nearest, Interpolation::NearestExact, Interpolation::Linear, Interpolation::Cubic]
+        {
+            for (elements, results) in [(1, 1), (1, 4), (4, 1), (3, 7), (7, 3), (5, 5), (2, 9)] {
+                for align in [false, true] {
+                    let map = map(interpolation, elements, results, align);
+                    let (table, back) = (map.table(), map.transpose().table());
+                    assert_eq!((table.starts.len(), back.starts.len()), (results + 1, elements + 1));
+                    assert!(table.places.iter().all(|&place| place < elements));
+                    assert!(back.places.iter().all(|&place| place < results));
+                    for row in table.starts.windows(2) {
+                        let sum: f64 = table.weights[row[0]..row[1]].iter().sum();
+                        assert!((sum - 1.0).abs() < 1e-12, "{map:?}: {sum}");
+                    }
+                    assert_eq!(table.weights.len(), back.weights.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn halves_lie_between_neighbours() {
+        let table = map(Interpolation::Linear, 2, 4, false).table();
+        assert_eq!(table.places, [0, 0, 1, 0, 1, 1]);
+        assert_eq!(table.weights, [1.0, 0.75, 0.25, 0.25, 0.75, 1.0]);
+        assert_eq!(map(Interpolation::Nearest, 3, 5, false).table().places, [0, 0, 1, 1, 2]);
+        assert!(map(Interpolation::Linear, 5, 5, false).is_identity());
+        assert!(!map(Interpolation::Linear, 5, 4, false).is_identity());
+    }
+}
