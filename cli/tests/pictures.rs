@@ -66,6 +66,25 @@ fn shapes_are_learned_and_their_pictures_drawn() -> ImageResult<()> {
 }
 
 #[test]
+fn convolutions_learn_the_same_shapes_better() -> ImageResult<()> {
+    let (directory, out) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    shapes(directory.path(), 30, 16, 16)?;
+    let file = |name: &str| out.path().join(name);
+    let [explain, filters] = [file("explain.png"), file("filters.png")];
+    let drawn = ["--epochs", "6", "--batch-size", "16", "--explain", text(&explain), "--filters", text(&filters)];
+    let all = events(&train(directory.path(), &drawn));
+    let [start, done] = [of_kind(&all, "start")[0], of_kind(&all, "done")[0]];
+    assert_eq!(start["model"], "cnn", "the default");
+    // Two convolutions, and the first dense layer on 64 channels of a quarter of the size.
+    assert_eq!(start["parameters"], (27 + 1) * 32 + (288 + 1) * 64 + (1024 + 1) * 128 + 129 * 3);
+    assert!(done["test"]["accuracy"].as_f64() > Some(0.95), "{done}");
+    let filters = image::open(filters)?.to_rgb8();
+    assert!(filters.height() > 500, "32 filters in four rows, {:?}", filters.dimensions());
+    assert!(image::open(explain)?.height() > 400);
+    Ok(())
+}
+
+#[test]
 fn other_demos_draw_too() -> ImageResult<()> {
     let out = tempfile::tempdir()?;
     let file = |name: &str| out.path().join(name);
@@ -238,7 +257,9 @@ fn places_for_pictures_are_checked_before_the_run() -> std::io::Result<()> {
 
 #[test]
 fn programs_for_pictures_can_be_looked_at_without_any() {
-    for demo in ["images", "mnist"] {
-        assert!(succeed(&["inspect", demo, "--model", "mlp"]).contains("dispatches"));
+    for demo in ["images", "mnist", "fashion", "digits"] {
+        for model in ["mlp", "cnn"] {
+            assert!(succeed(&["inspect", demo, "--model", model]).contains("dispatches"), "{demo} {model}");
+        }
     }
 }

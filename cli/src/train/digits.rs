@@ -10,6 +10,7 @@ use wgrad::graph::Tensor;
 use wgrad::nn::{Mode, Sequential};
 use wgrad::tensor::DType;
 
+use super::convolutional;
 use super::demo::{Data, Defaults, Demo, ModelChoice, Picture, Prepare, Source, Task, dense};
 use crate::failure::Result;
 
@@ -21,14 +22,17 @@ const WHITE: f64 = 16.0;
 /// Standard deviation of the noise, where white is 1.
 const NOISE: f64 = 0.15;
 
+const DEFAULTS: Defaults = Defaults { epochs: 60, batch_size: 32, optimizer: "adam", learning_rate: 1e-3 };
+
 pub const DIGITS: Demo = Demo {
     name: "digits",
     about: "handwritten digits, 8x8 pixels, bundled (1,797 examples)",
     models: &[
         ModelChoice::new(&["mlp"], "256 relu, 128 relu, 10, with dropout", mlp),
+        convolutional::textbook(Defaults { epochs: 40, ..DEFAULTS }),
         ModelChoice::new(&["linear"], "10, without hidden layers", |data| dense(data, &[])),
     ],
-    defaults: Defaults { epochs: 60, batch_size: 32, optimizer: "adam", learning_rate: 1e-3 },
+    defaults: DEFAULTS,
     load,
     blank: None,
     pictures: true,

@@ -5,21 +5,26 @@ use std::path::Path;
 use wgrad::data::{Dataset, idx};
 use wgrad::tensor::{DType, TensorData};
 
+use super::convolutional;
 use super::demo::{Data, Defaults, Demo, ModelChoice, Picture, Source, Task, dense};
 use crate::failure::{Failure, Result};
 
-const MODELS: &[ModelChoice] = &[
-    ModelChoice::new(&["mlp"], "256 relu, 128 relu, 10", |data| dense(data, &[256, 128])),
-    ModelChoice::new(&["mlp-large"], "512 relu, 512 relu, 10", |data| dense(data, &[512, 512])),
-    ModelChoice::new(&["linear"], "10, without hidden layers", |data| dense(data, &[])),
-];
+const fn models(convolutional_epochs: u64) -> [ModelChoice; 4] {
+    let defaults = Defaults { epochs: convolutional_epochs, ..DEFAULTS };
+    [
+        ModelChoice::new(&["mlp"], "256 relu, 128 relu, 10", |data| dense(data, &[256, 128])),
+        ModelChoice::new(&["mlp-large"], "512 relu, 512 relu, 10", |data| dense(data, &[512, 512])),
+        ModelChoice::new(&["linear"], "10, without hidden layers", |data| dense(data, &[])),
+        convolutional::textbook(defaults),
+    ]
+}
 
 const DEFAULTS: Defaults = Defaults { epochs: 5, batch_size: 128, optimizer: "adam", learning_rate: 1e-3 };
 
 pub const MNIST: Demo = Demo {
     name: "mnist",
     about: "handwritten digits, 28x28 pixels, from --data DIR (70,000 examples)",
-    models: MODELS,
+    models: &models(3),
     defaults: DEFAULTS,
     load: |source| load(source, "mnist", "MNIST", [0.1307, 0.3081]),
     blank: Some(blank),
@@ -30,7 +35,7 @@ pub const MNIST: Demo = Demo {
 pub const FASHION: Demo = Demo {
     name: "fashion",
     about: "pictures of clothes, 28x28 pixels, from --data DIR (70,000 examples)",
-    models: MODELS,
+    models: &models(5),
     defaults: Defaults { epochs: 10, ..DEFAULTS },
     load: |source| {
         let names = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"];

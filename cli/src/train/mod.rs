@@ -1,6 +1,7 @@
 //! `wgrad train DEMO`: a demo from data to a trained model, with progress, a final table, and what the user asks to keep.
 
 mod canvas;
+mod convolutional;
 mod curve;
 pub mod demo;
 mod digits;

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use wgrad::data::Dataset;
 use wgrad::tensor::{DType, TensorData};
 
+use super::convolutional;
 use super::demo::{Data, Defaults, Demo, ModelChoice, Picture, Source, Task, dense};
 use crate::failure::{Failure, Result};
 use crate::output::{bytes, grouped};
@@ -25,19 +26,23 @@ const LARGEST_OWN_SIZE: usize = 256;
 /// More bytes of decoded pictures than this are refused: they are held in memory, and on the device.
 const MOST_BYTES: usize = 8 << 30;
 
+const DEFAULTS: Defaults = Defaults { epochs: 15, batch_size: 64, optimizer: "adam", learning_rate: 1e-3 };
+
 pub const IMAGES: Demo = Demo {
     name: "images",
     about: "pictures of your own from --data DIR with a folder of PNG or JPEG files for each class",
     models: MODELS,
-    defaults: Defaults { epochs: 15, batch_size: 64, optimizer: "adam", learning_rate: 1e-3 },
+    defaults: DEFAULTS,
     load,
     blank: Some(blank),
     pictures: true,
     resizes: true,
 };
 
-const MODELS: &[ModelChoice] =
-    &[ModelChoice::new(&["mlp"], "256 relu, 128 relu, one output a class", |data| dense(data, &[256, 128]))];
+const MODELS: &[ModelChoice] = &[
+    convolutional::textbook(DEFAULTS),
+    ModelChoice::new(&["mlp"], "256 relu, 128 relu, one output a class", |data| dense(data, &[256, 128])),
+];
 
 fn load(source: &Source) -> Result<Data> {
     let Some(directory) = &source.path else {
