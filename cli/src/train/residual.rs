@@ -10,9 +10,8 @@ use super::demo::{Data, Defaults, ModelChoice, Prepare};
 
 const ABOUT: &str = "conv 16, residual blocks of 16, 32 and 64 with batch norm, global average pool, dense";
 
-
-/// The residual one on pictures that training moves a little.
-pub const fn residual(defaults: Defaults) -> ModelChoice {
+/// The network, on pictures that training moves a little.
+pub const fn network(defaults: Defaults) -> ModelChoice {
     ModelChoice {
         defaults: Some(defaults),
         prepare: Some(shifted),
