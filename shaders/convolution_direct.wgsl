@@ -11,7 +11,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let work = work_of(number);
     let row = work.tile.x * ROWS;
     let column = work.tile.y * (64u * COLUMNS) + local;
-    let extents = column_extents();
     var sums: array<array<f32, COLUMNS>, ROWS>;
     var lefts: array<i32, ROWS>;
     var rights: array<i32, COLUMNS>;
@@ -24,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     for (var c = 0u; c < COLUMNS; c++) {
-        let found = column_place(work, split_place(min(column + 64u * c, params.columns - 1u), extents));
+        let found = column_place(work, split_column(min(column + 64u * c, params.columns - 1u)));
         rights[c] = work.rhs_start + found.address;
         positions[c] = found.at;
     }
@@ -43,7 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     for (var c = 0u; c < COLUMNS; c++) {
         if column + 64u * c < params.columns {
-            let place = split_place(column + 64u * c, extents);
+            let place = split_column(column + 64u * c);
             for (var r = 0u; r < ROWS; r++) {
                 if row + r < params.rows {
                     store(work, row + r, place, sums[r][c]);

@@ -12,7 +12,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
     let work = work_of(number);
     let row = work.tile.x * ROWS;
     let column = work.tile.y * (LANES * COLUMNS) + lane;
-    let extents = column_extents();
     var sums: array<array<f32, COLUMNS>, ROWS>;
     var lefts: array<i32, ROWS>;
     var rights: array<i32, COLUMNS>;
@@ -25,7 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         }
     }
     for (var c = 0u; c < COLUMNS; c++) {
-        let found = column_place(work, split_place(min(column + LANES * c, params.columns - 1u), extents));
+        let found = column_place(work, split_column(min(column + LANES * c, params.columns - 1u)));
         rights[c] = work.rhs_start + found.address;
         positions[c] = found.at;
     }
@@ -53,7 +52,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
     }
     for (var c = 0u; c < COLUMNS; c++) {
         if column + LANES * c < params.columns {
-            let place = split_place(column + LANES * c, extents);
+            let place = split_column(column + LANES * c);
             for (var r = 0u; r < ROWS; r++) {
                 if row + r < params.rows {
                     store(work, row + r, place, sums[r][c]);

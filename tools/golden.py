@@ -23,6 +23,7 @@ from golden_cases import (
     matmul,
     metrics,
     movement,
+    norm,
     optimizer,
     pool,
     reduce,
@@ -32,7 +33,7 @@ from golden_cases import (
 )
 
 OUTPUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
-MODULES = (unary, binary, reduce, movement, matmul, convolution, pool, loss, optimizer, schedule, initializer, metrics, training)
+MODULES = (unary, binary, reduce, movement, matmul, convolution, pool, norm, loss, optimizer, schedule, initializer, metrics, training)
 FAMILIES = {module.__name__.rsplit(".", 1)[1]: module.build for module in MODULES}
 SIZE_LIMIT = 4_000_000
 

@@ -258,7 +258,7 @@ fn places_for_pictures_are_checked_before_the_run() -> std::io::Result<()> {
 #[test]
 fn programs_for_pictures_can_be_looked_at_without_any() {
     for demo in ["images", "mnist", "fashion", "digits"] {
-        for model in ["mlp", "cnn"] {
+        for model in ["mlp", "cnn", "resnet"] {
             assert!(succeed(&["inspect", demo, "--model", model]).contains("dispatches"), "{demo} {model}");
         }
     }

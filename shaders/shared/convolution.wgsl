@@ -149,6 +149,14 @@ fn split_place(number: u32, extents: vec3<u32>) -> vec4<u32> {
     return place;
 }
 
+// The same for a channel and a place of the kernel.
+fn split_tap(number: u32, extents: vec3<u32>) -> vec4<u32> {
+    if POINT {
+        return vec4<u32>(0u, 0u, 0u, number);
+    }
+    return split_place(number, extents);
+}
+
 // The next place.
 fn next_place(place: vec4<u32>, extents: vec3<u32>) -> vec4<u32> {
     var next = place;
@@ -206,6 +214,13 @@ fn column_extents() -> vec3<u32> {
     return params.pixels.xyz;
 }
 
+fn split_column(number: u32) -> vec4<u32> {
+    if TOWARD_WEIGHT {
+        return split_tap(number, vec3<u32>(params.kernel.xyz));
+    }
+    return split_place(number, params.pixels.xyz);
+}
+
 fn column_place(work: Work, place: vec4<u32>) -> Place {
     if TOWARD_WEIGHT {
         return tap(work, place);
@@ -220,7 +235,7 @@ fn inner_place(work: Work, number: u32) -> Place {
         found.lhs = i32(place.w) * params.lhs_outer + steps_in(params.lhs_space, vec3<i32>(place.xyz));
         return found;
     }
-    let place = split_place(number, work.taps);
+    let place = split_tap(number, work.taps);
     var found = tap(work, place);
     let taps = work.tap + vec3<i32>(place.xyz) * params.every.xyz;
     found.lhs = i32(place.w) * params.lhs_outer + steps_in(params.lhs_space, taps);

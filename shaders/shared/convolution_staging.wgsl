@@ -41,7 +41,7 @@ fn load_rhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
     let column = work.tile.y * TILE_COLUMNS + item.x * 4u;
     let extents = column_extents();
     let start = work.rhs_start + inner.address;
-    var place = split_place(min(column, params.columns - 1u), extents);
+    var place = split_column(min(column, params.columns - 1u));
     var values = vec4<f32>(0.0);
     for (var c = 0u; c < 4u; c++) {
         let found = column_place(work, place);
@@ -56,7 +56,7 @@ fn load_rhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
 fn store_quad(work: Work, row: u32, column: u32, values: vec4<f32>) {
     if row < params.rows && column < params.columns {
         let extents = column_extents();
-        var place = split_place(column, extents);
+        var place = split_column(column);
         for (var c = 0u; c < 4u; c++) {
             if column + c < params.columns {
                 store(work, row, place, values[c]);

@@ -3,6 +3,7 @@
 use super::Family;
 use super::elementwise;
 use super::input::Input;
+use super::normalization;
 use super::pools;
 use crate::graph::Tensor;
 use crate::scalar::Reduction;
@@ -27,6 +28,7 @@ pub(super) fn all() -> Vec<Family> {
     families.extend(indexed());
     families.extend(pools::families());
     families.extend(random());
+    families.extend(normalization::families());
     families
 }
 

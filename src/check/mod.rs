@@ -9,6 +9,7 @@ mod convolution;
 mod elementwise;
 mod families;
 mod input;
+mod normalization;
 mod pools;
 
 use std::collections::BTreeMap;

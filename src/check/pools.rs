@@ -4,6 +4,7 @@ use super::Family;
 use super::input::Input;
 use crate::graph::Tensor;
 use crate::ops::{AvgPool, Interpolate, Interpolation, LpPool, MaxPool};
+use crate::tensor::DType;
 
 /// Sums of few elements, in any order.
 const SUM: f64 = 2e-5;
@@ -72,6 +73,15 @@ pub(super) fn families() -> Vec<Family> {
     families.push(SHAPES.iter().fold(Family::new("resample/linear_aligned", SUM), |family, shape| {
         let linear = || Interpolate::size(6).mode(Interpolation::Linear).align_corners(true);
         family.case([Input::normal(shape)], move |x| x[0].interpolate(&linear()).relu())
+    }));
+    // 16-bit values are read and written as such, and computed in f32.
+    families.push(SHAPES.iter().fold(Family::new("pool/bf16", 1.6e-2), |family, shape| {
+        family.forward([Input::normal(shape)], |_, x| {
+            let x = x[0].cast(DType::BF16);
+            let linear = Interpolate::size(5).mode(Interpolation::Linear);
+            let pooled = x.max_pool(&MaxPool::new(2)) + x.avg_pool(&AvgPool::new(2));
+            vec![pooled.cast(DType::F32), x.interpolate(&linear).cast(DType::F32)]
+        })
     }));
     families.push(Family::new("resample/cubic", SUM).case([Input::normal(&[2, 3, 7, 5])], |x| {
         x[0].interpolate(&Interpolate::size([4, 11]).mode(Interpolation::Cubic))

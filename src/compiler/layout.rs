@@ -54,8 +54,8 @@ impl Layout {
                 variable.name, variable.ty
             )));
         }
-        // Data sets and running statistics get buffers of their own: a kernel may read one while it writes another.
-        let alone = matches!(variable.role, Role::Data | Role::Buffer);
+        // Data sets are large, and no kernel updates several of them.
+        let alone = variable.role == Role::Data;
         let key = (variable.role.clone(), variable.ty.dtype);
         let open = self
             .open

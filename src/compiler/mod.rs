@@ -19,8 +19,11 @@ mod simplify;
 pub use layout::Layout;
 pub use program::{BufferKind, BufferPlan, Dispatch, Location, Port, Program, Step, VariablePlan, Work};
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::graph::Graph;
+use crate::ops::{Op, Role, Variable};
 use crate::shader::Adapter;
 
 /// What a program is compiled for.
@@ -75,13 +78,27 @@ pub struct Stages {
 /// The graph's first mistake, or what breaks a limit of the target.
 pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Options) -> Result<(Program, Stages)> {
     let mut stages = Stages::default();
-    let data = simplify::simplify(graph.snapshot()?);
+    let data = graph.snapshot()?;
+    let buffers: Vec<Arc<Variable>> = data
+        .nodes
+        .iter()
+        .filter_map(|node| match &node.op {
+            Op::Variable(variable) if variable.role == Role::Buffer => Some(variable.clone()),
+            _ => None,
+        })
+        .collect();
+    let data = simplify::simplify(data);
     stages.graph = simplify::print(&data);
     let mut fused = fuse::fuse(&data, target, options)?;
     if options.fuse {
         merge::merge(&mut fused, target);
     }
     segment::segment(&mut fused, layout, target, options)?;
+    // A buffer belongs to the model, and to its files, whether or not this program reads it.
+    for buffer in &buffers {
+        layout.place(buffer, segment::largest(target))?;
+    }
+    layout.close();
     schedule::schedule(&mut fused, layout);
     stages.fused = fused.to_string();
     let (lowered, variants) = lower::lower(&fused, target, options)?;

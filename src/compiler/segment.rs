@@ -99,10 +99,12 @@ fn groups(fused: &FusedGraph) -> Vec<Group> {
     for index in order {
         let kernel = &fused.kernels[index];
         let Some(tail) = kernel.tail.as_ref().filter(|_| fused.is_update(kernel)) else { continue };
-        let whole = kernel.outputs.iter().all(|output| fused.buffers[output.0].ty.dtype == DType::F32);
+        let Some(dtype) = kernel.outputs.first().map(|output| fused.buffers[output.0].ty.dtype) else { continue };
+        let whole = matches!(dtype, DType::F32 | DType::I32)
+            && kernel.outputs.iter().all(|output| fused.buffers[output.0].ty.dtype == dtype);
         let Some(key) = shape_free(&tail.expression).filter(|_| whole && !tail.expression.is_empty()) else { continue };
         // A stream of another type would lie elsewhere in its range than the others.
-        if (0..tail.inputs.len()).any(|input| tail.expression.inputs[input] != DType::F32) {
+        if (0..tail.inputs.len()).any(|input| tail.expression.inputs[input] != dtype) {
             continue;
         }
         // Each variable that it writes it must also read, and each only in place.
@@ -140,10 +142,11 @@ fn groups(fused: &FusedGraph) -> Vec<Group> {
                     stream.push(buffer);
                 }
             }
-            None if n > 1 => {
+            // In a kernel of one element, what it updates is a stream for certain: counters are alike.
+            None if n > 1 || tail.inputs.iter().all(|&input| is_updated(fused, kernel, input)) => {
                 let group = Group {
                     kernels: vec![index],
-                    is_stream: streams,
+                    is_stream: if n > 1 { streams } else { vec![true; tail.inputs.len()] },
                     streams: tail.inputs.iter().map(|&buffer| vec![buffer]).collect(),
                 };
                 found.push((key, group));
@@ -161,6 +164,11 @@ fn groups(fused: &FusedGraph) -> Vec<Group> {
         }
     }
     groups
+}
+
+/// True where a kernel computes the new value of a variable.
+fn is_updated(fused: &FusedGraph, kernel: &FusedKernel, variable: BufferId) -> bool {
+    kernel.outputs.iter().any(|&output| fused.assigned_to(output) == Some(variable))
 }
 
 /// Replaces a group's kernels by one for each run of members whose streams all lie next to each other.
@@ -217,7 +225,8 @@ fn join_run(fused: &mut FusedGraph, group: &Group, run: &[usize], removed: &mut 
     let Some(tail) = template.tail.as_ref() else { return };
     let lens: Vec<usize> = run.iter().map(|&member| group_len(fused, group, member)).collect();
     let total: usize = lens.iter().map(|&len| padded(len * 4) / 4).sum();
-    let ty = TensorType::new(DType::F32, [total]);
+    let dtype = template.outputs.first().map_or(DType::F32, |output| fused.buffers[output.0].ty.dtype);
+    let ty = TensorType::new(dtype, [total]);
     // One buffer for each stream, of which the members' are parts; what is written goes to the same ranges as the variables.
     let mut parents: HashMap<BufferId, BufferId> = HashMap::new();
     let group_of = |fused: &mut FusedGraph, members: &[BufferId]| {

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use super::{Activation, Conv, Dropout, Initializer, Linear, Mode, Pool};
+use super::norm::Normalization;
+use super::{
+    Activation, BatchNormalization, Conv, Dropout, Dropout2d, GroupNormalization, Initializer, InstanceNormalization,
+    LayerNormalization, Linear, LocalResponseNorm, Mode, Pool, Residual, RmsNormalization,
+};
 use crate::graph::{Graph, Tensor};
 use crate::tensor::Shape;
 
@@ -42,6 +46,22 @@ pub enum Layer {
     Pool(Pool),
     /// All axes as one.
     Flatten,
+    /// Channels normalised over the batch; see [`BatchNorm`](super::BatchNorm).
+    BatchNorm(BatchNormalization),
+    /// Last axes normalised; see [`LayerNorm`](super::LayerNorm).
+    LayerNorm(LayerNormalization),
+    /// Groups of channels normalised; see [`GroupNorm`](super::GroupNorm).
+    GroupNorm(GroupNormalization),
+    /// Channels of each example normalised; see [`InstanceNorm`](super::InstanceNorm).
+    InstanceNorm(InstanceNormalization),
+    /// Last axes over their root mean square; see [`RmsNorm`](super::RmsNorm).
+    RmsNorm(RmsNormalization),
+    /// Channels normalised by their neighbours.
+    LocalResponseNorm(LocalResponseNorm),
+    /// Whole channels set to 0 at random while training.
+    Dropout2d(Dropout2d),
+    /// Layers whose result is added to what goes in.
+    Residual(Box<Residual>),
 }
 
 impl Layer {
@@ -50,6 +70,9 @@ impl Layer {
     /// # Errors
     /// A message for the user where the shape does not fit, or a number in the layer is out of range.
     pub fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        if let Some(normalization) = Normalization::of(self) {
+            return normalization.check(input).map(|()| input.clone());
+        }
         match self {
             Self::Dense(dense) => {
                 let Some((_, lead)) = input.split_last() else {
@@ -65,6 +88,9 @@ impl Layer {
             Self::Dropout(dropout) => dropout.check().map(|()| input.clone()),
             Self::Pool(pool) => pool.output_shape(input),
             Self::Flatten => Ok([input.len()].into()),
+            Self::Dropout2d(dropout) => dropout.check_example(input).map(|()| input.clone()),
+            Self::Residual(residual) => residual.output_shape(input),
+            _ => Ok(input.clone()),
         }
     }
 
@@ -76,13 +102,17 @@ impl Layer {
                 (inputs + usize::from(dense.bias)) * dense.units
             }
             Self::Conv(conv) => conv.parameter_count(input),
-            Self::Activation(_) | Self::Dropout(_) | Self::Pool(_) | Self::Flatten => 0,
+            Self::Residual(residual) => residual.parameter_count(),
+            _ => Normalization::of(self).map_or(0, |normalization| normalization.parameter_count(input)),
         }
     }
 
     /// Applied to a batch; parameters are called `name.weight` and so on.
     #[track_caller]
     pub(super) fn forward(&self, g: &Graph, name: &str, x: &Tensor, mode: Mode) -> Tensor {
+        if let Some(normalization) = Normalization::of(self) {
+            return normalization.forward(g, name, x, mode);
+        }
         match self {
             Self::Dense(dense) => {
                 let inputs = x.shape().last().copied().unwrap_or(0);
@@ -100,6 +130,9 @@ impl Layer {
             Self::Dropout(dropout) => dropout.forward(x, mode),
             Self::Pool(pool) => pool.forward(x),
             Self::Flatten => x.flatten(1),
+            Self::Dropout2d(dropout) => dropout.forward(x, mode),
+            Self::Residual(residual) => residual.forward(g, name, x, mode),
+            _ => x.clone(),
         }
     }
 }
@@ -113,6 +146,9 @@ impl fmt::Display for Layer {
             Self::Dropout(dropout) => write!(formatter, "dropout({})", dropout.probability),
             Self::Pool(pool) => pool.fmt(formatter),
             Self::Flatten => formatter.write_str("flatten"),
+            Self::Dropout2d(dropout) => write!(formatter, "dropout2d({})", dropout.probability),
+            Self::Residual(residual) => residual.fmt(formatter),
+            _ => Normalization::of(self).map_or(Ok(()), |normalization| normalization.fmt(formatter)),
         }
     }
 }

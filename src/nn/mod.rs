@@ -5,23 +5,34 @@
 //! Names and layouts of parameters are PyTorch's, so that weights move between the two unchanged.
 
 mod activation;
+mod augment;
 mod convolution;
 mod convolution_layer;
 mod dropout;
+mod dropout2d;
 mod init;
 mod layer;
 mod linear;
+mod norm;
 mod pool;
+mod residual;
 mod sequential;
 
 pub use activation::Activation;
+pub use augment::{Augment, Border};
 pub use convolution::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 pub use convolution_layer::Conv;
 pub use dropout::Dropout;
+pub use dropout2d::Dropout2d;
 pub use init::{Fan, Initializer, gain};
 pub use layer::{Dense, Layer};
 pub use linear::Linear;
+pub use norm::{
+    BatchNorm, BatchNormalization, GroupNorm, GroupNormalization, InstanceNorm, InstanceNormalization, LayerNorm,
+    LayerNormalization, LocalResponseNorm, RmsNorm, RmsNormalization, fold_batch_norm,
+};
 pub use pool::{Pool, PoolKind};
+pub use residual::Residual;
 pub use sequential::Sequential;
 
 use crate::graph::{Graph, Tensor};

@@ -100,7 +100,6 @@ impl Pool {
     }
 
     /// Another stride; false where the layer has none.
-    #[allow(dead_code, reason = "for the modifiers that pools share with convolutions")]
     pub(super) fn set_stride(&mut self, stride: Sizes) -> bool {
         match &mut self.kind {
             PoolKind::Max(pool) => *pool = pool.clone().stride(stride),
@@ -112,7 +111,6 @@ impl Pool {
     }
 
     /// Another padding; false where the layer has none.
-    #[allow(dead_code, reason = "for the modifiers that pools share with convolutions")]
     pub(super) fn set_padding(&mut self, padding: Padding) -> bool {
         match &mut self.kind {
             PoolKind::Max(pool) => *pool = pool.clone().padding(padding),
@@ -123,7 +121,6 @@ impl Pool {
     }
 
     /// Another dilation; false where the layer has none.
-    #[allow(dead_code, reason = "for the modifiers that pools share with convolutions")]
     pub(super) fn set_dilation(&mut self, dilation: Sizes) -> bool {
         match &mut self.kind {
             PoolKind::Max(pool) => *pool = pool.clone().dilation(dilation),

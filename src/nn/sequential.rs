@@ -148,11 +148,11 @@ impl Sequential {
     /// As [`output_shape`](Self::output_shape).
     pub fn parameter_count(&self) -> Result<usize> {
         self.output_shape()?;
-        Ok(self.rows().iter().map(|(_, _, count)| count).sum())
+        Ok(self.numbered_rows("").iter().map(|(.., count)| count).sum())
     }
 
     /// The shape after each layer, up to the first that does not fit, and what is wrong with that.
-    fn shapes(&self) -> (Vec<Shape>, Option<String>) {
+    pub(super) fn shapes(&self) -> (Vec<Shape>, Option<String>) {
         let mut shapes: Vec<Shape> = Vec::with_capacity(self.layers.len());
         if self.mistake.is_some() {
             return (shapes, self.mistake.clone());
@@ -167,16 +167,22 @@ impl Sequential {
         (shapes, None)
     }
 
-    /// Layer, output shape and number of parameters of each layer up to the first that does not fit.
-    fn rows(&self) -> Vec<(String, Shape, usize)> {
+    /// Number (after a prefix), layer, output shape and number of parameters of each layer up to the first that does not fit. The
+    /// layers of a residual follow it, and have its parameters.
+    pub(super) fn numbered_rows(&self, prefix: &str) -> Vec<(String, String, Shape, usize)> {
         let (shapes, _) = self.shapes();
         let inputs = std::iter::once(&self.input).chain(&shapes);
-        self.layers
-            .iter()
-            .zip(&shapes)
-            .zip(inputs)
-            .map(|((layer, shape), input)| (layer.to_string(), shape.clone(), layer.parameter_count(input)))
-            .collect()
+        let mut rows = Vec::new();
+        for (index, ((layer, shape), input)) in self.layers.iter().zip(&shapes).zip(inputs).enumerate() {
+            let number = format!("{prefix}{index}");
+            if let Layer::Residual(residual) = layer {
+                rows.push((number.clone(), layer.to_string(), shape.clone(), 0));
+                rows.extend(residual.numbered_rows(&number));
+            } else {
+                rows.push((number, layer.to_string(), shape.clone(), layer.parameter_count(input)));
+            }
+        }
+        rows
     }
 
     /// A table of the layers, their output shapes without the batch, and their parameters.
@@ -195,15 +201,15 @@ impl Sequential {
     /// assert_eq!(model.summary(), table[1..]);
     /// ```
     pub fn summary(&self) -> String {
-        let rows = self.rows();
+        let rows = self.numbered_rows("");
         let mut lines = vec![
             (String::new(), "layer".to_owned(), "output".to_owned(), "parameters".to_owned()),
             (String::new(), "input".to_owned(), self.input.to_string(), "0".to_owned()),
         ];
-        for (index, (layer, shape, count)) in rows.iter().enumerate() {
-            lines.push((index.to_string(), layer.clone(), shape.to_string(), grouped(*count)));
+        for (index, layer, shape, count) in &rows {
+            lines.push((index.clone(), layer.clone(), shape.to_string(), grouped(*count)));
         }
-        let total: usize = rows.iter().map(|(_, _, count)| count).sum();
+        let total: usize = rows.iter().map(|(.., count)| count).sum();
         lines.push((String::new(), "total".to_owned(), String::new(), grouped(total)));
         let width = |cell: fn(&(String, String, String, String)) -> &str| {
             lines.iter().map(|line| cell(line).chars().count()).max().unwrap_or(0)

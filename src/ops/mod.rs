@@ -22,6 +22,7 @@ mod scatter_add;
 mod slice;
 mod sort;
 mod source;
+mod standardize;
 mod window;
 
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub use scatter_add::{ScatterAdd, ScatterRows};
 pub use slice::Slice;
 pub use sort::Sort;
 pub use source::{Initial, Role, Variable};
+pub use standardize::Standardize;
+pub(crate) use standardize::Standardized;
 pub use window::{Padding, Sizes, WindowAxis, window_axes};
 
 /// An operator of the graph: one variant each, so that nodes can be compared, hashed and matched.
@@ -79,6 +82,7 @@ pub enum Op {
     Convolution(Convolution),
     CumulativeSum(CumulativeSum),
     Sort(Sort),
+    Standardize(Standardize),
     ScatterAdd(ScatterAdd),
     ScatterRows(ScatterRows),
     Pool(Pool),
@@ -107,6 +111,7 @@ impl Op {
             Self::Convolution(operator) => operator,
             Self::CumulativeSum(operator) => operator,
             Self::Sort(operator) => operator,
+            Self::Standardize(operator) => operator,
             Self::ScatterAdd(operator) => operator,
             Self::ScatterRows(operator) => operator,
             Self::Pool(operator) => operator,

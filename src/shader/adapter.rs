@@ -37,6 +37,14 @@ impl Adapter {
     }
 }
 
+impl Adapter {
+    /// Places that an invocation may sum over at once, in a loop that holds one over so many rows. A driver may or may not unroll
+    /// that one: with naga's bounded loops, lavapipe does not.
+    pub(crate) fn most_summed(&self, rows: usize) -> usize {
+        if self.is_software { 60_000 / (rows + 1) } else { 1 << 24 }
+    }
+}
+
 impl Default for Adapter {
     /// WebGPU's guaranteed limits, without optional features.
     fn default() -> Self {

@@ -240,3 +240,28 @@ fn convolutions() {
     });
     check("a convolution with itself", &[any(&[2, 2, 3])], |_, x| x[0].conv(&x[0], &plain.clone().padding(1)));
 }
+
+#[test]
+fn normalisation() {
+    let any = |shape: &'static [usize]| (shape, ANY.0, ANY.1);
+    let pair = |x: &'static [usize], channels: &'static [usize]| [any(x), any(channels), any(channels)];
+    // ε is large enough to be seen in the differences.
+    check("batch_norm", &pair(&[3, 2, 2], &[2]), |_, x| x[0].batch_norm(Some(&x[1]), Some(&x[2]), 0.1));
+    check("batch_norm, plain", &[any(&[4, 2])], |_, x| x[0].batch_norm(None, None, 0.1));
+    check("batch_norm, weight alone", &[any(&[4, 2]), any(&[2])], |_, x| x[0].batch_norm(Some(&x[1]), None, 0.1));
+    let variance = (&[2_usize][..], POSITIVE.0, POSITIVE.1);
+    check("batch_norm, evaluation", &[any(&[3, 2, 2]), any(&[2]), variance, any(&[2]), any(&[2])], |_, x| {
+        x[0].batch_norm_with(&x[1], &x[2], Some(&x[3]), Some(&x[4]), 0.1)
+    });
+    check("layer_norm", &pair(&[2, 2, 3], &[3]), |_, x| x[0].layer_norm(1, Some(&x[1]), Some(&x[2]), 0.1));
+    check("layer_norm, two axes", &pair(&[2, 2, 3], &[2, 3]), |_, x| x[0].layer_norm(2, Some(&x[1]), Some(&x[2]), 0.1));
+    check("layer_norm of one", &[any(&[3, 1])], |_, x| x[0].layer_norm(1, None, None, 0.1));
+    check("rms_norm", &[any(&[2, 3]), any(&[3])], |_, x| x[0].rms_norm(1, Some(&x[1]), Some(0.1)));
+    check("group_norm", &pair(&[2, 4, 2], &[4]), |_, x| x[0].group_norm(2, Some(&x[1]), Some(&x[2]), 0.1));
+    check("instance_norm", &pair(&[2, 2, 3], &[2]), |_, x| x[0].instance_norm(Some(&x[1]), Some(&x[2]), 0.1));
+    check("local_response_norm", &[any(&[2, 4, 2])], |_, x| nn::LocalResponseNorm::new(3).alpha(0.5).forward(&x[0]));
+    // Pictures that are moved have gradients too; the draws stay the same within a step.
+    check("augmentation", &[any(&[2, 1, 3, 3])], |_, x| {
+        x[0].random_flip_horizontal(0.5).random_crop(1, nn::Border::Zeros).random_rotation(30.0)
+    });
+}

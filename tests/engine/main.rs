@@ -7,6 +7,7 @@ mod finite_differences;
 mod fusion;
 mod half_precision;
 mod integers;
+mod pools;
 mod random;
 mod sizes;
 mod stages;

@@ -71,9 +71,38 @@ pub fn call_everything(x: &Tensor, other: &Tensor) {
         g.gradients_from(&[(x, other)], &[x]),
         g.gradients_from(&[], &[x]),
     );
+    normalise_and_augment(x, other);
     g.assign(x, other);
     g.output("", x);
     g.output("anything", x);
     g.output("anything", other);
     let _ = (x.ty(), x.shape(), x.dtype(), x.rank(), x.id(), format!("{x:?} {g:?}"), g.error(), g.parameters());
+}
+
+fn normalise_and_augment(x: &Tensor, other: &Tensor) {
+    let g = x.graph();
+    let some = Some(other);
+    for number in [0.0, 0.5, -1.0, f64::NAN, f64::INFINITY, 1e300] {
+        let _ = (x.batch_norm(some, None, number), x.batch_norm_with(other, x, None, some, number));
+        let _ = (x.instance_norm(some, some, number), x.rms_norm(1, some, Some(number)), x.gaussian_noise(number));
+        let _ = (x.random_flip_horizontal(number), x.random_flip_vertical(number), x.random_rotation(number));
+        let _ = (x.random_scale(number, 2.0), x.normalize(&[number], &[number, 1.0]), x.normalize(&[], &[]));
+        let _ = nn::LocalResponseNorm::new(3).alpha(number).beta(number).k(number).forward(x);
+        let _ = nn::Dropout2d::new(number).forward(x, Mode::Training);
+    }
+    for size in SIZES {
+        let _ =
+            (x.layer_norm(size, some, some, 0.1), x.group_norm(size, some, some, 0.1), x.rms_norm(size, None, None));
+        let _ = (x.random_shift(size), x.random_crop(size, nn::Border::Reflect), x.cutout(size));
+        let _ = nn::LocalResponseNorm::new(size).forward(x);
+        for mode in [Mode::Training, Mode::Evaluation] {
+            let name = format!("layer of {} and {size} {mode:?}", x.id());
+            let _ = nn::BatchNorm::new(g, &name, size).momentum(2.0).forward(x, mode);
+            let _ = nn::InstanceNorm::new(g, &name, size).forward(x, mode);
+            let _ = nn::GroupNorm::new(g, &name, size, size).forward(x);
+            let _ = (nn::LayerNorm::new(g, &name, [size]).forward(x), nn::RmsNorm::new(g, &name, [size, 0]).forward(x));
+            let augment = nn::Augment::new().shift(size).flip_vertical(0.5).crop(size).rotation(9.0).cutout(size);
+            let _ = augment.gaussian_noise(1.0).normalize([], [1.0]).apply(&x.to_images(), mode);
+        }
+    }
 }

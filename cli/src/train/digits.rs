@@ -12,6 +12,7 @@ use wgrad::tensor::DType;
 
 use super::convolutional;
 use super::demo::{Data, Defaults, Demo, ModelChoice, Picture, Prepare, Source, Task, dense};
+use super::residual;
 use crate::failure::Result;
 
 const FILE: &[u8] = include_bytes!("../../data/digits.csv");
@@ -30,6 +31,7 @@ pub const DIGITS: Demo = Demo {
     models: &[
         ModelChoice::new(&["mlp"], "256 relu, 128 relu, 10, with dropout", mlp),
         convolutional::textbook(Defaults { epochs: 40, ..DEFAULTS }),
+        residual::network(Defaults { epochs: 30, ..DEFAULTS }),
         ModelChoice::new(&["linear"], "10, without hidden layers", |data| dense(data, &[])),
     ],
     defaults: DEFAULTS,

@@ -7,15 +7,17 @@ use wgrad::tensor::{DType, TensorData};
 
 use super::convolutional;
 use super::demo::{Data, Defaults, Demo, ModelChoice, Picture, Source, Task, dense};
+use super::residual;
 use crate::failure::{Failure, Result};
 
-const fn models(convolutional_epochs: u64) -> [ModelChoice; 4] {
+const fn models(convolutional_epochs: u64) -> [ModelChoice; 5] {
     let defaults = Defaults { epochs: convolutional_epochs, ..DEFAULTS };
     [
         ModelChoice::new(&["mlp"], "256 relu, 128 relu, 10", |data| dense(data, &[256, 128])),
         ModelChoice::new(&["mlp-large"], "512 relu, 512 relu, 10", |data| dense(data, &[512, 512])),
         ModelChoice::new(&["linear"], "10, without hidden layers", |data| dense(data, &[])),
         convolutional::textbook(defaults),
+        residual::network(defaults),
     ]
 }
 

@@ -12,6 +12,7 @@ pub mod optimizer;
 mod picture;
 mod places;
 mod plot;
+mod residual;
 mod summary;
 mod tabular;
 mod watch;

@@ -12,11 +12,7 @@ const ABOUT: &str = "conv 16, residual blocks of 16, 32 and 64 with batch norm, 
 
 /// The network, on pictures that training moves a little.
 pub const fn network(defaults: Defaults) -> ModelChoice {
-    ModelChoice {
-        defaults: Some(defaults),
-        prepare: Some(shifted),
-        ..ModelChoice::new(&["resnet"], ABOUT, resnet)
-    }
+    ModelChoice { defaults: Some(defaults), prepare: Some(shifted), ..ModelChoice::new(&["resnet"], ABOUT, resnet) }
 }
 
 /// The same with what training does to photographs: moved a little, and every other one mirrored.

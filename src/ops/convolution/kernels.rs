@@ -69,7 +69,7 @@ fn direct(extents: Extents, adapter: &Adapter) -> Variant {
     let rows = [1, 2, 4].into_iter().find(|&rows| rows >= extents.rows).unwrap_or(8);
     let columns = if extents.columns > 64 { 2 } else { 1 };
     let tile = [rows, 64 * columns];
-    let splits = splits(extents, tile, 64, 64, adapter);
+    let splits = splits(extents, tile, rows, 64, 64, adapter);
     Variant { file: "convolution_direct", tile, inner: 0, rows, columns, lanes: 0, swapped: false, splits }
 }
 
@@ -132,6 +132,7 @@ impl Work<'_> {
                 ("TOWARD_INPUT", problem.direction == Direction::Input),
                 ("TOWARD_WEIGHT", problem.direction == Direction::Weight),
                 ("CHECKED", !problem.is_inside()),
+                ("POINT", problem.is_point()),
             ],
         );
         let file = variant.file;

@@ -51,7 +51,7 @@ pub(in crate::ops) struct Variant {
 /// Without workgroup memory.
 pub(in crate::ops) fn direct(problem: Extents, adapter: &Adapter) -> Variant {
     let tile = [32, 32];
-    let splits = splits(problem, tile, 32, 64, adapter);
+    let splits = splits(problem, tile, 4, 32, 64, adapter);
     Variant { file: "matmul_direct", tile, inner: 0, rows: 4, columns: 4, lanes: 0, swapped: false, splits }
 }
 
@@ -72,7 +72,7 @@ pub(in crate::ops) fn tiled(problem: Extents, adapter: &Adapter) -> Vec<Variant>
         }
         let tile = [extent, extent];
         let tiles = problem.tiles(tile);
-        let mut choices = vec![splits(problem, tile, 0, 1, adapter), splits(problem, tile, full, 128, adapter)];
+        let mut choices = vec![splits(problem, tile, 1, 0, 1, adapter), splits(problem, tile, 1, full, 128, adapter)];
         choices.dedup();
         for splits in choices {
             let stretch = problem.inner.div_ceil(splits) + 2 * inner;
@@ -89,16 +89,18 @@ pub(in crate::ops) fn tiled(problem: Extents, adapter: &Adapter) -> Vec<Variant>
     candidates.into_iter().map(|(_, variant)| variant).collect()
 }
 
-/// Stretches of the inner dimension that make about `wanted` workgroups, none shorter than `shortest`.
+/// Stretches of the inner dimension that make about `wanted` workgroups, none shorter than `shortest`. `rows` is the number of rows
+/// that an invocation loops over.
 pub(in crate::ops) fn splits(
     problem: Extents,
     tile: [usize; 2],
+    rows: usize,
     wanted: usize,
     shortest: usize,
     adapter: &Adapter,
 ) -> usize {
     let tiles = problem.tiles(tile);
-    let least = problem.inner.div_ceil(adapter.most_iterations()).max(1);
+    let least = problem.inner.div_ceil(adapter.most_summed(rows)).max(1);
     if tiles * 2 > wanted {
         return least;
     }
@@ -132,7 +134,7 @@ pub(in crate::ops) fn software(problem: Extents, orientations: &[bool], adapter:
             if rows * columns > 128 && problem.len() * problem.inner < LARGE_FROM {
                 continue;
             }
-            let splits = splits(seen, tile, THREADS, 128, adapter);
+            let splits = splits(seen, tile, rows, THREADS, 128, adapter);
             let step = (columns as f64 + rows as f64 / lanes as f64) * LOAD
                 + rows as f64 * (SHUFFLE + columns as f64 * MULTIPLY);
             let workgroup = WORKGROUP + seen.inner.div_ceil(splits) as f64 * step;

@@ -63,21 +63,30 @@ impl Plane {
         }
     }
 
-    /// Each window in order, with the first places of its rows and the places of a row.
-    fn each(&self, mut visit: impl FnMut(usize, &mut dyn Iterator<Item = usize>, Places)) {
+    /// Each row of windows with each row of elements that they read: the first window, and the first element. A window so meets its
+    /// elements in order, and an element its windows.
+    fn rows(&self, mut visit: impl FnMut(usize, usize)) {
         let [planes, rows, columns] = &self.axes;
-        let mut number = 0;
-        for &plane in planes {
-            for &row in rows {
-                for &column in columns {
-                    let mut starts =
-                        plane.iter().flat_map(|k| row.iter().map(move |j| (k * self.extents[0] + j) * self.extents[1]));
-                    visit(number, &mut starts, column);
-                    number += 1;
+        let mut window = 0;
+        for plane in planes {
+            for row in rows {
+                for k in plane.iter() {
+                    row.iter().for_each(|j| visit(window, (k * self.extents[0] + j) * self.extents[1]));
                 }
+                window += columns.len();
             }
         }
     }
+
+    /// The places of windows along a row of elements.
+    fn columns(&self) -> &[Places] {
+        &self.axes[2]
+    }
+}
+
+/// The elements of a window in a row.
+fn within<T>(row: &[T], column: Places) -> impl Iterator<Item = (usize, &T)> {
+    row.iter().enumerate().skip(column.first).step_by(column.step).take(column.count)
 }
 
 pub(super) fn run<T: Number>(
@@ -99,8 +108,20 @@ pub(super) fn run<T: Number>(
             let found: &mut [i32] = &mut bytemuck::cast_slice_mut(found)[..places_ty.len()];
             let planes = out.par_chunks_mut(windows).zip(found.par_chunks_mut(windows));
             planes.zip(source.par_chunks(elements)).for_each(|((out, found), source)| {
-                plane.each(|number, starts, column| {
-                    (out[number], found[number]) = largest(source, starts, column);
+                out.fill(T::LOWEST);
+                found.fill(-1);
+                plane.rows(|window, start| {
+                    let row = &source[start..start + plane.extents[1]];
+                    let targets = out[window..].iter_mut().zip(&mut found[window..]);
+                    for (&column, (best, place)) in plane.columns().iter().zip(targets) {
+                        for (i, &value) in within(row, column) {
+                            // The first of equals; a NaN before all others.
+                            let unordered = value.partial_cmp(&value).is_none();
+                            if *place < 0 || value > *best || unordered {
+                                (*best, *place) = (value, (start + i) as i32);
+                            }
+                        }
+                    }
                 });
             });
         }
@@ -126,21 +147,24 @@ pub(super) fn run<T: Number>(
         }
         (PoolKind::Sum, _) => {
             out.par_chunks_mut(windows).zip(source.par_chunks(elements)).for_each(|(out, source)| {
-                plane.each(|number, starts, column| {
-                    let mut sum = 0.0;
-                    for start in starts {
-                        sum = column.iter().fold(sum, |sum, i| sum + source[start + i].wide());
+                let mut sums = vec![0.0; windows];
+                plane.rows(|window, start| {
+                    let row = &source[start..start + plane.extents[1]];
+                    for (&column, sum) in plane.columns().iter().zip(&mut sums[window..]) {
+                        *sum = within(row, column).fold(*sum, |sum, (_, value)| sum + value.wide());
                     }
-                    out[number] = T::narrow(sum);
                 });
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = T::narrow(sum));
             });
         }
         (PoolKind::SumGradient, _) => {
             out.par_chunks_mut(elements).zip(source.par_chunks(windows)).for_each(|(out, source)| {
                 out.fill(T::zeroed());
-                plane.each(|number, starts, column| {
-                    for start in starts {
-                        column.iter().for_each(|i| out[start + i] = out[start + i].plus(source[number]));
+                plane.rows(|window, start| {
+                    let row = &mut out[start..start + plane.extents[1]];
+                    for (&column, &value) in plane.columns().iter().zip(&source[window..]) {
+                        let targets = row.iter_mut().skip(column.first).step_by(column.step).take(column.count);
+                        targets.for_each(|target| *target = target.plus(value));
                     }
                 });
             });
@@ -148,20 +172,4 @@ pub(super) fn run<T: Number>(
         (PoolKind::Max, _) => return Err("a max pool has two outputs".into()),
     }
     Ok(())
-}
-
-/// The largest of a window and its place: the first of equals, and a NaN before all others.
-fn largest<T: Number>(source: &[T], starts: &mut dyn Iterator<Item = usize>, column: Places) -> (T, i32) {
-    let (mut best, mut place) = (T::LOWEST, -1);
-    for start in starts {
-        for i in column.iter() {
-            let value = source[start + i];
-            // Also where the value is a NaN, but not where the best is one already.
-            let unordered = value.partial_cmp(&value).is_none();
-            if place < 0 || value > best || unordered {
-                (best, place) = (value, (start + i) as i32);
-            }
-        }
-    }
-    (best, place)
 }

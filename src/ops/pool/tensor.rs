@@ -226,11 +226,10 @@ impl Tensor {
             let (mut places, values) = (both.swap_remove(1), both.swap_remove(0));
             if let Some((_, earlier)) = found {
                 // Places among the earlier windows become places among the elements that those found.
-                let flat = |tensor: &Self| {
-                    let plane: usize = tensor.shape()[2..].iter().product();
-                    tensor.reshape([batch * channels, plane])
-                };
-                places = flat(&earlier).gather(1, &flat(&places)).reshape(values.shape());
+                let lines = [batch * channels, values.shape()[2..].iter().product()];
+                let before = [batch * channels, earlier.shape()[2..].iter().product()];
+                let chosen = earlier.reshape(before).gather(1, &places.reshape(lines));
+                places = chosen.reshape(values.shape());
             }
             found = Some((values, places));
         }

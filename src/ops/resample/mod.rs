@@ -11,7 +11,8 @@ mod tests;
 use rayon::prelude::*;
 
 use super::Op;
-use crate::graph::{Gradient, Graph, Meaning, Operator, RoutineCost, Tensor};
+use crate::error::Result as Outcome;
+use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
 use crate::scalar::Epilogue;
 use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorData, TensorType};
@@ -36,7 +37,7 @@ fn words(dtype: DType) -> usize {
 
 impl Resample {
     /// Starts, places and weights as i32: what the kernel binds.
-    fn table(&self, g: &Graph, dtype: DType) -> Option<Tensor> {
+    fn table(&self, dtype: DType) -> Outcome<TensorData> {
         let Table { starts, places, weights } = self.map.table();
         let mut numbers: Vec<i32> = starts.iter().chain(&places).map(|&number| number as i32).collect();
         for weight in weights {
@@ -47,14 +48,14 @@ impl Resample {
             }
         }
         let count = numbers.len();
-        TensorData::from_vec(numbers, [count]).ok().map(|data| g.constant(data))
+        TensorData::from_vec(numbers, [count])
     }
 
     #[track_caller]
     fn apply(self, x: &Tensor) -> Tensor {
-        match self.table(x.graph(), x.dtype()) {
-            Some(table) => x.graph().apply1(Op::Resample(self), &[x, &table]),
-            None => x.graph().mistake("resample", "its table is too large"),
+        match self.table(x.dtype()) {
+            Ok(table) => x.graph().apply1(Op::Resample(self), &[x, &x.graph().constant(table)]),
+            Err(error) => x.graph().mistake("resample", error.to_string()),
         }
     }
 

@@ -12,6 +12,7 @@ use wgrad::tensor::{DType, TensorData};
 
 use super::convolutional;
 use super::demo::{Data, Defaults, Demo, ModelChoice, Picture, Source, Task, dense};
+use super::residual;
 use crate::failure::{Failure, Result};
 use crate::output::{bytes, grouped};
 use cache::{Cache, Found};
@@ -41,6 +42,7 @@ pub const IMAGES: Demo = Demo {
 
 const MODELS: &[ModelChoice] = &[
     convolutional::textbook(DEFAULTS),
+    residual::for_photographs(residual::network(DEFAULTS)),
     ModelChoice::new(&["mlp"], "256 relu, 128 relu, one output a class", |data| dense(data, &[256, 128])),
 ];
 

@@ -1,0 +1,289 @@
+//! Batch normalisation.
+
+use super::running::Running;
+use super::{check_eps, check_momentum, complaint, misfit, misshapen, parameter, per_channel, refuse_known};
+use crate::graph::{Graph, Tensor};
+use crate::nn::Mode;
+use crate::ops::Standardized;
+use crate::tensor::Shape;
+
+/// What a [`BatchNorm`] does, apart from its channels: the layer of a [`Sequential`](crate::nn::Sequential).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormalization {
+    /// Added to the variance.
+    pub eps: f64,
+    /// The share of the newest batch in the running statistics; `None` for the average of all batches.
+    pub momentum: Option<f64>,
+    /// Whether there are weight and bias.
+    pub affine: bool,
+    /// Whether there are running statistics; without them, evaluation takes those of its batch.
+    pub track_running_stats: bool,
+}
+
+impl Default for BatchNormalization {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl BatchNormalization {
+    /// PyTorch's: ε = 10⁻⁵, momentum 0.1, with weight, bias and running statistics.
+    pub const fn new() -> Self {
+        Self { eps: 1e-5, momentum: Some(0.1), affine: true, track_running_stats: true }
+    }
+
+    /// With another ε.
+    #[must_use]
+    pub const fn eps(self, eps: f64) -> Self {
+        Self { eps, ..self }
+    }
+
+    /// With another share of the newest batch in the running statistics.
+    #[must_use]
+    pub const fn momentum(self, momentum: f64) -> Self {
+        Self { momentum: Some(momentum), ..self }
+    }
+
+    /// With running statistics that are the average of all batches.
+    #[must_use]
+    pub const fn cumulative(self) -> Self {
+        Self { momentum: None, ..self }
+    }
+
+    /// Without weight and bias.
+    #[must_use]
+    pub const fn without_affine(self) -> Self {
+        Self { affine: false, ..self }
+    }
+
+    /// Without running statistics.
+    #[must_use]
+    pub const fn without_running_stats(self) -> Self {
+        Self { track_running_stats: false, ..self }
+    }
+
+    pub(in crate::nn) fn check(self) -> Result<(), String> {
+        check_eps(self.eps).and(check_momentum(self.momentum))
+    }
+}
+
+/// `y = (x − μ)/√(σ² + ε)·w + b` for each channel of `[N, C, …]`, with mean and variance over all other axes (Ioffe and Szegedy 2015):
+/// PyTorch's `BatchNorm1d`, `BatchNorm2d` and `BatchNorm3d`.
+///
+/// Parameters are `NAME.weight` and `NAME.bias` of shape `[C]`. While training, statistics are those of the batch, and the running
+/// ones, `NAME.running_mean` and `NAME.running_var`, move towards them at the end of the step; in evaluation, the running ones count.
+/// `NAME.num_batches_tracked` is i32 (PyTorch's i64 is read into it).
+///
+/// ```
+/// use wgrad::prelude::*;
+/// use wgrad::nn::{BatchNorm, BatchNormalization};
+/// let g = Graph::new();
+/// let x = g.input("x", [8, 3, 5, 5], F32);
+/// let y = BatchNorm::new(&g, "bn1", 3).forward(&x, Mode::Training).relu();
+/// let slow = BatchNormalization::new().momentum(0.01).without_affine();
+/// let z = BatchNorm::with(&g, "bn2", 3, slow).forward(&y, Mode::Training);
+/// assert_eq!(z.shape(), x.shape());
+/// let names: Vec<String> = g.parameters().into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["bn1.weight", "bn1.bias"]);
+/// assert!(g.error().is_none());
+/// ```
+#[derive(Clone, Debug)]
+pub struct BatchNorm {
+    name: String,
+    channels: usize,
+    options: BatchNormalization,
+    graph: Graph,
+    affine: Option<(Tensor, Tensor)>,
+    running: Option<Running>,
+}
+
+impl BatchNorm {
+    /// A layer for so many channels.
+    #[track_caller]
+    pub fn new(g: &Graph, name: &str, channels: usize) -> Self {
+        Self::with(g, name, channels, BatchNormalization::new())
+    }
+
+    /// A layer with options.
+    #[track_caller]
+    pub fn with(g: &Graph, name: &str, channels: usize, options: BatchNormalization) -> Self {
+        refuse_known(g, &label(name), name);
+        Self::shared(g, name, channels, options)
+    }
+
+    /// A layer that takes the variables of its name, if the graph has them already.
+    #[track_caller]
+    pub(in crate::nn) fn shared(g: &Graph, name: &str, channels: usize, options: BatchNormalization) -> Self {
+        if let Err(message) = options.check() {
+            g.mistake(&label(name), message);
+        }
+        let shape = Shape::from([channels]);
+        let mut affine = None;
+        if options.affine {
+            affine = Some((parameter(g, name, "weight", &shape, 1.0), parameter(g, name, "bias", &shape, 0.0)));
+        }
+        let mut running = None;
+        if options.track_running_stats {
+            running = Some(Running::new(g, name, channels));
+        }
+        Self { name: name.to_owned(), channels, options, graph: g.clone(), affine, running }
+    }
+
+    /// With another ε.
+    #[track_caller]
+    #[must_use]
+    pub fn eps(mut self, eps: f64) -> Self {
+        self.options.eps = eps;
+        self.checked()
+    }
+
+    /// With another share of the newest batch in the running statistics.
+    #[track_caller]
+    #[must_use]
+    pub fn momentum(mut self, momentum: f64) -> Self {
+        self.options.momentum = Some(momentum);
+        self.checked()
+    }
+
+    /// With running statistics that are the average of all batches.
+    #[must_use]
+    pub fn cumulative(mut self) -> Self {
+        self.options.momentum = None;
+        self
+    }
+
+    #[track_caller]
+    fn checked(self) -> Self {
+        if let Err(message) = self.options.check() {
+            self.graph.mistake(&label(&self.name), message);
+        }
+        self
+    }
+
+    /// The layer applied to `[N, C, …]`. A layer with running statistics is applied once in a graph that trains.
+    #[track_caller]
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+        if let Some(message) = misfit(x, self.channels, 2) {
+            return self.graph.mistake(&label(&self.name), message);
+        }
+        if self.graph.error().is_some() {
+            return x.clone();
+        }
+        let (weight, bias) = match &self.affine {
+            Some((weight, bias)) => (Some(weight), Some(bias)),
+            None => (None, None),
+        };
+        match (&self.running, mode) {
+            (Some(running), Mode::Evaluation) => {
+                x.batch_norm_with(&running.mean, &running.variance, weight, bias, self.options.eps)
+            }
+            (running, _) => {
+                let shape = x.shape();
+                let count = shape.len() / self.channels.max(1);
+                if count == 1 {
+                    let message = format!(
+                        "has one value for each channel of {shape}, and needs two or more to have a variance; leave a last \
+                         batch of one out (drop_last)"
+                    );
+                    return self.graph.mistake(&label(&self.name), message);
+                }
+                let found = over_batch(x, weight, bias, self.options.eps);
+                if let Some(running) = running {
+                    let variance = found.squares * (1.0 / (count as f64 - 1.0).max(1.0));
+                    running.update(&label(&self.name), &found.mean, &variance, self.options.momentum);
+                }
+                found.values
+            }
+        }
+    }
+
+    /// The weight, `[C]`.
+    pub fn weight(&self) -> Option<&Tensor> {
+        self.affine.as_ref().map(|(weight, _)| weight)
+    }
+
+    /// The bias, `[C]`.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.affine.as_ref().map(|(_, bias)| bias)
+    }
+}
+
+/// The layer as mistakes name it.
+fn label(name: &str) -> String {
+    format!("batch_norm {name:?}")
+}
+
+#[track_caller]
+fn over_batch(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> Standardized {
+    let shape = x.shape();
+    let rank = shape.rank();
+    let axes: Vec<usize> = (0..rank).filter(|&axis| axis != 1).collect();
+    let one = per_channel(shape[1], rank);
+    match (weight, bias) {
+        (Some(weight), Some(bias)) => {
+            x.standardized(&axes, eps, true, Some((&weight.reshape(&one), &bias.reshape(&one))))
+        }
+        _ => {
+            let mut found = x.standardized(&axes, eps, true, None);
+            if let Some(weight) = weight {
+                found.values = found.values * weight.reshape(&one);
+            }
+            if let Some(bias) = bias {
+                found.values = found.values + bias.reshape(&one);
+            }
+            found
+        }
+    }
+}
+
+impl Tensor {
+    /// Batch normalisation of `[N, C, …]` with the batch's own statistics; weight and bias are `[C]`. See
+    /// [`BatchNorm`](crate::nn::BatchNorm).
+    #[track_caller]
+    #[must_use]
+    pub fn batch_norm(&self, weight: Option<&Self>, bias: Option<&Self>, eps: f64) -> Self {
+        if let Some(message) = complaint(self, 2, &[weight, bias], eps) {
+            return self.graph().mistake("batch_norm", message);
+        }
+        if self.graph().error().is_some() {
+            return self.clone();
+        }
+        if let Some(message) = misshapen(&[self.shape()[1]].into(), &[weight, bias]) {
+            return self.graph().mistake("batch_norm", message);
+        }
+        over_batch(self, weight, bias, eps).values
+    }
+
+    /// Batch normalisation of `[N, C, …]` with given statistics; these, weight and bias are `[C]`.
+    #[track_caller]
+    #[must_use]
+    pub fn batch_norm_with(
+        &self,
+        mean: &Self,
+        variance: &Self,
+        weight: Option<&Self>,
+        bias: Option<&Self>,
+        eps: f64,
+    ) -> Self {
+        let others = [Some(mean), Some(variance), weight, bias];
+        if let Some(message) = complaint(self, 2, &others, eps) {
+            return self.graph().mistake("batch_norm", message);
+        }
+        if self.graph().error().is_some() {
+            return self.clone();
+        }
+        let shape = self.shape();
+        if let Some(message) = misshapen(&[shape[1]].into(), &others) {
+            return self.graph().mistake("batch_norm", message);
+        }
+        let one = per_channel(shape[1], shape.rank());
+        let mut value = (self - mean.reshape(&one)) * (variance + eps).rsqrt().reshape(&one);
+        if let Some(weight) = weight {
+            value = value * weight.reshape(&one);
+        }
+        if let Some(bias) = bias {
+            value = value + bias.reshape(&one);
+        }
+        value
+    }
+}

@@ -1,0 +1,165 @@
+//! Group normalisation.
+
+use super::{check_eps, complaint, misfit, misshapen, parameter, refuse_known};
+use crate::graph::{Graph, Tensor};
+use crate::tensor::Shape;
+
+/// What a [`GroupNorm`] does, apart from its channels: the layer of a [`Sequential`](crate::nn::Sequential).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupNormalization {
+    /// Number of groups, which divides the channels.
+    pub groups: usize,
+    /// Added to the variance.
+    pub eps: f64,
+    /// Whether there are weight and bias.
+    pub affine: bool,
+}
+
+impl GroupNormalization {
+    /// PyTorch's: ε = 10⁻⁵, with weight and bias.
+    pub const fn new(groups: usize) -> Self {
+        Self { groups, eps: 1e-5, affine: true }
+    }
+
+    /// With another ε.
+    #[must_use]
+    pub const fn eps(self, eps: f64) -> Self {
+        Self { eps, ..self }
+    }
+
+    /// Without weight and bias.
+    #[must_use]
+    pub const fn without_affine(self) -> Self {
+        Self { affine: false, ..self }
+    }
+
+    pub(in crate::nn) fn check(self, channels: usize) -> Result<(), String> {
+        check_groups(self.groups, channels).and(check_eps(self.eps))
+    }
+}
+
+fn check_groups(groups: usize, channels: usize) -> Result<(), String> {
+    if groups == 0 || !channels.is_multiple_of(groups) {
+        return Err(format!("{channels} channels cannot be divided into {groups} groups of equal size"));
+    }
+    Ok(())
+}
+
+/// `y = (x − μ)/√(σ² + ε)·w + b` of `[N, C, …]`, with mean and variance of each example's groups of channels (Wu and He 2018): PyTorch's
+/// `GroupNorm`. Parameters are `NAME.weight` and `NAME.bias` of shape `[C]`.
+///
+/// ```
+/// use wgrad::prelude::*;
+/// let g = Graph::new();
+/// let x = g.input("x", [2, 6, 5, 5], F32);
+/// assert_eq!(nn::GroupNorm::new(&g, "norm", 3, 6).forward(&x).shape(), x.shape());
+/// assert!(g.error().is_none());
+/// ```
+#[derive(Clone, Debug)]
+pub struct GroupNorm {
+    name: String,
+    channels: usize,
+    options: GroupNormalization,
+    graph: Graph,
+    affine: Option<(Tensor, Tensor)>,
+}
+
+impl GroupNorm {
+    /// A layer for so many groups of so many channels together.
+    #[track_caller]
+    pub fn new(g: &Graph, name: &str, groups: usize, channels: usize) -> Self {
+        Self::with(g, name, channels, GroupNormalization::new(groups))
+    }
+
+    /// A layer with options.
+    #[track_caller]
+    pub fn with(g: &Graph, name: &str, channels: usize, options: GroupNormalization) -> Self {
+        refuse_known(g, &label(name), name);
+        Self::shared(g, name, channels, options)
+    }
+
+    #[track_caller]
+    pub(in crate::nn) fn shared(g: &Graph, name: &str, channels: usize, options: GroupNormalization) -> Self {
+        if let Err(message) = options.check(channels) {
+            g.mistake(&label(name), message);
+        }
+        let shape = Shape::from([channels]);
+        let mut affine = None;
+        if options.affine {
+            affine = Some((parameter(g, name, "weight", &shape, 1.0), parameter(g, name, "bias", &shape, 0.0)));
+        }
+        Self { name: name.to_owned(), channels, options, graph: g.clone(), affine }
+    }
+
+    /// With another ε.
+    #[track_caller]
+    #[must_use]
+    pub fn eps(mut self, eps: f64) -> Self {
+        if let Err(message) = check_eps(eps) {
+            self.graph.mistake(&label(&self.name), message);
+        }
+        self.options.eps = eps;
+        self
+    }
+
+    /// The layer applied to `[N, C, …]`.
+    #[track_caller]
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        if let Some(message) = misfit(x, self.channels, 2) {
+            return self.graph.mistake(&label(&self.name), message);
+        }
+        if self.graph.error().is_some() {
+            return x.clone();
+        }
+        x.group_norm(self.options.groups, self.weight(), self.bias(), self.options.eps)
+    }
+
+    /// The weight, `[C]`.
+    pub fn weight(&self) -> Option<&Tensor> {
+        self.affine.as_ref().map(|(weight, _)| weight)
+    }
+
+    /// The bias, `[C]`.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.affine.as_ref().map(|(_, bias)| bias)
+    }
+}
+
+fn label(name: &str) -> String {
+    format!("group_norm {name:?}")
+}
+
+impl Tensor {
+    /// Group normalisation of `[N, C, …]`; weight and bias are `[C]`. See [`GroupNorm`](crate::nn::GroupNorm).
+    #[track_caller]
+    #[must_use]
+    pub fn group_norm(&self, groups: usize, weight: Option<&Self>, bias: Option<&Self>, eps: f64) -> Self {
+        if let Some(message) = complaint(self, 2, &[weight, bias], eps) {
+            return self.graph().mistake("group_norm", message);
+        }
+        if self.graph().error().is_some() {
+            return self.clone();
+        }
+        let shape = self.shape();
+        let channels = shape[1];
+        if let Err(message) = check_groups(groups, channels) {
+            return self.graph().mistake("group_norm", message);
+        }
+        if let Some(message) = misshapen(&[channels].into(), &[weight, bias]) {
+            return self.graph().mistake("group_norm", message);
+        }
+        // Channels become groups and what is in one, so that the statistics are those of whole axes.
+        let split = [shape[0], groups, channels / groups];
+        let grouped: Shape = split.iter().chain(&shape[2..]).copied().collect();
+        let one: Shape = split[1..].iter().copied().chain(shape[2..].iter().map(|_| 1)).collect();
+        let axes: Vec<usize> = (2..grouped.rank()).collect();
+        let mut value = self.reshape(grouped).standardized(&axes, eps, true, None).values;
+        if let Some(weight) = weight {
+            value = value * weight.reshape(&one);
+        }
+        if let Some(bias) = bias {
+            value = value + bias.reshape(&one);
+        }
+        value.reshape(shape)
+    }
+}
