@@ -220,3 +220,47 @@ fn mistakes_are_one_clear_error() {
     let diverged = message({ wild }.fit(&data, Fit::epochs(5).batch_size(10)));
     assert!(diverged.contains("diverged"), "{diverged}");
 }
+
+#[test]
+fn input_gradients_agree_with_differences() {
+    let (train, test) = (clusters(120, 1), clusters(5, 2));
+    for device in devices() {
+        let mut trainer = trainer(&device).evaluation_batch(7);
+        trainer.fit(&train, Fit::epochs(3).batch_size(32).validate(&test)).unwrap();
+        let x = test.column("x").unwrap();
+        let answer = trainer.input_gradient(x).unwrap();
+        assert_eq!(answer.prediction, trainer.predict(x).unwrap());
+        // The input is bytes; the gradient is that of what the model sees of them, x / 255.
+        assert_eq!((answer.gradient.dtype(), answer.gradient.shape().dims()), (F32, &[5, 6][..]));
+        let seen: Vec<f32> = x.to_f64_vec().iter().map(|x| *x as f32 / 255.0).collect();
+        let outputs = answer.prediction.to_f64_vec();
+        for element in 0..30 {
+            let example = element / 6;
+            let winner = (0..3).max_by(|a, b| outputs[example * 3 + a].total_cmp(&outputs[example * 3 + b])).unwrap();
+            let mut moved = |by: f32| {
+                let mut x = seen.clone();
+                x[element] += by;
+                let moved = trainer.predict(&TensorData::from_vec(x, [5, 6]).unwrap()).unwrap();
+                moved.to_f64_vec()[example * 3 + winner]
+            };
+            let difference = (moved(1e-3) - moved(-1e-3)) / 2e-3;
+            let gradient = answer.gradient.to_f64_vec()[element];
+            assert!((gradient - difference).abs() < 0.02, "{device:?} {element}: {gradient}, {difference}");
+        }
+    }
+}
+
+#[test]
+fn input_gradients_of_one_output_and_of_integers() {
+    for device in devices() {
+        let model = Sequential::new([2, 2]).flatten().dense(1).sigmoid();
+        let mut trainer = model.compile(&device, Adam::new(5e-3), BinaryCrossEntropy, []).unwrap();
+        let answer = trainer.input_gradient(&TensorData::zeros(F32, [3, 2, 2])).unwrap();
+        assert_eq!(answer.gradient.shape().dims(), [3, 2, 2]);
+        assert!(answer.gradient.to_f64_vec().iter().all(|slope| *slope != 0.0));
+        let words = |_: &Graph, x: &Tensor, _: Mode| x.cast(F32);
+        let mut trainer = Trainer::new(words, &device, Adam::new(5e-3), CrossEntropy, []);
+        let error = trainer.input_gradient(&TensorData::zeros(I32, [3, 2])).unwrap_err().to_string();
+        assert!(error.contains("with respect to floats"), "{error}");
+    }
+}

@@ -41,6 +41,9 @@ pub struct Arguments {
     /// The column to be learned, of a table
     #[arg(long, value_name = "COLUMN")]
     target: Option<String>,
+    /// Width and height that pictures are brought to
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    image_size: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -67,12 +70,14 @@ impl Stage {
 pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> Result {
     let demo = Demo::find(&arguments.demo)?;
     let choice = demo.model(arguments.model.as_deref())?;
-    let data = data(demo, arguments, everywhere.seed)?;
-    let model: Sequential = (choice.build)(&data);
+    demo.check_image_size(arguments.image_size)?;
+    let mut data = data(demo, arguments, everywhere.seed)?;
+    let model: Sequential = choice.fit_to(&mut data);
+    let defaults = demo.defaults(choice);
     let device = device::open(&everywhere.device)?.device;
-    let optimizer = optimizer::make(demo.defaults.optimizer, demo.defaults.learning_rate)?;
+    let optimizer = optimizer::make(defaults.optimizer, defaults.learning_rate)?;
     let mut trainer = trainer(&model, &data, &device, optimizer)?;
-    let batch = arguments.batch_size.map_or(demo.defaults.batch_size.min(data.train.len()), |size| size as usize);
+    let batch = arguments.batch_size.map_or(defaults.batch_size.min(data.train.len()), |size| size as usize);
     let id = trainer.compile_training(&data.train, batch)?;
     let session = trainer.session().ok_or_else(|| Failure::new("nothing was compiled"))?;
     let (stages, program) = (session.stages(id), session.program_of(id));
@@ -101,7 +106,12 @@ fn show(stage: &str, text: &str, output: &mut Output) -> Result {
 fn data(demo: &Demo, arguments: &Arguments, seed: u64) -> Result<Data> {
     match (demo.blank, &arguments.data) {
         (Some(blank), None) => blank(),
-        _ => (demo.load)(&Source { path: arguments.data.clone(), target: arguments.target.clone(), seed }),
+        _ => (demo.load)(&Source {
+            path: arguments.data.clone(),
+            target: arguments.target.clone(),
+            image_size: arguments.image_size.map(|size| size as usize),
+            seed,
+        }),
     }
 }
 

@@ -55,7 +55,7 @@ enum Command {
     /// List the adapters and the CPU, with what they can do
     Devices,
     /// Train a demo, and see it learn
-    Train(train::Arguments),
+    Train(Box<train::Arguments>),
     /// Measure kernels and training steps
     Bench(bench::Arguments),
     /// Compare every kernel with the CPU on random and awkward inputs

@@ -7,10 +7,12 @@ mod compile;
 mod evaluation;
 mod fit;
 mod history;
+mod predict;
 mod resident;
 mod trainer;
 
 pub use evaluation::Evaluation;
 pub use fit::{Callback, Checkpoints, Control, EarlyStopping, Event, Fit};
 pub use history::{EpochRecord, History};
+pub use predict::InputGradient;
 pub use trainer::Trainer;

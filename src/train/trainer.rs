@@ -24,10 +24,10 @@ use crate::session::{ProgramId, Session};
 use crate::tensor::{DType, TensorData};
 
 /// The columns of a data set that a trainer uses: what goes in and what should come out.
-const X: &str = "x";
+pub(super) const X: &str = "x";
 const Y: &str = "y";
 
-/// Examples of one evaluation batch.
+/// Examples of an evaluation batch.
 const EVALUATION_BATCH: usize = 512;
 
 type Prepare = dyn Fn(&Tensor, Mode) -> Tensor + Send + Sync;
@@ -35,10 +35,11 @@ type Prepare = dyn Fn(&Tensor, Mode) -> Tensor + Send + Sync;
 type Minimizing = dyn Fn(Minimize) -> Minimize + Send + Sync;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Use {
+pub(super) enum Use {
     Train(Resident, usize),
     Evaluate(Resident, usize),
     Predict(DType, Vec<usize>),
+    InputGradient(DType, Vec<usize>),
 }
 
 /// A model with its loss, optimizer and metrics on a device: trains, measures, predicts, saves.
@@ -68,6 +69,7 @@ pub struct Trainer {
     loss_scale: Option<LossScale>,
     minimizing: Option<Arc<Minimizing>>,
     prepare: Option<Arc<Prepare>>,
+    evaluation_batch: usize,
     session: Option<Session>,
     /// Parameters that wait for the session.
     loaded: Option<checkpoint::Loaded>,
@@ -97,6 +99,7 @@ impl Trainer {
             loss_scale: None,
             minimizing: None,
             prepare: None,
+            evaluation_batch: EVALUATION_BATCH,
             session: None,
             loaded: None,
             programs: HashMap::new(),
@@ -159,6 +162,13 @@ impl Trainer {
         self
     }
 
+    /// Examples that [`evaluate`](Self::evaluate) takes at a time, in place of 512: fewer take less memory.
+    #[must_use]
+    pub fn evaluation_batch(mut self, examples: usize) -> Self {
+        self.evaluation_batch = examples;
+        self
+    }
+
     /// The session, once something was compiled.
     pub fn session(&self) -> Option<&Session> {
         self.session.as_ref()
@@ -179,7 +189,11 @@ impl Trainer {
         &self.device
     }
 
-    fn prepared(&self, x: &Tensor, mode: Mode) -> Tensor {
+    pub(super) fn model(&self) -> &dyn Model {
+        self.model.as_ref()
+    }
+
+    pub(super) fn prepared(&self, x: &Tensor, mode: Mode) -> Tensor {
         match &self.prepare {
             Some(prepare) => prepare(x, mode),
             None if x.dtype() == DType::U8 => x.cast(DType::F32) * (1.0 / 255.0),
@@ -203,7 +217,20 @@ impl Trainer {
         }
     }
 
-    fn open(&mut self) -> Result<&mut Session> {
+    /// The program of a use, which `write` puts into a graph the first time.
+    pub(super) fn program(&mut self, key: Use, write: impl FnOnce(&Self, &Graph)) -> Result<ProgramId> {
+        if let Some(&id) = self.programs.get(&key) {
+            return Ok(id);
+        }
+        let g = Graph::new();
+        g.set_precision(self.precision);
+        write(self, &g);
+        let id = self.load(&g)?;
+        self.programs.insert(key, id);
+        Ok(id)
+    }
+
+    pub(super) fn open(&mut self) -> Result<&mut Session> {
         self.session.as_mut().ok_or_else(|| {
             Error::Argument("the model has not been compiled yet: fit, evaluate or predict first".into())
         })
@@ -420,7 +447,7 @@ impl Trainer {
     pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
         Self::check(data)?;
         let resident = Resident::of(data);
-        let batch = EVALUATION_BATCH.min(data.len());
+        let batch = self.evaluation_batch.clamp(1, data.len());
         let (mut loss, mut rows): (f64, Vec<f32>) = (0.0, Vec::new());
         let mut shape = Vec::new();
         let order: Vec<usize> = (0..data.len()).collect();
@@ -444,29 +471,6 @@ impl Trainer {
             }
         }
         Ok(Evaluation { loss: loss / data.len() as f64, metrics, predictions })
-    }
-
-    /// The model's output for a batch of inputs.
-    ///
-    /// # Errors
-    /// Inputs that do not fit the model; a device that fails.
-    pub fn predict(&mut self, x: &TensorData) -> Result<TensorData> {
-        let key = Use::Predict(x.dtype(), x.shape().to_vec());
-        let id = match self.programs.get(&key) {
-            Some(&id) => id,
-            None => {
-                let g = Graph::new();
-                g.set_precision(self.precision);
-                let input = g.input(X, x.shape(), x.dtype());
-                let prediction = self.model.forward(&g, &self.prepared(&input, Mode::Evaluation), Mode::Evaluation);
-                g.output("prediction", &prediction);
-                let id = self.load(&g)?;
-                self.programs.insert(key, id);
-                id
-            }
-        };
-        let outputs = self.open()?.run_with(id, &[(X, x)])?;
-        Ok(outputs["prediction"].clone())
     }
 
     /// Writes the parameters as safetensors, by PyTorch's names and layouts, whole or not at all.

@@ -10,11 +10,12 @@ use wgrad::metrics::Metric;
 use wgrad::nn::{Mode, Sequential};
 use wgrad::tensor::DType;
 
-use super::{digits, images, tabular};
+pub use super::picture::Picture;
+use super::{digits, folder, images, tabular};
 use crate::failure::{Failure, Result};
 
 /// All demos, in the order in which help lists them.
-pub const DEMOS: &[&Demo] = &[&digits::DIGITS, &images::MNIST, &images::FASHION, &tabular::TABULAR];
+pub const DEMOS: &[&Demo] = &[&digits::DIGITS, &images::MNIST, &images::FASHION, &folder::IMAGES, &tabular::TABULAR];
 
 /// A demo.
 pub struct Demo {
@@ -30,9 +31,14 @@ pub struct Demo {
     pub load: fn(&Source) -> Result<Data>,
     /// Data of the same types with nothing in it, for looking at programs; none where the bundled data serves.
     pub blank: Option<fn() -> Result<Data>>,
+    /// Its examples are pictures that can be shown.
+    pub pictures: bool,
+    /// Its pictures come in the size that the user wants.
+    pub resizes: bool,
 }
 
 /// What is used where the user says nothing.
+#[derive(Clone, Copy, Debug)]
 pub struct Defaults {
     pub epochs: u64,
     pub batch_size: usize,
@@ -48,6 +54,25 @@ pub struct ModelChoice {
     pub about: &'static str,
     /// The layers for data of this kind.
     pub build: fn(&Data) -> Sequential,
+    /// Defaults of its own, instead of the demo's.
+    pub defaults: Option<Defaults>,
+    /// What it wants done to each batch, instead of what the data says.
+    pub prepare: Option<fn(&Data) -> Option<Prepare>>,
+}
+
+impl ModelChoice {
+    /// A model that takes the demo's defaults and the data as they are.
+    pub const fn new(names: &'static [&'static str], about: &'static str, build: fn(&Data) -> Sequential) -> Self {
+        Self { names, about, build, defaults: None, prepare: None }
+    }
+
+    /// The model for some data, which is brought into the form that it wants.
+    pub fn fit_to(&self, data: &mut Data) -> Sequential {
+        if let Some(prepare) = self.prepare {
+            data.prepare = prepare(data);
+        }
+        (self.build)(data)
+    }
 }
 
 /// Where the data comes from.
@@ -57,6 +82,8 @@ pub struct Source {
     pub path: Option<PathBuf>,
     /// `--target`.
     pub target: Option<String>,
+    /// `--image-size`.
+    pub image_size: Option<usize>,
     /// Splits come from it.
     pub seed: u64,
 }
@@ -110,6 +137,10 @@ pub struct Data {
     pub test: Dataset,
     pub task: Task,
     pub prepare: Option<Prepare>,
+    /// What an example looks like, where it is a picture.
+    pub picture: Option<Picture>,
+    /// What people should know of how it was read.
+    pub notes: Vec<String>,
 }
 
 impl Data {
@@ -147,6 +178,19 @@ impl Demo {
         let names = || DEMOS.iter().map(|demo| demo.name).collect::<Vec<_>>().join(", ");
         let found = DEMOS.iter().find(|demo| demo.name == name).copied();
         found.ok_or_else(|| Failure::new(format!("there is no demo {name:?}; there are {}", names())))
+    }
+
+    /// What is used with a model where the user says nothing.
+    pub fn defaults(&self, model: &ModelChoice) -> Defaults {
+        model.defaults.unwrap_or(self.defaults)
+    }
+
+    /// Refuses a size for pictures whose size is given.
+    pub fn check_image_size(&self, size: Option<u64>) -> Result {
+        match size {
+            Some(_) if !self.resizes => Err(Failure::new(format!("--image-size has no meaning for {}", self.name))),
+            _ => Ok(()),
+        }
     }
 
     /// The model of a name, or the default.

@@ -10,7 +10,9 @@ use wgrad::graph::Tensor;
 use wgrad::nn::{Mode, Sequential};
 use wgrad::tensor::DType;
 
-use super::demo::{Data, Defaults, Demo, ModelChoice, Prepare, Source, Task, dense};
+use super::convolutional;
+use super::demo::{Data, Defaults, Demo, ModelChoice, Picture, Prepare, Source, Task, dense};
+use super::residual;
 use crate::failure::Result;
 
 const FILE: &[u8] = include_bytes!("../../data/digits.csv");
@@ -21,16 +23,22 @@ const WHITE: f64 = 16.0;
 /// Standard deviation of the noise, where white is 1.
 const NOISE: f64 = 0.15;
 
+const DEFAULTS: Defaults = Defaults { epochs: 60, batch_size: 32, optimizer: "adam", learning_rate: 1e-3 };
+
 pub const DIGITS: Demo = Demo {
     name: "digits",
     about: "handwritten digits, 8x8 pixels, bundled (1,797 examples)",
     models: &[
-        ModelChoice { names: &["mlp"], about: "256 relu, 128 relu, 10, with dropout", build: mlp },
-        ModelChoice { names: &["linear"], about: "10, without hidden layers", build: |data| dense(data, &[]) },
+        ModelChoice::new(&["mlp"], "256 relu, 128 relu, 10, with dropout", mlp),
+        convolutional::textbook(Defaults { epochs: 40, ..DEFAULTS }),
+        residual::network(Defaults { epochs: 30, ..DEFAULTS }),
+        ModelChoice::new(&["linear"], "10, without hidden layers", |data| dense(data, &[])),
     ],
-    defaults: Defaults { epochs: 60, batch_size: 32, optimizer: "adam", learning_rate: 1e-3 },
+    defaults: DEFAULTS,
     load,
     blank: None,
+    pictures: true,
+    resizes: false,
 };
 
 fn mlp(data: &Data) -> Sequential {
@@ -58,7 +66,9 @@ fn load(source: &Source) -> Result<Data> {
     let data = examples(&table, source.target.as_deref().unwrap_or("target"))?;
     data.check_labels("y", 10)?;
     let (train, test) = data.stratified_split("y", 0.8, source.seed)?;
-    Ok(Data { train, test, task: Task::Classes(10), prepare: Some(prepare()) })
+    let side = data.column("x")?.shape().last().copied().unwrap_or_default();
+    let picture = Some(Picture::new([1, side, side], WHITE, &[0.0], &[1.0])?);
+    Ok(Data { train, test, task: Task::Classes(10), prepare: Some(prepare()), picture, notes: Vec::new() })
 }
 
 /// The rows of a table as images of bytes.

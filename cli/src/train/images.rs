@@ -5,30 +5,39 @@ use std::path::Path;
 use wgrad::data::{Dataset, idx};
 use wgrad::tensor::{DType, TensorData};
 
-use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task, dense};
+use super::convolutional;
+use super::demo::{Data, Defaults, Demo, ModelChoice, Picture, Source, Task, dense};
+use super::residual;
 use crate::failure::{Failure, Result};
 
-const MODELS: &[ModelChoice] = &[
-    ModelChoice { names: &["mlp"], about: "256 relu, 128 relu, 10", build: |data| dense(data, &[256, 128]) },
-    ModelChoice { names: &["mlp-large"], about: "512 relu, 512 relu, 10", build: |data| dense(data, &[512, 512]) },
-    ModelChoice { names: &["linear"], about: "10, without hidden layers", build: |data| dense(data, &[]) },
-];
+const fn models(convolutional_epochs: u64) -> [ModelChoice; 5] {
+    let defaults = Defaults { epochs: convolutional_epochs, ..DEFAULTS };
+    [
+        ModelChoice::new(&["mlp"], "256 relu, 128 relu, 10", |data| dense(data, &[256, 128])),
+        ModelChoice::new(&["mlp-large"], "512 relu, 512 relu, 10", |data| dense(data, &[512, 512])),
+        ModelChoice::new(&["linear"], "10, without hidden layers", |data| dense(data, &[])),
+        convolutional::textbook(defaults),
+        residual::network(defaults),
+    ]
+}
 
 const DEFAULTS: Defaults = Defaults { epochs: 5, batch_size: 128, optimizer: "adam", learning_rate: 1e-3 };
 
 pub const MNIST: Demo = Demo {
     name: "mnist",
     about: "handwritten digits, 28x28 pixels, from --data DIR (70,000 examples)",
-    models: MODELS,
+    models: &models(3),
     defaults: DEFAULTS,
     load: |source| load(source, "mnist", "MNIST", [0.1307, 0.3081]),
     blank: Some(blank),
+    pictures: true,
+    resizes: false,
 };
 
 pub const FASHION: Demo = Demo {
     name: "fashion",
     about: "pictures of clothes, 28x28 pixels, from --data DIR (70,000 examples)",
-    models: MODELS,
+    models: &models(5),
     defaults: Defaults { epochs: 10, ..DEFAULTS },
     load: |source| {
         let names = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"];
@@ -38,6 +47,8 @@ pub const FASHION: Demo = Demo {
         Ok(data)
     },
     blank: Some(blank),
+    pictures: true,
+    resizes: false,
 };
 
 /// Mean and standard deviation are of the training pixels from 0 to 1, as published.
@@ -57,7 +68,15 @@ fn load(source: &Source, demo: &str, name: &str, [mean, std]: [f64; 2]) -> Resul
     if train.column("x")?.shape().iter().skip(1).ne(test.column("x")?.shape().iter().skip(1)) {
         return Err(Failure::new(format!("{}: training and test images differ in size", directory.display())));
     }
-    Ok(Data { train, test, task: Task::Classes(10), prepare: Some(Data::scale_bytes(255.0, mean, std)) })
+    with_picture(train, test, [mean, std])
+}
+
+fn with_picture(train: Dataset, test: Dataset, [mean, std]: [f64; 2]) -> Result<Data> {
+    let shape: Vec<usize> = train.column("x")?.shape().to_vec();
+    let &[_, height, width] = shape.as_slice() else { return Err(Failure::new("images are [n, height, width]")) };
+    let picture = Some(Picture::new([1, height, width], 255.0, &[mean], &[std])?);
+    let prepare = Some(Data::scale_bytes(255.0, mean, std));
+    Ok(Data { train, test, task: Task::Classes(10), prepare, picture, notes: Vec::new() })
 }
 
 fn part(directory: &Path, part: &str) -> Result<Dataset> {
@@ -82,6 +101,5 @@ fn blank() -> Result<Data> {
     let examples = DEFAULTS.batch_size;
     let x = TensorData::zeros(DType::U8, [examples, 28, 28]);
     let data = Dataset::new([("x", x), ("y", TensorData::zeros(DType::I32, [examples]))])?;
-    let prepare = Some(Data::scale_bytes(255.0, 0.1307, 0.3081));
-    Ok(Data { train: data.clone(), test: data, task: Task::Classes(10), prepare })
+    with_picture(data.clone(), data, [0.1307, 0.3081])
 }

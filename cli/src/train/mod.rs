@@ -1,12 +1,18 @@
 //! `wgrad train DEMO`: a demo from data to a trained model, with progress, a final table, and what the user asks to keep.
 
+mod canvas;
+mod convolutional;
 mod curve;
 pub mod demo;
 mod digits;
+mod folder;
+mod gallery;
 mod images;
 pub mod optimizer;
+mod picture;
 mod places;
 mod plot;
+mod residual;
 mod summary;
 mod tabular;
 mod watch;
@@ -73,6 +79,9 @@ pub struct Arguments {
     /// The column to be learned, of a table
     #[arg(long, value_name = "COLUMN")]
     target: Option<String>,
+    /// Width and height that pictures are brought to, where they have no common size (32 if nothing is said)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    image_size: Option<u64>,
     /// Keep the run in this directory, so that it can go on after an end of any kind
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
@@ -82,6 +91,8 @@ pub struct Arguments {
     /// Draw loss and accuracy
     #[arg(long, value_name = "FILE.png|.svg")]
     plot: Option<PathBuf>,
+    #[command(flatten)]
+    gallery: gallery::Pictures,
     /// Write the learned parameters
     #[arg(long, value_name = "FILE.safetensors")]
     save: Option<PathBuf>,
@@ -116,6 +127,8 @@ struct Run<'a> {
     arguments: &'a Arguments,
     everywhere: &'a Everywhere,
     demo: &'static Demo,
+    /// Where the user says nothing.
+    epochs: u64,
     model_name: &'static str,
     optimizer_name: &'static str,
     rate: f64,
@@ -149,6 +162,8 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     if let Some(path) = &arguments.plot {
         plot::draw(path, &run.title(), &curve.with_epochs(&history.epochs))?;
     }
+    let title = format!("{} · {}", run.demo.name, run.model_name);
+    arguments.gallery.draw(&title, &run.data, &mut trainer, &evaluation.predictions)?;
     output.event(&json!({
         "event": "done", "steps": steps, "seconds": took,
         "steps_per_second": trained as f64 / took.max(1e-9), "test": scores(&evaluation),
@@ -164,7 +179,10 @@ impl<'a> Run<'a> {
     fn prepare(arguments: &'a Arguments, everywhere: &'a Everywhere) -> Result<Self> {
         let demo = Demo::find(&arguments.demo)?;
         let model = demo.model(arguments.model.as_deref())?;
-        let optimizer_name = optimizer::find(arguments.optimizer.as_deref().unwrap_or(demo.defaults.optimizer))?;
+        let defaults = demo.defaults(model);
+        let optimizer_name = optimizer::find(arguments.optimizer.as_deref().unwrap_or(defaults.optimizer))?;
+        demo.check_image_size(arguments.image_size)?;
+        arguments.gallery.check(demo)?;
         if let Some(path) = &arguments.plot {
             plot::check_name(path)?;
         }
@@ -174,25 +192,31 @@ impl<'a> Run<'a> {
         if let Some(directory) = &arguments.checkpoint {
             places::can_write_directory(directory)?;
         }
-        let source = Source { path: arguments.data.clone(), target: arguments.target.clone(), seed: everywhere.seed };
-        let data = (demo.load)(&source)?;
-        let batch = arguments.batch_size.map_or(demo.defaults.batch_size.min(data.train.len()), |size| size as usize);
+        let source = Source {
+            path: arguments.data.clone(),
+            target: arguments.target.clone(),
+            image_size: arguments.image_size.map(|size| size as usize),
+            seed: everywhere.seed,
+        };
+        let mut data = (demo.load)(&source)?;
+        let batch = arguments.batch_size.map_or(defaults.batch_size.min(data.train.len()), |size| size as usize);
         if batch > data.train.len() {
             let message = format!("a batch of {batch} cannot be taken from {} training examples", data.train.len());
             return Err(Failure::new(message));
         }
         let rate = match arguments.lr {
             Some(rate) => rate,
-            None if optimizer_name == demo.defaults.optimizer => demo.defaults.learning_rate,
+            None if optimizer_name == defaults.optimizer => defaults.learning_rate,
             None => optimizer::default_rate(optimizer_name)?,
         };
         Ok(Self {
-            model: (model.build)(&data),
+            model: model.fit_to(&mut data),
             model_name: model.names.first().copied().unwrap_or_default(),
             chosen: device::open(&everywhere.device)?,
             arguments,
             everywhere,
             demo,
+            epochs: defaults.epochs,
             optimizer_name,
             rate,
             batch,
@@ -215,7 +239,7 @@ impl<'a> Run<'a> {
         let epochs = match (arguments.epochs, arguments.steps) {
             (Some(epochs), _) => epochs,
             (None, Some(_)) => u64::from(u32::MAX),
-            (None, None) => self.demo.defaults.epochs,
+            (None, None) => self.epochs,
         };
         let mut fit = Fit::epochs(epochs)
             .batch_size(self.batch)
@@ -251,6 +275,9 @@ impl<'a> Run<'a> {
             grouped(self.data.train.len() as u64),
             grouped(self.data.test.len() as u64)
         ))?;
+        for note in &self.data.notes {
+            output.text(format!("         {note}"))?;
+        }
         output.text(format!(
             "training {}, learning rate {}, batches of {}, seed {}",
             self.optimizer_name, self.rate, self.batch, self.everywhere.seed
@@ -297,12 +324,9 @@ impl<'a> Run<'a> {
             seconds(took),
             trained as f64 / took.max(1e-9)
         ))?;
-        let kept = [
-            ("parameters", &self.arguments.save),
-            ("plot", &self.arguments.plot),
-            ("checkpoint", &self.arguments.checkpoint),
-        ];
-        for (what, path) in kept {
+        let arguments = self.arguments;
+        let kept = [("parameters", &arguments.save), ("plot", &arguments.plot), ("checkpoint", &arguments.checkpoint)];
+        for (what, path) in kept.into_iter().chain(arguments.gallery.files()) {
             if let Some(path) = path {
                 output.text(format!("{what} in {}", path.display()))?;
             }
@@ -316,6 +340,9 @@ pub fn trainer(model: &Sequential, data: &Data, device: &Device, optimizer: opti
     // A mistake in the model's shapes is told before anything is built.
     model.output_shape()?;
     let mut trainer = Trainer::new(model.clone(), device, optimizer, data.task.loss(), data.task.metrics());
+    if let Some(picture) = &data.picture {
+        trainer = trainer.evaluation_batch(picture.evaluation_batch());
+    }
     if let Some(prepare) = data.prepare.clone() {
         trainer = trainer.prepare(move |x, mode| prepare(x, mode));
     }

@@ -2,20 +2,17 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Once;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::{FontStyle, register_font};
+use plotters::style::FontStyle;
 
+use super::canvas::{self, Canvas, FAINT, FONT, INK};
 use super::curve::Curve;
 use crate::failure::{Failure, Result};
 
 const SIZE: (u32, u32) = (1200, 860);
-const FONT: &str = "sans-serif";
 
-const INK: RGBColor = RGBColor(0x22, 0x2b, 0x36);
-const FAINT: RGBColor = RGBColor(0x6b, 0x75, 0x80);
 const GRID: RGBColor = RGBColor(0xe3, 0xe7, 0xeb);
 const TRAINING: RGBColor = RGBColor(0x2f, 0x6f, 0xb5);
 const VALIDATION: RGBColor = RGBColor(0xd9, 0x6a, 0x1d);
@@ -23,35 +20,20 @@ const ACCURACY: RGBColor = RGBColor(0x2b, 0x8a, 0x57);
 
 /// Says whether the name ends as a picture that can be drawn.
 pub fn check_name(path: &Path) -> Result {
-    match extension(path).as_str() {
-        "png" | "svg" => Ok(()),
-        other => Err(Failure::new(format!(
-            "cannot plot to {}: it ends in {other:?}, and plots are .png or .svg",
-            path.display()
-        ))),
-    }
-}
-
-fn extension(path: &Path) -> String {
-    path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
+    canvas::check_name(path, "plots", &["png", "svg"])
 }
 
 /// Draws a run.
 pub fn draw(path: &Path, title: &str, curve: &Curve) -> Result {
-    // Bitmaps bring no letters of their own, and a machine may have none.
-    static LETTERS: Once = Once::new();
-    LETTERS.call_once(|| {
-        let _ = register_font(FONT, FontStyle::Normal, dejavu::sans::regular());
-        let _ = register_font(FONT, FontStyle::Bold, dejavu::sans::bold());
-    });
+    canvas::letters();
     let wrong = |message: String| Failure::new(format!("cannot draw {}: {message}", path.display()));
-    if extension(path) == "svg" {
+    if canvas::extension(path) == "svg" {
         let root = SVGBackend::new(path, SIZE).into_drawing_area();
-        panels(&root, title, curve).map_err(wrong)
-    } else {
-        let root = BitMapBackend::new(path, SIZE).into_drawing_area();
-        panels(&root, title, curve).map_err(wrong)
+        return panels(&root, title, curve).map_err(wrong);
     }
+    let mut canvas = Canvas::new(SIZE.0, SIZE.1);
+    panels(&canvas.area(), title, curve).map_err(wrong)?;
+    canvas.save(path)
 }
 
 fn panels<B: DrawingBackend>(

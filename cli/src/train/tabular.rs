@@ -17,16 +17,14 @@ pub const TABULAR: Demo = Demo {
     name: "tabular",
     about: "classes from a table: bundled breast-cancer data (569 examples), or --data FILE.csv --target COLUMN",
     models: &[
-        ModelChoice {
-            names: &["mlp", "mlp-tiny"],
-            about: "64 relu, 32 relu, 1 sigmoid",
-            build: |data| dense(data, &[64, 32]),
-        },
-        ModelChoice { names: &["linear"], about: "logistic regression", build: |data| dense(data, &[]) },
+        ModelChoice::new(&["mlp", "mlp-tiny"], "64 relu, 32 relu, 1 sigmoid", |data| dense(data, &[64, 32])),
+        ModelChoice::new(&["linear"], "logistic regression", |data| dense(data, &[])),
     ],
     defaults: Defaults { epochs: 20, batch_size: 32, optimizer: "adam", learning_rate: 1e-3 },
     load,
     blank: None,
+    pictures: false,
+    resizes: false,
 };
 
 fn load(source: &Source) -> Result<Data> {
@@ -52,7 +50,7 @@ fn load(source: &Source) -> Result<Data> {
     // What is known of the test part must not flow into the training, not even its mean.
     let scaler = Scaler::standardize(train.column("x")?)?;
     let scale = |part: &wgrad::data::Dataset| part.map_column("x", |x| scaler.apply(x));
-    Ok(Data { train: scale(&train)?, test: scale(&test)?, task, prepare: None })
+    Ok(Data { train: scale(&train)?, test: scale(&test)?, task, prepare: None, picture: None, notes: Vec::new() })
 }
 
 /// Two classes or more; and every other column usable.

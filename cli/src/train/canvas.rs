@@ -1,0 +1,158 @@
+//! A sheet of pixels with pictures and letters on it, written as PNG.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+use std::sync::Once;
+
+use image::{ImageFormat, RgbImage, imageops};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{FontStyle, register_font};
+use wgrad::Error;
+
+use crate::failure::{Failure, Result};
+
+/// The name under which the letters are known.
+pub const FONT: &str = "sans-serif";
+
+/// Text, and text that matters less.
+pub const INK: RGBColor = RGBColor(0x22, 0x2b, 0x36);
+pub const FAINT: RGBColor = RGBColor(0x6b, 0x75, 0x80);
+
+/// Brings letters along: bitmaps have none of their own, and a machine may have none.
+pub fn letters() {
+    static LETTERS: Once = Once::new();
+    LETTERS.call_once(|| {
+        let _ = register_font(FONT, FontStyle::Normal, dejavu::sans::regular());
+        let _ = register_font(FONT, FontStyle::Bold, dejavu::sans::bold());
+    });
+}
+
+/// The ending of a name, in lower case.
+pub fn extension(path: &Path) -> String {
+    path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
+}
+
+/// Says whether the name ends as a picture that can be drawn.
+pub fn check_name(path: &Path, what: &str, endings: &[&str]) -> Result {
+    let ending = extension(path);
+    if endings.contains(&ending.as_str()) {
+        return Ok(());
+    }
+    let possible: Vec<String> = endings.iter().map(|ending| format!(".{ending}")).collect();
+    Err(Failure::new(format!(
+        "cannot draw to {}: it ends in {ending:?}, and {what} are {}",
+        path.display(),
+        possible.join(" or ")
+    )))
+}
+
+/// How letters look.
+#[derive(Clone, Copy)]
+pub struct Letters {
+    pub size: u32,
+    pub bold: bool,
+    pub colour: RGBColor,
+}
+
+impl Letters {
+    /// Of a size.
+    pub const fn new(size: u32, colour: RGBColor) -> Self {
+        Self { size, bold: false, colour }
+    }
+
+    /// The same, bold.
+    pub const fn bold(self) -> Self {
+        Self { bold: true, ..self }
+    }
+
+    fn style(self) -> TextStyle<'static> {
+        let style = if self.bold { FontStyle::Bold } else { FontStyle::Normal };
+        (FONT, self.size, style).into_font().color(&self.colour)
+    }
+}
+
+/// A white sheet.
+pub struct Canvas {
+    pixels: RgbImage,
+}
+
+impl Canvas {
+    /// Of a size in pixels.
+    pub fn new(width: u32, height: u32) -> Self {
+        letters();
+        Self { pixels: RgbImage::from_pixel(width, height, image::Rgb([255; 3])) }
+    }
+
+    /// The sheet as plotters draws on it.
+    pub fn area(&mut self) -> DrawingArea<BitMapBackend<'_>, Shift> {
+        let size = self.pixels.dimensions();
+        BitMapBackend::with_buffer(&mut self.pixels, size).into_drawing_area()
+    }
+
+    /// Puts a picture down with its left upper corner at a place.
+    pub fn picture(&mut self, picture: &RgbImage, (x, y): (u32, u32)) {
+        imageops::replace(&mut self.pixels, picture, i64::from(x), i64::from(y));
+    }
+
+    /// Fills a rectangle.
+    pub fn rectangle(&mut self, (x, y): (u32, u32), (width, height): (u32, u32), RGBColor(r, g, b): RGBColor) {
+        let (right, bottom) = ((x + width).min(self.pixels.width()), (y + height).min(self.pixels.height()));
+        for row in y..bottom {
+            for column in x..right {
+                self.pixels.put_pixel(column, row, image::Rgb([r, g, b]));
+            }
+        }
+    }
+
+    /// Writes text whose left upper corner is at a place.
+    pub fn text(&mut self, text: &str, place: (u32, u32), letters: Letters) -> Result {
+        self.anchored(text, place, letters, HPos::Left)
+    }
+
+    /// Writes text whose upper middle is at a place.
+    pub fn centred(&mut self, text: &str, place: (u32, u32), letters: Letters) -> Result {
+        self.anchored(text, place, letters, HPos::Center)
+    }
+
+    /// Writes text whose right upper corner is at a place.
+    pub fn right(&mut self, text: &str, place: (u32, u32), letters: Letters) -> Result {
+        self.anchored(text, place, letters, HPos::Right)
+    }
+
+    fn anchored(&mut self, text: &str, (x, y): (u32, u32), letters: Letters, side: HPos) -> Result {
+        let style = letters.style().pos(Pos::new(side, VPos::Top));
+        self.area().draw_text(text, &style, (x as i32, y as i32)).map_err(|error| Failure::new(error.to_string()))
+    }
+
+    /// Pixels that text is wide.
+    pub fn width_of(&mut self, text: &str, letters: Letters) -> u32 {
+        self.area().estimate_text_size(text, &letters.style()).map_or(0, |(width, _)| width)
+    }
+
+    /// The text, or its beginning where it is wider than there is room.
+    pub fn shortened(&mut self, text: &str, room: u32, letters: Letters) -> String {
+        if self.width_of(text, letters) <= room {
+            return text.to_owned();
+        }
+        let mut kept: Vec<char> = text.chars().collect();
+        loop {
+            kept.pop();
+            let shorter = format!("{}…", kept.iter().collect::<String>().trim_end());
+            if kept.is_empty() || self.width_of(&shorter, letters) <= room {
+                return shorter;
+            }
+        }
+    }
+
+    /// Writes the sheet.
+    pub fn save(&self, path: &Path) -> Result {
+        let mut png = Cursor::new(Vec::new());
+        self.pixels
+            .write_to(&mut png, ImageFormat::Png)
+            .map_err(|error| Failure::new(format!("cannot draw {}: {error}", path.display())))?;
+        fs::write(path, png.into_inner()).map_err(|source| Error::file("cannot write", path, source).into())
+    }
+}

@@ -1,0 +1,265 @@
+//! Folders of pictures as data, and pictures that runs leave behind.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use image::{ImageResult, Rgb, RgbImage};
+use support::{events, fail, of_kind, run, succeed, text};
+
+/// A shape of a class's own on a dark ground, at a place that depends on the number.
+fn shape(class: usize, number: u32, width: u32, height: u32) -> RgbImage {
+    let (left, top) = (width as i32 / 2 - 2 + (number % 5) as i32, height as i32 / 2 - 2 + (number / 5 % 5) as i32);
+    let reach = width.min(height) as i32 / 4;
+    RgbImage::from_fn(width, height, |x, y| {
+        let (right, down) = ((x as i32 - left).abs(), (y as i32 - top).abs());
+        let inside = match class {
+            0 => right * right + down * down <= reach * reach,
+            1 => right.max(down) <= reach,
+            _ => right.min(down) <= reach / 3 && right.max(down) <= reach,
+        };
+        let light = 200 + (number % 50) as u8;
+        let colour = [[light, 40, 30], [30, light, 50], [40, 60, light]][class];
+        Rgb(if inside { colour } else { [(number % 40) as u8; 3] })
+    })
+}
+
+/// Pictures of three classes, as PNG and JPEG.
+fn shapes(directory: &Path, count: u32, width: u32, height: u32) -> ImageResult<()> {
+    for (class, name) in ["circle", "square", "cross"].into_iter().enumerate() {
+        let folder = directory.join(name);
+        fs::create_dir_all(&folder)?;
+        for number in 0..count {
+            let ending = if number % 2 == 0 { "png" } else { "JPG" };
+            shape(class, number, width, height).save(folder.join(format!("{number:03}.{ending}")))?;
+        }
+    }
+    Ok(())
+}
+
+fn train<'a>(directory: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
+    [&["train", "images", "--data", text(directory)], more].concat()
+}
+
+const SHORT: [&str; 6] = ["--model", "mlp", "--epochs", "1", "--batch-size", "4"];
+
+#[test]
+fn shapes_are_learned_and_their_pictures_drawn() -> ImageResult<()> {
+    let (directory, out) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    shapes(directory.path(), 40, 20, 20)?;
+    let file = |name: &str| out.path().join(name);
+    let [explain, filters, mistakes] = [file("explain.png"), file("filters.PNG"), file("mistakes.png")];
+    let drawn = ["--explain", text(&explain), "--filters", text(&filters), "--mistakes", text(&mistakes)];
+    let all = events(&train(directory.path(), &[&["--model", "mlp", "--epochs", "12"][..], &drawn].concat()));
+    let [start, done] = [of_kind(&all, "start")[0], of_kind(&all, "done")[0]];
+    assert_eq!([&start["train_examples"], &start["test_examples"]], [96, 24]);
+    assert!(done["test"]["accuracy"].as_f64() > Some(0.95), "{done}");
+    for path in [&explain, &filters, &mistakes] {
+        let picture = image::open(path)?.to_rgb8();
+        assert!(picture.width() > 600 && picture.height() > 100, "{path:?} is {:?}", picture.dimensions());
+        // White around, something on it.
+        assert_eq!(picture.get_pixel(1, 1), &Rgb([255; 3]));
+        assert!(picture.pixels().any(|pixel| pixel.0.iter().all(|level| *level < 80)), "{path:?} has no letters");
+    }
+    Ok(())
+}
+
+#[test]
+fn convolutions_learn_the_same_shapes_better() -> ImageResult<()> {
+    let (directory, out) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    shapes(directory.path(), 30, 16, 16)?;
+    let file = |name: &str| out.path().join(name);
+    let [explain, filters] = [file("explain.png"), file("filters.png")];
+    let drawn = ["--epochs", "6", "--batch-size", "16", "--explain", text(&explain), "--filters", text(&filters)];
+    let all = events(&train(directory.path(), &drawn));
+    let [start, done] = [of_kind(&all, "start")[0], of_kind(&all, "done")[0]];
+    assert_eq!(start["model"], "cnn", "the default");
+    // Two convolutions, and the first dense layer on 64 channels of a quarter of the size.
+    assert_eq!(start["parameters"], (27 + 1) * 32 + (288 + 1) * 64 + (1024 + 1) * 128 + 129 * 3);
+    assert!(done["test"]["accuracy"].as_f64() > Some(0.95), "{done}");
+    let filters = image::open(filters)?.to_rgb8();
+    assert!(filters.height() > 500, "32 filters in four rows, {:?}", filters.dimensions());
+    assert!(image::open(explain)?.height() > 400);
+    Ok(())
+}
+
+#[test]
+fn other_demos_draw_too() -> ImageResult<()> {
+    let out = tempfile::tempdir()?;
+    let file = |name: &str| out.path().join(name);
+    let [explain, filters, mistakes] = [file("explain.png"), file("filters.png"), file("mistakes.png")];
+    succeed(&[
+        "train",
+        "digits",
+        "--model",
+        "mlp",
+        "--epochs",
+        "1",
+        "--explain",
+        text(&explain),
+        "--filters",
+        text(&filters),
+        "--mistakes",
+        text(&mistakes),
+    ]);
+    // The first epoch leaves mistakes: their sheet has rows of pictures.
+    assert!(image::open(mistakes)?.height() > 300 && image::open(explain)?.height() > 600);
+    assert!(image::open(filters)?.height() > 600);
+    Ok(())
+}
+
+#[test]
+fn parts_and_sizes_are_as_asked_for() -> ImageResult<()> {
+    let directory = tempfile::tempdir()?;
+    shapes(&directory.path().join("train"), 8, 30, 20)?;
+    shapes(&directory.path().join("val"), 4, 30, 20)?;
+    let parameters = |more: &[&str]| {
+        let all = events(&train(directory.path(), &[&SHORT, more].concat()));
+        let start = of_kind(&all, "start")[0].clone();
+        assert_eq!([&start["train_examples"], &start["test_examples"]], [24, 12]);
+        start["parameters"].as_u64().unwrap_or_default()
+    };
+    // Hidden layers of 256 and 128, three classes.
+    let count = |size: u64| (3 * size * size + 1) * 256 + 257 * 128 + 129 * 3;
+    assert_eq!(parameters(&[]), count(20), "all are equal: their own size, as a square");
+    assert_eq!(parameters(&["--image-size", "9"]), count(9));
+    shape(0, 1, 70, 50).save(directory.path().join("train/circle/large.png"))?;
+    image::GrayImage::new(10, 10).save(directory.path().join("val/cross/grey.png"))?;
+    let all = events(&train(directory.path(), &SHORT));
+    assert_eq!(of_kind(&all, "start")[0]["parameters"], count(32), "they differ");
+    Ok(())
+}
+
+#[test]
+fn decoded_pictures_are_kept_until_something_changes() -> ImageResult<()> {
+    let directory = tempfile::tempdir()?;
+    shapes(directory.path(), 4, 16, 16)?;
+    let told = || succeed(&train(directory.path(), &SHORT));
+    let cache = directory.path().join(".wgrad-cache").join("own-size.safetensors");
+    fs::write(directory.path().join("circle/notes.txt"), "no picture")?;
+    fs::write(directory.path().join("circle/.hidden.png"), "no picture either")?;
+    let first = told();
+    assert!(first.contains("kept in the cache") && first.contains("skipped 1 "), "{first}");
+    let whole = fs::read(&cache)?;
+    assert!(told().contains("from the cache"));
+    // Cut short, and a pixel changed: both are noticed and made good.
+    let mut changed = whole.clone();
+    changed.last_mut().into_iter().for_each(|byte| *byte ^= 0x55);
+    for damage in [&whole[..whole.len() / 2], &changed, b"", b"nonsense"] {
+        fs::write(&cache, damage)?;
+        let after = told();
+        assert!(after.contains("damaged") && after.contains("kept in the cache"), "{after}");
+        assert_eq!(fs::read(&cache)?, whole);
+    }
+    shape(1, 9, 16, 16).save(directory.path().join("square/new.png"))?;
+    assert!(!told().contains("from the cache"));
+    assert!(told().contains("from the cache"));
+    Ok(())
+}
+
+#[test]
+fn a_place_that_cannot_hold_a_cache_is_no_harm() -> ImageResult<()> {
+    let directory = tempfile::tempdir()?;
+    shapes(directory.path(), 3, 8, 8)?;
+    fs::write(directory.path().join(".wgrad-cache"), "a file is in the way")?;
+    for _ in 0..2 {
+        let told = succeed(&train(directory.path(), &SHORT));
+        assert!(told.contains("no cache"), "{told}");
+    }
+    Ok(())
+}
+
+/// A PNG of a size that is not there: its head, and the beginning of pixels.
+fn head(width: u32, height: u32) -> Vec<u8> {
+    let mut chunk = b"IHDR".to_vec();
+    chunk.extend(width.to_be_bytes());
+    chunk.extend(height.to_be_bytes());
+    chunk.extend([8, 2, 0, 0, 0]);
+    let crc = chunk.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 })
+    });
+    let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+    bytes.extend(13_u32.to_be_bytes());
+    bytes.extend(chunk);
+    bytes.extend((!crc).to_be_bytes());
+    bytes.extend(100_u32.to_be_bytes());
+    bytes.extend(b"IDAT\x78\x9c");
+    bytes
+}
+
+#[test]
+fn bad_folders_are_refused() -> ImageResult<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path();
+    let told = |expected: &[&str]| {
+        let message = fail(&train(path, &SHORT));
+        assert!(expected.iter().all(|part| message.contains(part)), "{expected:?}: {message}");
+    };
+    assert!(fail(&["train", "images"]).contains("--data"));
+    assert!(fail(&["train", "images", "--data", "/nowhere"]).contains("/nowhere"));
+    told(&["no class folders"]);
+    fs::create_dir(path.join("circle"))?;
+    told(&["only one class", "circle"]);
+    fs::create_dir(path.join("square"))?;
+    told(&["circle", "no pictures"]);
+    shapes(path, 1, 8, 8)?;
+    told(&["circle", "single picture"]);
+    shapes(path, 4, 8, 8)?;
+    let bad = path.join("square/bad.png");
+    let good = fs::read(path.join("square/000.png"))?;
+    let mut spoiled = good.clone();
+    let middle = good.len() / 2;
+    spoiled[middle] ^= 0xff;
+    for (content, expected) in [
+        (&b"this is no picture"[..], "no picture"),
+        (b"", "no picture"),
+        (b"GIF89a\x08\0\x08\0\0\0\0", "no picture"),
+        (&good[..good.len() / 2], "truncated"),
+        (&spoiled, "corrupt"),
+        (&head(60_000, 60_000), "enormous"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF\0nonsense", ""),
+    ] {
+        fs::write(&bad, content)?;
+        told(&["square/bad.png", expected]);
+    }
+    fs::remove_file(&bad)?;
+    fs::create_dir(path.join("train"))?;
+    told(&["train", "no class folders"]);
+    shapes(&path.join("train"), 2, 8, 8)?;
+    fs::create_dir_all(path.join("test/circle"))?;
+    fs::create_dir_all(path.join("test/star"))?;
+    told(&["test", "cross"]);
+    shapes(&path.join("test"), 1, 8, 8)?;
+    told(&["test", "star"]);
+    fs::remove_dir(path.join("test/star"))?;
+    succeed(&train(path, &SHORT));
+    Ok(())
+}
+
+#[test]
+fn places_for_pictures_are_checked_before_the_run() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    for option in ["--explain", "--filters", "--mistakes"] {
+        for (demo, file, expected) in [
+            ("digits", directory.path().join("x.jpg"), ".png"),
+            ("digits", directory.path().join("nowhere").join("x.png"), "nowhere"),
+            ("tabular", directory.path().join("x.png"), "has none"),
+        ] {
+            let message = fail(&["train", demo, option, text(&file), "--json"]);
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+    assert!(fail(&["train", "digits", "--image-size", "20"]).contains("--image-size"));
+    assert_eq!(run(&["train", "images", "--image-size", "0"]).status.code(), Some(2));
+    Ok(())
+}
+
+#[test]
+fn programs_for_pictures_can_be_looked_at_without_any() {
+    for demo in ["images", "mnist", "fashion", "digits"] {
+        for model in ["mlp", "cnn", "resnet"] {
+            assert!(succeed(&["inspect", demo, "--model", model]).contains("dispatches"), "{demo} {model}");
+        }
+    }
+}
