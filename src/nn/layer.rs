@@ -2,11 +2,7 @@
 
 use std::fmt;
 
-use super::norm::Normalization;
-use super::{
-    Activation, BatchNormalization, Conv, Dropout, Dropout2d, GroupNormalization, Initializer, InstanceNormalization,
-    LayerNormalization, Linear, LocalResponseNorm, Mode, Pool, Residual, RmsNormalization,
-};
+use super::{Activation, Conv, Dropout, Dropout2d, Initializer, Linear, Mode, Normalization, Pool, Residual};
 use crate::graph::{Graph, Tensor};
 use crate::tensor::Shape;
 
@@ -46,18 +42,8 @@ pub enum Layer {
     Pool(Pool),
     /// All axes as one.
     Flatten,
-    /// Channels normalised over the batch; see [`BatchNorm`](super::BatchNorm).
-    BatchNorm(BatchNormalization),
-    /// Last axes normalised; see [`LayerNorm`](super::LayerNorm).
-    LayerNorm(LayerNormalization),
-    /// Groups of channels normalised; see [`GroupNorm`](super::GroupNorm).
-    GroupNorm(GroupNormalization),
-    /// Channels of each example normalised; see [`InstanceNorm`](super::InstanceNorm).
-    InstanceNorm(InstanceNormalization),
-    /// Last axes over their root mean square; see [`RmsNorm`](super::RmsNorm).
-    RmsNorm(RmsNormalization),
-    /// Channels normalised by their neighbours.
-    LocalResponseNorm(LocalResponseNorm),
+    /// A normalisation.
+    Normalization(Normalization),
     /// Whole channels set to 0 at random while training.
     Dropout2d(Dropout2d),
     /// Layers whose result is added to what goes in.
@@ -70,9 +56,6 @@ impl Layer {
     /// # Errors
     /// A message for the user where the shape does not fit, or a number in the layer is out of range.
     pub fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
-        if let Some(normalization) = Normalization::of(self) {
-            return normalization.check(input).map(|()| input.clone());
-        }
         match self {
             Self::Dense(dense) => {
                 let Some((_, lead)) = input.split_last() else {
@@ -90,12 +73,7 @@ impl Layer {
             Self::Flatten => Ok([input.len()].into()),
             Self::Dropout2d(dropout) => dropout.check_example(input).map(|()| input.clone()),
             Self::Residual(residual) => residual.output_shape(input),
-            Self::BatchNorm(_)
-            | Self::LayerNorm(_)
-            | Self::GroupNorm(_)
-            | Self::InstanceNorm(_)
-            | Self::RmsNorm(_)
-            | Self::LocalResponseNorm(_) => Ok(input.clone()),
+            Self::Normalization(normalization) => normalization.check(input).map(|()| input.clone()),
         }
     }
 
@@ -109,23 +87,13 @@ impl Layer {
             Self::Conv(conv) => conv.parameter_count(input),
             Self::Residual(residual) => residual.parameter_count(),
             Self::Activation(_) | Self::Dropout(_) | Self::Dropout2d(_) | Self::Pool(_) | Self::Flatten => 0,
-            Self::BatchNorm(_)
-            | Self::LayerNorm(_)
-            | Self::GroupNorm(_)
-            | Self::InstanceNorm(_)
-            | Self::RmsNorm(_)
-            | Self::LocalResponseNorm(_) => {
-                Normalization::of(self).map_or(0, |normalization| normalization.parameter_count(input))
-            }
+            Self::Normalization(normalization) => normalization.parameter_count(input),
         }
     }
 
     /// Applied to a batch; parameters are called `name.weight` and so on.
     #[track_caller]
     pub(super) fn forward(&self, g: &Graph, name: &str, x: &Tensor, mode: Mode) -> Tensor {
-        if let Some(normalization) = Normalization::of(self) {
-            return normalization.forward(g, name, x, mode);
-        }
         match self {
             Self::Dense(dense) => {
                 let inputs = x.shape().last().copied().unwrap_or(0);
@@ -145,12 +113,7 @@ impl Layer {
             Self::Flatten => x.flatten(1),
             Self::Dropout2d(dropout) => dropout.forward(x, mode),
             Self::Residual(residual) => residual.forward(g, name, x, mode),
-            Self::BatchNorm(_)
-            | Self::LayerNorm(_)
-            | Self::GroupNorm(_)
-            | Self::InstanceNorm(_)
-            | Self::RmsNorm(_)
-            | Self::LocalResponseNorm(_) => x.clone(),
+            Self::Normalization(normalization) => normalization.forward(g, name, x, mode),
         }
     }
 }
@@ -166,14 +129,7 @@ impl fmt::Display for Layer {
             Self::Flatten => formatter.write_str("flatten"),
             Self::Dropout2d(dropout) => write!(formatter, "dropout2d({})", dropout.probability),
             Self::Residual(residual) => residual.fmt(formatter),
-            Self::BatchNorm(_)
-            | Self::LayerNorm(_)
-            | Self::GroupNorm(_)
-            | Self::InstanceNorm(_)
-            | Self::RmsNorm(_)
-            | Self::LocalResponseNorm(_) => {
-                Normalization::of(self).map_or(Ok(()), |normalization| normalization.fmt(formatter))
-            }
+            Self::Normalization(normalization) => normalization.fmt(formatter),
         }
     }
 }

@@ -29,7 +29,7 @@ pub use layer::{Dense, Layer};
 pub use linear::Linear;
 pub use norm::{
     BatchNorm, BatchNormalization, GroupNorm, GroupNormalization, InstanceNorm, InstanceNormalization, LayerNorm,
-    LayerNormalization, LocalResponseNorm, RmsNorm, RmsNormalization, fold_batch_norm,
+    LayerNormalization, LocalResponseNorm, Normalization, RmsNorm, RmsNormalization, fold_batch_norm,
 };
 pub use pool::{Pool, PoolKind};
 pub use residual::Residual;

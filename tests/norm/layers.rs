@@ -2,8 +2,8 @@
 
 use wgrad::data::Dataset;
 use wgrad::nn::{
-    BatchNorm, BatchNormalization, GroupNorm, InstanceNorm, InstanceNormalization, Layer, LayerNorm,
-    LayerNormalization, LocalResponseNorm, RmsNorm, fold_batch_norm,
+    BatchNorm, BatchNormalization, GroupNorm, InstanceNorm, InstanceNormalization, LayerNorm, LayerNormalization,
+    LocalResponseNorm, RmsNorm, fold_batch_norm,
 };
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
@@ -147,12 +147,12 @@ fn sequential_layers_have_torchs_names_shapes_and_counts() {
     let model = Sequential::new([6, 4, 4])
         .batch_norm()
         .group_norm(3)
-        .layer(Layer::InstanceNorm(InstanceNormalization::new().affine().running_stats()))
+        .layer(InstanceNormalization::new().affine().running_stats().into())
         .local_response_norm(5)
         .dropout2d(0.1)
         .layer_norm()
         .rms_norm()
-        .layer(Layer::LayerNorm(LayerNormalization::new().axes(3).without_bias()))
+        .layer(LayerNormalization::new().axes(3).without_bias().into())
         .flatten()
         .dense(2);
     assert_eq!(model.output_shape().unwrap(), [2].into());

@@ -27,6 +27,8 @@ const READ_EVERY: usize = 50;
 /// 16M elements.
 const LONG: usize = 16 << 20;
 
+type Build = dyn Fn(&[Tensor]) -> Tensor;
+
 /// Something to measure.
 pub struct Case {
     pub name: String,
@@ -34,7 +36,7 @@ pub struct Case {
 }
 
 enum Kind {
-    Kernel { inputs: Vec<Vec<usize>>, build: Box<dyn Fn(&[Tensor]) -> Tensor> },
+    Kernel { inputs: Vec<Vec<usize>>, build: Box<Build> },
     Step { build: fn(&Graph), learning_rate: f64, synced: bool },
 }
 
@@ -117,7 +119,7 @@ fn convolutions() -> Vec<Case> {
         cases.push(kernel(&name("forward"), &[&input, &weight], move |x| x[0].conv(&x[1], &forward)));
         cases.push(kernel(&name("input_gradient"), &[&result, &weight], move |x| x[0].conv_transpose(&x[1], &back)));
         cases.push(kernel(&name("weight_gradient"), &[&input, &result], move |x| {
-            let weight = x[0].graph().constant(TensorData::zeros(DType::F32, weight));
+            let weight = x[0].graph().constant(TensorData::zeros(x[0].dtype(), weight));
             let convolved = x[0].conv(&weight, &options);
             x[0].graph().gradients_from(&[(&convolved, &x[1])], &[&weight]).swap_remove(0)
         }));
@@ -220,7 +222,7 @@ fn kernel_session(
     device: &Device,
     dtype: DType,
     inputs: &[Vec<usize>],
-    build: &dyn Fn(&[Tensor]) -> Tensor,
+    build: &Build,
     options: Options,
 ) -> Result<Session> {
     let g = Graph::new();
@@ -235,12 +237,7 @@ fn kernel_session(
     Ok(session)
 }
 
-fn run_kernel(
-    device: &Device,
-    inputs: &[Vec<usize>],
-    build: &dyn Fn(&[Tensor]) -> Tensor,
-    effort: Effort,
-) -> Result<Outcome> {
+fn run_kernel(device: &Device, inputs: &[Vec<usize>], build: &Build, effort: Effort) -> Result<Outcome> {
     let mut session = kernel_session(device, DType::F32, inputs, build, Options::default())?;
     session.step(&[])?;
     let found = session.read("out")?;

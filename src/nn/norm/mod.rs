@@ -21,7 +21,7 @@ pub use instance::{InstanceNorm, InstanceNormalization};
 pub use layer::{LayerNorm, LayerNormalization};
 pub use local_response::LocalResponseNorm;
 pub use rms::{RmsNorm, RmsNormalization};
-pub(super) use sequential::Normalization;
+pub use sequential::Normalization;
 
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Variable};

@@ -12,29 +12,44 @@ use crate::tensor::Shape;
 
 /// A normalisation, as data.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::nn) enum Normalization {
+#[non_exhaustive]
+pub enum Normalization {
+    /// Of channels over the batch; see [`BatchNorm`].
     Batch(BatchNormalization),
+    /// Of the last axes; see [`LayerNorm`].
     Layer(LayerNormalization),
+    /// Of groups of channels; see [`GroupNorm`].
     Group(GroupNormalization),
+    /// Of the channels of each example; see [`InstanceNorm`].
     Instance(InstanceNormalization),
+    /// Of the last axes, over their root mean square; see [`RmsNorm`].
     Rms(RmsNormalization),
+    /// Of channels by their neighbours.
     LocalResponse(LocalResponseNorm),
 }
 
-impl Normalization {
-    /// The layer's, where it is one.
-    pub(in crate::nn) const fn of(layer: &Layer) -> Option<Self> {
-        match layer {
-            Layer::BatchNorm(options) => Some(Self::Batch(*options)),
-            Layer::LayerNorm(options) => Some(Self::Layer(*options)),
-            Layer::GroupNorm(options) => Some(Self::Group(*options)),
-            Layer::InstanceNorm(options) => Some(Self::Instance(*options)),
-            Layer::RmsNorm(options) => Some(Self::Rms(*options)),
-            Layer::LocalResponseNorm(options) => Some(Self::LocalResponse(*options)),
-            _ => None,
-        }
-    }
+macro_rules! layers {
+    ($($variant:ident $options:ident;)*) => {
+        $(
+            impl From<$options> for Layer {
+                fn from(options: $options) -> Self {
+                    Self::Normalization(Normalization::$variant(options))
+                }
+            }
+        )*
+    };
+}
 
+layers! {
+    Batch BatchNormalization;
+    Layer LayerNormalization;
+    Group GroupNormalization;
+    Instance InstanceNormalization;
+    Rms RmsNormalization;
+    LocalResponse LocalResponseNorm;
+}
+
+impl Normalization {
     /// What is wrong with applying it to one example of a shape.
     pub(in crate::nn) fn check(self, example: &Shape) -> Result<(), String> {
         let channels = || example.first().copied().ok_or("takes examples of one dimension or more, not single numbers");
@@ -95,41 +110,41 @@ impl fmt::Display for Normalization {
     }
 }
 
-/// For other options than PyTorch's, `layer(Layer::BatchNorm(BatchNormalization::new().momentum(0.01)))`.
+/// For other options than PyTorch's, `layer(BatchNormalization::new().momentum(0.01).into())`.
 impl Sequential {
     /// Batch normalisation of the channels, the first axis of an example. See [`BatchNorm`].
     #[must_use]
     pub fn batch_norm(self) -> Self {
-        self.layer(Layer::BatchNorm(BatchNormalization::new()))
+        self.layer(BatchNormalization::new().into())
     }
 
     /// Normalisation over the last axis. See [`LayerNorm`].
     #[must_use]
     pub fn layer_norm(self) -> Self {
-        self.layer(Layer::LayerNorm(LayerNormalization::new()))
+        self.layer(LayerNormalization::new().into())
     }
 
     /// Normalisation of each example's groups of channels. See [`GroupNorm`].
     #[must_use]
     pub fn group_norm(self, groups: usize) -> Self {
-        self.layer(Layer::GroupNorm(GroupNormalization::new(groups)))
+        self.layer(GroupNormalization::new(groups).into())
     }
 
     /// Normalisation of each channel of each example. See [`InstanceNorm`].
     #[must_use]
     pub fn instance_norm(self) -> Self {
-        self.layer(Layer::InstanceNorm(InstanceNormalization::new()))
+        self.layer(InstanceNormalization::new().into())
     }
 
     /// Division by the root mean square of the last axis. See [`RmsNorm`].
     #[must_use]
     pub fn rms_norm(self) -> Self {
-        self.layer(Layer::RmsNorm(RmsNormalization::new()))
+        self.layer(RmsNormalization::new().into())
     }
 
     /// Normalisation by a window of neighbouring channels. See [`LocalResponseNorm`].
     #[must_use]
     pub fn local_response_norm(self, size: usize) -> Self {
-        self.layer(Layer::LocalResponseNorm(LocalResponseNorm::new(size)))
+        self.layer(LocalResponseNorm::new(size).into())
     }
 }

@@ -125,7 +125,7 @@ impl Case {
         let inputs = [(&operands[0], bytemuck::cast_slice(first)), (&operands[1], bytemuck::cast_slice(second))];
         let convolution = self.toward(direction);
         let types: Vec<&TensorType> = operands.iter().map(|operand| &operand.ty).collect();
-        assert_eq!(convolution.infer(&types).unwrap(), [ty.clone()]);
+        assert_eq!(convolution.infer(&types).unwrap(), std::slice::from_ref(&ty));
         convolution.evaluate(&inputs, &mut [(&ty, bytemuck::cast_slice_mut(&mut out))]).unwrap();
         out
     }
