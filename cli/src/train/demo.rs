@@ -44,6 +44,8 @@ pub struct Defaults {
     pub batch_size: usize,
     pub optimizer: &'static str,
     pub learning_rate: f64,
+    /// Whether the learning rate falls, in a straight line over the epochs, to a twentieth.
+    pub falls: bool,
 }
 
 /// A model by name.

@@ -23,15 +23,16 @@ const WHITE: f64 = 16.0;
 /// Standard deviation of the noise, where white is 1.
 const NOISE: f64 = 0.15;
 
-const DEFAULTS: Defaults = Defaults { epochs: 60, batch_size: 32, optimizer: "adam", learning_rate: 1e-3 };
+const DEFAULTS: Defaults =
+    Defaults { epochs: 60, batch_size: 32, optimizer: "adam", learning_rate: 1e-3, falls: false };
 
 pub const DIGITS: Demo = Demo {
     name: "digits",
     about: "handwritten digits, 8x8 pixels, bundled (1,797 examples)",
     models: &[
         ModelChoice::new(&["mlp"], "256 relu, 128 relu, 10, with dropout", mlp),
-        convolutional::textbook(Defaults { epochs: 40, ..DEFAULTS }),
-        residual::network(Defaults { epochs: 30, ..DEFAULTS }),
+        convolutional::textbook(Defaults { epochs: 40, falls: true, ..DEFAULTS }),
+        residual::network(Defaults { epochs: 30, falls: true, ..DEFAULTS }),
         ModelChoice::new(&["linear"], "10, without hidden layers", |data| dense(data, &[])),
     ],
     defaults: DEFAULTS,

@@ -11,7 +11,7 @@ use super::residual;
 use crate::failure::{Failure, Result};
 
 const fn models(convolutional_epochs: u64) -> [ModelChoice; 5] {
-    let defaults = Defaults { epochs: convolutional_epochs, ..DEFAULTS };
+    let defaults = Defaults { epochs: convolutional_epochs, falls: true, ..DEFAULTS };
     [
         ModelChoice::new(&["mlp"], "256 relu, 128 relu, 10", |data| dense(data, &[256, 128])),
         ModelChoice::new(&["mlp-large"], "512 relu, 512 relu, 10", |data| dense(data, &[512, 512])),
@@ -21,7 +21,8 @@ const fn models(convolutional_epochs: u64) -> [ModelChoice; 5] {
     ]
 }
 
-const DEFAULTS: Defaults = Defaults { epochs: 5, batch_size: 128, optimizer: "adam", learning_rate: 1e-3 };
+const DEFAULTS: Defaults =
+    Defaults { epochs: 5, batch_size: 128, optimizer: "adam", learning_rate: 1e-3, falls: false };
 
 pub const MNIST: Demo = Demo {
     name: "mnist",

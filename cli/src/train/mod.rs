@@ -26,6 +26,7 @@ use serde_json::{Map, Value, json};
 use wgrad::Device;
 use wgrad::nn::{Precision, Sequential};
 use wgrad::optim::LossScale;
+use wgrad::optim::schedule::Schedule;
 use wgrad::session::ProgramId;
 use wgrad::train::{Checkpoints, Evaluation, Fit, Trainer};
 
@@ -129,6 +130,8 @@ struct Run<'a> {
     demo: &'static Demo,
     /// Where the user says nothing.
     epochs: u64,
+    /// Whether the learning rate falls over them.
+    falls: bool,
     model_name: &'static str,
     optimizer_name: &'static str,
     rate: f64,
@@ -217,6 +220,7 @@ impl<'a> Run<'a> {
             everywhere,
             demo,
             epochs: defaults.epochs,
+            falls: defaults.falls,
             optimizer_name,
             rate,
             batch,
@@ -249,6 +253,12 @@ impl<'a> Run<'a> {
         if let Some(steps) = arguments.steps {
             fit = fit.steps(steps);
         }
+        if self.falls {
+            // By the epochs, whatever ends the run earlier: a run in parts goes as one in a piece.
+            let epochs = arguments.epochs.unwrap_or(self.epochs);
+            let steps = epochs.saturating_mul(self.data.train.len().div_ceil(self.batch) as u64);
+            fit = fit.schedule(Schedule::Linear { steps, start_factor: 1.0, end_factor: 0.05 });
+        }
         if let Some(directory) = &arguments.checkpoint {
             fit = fit.checkpoints(Checkpoints::new(directory).every_steps(CHECKPOINT_STEPS).resume(arguments.resume));
         }
@@ -279,8 +289,12 @@ impl<'a> Run<'a> {
             output.text(format!("         {note}"))?;
         }
         output.text(format!(
-            "training {}, learning rate {}, batches of {}, seed {}",
-            self.optimizer_name, self.rate, self.batch, self.everywhere.seed
+            "training {}, learning rate {}{}, batches of {}, seed {}",
+            self.optimizer_name,
+            self.rate,
+            if self.falls { " and falling" } else { "" },
+            self.batch,
+            self.everywhere.seed
         ))?;
         if self.everywhere.verbose {
             output.text(self.model.summary().trim_end())?;

@@ -20,7 +20,7 @@ pub const TABULAR: Demo = Demo {
         ModelChoice::new(&["mlp", "mlp-tiny"], "64 relu, 32 relu, 1 sigmoid", |data| dense(data, &[64, 32])),
         ModelChoice::new(&["linear"], "logistic regression", |data| dense(data, &[])),
     ],
-    defaults: Defaults { epochs: 20, batch_size: 32, optimizer: "adam", learning_rate: 1e-3 },
+    defaults: Defaults { epochs: 20, batch_size: 32, optimizer: "adam", learning_rate: 1e-3, falls: false },
     load,
     blank: None,
     pictures: false,

@@ -135,6 +135,10 @@ pub(in crate::ops) fn software(problem: Extents, orientations: &[bool], adapter:
                 continue;
             }
             let splits = splits(seen, tile, rows, THREADS, 128, adapter);
+            // So long a sum of so large a product: with fewer rows it needs no parts.
+            if splits > 1 && (4 * seen.len() * splits) as u64 > adapter.limits.binding_bytes {
+                continue;
+            }
             let step = (columns as f64 + rows as f64 / lanes as f64) * LOAD
                 + rows as f64 * (SHUFFLE + columns as f64 * MULTIPLY);
             let workgroup = WORKGROUP + seen.inner.div_ceil(splits) as f64 * step;

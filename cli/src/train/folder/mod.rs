@@ -27,7 +27,7 @@ const LARGEST_OWN_SIZE: usize = 256;
 /// More bytes of decoded pictures than this are refused: they are held in memory, and on the device.
 const MOST_BYTES: usize = 8 << 30;
 
-const DEFAULTS: Defaults = Defaults { epochs: 15, batch_size: 64, optimizer: "adam", learning_rate: 1e-3 };
+const DEFAULTS: Defaults = Defaults { epochs: 15, batch_size: 64, optimizer: "adam", learning_rate: 1e-3, falls: true };
 
 pub const IMAGES: Demo = Demo {
     name: "images",
