@@ -101,7 +101,7 @@ fn mistakes_are_told_through_nesting() {
         ),
         (
             Sequential::new([6]).residual(|block| block.without_bias()),
-            "layer 0, residual: in the block, without_bias says how a layer with parameters begins",
+            "layer 0, residual: in the block, without_bias is for layers with a bias, but it follows nothing",
         ),
         (
             Sequential::new([6])
