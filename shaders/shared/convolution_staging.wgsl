@@ -1,28 +1,7 @@
-// Tiles of a convolution's operands in workgroup memory: stands in for `shared/staging`, so that the kernels with register tiles
-// are those of matrix products.
+// What convolutions bring into the tiles of a product: stands in for `shared/staging`, so that the kernels with register tiles are
+// those of matrix products.
+#import shared/tiles
 #import shared/convolution
-
-const LHS_QUADS = TILE_ROWS / 4u;
-const RHS_QUADS = TILE_COLUMNS / 4u;
-
-var<workgroup> lhs_tile: array<vec4<f32>, TILE_INNER * LHS_QUADS>;
-var<workgroup> rhs_tile: array<vec4<f32>, TILE_INNER * RHS_QUADS>;
-
-// Groups of consecutive inner places lie in different banks, so that writing along the inner dimension has no conflicts.
-fn slot(k: u32, quad: u32, quads: u32) -> u32 {
-    return k * quads + (quad ^ (k & 7u));
-}
-
-// Group and inner place of an item.
-fn lhs_item(item: u32) -> vec2<u32> {
-    let along_inner = vec2<u32>(item / TILE_INNER, item % TILE_INNER);
-    return select(vec2<u32>(item % LHS_QUADS, item / LHS_QUADS), along_inner, LHS_ALONG_INNER);
-}
-
-fn rhs_item(item: u32) -> vec2<u32> {
-    let along_inner = vec2<u32>(item / TILE_INNER, item % TILE_INNER);
-    return select(vec2<u32>(item % RHS_QUADS, item / RHS_QUADS), along_inner, RHS_ALONG_INNER);
-}
 
 // Four rows at one inner place. Over the edge, rows are read again and not stored; inner places must count as zeros.
 fn load_lhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {

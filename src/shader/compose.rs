@@ -22,6 +22,7 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "shared/finish",
         "shared/tile",
         "shared/product",
+        "shared/tiles",
         "shared/staging",
         "shared/window",
         "shared/convolution",
