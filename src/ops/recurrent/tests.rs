@@ -2,10 +2,12 @@
 
 use crate::compiler::Options;
 use crate::device::Device;
-use crate::graph::{Graph, Tensor};
+use crate::graph::{Graph, Operator, Tensor};
+use crate::ops::device_tests::compare;
 use crate::ops::{Cell, RecurrentOptions};
 use crate::scalar::threefry::HostRandom;
 use crate::session::{Outputs, Session};
+use crate::shader::testing::{numbers, operand};
 use crate::tensor::{DType, TensorData};
 
 use super::{Pass, Recurrent, unrolled};
@@ -132,6 +134,69 @@ fn the_cpu_does_what_unrolling_means() -> crate::Result<()> {
         assert_close(&case, &found, &wanted, 2e-5);
     }
     Ok(())
+}
+
+#[test]
+fn gpus_do_what_the_cpu_does() -> crate::Result<()> {
+    let Ok(gpu) = Device::open(&crate::device::gpu::Selection::Any, crate::device::gpu::Checks::All) else {
+        crate::shader::testing::skipped("no adapter");
+        return Ok(());
+    };
+    for case in cases() {
+        let (wanted, _) = case.run(&Device::cpu(), DType::F64, Options::default(), true)?;
+        let (found, _) = case.run(&gpu, DType::F32, Options::default(), true)?;
+        assert_close(&case, &found, &wanted, 2e-5);
+    }
+    Ok(())
+}
+
+/// Both passes of a case, in every kernel of every adapter.
+fn kernels(case: &Case) {
+    let (t, b, h) = (case.steps, case.batch, case.hidden);
+    let (width, states) = (case.cell.gates() * h, case.cell.states());
+    let lengths: Vec<i32> = (0..b).map(|row| (row * 7 % t) as i32 + 1).collect();
+    let f32s = |shape: &[usize], seed: u32| (operand(DType::F32, shape), numbers(shape.iter().product(), seed));
+    let mut forward = vec![f32s(&[t, b, width], 1), f32s(&[h, width], 2)];
+    if case.given {
+        if case.cell == Cell::Gru {
+            forward.push(f32s(&[h], 3));
+        }
+        forward.push(f32s(&[states, b, h], 4));
+    }
+    let mut back = vec![f32s(&[width, h], 5), f32s(&[t, b, case.cell.slots() * h], 6), f32s(&[t, b, h], 7)];
+    if case.given {
+        back.push(f32s(&[states, b, h], 8));
+    }
+    // Weights so small that sums stay where the gates are steep.
+    forward[1].1.iter_mut().chain(&mut back[0].1).for_each(|value| *value /= (h as f32).sqrt());
+    let passes = [
+        (
+            Pass::Forward { bias: case.given && case.cell == Cell::Gru, initial: case.given, lengths: case.lengths },
+            forward,
+        ),
+        (Pass::Back { outputs: true, last: case.given, lengths: case.lengths }, back),
+    ];
+    for (pass, inputs) in passes {
+        let op = Recurrent { cell: case.cell, reverse: case.reverse, pass };
+        let length_operand = operand(DType::I32, &[b]);
+        let mut given: Vec<(&crate::shader::Operand, &[u8])> =
+            inputs.iter().map(|(operand, values)| (operand, bytemuck::cast_slice(values))).collect();
+        if case.lengths {
+            given.push((&length_operand, bytemuck::cast_slice(&lengths)));
+        }
+        let types: Vec<&crate::tensor::TensorType> = given.iter().map(|(operand, _)| &operand.ty).collect();
+        let outputs = op.infer(&types).unwrap();
+        compare(&format!("{case:?} {pass:?}"), &op, &given, &outputs, 3e-5);
+    }
+}
+
+#[test]
+fn every_kernel_agrees_with_the_cpu() {
+    for cell in Cell::ALL {
+        kernels(&Case { cell, steps: 5, batch: 5, hidden: 19, reverse: true, given: true, lengths: true });
+    }
+    kernels(&Case { cell: Cell::Lstm, steps: 3, batch: 2, hidden: 70, reverse: false, given: false, lengths: false });
+    kernels(&Case { cell: Cell::Gru, steps: 2, batch: 33, hidden: 5, reverse: false, given: false, lengths: false });
 }
 
 /// The gradient of a gradient comes from the unrolled one.
