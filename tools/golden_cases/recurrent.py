@@ -1,4 +1,4 @@
-"""RNN, LSTM and GRU: PyTorch's layers, and a GRU whose reset gate comes before the product, composed here.
+"""RNN, LSTM and GRU: PyTorch's layers, and a GRU whose reset gate comes before the product, composed here. And embeddings.
 
 Large layers have more weights than a repository wants, so every input is drawn from a formula that the Rust test has too (`draw`), and of each
 result only some elements and the mean magnitude of all are kept (`probe`).
@@ -6,9 +6,10 @@ result only some elements and the mean magnitude of all are kept (`probe`).
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from .family import Family, _tolerance
+from .family import Family, _tolerance, f32, i32
 
 PROBES = 24
 X, HIDDEN, CELL, UPSTREAM = 1000, 1001, 1002, 1003
@@ -152,4 +153,20 @@ def build():
             fields["tolerance"] = tolerance
         attributes = {key: value for key, value in c.items() if key != "kind"}
         family.record(name, c["kind"], attributes, **fields)
+    embeddings(family)
     return family
+
+
+def embeddings(family):
+    """Tables with a padding row and a largest norm; PyTorch scales rows in place, so it gets a copy."""
+    layouts = [((5, 3), (4,)), ((1, 1), (1,)), ((7, 4), (3, 33)), ((50, 9), (2, 3, 5))]
+    for table, shape in layouts:
+        for padding, max_norm in ((None, None), (0, None), (table[0] - 1, 1.5), (None, 0.7)):
+            name = "embedding_" + "x".join(map(str, table + shape)) + f"_{padding}_{max_norm}"
+            random = family.random(name)
+            family.case(
+                name, "embedding",
+                lambda w, i, padding=padding, max_norm=max_norm: F.embedding(i.long(), w.clone(), padding, max_norm),
+                [f32(random.normal(size=table)), i32(random.integers(0, table[0], shape))],
+                {"padding_idx": padding, "max_norm": max_norm},
+            )  # fmt: skip

@@ -10,8 +10,6 @@ mod layers;
 mod lengths;
 mod sequential;
 mod stack;
-#[cfg(test)]
-mod tests;
 
 pub use carried::CarriedState;
 pub use cells::{GRUCell, LSTMCell, RNNCell};

@@ -3,13 +3,9 @@
 //! Inputs and weights come from a formula that stands in `tools/golden_cases/recurrent.py` too; of each result some elements and
 //! the mean magnitude of all are compared.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
-
-mod support;
-
-use support::devices::{devices, slack};
-use support::golden::{self, Case};
-use wgrad::nn::{GRU, Given, LSTM, RNN, Recurrent, RecurrentWeights};
+use super::support::devices::{devices, slack};
+use super::support::golden::{self, Case};
+use wgrad::nn::{Embedding, GRU, Given, LSTM, RNN, Recurrent, RecurrentWeights};
 use wgrad::prelude::*;
 
 const PROBES: usize = 24;
@@ -46,12 +42,31 @@ fn probe(values: &TensorData) -> Vec<f64> {
 
 #[test]
 fn short_sequences() {
-    run(|case| case.integer("steps") < Some(100));
+    run(|case| case.integer("steps").is_some_and(|steps| steps < 100));
 }
 
 #[test]
 fn long_sequences() {
-    run(|case| case.integer("steps") >= Some(100));
+    run(|case| case.integer("steps").is_some_and(|steps| steps >= 100));
+}
+
+#[test]
+fn embeddings() {
+    let cases: Vec<Case> =
+        golden::read("recurrent").unwrap().into_iter().filter(|case| case.op == "embedding").collect();
+    assert!(cases.len() >= 16, "{} cases", cases.len());
+    for device in devices() {
+        golden::assert_none(&golden::complaints(&cases, &device, &|case, inputs| {
+            let mut embedding = Embedding::from_weight(inputs[0].graph(), "table", &inputs[0]);
+            if let Some(index) = case.integer("padding_idx") {
+                embedding = embedding.padding_idx(index as usize);
+            }
+            if let Some(max_norm) = case.number("max_norm") {
+                embedding = embedding.max_norm(max_norm);
+            }
+            Some(vec![embedding.forward(&inputs[1])])
+        }));
+    }
 }
 
 fn run(wanted: impl Fn(&Case) -> bool) {
