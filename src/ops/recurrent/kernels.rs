@@ -62,7 +62,7 @@ pub(super) fn plans(
         let blocks = hidden.div_ceil(lanes);
         let units = match recurrent.pass {
             Pass::Forward { .. } => tile(if hidden > 64 { 4 } else { 2 }),
-            Pass::Back { .. } => tile(if hidden > 64 { 8 } else { 4 }),
+            Pass::Back { .. } => tile(8),
         };
         let rows = fitting(tile(if hidden > 64 { 4 } else { 8 })).unwrap_or(1);
         // Rows for at least four workgroups, where there are so many.
@@ -123,7 +123,11 @@ impl Sequence<'_> {
             (0, 0)
         };
         let pieces = self.hidden.div_ceil(if variant.shuffles { variant.lanes } else { 64 });
-        let brought = if variant.shuffles { variant.rows } else { (64 * variant.rows).div_ceil(variant.lanes) };
+        let brought = match (variant.shuffles, adapter.bounded_loops) {
+            (true, false) => 0,
+            (true, true) => variant.rows,
+            (false, _) => (64 * variant.rows).div_ceil(variant.lanes),
+        };
         let product = pieces * (1 + brought) + self.hidden * (1 + tile);
         let block = 2 + products * (1 + product) + unit;
         MOST_ITERATIONS / (self.halves() * (1 + self.blocks(variant)[1] * block))

@@ -1,6 +1,8 @@
 //! The arithmetic of one step for one row of units, on the CPU; the twins of `shaders/shared/cell_*.wgsl`. Loops are over plain
 //! slices, so that they vectorise.
 
+#![allow(clippy::needless_range_loop, reason = "several slices go by one index")]
+
 use super::Cell;
 use crate::scalar::Real;
 

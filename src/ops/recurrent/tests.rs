@@ -199,6 +199,35 @@ fn every_kernel_agrees_with_the_cpu() {
     kernels(&Case { cell: Cell::Gru, steps: 2, batch: 33, hidden: 5, reverse: false, given: false, lengths: false });
 }
 
+/// A sequence of any length is as many dispatches, on a GPU and on the software driver that tests run on.
+#[test]
+fn dispatches_do_not_grow_with_the_sequence() {
+    use crate::shader::{Adapter, RoutineShapes};
+    let software =
+        Adapter { is_software: true, subgroups: Some((8, 8)), name: "software".into(), ..Adapter::default() };
+    let counts = |steps: usize, adapter: &Adapter| -> [usize; 2] {
+        let width = Cell::Lstm.gates() * 64;
+        let shapes: [[Vec<usize>; 2]; 2] =
+            [[vec![steps, 64, width], vec![64, width]], [vec![width, 64], vec![steps, 64, Cell::Lstm.slots() * 64]]];
+        let passes = [
+            Pass::Forward { bias: false, initial: false, lengths: false },
+            Pass::Back { outputs: false, last: false, lengths: false },
+        ];
+        std::array::from_fn(|way| {
+            let op = Recurrent { cell: Cell::Lstm, reverse: false, pass: passes[way] };
+            let inputs: Vec<_> = shapes[way].iter().map(|shape| operand(DType::F32, shape)).collect();
+            let types: Vec<_> = inputs.iter().map(|operand| &operand.ty).collect();
+            let outputs = op.infer(&types).unwrap();
+            let plans = op.kernels(&RoutineShapes { inputs: &inputs, outputs: &outputs, epilogue: None }, adapter);
+            plans.unwrap()[0].dispatches.len()
+        })
+    };
+    for adapter in [Adapter::default(), software] {
+        assert_eq!(counts(50, &adapter), [1, 1], "{}", adapter.name);
+        assert_eq!(counts(100, &adapter), [1, 1], "{}", adapter.name);
+    }
+}
+
 /// The gradient of a gradient comes from the unrolled one.
 #[test]
 fn gradients_are_differentiated_again() -> crate::Result<()> {
