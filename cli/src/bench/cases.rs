@@ -90,8 +90,13 @@ pub fn all() -> Vec<Case> {
     cases.push(kernel("sum/f32/16M", &[&[LONG]], |x| x[0].sum_all()));
     cases.push(kernel("softmax/f32/4096x1024", &[&[4096, 1024]], |x| x[0].softmax(-1)));
     cases.extend(convolutions());
-    let steps: [(&str, fn(&Graph)); 5] =
-        [("step/mlp-tiny", mlp_tiny), ("step/mlp", mlp), ("step/cnn", cnn), ("step/lstm", lstm), ("step/gru", gru)];
+    let steps = [
+        ("step/mlp-tiny", mlp_tiny as fn(&Graph)),
+        ("step/mlp", mlp),
+        ("step/cnn", cnn),
+        ("step/lstm", lstm),
+        ("step/gru", gru),
+    ];
     for (name, build) in steps {
         for synced in [false, true] {
             let name = if synced { format!("{name}/synced") } else { name.to_owned() };
