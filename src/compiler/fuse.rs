@@ -63,6 +63,8 @@ struct Fuser<'a> {
     seen: HashMap<ValueId, Seen>,
     /// Buffers that hold a value's compute type, for routines.
     computed: HashMap<ValueId, BufferId>,
+    /// Row-major copies of values that are views.
+    laid_out: HashMap<ValueId, BufferId>,
     uses: HashMap<ValueId, usize>,
     /// Values that a routine reads, or that are read at computed addresses: they must lie in memory in any case.
     in_memory: HashSet<ValueId>,
@@ -105,6 +107,7 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Resul
         fused: FusedGraph::default(),
         seen: HashMap::new(),
         computed: HashMap::new(),
+        laid_out: HashMap::new(),
         uses,
         in_memory,
         most_inputs,
@@ -297,6 +300,14 @@ impl Fuser<'_> {
             if at.offset == 0 && at.is_row_major(&ty.shape) && whole && same_type {
                 return buffer;
             }
+            // Users that can read the view go on doing so: a transpose of this one is no copy of the copy.
+            if let Some(&buffer) = self.laid_out.get(&value) {
+                return buffer;
+            }
+            let (ty, seen) = (ty.clone(), seen.clone());
+            let buffer = self.map_kernel(value, &ty, seen);
+            self.laid_out.insert(value, buffer);
+            return buffer;
         }
         self.copy(value)
     }
