@@ -121,8 +121,9 @@ impl Csv {
         if rows.is_empty() {
             return Err("the table has no rows".into());
         }
-        let places =
-            |columns: &[String]| columns.iter().map(|column| position(&names, column)).collect::<Result<Vec<usize>, _>>();
+        let places = |columns: &[String]| {
+            columns.iter().map(|column| position(&names, column)).collect::<Result<Vec<usize>, _>>()
+        };
         let (forced, only) = (places(&self.categorical)?, places(&self.only)?);
         let wanted = |number: &usize| only.is_empty() || only.contains(number);
         let columns = names.iter().enumerate().filter(|(number, _)| wanted(number)).map(|(number, name)| {
