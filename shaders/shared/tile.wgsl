@@ -6,6 +6,8 @@ const ROWS = 4u;
 const COLUMNS = 4u;
 const LANES = 8u;
 const SWAPPED = false;
+// Recurrences: blocks of units that an invocation has at a time.
+const UNITS = 1u;
 // Tiles in workgroup memory, and whether an operand's neighbours in memory lie along the inner dimension.
 const TILE_ROWS = 64u;
 const TILE_COLUMNS = 64u;

@@ -11,6 +11,7 @@ mod families;
 mod input;
 mod normalization;
 mod pools;
+mod recurrent;
 
 use std::collections::BTreeMap;
 

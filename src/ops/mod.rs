@@ -46,7 +46,7 @@ pub use permute::Permute;
 pub(crate) use pool::adaptive_axes;
 pub use pool::{AvgPool, LpPool, MaxPool, Pool, PoolAxis, PoolKind, Steps};
 pub(crate) use random::RANDOM_STATE;
-pub use recurrent::{Cell, Recurrence, RecurrentOptions};
+pub use recurrent::{Cell, Pass, Recurrence, Recurrent, RecurrentOptions};
 pub use reduce::Reduce;
 pub use resample::{AxisMap, Interpolate, Interpolation, Resample};
 pub use reshape::Reshape;
@@ -82,6 +82,7 @@ pub enum Op {
     Reduce(Reduce),
     Matmul(Matmul),
     Convolution(Convolution),
+    Recurrent(Recurrent),
     CumulativeSum(CumulativeSum),
     Sort(Sort),
     Standardize(Standardize),
@@ -111,6 +112,7 @@ impl Op {
             Self::Reduce(operator) => operator,
             Self::Matmul(operator) => operator,
             Self::Convolution(operator) => operator,
+            Self::Recurrent(operator) => operator,
             Self::CumulativeSum(operator) => operator,
             Self::Sort(operator) => operator,
             Self::Standardize(operator) => operator,

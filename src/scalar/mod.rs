@@ -16,6 +16,7 @@ pub use affine::Affine;
 pub(crate) use evaluate::{ReduceDims, accumulator_as_input, map, reduce};
 pub use expression::{Builder, Constant, NodeId, ScalarExpr, ScalarNode};
 pub use function::{NUMERIC, ScalarFunction, Signature};
+pub(crate) use real::Real;
 pub use reduction::Reduction;
 pub(crate) use tape::{Source, Tape};
 pub use wgsl::{Emitted, Epilogue};

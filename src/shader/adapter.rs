@@ -24,6 +24,8 @@ pub struct Adapter {
     pub name: String,
     /// True for a software driver, which runs workgroups on CPU threads.
     pub is_software: bool,
+    /// True where naga bounds every loop by a counter, which drivers then do not unroll.
+    pub bounded_loops: bool,
     /// Smallest and largest subgroup, where subgroup operations may be used.
     pub subgroups: Option<(u32, u32)>,
     /// Its limits.
@@ -51,6 +53,7 @@ impl Default for Adapter {
         Self {
             name: "WebGPU defaults".to_owned(),
             is_software: false,
+            bounded_loops: false,
             subgroups: None,
             limits: Limits {
                 storage_buffers: 8,

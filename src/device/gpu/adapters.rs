@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
+use super::context::Checks;
 use crate::error::{Error, Result};
 use crate::shader::{Adapter, Limits};
 
@@ -250,10 +251,16 @@ pub(super) fn backend_name(backend: wgpu::Backend) -> &'static str {
 }
 
 /// The compiler's view of a device that was opened with these features and limits.
-pub(super) fn compiler_adapter(info: &wgpu::AdapterInfo, features: wgpu::Features, limits: &wgpu::Limits) -> Adapter {
+pub(super) fn compiler_adapter(
+    info: &wgpu::AdapterInfo,
+    features: wgpu::Features,
+    limits: &wgpu::Limits,
+    checks: Checks,
+) -> Adapter {
     Adapter {
         name: info.name.clone(),
         is_software: info.device_type == wgpu::DeviceType::Cpu,
+        bounded_loops: checks == Checks::All,
         subgroups: subgroups(features, info),
         limits: compiler_limits(limits),
     }

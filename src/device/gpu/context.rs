@@ -109,7 +109,7 @@ impl GpuDevice {
         let details = adapter.get_info();
         Ok(Self {
             shared: Arc::new(Shared {
-                adapter: adapters::compiler_adapter(&details, device.features(), &limits),
+                adapter: adapters::compiler_adapter(&details, device.features(), &limits, checks),
                 pipelines: Pipelines::new(&device, &details),
                 info,
                 device,

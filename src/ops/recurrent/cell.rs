@@ -43,4 +43,30 @@ impl Cell {
     pub const fn states(self) -> usize {
         if matches!(self, Self::Lstm) { 2 } else { 1 }
     }
+
+    /// What a step keeps of each unit for the way back, in so many slots: its own values, then the states before it, the hidden one
+    /// last.
+    ///
+    /// | cell | slots |
+    /// |---|---|
+    /// | tanh, relu | h', h |
+    /// | LSTM | i, f, g, o, c, h |
+    /// | GRU | r, z, n, W·h + b of n, h |
+    /// | GRU, reset before | r, z, n, r·h, h |
+    pub(super) const fn slots(self) -> usize {
+        match self {
+            Self::Tanh | Self::Relu => 2,
+            Self::Lstm => 6,
+            Self::Gru | Self::GruResetBefore => 5,
+        }
+    }
+
+    /// Gradients that a step hands out for each unit: those of its gates' sums; for [`Gru`](Self::Gru), also that of the new gate's
+    /// product with the state, which the reset gate scales.
+    pub(super) const fn gradients(self) -> usize {
+        match self {
+            Self::Gru => 4,
+            other => other.gates(),
+        }
+    }
 }

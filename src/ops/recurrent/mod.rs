@@ -2,12 +2,203 @@
 //! inputs with their weights) is one matrix product ahead of it, whose result comes in as `gates`.
 
 mod cell;
+mod kernels;
+mod native;
+mod step;
+#[cfg(test)]
+mod tests;
 mod unrolled;
 
-use crate::graph::Tensor;
-use crate::tensor::DType;
+use super::Op;
+use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
+use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
+use crate::tensor::{DType, TensorType};
 
 pub use cell::Cell;
+
+/// Which inputs a pass over a sequence has beside those that it always has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pass {
+    /// Gates `[steps, batch, gates · hidden]` and the weight, turned: `[hidden, gates · hidden]`; then a bias, an initial state and
+    /// lengths, where they are there. Gives outputs, the last state, and what the way back needs.
+    Forward {
+        /// The new gate's own bias.
+        bias: bool,
+        /// The state before the first step.
+        initial: bool,
+        /// Steps of each sequence.
+        lengths: bool,
+    },
+    /// The weight `[gates · hidden, hidden]` and what the way forward kept; then the gradients of the outputs and of the last state,
+    /// and lengths, where they are there. Gives the gradients of the gates (see [`Cell`]) and of the initial state.
+    Back {
+        /// The gradient of the outputs.
+        outputs: bool,
+        /// The gradient of the last state.
+        last: bool,
+        /// Steps of each sequence.
+        lengths: bool,
+    },
+}
+
+/// A pass over a whole sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Recurrent {
+    /// What a step computes.
+    pub cell: Cell,
+    /// From the last step to the first (on the way back: from the first to the last).
+    pub reverse: bool,
+    /// Which way.
+    pub pass: Pass,
+}
+
+/// The inputs of a pass by name: places among the operator's inputs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Places {
+    pub(super) bias: Option<usize>,
+    pub(super) initial: Option<usize>,
+    pub(super) outputs: Option<usize>,
+    pub(super) last: Option<usize>,
+    pub(super) lengths: Option<usize>,
+    pub(super) count: usize,
+}
+
+impl Recurrent {
+    fn places(&self) -> Places {
+        let mut places = Places { count: 2, ..Places::default() };
+        let mut take = |there: bool| {
+            places.count += usize::from(there);
+            there.then_some(places.count - 1)
+        };
+        match self.pass {
+            Pass::Forward { bias, initial, lengths } => {
+                (places.bias, places.initial) = (take(bias), take(initial));
+                places.lengths = take(lengths);
+            }
+            Pass::Back { outputs, last, lengths } => {
+                (places.outputs, places.last) = (take(outputs), take(last));
+                places.lengths = take(lengths);
+            }
+        }
+        places
+    }
+
+    /// Steps, batch and hidden units, from the types of the inputs.
+    fn extents(&self, inputs: &[&TensorType]) -> Result<[usize; 3], String> {
+        if inputs.len() != self.places().count {
+            return Err(format!("takes {} inputs, not {}", self.places().count, inputs.len()));
+        }
+        let wrong = || format!("inputs {} and {} do not fit", inputs[0], inputs[1]);
+        let (sequence, weight, width) = match self.pass {
+            Pass::Forward { .. } => (inputs[0], inputs[1].shape.dims(), self.cell.gates()),
+            Pass::Back { .. } => (inputs[1], inputs[0].shape.dims(), self.cell.slots()),
+        };
+        let ([steps, batch, last], [rows, columns]) = (sequence.shape.dims(), weight) else { return Err(wrong()) };
+        let hidden = match self.pass {
+            Pass::Forward { .. } => *rows,
+            Pass::Back { .. } => *columns,
+        };
+        let fits = *last == width * hidden && rows * columns == self.cell.gates() * hidden * hidden;
+        if fits && inputs[0].dtype == inputs[1].dtype { Ok([*steps, *batch, hidden]) } else { Err(wrong()) }
+    }
+}
+
+impl Operator for Recurrent {
+    fn name(&self) -> String {
+        match self.pass {
+            Pass::Forward { .. } => self.cell.name().into(),
+            Pass::Back { .. } => format!("{}_gradient", self.cell.name()),
+        }
+    }
+
+    fn output_count(&self) -> usize {
+        match self.pass {
+            Pass::Forward { .. } => 3,
+            Pass::Back { .. } => 2,
+        }
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+        let [steps, batch, hidden] = self.extents(inputs)?;
+        let dtype = inputs[0].dtype;
+        let state = TensorType::new(dtype, [self.cell.states(), batch, hidden]);
+        let sequence = |width: usize| TensorType::new(dtype, [steps, batch, width * hidden]);
+        Ok(match self.pass {
+            Pass::Forward { .. } => vec![sequence(1), state, sequence(self.cell.slots())],
+            Pass::Back { .. } => vec![sequence(self.cell.gradients()), state],
+        })
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::Routine
+    }
+
+    fn decompose(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
+        Some(match self.pass {
+            Pass::Forward { .. } => unrolled::forward(self, inputs),
+            Pass::Back { .. } => unrolled::back(self, inputs),
+        })
+    }
+
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        // What is kept has a gradient only where a gradient is differentiated again.
+        let (Pass::Forward { lengths, .. }, None) = (self.pass, gradient.upstream.get(2)?) else { return None };
+        let places = self.places();
+        let (outputs, last) = (gradient.upstream[0].as_ref(), gradient.upstream[1].as_ref());
+        let pass = Pass::Back { outputs: outputs.is_some(), last: last.is_some(), lengths };
+        let weight = gradient.inputs[1].transpose(0, 1);
+        let kept = &gradient.outputs[2];
+        let mut given = vec![&weight, kept];
+        given.extend(outputs);
+        given.extend(last);
+        given.extend(places.lengths.map(|place| &gradient.inputs[place]));
+        let graph = weight.graph();
+        let mut found = graph.apply(Op::Recurrent(Self { pass, ..*self }), &given);
+        let (initial, gates) = (found.swap_remove(1), found.swap_remove(0));
+        let mut parts = vec![None; places.count];
+        if graph.error().is_some() {
+            return Some(parts);
+        }
+        let hidden = gradient.inputs[1].shape()[0];
+        let rows = kept.shape()[0] * kept.shape()[1];
+        let slot = |tensor: &Tensor, from: usize, to: usize| {
+            tensor.slice(2, from * hidden, to * hidden).reshape([rows, (to - from) * hidden])
+        };
+        let slots = self.cell.slots();
+        let before = slot(kept, slots - 1, slots).transpose(0, 1);
+        let product = |source: &Tensor, from: usize, to: usize| source.matmul(&slot(&gates, from, to));
+        parts[1] = Some(match self.cell {
+            Cell::Tanh | Cell::Relu | Cell::Lstm => product(&before, 0, self.cell.gates()),
+            Cell::Gru => graph.concat(&[&product(&before, 0, 2), &product(&before, 3, 4)], 1),
+            Cell::GruResetBefore => {
+                let reset = slot(kept, 3, 4).transpose(0, 1);
+                graph.concat(&[&product(&before, 0, 2), &product(&reset, 2, 3)], 1)
+            }
+        });
+        if let Some(place) = places.bias {
+            parts[place] = Some(slot(&gates, 3, 4).sum(&[0]));
+        }
+        if let Some(place) = places.initial {
+            parts[place] = Some(initial);
+        }
+        parts[0] = Some(gates.slice(2, 0, self.cell.gates() * hidden));
+        Some(parts)
+    }
+
+    fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
+        native::evaluate(self, inputs, outputs)
+    }
+
+    fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::plans(self, shapes, adapter)
+    }
+
+    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
+        let Ok([steps, batch, hidden]) = self.extents(inputs) else { return RoutineCost::default() };
+        let (steps, hidden) = ((steps * batch) as u64, hidden as u64);
+        RoutineCost { flops: steps * hidden * (2 * self.cell.gates() as u64 * hidden + 12) }
+    }
+}
 
 /// How a sequence is gone through.
 ///
@@ -62,7 +253,20 @@ impl Tensor {
             let mistake = self.graph().mistake(options.cell.name(), message);
             return Recurrence { outputs: mistake.clone(), last: mistake };
         }
-        unrolled::unrolled(self, weight, options)
+        let pass = Pass::Forward {
+            bias: options.bias.is_some(),
+            initial: options.initial.is_some(),
+            lengths: options.lengths.is_some(),
+        };
+        let turned = weight.transpose(0, 1);
+        let mut inputs = vec![self, &turned];
+        inputs.extend(options.bias);
+        inputs.extend(options.initial);
+        inputs.extend(options.lengths);
+        let recurrent = Recurrent { cell: options.cell, reverse: options.reverse, pass };
+        let mut found = self.graph().apply(Op::Recurrent(recurrent), &inputs);
+        let (last, outputs) = (found.swap_remove(1), found.swap_remove(0));
+        Recurrence { outputs, last }
     }
 
     fn check_recurrent(&self, weight: &Self, options: &RecurrentOptions<'_>) -> Result<(), String> {

@@ -62,6 +62,7 @@ impl Runner {
         let adapter = Adapter {
             name: info.name,
             is_software: info.device_type == wgpu::DeviceType::Cpu,
+            bounded_loops: false,
             subgroups: has_subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
             limits: Limits {
                 storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,

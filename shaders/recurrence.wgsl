@@ -1,0 +1,149 @@
+// A recurrence over steps of a sequence. What a step leaves for the next lies in memory with what is kept for the way back, so that a
+// dispatch can go through any number of steps: all of them, where a workgroup has all units of its rows; else one.
+#import shared/recurrence
+#import shared/state_product
+
+const WIDTH = GATES * UNITS;
+// The update gate, where there is one.
+const UPDATE = min(1u, GATES - 1u);
+
+@group(0) @binding(1) var<storage, read> gates: array<f32>;
+@group(0) @binding(2) var<storage, read> weight: array<f32>;
+@group(0) @binding(3) var<storage, read> biases: array<f32>;
+@group(0) @binding(4) var<storage, read> initial_state: array<f32>;
+@group(0) @binding(5) var<storage, read> lengths: array<i32>;
+@group(0) @binding(6) var<storage, read_write> outputs: array<f32>;
+@group(0) @binding(7) var<storage, read_write> last: array<f32>;
+@group(0) @binding(8) var<storage, read_write> kept: array<f32>;
+
+fn source(address: u32, initial: bool) -> f32 {
+    if HAS_INITIAL && initial {
+        return initial_state[address];
+    }
+    return kept[address];
+}
+
+// State `place` of a unit before a turn.
+fn state_before(turn: u32, row: u32, unit: u32, place: u32) -> f32 {
+    if turn > 0u {
+        return kept[slot_start(step_of(turn), row, SLOTS, SLOTS - 1u - place) + unit];
+    }
+    if HAS_INITIAL {
+        return initial_state[(place * params.batch + row) * params.hidden + unit];
+    }
+    return 0.0;
+}
+
+// Leaves a state for the next turn.
+fn leave(turn: u32, row: u32, unit: u32, place: u32, value: f32) {
+    if turn + 1u < params.steps {
+        kept[slot_start(step_of(turn + 1u), row, SLOTS, SLOTS - 1u - place) + unit] = value;
+    } else {
+        last[(place * params.batch + row) * params.hidden + unit] = value;
+    }
+}
+
+fn finish_unit(turn: u32, half: u32, row: u32, unit: u32, product: array<f32, GATES>) {
+    let step = step_of(turn);
+    let h = state_before(turn, row, unit, 0u);
+    var c = 0.0;
+    if STATES > 1u {
+        c = state_before(turn, row, unit, 1u);
+    }
+    let start = slot_start(step, row, SLOTS, 0u) + unit;
+    let x_start = slot_start(step, row, GATES, 0u) + unit;
+    var x: array<f32, GATES>;
+    for (var gate = 0u; gate < GATES; gate++) {
+        x[gate] = gates[x_start + gate * params.hidden];
+    }
+    var sums = product;
+    if turn == 0u {
+        kept[start + (SLOTS - 1u) * params.hidden] = h;
+        if STATES > 1u {
+            kept[start + (SLOTS - 2u) * params.hidden] = c;
+        }
+    }
+    if RESET_BEFORE && half == 0u {
+        let r = sigmoid(x[0] + sums[0]);
+        kept[start] = r;
+        kept[start + params.hidden] = x[UPDATE] + sums[UPDATE];
+        kept[start + 3u * params.hidden] = r * h;
+        return;
+    }
+    if RESET_BEFORE {
+        // What the first half found.
+        x[UPDATE] = kept[start + params.hidden];
+        sums[UPDATE] = 0.0;
+    }
+    var bias = 0.0;
+    if HAS_BIAS {
+        bias = biases[unit];
+    }
+    var next = advance(x, sums, bias, h, c);
+    for (var slot = 0u; slot < SLOTS - STATES; slot++) {
+        if !RESET_BEFORE || slot == 1u || slot == 2u {
+            kept[start + slot * params.hidden] = next.own[slot];
+        }
+    }
+    let goes_on = !HAS_LENGTHS || i32(step) < lengths[row];
+    outputs[slot_start(step, row, 1u, 0u) + unit] = select(0.0, next.h, goes_on);
+    leave(turn, row, unit, 0u, select(h, next.h, goes_on));
+    if STATES > 1u {
+        leave(turn, row, unit, 1u, select(c, next.c, goes_on));
+    }
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let number = group.y * params.grid_width + group.x;
+    if !has_work(number) {
+        return;
+    }
+    let first_row = number / sharing() * ROWS;
+    let first_block = number % sharing() * params.blocks_each;
+    let end_block = min(first_block + params.blocks_each, params.unit_blocks);
+    for (var turn = params.first; turn < params.first + params.count; turn++) {
+        for (var half = params.first_half; half < params.end_half; half++) {
+            for (var block = first_block; block < end_block; block++) {
+                var sums: array<array<f32, ROWS>, WIDTH>;
+                var columns: array<u32, WIDTH>;
+                for (var w = 0u; w < WIDTH; w++) {
+                    let unit = (block * UNITS + w % UNITS) * LANES + local;
+                    columns[w] = w / UNITS * params.hidden + min(unit, params.hidden - 1u);
+                    for (var r = 0u; r < ROWS; r++) {
+                        sums[w][r] = 0.0;
+                    }
+                }
+                var starts: array<u32, ROWS>;
+                let of_initial = turn == 0u && half == 0u;
+                for (var r = 0u; r < ROWS; r++) {
+                    let row = min(first_row + r, params.batch - 1u);
+                    if of_initial {
+                        starts[r] = row * params.hidden;
+                    } else {
+                        starts[r] = slot_start(step_of(turn), row, SLOTS, select(SLOTS - 1u, 3u, half == 1u));
+                    }
+                }
+                if !of_initial || HAS_INITIAL {
+                    let low = select(0u, 2u * UNITS, half == 1u);
+                    let high = select(WIDTH, 2u * UNITS, RESET_BEFORE && half == 0u);
+                    add_products(&sums, low, high, starts, 0u, GATES * params.hidden, columns, of_initial, local);
+                }
+                for (var u = 0u; u < UNITS; u++) {
+                    let unit = (block * UNITS + u) * LANES + local;
+                    for (var r = 0u; r < ROWS; r++) {
+                        if unit < params.hidden && first_row + r < params.batch {
+                            var product: array<f32, GATES>;
+                            for (var gate = 0u; gate < GATES; gate++) {
+                                product[gate] = sums[gate * UNITS + u][r];
+                            }
+                            finish_unit(turn, half, first_row + r, unit, product);
+                        }
+                    }
+                }
+            }
+            // What other invocations of the workgroup have left is read in the next turn.
+            storageBarrier();
+        }
+    }
+}

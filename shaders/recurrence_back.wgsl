@@ -1,0 +1,145 @@
+// The way back of a recurrence, from the last turn to the first. The gradients of the states are carried in the memory of those of
+// the initial state, each unit's by its own invocation. Turn 0 begins with the gradient of the last state; one turn more than there
+// are steps ends it.
+#import shared/recurrence
+#import shared/state_product
+
+const WIDTH = UNITS;
+
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(2) var<storage, read> kept: array<f32>;
+@group(0) @binding(3) var<storage, read> d_outputs: array<f32>;
+@group(0) @binding(4) var<storage, read> d_last: array<f32>;
+@group(0) @binding(5) var<storage, read> lengths: array<i32>;
+@group(0) @binding(6) var<storage, read_write> d_gates: array<f32>;
+@group(0) @binding(7) var<storage, read_write> carried: array<f32>;
+
+fn source(address: u32, initial: bool) -> f32 {
+    return d_gates[address];
+}
+
+fn step_back(turn: u32) -> u32 {
+    return step_of(params.steps - 1u - turn);
+}
+
+fn is_active(step: u32, row: u32) -> bool {
+    return !HAS_LENGTHS || i32(step) < lengths[row];
+}
+
+fn carried_start(row: u32, place: u32) -> u32 {
+    return (place * params.batch + row) * params.hidden;
+}
+
+// The gradient of a state after the step of a turn, less what products add.
+fn after(turn: u32, row: u32, unit: u32, place: u32) -> f32 {
+    if turn > 0u {
+        return carried[carried_start(row, place) + unit];
+    }
+    if HAS_LAST {
+        return d_last[carried_start(row, place) + unit];
+    }
+    return 0.0;
+}
+
+fn finish_unit(turn: u32, row: u32, unit: u32, sum: f32) {
+    var dh = after(turn, row, unit, 0u) + sum;
+    var dc = 0.0;
+    if STATES > 1u {
+        dc = after(turn, row, unit, 1u);
+    }
+    if turn < params.steps {
+        let step = step_back(turn);
+        let start = slot_start(step, row, GRADIENTS, 0u) + unit;
+        var own: array<f32, GRADIENTS>;
+        if is_active(step, row) {
+            if HAS_OUTPUTS {
+                dh += d_outputs[slot_start(step, row, 1u, 0u) + unit];
+            }
+            var slots: array<f32, SLOTS>;
+            for (var slot = 0u; slot < SLOTS; slot++) {
+                slots[slot] = kept[slot_start(step, row, SLOTS, slot) + unit];
+            }
+            let back = go_back(slots, dh, dc);
+            dh = back.dh;
+            dc = back.dc;
+            own = back.gates;
+        } else {
+            for (var gate = 0u; gate < GRADIENTS; gate++) {
+                own[gate] = 0.0;
+            }
+        }
+        for (var gate = 0u; gate < GRADIENTS; gate++) {
+            d_gates[start + gate * params.hidden] = own[gate];
+        }
+    }
+    carried[carried_start(row, 0u) + unit] = dh;
+    if STATES > 1u {
+        carried[carried_start(row, 1u) + unit] = dc;
+    }
+}
+
+// The second half of a step whose reset gate comes before the product: `sum` is the gradient of the reset state.
+fn finish_reset(turn: u32, row: u32, unit: u32, sum: f32) {
+    let step = step_back(turn);
+    if is_active(step, row) {
+        let start = slot_start(step, row, SLOTS, 0u) + unit;
+        let r = kept[start];
+        let h = kept[start + 4u * params.hidden];
+        d_gates[slot_start(step, row, GRADIENTS, 0u) + unit] = sum * h * r * (1.0 - r);
+        carried[carried_start(row, 0u) + unit] += sum * r;
+    }
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let number = group.y * params.grid_width + group.x;
+    if !has_work(number) {
+        return;
+    }
+    let first_row = number / sharing() * ROWS;
+    let first_block = number % sharing() * params.blocks_each;
+    let end_block = min(first_block + params.blocks_each, params.unit_blocks);
+    for (var turn = params.first; turn < params.first + params.count; turn++) {
+        for (var half = params.first_half; half < params.end_half; half++) {
+            for (var block = first_block; block < end_block; block++) {
+                var sums: array<array<f32, ROWS>, WIDTH>;
+                var columns: array<u32, WIDTH>;
+                for (var u = 0u; u < UNITS; u++) {
+                    columns[u] = min((block * UNITS + u) * LANES + local, params.hidden - 1u);
+                    for (var r = 0u; r < ROWS; r++) {
+                        sums[u][r] = 0.0;
+                    }
+                }
+                // Of the first half: gates of the turn before; of the second, the new gate of this one.
+                let second = half == 1u;
+                let low = select(0u, 2u, second);
+                let high = select(GATES, 2u, RESET_BEFORE && !second);
+                let source_turn = select(max(turn, 1u) - 1u, turn, second);
+                if (turn > 0u || second) && source_turn < params.steps {
+                    for (var gate = low; gate < high; gate++) {
+                        var starts: array<u32, ROWS>;
+                        for (var r = 0u; r < ROWS; r++) {
+                            let row = min(first_row + r, params.batch - 1u);
+                            starts[r] = slot_start(step_back(source_turn), row, GRADIENTS, gradient_of(gate));
+                        }
+                        let offset = gate * params.hidden * params.hidden;
+                        add_products(&sums, 0u, WIDTH, starts, offset, params.hidden, columns, false, local);
+                    }
+                }
+                for (var u = 0u; u < UNITS; u++) {
+                    let unit = (block * UNITS + u) * LANES + local;
+                    for (var r = 0u; r < ROWS; r++) {
+                        if unit < params.hidden && first_row + r < params.batch {
+                            if !second {
+                                finish_unit(turn, first_row + r, unit, sums[u][r]);
+                            } else if turn < params.steps {
+                                finish_reset(turn, first_row + r, unit, sums[u][r]);
+                            }
+                        }
+                    }
+                }
+            }
+            storageBarrier();
+        }
+    }
+}

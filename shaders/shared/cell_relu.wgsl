@@ -1,0 +1,33 @@
+// A step of a recurrence with relu. Stands in for `shared/cell`.
+#import shared/functions
+
+const GATES = 1u;
+const STATES = 1u;
+const SLOTS = 2u;
+const GRADIENTS = 1u;
+const RESET_BEFORE = false;
+
+struct Next {
+    h: f32,
+    c: f32,
+    own: array<f32, SLOTS - STATES>,
+}
+
+fn advance(x: array<f32, GATES>, product: array<f32, GATES>, bias: f32, h: f32, c: f32) -> Next {
+    let next = max(x[0] + product[0], 0.0);
+    return Next(next, 0.0, array<f32, 1>(next));
+}
+
+struct Back {
+    dh: f32,
+    dc: f32,
+    gates: array<f32, GRADIENTS>,
+}
+
+fn go_back(kept: array<f32, SLOTS>, dh: f32, dc: f32) -> Back {
+    return Back(0.0, 0.0, array<f32, 1>(select(0.0, dh, kept[0] > 0.0)));
+}
+
+fn gradient_of(gate: u32) -> u32 {
+    return gate;
+}

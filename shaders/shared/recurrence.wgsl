@@ -1,0 +1,42 @@
+// What the kernels of a recurrence share: the parameters, and how the work is cut. A workgroup has ROWS sequences of the batch and
+// goes through some of the units in blocks of UNITS × LANES; where it goes through all, it goes through many steps too.
+#import shared/tile
+#import shared/recurrence_kind
+#import shared/cell
+
+struct Params {
+    grid_width: u32,
+    steps: u32,
+    batch: u32,
+    hidden: u32,
+    // The turns of this dispatch, in the order in which steps are gone through; and its halves of a step.
+    first: u32,
+    count: u32,
+    first_half: u32,
+    end_half: u32,
+    row_blocks: u32,
+    unit_blocks: u32,
+    // Blocks of units that a workgroup goes through.
+    blocks_each: u32,
+    padding: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+
+// Workgroups that share the units.
+fn sharing() -> u32 {
+    return (params.unit_blocks + params.blocks_each - 1u) / params.blocks_each;
+}
+
+fn has_work(number: u32) -> bool {
+    return number < params.row_blocks * sharing();
+}
+
+// The step of a turn, by the time of the sequence.
+fn step_of(turn: u32) -> u32 {
+    return select(turn, params.steps - 1u - turn, REVERSE);
+}
+
+// Where a slot of a step's unit 0 is, in a tensor of so many slots.
+fn slot_start(step: u32, row: u32, slots: u32, slot: u32) -> u32 {
+    return ((step * params.batch + row) * slots + slot) * params.hidden;
+}

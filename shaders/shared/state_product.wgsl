@@ -1,0 +1,40 @@
+// Sums of states with columns of a weight: this default brings the states into workgroup memory, a piece at a time.
+// sums[w][r] += Σ_k source(starts[r] + k) · weight[offset + k · row_step + columns[w]], for w from `low` up to `high`.
+const PIECE = 64u;
+
+var<workgroup> piece: array<f32, PIECE * ROWS>;
+
+fn add_products(
+    sums: ptr<function, array<array<f32, ROWS>, WIDTH>>,
+    low: u32,
+    high: u32,
+    starts: array<u32, ROWS>,
+    offset: u32,
+    row_step: u32,
+    columns: array<u32, WIDTH>,
+    initial: bool,
+    local: u32,
+) {
+    var begin = starts;
+    var column = columns;
+    for (var place = 0u; place < params.hidden; place += PIECE) {
+        let end = min(PIECE, params.hidden - place);
+        workgroupBarrier();
+        for (var item = local; item < PIECE * ROWS; item += LANES) {
+            let k = item % PIECE;
+            if k < end {
+                piece[item] = source(begin[item / PIECE] + place + k, initial);
+            }
+        }
+        workgroupBarrier();
+        for (var k = 0u; k < end; k++) {
+            let row = offset + (place + k) * row_step;
+            for (var w = low; w < high; w++) {
+                let value = weight[row + column[w]];
+                for (var r = 0u; r < ROWS; r++) {
+                    (*sums)[w][r] = fma(piece[r * PIECE + k], value, (*sums)[w][r]);
+                }
+            }
+        }
+    }
+}

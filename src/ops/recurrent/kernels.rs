@@ -1,0 +1,244 @@
+//! The plans of recurrences. Where a workgroup has all units of its rows of the batch, it goes through the whole sequence in one
+//! dispatch; else a dispatch is one step of all units.
+
+use super::{Cell, Pass, Places, Recurrent};
+use crate::shader::{
+    Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, compose, constants, module,
+};
+use crate::tensor::{DType, TensorType};
+
+/// Hidden units up to which a GPU is better off with a whole sequence in a workgroup than with a dispatch a step.
+const WHOLE_UP_TO: usize = 256;
+
+/// Iterations of all loops after which software drivers leave them, with room to spare.
+const MOST_ITERATIONS: usize = 60_000;
+
+/// How a kernel is built.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Variant {
+    /// Invocations of a workgroup; of a subgroup, where states are handed round by shuffles.
+    lanes: usize,
+    shuffles: bool,
+    /// Rows of the batch that a workgroup has, and blocks of units that an invocation works on at a time.
+    rows: usize,
+    units: usize,
+    /// True where a workgroup has all units.
+    whole: bool,
+}
+
+/// All plans that the adapter can run, best guess first.
+pub(super) fn plans(
+    recurrent: &Recurrent,
+    shapes: &RoutineShapes<'_>,
+    adapter: &Adapter,
+) -> Result<Vec<KernelPlan>, String> {
+    let types: Vec<&TensorType> = shapes.inputs.iter().map(|operand| &operand.ty).collect();
+    let [steps, batch, hidden] = recurrent.extents(&types)?;
+    if types[0].dtype != DType::F32 {
+        return Err(format!("computes in f32 on a GPU, not {}", types[0].dtype));
+    }
+    if types.iter().copied().chain(shapes.outputs).any(|ty| ty.len() > i32::MAX as usize) {
+        return Err("is larger than 32-bit addresses reach".into());
+    }
+    if steps * batch * hidden == 0 {
+        return Ok(vec![KernelPlan::default()]);
+    }
+    let sequence = Sequence { recurrent, places: recurrent.places(), steps, batch, hidden };
+    let mut variants = Vec::new();
+    let by_size = |variants: &mut Vec<Variant>, variant: Variant, whole_first: bool| {
+        for whole in [whole_first, !whole_first] {
+            // A sequence that software drivers would not get through takes a dispatch a step.
+            if !whole || sequence.turns_at_once(&Variant { whole, ..variant }, adapter) > 0 {
+                variants.push(Variant { whole, ..variant });
+            }
+        }
+    };
+    let tile = |most: usize| if adapter.bounded_loops { 1 } else { most };
+    let fitting = |most: usize| (0..).map(|power| 1 << power).take_while(|&rows| rows <= most && rows <= batch).last();
+    if let Some((smallest, largest)) =
+        adapter.subgroups.filter(|(smallest, largest)| smallest == largest && *largest <= 64)
+    {
+        let lanes = smallest.max(largest) as usize;
+        let blocks = hidden.div_ceil(lanes);
+        let units = match recurrent.pass {
+            Pass::Forward { .. } => tile(if hidden > 64 { 4 } else { 2 }),
+            Pass::Back { .. } => tile(8),
+        };
+        let rows = fitting(tile(if hidden > 64 { 4 } else { 8 })).unwrap_or(1);
+        // Rows for at least four workgroups, where there are so many.
+        let rows = rows.min(fitting(batch.div_ceil(4)).unwrap_or(1));
+        let variant = Variant { lanes, shuffles: true, rows, units: units.min(blocks), whole: true };
+        by_size(&mut variants, variant, true);
+    }
+    let lanes = [64, 128, 256].into_iter().find(|&lanes| lanes >= hidden).unwrap_or(256);
+    let lanes = lanes.min(adapter.limits.workgroup_invocations);
+    let rows = fitting(tile(4)).unwrap_or(1);
+    let mut others = Vec::new();
+    by_size(&mut others, Variant { lanes, shuffles: false, rows, units: 1, whole: true }, hidden <= WHOLE_UP_TO);
+    if adapter.is_software {
+        variants.append(&mut others);
+    } else {
+        others.append(&mut variants);
+        variants = others;
+    }
+    variants.iter().map(|variant| sequence.plan(variant, adapter)).collect()
+}
+
+struct Sequence<'a> {
+    recurrent: &'a Recurrent,
+    places: Places,
+    steps: usize,
+    batch: usize,
+    hidden: usize,
+}
+
+impl Sequence<'_> {
+    const fn is_back(&self) -> bool {
+        matches!(self.recurrent.pass, Pass::Back { .. })
+    }
+
+    const fn halves(&self) -> usize {
+        if matches!(self.recurrent.cell, Cell::GruResetBefore) { 2 } else { 1 }
+    }
+
+    /// Blocks of units in all, and of a workgroup.
+    const fn blocks(&self, variant: &Variant) -> [usize; 2] {
+        let all = self.hidden.div_ceil(variant.lanes * variant.units);
+        [all, if variant.whole { all } else { 1 }]
+    }
+
+    /// Turns that an invocation can go through before the driver leaves its loops; 0 where not even one.
+    fn turns_at_once(&self, variant: &Variant, adapter: &Adapter) -> usize {
+        if !adapter.is_software {
+            return usize::MAX;
+        }
+        let (products, width) = match self.recurrent.pass {
+            Pass::Forward { .. } => (1, self.recurrent.cell.gates() * variant.units),
+            Pass::Back { .. } => (self.recurrent.cell.gates(), variant.units),
+        };
+        // Loops over a tile are unrolled, but where they are bounded.
+        let (tile, unit) = if adapter.bounded_loops {
+            (width * (1 + variant.rows) + variant.rows, variant.units * variant.rows * 24 + width * variant.rows)
+        } else {
+            (0, 0)
+        };
+        let pieces = self.hidden.div_ceil(if variant.shuffles { variant.lanes } else { 64 });
+        let brought = match (variant.shuffles, adapter.bounded_loops) {
+            (true, false) => 0,
+            (true, true) => variant.rows,
+            (false, _) => (64 * variant.rows).div_ceil(variant.lanes),
+        };
+        let product = pieces * (1 + brought) + self.hidden * (1 + tile);
+        let block = 2 + products * (1 + product) + unit;
+        MOST_ITERATIONS / (self.halves() * (1 + self.blocks(variant)[1] * block))
+    }
+
+    fn plan(&self, variant: &Variant, adapter: &Adapter) -> Result<KernelPlan, String> {
+        let kernel = self.kernel(variant)?;
+        let [unit_blocks, blocks_each] = self.blocks(variant);
+        let row_blocks = self.batch.div_ceil(variant.rows);
+        let turns = self.steps + usize::from(self.is_back());
+        // Dispatches: so many turns and halves of each.
+        let at_once = if variant.whole { self.turns_at_once(variant, adapter).clamp(1, turns) } else { 1 };
+        let halves: &[[usize; 2]] = match (self.halves(), variant.whole) {
+            (1, _) => &[[0, 1]],
+            (_, true) => &[[0, 2]],
+            (_, false) => &[[0, 1], [1, 2]],
+        };
+        let mut dispatches = Vec::new();
+        for first in (0..turns).step_by(at_once) {
+            let count = at_once.min(turns - first);
+            for &[first_half, end_half] in halves {
+                let words = [
+                    self.steps,
+                    self.batch,
+                    self.hidden,
+                    first,
+                    count,
+                    first_half,
+                    end_half,
+                    row_blocks,
+                    unit_blocks,
+                    blocks_each,
+                    0,
+                ];
+                dispatches.push(DispatchPlan {
+                    kernel: kernel.clone(),
+                    params: words.iter().map(|&word| word as u32).collect(),
+                    bound: self.bound(),
+                    workgroups: row_blocks * unit_blocks.div_ceil(blocks_each),
+                });
+            }
+        }
+        Ok(KernelPlan { dispatches, scratch: Vec::new() })
+    }
+
+    fn bound(&self) -> Vec<Bound> {
+        let places = &self.places;
+        // What is not there is not read; something must be bound all the same.
+        let optional = |place: Option<usize>| Bound::Input(place.unwrap_or(0));
+        match self.recurrent.pass {
+            Pass::Forward { .. } => vec![
+                Bound::Input(0),
+                Bound::Input(1),
+                optional(places.bias),
+                optional(places.initial),
+                optional(places.lengths),
+                Bound::Output(0),
+                Bound::Output(1),
+                Bound::Output(2),
+            ],
+            Pass::Back { .. } => vec![
+                Bound::Input(0),
+                Bound::Input(1),
+                optional(places.outputs),
+                optional(places.last),
+                optional(places.lengths),
+                Bound::Output(0),
+                Bound::Output(1),
+            ],
+        }
+    }
+
+    fn kernel(&self, variant: &Variant) -> Result<Kernel, String> {
+        let places = &self.places;
+        let file = if self.is_back() { "recurrence_back" } else { "recurrence" };
+        let cell = match self.recurrent.cell {
+            Cell::Lstm => "shared/cell",
+            Cell::Tanh => "shared/cell_tanh",
+            Cell::Relu => "shared/cell_relu",
+            Cell::Gru => "shared/cell_gru",
+            Cell::GruResetBefore => "shared/cell_gru_reset_before",
+        };
+        let tile = constants(&[("ROWS", variant.rows), ("LANES", variant.lanes), ("UNITS", variant.units)], &[]);
+        let kind = constants(
+            &[],
+            &[
+                ("REVERSE", self.recurrent.reverse),
+                ("HAS_BIAS", places.bias.is_some()),
+                ("HAS_INITIAL", places.initial.is_some()),
+                ("HAS_LENGTHS", places.lengths.is_some()),
+                ("HAS_OUTPUTS", places.outputs.is_some()),
+                ("HAS_LAST", places.last.is_some()),
+            ],
+        );
+        let mut replaced =
+            vec![("shared/tile", tile.as_str()), ("shared/recurrence_kind", &kind), ("shared/cell", module(cell)?)];
+        if variant.shuffles {
+            replaced.push(("shared/state_product", module("shared/state_product_lanes")?));
+        }
+        let (reads, writes) = if self.is_back() { (5, 2) } else { (5, 3) };
+        let bindings = std::iter::repeat_n(Access::Read, reads).chain(std::iter::repeat_n(Access::ReadWrite, writes));
+        let label = format!(
+            "{}{} {}x{}{}{}",
+            self.recurrent.cell.name(),
+            if self.is_back() { " back" } else { "" },
+            variant.rows,
+            variant.lanes * variant.units,
+            if variant.shuffles { " lanes" } else { "" },
+            if variant.whole { "" } else { " stepwise" }
+        );
+        let source = compose(file, &replaced)?.into();
+        Ok(Kernel { label, source, bindings: bindings.collect(), subgroups: variant.shuffles })
+    }
+}

@@ -1,0 +1,268 @@
+//! Recurrences against their meaning, on the CPU and in every kernel.
+
+use crate::compiler::Options;
+use crate::device::Device;
+use crate::graph::{Graph, Operator, Tensor};
+use crate::ops::device_tests::compare;
+use crate::ops::{Cell, RecurrentOptions};
+use crate::scalar::threefry::HostRandom;
+use crate::session::{Outputs, Session};
+use crate::shader::testing::{numbers, operand};
+use crate::tensor::{DType, TensorData};
+
+use super::{Pass, Recurrent, unrolled};
+
+/// A recurrence with everything that it may have.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    cell: Cell,
+    steps: usize,
+    batch: usize,
+    hidden: usize,
+    reverse: bool,
+    given: bool,
+    lengths: bool,
+}
+
+impl Case {
+    fn values(&self, dtype: DType) -> Vec<(String, TensorData)> {
+        let mut random = HostRandom::new(7).fold(self.hidden as u32);
+        let mut normal = |shape: &[usize], scale: f64| {
+            let values: Vec<f64> =
+                (0..shape.iter().product()).map(|_| f64::from((scale * random.normal()) as f32)).collect();
+            TensorData::from_f64(dtype, &values, shape).unwrap()
+        };
+        let (h, b, t) = (self.hidden, self.batch, self.steps);
+        let width = self.cell.gates() * h;
+        let states = self.cell.states();
+        let mut all = vec![
+            ("gates".to_owned(), normal(&[t, b, width], 1.0)),
+            ("weight".to_owned(), normal(&[width, h], (h as f64).sqrt().recip())),
+            ("bias".to_owned(), normal(&[h], 0.5)),
+            ("initial".to_owned(), normal(&[states, b, h], 0.5)),
+            ("d_outputs".to_owned(), normal(&[t, b, h], 1.0)),
+            ("d_last".to_owned(), normal(&[states, b, h], 1.0)),
+        ];
+        let lengths: Vec<i32> = (0..b).map(|row| (row * 7 % t) as i32 + 1).collect();
+        all.push(("lengths".to_owned(), TensorData::from_vec(lengths, [b]).unwrap()));
+        all
+    }
+
+    /// Outputs, last state and all gradients.
+    fn run(&self, device: &Device, dtype: DType, options: Options, fused: bool) -> crate::Result<(Outputs, usize)> {
+        let g = Graph::new();
+        let values = self.values(dtype);
+        let input = |name: &str| {
+            let (_, data) = values.iter().find(|(known, _)| known == name).unwrap();
+            g.input(name, data.shape(), data.dtype())
+        };
+        let (gates, weight) = (input("gates"), input("weight"));
+        let bias = (self.cell == Cell::Gru && self.given).then(|| input("bias"));
+        let initial = self.given.then(|| input("initial"));
+        let lengths = self.lengths.then(|| input("lengths"));
+        let (outputs, last) = if fused {
+            let options = RecurrentOptions {
+                cell: self.cell,
+                reverse: self.reverse,
+                bias: bias.as_ref(),
+                initial: initial.as_ref(),
+                lengths: lengths.as_ref(),
+            };
+            let found = gates.recurrent(&weight, &options);
+            (found.outputs, found.last)
+        } else {
+            let pass = Pass::Forward { bias: bias.is_some(), initial: initial.is_some(), lengths: lengths.is_some() };
+            let mut inputs = vec![gates.clone(), weight.transpose(0, 1)];
+            inputs.extend([&bias, &initial, &lengths].into_iter().flatten().cloned());
+            let mut all = unrolled::forward(&Recurrent { cell: self.cell, reverse: self.reverse, pass }, &inputs);
+            all.truncate(2);
+            let last = all.swap_remove(1);
+            (all.swap_remove(0), last)
+        };
+        g.output("outputs", &outputs);
+        g.output("last", &last);
+        let sources: Vec<&Tensor> =
+            [Some(&gates), Some(&weight), bias.as_ref(), initial.as_ref()].into_iter().flatten().collect();
+        let pairs = [(&outputs, &input("d_outputs")), (&last, &input("d_last"))];
+        for (place, gradient) in g.gradients_from(&pairs, &sources).iter().enumerate() {
+            g.output(&format!("gradient {place}"), gradient);
+        }
+        let mut session = Session::with_options(&g, device, 0, options)?;
+        let known: Vec<String> = session.program().inputs.iter().map(|port| port.name.clone()).collect();
+        let given: Vec<(&str, &TensorData)> =
+            values.iter().filter(|(name, _)| known.contains(name)).map(|(name, data)| (name.as_str(), data)).collect();
+        let found = session.run(&given)?;
+        Ok((found, session.program().variants))
+    }
+}
+
+#[track_caller]
+fn assert_close(case: &Case, found: &Outputs, wanted: &Outputs, tolerance: f64) {
+    for (name, wanted) in wanted.iter() {
+        let found = found.get(name).unwrap().to_f64_vec();
+        for (place, (found, wanted)) in found.into_iter().zip(wanted.to_f64_vec()).enumerate() {
+            let close = (found - wanted).abs() <= tolerance * wanted.abs().max(1.0);
+            assert!(close, "{case:?}: {name}[{place}] is {found}, and should be {wanted}");
+        }
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for cell in Cell::ALL {
+        for (steps, batch, hidden, reverse, given, lengths) in [
+            (1, 1, 1, false, false, false),
+            (4, 3, 5, false, true, false),
+            (5, 9, 4, true, true, true),
+            (3, 2, 17, true, false, false),
+            (6, 5, 8, false, true, true),
+        ] {
+            cases.push(Case { cell, steps, batch, hidden, reverse, given, lengths });
+        }
+    }
+    cases
+}
+
+#[test]
+fn the_cpu_does_what_unrolling_means() -> crate::Result<()> {
+    for case in cases() {
+        let device = Device::cpu();
+        let (wanted, _) = case.run(&device, DType::F64, Options::default(), false)?;
+        let (found, _) = case.run(&device, DType::F64, Options::default(), true)?;
+        assert_close(&case, &found, &wanted, 1e-10);
+        let (found, _) = case.run(&device, DType::F32, Options::default(), true)?;
+        assert_close(&case, &found, &wanted, 2e-5);
+    }
+    Ok(())
+}
+
+#[test]
+fn gpus_do_what_the_cpu_does() -> crate::Result<()> {
+    let Ok(gpu) = Device::open(&crate::device::gpu::Selection::Any, crate::device::gpu::Checks::All) else {
+        crate::shader::testing::skipped("no adapter");
+        return Ok(());
+    };
+    for case in cases() {
+        let (wanted, _) = case.run(&Device::cpu(), DType::F64, Options::default(), true)?;
+        let (found, _) = case.run(&gpu, DType::F32, Options::default(), true)?;
+        assert_close(&case, &found, &wanted, 2e-5);
+    }
+    Ok(())
+}
+
+/// Both passes of a case, in every kernel of every adapter.
+fn kernels(case: &Case) {
+    let (t, b, h) = (case.steps, case.batch, case.hidden);
+    let (width, states) = (case.cell.gates() * h, case.cell.states());
+    let lengths: Vec<i32> = (0..b).map(|row| (row * 7 % t) as i32 + 1).collect();
+    let f32s = |shape: &[usize], seed: u32| (operand(DType::F32, shape), numbers(shape.iter().product(), seed));
+    let mut forward = vec![f32s(&[t, b, width], 1), f32s(&[h, width], 2)];
+    if case.given {
+        if case.cell == Cell::Gru {
+            forward.push(f32s(&[h], 3));
+        }
+        forward.push(f32s(&[states, b, h], 4));
+    }
+    let mut back = vec![f32s(&[width, h], 5), f32s(&[t, b, case.cell.slots() * h], 6), f32s(&[t, b, h], 7)];
+    if case.given {
+        back.push(f32s(&[states, b, h], 8));
+    }
+    // Weights so small that sums stay where the gates are steep.
+    forward[1].1.iter_mut().chain(&mut back[0].1).for_each(|value| *value /= (h as f32).sqrt());
+    let passes = [
+        (
+            Pass::Forward { bias: case.given && case.cell == Cell::Gru, initial: case.given, lengths: case.lengths },
+            forward,
+        ),
+        (Pass::Back { outputs: true, last: case.given, lengths: case.lengths }, back),
+    ];
+    for (pass, inputs) in passes {
+        let op = Recurrent { cell: case.cell, reverse: case.reverse, pass };
+        let length_operand = operand(DType::I32, &[b]);
+        let mut given: Vec<(&crate::shader::Operand, &[u8])> =
+            inputs.iter().map(|(operand, values)| (operand, bytemuck::cast_slice(values))).collect();
+        if case.lengths {
+            given.push((&length_operand, bytemuck::cast_slice(&lengths)));
+        }
+        let types: Vec<&crate::tensor::TensorType> = given.iter().map(|(operand, _)| &operand.ty).collect();
+        let outputs = op.infer(&types).unwrap();
+        compare(&format!("{case:?} {pass:?}"), &op, &given, &outputs, 3e-5);
+    }
+}
+
+#[test]
+fn every_kernel_agrees_with_the_cpu() {
+    for cell in Cell::ALL {
+        kernels(&Case { cell, steps: 5, batch: 5, hidden: 19, reverse: true, given: true, lengths: true });
+    }
+    kernels(&Case { cell: Cell::Lstm, steps: 3, batch: 2, hidden: 70, reverse: false, given: false, lengths: false });
+    kernels(&Case { cell: Cell::Gru, steps: 2, batch: 33, hidden: 5, reverse: false, given: false, lengths: false });
+}
+
+/// A sequence of any length is as many dispatches, on a GPU and on the software driver that tests run on.
+#[test]
+fn dispatches_do_not_grow_with_the_sequence() {
+    use crate::shader::{Adapter, RoutineShapes};
+    let software =
+        Adapter { is_software: true, subgroups: Some((8, 8)), name: "software".into(), ..Adapter::default() };
+    let counts = |steps: usize, adapter: &Adapter| -> [usize; 2] {
+        let width = Cell::Lstm.gates() * 64;
+        let shapes: [[Vec<usize>; 2]; 2] =
+            [[vec![steps, 64, width], vec![64, width]], [vec![width, 64], vec![steps, 64, Cell::Lstm.slots() * 64]]];
+        let passes = [
+            Pass::Forward { bias: false, initial: false, lengths: false },
+            Pass::Back { outputs: false, last: false, lengths: false },
+        ];
+        std::array::from_fn(|way| {
+            let op = Recurrent { cell: Cell::Lstm, reverse: false, pass: passes[way] };
+            let inputs: Vec<_> = shapes[way].iter().map(|shape| operand(DType::F32, shape)).collect();
+            let types: Vec<_> = inputs.iter().map(|operand| &operand.ty).collect();
+            let outputs = op.infer(&types).unwrap();
+            let plans = op.kernels(&RoutineShapes { inputs: &inputs, outputs: &outputs, epilogue: None }, adapter);
+            plans.unwrap()[0].dispatches.len()
+        })
+    };
+    for adapter in [Adapter::default(), software] {
+        assert_eq!(counts(50, &adapter), [1, 1], "{}", adapter.name);
+        assert_eq!(counts(100, &adapter), [1, 1], "{}", adapter.name);
+    }
+}
+
+/// The gradient of a gradient comes from the unrolled one.
+#[test]
+fn gradients_are_differentiated_again() -> crate::Result<()> {
+    for cell in Cell::ALL {
+        let g = Graph::new();
+        let (x, w) =
+            (g.input("x", [3, 2, cell.gates() * 2], DType::F64), g.input("w", [cell.gates() * 2, 2], DType::F64));
+        let found = x.recurrent(&w, &RecurrentOptions::new(cell));
+        let loss = found.outputs.square().sum_all() + found.last.sum_all();
+        let first = g.gradients(&loss, &[&w]).swap_remove(0);
+        let second = g.gradients(&first.square().sum_all(), &[&w]).swap_remove(0);
+        g.output("first", &first);
+        g.output("second", &second);
+        let mut session = g.compile(&Device::cpu())?;
+        let mut random = HostRandom::new(3);
+        let mut draw = |count: usize| -> Vec<f64> { (0..count).map(|_| random.normal()).collect() };
+        let x = TensorData::from_f64(DType::F64, &draw(12 * cell.gates()), [3, 2, cell.gates() * 2])?;
+        let w = draw(4 * cell.gates());
+        let mut at = |w: &[f64]| -> crate::Result<Outputs> {
+            session.run(&[("x", &x), ("w", &TensorData::from_f64(DType::F64, w, [cell.gates() * 2, 2])?)])
+        };
+        let found = at(&w)?["second"].to_f64_vec();
+        for place in 0..w.len() {
+            let mut sum = |step: f64| -> crate::Result<f64> {
+                let mut moved = w.clone();
+                moved[place] += step;
+                Ok(at(&moved)?["first"].to_f64_vec().iter().map(|value| value * value).sum())
+            };
+            let difference = (sum(1e-5)? - sum(-1e-5)?) / 2e-5;
+            assert!(
+                (found[place] - difference).abs() < 1e-5 * difference.abs().max(1.0),
+                "{cell:?}: {} and {difference}",
+                found[place]
+            );
+        }
+    }
+    Ok(())
+}
