@@ -26,6 +26,7 @@ from golden_cases import (
     norm,
     optimizer,
     pool,
+    recurrent,
     reduce,
     schedule,
     training,
@@ -33,7 +34,10 @@ from golden_cases import (
 )
 
 OUTPUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
-MODULES = (unary, binary, reduce, movement, matmul, convolution, pool, norm, loss, optimizer, schedule, initializer, metrics, training)
+MODULES = (
+    unary, binary, reduce, movement, matmul, convolution, pool, norm, recurrent, loss, optimizer, schedule, initializer, metrics,
+    training,
+)  # fmt: skip
 FAMILIES = {module.__name__.rsplit(".", 1)[1]: module.build for module in MODULES}
 SIZE_LIMIT = 4_000_000
 

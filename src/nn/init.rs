@@ -131,7 +131,7 @@ impl Initializer {
             Initial::Uniform { low, high } => low.is_finite() && high.is_finite() && low <= high,
             Initial::Normal { mean, std } => mean.is_finite() && std.is_finite() && std >= 0.0,
             Initial::Constant(value) | Initial::Orthogonal { gain: value } => value.is_finite(),
-            Initial::Values(_) => true,
+            Initial::Values(_) | Initial::ZeroRow { .. } => true,
         };
         if sound { Ok(initial) } else { Err(format!("{self:?} is no distribution")) }
     }

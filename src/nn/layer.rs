@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{Activation, Conv, Dropout, Dropout2d, Initializer, Linear, Mode, Normalization, Pool, Residual};
+use super::{
+    Activation, Conv, Dropout, Dropout2d, EmbeddingLayer, Initializer, Linear, Mode, Normalization, Pool,
+    RecurrentLayer, Residual,
+};
 use crate::graph::{Graph, Tensor};
 use crate::tensor::Shape;
 
@@ -48,6 +51,10 @@ pub enum Layer {
     Dropout2d(Dropout2d),
     /// Layers whose result is added to what goes in.
     Residual(Box<Residual>),
+    /// Rows of a table, by indices: i32 `[…]` to `[…, dim]`.
+    Embedding(EmbeddingLayer),
+    /// A recurrent layer: `[steps, features]` to `[units]` or `[steps, units]`.
+    Recurrent(RecurrentLayer),
 }
 
 impl Layer {
@@ -74,6 +81,8 @@ impl Layer {
             Self::Dropout2d(dropout) => dropout.check_example(input).map(|()| input.clone()),
             Self::Residual(residual) => residual.output_shape(input),
             Self::Normalization(normalization) => normalization.check(input).map(|()| input.clone()),
+            Self::Embedding(embedding) => embedding.output_shape(input),
+            Self::Recurrent(recurrent) => recurrent.output_shape(input),
         }
     }
 
@@ -88,6 +97,8 @@ impl Layer {
             Self::Residual(residual) => residual.parameter_count(),
             Self::Activation(_) | Self::Dropout(_) | Self::Dropout2d(_) | Self::Pool(_) | Self::Flatten => 0,
             Self::Normalization(normalization) => normalization.parameter_count(input),
+            Self::Embedding(embedding) => embedding.parameter_count(),
+            Self::Recurrent(recurrent) => recurrent.parameter_count(input),
         }
     }
 
@@ -114,6 +125,8 @@ impl Layer {
             Self::Dropout2d(dropout) => dropout.forward(x, mode),
             Self::Residual(residual) => residual.forward(g, name, x, mode),
             Self::Normalization(normalization) => normalization.forward(g, name, x, mode),
+            Self::Embedding(embedding) => embedding.forward(g, name, x),
+            Self::Recurrent(recurrent) => recurrent.forward(g, name, x, mode),
         }
     }
 }
@@ -130,6 +143,8 @@ impl fmt::Display for Layer {
             Self::Dropout2d(dropout) => write!(formatter, "dropout2d({})", dropout.probability),
             Self::Residual(residual) => residual.fmt(formatter),
             Self::Normalization(normalization) => normalization.fmt(formatter),
+            Self::Embedding(embedding) => embedding.fmt(formatter),
+            Self::Recurrent(recurrent) => recurrent.fmt(formatter),
         }
     }
 }

@@ -10,11 +10,13 @@ mod convolution;
 mod convolution_layer;
 mod dropout;
 mod dropout2d;
+mod embedding;
 mod init;
 mod layer;
 mod linear;
 mod norm;
 mod pool;
+mod recurrent;
 mod residual;
 mod sequential;
 
@@ -24,6 +26,7 @@ pub use convolution::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, 
 pub use convolution_layer::Conv;
 pub use dropout::Dropout;
 pub use dropout2d::Dropout2d;
+pub use embedding::{Embedding, EmbeddingLayer, check_indices};
 pub use init::{Fan, Initializer, gain};
 pub use layer::{Dense, Layer};
 pub use linear::Linear;
@@ -32,6 +35,10 @@ pub use norm::{
     LayerNormalization, LocalResponseNorm, Normalization, RmsNorm, RmsNormalization, fold_batch_norm,
 };
 pub use pool::{Pool, PoolKind};
+pub use recurrent::{
+    CarriedState, GRU, GRUCell, Given, LSTM, LSTMCell, LSTMOutput, RNN, RNNCell, Recurrent, RecurrentKind,
+    RecurrentLayer, RecurrentOutput, RecurrentWeights, check_lengths,
+};
 pub use residual::Residual;
 pub use sequential::Sequential;
 

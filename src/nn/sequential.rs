@@ -80,6 +80,7 @@ impl Sequential {
             match layer {
                 Layer::Dense(dense) => dense.initializer = Some(initializer),
                 Layer::Conv(conv) => conv.initializer = Some(initializer),
+                Layer::Embedding(embedding) => embedding.initializer = Some(initializer),
                 _ => return false,
             }
             true
@@ -106,6 +107,7 @@ impl Sequential {
             match layer {
                 Layer::Dense(dense) => dense.bias = false,
                 Layer::Conv(conv) => conv.bias = false,
+                Layer::Recurrent(recurrent) => recurrent.options.bias = false,
                 _ => return false,
             }
             true

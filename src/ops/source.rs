@@ -39,6 +39,13 @@ pub enum Initial {
         /// Standard deviation.
         std: f64,
     },
+    /// Zeros in one row, as an embedding's padding has; the others as the rest says.
+    ZeroRow {
+        /// The row of zeros.
+        row: usize,
+        /// What all others are, and the whole is drawn as.
+        others: Box<Self>,
+    },
     /// Rows or columns orthonormal, times a gain (Saxe et al. 2013); the trailing axes count as one.
     Orthogonal {
         /// The gain.

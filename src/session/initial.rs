@@ -5,7 +5,7 @@ use crate::compiler::VariablePlan;
 use crate::error::Result;
 use crate::ops::Initial;
 use crate::scalar::threefry::HostRandom;
-use crate::tensor::TensorData;
+use crate::tensor::{TensorData, TensorType};
 
 /// True where a fresh (zeroed) buffer is right already.
 pub(super) fn is_zero(initial: &Initial) -> bool {
@@ -15,20 +15,32 @@ pub(super) fn is_zero(initial: &Initial) -> bool {
 /// The first value of a variable.
 pub(super) fn values(variable: &VariablePlan, seed: u64) -> Result<TensorData> {
     let ty = &variable.ty;
+    if let Initial::Values(data) = &variable.initial {
+        return Ok(data.clone());
+    }
     let mut random = HostRandom::new(seed).fold(name_hash(&variable.name));
+    TensorData::from_f64(ty.dtype, &numbers(&variable.initial, ty, &mut random), ty.shape.clone())
+}
+
+fn numbers(initial: &Initial, ty: &TensorType, random: &mut HostRandom) -> Vec<f64> {
     let count = ty.len();
-    let numbers: Vec<f64> = match &variable.initial {
-        Initial::Values(data) => return Ok(data.clone()),
+    match initial {
+        Initial::Values(data) => data.to_f64_vec(),
+        Initial::ZeroRow { row, others } => {
+            let mut numbers = numbers(others, ty, random);
+            let width = count / ty.shape.first().copied().unwrap_or(1).max(1);
+            numbers.iter_mut().skip(row.saturating_mul(width)).take(width).for_each(|number| *number = 0.0);
+            numbers
+        }
         Initial::Constant(value) => vec![*value; count],
         Initial::Uniform { low, high } => (0..count).map(|_| low + (high - low) * random.uniform_f64()).collect(),
         Initial::Normal { mean, std } => (0..count).map(|_| mean + std * random.normal()).collect(),
         Initial::Orthogonal { gain } => {
             let rows = ty.shape.first().copied().unwrap_or(1);
             let columns = count / rows.max(1);
-            orthogonal(rows, columns, *gain, &mut random)
+            orthogonal(rows, columns, *gain, random)
         }
-    };
-    TensorData::from_f64(ty.dtype, &numbers, ty.shape.clone())
+    }
 }
 
 /// FNV-1a, 64 bits, folded to 32: only to tell names apart.

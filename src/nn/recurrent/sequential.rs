@@ -1,0 +1,173 @@
+//! Recurrent layers of a [`Sequential`]: plain data, whose input features follow from what is before.
+
+use std::fmt;
+
+use super::stack::{Stack, joined};
+use super::{Given, Recurrent};
+use crate::graph::{Graph, Tensor};
+use crate::nn::{Layer, Mode, Sequential};
+use crate::ops::Cell;
+use crate::tensor::Shape;
+
+/// Which recurrent layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RecurrentKind {
+    /// See [`RNN`](super::RNN).
+    Rnn,
+    /// See [`LSTM`](super::LSTM).
+    Lstm,
+    /// See [`GRU`](super::GRU).
+    Gru,
+}
+
+impl RecurrentKind {
+    /// The name, as in summaries and mistakes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rnn => "rnn",
+            Self::Lstm => "lstm",
+            Self::Gru => "gru",
+        }
+    }
+}
+
+/// A recurrent layer on examples of `[steps, features]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RecurrentLayer {
+    /// Which.
+    pub kind: RecurrentKind,
+    /// Hidden units of each direction.
+    pub units: usize,
+    /// Layers, directions and so on. The batch is always first.
+    pub options: Recurrent,
+    /// Whether the outputs of all steps come out, `[steps, directions · units]`, or each direction's last one, `[directions · units]`.
+    pub return_sequences: bool,
+}
+
+impl RecurrentLayer {
+    /// PyTorch's options, and Keras's output: that of the last step.
+    pub const fn new(kind: RecurrentKind, units: usize) -> Self {
+        Self { kind, units, options: Recurrent::new(), return_sequences: false }
+    }
+
+    const fn cell(&self) -> Cell {
+        self.options.cell(self.kind)
+    }
+
+    pub(in crate::nn) fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        let &[steps, features] = input.dims() else {
+            return Err(format!("takes examples of [steps, features], not {input}"));
+        };
+        if steps == 0 || features == 0 {
+            return Err(format!("takes one step and feature or more, not {input}"));
+        }
+        self.options.check(self.kind, self.units)?;
+        let width = self.units * self.options.directions();
+        Ok(if self.return_sequences { [steps, width].into() } else { [width].into() })
+    }
+
+    pub(in crate::nn) fn parameter_count(&self, input: &Shape) -> usize {
+        self.options.parameter_count(self.cell(), input.last().copied().unwrap_or(0), self.units)
+    }
+
+    /// Applied to a batch, `[batch, steps, features]`.
+    #[track_caller]
+    pub(in crate::nn) fn forward(&self, g: &Graph, name: &str, x: &Tensor, mode: Mode) -> Tensor {
+        let features = x.shape().get(2).copied().unwrap_or(0);
+        let options = self.options.batch_first(true);
+        let stack = Stack::shared(g, self.kind, name, [features, self.units], options);
+        let passed = stack.forward(x, &Given::new(), mode);
+        let Some(last) = passed.last.first() else { return passed.outputs };
+        if self.return_sequences || g.error().is_some() {
+            return passed.outputs;
+        }
+        let (directions, places) = (options.directions(), stack.places());
+        let mut parts = Vec::new();
+        for place in places - directions..places {
+            parts.push(last.at(0, place));
+        }
+        joined(&parts, 1)
+    }
+}
+
+impl fmt::Display for RecurrentLayer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}({}", self.kind.name(), self.units)?;
+        if self.options.num_layers != 1 {
+            write!(formatter, ", {} layers", self.options.num_layers)?;
+        }
+        if self.options.bidirectional {
+            formatter.write_str(", bidirectional")?;
+        }
+        formatter.write_str(")")
+    }
+}
+
+impl From<RecurrentLayer> for Layer {
+    fn from(layer: RecurrentLayer) -> Self {
+        Self::Recurrent(layer)
+    }
+}
+
+/// For other options, `layer(RecurrentLayer { options, ..RecurrentLayer::new(kind, units) }.into())`.
+impl Sequential {
+    /// A long short-term memory on examples of `[steps, features]`. What follows it may say more:
+    /// [`bidirectional`](Self::bidirectional), [`num_layers`](Self::num_layers), [`return_sequences`](Self::return_sequences).
+    /// See [`LSTM`](super::LSTM).
+    ///
+    /// ```
+    /// use wgrad::nn::Sequential;
+    /// let model = Sequential::new([40])
+    ///     .embedding(1000, 32)
+    ///     .lstm(64).bidirectional().return_sequences(true)
+    ///     .gru(16)
+    ///     .dense(1);
+    /// assert_eq!(model.output_shape()?, [1].into());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn lstm(self, units: usize) -> Self {
+        self.layer(RecurrentLayer::new(RecurrentKind::Lstm, units).into())
+    }
+
+    /// A gated recurrent unit on examples of `[steps, features]`. See [`GRU`](super::GRU), and [`lstm`](Self::lstm) for what may follow.
+    #[must_use]
+    pub fn gru(self, units: usize) -> Self {
+        self.layer(RecurrentLayer::new(RecurrentKind::Gru, units).into())
+    }
+
+    /// A plain recurrent layer with tanh on examples of `[steps, features]`. See [`RNN`](super::RNN), and [`lstm`](Self::lstm) for what
+    /// may follow.
+    #[must_use]
+    pub fn rnn(self, units: usize) -> Self {
+        self.layer(RecurrentLayer::new(RecurrentKind::Rnn, units).into())
+    }
+
+    /// The recurrent layer just added goes through its sequence from both ends; outputs of both lie next to each other.
+    #[must_use]
+    pub fn bidirectional(self) -> Self {
+        self.recurrent("bidirectional", |layer| layer.options.bidirectional = true)
+    }
+
+    /// The recurrent layer just added gives the outputs of all steps, `[steps, units]`, and not only the last, `[units]`.
+    #[must_use]
+    pub fn return_sequences(self, all: bool) -> Self {
+        self.recurrent("return_sequences", |layer| layer.return_sequences = all)
+    }
+
+    /// The recurrent layer just added is so many, one on another.
+    #[must_use]
+    pub fn num_layers(self, layers: usize) -> Self {
+        self.recurrent("num_layers", |layer| layer.options.num_layers = layers)
+    }
+
+    fn recurrent(self, call: &str, change: impl FnOnce(&mut RecurrentLayer)) -> Self {
+        self.modify(call, "a recurrent layer", |layer| {
+            if let Layer::Recurrent(recurrent) = layer {
+                change(recurrent);
+                return true;
+            }
+            false
+        })
+    }
+}
