@@ -17,6 +17,8 @@ const EVALUATION: &str = "carried/evaluation/";
 /// with [`Graph::assign`]. Gradients end at it, so this is truncated backpropagation through time. Data whose batches go on where the
 /// one before ended comes from [`streams`](crate::data::streams), with [`Fit::shuffle(false)`](super::Fit::shuffle).
 ///
+/// A [`nn::CarriedState`](crate::nn::CarriedState) begins anew in the same way, but is one for all programs.
+///
 /// Training and evaluation have states of their own: validating in between changes nothing. Evaluation batches must have one size, so
 /// [`Trainer::evaluation_batch`](super::Trainer::evaluation_batch) has to divide the examples.
 ///

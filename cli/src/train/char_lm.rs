@@ -10,8 +10,7 @@ use std::sync::Arc;
 use clap::Args;
 use wgrad::data::{CharVocabulary, Encoding, read_text, streams};
 use wgrad::graph::{Graph, Tensor};
-use wgrad::nn::{Dropout, Linear, Mode, Model};
-use wgrad::ops::{Cell, Initial, Variable};
+use wgrad::nn::{Dropout, Embedding, Given, Linear, Mode, Model, Recurrent, RecurrentKind};
 use wgrad::scalar::threefry::HostRandom;
 use wgrad::session::{ProgramId, Session};
 use wgrad::tensor::{DType, TensorData, TensorType};
@@ -19,7 +18,7 @@ use wgrad::train::{Evaluation, Trainer, carried_state};
 
 use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task};
 use super::network::Network;
-use super::recurrent::{self, Layer};
+use super::recurrent;
 use super::show::Show;
 use super::tale;
 use crate::failure::{Failure, Result};
@@ -167,7 +166,7 @@ fn network(data: &Data) -> Network {
 /// The network: an embedding, recurrent layers, and a dense one.
 #[derive(Clone, Copy, Debug)]
 struct Letters {
-    cell: Cell,
+    kind: RecurrentKind,
     layers: usize,
     hidden: usize,
     embedding: usize,
@@ -178,30 +177,28 @@ struct Letters {
 impl Letters {
     fn of(model: &str, vocabulary: usize) -> Self {
         let (layers, hidden, dropout) = if model == "lstm-large" { (2, 512, 0.2) } else { (1, 256, 0.0) };
-        Self { cell: recurrent::cell(model), layers, hidden, embedding: 64, dropout, vocabulary }
+        Self { kind: recurrent::kind(model), layers, hidden, embedding: 64, dropout, vocabulary }
     }
 
     /// Logits `[batch, steps, vocabulary]` of what follows each place of `x` `[batch, steps]`. States go on from run to run in
     /// variables whose names begin with `states`.
     fn write(self, g: &Graph, x: &Tensor, mode: Mode, states: &str) -> Tensor {
         let batch = x.shape().first().copied().unwrap_or(1);
-        let ty = TensorType::new(DType::F32, [self.vocabulary, self.embedding]);
-        let initial = Initial::Normal { mean: 0.0, std: 1.0 };
-        let table = g.variable(Variable::parameter("embedding.weight", ty, initial));
-        let mut value = table.take(0, &x.transpose(0, 1));
-        for number in 0..self.layers {
-            if number > 0 {
-                value = Dropout::new(self.dropout).forward(&value, mode);
-            }
-            let name = format!("{states}{}.carried_l{number}", recurrent::prefix(self.cell));
-            let state = carried_state(g, &name, mode, [self.cell.states(), batch, self.hidden]);
-            let layer = Layer { cell: self.cell, hidden: self.hidden, number, reverse: false };
-            let found = layer.forward(g, &value, Some(&state), None);
-            g.assign(&state, &found.last);
-            value = found.outputs;
+        let letters = Embedding::new(g, "embedding", self.vocabulary, self.embedding).forward(&x.transpose(0, 1));
+        let names: &[&str] = if self.kind == RecurrentKind::Lstm { &["h", "c"] } else { &["h"] };
+        let mut before = Vec::new();
+        for name in names {
+            let name = format!("{states}{}.carried_{name}", self.kind.name());
+            before.push(carried_state(g, &name, mode, [self.layers, batch, self.hidden]));
         }
-        let value = Dropout::new(self.dropout).forward(&value.transpose(0, 1), mode);
-        Linear::new(g, "head", self.hidden, self.vocabulary).forward(&value)
+        let given = Given { hidden: before.first(), cell: before.get(1), lengths: None };
+        let options = Recurrent::new().num_layers(self.layers).dropout(self.dropout);
+        let found = recurrent::forward(g, self.kind, &letters, self.hidden, options, &given, mode);
+        for (state, last) in before.iter().zip(&found.last) {
+            g.assign(state, last);
+        }
+        let outputs = Dropout::new(self.dropout).forward(&found.outputs.transpose(0, 1), mode);
+        Linear::new(g, "head", self.hidden, self.vocabulary).forward(&outputs)
     }
 }
 

@@ -186,9 +186,12 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     let mut all = scores(&evaluation);
     let mut drawn = None;
     if let Some(show) = &run.data.show {
-        for sample in show.samples(&run.data, &mut trainer, &evaluation)? {
-            output.event(&json!({"event": "sample", "text": sample}))?;
+        let samples = show.samples(&run.data, &mut trainer, &evaluation)?;
+        if !samples.is_empty() {
             output.text("")?;
+        }
+        for sample in samples {
+            output.event(&json!({"event": "sample", "text": sample}))?;
             output.text(watch::indented(&sample))?;
         }
         all.extend(show.scores(&run.data, &evaluation)?.into_iter().map(|(name, value)| (name, json!(value))));

@@ -167,9 +167,12 @@ fn ticks(range: &Range<f64>) -> Vec<f64> {
 }
 
 /// A number on an axis, without zeros that say nothing.
-fn number(value: &f64) -> String {
-    let digits =
-        if *value >= 10.0 || *value == 0.0 { 0 } else { (1 - value.abs().log10().floor() as i32).clamp(1, 7) as usize };
+pub fn number(value: &f64) -> String {
+    let digits = if value.abs() >= 10.0 || *value == 0.0 {
+        0
+    } else {
+        (1 - value.abs().log10().floor() as i32).clamp(1, 7) as usize
+    };
     let text = format!("{value:.digits$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }

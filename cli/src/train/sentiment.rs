@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use wgrad::data::{Dataset, Encoding, WordVocabulary, read_text, words};
 use wgrad::graph::{Graph, Tensor};
-use wgrad::nn::{Dropout, Linear, Mode, Model};
-use wgrad::ops::{Cell, Initial, Variable};
-use wgrad::tensor::{DType, TensorData, TensorType};
+use wgrad::nn::{Dropout, Embedding, Given, Initializer, Linear, Mode, Model, Recurrent, RecurrentKind};
+use wgrad::tensor::{DType, TensorData};
 use wgrad::train::{Evaluation, Trainer};
 
 use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task};
 use super::network::Network;
-use super::recurrent::{self, Layer};
+use super::recurrent;
 use super::show::Show;
 use crate::failure::{Failure, Result};
 use crate::output::grouped;
@@ -30,8 +29,9 @@ const MAXIMUM_SIZE: usize = 20_000;
 /// Longer sentences lose their ends.
 const LONGEST: usize = 48;
 
-const EMBEDDING: usize = 64;
+const EMBEDDING: usize = 100;
 const HIDDEN: usize = 64;
+const DROPOUT: f64 = 0.5;
 
 /// Test sentences that are shown.
 const SHOWN: usize = 6;
@@ -42,17 +42,17 @@ pub const SENTIMENT: Demo = Demo {
     models: &[
         ModelChoice::function(
             &["lstm"],
-            "embedding 64, LSTM 64 in both directions, the largest of each over the words, 1",
+            "embedding 100, LSTM 64 in both directions, their mean over the words, 1",
             network,
         ),
         ModelChoice::function(
             &["gru"],
-            "embedding 64, GRU 64 in both directions, the largest of each over the words, 1",
+            "embedding 100, GRU 64 in both directions, their mean over the words, 1",
             network,
         ),
         ModelChoice::function(
             &["rnn"],
-            "embedding 64, RNN 64 in both directions, the largest of each over the words, 1",
+            "embedding 100, RNN 64 in both directions, their mean over the words, 1",
             network,
         ),
     ],
@@ -99,13 +99,13 @@ fn load(source: &Source) -> Result<Data> {
     let (train, test) = (encode(&train, &learned)?, encode(&test, &unseen)?);
     let show = Verdicts { sentences: unseen.into_iter().take(SHOWN).map(str::to_owned).collect() };
     let notes = vec![format!("{} words, sentences of up to {length}", grouped(known as u64))];
-    Ok(data(train, test, recurrent::cell(source.model), known, notes, Some(Rc::new(show))))
+    Ok(data(train, test, recurrent::kind(source.model), known, notes, Some(Rc::new(show))))
 }
 
 fn data(
     train: Dataset,
     test: Dataset,
-    cell: Cell,
+    kind: RecurrentKind,
     vocabulary: usize,
     notes: Vec<String>,
     show: Option<Rc<dyn Show>>,
@@ -118,7 +118,7 @@ fn data(
         prepare: Some(Arc::new(|x: &Tensor, _: Mode| x.clone())),
         picture: None,
         notes,
-        network: Some(Network::of(Reading { cell, vocabulary })),
+        network: Some(Network::of(Reading { kind, vocabulary })),
         show,
     }
 }
@@ -128,7 +128,7 @@ fn blank() -> Result<Data> {
     let examples = SENTIMENT.defaults.batch_size;
     let x = TensorData::zeros(DType::I32, [examples, LONGEST]);
     let all = Dataset::new([("x", x), ("y", TensorData::zeros(DType::F32, [examples, 1]))])?;
-    Ok(data(all.clone(), all, Cell::Lstm, MAXIMUM_SIZE, Vec::new(), None))
+    Ok(data(all.clone(), all, RecurrentKind::Lstm, MAXIMUM_SIZE, Vec::new(), None))
 }
 
 /// The sentences of a file.
@@ -152,36 +152,32 @@ fn lines(directory: &Path, file: &str) -> Result<Vec<String>> {
 
 /// What `load` has made.
 fn network(data: &Data) -> Network {
-    data.network.clone().unwrap_or_else(|| Network::of(Reading { cell: Cell::Lstm, vocabulary: MAXIMUM_SIZE }))
+    data.network.clone().unwrap_or_else(|| Network::of(Reading { kind: RecurrentKind::Lstm, vocabulary: MAXIMUM_SIZE }))
 }
 
 /// The network.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
-    cell: Cell,
+    kind: RecurrentKind,
     vocabulary: usize,
 }
 
 impl Model for Reading {
     #[track_caller]
     fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor {
-        let ty = TensorType::new(DType::F32, [self.vocabulary, EMBEDDING]);
-        let initial = Initial::Normal { mean: 0.0, std: 0.5 };
-        let table = g.variable(Variable::parameter("embedding.weight", ty, initial));
-        let is_word = x.ne(f64::from(WordVocabulary::PADDING));
-        // A sentence of padding alone counts as one word.
-        let lengths = is_word.cast(DType::I32).sum(&[1]).maximum(1);
-        let value = Dropout::new(0.5).forward(&table.take(0, &x.transpose(0, 1)), mode);
-        let read = |reverse: bool| {
-            Layer { cell: self.cell, hidden: HIDDEN, number: 0, reverse }
-                .forward(g, &value, None, Some(&lengths))
-                .outputs
-        };
-        let both = g.concat(&[&read(false), &read(true)], 2);
-        // Outputs are within ±1, so what is far below never wins.
-        let inside = is_word.transpose(0, 1).unsqueeze(-1);
-        let largest = inside.select(&both, -2.0).max(&[0]);
-        Linear::new(g, "head", 2 * HIDDEN, 1).forward(&Dropout::new(0.5).forward(&largest, mode)).sigmoid()
+        // Vectors that begin small let what is learned soon outweigh what was drawn.
+        let initial = Initializer::Normal { mean: 0.0, std: 0.1 };
+        let padding = WordVocabulary::PADDING;
+        let table = Embedding::new(g, "embedding", self.vocabulary, EMBEDDING).initializer(initial);
+        let vectors = table.padding_idx(padding as usize).forward(&x.transpose(0, 1));
+        // A sentence without words counts as one of padding.
+        let lengths = x.ne(f64::from(padding)).cast(DType::I32).sum(&[1]).maximum(1);
+        let read = Dropout::new(DROPOUT).forward(&vectors, mode);
+        let options = Recurrent::new().bidirectional();
+        let found = recurrent::forward(g, self.kind, &read, HIDDEN, options, &Given::new().lengths(&lengths), mode);
+        // Outputs beyond a sentence's end are zeros.
+        let mean = found.outputs.sum(&[0]) / lengths.cast(DType::F32).unsqueeze(-1);
+        Linear::new(g, "head", 2 * HIDDEN, 1).forward(&Dropout::new(DROPOUT).forward(&mean, mode)).sigmoid()
     }
 }
 

@@ -11,14 +11,13 @@ use std::sync::Arc;
 use clap::Args;
 use wgrad::data::Series;
 use wgrad::graph::{Graph, Tensor};
-use wgrad::nn::{Dropout, Linear, Mode, Model};
-use wgrad::ops::Cell;
+use wgrad::nn::{Dropout, Given, Linear, Mode, Model, Recurrent, RecurrentKind};
 use wgrad::scalar::threefry::HostRandom;
 use wgrad::train::Evaluation;
 
 use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task};
 use super::network::Network;
-use super::recurrent::{self, Layer};
+use super::recurrent;
 use super::show::Show;
 use super::{canvas, places, summary};
 use crate::failure::{Failure, Result};
@@ -121,7 +120,7 @@ fn load(source: &Source) -> Result<Data> {
         grouped(series.values().len() as u64)
     )];
     let (mean, std) = (parts.mean, parts.std);
-    let model = Foretelling { cell: recurrent::cell(source.model), window, horizon, mean, std };
+    let model = Foretelling { kind: recurrent::kind(source.model), window, horizon, mean, std };
     Ok(Data {
         train: parts.train,
         test: parts.test,
@@ -168,7 +167,7 @@ fn network(data: &Data) -> Network {
 /// The network tells how far the values ahead are from the last one: what stays as it is needs not be learned.
 #[derive(Clone, Copy, Debug)]
 struct Foretelling {
-    cell: Cell,
+    kind: RecurrentKind,
     window: usize,
     horizon: usize,
     mean: f64,
@@ -178,8 +177,8 @@ struct Foretelling {
 impl Model for Foretelling {
     #[track_caller]
     fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor {
-        let layer = Layer { cell: self.cell, hidden: HIDDEN, number: 0, reverse: false };
-        let found = layer.forward(g, &x.transpose(0, 1), None, None);
+        let steps = x.transpose(0, 1);
+        let found = recurrent::forward(g, self.kind, &steps, HIDDEN, Recurrent::new(), &Given::new(), mode);
         let state = found.outputs.at(0, self.window.saturating_sub(1));
         let state = Dropout::new(0.1).forward(&state, mode);
         let ahead = Linear::new(g, "head", HIDDEN, self.horizon).forward(&state);

@@ -7,6 +7,7 @@ use plotters::prelude::*;
 use plotters::style::FontStyle;
 
 use super::super::canvas::{Canvas, FAINT, FONT, INK};
+use super::super::plot;
 use super::baseline::Errors;
 use crate::failure::{Failure, Result};
 
@@ -89,6 +90,7 @@ fn forecasts<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>)
         .label_style((FONT, 17).into_font().color(&FAINT))
         .axis_desc_style((FONT, 19).into_font().color(&INK))
         .x_label_formatter(&|value| format!("{value:.0}"))
+        .y_label_formatter(&plot::number)
         .draw()?;
     chart
         .draw_series(LineSeries::new(truth, INK.stroke_width(2)))?
@@ -140,6 +142,7 @@ fn errors<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) ->
         .label_style((FONT, 17).into_font().color(&FAINT))
         .axis_desc_style((FONT, 19).into_font().color(&INK))
         .x_label_formatter(&|value| format!("{value:.0}"))
+        .y_label_formatter(&plot::number)
         .draw()?;
     for ((name, line), colour) in lines.into_iter().zip(COLOURS) {
         let points: Vec<(f64, f64)> =
