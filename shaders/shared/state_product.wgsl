@@ -1,5 +1,6 @@
 // Sums of states with columns of a weight: this default brings the states into workgroup memory, a piece at a time.
-// sums[w][r] += Σ_k source(starts[r] + k) · weight[offset + k · row_step + columns[w]], for w from `low` up to `high`.
+// sums[w][r] += Σ_k source(starts[r] + k) · weight[offset + k · row_step + columns[w]], for w from `low` up to `high` (all of
+// them, unless the reset gate comes before the product).
 const PIECE = 64u;
 
 var<workgroup> piece: array<f32, PIECE * ROWS>;
@@ -29,10 +30,12 @@ fn add_products(
         workgroupBarrier();
         for (var k = 0u; k < end; k++) {
             let row = offset + (place + k) * row_step;
-            for (var w = low; w < high; w++) {
-                let value = weight[row + column[w]];
-                for (var r = 0u; r < ROWS; r++) {
-                    (*sums)[w][r] = fma(piece[r * PIECE + k], value, (*sums)[w][r]);
+            for (var w = 0u; w < WIDTH; w++) {
+                if !RESET_BEFORE || (w >= low && w < high) {
+                    let value = weight[row + column[w]];
+                    for (var r = 0u; r < ROWS; r++) {
+                        (*sums)[w][r] = fma(piece[r * PIECE + k], value, (*sums)[w][r]);
+                    }
                 }
             }
         }

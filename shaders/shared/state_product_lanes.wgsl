@@ -27,7 +27,7 @@ fn add_products(
                 handed[r] = subgroupShuffle(states[r], k);
             }
             for (var w = 0u; w < WIDTH; w++) {
-                if w >= low && w < high {
+                if !RESET_BEFORE || (w >= low && w < high) {
                     let value = weight[row + column[w]];
                     for (var r = 0u; r < ROWS; r++) {
                         (*sums)[w][r] = fma(handed[r], value, (*sums)[w][r]);

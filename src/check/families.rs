@@ -30,6 +30,7 @@ pub(super) fn all() -> Vec<Family> {
     families.extend(pools::families());
     families.extend(random());
     families.extend(normalization::families());
+    families.extend(super::layers::families());
     families
 }
 

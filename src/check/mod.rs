@@ -9,6 +9,7 @@ mod convolution;
 mod elementwise;
 mod families;
 mod input;
+mod layers;
 mod normalization;
 mod pools;
 mod recurrent;

@@ -10,7 +10,7 @@ use wgrad::scalar::{NUMERIC, ScalarFunction as F};
 use super::{numbers, tensor};
 
 /// An input's shape and the range from which the operator gets its values.
-type Source<'a> = (&'a [usize], f64, f64);
+pub(super) type Source<'a> = (&'a [usize], f64, f64);
 
 const ANY: (f64, f64) = (-1.3, 1.7);
 const POSITIVE: (f64, f64) = (0.4, 2.6);
@@ -19,7 +19,7 @@ const POSITIVE: (f64, f64) = (0.4, 2.6);
 const STEP: f64 = 1e-5;
 
 /// Compares the gradient and its own gradient along a direction with differences.
-fn check(name: &str, sources: &[Source<'_>], build: impl Fn(&Graph, &[Tensor]) -> Tensor) {
+pub(super) fn check(name: &str, sources: &[Source<'_>], build: impl Fn(&Graph, &[Tensor]) -> Tensor) {
     let g = Graph::new();
     let inputs: Vec<Tensor> =
         sources.iter().enumerate().map(|(k, (shape, ..))| g.input(&format!("x{k}"), *shape, F64)).collect();

@@ -9,6 +9,7 @@ mod half_precision;
 mod integers;
 mod pools;
 mod random;
+mod recurrent;
 mod sizes;
 mod stages;
 #[path = "../support/mod.rs"]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wgrad::Device;
 use wgrad::compiler::Options;
 use wgrad::graph::{Graph, Tensor};
-use wgrad::nn::{Linear, Mode, Model, Sequential};
+use wgrad::nn::{GRU, LSTM, Linear, Mode, Model, Recurrent, Sequential};
 use wgrad::ops::{ConvOptions, ConvTransposeOptions, Initial, Role, Variable};
 use wgrad::optim::{Adam, SGD};
 use wgrad::session::Session;
@@ -90,7 +90,9 @@ pub fn all() -> Vec<Case> {
     cases.push(kernel("sum/f32/16M", &[&[LONG]], |x| x[0].sum_all()));
     cases.push(kernel("softmax/f32/4096x1024", &[&[4096, 1024]], |x| x[0].softmax(-1)));
     cases.extend(convolutions());
-    for (name, build) in [("step/mlp-tiny", mlp_tiny as fn(&Graph)), ("step/mlp", mlp), ("step/cnn", cnn)] {
+    let steps: [(&str, fn(&Graph)); 5] =
+        [("step/mlp-tiny", mlp_tiny), ("step/mlp", mlp), ("step/cnn", cnn), ("step/lstm", lstm), ("step/gru", gru)];
+    for (name, build) in steps {
         for synced in [false, true] {
             let name = if synced { format!("{name}/synced") } else { name.to_owned() };
             cases.push(Case { name, kind: Kind::Step { build, learning_rate: 1e-3, synced } });
@@ -174,6 +176,22 @@ fn cnn(g: &Graph) {
         .dense(10);
     let logits = model.forward(g, &x, Mode::Training);
     g.minimize(&logits.cross_entropy(&y), SGD::new(0.01).momentum(0.9)).build();
+}
+
+/// Sequences of 50 × 100, 2-layer LSTM of 64, the last step to 1; binary cross-entropy, Adam, batch 64.
+fn lstm(g: &Graph) {
+    let (x, y) = (data(g, "x", DType::F32, &[50, 64, 100]), data(g, "y", DType::F32, &[64, 1]));
+    let outputs = LSTM::with(g, "lstm", 100, 64, Recurrent::new().num_layers(2)).forward(&x, Mode::Training);
+    let logits = Linear::new(g, "fc", 64, 1).forward(&outputs.at(0, 49));
+    g.minimize(&logits.binary_cross_entropy_with_logits(&y), Adam::new(1e-3)).build();
+}
+
+/// Sequences of 64 × 128, GRU of 256, the last step to 10; cross-entropy, Adam, batch 32.
+fn gru(g: &Graph) {
+    let (x, y) = (data(g, "x", DType::F32, &[64, 32, 128]), data(g, "y", DType::I32, &[32]));
+    let outputs = GRU::new(g, "gru", 128, 256).forward(&x, Mode::Training);
+    let logits = Linear::new(g, "fc", 256, 10).forward(&outputs.at(0, 63));
+    g.minimize(&logits.cross_entropy(&y), Adam::new(1e-3)).build();
 }
 
 /// A value that lies on the device.

@@ -165,16 +165,15 @@ impl Operator for Recurrent {
             tensor.slice(2, from * hidden, to * hidden).reshape([rows, (to - from) * hidden])
         };
         let slots = self.cell.slots();
-        let before = slot(kept, slots - 1, slots).transpose(0, 1);
-        let product = |source: &Tensor, from: usize, to: usize| source.matmul(&slot(&gates, from, to));
-        parts[1] = Some(match self.cell {
+        let before = slot(kept, slots - 1, slots);
+        // Turned twice: the weight as the user has it gets its gradient straight from the product.
+        let product = |source: &Tensor, from: usize, to: usize| slot(&gates, from, to).transpose(0, 1).matmul(source);
+        let weight = match self.cell {
             Cell::Tanh | Cell::Relu | Cell::Lstm => product(&before, 0, self.cell.gates()),
-            Cell::Gru => graph.concat(&[&product(&before, 0, 2), &product(&before, 3, 4)], 1),
-            Cell::GruResetBefore => {
-                let reset = slot(kept, 3, 4).transpose(0, 1);
-                graph.concat(&[&product(&before, 0, 2), &product(&reset, 2, 3)], 1)
-            }
-        });
+            Cell::Gru => graph.concat(&[&product(&before, 0, 2), &product(&before, 3, 4)], 0),
+            Cell::GruResetBefore => graph.concat(&[&product(&before, 0, 2), &product(&slot(kept, 3, 4), 2, 3)], 0),
+        };
+        parts[1] = Some(weight.transpose(0, 1));
         if let Some(place) = places.bias {
             parts[place] = Some(slot(&gates, 3, 4).sum(&[0]));
         }
