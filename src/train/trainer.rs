@@ -293,16 +293,12 @@ impl Trainer {
         }
         let (g, prediction, loss) = self.forward(data, resident, batch, Mode::Evaluation)?;
         g.output("loss", &loss);
-        if self.keeps_predictions() {
+        if !self.perplexity || !self.metrics.is_empty() {
             g.output("prediction", &prediction.cast(DType::F32));
         }
         let id = self.load_with(&g, resident, data)?;
         self.programs.insert(key, id);
         Ok(id)
-    }
-
-    fn keeps_predictions(&self) -> bool {
-        !self.perplexity || !self.metrics.is_empty()
     }
 
     /// A graph with the model's prediction and its loss for a batch of a data set.

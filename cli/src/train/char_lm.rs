@@ -153,6 +153,7 @@ fn load(source: &Source) -> Result<Data> {
         prepare: Some(Arc::new(|x: &Tensor, _: Mode| x.clone())),
         picture: None,
         notes,
+        epochs: None,
         network: Some(Network::of(letters)),
         show: Some(Rc::new(writer)),
     })

@@ -214,6 +214,8 @@ pub struct Data {
     pub picture: Option<Picture>,
     /// What people should know of how it was read.
     pub notes: Vec<String>,
+    /// Times over the data where the user says nothing, where that hangs on the data.
+    pub epochs: Option<u64>,
     /// The model, where it hangs on the data.
     pub network: Option<Network>,
     /// What there is to show beside loss and metrics.

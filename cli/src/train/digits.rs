@@ -76,6 +76,7 @@ fn load(source: &Source) -> Result<Data> {
         prepare: Some(prepare()),
         picture,
         notes: Vec::new(),
+        epochs: None,
         network: None,
         show: None,
     })

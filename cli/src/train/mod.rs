@@ -88,7 +88,7 @@ pub struct Arguments {
     /// The data: a directory or a file, as the demo wants
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// The column to be learned, of a table
+    /// The column to be learned, of a table or series
     #[arg(long, value_name = "COLUMN")]
     target: Option<String>,
     /// Width and height that pictures are brought to, where they have no common size (32 if nothing is said)
@@ -100,7 +100,7 @@ pub struct Arguments {
     /// Go on from the checkpoint, if there is one
     #[arg(long, requires = "checkpoint")]
     resume: bool,
-    /// Draw loss and accuracy
+    /// Draw the loss, and the accuracy where there is one
     #[arg(long, value_name = "FILE.png|.svg")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -259,7 +259,7 @@ impl<'a> Run<'a> {
             arguments,
             everywhere,
             demo,
-            epochs: defaults.epochs,
+            epochs: data.epochs.unwrap_or(defaults.epochs),
             falls: defaults.falls,
             optimizer_name,
             rate,

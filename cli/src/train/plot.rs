@@ -49,11 +49,12 @@ fn panels<B: DrawingBackend>(
     let last = curve.epochs.last().map_or(0.0, |last| curve.epoch_of(last.step));
     let epochs = 0.0..curve.raw().last().map_or(0.0, |point| point.0).max(last).max(1e-3);
     let validation = curve.validation("loss");
-    let has_accuracy = !accuracy.is_empty();
-    let (upper, lower) = body.split_vertically(if has_accuracy { 470 } else { SIZE.1 as i32 });
     let smooth = curve.smoothed();
-    loss_panel(&upper, epochs.clone(), curve, &smooth, &validation, !has_accuracy).map_err(text)?;
-    if has_accuracy {
+    if accuracy.is_empty() {
+        loss_panel(&body, epochs, curve, &smooth, &validation, true).map_err(text)?;
+    } else {
+        let (upper, lower) = body.split_vertically(470);
+        loss_panel(&upper, epochs.clone(), curve, &smooth, &validation, false).map_err(text)?;
         accuracy_panel(&lower, epochs, &accuracy).map_err(text)?;
     }
     root.present().map_err(text)

@@ -56,7 +56,7 @@ pub const SENTIMENT: Demo = Demo {
             network,
         ),
     ],
-    defaults: Defaults { epochs: 5, batch_size: 64, optimizer: "adam", learning_rate: 2e-3, falls: true },
+    defaults: Defaults { epochs: 4, batch_size: 64, optimizer: "adam", learning_rate: 2e-3, falls: true },
     load,
     blank: Some(blank),
     pictures: false,
@@ -118,6 +118,7 @@ fn data(
         prepare: Some(Arc::new(|x: &Tensor, _: Mode| x.clone())),
         picture: None,
         notes,
+        epochs: None,
         network: Some(Network::of(Reading { kind, vocabulary })),
         show,
     }

@@ -57,6 +57,7 @@ fn load(source: &Source) -> Result<Data> {
         prepare: None,
         picture: None,
         notes: Vec::new(),
+        epochs: None,
         network: None,
         show: None,
     })

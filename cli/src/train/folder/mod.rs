@@ -146,6 +146,7 @@ fn with_picture(train: Dataset, test: Dataset, classes: usize, size: usize) -> R
         prepare,
         picture: Some(picture),
         notes: Vec::new(),
+        epochs: None,
         network: None,
         show: None,
     })

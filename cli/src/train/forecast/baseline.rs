@@ -58,7 +58,9 @@ mod tests {
         assert_eq!(season_before(100, 11, 12), 99);
         assert_eq!(season_before(100, 12, 12), 88);
         for ahead in 0..40 {
-            assert!(season_before(100, ahead, 7) < 100 && (100 + ahead - season_before(100, ahead, 7)) % 7 == 0);
+            assert!(
+                season_before(100, ahead, 7) < 100 && (100 + ahead - season_before(100, ahead, 7)).is_multiple_of(7)
+            );
         }
     }
 }

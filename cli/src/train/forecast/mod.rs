@@ -27,6 +27,9 @@ use baseline::Errors;
 /// The share of the series that is learned; what is left, its end, is the test.
 const TRAINING: f64 = 0.8;
 
+/// Short series are gone through more often, so that there are as many steps; up to ten times as often.
+const FEWEST_STEPS: u64 = 600;
+
 const WINDOW: usize = 36;
 const HORIZON: usize = 12;
 const HIDDEN: usize = 64;
@@ -119,6 +122,9 @@ fn load(source: &Source) -> Result<Data> {
         series.name(),
         grouped(series.values().len() as u64)
     )];
+    let defaults = FORECAST.defaults;
+    let batch = source.batch_size.unwrap_or(defaults.batch_size).max(1);
+    let epochs = (FEWEST_STEPS / parts.train.len().div_ceil(batch) as u64).clamp(defaults.epochs, 10 * defaults.epochs);
     let (mean, std) = (parts.mean, parts.std);
     let model = Foretelling { kind: recurrent::kind(source.model), window, horizon, mean, std };
     Ok(Data {
@@ -128,6 +134,7 @@ fn load(source: &Source) -> Result<Data> {
         prepare: Some(Arc::new(move |x: &Tensor, _: Mode| (x - mean) * (1.0 / std))),
         picture: None,
         notes,
+        epochs: Some(epochs),
         network: Some(Network::of(model)),
         show: Some(Rc::new(Forecast {
             name: series.name().to_owned(),
