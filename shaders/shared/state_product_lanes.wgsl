@@ -1,5 +1,31 @@
 // Sums of states with columns of a weight, for software drivers: stands in for `shared/state_product`. A workgroup is one subgroup;
-// each lane brings one place of every row, and shuffles hand them round.
+// each lane brings one place of every row, and shuffles hand them round. Four places a turn are written out, as such drivers count
+// the turns of loops.
+fn add_place(
+    sums: ptr<function, array<array<f32, ROWS>, WIDTH>>,
+    low: u32,
+    high: u32,
+    states: array<f32, ROWS>,
+    lane: u32,
+    row: u32,
+    columns: array<u32, WIDTH>,
+) {
+    var brought = states;
+    var column = columns;
+    var handed: array<f32, ROWS>;
+    for (var r = 0u; r < ROWS; r++) {
+        handed[r] = subgroupShuffle(brought[r], lane);
+    }
+    for (var w = 0u; w < WIDTH; w++) {
+        if !RESET_BEFORE || (w >= low && w < high) {
+            let value = weight[row + column[w]];
+            for (var r = 0u; r < ROWS; r++) {
+                (*sums)[w][r] = fma(handed[r], value, (*sums)[w][r]);
+            }
+        }
+    }
+}
+
 fn add_products(
     sums: ptr<function, array<array<f32, ROWS>, WIDTH>>,
     low: u32,
@@ -12,28 +38,19 @@ fn add_products(
     local: u32,
 ) {
     var begin = starts;
-    var column = columns;
+    let end = params.hidden - 1u;
     for (var place = 0u; place < params.hidden; place += LANES) {
-        let own = min(place + local, params.hidden - 1u);
+        // Places beyond the last count as zeros.
         var states: array<f32, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
-            states[r] = source(begin[r] + own, initial);
+            states[r] = select(0.0, source(begin[r] + min(place + local, end), initial), place + local <= end);
         }
-        let end = min(LANES, params.hidden - place);
-        for (var k = 0u; k < end; k++) {
-            let row = offset + (place + k) * row_step;
-            var handed: array<f32, ROWS>;
-            for (var r = 0u; r < ROWS; r++) {
-                handed[r] = subgroupShuffle(states[r], k);
-            }
-            for (var w = 0u; w < WIDTH; w++) {
-                if !RESET_BEFORE || (w >= low && w < high) {
-                    let value = weight[row + column[w]];
-                    for (var r = 0u; r < ROWS; r++) {
-                        (*sums)[w][r] = fma(handed[r], value, (*sums)[w][r]);
-                    }
-                }
-            }
+        for (var k = 0u; k < LANES; k += 4u) {
+            let first = place + k;
+            add_place(sums, low, high, states, k, offset + min(first, end) * row_step, columns);
+            add_place(sums, low, high, states, k + 1u, offset + min(first + 1u, end) * row_step, columns);
+            add_place(sums, low, high, states, k + 2u, offset + min(first + 2u, end) * row_step, columns);
+            add_place(sums, low, high, states, k + 3u, offset + min(first + 3u, end) * row_step, columns);
         }
     }
 }

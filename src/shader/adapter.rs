@@ -40,10 +40,10 @@ impl Adapter {
 }
 
 impl Adapter {
-    /// Places that an invocation may sum over at once, in a loop that holds one over so many rows. A driver may or may not unroll
-    /// that one: with naga's bounded loops, lavapipe does not.
+    /// Places that an invocation may sum over at once, in a loop that holds one over so many rows. That one is unrolled, unless naga
+    /// bounds it.
     pub(crate) fn most_summed(&self, rows: usize) -> usize {
-        if self.is_software { 60_000 / (rows + 1) } else { 1 << 24 }
+        if self.is_software && self.bounded_loops { 60_000 / (rows + 1) } else { self.most_iterations() }
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn plans(
         let blocks = hidden.div_ceil(lanes);
         let units = match recurrent.pass {
             Pass::Forward { .. } => tile(if hidden > 64 { 4 } else { 2 }),
-            Pass::Back { .. } => tile(8),
+            Pass::Back { .. } => tile(if hidden > 128 { 16 } else { 8 }),
         };
         let rows = fitting(tile(if hidden > 64 { 4 } else { 8 })).unwrap_or(1);
         // Rows for at least four workgroups, where there are so many.
@@ -128,7 +128,12 @@ impl Sequence<'_> {
             (true, true) => variant.rows,
             (false, _) => (64 * variant.rows).div_ceil(variant.lanes),
         };
-        let product = pieces * (1 + brought) + self.hidden * (1 + tile);
+        let places = if variant.shuffles && !adapter.bounded_loops {
+            pieces * variant.lanes.div_ceil(4)
+        } else {
+            self.hidden.next_multiple_of(variant.lanes.min(64))
+        };
+        let product = pieces * (1 + brought) + places * (1 + tile);
         let block = 2 + products * (1 + product) + unit;
         MOST_ITERATIONS / (self.halves() * (1 + self.blocks(variant)[1] * block))
     }
