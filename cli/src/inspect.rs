@@ -8,7 +8,6 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use wgrad::compiler::{Location, Program};
-use wgrad::nn::Sequential;
 
 use crate::Everywhere;
 use crate::device;
@@ -71,8 +70,8 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     let demo = Demo::find(&arguments.demo)?;
     let choice = demo.model(arguments.model.as_deref())?;
     demo.check_image_size(arguments.image_size)?;
-    let mut data = data(demo, arguments, everywhere.seed)?;
-    let model: Sequential = choice.fit_to(&mut data);
+    let mut data = data(demo, choice.name(), arguments, everywhere.seed)?;
+    let model = choice.fit_to(&mut data);
     let defaults = demo.defaults(choice);
     let device = device::open(&everywhere.device)?.device;
     let optimizer = optimizer::make(defaults.optimizer, defaults.learning_rate)?;
@@ -103,7 +102,7 @@ fn show(stage: &str, text: &str, output: &mut Output) -> Result {
 }
 
 /// The demo's data; where the user has to bring it and has not, blanks of the same shapes.
-fn data(demo: &Demo, arguments: &Arguments, seed: u64) -> Result<Data> {
+fn data(demo: &Demo, model: &'static str, arguments: &Arguments, seed: u64) -> Result<Data> {
     match (demo.blank, &arguments.data) {
         (Some(blank), None) => blank(),
         _ => (demo.load)(&Source {
@@ -111,6 +110,9 @@ fn data(demo: &Demo, arguments: &Arguments, seed: u64) -> Result<Data> {
             target: arguments.target.clone(),
             image_size: arguments.image_size.map(|size| size as usize),
             seed,
+            model,
+            batch_size: arguments.batch_size.map(|size| size as usize),
+            ..Source::default()
         }),
     }
 }

@@ -41,6 +41,7 @@ pub struct Csv {
     delimiter: Option<u8>,
     header: Header,
     categorical: Vec<String>,
+    only: Vec<String>,
 }
 
 impl Csv {
@@ -68,6 +69,13 @@ impl Csv {
     #[must_use]
     pub fn categorical<Name: Into<String>>(mut self, columns: impl IntoIterator<Item = Name>) -> Self {
         self.categorical.extend(columns.into_iter().map(Into::into));
+        self
+    }
+
+    /// Reads these columns alone, each by name or number: what is missing or odd in the others does not matter.
+    #[must_use]
+    pub fn only<Name: Into<String>>(mut self, columns: impl IntoIterator<Item = Name>) -> Self {
+        self.only.extend(columns.into_iter().map(Into::into));
         self
     }
 
@@ -113,9 +121,12 @@ impl Csv {
         if rows.is_empty() {
             return Err("the table has no rows".into());
         }
-        let forced = self.categorical.iter().map(|column| position(&names, column));
-        let forced = forced.collect::<Result<Vec<usize>, String>>()?;
-        let columns = names.iter().enumerate().map(|(number, name)| {
+        let places = |columns: &[String]| {
+            columns.iter().map(|column| position(&names, column)).collect::<Result<Vec<usize>, _>>()
+        };
+        let (forced, only) = (places(&self.categorical)?, places(&self.only)?);
+        let wanted = |number: &usize| only.is_empty() || only.contains(number);
+        let columns = names.iter().enumerate().filter(|(number, _)| wanted(number)).map(|(number, name)| {
             let cells = rows.iter().map(|row| (row.line, row.fields.get(number).unwrap_or_default()));
             let values = if forced.contains(&number) { categories(name, cells) } else { values(name, cells) };
             Ok(Column { name: name.clone(), values: values? })

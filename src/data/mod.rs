@@ -10,15 +10,19 @@ mod dataset;
 pub mod idx;
 pub mod npy;
 mod scaler;
+mod series;
 mod split;
 mod table;
+mod text;
 
 pub use csv::{Csv, Header};
 pub use dataset::{Batches, Dataset};
 pub use scaler::{Scaler, one_hot};
 pub(crate) use scaler::{class_index, label_out_of_range};
+pub use series::{Series, SeriesWindows};
 pub use split::Fold;
 pub use table::{Column, Table, Target, Values};
+pub use text::{CharVocabulary, Encoding, WordVocabulary, read_text, streams, words};
 
 /// The number of elements of a shape read from a file, unless it is beyond what the machine can address.
 fn checked_len(dims: &[usize]) -> Option<usize> {

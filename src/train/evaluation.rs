@@ -9,7 +9,7 @@ pub struct Evaluation {
     pub loss: f64,
     /// Metrics by name, in the order asked for; those that the data does not define are left out.
     pub metrics: Vec<(String, f64)>,
-    /// The model's output for every example.
+    /// The model's output for every example; `[0]` where it was not kept ([`Trainer::perplexity`](super::Trainer::perplexity)).
     pub predictions: TensorData,
 }
 

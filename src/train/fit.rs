@@ -8,6 +8,7 @@ use super::history::{EpochRecord, History};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::optim::schedule::Schedule;
+use crate::session::Session;
 
 /// What happens during a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +52,16 @@ pub trait Callback {
     /// # Errors
     /// An error ends the run and is returned from `fit`.
     fn on_event(&mut self, event: &Event) -> Result<Control>;
+
+    /// Called after each epoch, after its event, with the session: to run a program of one's own with what was learned so far, or to
+    /// look at parameters. What changes them, or counts steps, changes the run.
+    ///
+    /// # Errors
+    /// As for [`on_event`](Self::on_event).
+    fn after_epoch(&mut self, session: &mut Session, record: &EpochRecord) -> Result<()> {
+        let _ = (session, record);
+        Ok(())
+    }
 }
 
 impl<F: FnMut(&Event) -> Result<Control>> Callback for F {
@@ -249,6 +260,11 @@ impl<'a> Fit<'a> {
             stop |= callback.on_event(event)? == Control::Stop;
         }
         Ok(stop)
+    }
+
+    /// Shows every callback the session.
+    pub(crate) fn show(&mut self, session: &mut Session, record: &EpochRecord) -> Result<()> {
+        self.callbacks.iter_mut().try_for_each(|callback| callback.after_epoch(session, record))
     }
 
     pub(crate) fn is_stopped(&self, history: &History) -> bool {

@@ -1,16 +1,19 @@
 //! Floor 6: training, from one step to a whole run that can be stopped and taken up again.
 
 mod arriving;
+mod carried;
 mod checkpoint;
 pub mod checkpoint_file;
 mod compile;
 mod evaluation;
 mod fit;
 mod history;
+mod parameters;
 mod predict;
 mod resident;
 mod trainer;
 
+pub use carried::carried_state;
 pub use evaluation::Evaluation;
 pub use fit::{Callback, Checkpoints, Control, EarlyStopping, Event, Fit};
 pub use history::{EpochRecord, History};

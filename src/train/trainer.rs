@@ -1,11 +1,11 @@
 //! The loop: batches in, losses out, validation after each epoch, checkpoints on the way.
 
 use std::collections::{HashMap, VecDeque};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::arriving::{Arriving, IN_FLIGHT, arrive};
+use super::carried;
 use super::checkpoint::{self, Progress};
 use super::evaluation::Evaluation;
 use super::fit::{Event, Fit};
@@ -70,9 +70,10 @@ pub struct Trainer {
     minimizing: Option<Arc<Minimizing>>,
     prepare: Option<Arc<Prepare>>,
     evaluation_batch: usize,
-    session: Option<Session>,
+    perplexity: bool,
+    pub(super) session: Option<Session>,
     /// Parameters that wait for the session.
-    loaded: Option<checkpoint::Loaded>,
+    pub(super) loaded: Option<checkpoint::Loaded>,
     programs: HashMap<Use, ProgramId>,
     /// The program of the last run of `fit`, for those who inspect it.
     training: Option<ProgramId>,
@@ -100,6 +101,7 @@ impl Trainer {
             minimizing: None,
             prepare: None,
             evaluation_batch: EVALUATION_BATCH,
+            perplexity: false,
             session: None,
             loaded: None,
             programs: HashMap::new(),
@@ -166,6 +168,14 @@ impl Trainer {
     #[must_use]
     pub fn evaluation_batch(mut self, examples: usize) -> Self {
         self.evaluation_batch = examples;
+        self
+    }
+
+    /// Measures perplexity too, e to the mean loss, as is usual for the cross-entropy of texts. Where no other metric was asked for,
+    /// predictions are not read: there are as many numbers as the text has places, times the vocabulary.
+    #[must_use]
+    pub fn perplexity(mut self) -> Self {
+        self.perplexity = true;
         self
     }
 
@@ -283,7 +293,9 @@ impl Trainer {
         }
         let (g, prediction, loss) = self.forward(data, resident, batch, Mode::Evaluation)?;
         g.output("loss", &loss);
-        g.output("prediction", &prediction.cast(DType::F32));
+        if !self.perplexity || !self.metrics.is_empty() {
+            g.output("prediction", &prediction.cast(DType::F32));
+        }
         let id = self.load_with(&g, resident, data)?;
         self.programs.insert(key, id);
         Ok(id)
@@ -372,6 +384,9 @@ impl Trainer {
             if fit.shuffle { data.epoch_order(self.seed, progress.epoch) } else { (0..data.len()).collect() };
         let batches: Vec<Vec<usize>> =
             data.batches(&order, fit.batch_size, fit.drop_last)?.map(<[usize]>::to_vec).collect();
+        if progress.batch == 0 {
+            carried::begin_pass(self.open()?, Mode::Training)?;
+        }
         let start = Instant::now();
         let mut trained = 0;
         let mut pending: VecDeque<Arriving> = VecDeque::new();
@@ -423,7 +438,8 @@ impl Trainer {
         }
         scheduler.observe(record.validation("loss").unwrap_or(record.train_loss));
         progress.history.epochs.push(record.clone());
-        progress.history.stopped |= fit.tell(&Event::Epoch(record))?;
+        progress.history.stopped |= fit.tell(&Event::Epoch(record.clone()))?;
+        fit.show(self.open()?, &record)?;
         if complete {
             progress.epoch += 1;
             (progress.batch, progress.loss_sum, progress.examples) = (0, 0.0, 0);
@@ -451,52 +467,33 @@ impl Trainer {
         let (mut loss, mut rows): (f64, Vec<f32>) = (0.0, Vec::new());
         let mut shape = Vec::new();
         let order: Vec<usize> = (0..data.len()).collect();
-        for examples in order.chunks(batch) {
+        for (number, examples) in order.chunks(batch).enumerate() {
             let id = self.evaluation_for(data, &resident, examples.len())?;
+            if number == 0 {
+                carried::begin_pass(self.open()?, Mode::Evaluation)?;
+            }
             let index = index_of(examples)?;
             let outputs = self.open()?.run_with(id, &[(INDEX, &index)])?;
             loss += outputs["loss"].item()? * examples.len() as f64;
-            rows.extend_from_slice(outputs["prediction"].as_slice::<f32>()?);
-            shape = outputs["prediction"].shape().to_vec();
+            if let Some(prediction) = outputs.get("prediction") {
+                rows.extend_from_slice(prediction.as_slice::<f32>()?);
+                shape = prediction.shape().to_vec();
+            }
         }
-        if let Some(count) = shape.first_mut() {
-            *count = data.len();
+        match shape.first_mut() {
+            Some(count) => *count = data.len(),
+            None => shape.push(0),
         }
+        let loss = loss / data.len() as f64;
         let predictions = TensorData::from_vec(rows, shape)?;
         let targets = data.column(Y)?;
-        let mut metrics = Vec::new();
+        let mut metrics: Vec<(String, f64)> = Vec::new();
+        metrics.extend(self.perplexity.then(|| ("perplexity".to_owned(), loss.exp())));
         for metric in &self.metrics {
             if let Some(value) = metric.evaluate(&predictions, targets)? {
                 metrics.push((metric.name().to_owned(), value));
             }
         }
-        Ok(Evaluation { loss: loss / data.len() as f64, metrics, predictions })
-    }
-
-    /// Writes the parameters as safetensors, by PyTorch's names and layouts, whole or not at all.
-    ///
-    /// # Errors
-    /// A file that cannot be written; nothing compiled yet.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let session =
-            self.session.as_ref().ok_or_else(|| Error::Argument("there are no parameters yet: fit first".into()))?;
-        checkpoint::save_parameters(path.as_ref(), session)
-    }
-
-    /// Reads parameters from a safetensors file of the same model, as [`save`](Self::save) or PyTorch wrote it. Before anything
-    /// is compiled, they are kept until then.
-    ///
-    /// # Errors
-    /// A file that cannot be read or is of another model; before anything is compiled, the latter comes from what compiles:
-    /// [`fit`](Self::fit), [`evaluate`](Self::evaluate) or [`predict`](Self::predict).
-    pub fn load_parameters(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        let loaded = checkpoint::Loaded::read(path.as_ref())?;
-        match &mut self.session {
-            Some(session) => loaded.give(session),
-            None => {
-                self.loaded = Some(loaded);
-                Ok(())
-            }
-        }
+        Ok(Evaluation { loss, metrics, predictions })
     }
 }

@@ -1,6 +1,7 @@
 //! What a demo is: a name, data, models and defaults, as plain data. `train` and `inspect` know nothing else of one.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use wgrad::data::Dataset;
@@ -10,12 +11,25 @@ use wgrad::metrics::Metric;
 use wgrad::nn::{Mode, Sequential};
 use wgrad::tensor::DType;
 
+use super::char_lm::{self, Writing};
+use super::forecast::{self, Forecasting};
+use super::network::Network;
 pub use super::picture::Picture;
-use super::{digits, folder, images, tabular};
+use super::show::Show;
+use super::{digits, folder, images, sentiment, tabular};
 use crate::failure::{Failure, Result};
 
 /// All demos, in the order in which help lists them.
-pub const DEMOS: &[&Demo] = &[&digits::DIGITS, &images::MNIST, &images::FASHION, &folder::IMAGES, &tabular::TABULAR];
+pub const DEMOS: &[&Demo] = &[
+    &digits::DIGITS,
+    &images::MNIST,
+    &images::FASHION,
+    &folder::IMAGES,
+    &tabular::TABULAR,
+    &char_lm::CHAR_LM,
+    &forecast::FORECAST,
+    &sentiment::SENTIMENT,
+];
 
 /// A demo.
 pub struct Demo {
@@ -54,26 +68,46 @@ pub struct ModelChoice {
     pub names: &'static [&'static str],
     /// Its layers, for people.
     pub about: &'static str,
-    /// The layers for data of this kind.
-    pub build: fn(&Data) -> Sequential,
+    /// The model for data of this kind.
+    pub build: Build,
     /// Defaults of its own, instead of the demo's.
     pub defaults: Option<Defaults>,
     /// What it wants done to each batch, instead of what the data says.
     pub prepare: Option<fn(&Data) -> Option<Prepare>>,
 }
 
+/// How a model is made.
+#[derive(Clone, Copy)]
+pub enum Build {
+    Layers(fn(&Data) -> Sequential),
+    Function(fn(&Data) -> Network),
+}
+
 impl ModelChoice {
+    /// A model that is a function of its input, with the demo's defaults.
+    pub const fn function(names: &'static [&'static str], about: &'static str, build: fn(&Data) -> Network) -> Self {
+        Self { names, about, build: Build::Function(build), defaults: None, prepare: None }
+    }
+
+    /// Its usual name.
+    pub fn name(&self) -> &'static str {
+        self.names.first().copied().unwrap_or_default()
+    }
+
     /// A model that takes the demo's defaults and the data as they are.
     pub const fn new(names: &'static [&'static str], about: &'static str, build: fn(&Data) -> Sequential) -> Self {
-        Self { names, about, build, defaults: None, prepare: None }
+        Self { names, about, build: Build::Layers(build), defaults: None, prepare: None }
     }
 
     /// The model for some data, which is brought into the form that it wants.
-    pub fn fit_to(&self, data: &mut Data) -> Sequential {
+    pub fn fit_to(&self, data: &mut Data) -> Network {
         if let Some(prepare) = self.prepare {
             data.prepare = prepare(data);
         }
-        (self.build)(data)
+        match self.build {
+            Build::Layers(build) => Network::Layers(build(data)),
+            Build::Function(build) => build(data),
+        }
     }
 }
 
@@ -88,15 +122,37 @@ pub struct Source {
     pub image_size: Option<usize>,
     /// Splits come from it.
     pub seed: u64,
+    /// The usual name of the model.
+    pub model: &'static str,
+    /// Examples in a step, where the user says so.
+    pub batch_size: Option<usize>,
+    /// What is to be written, for texts.
+    pub writing: Writing,
+    /// What is to be foretold, for series.
+    pub forecasting: Forecasting,
 }
 
 /// What is to be learned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Task {
     /// One of two classes: a sigmoid, compared with 0 and 1.
     Binary,
     /// One of so many classes: logits, compared with labels.
     Classes(usize),
+    /// The next character at each place of a text: logits. Examples go on from batch to batch, in their order.
+    Text {
+        /// Number of characters.
+        vocabulary: usize,
+        /// Examples of a batch of the test part.
+        streams: usize,
+    },
+    /// The next values of a series, in its own unit.
+    Series {
+        /// How many.
+        horizon: usize,
+        /// The standard deviation of the training part, which the loss is measured in.
+        std: f64,
+    },
 }
 
 impl Task {
@@ -105,6 +161,8 @@ impl Task {
         match self {
             Self::Binary => 1,
             Self::Classes(classes) => classes,
+            Self::Text { vocabulary, .. } => vocabulary,
+            Self::Series { horizon, .. } => horizon,
         }
     }
 
@@ -113,20 +171,33 @@ impl Task {
         match self {
             Self::Binary => 2,
             Self::Classes(classes) => classes,
+            Self::Text { vocabulary, .. } => vocabulary,
+            Self::Series { .. } => 0,
         }
     }
 
     /// The loss for it.
-    pub const fn loss(self) -> Loss {
+    pub fn loss(self) -> Loss {
         match self {
             Self::Binary => Loss::BinaryCrossEntropy,
-            Self::Classes(_) => Loss::CrossEntropy,
+            Self::Classes(_) | Self::Text { .. } => Loss::CrossEntropy,
+            // Of standardized values, so that learning rates mean the same for every unit.
+            Self::Series { std, .. } => Loss::custom(move |x, y| ((x - y) * (1.0 / std)).square().mean_all()),
         }
     }
 
     /// The metrics for it.
-    pub const fn metrics(self) -> [Metric; 4] {
-        [Metric::Accuracy, Metric::Precision, Metric::Recall, Metric::F1]
+    pub fn metrics(self) -> Vec<Metric> {
+        match self {
+            Self::Binary | Self::Classes(_) => vec![Metric::Accuracy, Metric::Precision, Metric::Recall, Metric::F1],
+            Self::Text { .. } => Vec::new(),
+            Self::Series { .. } => vec![Metric::Mse, Metric::Mae],
+        }
+    }
+
+    /// Whether a batch goes on where the one before ended, so that their order must stay.
+    pub const fn goes_on(self) -> bool {
+        matches!(self, Self::Text { .. })
     }
 }
 
@@ -143,6 +214,12 @@ pub struct Data {
     pub picture: Option<Picture>,
     /// What people should know of how it was read.
     pub notes: Vec<String>,
+    /// Times over the data where the user says nothing, where that hangs on the data.
+    pub epochs: Option<u64>,
+    /// The model, where it hangs on the data.
+    pub network: Option<Network>,
+    /// What there is to show beside loss and metrics.
+    pub show: Option<Rc<dyn Show>>,
 }
 
 impl Data {

@@ -69,7 +69,17 @@ fn load(source: &Source) -> Result<Data> {
     let (train, test) = data.stratified_split("y", 0.8, source.seed)?;
     let side = data.column("x")?.shape().last().copied().unwrap_or_default();
     let picture = Some(Picture::new([1, side, side], WHITE, &[0.0], &[1.0])?);
-    Ok(Data { train, test, task: Task::Classes(10), prepare: Some(prepare()), picture, notes: Vec::new() })
+    Ok(Data {
+        train,
+        test,
+        task: Task::Classes(10),
+        prepare: Some(prepare()),
+        picture,
+        notes: Vec::new(),
+        epochs: None,
+        network: None,
+        show: None,
+    })
 }
 
 /// The rows of a table as images of bytes.

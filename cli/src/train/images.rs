@@ -77,7 +77,17 @@ fn with_picture(train: Dataset, test: Dataset, [mean, std]: [f64; 2]) -> Result<
     let &[_, height, width] = shape.as_slice() else { return Err(Failure::new("images are [n, height, width]")) };
     let picture = Some(Picture::new([1, height, width], 255.0, &[mean], &[std])?);
     let prepare = Some(Data::scale_bytes(255.0, mean, std));
-    Ok(Data { train, test, task: Task::Classes(10), prepare, picture, notes: Vec::new() })
+    Ok(Data {
+        train,
+        test,
+        task: Task::Classes(10),
+        prepare,
+        picture,
+        notes: Vec::new(),
+        epochs: None,
+        network: None,
+        show: None,
+    })
 }
 
 fn part(directory: &Path, part: &str) -> Result<Dataset> {

@@ -1,20 +1,27 @@
 //! `wgrad train DEMO`: a demo from data to a trained model, with progress, a final table, and what the user asks to keep.
 
 mod canvas;
+pub mod char_lm;
 mod convolutional;
 mod curve;
 pub mod demo;
 mod digits;
 mod folder;
+pub mod forecast;
 mod gallery;
 mod images;
+mod network;
 pub mod optimizer;
 mod picture;
 mod places;
 mod plot;
+mod recurrent;
 mod residual;
+mod sentiment;
+mod show;
 mod summary;
 mod tabular;
+mod tale;
 mod watch;
 
 use std::path::PathBuf;
@@ -24,7 +31,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 use wgrad::Device;
-use wgrad::nn::{Precision, Sequential};
+use wgrad::nn::Precision;
 use wgrad::optim::LossScale;
 use wgrad::optim::schedule::Schedule;
 use wgrad::session::ProgramId;
@@ -36,11 +43,15 @@ use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::output::{Output, bytes, grouped, seconds};
 use curve::Curve;
-use demo::{DEMOS, Data, Demo, Source};
+use demo::{DEMOS, Data, Demo, Source, Task};
+use network::Network;
 use watch::Watch;
 
 /// Steps between two checkpoints within an epoch.
 const CHECKPOINT_STEPS: u64 = 500;
+
+/// What gradients through many steps are clipped to.
+const CLIP_NORM: f64 = 1.0;
 
 /// What `train` takes.
 #[derive(Args, Debug)]
@@ -77,7 +88,7 @@ pub struct Arguments {
     /// The data: a directory or a file, as the demo wants
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// The column to be learned, of a table
+    /// The column to be learned, of a table or series
     #[arg(long, value_name = "COLUMN")]
     target: Option<String>,
     /// Width and height that pictures are brought to, where they have no common size (32 if nothing is said)
@@ -89,11 +100,15 @@ pub struct Arguments {
     /// Go on from the checkpoint, if there is one
     #[arg(long, requires = "checkpoint")]
     resume: bool,
-    /// Draw loss and accuracy
+    /// Draw the loss, and the accuracy where there is one
     #[arg(long, value_name = "FILE.png|.svg")]
     plot: Option<PathBuf>,
     #[command(flatten)]
     gallery: gallery::Pictures,
+    #[command(flatten)]
+    writing: char_lm::Writing,
+    #[command(flatten)]
+    forecasting: forecast::Forecasting,
     /// Write the learned parameters
     #[arg(long, value_name = "FILE.safetensors")]
     save: Option<PathBuf>,
@@ -137,7 +152,7 @@ struct Run<'a> {
     rate: f64,
     batch: usize,
     data: Data,
-    model: Sequential,
+    model: Network,
     chosen: device::Chosen,
 }
 
@@ -150,7 +165,8 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     let program = trainer.compile_training(&run.data.train, run.batch)?;
     run.program(&trainer, program, start.elapsed().as_secs_f64(), output)?;
 
-    let mut watch = Watch::new(output, arguments.log_every, run.data.train.len().div_ceil(run.batch) as u64);
+    let steps_per_epoch = run.data.train.len().div_ceil(run.batch) as u64;
+    let mut watch = Watch::new(output, arguments.log_every, steps_per_epoch).showing(run.data.show.clone());
     let start = Instant::now();
     let outcome = trainer.fit(&run.data.train, run.fit(&mut watch));
     let took = start.elapsed().as_secs_f64();
@@ -167,14 +183,32 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     }
     let title = format!("{} · {}", run.demo.name, run.model_name);
     arguments.gallery.draw(&title, &run.data, &mut trainer, &evaluation.predictions)?;
+    let mut all = scores(&evaluation);
+    let mut drawn = None;
+    if let Some(show) = &run.data.show {
+        let samples = show.samples(&run.data, &mut trainer, &evaluation)?;
+        if !samples.is_empty() {
+            output.text("")?;
+        }
+        for sample in samples {
+            output.event(&json!({"event": "sample", "text": sample}))?;
+            output.text(watch::indented(&sample))?;
+        }
+        all.extend(show.scores(&run.data, &evaluation)?.into_iter().map(|(name, value)| (name, json!(value))));
+        drawn = show.draw(&title, &run.data, &evaluation)?;
+    }
     output.event(&json!({
         "event": "done", "steps": steps, "seconds": took,
-        "steps_per_second": trained as f64 / took.max(1e-9), "test": scores(&evaluation),
+        "steps_per_second": trained as f64 / took.max(1e-9), "test": all,
     }))?;
     if history.stopped || interrupt::flag().load(std::sync::atomic::Ordering::Relaxed) {
         output.text("stopped early, as asked")?;
     }
-    run.tell(output, &evaluation, steps, trained, took)
+    run.tell(output, &evaluation, steps, trained, took)?;
+    match drawn {
+        Some(path) => output.text(format!("forecast in {}", path.display())),
+        None => Ok(()),
+    }
 }
 
 impl<'a> Run<'a> {
@@ -186,6 +220,8 @@ impl<'a> Run<'a> {
         let optimizer_name = optimizer::find(arguments.optimizer.as_deref().unwrap_or(defaults.optimizer))?;
         demo.check_image_size(arguments.image_size)?;
         arguments.gallery.check(demo)?;
+        arguments.writing.check(demo)?;
+        arguments.forecasting.check(demo)?;
         if let Some(path) = &arguments.plot {
             plot::check_name(path)?;
         }
@@ -200,6 +236,10 @@ impl<'a> Run<'a> {
             target: arguments.target.clone(),
             image_size: arguments.image_size.map(|size| size as usize),
             seed: everywhere.seed,
+            model: model.name(),
+            batch_size: arguments.batch_size.map(|size| size as usize),
+            writing: arguments.writing.clone(),
+            forecasting: arguments.forecasting.clone(),
         };
         let mut data = (demo.load)(&source)?;
         let batch = arguments.batch_size.map_or(defaults.batch_size.min(data.train.len()), |size| size as usize);
@@ -214,12 +254,12 @@ impl<'a> Run<'a> {
         };
         Ok(Self {
             model: model.fit_to(&mut data),
-            model_name: model.names.first().copied().unwrap_or_default(),
+            model_name: model.name(),
             chosen: device::open(&everywhere.device)?,
             arguments,
             everywhere,
             demo,
-            epochs: defaults.epochs,
+            epochs: data.epochs.unwrap_or(defaults.epochs),
             falls: defaults.falls,
             optimizer_name,
             rate,
@@ -247,6 +287,7 @@ impl<'a> Run<'a> {
         };
         let mut fit = Fit::epochs(epochs)
             .batch_size(self.batch)
+            .shuffle(!self.data.task.goes_on())
             .validate(&self.data.test)
             .stop_when(interrupt::flag())
             .callback(watch);
@@ -266,7 +307,7 @@ impl<'a> Run<'a> {
     }
 
     fn announce(&self, output: &mut Output) -> Result {
-        let parameters = self.model.parameter_count()?;
+        let parameters = self.model.parameter_count(&self.data)?;
         let device = &self.chosen.device;
         output.event(&json!({
             "event": "start", "demo": self.demo.name, "model": self.model_name, "device": device.name(),
@@ -296,10 +337,10 @@ impl<'a> Run<'a> {
             self.batch,
             self.everywhere.seed
         ))?;
-        if self.everywhere.verbose {
-            output.text(self.model.summary().trim_end())?;
+        match self.model.summary().filter(|_| self.everywhere.verbose) {
+            Some(summary) => output.text(summary.trim_end()),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn program(&self, trainer: &Trainer, id: ProgramId, took: f64, output: &mut Output) -> Result {
@@ -330,7 +371,10 @@ impl<'a> Run<'a> {
     /// The end of a run, for people.
     fn tell(&self, output: &mut Output, evaluation: &Evaluation, steps: u64, trained: u64, took: f64) -> Result {
         output.text("")?;
-        summary::print(output, &self.data, evaluation)?;
+        let told = self.data.show.as_ref().map_or(Ok(false), |show| show.print(output, &self.data, evaluation))?;
+        if !told {
+            summary::print(output, &self.data, evaluation)?;
+        }
         output.text(format!(
             "{} steps in all, {} of them in this run in {} ({:.0} a second)",
             grouped(steps),
@@ -350,12 +394,17 @@ impl<'a> Run<'a> {
 }
 
 /// A trainer of a model for a demo's data.
-pub fn trainer(model: &Sequential, data: &Data, device: &Device, optimizer: optimizer::Chosen) -> Result<Trainer> {
+pub fn trainer(model: &Network, data: &Data, device: &Device, optimizer: optimizer::Chosen) -> Result<Trainer> {
     // A mistake in the model's shapes is told before anything is built.
-    model.output_shape()?;
+    model.check()?;
     let mut trainer = Trainer::new(model.clone(), device, optimizer, data.task.loss(), data.task.metrics());
     if let Some(picture) = &data.picture {
         trainer = trainer.evaluation_batch(picture.evaluation_batch());
+    }
+    match data.task {
+        Task::Text { streams, .. } => trainer = trainer.evaluation_batch(streams).perplexity().clip_norm(CLIP_NORM),
+        Task::Series { .. } => trainer = trainer.clip_norm(CLIP_NORM),
+        Task::Binary | Task::Classes(_) => {}
     }
     if let Some(prepare) = data.prepare.clone() {
         trainer = trainer.prepare(move |x, mode| prepare(x, mode));
@@ -364,7 +413,7 @@ pub fn trainer(model: &Sequential, data: &Data, device: &Device, optimizer: opti
 }
 
 /// Loss and metrics by name.
-fn scores(evaluation: &Evaluation) -> Value {
+fn scores(evaluation: &Evaluation) -> Map<String, Value> {
     let metrics = evaluation.metrics.iter().map(|(name, value)| (name.to_string(), json!(value)));
-    Value::Object(std::iter::once(("loss".to_owned(), json!(evaluation.loss))).chain(metrics).collect::<Map<_, _>>())
+    std::iter::once(("loss".to_owned(), json!(evaluation.loss))).chain(metrics).collect()
 }

@@ -49,11 +49,12 @@ fn panels<B: DrawingBackend>(
     let last = curve.epochs.last().map_or(0.0, |last| curve.epoch_of(last.step));
     let epochs = 0.0..curve.raw().last().map_or(0.0, |point| point.0).max(last).max(1e-3);
     let validation = curve.validation("loss");
-    let has_accuracy = !accuracy.is_empty();
-    let (upper, lower) = body.split_vertically(if has_accuracy { 470 } else { SIZE.1 as i32 });
     let smooth = curve.smoothed();
-    loss_panel(&upper, epochs.clone(), curve, &smooth, &validation, !has_accuracy).map_err(text)?;
-    if has_accuracy {
+    if accuracy.is_empty() {
+        loss_panel(&body, epochs, curve, &smooth, &validation, true).map_err(text)?;
+    } else {
+        let (upper, lower) = body.split_vertically(470);
+        loss_panel(&upper, epochs.clone(), curve, &smooth, &validation, false).map_err(text)?;
         accuracy_panel(&lower, epochs, &accuracy).map_err(text)?;
     }
     root.present().map_err(text)
@@ -167,9 +168,12 @@ fn ticks(range: &Range<f64>) -> Vec<f64> {
 }
 
 /// A number on an axis, without zeros that say nothing.
-fn number(value: &f64) -> String {
-    let digits =
-        if *value >= 10.0 || *value == 0.0 { 0 } else { (1 - value.abs().log10().floor() as i32).clamp(1, 7) as usize };
+pub fn number(value: &f64) -> String {
+    let digits = if value.abs() >= 10.0 || *value == 0.0 {
+        0
+    } else {
+        (1 - value.abs().log10().floor() as i32).clamp(1, 7) as usize
+    };
     let text = format!("{value:.digits$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }

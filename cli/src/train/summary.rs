@@ -18,12 +18,7 @@ pub fn print(output: &mut Output, data: &Data, evaluation: &Evaluation) -> Resul
         .collect();
     let mut matrix = ConfusionMatrix::new(data.task.classes()).with_class_names(names.clone());
     matrix.update(&evaluation.predictions, data.test.column("y")?)?;
-    let scores: Vec<Vec<String>> = std::iter::once(("loss", evaluation.loss))
-        .chain(evaluation.metrics.iter().map(|(name, value)| (name.as_ref(), *value)))
-        .map(|(name, value)| vec![name.to_owned(), format!("{value:.4}")])
-        .collect();
-    output.table(&["<test", ">"], &scores)?;
-    output.text("")?;
+    scores(output, evaluation, &[])?;
     output.text(matrix.report().trim_end())?;
     output.text("")?;
     if output.is_lively() {
@@ -33,6 +28,16 @@ pub fn print(output: &mut Output, data: &Data, evaluation: &Evaluation) -> Resul
     } else {
         output.text(matrix.to_string().trim_end())?;
     }
+    output.text("")
+}
+
+/// Loss, metrics and more as a table.
+pub fn scores(output: &mut Output, evaluation: &Evaluation, more: &[(String, f64)]) -> Result {
+    let rows: Vec<Vec<String>> = std::iter::once(("loss", evaluation.loss))
+        .chain(evaluation.metrics.iter().chain(more).map(|(name, value)| (name.as_ref(), *value)))
+        .map(|(name, value)| vec![name.to_owned(), format!("{value:.4}")])
+        .collect();
+    output.table(&["<test", ">"], &rows)?;
     output.text("")
 }
 

@@ -50,7 +50,17 @@ fn load(source: &Source) -> Result<Data> {
     // What is known of the test part must not flow into the training, not even its mean.
     let scaler = Scaler::standardize(train.column("x")?)?;
     let scale = |part: &wgrad::data::Dataset| part.map_column("x", |x| scaler.apply(x));
-    Ok(Data { train: scale(&train)?, test: scale(&test)?, task, prepare: None, picture: None, notes: Vec::new() })
+    Ok(Data {
+        train: scale(&train)?,
+        test: scale(&test)?,
+        task,
+        prepare: None,
+        picture: None,
+        notes: Vec::new(),
+        epochs: None,
+        network: None,
+        show: None,
+    })
 }
 
 /// Two classes or more; and every other column usable.

@@ -1,12 +1,15 @@
 //! Follows a run: a moving bar, a line an epoch, or events; and keeps the losses for the plot.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, json};
+use wgrad::session::Session;
 use wgrad::train::{Callback, Control, EpochRecord, Event};
 
 use super::Curve;
+use super::show::Show;
 use crate::failure::Result;
 use crate::output::{Output, grouped, seconds};
 
@@ -31,6 +34,7 @@ pub struct Watch<'a> {
     begun: Instant,
     refreshed: Instant,
     told: Result,
+    show: Option<Rc<dyn Show>>,
 }
 
 impl<'a> Watch<'a> {
@@ -49,7 +53,13 @@ impl<'a> Watch<'a> {
             begun: now,
             refreshed: now,
             told: Ok(()),
+            show: None,
         }
+    }
+
+    /// The same, with samples after each epoch.
+    pub fn showing(self, show: Option<Rc<dyn Show>>) -> Self {
+        Self { show, ..self }
     }
 
     /// The losses, the number of steps seen, and whether they could be printed.
@@ -108,7 +118,9 @@ impl<'a> Watch<'a> {
             "event": "epoch", "epoch": record.epoch, "step": record.step, "train_loss": record.train_loss,
             "validation": validation, "seconds": record.seconds, "examples_per_second": record.examples_per_second,
         }))?;
-        let shown = ["loss", "accuracy"].iter().filter_map(|name| Some((name, record.validation(name)?)));
+        let shown = ["loss", "accuracy", "perplexity", "mse", "mae"]
+            .iter()
+            .filter_map(|name| Some((name, record.validation(name)?)));
         let shown: Vec<String> = shown.map(|(name, value)| format!("{name} {value:.4}")).collect();
         self.validation =
             record.validation("accuracy").map_or_else(String::new, |value| format!("  accuracy {value:.4}"));
@@ -121,6 +133,12 @@ impl<'a> Watch<'a> {
             seconds(record.seconds),
             grouped(record.examples_per_second as u64)
         ))
+    }
+
+    fn sample(&mut self, session: &mut Session) -> Result {
+        let Some(text) = self.show.as_ref().map_or(Ok(None), |show| show.after_epoch(session))? else { return Ok(()) };
+        self.output.event(&json!({"event": "sample", "text": text}))?;
+        self.line(&indented(&text))
     }
 
     /// A line above the bar.
@@ -144,10 +162,24 @@ impl Callback for Watch<'_> {
             _ => Ok(()),
         };
         // A run whose reader has gone ends as if it had been asked to.
-        let control = if told.is_ok() { Control::Continue } else { Control::Stop };
+        let control = if told.is_ok() && self.told.is_ok() { Control::Continue } else { Control::Stop };
         if told.is_err() {
             self.told = told;
         }
         Ok(control)
     }
+
+    fn after_epoch(&mut self, session: &mut Session, _: &EpochRecord) -> wgrad::Result<()> {
+        if self.told.is_ok() {
+            self.told = self.sample(session);
+        }
+        Ok(())
+    }
+}
+
+/// A sample as a block of its own among lines of numbers.
+pub fn indented(text: &str) -> String {
+    let lines: Vec<String> =
+        text.trim_matches('\n').lines().map(|line| format!("    {line}").trim_end().to_owned()).collect();
+    lines.join("\n")
 }

@@ -139,7 +139,17 @@ fn with_picture(train: Dataset, test: Dataset, classes: usize, size: usize) -> R
     let (mean, std) = statistics(train.column("x")?.as_slice::<u8>()?, size * size);
     let picture = Picture::new([3, size, size], 255.0, &mean, &std)?;
     let prepare = Some(picture.prepare());
-    Ok(Data { train, test, task: Task::Classes(classes), prepare, picture: Some(picture), notes: Vec::new() })
+    Ok(Data {
+        train,
+        test,
+        task: Task::Classes(classes),
+        prepare,
+        picture: Some(picture),
+        notes: Vec::new(),
+        epochs: None,
+        network: None,
+        show: None,
+    })
 }
 
 /// Mean and standard deviation of each channel, where white is 1.

@@ -1,0 +1,333 @@
+//! `train char-lm`: a recurrent network reads a text character by character, learns to tell the next one, and writes.
+//!
+//! The text is cut into streams that a batch goes along side by side. The state at the end of a batch stays on the device and
+//! begins the next, so what the network knows reaches further back than its gradients do.
+
+use std::cell::Cell as Slot;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use clap::Args;
+use wgrad::data::{CharVocabulary, Encoding, read_text, streams};
+use wgrad::graph::{Graph, Tensor};
+use wgrad::nn::{Dropout, Embedding, Given, Linear, Mode, Model, Recurrent, RecurrentKind};
+use wgrad::scalar::threefry::HostRandom;
+use wgrad::session::{ProgramId, Session};
+use wgrad::tensor::{DType, TensorData, TensorType};
+use wgrad::train::{Evaluation, Trainer, carried_state};
+
+use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task};
+use super::network::Network;
+use super::recurrent;
+use super::show::Show;
+use super::tale;
+use crate::failure::{Failure, Result};
+
+/// Characters that gradients go back.
+const STEPS: usize = 64;
+
+/// Streams of the test part, or fewer where it is short.
+const TEST_STREAMS: usize = 32;
+
+/// The share of the text that is learned; what is left, its end, is the test.
+const TRAINING: f64 = 0.9;
+
+/// Characters that are written after an epoch, and at the end.
+const SHORT: usize = 160;
+const LONG: usize = 500;
+
+/// The sub-stream of a seed that characters are drawn from.
+const DRAWS: u32 = 0x7465_7874;
+
+/// What an output's name is in the program that writes.
+const LOGITS: &str = "logits";
+
+/// The name of its input.
+const CHARACTER: &str = "character";
+
+/// What comes before the names of its states.
+const WRITING: &str = "writing/";
+
+pub const CHAR_LM: Demo = Demo {
+    name: "char-lm",
+    about: "the next character of a text, from which it writes: a bundled tale, or --data FILE.txt",
+    models: &[
+        ModelChoice::function(&["lstm"], "embedding 64, LSTM 256", network),
+        ModelChoice::function(&["gru"], "embedding 64, GRU 256", network),
+        ModelChoice::function(&["rnn"], "embedding 64, RNN 256 (tanh)", network),
+        ModelChoice::function(&["lstm-large"], "embedding 64, two layers of LSTM 512 with dropout", network),
+    ],
+    defaults: Defaults { epochs: 20, batch_size: 64, optimizer: "adam", learning_rate: 2e-3, falls: true },
+    load,
+    blank: None,
+    pictures: false,
+    resizes: false,
+};
+
+/// What is to be written.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Writing {
+    /// How freely a text is written: 0 always takes the likeliest character, 1 draws as the model believes [default: 0.8]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = temperature)]
+    temperature: Option<f64>,
+    /// Draw among the likeliest characters only
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    top_k: Option<u64>,
+    /// What a written text begins with
+    #[arg(long, value_name = "TEXT")]
+    prompt: Option<String>,
+    /// Characters to be written at the end [default: 500]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    length: Option<u64>,
+}
+
+impl Writing {
+    /// Refuses what has no meaning for a demo.
+    pub fn check(&self, demo: &Demo) -> Result {
+        let given = [
+            ("temperature", self.temperature.is_some()),
+            ("top-k", self.top_k.is_some()),
+            ("prompt", self.prompt.is_some()),
+            ("length", self.length.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given && demo.name != CHAR_LM.name) {
+            Some((option, _)) => {
+                Err(Failure::new(format!("--{option} is for texts that are written, and {} writes none", demo.name)))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn temperature(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("a temperature is a number of at least 0".to_owned()),
+    }
+}
+
+fn load(source: &Source) -> Result<Data> {
+    let (text, origin) = match &source.path {
+        Some(path) if path.is_dir() => {
+            return Err(Failure::new(format!("{} is a directory, and char-lm reads a file of text", path.display())));
+        }
+        Some(path) => (read_text(path, Encoding::Utf8)?, path.display().to_string()),
+        None => (tale::text(), "the bundled tale".to_owned()),
+    };
+    let vocabulary = CharVocabulary::of(&text);
+    let prompt = source.writing.prompt.clone().unwrap_or_default();
+    let start = vocabulary.encode(&prompt).map_err(|error| Failure::new(format!("--prompt: {error}, {origin}")))?;
+    let numbers = vocabulary.encode(&text)?;
+    let (learned, rest) = numbers.split_at((numbers.len() as f64 * TRAINING) as usize);
+    let short = |part: &str| {
+        let part = part.to_owned();
+        move |error: wgrad::Error| Failure::new(format!("{origin}, {part}: {error}"))
+    };
+    let batch = source.batch_size.unwrap_or(CHAR_LM.defaults.batch_size);
+    let train = streams(learned, batch, STEPS).map_err(short.clone()("the first nine tenths, for training"))?;
+    let test_streams = (rest.len().saturating_sub(1) / STEPS).clamp(1, TEST_STREAMS);
+    let test = streams(rest, test_streams, STEPS).map_err(short("the last tenth, for the test"))?;
+    let letters = Letters::of(source.model, vocabulary.len());
+    let notes = vec![format!(
+        "{} characters, {} different ones; {STEPS} to a sequence",
+        crate::output::grouped(numbers.len() as u64),
+        vocabulary.len()
+    )];
+    let first = vocabulary.number('\n').or(numbers.first().copied()).unwrap_or_default();
+    let writer = Writer {
+        vocabulary,
+        model: letters,
+        start: if start.is_empty() { vec![first] } else { start },
+        prompt,
+        length: source.writing.length.map_or(LONG, |length| length as usize),
+        temperature: source.writing.temperature.unwrap_or(0.8),
+        top_k: source.writing.top_k.map(|k| k as usize),
+        seed: source.seed,
+        program: Slot::new(None),
+    };
+    Ok(Data {
+        train,
+        test,
+        task: Task::Text { vocabulary: letters.vocabulary, streams: test_streams },
+        // Characters are numbers that stay numbers.
+        prepare: Some(Arc::new(|x: &Tensor, _: Mode| x.clone())),
+        picture: None,
+        notes,
+        epochs: None,
+        network: Some(Network::of(letters)),
+        show: Some(Rc::new(writer)),
+    })
+}
+
+/// What `load` has made.
+fn network(data: &Data) -> Network {
+    data.network.clone().unwrap_or_else(|| Network::of(Letters::of("", data.task.outputs())))
+}
+
+/// The network: an embedding, recurrent layers, and a dense one.
+#[derive(Clone, Copy, Debug)]
+struct Letters {
+    kind: RecurrentKind,
+    layers: usize,
+    hidden: usize,
+    embedding: usize,
+    dropout: f64,
+    vocabulary: usize,
+}
+
+impl Letters {
+    fn of(model: &str, vocabulary: usize) -> Self {
+        let (layers, hidden, dropout) = if model == "lstm-large" { (2, 512, 0.2) } else { (1, 256, 0.0) };
+        Self { kind: recurrent::kind(model), layers, hidden, embedding: 64, dropout, vocabulary }
+    }
+
+    /// Logits `[batch, steps, vocabulary]` of what follows each place of `x` `[batch, steps]`. States go on from run to run in
+    /// variables whose names begin with `states`.
+    fn write(self, g: &Graph, x: &Tensor, mode: Mode, states: &str) -> Tensor {
+        let batch = x.shape().first().copied().unwrap_or(1);
+        let letters = Embedding::new(g, "embedding", self.vocabulary, self.embedding).forward(&x.transpose(0, 1));
+        let names: &[&str] = if self.kind == RecurrentKind::Lstm { &["h", "c"] } else { &["h"] };
+        let mut before = Vec::new();
+        for name in names {
+            let name = format!("{states}{}.carried_{name}", self.kind.name());
+            before.push(carried_state(g, &name, mode, [self.layers, batch, self.hidden]));
+        }
+        let given = Given { hidden: before.first(), cell: before.get(1), lengths: None };
+        let options = Recurrent::new().num_layers(self.layers).dropout(self.dropout);
+        let found = recurrent::forward(g, self.kind, &letters, self.hidden, options, &given, mode);
+        for (state, last) in before.iter().zip(&found.last) {
+            g.assign(state, last);
+        }
+        let outputs = Dropout::new(self.dropout).forward(&found.outputs.transpose(0, 1), mode);
+        Linear::new(g, "head", self.hidden, self.vocabulary).forward(&outputs)
+    }
+}
+
+impl Model for Letters {
+    #[track_caller]
+    fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor {
+        self.write(g, x, mode, "")
+    }
+}
+
+/// Writes texts, character by character: a program of one step whose states stay on the device.
+struct Writer {
+    vocabulary: CharVocabulary,
+    model: Letters,
+    prompt: String,
+    /// What is read before the first character is written.
+    start: Vec<i32>,
+    length: usize,
+    temperature: f64,
+    top_k: Option<usize>,
+    seed: u64,
+    program: Slot<Option<ProgramId>>,
+}
+
+impl Writer {
+    fn program(&self, session: &mut Session) -> Result<ProgramId> {
+        if let Some(id) = self.program.get() {
+            return Ok(id);
+        }
+        let g = Graph::new();
+        let character = g.input(CHARACTER, [1], DType::I32);
+        let logits = self.model.write(&g, &character.reshape([1, 1]), Mode::Evaluation, WRITING);
+        g.output(LOGITS, &logits.reshape([self.model.vocabulary]));
+        let id = session.load(&g)?;
+        self.program.set(Some(id));
+        Ok(id)
+    }
+
+    fn text(&self, session: &mut Session, length: usize) -> Result<String> {
+        let id = self.program(session)?;
+        let steps = session.steps();
+        let states: Vec<(String, TensorType)> = session
+            .variables()
+            .iter()
+            .filter(|variable| variable.name.contains(WRITING))
+            .map(|variable| (variable.name.clone(), variable.ty.clone()))
+            .collect();
+        for (name, ty) in states {
+            session.set_parameter(&name, &TensorData::zeros(ty.dtype, ty.shape))?;
+        }
+        let mut read = |character: i32| -> Result<Vec<f32>> {
+            let outputs = session.run_with(id, &[(CHARACTER, &TensorData::from_vec(vec![character], [1])?)])?;
+            Ok(outputs.get(LOGITS).map_or(Ok(Vec::new()), |logits| logits.to_vec::<f32>())?)
+        };
+        let mut logits = Vec::new();
+        for &character in &self.start {
+            logits = read(character)?;
+        }
+        // The same after a resume as without an end in between.
+        let mut random = HostRandom::new(self.seed).fold(DRAWS).fold(steps as u32);
+        let mut written = Vec::with_capacity(length);
+        while written.len() < length {
+            let next = draw(&logits, self.temperature, self.top_k, &mut random);
+            written.push(next);
+            logits = read(next)?;
+        }
+        Ok(format!("{}{}", self.prompt, self.vocabulary.decode(&written)?))
+    }
+}
+
+/// A place of the logits, drawn by their softmax at a temperature among the `top_k` likeliest.
+fn draw(logits: &[f32], temperature: f64, top_k: Option<usize>, random: &mut HostRandom) -> i32 {
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    let logit = |place: usize| logits.get(place).copied().unwrap_or(f32::NEG_INFINITY);
+    // The first of equals comes first, so that the order is the same everywhere.
+    order.sort_by(|&a, &b| logit(b).total_cmp(&logit(a)).then(a.cmp(&b)));
+    order.truncate(top_k.unwrap_or(usize::MAX).max(1));
+    let best = order.first().copied().unwrap_or_default();
+    let uniform = random.uniform_f64();
+    if temperature <= 0.0 {
+        return best as i32;
+    }
+    let weight = |place: usize| (f64::from(logit(place) - logit(best)) / temperature).exp();
+    let mut left = uniform * order.iter().map(|&place| weight(place)).sum::<f64>();
+    for &place in &order {
+        left -= weight(place);
+        if left < 0.0 {
+            return place as i32;
+        }
+    }
+    best as i32
+}
+
+impl Show for Writer {
+    fn after_epoch(&self, session: &mut Session) -> Result<Option<String>> {
+        Ok(Some(self.text(session, self.length.min(SHORT))?))
+    }
+
+    fn samples(&self, _: &Data, trainer: &mut Trainer, _: &Evaluation) -> Result<Vec<String>> {
+        match trainer.session_mut() {
+            Some(session) => Ok(vec![self.text(session, self.length)?]),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn print(&self, output: &mut crate::output::Output, _: &Data, evaluation: &Evaluation) -> Result<bool> {
+        super::summary::scores(output, evaluation, &[])?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_follow_the_softmax() {
+        let logits = [0.0_f32, 1.0, 2.0, -50.0];
+        let mut random = HostRandom::new(1);
+        assert!((0..100).all(|_| draw(&logits, 0.0, None, &mut random) == 2));
+        assert!((0..100).all(|_| draw(&logits, 5.0, Some(1), &mut random) == 2));
+        let mut counts = [0_u32; 4];
+        (0..20_000).for_each(|_| counts[draw(&logits, 1.0, None, &mut random) as usize] += 1);
+        let expected = [0.0900, 0.2447, 0.6652, 0.0].map(|share: f64| share * 20_000.0);
+        for (count, expected) in counts.iter().zip(expected) {
+            assert!((f64::from(*count) - expected).abs() < 250.0, "{counts:?}");
+        }
+        (0..200).for_each(|_| assert_ne!(draw(&logits, 1.0, Some(2), &mut random), 0));
+        assert_eq!(draw(&[], 1.0, None, &mut random), 0);
+    }
+}

@@ -1,0 +1,165 @@
+//! `--forecast`: forecasts of the test part beside what came, and how errors grow with the distance.
+
+use std::path::Path;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::FontStyle;
+
+use super::super::canvas::{Canvas, FAINT, FONT, INK};
+use super::super::plot;
+use super::baseline::Errors;
+use crate::failure::{Failure, Result};
+
+const SIZE: (u32, u32) = (1400, 900);
+
+const GRID: RGBColor = RGBColor(0xe3, 0xe7, 0xeb);
+const FORECAST: RGBColor = RGBColor(0xd9, 0x6a, 0x1d);
+const COLOURS: [RGBColor; 3] = [FORECAST, RGBColor(0x6b, 0x75, 0x80), RGBColor(0x2f, 0x6f, 0xb5)];
+const TEST: RGBColor = RGBColor(0xf4, 0xf6, 0xf9);
+
+/// At most so many forecasts side by side, lest none can be seen.
+const FORECASTS: usize = 16;
+
+/// What is drawn.
+pub struct Shown<'a> {
+    pub title: String,
+    pub values: &'a [f64],
+    pub train_len: usize,
+    pub horizon: usize,
+    /// A row of the horizon for each place of the test part.
+    pub forecasts: Vec<f64>,
+    pub errors: Vec<(String, Errors)>,
+}
+
+/// Draws it.
+pub fn draw(path: &Path, shown: &Shown<'_>) -> Result {
+    let mut canvas = Canvas::new(SIZE.0, SIZE.1);
+    sheet(&canvas.area(), shown)
+        .map_err(|message| Failure::new(format!("cannot draw {}: {message}", path.display())))?;
+    canvas.save(path)
+}
+
+fn sheet<B: DrawingBackend>(root: &DrawingArea<B, Shift>, shown: &Shown<'_>) -> std::result::Result<(), String> {
+    let text = |error: DrawingAreaErrorKind<B::ErrorType>| error.to_string();
+    let heading = (FONT, 26, FontStyle::Bold).into_font().color(&INK);
+    let body = root.margin(12, 0, 0, 0).titled(&shown.title, heading).map_err(text)?;
+    let (upper, lower) = body.split_vertically(560);
+    forecasts(&upper, shown).map_err(text)?;
+    errors(&lower, shown).map_err(text)?;
+    root.present().map_err(text)
+}
+
+type Drawn<B> = std::result::Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
+
+/// The range of values with a little room around it.
+fn around(values: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
+    let low = values.clone().fold(f64::INFINITY, f64::min);
+    let high = values.fold(f64::NEG_INFINITY, f64::max);
+    let room = ((high - low) * 0.08).max(1e-6);
+    if low.is_finite() && high.is_finite() { low - room..high + room } else { 0.0..1.0 }
+}
+
+fn forecasts<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) -> Drawn<B> {
+    let rows: Vec<&[f64]> = shown.forecasts.chunks_exact(shown.horizon.max(1)).collect();
+    // Forecasts one after another, the last of them at the end of the series.
+    let mut chosen: Vec<usize> = (0..rows.len()).rev().step_by(shown.horizon.max(1)).take(FORECASTS).collect();
+    chosen.reverse();
+    let begin = chosen.first().map_or(0, |first| shown.train_len + first);
+    let start = begin.saturating_sub((shown.values.len() - begin.min(shown.values.len())) / 3);
+    let truth: Vec<(f64, f64)> =
+        shown.values.iter().enumerate().skip(start).map(|(place, &value)| (place as f64, value)).collect();
+    let told = chosen.iter().filter_map(|&row| rows.get(row)).flat_map(|row| row.iter().copied());
+    let range = around(truth.iter().map(|point| point.1).chain(told));
+    let mut chart = ChartBuilder::on(area)
+        .margin(14)
+        .set_label_area_size(LabelAreaPosition::Left, 84)
+        .set_label_area_size(LabelAreaPosition::Bottom, 58)
+        .build_cartesian_2d(start as f64..shown.values.len() as f64, range.clone())?;
+    let test = shown.train_len.max(start) as f64;
+    chart
+        .draw_series([Rectangle::new([(test, range.start), (shown.values.len() as f64, range.end)], TEST.filled())])?;
+    chart
+        .configure_mesh()
+        .x_desc("place in the series (the test part is shaded)")
+        .x_labels(12)
+        .y_labels(8)
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(FAINT)
+        .label_style((FONT, 17).into_font().color(&FAINT))
+        .axis_desc_style((FONT, 19).into_font().color(&INK))
+        .x_label_formatter(&|value| format!("{value:.0}"))
+        .y_label_formatter(&plot::number)
+        .draw()?;
+    chart
+        .draw_series(LineSeries::new(truth, INK.stroke_width(2)))?
+        .label("what came")
+        .legend(|(x, y)| PathElement::new([(x, y), (x + 26, y)], INK.stroke_width(2)));
+    for (number, &row) in chosen.iter().enumerate() {
+        let origin = shown.train_len + row;
+        let known = origin.checked_sub(1).and_then(|place| Some((place as f64, *shown.values.get(place)?)));
+        let ahead = rows.get(row).into_iter().flat_map(|row| row.iter().enumerate());
+        let ahead: Vec<(f64, f64)> = ahead.map(|(step, &value)| ((origin + step) as f64, value)).collect();
+        let line = known.into_iter().chain(ahead);
+        let drawn = chart.draw_series(LineSeries::new(line, FORECAST.stroke_width(3)))?;
+        if number == 0 {
+            drawn
+                .label(format!("forecast, {} ahead", shown.horizon))
+                .legend(|(x, y)| PathElement::new([(x, y), (x + 26, y)], FORECAST.stroke_width(3)));
+        }
+        chart.draw_series(known.map(|point| Circle::new(point, 4, FORECAST.filled())))?;
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .margin(14)
+        .legend_area_size(34)
+        .label_font((FONT, 18).into_font().color(&INK))
+        .background_style(WHITE.mix(0.9))
+        .border_style(GRID)
+        .draw()
+}
+
+fn errors<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) -> Drawn<B> {
+    let lines: Vec<(&str, Vec<f64>)> =
+        shown.errors.iter().map(|(name, errors)| (name.as_str(), errors.root_by_step())).collect();
+    let high = lines.iter().flat_map(|(_, line)| line.iter().copied()).fold(0.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .margin(14)
+        .set_label_area_size(LabelAreaPosition::Left, 84)
+        .set_label_area_size(LabelAreaPosition::Bottom, 58)
+        .build_cartesian_2d(0.7..shown.horizon as f64 + 0.3, 0.0..(high * 1.12).max(1e-6))?;
+    chart
+        .configure_mesh()
+        .x_desc("steps ahead")
+        .y_desc("root mean squared error")
+        .x_labels(shown.horizon.min(24))
+        .y_labels(6)
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(FAINT)
+        .label_style((FONT, 17).into_font().color(&FAINT))
+        .axis_desc_style((FONT, 19).into_font().color(&INK))
+        .x_label_formatter(&|value| format!("{value:.0}"))
+        .y_label_formatter(&plot::number)
+        .draw()?;
+    for ((name, line), colour) in lines.into_iter().zip(COLOURS) {
+        let points: Vec<(f64, f64)> =
+            line.into_iter().enumerate().map(|(step, error)| (step as f64 + 1.0, error)).collect();
+        chart
+            .draw_series(LineSeries::new(points.clone(), colour.stroke_width(3)))?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 26, y)], colour.stroke_width(3)));
+        chart.draw_series(points.into_iter().map(|point| Circle::new(point, 4, colour.filled())))?;
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::LowerRight)
+        .margin(14)
+        .legend_area_size(34)
+        .label_font((FONT, 18).into_font().color(&INK))
+        .background_style(WHITE.mix(0.9))
+        .border_style(GRID)
+        .draw()
+}
