@@ -57,6 +57,11 @@ fn finish_unit(turn: u32, half: u32, row: u32, unit: u32, product: array<f32, GA
         x[gate] = gates[x_start + gate * params.hidden];
     }
     var sums = product;
+    if HAS_BIAS {
+        for (var gate = 0u; gate < GATES; gate++) {
+            sums[gate] += biases[gate * params.hidden + unit];
+        }
+    }
     if turn == 0u {
         kept[start + (SLOTS - 1u) * params.hidden] = h;
         if STATES > 1u {
@@ -75,11 +80,7 @@ fn finish_unit(turn: u32, half: u32, row: u32, unit: u32, product: array<f32, GA
         x[UPDATE] = kept[start + params.hidden];
         sums[UPDATE] = 0.0;
     }
-    var bias = 0.0;
-    if HAS_BIAS {
-        bias = biases[unit];
-    }
-    var next = advance(x, sums, bias, h, c);
+    var next = advance(x, sums, h, c);
     for (var slot = 0u; slot < SLOTS - STATES; slot++) {
         if !RESET_BEFORE || slot == 1u || slot == 2u {
             kept[start + slot * params.hidden] = next.own[slot];

@@ -14,7 +14,7 @@ struct Next {
     own: array<f32, SLOTS - STATES>,
 }
 
-fn advance(x: array<f32, GATES>, product: array<f32, GATES>, bias: f32, h: f32, c: f32) -> Next {
+fn advance(x: array<f32, GATES>, product: array<f32, GATES>, h: f32, c: f32) -> Next {
     let r = sigmoid(x[0] + product[0]);
     let z = sigmoid(x[1] + product[1]);
     let n = hyperbolic_tangent(x[2] + product[2]);

@@ -13,7 +13,7 @@ struct Next {
     own: array<f32, SLOTS - STATES>,
 }
 
-fn advance(x: array<f32, GATES>, product: array<f32, GATES>, bias: f32, h: f32, c: f32) -> Next {
+fn advance(x: array<f32, GATES>, product: array<f32, GATES>, h: f32, c: f32) -> Next {
     let next = max(x[0] + product[0], 0.0);
     return Next(next, 0.0, array<f32, 1>(next));
 }

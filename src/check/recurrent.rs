@@ -33,10 +33,7 @@ pub(super) fn families() -> Vec<Family> {
                 if all {
                     inputs.push(Input::normal(&[cell.states(), batch, hidden]));
                     inputs.push(Input::integers(&[batch], 1, steps as i64 + 1));
-                }
-                let bias = cell == Cell::Gru && all;
-                if bias {
-                    inputs.push(Input::normal(&[hidden]));
+                    inputs.push(Input::normal(&[width]));
                 }
                 family.case(inputs, move |inputs: &[Tensor]| {
                     let options = RecurrentOptions {
@@ -44,7 +41,7 @@ pub(super) fn families() -> Vec<Family> {
                         reverse,
                         initial: inputs.get(2),
                         lengths: inputs.get(3),
-                        bias: if bias { inputs.get(4) } else { None },
+                        bias: inputs.get(4),
                     };
                     let found = inputs[0].recurrent(&inputs[1], &options);
                     // The last state is seen too.

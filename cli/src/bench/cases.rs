@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wgrad::Device;
 use wgrad::compiler::Options;
 use wgrad::graph::{Graph, Tensor};
-use wgrad::nn::{GRU, LSTM, Linear, Mode, Model, Recurrent, Sequential};
+use wgrad::nn::{GRU, Given, LSTM, Linear, Mode, Model, Recurrent, Sequential};
 use wgrad::ops::{ConvOptions, ConvTransposeOptions, Initial, Role, Variable};
 use wgrad::optim::{Adam, SGD};
 use wgrad::session::Session;
@@ -186,16 +186,17 @@ fn cnn(g: &Graph) {
 /// Sequences of 50 × 100, 2-layer LSTM of 64, the last step to 1; binary cross-entropy, Adam, batch 64.
 fn lstm(g: &Graph) {
     let (x, y) = (data(g, "x", DType::F32, &[50, 64, 100]), data(g, "y", DType::F32, &[64, 1]));
-    let outputs = LSTM::with(g, "lstm", 100, 64, Recurrent::new().num_layers(2)).forward(&x, Mode::Training);
-    let logits = Linear::new(g, "fc", 64, 1).forward(&outputs.at(0, 49));
+    let lstm = LSTM::with(g, "lstm", 100, 64, Recurrent::new().num_layers(2));
+    let last = lstm.forward_with(&x, &Given::new(), Mode::Training).h_n.at(0, 1);
+    let logits = Linear::new(g, "fc", 64, 1).forward(&last);
     g.minimize(&logits.binary_cross_entropy_with_logits(&y), Adam::new(1e-3)).build();
 }
 
 /// Sequences of 64 × 128, GRU of 256, the last step to 10; cross-entropy, Adam, batch 32.
 fn gru(g: &Graph) {
     let (x, y) = (data(g, "x", DType::F32, &[64, 32, 128]), data(g, "y", DType::I32, &[32]));
-    let outputs = GRU::new(g, "gru", 128, 256).forward(&x, Mode::Training);
-    let logits = Linear::new(g, "fc", 256, 10).forward(&outputs.at(0, 63));
+    let last = GRU::new(g, "gru", 128, 256).forward_with(&x, &Given::new(), Mode::Training).h_n.at(0, 0);
+    let logits = Linear::new(g, "fc", 256, 10).forward(&last);
     g.minimize(&logits.cross_entropy(&y), Adam::new(1e-3)).build();
 }
 

@@ -3,7 +3,7 @@
 use super::stack::{RecurrentWeights, Stack, label};
 use super::{Recurrent, RecurrentKind};
 use crate::graph::{Graph, Tensor};
-use crate::ops::Cell;
+use crate::ops::{Cell, RecurrentOptions};
 use crate::tensor::Shape;
 
 /// What the three cells have in common.
@@ -94,45 +94,20 @@ impl Step {
                 None => self.graph.scalar(x.dtype(), 0.0).broadcast_to(shape.as_slice()),
             });
         }
-        step(self.cell, &weights.gates(x, self.cell), weights, &before)
-    }
-}
-
-/// The states after a step whose inputs contribute `x` to the gates: the formulas of [`Cell`].
-#[track_caller]
-fn step(cell: Cell, x: &Tensor, weights: &RecurrentWeights, before: &[Tensor]) -> Vec<Tensor> {
-    let hidden = weights.hidden_size();
-    let turned = weights.hidden.transpose(0, 1);
-    let gate = |tensor: &Tensor, gate: usize| tensor.slice(1, gate * hidden, (gate + 1) * hidden);
-    match (cell, before) {
-        (Cell::Tanh, [h, ..]) => vec![(x + h.matmul(&turned)).tanh()],
-        (Cell::Relu, [h, ..]) => vec![(x + h.matmul(&turned)).relu()],
-        (Cell::Lstm, [h, c, ..]) => {
-            let sum = x + h.matmul(&turned);
-            let (i, f) = (gate(&sum, 0).sigmoid(), gate(&sum, 1).sigmoid());
-            let (g, o) = (gate(&sum, 2).tanh(), gate(&sum, 3).sigmoid());
-            let c = f * c + i * g;
-            vec![o * c.tanh(), c]
+        // A sequence of one step.
+        let gates = weights.gates(x).unsqueeze(0);
+        let initial = self.graph.stack(&before.iter().collect::<Vec<_>>(), 0);
+        let options = RecurrentOptions {
+            bias: weights.biases.as_ref().map(|(_, second)| second),
+            initial: Some(&initial),
+            ..RecurrentOptions::new(self.cell)
+        };
+        let last = gates.recurrent(&weights.hidden, &options).last;
+        let mut after = Vec::new();
+        for state in 0..self.cell.states() {
+            after.push(if self.graph.error().is_some() { last.clone() } else { last.at(0, state) });
         }
-        (Cell::Gru, [h, ..]) => {
-            let product = h.matmul(&turned);
-            let sum = x + &product;
-            let (r, z) = (gate(&sum, 0).sigmoid(), gate(&sum, 1).sigmoid());
-            let mut inner = gate(&product, 2);
-            if let Some(bias) = weights.inner_bias(cell) {
-                inner = inner + bias;
-            }
-            let n = (gate(x, 2) + r * inner).tanh();
-            vec![&n + z * (h - &n)]
-        }
-        (Cell::GruResetBefore, [h, ..]) => {
-            let sum = x.slice(1, 0, 2 * hidden) + h.matmul(&turned.slice(1, 0, 2 * hidden));
-            let (r, z) = (gate(&sum, 0).sigmoid(), gate(&sum, 1).sigmoid());
-            let n = (gate(x, 2) + (r * h).matmul(&turned.slice(1, 2 * hidden, 3 * hidden))).tanh();
-            vec![&n + z * (h - &n)]
-        }
-        // Callers give a state for each that the cell has.
-        _ => vec![x.graph().mistake(cell.name(), "has no state"); cell.states()],
+        after
     }
 }
 

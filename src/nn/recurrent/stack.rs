@@ -72,9 +72,9 @@ impl RecurrentWeights {
         complaint.map_or(Ok(()), Err)
     }
 
-    /// What inputs of `[…, in]` contribute to the gates, with every bias that merges: `[…, gates · hidden]`.
+    /// What inputs of `[…, in]` contribute to the gates: `[…, gates · hidden]`.
     #[track_caller]
-    pub(super) fn gates(&self, x: &Tensor, cell: Cell) -> Tensor {
+    pub(super) fn gates(&self, x: &Tensor) -> Tensor {
         let (weight, dtype) = (&self.input, x.dtype());
         let product = match x.graph().precision() {
             Precision::F32 => x.matmul(&weight.transpose(0, 1)),
@@ -83,22 +83,9 @@ impl RecurrentWeights {
                 x.cast(narrow).matmul(&weight.cast(narrow).transpose(0, 1)).cast(dtype)
             }
         };
-        let Some((first, second)) = &self.biases else { return product };
-        if cell != Cell::Gru {
-            return product + (first + second);
-        }
-        // The new gate's second bias is inside of what the reset gate multiplies.
-        let hidden = self.hidden_size();
-        product + (first + second.slice(0, 0, 2 * hidden).pad(&[0], &[hidden], 0.0))
-    }
-
-    /// The bias that does not merge with the others, `[hidden]`: that of a GRU's new gate.
-    #[track_caller]
-    pub(super) fn inner_bias(&self, cell: Cell) -> Option<Tensor> {
-        let hidden = self.hidden_size();
         match &self.biases {
-            Some((_, second)) if cell == Cell::Gru => Some(second.slice(0, 2 * hidden, 3 * hidden)),
-            _ => None,
+            Some((first, _)) => product + first,
+            None => product,
         }
     }
 
@@ -299,15 +286,14 @@ impl Stack {
             let mut outputs = Vec::new();
             for (way, weights) in ways.iter().enumerate() {
                 let initial = self.initial(given, layer * directions + way);
-                let bias = weights.inner_bias(cell);
                 let options = RecurrentOptions {
                     cell,
                     reverse: way == 1,
-                    bias: bias.as_ref(),
+                    bias: weights.biases.as_ref().map(|(_, second)| second),
                     initial: initial.as_ref(),
                     lengths: given.lengths,
                 };
-                let found = weights.gates(&value, cell).recurrent(&weights.hidden, &options);
+                let found = weights.gates(&value).recurrent(&weights.hidden, &options);
                 outputs.push(found.outputs);
                 last.push(found.last);
             }

@@ -1,6 +1,7 @@
 //! What a step of a recurrence computes.
 
-/// The kinds of recurrent layer. `x` is a gate's part of the input (with its biases), `W·h` that of the state before.
+/// The kinds of recurrent layer. `x` is a gate's part of the input with its bias, `W·h` that of the state
+/// before with its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cell {
     /// h' = tanh(x + W·h)
@@ -9,7 +10,7 @@ pub enum Cell {
     Relu,
     /// i, f, g, o: c' = σ(f)·c + σ(i)·tanh(g), h' = σ(o)·tanh(c') (Hochreiter and Schmidhuber 1997, without peepholes).
     Lstm,
-    /// r, z, n: n = tanh(x + σ(r)·(W·h + b)), h' = (1 − σ(z))·n + σ(z)·h; PyTorch's, and Keras's with `reset_after`.
+    /// r, z, n: n = tanh(x + σ(r)·W·h), h' = (1 − σ(z))·n + σ(z)·h; PyTorch's, and Keras's with `reset_after`.
     Gru,
     /// r, z, n: n = tanh(x + W·(σ(r)·h)), h' = (1 − σ(z))·n + σ(z)·h (Cho et al. 2014); Keras's without `reset_after`.
     GruResetBefore,
@@ -51,7 +52,7 @@ impl Cell {
     /// |---|---|
     /// | tanh, relu | h', h |
     /// | LSTM | i, f, g, o, c, h |
-    /// | GRU | r, z, n, W·h + b of n, h |
+    /// | GRU | r, z, n, W·h of n, h |
     /// | GRU, reset before | r, z, n, r·h, h |
     pub(super) const fn slots(self) -> usize {
         match self {

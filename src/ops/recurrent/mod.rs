@@ -22,7 +22,7 @@ pub enum Pass {
     /// Gates `[steps, batch, gates · hidden]` and the weight, turned: `[hidden, gates · hidden]`; then a bias, an initial state and
     /// lengths, where they are there. Gives outputs, the last state, and what the way back needs.
     Forward {
-        /// The new gate's own bias.
+        /// The bias of the state's product.
         bias: bool,
         /// The state before the first step.
         initial: bool,
@@ -175,7 +175,10 @@ impl Operator for Recurrent {
         };
         parts[1] = Some(weight.transpose(0, 1));
         if let Some(place) = places.bias {
-            parts[place] = Some(slot(&gates, 3, 4).sum(&[0]));
+            parts[place] = Some(match self.cell {
+                Cell::Gru => graph.concat(&[&slot(&gates, 0, 2), &slot(&gates, 3, 4)], 1).sum(&[0]),
+                _ => slot(&gates, 0, self.cell.gates()).sum(&[0]),
+            });
         }
         if let Some(place) = places.initial {
             parts[place] = Some(initial);
@@ -209,8 +212,7 @@ pub struct RecurrentOptions<'a> {
     pub cell: Cell,
     /// From the last step to the first.
     pub reverse: bool,
-    /// For [`Cell::Gru`]: `[hidden]`, added to the new gate's product before the reset gate is applied (PyTorch's `bias_hh` of that
-    /// gate). Every other bias is a part of the gates.
+    /// `[gates · hidden]`, added to the state's product (PyTorch's `bias_hh`); any other bias is a part of the gates.
     pub bias: Option<&'a Tensor>,
     /// The state before the first step, `[states, batch, hidden]`; zeros where there is none.
     pub initial: Option<&'a Tensor>,
@@ -300,10 +302,7 @@ impl Tensor {
             }
             _ => Ok(()),
         };
-        if options.bias.is_some() && cell != Cell::Gru {
-            return Err("has no bias of its own; add it to the gates".into());
-        }
-        expect("the bias", options.bias, &[hidden], self.dtype())?;
+        expect("the bias", options.bias, &[width], self.dtype())?;
         expect("the initial state", options.initial, &[cell.states(), batch, hidden], self.dtype())?;
         expect("the lengths", options.lengths, &[batch], DType::I32)
     }

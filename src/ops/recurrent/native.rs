@@ -181,6 +181,11 @@ impl<T: Float> Problem<'_, T> {
         for step in self.order() {
             let states = Matrix { elements: &h, rows, columns: hidden, steps: [hidden, 1] };
             multiply(states, weight(0, columns), &mut product, width, false, false)?;
+            if let Some(bias) = self.bias {
+                for row in product.chunks_mut(width) {
+                    row.iter_mut().zip(bias).take(columns).for_each(|(sum, &bias)| *sum = *sum + bias);
+                }
+            }
             let x = |row: usize| {
                 let start = (step * self.batch + first_row + row) * width;
                 &self.first[start..start + width]
@@ -197,27 +202,32 @@ impl<T: Float> Problem<'_, T> {
                 (row, hidden, width): (usize, usize, usize),
                 x: &'r [T],
                 product: &'r [T],
-                bias: Option<&'r [T]>,
                 (h, c): (&'r mut [T], &'r mut [T]),
                 kept: &'r mut [T],
             ) -> Row<'r, T> {
                 let span = row * hidden..(row + 1) * hidden;
                 let product = &product[row * width..(row + 1) * width];
-                Row { x, product, bias, h: &mut h[span.clone()], c: &mut c[span], kept }
+                Row { x, product, h: &mut h[span.clone()], c: &mut c[span], kept }
             }
             if resets {
                 for (row, kept) in kept.chunks_mut(slots).enumerate() {
-                    row_of((row, hidden, width), x(row), &product, None, (&mut h, &mut c), kept).reset();
+                    row_of((row, hidden, width), x(row), &product, (&mut h, &mut c), kept).reset();
                 }
                 let reset = Matrix { elements: &kept[3 * hidden..], rows, columns: hidden, steps: [slots, 1] };
                 multiply(reset, weight(2 * hidden, hidden), &mut product[2 * hidden..], width, false, false)?;
+                if let Some(bias) = self.bias {
+                    for row in product.chunks_mut(width) {
+                        let sums = row[2 * hidden..].iter_mut().zip(&bias[2 * hidden..]);
+                        sums.for_each(|(sum, &bias)| *sum = *sum + bias);
+                    }
+                }
             }
             let output = &mut *outputs[step];
             for (row, kept) in kept.chunks_mut(slots).enumerate() {
                 let span = row * hidden..(row + 1) * hidden;
                 let active = self.is_active(first_row + row, step);
                 let before = (!active).then(|| (h[span.clone()].to_vec(), c[span.clone()].to_vec()));
-                let all = row_of((row, hidden, width), x(row), &product, self.bias, (&mut h, &mut c), kept);
+                let all = row_of((row, hidden, width), x(row), &product, (&mut h, &mut c), kept);
                 pulp::Arch::new().dispatch(|| all.advance(self.cell));
                 match before {
                     None => output[span.clone()].copy_from_slice(&h[span]),

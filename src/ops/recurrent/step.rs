@@ -8,10 +8,9 @@ use crate::scalar::Real;
 
 /// What the step of one row works on; each slice holds a number for each unit, or one for each unit of several slots.
 pub(super) struct Row<'a, T> {
-    /// The input's part of the gates, and the state's.
+    /// The input's part of the gates, and the state's with its bias.
     pub(super) x: &'a [T],
     pub(super) product: &'a [T],
-    pub(super) bias: Option<&'a [T]>,
     /// The states, which are brought on.
     pub(super) h: &'a mut [T],
     pub(super) c: &'a mut [T],
@@ -56,7 +55,7 @@ impl<T: Real> Row<'_, T> {
                 for j in 0..hidden {
                     let r = (x[j] + product[j]).sigmoid();
                     let z = (x[hidden + j] + product[hidden + j]).sigmoid();
-                    let q = product[2 * hidden + j] + self.bias.map_or(T::real(0.0), |bias| bias[j]);
+                    let q = product[2 * hidden + j];
                     let n = (x[2 * hidden + j] + r * q).tanh();
                     (kr[j], kz[j], kn[j], kq[j]) = (r, z, n, q);
                     self.h[j] = n + z * (self.h[j] - n);

@@ -38,7 +38,7 @@ impl Case {
         let mut all = vec![
             ("gates".to_owned(), normal(&[t, b, width], 1.0)),
             ("weight".to_owned(), normal(&[width, h], (h as f64).sqrt().recip())),
-            ("bias".to_owned(), normal(&[h], 0.5)),
+            ("bias".to_owned(), normal(&[width], 0.5)),
             ("initial".to_owned(), normal(&[states, b, h], 0.5)),
             ("d_outputs".to_owned(), normal(&[t, b, h], 1.0)),
             ("d_last".to_owned(), normal(&[states, b, h], 1.0)),
@@ -57,7 +57,7 @@ impl Case {
             g.input(name, data.shape(), data.dtype())
         };
         let (gates, weight) = (input("gates"), input("weight"));
-        let bias = (self.cell == Cell::Gru && self.given).then(|| input("bias"));
+        let bias = self.given.then(|| input("bias"));
         let initial = self.given.then(|| input("initial"));
         let lengths = self.lengths.then(|| input("lengths"));
         let (outputs, last) = if fused {
@@ -158,9 +158,7 @@ fn kernels(case: &Case) {
     let f32s = |shape: &[usize], seed: u32| (operand(DType::F32, shape), numbers(shape.iter().product(), seed));
     let mut forward = vec![f32s(&[t, b, width], 1), f32s(&[h, width], 2)];
     if case.given {
-        if case.cell == Cell::Gru {
-            forward.push(f32s(&[h], 3));
-        }
+        forward.push(f32s(&[width], 3));
         forward.push(f32s(&[states, b, h], 4));
     }
     let mut back = vec![f32s(&[width, h], 5), f32s(&[t, b, case.cell.slots() * h], 6), f32s(&[t, b, h], 7)];
@@ -170,10 +168,7 @@ fn kernels(case: &Case) {
     // Weights so small that sums stay where the gates are steep.
     forward[1].1.iter_mut().chain(&mut back[0].1).for_each(|value| *value /= (h as f32).sqrt());
     let passes = [
-        (
-            Pass::Forward { bias: case.given && case.cell == Cell::Gru, initial: case.given, lengths: case.lengths },
-            forward,
-        ),
+        (Pass::Forward { bias: case.given, initial: case.given, lengths: case.lengths }, forward),
         (Pass::Back { outputs: true, last: case.given, lengths: case.lengths }, back),
     ];
     for (pass, inputs) in passes {

@@ -100,30 +100,32 @@ fn advance(
     bias: Option<&Tensor>,
 ) -> (Vec<Tensor>, Vec<Tensor>) {
     let (h, hidden) = (&state[0], sequence.hidden);
+    let product = h.matmul(turned);
+    let product = if let Some(bias) = bias { product + bias } else { product };
     match cell {
         Cell::Tanh | Cell::Relu => {
-            let sum = x + h.matmul(turned);
+            let sum = x + &product;
             let next = if cell == Cell::Tanh { sum.tanh() } else { sum.relu() };
             (vec![next.clone()], vec![next])
         }
         Cell::Lstm => {
-            let sum = x + h.matmul(turned);
+            let sum = x + &product;
             let gate = |gate: usize| sequence.slot(&sum, gate);
             let (i, f, g, o) = (gate(0).sigmoid(), gate(1).sigmoid(), gate(2).tanh(), gate(3).sigmoid());
             let c = &f * &state[1] + &i * &g;
             (vec![&o * c.tanh(), c], vec![i, f, g, o])
         }
         Cell::Gru | Cell::GruResetBefore => {
-            let product = h.matmul(turned);
             let gate = |gate: usize| sequence.slot(x, gate) + sequence.slot(&product, gate);
             let (r, z) = (gate(0).sigmoid(), gate(1).sigmoid());
             let (inner, fourth) = if cell == Cell::Gru {
                 let inner = sequence.slot(&product, 2);
-                let inner = if let Some(bias) = bias { inner + bias } else { inner };
                 (&r * &inner, inner)
             } else {
                 let reset = &r * h;
-                (reset.matmul(&turned.slice(1, 2 * hidden, 3 * hidden)), reset)
+                let inner = reset.matmul(&turned.slice(1, 2 * hidden, 3 * hidden));
+                let inner = if let Some(bias) = bias { inner + bias.slice(0, 2 * hidden, 3 * hidden) } else { inner };
+                (inner, reset)
             };
             let n = (sequence.slot(x, 2) + inner).tanh();
             (vec![&n + &z * (h - &n)], vec![r, z, n, fourth])
