@@ -7,6 +7,7 @@ mod embedding;
 mod golden;
 mod layers;
 mod mistakes;
+mod programs;
 mod sequential;
 #[path = "../support/mod.rs"]
 mod support;
