@@ -38,3 +38,23 @@ fn dispatches_stay_and_memory_is_linear_in_the_steps() -> Result<()> {
     }
     Ok(())
 }
+
+/// On a GPU, products that are summed in parts take two dispatches; their number does not grow with the sequence either.
+#[test]
+fn a_gpu_takes_as_many_dispatches_for_any_sequence() -> Result<()> {
+    use wgrad::compiler::{Layout, Options, Target, compile};
+    use wgrad::shader::Adapter;
+    let software =
+        Adapter { is_software: true, subgroups: Some((8, 8)), name: "software".into(), ..Adapter::default() };
+    for (adapter, most) in [(Adapter::default(), 40), (software, 30)] {
+        let count = |steps: usize| -> Result<usize> {
+            let g = Graph::new();
+            g.minimize(&lstm(&g, steps), Adam::new(1e-3)).build();
+            let target = Target::Gpu(adapter.clone());
+            Ok(compile(&g, &target, &mut Layout::default(), Options::default())?.0.dispatches())
+        };
+        let (found, twice) = (count(50)?, count(100)?);
+        assert!(found <= most && found == twice, "{}: {found} and {twice} dispatches", adapter.name);
+    }
+    Ok(())
+}
