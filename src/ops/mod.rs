@@ -24,6 +24,7 @@ mod slice;
 mod sort;
 mod source;
 mod standardize;
+mod tasks;
 mod window;
 
 use std::sync::Arc;

@@ -1,11 +1,10 @@
 //! Batch normalisation.
 
 use super::running::Running;
-use super::{check_eps, check_momentum, complaint, misfit, misshapen, parameter, per_channel, refuse_known};
+use super::{check_eps, check_momentum, complaint, misfit, misshapen, per_channel, refuse_known, scale_and_shift};
 use crate::graph::{Graph, Tensor};
 use crate::nn::Mode;
 use crate::ops::Standardized;
-use crate::tensor::Shape;
 
 /// What a [`BatchNorm`] does, apart from its channels: the layer of a [`Sequential`](crate::nn::Sequential).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -117,10 +116,9 @@ impl BatchNorm {
         if let Err(message) = options.check() {
             g.mistake(&label(name), message);
         }
-        let shape = Shape::from([channels]);
         let mut affine = None;
         if options.affine {
-            affine = Some((parameter(g, name, "weight", &shape, 1.0), parameter(g, name, "bias", &shape, 0.0)));
+            affine = Some(scale_and_shift(g, name, channels));
         }
         let mut running = None;
         if options.track_running_stats {

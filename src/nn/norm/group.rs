@@ -1,6 +1,6 @@
 //! Group normalisation.
 
-use super::{check_eps, complaint, misfit, misshapen, parameter, refuse_known};
+use super::{check_eps, complaint, misfit, misshapen, refuse_known, scale_and_shift};
 use crate::graph::{Graph, Tensor};
 use crate::tensor::Shape;
 
@@ -83,10 +83,9 @@ impl GroupNorm {
         if let Err(message) = options.check(channels) {
             g.mistake(&label(name), message);
         }
-        let shape = Shape::from([channels]);
         let mut affine = None;
         if options.affine {
-            affine = Some((parameter(g, name, "weight", &shape, 1.0), parameter(g, name, "bias", &shape, 0.0)));
+            affine = Some(scale_and_shift(g, name, channels));
         }
         Self { name: name.to_owned(), channels, options, graph: g.clone(), affine }
     }

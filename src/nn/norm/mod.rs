@@ -73,6 +73,13 @@ fn parameter(g: &Graph, layer: &str, name: &str, shape: &Shape, value: f64) -> T
     g.variable(Variable::parameter(format!("{layer}.{name}"), ty, Initial::Constant(value)))
 }
 
+/// The weight (ones) and bias (zeros) of so many channels.
+#[track_caller]
+fn scale_and_shift(g: &Graph, layer: &str, channels: usize) -> (Tensor, Tensor) {
+    let shape = Shape::from([channels]);
+    (parameter(g, layer, "weight", &shape, 1.0), parameter(g, layer, "bias", &shape, 0.0))
+}
+
 /// Two layers of one name would share what they have unseen; whoever wants that clones the layer.
 #[track_caller]
 fn refuse_known(g: &Graph, label: &str, layer: &str) {

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::problem::{PhaseAxis, Problem, volume};
 use super::{Convolution, Direction};
 use crate::ops::matmul::{Matrix, multiply};
+use crate::ops::tasks::each;
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
 
@@ -89,15 +90,6 @@ fn dense<'a, T: Float>(operand: &Operand, elements: &'a [T]) -> Result<Cow<'a, [
         }
     });
     Ok(Cow::Owned(copy))
-}
-
-/// Runs tasks in parallel where that pays.
-fn each<T: Send>(
-    tasks: Vec<T>,
-    parallel: bool,
-    run: impl Fn(T) -> Result<(), String> + Send + Sync,
-) -> Result<(), String> {
-    if parallel { tasks.into_par_iter().try_for_each(run) } else { tasks.into_iter().try_for_each(run) }
 }
 
 /// The windows of one phase along the three axes.
@@ -273,8 +265,8 @@ fn pack_row<T: Float>(
     let line = phase[2].count;
     let (scale, shift) = (phase[2].scale, at(2, 0));
     // Elements of a line that meet the source: 0 ≤ element · scale + shift < extent.
-    let low = (-shift).max(0).div_ceil_of(scale).min(line as i64) as usize;
-    let high = (extents[2] as i64 - shift).max(0).div_ceil_of(scale).clamp(low as i64, line as i64) as usize;
+    let low = divided_up((-shift).max(0), scale).min(line as i64) as usize;
+    let high = divided_up((extents[2] as i64 - shift).max(0), scale).clamp(low as i64, line as i64) as usize;
     let mut done = 0;
     while done < columns.len() {
         let element = first + done;
@@ -302,14 +294,8 @@ fn pack_row<T: Float>(
 }
 
 /// Division that rounds up, of numbers that are not negative.
-trait DivCeil {
-    fn div_ceil_of(self, divisor: Self) -> Self;
-}
-
-impl DivCeil for i64 {
-    fn div_ceil_of(self, divisor: Self) -> Self {
-        (self + divisor - 1) / divisor
-    }
+fn divided_up(number: i64, divisor: i64) -> i64 {
+    (number + divisor - 1) / divisor
 }
 
 /// Puts the product of a phase's elements where they belong in the result; zeros where there is no product.

@@ -55,10 +55,8 @@ pub(super) fn plans(
     };
     let tile = |most: usize| if adapter.bounded_loops { 1 } else { most };
     let fitting = |most: usize| (0..).map(|power| 1 << power).take_while(|&rows| rows <= most && rows <= batch).last();
-    if let Some((smallest, largest)) =
-        adapter.subgroups.filter(|(smallest, largest)| smallest == largest && *largest <= 64)
-    {
-        let lanes = smallest.max(largest) as usize;
+    if let Some((lanes, _)) = adapter.subgroups.filter(|(smallest, largest)| smallest == largest && *largest <= 64) {
+        let lanes = lanes as usize;
         let blocks = hidden.div_ceil(lanes);
         let units = match recurrent.pass {
             Pass::Forward { .. } => tile(if hidden > 64 { 4 } else { 2 }),

@@ -1,11 +1,10 @@
 //! A recurrence on the CPU: slices of the batch, each through the whole sequence by a thread of its own, with gemm for the products.
 //! How the batch is cut depends on its size alone.
 
-use rayon::prelude::*;
-
 use super::step::{Row, RowBack};
 use super::{Cell, Pass, Recurrent};
 use crate::ops::matmul::{Matrix, multiply};
+use crate::ops::tasks::each;
 use crate::scalar::Real;
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
@@ -101,14 +100,6 @@ struct Slice<'a, T> {
     rows: usize,
     steps: Vec<Vec<&'a mut [T]>>,
     state: Vec<&'a mut [T]>,
-}
-
-fn each<T: Send>(
-    tasks: Vec<T>,
-    parallel: bool,
-    run: impl Fn(T) -> Result<(), String> + Send + Sync,
-) -> Result<(), String> {
-    if parallel { tasks.into_par_iter().try_for_each(run) } else { tasks.into_iter().try_for_each(run) }
 }
 
 impl<T: Float> Problem<'_, T> {
