@@ -3,7 +3,7 @@
 #import shared/recurrence
 #import shared/state_product
 
-const WIDTH = GATES * UNITS;
+const WIDTH = GATES;
 // The update gate, where there is one.
 const UPDATE = min(1u, GATES - 1u);
 
@@ -43,7 +43,12 @@ fn leave(turn: u32, row: u32, unit: u32, place: u32, value: f32) {
     }
 }
 
-fn finish_unit(turn: u32, half: u32, row: u32, unit: u32, product: array<f32, GATES>) {
+// Where the products of a unit wait, gate by gate: in the slots that the step is about to fill.
+fn waiting(turn: u32, row: u32, unit: u32, gate: u32) -> u32 {
+    return slot_start(step_of(turn), row, SLOTS, gate) + unit;
+}
+
+fn finish_unit(turn: u32, half: u32, row: u32, unit: u32) {
     let step = step_of(turn);
     let h = state_before(turn, row, unit, 0u);
     var c = 0.0;
@@ -56,9 +61,12 @@ fn finish_unit(turn: u32, half: u32, row: u32, unit: u32, product: array<f32, GA
     for (var gate = 0u; gate < GATES; gate++) {
         x[gate] = gates[x_start + gate * params.hidden];
     }
-    var sums = product;
-    if HAS_BIAS {
-        for (var gate = 0u; gate < GATES; gate++) {
+    var sums: array<f32, GATES>;
+    for (var gate = 0u; gate < GATES; gate++) {
+        if !RESET_BEFORE || (gate == 2u) == (half == 1u) {
+            sums[gate] = kept[waiting(turn, row, unit, gate)];
+        }
+        if HAS_BIAS {
             sums[gate] += biases[gate * params.hidden + unit];
         }
     }
@@ -106,13 +114,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var turn = params.first; turn < params.first + params.count; turn++) {
         for (var half = params.first_half; half < params.end_half; half++) {
             for (var block = first_block; block < end_block; block++) {
-                var sums: array<array<f32, ROWS>, WIDTH>;
-                var columns: array<u32, WIDTH>;
+                var sums: array<array<array<f32, ROWS>, UNITS>, WIDTH>;
+                var columns: array<array<u32, UNITS>, WIDTH>;
                 for (var w = 0u; w < WIDTH; w++) {
-                    let unit = (block * UNITS + w % UNITS) * LANES + local;
-                    columns[w] = w / UNITS * params.hidden + min(unit, params.hidden - 1u);
-                    for (var r = 0u; r < ROWS; r++) {
-                        sums[w][r] = 0.0;
+                    for (var u = 0u; u < UNITS; u++) {
+                        let unit = (block * UNITS + u) * LANES + local;
+                        columns[w][u] = w * params.hidden + min(unit, params.hidden - 1u);
+                        for (var r = 0u; r < ROWS; r++) {
+                            sums[w][u][r] = 0.0;
+                        }
                     }
                 }
                 var starts: array<u32, ROWS>;
@@ -126,20 +136,28 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     }
                 }
                 if !of_initial || HAS_INITIAL {
-                    let low = select(0u, 2u * UNITS, half == 1u);
-                    let high = select(WIDTH, 2u * UNITS, RESET_BEFORE && half == 0u);
+                    let low = select(0u, 2u, half == 1u);
+                    let high = select(WIDTH, 2u, RESET_BEFORE && half == 0u);
                     add_products(&sums, low, high, starts, 0u, GATES * params.hidden, columns, of_initial, local);
                 }
-                for (var u = 0u; u < UNITS; u++) {
-                    let unit = (block * UNITS + u) * LANES + local;
-                    for (var r = 0u; r < ROWS; r++) {
-                        if unit < params.hidden && first_row + r < params.batch {
-                            var product: array<f32, GATES>;
-                            for (var gate = 0u; gate < GATES; gate++) {
-                                product[gate] = sums[gate * UNITS + u][r];
+                // The products go to memory first: what follows is long, and is not to be written out once for each of them.
+                for (var w = 0u; w < WIDTH; w++) {
+                    if !RESET_BEFORE || (w == 2u) == (half == 1u) {
+                        for (var u = 0u; u < UNITS; u++) {
+                            let unit = (block * UNITS + u) * LANES + local;
+                            for (var r = 0u; r < ROWS; r++) {
+                                if unit < params.hidden && first_row + r < params.batch {
+                                    kept[waiting(turn, first_row + r, unit, w)] = sums[w][u][r];
+                                }
                             }
-                            finish_unit(turn, half, first_row + r, unit, product);
                         }
+                    }
+                }
+                for (var item = 0u; item < UNITS * ROWS; item++) {
+                    let unit = (block * UNITS + item % UNITS) * LANES + local;
+                    let row = first_row + item / UNITS;
+                    if unit < params.hidden && row < params.batch {
+                        finish_unit(turn, half, row, unit);
                     }
                 }
             }

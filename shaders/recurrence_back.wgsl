@@ -4,7 +4,7 @@
 #import shared/recurrence
 #import shared/state_product
 
-const WIDTH = UNITS;
+const WIDTH = 1u;
 
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> kept: array<f32>;
@@ -30,7 +30,7 @@ fn carried_start(row: u32, place: u32) -> u32 {
     return (place * params.batch + row) * params.hidden;
 }
 
-// The gradient of a state after the step of a turn, less what products add.
+// The gradient of a state after the step of a turn.
 fn after(turn: u32, row: u32, unit: u32, place: u32) -> f32 {
     if turn > 0u {
         return carried[carried_start(row, place) + unit];
@@ -41,8 +41,8 @@ fn after(turn: u32, row: u32, unit: u32, place: u32) -> f32 {
     return 0.0;
 }
 
-fn finish_unit(turn: u32, row: u32, unit: u32, sum: f32) {
-    var dh = after(turn, row, unit, 0u) + sum;
+fn finish_unit(turn: u32, row: u32, unit: u32) {
+    var dh = after(turn, row, unit, 0u);
     var dc = 0.0;
     if STATES > 1u {
         dc = after(turn, row, unit, 1u);
@@ -78,14 +78,17 @@ fn finish_unit(turn: u32, row: u32, unit: u32, sum: f32) {
     }
 }
 
-// The second half of a step whose reset gate comes before the product: `sum` is the gradient of the reset state.
-fn finish_reset(turn: u32, row: u32, unit: u32, sum: f32) {
+// The second half of a step whose reset gate comes before the product. The gradient of the reset state waits in the place of that of
+// the reset gate.
+fn finish_reset(turn: u32, row: u32, unit: u32) {
     let step = step_back(turn);
     if is_active(step, row) {
         let start = slot_start(step, row, SLOTS, 0u) + unit;
+        let place = slot_start(step, row, GRADIENTS, 0u) + unit;
+        let sum = d_gates[place];
         let r = kept[start];
         let h = kept[start + 4u * params.hidden];
-        d_gates[slot_start(step, row, GRADIENTS, 0u) + unit] = sum * h * r * (1.0 - r);
+        d_gates[place] = sum * h * r * (1.0 - r);
         carried[carried_start(row, 0u) + unit] += sum * r;
     }
 }
@@ -102,12 +105,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var turn = params.first; turn < params.first + params.count; turn++) {
         for (var half = params.first_half; half < params.end_half; half++) {
             for (var block = first_block; block < end_block; block++) {
-                var sums: array<array<f32, ROWS>, WIDTH>;
-                var columns: array<u32, WIDTH>;
+                var sums: array<array<array<f32, ROWS>, UNITS>, WIDTH>;
+                var columns: array<array<u32, UNITS>, WIDTH>;
                 for (var u = 0u; u < UNITS; u++) {
-                    columns[u] = min((block * UNITS + u) * LANES + local, params.hidden - 1u);
+                    columns[0][u] = min((block * UNITS + u) * LANES + local, params.hidden - 1u);
                     for (var r = 0u; r < ROWS; r++) {
-                        sums[u][r] = 0.0;
+                        sums[0][u][r] = 0.0;
                     }
                 }
                 // Of the first half: gates of the turn before; of the second, the new gate of this one.
@@ -126,15 +129,30 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                         add_products(&sums, 0u, WIDTH, starts, offset, params.hidden, columns, false, local);
                     }
                 }
+                // The products go to memory first: what follows is long, and is not to be written out once for each of them.
                 for (var u = 0u; u < UNITS; u++) {
                     let unit = (block * UNITS + u) * LANES + local;
                     for (var r = 0u; r < ROWS; r++) {
-                        if unit < params.hidden && first_row + r < params.batch {
-                            if !second {
-                                finish_unit(turn, first_row + r, unit, sums[u][r]);
-                            } else if turn < params.steps {
-                                finish_reset(turn, first_row + r, unit, sums[u][r]);
+                        let row = first_row + r;
+                        if unit < params.hidden && row < params.batch {
+                            if second {
+                                if turn < params.steps && is_active(step_back(turn), row) {
+                                    d_gates[slot_start(step_back(turn), row, GRADIENTS, 0u) + unit] = sums[0][u][r];
+                                }
+                            } else if turn > 0u {
+                                carried[carried_start(row, 0u) + unit] += sums[0][u][r];
                             }
+                        }
+                    }
+                }
+                for (var item = 0u; item < UNITS * ROWS; item++) {
+                    let unit = (block * UNITS + item % UNITS) * LANES + local;
+                    let row = first_row + item / UNITS;
+                    if unit < params.hidden && row < params.batch {
+                        if !second {
+                            finish_unit(turn, row, unit);
+                        } else if turn < params.steps {
+                            finish_reset(turn, row, unit);
                         }
                     }
                 }

@@ -1,18 +1,18 @@
 // Sums of states with columns of a weight: this default brings the states into workgroup memory, a piece at a time.
-// sums[w][r] += Σ_k source(starts[r] + k) · weight[offset + k · row_step + columns[w]], for w from `low` up to `high` (all of
+// sums[w][r] += Σ_k source(starts[r] + k) · weight[offset + k · row_step + columns[w][u]], for w from `low` up to `high` (all of
 // them, unless the reset gate comes before the product).
 const PIECE = 64u;
 
 var<workgroup> piece: array<f32, PIECE * ROWS>;
 
 fn add_products(
-    sums: ptr<function, array<array<f32, ROWS>, WIDTH>>,
+    sums: ptr<function, array<array<array<f32, ROWS>, UNITS>, WIDTH>>,
     low: u32,
     high: u32,
     starts: array<u32, ROWS>,
     offset: u32,
     row_step: u32,
-    columns: array<u32, WIDTH>,
+    columns: array<array<u32, UNITS>, WIDTH>,
     initial: bool,
     local: u32,
 ) {
@@ -32,9 +32,11 @@ fn add_products(
             let row = offset + (place + k) * row_step;
             for (var w = 0u; w < WIDTH; w++) {
                 if !RESET_BEFORE || (w >= low && w < high) {
-                    let value = weight[row + column[w]];
-                    for (var r = 0u; r < ROWS; r++) {
-                        (*sums)[w][r] = fma(piece[r * PIECE + k], value, (*sums)[w][r]);
+                    for (var u = 0u; u < UNITS; u++) {
+                        let value = weight[row + column[w][u]];
+                        for (var r = 0u; r < ROWS; r++) {
+                            (*sums)[w][u][r] = fma(piece[r * PIECE + k], value, (*sums)[w][u][r]);
+                        }
                     }
                 }
             }

@@ -2,13 +2,13 @@
 // each lane brings one place of every row, and shuffles hand them round. Four places a turn are written out, as such drivers count
 // the turns of loops.
 fn add_place(
-    sums: ptr<function, array<array<f32, ROWS>, WIDTH>>,
+    sums: ptr<function, array<array<array<f32, ROWS>, UNITS>, WIDTH>>,
     low: u32,
     high: u32,
     states: array<f32, ROWS>,
     lane: u32,
     row: u32,
-    columns: array<u32, WIDTH>,
+    columns: array<array<u32, UNITS>, WIDTH>,
 ) {
     var brought = states;
     var column = columns;
@@ -18,22 +18,24 @@ fn add_place(
     }
     for (var w = 0u; w < WIDTH; w++) {
         if !RESET_BEFORE || (w >= low && w < high) {
-            let value = weight[row + column[w]];
-            for (var r = 0u; r < ROWS; r++) {
-                (*sums)[w][r] = fma(handed[r], value, (*sums)[w][r]);
+            for (var u = 0u; u < UNITS; u++) {
+                let value = weight[row + column[w][u]];
+                for (var r = 0u; r < ROWS; r++) {
+                    (*sums)[w][u][r] = fma(handed[r], value, (*sums)[w][u][r]);
+                }
             }
         }
     }
 }
 
 fn add_products(
-    sums: ptr<function, array<array<f32, ROWS>, WIDTH>>,
+    sums: ptr<function, array<array<array<f32, ROWS>, UNITS>, WIDTH>>,
     low: u32,
     high: u32,
     starts: array<u32, ROWS>,
     offset: u32,
     row_step: u32,
-    columns: array<u32, WIDTH>,
+    columns: array<array<u32, UNITS>, WIDTH>,
     initial: bool,
     local: u32,
 ) {

@@ -60,11 +60,11 @@ pub(super) fn plans(
         let blocks = hidden.div_ceil(lanes);
         let units = match recurrent.pass {
             Pass::Forward { .. } => tile(if hidden > 64 { 4 } else { 2 }),
-            Pass::Back { .. } => tile(8),
+            Pass::Back { .. } => tile(if hidden > 64 { 8 } else { 4 }),
         };
-        let rows = fitting(tile(8)).unwrap_or(1);
-        // Rows for at least four workgroups, where there are so many.
-        let rows = rows.min(fitting(batch.div_ceil(4)).unwrap_or(1));
+        let rows = fitting(tile(16)).unwrap_or(1);
+        // Rows for at least two workgroups, where there are so many.
+        let rows = rows.min(fitting(batch.div_ceil(2)).unwrap_or(1));
         let variant = Variant { lanes, shuffles: true, rows, units: units.min(blocks), whole: true };
         by_size(&mut variants, variant, true);
     }
