@@ -2,6 +2,7 @@
 // reads of workgroup memory are whole vectors next to its neighbours'. While a tile is worked on, the next one is on its
 // way into registers. Written out by hand: a loop that a compiler does not unroll would put the sums into memory.
 #import shared/staging
+#import shared/row_sums_tiles
 
 const ACROSS = TILE_COLUMNS / 8u;
 const THREADS_IN_ALL = ACROSS * TILE_ROWS / 8u;
@@ -45,12 +46,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var right5 = vec4<f32>(0.0);
     var right6 = vec4<f32>(0.0);
     var right7 = vec4<f32>(0.0);
+    var lhs_sum0 = vec4<f32>(0.0);
+    var lhs_sum1 = vec4<f32>(0.0);
     for (var first = work.first; first < work.last; first += TILE_INNER) {
         workgroupBarrier();
         lhs_tile[slot(lhs_item0.y, lhs_item0.x, LHS_QUADS)] = lhs0;
         lhs_tile[slot(lhs_item1.y, lhs_item1.x, LHS_QUADS)] = lhs1;
         rhs_tile[slot(rhs_item0.y, rhs_item0.x, RHS_QUADS)] = rhs0;
         rhs_tile[slot(rhs_item1.y, rhs_item1.x, RHS_QUADS)] = rhs1;
+        if ROW_SUMS {
+            lhs_sum0 += lhs0;
+            lhs_sum1 += lhs1;
+        }
         workgroupBarrier();
         let next = first + TILE_INNER;
         if next < work.last {
@@ -102,4 +109,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     store_quad(work, lower + 2u, far, right6);
     store_quad(work, lower + 3u, column, left7);
     store_quad(work, lower + 3u, far, right7);
+    store_row_sums(work, local, lhs_item0, lhs_sum0, lhs_item1, lhs_sum1);
 }

@@ -15,6 +15,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sums: array<array<f32, COLUMNS>, ROWS>;
     var lefts: array<i32, ROWS>;
     var rights: array<i32, COLUMNS>;
+    var row_parts: array<f32, ROWS>;
     // Places over the edge read the last row or column again, and are not stored.
     for (var r = 0u; r < ROWS; r++) {
         lefts[r] = work.lhs_start + i32(min(row + r, params.rows - 1u)) * params.lhs_row;
@@ -34,6 +35,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         for (var r = 0u; r < ROWS; r++) {
             let left = lhs[u32(lefts[r] + lhs_step)];
+            if ROW_SUMS {
+                row_parts[r] += left;
+            }
             for (var c = 0u; c < COLUMNS; c++) {
                 sums[r][c] = fma(left, right[c], sums[r][c]);
             }
@@ -43,6 +47,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var c = 0u; c < COLUMNS; c++) {
             if row + r < params.rows && column + 8u * c < params.columns {
                 store(work, row + r, column + 8u * c, sums[r][c]);
+            }
+        }
+    }
+    if ROW_SUMS && column == 0u {
+        for (var r = 0u; r < ROWS; r++) {
+            if row + r < params.rows {
+                store_row_sum(work, row + r, row_parts[r]);
             }
         }
     }

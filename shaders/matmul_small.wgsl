@@ -1,6 +1,7 @@
 // Matrix product for real GPUs, for small products: as `matmul`, with 4 × 4 elements an invocation, which makes more and
 // smaller workgroups.
 #import shared/staging
+#import shared/row_sums_tiles
 
 const ACROSS = TILE_COLUMNS / 4u;
 const THREADS_IN_ALL = ACROSS * TILE_ROWS / 4u;
@@ -32,12 +33,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sum1 = vec4<f32>(0.0);
     var sum2 = vec4<f32>(0.0);
     var sum3 = vec4<f32>(0.0);
+    var lhs_sum0 = vec4<f32>(0.0);
+    var lhs_sum1 = vec4<f32>(0.0);
     for (var first = work.first; first < work.last; first += TILE_INNER) {
         workgroupBarrier();
         lhs_tile[slot(lhs_item0.y, lhs_item0.x, LHS_QUADS)] = lhs0;
         lhs_tile[slot(lhs_item1.y, lhs_item1.x, LHS_QUADS)] = lhs1;
         rhs_tile[slot(rhs_item0.y, rhs_item0.x, RHS_QUADS)] = rhs0;
         rhs_tile[slot(rhs_item1.y, rhs_item1.x, RHS_QUADS)] = rhs1;
+        if ROW_SUMS {
+            lhs_sum0 += lhs0;
+            lhs_sum1 += lhs1;
+        }
         workgroupBarrier();
         let next = first + TILE_INNER;
         if next < work.last {
@@ -61,4 +68,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     store_quad(work, row + 1u, column, sum1);
     store_quad(work, row + 2u, column, sum2);
     store_quad(work, row + 3u, column, sum3);
+    store_row_sums(work, local, lhs_item0, lhs_sum0, lhs_item1, lhs_sum1);
 }

@@ -17,6 +17,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
     var sums: array<array<f32, COLUMNS>, ROWS>;
     var lefts: array<i32, ROWS>;
     var rights: array<i32, COLUMNS>;
+    // Each lane's part of the sums of rows.
+    var row_parts: array<f32, ROWS>;
     // Places over the edge read the last row or column again, and are not stored.
     for (var r = 0u; r < ROWS; r++) {
         lefts[r] = work.lhs_start + i32(min(row + r, params.rows - 1u)) * params.lhs_row;
@@ -32,6 +34,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         var left: array<f32, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
             left[r] = lhs[u32(lefts[r] + lhs_step)];
+        }
+        if ROW_SUMS {
+            for (var r = 0u; r < ROWS; r++) {
+                row_parts[r] += select(0.0, left[r], k + lane < work.last);
+            }
         }
         let steps = min(LANES, work.last - k);
         for (var step = 0u; step < steps; step++) {
@@ -52,6 +59,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         for (var c = 0u; c < COLUMNS; c++) {
             if row + r < params.rows && column + LANES * c < params.columns {
                 store(work, row + r, column + LANES * c, sums[r][c]);
+            }
+        }
+    }
+    if ROW_SUMS && work.tile.y == 0u {
+        for (var r = 0u; r < ROWS; r++) {
+            let sum = subgroupAdd(row_parts[r]);
+            if lane == 0u && row + r < params.rows {
+                store_row_sum(work, row + r, sum);
             }
         }
     }

@@ -1,5 +1,6 @@
 // Second pass of a product whose inner dimension was split: adds the partial products in their order.
 #import shared/finish
+#import shared/joined_rows
 
 struct Params {
     grid_width: u32,
@@ -20,6 +21,9 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let index = (group.y * params.grid_width + group.x) * 64u + local;
     if index >= params.count {
+        if ROW_SUMS {
+            join_row(index - params.count);
+        }
         return;
     }
     var sum = 0.0;

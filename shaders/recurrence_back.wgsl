@@ -93,8 +93,10 @@ fn finish_reset(turn: u32, row: u32, unit: u32) {
     }
 }
 
-@compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+@compute @workgroup_size(LANES * WAVES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local_index: u32) {
+    let local = local_index % LANES;
+    let wave = local_index / LANES;
     let number = group.y * params.grid_width + group.x;
     if !has_work(number) {
         return;
@@ -104,7 +106,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let end_block = min(first_block + params.blocks_each, params.unit_blocks);
     for (var turn = params.first; turn < params.first + params.count; turn++) {
         for (var half = params.first_half; half < params.end_half; half++) {
-            for (var block = first_block; block < end_block; block++) {
+            for (var block = first_block + wave; block < end_block; block += WAVES) {
                 var sums: array<array<array<f32, ROWS>, UNITS>, WIDTH>;
                 var columns: array<array<u32, UNITS>, WIDTH>;
                 for (var u = 0u; u < UNITS; u++) {

@@ -4,7 +4,7 @@
 const GATES = 3u;
 const STATES = 1u;
 const SLOTS = 5u;
-const GRADIENTS = 4u;
+const GRADIENTS = 6u;
 const RESET_BEFORE = false;
 
 struct Next {
@@ -33,10 +33,11 @@ fn go_back(kept: array<f32, SLOTS>, dh: f32, dc: f32) -> Back {
     let n = kept[2];
     let dn = dh * (1.0 - z) * (1.0 - n * n);
     let dz = dh * (kept[4] - n) * z * (1.0 - z);
-    return Back(dh * z, 0.0, array<f32, 4>(dn * kept[3] * r * (1.0 - r), dz, dn, dn * r));
+    let dr = dn * kept[3] * r * (1.0 - r);
+    return Back(dh * z, 0.0, array<f32, 6>(dr, dz, dn, dr, dz, dn * r));
 }
 
-// The new gate's rows were scaled by the reset gate.
+// Gradients of the gates' sums, then of their products with the state.
 fn gradient_of(gate: u32) -> u32 {
-    return select(gate, 3u, gate == 2u);
+    return GATES + gate;
 }

@@ -5,6 +5,7 @@
 #import shared/tile
 #import shared/window
 #import shared/finish
+#import shared/row_sums
 
 struct Params {
     grid_width: u32,

@@ -2,6 +2,7 @@
 // tiles of the product and, where there are few of those, stretches of the inner dimension.
 #import shared/tile
 #import shared/finish
+#import shared/row_sums
 
 // Rows of tiles in a band.
 const BAND = 8u;

@@ -1,5 +1,6 @@
 // What the kernels of a recurrence share: the parameters, and how the work is cut. A workgroup has ROWS sequences of the batch and
-// goes through some of the units in blocks of UNITS × LANES; where it goes through all, it goes through many steps too.
+// goes through some of the units in blocks of UNITS × LANES, which its WAVES of LANES invocations share; where it goes through all, it
+// goes through many steps too.
 #import shared/tile
 #import shared/recurrence_kind
 #import shared/cell

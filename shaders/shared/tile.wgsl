@@ -6,8 +6,9 @@ const ROWS = 4u;
 const COLUMNS = 4u;
 const LANES = 8u;
 const SWAPPED = false;
-// Recurrences: blocks of units that an invocation has at a time.
+// Recurrences: units that an invocation has at a time, and groups of LANES invocations that share a workgroup's units.
 const UNITS = 1u;
+const WAVES = 1u;
 // Tiles in workgroup memory, and whether an operand's neighbours in memory lie along the inner dimension.
 const TILE_ROWS = 64u;
 const TILE_COLUMNS = 64u;

@@ -1,6 +1,6 @@
 //! Floor 3: from graph to program. Each pass is one file and one function, and has a printed form.
 //!
-//! `simplify → fuse → merge → segment → schedule → lower → memory plan`. Fusing is done in three passes over one structure, the
+//! `simplify → row sums → fuse → merge → segment → schedule → lower → memory plan`. Fusing is done in three passes over one structure, the
 //! `FusedGraph`: `fuse` turns nodes into kernels by substituting expressions, `merge` joins kernels over one domain, and
 //! `segment` joins the update kernels of all parameters. Lowering comes after scheduling, because whether an output may
 //! overwrite an input is known only then.
@@ -12,6 +12,7 @@ mod lower;
 mod memory_plan;
 mod merge;
 mod program;
+mod row_sums;
 mod schedule;
 mod segment;
 mod simplify;
@@ -87,7 +88,10 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
             _ => None,
         })
         .collect();
-    let data = simplify::simplify(data);
+    let mut data = simplify::simplify(data);
+    if options.fuse {
+        data = row_sums::absorb(data);
+    }
     stages.graph = simplify::print(&data);
     let mut fused = fuse::fuse(&data, target, options)?;
     if options.fuse {

@@ -285,14 +285,14 @@ fn group_len(fused: &FusedGraph, group: &Group, member: usize) -> usize {
 }
 
 /// True where buffers may become parts of one: computed once each, not results, in no group yet, and no kernel writes one
-/// part while it reads or writes another (a GPU tracks whole buffers).
+/// part while it reads another (a GPU tracks whole buffers).
 fn can_group(fused: &FusedGraph, buffers: &[BufferId], updates: &[usize]) -> bool {
     let distinct = buffers.iter().enumerate().all(|(place, buffer)| !buffers[..place].contains(buffer));
     let free = buffers.iter().all(|buffer| fused.buffers[buffer.0].part_of.is_none() && !fused.is_root(*buffer));
     let clash = fused.kernels.iter().enumerate().any(|(index, kernel)| {
         let written = kernel.outputs.iter().filter(|output| buffers.contains(output)).count();
         let read = kernel.reads().iter().any(|read| buffers.contains(read));
-        !updates.contains(&index) && (written > 1 || (written == 1 && read))
+        !updates.contains(&index) && written > 0 && read
     });
     distinct && free && !clash
 }

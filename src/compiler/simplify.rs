@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use crate::graph::{GraphData, Node, ValueId};
-use crate::ops::{Op, Permute, Reshape};
+use crate::ops::{Op, Permute, Reshape, Slice};
 use crate::scalar::ScalarFunction as F;
 use crate::tensor::TensorType;
 
@@ -140,6 +140,26 @@ fn constant_of(nodes: &[Node], id: ValueId) -> Option<f64> {
     }
 }
 
+/// A slice of joined tensors that lies within one of them, as a slice of that one.
+fn slice_of_part(nodes: &[Node], slice: &Slice, joined: ValueId) -> Option<(Slice, ValueId)> {
+    let Op::Concat(concat) = &nodes[joined.node()].op else { return None };
+    let axis = concat.axis;
+    let (start, length) = (slice.starts[axis], slice.lengths[axis]);
+    let last = start as i128 + (length as i128 - 1) * slice.steps[axis] as i128;
+    let range = last.min(start as i128)..=last.max(start as i128);
+    let mut first = 0;
+    for &part in &nodes[joined.node()].inputs {
+        let extent = nodes[part.node()].outputs[part.output as usize].shape[axis];
+        if length > 0 && *range.start() >= first as i128 && *range.end() < (first + extent) as i128 {
+            let mut slice = slice.clone();
+            slice.starts[axis] -= first;
+            return Some((slice, part));
+        }
+        first += extent;
+    }
+    None
+}
+
 /// The value that a node equals without computing anything. May also rewrite the node in place.
 fn neutral(nodes: &[Node], node: &mut Node) -> Option<ValueId> {
     let same_type = |id: ValueId| nodes[id.node()].outputs[id.output as usize] == node.outputs[0];
@@ -157,6 +177,13 @@ fn neutral(nodes: &[Node], node: &mut Node) -> Option<ValueId> {
             same_type(kept).then_some(kept)
         }
         Op::StopGradient => Some(node.inputs[0]),
+        Op::Slice(slice) => {
+            let (slice, part) = slice_of_part(nodes, slice, node.inputs[0])?;
+            let whole = slice.starts.iter().all(|&start| start == 0) && slice.steps.iter().all(|&step| step == 1);
+            node.op = Op::Slice(slice);
+            node.inputs = vec![part];
+            (whole && nodes[part.node()].outputs[part.output as usize] == node.outputs[0]).then_some(part)
+        }
         Op::Reshape(_) => {
             let source = &nodes[node.inputs[0].node()];
             if let Op::Reshape(_) = source.op {

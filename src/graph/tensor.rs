@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Graph, ValueId};
+use crate::ops::Op;
 use crate::tensor::{DType, Shape, TensorType};
 
 /// A value in a graph: cheap to clone, with the arithmetic operators and a method for each operation.
@@ -25,6 +26,12 @@ impl Tensor {
     /// Its place in the graph.
     pub fn id(&self) -> ValueId {
         self.id
+    }
+
+    /// What computes it, and from what.
+    pub(crate) fn origin(&self) -> (Op, Vec<Self>) {
+        let node = self.graph.data().nodes[self.id.node()].clone();
+        (node.op, node.inputs.into_iter().map(|id| Self::new(self.graph.clone(), id)).collect())
     }
 
     /// Element type and shape.

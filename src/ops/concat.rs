@@ -83,15 +83,30 @@ impl Operator for Concat {
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
         let upstream = gradient.upstream[0].as_ref()?;
+        // Where only a slice of the whole was used, its gradient is that slice's with zeros around it: no part needs those zeros.
+        let bordered = match upstream.origin() {
+            (Op::Pad(pad), mut inputs) if pad.is_border_of_zeros(self.axis) => inputs.pop().map(|inner| (pad, inner)),
+            _ => None,
+        };
+        let axis = self.axis as isize;
         let mut start = 0;
         Some(
             gradient
                 .inputs
                 .iter()
                 .map(|input| {
-                    let extent = input.shape()[self.axis];
-                    start += extent;
-                    Some(upstream.slice(self.axis as isize, start - extent, start))
+                    let (from, to) = (start, start + input.shape()[self.axis]);
+                    start = to;
+                    if let Some((pad, inner)) = &bordered {
+                        let (low, high) = (pad.low[self.axis], pad.low[self.axis] + inner.shape()[self.axis]);
+                        if to <= low || from >= high {
+                            return None;
+                        }
+                        if low <= from && to <= high {
+                            return Some(inner.slice(axis, from - low, to - low));
+                        }
+                    }
+                    Some(upstream.slice(axis, from, to))
                 })
                 .collect(),
         )

@@ -18,6 +18,17 @@ pub struct Pad {
     pub value: Constant,
 }
 
+impl Pad {
+    /// True where it adds nothing but zeros before and after one axis.
+    pub(super) fn is_border_of_zeros(&self, axis: usize) -> bool {
+        let plain = |widths: &[usize]| widths.iter().enumerate().all(|(place, &width)| place == axis || width == 0);
+        self.value.value == 0.0
+            && plain(&self.low)
+            && plain(&self.high)
+            && self.between.iter().all(|&between| between == 0)
+    }
+}
+
 impl Operator for Pad {
     fn name(&self) -> String {
         "pad".into()

@@ -4,8 +4,10 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 use wgrad::compiler::Options;
+use wgrad::ops::{Initial, Variable};
 use wgrad::prelude::*;
 use wgrad::session::Outputs;
+use wgrad::tensor::TensorType;
 
 use super::support::devices::{devices, lacks_kernel};
 use super::tensor;
@@ -223,4 +225,49 @@ fn gathers_of_siblings_stay_apart() {
     for device in devices() {
         assert_eq!(difference(&run(&g, &device, true, &inputs).unwrap(), &right, 1e-6), None, "{device:?}");
     }
+}
+
+/// Gradients of biases come with the products that make those of the weights, and are what they were.
+#[test]
+fn sums_that_products_bring_are_the_same() -> Result<()> {
+    let build = |batch: usize, units: usize| {
+        let g = Graph::new();
+        let variable = |name: &str, shape: &[usize]| {
+            let ty = TensorType::new(F32, shape.to_vec());
+            g.variable(Variable::parameter(
+                format!("variable {name}"),
+                ty,
+                Initial::Normal { mean: 0.0, std: 0.5 },
+            ))
+        };
+        let x = g.input("x", [batch, 3, 7], F32);
+        // Two layers whose biases have equal gradients, one whose input is a slice, and a sum that a product itself needs.
+        let (a, b) = (variable("a", &[7, units]), variable("b", &[units]));
+        let (c, d) = (variable("c", &[5, units]), variable("d", &[units]));
+        let h = x.matmul(&a) + &b + x.slice(2, 1, 6).matmul(&c) + &d;
+        let e = variable("e", &[units, 2]);
+        let f = variable("f", &[2]);
+        let y = h.tanh().reshape([batch * 3, units]).matmul(&e) + &f;
+        let centred = &y - y.mean_keep(&[0], true);
+        let loss = y.square().sum_all() + centred.transpose(0, 1).matmul(&y).sum_all();
+        for (name, gradient) in ["a", "b", "c", "d", "e", "f"].iter().zip(g.gradients(&loss, &[&a, &b, &c, &d, &e, &f]))
+        {
+            g.output(name, &gradient);
+        }
+        g
+    };
+    for device in devices() {
+        for (batch, units) in [(2, 4), (1, 1), (700, 33)] {
+            let g = build(batch, units);
+            let values: Vec<f64> = (0..batch * 21).map(|k| ((k * 37 % 101) as f64 - 50.0) / 50.0).collect();
+            let inputs = [("x".to_owned(), TensorData::from_f64(F32, &values, [batch, 3, 7])?)];
+            let mut session = Session::with_options(&g, &device, 0, Options::default())?;
+            let sums = session.program().to_string().matches("row sums").count();
+            assert!(sums >= 3, "{sums} sums come with products:\n{}", session.program());
+            let fused = session.run(&[("x", &inputs[0].1)])?;
+            let plain = run(&g, &device, false, &inputs)?;
+            assert_eq!(difference(&fused, &plain, 1e-4), None, "{} of {batch} × {units}", device.name());
+        }
+    }
+    Ok(())
 }

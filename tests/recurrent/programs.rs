@@ -46,15 +46,17 @@ fn a_gpu_takes_as_many_dispatches_for_any_sequence() -> Result<()> {
     use wgrad::shader::Adapter;
     let software =
         Adapter { is_software: true, subgroups: Some((8, 8)), name: "software".into(), ..Adapter::default() };
-    for (adapter, most) in [(Adapter::default(), 40), (software, 30)] {
-        let count = |steps: usize| -> Result<usize> {
-            let g = Graph::new();
-            g.minimize(&lstm(&g, steps), Adam::new(1e-3)).build();
-            let target = Target::Gpu(adapter.clone());
-            Ok(compile(&g, &target, &mut Layout::default(), Options::default())?.0.dispatches())
-        };
-        let (found, twice) = (count(50)?, count(100)?);
-        assert!(found <= most && found == twice, "{}: {found} and {twice} dispatches", adapter.name);
+    for adapter in [Adapter::default(), software] {
+        for (build, short, most) in [(lstm as fn(&Graph, usize) -> Tensor, 50, 30), (gru, 64, 20)] {
+            let count = |steps: usize| -> Result<usize> {
+                let g = Graph::new();
+                g.minimize(&build(&g, steps), Adam::new(1e-3)).build();
+                let target = Target::Gpu(adapter.clone());
+                Ok(compile(&g, &target, &mut Layout::default(), Options::default())?.0.dispatches())
+            };
+            let (found, twice) = (count(short)?, count(2 * short)?);
+            assert!(found <= most && found == twice, "{}: {found} and {twice} dispatches", adapter.name);
+        }
     }
     Ok(())
 }

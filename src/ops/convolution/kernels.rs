@@ -166,7 +166,7 @@ impl Work<'_> {
         let mut scratch = Vec::new();
         if split {
             scratch.push(4 * self.len * variant.splits);
-            dispatches.push(sum(self.len, variant.splits, self.matrix, self.epilogue)?);
+            dispatches.push(sum(self.len, variant.splits, self.matrix, self.epilogue, false)?);
         }
         Ok(KernelPlan { dispatches, scratch })
     }

@@ -4,20 +4,23 @@ use super::choice::{Variant, direct, software, tiled};
 use super::problem::Problem;
 use super::vector;
 use crate::scalar::Epilogue;
-use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, constants};
+use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, constants, module};
 use crate::tensor::DType;
 
 /// All plans that the adapter can run, best guess first.
-pub(super) fn plans(shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
-    let ([lhs, rhs], [ty]) = (shapes.inputs, shapes.outputs) else {
+pub(super) fn plans(row_sums: bool, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+    let ([lhs, rhs], [ty, ..]) = (shapes.inputs, shapes.outputs) else {
         return Err("takes two operands and gives one product".into());
     };
     if lhs.ty.dtype != DType::F32 || rhs.ty.dtype != DType::F32 {
         return Err(format!("computes in f32 on a GPU, not {}", lhs.ty.dtype));
     }
     let problem = Problem::new(lhs, rhs)?;
-    if ty.is_empty() {
+    if shapes.outputs.iter().all(|output| output.is_empty()) {
         return Ok(vec![KernelPlan::default()]);
+    }
+    if ty.is_empty() {
+        return Err("has no columns, but rows to add up".into());
     }
     let whole;
     let epilogue = match shapes.epilogue {
@@ -28,7 +31,8 @@ pub(super) fn plans(shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec
         }
     };
     let extents = problem.extents();
-    let mut variants = software(extents, &[false, true], adapter);
+    let orientations: &[bool] = if row_sums { &[false] } else { &[false, true] };
+    let mut variants = software(extents, orientations, adapter);
     let mut others = tiled(extents, adapter);
     others.push(direct(extents, adapter));
     if adapter.is_software {
@@ -39,8 +43,9 @@ pub(super) fn plans(shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec
         others.append(&mut variants);
         variants = others;
     }
-    let mut plans = variants.iter().map(|variant| plan(&problem, variant, epilogue)).collect::<Result<Vec<_>, _>>()?;
-    let mut vectors = vector::plans(&problem, epilogue, adapter)?;
+    let mut plans =
+        variants.iter().map(|variant| plan(&problem, variant, epilogue, row_sums)).collect::<Result<Vec<_>, _>>()?;
+    let mut vectors = if row_sums { Vec::new() } else { vector::plans(&problem, epilogue, adapter)? };
     if adapter.is_software {
         plans.append(&mut vectors);
         return Ok(plans);
@@ -50,7 +55,7 @@ pub(super) fn plans(shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec
 }
 
 /// One dispatch, or two where the inner dimension is split.
-fn plan(problem: &Problem, variant: &Variant, epilogue: &Epilogue) -> Result<KernelPlan, String> {
+fn plan(problem: &Problem, variant: &Variant, epilogue: &Epilogue, row_sums: bool) -> Result<KernelPlan, String> {
     let seen = if variant.swapped { problem.swapped() } else { problem.clone() };
     let split = variant.splits > 1;
     let partial = Epilogue::identity(DType::F32, &[1, 1, problem.len()], [1, 2]);
@@ -72,15 +77,19 @@ fn plan(problem: &Problem, variant: &Variant, epilogue: &Epilogue) -> Result<Ker
         ],
     );
     let label = format!(
-        "{} {}x{}{}{}",
+        "{} {}x{}{}{}{}",
         variant.file,
         variant.tile[0],
         variant.tile[1],
         if variant.swapped { " swapped" } else { "" },
+        if row_sums { " with row sums" } else { "" },
         if split { " split" } else { "" }
     );
-    let outputs = if split { 1 } else { epilogue.expression.outputs.len() };
-    let replaced = [("shared/tile", tile.as_str()), ("shared/finish", &finish.module)];
+    let outputs = usize::from(row_sums) + if split { 1 } else { epilogue.expression.outputs.len() };
+    let mut replaced = vec![("shared/tile", tile.as_str()), ("shared/finish", &finish.module)];
+    if row_sums {
+        replaced.push(("shared/row_sums", module("shared/row_sums_stored")?));
+    }
     let mut kernel = Kernel::composed(label, variant.file, &replaced, 2 + finish.inputs.len(), outputs)?;
     kernel.subgroups = variant.lanes > 0;
     let mut params = seen.params(variant.tile, variant.splits)?;
@@ -88,7 +97,7 @@ fn plan(problem: &Problem, variant: &Variant, epilogue: &Epilogue) -> Result<Ker
     let operands = if variant.swapped { [1, 0] } else { [0, 1] };
     let mut bound: Vec<Bound> = operands.into_iter().map(Bound::Input).collect();
     if split {
-        bound.push(Bound::Scratch(0));
+        bound.extend((0..outputs).map(Bound::Scratch));
     } else {
         bound.extend(finish.inputs.iter().map(|&input| Bound::Input(2 + input)));
         bound.extend((0..outputs).map(Bound::Output));
@@ -98,31 +107,40 @@ fn plan(problem: &Problem, variant: &Variant, epilogue: &Epilogue) -> Result<Ker
     let mut scratch = Vec::new();
     if split {
         scratch.push(4 * problem.len() * variant.splits);
-        dispatches.push(sum(problem.len(), variant.splits, [problem.rows, problem.columns], epilogue)?);
+        let mut second = sum(problem.len(), variant.splits, [problem.rows, problem.columns], epilogue, row_sums)?;
+        if row_sums {
+            let rows = problem.batch * problem.rows;
+            scratch.push(4 * rows * variant.splits);
+            second.workgroups = (problem.len() + rows).div_ceil(64);
+        }
+        dispatches.push(second);
     }
     Ok(KernelPlan { dispatches, scratch })
 }
 
-/// The second pass of a split product of so many elements, whose innermost axes are `matrix`.
+/// The second pass of a split product of so many elements, whose innermost axes are `matrix`. Where there are sums of rows, their
+/// parts are the second scratch, and they the second result.
 pub(in crate::ops) fn sum(
     len: usize,
     splits: usize,
     matrix: [usize; 2],
     epilogue: &Epilogue,
+    row_sums: bool,
 ) -> Result<DispatchPlan, String> {
-    let finish = epilogue.emit(2);
-    let outputs = epilogue.expression.outputs.len();
-    let kernel = Kernel::composed(
-        "matmul_sum",
-        "matmul_sum",
-        &[("shared/finish", &finish.module)],
-        1 + finish.inputs.len(),
-        outputs,
-    )?;
+    let partials = 1 + usize::from(row_sums);
+    let finish = epilogue.emit(1 + partials);
+    let outputs = epilogue.expression.outputs.len() + usize::from(row_sums);
+    let mut replaced = vec![("shared/finish", finish.module.as_str())];
+    if row_sums {
+        replaced.push(("shared/joined_rows", module("shared/joined_rows_stored")?));
+    }
+    let label = if row_sums { "matmul_sum with row sums" } else { "matmul_sum" };
+    let kernel = Kernel::composed(label, "matmul_sum", &replaced, partials + finish.inputs.len(), outputs)?;
     let mut params: Vec<u32> =
         [len, splits, matrix[0], matrix[1], 0, 0, 0].into_iter().map(|word| word as u32).collect();
     params.extend(&finish.params);
-    let bound = std::iter::once(Bound::Scratch(0))
+    let bound = (0..partials)
+        .map(Bound::Scratch)
         .chain(finish.inputs.iter().map(|&input| Bound::Input(2 + input)))
         .chain((0..outputs).map(Bound::Output))
         .collect();

@@ -17,12 +17,25 @@ use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{Shape, TensorType};
 
 /// `[batch…, m, k] · [batch…, k, n] = [batch…, m, n]`, with equal batch axes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Matmul;
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Matmul {
+    /// Gives a second result, `[batch…, m]`: the sums of the left operand's rows, which are at hand while it is read. The compiler asks
+    /// for it where a bias's gradient is such a sum.
+    pub row_sums: bool,
+}
+
+impl Matmul {
+    /// The product alone.
+    pub const PLAIN: Self = Self { row_sums: false };
+}
 
 impl Operator for Matmul {
     fn name(&self) -> String {
-        "matmul".into()
+        if self.row_sums { "matmul, row sums" } else { "matmul" }.into()
+    }
+
+    fn output_count(&self) -> usize {
+        1 + usize::from(self.row_sums)
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
@@ -47,7 +60,11 @@ impl Operator for Matmul {
             ));
         }
         let dims: Shape = lhs.shape[..rank - 1].iter().chain(&rhs.shape[rank - 1..]).copied().collect();
-        Ok(vec![TensorType::new(lhs.dtype, dims)])
+        let mut types = vec![TensorType::new(lhs.dtype, dims)];
+        if self.row_sums {
+            types.push(TensorType::new(lhs.dtype, lhs.shape[..rank - 1].to_vec()));
+        }
+        Ok(types)
     }
 
     fn meaning(&self) -> Meaning {
@@ -55,10 +72,17 @@ impl Operator for Matmul {
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
-        let upstream = gradient.upstream[0].as_ref()?;
         let (lhs, rhs) = (&gradient.inputs[0], &gradient.inputs[1]);
-        let product = |a: &Tensor, b: &Tensor| a.graph().apply1(Op::Matmul(Self), &[a, b]);
-        Some(vec![Some(product(upstream, &rhs.transpose(-2, -1))), Some(product(&lhs.transpose(-2, -1), upstream))])
+        let product = |a: &Tensor, b: &Tensor| a.graph().apply1(Op::Matmul(Self::PLAIN), &[a, b]);
+        let of_product = gradient.upstream[0].as_ref();
+        let of_sums = gradient.upstream.get(1).and_then(Option::as_ref);
+        let through_product = of_product.map(|upstream| product(upstream, &rhs.transpose(-2, -1)));
+        let through_sums = of_sums.map(|upstream| upstream.unsqueeze(-1).broadcast_to(lhs.shape()));
+        let of_lhs = match (through_product, through_sums) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        };
+        Some(vec![of_lhs, of_product.map(|upstream| product(&lhs.transpose(-2, -1), upstream))])
     }
 
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
@@ -66,11 +90,11 @@ impl Operator for Matmul {
     }
 
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
-        kernels::plans(shapes, adapter)
+        kernels::plans(self.row_sums, shapes, adapter)
     }
 
     fn accepts_epilogue(&self) -> bool {
-        true
+        !self.row_sums
     }
 
     fn accepts_views(&self) -> bool {
@@ -110,7 +134,7 @@ impl Tensor {
             let (rows, inner) = left.split_at(left.rank() - 1);
             let dims: Shape = rows.iter().chain(&right[1..]).copied().collect();
             let flat = self.reshape([rows.iter().product(), inner[0]]);
-            return self.graph().apply1(Op::Matmul(Matmul), &[&flat, other]).reshape_like(dims);
+            return self.graph().apply1(Op::Matmul(Matmul::PLAIN), &[&flat, other]).reshape_like(dims);
         }
         let (batch_left, matrix_left) = left.split_at(left.rank() - 2);
         let (batch_right, matrix_right) = right.split_at(right.rank() - 2);
@@ -121,7 +145,7 @@ impl Tensor {
         };
         let whole = |matrix: &[usize]| batch.iter().chain(matrix).copied().collect::<Shape>();
         let (lhs, rhs) = (self.broadcast_to(whole(matrix_left)), other.broadcast_to(whole(matrix_right)));
-        self.graph().apply1(Op::Matmul(Matmul), &[&lhs, &rhs])
+        self.graph().apply1(Op::Matmul(Matmul::PLAIN), &[&lhs, &rhs])
     }
 
     /// A reshape that leaves placeholders alone.

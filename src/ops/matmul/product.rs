@@ -78,12 +78,19 @@ pub(in crate::ops) fn multiply<T: bytemuck::Pod + From<f32> + Send + Sync>(
 }
 
 pub(super) fn evaluate(inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
-    let ([(lhs, lhs_bytes), (rhs, rhs_bytes)], [(ty, out)]) = (inputs, outputs) else {
+    let ([(lhs, lhs_bytes), (rhs, rhs_bytes)], [(ty, out), sums @ ..]) = (inputs, outputs) else {
         return Err("matmul takes two operands and gives one product".into());
     };
+    let sums = sums.first_mut().map(|(ty, bytes)| &mut bytes[..ty.bytes()]);
     match lhs.ty.dtype {
-        DType::F32 => typed::<f32>(lhs, rhs, ty, lhs_bytes, rhs_bytes, out),
-        DType::F64 => typed::<f64>(lhs, rhs, ty, lhs_bytes, rhs_bytes, out),
+        DType::F32 => {
+            typed::<f32>(lhs, rhs, ty, lhs_bytes, rhs_bytes, out)?;
+            sums.map_or(Ok(()), |sums| row_sums::<f32>(lhs, lhs_bytes, bytemuck::cast_slice_mut(sums)))
+        }
+        DType::F64 => {
+            typed::<f64>(lhs, rhs, ty, lhs_bytes, rhs_bytes, out)?;
+            sums.map_or(Ok(()), |sums| row_sums::<f64>(lhs, lhs_bytes, bytemuck::cast_slice_mut(sums)))
+        }
         dtype => Err(format!("matmul computes in f32 or f64, not {dtype}")),
     }
 }
@@ -150,6 +157,53 @@ fn typed<T: bytemuck::Pod + From<f32> + Send + Sync>(
     Ok(())
 }
 
+/// Sums of the rows of a batch of matrices, in stretches of the inner dimension that are joined in order: which stretches is a matter of
+/// the extents alone.
+fn row_sums<T>(operand: &Operand, bytes: &[u8], sums: &mut [T]) -> Result<(), String>
+where
+    T: bytemuck::Pod + From<f32> + Send + Sync + std::ops::AddAssign,
+{
+    /// Inner places of a stretch, and elements from which threads pay.
+    const STRETCH: usize = 256;
+    const PARALLEL: usize = 1 << 16;
+    let rank = operand.ty.shape.rank();
+    let (rows, inner) = (operand.ty.shape[rank - 2], operand.ty.shape[rank - 1]);
+    sums.fill(T::from(0.0));
+    if operand.ty.is_empty() {
+        return Ok(());
+    }
+    let matrices = Matrices::<T>::checked(operand, bytemuck::cast_slice(bytes))?;
+    for (index, sums) in sums.chunks_mut(rows).enumerate() {
+        let start = matrices.start(index);
+        let element =
+            |row: usize, place: usize| start + row as isize * matrices.rows + place as isize * matrices.columns;
+        let part = |stretch: usize| {
+            let mut part = vec![T::from(0.0); rows];
+            for place in stretch * STRETCH..inner.min((stretch + 1) * STRETCH) {
+                let first = element(0, place) as usize;
+                if matrices.rows == 1 {
+                    let column = &matrices.elements[first..first + rows];
+                    part.iter_mut().zip(column).for_each(|(sum, &value)| *sum += value);
+                } else {
+                    let values = (0..rows).map(|row| matrices.elements[element(row, place) as usize]);
+                    part.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+                }
+            }
+            part
+        };
+        let stretches = inner.div_ceil(STRETCH);
+        let parts: Vec<Vec<T>> = if rows * inner >= PARALLEL {
+            (0..stretches).into_par_iter().map(part).collect()
+        } else {
+            (0..stretches).map(part).collect()
+        };
+        for part in parts {
+            sums.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
+        }
+    }
+    Ok(())
+}
+
 /// A batch of strided matrices within a slice.
 struct Matrices<'a, T> {
     elements: &'a [T],
@@ -178,12 +232,17 @@ impl<'a, T> Matrices<'a, T> {
     }
 
     /// Pointer to the first element of one batch's matrix.
-    fn matrix(&self, mut index: usize) -> *const T {
+    fn matrix(&self, index: usize) -> *const T {
+        self.elements[self.start(index) as usize..].as_ptr()
+    }
+
+    /// Address of the first element of one batch's matrix.
+    fn start(&self, mut index: usize) -> isize {
         let mut address = self.at.offset;
         for (axis, &extent) in self.batch.iter().enumerate().rev() {
             address += self.at.strides[axis] * (index % extent) as i64;
             index /= extent;
         }
-        self.elements[address as usize..].as_ptr()
+        address as isize
     }
 }

@@ -58,7 +58,11 @@ impl Case {
         let (a, b) = (Self::memory(&self.lhs, 1), Self::memory(&self.rhs, 2));
         let (a, b): (&[u8], &[u8]) = (bytemuck::cast_slice(&a), bytemuck::cast_slice(&b));
         let inputs = [(&self.lhs, a), (&self.rhs, b)];
-        compare(label, &Matmul, &inputs, std::slice::from_ref(&self.out), 1e-5);
+        compare(label, &Matmul::PLAIN, &inputs, std::slice::from_ref(&self.out), 1e-5);
+        let rank = self.out.shape.rank();
+        let sums = TensorType::new(DType::F32, self.out.shape[..rank - 1].to_vec());
+        let label = format!("{label} with row sums");
+        compare(&label, &Matmul { row_sums: true }, &inputs, &[self.out.clone(), sums], 1e-5);
     }
 }
 
@@ -119,7 +123,7 @@ fn more_workgroups_than_a_dimension_has() {
     let (operands, outputs) = ([case.lhs.clone(), case.rhs.clone()], [case.out.clone()]);
     let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
     let Some(mut runner) = Runner::lock() else { return };
-    let plans = Matmul.kernels(&shapes, &Adapter::default()).unwrap();
+    let plans = Matmul::PLAIN.kernels(&shapes, &Adapter::default()).unwrap();
     let plan = plans.iter().find(|plan| plan.dispatches[0].kernel.label.starts_with("matmul_direct")).unwrap();
     assert!(plan.dispatches[0].workgroups > 65_535);
     let (a, b) = (numbers(65_600, 1), numbers(65_600, 2));
@@ -146,7 +150,7 @@ fn every_choice_for_large_shapes_is_sound() {
             let (operands, outputs) = ([case.lhs, case.rhs], [case.out]);
             let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
             for adapter in adapters() {
-                for plan in Matmul.kernels(&shapes, &adapter).unwrap() {
+                for plan in Matmul::PLAIN.kernels(&shapes, &adapter).unwrap() {
                     check(&plan, &adapter);
                     let most = adapter.limits.binding_bytes as usize;
                     assert!(plan.scratch.iter().all(|&bytes| bytes <= most), "{m}x{k}x{n}: {:?}", plan.scratch);
@@ -183,7 +187,7 @@ fn epilogue(rows: usize, inner: usize, columns: usize) {
     let mut product = vec![0_f32; 135];
     let bytes: [&[u8]; 4] =
         [bytemuck::cast_slice(&a), bytemuck::cast_slice(&b), bytemuck::cast_slice(&bias), bytemuck::cast_slice(&scale)];
-    Matmul
+    Matmul::PLAIN
         .evaluate(
             &[(&case.lhs, bytes[0]), (&case.rhs, bytes[1])],
             &mut [(&case.out, bytemuck::cast_slice_mut(&mut product))],
@@ -196,7 +200,7 @@ fn epilogue(rows: usize, inner: usize, columns: usize) {
     let (operands, outputs) = ([case.lhs.clone(), case.rhs.clone()], [case.out.clone()]);
     let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: Some(&epilogue) };
     for adapter in adapters() {
-        for plan in Matmul.kernels(&shapes, &adapter).unwrap() {
+        for plan in Matmul::PLAIN.kernels(&shapes, &adapter).unwrap() {
             check(&plan, &adapter);
             let Some(mut runner) = Runner::lock() else { continue };
             if !runner.can_run(&plan, &adapter) {
@@ -222,7 +226,7 @@ fn speed() {
         let operands = [case.lhs.clone(), case.rhs.clone()];
         let outputs = [case.out.clone()];
         let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
-        for plan in Matmul.kernels(&shapes, &adapter).unwrap() {
+        for plan in Matmul::PLAIN.kernels(&shapes, &adapter).unwrap() {
             let inputs: [&[u8]; 2] = [bytemuck::cast_slice(&a), bytemuck::cast_slice(&b)];
             let times = if m * n * k > 1 << 27 { 4 } else { 20 };
             let (_, [seconds, processor]) = runner.run_timed(&plan, &inputs, &[case.out.bytes()], times);

@@ -62,12 +62,17 @@ impl Cell {
         }
     }
 
-    /// Gradients that a step hands out for each unit: those of its gates' sums; for [`Gru`](Self::Gru), also that of the new gate's
-    /// product with the state, which the reset gate scales.
+    /// Gradients that a step hands out for each unit: those of its gates' sums; for [`Gru`](Self::Gru), then those of the gates' products
+    /// with the state, which differ for the new gate, as the reset gate scales it. Both lie in a row, so that each is one operand.
     pub(super) const fn gradients(self) -> usize {
         match self {
-            Self::Gru => 4,
+            Self::Gru => 6,
             other => other.gates(),
         }
+    }
+
+    /// The first of the gradients of the gates' products with the state.
+    pub(super) const fn of_products(self) -> usize {
+        self.gradients() - self.gates()
     }
 }

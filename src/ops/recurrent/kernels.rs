@@ -19,6 +19,8 @@ struct Variant {
     /// Invocations of a workgroup; of a subgroup, where states are handed round by shuffles.
     lanes: usize,
     shuffles: bool,
+    /// So many times as many are a workgroup, and share its blocks of units.
+    waves: usize,
     /// Rows of the batch that a workgroup has, and blocks of units that an invocation works on at a time.
     rows: usize,
     units: usize,
@@ -65,14 +67,21 @@ pub(super) fn plans(
         let rows = fitting(tile(16)).unwrap_or(1);
         // Rows for at least two workgroups, where there are so many.
         let rows = rows.min(fitting(batch.div_ceil(2)).unwrap_or(1));
-        let variant = Variant { lanes, shuffles: true, rows, units: units.min(blocks), whole: true };
+        let units = units.min(blocks);
+        // Blocks side by side: each invocation's loops are shorter, and so reach further before the driver leaves them.
+        let waves = blocks.div_ceil(units).min(8).min(adapter.limits.workgroup_invocations / lanes);
+        let variant = Variant { lanes, shuffles: true, waves, rows, units, whole: true };
         by_size(&mut variants, variant, true);
     }
     let lanes = [64, 128, 256].into_iter().find(|&lanes| lanes >= hidden).unwrap_or(256);
     let lanes = lanes.min(adapter.limits.workgroup_invocations);
     let rows = fitting(tile(4)).unwrap_or(1);
     let mut others = Vec::new();
-    by_size(&mut others, Variant { lanes, shuffles: false, rows, units: 1, whole: true }, hidden <= WHOLE_UP_TO);
+    by_size(
+        &mut others,
+        Variant { lanes, shuffles: false, waves: 1, rows, units: 1, whole: true },
+        hidden <= WHOLE_UP_TO,
+    );
     if adapter.is_software {
         variants.append(&mut others);
     } else {
@@ -102,7 +111,7 @@ impl Sequence<'_> {
     /// Blocks of units in all, and of a workgroup.
     const fn blocks(&self, variant: &Variant) -> [usize; 2] {
         let all = self.hidden.div_ceil(variant.lanes * variant.units);
-        [all, if variant.whole { all } else { 1 }]
+        [all, if variant.whole { all } else { variant.waves }]
     }
 
     /// Turns that an invocation can go through before the driver leaves its loops; 0 where not even one.
@@ -115,10 +124,11 @@ impl Sequence<'_> {
             Pass::Back { .. } => (self.recurrent.cell.gates(), variant.units),
         };
         // Loops over a tile are unrolled, but where they are bounded.
+        let items = variant.units * variant.rows;
         let (tile, unit) = if adapter.bounded_loops {
-            (width * (1 + variant.rows) + variant.rows, variant.units * variant.rows * 24 + width * variant.rows)
+            (width * (1 + variant.rows) + variant.rows, items * 32 + 2 * width * (1 + variant.rows))
         } else {
-            (0, 0)
+            (0, items)
         };
         let pieces = self.hidden.div_ceil(if variant.shuffles { variant.lanes } else { 64 });
         let brought = match (variant.shuffles, adapter.bounded_loops) {
@@ -133,7 +143,7 @@ impl Sequence<'_> {
         };
         let product = pieces * (1 + brought) + places * (1 + tile);
         let block = 2 + products * (1 + product) + unit;
-        MOST_ITERATIONS / (self.halves() * (1 + self.blocks(variant)[1] * block))
+        MOST_ITERATIONS / (self.halves() * (1 + self.blocks(variant)[1].div_ceil(variant.waves) * block))
     }
 
     fn plan(&self, variant: &Variant, adapter: &Adapter) -> Result<KernelPlan, String> {
@@ -213,7 +223,10 @@ impl Sequence<'_> {
             Cell::Gru => "shared/cell_gru",
             Cell::GruResetBefore => "shared/cell_gru_reset_before",
         };
-        let tile = constants(&[("ROWS", variant.rows), ("LANES", variant.lanes), ("UNITS", variant.units)], &[]);
+        let tile = constants(
+            &[("ROWS", variant.rows), ("LANES", variant.lanes), ("WAVES", variant.waves), ("UNITS", variant.units)],
+            &[],
+        );
         let kind = constants(
             &[],
             &[

@@ -169,16 +169,14 @@ impl Operator for Recurrent {
         // Turned twice: the weight as the user has it gets its gradient straight from the product.
         let product = |source: &Tensor, from: usize, to: usize| slot(&gates, from, to).transpose(0, 1).matmul(source);
         let weight = match self.cell {
-            Cell::Tanh | Cell::Relu | Cell::Lstm => product(&before, 0, self.cell.gates()),
-            Cell::Gru => graph.concat(&[&product(&before, 0, 2), &product(&before, 3, 4)], 0),
+            Cell::Tanh | Cell::Relu | Cell::Lstm | Cell::Gru => {
+                product(&before, self.cell.of_products(), self.cell.gradients())
+            }
             Cell::GruResetBefore => graph.concat(&[&product(&before, 0, 2), &product(&slot(kept, 3, 4), 2, 3)], 0),
         };
         parts[1] = Some(weight.transpose(0, 1));
         if let Some(place) = places.bias {
-            parts[place] = Some(match self.cell {
-                Cell::Gru => graph.concat(&[&slot(&gates, 0, 2), &slot(&gates, 3, 4)], 1).sum(&[0]),
-                _ => slot(&gates, 0, self.cell.gates()).sum(&[0]),
-            });
+            parts[place] = Some(slot(&gates, self.cell.of_products(), self.cell.gradients()).sum(&[0]));
         }
         if let Some(place) = places.initial {
             parts[place] = Some(initial);

@@ -283,7 +283,7 @@ impl<T: Float> Problem<'_, T> {
             let parts: &[(usize, usize, usize)] = match self.cell {
                 Cell::Tanh | Cell::Relu => &[(0, 0, 1)],
                 Cell::Lstm => &[(0, 0, 4)],
-                Cell::Gru => &[(0, 0, 2), (3, 2, 1)],
+                Cell::Gru => &[(3, 0, 3)],
                 Cell::GruResetBefore => &[(0, 0, 2)],
             };
             for &(slot, from, count) in parts {

@@ -154,11 +154,15 @@ impl<T: Real> RowBack<'_, T> {
                     let (fourth, h) = (kept[3 * hidden + j], kept[4 * hidden + j]);
                     let dh = self.dh[j];
                     let dn = dh * (one - z) * (one - n * n);
-                    self.gates[hidden + j] = dh * (h - n) * z * (one - z);
+                    let dz = dh * (h - n) * z * (one - z);
+                    self.gates[hidden + j] = dz;
                     self.gates[2 * hidden + j] = dn;
                     if cell == Cell::Gru {
-                        self.gates[j] = dn * fourth * r * (one - r);
-                        self.gates[3 * hidden + j] = dn * r;
+                        let dr = dn * fourth * r * (one - r);
+                        self.gates[j] = dr;
+                        self.gates[3 * hidden + j] = dr;
+                        self.gates[4 * hidden + j] = dz;
+                        self.gates[5 * hidden + j] = dn * r;
                     }
                     self.dh[j] = dh * z;
                 }

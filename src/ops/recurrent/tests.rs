@@ -194,6 +194,22 @@ fn every_kernel_agrees_with_the_cpu() {
     kernels(&Case { cell: Cell::Gru, steps: 2, batch: 33, hidden: 5, reverse: false, given: false, lengths: false });
 }
 
+/// Sequences whose loops software drivers would leave before their end, were they one dispatch.
+#[test]
+fn long_sequences_reach_their_end() -> crate::Result<()> {
+    let Ok(gpu) = Device::open(&crate::device::gpu::Selection::Any, crate::device::gpu::Checks::Production) else {
+        crate::shader::testing::skipped("no adapter");
+        return Ok(());
+    };
+    for (cell, steps, batch, hidden) in [(Cell::Gru, 200, 32, 256), (Cell::Lstm, 900, 32, 64)] {
+        let case = Case { cell, steps, batch, hidden, reverse: false, given: false, lengths: false };
+        let (wanted, _) = case.run(&Device::cpu(), DType::F32, Options::default(), true)?;
+        let (found, _) = case.run(&gpu, DType::F32, Options::default(), true)?;
+        assert_close(&case, &found, &wanted, 1e-3);
+    }
+    Ok(())
+}
+
 /// A sequence of any length is as many dispatches, on a GPU and on the software driver that tests run on.
 #[test]
 fn dispatches_do_not_grow_with_the_sequence() {

@@ -180,7 +180,7 @@ pub(super) fn back(recurrent: &Recurrent, inputs: &[Tensor]) -> Vec<Tensor> {
                 if cell == Cell::Gru {
                     let (dr, dq) = (&dn * &fourth * slope(&r), &dn * &r);
                     let sum = concat(&[dr.clone(), dz.clone(), dq.clone()]).matmul(weight);
-                    (vec![dr, dz, dn, dq], vec![&dh * &z + sum])
+                    (vec![dr.clone(), dz.clone(), dn, dr, dz, dq], vec![&dh * &z + sum])
                 } else {
                     let reset = dn.matmul(&rows(2, 3));
                     let dr = &reset * &h * slope(&r);
