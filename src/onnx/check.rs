@@ -9,7 +9,7 @@ use super::proto::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodePr
 use super::tensor;
 
 /// The versions of ONNX's own operator set that the importer knows.
-pub(super) const OPSETS: std::ops::RangeInclusive<i64> = 6..=26;
+pub(super) const OPSETS: std::ops::RangeInclusive<i64> = 6..=28;
 
 /// Names that are visible in a graph: its own, and those of the graphs around it.
 struct Names<'a> {
