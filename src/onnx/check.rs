@@ -8,8 +8,9 @@ use std::path::Path;
 use super::proto::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 use super::tensor;
 
-/// The versions of ONNX's own operator set that the importer knows.
-pub(super) const OPSETS: std::ops::RangeInclusive<i64> = 6..=28;
+/// The versions of ONNX's own operator set that are read. Handlers follow the history of their operators from version 6 on; of what is
+/// older, they import what was the same then, and say what they miss in the rest.
+pub(super) const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
 
 /// Names that are visible in a graph: its own, and those of the graphs around it.
 struct Names<'a> {
