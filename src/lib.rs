@@ -12,6 +12,8 @@ pub mod graph;
 pub mod loss;
 pub mod metrics;
 pub mod nn;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod ops;
 pub mod optim;
 pub mod scalar;

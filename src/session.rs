@@ -28,6 +28,11 @@ impl Outputs {
         self.0.get(name)
     }
 
+    /// The result of a name without a copy; it is not there any more afterwards.
+    pub fn take(&mut self, name: &str) -> Option<TensorData> {
+        self.0.remove(name)
+    }
+
     /// All results with their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &TensorData)> {
         self.0.iter().map(|(name, data)| (name.as_str(), data))

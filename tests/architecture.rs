@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which floor each top-level module is on.
-const FLOORS: [(&str, u32); 17] = [
+const FLOORS: [(&str, u32); 18] = [
     ("error", 0),
     ("tensor", 0),
     ("scalar", 1),
@@ -24,8 +24,9 @@ const FLOORS: [(&str, u32); 17] = [
     ("data", 6),
     ("train", 6),
     ("check", 6),
+    ("onnx", 7),
     // The list of what most programs need: it is above everything.
-    ("prelude", 7),
+    ("prelude", 8),
 ];
 
 fn floor(module: &str) -> Option<u32> {

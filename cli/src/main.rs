@@ -11,6 +11,7 @@ mod devices;
 mod failure;
 mod inspect;
 mod interrupt;
+mod onnx;
 mod output;
 mod quiet;
 mod train;
@@ -62,6 +63,10 @@ enum Command {
     Check(check::Arguments),
     /// Show what the compiler makes of a demo's model
     Inspect(inspect::Arguments),
+    /// Run an ONNX model on inputs from a file
+    Run(onnx::run::Arguments),
+    /// Say what an ONNX model is made of
+    Info(onnx::info::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -79,6 +84,8 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments, &everywhere, &mut output),
         Command::Check(arguments) => check::run(&arguments, &everywhere, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &everywhere, &mut output),
+        Command::Run(arguments) => onnx::run::run(&arguments, &everywhere, &mut output),
+        Command::Info(arguments) => onnx::info::run(&arguments, &mut output),
     }));
     match done {
         Ok(Ok(())) | Ok(Err(Failure::Closed)) => ExitCode::SUCCESS,

@@ -1,0 +1,93 @@
+//! Jobs of one kind in one process: a single one from options, or many from a file with a line of JSON each. One that fails does
+//! not keep the others from being done.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Result};
+use crate::interrupt;
+use crate::output::{Output, seconds};
+
+/// One job of a file.
+pub struct Job {
+    /// What it is called in events.
+    name: String,
+    fields: Value,
+}
+
+impl Job {
+    /// A path of the job's line.
+    pub fn path(&self, field: &str) -> Result<PathBuf> {
+        self.fields
+            .get(field)
+            .and_then(Value::as_str)
+            .map(PathBuf::from)
+            .ok_or_else(|| Failure::new(format!("job {:?} has no {field:?}, which should be a path", self.name)))
+    }
+}
+
+/// The jobs of a file.
+fn read(path: &Path) -> Result<Vec<Job>> {
+    let text =
+        fs::read_to_string(path).map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(number, line)| {
+            let at = |message: String| Failure::new(format!("{}:{}: {message}", path.display(), number + 1));
+            let fields: Value =
+                serde_json::from_str(line).map_err(|error| at(format!("not a JSON object: {error}")))?;
+            let Some(name) = fields.get("name").and_then(Value::as_str).map(str::to_owned) else {
+                return Err(at("a job is an object with a \"name\"".to_owned()));
+            };
+            Ok(Job { name, fields })
+        })
+        .collect()
+}
+
+/// A line for a job that is done or has failed.
+fn tell(event: &str, name: &str, done: &Result, took: f64, output: &mut Output) -> Result {
+    let error = match done {
+        Ok(()) => None,
+        Err(Failure::Message(message)) => Some(message.lines().map(str::trim).collect::<Vec<_>>().join(" ")),
+        Err(_) => Some("failed".to_owned()),
+    };
+    output.event(&json!({"event": event, "name": name, "ok": error.is_none(), "error": error, "seconds": took}))?;
+    match error {
+        None => output.text(format!("{name}: done in {}", seconds(took))),
+        Some(error) => output.text(format!("{name}: {error}")),
+    }
+}
+
+/// Does one job that options describe.
+pub fn single(event: &str, name: &str, output: &mut Output, work: impl FnOnce() -> Result) -> Result {
+    let start = Instant::now();
+    let done = work();
+    if done.is_ok() || output.is_json() {
+        tell(event, name, &done, start.elapsed().as_secs_f64(), output)?;
+    }
+    done
+}
+
+/// Does all jobs of a file, one after the other.
+pub fn all(event: &str, path: &Path, output: &mut Output, mut work: impl FnMut(&Job) -> Result) -> Result {
+    let jobs = read(path)?;
+    let interrupted = interrupt::flag();
+    let mut failed = 0;
+    for (done, job) in jobs.iter().enumerate() {
+        if interrupted.load(Ordering::Relaxed) {
+            return Err(Failure::new(format!("stopped after {done} of {} jobs", jobs.len())));
+        }
+        let start = Instant::now();
+        // A mistake of ours in one job does not take the others with it.
+        let done = catch_unwind(AssertUnwindSafe(|| work(job)))
+            .unwrap_or_else(|_| Err(Failure::new("wgrad has a mistake in it, please report")));
+        failed += usize::from(done.is_err());
+        tell(event, &job.name, &done, start.elapsed().as_secs_f64(), output)?;
+    }
+    if failed == 0 { Ok(()) } else { Err(Failure::new(format!("{failed} of {} jobs failed", jobs.len()))) }
+}

@@ -1,0 +1,31 @@
+//! The operators that are known, a family a file. Each family lists its operators' names with their handlers.
+//!
+//! A handler gets a [`Node`] and gives the values of its outputs. Names within ONNX's own domain need no prefix; those of another
+//! are written `domain::Name`.
+
+mod control;
+mod elementwise;
+mod movement;
+mod product;
+mod shape;
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use super::model::operator_name;
+use super::node::Node;
+use super::value::Value;
+use crate::error::Result;
+
+/// Imports one node.
+pub(super) type Handler = fn(&Node<'_>) -> Result<Vec<Value>>;
+
+const FAMILIES: &[&[(&str, Handler)]] =
+    &[control::OPERATORS, elementwise::OPERATORS, movement::OPERATORS, product::OPERATORS, shape::OPERATORS];
+
+/// The handler of an operator, if it is known.
+pub(super) fn find(domain: &str, op_type: &str) -> Option<Handler> {
+    static HANDLERS: OnceLock<HashMap<&str, Handler>> = OnceLock::new();
+    let handlers = HANDLERS.get_or_init(|| FAMILIES.iter().flat_map(|family| family.iter().copied()).collect());
+    handlers.get(&*operator_name(domain, op_type)).copied()
+}
