@@ -234,20 +234,16 @@ fn sums_that_products_bring_are_the_same() -> Result<()> {
         let g = Graph::new();
         let variable = |name: &str, shape: &[usize]| {
             let ty = TensorType::new(F32, shape.to_vec());
-            g.variable(Variable::parameter(
-                format!("variable {name}"),
-                ty,
-                Initial::Normal { mean: 0.0, std: 0.5 },
-            ))
+            g.variable(Variable::parameter(format!("variable {name}"), ty, Initial::Normal { mean: 0.0, std: 0.5 }))
         };
         let x = g.input("x", [batch, 3, 7], F32);
-        // Two layers whose biases have equal gradients, one whose input is a slice, and a sum that a product itself needs.
-        let (a, b) = (variable("a", &[7, units]), variable("b", &[units]));
-        let (c, d) = (variable("c", &[5, units]), variable("d", &[units]));
-        let h = x.matmul(&a) + &b + x.slice(2, 1, 6).matmul(&c) + &d;
-        let e = variable("e", &[units, 2]);
+        // Two layers of which one takes a slice, whose biases have one gradient, and a sum that a product itself needs.
+        let (a, b) = (variable("a", &[units, 7]), variable("b", &[units]));
+        let (c, d) = (variable("c", &[units, 5]), variable("d", &[units]));
+        let h = x.matmul(&a.transpose(0, 1)) + &b + x.slice(2, 1, 6).matmul(&c.transpose(0, 1)) + &d;
+        let e = variable("e", &[2, units]);
         let f = variable("f", &[2]);
-        let y = h.tanh().reshape([batch * 3, units]).matmul(&e) + &f;
+        let y = h.tanh().reshape([batch * 3, units]).matmul(&e.transpose(0, 1)) + &f;
         let centred = &y - y.mean_keep(&[0], true);
         let loss = y.square().sum_all() + centred.transpose(0, 1).matmul(&y).sum_all();
         for (name, gradient) in ["a", "b", "c", "d", "e", "f"].iter().zip(g.gradients(&loss, &[&a, &b, &c, &d, &e, &f]))
@@ -263,7 +259,7 @@ fn sums_that_products_bring_are_the_same() -> Result<()> {
             let inputs = [("x".to_owned(), TensorData::from_f64(F32, &values, [batch, 3, 7])?)];
             let mut session = Session::with_options(&g, &device, 0, Options::default())?;
             let sums = session.program().to_string().matches("row sums").count();
-            assert!(sums >= 3, "{sums} sums come with products:\n{}", session.program());
+            assert!(sums >= 2, "{sums} sums come with products:\n{}", session.program());
             let fused = session.run(&[("x", &inputs[0].1)])?;
             let plain = run(&g, &device, false, &inputs)?;
             assert_eq!(difference(&fused, &plain, 1e-4), None, "{} of {batch} × {units}", device.name());

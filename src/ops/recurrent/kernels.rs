@@ -10,8 +10,8 @@ use crate::tensor::{DType, TensorType};
 /// Hidden units up to which a GPU is better off with a whole sequence in a workgroup than with a dispatch a step.
 const WHOLE_UP_TO: usize = 256;
 
-/// Iterations of all loops after which software drivers leave them, with room to spare.
-const MOST_ITERATIONS: usize = 60_000;
+/// Iterations of all loops after which software drivers leave them, with a little room to spare.
+const MOST_ITERATIONS: usize = 65_000;
 
 /// How a kernel is built.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +62,7 @@ pub(super) fn plans(
         let blocks = hidden.div_ceil(lanes);
         let units = match recurrent.pass {
             Pass::Forward { .. } => tile(if hidden > 64 { 4 } else { 2 }),
-            Pass::Back { .. } => tile(if hidden > 64 { 8 } else { 4 }),
+            Pass::Back { .. } => tile(4),
         };
         let rows = fitting(tile(16)).unwrap_or(1);
         // Rows for at least two workgroups, where there are so many.
@@ -119,31 +119,30 @@ impl Sequence<'_> {
         if !adapter.is_software {
             return usize::MAX;
         }
+        /// What a loop adds up to: its turns with what is in them, and one more to see that it is over.
+        const fn turns(count: usize, inside: usize) -> usize {
+            count * (1 + inside) + 1
+        }
+        // Loops over a tile are written out, but where they are bounded.
+        let tile = |count: usize, inside: usize| if adapter.bounded_loops { turns(count, inside) } else { 0 };
         let (products, width) = match self.recurrent.pass {
-            Pass::Forward { .. } => (1, self.recurrent.cell.gates() * variant.units),
-            Pass::Back { .. } => (self.recurrent.cell.gates(), variant.units),
+            Pass::Forward { .. } => (1, self.recurrent.cell.gates()),
+            Pass::Back { .. } => (self.recurrent.cell.gates(), 1),
         };
-        // Loops over a tile are unrolled, but where they are bounded.
-        let items = variant.units * variant.rows;
-        let (tile, unit) = if adapter.bounded_loops {
-            (width * (1 + variant.rows) + variant.rows, items * 32 + 2 * width * (1 + variant.rows))
+        let rows = tile(variant.rows, 0);
+        let sums = tile(width, tile(variant.units, rows));
+        let product = if variant.shuffles {
+            let places = turns(variant.lanes.div_ceil(4), 4 * (rows + sums));
+            turns(self.hidden.div_ceil(variant.lanes), rows + places)
         } else {
-            (0, items)
+            let brought = turns((64 * variant.rows).div_ceil(variant.lanes), 0);
+            turns(self.hidden.div_ceil(64), brought + turns(self.hidden.min(64), sums))
         };
-        let pieces = self.hidden.div_ceil(if variant.shuffles { variant.lanes } else { 64 });
-        let brought = match (variant.shuffles, adapter.bounded_loops) {
-            (true, false) => 0,
-            (true, true) => variant.rows,
-            (false, _) => (64 * variant.rows).div_ceil(variant.lanes),
-        };
-        let places = if variant.shuffles && !adapter.bounded_loops {
-            pieces * variant.lanes.div_ceil(4)
-        } else {
-            self.hidden.next_multiple_of(variant.lanes.min(64))
-        };
-        let product = pieces * (1 + brought) + places * (1 + tile);
-        let block = 2 + products * (1 + product) + unit;
-        MOST_ITERATIONS / (self.halves() * (1 + self.blocks(variant)[1].div_ceil(variant.waves) * block))
+        let unit = 5 * tile(self.recurrent.cell.slots().max(self.recurrent.cell.gradients()), 0);
+        // Measured: a few more than can be accounted for.
+        let block = 16 + turns(products, product + rows) + 2 * sums + turns(variant.units * variant.rows, unit);
+        let blocks = turns(self.blocks(variant)[1].div_ceil(variant.waves), block);
+        MOST_ITERATIONS / (1 + turns(self.halves(), blocks))
     }
 
     fn plan(&self, variant: &Variant, adapter: &Adapter) -> Result<KernelPlan, String> {
