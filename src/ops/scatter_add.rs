@@ -28,7 +28,7 @@ pub struct ScatterRows;
 fn check_types(inputs: &[&TensorType]) -> Result<(), String> {
     let (base, index, source) = (inputs[0], inputs[1], inputs[2]);
     if index.dtype != DType::I32 {
-        return Err(format!("wants i32 indices, not {}", index.dtype));
+        return Err(format!("wants i32 or i64 indices, not {}", index.dtype));
     }
     if base.dtype != source.dtype {
         return Err(format!("base is {}, source {}; cast one of them", base.dtype, source.dtype));
@@ -72,6 +72,9 @@ fn evaluate(
         }
         DType::I32 => {
             add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), i32::wrapping_add)
+        }
+        DType::I64 => {
+            add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), i64::wrapping_add)
         }
         DType::U32 => {
             add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), u32::wrapping_add)
@@ -184,11 +187,12 @@ impl Operator for ScatterRows {
 }
 
 impl Tensor {
-    /// PyTorch's `scatter_add`: adds each source element to the place that its i32 index names along an axis, in the order
+    /// PyTorch's `scatter_add`: adds each source element to the place that its integer index (i32 or i64) names along an axis, in the order
     /// of the source. The index may be smaller than base and source; what lies outside of it is left out.
     #[track_caller]
     #[must_use]
     pub fn scatter_add(&self, axis: isize, index: &Self, source: &Self) -> Self {
+        let index = &index.places();
         let Some(axis) = self.resolve_axis("scatter_add", axis) else { return self.clone() };
         let (base, extent, given) = (self.shape(), index.shape(), source.shape());
         let rank = base.rank();
@@ -211,14 +215,14 @@ impl Tensor {
         self + &part.pad(&vec![0; rank], &rest, 0.0)
     }
 
-    /// Adds rows of the source `[m, d]` to those rows of this `[n, d]` that the i32 indices `[m]` name.
+    /// Adds rows of the source `[m, d]` to those rows of this `[n, d]` that the integer indices `[m]` name.
     #[track_caller]
     #[must_use]
     pub fn scatter_rows(&self, index: &Self, source: &Self) -> Self {
-        self.graph().apply1(Op::ScatterRows(ScatterRows), &[self, index, source])
+        self.graph().apply1(Op::ScatterRows(ScatterRows), &[self, &index.places(), source])
     }
 
-    /// PyTorch's `index_add`: adds slices of the source along an axis to the places that the i32 indices `[m]` name.
+    /// PyTorch's `index_add`: adds slices of the source along an axis to the places that the integer indices `[m]` name.
     #[track_caller]
     #[must_use]
     pub fn index_add(&self, axis: isize, index: &Self, source: &Self) -> Self {

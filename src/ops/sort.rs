@@ -58,6 +58,7 @@ impl Operator for Sort {
             DType::F32 => self.run(ty, bytes, values, places, |a: &f32, b: &f32| float(f64::from(*a), f64::from(*b))),
             DType::F64 => self.run(ty, bytes, values, places, |a: &f64, b: &f64| float(*a, *b)),
             DType::I32 => self.run(ty, bytes, values, places, i32::cmp),
+            DType::I64 => self.run(ty, bytes, values, places, i64::cmp),
             DType::U32 => self.run(ty, bytes, values, places, u32::cmp),
             dtype => return Err(format!("sort does not compare {dtype}")),
         }

@@ -19,7 +19,7 @@ pub enum Signature {
     Comparison,
     /// Truth values to a truth value.
     Logic,
-    /// 32-bit integers to the same type.
+    /// Integers of 32 or 64 bits to the same type.
     Bits,
     /// A truth value and two of any one type, to that type.
     Select,
@@ -64,11 +64,12 @@ macro_rules! functions {
             BitXor,
             /// a << b
             ShiftLeft,
-            /// a >> b (arithmetic for i32)
+            /// a >> b (arithmetic for i32 and i64)
             ShiftRight,
             /// a ? b : c
             Select,
-            /// Rounds or converts to the type; floats to integers truncate and saturate.
+            /// Rounds or converts to the type; floats to integers truncate and saturate, integers to smaller ones keep the
+            /// lower bits.
             Cast(DType),
             /// First or second word of Threefry-2x32 with 20 rounds, for (key 0, key 1, counter 0, counter 1).
             Threefry(u8),
@@ -431,8 +432,8 @@ impl ScalarFunction {
                 dtype => Err(format!("wants truth values, not {dtype}")),
             },
             Signature::Bits => match same(arguments)? {
-                dtype @ (DType::I32 | DType::U32) => Ok(dtype),
-                dtype => Err(format!("wants i32 or u32, not {dtype}")),
+                dtype @ (DType::I32 | DType::I64 | DType::U32) => Ok(dtype),
+                dtype => Err(format!("wants i32, i64 or u32, not {dtype}")),
             },
             Signature::Select => {
                 if first != DType::Bool {

@@ -15,6 +15,7 @@ mod stages;
 #[path = "../support/mod.rs"]
 mod support;
 mod variables;
+mod wide;
 
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
