@@ -4,6 +4,7 @@
 //! loaded into the same session with [`Session::load`] and share the variables by name.
 
 mod initial;
+mod transfer;
 
 use std::collections::BTreeMap;
 use std::ops::Index;
@@ -16,7 +17,8 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, HostScalar, StepState};
 use crate::ops::{Op, RANDOM_STATE, Role};
 use crate::scalar::threefry;
-use crate::tensor::{DType, TensorData, TensorType};
+use crate::tensor::{TensorData, TensorType};
+use transfer::{received, sent};
 
 /// A program's results by name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -75,19 +77,6 @@ impl Capture {
         let values = self.arrival.arrive().await?;
         Self::typed(&self.ports, &values)
     }
-}
-
-/// A tensor from what a device holds of it.
-fn received(ty: &TensorType, stored: DType, bytes: &[u8]) -> Result<TensorData> {
-    TensorData::from_bytes(TensorType::new(stored, &ty.shape), bytes)?.widened(ty.dtype)
-}
-
-/// What a device holds of a tensor of its own type, where it is another than that: checked and converted.
-fn sent(what: &str, name: &str, data: &TensorData, stored: DType) -> Result<Option<TensorData>> {
-    if data.dtype() == stored {
-        return Ok(None);
-    }
-    data.fitting().map(Some).map_err(|message| Error::Data(format!("{what} {name:?}: {message}")))
 }
 
 /// One loaded program.

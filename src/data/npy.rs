@@ -278,8 +278,11 @@ mod tests {
         let header = "{\"shape\": (2L,), \"descr\": \"<i8\", \"fortran_order\": False}";
         let values: Vec<u8> = [7_i64, -9].iter().flat_map(|value| value.to_le_bytes()).collect();
         assert_eq!(read_values(1, header, &values), Ok(vec![7.0, -9.0]));
-        let values: Vec<u8> = [7_i64, 1 << 31].iter().flat_map(|value| value.to_le_bytes()).collect();
-        assert_eq!(read_values(1, header, &values), Err("2147483648 does not fit a 32-bit integer".into()));
+        let values: Vec<u8> = [7_u64, 1 << 31].iter().flat_map(|value| value.to_le_bytes()).collect();
+        assert_eq!(
+            read_values(1, &header.replace("i8", "u8"), &values),
+            Err("2147483648 does not fit a 32-bit integer".into())
+        );
         assert_eq!(read_values(1, "{'descr': '|b1', 'fortran_order': False, 'shape': ()}", &[1]), Ok(vec![1.0]));
     }
 

@@ -220,7 +220,7 @@ mod tests {
         assert!(message(&[8, 3], &[8, 3], DType::I32, &last).starts_with(expected));
         assert!(
             message(&[8, 3], &[8], DType::F32, &last)
-                .starts_with("cross_entropy: wants floats and i32 labels, not f32 and f32")
+                .starts_with("cross_entropy: wants floats and i32 or i64 labels, not f32 and f32")
         );
         assert!(message(&[3], &[], DType::I32, &first).starts_with("cross_entropy: axis 1 does not exist"));
     }
