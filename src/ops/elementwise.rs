@@ -134,7 +134,8 @@ impl Tensor {
         self.elementwise(function, &[&other])
     }
 
-    /// Converts to another element type. Floats to integers truncate and saturate.
+    /// Converts to another element type. Floats to integers truncate and saturate (NaN gives 0); integers to smaller ones keep
+    /// the lower bits, as in NumPy.
     #[track_caller]
     #[must_use]
     pub fn cast(&self, dtype: DType) -> Self {

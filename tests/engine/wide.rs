@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use wgrad::device::Device;
-use wgrad::ops::{Initial, Interpolate, Role, Variable};
+use wgrad::ops::{ConvOptions, Initial, Interpolate, PaddingMode, Role, Variable};
 use wgrad::prelude::*;
 use wgrad::scalar::Reduction;
 use wgrad::tensor::TensorType;
@@ -57,7 +57,8 @@ fn arithmetic_of_i64_is_exact_on_the_cpu() {
         ("abs", |a, _| a.abs(), |a, _| a.wrapping_abs()),
         ("sign", |a, _| a.sign(), |a, _| a.signum()),
     ];
-    let comparisons: [(&str, fn(&Tensor, &Tensor) -> Tensor, fn(&i64, &i64) -> bool); 3] =
+    type Comparison = (&'static str, fn(&Tensor, &Tensor) -> Tensor, fn(&i64, &i64) -> bool);
+    let comparisons: [Comparison; 3] =
         [("lt", |a, b| a.lt(b), i64::lt), ("eq", |a, b| a.eq(b), i64::eq), ("ge", |a, b| a.ge(b), i64::ge)];
     let (a, b): (Vec<i64>, Vec<i64>) = WHOLE.iter().flat_map(|&a| WHOLE.iter().map(move |&b| (a, b))).unzip();
     let g = Graph::new();
@@ -309,7 +310,7 @@ fn f64_on_a_gpu_is_what_f32_gives() {
     let g = Graph::new();
     let x = g.input("x", [2, 1, 3, 5], F64);
     let weight = g.input("weight", [4, 1, 2, 2], F64);
-    let y = x.interpolate(&Interpolate::size([6, 7])).conv(&weight, &wgrad::ops::ConvOptions::default()).tanh();
+    let y = x.interpolate(&Interpolate::size([6, 7])).conv(&weight, &ConvOptions::default()).tanh();
     let loss = y.square().sum_all();
     g.output("y", &y);
     g.output("slope", &g.gradients(&loss, &[&x]).swap_remove(0));
@@ -326,4 +327,33 @@ fn f64_on_a_gpu_is_what_f32_gives() {
             }
         }
     }
+}
+
+#[test]
+fn convolutions_of_integers_are_those_of_floats() {
+    let cases: [(&[usize], &[usize], ConvOptions); 5] = [
+        (&[2, 3, 9], &[4, 3, 3], ConvOptions::default()),
+        (&[2, 4, 7, 6], &[6, 2, 3, 2], ConvOptions::default().groups(2).stride([2, 1]).padding([1, 2])),
+        (&[1, 3, 8, 8], &[3, 1, 3, 3], ConvOptions::default().groups(3).dilation(2).padding(2)),
+        (&[1, 2, 4, 5, 4], &[3, 2, 2, 3, 1], ConvOptions::default().stride(2)),
+        (&[1, 2, 5, 5], &[2, 2, 3, 3], ConvOptions::default().padding(1).padding_mode(PaddingMode::Circular)),
+    ];
+    for (shape, kernel, options) in cases {
+        let values = |seed, shape: &[usize]| super::tensor(seed, F64, shape, -99.0, 99.0).cast(I64).unwrap();
+        let (x_data, w_data) = (values(3, shape), values(4, kernel));
+        for device in devices() {
+            let g = Graph::new();
+            let (x, w) = (g.input("x", shape, I64), g.input("w", kernel, I64));
+            g.output("whole", &x.conv(&w, &options));
+            g.output("int", &x.cast(I32).conv(&w.cast(I32), &options).cast(I64));
+            g.output("float", &x.cast(F32).conv(&w.cast(F32), &options).cast(I64));
+            let found = run_on(&device, &g, &[("x", &x_data), ("w", &w_data)]);
+            assert_eq!(found["whole"], found["float"], "{options:?} on {device:?}");
+            assert_eq!(found["int"], found["float"], "{options:?} on {device:?}");
+        }
+    }
+    let g = Graph::new();
+    let (x, w) = (g.input("x", [1, 3, 4], I64), g.input("w", [1, 2, 2], I64));
+    let _ = x.conv(&w, &ConvOptions::default());
+    assert!(g.error().is_some_and(|error| error.to_string().contains("channels")));
 }

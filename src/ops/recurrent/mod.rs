@@ -258,11 +258,11 @@ impl Tensor {
             lengths: options.lengths.is_some(),
         };
         let turned = weight.transpose(0, 1);
+        let mut lengths = options.lengths.cloned();
         // No closure: the user's line does not reach through one.
-        let lengths = match options.lengths {
-            Some(lengths) => Some(lengths.places()),
-            None => None,
-        };
+        if let Some(lengths) = &mut lengths {
+            *lengths = lengths.places();
+        }
         let mut inputs = vec![self, &turned];
         inputs.extend(options.bias);
         inputs.extend(options.initial);
