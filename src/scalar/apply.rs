@@ -152,6 +152,12 @@ pub(crate) fn apply(function: F, dtype: DType, out: &mut [u64], arguments: [&[u6
             DType::U32 | DType::Bool => compare::<u32>(function, out, a, b, n),
             _ => compare::<f32>(function, out, a, b, n),
         },
+        Signature::Classification => match (function, dtype) {
+            (F::IsNan, DType::F64) => zip1(out, a, n, |x: f64| u32::from(x.is_nan())),
+            (F::IsNan, _) => zip1(out, a, n, |x: f32| u32::from(x.is_nan())),
+            (_, DType::F64) => zip1(out, a, n, |x: f64| u32::from(x.is_infinite())),
+            _ => zip1(out, a, n, |x: f32| u32::from(x.is_infinite())),
+        },
         Signature::Logic => match function {
             F::And => zip2(out, a, b, n, |a: u32, b: u32| a & b),
             F::Or => zip2(out, a, b, n, |a: u32, b: u32| a | b),
