@@ -1,6 +1,7 @@
-// Adds contributions to the places that indices name: an invocation an element, which looks at all of its line's indices
+// Joins contributions with the values at the places that indices name: an invocation an element, which looks at all of its line's indices
 // in order.
 #import shared/scatter
+#import shared/fold
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -9,13 +10,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
     let mine = target_of(index);
-    var sum = start_value(index);
+    var total = start_value(index);
     let last = min(params.skipped + params.limit, params.count);
     for (var k = params.skipped; k < last; k++) {
         let named_by = mine.outer * params.index_outer + k * params.index_step + mine.inner * params.index_inner;
         if named(indices[named_by]) == mine.place {
-            sum += source[(mine.outer * params.count + k) * params.inner + mine.inner];
+            total = join(total, source[(mine.outer * params.count + k) * params.inner + mine.inner]);
         }
     }
-    result[index] = sum;
+    result[index] = total;
 }

@@ -1,6 +1,7 @@
-// Adds contributions to the places that sorted indices name: an invocation an element, which finds its own and adds them in
+// Joins contributions with the values at the places that sorted indices name: an invocation an element, which finds its own and joins them in
 // the order of the source. The sort was stable.
 #import shared/scatter
+#import shared/fold
 
 @group(0) @binding(5) var<storage, read> places: array<i32>;
 
@@ -23,14 +24,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             high = middle;
         }
     }
-    var sum = start_value(index);
+    var total = start_value(index);
     let first = min(low + params.skipped, params.count);
     let last = min(first + params.limit, params.count);
     for (var k = first; k < last; k++) {
         if named(indices[start + k]) != mine.place {
             break;
         }
-        sum += source[(start + u32(places[start + k])) * params.inner + mine.inner];
+        total = join(total, source[(start + u32(places[start + k])) * params.inner + mine.inner]);
     }
-    result[index] = sum;
+    result[index] = total;
 }

@@ -36,7 +36,7 @@ pub mod prelude {
     pub use crate::optim::schedule::Schedule;
     pub use crate::optim::{Adadelta, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop, SGD};
     pub use crate::session::Session;
-    pub use crate::tensor::DType::{self, BF16, Bool, F16, F32, F64, I32, U8, U32};
+    pub use crate::tensor::DType::{self, BF16, Bool, F16, F32, F64, I32, I64, U8, U32};
     pub use crate::tensor::{Shape, TensorData};
     pub use crate::train::{Checkpoints, Fit, History, Trainer};
 }

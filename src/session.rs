@@ -4,6 +4,7 @@
 //! loaded into the same session with [`Session::load`] and share the variables by name.
 
 mod initial;
+mod transfer;
 
 use std::collections::BTreeMap;
 use std::ops::Index;
@@ -17,6 +18,7 @@ use crate::graph::{Graph, HostScalar, StepState};
 use crate::ops::{Op, RANDOM_STATE, Role};
 use crate::scalar::threefry;
 use crate::tensor::{TensorData, TensorType};
+use transfer::{received, sent};
 
 /// A program's results by name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,13 +52,13 @@ impl Index<&str> for Outputs {
 
 /// Outputs of a step that are read later.
 pub struct Capture {
-    types: Vec<TensorType>,
+    ports: Vec<Port>,
     arrival: Arrival,
 }
 
 impl Capture {
-    fn typed(types: Vec<TensorType>, values: Vec<Vec<u8>>) -> Result<Vec<TensorData>> {
-        types.into_iter().zip(values).map(|(ty, bytes)| TensorData::from_bytes(ty, &bytes)).collect()
+    fn typed(ports: &[Port], values: &[Vec<u8>]) -> Result<Vec<TensorData>> {
+        ports.iter().zip(values).map(|(port, bytes)| received(&port.ty, port.stored, bytes)).collect()
     }
 
     /// The values, in the order in which they were asked for. Waits until the step is done.
@@ -64,7 +66,7 @@ impl Capture {
     /// # Errors
     /// A device that fails.
     pub fn wait(self) -> Result<Vec<TensorData>> {
-        Self::typed(self.types, self.arrival.wait()?)
+        Self::typed(&self.ports, &self.arrival.wait()?)
     }
 
     /// The values, for an executor of the application's: nothing blocks.
@@ -73,7 +75,7 @@ impl Capture {
     /// A device that fails.
     pub async fn arrive(self) -> Result<Vec<TensorData>> {
         let values = self.arrival.arrive().await?;
-        Self::typed(self.types, values)
+        Self::typed(&self.ports, &values)
     }
 }
 
@@ -101,6 +103,9 @@ impl ProgramId {
 }
 
 /// A program with its parameters and state on a device.
+///
+/// A GPU has neither i64 nor f64, and computes in i32 and f32 in their place; inputs, outputs and variables are the graph's own
+/// types here all the same. A value that does not fit is refused; what overflows on the device wraps in 32 bits.
 pub struct Session {
     device: Device,
     layout: Layout,
@@ -169,7 +174,8 @@ impl Session {
             let variable = self.layout.variables[place].clone();
             if !initial::is_zero(&variable.initial) {
                 let values = initial::values(&variable, self.seed)?;
-                self.store.write(variable.location, values.bytes())?;
+                let converted = sent("variable", &variable.name, &values, variable.stored)?;
+                self.store.write(variable.location, converted.as_ref().unwrap_or(&values).bytes())?;
             }
         }
         let runner = DeviceProgram::load(&self.device, &program, &self.store)?;
@@ -329,7 +335,7 @@ impl Session {
             return Err(Error::Argument(format!("output {output:?} was read before the program ran")));
         }
         let values = loaded.runner.read(&self.store, &[port.location])?;
-        TensorData::from_bytes(port.ty, values.first().map_or(&[][..], Vec::as_slice))
+        received(&port.ty, port.stored, values.first().map_or(&[][..], Vec::as_slice))
     }
 
     fn execute(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)], captured: &[Port]) -> Result<Capture> {
@@ -340,10 +346,10 @@ impl Session {
         let places: Vec<Location> = captured.iter().map(|port| port.location).collect();
         let arrival = loaded.runner.run(&mut self.store, &all, &places)?;
         loaded.has_run = true;
-        Ok(Capture { types: captured.iter().map(|port| port.ty.clone()).collect(), arrival })
+        Ok(Capture { ports: captured.to_vec(), arrival })
     }
 
-    /// The bytes of every input: those that the session computes, and those that were given.
+    /// The bytes of every input: those that the session computes or converts, and those that were given as they are.
     #[allow(clippy::type_complexity, reason = "a pair of lists, taken apart at once")]
     fn inputs<'a>(
         &self,
@@ -377,7 +383,10 @@ impl Session {
         let mut given: Vec<(usize, &'a [u8])> = Vec::new();
         for (place, port) in loaded.program.inputs.iter().enumerate() {
             if let Some((_, data)) = inputs.iter().find(|(name, _)| *name == port.name) {
-                given.push((place, data.bytes()));
+                match sent("input", &port.name, data, port.stored)? {
+                    Some(converted) => hidden.push((place, converted.bytes().to_vec())),
+                    None => given.push((place, data.bytes())),
+                }
             } else if port.name == RANDOM_STATE {
                 let key = threefry::key_of_seed(self.seed);
                 let words = [key[0] ^ key[1].rotate_left(16), self.step as u32];
@@ -416,7 +425,7 @@ impl Session {
     /// An unknown name; a device that fails.
     pub fn parameter(&self, name: &str) -> Result<TensorData> {
         let variable = self.find(name)?;
-        TensorData::from_bytes(variable.ty.clone(), &self.store.read(variable.location)?)
+        received(&variable.ty, variable.stored, &self.store.read(variable.location)?)
     }
 
     /// Replaces a variable's value.
@@ -429,11 +438,12 @@ impl Session {
             return Err(Error::Argument(format!("variable {name:?} is {}, but {} was given", variable.ty, value.ty())));
         }
         let location = variable.location;
-        self.store.write(location, value.bytes())
+        let converted = sent("variable", name, value, variable.stored)?;
+        self.store.write(location, converted.as_ref().unwrap_or(value).bytes())
     }
 
     /// Reads an input from an application's buffer instead of the host, from the next run on, without a copy. The buffer's
-    /// size is a multiple of sixteen bytes.
+    /// size is a multiple of sixteen bytes. An input of i64 or f64 is read as i32 or f32, in which a GPU computes.
     ///
     /// # Errors
     /// An unknown name; the CPU device; a buffer that is too small or lacks the usage `STORAGE`.

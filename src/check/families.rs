@@ -6,6 +6,7 @@ use super::input::Input;
 use super::normalization;
 use super::pools;
 use crate::graph::Tensor;
+use crate::ops::Combine;
 use crate::scalar::Reduction;
 use crate::tensor::DType;
 
@@ -218,6 +219,23 @@ fn indexed() -> Vec<Family> {
                 [Input::normal(&[1000, 33]), Input::integers(&[700], 0, 1000), Input::normal(&[700, 33])],
                 |inputs| inputs[0].scatter_rows(&inputs[1], &inputs[2]),
             ),
+        [Combine::Product, Combine::Max, Combine::Min, Combine::Last].into_iter().fold(
+            Family::new("index/scatter", SUM),
+            |family, combine| {
+                // Around 1, so that products of many stay moderate.
+                let around = |shape: &[usize]| Input::uniform(shape, 0.6, 1.4, &[1.0]);
+                family
+                    .case([around(&[5, 9]), Input::integers(&[5, 40], 0, 9), around(&[5, 40])], move |inputs| {
+                        inputs[0].scatter(1, &inputs[1], &inputs[2], combine)
+                    })
+                    .case([around(&[7, 6]), Input::integers(&[90, 6], 0, 7), around(&[90, 6])], move |inputs| {
+                        inputs[0].scatter(0, &inputs[1], &inputs[2], combine)
+                    })
+                    .case([around(&[9, 5]), Input::integers(&[64, 1], 0, 9), around(&[64, 5])], move |inputs| {
+                        inputs[0].scatter_nd(&inputs[1], &inputs[2], combine)
+                    })
+            },
+        ),
         Family::new("index/one_hot", 0.0)
             .forward([Input::integers(&[77], 0, 10)], |_, inputs| vec![inputs[0].one_hot(10, DType::F32)]),
         [&[1][..], &[7], &[3, 64], &[2, 1000], &[5, 257]].into_iter().fold(Family::new("index/sort", 0.0), sorted),

@@ -6,12 +6,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin, Tail};
 use super::{Options, Target};
-use crate::error::{Error, Result};
 use crate::graph::{Expressing, GraphData, InputAccess, Meaning, ValueId};
 use crate::ops::Op;
 use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarFunction, ScalarNode};
 use crate::shader::Operand;
-use crate::tensor::{DType, Shape, TensorType};
+use crate::tensor::{DType, Shape, TensorData, TensorType};
 
 /// How users see a value: an expression over its shape.
 #[derive(Clone, Debug)]
@@ -54,6 +53,12 @@ impl Seen {
     }
 }
 
+/// The number that a constant of equal elements is, where it can stand in an expression: an i64 that f64 has not cannot.
+fn number(data: &TensorData) -> Option<f64> {
+    let exact = data.as_slice::<i64>().map_or(true, |values| values.iter().take(1).all(|&x| x.abs_diff(0) <= 1 << 53));
+    exact.then(|| data.to_f64_vec().first().copied()).flatten()
+}
+
 /// Expressions longer than this are stored, whoever uses them.
 const LONGEST: usize = 160;
 
@@ -75,7 +80,7 @@ struct Fuser<'a> {
 }
 
 /// Kernels for all nodes.
-pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Result<FusedGraph> {
+pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> FusedGraph {
     let mut uses: HashMap<ValueId, usize> = HashMap::new();
     let mut in_memory = HashSet::new();
     let mut widest_broadcast: HashMap<ValueId, usize> = HashMap::new();
@@ -115,7 +120,7 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Resul
         options,
     };
     for index in 0..data.nodes.len() {
-        fuser.node(index, target)?;
+        fuser.node(index);
     }
     let mut taken: Vec<BufferId> = Vec::new();
     // Before any value is copied: from then on a variable is seen as its copy.
@@ -140,18 +145,14 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Resul
         let ty = data.ty(*value).clone();
         fuser.fused.outputs.push((name.clone(), ty, buffer));
     }
-    Ok(fuser.fused)
+    fuser.fused
 }
 
 impl Fuser<'_> {
-    fn node(&mut self, index: usize, target: &Target) -> Result<()> {
+    fn node(&mut self, index: usize) {
         let node = &self.data.nodes[index];
         let operator = node.op.operator();
         let value = |output: usize| ValueId { node: index as u32, output: output as u32 };
-        if let (Target::Gpu(_), Some(ty)) = (target, node.outputs.iter().find(|ty| ty.dtype == DType::F64)) {
-            let message = format!("{ty}: f64 is for the CPU only");
-            return Err(Error::graph(operator.name(), message, node.place));
-        }
         match operator.meaning() {
             Meaning::Source => self.source(value(0), &node.op),
             Meaning::Expression => {
@@ -185,7 +186,6 @@ impl Fuser<'_> {
             Meaning::Reduction { reduction, axes } => self.reduce(index, reduction, &axes),
             Meaning::Routine => self.routine(index),
         }
-        Ok(())
     }
 
     fn source(&mut self, value: ValueId, op: &Op) {
@@ -194,9 +194,9 @@ impl Fuser<'_> {
             let bytes = data.bytes();
             let size = ty.dtype.size();
             let uniform = !bytes.is_empty() && bytes.chunks(size).all(|element| *element == bytes[..size]);
-            if uniform {
+            let number = if uniform { number(data) } else { None };
+            if let Some(number) = number {
                 let mut builder = Builder::new(DType::F32);
-                let number = data.to_f64_vec().first().copied().unwrap_or(0.0);
                 let node = builder.constant(ty.dtype, number);
                 let expression = builder.finish(ty.shape.to_vec(), Vec::new(), vec![(node, ty.dtype)]);
                 self.seen.insert(value, Seen { expression, inputs: Vec::new(), names: Vec::new() });

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::program::{Location, VariablePlan};
 use crate::error::{Error, Result};
-use crate::ops::{Role, Variable};
+use crate::graph::GraphData;
+use crate::ops::{Op, Role, Variable};
 use crate::tensor::DType;
 
 /// Every part of a buffer begins at a multiple of this, so that it can be bound on any adapter.
@@ -35,16 +36,24 @@ impl Layout {
         self.places.get(name).map(|&place| &self.variables[place])
     }
 
-    /// Gives a variable a place, if it has none; checks that it is the one that is known.
-    pub(crate) fn place(&mut self, variable: &Arc<Variable>, largest: u64) -> Result<Location> {
-        if let Some(known) = self.find(&variable.name) {
-            if known.ty != variable.ty {
+    /// Checks that a graph's variables are those of the same names that have places.
+    pub(crate) fn agrees(&self, data: &GraphData) -> Result<()> {
+        for node in &data.nodes {
+            let Op::Variable(variable) = &node.op else { continue };
+            if let Some(known) = self.find(&variable.name).filter(|known| known.ty != variable.ty) {
                 let message = format!(
                     "variable {:?} is {} here, but {} in another program of the session",
                     variable.name, variable.ty, known.ty
                 );
                 return Err(Error::Argument(message));
             }
+        }
+        Ok(())
+    }
+
+    /// Gives a variable a place, if it has none.
+    pub(crate) fn place(&mut self, variable: &Arc<Variable>, largest: u64) -> Result<Location> {
+        if let Some(known) = self.find(&variable.name) {
             return Ok(known.location);
         }
         let bytes = variable.ty.bytes();
@@ -75,6 +84,7 @@ impl Layout {
         self.variables.push(VariablePlan {
             name: variable.name.clone(),
             ty: variable.ty.clone(),
+            stored: variable.ty.dtype,
             role: variable.role.clone(),
             initial: variable.initial.clone(),
             location,

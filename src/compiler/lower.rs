@@ -6,7 +6,7 @@ use super::{Options, Target};
 use crate::error::{Error, Place, Result};
 use crate::scalar::{Epilogue, QUAD_LANES, ScalarExpr, emit_map};
 use crate::shader::{Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, compose, reduce_plans};
-use crate::tensor::{DType, TensorType};
+use crate::tensor::TensorType;
 
 /// A step before its memory is planned.
 #[derive(Clone, Debug)]
@@ -211,11 +211,6 @@ pub(super) fn traffic(fused: &FusedGraph, step: &LoweredStep) -> u64 {
         })
         .sum();
     read + written
-}
-
-/// True for element types that a GPU stores.
-pub(super) fn storable(dtype: DType) -> bool {
-    dtype != DType::F64
 }
 
 /// Checks the adapter's limits for one dispatch.

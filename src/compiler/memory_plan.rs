@@ -7,7 +7,7 @@ use std::fmt::Write;
 use super::Target;
 use super::fused::{BufferId, FusedGraph, Origin};
 use super::layout::{ALIGNMENT, Layout};
-use super::lower::{LoweredStep, check, storable, traffic};
+use super::lower::{LoweredStep, check, traffic};
 use super::program::{BufferKind, BufferPlan, Dispatch, Location, Port, Program, Step, Work};
 use crate::error::{Error, Result};
 use crate::graph::GraphData;
@@ -90,7 +90,7 @@ pub(super) fn plan(
         let step = planner.step(step, &scratch[index], target, &mut kernels)?;
         planner.program.steps.push(step);
     }
-    planner.ports(data)?;
+    planner.ports();
     if let Target::Gpu(adapter) = target {
         for buffer in &planner.program.buffers {
             if buffer.bytes as u64 > adapter.limits.buffer_bytes {
@@ -318,7 +318,7 @@ impl Planner<'_> {
         })
     }
 
-    fn ports(&mut self, data: &GraphData) -> Result<()> {
+    fn ports(&mut self) {
         // Where nothing is computed, as of empty tensors alone, there is still a place to read them from.
         if self.program.buffers.is_empty() {
             self.add(0, BufferKind::Slot);
@@ -326,16 +326,18 @@ impl Planner<'_> {
         for (index, buffer) in self.fused.buffers.iter().enumerate() {
             if let Origin::Input(name) = &buffer.origin {
                 let location = self.location(BufferId(index));
-                self.program.inputs.push(Port { name: name.clone(), ty: buffer.ty.clone(), location });
+                self.program.inputs.push(Port {
+                    name: name.clone(),
+                    ty: buffer.ty.clone(),
+                    stored: buffer.ty.dtype,
+                    location,
+                });
             }
         }
         for (name, ty, buffer) in &self.fused.outputs {
-            if !storable(ty.dtype) && data.nodes.is_empty() {
-                return Err(Error::Argument(format!("output {name:?} is {ty}")));
-            }
-            self.program.outputs.push(Port { name: name.clone(), ty: ty.clone(), location: self.location(*buffer) });
+            let location = self.location(*buffer);
+            self.program.outputs.push(Port { name: name.clone(), ty: ty.clone(), stored: ty.dtype, location });
         }
-        Ok(())
     }
 }
 

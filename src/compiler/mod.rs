@@ -1,6 +1,6 @@
 //! Floor 3: from graph to program. Each pass is one file and one function, and has a printed form.
 //!
-//! `simplify → row sums → fuse → merge → segment → schedule → lower → memory plan`. Fusing is done in three passes over one structure, the
+//! `(narrow →) simplify → row sums → fuse → merge → segment → schedule → lower → memory plan`. Fusing is done in three passes over one structure, the
 //! `FusedGraph`: `fuse` turns nodes into kernels by substituting expressions, `merge` joins kernels over one domain, and
 //! `segment` joins the update kernels of all parameters. Lowering comes after scheduling, because whether an output may
 //! overwrite an input is known only then.
@@ -11,6 +11,7 @@ mod layout;
 mod lower;
 mod memory_plan;
 mod merge;
+mod narrow;
 mod program;
 mod row_sums;
 mod schedule;
@@ -79,7 +80,12 @@ pub struct Stages {
 /// The graph's first mistake, or what breaks a limit of the target.
 pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Options) -> Result<(Program, Stages)> {
     let mut stages = Stages::default();
-    let data = graph.snapshot()?;
+    let mut data = graph.snapshot()?;
+    layout.agrees(&data)?;
+    let wide = match target {
+        Target::Cpu => narrow::Wide::default(),
+        Target::Gpu(_) => narrow::narrow(&mut data)?,
+    };
     let buffers: Vec<Arc<Variable>> = data
         .nodes
         .iter()
@@ -93,7 +99,7 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
         data = row_sums::absorb(data);
     }
     stages.graph = simplify::print(&data);
-    let mut fused = fuse::fuse(&data, target, options)?;
+    let mut fused = fuse::fuse(&data, target, options);
     if options.fuse {
         merge::merge(&mut fused, target);
     }
@@ -103,10 +109,12 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
         layout.place(buffer, segment::largest(target))?;
     }
     layout.close();
+    wide.variables(layout);
     schedule::schedule(&mut fused, layout);
     stages.fused = fused.to_string();
     let (lowered, variants) = lower::lower(&fused, target, options)?;
     let (mut program, memory) = memory_plan::plan(&data, &fused, lowered, layout, target)?;
+    wide.ports(&mut program);
     program.variants = variants;
     stages.memory = memory;
     Ok((program, stages))

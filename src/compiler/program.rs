@@ -7,7 +7,7 @@ use crate::error::Place;
 use crate::ops::{Initial, Op, Role};
 use crate::scalar::{Epilogue, Reduction, ScalarExpr};
 use crate::shader::{Grid, Kernel, Operand};
-use crate::tensor::{TensorData, TensorType};
+use crate::tensor::{DType, TensorData, TensorType};
 
 /// A stretch of a buffer. Offsets are multiples of 256 and stretches are padded to 16 bytes, so that each can be bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,8 +47,10 @@ pub struct BufferPlan {
 pub struct Port {
     /// The user's name.
     pub name: String,
-    /// Element type and shape.
+    /// Element type and shape, as the graph has them.
     pub ty: TensorType,
+    /// The element type in memory: i32 and f32 on a GPU, for i64 and f64.
+    pub stored: DType,
     /// Where.
     pub location: Location,
 }
@@ -58,8 +60,10 @@ pub struct Port {
 pub struct VariablePlan {
     /// Its name.
     pub name: String,
-    /// Element type and shape.
+    /// Element type and shape, as the graph has them.
     pub ty: TensorType,
+    /// The element type in memory: i32 and f32 on a GPU, for i64 and f64.
+    pub stored: DType,
     /// What it is for.
     pub role: Role,
     /// Its first value.
@@ -189,7 +193,7 @@ impl Program {
         self.variables
             .iter()
             .filter(|variable| variable.role == Role::Parameter)
-            .map(|variable| variable.ty.bytes())
+            .map(|variable| variable.location.bytes)
             .sum()
     }
 

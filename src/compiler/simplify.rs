@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use crate::graph::{GraphData, Node, ValueId};
-use crate::ops::{Op, Permute, Reshape, Slice};
+use crate::ops::{Elementwise, Op, Permute, Reshape, Slice};
 use crate::scalar::ScalarFunction as F;
 use crate::tensor::TensorType;
 
@@ -50,7 +50,8 @@ pub(super) fn simplify(data: GraphData) -> GraphData {
     drop_unneeded(result)
 }
 
-fn needed(data: &GraphData) -> Vec<bool> {
+/// Which nodes an output or an assignment needs.
+pub(super) fn needed(data: &GraphData) -> Vec<bool> {
     let mut needed = vec![false; data.nodes.len()];
     data.outputs.iter().for_each(|(_, id)| needed[id.node()] = true);
     for (variable, value) in &data.assignments {
@@ -164,6 +165,8 @@ fn slice_of_part(nodes: &[Node], slice: &Slice, joined: ValueId) -> Option<(Slic
 fn neutral(nodes: &[Node], node: &mut Node) -> Option<ValueId> {
     let same_type = |id: ValueId| nodes[id.node()].outputs[id.output as usize] == node.outputs[0];
     match &node.op {
+        // Casts between types that are one on the target.
+        Op::Elementwise(Elementwise(F::Cast(_))) if same_type(node.inputs[0]) => Some(node.inputs[0]),
         Op::Elementwise(_) => {
             let (first, second) = (*node.inputs.first()?, *node.inputs.get(1)?);
             let constant = |id: ValueId| constant_of(nodes, id);

@@ -13,7 +13,7 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Reads an NPY file.
 ///
-/// Floats of 16, 32 and 64 bits, i4, u1, u4 and bool stay what they are; the other integers become i32, with an error
+/// Floats of 16, 32 and 64 bits, i4, i8, u1, u4 and bool stay what they are; the other integers become i32, with an error
 /// for a value that does not fit. Fortran order is turned into row-major, big-endian into little-endian.
 ///
 /// # Errors
@@ -59,6 +59,7 @@ pub fn to_bytes(tensor: &TensorData) -> Result<Vec<u8>> {
         DType::F64 => "<f8",
         DType::F16 => "<f2",
         DType::I32 => "<i4",
+        DType::I64 => "<i8",
         DType::U32 => "<u4",
         DType::U8 => "|u1",
         DType::Bool => "|b1",
@@ -125,6 +126,7 @@ fn convert(code: &str, values: &[u8], shape: Vec<usize>) -> Result<TensorData, S
         "f4" => stored(DType::F32),
         "f8" => stored(DType::F64),
         "i4" => stored(DType::I32),
+        "i8" => stored(DType::I64),
         "u4" => stored(DType::U32),
         "u1" => stored(DType::U8),
         "b1" if values.iter().any(|&byte| byte > 1) => Err("corrupt: a truth value is neither 0 nor 1".into()),
@@ -132,7 +134,6 @@ fn convert(code: &str, values: &[u8], shape: Vec<usize>) -> Result<TensorData, S
         "i1" => narrowed(&mut values.iter().map(|&byte| (byte as i8).into())),
         "i2" => narrowed(&mut values.as_chunks().0.iter().map(|&word| i16::from_le_bytes(word).into())),
         "u2" => narrowed(&mut values.as_chunks().0.iter().map(|&word| u16::from_le_bytes(word).into())),
-        "i8" => narrowed(&mut values.as_chunks().0.iter().map(|&word| i64::from_le_bytes(word).into())),
         "u8" => narrowed(&mut values.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word).into())),
         other => Err(format!("element type '{other}' is not supported")),
     }
@@ -277,8 +278,11 @@ mod tests {
         let header = "{\"shape\": (2L,), \"descr\": \"<i8\", \"fortran_order\": False}";
         let values: Vec<u8> = [7_i64, -9].iter().flat_map(|value| value.to_le_bytes()).collect();
         assert_eq!(read_values(1, header, &values), Ok(vec![7.0, -9.0]));
-        let values: Vec<u8> = [7_i64, 1 << 31].iter().flat_map(|value| value.to_le_bytes()).collect();
-        assert_eq!(read_values(1, header, &values), Err("2147483648 does not fit a 32-bit integer".into()));
+        let values: Vec<u8> = [7_u64, 1 << 31].iter().flat_map(|value| value.to_le_bytes()).collect();
+        assert_eq!(
+            read_values(1, &header.replace("i8", "u8"), &values),
+            Err("2147483648 does not fit a 32-bit integer".into())
+        );
         assert_eq!(read_values(1, "{'descr': '|b1', 'fortran_order': False, 'shape': ()}", &[1]), Ok(vec![1.0]));
     }
 

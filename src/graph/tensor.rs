@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Graph, ValueId};
 use crate::ops::Op;
-use crate::tensor::{DType, Shape, TensorType};
+use crate::tensor::{DType, Shape, TensorData, TensorType};
 
 /// A value in a graph: cheap to clone, with the arithmetic operators and a method for each operation.
 #[derive(Clone)]
@@ -124,6 +124,14 @@ impl IntoTensor for i32 {
     #[track_caller]
     fn into_tensor(self, graph: &Graph, dtype: DType) -> Tensor {
         graph.scalar(dtype, f64::from(self))
+    }
+}
+
+impl IntoTensor for i64 {
+    /// An i64 is exact; in any other type it is what that type can hold of it.
+    #[track_caller]
+    fn into_tensor(self, graph: &Graph, dtype: DType) -> Tensor {
+        if dtype == DType::I64 { graph.constant(TensorData::scalar(self)) } else { graph.scalar(dtype, self as f64) }
     }
 }
 

@@ -102,8 +102,8 @@ fn check(x: &Tensor, labels: &Tensor, options: &CrossEntropyOptions) -> Result<u
     let Some(axis) = shape.axis(options.class_axis) else {
         return Err(format!("axis {} does not exist in shape {shape}", options.class_axis));
     };
-    if labels.dtype() != DType::I32 || !x.dtype().is_float() {
-        return Err(format!("wants floats and i32 labels, not {} and {}", x.dtype(), labels.dtype()));
+    if !matches!(labels.dtype(), DType::I32 | DType::I64) || !x.dtype().is_float() {
+        return Err(format!("wants floats and i32 or i64 labels, not {} and {}", x.dtype(), labels.dtype()));
     }
     let expected: Shape = (0..shape.rank()).filter(|&other| other != axis).map(|other| shape[other]).collect();
     if label_shape != expected {
@@ -131,6 +131,7 @@ impl Classes {
             // Where there is an earlier mistake, this one follows from it, and is not kept.
             Err(message) => return Err(graph.mistake(operator, message)),
         };
+        let labels = &labels.places();
         let (shape, label_shape) = (x.shape(), labels.shape());
         let count = shape[axis];
         let mut weights = None;
@@ -219,7 +220,7 @@ mod tests {
         assert!(message(&[8, 3], &[8, 3], DType::I32, &last).starts_with(expected));
         assert!(
             message(&[8, 3], &[8], DType::F32, &last)
-                .starts_with("cross_entropy: wants floats and i32 labels, not f32 and f32")
+                .starts_with("cross_entropy: wants floats and i32 or i64 labels, not f32 and f32")
         );
         assert!(message(&[3], &[], DType::I32, &first).starts_with("cross_entropy: axis 1 does not exist"));
     }

@@ -129,7 +129,7 @@ impl Loss {
             return self.reduced(prediction, target, Reduction::Mean);
         }
         let dtype = if self.takes_labels() { DType::I32 } else { prediction.dtype() };
-        let target = target.cast(dtype);
+        let target = target.places().cast(dtype);
         let (shape, own) = (prediction.shape(), target.shape());
         let wanted = shape.rank().saturating_sub(usize::from(self.takes_labels()));
         let target = if own.rank() == wanted + 1 && own.last() == Some(&1) {

@@ -116,11 +116,11 @@ impl Embedding {
         self
     }
 
-    /// The rows of i32 indices of any shape: `[…]` to `[…, dim]`.
+    /// The rows of i32 or i64 indices of any shape: `[…]` to `[…, dim]`.
     #[track_caller]
     pub fn forward(&self, indices: &Tensor) -> Tensor {
-        if self.graph.error().is_none() && indices.dtype() != DType::I32 {
-            let message = format!("takes i32 indices, but its input is {}", indices.ty());
+        if self.graph.error().is_none() && !matches!(indices.dtype(), DType::I32 | DType::I64) {
+            let message = format!("takes i32 or i64 indices, but its input is {}", indices.ty());
             return self.graph.mistake(&label(&self.name), message);
         }
         if self.graph.error().is_some() {
@@ -167,13 +167,14 @@ fn label(name: &str) -> String {
 /// ```
 ///
 /// # Errors
-/// [`Error::Data`] that names the first one that is not, and its place; or where they are not i32.
+/// [`Error::Data`] that names the first one that is not, and its place; or where they are neither i32 nor i64.
 pub fn check_indices(indices: &TensorData, num: usize) -> Result<()> {
-    if indices.dtype() != DType::I32 {
-        return Err(Error::Data(format!("indices should be i32, and are {}", indices.ty())));
+    if !matches!(indices.dtype(), DType::I32 | DType::I64) {
+        return Err(Error::Data(format!("indices should be i32 or i64, and are {}", indices.ty())));
     }
-    let outside = |&(_, &index): &(usize, &i32)| usize::try_from(index).map_or(true, |index| index >= num);
-    let Some((mut place, index)) = indices.as_slice::<i32>()?.iter().enumerate().find(outside) else {
+    let wide = indices.cast(DType::I64)?;
+    let outside = |&(_, &index): &(usize, &i64)| usize::try_from(index).map_or(true, |index| index >= num);
+    let Some((mut place, index)) = wide.as_slice::<i64>()?.iter().enumerate().find(outside) else {
         return Ok(());
     };
     let mut coordinates = Vec::new();

@@ -54,15 +54,15 @@ impl Graph {
 }
 
 impl Tensor {
-    /// For i32 labels of any shape: a last axis more, 1 at the label's place and 0 elsewhere (all 0 for a label out of range).
+    /// For i32 or i64 labels of any shape: a last axis more, 1 at the label's place and 0 elsewhere (all 0 for a label out of range).
     #[track_caller]
     #[must_use]
     pub fn one_hot(&self, classes: usize, dtype: DType) -> Self {
-        if self.dtype() != DType::I32 {
-            return self.graph().mistake("one_hot", format!("wants i32 labels, not {}", self.dtype()));
+        if !matches!(self.dtype(), DType::I32 | DType::I64) {
+            return self.graph().mistake("one_hot", format!("wants i32 or i64 labels, not {}", self.dtype()));
         }
         let shape: Shape = self.shape().iter().copied().chain([classes]).collect();
         let rank = shape.rank();
-        self.graph().coordinate(shape, rank - 1).eq(self.unsqueeze(-1)).cast(dtype)
+        self.graph().coordinate(shape, rank - 1).eq(self.places().unsqueeze(-1)).cast(dtype)
     }
 }

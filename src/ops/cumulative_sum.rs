@@ -55,6 +55,7 @@ impl Operator for CumulativeSum {
             DType::F32 => self.run(ty, bytes, out, 0.0, |sum: f64, x: f32| sum + f64::from(x), |sum| sum as f32),
             DType::F64 => self.run(ty, bytes, out, 0.0, |sum: f64, x: f64| sum + x, |sum| sum),
             DType::I32 => self.run(ty, bytes, out, 0, i32::wrapping_add, |sum| sum),
+            DType::I64 => self.run(ty, bytes, out, 0, i64::wrapping_add, |sum| sum),
             DType::U32 => self.run(ty, bytes, out, 0, u32::wrapping_add, |sum| sum),
             dtype => return Err(format!("cumulative_sum does not compute in {dtype}")),
         }

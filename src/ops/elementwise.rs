@@ -134,7 +134,8 @@ impl Tensor {
         self.elementwise(function, &[&other])
     }
 
-    /// Converts to another element type. Floats to integers truncate and saturate.
+    /// Converts to another element type. Floats to integers truncate and saturate (NaN gives 0); integers to smaller ones keep
+    /// the lower bits, as in NumPy.
     #[track_caller]
     #[must_use]
     pub fn cast(&self, dtype: DType) -> Self {
@@ -142,6 +143,16 @@ impl Tensor {
             return self.clone();
         }
         self.elementwise(ScalarFunction::Cast(dtype), &[])
+    }
+
+    /// The rest of a division, with the sign of the divisor: Python's and NumPy's `%`. That of an integer by 0 is 0.
+    #[track_caller]
+    #[must_use]
+    pub fn floor_rem(&self, other: impl IntoTensor) -> Self {
+        let other = other.into_tensor(self.graph(), self.dtype());
+        let rest = self % &other;
+        let differs = rest.ne(0).logical_and(rest.lt(0).logical_xor(other.lt(0)));
+        differs.select(&rest + &other, &rest)
     }
 
     /// Elements of `a` where this is true, of `b` elsewhere.
@@ -216,6 +227,8 @@ methods! { unary
     hard_sigmoid HardSigmoid "x/6 + 1/2, kept within 0 and 1.";
     hard_swish HardSwish "x·hard_sigmoid(x)";
     logical_not Not "True where this is false.";
+    is_nan IsNan "True where this is no number.";
+    is_inf IsInf "True where this is infinite, on either side.";
 }
 
 methods! { binary

@@ -37,7 +37,7 @@ fn check_index(axis: usize, inputs: &[&TensorType]) -> Result<(), String> {
         return Err(format!("axis {axis} does not exist in shape {}", inputs[0].shape));
     }
     if inputs[1].dtype != DType::I32 {
-        return Err(format!("wants i32 indices, not {}", inputs[1].dtype));
+        return Err(format!("wants i32 or i64 indices, not {}", inputs[1].dtype));
     }
     if inputs[0].shape[axis] == 0 && !inputs[1].is_empty() {
         return Err(format!("axis {axis} of shape {} has nothing to pick", inputs[0].shape));
@@ -136,21 +136,31 @@ impl Operator for Take {
 }
 
 impl Tensor {
-    /// PyTorch's `gather`: element `[i, j, k]` is `self[i, index[i, j, k], k]` for axis 1. Indices are i32.
+    /// Indices as the engine addresses with them: i32. Those of 64 bits that are beyond it saturate, so that they stay
+    /// out of range.
+    #[track_caller]
+    pub(crate) fn places(&self) -> Self {
+        if self.dtype() != DType::I64 {
+            return self.clone();
+        }
+        self.clamp(f64::from(i32::MIN), f64::from(i32::MAX)).cast(DType::I32)
+    }
+
+    /// PyTorch's `gather`: element `[i, j, k]` is `self[i, index[i, j, k], k]` for axis 1. Indices are i32 or i64.
     #[track_caller]
     #[must_use]
     pub fn gather(&self, axis: isize, index: &Self) -> Self {
         let Some(axis) = self.resolve_axis("gather", axis) else { return self.clone() };
-        self.graph().apply1(Op::Gather(Gather { axis }), &[self, index])
+        self.graph().apply1(Op::Gather(Gather { axis }), &[self, &index.places()])
     }
 
-    /// NumPy's `take`: slices along an axis by i32 indices of any shape, which takes the axis's place.
+    /// NumPy's `take`: slices along an axis by integer indices (i32 or i64) of any shape, which takes the axis's place.
     /// With axis 0 on a table of shape `[words, width]` this is an embedding.
     #[track_caller]
     #[must_use]
     pub fn take(&self, axis: isize, index: &Self) -> Self {
         let Some(axis) = self.resolve_axis("take", axis) else { return self.clone() };
-        self.graph().apply1(Op::Take(Take { axis }), &[self, index])
+        self.graph().apply1(Op::Take(Take { axis }), &[self, &index.places()])
     }
 
     /// PyTorch's `index_select`: [`take`](Self::take) with a one-dimensional index.

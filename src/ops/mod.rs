@@ -19,12 +19,14 @@ mod recurrent;
 mod reduce;
 mod resample;
 mod reshape;
+mod scatter;
 mod scatter_add;
 mod slice;
 mod sort;
 mod source;
 mod standardize;
 mod tasks;
+mod trigonometry;
 mod window;
 
 use std::sync::Arc;
@@ -51,6 +53,7 @@ pub use recurrent::{Cell, Pass, Recurrence, Recurrent, RecurrentOptions};
 pub use reduce::Reduce;
 pub use resample::{AxisMap, Interpolate, Interpolation, Resample};
 pub use reshape::Reshape;
+pub use scatter::{Combine, Scatter};
 pub use scatter_add::{ScatterAdd, ScatterRows};
 pub use slice::Slice;
 pub use sort::Sort;
@@ -87,6 +90,7 @@ pub enum Op {
     CumulativeSum(CumulativeSum),
     Sort(Sort),
     Standardize(Standardize),
+    Scatter(Scatter),
     ScatterAdd(ScatterAdd),
     ScatterRows(ScatterRows),
     Pool(Pool),
@@ -117,6 +121,7 @@ impl Op {
             Self::CumulativeSum(operator) => operator,
             Self::Sort(operator) => operator,
             Self::Standardize(operator) => operator,
+            Self::Scatter(operator) => operator,
             Self::ScatterAdd(operator) => operator,
             Self::ScatterRows(operator) => operator,
             Self::Pool(operator) => operator,

@@ -200,6 +200,30 @@ impl Tensor {
         self.reduce(Reduction::ArgMin, &[axis], false)
     }
 
+    /// As [`argmax`](Self::argmax), with the last of equals.
+    #[track_caller]
+    #[must_use]
+    pub fn argmax_last(&self, axis: isize) -> Self {
+        self.last_place(Reduction::ArgMax, axis)
+    }
+
+    /// As [`argmin`](Self::argmin), with the last of equals.
+    #[track_caller]
+    #[must_use]
+    pub fn argmin_last(&self, axis: isize) -> Self {
+        self.last_place(Reduction::ArgMin, axis)
+    }
+
+    #[track_caller]
+    fn last_place(&self, reduction: Reduction, axis: isize) -> Self {
+        let Some(place) = self.resolve_axis(reduction.name(), axis) else { return self.clone() };
+        let from_end = self.flip(&[axis]).reduce(reduction, &[axis], false);
+        if self.graph().error().is_some() {
+            return from_end;
+        }
+        self.graph().scalar(DType::I32, self.shape()[place] as f64 - 1.0) - from_end
+    }
+
     /// log Σ e^x over axes, which go, without overflow.
     #[track_caller]
     #[must_use]

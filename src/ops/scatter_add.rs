@@ -3,14 +3,16 @@
 //! There are no float atomics: each output element adds its own contributions, in the order of the source. Indices are
 //! i32, clamped into the axis as those of a gather are.
 
-mod kernels;
+pub(super) mod kernels;
 #[cfg(test)]
 mod tests;
 
 use rayon::prelude::*;
 
 use super::Op;
+use super::scatter::Combine;
 use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
+use crate::scalar::Real;
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
@@ -25,10 +27,10 @@ pub struct ScatterAdd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ScatterRows;
 
-fn check_types(inputs: &[&TensorType]) -> Result<(), String> {
+pub(super) fn check_types(inputs: &[&TensorType]) -> Result<(), String> {
     let (base, index, source) = (inputs[0], inputs[1], inputs[2]);
     if index.dtype != DType::I32 {
-        return Err(format!("wants i32 indices, not {}", index.dtype));
+        return Err(format!("wants i32 or i64 indices, not {}", index.dtype));
     }
     if base.dtype != source.dtype {
         return Err(format!("base is {}, source {}; cast one of them", base.dtype, source.dtype));
@@ -39,14 +41,39 @@ fn check_types(inputs: &[&TensorType]) -> Result<(), String> {
     Ok(())
 }
 
+/// One index an element: index and source of one shape, the base's but along the axis.
+pub(super) fn infer_elements(axis: usize, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+    check_types(inputs)?;
+    let (base, index, source) = (&inputs[0].shape, &inputs[1].shape, &inputs[2].shape);
+    let fits = index == source
+        && base.rank() == index.rank()
+        && axis < base.rank()
+        && (0..base.rank()).all(|other| other == axis || base[other] == index[other]);
+    if !fits {
+        return Err(format!("indices {index} and source {source} do not fit base {base} beside axis {}", axis));
+    }
+    Ok(vec![inputs[0].clone()])
+}
+
+/// One index a row of a matrix.
+pub(super) fn infer_rows(inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+    check_types(inputs)?;
+    let (base, index, source) = (&inputs[0].shape, &inputs[1].shape, &inputs[2].shape);
+    if base.rank() != 2 || index.rank() != 1 || source.rank() != 2 || source[0] != index[0] || source[1] != base[1] {
+        return Err(format!("wants a base [n, d], indices [m] and a source [m, d], not {base}, {index} and {source}"));
+    }
+    Ok(vec![inputs[0].clone()])
+}
+
 /// Lines of an axis: `outer × n × inner`.
 fn lines(ty: &TensorType, axis: usize) -> (usize, usize, usize) {
     (ty.shape[..axis].iter().product(), ty.shape[axis], ty.shape[axis + 1..].iter().product())
 }
 
-fn evaluate(
+pub(super) fn evaluate(
     axis: usize,
     rows: bool,
+    combine: Combine,
     inputs: &[(&Operand, &[u8])],
     outputs: &mut [(&TensorType, &mut [u8])],
 ) -> Result<(), String> {
@@ -63,31 +90,36 @@ fn evaluate(
         return Ok(());
     }
     let sizes = (n, m, inner);
+    macro_rules! typed {
+        ($rust:ty, $add:expr, $mul:expr, $max:expr, $min:expr) => {{
+            let (values, out) = (bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out));
+            match combine {
+                Combine::Sum => join(sizes, rows, index, values, out, $add),
+                Combine::Product => join(sizes, rows, index, values, out, $mul),
+                Combine::Max => join(sizes, rows, index, values, out, $max),
+                Combine::Min => join(sizes, rows, index, values, out, $min),
+                Combine::Last => join(sizes, rows, index, values, out, |_: $rust, b| b),
+            }
+        }};
+    }
     match ty.dtype {
-        DType::F32 => {
-            add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), |a: f32, b| a + b)
-        }
-        DType::F64 => {
-            add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), |a: f64, b| a + b)
-        }
-        DType::I32 => {
-            add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), i32::wrapping_add)
-        }
-        DType::U32 => {
-            add(sizes, rows, index, bytemuck::cast_slice(values), bytemuck::cast_slice_mut(out), u32::wrapping_add)
-        }
-        dtype => return Err(format!("scatter_add does not compute in {dtype}")),
+        DType::F32 => typed!(f32, |a: f32, b| a + b, |a: f32, b| a * b, Real::larger, Real::smaller),
+        DType::F64 => typed!(f64, |a: f64, b| a + b, |a: f64, b| a * b, Real::larger, Real::smaller),
+        DType::I32 => typed!(i32, i32::wrapping_add, i32::wrapping_mul, i32::max, i32::min),
+        DType::I64 => typed!(i64, i64::wrapping_add, i64::wrapping_mul, i64::max, i64::min),
+        DType::U32 => typed!(u32, u32::wrapping_add, u32::wrapping_mul, u32::max, u32::min),
+        dtype => return Err(format!("a scatter does not compute in {dtype}")),
     }
     Ok(())
 }
 
-fn add<T: Copy + Send + Sync>(
+fn join<T: bytemuck::Pod + Send + Sync>(
     (n, m, inner): (usize, usize, usize),
     rows: bool,
     index: &[i32],
     source: &[T],
     out: &mut [T],
-    plus: impl Fn(T, T) -> T + Sync,
+    combine: impl Fn(T, T) -> T + Sync,
 ) {
     out.par_chunks_mut(n * inner).enumerate().for_each(|(outer, out)| {
         for j in 0..m {
@@ -95,7 +127,7 @@ fn add<T: Copy + Send + Sync>(
                 let place = (outer * m + j) * inner + column;
                 let index = index[if rows { j } else { place }].clamp(0, n as i32 - 1) as usize;
                 let target = &mut out[index * inner + column];
-                *target = plus(*target, source[place]);
+                *target = combine(*target, source[place]);
             }
         }
     });
@@ -107,19 +139,7 @@ impl Operator for ScatterAdd {
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
-        check_types(inputs)?;
-        let (base, index, source) = (&inputs[0].shape, &inputs[1].shape, &inputs[2].shape);
-        let fits = index == source
-            && base.rank() == index.rank()
-            && self.axis < base.rank()
-            && (0..base.rank()).all(|axis| axis == self.axis || base[axis] == index[axis]);
-        if !fits {
-            return Err(format!(
-                "indices {index} and source {source} do not fit base {base} beside axis {}",
-                self.axis
-            ));
-        }
-        Ok(vec![inputs[0].clone()])
+        infer_elements(self.axis, inputs)
     }
 
     fn meaning(&self) -> Meaning {
@@ -132,11 +152,11 @@ impl Operator for ScatterAdd {
     }
 
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
-        evaluate(self.axis, false, inputs, outputs)
+        evaluate(self.axis, false, Combine::Sum, inputs, outputs)
     }
 
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
-        kernels::plans(self.axis, false, shapes, adapter)
+        kernels::plans(self.axis, false, Combine::Sum, shapes, adapter)
     }
 
     fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
@@ -150,15 +170,7 @@ impl Operator for ScatterRows {
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
-        check_types(inputs)?;
-        let (base, index, source) = (&inputs[0].shape, &inputs[1].shape, &inputs[2].shape);
-        if base.rank() != 2 || index.rank() != 1 || source.rank() != 2 || source[0] != index[0] || source[1] != base[1]
-        {
-            return Err(format!(
-                "wants a base [n, d], indices [m] and a source [m, d], not {base}, {index} and {source}"
-            ));
-        }
-        Ok(vec![inputs[0].clone()])
+        infer_rows(inputs)
     }
 
     fn meaning(&self) -> Meaning {
@@ -171,11 +183,11 @@ impl Operator for ScatterRows {
     }
 
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
-        evaluate(0, true, inputs, outputs)
+        evaluate(0, true, Combine::Sum, inputs, outputs)
     }
 
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
-        kernels::plans(0, true, shapes, adapter)
+        kernels::plans(0, true, Combine::Sum, shapes, adapter)
     }
 
     fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
@@ -184,11 +196,12 @@ impl Operator for ScatterRows {
 }
 
 impl Tensor {
-    /// PyTorch's `scatter_add`: adds each source element to the place that its i32 index names along an axis, in the order
+    /// PyTorch's `scatter_add`: adds each source element to the place that its integer index (i32 or i64) names along an axis, in the order
     /// of the source. The index may be smaller than base and source; what lies outside of it is left out.
     #[track_caller]
     #[must_use]
     pub fn scatter_add(&self, axis: isize, index: &Self, source: &Self) -> Self {
+        let index = &index.places();
         let Some(axis) = self.resolve_axis("scatter_add", axis) else { return self.clone() };
         let (base, extent, given) = (self.shape(), index.shape(), source.shape());
         let rank = base.rank();
@@ -211,14 +224,14 @@ impl Tensor {
         self + &part.pad(&vec![0; rank], &rest, 0.0)
     }
 
-    /// Adds rows of the source `[m, d]` to those rows of this `[n, d]` that the i32 indices `[m]` name.
+    /// Adds rows of the source `[m, d]` to those rows of this `[n, d]` that the integer indices `[m]` name.
     #[track_caller]
     #[must_use]
     pub fn scatter_rows(&self, index: &Self, source: &Self) -> Self {
-        self.graph().apply1(Op::ScatterRows(ScatterRows), &[self, index, source])
+        self.graph().apply1(Op::ScatterRows(ScatterRows), &[self, &index.places(), source])
     }
 
-    /// PyTorch's `index_add`: adds slices of the source along an axis to the places that the i32 indices `[m]` name.
+    /// PyTorch's `index_add`: adds slices of the source along an axis to the places that the integer indices `[m]` name.
     #[track_caller]
     #[must_use]
     pub fn index_add(&self, axis: isize, index: &Self, source: &Self) -> Self {

@@ -58,6 +58,7 @@ impl Operator for Sort {
             DType::F32 => self.run(ty, bytes, values, places, |a: &f32, b: &f32| float(f64::from(*a), f64::from(*b))),
             DType::F64 => self.run(ty, bytes, values, places, |a: &f64, b: &f64| float(*a, *b)),
             DType::I32 => self.run(ty, bytes, values, places, i32::cmp),
+            DType::I64 => self.run(ty, bytes, values, places, i64::cmp),
             DType::U32 => self.run(ty, bytes, values, places, u32::cmp),
             dtype => return Err(format!("sort does not compare {dtype}")),
         }
@@ -121,6 +122,13 @@ impl Tensor {
     /// The `k` largest along an axis, largest first, and the i32 places that they had.
     #[track_caller]
     pub fn top_k(&self, k: usize, axis: isize) -> (Self, Self) {
+        self.top_k_with(k, axis, true)
+    }
+
+    /// The `k` largest along an axis, largest first, or the `k` smallest, smallest first, and the i32 places that they had. Of
+    /// equals the first come first.
+    #[track_caller]
+    pub fn top_k_with(&self, k: usize, axis: isize, largest: bool) -> (Self, Self) {
         let Some(place) = self.resolve_axis("top_k", axis) else { return (self.clone(), self.clone()) };
         let shape = self.shape();
         if k > shape[place] {
@@ -128,7 +136,7 @@ impl Tensor {
             let mistake = self.graph().mistake("top_k", message);
             return (mistake.clone(), mistake);
         }
-        let (values, places) = self.sort(axis, true);
+        let (values, places) = self.sort(axis, largest);
         if self.graph().error().is_some() {
             return (values, places);
         }

@@ -77,6 +77,7 @@ macro_rules! integers {
     };
 }
 integers!(signed, i32, i32::wrapping_neg, i32::wrapping_abs, i32::signum);
+integers!(signed_wide, i64, i64::wrapping_neg, i64::wrapping_abs, i64::signum);
 integers!(unsigned, u32, u32::wrapping_neg, |a: u32| a, |a: u32| a.min(1));
 
 #[inline(always)]
@@ -97,6 +98,8 @@ fn cast(to: DType, from: DType, out: &mut [u64], a: &[u64], n: usize) {
         (D::F64, D::I32) => zip1(out, a, n, |x: f64| x as i32),
         (D::F64, D::U32) => zip1(out, a, n, |x: f64| x as u32),
         (D::F64, D::U8) => zip1(out, a, n, |x: f64| u32::from(x as u8)),
+        (D::F32, D::I64) => zip1(out, a, n, |x: f32| x as i64),
+        (D::F64, D::I64) => zip1(out, a, n, |x: f64| x as i64),
         (D::F64, D::Bool) => zip1(out, a, n, |x: f64| u32::from(x != 0.0)),
         (D::I32, D::F64) => zip1(out, a, n, |x: i32| f64::from(x)),
         (D::I32, D::F32) => zip1(out, a, n, |x: i32| x as f32),
@@ -108,8 +111,18 @@ fn cast(to: DType, from: DType, out: &mut [u64], a: &[u64], n: usize) {
         (D::U32 | D::Bool, D::BF16) => zip1(out, a, n, |x: u32| bf16::from_f32(x as f32).to_f32()),
         (D::I32 | D::U32, D::U8) => zip1(out, a, n, |x: u32| x & 0xff),
         (D::I32 | D::U32, D::Bool) => zip1(out, a, n, |x: u32| u32::from(x != 0)),
+        (D::I32, D::I64) => zip1(out, a, n, |x: i32| i64::from(x)),
+        (D::U32 | D::U8 | D::Bool, D::I64) => zip1(out, a, n, |x: u32| i64::from(x)),
+        (D::I64, D::F64) => zip1(out, a, n, |x: i64| x as f64),
+        (D::I64, D::F32) => zip1(out, a, n, |x: i64| x as f32),
+        (D::I64, D::F16) => zip1(out, a, n, |x: i64| f16::from_f32(x as f32).to_f32()),
+        (D::I64, D::BF16) => zip1(out, a, n, |x: i64| bf16::from_f32(x as f32).to_f32()),
+        // The lower bits, as in NumPy and as between integers of 32 bits.
+        (D::I64, D::I32 | D::U32) => zip1(out, a, n, |x: u64| x as u32),
+        (D::I64, D::U8) => zip1(out, a, n, |x: u64| (x & 0xff) as u32),
+        (D::I64, D::Bool) => zip1(out, a, n, |x: u64| u32::from(x != 0)),
         // The same bits: same types, and 32-bit integers among themselves.
-        (D::F64, _) => zip1(out, a, n, |x: u64| x),
+        (D::F64 | D::I64, _) => zip1(out, a, n, |x: u64| x),
         _ => zip1(out, a, n, |x: u32| x),
     }
 }
@@ -125,16 +138,25 @@ pub(crate) fn apply(function: F, dtype: DType, out: &mut [u64], arguments: [&[u6
                 apply_real(function, lanes_mut::<f64>(out, n), [lanes(a, n), lanes(b, n), lanes(c, n)]);
             }
             DType::I32 => signed(function, out, a, b, n),
+            DType::I64 => signed_wide(function, out, a, b, n),
             DType::U32 => unsigned(function, out, a, b, n),
             _ => apply_real(function, lanes_mut::<f32>(out, n), [lanes(a, n), lanes(b, n), lanes(c, n)]),
         },
         Signature::Bits if dtype == DType::I32 => signed(function, out, a, b, n),
+        Signature::Bits if dtype == DType::I64 => signed_wide(function, out, a, b, n),
         Signature::Bits => unsigned(function, out, a, b, n),
         Signature::Comparison => match dtype {
             DType::F64 => compare::<f64>(function, out, a, b, n),
             DType::I32 => compare::<i32>(function, out, a, b, n),
+            DType::I64 => compare::<i64>(function, out, a, b, n),
             DType::U32 | DType::Bool => compare::<u32>(function, out, a, b, n),
             _ => compare::<f32>(function, out, a, b, n),
+        },
+        Signature::Classification => match (function, dtype) {
+            (F::IsNan, DType::F64) => zip1(out, a, n, |x: f64| u32::from(x.is_nan())),
+            (F::IsNan, _) => zip1(out, a, n, |x: f32| u32::from(x.is_nan())),
+            (_, DType::F64) => zip1(out, a, n, |x: f64| u32::from(x.is_infinite())),
+            _ => zip1(out, a, n, |x: f32| u32::from(x.is_infinite())),
         },
         Signature::Logic => match function {
             F::And => zip2(out, a, b, n, |a: u32, b: u32| a & b),
@@ -142,7 +164,7 @@ pub(crate) fn apply(function: F, dtype: DType, out: &mut [u64], arguments: [&[u6
             F::Xor => zip2(out, a, b, n, |a: u32, b: u32| a ^ b),
             _ => zip1(out, a, n, |a: u32| 1 - (a & 1)),
         },
-        Signature::Select if dtype == DType::F64 => {
+        Signature::Select if dtype.size() == 8 => {
             let (b, c) = (lanes::<u64>(b, n), lanes::<u64>(c, n));
             let condition = lanes::<u32>(a, n);
             for (((out, &condition), &b), &c) in lanes_mut::<u64>(out, n).iter_mut().zip(condition).zip(b).zip(c) {

@@ -22,7 +22,7 @@ thread_local! {
 }
 
 /// Hands the thread's registers to `work`, compiled for the best vector instructions that the processor has.
-fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
+pub(super) fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
     SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
         Ok(mut scratch) => work(&mut scratch),
         // Only where rayon runs another piece inside this one's wait.
@@ -141,17 +141,53 @@ pub(crate) fn reduce(
     reduction: Reduction,
     dims: ReduceDims,
 ) -> Vec<u64> {
+    if dtype == DType::I64 {
+        return super::whole::reduce(tape, inputs, reduction, dims);
+    }
+    let totals = fold(
+        dims,
+        Partial::start(reduction),
+        |place, first, count, partials: &mut [Partial]| {
+            reduce_unit(tape, inputs, dtype, reduction, dims, place, first, count, partials);
+        },
+        |total, later| {
+            if wraps(reduction, dtype) {
+                total.value = wrapped(reduction, total.value, later.value as u32);
+            } else {
+                total.join(reduction, later);
+            }
+        },
+    );
+    let values: Vec<f64> = totals.into_iter().map(|total| total.finish(reduction)).collect();
+    let mut words = vec![0_u64; values.len()];
+    match reduction.result(dtype) {
+        DType::F64 => bytemuck::cast_slice_mut(&mut words).copy_from_slice(&values),
+        DType::I32 => fill(&mut words, &values, |value| value as i64 as i32),
+        DType::U32 => fill(&mut words, &values, |value| value as i64 as u32),
+        DType::Bool | DType::U8 => fill(&mut words, &values, |value| value as u8),
+        _ => fill(&mut words, &values, |value| value as f32),
+    }
+    words
+}
+
+/// The running results of all kept places. `unit` folds some of the reduced range (outer place, first, count) into those of the
+/// inner places, which begin as `start`; `join` adds what comes later in order.
+pub(super) fn fold<P: Copy + Send + Sync>(
+    dims: ReduceDims,
+    start: P,
+    unit: impl Fn(usize, usize, usize, &mut [P]) + Sync,
+    join: impl Fn(&mut P, P),
+) -> Vec<P> {
     let ReduceDims { outer, reduced, inner } = dims;
     // A unit is a stretch of the reduced range for one outer place; its bounds depend on sizes alone.
     let stretch = (PIECE * 4 / inner.max(1)).clamp(1, reduced.max(1));
     let stretches = reduced.div_ceil(stretch).max(1);
     let units = outer * stretches;
-    let run_unit = |unit: usize, partials: &mut [Partial]| {
-        let (place, first) = (unit / stretches, (unit % stretches) * stretch);
-        let count = stretch.min(reduced - first.min(reduced));
-        reduce_unit(tape, inputs, dtype, reduction, dims, place, first, count, partials);
+    let run_unit = |index: usize, partials: &mut [P]| {
+        let (place, first) = (index / stretches, (index % stretches) * stretch);
+        unit(place, first, stretch.min(reduced - first.min(reduced)), partials);
     };
-    let mut partials = vec![Partial::start(reduction); units * inner];
+    let mut partials = vec![start; units * inner];
     if inner > 0 {
         let group = (PIECE / (stretch * inner).max(1)).max(1);
         if units <= group {
@@ -162,30 +198,17 @@ pub(crate) fn reduce(
             });
         }
     }
-    let mut values = vec![0.0; outer * inner];
+    let mut totals = Vec::with_capacity(outer * inner);
     for place in 0..outer {
         for column in 0..inner {
             let mut total = partials[place * stretches * inner + column];
             for later in 1..stretches {
-                let later = partials[(place * stretches + later) * inner + column];
-                if wraps(reduction, dtype) {
-                    total.value = wrapped(reduction, total.value, later.value as u32);
-                } else {
-                    total.join(reduction, later);
-                }
+                join(&mut total, partials[(place * stretches + later) * inner + column]);
             }
-            values[place * inner + column] = total.finish(reduction);
+            totals.push(total);
         }
     }
-    let mut words = vec![0_u64; values.len()];
-    match reduction.result(dtype) {
-        DType::F64 => bytemuck::cast_slice_mut(&mut words).copy_from_slice(&values),
-        DType::I32 => fill(&mut words, &values, |value| value as i64 as i32),
-        DType::U32 => fill(&mut words, &values, |value| value as i64 as u32),
-        DType::Bool | DType::U8 => fill(&mut words, &values, |value| value as u8),
-        _ => fill(&mut words, &values, |value| value as f32),
-    }
-    words
+    totals
 }
 
 /// True for sums and products of integers, which wrap as a GPU's do. Their partial values are words, kept as f64.

@@ -27,7 +27,7 @@ impl NodeId {
 pub struct Constant {
     /// The compute type.
     pub dtype: DType,
-    /// The value; integers and truth values are exact.
+    /// The value; integers and truth values are exact, since an i64 beyond 2⁵³ stays a constant in memory.
     pub value: f64,
 }
 
@@ -183,7 +183,7 @@ impl Builder {
                     return self.constant(dtype, -value);
                 }
             }
-            F::Cast(to @ (DType::F32 | DType::F64 | DType::I32)) => {
+            F::Cast(to @ (DType::F32 | DType::F64 | DType::I32 | DType::I64)) => {
                 // Small whole numbers convert exactly between all of these.
                 if let Some(value) = constant(self, 0).filter(|value| value.fract() == 0.0 && value.abs() < 1e6) {
                     return self.constant(to, value);

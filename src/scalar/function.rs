@@ -17,9 +17,11 @@ pub enum Signature {
     Number,
     /// Two numbers of one type to a truth value.
     Comparison,
+    /// A float to a truth value.
+    Classification,
     /// Truth values to a truth value.
     Logic,
-    /// 32-bit integers to the same type.
+    /// Integers of 32 or 64 bits to the same type.
     Bits,
     /// A truth value and two of any one type, to that type.
     Select,
@@ -48,6 +50,10 @@ macro_rules! functions {
             Greater,
             /// a >= b
             GreaterEqual,
+            /// True where a is NaN
+            IsNan,
+            /// True where a is infinite
+            IsInf,
             /// a and b
             And,
             /// a or b
@@ -64,11 +70,12 @@ macro_rules! functions {
             BitXor,
             /// a << b
             ShiftLeft,
-            /// a >> b (arithmetic for i32)
+            /// a >> b (arithmetic for i32 and i64)
             ShiftRight,
             /// a ? b : c
             Select,
-            /// Rounds or converts to the type; floats to integers truncate and saturate.
+            /// Rounds or converts to the type; floats to integers truncate and saturate, integers to smaller ones keep the
+            /// lower bits.
             Cast(DType),
             /// First or second word of Threefry-2x32 with 20 rounds, for (key 0, key 1, counter 0, counter 1).
             Threefry(u8),
@@ -88,6 +95,8 @@ macro_rules! functions {
                     Self::LessEqual => "le",
                     Self::Greater => "gt",
                     Self::GreaterEqual => "ge",
+                    Self::IsNan => "is_nan",
+                    Self::IsInf => "is_inf",
                     Self::And => "logical_and",
                     Self::Or => "logical_or",
                     Self::Xor => "logical_xor",
@@ -109,6 +118,7 @@ macro_rules! functions {
                     $(Self::$variant => Signature::$signature,)*
                     Self::Equal | Self::NotEqual | Self::Less | Self::LessEqual | Self::Greater
                         | Self::GreaterEqual => Signature::Comparison,
+                    Self::IsNan | Self::IsInf => Signature::Classification,
                     Self::And | Self::Or | Self::Xor | Self::Not => Signature::Logic,
                     Self::BitAnd | Self::BitOr | Self::BitXor | Self::ShiftLeft | Self::ShiftRight => Signature::Bits,
                     Self::Select => Signature::Select,
@@ -121,7 +131,7 @@ macro_rules! functions {
             pub fn arity(self) -> usize {
                 match self {
                     $(Self::$variant => [$(stringify!($argument)),+].len(),)*
-                    Self::Not | Self::Cast(_) => 1,
+                    Self::IsNan | Self::IsInf | Self::Not | Self::Cast(_) => 1,
                     Self::Select => 3,
                     Self::Threefry(_) => 4,
                     _ => 2,
@@ -236,7 +246,7 @@ functions! {
     /// The smaller; where equal, each side gets half of the gradient, as in PyTorch.
     Minimum "minimum" Number (a, b) = a.smaller(b); wgsl "min({a}, {b})"; derivative |e, y| [e.preference(b, a), e.preference(a, b)];
     /// The angle of the point (b, a).
-    Atan2 "atan2" Float (a, b) = a.atan2(b); wgsl "atan2({a}, {b})"; derivative |e, y| [{
+    Atan2 "atan2" Float (a, b) = a.atan2(b); wgsl "arctangent({a}, {b})"; derivative |e, y| [{
         let square = e.sum_of_squares(a, b); e.div(b, square) }, { let square = e.sum_of_squares(a, b); let ratio = e.div(a, square); e.neg(ratio) }];
     /// −a
     Neg "neg" Number (a) = -a; wgsl "(-{a})"; derivative |e, y| [e.number(-1.0)];
@@ -426,13 +436,15 @@ impl ScalarFunction {
                 let dtype = same(arguments)?;
                 if dtype == DType::U8 { Err("u8 is for storage; cast first".into()) } else { Ok(DType::Bool) }
             }
+            Signature::Classification if first.is_float() => Ok(DType::Bool),
+            Signature::Classification => Err(format!("wants floats, not {first}; cast first")),
             Signature::Logic => match same(arguments)? {
                 DType::Bool => Ok(DType::Bool),
                 dtype => Err(format!("wants truth values, not {dtype}")),
             },
             Signature::Bits => match same(arguments)? {
-                dtype @ (DType::I32 | DType::U32) => Ok(dtype),
-                dtype => Err(format!("wants i32 or u32, not {dtype}")),
+                dtype @ (DType::I32 | DType::I64 | DType::U32) => Ok(dtype),
+                dtype => Err(format!("wants i32, i64 or u32, not {dtype}")),
             },
             Signature::Select => {
                 if first != DType::Bool {

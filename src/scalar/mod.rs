@@ -11,6 +11,7 @@ mod reduction;
 mod tape;
 pub mod threefry;
 mod wgsl;
+mod whole;
 
 pub use affine::Affine;
 pub(crate) use evaluate::{ReduceDims, accumulator_as_input, map, reduce};

@@ -163,6 +163,7 @@ impl Tape {
                 Fixed::Constant(constant) => match constant.dtype {
                     DType::F64 => lanes_mut::<f64>(register, n).fill(constant.value),
                     DType::I32 => lanes_mut::<i32>(register, n).fill(constant.value as i32),
+                    DType::I64 => lanes_mut::<i64>(register, n).fill(constant.value as i64),
                     DType::U32 | DType::Bool => lanes_mut::<u32>(register, n).fill(constant.value as u32),
                     _ => lanes_mut::<f32>(register, n).fill(constant.value as f32),
                 },
@@ -247,7 +248,7 @@ impl Tape {
             DType::F32 | DType::I32 | DType::U32 => {
                 bytes[place * 4..(place + n) * 4].copy_from_slice(bytemuck::cast_slice(lanes::<u32>(register, n)));
             }
-            DType::F64 => {
+            DType::F64 | DType::I64 => {
                 bytes[place * 8..(place + n) * 8].copy_from_slice(bytemuck::cast_slice(lanes::<u64>(register, n)));
             }
             DType::F16 => narrow(bytes, place, lanes::<f32>(register, n), f16::from_f32),
@@ -301,7 +302,7 @@ fn fetch_runs(stored: DType, bytes: &[u8], register: &mut [u64], runs: impl Iter
     }
     match stored {
         DType::F32 | DType::I32 | DType::U32 => typed(bytes, register, runs, |value: u32| value),
-        DType::F64 => typed(bytes, register, runs, |value: u64| value),
+        DType::F64 | DType::I64 => typed(bytes, register, runs, |value: u64| value),
         DType::F16 => typed(bytes, register, runs, |value: f16| value.to_f32()),
         DType::BF16 => typed(bytes, register, runs, |value: bf16| value.to_f32()),
         DType::U8 | DType::Bool => typed(bytes, register, runs, |value: u8| u32::from(value)),

@@ -422,6 +422,11 @@ impl<'a> Emitter<'a> {
                 }
                 format!("({a} {symbol} {b})")
             }
+            Signature::Classification => {
+                // By the bits: drivers may assume that there is nothing but numbers.
+                let symbol = if function == F::IsNan { ">" } else { "==" };
+                format!("((bitcast<UintLanes>({a}) & UintLanes(0x7fffffffu)) {symbol} UintLanes(0x7f800000u))")
+            }
             Signature::Logic => match function {
                 F::And => format!("({a} & {b})"),
                 F::Or => format!("({a} | {b})"),

@@ -37,6 +37,7 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "shared/all_numbers",
         "shared/better",
         "shared/fold",
+        "shared/fold_last",
         "shared/fold_product",
         "shared/fold_extreme",
         "shared/fold_place",

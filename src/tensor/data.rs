@@ -83,6 +83,7 @@ impl TensorData {
             DType::F16 => convert::<f16>(values, shape),
             DType::BF16 => convert::<bf16>(values, shape),
             DType::I32 => convert::<i32>(values, shape),
+            DType::I64 => convert::<i64>(values, shape),
             DType::U32 => convert::<u32>(values, shape),
             DType::U8 => convert::<u8>(values, shape),
             DType::Bool => Self::from_bools(&values.iter().map(|&value| value != 0.0).collect::<Vec<_>>(), shape),
@@ -159,7 +160,7 @@ impl TensorData {
         Ok(self.as_slice::<T>()?.to_vec())
     }
 
-    /// All values as f64, whatever their type (true is 1).
+    /// All values as f64, whatever their type (true is 1). Values of i64 beyond 2⁵³ are rounded.
     pub fn to_f64_vec(&self) -> Vec<f64> {
         fn widen<T: Element>(storage: &Storage) -> Vec<f64> {
             storage.as_slice::<T>().iter().map(|&value| value.to_f64()).collect()
@@ -170,6 +171,7 @@ impl TensorData {
             DType::F16 => widen::<f16>(&self.storage),
             DType::BF16 => widen::<bf16>(&self.storage),
             DType::I32 => widen::<i32>(&self.storage),
+            DType::I64 => widen::<i64>(&self.storage),
             DType::U32 => widen::<u32>(&self.storage),
             DType::U8 | DType::Bool => widen::<u8>(&self.storage),
         }
@@ -186,13 +188,18 @@ impl TensorData {
         }
     }
 
-    /// The same values rounded to another element type.
+    /// The same values rounded to another element type. Integer types saturate.
     ///
     /// # Errors
     /// Never for a tensor that exists; the signature keeps the call chainable.
     pub fn cast(&self, dtype: DType) -> Result<Self> {
         if dtype == self.ty.dtype {
             return Ok(self.clone());
+        }
+        if (self.ty.dtype, dtype) == (DType::I64, DType::F32) {
+            // By way of f64 it would be rounded twice.
+            let values = self.as_slice::<i64>()?.iter().map(|&value| value as f32).collect();
+            return Self::from_vec::<f32>(values, self.ty.shape.clone());
         }
         Self::from_f64(dtype, &self.to_f64_vec(), self.ty.shape.clone())
     }

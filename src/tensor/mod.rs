@@ -2,6 +2,7 @@
 
 mod data;
 mod dtype;
+mod narrow;
 mod shape;
 mod storage;
 

@@ -1,6 +1,7 @@
 //! A run in one file: parameters, optimizer state, step, place in the epoch, schedule, seed and history. Resuming from it
 //! gives the same bits as never having stopped.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::checkpoint_file;
@@ -8,7 +9,7 @@ use super::history::History;
 use crate::error::{Error, Result};
 use crate::ops::Role;
 use crate::session::Session;
-use crate::tensor::TensorData;
+use crate::tensor::{DType, TensorData};
 
 /// Version of the metadata; others are refused.
 const FORMAT: &str = "wgrad-checkpoint-1";
@@ -111,10 +112,11 @@ pub(super) fn load(path: &Path, session: &mut Session, seed: u64, batch_size: u6
 pub(super) fn restore(
     path: &Path,
     session: &mut Session,
-    tensors: &std::collections::BTreeMap<String, TensorData>,
+    tensors: &BTreeMap<String, TensorData>,
     wanted: impl Fn(&Role) -> bool,
 ) -> Result<()> {
     let wrong = |message: String| Error::format(path, message);
+    let mut converted = BTreeMap::new();
     let variables: Vec<_> = session.variables().iter().filter(|variable| wanted(&variable.role)).cloned().collect();
     for variable in &variables {
         match tensors.get(&variable.name) {
@@ -123,6 +125,15 @@ pub(super) fn restore(
                     "it is of another model: it has no {:?}, which this one needs",
                     variable.name
                 )));
+            }
+            // PyTorch keeps counters in 64 bits.
+            Some(data)
+                if data.dtype() == DType::I64
+                    && variable.ty.dtype == DType::I32
+                    && *data.shape() == variable.ty.shape =>
+            {
+                let narrow = data.narrowed().map_err(|error| wrong(format!("{:?}: {error}", variable.name)))?;
+                converted.insert(variable.name.as_str(), narrow);
             }
             Some(data) if *data.ty() != variable.ty => {
                 return Err(wrong(format!(
@@ -139,7 +150,10 @@ pub(super) fn restore(
         return Err(wrong(format!("it is of another model: it has {name:?}, which this one does not know")));
     }
     for variable in &variables {
-        session.set_parameter(&variable.name, &tensors[&variable.name])?;
+        let value = converted.get(variable.name.as_str()).or_else(|| tensors.get(&variable.name));
+        if let Some(value) = value {
+            session.set_parameter(&variable.name, value)?;
+        }
     }
     Ok(())
 }

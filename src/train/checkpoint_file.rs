@@ -64,7 +64,7 @@ pub fn write(path: impl AsRef<Path>, tensors: &[(String, TensorData)], metadata:
 
 /// Reads a file of safetensors, written here or elsewhere.
 ///
-/// Integers of 64, 16 and 8 signed bits, which the engine has not, become i32 where they fit.
+/// Integers of 16 and 8 signed bits, which the engine has not, become i32.
 ///
 /// # Errors
 /// [`Error::File`] where it cannot be read; [`Error::Format`] where it is truncated, corrupt, or holds a tensor of an
@@ -98,23 +98,20 @@ fn convert(view: &TensorView<'_>) -> Result<TensorData, String> {
         Dtype::BF16 => DType::BF16,
         Dtype::F64 => DType::F64,
         Dtype::I32 => DType::I32,
+        Dtype::I64 => DType::I64,
         Dtype::U32 => DType::U32,
         Dtype::U8 => DType::U8,
         Dtype::BOOL if bytes.iter().all(|&byte| byte <= 1) => DType::Bool,
         Dtype::BOOL => return Err("a truth value is neither 0 nor 1".into()),
-        Dtype::I64 => return narrow(bytes.as_chunks().0.iter().map(|&word| i64::from_le_bytes(word)), shape),
-        Dtype::I16 => return narrow(bytes.as_chunks().0.iter().map(|&word| i16::from_le_bytes(word).into()), shape),
-        Dtype::I8 => return narrow(bytes.as_chunks().0.iter().map(|&word| i8::from_le_bytes(word).into()), shape),
+        Dtype::I16 => return widened(bytes.as_chunks().0.iter().map(|&word| i16::from_le_bytes(word).into()), shape),
+        Dtype::I8 => return widened(bytes.as_chunks().0.iter().map(|&word| i8::from_le_bytes(word).into()), shape),
         other => return Err(format!("element type {other} is not supported")),
     };
     TensorData::from_bytes(TensorType::new(dtype, shape), bytes).map_err(|error| error.to_string())
 }
 
-fn narrow(values: impl Iterator<Item = i64>, shape: &[usize]) -> Result<TensorData, String> {
-    let values = values
-        .map(|value| i32::try_from(value).map_err(|_| format!("{value} does not fit 32 bits")))
-        .collect::<Result<Vec<i32>, _>>()?;
-    TensorData::from_vec(values, shape).map_err(|error| error.to_string())
+fn widened(values: impl Iterator<Item = i32>, shape: &[usize]) -> Result<TensorData, String> {
+    TensorData::from_vec(values.collect(), shape).map_err(|error| error.to_string())
 }
 
 /// What the crate found wrong, in terms of the file.
@@ -137,6 +134,7 @@ const fn safetensors_dtype(dtype: DType) -> Dtype {
         DType::BF16 => Dtype::BF16,
         DType::F64 => Dtype::F64,
         DType::I32 => Dtype::I32,
+        DType::I64 => Dtype::I64,
         DType::U32 => Dtype::U32,
         DType::U8 => Dtype::U8,
         DType::Bool => Dtype::BOOL,
@@ -311,11 +309,12 @@ mod tests {
     }
 
     #[test]
-    fn foreign_integers_are_narrowed_or_refused() {
-        let read = foreign("I64", &(-5_i64).to_le_bytes(), 1).map(|(tensors, _)| tensors["t"].to_f64_vec());
-        assert_eq!(read, Ok(vec![-5.0]));
-        let error = foreign("I64", &(1_i64 << 40).to_le_bytes(), 1).err().unwrap_or_default();
-        assert_eq!(error, "tensor 't': 1099511627776 does not fit 32 bits");
+    fn foreign_integers_are_kept_or_widened_or_refused() {
+        let value = (1_i64 << 60) + 1;
+        let read = foreign("I64", &value.to_le_bytes(), 1).map(|(tensors, _)| tensors["t"].to_vec::<i64>().ok());
+        assert_eq!(read, Ok(Some(vec![value])));
+        let read = foreign("I16", &(-5_i16).to_le_bytes(), 1).map(|(tensors, _)| tensors["t"].to_vec::<i32>().ok());
+        assert_eq!(read, Ok(Some(vec![-5])));
         let error = foreign("U64", &[0; 8], 1).err().unwrap_or_default();
         assert_eq!(error, "tensor 't': element type U64 is not supported");
         assert!(foreign("BOOL", &[2], 1).is_err());

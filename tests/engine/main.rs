@@ -4,17 +4,20 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
 
 mod finite_differences;
+mod functions;
 mod fusion;
 mod half_precision;
 mod integers;
 mod pools;
 mod random;
 mod recurrent;
+mod scatter;
 mod sizes;
 mod stages;
 #[path = "../support/mod.rs"]
 mod support;
 mod variables;
+mod wide;
 
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;

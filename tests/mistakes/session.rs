@@ -89,16 +89,29 @@ fn a_program_without_results_runs() {
 }
 
 #[test]
-fn f64_on_a_gpu_and_tensors_beyond_its_limits_are_refused_when_compiled() {
+fn numbers_and_tensors_beyond_a_gpu_s_limits_are_refused_when_compiled() {
     for device in devices().into_iter().filter(|device| !device.is_cpu()) {
         let g = Graph::new();
-        let x = g.input("x", [2], F64);
+        let x = g.input("x", [2], I64);
         let line = line!() + 1;
-        g.output("y", &x.exp());
-        refused(g.compile(&device), &["f64", &format!("tests/mistakes/session.rs:{}", line - 2)]);
+        let large = g.constant(TensorData::from_vec(vec![1, 1_i64 << 31], [2]).unwrap());
+        g.output("y", &(&x + &large));
+        let place = format!("tests/mistakes/session.rs:{line}");
+        refused(g.compile(&device), &["constant", "2147483648 at place [1]", "i32", "i64", &place]);
         let g = Graph::new();
-        g.output("y", &(g.input("x", [2], F32).cast(F64).cast(F32) + 1.0));
-        refused(g.compile(&device), &["f64", "tests/mistakes/session.rs"]);
+        let line = line!() + 1;
+        g.output("y", &(g.input("x", [2], F32).cast(F64) * 1e39));
+        refused(g.compile(&device), &["1e39", "f32", "f64", &format!("tests/mistakes/session.rs:{line}")]);
+        let g = Graph::new();
+        let ty = TensorType::new(I64, [1]);
+        let initial = Initial::Values(TensorData::from_vec(vec![-(1_i64 << 40)], [1]).unwrap());
+        g.output("y", &g.variable(Variable::parameter("w", ty, initial)));
+        refused(g.compile(&device), &["\"w\"", "-1099511627776", "tests/mistakes/session.rs"]);
+        // What nothing needs is no mistake.
+        let g = Graph::new();
+        let _ = g.input("x", [1], I64) + (1_i64 << 40);
+        g.output("y", &(g.input("z", [1], I64) + 1));
+        assert!(g.compile(&device).is_ok());
         let g = Graph::new();
         let large = g.input("large", [1 << 15, 1 << 15, 2 - 1], F32);
         g.output("y", &(&large + 1.0));

@@ -60,7 +60,7 @@ fn indices_beyond_the_table_are_found() {
         assert_eq!(check_indices(&data(&values, &shape), 5).unwrap_err().to_string(), wanted);
     }
     let floats = TensorData::zeros(F32, [2]);
-    assert_eq!(check_indices(&floats, 5).unwrap_err().to_string(), "indices should be i32, and are f32[2]");
+    assert_eq!(check_indices(&floats, 5).unwrap_err().to_string(), "indices should be i32 or i64, and are f32[2]");
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn of_states_and_lengths() {
         let c = g.input("c", [1, 2, 6], F32);
         GRU::new(g, "a", 4, 6).forward_with(&x(g, &[3, 2, 4]), &Given::new().cell(&c), train);
     });
-    expect("gru \"a\": lengths should be i32 of shape [2], and are i32[3]", |g| {
+    expect("gru \"a\": lengths should be i32 or i64 of shape [2], and are i32[3]", |g| {
         let lengths = g.input("lengths", [3], I32);
         GRU::new(g, "a", 4, 6).forward_with(&x(g, &[3, 2, 4]), &Given::new().lengths(&lengths), train);
     });
@@ -85,7 +85,7 @@ fn of_states_and_lengths() {
         assert_eq!(check_lengths(&lengths, 5).unwrap_err().to_string(), wanted);
     }
     let wrong = check_lengths(&TensorData::zeros(F32, [3]), 5).unwrap_err().to_string();
-    assert_eq!(wrong, "lengths should be i32 of shape [batch], and are f32[3]");
+    assert_eq!(wrong, "lengths should be i32 or i64 of shape [batch], and are f32[3]");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn of_given_weights_and_cells() {
 
 #[test]
 fn of_embeddings() {
-    expect("embedding \"a\": takes i32 indices, but its input is f32[2]", |g| {
+    expect("embedding \"a\": takes i32 or i64 indices, but its input is f32[2]", |g| {
         Embedding::new(g, "a", 5, 3).forward(&x(g, &[2]));
     });
     expect("embedding \"a\": padding index 5 is none of 5 rows", |g| drop(Embedding::new(g, "a", 5, 3).padding_idx(5)));
@@ -165,7 +165,7 @@ fn of_models_name_the_layer() {
         let message = model.output_shape().unwrap_err().to_string();
         assert!(message.starts_with(expected), "{message}");
     }
-    expect("embedding \"0\": takes i32 indices, but its input is f32[2, 5]", |g| {
+    expect("embedding \"0\": takes i32 or i64 indices, but its input is f32[2, 5]", |g| {
         Sequential::new([5]).embedding(4, 3).forward(g, &x(g, &[2, 5]), Mode::Training);
     });
 }

@@ -73,7 +73,7 @@ fn plan(kind: BufferKind, floats: usize) -> BufferPlan {
 }
 
 fn port(name: &str, location: Location) -> Port {
-    Port { name: name.to_owned(), ty: TensorType::new(DType::F32, [location.bytes / 4]), location }
+    Port { name: name.to_owned(), ty: TensorType::new(DType::F32, [location.bytes / 4]), stored: DType::F32, location }
 }
 
 fn bytes(values: &[f32]) -> &[u8] {

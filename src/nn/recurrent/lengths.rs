@@ -16,13 +16,13 @@ use crate::tensor::{DType, TensorData};
 /// ```
 ///
 /// # Errors
-/// [`Error::Data`] that names the first row that is out of range, or where the lengths are not i32 `[batch]`.
+/// [`Error::Data`] that names the first row that is out of range, or where the lengths are not i32 or i64 `[batch]`.
 pub fn check_lengths(lengths: &TensorData, steps: usize) -> Result<()> {
-    if lengths.dtype() != DType::I32 || lengths.shape().rank() != 1 {
-        return Err(Error::Data(format!("lengths should be i32 of shape [batch], and are {}", lengths.ty())));
+    if !matches!(lengths.dtype(), DType::I32 | DType::I64) || lengths.shape().rank() != 1 {
+        return Err(Error::Data(format!("lengths should be i32 or i64 of shape [batch], and are {}", lengths.ty())));
     }
-    let out_of_range = |&(_, &length): &(usize, &i32)| usize::try_from(length).map_or(true, |n| n == 0 || n > steps);
-    match lengths.as_slice::<i32>()?.iter().enumerate().find(out_of_range) {
+    let out_of_range = |&(_, &length): &(usize, &i64)| usize::try_from(length).map_or(true, |n| n == 0 || n > steps);
+    match lengths.cast(DType::I64)?.as_slice::<i64>()?.iter().enumerate().find(out_of_range) {
         Some((row, length)) => {
             Err(Error::Data(format!("row {row} has a length of {length}, and must have from 1 to {steps} steps")))
         }

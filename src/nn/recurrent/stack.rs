@@ -256,8 +256,8 @@ impl Stack {
             }
         }
         match given.lengths {
-            Some(lengths) if lengths.shape()[..] != [batch] || lengths.dtype() != DType::I32 => {
-                Err(format!("lengths should be i32 of shape [{batch}], and are {}", lengths.ty()))
+            Some(lengths) if lengths.shape()[..] != [batch] || !matches!(lengths.dtype(), DType::I32 | DType::I64) => {
+                Err(format!("lengths should be i32 or i64 of shape [{batch}], and are {}", lengths.ty()))
             }
             _ => Ok(()),
         }

@@ -11,6 +11,7 @@ mod options;
 mod problem;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use super::{Op, WindowAxis};
 use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};

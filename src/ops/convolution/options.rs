@@ -193,7 +193,7 @@ impl ConvOptions {
 impl Tensor {
     /// The convolution with a weight `[out, in / groups, kernel…]`, over as many spatial axes (1 to 3) as both have:
     /// `[n, in, spatial…]` to `[n, out, windows…]`. PyTorch's `conv1d`, `conv2d` and `conv3d`; a bias is added as
-    /// [`nn::Conv2d`](crate::nn::Conv2d) does.
+    /// [`nn::Conv2d`](crate::nn::Conv2d) does. Integers of 32 and 64 bits are convolved exactly, and have no gradient.
     #[track_caller]
     #[must_use]
     pub fn conv(&self, weight: &Self, options: &ConvOptions) -> Self {
@@ -220,7 +220,11 @@ impl Tensor {
                 padded
             }
         };
-        graph.apply1(Op::Convolution(convolution), &[&padded, weight])
+        if self.dtype().is_float() {
+            graph.apply1(Op::Convolution(convolution), &[&padded, weight])
+        } else {
+            convolution.of_integers(&padded, weight)
+        }
     }
 
     /// The transposed convolution with a weight `[in, out / groups, kernel…]`: the gradient of a convolution with respect to its

@@ -12,8 +12,9 @@ pub(super) fn plans(row_sums: bool, shapes: &RoutineShapes<'_>, adapter: &Adapte
     let ([lhs, rhs], [ty, ..]) = (shapes.inputs, shapes.outputs) else {
         return Err("takes two operands and gives one product".into());
     };
-    if lhs.ty.dtype != DType::F32 || rhs.ty.dtype != DType::F32 {
-        return Err(format!("computes in f32 on a GPU, not {}", lhs.ty.dtype));
+    let dtype = lhs.ty.dtype;
+    if rhs.ty.dtype != dtype || !matches!(dtype, DType::F32 | DType::I32 | DType::U32) {
+        return Err(format!("computes in f32, i32 or u32 on a GPU, not {dtype}"));
     }
     let problem = Problem::new(lhs, rhs)?;
     if shapes.outputs.iter().all(|output| output.is_empty()) {
@@ -26,10 +27,13 @@ pub(super) fn plans(row_sums: bool, shapes: &RoutineShapes<'_>, adapter: &Adapte
     let epilogue = match shapes.epilogue {
         Some(epilogue) => epilogue,
         None => {
-            whole = Epilogue::identity(DType::F32, &[problem.batch, problem.rows, problem.columns], [1, 2]);
+            whole = Epilogue::identity(dtype, &[problem.batch, problem.rows, problem.columns], [1, 2]);
             &whole
         }
     };
+    if dtype != DType::F32 {
+        return vector::whole(&problem, dtype, epilogue, adapter);
+    }
     let extents = problem.extents();
     let orientations: &[bool] = if row_sums { &[false] } else { &[false, true] };
     let mut variants = software(extents, orientations, adapter);

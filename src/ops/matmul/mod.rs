@@ -7,6 +7,7 @@ mod product;
 #[cfg(test)]
 mod tests;
 mod vector;
+mod whole;
 
 pub(in crate::ops) use kernels::sum;
 pub(in crate::ops) use product::{Matrix, multiply};
@@ -14,7 +15,7 @@ pub(in crate::ops) use product::{Matrix, multiply};
 use super::Op;
 use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
-use crate::tensor::{Shape, TensorType};
+use crate::tensor::{DType, Shape, TensorType};
 
 /// `[batch…, m, k] · [batch…, k, n] = [batch…, m, n]`, with equal batch axes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -43,8 +44,8 @@ impl Operator for Matmul {
         if lhs.dtype != rhs.dtype {
             return Err(format!("operands are {} and {}; cast one of them", lhs.dtype, rhs.dtype));
         }
-        if !lhs.dtype.is_float() {
-            return Err(format!("wants floats, not {}; cast first", lhs.dtype));
+        if matches!(lhs.dtype, DType::Bool | DType::U8) {
+            return Err(format!("wants numbers to compute with, not {}; cast first", lhs.dtype));
         }
         let rank = lhs.shape.rank();
         if rank < 2 || rhs.shape.rank() != rank || lhs.shape[..rank - 2] != rhs.shape[..rank - 2] {
@@ -108,7 +109,7 @@ impl Operator for Matmul {
 }
 
 impl Tensor {
-    /// The matrix product, as in NumPy: the last two axes multiply, axes before them broadcast, and a one-dimensional operand
+    /// The matrix product, as in NumPy, of floats or of i32, i64 or u32, whose products and sums wrap: the last two axes multiply, axes before them broadcast, and a one-dimensional operand
     /// is a row on the left or a column on the right, whose axis goes.
     #[track_caller]
     #[must_use]

@@ -5,6 +5,7 @@
 use gemm::Parallelism;
 use rayon::prelude::*;
 
+use super::whole;
 use crate::scalar::Affine;
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
@@ -91,7 +92,10 @@ pub(super) fn evaluate(inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType
             typed::<f64>(lhs, rhs, ty, lhs_bytes, rhs_bytes, out)?;
             sums.map_or(Ok(()), |sums| row_sums::<f64>(lhs, lhs_bytes, bytemuck::cast_slice_mut(sums)))
         }
-        dtype => Err(format!("matmul computes in f32 or f64, not {dtype}")),
+        DType::I32 => whole::product(lhs, rhs, ty, lhs_bytes, rhs_bytes, out, i32::wrapping_mul, i32::wrapping_add),
+        DType::U32 => whole::product(lhs, rhs, ty, lhs_bytes, rhs_bytes, out, u32::wrapping_mul, u32::wrapping_add),
+        DType::I64 => whole::product(lhs, rhs, ty, lhs_bytes, rhs_bytes, out, i64::wrapping_mul, i64::wrapping_add),
+        dtype => Err(format!("matmul does not compute in {dtype}")),
     }
 }
 

@@ -44,3 +44,29 @@ pub(super) fn plans(problem: &Problem, epilogue: &Epilogue, adapter: &Adapter) -
     };
     reduce_plans(&expression, [borders[0], borders[1]], Reduction::Sum, &epilogue, adapter)
 }
+
+/// Plans of a product of integers: the same reduction whatever the extents, over rows and columns at once.
+pub(super) fn whole(
+    problem: &Problem,
+    dtype: DType,
+    epilogue: &Epilogue,
+    adapter: &Adapter,
+) -> Result<Vec<KernelPlan>, String> {
+    let mut dims: Vec<usize> = problem.batch_axes.iter().map(|&(extent, _)| extent).collect();
+    let batch = dims.len();
+    dims.extend([problem.rows, problem.inner, problem.columns]);
+    let at = |side: usize| {
+        let matrices = if side == 0 { problem.lhs } else { problem.rhs };
+        let mut strides: Vec<i64> = problem.batch_axes.iter().map(|(_, strides)| strides[side]).collect();
+        strides.extend(if side == 0 { [matrices.row, matrices.column, 0] } else { [0, matrices.row, matrices.column] });
+        Affine { offset: matrices.offset, strides }
+    };
+    let mut builder = Builder::new(DType::F32);
+    let (lhs, rhs) = (builder.load(0, dtype, at(0)), builder.load(1, dtype, at(1)));
+    let product = builder.mul(lhs, rhs);
+    let expression = builder.finish(dims, vec![dtype; 2], vec![(product, dtype)]);
+    let (expression, borders) = expression.collapsed(&[batch + 1, batch + 2]);
+    let columns = epilogue.borders[1];
+    let epilogue = Epilogue { expression: epilogue.expression.clone(), borders: [columns, columns] };
+    reduce_plans(&expression, [borders[0], borders[1]], Reduction::Sum, &epilogue, adapter)
+}

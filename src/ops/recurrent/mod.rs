@@ -258,10 +258,15 @@ impl Tensor {
             lengths: options.lengths.is_some(),
         };
         let turned = weight.transpose(0, 1);
+        let mut lengths = options.lengths.cloned();
+        // No closure: the user's line does not reach through one.
+        if let Some(lengths) = &mut lengths {
+            *lengths = lengths.places();
+        }
         let mut inputs = vec![self, &turned];
         inputs.extend(options.bias);
         inputs.extend(options.initial);
-        inputs.extend(options.lengths);
+        inputs.extend(&lengths);
         let recurrent = Recurrent { cell: options.cell, reverse: options.reverse, pass };
         let mut found = self.graph().apply(Op::Recurrent(recurrent), &inputs);
         let (last, outputs) = (found.swap_remove(1), found.swap_remove(0));
@@ -302,6 +307,7 @@ impl Tensor {
         };
         expect("the bias", options.bias, &[width], self.dtype())?;
         expect("the initial state", options.initial, &[cell.states(), batch, hidden], self.dtype())?;
-        expect("the lengths", options.lengths, &[batch], DType::I32)
+        let lengths = options.lengths.map_or(DType::I32, Self::dtype);
+        expect("the lengths", options.lengths, &[batch], if lengths == DType::I64 { lengths } else { DType::I32 })
     }
 }

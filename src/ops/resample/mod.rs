@@ -37,7 +37,7 @@ fn words(dtype: DType) -> usize {
 
 impl Resample {
     /// Starts, places and weights as i32: what the kernel binds.
-    fn table(&self, dtype: DType) -> Outcome<TensorData> {
+    pub(crate) fn table(&self, dtype: DType) -> Outcome<TensorData> {
         let Table { starts, places, weights } = self.map.table();
         let mut numbers: Vec<i32> = starts.iter().chain(&places).map(|&number| number as i32).collect();
         for weight in weights {

@@ -1,8 +1,11 @@
 //! Choice of scatter kernels: each element looks through all indices where there are few, or finds its own among sorted
-//! ones. Either way it adds its contributions in the order of the source.
+//! ones. Either way it joins its contributions in the order of the source.
 
+use super::super::scatter::Combine;
 use super::super::sort::kernels::Lines;
-use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, element_types};
+use crate::shader::{
+    Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, constants, element_types, module,
+};
 use crate::tensor::DType;
 
 /// Contributions that a dispatch looks at for one element; more take several.
@@ -10,6 +13,9 @@ const LONGEST: usize = 1 << 14;
 
 struct Scatter {
     element: String,
+    combine: Combine,
+    /// What says whether a value is a number.
+    not_a_number: &'static str,
     outer: usize,
     length: usize,
     inner: usize,
@@ -19,9 +25,10 @@ struct Scatter {
     rows: bool,
 }
 
-pub(super) fn plans(
+pub(in crate::ops) fn plans(
     axis: usize,
     rows: bool,
+    combine: Combine,
     shapes: &RoutineShapes<'_>,
     adapter: &Adapter,
 ) -> Result<Vec<KernelPlan>, String> {
@@ -32,6 +39,8 @@ pub(super) fn plans(
     let product = |dims: &[usize]| dims.iter().product::<usize>();
     let scatter = Scatter {
         element: element_types(base.dtype, base.dtype)?,
+        combine,
+        not_a_number: module(if base.dtype == DType::F32 { "shared/not_a_number" } else { "shared/all_numbers" })?,
         outer: product(&base.shape[..axis]),
         length: base.shape[axis],
         inner: product(&base.shape[axis + 1..]),
@@ -50,7 +59,20 @@ pub(super) fn plans(
 
 impl Scatter {
     fn dispatches(&self, file: &str, reads: [Bound; 3], places: Option<Bound>) -> Result<Vec<DispatchPlan>, String> {
-        let mut kernel = Kernel::composed(file, file, &[("shared/element", &self.element)], 3, 1)?;
+        let fold = module(match self.combine {
+            Combine::Sum => "shared/fold",
+            Combine::Product => "shared/fold_product",
+            Combine::Max | Combine::Min => "shared/fold_extreme",
+            Combine::Last => "shared/fold_last",
+        })?;
+        let tile = constants(&[], &[("SMALLEST", self.combine == Combine::Min)]);
+        let replaced = [
+            ("shared/element", self.element.as_str()),
+            ("shared/fold", fold),
+            ("shared/not_a_number", self.not_a_number),
+            ("shared/tile", &tile),
+        ];
+        let mut kernel = Kernel::composed(file, file, &replaced, 3, 1)?;
         let mut bound = reads.to_vec();
         bound.push(Bound::Output(0));
         if let Some(places) = places {

@@ -1,0 +1,250 @@
+//! Values put into places that indices name, and joined there with what is there: ONNX's `ScatterElements` and `ScatterND`,
+//! PyTorch's `scatter` and `scatter_reduce`. Sums have operators of their own ([`super::ScatterAdd`]), since gradients are made
+//! of them; kernels and order are the same. Whatever joins, it does so in the order of the source, so that results have the
+//! same bits every time.
+
+use super::scatter_add::{evaluate, infer_elements, infer_rows, kernels};
+use super::{Op, ScatterAdd, ScatterRows};
+use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
+use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
+use crate::tensor::{DType, Shape, TensorType};
+
+/// How a value joins what is in its place already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Combine {
+    /// Their sum.
+    Sum,
+    /// Their product.
+    Product,
+    /// The larger; a NaN wins.
+    Max,
+    /// The smaller; a NaN wins.
+    Min,
+    /// The new one; of several for one place the last of the source.
+    Last,
+}
+
+/// A base, i32 indices (clamped into the axis) and a source, of the shapes of [`ScatterAdd`] or, with `rows`, of [`ScatterRows`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Scatter {
+    /// The axis that the index names places of; 0 with `rows`.
+    pub axis: usize,
+    /// True where one index stands for a row of a matrix.
+    pub rows: bool,
+    /// How values join.
+    pub combine: Combine,
+}
+
+impl Scatter {
+    /// The same with another way of joining.
+    #[track_caller]
+    fn with(self, combine: Combine, base: &Tensor, index: &Tensor, source: &Tensor) -> Tensor {
+        let op = match combine {
+            Combine::Sum if self.rows => Op::ScatterRows(ScatterRows),
+            Combine::Sum => Op::ScatterAdd(ScatterAdd { axis: self.axis }),
+            _ => Op::Scatter(Self { combine, ..self }),
+        };
+        base.graph().apply1(op, &[base, index, source])
+    }
+
+    /// What stands at each source element's place.
+    #[track_caller]
+    fn picked(self, from: &Tensor, index: &Tensor) -> Tensor {
+        if self.rows { from.take(0, index) } else { from.gather(self.axis as isize, index) }
+    }
+}
+
+impl Operator for Scatter {
+    fn name(&self) -> String {
+        "scatter".into()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+        if self.rows { infer_rows(inputs) } else { infer_elements(self.axis, inputs) }
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::Routine
+    }
+
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        let upstream = gradient.upstream[0].as_ref()?;
+        let [base, index, source] = &gradient.inputs[..] else { return None };
+        let y = &gradient.outputs[0];
+        let arriving = self.picked(upstream, index);
+        let sum = |base: &Tensor, source: &Tensor| self.with(Combine::Sum, base, index, source);
+        let (for_base, for_source) = match self.combine {
+            Combine::Sum => (upstream.clone(), arriving),
+            Combine::Last => {
+                // Each source element's own number; the one that is left at its place won.
+                let numbers = source.graph().arange(source.shape().len()).reshape(source.shape());
+                let none = base.graph().scalar(DType::I32, -1.0).broadcast_to(base.shape());
+                let winner = self.with(Combine::Last, &none, index, &numbers);
+                let won = self.picked(&winner, index).eq(&numbers);
+                (winner.lt(0).select(upstream, 0.0), won.select(&arriving, 0.0))
+            }
+            Combine::Max | Combine::Min => {
+                // Equal extremes share the gradient evenly, as PyTorch's do.
+                let kept = base.eq(y).cast(y.dtype()).stop_gradient();
+                let chosen = source.eq(self.picked(y, index)).cast(y.dtype()).stop_gradient();
+                let share = upstream / sum(&kept, &chosen);
+                (&share * kept, self.picked(&share, index) * chosen)
+            }
+            Combine::Product => {
+                // The product of the others; one zero leaves it at the zero's place alone, two leave nothing.
+                let (base_zero, source_zero) = (base.eq(0.0), source.eq(0.0));
+                let safe_base = base_zero.select(base.ones_like(), base);
+                let safe_source = source_zero.select(source.ones_like(), source);
+                let rest = self.with(Combine::Product, &safe_base, index, &safe_source);
+                let zeros = sum(&base_zero.cast(y.dtype()), &source_zero.cast(y.dtype()));
+                let others = |zero: &Tensor, safe: &Tensor, rest: &Tensor, zeros: &Tensor| {
+                    let at_zero = zeros.eq(1.0).select(rest, 0.0);
+                    let elsewhere = zeros.eq(0.0).select(rest / safe, 0.0);
+                    zero.select(at_zero, elsewhere)
+                };
+                let for_base = upstream * others(&base_zero, &safe_base, &rest, &zeros);
+                let (rest, zeros) = (self.picked(&rest, index), self.picked(&zeros, index));
+                (for_base, arriving * others(&source_zero, &safe_source, &rest, &zeros))
+            }
+        };
+        Some(vec![Some(for_base), None, Some(for_source)])
+    }
+
+    fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
+        evaluate(self.axis, self.rows, self.combine, inputs, outputs)
+    }
+
+    fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::plans(self.axis, self.rows, self.combine, shapes, adapter)
+    }
+
+    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
+        RoutineCost { flops: inputs[2].len() as u64 }
+    }
+}
+
+impl Tensor {
+    /// Indices where negative ones count from the end of an axis of this extent.
+    #[track_caller]
+    #[must_use]
+    pub fn wrap_indices(&self, extent: usize) -> Self {
+        let places = self.places();
+        if places.dtype() != DType::I32 {
+            return self.graph().mistake("wrap_indices", format!("wants i32 or i64 indices, not {}", self.dtype()));
+        }
+        places.lt(0).select(&places + extent as f64, &places)
+    }
+
+    /// Joins each source element with the element that its integer index names along an axis: ONNX's `ScatterElements`, PyTorch's
+    /// `scatter` and `scatter_reduce`. The index may be smaller than base and source; what lies outside of it stays as it is.
+    ///
+    /// ```
+    /// use wgrad::ops::Combine;
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let (x, index) = (g.input("x", [4], F32), g.input("index", [3], I64));
+    /// g.output("y", &g.scalar(F32, 0.0).broadcast_to([2]).scatter(0, &index, &x.slice(0, 0, 3), Combine::Max));
+    /// let x = TensorData::from_vec(vec![5.0_f32, -1.0, 7.0, 9.0], [4])?;
+    /// let index = TensorData::from_vec(vec![0_i64, 1, 0], [3])?;
+    /// let run = g.compile(&Device::cpu())?.run(&[("x", &x), ("index", &index)])?;
+    /// assert_eq!(run["y"].to_f64_vec(), [7.0, 0.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn scatter(&self, axis: isize, index: &Self, source: &Self, combine: Combine) -> Self {
+        if combine == Combine::Sum {
+            return self.scatter_add(axis, index, source);
+        }
+        let Some(axis) = self.resolve_axis("scatter", axis) else { return self.clone() };
+        if let Some(done) = self.by_i32(source, |base, source| base.scatter(axis as isize, index, source, combine)) {
+            return done;
+        }
+        let (base, extent, given) = (self.shape(), index.shape(), source.shape());
+        let rank = base.rank();
+        let fits = extent.rank() == rank
+            && given.rank() == rank
+            && (0..rank).all(|k| extent[k] <= given[k] && (k == axis || extent[k] <= base[k]));
+        if !fits {
+            let message = format!("indices {extent} do not fit base {base} and source {given} beside axis {axis}");
+            return self.graph().mistake("scatter", message);
+        }
+        let (zeros, ones) = (vec![0; rank], vec![1; rank]);
+        let source = source.slice_steps(&zeros, &extent, &ones);
+        let smaller: Shape = (0..rank).map(|k| if k == axis { base[k] } else { extent[k] }).collect();
+        let scatter = Scatter { axis, rows: false, combine };
+        let part = scatter.with(combine, &self.slice_steps(&zeros, &smaller, &ones), &index.places(), &source);
+        if smaller == base || self.graph().error().is_some() {
+            return part;
+        }
+        let rest: Vec<usize> = base.iter().zip(smaller.iter()).map(|(whole, part)| whole - part).collect();
+        let mut inside = self.graph().scalar(DType::Bool, 1.0).broadcast_to(&base);
+        for (place, &extent) in smaller.iter().enumerate() {
+            inside = inside.logical_and(self.graph().coordinate(&base, place).lt(extent as f64));
+        }
+        inside.select(part.pad(&zeros, &rest, 0.0), self)
+    }
+
+    /// Joins slices of the source with the slices that indices name: ONNX's `ScatterND`. The index is `[…, k]`, each of its last
+    /// axis a place along the first `k` axes of this; the source is `[…, rest of this]`. Negative indices count from the end.
+    #[track_caller]
+    #[must_use]
+    pub fn scatter_nd(&self, index: &Self, source: &Self, combine: Combine) -> Self {
+        if let Some(done) = self.by_i32(source, |base, source| base.scatter_nd(index, source, combine)) {
+            return done;
+        }
+        let (base, given) = (self.shape(), index.shape());
+        let depth = given.last().copied().unwrap_or(0);
+        let lead = given.split_last().map_or(&[][..], |(_, lead)| lead);
+        let wanted: Shape = lead.iter().chain(base.get(depth..).unwrap_or_default()).copied().collect();
+        if depth == 0 || depth > base.rank() || source.shape() != wanted {
+            let message = format!("indices {given} and source {} do not fit base {base}", source.shape());
+            return self.graph().mistake("scatter_nd", message);
+        }
+        let (outer, rest) = base.split_at(depth);
+        let (count, width) = (Shape::from(lead).len(), Shape::from(rest).len());
+        let rows = self.reshape([Shape::from(outer).len(), width]);
+        let source = source.reshape([count, width]);
+        let places = index.linear(outer).reshape([count]);
+        Scatter { axis: 0, rows: true, combine }.with(combine, &rows, &places, &source).reshape(base)
+    }
+
+    /// Slices at the places that indices name: ONNX's `GatherND` without batch axes. The index is `[…, k]`, each of its last axis a
+    /// place along the first `k` axes of this; the result is `[…, rest of this]`. Negative indices count from the end.
+    #[track_caller]
+    #[must_use]
+    pub fn gather_nd(&self, index: &Self) -> Self {
+        let (base, given) = (self.shape(), index.shape());
+        let depth = given.last().copied().unwrap_or(0);
+        if depth == 0 || depth > base.rank() {
+            return self.graph().mistake("gather_nd", format!("indices {given} do not fit shape {base}"));
+        }
+        let (outer, rest) = base.split_at(depth);
+        let flat: Shape = [Shape::from(outer).len()].into_iter().chain(rest.iter().copied()).collect();
+        self.reshape(flat).take(0, &index.linear(outer))
+    }
+
+    /// From places along several axes, in the last axis, to places in row-major order; each kept within its axis.
+    #[track_caller]
+    fn linear(&self, extents: &[usize]) -> Self {
+        let strides = Shape::from(extents).strides();
+        let shape = self.shape();
+        let lead = Shape::from(&shape[..shape.rank().saturating_sub(1)]);
+        let mut sum = self.graph().scalar(DType::I32, 0.0).broadcast_to(lead);
+        for (axis, (&extent, &stride)) in extents.iter().zip(&strides).enumerate() {
+            let place = self.at(-1, axis).wrap_indices(extent).clamp(0.0, extent.saturating_sub(1) as f64);
+            sum = sum + place * stride as f64;
+        }
+        sum
+    }
+
+    /// The same on i32, for the types that are for storage.
+    #[track_caller]
+    fn by_i32(&self, source: &Self, work: impl FnOnce(&Self, &Self) -> Self) -> Option<Self> {
+        let dtype = self.dtype();
+        if !matches!(dtype, DType::Bool | DType::U8) || source.dtype() != dtype {
+            return None;
+        }
+        Some(work(&self.cast(DType::I32), &source.cast(DType::I32)).cast(dtype))
+    }
+}
