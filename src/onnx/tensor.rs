@@ -23,7 +23,7 @@ pub(super) fn proto_dtype(number: i32) -> Result<DType, String> {
         data_type::BFLOAT16 => DType::BF16,
         data_type::DOUBLE => DType::F64,
         data_type::INT32 => DType::I32,
-        data_type::INT64 => INT64,
+        data_type::INT64 => DType::I64,
         data_type::UINT8 => DType::U8,
         data_type::UINT32 => DType::U32,
         data_type::BOOL => DType::Bool,
@@ -36,16 +36,12 @@ pub(super) fn proto_dtype(number: i32) -> Result<DType, String> {
     })
 }
 
-/// What int64 is in the engine.
-pub(super) const INT64: DType = DType::I32;
-
 /// A tensor of int64.
 ///
 /// # Errors
 /// Where the number of values is not that of the shape.
 pub(super) fn int64(values: &[i64], shape: impl Into<Shape>) -> Result<TensorData, String> {
-    let narrow: Vec<i32> = values.iter().map(|&value| value.clamp(i32::MIN.into(), i32::MAX.into()) as i32).collect();
-    TensorData::from_vec(narrow, shape).map_err(|error| error.to_string())
+    TensorData::from_slice(values, shape).map_err(|error| error.to_string())
 }
 
 /// The values of an integer tensor.
@@ -56,7 +52,7 @@ pub(super) fn integers(data: &TensorData) -> Result<Vec<i64>, String> {
     if !data.dtype().is_integer() && data.dtype() != DType::Bool {
         return Err(format!("whole numbers are expected, not {}", data.ty()));
     }
-    Ok(data.to_f64_vec().into_iter().map(|value| value as i64).collect())
+    data.cast(DType::I64).and_then(|data| data.to_vec()).map_err(|error| error.to_string())
 }
 
 /// Extents from a file's numbers.
@@ -78,11 +74,6 @@ pub(super) fn extents(dims: &[i64]) -> Result<Shape, String> {
     }
 }
 
-/// Bytes an element as stored in `raw_data` and external files.
-fn stored_size(number: i32, dtype: DType) -> usize {
-    if number == data_type::INT64 { 8 } else { dtype.size() }
-}
-
 /// Checks that the values are as many as the shape says, without reading them. Types that the engine has not pass here: whoever
 /// needs the values is told then.
 ///
@@ -91,7 +82,7 @@ fn stored_size(number: i32, dtype: DType) -> usize {
 pub(super) fn check(proto: &TensorProto, folder: Option<&Path>) -> Result<(), String> {
     let Ok(dtype) = proto_dtype(proto.data_type) else { return Ok(()) };
     let ty = TensorType::new(dtype, extents(&proto.dims)?);
-    let bytes = ty.len().saturating_mul(stored_size(proto.data_type, ty.dtype));
+    let bytes = ty.len().saturating_mul(ty.dtype.size());
     if proto.data_location == EXTERNAL {
         return External::of(proto, bytes)?.open(folder).map(|_| ());
     }
@@ -125,21 +116,17 @@ pub(super) fn decode(proto: &TensorProto, folder: Option<&Path>) -> Result<Tenso
     let ty = TensorType::new(proto_dtype(proto.data_type)?, extents(&proto.dims)?);
     check(proto, folder)?;
     if proto.data_location == EXTERNAL {
-        let bytes = ty.len().saturating_mul(stored_size(proto.data_type, ty.dtype));
+        let bytes = ty.len().saturating_mul(ty.dtype.size());
         let raw = External::of(proto, bytes)?.read(folder)?;
-        return from_raw(proto.data_type, ty, &raw);
+        return from_raw(ty, &raw);
     }
     match &proto.raw_data {
-        Some(raw) if !raw.is_empty() || ty.is_empty() => from_raw(proto.data_type, ty, raw),
+        Some(raw) if !raw.is_empty() || ty.is_empty() => from_raw(ty, raw),
         _ => from_lists(proto, ty),
     }
 }
 
-fn from_raw(number: i32, ty: TensorType, raw: &[u8]) -> Result<TensorData, String> {
-    if number == data_type::INT64 {
-        let values: Vec<i64> = raw.as_chunks().0.iter().map(|&word| i64::from_le_bytes(word)).collect();
-        return int64(&values, ty.shape);
-    }
+fn from_raw(ty: TensorType, raw: &[u8]) -> Result<TensorData, String> {
     TensorData::from_bytes(ty, raw).map_err(|error| error.to_string())
 }
 
@@ -149,7 +136,7 @@ fn from_lists(proto: &TensorProto, ty: TensorType) -> Result<TensorData, String>
     }
     let halves = || proto.int32_data.iter().map(|&bits| bits as u16);
     match ty.dtype {
-        _ if proto.data_type == data_type::INT64 => int64(&proto.int64_data, ty.shape),
+        DType::I64 => int64(&proto.int64_data, ty.shape),
         DType::F32 => whole(proto.float_data.clone(), ty.shape),
         DType::F64 => whole(proto.double_data.clone(), ty.shape),
         DType::F16 => whole(halves().map(half::f16::from_bits).collect(), ty.shape),
