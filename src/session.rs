@@ -4,7 +4,10 @@
 //! loaded into the same session with [`Session::load`] and share the variables by name.
 
 mod initial;
+mod profile;
 mod transfer;
+
+pub use profile::{Profile, ProfiledStep};
 
 use std::collections::BTreeMap;
 use std::ops::Index;
@@ -490,15 +493,5 @@ impl Session {
         program.record(encoder);
         loaded.has_run = true;
         Ok(())
-    }
-
-    /// Seconds that each step of a program takes, from one run of it.
-    ///
-    /// # Errors
-    /// A device that fails or cannot measure.
-    pub fn profile(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<Vec<(String, f64)>> {
-        let (hidden, mut all) = self.inputs(id, inputs)?;
-        all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
-        self.programs[id.0].runner.profile(&mut self.store, &all)
     }
 }

@@ -153,12 +153,12 @@ impl DeviceProgram {
         }
     }
 
-    /// Runs once and tells the seconds that each step took.
-    pub(crate) fn profile(&mut self, store: &mut DeviceStore, inputs: &[(usize, &[u8])]) -> Result<Vec<(String, f64)>> {
+    /// Runs once and tells the seconds that each step took, by its number.
+    pub(crate) fn profile(&mut self, store: &mut DeviceStore, inputs: &[(usize, &[u8])]) -> Result<Vec<(usize, f64)>> {
         match (self, store) {
             (Self::Cpu(program), DeviceStore::Cpu(store)) => program.profile(store, inputs),
             (Self::Gpu(program), DeviceStore::Gpu(_)) => {
-                Ok(program.profile(inputs)?.into_iter().map(|step| (step.label, step.seconds)).collect())
+                Ok(program.profile(inputs)?.into_iter().map(|step| (step.step, step.seconds)).collect())
             }
             _ => Err(mismatch()),
         }

@@ -10,6 +10,7 @@ mod fit;
 mod history;
 mod parameters;
 mod predict;
+mod profile;
 mod resident;
 mod trainer;
 

@@ -13,15 +13,17 @@ pub struct Effort {
     pub total: f64,
     /// Samples at least.
     pub least: usize,
+    /// Seconds that a block of steps takes at most, where steps are slow.
+    pub block: f64,
     /// Side of the matrices whose product may set the limit.
     pub product: usize,
 }
 
 impl Effort {
     /// For results to keep.
-    pub const FULL: Self = Self { sample: 0.02, total: 1.0, least: 7, product: 1024 };
+    pub const FULL: Self = Self { sample: 0.02, total: 1.0, least: 7, block: 2.0, product: 1024 };
     /// For a look.
-    pub const QUICK: Self = Self { sample: 0.005, total: 0.15, least: 3, product: 512 };
+    pub const QUICK: Self = Self { sample: 0.005, total: 0.15, least: 3, block: 0.25, product: 512 };
 }
 
 /// Seconds of one repetition.
@@ -45,7 +47,7 @@ pub fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-/// Times `work(n)`, which does something n times and waits until it is done. With `block`, n is always that.
+/// Times `work(n)`, which does something n times and waits until it is done. With `block`, n is that, or as many as the effort allows.
 pub fn time(effort: Effort, block: Option<usize>, mut work: impl FnMut(usize) -> Result) -> Result<Timing> {
     let mut once = |repetitions: usize| -> Result<f64> {
         let start = Instant::now();
@@ -53,9 +55,12 @@ pub fn time(effort: Effort, block: Option<usize>, mut work: impl FnMut(usize) ->
         Ok(start.elapsed().as_secs_f64() / repetitions as f64)
     };
     // The first run compiles, allocates and touches memory for the first time.
-    once(block.unwrap_or(1))?;
-    let guess = once(block.unwrap_or(1))?.max(1e-8);
-    let repetitions = block.unwrap_or(((effort.sample / guess).ceil() as usize).clamp(1, 10_000));
+    once(1)?;
+    let guess = once(1)?.max(1e-8);
+    let repetitions = match block {
+        Some(most) => ((effort.block / guess) as usize).clamp(2.min(most), most),
+        None => ((effort.sample / guess).ceil() as usize).clamp(1, 10_000),
+    };
     let begun = Instant::now();
     let mut samples = Vec::new();
     while samples.len() < effort.least || (begun.elapsed().as_secs_f64() < effort.total && samples.len() < 200) {
@@ -80,7 +85,7 @@ mod tests {
 
     #[test]
     fn times_are_of_one_repetition() -> std::result::Result<(), String> {
-        let effort = Effort { sample: 0.004, total: 0.0, least: 3, product: 512 };
+        let effort = Effort { sample: 0.004, total: 0.0, least: 3, block: 0.25, product: 512 };
         let pause = |times: usize| {
             std::thread::sleep(std::time::Duration::from_millis(2 * times as u64));
             Ok(())

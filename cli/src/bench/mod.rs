@@ -9,6 +9,7 @@ mod cases;
 mod measure;
 mod peak;
 mod processor;
+mod roofline;
 
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ use crate::Everywhere;
 use crate::device;
 use crate::failure::{Failure, Result};
 use crate::output::{Output, bytes, seconds};
-use baseline::Baseline;
+use baseline::{Baseline, Comparison};
 use cases::{Case, Outcome};
 use measure::Effort;
 use peak::Peak;
@@ -40,6 +41,9 @@ pub struct Arguments {
     /// Save the results
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+    /// Draw each case below the device's limits
+    #[arg(long, value_name = "FILE.svg|.png")]
+    roofline: Option<PathBuf>,
     /// Fewer and shorter runs
     #[arg(long)]
     quick: bool,
@@ -63,6 +67,9 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
         }
         return Ok(());
     }
+    if let Some(path) = &arguments.roofline {
+        roofline::check_name(path)?;
+    }
     let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
     let effort = if arguments.quick { Effort::QUICK } else { Effort::FULL };
     let chosen = device::open(&everywhere.device)?;
@@ -78,15 +85,16 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
         peak.gflops_f32, peak.gbytes_per_s, peak.dispatch_us, peak.submit_readback_us
     ))?;
     output.text(style(heading(baseline.is_some())).dim().to_string())?;
-    let mut wrong = Vec::new();
+    let (mut wrong, mut points) = (Vec::new(), Vec::new());
     for case in &cases {
         let outcome = case.run(device, everywhere.seed, effort)?;
         let fraction = peak.fraction(outcome.gflops(), outcome.gbytes_per_s());
         let event = outcome.event(&case.name, &device.name(), fraction);
         output.event(&event)?;
-        let ratio = baseline.as_ref().and_then(|baseline| Some(baseline.median(&case.name)? / outcome.timing.median));
-        output.text(row(&case.name, &outcome, fraction, ratio, baseline.is_some()))?;
+        let compared = baseline.as_ref().map(|baseline| baseline.compare(&case.name, outcome.timing));
+        output.text(row(&case.name, &outcome, fraction, compared))?;
         lines.push(event);
+        points.push(roofline::Point::of(&case.name, &outcome));
         if !outcome.is_right() {
             wrong.push(case.name.clone());
         }
@@ -94,6 +102,10 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     if let Some(path) = &arguments.save {
         baseline::write(path, &lines)?;
         output.text(format!("\nsaved in {}", path.display()))?;
+    }
+    if let Some(path) = &arguments.roofline {
+        roofline::draw(path, &device.name(), &peak, &points)?;
+        output.text(format!("\nroofline in {}", path.display()))?;
     }
     match wrong.is_empty() {
         true => Ok(()),
@@ -104,28 +116,40 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
 fn heading(compared: bool) -> String {
     let ratio = if compared { "  against baseline" } else { "" };
     format!(
-        "{:<32} {:>12} {:>12} {:>9} {:>9} {:>8} {:>10} {:>10} {:>9}{ratio}",
+        "{:<46} {:>11} {:>11} {:>9} {:>7} {:<15} {:>10} {:>10} {:>8}{ratio}",
         "case", "median", "min", "GFLOP/s", "GB/s", "of peak", "dispatches", "planned", "error"
     )
 }
 
-fn row(name: &str, outcome: &Outcome, fraction: f64, ratio: Option<f64>, compared: bool) -> String {
-    let error = format!("{:>9.1e}", outcome.max_error);
+/// A share as a bar of ten cells, in eighths of one.
+fn bar(fraction: f64) -> String {
+    const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    let eighths = (fraction.clamp(0.0, 1.0) * 80.0).round() as usize;
+    let mut cells: String = "█".repeat(eighths / 8);
+    if !eighths.is_multiple_of(8) {
+        cells.push(EIGHTHS[eighths % 8]);
+    }
+    format!("{cells:<10}")
+}
+
+fn row(name: &str, outcome: &Outcome, fraction: f64, compared: Option<Option<Comparison>>) -> String {
+    let error = format!("{:>8.1e}", outcome.max_error);
     let error = if outcome.is_right() { style(error).dim() } else { style(error).red().bold() };
-    let ratio = match (compared, ratio) {
-        (false, _) => String::new(),
-        (true, None) => "  (not in it)".to_owned(),
-        (true, Some(ratio)) if ratio >= 1.05 => style(format!("  {ratio:.2}x faster")).green().to_string(),
-        (true, Some(ratio)) if ratio <= 0.95 => style(format!("  {:.2}x slower", 1.0 / ratio)).red().to_string(),
-        (true, Some(_)) => "  the same".to_owned(),
+    let ratio = match compared {
+        None => String::new(),
+        Some(None) => "  (not in it)".to_owned(),
+        Some(Some(found)) if !found.is_different() => format!("  the same (± {:.0} %)", found.noise * 100.0),
+        Some(Some(found)) if found.ratio > 1.0 => style(format!("  {:.2}x faster", found.ratio)).green().to_string(),
+        Some(Some(found)) => style(format!("  {:.2}x slower", found.ratio.recip())).red().to_string(),
     };
     let host = outcome.host.map_or_else(String::new, |host| format!("  host {}", seconds(host)));
     format!(
-        "{name:<32} {:>12} {:>12} {:>9.1} {:>9.1} {:>7.0}% {:>10} {:>10} {error}{ratio}{host}",
+        "{name:<46} {:>11} {:>11} {:>9.1} {:>7.1} {} {:>3.0}% {:>10} {:>10} {error}{ratio}{host}",
         seconds(outcome.timing.median),
         seconds(outcome.timing.min),
         outcome.gflops(),
         outcome.gbytes_per_s(),
+        style(bar(fraction)).cyan(),
         fraction * 100.0,
         outcome.dispatches,
         bytes(outcome.planned_bytes as u64),

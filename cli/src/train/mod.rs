@@ -1,6 +1,6 @@
 //! `wgrad train DEMO`: a demo from data to a trained model, with progress, a final table, and what the user asks to keep.
 
-mod canvas;
+pub mod canvas;
 pub mod char_lm;
 mod convolutional;
 mod curve;
@@ -112,6 +112,9 @@ pub struct Arguments {
     /// Write the learned parameters
     #[arg(long, value_name = "FILE.safetensors")]
     save: Option<PathBuf>,
+    /// Measure a training step at the end, kernel by kernel, and write it as a trace for Perfetto or Chrome
+    #[arg(long, value_name = "FILE.json")]
+    profile: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -178,6 +181,13 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     if let Some(path) = &arguments.save {
         trainer.save(path)?;
     }
+    if let Some(path) = &arguments.profile {
+        let profile = trainer.profile(&run.data.train, run.batch)?;
+        std::fs::write(path, profile.chrome_trace())
+            .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+        output
+            .text(format!("\n{profile}\nprofile in {}; open it with Perfetto or chrome://tracing", path.display()))?;
+    }
     if let Some(path) = &arguments.plot {
         plot::draw(path, &run.title(), &curve.with_epochs(&history.epochs))?;
     }
@@ -225,7 +235,7 @@ impl<'a> Run<'a> {
         if let Some(path) = &arguments.plot {
             plot::check_name(path)?;
         }
-        for path in [&arguments.plot, &arguments.save].into_iter().flatten() {
+        for path in [&arguments.plot, &arguments.save, &arguments.profile].into_iter().flatten() {
             places::can_write_file(path)?;
         }
         if let Some(directory) = &arguments.checkpoint {

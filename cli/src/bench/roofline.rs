@@ -1,0 +1,132 @@
+//! `--roofline`: each case as a point below what the device could do, by how much arithmetic it does on a byte (Williams, Waterman and
+//! Patterson 2009). A case below the slope waits for memory; one below the level, for arithmetic.
+
+use std::path::Path;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::FontStyle;
+
+use super::cases::Outcome;
+use super::peak::Peak;
+use crate::failure::{Failure, Result};
+use crate::train::canvas::{self, Canvas, FAINT, FONT, INK};
+
+const SIZE: (u32, u32) = (1360, 760);
+
+/// Width of the chart; the rest is the list of cases.
+const CHART: i32 = 940;
+const LIMIT: RGBColor = RGBColor(0x2f, 0x6f, 0xb5);
+const GRID: RGBColor = RGBColor(0xe3, 0xe7, 0xeb);
+const OTHERS: RGBColor = RGBColor(0x5c, 0x66, 0x70);
+
+/// Colours of the families of cases.
+const FAMILIES: [(&str, RGBColor); 3] = [
+    ("matmul", RGBColor(0xd9, 0x6a, 0x1d)),
+    ("conv2d", RGBColor(0x2b, 0x8a, 0x57)),
+    ("step", RGBColor(0x8c, 0x3f, 0xa8)),
+];
+
+/// A case.
+pub struct Point {
+    name: String,
+    /// Floating-point operations for each byte that must be moved.
+    intensity: f64,
+    gflops: f64,
+}
+
+impl Point {
+    /// A case by what came of it.
+    pub fn of(name: &str, outcome: &Outcome) -> Self {
+        let intensity = outcome.flops as f64 / (outcome.bytes as f64).max(1.0);
+        Self { name: name.to_owned(), intensity, gflops: outcome.gflops() }
+    }
+
+    fn colour(&self) -> RGBColor {
+        FAMILIES.iter().find(|(family, _)| self.name.starts_with(family)).map_or(OTHERS, |(_, colour)| *colour)
+    }
+}
+
+/// Says whether the name ends as a picture that can be drawn.
+pub fn check_name(path: &Path) -> Result {
+    canvas::check_name(path, "rooflines", &["png", "svg"])
+}
+
+/// Draws the cases of a run.
+pub fn draw(path: &Path, device: &str, peak: &Peak, points: &[Point]) -> Result {
+    canvas::letters();
+    let wrong = |message: String| Failure::new(format!("cannot draw {}: {message}", path.display()));
+    if canvas::extension(path) == "svg" {
+        return chart(&SVGBackend::new(path, SIZE).into_drawing_area(), device, peak, points).map_err(wrong);
+    }
+    let mut canvas = Canvas::new(SIZE.0, SIZE.1);
+    chart(&canvas.area(), device, peak, points).map_err(wrong)?;
+    canvas.save(path)
+}
+
+fn chart<B: DrawingBackend>(
+    root: &DrawingArea<B, Shift>,
+    device: &str,
+    peak: &Peak,
+    points: &[Point],
+) -> std::result::Result<(), String> {
+    let text = |error: DrawingAreaErrorKind<B::ErrorType>| error.to_string();
+    root.fill(&WHITE).map_err(text)?;
+    let heading = (FONT, 24, FontStyle::Bold).into_font().color(&INK);
+    let title = format!("{device}: {:.0} GFLOP/s, {:.1} GB/s", peak.gflops_f32, peak.gbytes_per_s);
+    let body = root.margin(12, 12, 12, 24).titled(&title, heading).map_err(text)?;
+    let (body, list) = body.split_horizontally(CHART);
+    // Powers of ten around what is to be seen.
+    let shown = || points.iter().filter(|point| point.gflops > 0.0 && point.intensity > 0.0);
+    let ridge = peak.gflops_f32 / peak.gbytes_per_s.max(1e-9);
+    let below = |value: f64| 10_f64.powf(value.log10().floor());
+    let above = |value: f64| 10_f64.powf((value * 1.01).log10().ceil());
+    let across = below(shown().map(|point| point.intensity).fold(ridge / 10.0, f64::min))
+        ..above(shown().map(|point| point.intensity).fold(ridge * 10.0, f64::max));
+    let up = below(shown().map(|point| point.gflops).fold(peak.gflops_f32 / 10.0, f64::min))
+        ..above(shown().map(|point| point.gflops).fold(peak.gflops_f32 * 1.2, f64::max));
+    let mut chart = ChartBuilder::on(&body)
+        .x_label_area_size(54)
+        .y_label_area_size(76)
+        .build_cartesian_2d(across.clone().log_scale(), up.clone().log_scale())
+        .map_err(text)?;
+    let label = (FONT, 16).into_font().color(&INK);
+    chart
+        .configure_mesh()
+        .bold_line_style(GRID)
+        .light_line_style(WHITE)
+        .axis_style(FAINT)
+        .label_style(label.clone())
+        .axis_desc_style(label)
+        .x_desc("floating-point operations for each byte moved")
+        .y_desc("GFLOP/s")
+        .x_label_formatter(&|value| format!("{value}"))
+        .y_label_formatter(&|value| format!("{value}"))
+        .draw()
+        .map_err(text)?;
+    let lowest = (up.start / peak.gbytes_per_s.max(1e-9)).max(across.start);
+    let limit = |intensity: f64| (intensity, (intensity * peak.gbytes_per_s).min(peak.gflops_f32));
+    let line = [lowest, ridge, across.end].map(limit);
+    chart.draw_series(LineSeries::new(line, LIMIT.stroke_width(3))).map_err(text)?;
+    // Points have numbers, and names stand in a list: many cases lie close together.
+    let small = |colour: &RGBColor| (FONT, 13).into_font().color(colour);
+    let mut order: Vec<&Point> = shown().filter(|point| !point.name.ends_with("/synced")).collect();
+    order.sort_by(|a, b| b.gflops.total_cmp(&a.gflops));
+    let mut taken: Vec<(i32, i32)> = Vec::new();
+    for (number, point) in order.into_iter().enumerate() {
+        let place = (point.intensity, point.gflops);
+        let (x, mut y) = chart.backend_coord(&place);
+        chart.draw_series([Circle::new(place, 5, point.colour().filled())]).map_err(text)?;
+        while taken.iter().any(|&(left, top)| (left - x).abs() < 22 && (top - y).abs() < 13) {
+            y += 2;
+        }
+        taken.push((x, y));
+        let (colour, number) = (point.colour(), number + 1);
+        root.draw(&Text::new(number.to_string(), (x + 8, y - 7), small(&colour))).map_err(text)?;
+        let line = 20 + 20 * number as i32;
+        list.draw(&Text::new(format!("{number:>2}"), (14, line), small(&colour))).map_err(text)?;
+        list.draw(&Text::new(point.name.clone(), (40, line), small(&INK))).map_err(text)?;
+        list.draw(&Text::new(format!("{:.1}", point.gflops), (362, line), small(&FAINT))).map_err(text)?;
+    }
+    root.present().map_err(text)
+}
