@@ -4,9 +4,12 @@ mod broadcast;
 mod concat;
 mod convolution;
 mod coordinate;
+mod cumulative_product;
 mod cumulative_sum;
+mod determinant;
 #[cfg(test)]
 mod device_tests;
+mod einsum;
 mod elementwise;
 mod gather;
 mod matmul;

@@ -5,8 +5,16 @@
 
 mod control;
 mod elementwise;
+mod generate;
+mod index;
+mod logic;
 mod movement;
+mod pad;
+mod power;
 mod product;
+mod reduce;
+mod scatter;
+mod sequence;
 mod shape;
 
 use std::collections::HashMap;
@@ -20,8 +28,21 @@ use crate::error::Result;
 /// Imports one node.
 pub(super) type Handler = fn(&Node<'_>) -> Result<Vec<Value>>;
 
-const FAMILIES: &[&[(&str, Handler)]] =
-    &[control::OPERATORS, elementwise::OPERATORS, movement::OPERATORS, product::OPERATORS, shape::OPERATORS];
+const FAMILIES: &[&[(&str, Handler)]] = &[
+    control::OPERATORS,
+    elementwise::OPERATORS,
+    generate::OPERATORS,
+    index::OPERATORS,
+    logic::OPERATORS,
+    movement::OPERATORS,
+    pad::OPERATORS,
+    power::OPERATORS,
+    product::OPERATORS,
+    reduce::OPERATORS,
+    scatter::OPERATORS,
+    sequence::OPERATORS,
+    shape::OPERATORS,
+];
 
 /// The handler of an operator, if it is known.
 pub(super) fn find(domain: &str, op_type: &str) -> Option<Handler> {

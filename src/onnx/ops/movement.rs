@@ -1,13 +1,23 @@
-//! Elements in other places: transposes, slices, concatenation, picking by index.
+//! Elements in other places: transposes, slices, concatenation, blocks of pixels as channels.
 
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::scalar::ScalarFunction as F;
-use crate::tensor::{DType, TensorData};
+use crate::tensor::Shape;
 
-pub(super) const OPERATORS: &[(&str, Handler)] =
-    &[("Concat", concat), ("Expand", expand), ("Gather", gather), ("Slice", slice), ("Transpose", transpose)];
+pub(super) const OPERATORS: &[(&str, Handler)] = &[
+    ("CenterCropPad", center),
+    ("Concat", concat),
+    ("DepthToSpace", depth_to_space),
+    ("Expand", expand),
+    ("ReverseSequence", reverse_sequence),
+    ("Slice", slice),
+    ("SpaceToDepth", space_to_depth),
+    ("Split", split),
+    ("Tile", tile),
+    ("Transpose", transpose),
+    ("Trilu", trilu),
+];
 
 fn transpose(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
@@ -32,37 +42,6 @@ fn expand(node: &Node<'_>) -> Result<Vec<Value>> {
         Some(shape) => Ok(vec![x.broadcast_to(shape).into()]),
         None => Err(node.error(format!("shape {} does not broadcast to {wanted}", x.shape()))),
     }
-}
-
-/// Places of an axis as i32, where negative ones count from the end. Constant ones are checked.
-pub(super) fn places(node: &Node<'_>, input: usize, extent: usize) -> Result<Tensor> {
-    let index = node.input(input)?;
-    if node.is_constant(input) {
-        let mut values = node.host_ints(input)?;
-        for value in &mut values {
-            let place = if *value < 0 { value.saturating_add(extent as i64) } else { *value };
-            if usize::try_from(place).ok().is_none_or(|place| place >= extent) {
-                return Err(node.error(format!("index {value} is not within {extent} places")));
-            }
-            *value = place;
-        }
-        let values: Vec<i32> = values.into_iter().map(|value| value as i32).collect();
-        return Ok(node.graph().constant(TensorData::from_vec(values, index.shape())?));
-    }
-    if !index.dtype().is_integer() {
-        return Err(node.error(format!("indices should be whole numbers, not {}", index.dtype())));
-    }
-    let index = index.cast(DType::I32);
-    let from_end = index.elementwise(F::Add, &[&node.graph().scalar(DType::I32, extent as f64)]);
-    let negative = index.elementwise(F::Less, &[&node.graph().scalar(DType::I32, 0.0)]);
-    Ok(negative.select(&from_end, &index))
-}
-
-fn gather(node: &Node<'_>) -> Result<Vec<Value>> {
-    let x = node.input(0)?;
-    let axis = node.axis(node.int("axis", 0)?, x.rank())?;
-    let index = places(node, 1, x.shape().get(axis).copied().unwrap_or(0))?;
-    Ok(vec![x.take(axis as isize, &index).into()])
 }
 
 /// `x[start:end:step]` along some axes, by Python's rules.
@@ -109,6 +88,161 @@ fn range(start: i64, end: i64, step: i64, extent: i64) -> (usize, usize) {
         return (0, 0);
     }
     (start.max(0) as usize, (distance as u64).div_ceil(step.unsigned_abs()) as usize)
+}
+
+/// The first input again and again along each axis, as often as the second one says.
+fn tile(node: &Node<'_>) -> Result<Vec<Value>> {
+    let (x, repeats) = (node.input(0)?, node.host_ints(1)?);
+    let shape = x.shape();
+    if repeats.len() != shape.rank() {
+        return Err(node.error(format!("wants a number for each axis of {shape}, not {repeats:?}")));
+    }
+    let (mut apart, mut wide, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+    for (&extent, &count) in shape.iter().zip(&repeats) {
+        let extent = extent as i64;
+        apart.extend([1, extent]);
+        wide.extend([count, extent]);
+        whole.push(extent.saturating_mul(count));
+    }
+    // Refused first, as a whole, where it is too large.
+    let whole = node.extents(&whole)?;
+    let (apart, wide) = (node.extents(&apart)?, node.extents(&wide)?);
+    Ok(vec![x.reshape(apart).broadcast_to(wide).reshape(whole).into()])
+}
+
+/// Parts along an axis: of sizes from an attribute before opset 13, from an input since, or as many as there are outputs, of one size,
+/// but for the last.
+fn split(node: &Node<'_>) -> Result<Vec<Value>> {
+    let x = node.input(0)?;
+    let shape = x.shape();
+    let axis = node.axis(node.int("axis", 0)?, shape.rank())?;
+    let extent = shape.get(axis).copied().unwrap_or(0);
+    let listed = if node.opset() < 13 { node.ints("split")?.map(<[i64]>::to_vec) } else { node.optional_ints(1)? };
+    let sizes: Vec<usize> = match listed {
+        Some(sizes) => node.extents(&sizes)?.to_vec(),
+        None => equal_parts(node, extent, node.int("num_outputs", node.output_count() as i64)?)?,
+    };
+    if sizes.len() < node.output_count() {
+        return Err(node.error(format!("{} parts are not enough for {} outputs", sizes.len(), node.output_count())));
+    }
+    Ok(x.split(axis as isize, &sizes).into_iter().map(Value::from).collect())
+}
+
+/// The sizes of so many equal parts, of which the last may be smaller.
+fn equal_parts(node: &Node<'_>, extent: usize, count: i64) -> Result<Vec<usize>> {
+    let known = usize::try_from(count).ok().filter(|&count| count > 0 && count <= extent.max(node.output_count()));
+    let Some(count) = known else {
+        return Err(node.error(format!("{extent} places cannot be split into {count} parts")));
+    };
+    let size = extent.div_ceil(count);
+    Ok((0..count).map(|part| size.min(extent.saturating_sub(part * size))).collect())
+}
+
+/// The extents `[batch, channels, height, width]`.
+fn image(node: &Node<'_>, x: &Tensor) -> Result<[usize; 4]> {
+    let shape = x.shape();
+    <[usize; 4]>::try_from(shape.dims())
+        .map_err(|_| node.error(format!("wants [batch, channels, height, width], not {shape}")))
+}
+
+fn block_size(node: &Node<'_>) -> Result<usize> {
+    let size = node.int("blocksize", 0)?;
+    let known = usize::try_from(size).ok().filter(|size| (1..=1 << 15).contains(size));
+    known.ok_or_else(|| node.error(format!("its blocksize is {size}, and must be at least 1")))
+}
+
+/// Blocks of channels become blocks of pixels.
+fn depth_to_space(node: &Node<'_>) -> Result<Vec<Value>> {
+    let (x, block) = (node.input(0)?, block_size(node)?);
+    let [batch, channels, height, width] = image(node, &x)?;
+    let depth = channels / (block * block);
+    if depth * block * block != channels {
+        return Err(node.error(format!("{channels} channels are no blocks of {block} × {block}")));
+    }
+    let apart = match node.string("mode", "DCR")? {
+        "DCR" => x.reshape([batch, block, block, depth, height, width]).permute(&[0, 3, 4, 1, 5, 2]),
+        "CRD" => x.reshape([batch, depth, block, block, height, width]).permute(&[0, 1, 4, 2, 5, 3]),
+        other => return Err(node.error(format!("its mode should be DCR or CRD, not {other:?}"))),
+    };
+    Ok(vec![apart.reshape([batch, depth, height * block, width * block]).into()])
+}
+
+/// Blocks of pixels become blocks of channels.
+fn space_to_depth(node: &Node<'_>) -> Result<Vec<Value>> {
+    let (x, block) = (node.input(0)?, block_size(node)?);
+    let [batch, channels, height, width] = image(node, &x)?;
+    let (rows, columns) = (height / block, width / block);
+    if rows * block != height || columns * block != width {
+        return Err(node.error(format!("{height} × {width} pixels are no blocks of {block} × {block}")));
+    }
+    let apart = x.reshape([batch, channels, rows, block, columns, block]).permute(&[0, 3, 5, 1, 2, 4]);
+    Ok(vec![apart.reshape([batch, channels * block * block, rows, columns]).into()])
+}
+
+/// The first elements of each sequence in reverse order, as many as its length says; the others stay.
+fn reverse_sequence(node: &Node<'_>) -> Result<Vec<Value>> {
+    let (x, lengths) = (node.input(0)?, node.input(1)?);
+    let shape = x.shape();
+    let time = node.axis(node.int("time_axis", 0)?, shape.rank())?;
+    let batch = node.axis(node.int("batch_axis", 1)?, shape.rank())?;
+    if time == batch || lengths.shape().dims() != shape.get(batch..=batch).unwrap_or_default() {
+        return Err(node.error(format!(
+            "time axis {time}, batch axis {batch} and lengths {} do not fit shape {shape}",
+            lengths.ty()
+        )));
+    }
+    let aligned: Shape = (0..shape.rank()).map(|axis| if axis == batch { lengths.shape().len() } else { 1 }).collect();
+    let lengths = lengths.places().reshape(aligned);
+    let places = node.graph().coordinate(&shape, time);
+    let reversed = (&lengths - &places) - 1;
+    let index = places.lt(&lengths).select(&reversed, &places);
+    Ok(vec![x.gather(time as isize, &index).into()])
+}
+
+/// What lies on and above a diagonal of each matrix, or on and below it.
+fn trilu(node: &Node<'_>) -> Result<Vec<Value>> {
+    let x = node.input(0)?;
+    let (shape, upper) = (x.shape(), node.flag("upper", true)?);
+    let Some(row) = shape.rank().checked_sub(2) else {
+        return Err(node.error(format!("wants matrices, not shape {shape}")));
+    };
+    let diagonal = if node.has(1) { node.host_int(1)? } else { 0 };
+    // Beyond these it makes no difference.
+    let most = shape.len() as i64 + 1;
+    let diagonal = diagonal.clamp(-most.min(1 << 30), most.min(1 << 30)) as f64;
+    let matrix = shape.get(row..).unwrap_or_default();
+    let (row, column) = (node.graph().coordinate(matrix, 0), node.graph().coordinate(matrix, 1));
+    let first = row + diagonal;
+    let inside = if upper { column.ge(&first) } else { column.le(&first) };
+    let chosen = super::elementwise::by_i32(&[&x], |x| inside.broadcast_to(&shape).select(&x[0], x[0].zeros_like()));
+    Ok(vec![chosen.into()])
+}
+
+/// Axes cropped or filled up with zeros to the extents in the second input, as much at both ends; an odd one is cropped at the end
+/// and filled there, too.
+fn center(node: &Node<'_>) -> Result<Vec<Value>> {
+    let x = node.input(0)?;
+    let (shape, wanted) = (x.shape(), node.extents(&node.host_ints(1)?)?);
+    let axes = match node.ints("axes")? {
+        Some(axes) => node.axes(axes, shape.rank())?,
+        None => (0..shape.rank()).collect(),
+    };
+    if axes.len() != wanted.rank() {
+        return Err(node.error(format!("{} axes should have the extents {wanted}", axes.len())));
+    }
+    let (mut starts, mut lengths) = (vec![0; shape.rank()], shape.to_vec());
+    let (mut low, mut high) = (vec![0; shape.rank()], vec![0; shape.rank()]);
+    for (&axis, &extent) in axes.iter().zip(wanted.iter()) {
+        let own = shape.get(axis).copied().unwrap_or(0);
+        let (fewer, more) = (own.saturating_sub(extent), extent.saturating_sub(own));
+        if let (Some(start), Some(length), Some(low), Some(high)) =
+            (starts.get_mut(axis), lengths.get_mut(axis), low.get_mut(axis), high.get_mut(axis))
+        {
+            (*start, *length) = (fewer / 2, own - fewer);
+            (*low, *high) = (more / 2, more - more / 2);
+        }
+    }
+    Ok(vec![x.slice_steps(&starts, &lengths, &vec![1; shape.rank()]).pad(&low, &high, 0.0).into()])
 }
 
 #[cfg(test)]

@@ -1,14 +1,42 @@
-//! Matrix products.
+//! Matrix products, sums of products, determinants.
 
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::scalar::ScalarFunction as F;
+use crate::tensor::DType;
 
-pub(super) const OPERATORS: &[(&str, Handler)] = &[("Gemm", gemm), ("MatMul", matmul)];
+pub(super) const OPERATORS: &[(&str, Handler)] = &[
+    ("Det", |node| Ok(vec![super::elementwise::by_f32(&node.input(0)?, Tensor::determinant).into()])),
+    ("Einsum", einsum),
+    ("Gemm", gemm),
+    ("MatMul", matmul),
+    ("MatMulInteger", matmul_integer),
+];
 
 fn matmul(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(vec![node.input(0)?.matmul(&node.input(1)?).into()])
+}
+
+fn einsum(node: &Node<'_>) -> Result<Vec<Value>> {
+    let tensors = node.all_inputs()?;
+    let Some(equation) = node.optional_string("equation")? else {
+        return Err(node.error("wants the attribute \"equation\""));
+    };
+    Ok(vec![node.graph().einsum(equation, &tensors.iter().collect::<Vec<_>>()).into()])
+}
+
+/// A product of 8-bit integers less their zero points, as i32.
+fn matmul_integer(node: &Node<'_>) -> Result<Vec<Value>> {
+    let shifted = |input: usize| -> Result<Tensor> {
+        let tensor = node.input(input)?.cast(DType::I32);
+        let Some(zero) = node.optional(input + 2)? else { return Ok(tensor) };
+        let zero = zero.cast(DType::I32);
+        // Those of the left are one for each row.
+        let zero = if input == 0 && zero.rank() == 1 && tensor.rank() > 1 { zero.unsqueeze(1) } else { zero };
+        Ok(tensor.elementwise(F::Sub, &[&zero]))
+    };
+    Ok(vec![shifted(0)?.matmul(&shifted(1)?).into()])
 }
 
 /// `alpha · A · B + beta · C`, each of A and B transposed where its flag says so.

@@ -7,6 +7,7 @@ use crate::tensor::{Shape, TensorData};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[
     ("Cast", cast),
+    ("CastLike", cast_like),
     ("Constant", constant),
     ("ConstantOfShape", constant_of_shape),
     ("Flatten", flatten),
@@ -27,6 +28,11 @@ fn cast(node: &Node<'_>) -> Result<Vec<Value>> {
     let number = i32::try_from(to).unwrap_or_default();
     let dtype = proto_dtype(number).map_err(|message| node.error(format!("its result: {message}")))?;
     Ok(vec![node.input(0)?.cast(dtype).into()])
+}
+
+/// The first input in the second one's type.
+fn cast_like(node: &Node<'_>) -> Result<Vec<Value>> {
+    Ok(vec![node.input(0)?.cast(node.ty(1)?.dtype).into()])
 }
 
 fn constant(node: &Node<'_>) -> Result<Vec<Value>> {

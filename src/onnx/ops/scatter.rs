@@ -1,0 +1,148 @@
+//! Elements put into places that indices name, and blocks laid over each other.
+
+use super::index::places;
+use super::{Handler, Node, Value};
+use crate::error::Result;
+use crate::ops::{Combine, WindowAxis};
+use crate::tensor::{DType, Shape, TensorData};
+
+pub(super) const OPERATORS: &[(&str, Handler)] = &[
+    ("Col2Im", col2im),
+    ("Scatter", scatter_elements),
+    ("ScatterElements", scatter_elements),
+    ("ScatterND", scatter_nd),
+    ("TensorScatter", tensor_scatter),
+];
+
+/// How values join what is there.
+fn combine(node: &Node<'_>) -> Result<Combine> {
+    Ok(match node.string("reduction", "none")? {
+        "none" => Combine::Last,
+        "add" => Combine::Sum,
+        "mul" => Combine::Product,
+        "max" => Combine::Max,
+        "min" => Combine::Min,
+        other => {
+            return Err(node.error(format!("its reduction should be none, add, mul, max or min, not {other:?}")));
+        }
+    })
+}
+
+fn scatter_elements(node: &Node<'_>) -> Result<Vec<Value>> {
+    let (x, updates) = (node.input(0)?, node.input(2)?);
+    let axis = node.axis(node.int("axis", 0)?, x.rank())?;
+    let index = places(node, 1, x.shape().get(axis).copied().unwrap_or(0))?;
+    if index.shape() != updates.shape() {
+        return Err(node.error(format!("indices {} and updates {} differ", index.shape(), updates.shape())));
+    }
+    Ok(vec![x.scatter(axis as isize, &index, &updates, combine(node)?).into()])
+}
+
+fn scatter_nd(node: &Node<'_>) -> Result<Vec<Value>> {
+    let (x, index, updates) = (node.input(0)?, node.input(1)?, node.input(2)?);
+    if !index.dtype().is_integer() {
+        return Err(node.error(format!("indices should be whole numbers, not {}", index.dtype())));
+    }
+    Ok(vec![x.scatter_nd(&index, &updates, combine(node)?).into()])
+}
+
+/// A cache `[batch, …, length, …]` with new elements along one axis, from a place on that each sample of the batch has.
+fn tensor_scatter(node: &Node<'_>) -> Result<Vec<Value>> {
+    let (cache, update) = (node.input(0)?, node.input(1)?);
+    let (shape, given) = (cache.shape(), update.shape());
+    let axis = node.axis(node.int("axis", -2)?, shape.rank())?;
+    let fits = axis > 0
+        && shape.rank() == given.rank()
+        && shape.iter().zip(given.iter()).enumerate().all(|(place, (own, new))| place == axis || own == new);
+    let (extent, count) = (shape.get(axis).copied().unwrap_or(0), given.get(axis).copied().unwrap_or(0));
+    if !fits || count > extent {
+        return Err(node.error(format!("an update of shape {given} does not fit {shape} along axis {axis}")));
+    }
+    let circular = match node.string("mode", "linear")? {
+        "linear" => false,
+        "circular" => true,
+        other => return Err(node.error(format!("its mode should be linear or circular, not {other:?}"))),
+    };
+    let mut index = node.graph().coordinate(&given, axis);
+    if let Some(first) = node.optional(2)? {
+        if first.shape().dims() != shape.get(..1).unwrap_or_default() || !first.dtype().is_integer() {
+            return Err(node.error(format!("wants a place for each of the batch of {shape}, not {}", first.ty())));
+        }
+        let aligned: Shape = (0..shape.rank()).map(|axis| if axis == 0 { first.shape().len() } else { 1 }).collect();
+        index = index + first.places().cast(DType::I32).reshape(aligned);
+    }
+    if circular {
+        index = index.floor_rem(extent.max(1) as f64);
+    }
+    Ok(vec![cache.scatter(axis as isize, &index, &update, Combine::Last).into()])
+}
+
+/// Blocks `[batch, channels · block, blocks]` laid over an image, where they are added up.
+fn col2im(node: &Node<'_>) -> Result<Vec<Value>> {
+    let x = node.input(0)?;
+    let shape = x.shape();
+    let (image, block) = (node.extents(&node.host_ints(1)?)?, node.extents(&node.host_ints(2)?)?);
+    let axes = image.rank();
+    let numbers = |name: &str, count: usize, default: i64| -> Result<Vec<usize>> {
+        let given = node.ints(name)?.map_or_else(|| vec![default; count], <[i64]>::to_vec);
+        let numbers = node.extents(&given)?;
+        if numbers.rank() == count && numbers.iter().all(|&number| number as i64 >= default && number <= 1 << 24) {
+            return Ok(numbers.to_vec());
+        }
+        Err(node.error(format!("{name} {given:?} should be {count} numbers of at least {default}")))
+    };
+    let (strides, dilations) = (numbers("strides", axes, 1)?, numbers("dilations", axes, 1)?);
+    let pads = numbers("pads", 2 * axes, 0)?;
+    let places: usize = block.iter().product();
+    let [batch, columns, count] = shape.dims() else {
+        return Err(node.error(format!("wants [batch, channels · block, blocks], not {shape}")));
+    };
+    if block.rank() != axes || places == 0 || columns % places != 0 {
+        return Err(node.error(format!("blocks of {block} do not fit an image of {image} and {columns} channels")));
+    }
+    let channels = columns / places;
+    let windows: Vec<WindowAxis> = (0..axes)
+        .filter_map(|axis| {
+            Some(WindowAxis {
+                kernel: *block.get(axis)?,
+                stride: *strides.get(axis)?,
+                dilation: *dilations.get(axis)?,
+                low: *pads.get(axis)?,
+                high: *pads.get(axes + axis)?,
+            })
+        })
+        .collect();
+    let blocks = windows.iter().zip(image.iter()).map(|(window, &extent)| window.windows(extent, false));
+    let blocks: Shape = blocks.collect::<Result<_, String>>().map_err(|message| node.error(message))?;
+    if blocks.len() != *count {
+        return Err(node.error(format!("{image} has {blocks} blocks of {block}, not {count}")));
+    }
+    // Where each element goes: a place of the image, or one behind it for the border.
+    let size = image.len();
+    let mut index = Vec::with_capacity(places * count);
+    for place in 0..places {
+        for window in 0..*count {
+            index.push(target(&windows, &image, &blocks, place, window).unwrap_or(size) as i32);
+        }
+    }
+    let index = node.graph().constant(TensorData::from_vec(index, [places * count])?);
+    let rows = x.reshape([batch * channels, places * count]).transpose(0, 1);
+    let base = node.graph().scalar(x.dtype(), 0.0).broadcast_to([size + 1, batch * channels]);
+    let sums = base.scatter_nd(&index.unsqueeze(-1), &rows, Combine::Sum);
+    node.check()?;
+    let whole: Shape = [*batch, channels].into_iter().chain(image.iter().copied()).collect();
+    Ok(vec![sums.slice(0, 0, size).transpose(0, 1).reshape(whole).into()])
+}
+
+/// The place in an image of one place of one block, both counted row-major; none in the border.
+fn target(windows: &[WindowAxis], image: &Shape, blocks: &Shape, place: usize, block: usize) -> Option<usize> {
+    let (mut place, mut block, mut stride, mut address) = (place, block, 1, 0);
+    for ((window, &extent), &count) in windows.iter().zip(image.iter()).zip(blocks.iter()).rev() {
+        let at = (block % count) * window.stride + (place % window.kernel) * window.dilation;
+        let at = at.checked_sub(window.low).filter(|&at| at < extent)?;
+        address += at * stride;
+        stride *= extent;
+        (place, block) = (place / window.kernel, block / count);
+    }
+    Some(address)
+}
