@@ -84,7 +84,21 @@ fn power(a: Lanes, b: Lanes) -> Lanes {
     let signed = select(magnitude, -magnitude, negative);
     let at_zero = select(Lanes(0.0), signed, b < Lanes(0.0));
     let value = select(signed, at_zero, a == Lanes(0.0));
-    return select(value, Lanes(1.0), b == Lanes(0.0));
+    // NaN by its bits: there is no literal for it.
+    let nothing = bitcast<Lanes>(bitcast<UintLanes>(a) | UintLanes(0x7fc00000u));
+    let known = select(value, nothing, (a < Lanes(0.0)) & (rounded != b));
+    return select(known, Lanes(1.0), b == Lanes(0.0));
+}
+
+// The rest of a / b with the sign of a. Where the division is inexact, its whole part may be one off; an infinite b leaves a as it is.
+fn remainder(a: Lanes, b: Lanes) -> Lanes {
+    let divisor = abs(b);
+    let quotient = trunc(abs(a) / divisor);
+    var rest = fma(-divisor, quotient, abs(a));
+    rest = select(rest, rest + divisor, rest < Lanes(0.0));
+    rest = select(rest, rest - divisor, rest >= divisor);
+    rest = select(rest, abs(a), divisor > abs(a));
+    return select(rest, -rest, a < Lanes(0.0));
 }
 
 // sin and cos of an argument brought into [−π, π] in two parts first: drivers may be inexact outside.

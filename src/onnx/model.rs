@@ -79,24 +79,34 @@ impl fmt::Display for Declared {
 
 impl Declared {
     fn of(info: &ValueInfoProto) -> Self {
-        let (kind, dtype, dims) = match &info.r#type {
-            Some(TypeProto { tensor_type: Some(tensor), .. }) => {
-                let dims = tensor.shape.as_ref().map(|shape| {
-                    let dims = shape.dim.iter().map(|dim| match (dim.dim_value, &dim.dim_param) {
-                        (Some(extent), _) => usize::try_from(extent).map_or(Dimension::Unknown, Dimension::Extent),
-                        (None, Some(symbol)) if !symbol.is_empty() => Dimension::Symbol(symbol.clone()),
-                        _ => Dimension::Unknown,
-                    });
-                    dims.collect()
-                });
-                (data_type::name(tensor.elem_type), proto_dtype(tensor.elem_type).ok(), dims)
-            }
-            Some(TypeProto { sequence_type: Some(_), .. }) => ("sequence".into(), None, None),
-            Some(TypeProto { optional_type: Some(_), .. }) => ("optional".into(), None, None),
-            Some(TypeProto { sparse_tensor_type: Some(_), .. }) => ("sparse tensor".into(), None, None),
-            _ => ("undeclared".into(), None, None),
-        };
+        let (kind, dtype, dims) = info.r#type.as_ref().map_or(("undeclared".into(), None, None), kind);
         Self { name: info.name.clone(), dtype, kind, dims }
+    }
+}
+
+/// A type in ONNX's words, and that of the tensor, where it is one. An optional input that is fed is there, so it is what it may hold.
+fn kind(ty: &TypeProto) -> (String, Option<DType>, Option<Vec<Dimension>>) {
+    match ty {
+        TypeProto { tensor_type: Some(tensor), .. } => {
+            let dims = tensor.shape.as_ref().map(|shape| {
+                let dims = shape.dim.iter().map(|dim| match (dim.dim_value, &dim.dim_param) {
+                    (Some(extent), _) => usize::try_from(extent).map_or(Dimension::Unknown, Dimension::Extent),
+                    (None, Some(symbol)) if !symbol.is_empty() => Dimension::Symbol(symbol.clone()),
+                    _ => Dimension::Unknown,
+                });
+                dims.collect()
+            });
+            (data_type::name(tensor.elem_type), proto_dtype(tensor.elem_type).ok(), dims)
+        }
+        TypeProto { sequence_type: Some(_), .. } => ("sequence".into(), None, None),
+        TypeProto { optional_type: Some(inner), .. } => match inner.elem_type.as_deref() {
+            Some(TypeProto { tensor_type: Some(tensor), .. }) => {
+                kind(&TypeProto { tensor_type: Some(tensor.clone()), ..TypeProto::default() })
+            }
+            _ => ("optional".into(), None, None),
+        },
+        TypeProto { sparse_tensor_type: Some(_), .. } => ("sparse tensor".into(), None, None),
+        _ => ("undeclared".into(), None, None),
     }
 }
 

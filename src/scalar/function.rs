@@ -228,7 +228,7 @@ functions! {
     Div "div" Number (a, b) = a / b; wgsl "({a} / {b})"; derivative |e, y| [e.reciprocal(b), {
         let ratio = e.div(y, b); e.neg(ratio) }];
     /// The rest of a / b with the sign of a, as C's fmod.
-    Rem "rem" Number (a, b) = a % b; wgsl "({a} % {b})"; derivative |e, y| [e.number(1.0), {
+    Rem "rem" Number (a, b) = a % b; wgsl "remainder({a}, {b})"; derivative |e, y| [e.number(1.0), {
         let quotient = e.div(a, b); let whole = e.call(ScalarFunction::Trunc, &[quotient]); e.neg(whole) }];
     /// a to the power b
     Pow "pow" Float (a, b) = a.pow(b); wgsl "power({a}, {b})"; derivative |e, y| [{

@@ -55,14 +55,37 @@ fn bits_not(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(vec![by_i32(&[&x], |x| x[0].bitwise_xor(all)).into()])
 }
 
-/// Bits moved by the number in the second input; what leaves the type is gone.
+/// Bits moved by the numbers in the second input. What leaves the type is gone, all of it where the number is negative or as large as
+/// the type; signed numbers are filled up with their sign.
 fn shift(node: &Node<'_>) -> Result<Vec<Value>> {
-    let function = match node.optional_string("direction")? {
-        Some("LEFT") => F::ShiftLeft,
-        Some("RIGHT") => F::ShiftRight,
+    let left = match node.optional_string("direction")? {
+        Some("LEFT") => true,
+        Some("RIGHT") => false,
         other => return Err(node.error(format!("its direction should be LEFT or RIGHT, not {other:?}"))),
     };
-    bits(node, function)
+    let (x, y) = operands(node)?;
+    let bits = 8.0 * x.dtype().size() as f64;
+    let moved = by_i32(&[&x, &y], |both| {
+        let (x, y) = (&both[0], &both[1]);
+        let width = 8.0 * x.dtype().size() as f64;
+        let step = |x: &Tensor, y: &Tensor| if left { x.shift_left(y) } else { x.shift_right(y) };
+        // In steps below 32, as a GPU's integers have 32 bits whatever they stand for.
+        let mut rest = y.clone();
+        let mut value = x.clone();
+        for _ in 0..(width / 31.0).ceil() as usize {
+            let part = rest.minimum(31);
+            value = step(&value, &part);
+            rest = rest - part;
+        }
+        let beyond = y.lt(0).logical_or(y.ge(bits));
+        let nothing = if left || x.dtype() == DType::U32 {
+            x.zeros_like()
+        } else {
+            x.lt(0).select(x.filled_like(-1.0), x.zeros_like())
+        };
+        beyond.select(nothing, value)
+    });
+    Ok(vec![moved.into()])
 }
 
 /// Where the first input is infinite, on the sides that are asked for.

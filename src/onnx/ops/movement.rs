@@ -175,7 +175,12 @@ fn space_to_depth(node: &Node<'_>) -> Result<Vec<Value>> {
     if rows * block != height || columns * block != width {
         return Err(node.error(format!("{height} × {width} pixels are no blocks of {block} × {block}")));
     }
-    let apart = x.reshape([batch, channels, rows, block, columns, block]).permute(&[0, 3, 5, 1, 2, 4]);
+    let apart = x.reshape([batch, channels, rows, block, columns, block]);
+    let apart = match node.string("mode", "DCR")? {
+        "DCR" => apart.permute(&[0, 3, 5, 1, 2, 4]),
+        "CRD" => apart.permute(&[0, 1, 3, 5, 2, 4]),
+        other => return Err(node.error(format!("its mode should be DCR or CRD, not {other:?}"))),
+    };
     Ok(vec![apart.reshape([batch, channels * block * block, rows, columns]).into()])
 }
 

@@ -1,6 +1,6 @@
 //! Axes folded into one value each, places of extremes, and running sums and products.
 
-use super::elementwise::{by_f32, by_i32};
+use super::elementwise::by_f32;
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -17,9 +17,9 @@ pub(super) const OPERATORS: &[(&str, Handler)] = &[
     ("ReduceL2", |node| reduce(node, 18, |x, fold| by_float(x, |x| root(&fold(&x.square(), Reduction::Sum))))),
     ("ReduceLogSum", |node| reduce(node, 18, |x, fold| by_float(x, |x| fold(x, Reduction::Sum).log()))),
     ("ReduceLogSumExp", |node| reduce(node, 18, |x, fold| by_float(x, |x| fold(x, Reduction::LogSumExp)))),
-    ("ReduceMax", |node| reduce(node, 18, |x, fold| by_i32(&[x], |x| fold(&x[0], Reduction::Max)))),
+    ("ReduceMax", |node| reduce(node, 18, |x, fold| by_order(x, |x| fold(x, Reduction::Max)))),
     ("ReduceMean", |node| reduce(node, 18, mean)),
-    ("ReduceMin", |node| reduce(node, 18, |x, fold| by_i32(&[x], |x| fold(&x[0], Reduction::Min)))),
+    ("ReduceMin", |node| reduce(node, 18, |x, fold| by_order(x, |x| fold(x, Reduction::Min)))),
     ("ReduceProd", |node| reduce(node, 18, |x, fold| fold(x, Reduction::Product))),
     ("ReduceSum", |node| reduce(node, 13, |x, fold| fold(x, Reduction::Sum))),
     ("ReduceSumSquare", |node| reduce(node, 18, |x, fold| by_f32(x, |x| fold(&x.square(), Reduction::Sum)))),
@@ -37,6 +37,14 @@ fn root(x: &Tensor) -> Tensor {
 /// Work on floats, of integers too, which come back truncated.
 fn by_float(x: &Tensor, work: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
     if x.dtype().is_float() { by_f32(x, work) } else { work(&x.cast(DType::F64)).cast(x.dtype()) }
+}
+
+/// Work on what is compared, of the types for storage too.
+fn by_order(x: &Tensor, work: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+    match x.dtype() {
+        dtype @ (DType::Bool | DType::U8) => work(&x.cast(DType::I32)).cast(dtype),
+        _ => work(x),
+    }
 }
 
 fn mean(x: &Tensor, fold: Fold<'_>) -> Tensor {
@@ -65,10 +73,11 @@ fn reduce(node: &Node<'_>, as_input: i64, work: impl Fn(&Tensor, Fold<'_>) -> Te
         .filter(|axis| keep || !axes.contains(axis))
         .map(|axis| if axes.contains(&axis) { 1 } else { shape.get(axis).copied().unwrap_or(1) })
         .collect();
+    let own = x.dtype();
     let nothing = axes.iter().any(|&axis| shape.get(axis) == Some(&0));
     let fold = |x: &Tensor, reduction: Reduction| match reduction {
         _ if axes.is_empty() => x.clone(),
-        Reduction::Max | Reduction::Min if nothing => extreme_of_nothing(x, reduction).broadcast_to(&reduced),
+        Reduction::Max | Reduction::Min if nothing => extreme_of_nothing(x, own, reduction).broadcast_to(&reduced),
         _ => {
             let axes: Vec<isize> = axes.iter().map(|&axis| axis as isize).collect();
             x.reduce(reduction, &axes, keep)
@@ -78,19 +87,19 @@ fn reduce(node: &Node<'_>, as_input: i64, work: impl Fn(&Tensor, Fold<'_>) -> Te
 }
 
 /// What is not above any number, or not below any.
-fn extreme_of_nothing(x: &Tensor, reduction: Reduction) -> Tensor {
-    let dtype = x.dtype();
-    let (low, high) = match dtype {
+fn extreme_of_nothing(x: &Tensor, own: DType, reduction: Reduction) -> Tensor {
+    let (low, high) = match own {
         DType::I32 => (f64::from(i32::MIN), f64::from(i32::MAX)),
         DType::I64 => {
             let value = if reduction == Reduction::Max { i64::MIN } else { i64::MAX };
             return x.graph().constant(TensorData::scalar(value));
         }
         DType::U32 => (0.0, f64::from(u32::MAX)),
+        DType::U8 => (0.0, f64::from(u8::MAX)),
         DType::Bool => (0.0, 1.0),
         _ => (f64::NEG_INFINITY, f64::INFINITY),
     };
-    x.graph().scalar(dtype, if reduction == Reduction::Max { low } else { high })
+    x.graph().scalar(x.dtype(), if reduction == Reduction::Max { low } else { high })
 }
 
 /// The place of the largest or smallest along an axis: the first of equals, or the last.
