@@ -420,6 +420,10 @@ impl<'a> Emitter<'a> {
                 if dtype(0) == DType::Bool && !matches!(function, F::Equal | F::NotEqual) {
                     return format!("(UintLanes({a}) {symbol} UintLanes({b}))");
                 }
+                if function == F::NotEqual && dtype(0).is_float() {
+                    // A NaN is not equal to anything; drivers' own comparison may say otherwise.
+                    return format!("(!({a} == {b}))");
+                }
                 format!("({a} {symbol} {b})")
             }
             Signature::Classification => {
@@ -475,7 +479,7 @@ impl<'a> Emitter<'a> {
             DType::U32 => format!("UintLanes({value})"),
             DType::U8 if from == DType::F32 => format!("UintLanes(clamp({value}, Lanes(0.0), Lanes(255.0)))"),
             DType::U8 => format!("(UintLanes({value}) & UintLanes(255u))"),
-            DType::Bool if from == DType::F32 => format!("({value} != Lanes(0.0))"),
+            DType::Bool if from == DType::F32 => format!("(!({value} == Lanes(0.0)))"),
             DType::Bool if from == DType::I32 => format!("({value} != IntLanes(0))"),
             DType::Bool if from == DType::U32 => format!("({value} != UintLanes(0u))"),
             DType::Bool => value.to_owned(),

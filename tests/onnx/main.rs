@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
 
+mod control;
+mod gradients;
 mod import;
 mod mistakes;
+mod operators;
 
 use wgrad::onnx::proto::{
     AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
@@ -48,6 +51,18 @@ pub fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto { name: name.into(), r#type: attribute_type::INT, i: Some(value), ..AttributeProto::default() }
 }
 
+/// A text as an attribute.
+pub fn text(name: &str, value: &str) -> AttributeProto {
+    let s = Some(value.as_bytes().to_vec());
+    AttributeProto { name: name.into(), r#type: attribute_type::STRING, s, ..AttributeProto::default() }
+}
+
+/// Whole numbers as an attribute.
+pub fn list(name: &str, values: &[i64]) -> AttributeProto {
+    let ints = values.to_vec();
+    AttributeProto { name: name.into(), r#type: attribute_type::INTS, ints, ..AttributeProto::default() }
+}
+
 /// A graph as an attribute.
 pub fn subgraph(name: &str, graph: GraphProto) -> AttributeProto {
     let g = Some(Box::new(graph));
@@ -78,10 +93,15 @@ pub fn ints(name: &str, values: &[i64]) -> TensorProto {
 
 /// A model of one graph, for opset 17.
 pub fn model(graph: GraphProto) -> ModelProto {
+    of_opset(17, graph)
+}
+
+/// A model of one graph for an opset.
+pub fn of_opset(version: i64, graph: GraphProto) -> ModelProto {
     ModelProto {
         ir_version: 8,
         graph: Some(graph),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 17 }],
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version }],
         ..ModelProto::default()
     }
 }
