@@ -95,6 +95,13 @@ fn reductions() -> Vec<Family> {
     families
 }
 
+/// Sums of products with the shapes of their operands.
+const EQUATIONS: &[(&str, &[usize], &[usize])] = &[
+    ("bhqd,bhkd->bhqk", &[2, 3, 5, 8], &[2, 3, 7, 8]),
+    ("bii,...ij->bj", &[4, 6, 6], &[6, 9]),
+    ("i,jk", &[33], &[5, 7]),
+];
+
 /// Rows, inner extent and columns: single ones, primes, tiles and their edges, long and thin.
 const PRODUCTS: &[[usize; 3]] = &[
     [1, 1, 1],
@@ -147,6 +154,15 @@ fn products() -> Vec<Family> {
             (product + &inputs[2]).tanh() * &inputs[3]
         })
     }));
+    families.push(EQUATIONS.iter().fold(Family::new("matmul/einsum", SUM), |family, &(equation, lhs, rhs)| {
+        let inputs = [Input::uniform(lhs, -0.5, 0.5, &[]), Input::uniform(rhs, -0.5, 0.5, &[])];
+        family.case(inputs, move |inputs| inputs[0].graph().einsum(equation, &[&inputs[0], &inputs[1]]))
+    }));
+    families.push(
+        Family::new("matmul/determinant", SUM)
+            .case([Input::uniform(&[5, 3, 3], -1.0, 1.0, &[])], |inputs| inputs[0].determinant())
+            .case([Input::uniform(&[6, 6], -1.0, 1.0, &[])], |inputs| inputs[0].determinant()),
+    );
     for (name, dtype, tolerance) in [("bf16", DType::BF16, BF16), ("f16", DType::F16, F16)] {
         families.push(PRODUCTS.iter().fold(Family::new(format!("matmul/{name}"), tolerance), |family, &[m, k, n]| {
             let bound = 1.0 / (k as f64).sqrt();
@@ -251,6 +267,11 @@ fn indexed() -> Vec<Family> {
                     .case([Input::normal(shape)], move |inputs| inputs[0].cumulative_sum_with(axis, true, true))
             },
         ),
+        Family::new("index/cumulative_product", SUM)
+            .case([Input::uniform(&[3, 17, 5], 0.6, 1.4, &[0.0])], |inputs| inputs[0].cumulative_product(1))
+            .case([Input::uniform(&[6, 40], 0.6, 1.4, &[])], |inputs| {
+                inputs[0].cumulative_product_with(-1, true, true)
+            }),
     ]
 }
 

@@ -55,8 +55,7 @@ fn loops_end_by_count_and_by_condition() {
     assert_eq!(outputs[1].shape().dims(), [2, 2]);
     assert_eq!(outputs[1].to_f64_vec(), [2.0, 4.0, 4.0, 8.0]);
     // The value decides: the state is known, as it was given.
-    let yes =
-        [super::with(node("Constant", "", "yes"), int("value_int", 1)), with(node("Cast", "yes", "c"), int("to", 9))];
+    let yes = [with(node("Constant", "", "yes"), int("value_int", 1)), with(node("Cast", "yes", "c"), int("to", 9))];
     let steered = with(node("Loop", "_ c x", "y all"), subgraph("body", doubling("small")));
     let [first, second] = yes;
     let proto = model(graph([first, second, steered], [x.clone()], &["y", "all"], []));

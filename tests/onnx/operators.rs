@@ -19,7 +19,7 @@ fn evaluate(opset: i64, node: NodeProto, shape: &[i64], initializers: &[TensorPr
     let count: usize = dims.iter().product();
     let x = TensorData::from_vec((0..count).map(|k| k as f32).collect(), dims)?;
     let mut run = imported.graph.compile(&Device::cpu())?.run(&[("x", &x)])?;
-    run.take("y").ok_or_else(|| wgrad::Error::Data("no output".into()))
+    run.take("y").ok_or_else(|| Error::Data("no output".into()))
 }
 
 #[track_caller]
