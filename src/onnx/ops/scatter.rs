@@ -15,9 +15,13 @@ pub(super) const OPERATORS: &[(&str, Handler)] = &[
 ];
 
 /// How values join what is there.
-fn combine(node: &Node<'_>) -> Result<Combine> {
+fn combine(node: &Node<'_>, dtype: DType) -> Result<Combine> {
+    let logic = dtype == DType::Bool;
     Ok(match node.string("reduction", "none")? {
         "none" => Combine::Last,
+        // Of truth values, `or` and `and`.
+        "add" if logic => Combine::Max,
+        "mul" if logic => Combine::Min,
         "add" => Combine::Sum,
         "mul" => Combine::Product,
         "max" => Combine::Max,
@@ -35,7 +39,7 @@ fn scatter_elements(node: &Node<'_>) -> Result<Vec<Value>> {
     if index.shape() != updates.shape() {
         return Err(node.error(format!("indices {} and updates {} differ", index.shape(), updates.shape())));
     }
-    Ok(vec![x.scatter(axis as isize, &index, &updates, combine(node)?).into()])
+    Ok(vec![x.scatter(axis as isize, &index, &updates, combine(node, x.dtype())?).into()])
 }
 
 fn scatter_nd(node: &Node<'_>) -> Result<Vec<Value>> {
@@ -43,7 +47,7 @@ fn scatter_nd(node: &Node<'_>) -> Result<Vec<Value>> {
     if !index.dtype().is_integer() {
         return Err(node.error(format!("indices should be whole numbers, not {}", index.dtype())));
     }
-    Ok(vec![x.scatter_nd(&index, &updates, combine(node)?).into()])
+    Ok(vec![x.scatter_nd(&index, &updates, combine(node, x.dtype())?).into()])
 }
 
 /// A cache `[batch, …, length, …]` with new elements along one axis, from a place on that each sample of the batch has.
