@@ -12,6 +12,7 @@ mod movement;
 mod pad;
 mod power;
 mod product;
+mod quantize;
 mod reduce;
 mod scatter;
 mod sequence;
@@ -38,6 +39,7 @@ const FAMILIES: &[&[(&str, Handler)]] = &[
     pad::OPERATORS,
     power::OPERATORS,
     product::OPERATORS,
+    quantize::OPERATORS,
     reduce::OPERATORS,
     scatter::OPERATORS,
     sequence::OPERATORS,
