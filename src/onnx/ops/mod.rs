@@ -3,11 +3,20 @@
 //! A handler gets a [`Node`] and gives the values of its outputs. Names within ONNX's own domain need no prefix; those of another
 //! are written `domain::Name`.
 
+mod activation;
+mod attention;
 mod control;
+mod convolution;
 mod elementwise;
 mod movement;
+mod normalization;
+mod pool;
 mod product;
+mod recurrence;
 mod shape;
+mod softmax;
+mod wide;
+mod window;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -20,8 +29,20 @@ use crate::error::Result;
 /// Imports one node.
 pub(super) type Handler = fn(&Node<'_>) -> Result<Vec<Value>>;
 
-const FAMILIES: &[&[(&str, Handler)]] =
-    &[control::OPERATORS, elementwise::OPERATORS, movement::OPERATORS, product::OPERATORS, shape::OPERATORS];
+const FAMILIES: &[&[(&str, Handler)]] = &[
+    activation::OPERATORS,
+    attention::OPERATORS,
+    control::OPERATORS,
+    convolution::OPERATORS,
+    elementwise::OPERATORS,
+    movement::OPERATORS,
+    normalization::OPERATORS,
+    pool::OPERATORS,
+    product::OPERATORS,
+    recurrence::OPERATORS,
+    shape::OPERATORS,
+    softmax::OPERATORS,
+];
 
 /// The handler of an operator, if it is known.
 pub(super) fn find(domain: &str, op_type: &str) -> Option<Handler> {
