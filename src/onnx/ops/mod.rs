@@ -7,13 +7,21 @@ mod activation;
 mod attention;
 mod control;
 mod convolution;
+mod deformable;
 mod elementwise;
+mod fused;
+mod linear_attention;
 mod movement;
 mod normalization;
+mod optimizer;
 mod pool;
 mod product;
 mod recurrence;
+mod resize;
+mod roi;
+mod sampling;
 mod shape;
+mod signal;
 mod softmax;
 mod wide;
 mod window;
@@ -34,13 +42,21 @@ const FAMILIES: &[&[(&str, Handler)]] = &[
     attention::OPERATORS,
     control::OPERATORS,
     convolution::OPERATORS,
+    deformable::OPERATORS,
     elementwise::OPERATORS,
+    fused::OPERATORS,
+    linear_attention::OPERATORS,
     movement::OPERATORS,
     normalization::OPERATORS,
+    optimizer::OPERATORS,
     pool::OPERATORS,
     product::OPERATORS,
     recurrence::OPERATORS,
+    resize::OPERATORS,
+    roi::OPERATORS,
+    sampling::OPERATORS,
     shape::OPERATORS,
+    signal::OPERATORS,
     softmax::OPERATORS,
 ];
 
