@@ -92,8 +92,12 @@ fn cuts(node: &Node<'_>, input: &[usize], kernel: &[usize]) -> Result<Vec<[i64; 
             }
             Some(wanted) => {
                 let total = reach + extra - wanted;
-                let (less, more) = (total.div_euclid(2), total - total.div_euclid(2));
-                if auto == AutoPad::Same(true) { (less, more) } else { (more, less) }
+                match auto {
+                    // What is more than the kernel reaches lies at the end.
+                    _ if total < 0 => (0, total),
+                    AutoPad::Same(true) => (total / 2, total - total / 2),
+                    _ => (total - total / 2, total / 2),
+                }
             }
             None if auto == AutoPad::Valid => (0, 0),
             None => (low as i64, high as i64),

@@ -99,8 +99,7 @@ impl Activation {
     }
 }
 
-/// The activations of all directions. The lists of numbers go on from one activation that takes such a number to the next; where
-/// they are as long as the list of activations, each has its own.
+/// The activations of all directions. The lists of numbers go on from one activation that takes such a number to the next.
 fn activations(node: &Node<'_>, kind: Kind, directions: usize) -> Result<Vec<Activation>> {
     let wanted = directions * kind.activations().len();
     let names = match node.strings("activations")? {
@@ -112,12 +111,9 @@ fn activations(node: &Node<'_>, kind: Kind, directions: usize) -> Result<Vec<Act
     let betas = node.floats("activation_beta")?.unwrap_or_default();
     let (mut of_alpha, mut of_beta) = (0, 0);
     let mut found = Vec::with_capacity(wanted);
-    for (place, name) in names.iter().enumerate() {
+    for name in &names {
         let (takes_alpha, takes_beta) = Activation::takes(name);
         let pick = |values: &[f32], next: &mut usize, takes: bool| {
-            if values.len() == names.len() {
-                return values.get(place).copied().filter(|_| takes);
-            }
             let value = values.get(*next).copied().filter(|_| takes);
             *next += usize::from(takes);
             value

@@ -85,7 +85,9 @@ pub(super) fn sample(x: &Tensor, places: &[Tensor], method: Method, beyond: Beyo
     let mut around: Vec<Vec<(Tensor, Tensor)>> = Vec::new();
     for (place, &extent) in places.iter().zip(&extents) {
         let rounded = if method == Method::Nearest { place.round() } else { place.clone() };
-        let place = beyond.settled(&rounded, extent);
+        // A cubic kernel over the border is one of elements that are repeated.
+        let free = method == Method::Cubic && matches!(beyond, Beyond::Border { .. });
+        let place = if free { rounded } else { beyond.settled(&rounded, extent) };
         let whole = if method == Method::Nearest { place.trunc() } else { place.floor() };
         let (weights, first) = neighbours(&(&place - &whole), method);
         let last = extent as f64 - 1.0;

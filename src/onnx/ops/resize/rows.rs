@@ -128,6 +128,8 @@ impl Axis {
         }
         let within = |place: f64| place.clamp(0.0, last) as usize;
         if let Method::Nearest(nearest) = method {
+            // In f32, where 3 / 0.6 is 5: with the f32 that a scale is, it would be less than that in f64.
+            let at = f64::from(at as f32);
             let (floor, rest) = (at.floor(), at - at.floor());
             let up = match nearest {
                 Nearest::PreferFloor => rest > 0.5,
