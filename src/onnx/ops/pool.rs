@@ -5,7 +5,6 @@ use super::window::{AutoPad, auto_pad, kernel, pads, sizes, windows};
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::onnx::tensor::INT64;
 use crate::ops::PoolAxis;
 use crate::tensor::DType;
 
@@ -119,7 +118,7 @@ fn max_pool(node: &Node<'_>) -> Result<Vec<Value>> {
     let windows = places.shape();
     let lines = places.reshape([planes, windows.len() / planes.max(1)]);
     let whole = &lines + &(node.graph().coordinate([planes, 1], 0) * plane as i32);
-    Ok(vec![y, whole.reshape(windows).cast(INT64).into()])
+    Ok(vec![y, whole.reshape(windows).cast(DType::I64).into()])
 }
 
 /// Row-major places as those of the order in which the first axis is the fastest.

@@ -169,7 +169,9 @@ impl Plan {
             if whole {
                 continue;
             }
-            let along = Axis { elements, results, scale, region, coordinates: self.coordinates };
+            // Lengths were whole before opset 19.
+            let length = if node.opset() < 19 { results as f64 } else { scale * elements as f64 };
+            let along = Axis { elements, results, scale, length, region, coordinates: self.coordinates };
             if along.footprint(self.method).saturating_mul(results) > MOST_WEIGHTS {
                 return Err(node.error(format!("{results} elements of {elements} would take too many weights")));
             }

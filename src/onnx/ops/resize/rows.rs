@@ -56,41 +56,39 @@ pub(super) struct Axis {
     pub(super) elements: usize,
     pub(super) results: usize,
     pub(super) scale: f64,
+    /// The extent that the scale asks for, which may be a fraction.
+    pub(super) length: f64,
     /// Beginning and end of the region, as parts of the axis.
     pub(super) region: (f64, f64),
     pub(super) coordinates: Coordinates,
 }
 
 impl Axis {
-    /// Where a result lies.
-    fn place(&self, result: usize) -> f64 {
-        let (x, last) = (result as f64, self.elements as f64 - 1.0);
-        let length = self.scale * self.elements as f64;
-        let middle = (x + 0.5) / self.scale - 0.5;
+    /// Where a result lies. In f32 where `single`, as ties of nearest neighbours are found: 3 / 0.6 is 5 there.
+    fn place(&self, result: usize, single: bool) -> f64 {
+        let r = |x: f64| if single { f64::from(x as f32) } else { x };
+        let (x, last, scale) = (result as f64, self.elements as f64 - 1.0, r(self.scale));
+        let middle = r(r((x + 0.5) / scale) - 0.5);
         match self.coordinates {
             Coordinates::HalfPixel => middle,
             Coordinates::HalfPixelSymmetric => {
                 let center = self.elements as f64 / 2.0;
-                center * (1.0 - self.results as f64 / length) + middle
+                let adjustment = r(self.results as f64 / (scale * self.elements as f64));
+                r(r(center * (1.0 - adjustment)) + middle)
             }
-            Coordinates::PytorchHalfPixel => {
-                if length > 1.0 {
-                    middle
-                } else {
-                    0.0
-                }
-            }
-            Coordinates::AlignCorners if length == 1.0 => 0.0,
-            Coordinates::AlignCorners => x * last / (length - 1.0),
-            Coordinates::Asymmetric => x / self.scale,
-            Coordinates::HalfPixelForNearest => (x + 0.5) / self.scale,
+            Coordinates::PytorchHalfPixel if self.length > 1.0 => middle,
+            Coordinates::PytorchHalfPixel => 0.0,
+            Coordinates::AlignCorners if self.length == 1.0 => 0.0,
+            Coordinates::AlignCorners => r(r(x * last) / r(self.length - 1.0)),
+            Coordinates::Asymmetric => r(x / scale),
+            Coordinates::HalfPixelForNearest => r((x + 0.5) / scale),
             Coordinates::CropAndResize => {
                 let (start, end) = self.region;
-                if length == 1.0 {
+                if self.length == 1.0 {
                     // The middle of the region.
                     0.5 * (start + end) * last
                 } else {
-                    start * last + x * (end - start) * last / (length - 1.0)
+                    start * last + x * (end - start) * last / (self.length - 1.0)
                 }
             }
         }
@@ -122,14 +120,13 @@ impl Axis {
     }
 
     fn row(&self, result: usize, method: Method, exclude_outside: bool) -> Row {
-        let (at, last) = (self.place(result), self.elements as f64 - 1.0);
+        let single = matches!(method, Method::Nearest(_));
+        let (at, last) = (self.place(result, single), self.elements as f64 - 1.0);
         if self.coordinates == Coordinates::CropAndResize && !(0.0..=last).contains(&at) {
             return Row(Vec::new());
         }
         let within = |place: f64| place.clamp(0.0, last) as usize;
         if let Method::Nearest(nearest) = method {
-            // In f32, where 3 / 0.6 is 5: with the f32 that a scale is, it would be less than that in f64.
-            let at = f64::from(at as f32);
             let (floor, rest) = (at.floor(), at - at.floor());
             let up = match nearest {
                 Nearest::PreferFloor => rest > 0.5,
@@ -184,7 +181,8 @@ mod tests {
     use super::*;
 
     fn axis(elements: usize, results: usize, coordinates: Coordinates) -> Axis {
-        Axis { elements, results, scale: results as f64 / elements as f64, region: (0.0, 1.0), coordinates }
+        let (scale, length) = (results as f64 / elements as f64, results as f64);
+        Axis { elements, results, scale, length, region: (0.0, 1.0), coordinates }
     }
 
     #[test]
