@@ -73,6 +73,11 @@ impl Mask {
         });
     }
 
+    /// True where everything may be seen.
+    fn is_open(&self) -> bool {
+        self.allowed.is_none() && self.added.is_none()
+    }
+
     /// The scores with everything that is masked at −∞.
     fn applied(&self, scores: &Tensor) -> Tensor {
         let mut scores = scores.clone();
@@ -195,8 +200,9 @@ fn attention(node: &Node<'_>) -> Result<Vec<Value>> {
     let raw = (&q * scale).matmul(&k.transpose(-1, -2));
     let softcap = node.float("softcap", 0.0)?;
     let capped = if softcap > 0.0 { (&raw * (1.0 / softcap)).tanh() * softcap } else { raw.clone() };
-    let scores = mask(node, &Lengths { batch, heads: q_heads, queries, keys, past })?.applied(&capped);
-    let shares = masked_softmax(&scores);
+    let mask = mask(node, &Lengths { batch, heads: q_heads, queries, keys, past })?;
+    let scores = mask.applied(&capped);
+    let shares = if mask.is_open() { scores.softmax(-1) } else { masked_softmax(&scores) };
     let y = shares.matmul(&v);
     node.check()?;
     let shown = match node.int("qk_matmul_output_mode", 0)? {

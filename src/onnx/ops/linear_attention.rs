@@ -47,7 +47,7 @@ fn linear_attention(node: &Node<'_>) -> Result<Vec<Value>> {
     let per_step = |given: &Option<Tensor>| -> bool {
         given.as_ref().is_none_or(|given| given.shape().last().is_some_and(|&last| last == 1 || last == size))
     };
-    if !per_step(&decay) || !beta.as_ref().is_none_or(|beta| beta.shape().last() == Some(&1)) {
+    if !per_step(&decay) || beta.as_ref().is_some_and(|beta| beta.shape().last() != Some(&1)) {
         return Err(node.error("decay should have one number a head or one for each of its keys, and beta one a head"));
     }
     let wanted = [batch, keys, size, values];

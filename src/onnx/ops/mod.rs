@@ -10,6 +10,7 @@ mod convolution;
 mod deformable;
 mod elementwise;
 mod fused;
+mod gradient;
 mod linear_attention;
 mod movement;
 mod normalization;
@@ -45,6 +46,7 @@ const FAMILIES: &[&[(&str, Handler)]] = &[
     deformable::OPERATORS,
     elementwise::OPERATORS,
     fused::OPERATORS,
+    gradient::OPERATORS,
     linear_attention::OPERATORS,
     movement::OPERATORS,
     normalization::OPERATORS,

@@ -134,6 +134,8 @@ struct Layer<'a> {
     /// `[steps, batch, input]`
     x: Tensor,
     lengths: Option<Tensor>,
+    /// Whether a sequence has no steps at all, which the engine's passes do not know.
+    some_empty: bool,
     clip: Option<f64>,
     linear_before_reset: bool,
     input_forget: bool,
@@ -209,11 +211,17 @@ fn layer(node: &Node<'_>, kind: Kind) -> Result<Vec<Value>> {
         Kind::Lstm => (state(5)?, state(6)?, given(7, "the peepholes' weight", &[directions, 3 * hidden])?),
         _ => (state(5)?, None, None),
     };
+    let mut some_empty = false;
     let lengths = match node.optional(4)? {
         Some(lengths) => {
             expect(&lengths, "sequence_lens", &[batch])?;
+            let known = if node.is_constant(4) { Some(node.host_ints(4)?) } else { None };
+            if let Some(length) = known.iter().flatten().find(|length| !(0..=steps as i64).contains(length)) {
+                return Err(node.error(format!("a sequence of {length} steps is not one of up to {steps}")));
+            }
+            some_empty = known.iter().flatten().any(|&length| length == 0);
             // Where all sequences are whole, nobody has to look.
-            let whole = node.is_constant(4) && node.host_ints(4)?.iter().all(|&length| length == steps as i64);
+            let whole = known.is_some_and(|known| known.iter().all(|&length| length == steps as i64));
             (!whole).then(|| lengths.cast(DType::I32))
         }
         None => None,
@@ -228,6 +236,7 @@ fn layer(node: &Node<'_>, kind: Kind) -> Result<Vec<Value>> {
         hidden,
         x,
         lengths,
+        some_empty,
         clip: node.optional_float("clip")?.filter(|&clip| clip > 0.0),
         linear_before_reset: node.flag("linear_before_reset", false)?,
         input_forget: node.flag("input_forget", false)?,
@@ -265,7 +274,7 @@ impl Layer<'_> {
     /// The engine's cell that does the same, if there is one.
     fn cell(&self, direction: &Direction) -> Option<Cell> {
         let names: Vec<&str> = direction.activations.iter().map(|activation| &*activation.name).collect();
-        if self.clip.is_some() || direction.peepholes.is_some() || self.input_forget {
+        if self.clip.is_some() || direction.peepholes.is_some() || self.input_forget || self.some_empty {
             return None;
         }
         match (self.kind, &names[..]) {

@@ -154,9 +154,9 @@ fn dft(node: &Node<'_>) -> Result<Vec<Value>> {
 fn stft(node: &Node<'_>) -> Result<Vec<Value>> {
     let (x, dtype) = wide_input(node, 0)?;
     let shape = x.shape();
-    let (batch, own, parts) = match shape.dims() {
-        &[batch, own] => (batch, own, 1),
-        &[batch, own, parts @ (1 | 2)] => (batch, own, parts),
+    let (batch, own, parts) = match *shape.dims() {
+        [batch, own] => (batch, own, 1),
+        [batch, own, parts @ (1 | 2)] => (batch, own, parts),
         _ => return Err(node.error(format!("takes [batch, length, 1 or 2], not {shape}"))),
     };
     let step = count(node, 1)?;
