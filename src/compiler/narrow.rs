@@ -34,7 +34,7 @@ pub(super) fn narrow(data: &mut GraphData) -> Result<Wide> {
     }
     for (index, needed) in needed.into_iter().enumerate() {
         let node = &data.nodes[index];
-        if let Op::Resample(resample) = node.op
+        if let Op::Resample(resample) = &node.op
             && node.outputs.iter().any(|ty| ty.dtype == DType::F64)
         {
             // Its weights lie in a constant, as bits of the elements' type.

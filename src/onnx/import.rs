@@ -158,7 +158,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn find(&self, name: &str) -> Option<&Value> {
+    /// What a name stands for, here or in a graph around.
+    pub(super) fn find(&self, name: &str) -> Option<&Value> {
         self.values.get(name).or_else(|| self.parent.and_then(|parent| parent.find(name)))
     }
 

@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn other_shapes_are_refused() {
         let g = Graph::new();
-        g.input("x", [2, 3], DType::F32).determinant();
+        let _ = g.input("x", [2, 3], DType::F32).determinant();
         let message = g.error().map(|error| error.to_string()).unwrap_or_default();
         assert!(message.contains("as many rows as columns"), "{message}");
     }

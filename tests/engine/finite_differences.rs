@@ -178,7 +178,7 @@ fn movement() {
 
 #[test]
 fn pools() {
-    use wgrad::ops::{AvgPool, Interpolate, Interpolation, LpPool, MaxPool};
+    use wgrad::ops::{AvgPool, AxisMap, Interpolate, Interpolation, LpPool, MaxPool};
     let any = |shape: &'static [usize]| (shape, ANY.0, ANY.1);
     check("max_pool", &[any(&[2, 1, 5])], |_, x| x[0].max_pool(&MaxPool::new(3).stride(1).padding(1)));
     check("max_pool dilated", &[any(&[1, 2, 4, 3])], |_, x| {
@@ -194,6 +194,8 @@ fn pools() {
     check("adaptive_avg_pool", &[any(&[1, 1, 5, 3])], |_, x| x[0].adaptive_avg_pool([3, 2]));
     check("adaptive_max_pool", &[any(&[1, 1, 5, 3])], |_, x| x[0].adaptive_max_pool([3, 2]));
     check("global pools", &[any(&[2, 2, 3])], |_, x| x[0].global_avg_pool() * x[0].global_max_pool());
+    let map = AxisMap::from_rows(3, vec![vec![(0, 0.5), (2, -1.0)], vec![(1, 2.0)]]).unwrap();
+    check("resample", &[any(&[3, 2])], |_, x| x[0].resample(0, &map));
     check("nearest", &[any(&[1, 2, 3, 2])], |_, x| x[0].interpolate(&Interpolate::size([5, 4])));
     check("linear", &[any(&[1, 2, 3, 2])], |_, x| {
         x[0].interpolate(&Interpolate::size([2, 5]).mode(Interpolation::Linear))

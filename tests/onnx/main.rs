@@ -6,6 +6,7 @@
 mod control;
 mod gradients;
 mod import;
+mod layer_gradients;
 mod mistakes;
 mod operators;
 

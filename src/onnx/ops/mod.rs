@@ -3,20 +3,38 @@
 //! A handler gets a [`Node`] and gives the values of its outputs. Names within ONNX's own domain need no prefix; those of another
 //! are written `domain::Name`.
 
+mod activation;
+mod attention;
 mod control;
+mod convolution;
+mod deformable;
 mod elementwise;
+mod fused;
 mod generate;
+mod gradient;
 mod index;
+mod linear_attention;
 mod logic;
 mod movement;
+mod normalization;
+mod optimizer;
 mod pad;
+mod pool;
 mod power;
 mod product;
 mod quantize;
+mod recurrence;
 mod reduce;
+mod resize;
+mod roi;
+mod sampling;
 mod scatter;
 mod sequence;
 mod shape;
+mod signal;
+mod softmax;
+mod wide;
+mod window;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -30,20 +48,36 @@ use crate::error::Result;
 pub(super) type Handler = fn(&Node<'_>) -> Result<Vec<Value>>;
 
 const FAMILIES: &[&[(&str, Handler)]] = &[
+    activation::OPERATORS,
+    attention::OPERATORS,
     control::OPERATORS,
+    convolution::OPERATORS,
+    deformable::OPERATORS,
     elementwise::OPERATORS,
+    fused::OPERATORS,
     generate::OPERATORS,
+    gradient::OPERATORS,
     index::OPERATORS,
+    linear_attention::OPERATORS,
     logic::OPERATORS,
     movement::OPERATORS,
+    normalization::OPERATORS,
+    optimizer::OPERATORS,
     pad::OPERATORS,
+    pool::OPERATORS,
     power::OPERATORS,
     product::OPERATORS,
     quantize::OPERATORS,
+    recurrence::OPERATORS,
     reduce::OPERATORS,
+    resize::OPERATORS,
+    roi::OPERATORS,
+    sampling::OPERATORS,
     scatter::OPERATORS,
     sequence::OPERATORS,
     shape::OPERATORS,
+    signal::OPERATORS,
+    softmax::OPERATORS,
 ];
 
 /// The handler of an operator, if it is known.

@@ -112,7 +112,7 @@ impl Tensor {
         match pool.axes(&extents) {
             Err(message) => self.graph().mistake("avg_pool", message),
             Ok(axes) => {
-                let sums = self.sums("avg_pool", &axes);
+                let sums = self.pool_sums("avg_pool", &axes);
                 match pool.divisor_override {
                     Some(divisor) => sums * (1.0 / divisor as f64),
                     None => sums.averaged(&axes, pool.count_include_pad, 1.0),
@@ -130,7 +130,7 @@ impl Tensor {
             Err(message) => self.graph().mistake("adaptive_avg_pool", message),
             Ok(_) if !self.dtype().is_float() => self.no_floats("adaptive_avg_pool"),
             Ok(axes) if axes.iter().all(|axis| axis.windows == 1) => self.mean_keep(&self.spatial_axes(), true),
-            Ok(axes) => self.sums("adaptive_avg_pool", &axes).averaged(&axes, false, 1.0),
+            Ok(axes) => self.pool_sums("adaptive_avg_pool", &axes).averaged(&axes, false, 1.0),
         }
     }
 
@@ -152,7 +152,7 @@ impl Tensor {
         };
         // Windows cut short by the edge are scaled up, as in PyTorch, which takes an average times the kernel's places.
         let places = axes.iter().map(PoolAxis::kernel).product::<usize>() as f64;
-        let sums = powers.sums("lp_pool", &axes).averaged(&axes, true, places);
+        let sums = powers.pool_sums("lp_pool", &axes).averaged(&axes, true, places);
         if pool.norm() == 1.0 {
             return sums;
         }
@@ -208,8 +208,9 @@ impl Tensor {
         self.graph().mistake(operator, format!("wants floats, not {}; cast first", self.dtype()))
     }
 
+    /// The largest of each window, and its i32 place within the spatial axes.
     #[track_caller]
-    fn largest(&self, operator: &str, axes: Vec<PoolAxis>) -> (Self, Self) {
+    pub(crate) fn largest(&self, operator: &str, axes: Vec<PoolAxis>) -> (Self, Self) {
         if !self.dtype().is_float() {
             let mistake = self.no_floats(operator);
             return (mistake.clone(), mistake);
@@ -236,8 +237,9 @@ impl Tensor {
         found.unwrap_or_else(|| (self.clone(), self.clone()))
     }
 
+    /// The sum of each window.
     #[track_caller]
-    fn sums(&self, operator: &str, axes: &[PoolAxis]) -> Self {
+    pub(crate) fn pool_sums(&self, operator: &str, axes: &[PoolAxis]) -> Self {
         if !self.dtype().is_float() {
             return self.no_floats(operator);
         }
@@ -252,7 +254,7 @@ impl Tensor {
     /// Sums over what each window has, times a number. What is the same for all windows of an axis is one factor; other axes have
     /// one for each window.
     #[track_caller]
-    fn averaged(&self, axes: &[PoolAxis], padding: bool, times: f64) -> Self {
+    pub(crate) fn averaged(&self, axes: &[PoolAxis], padding: bool, times: f64) -> Self {
         let (mut factor, mut averages) = (times, self.clone());
         for (place, axis) in axes.iter().enumerate() {
             let counts: Vec<f64> = (0..axis.windows).map(|window| axis.count(window, padding).max(1) as f64).collect();

@@ -90,7 +90,7 @@ impl Interpolate {
                     return Err(format!("cannot make {results} elements of {elements}"));
                 }
                 let (interpolation, align_corners) = (self.interpolation, self.align_corners);
-                Ok(AxisMap { interpolation, elements, results, align_corners, scale, transposed: false })
+                Ok(AxisMap { interpolation, elements, results, align_corners, scale, transposed: false, listed: None })
             })
             .collect()
     }

@@ -22,7 +22,7 @@ pub use interpolate::Interpolate;
 pub use table::{AxisMap, Interpolation};
 
 /// A sparse linear map along one axis: result `o` is `Σ weight[o, k] · x[place[o, k]]`. Its second input is the map's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Resample {
     /// Which axis; not the first.
     pub axis: usize,
@@ -122,6 +122,20 @@ impl Real for f64 {
     }
 }
 
+impl Tensor {
+    /// A sparse linear map along an axis: result `o` is the sum of the map's weights of `o` times the elements at their places.
+    #[track_caller]
+    #[must_use]
+    pub fn resample(&self, axis: isize, map: &AxisMap) -> Self {
+        let Some(axis) = self.resolve_axis("resample", axis) else { return self.clone() };
+        if axis > 0 {
+            return Resample { axis, map: map.clone() }.apply(self);
+        }
+        let result = Resample { axis: 1, map: map.clone() }.apply(&self.unsqueeze(0));
+        if self.graph().error().is_some() { result } else { result.squeeze(0) }
+    }
+}
+
 impl Operator for Resample {
     fn name(&self) -> String {
         "resample".into()
@@ -150,7 +164,7 @@ impl Operator for Resample {
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
         let upstream = gradient.upstream[0].as_ref()?;
-        Some(vec![Some(Self { map: self.map.transpose(), ..*self }.apply(upstream)), None])
+        Some(vec![Some(Self { map: self.map.transpose(), axis: self.axis }.apply(upstream)), None])
     }
 
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {

@@ -1,6 +1,8 @@
 //! Which elements each result of a resampled axis is made of, and by what weights.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// How values between elements are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +29,7 @@ impl fmt::Display for Interpolation {
 }
 
 /// A sparse linear map between two extents of an axis, by how it comes about. Its numbers follow from that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AxisMap {
     pub(super) interpolation: Interpolation,
     /// Elements before.
@@ -40,6 +42,8 @@ pub struct AxisMap {
     pub(super) scale: Option<u64>,
     /// True for the gradient: from results to elements.
     pub(super) transposed: bool,
+    /// The numbers, where they are listed instead.
+    pub(super) listed: Option<Arc<Table>>,
 }
 
 /// The numbers of a map, row by row: entry `k` of a row `o` has `starts[o] ≤ k < starts[o + 1]`.
@@ -48,6 +52,16 @@ pub(super) struct Table {
     pub(super) starts: Vec<usize>,
     pub(super) places: Vec<usize>,
     pub(super) weights: Vec<f64>,
+}
+
+/// Weights are finite.
+impl Eq for Table {}
+
+impl Hash for Table {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.starts, &self.places).hash(state);
+        self.weights.iter().for_each(|weight| (weight + 0.0).to_bits().hash(state));
+    }
 }
 
 impl Table {
@@ -80,9 +94,42 @@ impl AxisMap {
         if self.transposed { (self.results, self.elements) } else { (self.elements, self.results) }
     }
 
+    /// A map by its numbers: for each result, the places of the elements that it is made of, with their weights.
+    ///
+    /// # Errors
+    /// A message for the user where a place is not one of the elements, a weight is not finite, or there are too many numbers.
+    ///
+    /// ```
+    /// use wgrad::ops::AxisMap;
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let x = g.input("x", [3], F32);
+    /// let means = AxisMap::from_rows(3, vec![vec![(0, 0.5), (1, 0.5)], vec![(1, 0.5), (2, 0.5)]]);
+    /// g.output("y", &x.resample(0, &means.map_err(wgrad::Error::Argument)?));
+    /// let x = TensorData::from_vec(vec![1.0_f32, 3.0, 4.0], [3])?;
+    /// assert_eq!(g.compile(&Device::cpu())?.run(&[("x", &x)])?["y"].to_f64_vec(), [2.0, 3.5]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn from_rows(elements: usize, rows: Vec<Vec<(usize, f64)>>) -> Result<Self, String> {
+        let results = rows.len();
+        if let Some((place, _)) = rows.iter().flatten().find(|(place, _)| *place >= elements) {
+            return Err(format!("element {place} is not one of {elements}"));
+        }
+        if rows.iter().flatten().any(|(_, weight)| !weight.is_finite()) {
+            return Err("a weight is not finite".into());
+        }
+        let entries: usize = rows.iter().map(Vec::len).sum();
+        if entries.max(elements).max(results) > i32::MAX as usize / 16 {
+            return Err(format!("{entries} weights from {elements} to {results} elements are too many"));
+        }
+        let listed = Some(Arc::new(Table::from_rows(rows.into_iter())));
+        let interpolation = Interpolation::Nearest;
+        Ok(Self { interpolation, elements, results, align_corners: false, scale: None, transposed: false, listed })
+    }
+
     /// The map of the gradient.
-    pub(super) const fn transpose(self) -> Self {
-        Self { transposed: !self.transposed, ..self }
+    pub(super) fn transpose(&self) -> Self {
+        Self { transposed: !self.transposed, ..self.clone() }
     }
 
     /// True where every result is its own element.
@@ -109,6 +156,9 @@ impl AxisMap {
     }
 
     pub(super) fn table(&self) -> Table {
+        if let Some(listed) = &self.listed {
+            return if self.transposed { listed.transposed(self.elements) } else { Table::clone(listed) };
+        }
         let step = self.step();
         let last = self.elements.saturating_sub(1);
         let forward = Table::from_rows((0..self.results).map(|o| match self.interpolation {
@@ -163,7 +213,7 @@ mod tests {
     use super::*;
 
     fn map(interpolation: Interpolation, elements: usize, results: usize, align_corners: bool) -> AxisMap {
-        AxisMap { interpolation, elements, results, align_corners, scale: None, transposed: false }
+        AxisMap { interpolation, elements, results, align_corners, scale: None, transposed: false, listed: None }
     }
 
     #[test]

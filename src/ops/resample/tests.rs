@@ -7,13 +7,14 @@ use crate::shader::testing::{numbers, operand};
 use crate::tensor::{DType, TensorType};
 
 fn maps(interpolate: &Interpolate, elements: usize) -> [AxisMap; 2] {
-    let map = interpolate.maps(&[elements, 1]).unwrap()[0];
-    [map, map.transpose()]
+    let map = interpolate.maps(&[elements, 1]).unwrap().swap_remove(0);
+    let back = map.transpose();
+    [map, back]
 }
 
-fn check(map: AxisMap, outer: usize, inner: usize) {
+fn check(map: &AxisMap, outer: usize, inner: usize) {
     let (elements, results) = map.ends();
-    let op = Resample { axis: 1, map };
+    let op = Resample { axis: 1, map: map.clone() };
     let table = map.table();
     let data = op.table(DType::F32).unwrap();
     let (x, entries) = (operand(DType::F32, &[outer, elements, inner]), operand(DType::I32, &[data.len()]));
@@ -43,13 +44,13 @@ fn kernels_do_what_tables_say() {
             (Interpolation::Cubic, false),
         ] {
             for map in maps(&Interpolate::size([size, 1]).mode(mode).align_corners(align), elements) {
-                check(map, 3, 1);
-                check(map, 2, 35);
+                check(&map, 3, 1);
+                check(&map, 2, 35);
             }
         }
     }
     for map in maps(&Interpolate::scale_factor(1.7), 6) {
-        check(map, 1, 2);
+        check(&map, 1, 2);
     }
 }
 
@@ -69,4 +70,16 @@ fn what_makes_no_sense_is_refused() {
     }
     assert!(refused(Interpolate::scale_factor(1e300), &[4]).starts_with("cannot make"));
     assert!(refused(Interpolate::scale_factors([1.0, 2.0, 3.0]), &[4, 4]).contains("one number or 2"));
+}
+
+#[test]
+fn listed_weights_are_a_map_too() {
+    let rows = vec![vec![(2, 0.5), (0, -1.5)], Vec::new(), vec![(1, 1.0)], vec![(1, 0.25), (2, 2.0), (0, 1.0)]];
+    let map = AxisMap::from_rows(3, rows).unwrap();
+    assert_eq!((map.ends(), map.transpose().ends()), ((3, 4), (4, 3)));
+    check(&map, 2, 3);
+    check(&map.transpose(), 3, 1);
+    assert_eq!(map.transpose().transpose(), map);
+    assert_eq!(AxisMap::from_rows(3, vec![vec![(3, 1.0)]]).unwrap_err(), "element 3 is not one of 3");
+    assert_eq!(AxisMap::from_rows(3, vec![vec![(0, f64::NAN)]]).unwrap_err(), "a weight is not finite");
 }
