@@ -255,10 +255,20 @@ fn reduce_unit(
                     let n = BLOCK.min(len - done);
                     tape.block(scratch, inputs, &[], 0, start + done, n);
                     let register = tape.output(scratch, 0);
-                    if inner == 1 && reduction == Reduction::LogSumExp && dtype == DType::F32 {
-                        partials[0].join(reduction, log_sum_exp_block(lanes::<f32>(register, n)));
-                        done += n;
-                        continue;
+                    if inner == 1 && dtype == DType::F32 {
+                        let values = lanes::<f32>(register, n);
+                        let extreme = |value: f32| Partial { value: f64::from(value), extra: 0.0 };
+                        let found = match reduction {
+                            Reduction::LogSumExp => Some(log_sum_exp_block(values)),
+                            Reduction::Max => Some(extreme(folded(values, f32::NEG_INFINITY, Real::larger))),
+                            Reduction::Min => Some(extreme(folded(values, f32::INFINITY, Real::smaller))),
+                            _ => None,
+                        };
+                        if let Some(found) = found {
+                            partials[0].join(reduction, found);
+                            done += n;
+                            continue;
+                        }
                     }
                     if wraps(reduction, dtype) {
                         for (k, &word) in lanes::<u32>(register, n).iter().enumerate() {
@@ -337,16 +347,30 @@ fn row_block(reduction: Reduction, values: &[f64], first: usize) -> Partial {
     total
 }
 
+/// The extreme of a block, in strands that a vector unit keeps apart: it is the same in any order.
+#[inline(always)]
+fn folded(values: &[f32], start: f32, pick: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut strands = [start; 32];
+    let chunks = values.chunks_exact(32);
+    let rest = chunks.remainder().iter().fold(start, |a, &b| pick(a, b));
+    for chunk in chunks {
+        for (strand, &value) in strands.iter_mut().zip(chunk) {
+            *strand = pick(*strand, value);
+        }
+    }
+    strands.into_iter().fold(rest, pick)
+}
+
 /// The largest value of a block, and the sum of exponentials relative to it.
 #[inline(always)]
 fn log_sum_exp_block(values: &[f32]) -> Partial {
-    let top = values.iter().copied().fold(f32::NEG_INFINITY, Real::larger);
+    let top = folded(values, f32::NEG_INFINITY, Real::larger);
     let shift = if top.abs() == f32::INFINITY { 0.0 } else { top };
     if top == f32::NEG_INFINITY {
         return Partial { value: f64::NEG_INFINITY, extra: 0.0 };
     }
-    let mut strands = [0.0_f32; 8];
-    let chunks = values.chunks_exact(8);
+    let mut strands = [0.0_f32; 32];
+    let chunks = values.chunks_exact(32);
     let rest: f32 = chunks.remainder().iter().map(|&value| Real::exp(value - shift)).sum();
     for chunk in chunks {
         for (strand, &value) in strands.iter_mut().zip(chunk) {

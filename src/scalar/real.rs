@@ -161,10 +161,10 @@ fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
     sum
 }
 
-/// 2^n for an integral n in the range of normal exponents.
+/// 2^n for an integral n in the range of normal exponents. The sum's last bits are the exponent: no conversion, which checks its range.
 #[inline(always)]
 fn power_of_two(n: f32) -> f32 {
-    f32::from_bits(((n as i32 + 127) as u32) << 23)
+    f32::from_bits((n + 127.0 + ROUND).to_bits() << 23)
 }
 
 impl Real for f32 {
