@@ -15,7 +15,7 @@ use super::tensor::{decode, extents};
 use super::value::{Stored, Value};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
-use crate::ops::{Initial, Op, Variable};
+use crate::ops::{Initial, Op, Role, Variable};
 use crate::tensor::{DType, Shape, TensorData};
 
 /// Nodes that an import may make of a model, those of unrolled loops and called functions counted each time.
@@ -129,12 +129,16 @@ pub struct Imported {
     pub inputs: Vec<(String, Tensor)>,
     /// The outputs, in the model's order.
     pub outputs: Vec<(String, Tensor)>,
-    /// The float initializers that the graph computes with, as parameters of the graph.
+    /// The float initializers that the graph computes with, as parameters of the graph. Running means and variances of batch
+    /// normalisations are not among them, as they are not trained: [`Graph::find`] gives them.
     pub parameters: Vec<(String, Tensor)>,
     /// All float initializers of the main graph with their values, those too that only steer shapes or that nothing uses.
     pub initializers: Vec<(String, TensorData)>,
     /// The inputs for whose given values the graph was made: it must be run with no others.
     pub fixed: Vec<String>,
+    /// The running means and variances of batch normalisations in training mode, with what a step makes of them. A program that
+    /// trains assigns it to them ([`Graph::assign`]).
+    pub statistics: Vec<(Tensor, Tensor)>,
 }
 
 /// Names in the order of graphs around graphs.
@@ -179,6 +183,7 @@ pub(super) struct Importer<'a> {
     /// Initializers of graphs within graphs, by their place in the model: a loop's body uses the same ones in each turn.
     inner: RefCell<HashMap<*const GraphProto, Vec<Rc<Stored>>>>,
     nodes: Cell<usize>,
+    statistics: RefCell<Vec<(Tensor, Tensor)>>,
 }
 
 impl Model {
@@ -213,6 +218,7 @@ impl<'a> Importer<'a> {
             knowledge: RefCell::new(Knowledge::new(given)),
             inner: RefCell::default(),
             nodes: Cell::new(0),
+            statistics: RefCell::default(),
         };
         let main = model.graph();
         let mut scope = Scope {
@@ -255,7 +261,8 @@ impl<'a> Importer<'a> {
         let initializers = floats.map(|stored| (stored.name.clone(), TensorData::clone(&stored.data))).collect();
         let parameters = importer.graph.parameters();
         let fixed = importer.knowledge.borrow().fixed().iter().cloned().collect();
-        Ok(Imported { graph: importer.graph, inputs, outputs, parameters, initializers, fixed })
+        let statistics = importer.statistics.take();
+        Ok(Imported { graph: importer.graph, inputs, outputs, parameters, initializers, fixed, statistics })
     }
 
     /// The engine's first mistake, said of `place`.
@@ -378,10 +385,29 @@ impl<'a> Importer<'a> {
             },
         };
         node.check()?;
+        if proto.op_type == "BatchNormalization" {
+            self.keep_statistics(&node, &outputs);
+        }
         if let Some(name) = proto.output.iter().skip(outputs.len()).find(|name| !name.is_empty()) {
             return Err(node.error(format!("its output {name:?} is not supported")));
         }
         Ok(outputs.into_iter().map(|value| self.folded(value)).collect())
+    }
+
+    /// Running statistics of a batch normalisation are no parameters. In training mode, it gives their next values.
+    fn keep_statistics(&self, node: &Node<'_>, outputs: &[Value]) {
+        for (input, output) in [(3, 1), (4, 2)] {
+            let Value::Stored(stored) = node.value(input) else { continue };
+            let Some(variable) = stored.tensor.get() else { continue };
+            self.graph.set_role(variable, Role::Buffer);
+            let mut statistics = self.statistics.borrow_mut();
+            if let Some(Value::Tensor(next)) = outputs.get(output)
+                && next.ty() == variable.ty()
+                && !statistics.iter().any(|(known, _)| known.id() == variable.id())
+            {
+                statistics.push((variable.clone(), next.clone()));
+            }
+        }
     }
 
     /// Whole numbers and truth values that follow from constants, as constants: the arithmetic of shapes leaves the graph.
