@@ -309,14 +309,6 @@ impl Graph {
         }
     }
 
-    /// Gives a variable another role. What is no variable stays as it is.
-    #[cfg(feature = "onnx")]
-    pub(crate) fn set_role(&self, variable: &Tensor, role: Role) {
-        if let Some(Node { op: Op::Variable(known), .. }) = self.data().nodes.get_mut(variable.id().node()) {
-            *known = Arc::new(Variable { role, ..Variable::clone(known) });
-        }
-    }
-
     /// A constant.
     #[track_caller]
     pub fn constant(&self, data: TensorData) -> Tensor {

@@ -11,6 +11,8 @@ use super::model::{Declared, Dimension, Model};
 use super::node::Node;
 use super::ops;
 use super::proto::{AttributeProto, GraphProto, NodeProto, OperatorSetIdProto};
+use super::signature;
+use super::statistics::{self, Statistics};
 use super::tensor::{decode, extents};
 use super::value::{Stored, Value};
 use crate::error::{Error, Result};
@@ -130,7 +132,7 @@ pub struct Imported {
     /// The outputs, in the model's order.
     pub outputs: Vec<(String, Tensor)>,
     /// The float initializers that the graph computes with, as parameters of the graph. Running means and variances of batch
-    /// normalisations are not among them, as they are not trained: [`Graph::find`] gives them.
+    /// normalisations are not among them, nor what the file itself says is no parameter: [`Graph::find`] gives those.
     pub parameters: Vec<(String, Tensor)>,
     /// All float initializers of the main graph with their values, those too that only steer shapes or that nothing uses.
     pub initializers: Vec<(String, TensorData)>,
@@ -183,7 +185,7 @@ pub(super) struct Importer<'a> {
     /// Initializers of graphs within graphs, by their place in the model: a loop's body uses the same ones in each turn.
     inner: RefCell<HashMap<*const GraphProto, Vec<Rc<Stored>>>>,
     nodes: Cell<usize>,
-    statistics: RefCell<Vec<(Tensor, Tensor)>>,
+    statistics: RefCell<Statistics>,
 }
 
 impl Model {
@@ -261,7 +263,7 @@ impl<'a> Importer<'a> {
         let initializers = floats.map(|stored| (stored.name.clone(), TensorData::clone(&stored.data))).collect();
         let parameters = importer.graph.parameters();
         let fixed = importer.knowledge.borrow().fixed().iter().cloned().collect();
-        let statistics = importer.statistics.take();
+        let statistics = importer.statistics.take().next;
         Ok(Imported { graph: importer.graph, inputs, outputs, parameters, initializers, fixed, statistics })
     }
 
@@ -296,10 +298,13 @@ impl<'a> Importer<'a> {
         if let Some(known) = self.inner.borrow().get(&std::ptr::from_ref(graph)) {
             return Ok(known.clone());
         }
+        let constants = signature::constants(graph);
         let decoded = graph.initializer.iter().map(|initializer| {
             let data = decode(initializer, self.model.folder.as_deref())
                 .map_err(|message| Error::Data(format!("initializer {:?}: {message}", initializer.name)))?;
-            Ok(Rc::new(Stored { name: initializer.name.clone(), data: Arc::new(data), tensor: OnceCell::new() }))
+            let role = if constants.contains(&*initializer.name) { Role::Buffer } else { Role::Parameter };
+            let name = initializer.name.clone();
+            Ok(Rc::new(Stored { name, role, data: Arc::new(data), tensor: OnceCell::new() }))
         });
         let decoded: Vec<Rc<Stored>> = decoded.collect::<Result<_>>()?;
         self.inner.borrow_mut().insert(graph, decoded.clone());
@@ -323,7 +328,12 @@ impl<'a> Importer<'a> {
                         _ => stored.name.clone(),
                     };
                     let initial = Initial::Values(TensorData::clone(&stored.data));
-                    self.graph.variable(Variable::parameter(name, stored.data.ty().clone(), initial))
+                    self.graph.variable(Variable {
+                        name,
+                        ty: stored.data.ty().clone(),
+                        role: stored.role.clone(),
+                        initial,
+                    })
                 })
                 .clone()),
             Value::Optional(Some(inner)) => self.tensor(inner),
@@ -372,6 +382,9 @@ impl<'a> Importer<'a> {
                 None => return Err(Error::Data(format!("{name:?} is used before it is computed"))),
             });
         }
+        if statistics::concerns(proto) {
+            self.statistics.borrow_mut().part(proto, scope.depth == 0, &mut inputs);
+        }
         let node = Node::new(self, scope, proto, inputs);
         self.nodes.set(self.nodes.get() + 1);
         if self.nodes.get() > MOST_NODES {
@@ -385,29 +398,13 @@ impl<'a> Importer<'a> {
             },
         };
         node.check()?;
-        if proto.op_type == "BatchNormalization" {
-            self.keep_statistics(&node, &outputs);
+        if statistics::concerns(proto) {
+            self.statistics.borrow_mut().keep(&node, &outputs);
         }
         if let Some(name) = proto.output.iter().skip(outputs.len()).find(|name| !name.is_empty()) {
             return Err(node.error(format!("its output {name:?} is not supported")));
         }
         Ok(outputs.into_iter().map(|value| self.folded(value)).collect())
-    }
-
-    /// Running statistics of a batch normalisation are no parameters. In training mode, it gives their next values.
-    fn keep_statistics(&self, node: &Node<'_>, outputs: &[Value]) {
-        for (input, output) in [(3, 1), (4, 2)] {
-            let Value::Stored(stored) = node.value(input) else { continue };
-            let Some(variable) = stored.tensor.get() else { continue };
-            self.graph.set_role(variable, Role::Buffer);
-            let mut statistics = self.statistics.borrow_mut();
-            if let Some(Value::Tensor(next)) = outputs.get(output)
-                && next.ty() == variable.ty()
-                && !statistics.iter().any(|(known, _)| known.id() == variable.id())
-            {
-                statistics.push((variable.clone(), next.clone()));
-            }
-        }
     }
 
     /// Whole numbers and truth values that follow from constants, as constants: the arithmetic of shapes leaves the graph.

@@ -14,6 +14,8 @@ mod model;
 mod node;
 mod ops;
 pub mod proto;
+mod signature;
+mod statistics;
 mod tensor;
 mod value;
 
