@@ -5,6 +5,7 @@
 
 mod control;
 mod gradients;
+mod export;
 mod import;
 mod layer_gradients;
 mod mistakes;
