@@ -4,11 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
 
 mod control;
-mod gradients;
 mod export;
+mod gradients;
 mod import;
 mod layer_gradients;
 mod mistakes;
+mod mutations;
 mod operators;
 
 use wgrad::onnx::proto::{
