@@ -390,6 +390,11 @@ fn survive(count: u64) {
             let other = place(&mut random, files.len());
             mutate_bytes(&mut bytes, &files[other], &mut random);
         }
+        if only.is_some() {
+            let path = std::env::temp_dir().join(format!("mutation_{number}.onnx"));
+            std::fs::write(&path, &bytes).unwrap();
+            eprintln!("the model is {}", path.display());
+        }
         current.store(number, Ordering::Relaxed);
         let start = Instant::now();
         let done = catch_unwind(AssertUnwindSafe(|| go(&bytes, &mut random)));
