@@ -65,6 +65,10 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Run an ONNX model on inputs from a file
     Run(onnx::run::Arguments),
+    /// Differentiate an ONNX model: a vector-Jacobian product
+    Grad(onnx::gradient::Arguments),
+    /// Go on training an ONNX model
+    Fit(onnx::fit::Arguments),
     /// Say what an ONNX model is made of
     Info(onnx::info::Arguments),
 }
@@ -85,6 +89,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, &everywhere, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &everywhere, &mut output),
         Command::Run(arguments) => onnx::run::run(&arguments, &everywhere, &mut output),
+        Command::Grad(arguments) => onnx::gradient::run(&arguments, &everywhere, &mut output),
+        Command::Fit(arguments) => onnx::fit::run(&arguments, &everywhere, &mut output),
         Command::Info(arguments) => onnx::info::run(&arguments, &mut output),
     }));
     match done {

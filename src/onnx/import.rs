@@ -11,11 +11,13 @@ use super::model::{Declared, Dimension, Model};
 use super::node::Node;
 use super::ops;
 use super::proto::{AttributeProto, GraphProto, NodeProto, OperatorSetIdProto};
+use super::signature;
+use super::statistics::{self, Statistics};
 use super::tensor::{decode, extents};
 use super::value::{Stored, Value};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
-use crate::ops::{Initial, Op, Variable};
+use crate::ops::{Initial, Op, Role, Variable};
 use crate::tensor::{DType, Shape, TensorData};
 
 /// Nodes that an import may make of a model, those of unrolled loops and called functions counted each time.
@@ -129,12 +131,16 @@ pub struct Imported {
     pub inputs: Vec<(String, Tensor)>,
     /// The outputs, in the model's order.
     pub outputs: Vec<(String, Tensor)>,
-    /// The float initializers that the graph computes with, as parameters of the graph.
+    /// The float initializers that the graph computes with, as parameters of the graph. Running means and variances of batch
+    /// normalisations are not among them, nor what the file itself says is no parameter: [`Graph::find`] gives those.
     pub parameters: Vec<(String, Tensor)>,
     /// All float initializers of the main graph with their values, those too that only steer shapes or that nothing uses.
     pub initializers: Vec<(String, TensorData)>,
     /// The inputs for whose given values the graph was made: it must be run with no others.
     pub fixed: Vec<String>,
+    /// The running means and variances of batch normalisations in training mode, with what a step makes of them. A program that
+    /// trains assigns it to them ([`Graph::assign`]).
+    pub statistics: Vec<(Tensor, Tensor)>,
 }
 
 /// Names in the order of graphs around graphs.
@@ -179,6 +185,7 @@ pub(super) struct Importer<'a> {
     /// Initializers of graphs within graphs, by their place in the model: a loop's body uses the same ones in each turn.
     inner: RefCell<HashMap<*const GraphProto, Vec<Rc<Stored>>>>,
     nodes: Cell<usize>,
+    statistics: RefCell<Statistics>,
 }
 
 impl Model {
@@ -213,6 +220,7 @@ impl<'a> Importer<'a> {
             knowledge: RefCell::new(Knowledge::new(given)),
             inner: RefCell::default(),
             nodes: Cell::new(0),
+            statistics: RefCell::default(),
         };
         let main = model.graph();
         let mut scope = Scope {
@@ -255,7 +263,8 @@ impl<'a> Importer<'a> {
         let initializers = floats.map(|stored| (stored.name.clone(), TensorData::clone(&stored.data))).collect();
         let parameters = importer.graph.parameters();
         let fixed = importer.knowledge.borrow().fixed().iter().cloned().collect();
-        Ok(Imported { graph: importer.graph, inputs, outputs, parameters, initializers, fixed })
+        let statistics = importer.statistics.take().next;
+        Ok(Imported { graph: importer.graph, inputs, outputs, parameters, initializers, fixed, statistics })
     }
 
     /// The engine's first mistake, said of `place`.
@@ -289,10 +298,13 @@ impl<'a> Importer<'a> {
         if let Some(known) = self.inner.borrow().get(&std::ptr::from_ref(graph)) {
             return Ok(known.clone());
         }
+        let constants = signature::constants(graph);
         let decoded = graph.initializer.iter().map(|initializer| {
             let data = decode(initializer, self.model.folder.as_deref())
                 .map_err(|message| Error::Data(format!("initializer {:?}: {message}", initializer.name)))?;
-            Ok(Rc::new(Stored { name: initializer.name.clone(), data: Arc::new(data), tensor: OnceCell::new() }))
+            let role = if constants.contains(&*initializer.name) { Role::Buffer } else { Role::Parameter };
+            let name = initializer.name.clone();
+            Ok(Rc::new(Stored { name, role, data: Arc::new(data), tensor: OnceCell::new() }))
         });
         let decoded: Vec<Rc<Stored>> = decoded.collect::<Result<_>>()?;
         self.inner.borrow_mut().insert(graph, decoded.clone());
@@ -316,7 +328,12 @@ impl<'a> Importer<'a> {
                         _ => stored.name.clone(),
                     };
                     let initial = Initial::Values(TensorData::clone(&stored.data));
-                    self.graph.variable(Variable::parameter(name, stored.data.ty().clone(), initial))
+                    self.graph.variable(Variable {
+                        name,
+                        ty: stored.data.ty().clone(),
+                        role: stored.role.clone(),
+                        initial,
+                    })
                 })
                 .clone()),
             Value::Optional(Some(inner)) => self.tensor(inner),
@@ -365,6 +382,9 @@ impl<'a> Importer<'a> {
                 None => return Err(Error::Data(format!("{name:?} is used before it is computed"))),
             });
         }
+        if statistics::concerns(proto) {
+            self.statistics.borrow_mut().part(proto, scope.depth == 0, &mut inputs);
+        }
         let node = Node::new(self, scope, proto, inputs);
         self.nodes.set(self.nodes.get() + 1);
         if self.nodes.get() > MOST_NODES {
@@ -378,6 +398,9 @@ impl<'a> Importer<'a> {
             },
         };
         node.check()?;
+        if statistics::concerns(proto) {
+            self.statistics.borrow_mut().keep(&node, &outputs);
+        }
         if let Some(name) = proto.output.iter().skip(outputs.len()).find(|name| !name.is_empty()) {
             return Err(node.error(format!("its output {name:?} is not supported")));
         }

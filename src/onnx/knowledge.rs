@@ -12,7 +12,7 @@ use crate::ops::{Initial, Op};
 use crate::tensor::TensorData;
 
 /// More elements than anything has that steers a shape.
-const MOST_ELEMENTS: usize = 1 << 26;
+const MOST_ELEMENTS: usize = 1 << 22;
 
 /// How much is known of a node's results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,18 +4,24 @@
 //! Operators stand in `ops/`, a family a file. A handler builds its part of the graph with [`Tensor`](crate::graph::Tensor)'s own
 //! methods. Where it has to know a value on the host (axes, sizes, pads), it asks its node for it, and what the value depends on
 //! is computed at once on the CPU (`knowledge`).
+//!
+//! [`Export`] goes the other way, from a graph to a model for inference.
 #![allow(dead_code, reason = "handlers of the operators that are still to come use it")]
 
 mod attributes;
 mod check;
+mod export;
 mod import;
 mod knowledge;
 mod model;
 mod node;
 mod ops;
 pub mod proto;
+mod signature;
+mod statistics;
 mod tensor;
 mod value;
 
+pub use export::Export;
 pub use import::{Import, Imported};
 pub use model::{Declared, Dimension, Model};

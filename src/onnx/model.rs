@@ -175,6 +175,7 @@ impl Model {
             output: Vec::new(),
             value_info: Vec::new(),
             sparse_initializer: Vec::new(),
+            metadata_props: Vec::new(),
         };
         self.proto.graph.as_ref().unwrap_or(&NONE)
     }

@@ -5,12 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::graph::Tensor;
+use crate::ops::Role;
 use crate::tensor::TensorData;
 
 /// An initializer. It becomes part of the graph where a tensor is needed; what is only known on the host (axes, sizes) never does.
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) name: String,
+    /// What it is in the graph: a parameter, or a number that no training changes.
+    pub(super) role: Role,
     pub(super) data: Arc<TensorData>,
     pub(super) tensor: OnceCell<Tensor>,
 }

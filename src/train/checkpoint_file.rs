@@ -180,7 +180,7 @@ fn not_json(error: serde_json::Error) -> Error {
 }
 
 /// Replaces the file at `path` by what `fill` writes, in one step that the file system makes whole.
-fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     // Through a link, it is the file it leads to that is replaced; and a device or a pipe is written to, not replaced.
     let resolved = fs::canonicalize(path);
     let path = resolved.as_deref().unwrap_or(path);

@@ -141,6 +141,7 @@ def main():
     parser.add_argument("--filter", default="", help="only cases with this in their names, or of this operator")
     parser.add_argument("--binary", default="target/release/wgrad")
     parser.add_argument("--list-skipped", action="store_true", help="name the cases that are left out")
+    parser.add_argument("--keep", metavar="FOLDER", help="leave the models there, as seeds for mutations.rs; runs nothing")
     parser.add_argument("--summary", action="store_true", help="only counts of failures by operator")
     arguments = parser.parse_args()
 
@@ -150,6 +151,12 @@ def main():
     cases = [case for source in (node_cases(), shipped_cases()) for case in source if chosen(case)]
     left_out = {case.name: skipped(case) for case in cases}
     ran = [case for case in cases if not left_out[case.name]]
+
+    if arguments.keep:
+        os.makedirs(arguments.keep, exist_ok=True)
+        for number, case in enumerate(ran):
+            onnx.save(case.model, os.path.join(arguments.keep, f"{number}.onnx"))
+        return 0
 
     with tempfile.TemporaryDirectory() as folder:
         jobs = os.path.join(folder, "jobs.jsonl")

@@ -1,13 +1,15 @@
-//! ONNX models: what an import makes of good ones, and what it says of bad ones. `backend.py` beside this file runs ONNX's own
-//! tests of operators.
+//! ONNX models: what an import makes of good ones, and what it says of bad ones. Beside this file, `backend.py` runs ONNX's own
+//! tests of operators, `gradients.py` compares gradients and training with PyTorch, and `export.py` runs exports in onnxruntime.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
 
 mod control;
+mod export;
 mod gradients;
 mod import;
 mod layer_gradients;
 mod mistakes;
+mod mutations;
 mod operators;
 
 use wgrad::onnx::proto::{

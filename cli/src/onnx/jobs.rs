@@ -21,6 +21,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// A field of the job's line.
+    pub fn field(&self, field: &str) -> Result<&Value> {
+        self.fields.get(field).ok_or_else(|| Failure::new(format!("job {:?} has no {field:?}", self.name)))
+    }
+
     /// A path of the job's line.
     pub fn path(&self, field: &str) -> Result<PathBuf> {
         self.fields

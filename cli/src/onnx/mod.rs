@@ -1,5 +1,10 @@
-//! What the command does with ONNX models: `run` and `info`. Tensors come and go as safetensors, keyed by the graph's names.
+//! What the command does with ONNX models: `run`, `grad`, `fit` and `info`. Tensors come and go as safetensors, keyed by the
+//! graph's names.
 
+pub mod fit;
+pub mod gradient;
 pub mod info;
 mod jobs;
+mod objective;
+mod optimizer;
 pub mod run;

@@ -11,7 +11,7 @@ use crate::tensor::{Shape, TensorData};
 pub(super) const OPERATORS: &[(&str, Handler)] = &[("If", branch), ("Loop", repeat), ("Scan", scan)];
 
 /// Turns of a loop: more are not unrolled.
-const MOST_TURNS: usize = 65_536;
+const MOST_TURNS: usize = 4_096;
 
 fn branch(node: &Node<'_>) -> Result<Vec<Value>> {
     let (yes, no) = (node.subgraph("then_branch")?, node.subgraph("else_branch")?);

@@ -127,6 +127,18 @@ impl AxisMap {
         Ok(Self { interpolation, elements, results, align_corners: false, scale: None, transposed: false, listed })
     }
 
+    /// The number of elements that the map reads, and for each result the places and weights that it is made of.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn rows(&self) -> (usize, Vec<Vec<(usize, f64)>>) {
+        let table = self.table();
+        let entries: Vec<(usize, f64)> = table.places.iter().copied().zip(table.weights.iter().copied()).collect();
+        let row = |ends: &[usize]| match ends {
+            [start, end] => entries.get(*start..*end).unwrap_or_default().to_vec(),
+            _ => Vec::new(),
+        };
+        (self.ends().0, table.starts.windows(2).map(row).collect())
+    }
+
     /// The map of the gradient.
     pub(super) fn transpose(&self) -> Self {
         Self { transposed: !self.transposed, ..self.clone() }

@@ -1,0 +1,325 @@
+//! `wgrad fit`: a model goes on learning, from batches in files.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use clap::Args;
+use serde_json::Value;
+use wgrad::Device;
+use wgrad::graph::Tensor;
+use wgrad::onnx::{Import, Imported, Model};
+use wgrad::optim::Group;
+use wgrad::session::{Capture, ProgramId, Session};
+use wgrad::tensor::{TensorData, TensorType};
+use wgrad::train::checkpoint_file::{self, Tensors};
+
+use super::jobs;
+use super::objective::Objective;
+use super::optimizer::{self, Shared};
+use crate::Everywhere;
+use crate::device;
+use crate::failure::{Failure, Result};
+use crate::interrupt;
+use crate::output::Output;
+
+/// What a batch is compared with, by this name in its file.
+const TARGET: &str = "target";
+
+const STEPS: &str = "\"steps\" should be a whole number from 1 on";
+
+/// Losses that are read together: the device need not wait for the host after each step.
+const READ_TOGETHER: usize = 64;
+
+/// What `fit` takes.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The model
+    #[arg(value_name = "MODEL.onnx", required_unless_present = "jobs", conflicts_with = "jobs")]
+    model: Option<PathBuf>,
+    /// A folder with 0.safetensors, 1.safetensors, …, each with the model's inputs and `target`; they are used in turn
+    #[arg(long, value_name = "DIR", requires = "model", required_unless_present = "jobs")]
+    batches: Option<PathBuf>,
+    /// What is made smaller, of the first output and the target: mse, l1, smooth_l1, cross_entropy, nll, bce, bce_with_logits, …
+    #[arg(long, value_name = "NAME", requires = "model", required_unless_present = "jobs")]
+    loss: Option<String>,
+    /// The optimizer as a JSON object with PyTorch's names: {"name":"sgd","lr":0.1,"momentum":0.9}
+    #[arg(long, value_name = "JSON", requires = "model", required_unless_present = "jobs")]
+    optimizer: Option<String>,
+    /// How many steps, one batch each
+    #[arg(long, value_name = "N", requires = "model", required_unless_present = "jobs")]
+    steps: Option<usize>,
+    /// An initializer that stays as it is; can be given several times
+    #[arg(long, value_name = "NAME", requires = "model")]
+    freeze: Vec<String>,
+    /// Where the losses (`loss`) and the initializers after the last step go
+    #[arg(long, value_name = "OUT.safetensors", requires = "model", required_unless_present = "jobs")]
+    outputs: Option<PathBuf>,
+    /// Many jobs instead: a JSON object {"name", "model", "batches", "loss", "optimizer", "steps", "outputs"} a line
+    #[arg(long, value_name = "JOBS.jsonl")]
+    jobs: Option<PathBuf>,
+}
+
+/// One model to train.
+struct Task {
+    model: PathBuf,
+    batches: PathBuf,
+    objective: Objective,
+    optimizer: Shared,
+    steps: usize,
+    frozen: Vec<String>,
+    outputs: PathBuf,
+}
+
+impl Task {
+    fn of_arguments(arguments: &Arguments) -> Result<Self> {
+        let missing =
+            || Failure::new("a model, batches, a loss, an optimizer, steps and a file for the results are needed");
+        Ok(Self {
+            model: arguments.model.clone().ok_or_else(missing)?,
+            batches: arguments.batches.clone().ok_or_else(missing)?,
+            objective: Objective::find(arguments.loss.as_deref().ok_or_else(missing)?)?,
+            optimizer: optimizer::parse(arguments.optimizer.as_deref().ok_or_else(missing)?)?,
+            steps: arguments.steps.filter(|&steps| steps > 0).ok_or_else(|| Failure::new(STEPS))?,
+            frozen: arguments.freeze.clone(),
+            outputs: arguments.outputs.clone().ok_or_else(missing)?,
+        })
+    }
+
+    fn of_job(job: &jobs::Job) -> Result<Self> {
+        let steps = job.field("steps")?.as_u64().and_then(|steps| usize::try_from(steps).ok());
+        let frozen = match job.field("freeze") {
+            Ok(Value::Array(names)) => names.iter().map(|name| name.as_str().map(str::to_owned)).collect(),
+            Ok(_) => None,
+            Err(_) => Some(Vec::new()),
+        };
+        let optimizer = match job.field("optimizer")? {
+            Value::String(text) => optimizer::parse(text)?,
+            other => optimizer::read(other.clone())?,
+        };
+        Ok(Self {
+            model: job.path("model")?,
+            batches: job.path("batches")?,
+            objective: Objective::find(job.field("loss")?.as_str().unwrap_or_default())?,
+            optimizer,
+            steps: steps.filter(|&steps| steps > 0).ok_or_else(|| Failure::new(STEPS))?,
+            frozen: frozen.ok_or_else(|| Failure::new("\"freeze\" should be a list of initializers' names"))?,
+            outputs: job.path("outputs")?,
+        })
+    }
+}
+
+/// Trains a model, or many.
+pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> Result {
+    let device = device::open(&everywhere.device)?.device;
+    if let Some(path) = &arguments.jobs {
+        return jobs::all("fit", path, output, |job| train(&Task::of_job(job)?, &device, everywhere.seed));
+    }
+    let name = arguments.model.as_deref().and_then(Path::file_stem).unwrap_or_default().to_string_lossy();
+    jobs::single("fit", &name, output, || train(&Task::of_arguments(arguments)?, &device, everywhere.seed))
+}
+
+/// The files of the batches, in their order.
+fn batches(folder: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = |error| Failure::new(format!("cannot read {}: {error}", folder.display()));
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "safetensors") {
+            let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<usize>().ok());
+            numbers.extend(number.map(|number| (number, path)));
+        }
+    }
+    numbers.sort();
+    let gap = numbers.iter().enumerate().find(|&(place, &(number, _))| place != number).map(|(place, _)| place);
+    if let Some(missing) = gap.or(if numbers.is_empty() { Some(0) } else { None }) {
+        return Err(Failure::new(format!("there is no {missing}.safetensors in {}", folder.display())));
+    }
+    Ok(numbers.into_iter().map(|(_, path)| path).collect())
+}
+
+/// A batch from its file: the model's inputs, and the target.
+fn read(path: &Path) -> Result<(Tensors, TensorData)> {
+    let mut tensors = checkpoint_file::read(path)?.0;
+    let target = tensors.remove(TARGET);
+    let target = target.ok_or_else(|| Failure::new(format!("{} has no tensor {TARGET:?}", path.display())))?;
+    Ok((tensors, target))
+}
+
+/// A program, and which batches it is for.
+struct Prepared {
+    id: ProgramId,
+    types: Vec<(String, TensorType)>,
+    target: TensorType,
+    /// Inputs for whose values the graph was made.
+    fixed: Tensors,
+    /// What target and loss are called in its graph.
+    names: Names,
+    /// The number of classes that the target's labels choose from.
+    classes: Option<usize>,
+}
+
+impl Prepared {
+    fn suits(&self, inputs: &Tensors, target: &TensorData) -> bool {
+        *target.ty() == self.target
+            && inputs.len() == self.types.len()
+            && self.types.iter().all(|(name, ty)| inputs.get(name).is_some_and(|data| data.ty() == ty))
+            && self.fixed.iter().all(|(name, data)| inputs.get(name) == Some(data))
+    }
+}
+
+/// Names that the model's own inputs and outputs do not take.
+struct Names {
+    target: String,
+    loss: String,
+}
+
+/// Writes loss and updates into the graph of a model.
+fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(Names, Option<usize>)> {
+    let graph = &imported.graph;
+    let Some((_, prediction)) = imported.outputs.first() else {
+        return Err(Failure::new("the model has no output that could be compared with a target"));
+    };
+    if !prediction.dtype().is_float() {
+        return Err(Failure::new(format!(
+            "the model's first output is {}, of which there is no loss",
+            prediction.ty()
+        )));
+    }
+    let mut names = Names { target: TARGET.into(), loss: "loss".into() };
+    while graph.find(&names.target).is_some() {
+        names.target.push('\'');
+    }
+    while imported.outputs.iter().any(|(name, _)| *name == names.loss) {
+        names.loss.push('\'');
+    }
+    let target = graph.input(&names.target, target.shape.clone(), target.dtype);
+    let loss: Tensor = task.objective.of(prediction, &target);
+    graph.output(&names.loss, &loss);
+    if let Some(error) = graph.error() {
+        return Err(error.into());
+    }
+    let mut step = graph.minimize_with(&loss, task.optimizer.clone());
+    for frozen in &task.frozen {
+        let frozen = frozen.clone();
+        step = step.group(Group::matching(move |name, _| name == frozen).frozen());
+    }
+    step.build();
+    for (statistic, next) in &imported.statistics {
+        graph.assign(statistic, next);
+    }
+    Ok((names, task.objective.classes(prediction, &target)))
+}
+
+/// A training under way.
+struct Training<'a> {
+    task: &'a Task,
+    device: &'a Device,
+    seed: u64,
+    model: Model,
+    session: Option<Session>,
+    programs: Vec<Prepared>,
+    /// All initializers as the file has them.
+    initializers: Vec<(String, TensorData)>,
+}
+
+impl Training<'_> {
+    /// The program for a batch's shapes, made where there is none yet. All share their parameters.
+    fn prepare(&mut self, inputs: &Tensors, target: &TensorData) -> Result<usize> {
+        if let Some(known) = self.programs.iter().position(|program| program.suits(inputs, target)) {
+            return Ok(known);
+        }
+        let import = inputs.iter().fold(Import::new(), |import, (name, data)| import.value(name, data.clone()));
+        let imported = self.model.import(&import)?;
+        let (names, classes) = objective(&imported, self.task, target.ty())?;
+        let id = match &mut self.session {
+            Some(session) => session.load(&imported.graph)?,
+            None => {
+                let mut session = Session::new(&imported.graph, self.device, self.seed)?;
+                session.set_learning_rate(self.task.optimizer.learning_rate());
+                self.session = Some(session);
+                self.initializers = imported.initializers;
+                ProgramId::FIRST
+            }
+        };
+        let fixed = imported.fixed.iter().filter_map(|name| Some((name.clone(), inputs.get(name)?.clone())));
+        self.programs.push(Prepared {
+            id,
+            types: inputs.iter().map(|(name, data)| (name.clone(), data.ty().clone())).collect(),
+            target: target.ty().clone(),
+            fixed: fixed.collect(),
+            names,
+            classes,
+        });
+        Ok(self.programs.len() - 1)
+    }
+
+    /// One step, whose loss is read later.
+    fn step(&mut self, path: &Path) -> Result<Capture> {
+        let (inputs, target) = read(path)?;
+        let place = self.prepare(&inputs, &target)?;
+        let (Some(session), Some(program)) = (&mut self.session, self.programs.get(place)) else {
+            return Err(Failure::new("there is no program for the batch"));
+        };
+        if let Some(classes) = program.classes {
+            Objective::check(classes, &target)?;
+        }
+        let mut given: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (name.as_str(), data)).collect();
+        given.push((&program.names.target, &target));
+        Ok(session.step_capture(program.id, &given, &[&program.names.loss])?)
+    }
+
+    /// The initializers as they are now: those that programs have no variable of are as they were.
+    fn initializers(self) -> Result<Vec<(String, TensorData)>> {
+        let Some(session) = self.session else { return Ok(self.initializers) };
+        let known = |name: &str| session.variables().iter().any(|variable| variable.name == name);
+        let now = self.initializers.into_iter().map(|(name, first)| {
+            let value = if known(&name) { session.parameter(&name)? } else { first };
+            Ok((name, value))
+        });
+        now.collect()
+    }
+}
+
+/// One model from file to file.
+fn train(task: &Task, device: &Device, seed: u64) -> Result {
+    let mut training = Training {
+        task,
+        device,
+        seed,
+        model: Model::load(&task.model)?,
+        session: None,
+        programs: Vec::new(),
+        initializers: Vec::new(),
+    };
+    let files = batches(&task.batches)?;
+    let mut losses: Vec<f32> = Vec::new();
+    let mut waiting: Vec<Capture> = Vec::new();
+    let interrupted = interrupt::flag();
+    for (done, path) in files.iter().cycle().take(task.steps).enumerate() {
+        if interrupted.load(Ordering::Relaxed) {
+            return Err(Failure::new(format!("stopped after {done} of {} steps", task.steps)));
+        }
+        waiting.push(training.step(path).map_err(|failure| match failure {
+            Failure::Message(message) => Failure::new(format!("{}: {message}", path.display())),
+            other => other,
+        })?);
+        if waiting.len() == READ_TOGETHER {
+            collect(&mut waiting, &mut losses)?;
+        }
+    }
+    collect(&mut waiting, &mut losses)?;
+    let count = losses.len();
+    let mut tensors = vec![("loss".to_owned(), TensorData::from_vec(losses, [count])?)];
+    tensors.extend(training.initializers()?);
+    Ok(checkpoint_file::write(&task.outputs, &tensors, &[])?)
+}
+
+/// Reads the losses of steps that were not waited for.
+fn collect(waiting: &mut Vec<Capture>, losses: &mut Vec<f32>) -> Result {
+    for capture in waiting.drain(..) {
+        for loss in capture.wait()? {
+            losses.push(loss.item()? as f32);
+        }
+    }
+    Ok(())
+}

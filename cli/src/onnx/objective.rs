@@ -1,0 +1,121 @@
+//! Losses by name, between a model's first output and a batch's target. What they do with shapes and types is PyTorch's way.
+
+use wgrad::graph::Tensor;
+use wgrad::loss::{CrossEntropyOptions, Loss};
+use wgrad::tensor::{DType, TensorData};
+
+use crate::failure::{Failure, Result};
+
+/// A loss of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Objective {
+    Mse,
+    L1,
+    Huber,
+    BinaryCrossEntropy,
+    BinaryCrossEntropyWithLogits,
+    CrossEntropy,
+    Nll,
+    KlDiv,
+    Hinge,
+}
+
+/// The names: the engine's own, and PyTorch's short ones. Of δ = 1, Huber's loss and the smooth L1 loss are the same.
+const NAMES: &[(&str, Objective)] = &[
+    ("mse", Objective::Mse),
+    ("l1", Objective::L1),
+    ("smooth_l1", Objective::Huber),
+    ("huber", Objective::Huber),
+    ("cross_entropy", Objective::CrossEntropy),
+    ("nll", Objective::Nll),
+    ("bce", Objective::BinaryCrossEntropy),
+    ("binary_cross_entropy", Objective::BinaryCrossEntropy),
+    ("bce_with_logits", Objective::BinaryCrossEntropyWithLogits),
+    ("binary_cross_entropy_with_logits", Objective::BinaryCrossEntropyWithLogits),
+    ("kl_div", Objective::KlDiv),
+    ("hinge", Objective::Hinge),
+];
+
+/// PyTorch's label of places that do not count.
+const IGNORED: i32 = -100;
+
+impl Objective {
+    /// The loss of a name. PyTorch's endings `_loss` may be there or not.
+    pub fn find(name: &str) -> Result<Self> {
+        let short = name.strip_suffix("_loss").unwrap_or(name);
+        NAMES.iter().find(|(known, _)| *known == short).map(|(_, objective)| *objective).ok_or_else(|| {
+            let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+            Failure::new(format!("there is no loss {name:?}; there are {}", names.join(", ")))
+        })
+    }
+
+    /// The number of classes that labels choose from, where the target has labels.
+    pub fn classes(self, prediction: &Tensor, target: &Tensor) -> Option<usize> {
+        if !matches!(self, Self::CrossEntropy | Self::Nll) || !target.dtype().is_integer() {
+            return None;
+        }
+        prediction.shape().get(usize::try_from(class_axis(prediction, Some(target))).ok()?).copied()
+    }
+
+    /// Checks what no program checks: that labels are among the classes. PyTorch's label of places that do not count may be
+    /// there too.
+    pub fn check(classes: usize, target: &TensorData) -> Result {
+        let labels: Vec<i64> = target.cast(DType::I64).and_then(|labels| labels.to_vec())?;
+        let known = |label: i64| usize::try_from(label).is_ok_and(|label| label < classes);
+        match labels.iter().find(|&&label| !known(label) && label != i64::from(IGNORED)) {
+            Some(label) => {
+                Err(Failure::new(format!("the target has the label {label}, but there are {classes} classes")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The mean loss, a single number.
+    pub fn of(self, prediction: &Tensor, target: &Tensor) -> Tensor {
+        let loss = match self {
+            Self::Mse => Loss::Mse,
+            Self::L1 => Loss::L1,
+            Self::Huber => Loss::Huber { delta: 1.0 },
+            Self::BinaryCrossEntropy => Loss::BinaryCrossEntropy,
+            Self::BinaryCrossEntropyWithLogits => Loss::BinaryCrossEntropyWithLogits,
+            Self::KlDiv => Loss::KlDiv,
+            Self::Hinge => Loss::Hinge,
+            Self::CrossEntropy if target.dtype().is_float() && target.shape() == prediction.shape() => {
+                return soft_cross_entropy(prediction, target);
+            }
+            Self::CrossEntropy => Loss::CrossEntropyWith(options(prediction, target)),
+            Self::Nll => Loss::NllWith(options(prediction, target)),
+        };
+        loss.forward(prediction, target)
+    }
+}
+
+/// The axis of the classes: PyTorch's, which is the second, unless labels fit the last one alone.
+fn class_axis(prediction: &Tensor, target: Option<&Tensor>) -> isize {
+    let shape = prediction.shape();
+    let without = |axis: usize| -> Vec<usize> {
+        let places = shape.iter().enumerate().filter(|&(place, _)| place != axis);
+        places.map(|(_, &extent)| extent).collect()
+    };
+    let last = shape.rank().saturating_sub(1);
+    let second = last.min(1);
+    match target.map(|target| target.shape().to_vec()) {
+        Some(labels) if labels != without(second) && labels == without(last) => last as isize,
+        _ => second as isize,
+    }
+}
+
+fn options(prediction: &Tensor, target: &Tensor) -> CrossEntropyOptions {
+    CrossEntropyOptions {
+        class_axis: class_axis(prediction, Some(target)),
+        ignore_index: Some(IGNORED),
+        ..CrossEntropyOptions::default()
+    }
+}
+
+/// −Σ p·log softmax(x) over the classes, of class probabilities p; the mean over all other places.
+fn soft_cross_entropy(prediction: &Tensor, target: &Tensor) -> Tensor {
+    let axis = class_axis(prediction, None);
+    let losses = -(target.cast(prediction.dtype()) * prediction.log_softmax(axis)).sum(&[axis]);
+    losses.mean_all()
+}
