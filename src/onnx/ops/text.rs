@@ -1,0 +1,146 @@
+//! Texts as counts of the n-grams in them.
+
+use std::collections::HashMap;
+
+use super::{Handler, Node, Value};
+use crate::error::Result;
+use crate::graph::Tensor;
+use crate::scalar::Reduction;
+use crate::tensor::{DType, TensorData};
+
+pub(super) const OPERATORS: &[(&str, Handler)] = &[("TfIdfVectorizer", vectorize)];
+
+/// Distances between the elements of an n-gram that may be asked for: each takes nodes of the graph.
+const MOST_DISTANCES: usize = 1 << 10;
+
+/// The n-grams of one length, and the column of the result that counts each.
+struct Grams<'a> {
+    length: usize,
+    grams: Vec<&'a [i64]>,
+    columns: Vec<i32>,
+}
+
+/// The n-grams of the lengths that are asked for.
+fn pool<'a>(node: &Node<'a>, columns: &[i64]) -> Result<Vec<Grams<'a>>> {
+    if node.has_attribute("pool_strings") {
+        return Err(node.error("n-grams of strings are not supported, only those of whole numbers"));
+    }
+    let pool = node.ints("pool_int64s")?.unwrap_or_default();
+    let starts = node.ints("ngram_counts")?.unwrap_or_default();
+    let (least, most) = (node.int("min_gram_length", 1)?, node.int("max_gram_length", 1)?);
+    if least < 1 || most < least {
+        return Err(node.error(format!("n-grams of {least} to {most} elements do not exist")));
+    }
+    let mut columns = columns.iter();
+    let mut found = Vec::new();
+    for (number, &start) in starts.iter().enumerate() {
+        let length = number + 1;
+        let end = starts.get(length).copied().unwrap_or(pool.len() as i64);
+        let part = usize::try_from(start).ok().zip(usize::try_from(end).ok()).and_then(|(from, to)| pool.get(from..to));
+        let Some(part) = part else {
+            return Err(node.error(format!("ngram_counts {starts:?} do not fit a pool of {}", pool.len())));
+        };
+        if !part.len().is_multiple_of(length) {
+            return Err(node.error(format!("{} numbers are no n-grams of {length}", part.len())));
+        }
+        // An n-gram that stands in the pool twice counts where it stands last.
+        let mut known: HashMap<&[i64], i32> = HashMap::new();
+        for gram in part.chunks_exact(length) {
+            let column = columns.next().and_then(|&column| i32::try_from(column).ok());
+            let Some(column) = column else {
+                return Err(node.error("ngram_indexes should have a number for each n-gram"));
+            };
+            known.insert(gram, column);
+        }
+        if (least..=most).contains(&(length as i64)) && !known.is_empty() {
+            let mut known: Vec<(&[i64], i32)> = known.into_iter().collect();
+            known.sort_unstable();
+            let (grams, columns) = known.into_iter().unzip();
+            found.push(Grams { length, grams, columns });
+        }
+    }
+    Ok(found)
+}
+
+impl Grams<'_> {
+    /// How often each is found in rows `[n, length]`, as `[n, grams]`, with elements at these distances from one another.
+    fn counts(&self, node: &Node<'_>, rows: &Tensor, extent: usize, distances: usize) -> Result<Option<Tensor>> {
+        let mut parts: Vec<Tensor> = Vec::with_capacity(self.length);
+        for place in 0..self.length {
+            let values: Vec<i64> = self.grams.iter().filter_map(|gram| gram.get(place).copied()).collect();
+            let values = TensorData::from_vec(values, [1, 1, self.grams.len()])?;
+            parts.push(node.graph().constant(values).cast(rows.dtype()));
+        }
+        let mut total: Option<Tensor> = None;
+        // Single elements have no distance, and are counted once.
+        for distance in 1..=(if self.length == 1 { 1 } else { distances }) {
+            let Some(starts) = extent.checked_sub(distance * (self.length - 1)).filter(|&starts| starts > 0) else {
+                break;
+            };
+            let mut equal: Option<Tensor> = None;
+            for (place, part) in parts.iter().enumerate() {
+                let here = rows.slice(1, place * distance, place * distance + starts).unsqueeze(2).eq(part);
+                equal = Some(match equal {
+                    Some(earlier) => earlier.logical_and(here),
+                    None => here,
+                });
+            }
+            let Some(equal) = equal else { break };
+            let count = equal.cast(DType::F32).reduce(Reduction::Sum, &[1], false);
+            total = Some(match total {
+                Some(earlier) => earlier + count,
+                None => count,
+            });
+        }
+        Ok(total)
+    }
+}
+
+fn vectorize(node: &Node<'_>) -> Result<Vec<Value>> {
+    let x = node.input(0)?;
+    let shape = x.shape();
+    if !x.dtype().is_integer() {
+        return Err(node.error(format!("takes whole numbers, not {}", x.dtype())));
+    }
+    let (count, extent) = match *shape.dims() {
+        [] => (1, 1),
+        [extent] => (1, extent),
+        [count, extent] => (count, extent),
+        _ => return Err(node.error(format!("takes one or two dimensions, not {shape}"))),
+    };
+    let indexes = node.ints("ngram_indexes")?.unwrap_or_default();
+    let width = match (indexes.iter().min(), indexes.iter().max()) {
+        (Some(0..), Some(&most)) if most < i64::from(i32::MAX) => most as usize + 1,
+        _ => return Err(node.error("ngram_indexes should name the columns of the result, from 0 on")),
+    };
+    let distances = usize::try_from(node.int("max_skip_count", 0)?).unwrap_or(usize::MAX).saturating_add(1);
+    if distances > MOST_DISTANCES {
+        return Err(node.error(format!("max_skip_count should be from 0 to {}", MOST_DISTANCES - 1)));
+    }
+    let rows = x.cast(DType::I64).reshape([count, extent]);
+    let whole = node.extents(&[count as i64, width as i64])?;
+    let mut y = node.graph().scalar(DType::F32, 0.0).broadcast_to(&whole);
+    for grams in pool(node, indexes)? {
+        if let Some(counts) = grams.counts(node, &rows, extent, distances)? {
+            let columns = TensorData::from_vec(grams.columns.clone(), [grams.columns.len()])?;
+            y = y.index_add(1, &node.graph().constant(columns), &counts);
+        }
+    }
+    let mode = node.string("mode", "TF")?;
+    let y = match mode {
+        "TF" | "TFIDF" => y,
+        "IDF" => y.minimum(1.0),
+        other => return Err(node.error(format!("mode should be TF, IDF or TFIDF, not {other:?}"))),
+    };
+    let weights = if mode == "TF" { None } else { node.floats("weights")?.filter(|weights| !weights.is_empty()) };
+    let y = match weights {
+        // By columns, as in the reference and in ONNX Runtime, though the text of the specification says by n-grams: for files
+        // that tools write, whose n-grams stand in the order of their columns, this is the same.
+        Some(weights) => match weights.get(..width) {
+            Some(weights) => y * node.graph().constant(TensorData::from_slice(weights, [width])?),
+            None => return Err(node.error(format!("{} weights are too few for {width} columns", weights.len()))),
+        },
+        None => y,
+    };
+    Ok(vec![if shape.rank() == 2 { y } else { y.reshape([width]) }.into()])
+}
