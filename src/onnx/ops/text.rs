@@ -13,15 +13,16 @@ pub(super) const OPERATORS: &[(&str, Handler)] = &[("TfIdfVectorizer", vectorize
 /// Distances between the elements of an n-gram that may be asked for: each takes nodes of the graph.
 const MOST_DISTANCES: usize = 1 << 10;
 
-/// The n-grams of one length, and the column of the result that counts each.
+/// The n-grams of one length, the column of the result that counts each, and their weights, where those are asked for.
 struct Grams<'a> {
     length: usize,
     grams: Vec<&'a [i64]>,
     columns: Vec<i32>,
+    weights: Option<Vec<f32>>,
 }
 
 /// The n-grams of the lengths that are asked for.
-fn pool<'a>(node: &Node<'a>, columns: &[i64]) -> Result<Vec<Grams<'a>>> {
+fn pool<'a>(node: &Node<'a>, columns: &[i64], weights: Option<&[f32]>) -> Result<Vec<Grams<'a>>> {
     if node.has_attribute("pool_strings") {
         return Err(node.error("n-grams of strings are not supported, only those of whole numbers"));
     }
@@ -31,7 +32,7 @@ fn pool<'a>(node: &Node<'a>, columns: &[i64]) -> Result<Vec<Grams<'a>>> {
     if least < 1 || most < least {
         return Err(node.error(format!("n-grams of {least} to {most} elements do not exist")));
     }
-    let mut columns = columns.iter();
+    let mut columns = columns.iter().enumerate();
     let mut found = Vec::new();
     for (number, &start) in starts.iter().enumerate() {
         let length = number + 1;
@@ -44,19 +45,24 @@ fn pool<'a>(node: &Node<'a>, columns: &[i64]) -> Result<Vec<Grams<'a>>> {
             return Err(node.error(format!("{} numbers are no n-grams of {length}", part.len())));
         }
         // An n-gram that stands in the pool twice counts where it stands last.
-        let mut known: HashMap<&[i64], i32> = HashMap::new();
+        let mut known: HashMap<&[i64], (i32, f32)> = HashMap::new();
         for gram in part.chunks_exact(length) {
-            let column = columns.next().and_then(|&column| i32::try_from(column).ok());
-            let Some(column) = column else {
+            let next = columns.next().and_then(|(number, &column)| Some((number, i32::try_from(column).ok()?)));
+            let Some((number, column)) = next else {
                 return Err(node.error("ngram_indexes should have a number for each n-gram"));
             };
-            known.insert(gram, column);
+            let weight = weights.map_or(Some(1.0), |weights| weights.get(number).copied());
+            let Some(weight) = weight else {
+                return Err(node.error("weights should have a number for each n-gram"));
+            };
+            known.insert(gram, (column, weight));
         }
         if (least..=most).contains(&(length as i64)) && !known.is_empty() {
-            let mut known: Vec<(&[i64], i32)> = known.into_iter().collect();
-            known.sort_unstable();
-            let (grams, columns) = known.into_iter().unzip();
-            found.push(Grams { length, grams, columns });
+            let mut known: Vec<(&[i64], (i32, f32))> = known.into_iter().collect();
+            known.sort_unstable_by_key(|&(gram, _)| gram);
+            let (grams, rest): (Vec<_>, Vec<(i32, f32)>) = known.into_iter().unzip();
+            let (columns, values) = rest.into_iter().unzip();
+            found.push(Grams { length, grams, columns, weights: weights.map(|_| values) });
         }
     }
     Ok(found)
@@ -117,30 +123,28 @@ fn vectorize(node: &Node<'_>) -> Result<Vec<Value>> {
     if distances > MOST_DISTANCES {
         return Err(node.error(format!("max_skip_count should be from 0 to {}", MOST_DISTANCES - 1)));
     }
+    let (once, weighted) = match node.string("mode", "TF")? {
+        "TF" => (false, false),
+        "IDF" => (true, true),
+        "TFIDF" => (false, true),
+        other => return Err(node.error(format!("mode should be TF, IDF or TFIDF, not {other:?}"))),
+    };
+    let weights = node.floats("weights")?.filter(|weights| weighted && !weights.is_empty());
     let rows = x.cast(DType::I64).reshape([count, extent]);
     let whole = node.extents(&[count as i64, width as i64])?;
     let mut y = node.graph().scalar(DType::F32, 0.0).broadcast_to(&whole);
-    for grams in pool(node, indexes)? {
-        if let Some(counts) = grams.counts(node, &rows, extent, distances)? {
-            let columns = TensorData::from_vec(grams.columns.clone(), [grams.columns.len()])?;
-            y = y.index_add(1, &node.graph().constant(columns), &counts);
+    for grams in pool(node, indexes, weights)? {
+        let Some(mut counts) = grams.counts(node, &rows, extent, distances)? else { continue };
+        if once {
+            counts = counts.minimum(1.0);
         }
+        if let Some(weights) = grams.weights {
+            let count = weights.len();
+            counts = counts * node.graph().constant(TensorData::from_vec(weights, [count])?);
+        }
+        let count = grams.columns.len();
+        let columns = node.graph().constant(TensorData::from_vec(grams.columns, [count])?);
+        y = y.index_add(1, &columns, &counts);
     }
-    let mode = node.string("mode", "TF")?;
-    let y = match mode {
-        "TF" | "TFIDF" => y,
-        "IDF" => y.minimum(1.0),
-        other => return Err(node.error(format!("mode should be TF, IDF or TFIDF, not {other:?}"))),
-    };
-    let weights = if mode == "TF" { None } else { node.floats("weights")?.filter(|weights| !weights.is_empty()) };
-    let y = match weights {
-        // By columns, as in the reference and in ONNX Runtime, though the text of the specification says by n-grams: for files
-        // that tools write, whose n-grams stand in the order of their columns, this is the same.
-        Some(weights) => match weights.get(..width) {
-            Some(weights) => y * node.graph().constant(TensorData::from_slice(weights, [width])?),
-            None => return Err(node.error(format!("{} weights are too few for {width} columns", weights.len()))),
-        },
-        None => y,
-    };
     Ok(vec![if shape.rank() == 2 { y } else { y.reshape([width]) }.into()])
 }
