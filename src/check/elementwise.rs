@@ -98,6 +98,7 @@ pub(super) fn families() -> Vec<Family> {
         family.case(inputs, |inputs| apply(F::Select, inputs))
     }));
     families.push(casts());
+    families.push(bit_casts());
     families
 }
 
@@ -116,6 +117,26 @@ fn numeric(function: ScalarFunction) -> Family {
         let low = |place: usize| if divides && place == 1 { 1 } else { -99 };
         let inputs: Vec<Input> = (0..function.arity()).map(|place| Input::integers(&[130], low(place), 99)).collect();
         family = family.forward(inputs, move |_, inputs| vec![apply(function, inputs)]);
+    }
+    family
+}
+
+/// Bits read as other types; the CPU, which otherwise computes in f64, does so in f32. Integers become floats only where they are no
+/// denormal ones, which a GPU may flush.
+fn bit_casts() -> Family {
+    let mut family = Family::new("elementwise/bit_cast", 0.0);
+    for shape in SHAPES {
+        let floats = || Input::uniform(shape, -300.0, 300.0, &[0.0, -0.0, 1.0]);
+        for to in [DType::I32, DType::U32] {
+            family = family.forward([floats()], move |_, inputs| vec![inputs[0].cast(DType::F32).bit_cast(to)]);
+        }
+        family = family.forward([floats()], |_, inputs| {
+            let bits = inputs[0].cast(DType::F32).bit_cast(DType::U32);
+            vec![(bits.bit_cast(DType::I32) + 1).bit_cast(DType::F32)]
+        });
+        for (from, to) in [(DType::F16, DType::BF16), (DType::BF16, DType::F16)] {
+            family = family.forward([floats()], move |_, inputs| vec![inputs[0].cast(from).bit_cast(to)]);
+        }
     }
     family
 }

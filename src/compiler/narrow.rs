@@ -77,6 +77,12 @@ fn node(node: &mut Node, needed: bool, wide: &mut Wide) -> Result<(), String> {
         Op::Constant(data) if needed && data.dtype().narrowed() != data.dtype() => *data = Arc::new(data.fitting()?),
         Op::Pad(pad) => pad.value = number(pad.value, needed)?,
         Op::Elementwise(Elementwise(ScalarFunction::Cast(dtype))) => *dtype = dtype.narrowed(),
+        Op::Elementwise(Elementwise(ScalarFunction::BitCast(dtype))) => {
+            if needed && dtype.narrowed() != *dtype {
+                return Err(format!("a GPU has no {dtype}, and so not its bits; run it on the CPU"));
+            }
+            *dtype = dtype.narrowed();
+        }
         _ => {}
     }
     Ok(())

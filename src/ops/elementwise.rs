@@ -145,6 +145,25 @@ impl Tensor {
         self.elementwise(ScalarFunction::Cast(dtype), &[])
     }
 
+    /// The same bits, read as another type of as many: f32, i32 and u32 among themselves, f64 and i64 (on a CPU), f16 and bf16.
+    ///
+    /// ```
+    /// # use wgrad::prelude::*;
+    /// # let g = Graph::new();
+    /// let x = g.scalar(DType::F32, 1.0);
+    /// g.output("bits", &x.bit_cast(DType::I32));
+    /// assert_eq!(g.compile(&Device::cpu())?.run(&[])?["bits"].to_f64_vec(), [f64::from(0x3f80_0000)]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn bit_cast(&self, dtype: DType) -> Self {
+        if dtype == self.dtype() {
+            return self.clone();
+        }
+        self.elementwise(ScalarFunction::BitCast(dtype), &[])
+    }
+
     /// The rest of a division, with the sign of the divisor: Python's and NumPy's `%`. That of an integer by 0 is 0.
     #[track_caller]
     #[must_use]

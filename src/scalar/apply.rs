@@ -127,6 +127,16 @@ fn cast(to: DType, from: DType, out: &mut [u64], a: &[u64], n: usize) {
     }
 }
 
+/// Reads bits as another type. Floats of 16 bits are computed with as f32, and whichever is not the target is the source.
+fn bit_cast(to: DType, from: DType, out: &mut [u64], a: &[u64], n: usize) {
+    match (to, from.size()) {
+        (DType::BF16, _) => zip1(out, a, n, |x: f32| bf16::from_bits(f16::from_f32(x).to_bits()).to_f32()),
+        (DType::F16, _) => zip1(out, a, n, |x: f32| f16::from_bits(bf16::from_f32(x).to_bits()).to_f32()),
+        (_, 8) => zip1(out, a, n, |x: u64| x),
+        _ => zip1(out, a, n, |x: u32| x),
+    }
+}
+
 /// Applies one function to a block of `n` elements. `dtype` is the compute type of the last argument (of the only one
 /// for a cast); the engine has checked types before.
 #[inline(always)]
@@ -179,6 +189,7 @@ pub(crate) fn apply(function: F, dtype: DType, out: &mut [u64], arguments: [&[u6
             }
         }
         Signature::Cast(to) => cast(to, dtype, out, a, n),
+        Signature::BitCast(to) => bit_cast(to, dtype, out, a, n),
         Signature::RandomBits => {
             let word = if function == F::Threefry(0) { 0 } else { 1 };
             let (k0, k1, c0, c1) = (lanes::<u32>(a, n), lanes::<u32>(b, n), lanes::<u32>(c, n), lanes::<u32>(d, n));

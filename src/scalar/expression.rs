@@ -174,7 +174,7 @@ impl Builder {
             F::Mul | F::Div if constant(self, 1) == Some(1.0) => return arguments[0],
             F::Add | F::Sub if constant(self, 1) == Some(0.0) => return arguments[0],
             F::Add if constant(self, 0) == Some(0.0) => return arguments[1],
-            F::Cast(to) if to == dtypes[0] => return arguments[0],
+            F::Cast(to) | F::BitCast(to) if to == dtypes[0] => return arguments[0],
             F::Select if arguments[1] == arguments[2] => return arguments[1],
             F::Select if constant(self, 0) == Some(1.0) => return arguments[1],
             F::Select if constant(self, 0) == Some(0.0) => return arguments[2],

@@ -27,6 +27,8 @@ pub enum Signature {
     Select,
     /// Anything to the named type.
     Cast(DType),
+    /// A type's bits as another type of as many.
+    BitCast(DType),
     /// Two key words and two counter words, u32, to a word of random bits.
     RandomBits,
 }
@@ -77,6 +79,8 @@ macro_rules! functions {
             /// Rounds or converts to the type; floats to integers truncate and saturate, integers to smaller ones keep the
             /// lower bits.
             Cast(DType),
+            /// The same bits, read as the type.
+            BitCast(DType),
             /// First or second word of Threefry-2x32 with 20 rounds, for (key 0, key 1, counter 0, counter 1).
             Threefry(u8),
         }
@@ -108,6 +112,7 @@ macro_rules! functions {
                     Self::ShiftRight => "shift_right",
                     Self::Select => "select",
                     Self::Cast(_) => "cast",
+                    Self::BitCast(_) => "bit_cast",
                     Self::Threefry(_) => "threefry",
                 }
             }
@@ -123,6 +128,7 @@ macro_rules! functions {
                     Self::BitAnd | Self::BitOr | Self::BitXor | Self::ShiftLeft | Self::ShiftRight => Signature::Bits,
                     Self::Select => Signature::Select,
                     Self::Cast(dtype) => Signature::Cast(dtype),
+                    Self::BitCast(dtype) => Signature::BitCast(dtype),
                     Self::Threefry(_) => Signature::RandomBits,
                 }
             }
@@ -131,7 +137,7 @@ macro_rules! functions {
             pub fn arity(self) -> usize {
                 match self {
                     $(Self::$variant => [$(stringify!($argument)),+].len(),)*
-                    Self::IsNan | Self::IsInf | Self::Not | Self::Cast(_) => 1,
+                    Self::IsNan | Self::IsInf | Self::Not | Self::Cast(_) | Self::BitCast(_) => 1,
                     Self::Select => 3,
                     Self::Threefry(_) => 4,
                     _ => 2,
@@ -456,6 +462,14 @@ impl ScalarFunction {
                 }
             }
             Signature::Cast(dtype) => Ok(dtype),
+            Signature::BitCast(dtype) => match (first, dtype) {
+                (from, to) if from == to => Ok(to),
+                (DType::Bool | DType::U8, _) | (_, DType::Bool | DType::U8) => {
+                    Err(format!("reads the bits of {first} as no other type; cast"))
+                }
+                (from, to) if from.size() == to.size() => Ok(to),
+                (from, to) => Err(format!("{from} has {} bits, {to} has {}", 8 * from.size(), 8 * to.size())),
+            },
             Signature::RandomBits => match same(arguments)? {
                 DType::U32 => Ok(DType::U32),
                 dtype => Err(format!("wants u32 words, not {dtype}")),

@@ -446,6 +446,7 @@ impl<'a> Emitter<'a> {
             },
             Signature::Select => format!("select({c}, {b}, {a})"),
             Signature::Cast(to) => self.cast(dtype(0), to, a),
+            Signature::BitCast(to) => self.bit_cast(to, a),
             Signature::RandomBits => {
                 let word = if function == F::Threefry(0) { 0 } else { 1 };
                 format!("threefry({word}u, {a}, {b}, {c}, {})", name(3))
@@ -453,16 +454,30 @@ impl<'a> Emitter<'a> {
         }
     }
 
+    /// Floats of a value, each converted for itself.
+    fn per_lane(&self, value: &str, convert: &dyn Fn(&str) -> String) -> String {
+        if self.is_lanes() {
+            let parts: Vec<String> =
+                ["x", "y", "z", "w"].iter().map(|lane| convert(&format!("{value}.{lane}"))).collect();
+            format!("vec4<f32>({})", parts.join(", "))
+        } else {
+            convert(value)
+        }
+    }
+
+    /// Bits as another type. Floats of 16 bits are computed with as f32, and whichever is not the target is the source.
+    fn bit_cast(&self, to: DType, value: &str) -> String {
+        match to {
+            DType::F16 => self.per_lane(value, &|lane| format!("f16_to_f32(f32_to_bf16({lane}))")),
+            DType::BF16 => self.per_lane(value, &|lane| format!("bf16_to_f32(f32_to_f16({lane}))")),
+            DType::I32 => format!("bitcast<IntLanes>({value})"),
+            DType::U32 => format!("bitcast<UintLanes>({value})"),
+            _ => format!("bitcast<Lanes>({value})"),
+        }
+    }
+
     fn cast(&self, from: DType, to: DType, value: &str) -> String {
-        let per_lane = |convert: &dyn Fn(&str) -> String| {
-            if self.is_lanes() {
-                let parts: Vec<String> =
-                    ["x", "y", "z", "w"].iter().map(|lane| convert(&format!("{value}.{lane}"))).collect();
-                format!("vec4<f32>({})", parts.join(", "))
-            } else {
-                convert(value)
-            }
-        };
+        let per_lane = |convert: &dyn Fn(&str) -> String| self.per_lane(value, convert);
         match to {
             DType::F16 => per_lane(&|lane| format!("f16_to_f32(f32_to_f16(f32({lane})))")),
             DType::BF16 => per_lane(&|lane| format!("bf16_to_f32(f32_to_bf16(f32({lane})))")),

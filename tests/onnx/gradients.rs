@@ -1,10 +1,12 @@
 //! Gradients of imported operators against finite differences, in f64.
 
-use wgrad::onnx::proto::{NodeProto, TensorProto, data_type};
+use wgrad::onnx::proto::{NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto, data_type};
 use wgrad::onnx::{Import, Model};
 use wgrad::prelude::*;
 
 use super::{declared, graph, int, ints, list, node, of_opset, subgraph, text, with};
+
+const PREVIEW: &str = "ai.onnx.preview";
 
 /// Numbers between two bounds, in no order, none close to another.
 fn numbers(count: usize, low: f64, high: f64) -> Vec<f64> {
@@ -24,7 +26,8 @@ fn check(what: &str, nodes: &[NodeProto], inputs: &[(&[usize], f64, f64)], initi
         .collect();
     let last = nodes.last().map(|node| node.output.clone()).unwrap_or_default();
     let outputs: Vec<&str> = last.iter().map(String::as_str).collect();
-    let proto = of_opset(24, graph(nodes, infos, &outputs, initializers));
+    let mut proto = of_opset(24, graph(nodes, infos, &outputs, initializers));
+    proto.opset_import.push(OperatorSetIdProto { domain: PREVIEW.into(), version: 1 });
     let imported = Model::from_proto(proto, None).unwrap().import(&Import::new()).unwrap();
     let g = &imported.graph;
     let floats = imported.outputs.iter().filter(|(_, y)| y.dtype().is_float());
@@ -188,4 +191,27 @@ fn of_loops() {
     let node = with(node("Scan", "a b", "y z"), subgraph("body", body));
     let node = with(with(node, int("num_scan_inputs", 1)), list("scan_input_axes", &[1]));
     check("Scan", &[node], &[(&[2], 0.2, 1.7), (&[2, 4], 0.5, 1.5)], &[]);
+}
+
+#[test]
+fn of_regions_and_modified_attention() {
+    let rois =
+        super::floats("r", &[3, 5], &[0.0, 0.0, 0.0, 3.0, 3.0, 1.0, 1.0, 1.0, 2.0, 4.0, 0.0, 2.0, 2.0, 9.0, 9.0]);
+    check(
+        "MaxRoiPool",
+        &one("MaxRoiPool", "a r", [list("pooled_shape", &[2, 2])]),
+        &[(&[2, 1, 3, 4], -1.1, 1.3)],
+        &[rois],
+    );
+    let squares =
+        |inner: &str| graph([node("Mul", &format!("{inner} {inner}"), "out")], [untyped(inner)], &["out"], []);
+    let modified = [subgraph("score_mod", squares("s")), subgraph("prob_mod", squares("p"))];
+    let mut nodes = one("FlexAttention", "a b c", modified);
+    nodes[0].domain = PREVIEW.into();
+    let small: (&[usize], f64, f64) = (&[1, 1, 3, 2], -1.0, 1.2);
+    check("FlexAttention", &nodes, &[(&[1, 2, 2, 2], -0.9, 1.1), small, small], &[]);
+}
+
+fn untyped(name: &str) -> ValueInfoProto {
+    ValueInfoProto { name: name.into(), ..ValueInfoProto::default() }
 }

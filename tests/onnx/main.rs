@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
 
 mod control;
+mod detection_and_text;
 mod export;
 mod gradients;
 mod import;

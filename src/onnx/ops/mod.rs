@@ -9,6 +9,8 @@ mod control;
 mod convolution;
 mod deformable;
 mod elementwise;
+mod feature;
+mod flex_attention;
 mod fused;
 mod generate;
 mod gradient;
@@ -33,6 +35,8 @@ mod sequence;
 mod shape;
 mod signal;
 mod softmax;
+mod suppression;
+mod text;
 mod wide;
 mod window;
 
@@ -54,6 +58,8 @@ const FAMILIES: &[&[(&str, Handler)]] = &[
     convolution::OPERATORS,
     deformable::OPERATORS,
     elementwise::OPERATORS,
+    feature::OPERATORS,
+    flex_attention::OPERATORS,
     fused::OPERATORS,
     generate::OPERATORS,
     gradient::OPERATORS,
@@ -78,6 +84,8 @@ const FAMILIES: &[&[(&str, Handler)]] = &[
     shape::OPERATORS,
     signal::OPERATORS,
     softmax::OPERATORS,
+    suppression::OPERATORS,
+    text::OPERATORS,
 ];
 
 /// The handler of an operator, if it is known.

@@ -7,7 +7,7 @@ use crate::graph::Tensor;
 use crate::scalar::Reduction;
 use crate::tensor::{DType, TensorData};
 
-pub(super) const OPERATORS: &[(&str, Handler)] = &[("RoiAlign", roi_align)];
+pub(super) const OPERATORS: &[(&str, Handler)] = &[("MaxRoiPool", max_roi_pool), ("RoiAlign", roi_align)];
 
 /// Samples that a bin may have along an axis.
 const MOST_SAMPLES: usize = 1 << 12;
@@ -178,4 +178,52 @@ impl Pool {
         let pooled = if self.largest { divided.reduce(Reduction::Max, &[2, 4], false) } else { divided.mean(&[2, 4]) };
         pooled.permute(&[0, 3, 1, 2])
     }
+}
+
+/// The largest elements of a region's bins (Girshick 2015, Fast R-CNN). Regions are `[place in the batch, left, top, right, bottom]` and
+/// include their last elements; a bin without elements gives 0.
+fn max_roi_pool(node: &Node<'_>) -> Result<Vec<Value>> {
+    let ((x, dtype), (regions, _)) = (wide_input(node, 0)?, wide_input(node, 1)?);
+    let (shape, given) = (x.shape(), regions.shape());
+    let (&[_, _, height, width], &[_, 5]) = (shape.dims(), given.dims()) else {
+        return Err(
+            node.error(format!("takes [n, channels, height, width] and regions [r, 5], not {shape} and {given}"))
+        );
+    };
+    if shape.is_empty() {
+        return Err(node.error(format!("takes maps with elements, not {shape}")));
+    }
+    let bins = |count: i64| usize::try_from(count).ok().filter(|bins| (1..=MOST_SAMPLES).contains(bins));
+    let (rows, columns) = match node.ints("pooled_shape")? {
+        Some(&[rows, columns]) => bins(rows).zip(bins(columns)),
+        _ => None,
+    }
+    .ok_or_else(|| node.error(format!("pooled_shape should be two numbers from 1 to {MOST_SAMPLES}")))?;
+    let scale = node.float("spatial_scale", 1.0)?;
+    // Halves away from zero, as in C.
+    let place = |column: usize| {
+        let scaled = regions.at(1, column) * scale;
+        ((scaled.abs() + 0.5).floor() * scaled.sign()).cast(DType::I32)
+    };
+    // In whole numbers, since quotients of floats are not exact.
+    let inside = |start: Tensor, end: Tensor, bins: usize, extent: usize| {
+        let size = ((end - &start) + 1).maximum(1).unsqueeze(1);
+        let bin = node.graph().coordinate([1, bins], 1);
+        let count = bins as i32;
+        let low = (&bin * &size) / count + start.unsqueeze(1);
+        let high = ((bin + 1) * size + (count - 1)) / count + start.unsqueeze(1);
+        let at = node.graph().coordinate([1, 1, extent], 2);
+        at.ge(low.unsqueeze(2)).logical_and(at.lt(high.unsqueeze(2)))
+    };
+    // `[r, 1, 1, columns, width]` and `[r, 1, rows, 1, height]`.
+    let across = inside(place(1), place(3), columns, width).unsqueeze(1).unsqueeze(1);
+    let along = inside(place(2), place(4), rows, height).unsqueeze(1).unsqueeze(3);
+    let maps = x.take(0, &regions.at(1, 0).cast(DType::I32));
+    let nothing = node.graph().scalar(x.dtype(), f64::NEG_INFINITY);
+    let largest = |allowed: &Tensor, of: &Tensor| allowed.select(of, &nothing).reduce(Reduction::Max, &[-1], false);
+    // `[r, channels, height, columns]`, then `[r, channels, rows, columns]`.
+    let narrowed = largest(&across, &maps.unsqueeze(3));
+    let y = largest(&along, &narrowed.transpose(2, 3).unsqueeze(2));
+    let y = y.eq(f64::NEG_INFINITY).select(y.zeros_like(), &y);
+    Ok(vec![y.cast(dtype).into()])
 }

@@ -3,9 +3,10 @@
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::onnx::tensor::proto_dtype;
-use crate::tensor::{Shape, TensorData};
+use crate::tensor::{DType, Shape, TensorData};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[
+    ("BitCast", bit_cast),
     ("Cast", cast),
     ("CastLike", cast_like),
     ("Constant", constant),
@@ -23,11 +24,24 @@ fn identity(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(vec![node.value(0).clone()])
 }
 
-fn cast(node: &Node<'_>) -> Result<Vec<Value>> {
+/// The type that the attribute `to` names.
+fn target(node: &Node<'_>) -> Result<DType> {
     let Some(to) = node.optional_int("to")? else { return Err(node.error("wants the attribute \"to\"")) };
     let number = i32::try_from(to).unwrap_or_default();
-    let dtype = proto_dtype(number).map_err(|message| node.error(format!("its result: {message}")))?;
-    Ok(vec![node.input(0)?.cast(dtype).into()])
+    proto_dtype(number).map_err(|message| node.error(format!("its result: {message}")))
+}
+
+fn cast(node: &Node<'_>) -> Result<Vec<Value>> {
+    Ok(vec![node.input(0)?.cast(target(node)?).into()])
+}
+
+/// The same bits as another type. Truth values are bytes of 0 and 1, so those are converted.
+fn bit_cast(node: &Node<'_>) -> Result<Vec<Value>> {
+    let (x, to) = (node.input(0)?, target(node)?);
+    Ok(vec![match (x.dtype(), to) {
+        (DType::Bool, DType::U8) | (DType::U8, DType::Bool) => x.cast(to).into(),
+        _ => x.bit_cast(to).into(),
+    }])
 }
 
 /// The first input in the second one's type.
