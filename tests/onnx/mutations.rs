@@ -365,7 +365,7 @@ fn watch(current: Arc<AtomicU64>) {
     });
 }
 
-/// Imports so many mutated models; a number in `WGRAD_MUTATION` picks one.
+/// Imports so many mutated models; `WGRAD_FIRST` says where they begin, `WGRAD_MUTATION` picks one.
 fn survive(count: u64) {
     let seeds = seeds();
     let files: Vec<Vec<u8>> = seeds.iter().map(Message::encode_to_vec).collect();
@@ -374,7 +374,8 @@ fn survive(count: u64) {
     watch(Arc::clone(&current));
     let only: Option<u64> = std::env::var("WGRAD_MUTATION").ok().and_then(|number| number.parse().ok());
     let (mut imported, mut refused) = (0, 0);
-    for number in only.map_or(0..count, |number| number..number + 1) {
+    let first = std::env::var("WGRAD_FIRST").ok().and_then(|number| number.parse().ok()).unwrap_or(0);
+    for number in only.map_or(first..first + count, |number| number..number + 1) {
         let mut random = HostRandom::new(number);
         let chosen = place(&mut random, seeds.len());
         let mut bytes = if random.below(2) == 0 {

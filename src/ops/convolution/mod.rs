@@ -73,10 +73,10 @@ impl Convolution {
         if !weight[0].is_multiple_of(groups) || !channels.is_multiple_of(groups) {
             return Err(format!("{channels} channels to {} do not divide into {groups} groups", weight[0]));
         }
-        if channels != weight[1] * groups {
+        if channels != weight[1].saturating_mul(groups) {
             return Err(format!(
                 "the weight {weight} takes {} channels{}, and the input has {channels}",
-                weight[1] * groups,
+                weight[1].saturating_mul(groups),
                 if groups > 1 { format!(" ({groups} groups of {})", weight[1]) } else { String::new() }
             ));
         }
@@ -110,8 +110,9 @@ impl Convolution {
                 if first[2..].iter().zip(&windows).any(|(given, most)| given > most) {
                     return Err(format!("{first} has more than the {windows:?} windows of {:?}", self.extents));
                 }
-                self.check_groups(second[1] * self.groups, second)?;
-                Ok([first[0], second[1] * self.groups].into_iter().chain(self.extents.iter().copied()).collect())
+                let channels = second[1].saturating_mul(self.groups);
+                self.check_groups(channels, second)?;
+                Ok([first[0], channels].into_iter().chain(self.extents.iter().copied()).collect())
             }
             Direction::Weight => {
                 spatial(first, &self.extents, "the input")?;
