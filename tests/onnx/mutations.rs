@@ -24,7 +24,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 
 /// Programs that need no more bytes and operations are run.
 const SMALL: usize = 16 << 20;
-const SHORT: u64 = 100_000_000;
+const SHORT: u64 = 10_000_000;
 
 /// Memory of the whole process beyond what it has at the beginning.
 const MOST_MEMORY: u64 = 512 << 20;
