@@ -6,7 +6,6 @@
 //! is computed at once on the CPU (`knowledge`).
 //!
 //! [`Export`] goes the other way, from a graph to a model for inference.
-#![allow(dead_code, reason = "handlers of the operators that are still to come use it")]
 
 mod attributes;
 mod check;

@@ -119,11 +119,6 @@ impl<'a> Node<'a> {
         self.importer.is_constant(self.value(input))
     }
 
-    /// The value of an input that may be left out.
-    pub(super) fn optional_host(&self, input: usize) -> Result<Option<Arc<TensorData>>> {
-        if self.has(input) { self.host(input).map(Some) } else { Ok(None) }
-    }
-
     /// The whole numbers in an input, row-major.
     pub(super) fn host_ints(&self, input: usize) -> Result<Vec<i64>> {
         integers(&*self.host(input)?).map_err(|message| self.of_input(input, message))
