@@ -68,6 +68,17 @@ pub struct GpuProgram {
     uniform_offsets: Vec<Vec<u64>>,
 }
 
+/// Software drivers compile shaders in threads of their own when work comes to them. A process that ends meanwhile crashes in the compiler, so
+/// what is under way is waited for. Hardware drivers take a destroyed device in their stride.
+impl Drop for GpuProgram {
+    fn drop(&mut self) {
+        if self.device.adapter().is_software {
+            // A device that was lost has nothing to wait for.
+            let _ = self.device.wait_idle();
+        }
+    }
+}
+
 impl fmt::Debug for GpuProgram {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("GpuProgram").field("commands", &self.commands.len()).finish_non_exhaustive()
