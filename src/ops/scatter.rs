@@ -160,18 +160,12 @@ impl Tensor {
         if let Some(done) = self.by_i32(source, |base, source| base.scatter(axis as isize, index, source, combine)) {
             return done;
         }
-        let (base, extent, given) = (self.shape(), index.shape(), source.shape());
-        let rank = base.rank();
-        let fits = extent.rank() == rank
-            && given.rank() == rank
-            && (0..rank).all(|k| extent[k] <= given[k] && (k == axis || extent[k] <= base[k]));
-        if !fits {
-            let message = format!("indices {extent} do not fit base {base} and source {given} beside axis {axis}");
-            return self.graph().mistake("scatter", message);
-        }
-        let (zeros, ones) = (vec![0; rank], vec![1; rank]);
-        let source = source.slice_steps(&zeros, &extent, &ones);
-        let smaller: Shape = (0..rank).map(|k| if k == axis { base[k] } else { extent[k] }).collect();
+        let (source, smaller) = match self.scattered("scatter", axis, index, source) {
+            Ok(fitting) => fitting,
+            Err(placeholder) => return placeholder,
+        };
+        let base = self.shape();
+        let (zeros, ones) = (vec![0; base.rank()], vec![1; base.rank()]);
         let scatter = Scatter { axis, rows: false, combine };
         let part = scatter.with(combine, &self.slice_steps(&zeros, &smaller, &ones), &index.places(), &source);
         if smaller == base || self.graph().error().is_some() {

@@ -14,7 +14,7 @@ use super::scatter::Combine;
 use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
 use crate::scalar::Real;
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
-use crate::tensor::{DType, TensorType};
+use crate::tensor::{DType, Shape, TensorType};
 
 /// PyTorch's `scatter_add`, with index and source of one shape that equals the base's beside the axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -203,6 +203,31 @@ impl Tensor {
     pub fn scatter_add(&self, axis: isize, index: &Self, source: &Self) -> Self {
         let index = &index.places();
         let Some(axis) = self.resolve_axis("scatter_add", axis) else { return self.clone() };
+        let (source, smaller) = match self.scattered("scatter_add", axis, index, source) {
+            Ok(fitting) => fitting,
+            Err(placeholder) => return placeholder,
+        };
+        let base = self.shape();
+        let op = Op::ScatterAdd(ScatterAdd { axis });
+        if smaller == base {
+            return self.graph().apply1(op, &[self, index, &source]);
+        }
+        let zeros = self.graph().scalar(self.dtype(), 0.0).broadcast_to(smaller.clone());
+        let part = self.graph().apply1(op, &[&zeros, index, &source]);
+        let rest: Vec<usize> = base.iter().zip(smaller.iter()).map(|(whole, part)| whole - part).collect();
+        self + &part.pad(&vec![0; base.rank()], &rest, 0.0)
+    }
+
+    /// The part of the source that an index names places for, and the shape of the part of this base that it can reach. A placeholder where
+    /// they do not fit.
+    #[track_caller]
+    pub(super) fn scattered(
+        &self,
+        operator: &str,
+        axis: usize,
+        index: &Self,
+        source: &Self,
+    ) -> Result<(Self, Shape), Self> {
         let (base, extent, given) = (self.shape(), index.shape(), source.shape());
         let rank = base.rank();
         let fits = extent.rank() == rank
@@ -210,18 +235,10 @@ impl Tensor {
             && (0..rank).all(|k| extent[k] <= given[k] && (k == axis || extent[k] <= base[k]));
         if !fits {
             let message = format!("indices {extent} do not fit base {base} and source {given} beside axis {axis}");
-            return self.graph().mistake("scatter_add", message);
+            return Err(self.graph().mistake(operator, message));
         }
-        let source = source.slice_steps(&vec![0; rank], &extent, &vec![1; rank]);
-        let smaller: Vec<usize> = (0..rank).map(|k| if k == axis { base[k] } else { extent[k] }).collect();
-        let op = Op::ScatterAdd(ScatterAdd { axis });
-        if smaller == *base {
-            return self.graph().apply1(op, &[self, index, &source]);
-        }
-        let zeros = self.graph().scalar(self.dtype(), 0.0).broadcast_to(smaller.clone());
-        let part = self.graph().apply1(op, &[&zeros, index, &source]);
-        let rest: Vec<usize> = base.iter().zip(&smaller).map(|(whole, part)| whole - part).collect();
-        self + &part.pad(&vec![0; rank], &rest, 0.0)
+        let smaller = (0..rank).map(|k| if k == axis { base[k] } else { extent[k] }).collect();
+        Ok((source.slice_steps(&vec![0; rank], &extent, &vec![1; rank]), smaller))
     }
 
     /// Adds rows of the source `[m, d]` to those rows of this `[n, d]` that the integer indices `[m]` name.

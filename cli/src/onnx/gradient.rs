@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use wgrad::Device;
 use wgrad::graph::Tensor;
-use wgrad::onnx::{Import, Imported, Model};
+use wgrad::onnx::{Imported, Model};
 use wgrad::session::Session;
 use wgrad::tensor::TensorData;
 use wgrad::train::checkpoint_file::{self, Tensors};
@@ -66,12 +66,8 @@ fn differentiate(
     seed: u64,
 ) -> Result {
     let model = Model::load(model)?;
-    let inputs = match inputs {
-        Some(path) => checkpoint_file::read(path)?.0,
-        None => Tensors::new(),
-    };
+    let (inputs, import) = jobs::given(inputs)?;
     let upstream = checkpoint_file::read(upstream)?.0;
-    let import = inputs.iter().fold(Import::new(), |import, (name, data)| import.value(name, data.clone()));
     let imported = model.import(&import)?;
     let seeds = seeds(&imported, &upstream)?;
     let graph = &imported.graph;

@@ -8,6 +8,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use wgrad::onnx::Import;
+use wgrad::train::checkpoint_file::{self, Tensors};
 
 use crate::failure::{Failure, Result};
 use crate::interrupt;
@@ -52,6 +54,16 @@ fn read(path: &Path) -> Result<Vec<Job>> {
             Ok(Job { name, fields })
         })
         .collect()
+}
+
+/// A model's inputs from a file, none where there is no file, and an import that knows them all: values that steer shapes are among them.
+pub fn given(path: Option<&Path>) -> Result<(Tensors, Import)> {
+    let inputs = match path {
+        Some(path) => checkpoint_file::read(path)?.0,
+        None => Tensors::new(),
+    };
+    let import = inputs.iter().fold(Import::new(), |import, (name, data)| import.value(name, data.clone()));
+    Ok((inputs, import))
 }
 
 /// A line for a job that is done or has failed.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use wgrad::Device;
-use wgrad::onnx::{Import, Model};
+use wgrad::onnx::Model;
 use wgrad::session::Session;
 use wgrad::tensor::TensorData;
 use wgrad::train::checkpoint_file;
@@ -50,12 +50,7 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
 /// One model from file to file.
 fn infer(model: &Path, inputs: Option<&Path>, outputs: &Path, device: &Device, seed: u64) -> Result {
     let model = Model::load(model)?;
-    let inputs = match inputs {
-        Some(path) => checkpoint_file::read(path)?.0,
-        None => checkpoint_file::Tensors::new(),
-    };
-    // All values are there, so those that steer shapes are known.
-    let import = inputs.iter().fold(Import::new(), |import, (name, data)| import.value(name, data.clone()));
+    let (inputs, import) = jobs::given(inputs)?;
     let imported = model.import(&import)?;
     let mut session = Session::new(&imported.graph, device, seed)?;
     let given: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (name.as_str(), data)).collect();
