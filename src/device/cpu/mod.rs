@@ -41,7 +41,13 @@ pub(crate) struct CpuProgram {
     steps: Vec<Prepared>,
     /// The program's own buffers; those of the store stay empty here and are lent for a run.
     buffers: Vec<Storage>,
+    /// True where there is enough work for several threads. A run is then a task of the pool as a whole: handing over each of its
+    /// steps would let the caller sleep and wake as many times.
+    in_pool: bool,
 }
+
+/// Floating-point operations, and bytes, of a run from which threads pay.
+const POOLED_FROM: [u64; 2] = [1 << 21, 1 << 21];
 
 impl CpuProgram {
     pub(crate) fn load(program: Arc<Program>) -> Result<Self> {
@@ -55,14 +61,15 @@ impl CpuProgram {
                 BufferKind::Input | BufferKind::Slot => super::execute::reserve(plan.bytes),
             })
             .collect::<Result<_>>()?;
-        Ok(Self { program, steps, buffers })
+        let in_pool = program.flops() >= POOLED_FROM[0] || program.bytes() >= POOLED_FROM[1];
+        Ok(Self { program, steps, buffers, in_pool })
     }
 
     /// Writes the inputs and runs every step.
     pub(crate) fn run(&mut self, store: &mut CpuStore, inputs: &[(usize, &[u8])]) -> Result<()> {
         self.write_inputs(inputs);
         self.lend(store);
-        let result = self.run_steps();
+        let result = if self.in_pool { rayon::scope(|_| self.run_steps()) } else { self.run_steps() };
         self.lend(store);
         result
     }
@@ -249,15 +256,18 @@ fn with_outputs(
                     op.operator().evaluate(&inputs, &mut results)?;
                 }
                 Some(epilogue) => {
-                    let mut raw = Storage::zeroed(types[0].bytes());
-                    op.operator().evaluate(&inputs, &mut [(&types[0], raw.as_mut_slice())])?;
+                    // The result lies where the first output will, if it fits there; else in memory of its own.
+                    let in_place = step.types[0].bytes() == types[0].bytes();
+                    let mut raw = Storage::zeroed(if in_place { 0 } else { types[0].bytes() });
+                    let target = if in_place { &mut *outputs[0] } else { raw.as_mut_slice() };
+                    op.operator().evaluate(&inputs, &mut [(&types[0], target)])?;
                     let mut after: Vec<Source<'_>> = step.reads[operands.len()..]
                         .iter()
                         .map(|location| {
                             bytes(location).map(Source::Bytes).ok_or("an input leaves its buffer".to_owned())
                         })
                         .collect::<Result<_, String>>()?;
-                    after.push(Source::Bytes(raw.as_slice()));
+                    after.push(if in_place { Source::InPlace(0) } else { Source::Bytes(raw.as_slice()) });
                     map(epilogue, &after, &mut outputs);
                 }
             }

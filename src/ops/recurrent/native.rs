@@ -219,7 +219,10 @@ impl<T: Float> Problem<'_, T> {
                 let active = self.is_active(first_row + row, step);
                 let before = (!active).then(|| (h[span.clone()].to_vec(), c[span.clone()].to_vec()));
                 let all = row_of((row, hidden, width), x(row), &product, (&mut h, &mut c), kept);
-                pulp::Arch::new().dispatch(|| all.advance(self.cell));
+                pulp::Arch::new().dispatch(
+                    #[inline(always)]
+                    || all.advance(self.cell),
+                );
                 match before {
                     None => output[span.clone()].copy_from_slice(&h[span]),
                     Some((before_h, before_c)) => {
@@ -268,7 +271,10 @@ impl<T: Float> Problem<'_, T> {
                 let span = row * hidden..(row + 1) * hidden;
                 let (dh, dc) = (&mut dh[span.clone()], &mut dc[span]);
                 let back = RowBack { kept: kept(row), output: output(row), dh, dc, gates };
-                pulp::Arch::new().dispatch(|| back.advance(self.cell));
+                pulp::Arch::new().dispatch(
+                    #[inline(always)]
+                    || back.advance(self.cell),
+                );
             }
             if self.cell == Cell::GruResetBefore {
                 let new = Matrix { elements: &gates[2 * hidden..], rows, columns: hidden, steps: [width, 1] };
