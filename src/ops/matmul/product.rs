@@ -183,16 +183,22 @@ where
             |row: usize, place: usize| start + row as isize * matrices.rows + place as isize * matrices.columns;
         let part = |stretch: usize| {
             let mut part = vec![T::from(0.0); rows];
-            for place in stretch * STRETCH..inner.min((stretch + 1) * STRETCH) {
-                let first = element(0, place) as usize;
-                if matrices.rows == 1 {
-                    let column = &matrices.elements[first..first + rows];
-                    part.iter_mut().zip(column).for_each(|(sum, &value)| *sum += value);
-                } else {
-                    let values = (0..rows).map(|row| matrices.elements[element(row, place) as usize]);
-                    part.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-                }
-            }
+            let places = stretch * STRETCH..inner.min((stretch + 1) * STRETCH);
+            pulp::Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    for place in places {
+                        let first = element(0, place) as usize;
+                        if matrices.rows == 1 {
+                            let column = &matrices.elements[first..first + rows];
+                            part.iter_mut().zip(column).for_each(|(sum, &value)| *sum += value);
+                        } else {
+                            let values = (0..rows).map(|row| matrices.elements[element(row, place) as usize]);
+                            part.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+                        }
+                    }
+                },
+            );
             part
         };
         let stretches = inner.div_ceil(STRETCH);

@@ -12,6 +12,9 @@ use crate::tensor::{DType, TensorType};
 /// Multiplications of all steps from which threads pay.
 const PARALLEL_FROM: usize = 1 << 17;
 
+/// Rows of a slice of the batch, at most: more of them share a pass over the weight, fewer keep more threads busy.
+const ROWS: usize = 16;
+
 /// What the arithmetic is in.
 trait Float: Real + From<f32> + Send + Sync {}
 impl Float for f32 {}
@@ -66,7 +69,7 @@ fn typed<T: Float>(
         steps,
         batch,
         hidden,
-        rows: batch.div_ceil(4).clamp(1, 32),
+        rows: batch.div_ceil(2).clamp(1, ROWS),
         first: numbers(inputs, 0),
         second: numbers(inputs, 1),
         bias: some(places.bias),

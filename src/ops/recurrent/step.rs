@@ -1,10 +1,10 @@
-//! The arithmetic of one step for one row of units, on the CPU; the twins of `shaders/shared/cell_*.wgsl`. Loops are over plain
-//! slices, so that they vectorise.
-
-#![allow(clippy::needless_range_loop, reason = "several slices go by one index")]
+//! The arithmetic of one step for one row of units, on the CPU; the twins of `shaders/shared/cell_*.wgsl`.
 
 use super::Cell;
 use crate::scalar::Real;
+
+/// Units that are computed at a time: a 512-bit register of f32.
+const LANES: usize = 16;
 
 /// What the step of one row works on; each slice holds a number for each unit, or one for each unit of several slots.
 pub(super) struct Row<'a, T> {
@@ -18,56 +18,137 @@ pub(super) struct Row<'a, T> {
     pub(super) kept: &'a mut [T],
 }
 
+/// `outputs = f(inputs, outputs)` for each unit. Blocks are copied in and out, so that the loop over one knows that its operands do not
+/// overlap and becomes vector instructions without tests.
+#[inline(always)]
+fn for_each_unit<T: Real, const I: usize, const O: usize>(
+    inputs: [&[T]; I],
+    mut outputs: [&mut [T]; O],
+    f: impl Fn([T; I], [T; O]) -> [T; O],
+) {
+    let zero = T::real(0.0);
+    let units = outputs[0].len();
+    let mut from = [[zero; LANES]; I];
+    let mut to = [[zero; LANES]; O];
+    let mut first = 0;
+    while first < units {
+        let count = LANES.min(units - first);
+        let range = first..first + count;
+        if count == LANES {
+            for (lanes, input) in from.iter_mut().zip(inputs) {
+                lanes.copy_from_slice(&input[range.clone()]);
+            }
+            for (lanes, output) in to.iter_mut().zip(&outputs) {
+                lanes.copy_from_slice(&output[range.clone()]);
+            }
+        } else {
+            for (lanes, input) in from.iter_mut().zip(inputs) {
+                lanes[..count].copy_from_slice(&input[range.clone()]);
+            }
+            for (lanes, output) in to.iter_mut().zip(&outputs) {
+                lanes[..count].copy_from_slice(&output[range.clone()]);
+            }
+        }
+        // Where the last block is not full, whole vectors are cheaper than single numbers, unless these are calls.
+        let computed = if size_of::<T>() == 4 { LANES } else { count };
+        for lane in 0..computed {
+            let results = f(std::array::from_fn(|k| from[k][lane]), std::array::from_fn(|k| to[k][lane]));
+            for (lanes, result) in to.iter_mut().zip(results) {
+                lanes[lane] = result;
+            }
+        }
+        for (output, lanes) in outputs.iter_mut().zip(&to) {
+            if count == LANES {
+                output[range.clone()].copy_from_slice(lanes);
+            } else {
+                output[range.clone()].copy_from_slice(&lanes[..count]);
+            }
+        }
+        first += count;
+    }
+}
+
+/// The slots that begin the slice.
+#[inline(always)]
+fn slots<const N: usize, T>(slots: &[T], hidden: usize) -> [&[T]; N] {
+    std::array::from_fn(|slot| &slots[slot * hidden..(slot + 1) * hidden])
+}
+
+/// The same, to write.
+#[inline(always)]
+fn slots_mut<const N: usize, T>(slots: &mut [T], hidden: usize) -> [&mut [T]; N] {
+    let mut rest = slots;
+    std::array::from_fn(|_| {
+        let (slot, after) = std::mem::take(&mut rest).split_at_mut(hidden);
+        rest = after;
+        slot
+    })
+}
+
 impl<T: Real> Row<'_, T> {
     /// All of a step, or its second half where the reset gate comes before the product.
     #[inline(always)]
     pub(super) fn advance(self, cell: Cell) {
-        let hidden = self.h.len();
-        let (x, product) = (self.x, self.product);
+        let Self { x, product, h, c, kept } = self;
+        let hidden = h.len();
         let one = T::real(1.0);
         match cell {
-            Cell::Tanh | Cell::Relu => {
-                for j in 0..hidden {
-                    let sum = x[j] + product[j];
-                    let next = if cell == Cell::Tanh { sum.tanh() } else { sum.larger(T::real(0.0)) };
-                    (self.h[j], self.kept[j]) = (next, next);
-                }
-            }
+            Cell::Tanh => for_each_unit(
+                [x, product],
+                [h, kept],
+                #[inline(always)]
+                |[x, p], _| [(x + p).tanh(); 2],
+            ),
+            Cell::Relu => for_each_unit(
+                [x, product],
+                [h, kept],
+                #[inline(always)]
+                |[x, p], _| [(x + p).larger(T::real(0.0)); 2],
+            ),
             Cell::Lstm => {
-                let (xi, xf, xg, xo) = four(x, hidden);
-                let (pi, pf, pg, po) = four(product, hidden);
-                let (ki, rest) = self.kept.split_at_mut(hidden);
-                let (kf, rest) = rest.split_at_mut(hidden);
-                let (kg, ko) = rest.split_at_mut(hidden);
-                for j in 0..hidden {
-                    let (i, f) = ((xi[j] + pi[j]).sigmoid(), (xf[j] + pf[j]).sigmoid());
-                    let (g, o) = ((xg[j] + pg[j]).tanh(), (xo[j] + po[j]).sigmoid());
-                    let c = f * self.c[j] + i * g;
-                    (ki[j], kf[j], kg[j], ko[j]) = (i, f, g, o);
-                    self.c[j] = c;
-                    self.h[j] = o * c.tanh();
-                }
+                let [xi, xf, xg, xo] = slots(x, hidden);
+                let [pi, pf, pg, po] = slots(product, hidden);
+                let [ki, kf, kg, ko] = slots_mut(kept, hidden);
+                for_each_unit(
+                    [xi, pi, xf, pf, xg, pg, xo, po],
+                    [ki, kf, kg, ko, c, h],
+                    #[inline(always)]
+                    |[xi, pi, xf, pf, xg, pg, xo, po], [.., c, _]| {
+                        let (i, f) = ((xi + pi).sigmoid(), (xf + pf).sigmoid());
+                        let (g, o) = ((xg + pg).tanh(), (xo + po).sigmoid());
+                        let c = f * c + i * g;
+                        [i, f, g, o, c, o * c.tanh()]
+                    },
+                );
             }
             Cell::Gru => {
-                let (kr, rest) = self.kept.split_at_mut(hidden);
-                let (kz, rest) = rest.split_at_mut(hidden);
-                let (kn, kq) = rest.split_at_mut(hidden);
-                for j in 0..hidden {
-                    let r = (x[j] + product[j]).sigmoid();
-                    let z = (x[hidden + j] + product[hidden + j]).sigmoid();
-                    let q = product[2 * hidden + j];
-                    let n = (x[2 * hidden + j] + r * q).tanh();
-                    (kr[j], kz[j], kn[j], kq[j]) = (r, z, n, q);
-                    self.h[j] = n + z * (self.h[j] - n);
-                }
+                let [xr, xz, xn] = slots(x, hidden);
+                let [pr, pz, pn] = slots(product, hidden);
+                let [kr, kz, kn, kq] = slots_mut(kept, hidden);
+                for_each_unit(
+                    [xr, pr, xz, pz, xn, pn],
+                    [kr, kz, kn, kq, h],
+                    #[inline(always)]
+                    |[xr, pr, xz, pz, xn, q], [.., h]| {
+                        let (r, z) = ((xr + pr).sigmoid(), (xz + pz).sigmoid());
+                        let n = (xn + r * q).tanh();
+                        [r, z, n, q, n + z * (h - n)]
+                    },
+                );
             }
             Cell::GruResetBefore => {
-                for j in 0..hidden {
-                    let n = (x[2 * hidden + j] + product[2 * hidden + j]).tanh();
-                    let z = self.kept[hidden + j];
-                    self.kept[2 * hidden + j] = n;
-                    self.h[j] = (one - z) * n + z * self.h[j];
-                }
+                let [_, _, xn] = slots(x, hidden);
+                let [_, _, pn] = slots(product, hidden);
+                let [_, z, kn] = slots_mut(kept, hidden);
+                for_each_unit(
+                    [xn, pn, z],
+                    [kn, h],
+                    #[inline(always)]
+                    |[x, p, z], [_, h]| {
+                        let n = (x + p).tanh();
+                        [n, (one - z) * n + z * h]
+                    },
+                );
             }
         }
     }
@@ -75,21 +156,21 @@ impl<T: Real> Row<'_, T> {
     /// The first half of a step whose reset gate comes before the product.
     #[inline(always)]
     pub(super) fn reset(self) {
-        let hidden = self.h.len();
-        for j in 0..hidden {
-            let r = (self.x[j] + self.product[j]).sigmoid();
-            self.kept[j] = r;
-            self.kept[hidden + j] = (self.x[hidden + j] + self.product[hidden + j]).sigmoid();
-            self.kept[3 * hidden + j] = r * self.h[j];
-        }
+        let Self { x, product, h, kept, .. } = self;
+        let hidden = h.len();
+        let [xr, xz] = slots(x, hidden);
+        let [pr, pz] = slots(product, hidden);
+        let [kr, kz, _, reset] = slots_mut(kept, hidden);
+        for_each_unit(
+            [xr, pr, xz, pz, h],
+            [kr, kz, reset],
+            #[inline(always)]
+            |[xr, pr, xz, pz, h], _| {
+                let r = (xr + pr).sigmoid();
+                [r, (xz + pz).sigmoid(), r * h]
+            },
+        );
     }
-}
-
-fn four<T>(slots: &[T], hidden: usize) -> (&[T], &[T], &[T], &[T]) {
-    let (first, rest) = slots.split_at(hidden);
-    let (second, rest) = rest.split_at(hidden);
-    let (third, fourth) = rest.split_at(hidden);
-    (first, second, third, &fourth[..hidden])
 }
 
 /// The way back of one row.
@@ -108,64 +189,74 @@ impl<T: Real> RowBack<'_, T> {
     /// All of a step, or its first half where the reset gate comes before the product.
     #[inline(always)]
     pub(super) fn advance(self, cell: Cell) {
-        let hidden = self.dh.len();
+        let Self { kept, output, dh, dc, gates } = self;
+        let hidden = dh.len();
         let (zero, one) = (T::real(0.0), T::real(1.0));
-        if let Some(output) = self.output {
-            self.dh.iter_mut().zip(output).for_each(|(dh, &output)| *dh = *dh + output);
+        if let Some(output) = output {
+            for_each_unit(
+                [output],
+                [&mut *dh],
+                #[inline(always)]
+                |[output], [dh]| [dh + output],
+            );
         }
-        let kept = self.kept;
         match cell {
-            Cell::Tanh | Cell::Relu => {
-                for j in 0..hidden {
-                    let h = kept[j];
-                    let slope = if cell == Cell::Tanh {
-                        one - h * h
-                    } else if h > zero {
-                        one
-                    } else {
-                        zero
-                    };
-                    self.gates[j] = self.dh[j] * slope;
-                    self.dh[j] = zero;
-                }
+            Cell::Tanh => for_each_unit(
+                [kept],
+                [gates, dh],
+                #[inline(always)]
+                |[h], [_, dh]| [dh * (one - h * h), zero],
+            ),
+            Cell::Relu => {
+                for_each_unit(
+                    [kept],
+                    [gates, dh],
+                    #[inline(always)]
+                    |[h], [_, dh]| [if h > zero { dh } else { zero }, zero],
+                );
             }
             Cell::Lstm => {
-                let (ki, kf, kg, rest) = four(kept, hidden);
-                let (ko, kc) = (rest, &kept[4 * hidden..5 * hidden]);
-                let (di, rest) = self.gates.split_at_mut(hidden);
-                let (df, rest) = rest.split_at_mut(hidden);
-                let (dg, d_out) = rest.split_at_mut(hidden);
-                for j in 0..hidden {
-                    let (i, f, g, o) = (ki[j], kf[j], kg[j], ko[j]);
-                    let c = (f * kc[j] + i * g).tanh();
-                    let dh = self.dh[j];
-                    let dc = self.dc[j] + dh * o * (one - c * c);
-                    di[j] = dc * g * i * (one - i);
-                    df[j] = dc * kc[j] * f * (one - f);
-                    dg[j] = dc * i * (one - g * g);
-                    d_out[j] = dh * c * o * (one - o);
-                    self.dc[j] = dc * f;
-                    self.dh[j] = zero;
-                }
+                let [i, f, g, o, c] = slots(kept, hidden);
+                let [di, df, dg, d_out] = slots_mut(gates, hidden);
+                for_each_unit(
+                    [i, f, g, o, c],
+                    [di, df, dg, d_out, dc, dh],
+                    #[inline(always)]
+                    |[i, f, g, o, before], [.., dc, dh]| {
+                        let c = (f * before + i * g).tanh();
+                        let dc = dc + dh * o * (one - c * c);
+                        let (di, df) = (dc * g * i * (one - i), dc * before * f * (one - f));
+                        [di, df, dc * i * (one - g * g), dh * c * o * (one - o), dc * f, zero]
+                    },
+                );
             }
-            Cell::Gru | Cell::GruResetBefore => {
-                for j in 0..hidden {
-                    let (r, z, n) = (kept[j], kept[hidden + j], kept[2 * hidden + j]);
-                    let (fourth, h) = (kept[3 * hidden + j], kept[4 * hidden + j]);
-                    let dh = self.dh[j];
-                    let dn = dh * (one - z) * (one - n * n);
-                    let dz = dh * (h - n) * z * (one - z);
-                    self.gates[hidden + j] = dz;
-                    self.gates[2 * hidden + j] = dn;
-                    if cell == Cell::Gru {
-                        let dr = dn * fourth * r * (one - r);
-                        self.gates[j] = dr;
-                        self.gates[3 * hidden + j] = dr;
-                        self.gates[4 * hidden + j] = dz;
-                        self.gates[5 * hidden + j] = dn * r;
-                    }
-                    self.dh[j] = dh * z;
-                }
+            Cell::Gru => {
+                let [r, z, n, q, h] = slots(kept, hidden);
+                let [dr, dz, dn, pr, pz, pn] = slots_mut(gates, hidden);
+                for_each_unit(
+                    [r, z, n, q, h],
+                    [dr, dz, dn, pr, pz, pn, dh],
+                    #[inline(always)]
+                    |[r, z, n, q, h], [.., dh]| {
+                        let dn = dh * (one - z) * (one - n * n);
+                        let dz = dh * (h - n) * z * (one - z);
+                        let dr = dn * q * r * (one - r);
+                        [dr, dz, dn, dr, dz, dn * r, dh * z]
+                    },
+                );
+            }
+            Cell::GruResetBefore => {
+                let [_, z, n, _, h] = slots(kept, hidden);
+                let [_, dz, dn] = slots_mut(gates, hidden);
+                for_each_unit(
+                    [z, n, h],
+                    [dz, dn, dh],
+                    #[inline(always)]
+                    |[z, n, h], [.., dh]| {
+                        let dn = dh * (one - z) * (one - n * n);
+                        [dh * (h - n) * z * (one - z), dn, dh * z]
+                    },
+                );
             }
         }
     }
@@ -173,11 +264,15 @@ impl<T: Real> RowBack<'_, T> {
     /// The second half of a step whose reset gate comes before the product: `product` is the gradient of the reset state.
     #[inline(always)]
     pub(super) fn reset(self, product: &[T]) {
-        let hidden = self.dh.len();
-        for j in 0..hidden {
-            let (r, h) = (self.kept[j], self.kept[4 * hidden + j]);
-            self.gates[j] = product[j] * h * r * (T::real(1.0) - r);
-            self.dh[j] = self.dh[j] + product[j] * r;
-        }
+        let Self { kept, dh, gates, .. } = self;
+        let hidden = dh.len();
+        let [r, _, _, _, h] = slots(kept, hidden);
+        let dr = &mut gates[..hidden];
+        for_each_unit(
+            [r, h, product],
+            [dr, dh],
+            #[inline(always)]
+            |[r, h, product], [_, dh]| [product * h * r * (T::real(1.0) - r), dh + product * r],
+        );
     }
 }
