@@ -54,7 +54,7 @@ fn steps_take_fewer_dispatches_and_less_memory() {
             let program = program(precision, build);
             let (found, bytes) = (program.dispatches(), program.planned_bytes());
             assert!(found <= dispatches, "{name} in {precision:?}: {found} dispatches");
-            assert!(bytes * 8 < planned * 7, "{name} in {precision:?}: {bytes} bytes");
+            assert!(bytes * 10 < planned * 9, "{name} in {precision:?}: {bytes} bytes");
             if name != "convolutions" {
                 assert!(found < dispatches, "{name} in {precision:?}: {found} dispatches");
             }
