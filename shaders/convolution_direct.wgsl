@@ -1,6 +1,12 @@
 // Convolution without workgroup memory: each invocation computes ROWS × COLUMNS elements straight from the operands. For groups of
 // few channels (depthwise above all), small convolutions, and software drivers without subgroups.
-#import shared/convolution
+#import shared/convolution_source
+#import shared/convolution_storing
+
+// An invocation's columns: groups of four that are stored at once, or one of each 64.
+fn column_of(first: u32, c: u32) -> u32 {
+    return select(first + 64u * c, first + 4u * 64u * (c / 4u) + c % 4u, QUADS);
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -10,7 +16,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let work = work_of(number);
     let row = work.tile.x * ROWS;
-    let column = work.tile.y * (64u * COLUMNS) + local;
+    let column = work.tile.y * (64u * COLUMNS) + local * select(1u, 4u, QUADS);
     var sums: array<array<f32, COLUMNS>, ROWS>;
     var lefts: array<i32, ROWS>;
     var rights: array<i32, COLUMNS>;
@@ -23,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     for (var c = 0u; c < COLUMNS; c++) {
-        let found = column_place(work, split_column(min(column + 64u * c, params.columns - 1u)));
+        let found = column_place(work, split_column(min(column_of(column, c), params.columns - 1u)));
         rights[c] = work.rhs_start + found.address;
         positions[c] = found.at;
     }
@@ -34,15 +40,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             right[c] = load_source(rights[c] + inner.address, positions[c] + inner.at);
         }
         for (var r = 0u; r < ROWS; r++) {
-            let left = lhs[u32(lefts[r] + inner.lhs)];
+            let left = lhs_at(u32(lefts[r] + inner.lhs));
             for (var c = 0u; c < COLUMNS; c++) {
                 sums[r][c] = fma(left, right[c], sums[r][c]);
             }
         }
     }
+    if QUADS {
+        for (var r = 0u; r < ROWS; r++) {
+            for (var c = 0u; c + 3u < COLUMNS; c += 4u) {
+                let quad = vec4<f32>(sums[r][c], sums[r][c + 1u], sums[r][c + 2u], sums[r][c + 3u]);
+                store_quad(work, row + r, column_of(column, c), quad);
+            }
+        }
+        return;
+    }
     for (var c = 0u; c < COLUMNS; c++) {
-        if column + 64u * c < params.columns {
-            let place = split_column(column + 64u * c);
+        if column_of(column, c) < params.columns {
+            let place = split_column(column_of(column, c));
             for (var r = 0u; r < ROWS; r++) {
                 if row + r < params.rows {
                     store(work, row + r, place, sums[r][c]);

@@ -1,7 +1,13 @@
 // Convolution for software drivers, as `matmul_software`: a workgroup is one subgroup with its lanes along the columns, and each
 // lane keeps ROWS × COLUMNS sums. Where LANES inner places lie in both operands is worked out by a lane each, and handed round by
 // shuffles, which are nearly free.
-#import shared/convolution
+#import shared/convolution_source
+#import shared/convolution_storing
+
+// A lane's columns: groups of four that are stored at once, or one of each LANES.
+fn column_of(first: u32, c: u32) -> u32 {
+    return select(first + LANES * c, first + 4u * LANES * (c / 4u) + c % 4u, QUADS);
+}
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
@@ -11,7 +17,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
     }
     let work = work_of(number);
     let row = work.tile.x * ROWS;
-    let column = work.tile.y * (LANES * COLUMNS) + lane;
+    let column = work.tile.y * (LANES * COLUMNS) + lane * select(1u, 4u, QUADS);
     var sums: array<array<f32, COLUMNS>, ROWS>;
     var lefts: array<i32, ROWS>;
     var rights: array<i32, COLUMNS>;
@@ -24,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         }
     }
     for (var c = 0u; c < COLUMNS; c++) {
-        let found = column_place(work, split_column(min(column + LANES * c, params.columns - 1u)));
+        let found = column_place(work, split_column(min(column_of(column, c), params.columns - 1u)));
         rights[c] = work.rhs_start + found.address;
         positions[c] = found.at;
     }
@@ -32,7 +38,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         let own = inner_place(work, min(k + lane, work.last - 1u));
         var left: array<f32, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
-            left[r] = lhs[u32(lefts[r] + own.lhs)];
+            left[r] = lhs_at(u32(lefts[r] + own.lhs));
         }
         let steps = min(LANES, work.last - k);
         for (var step = 0u; step < steps; step++) {
@@ -50,9 +56,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
             }
         }
     }
+    if QUADS {
+        for (var r = 0u; r < ROWS; r++) {
+            for (var c = 0u; c + 3u < COLUMNS; c += 4u) {
+                let quad = vec4<f32>(sums[r][c], sums[r][c + 1u], sums[r][c + 2u], sums[r][c + 3u]);
+                store_quad(work, row + r, column_of(column, c), quad);
+            }
+        }
+        return;
+    }
     for (var c = 0u; c < COLUMNS; c++) {
-        if column + LANES * c < params.columns {
-            let place = split_column(column + LANES * c);
+        if column_of(column, c) < params.columns {
+            let place = split_column(column_of(column, c));
             for (var r = 0u; r < ROWS; r++) {
                 if row + r < params.rows {
                     store(work, row + r, place, sums[r][c]);

@@ -1,7 +1,7 @@
 // Matrix product for real GPUs: register tiles. Each invocation computes 8 × 8 elements as four blocks of 4 × 4, so that its
 // reads of workgroup memory are whole vectors next to its neighbours'. While a tile is worked on, the next one is on its
 // way into registers. Written out by hand: a loop that a compiler does not unroll would put the sums into memory.
-#import shared/staging
+#import shared/bringing
 #import shared/row_sums_tiles
 
 const ACROSS = TILE_COLUMNS / 8u;
@@ -16,19 +16,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let work = work_of(number);
     let across = local % ACROSS;
     let down = local / ACROSS;
-    let lhs_item0 = lhs_item(local);
-    let lhs_item1 = lhs_item(local + THREADS_IN_ALL);
-    let rhs_item0 = rhs_item(local);
-    let rhs_item1 = rhs_item(local + THREADS_IN_ALL);
-    var lhs0 = vec4<f32>(0.0);
-    var lhs1 = vec4<f32>(0.0);
-    var rhs0 = vec4<f32>(0.0);
-    var rhs1 = vec4<f32>(0.0);
+    var brought: Brought;
     if work.first < work.last {
-        lhs0 = load_lhs(work, lhs_item0, work.first);
-        lhs1 = load_lhs(work, lhs_item1, work.first);
-        rhs0 = load_rhs(work, rhs_item0, work.first);
-        rhs1 = load_rhs(work, rhs_item1, work.first);
+        brought = bring(work, local, work.first);
     }
     var left0 = vec4<f32>(0.0);
     var left1 = vec4<f32>(0.0);
@@ -46,25 +36,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var right5 = vec4<f32>(0.0);
     var right6 = vec4<f32>(0.0);
     var right7 = vec4<f32>(0.0);
-    var lhs_sum0 = vec4<f32>(0.0);
-    var lhs_sum1 = vec4<f32>(0.0);
+    var row_parts: Brought;
     for (var first = work.first; first < work.last; first += TILE_INNER) {
         workgroupBarrier();
-        lhs_tile[slot(lhs_item0.y, lhs_item0.x, LHS_QUADS)] = lhs0;
-        lhs_tile[slot(lhs_item1.y, lhs_item1.x, LHS_QUADS)] = lhs1;
-        rhs_tile[slot(rhs_item0.y, rhs_item0.x, RHS_QUADS)] = rhs0;
-        rhs_tile[slot(rhs_item1.y, rhs_item1.x, RHS_QUADS)] = rhs1;
+        put(local, brought);
         if ROW_SUMS {
-            lhs_sum0 += lhs0;
-            lhs_sum1 += lhs1;
+            row_parts = added(row_parts, brought);
         }
         workgroupBarrier();
         let next = first + TILE_INNER;
         if next < work.last {
-            lhs0 = load_lhs(work, lhs_item0, next);
-            lhs1 = load_lhs(work, lhs_item1, next);
-            rhs0 = load_rhs(work, rhs_item0, next);
-            rhs1 = load_rhs(work, rhs_item1, next);
+            brought = bring(work, local, next);
         }
         for (var k = 0u; k < TILE_INNER; k++) {
             let a = lhs_tile[slot(k, down, LHS_QUADS)];
@@ -109,5 +91,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     store_quad(work, lower + 2u, far, right6);
     store_quad(work, lower + 3u, column, left7);
     store_quad(work, lower + 3u, far, right7);
-    store_row_sums(work, local, lhs_item0, lhs_sum0, lhs_item1, lhs_sum1);
+    store_row_sums(work, local, row_parts);
 }

@@ -1,6 +1,6 @@
 // Matrix product for real GPUs, for small products: as `matmul`, with 4 × 4 elements an invocation, which makes more and
 // smaller workgroups.
-#import shared/staging
+#import shared/bringing
 #import shared/row_sums_tiles
 
 const ACROSS = TILE_COLUMNS / 4u;
@@ -15,43 +15,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let work = work_of(number);
     let across = local % ACROSS;
     let down = local / ACROSS;
-    let lhs_item0 = lhs_item(local);
-    let lhs_item1 = lhs_item(local + THREADS_IN_ALL);
-    let rhs_item0 = rhs_item(local);
-    let rhs_item1 = rhs_item(local + THREADS_IN_ALL);
-    var lhs0 = vec4<f32>(0.0);
-    var lhs1 = vec4<f32>(0.0);
-    var rhs0 = vec4<f32>(0.0);
-    var rhs1 = vec4<f32>(0.0);
+    var brought: Brought;
     if work.first < work.last {
-        lhs0 = load_lhs(work, lhs_item0, work.first);
-        lhs1 = load_lhs(work, lhs_item1, work.first);
-        rhs0 = load_rhs(work, rhs_item0, work.first);
-        rhs1 = load_rhs(work, rhs_item1, work.first);
+        brought = bring(work, local, work.first);
     }
     var sum0 = vec4<f32>(0.0);
     var sum1 = vec4<f32>(0.0);
     var sum2 = vec4<f32>(0.0);
     var sum3 = vec4<f32>(0.0);
-    var lhs_sum0 = vec4<f32>(0.0);
-    var lhs_sum1 = vec4<f32>(0.0);
+    var row_parts: Brought;
     for (var first = work.first; first < work.last; first += TILE_INNER) {
         workgroupBarrier();
-        lhs_tile[slot(lhs_item0.y, lhs_item0.x, LHS_QUADS)] = lhs0;
-        lhs_tile[slot(lhs_item1.y, lhs_item1.x, LHS_QUADS)] = lhs1;
-        rhs_tile[slot(rhs_item0.y, rhs_item0.x, RHS_QUADS)] = rhs0;
-        rhs_tile[slot(rhs_item1.y, rhs_item1.x, RHS_QUADS)] = rhs1;
+        put(local, brought);
         if ROW_SUMS {
-            lhs_sum0 += lhs0;
-            lhs_sum1 += lhs1;
+            row_parts = added(row_parts, brought);
         }
         workgroupBarrier();
         let next = first + TILE_INNER;
         if next < work.last {
-            lhs0 = load_lhs(work, lhs_item0, next);
-            lhs1 = load_lhs(work, lhs_item1, next);
-            rhs0 = load_rhs(work, rhs_item0, next);
-            rhs1 = load_rhs(work, rhs_item1, next);
+            brought = bring(work, local, next);
         }
         for (var k = 0u; k < TILE_INNER; k++) {
             let a = lhs_tile[slot(k, down, LHS_QUADS)];
@@ -68,5 +50,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     store_quad(work, row + 1u, column, sum1);
     store_quad(work, row + 2u, column, sum2);
     store_quad(work, row + 3u, column, sum3);
-    store_row_sums(work, local, lhs_item0, lhs_sum0, lhs_item1, lhs_sum1);
+    store_row_sums(work, local, row_parts);
 }

@@ -3,7 +3,12 @@
 // there is the load, one element a lane at a time: LANES inner places of the left operand are loaded at once, one a lane,
 // and handed round by a shuffle, which is nearly free. The inner loop is short on purpose: unrolling it leaves the
 // processor's instruction cache.
-#import shared/product
+#import shared/storing
+
+// A lane's columns: groups of four that are stored at once, or one of each LANES.
+fn column_of(first: u32, c: u32) -> u32 {
+    return select(first + LANES * c, first + 4u * LANES * (c / 4u) + c % 4u, QUADS);
+}
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
@@ -13,7 +18,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
     }
     let work = work_of(number);
     let row = work.tile.x * ROWS;
-    let column = work.tile.y * (LANES * COLUMNS) + lane;
+    let column = work.tile.y * (LANES * COLUMNS) + lane * select(1u, 4u, QUADS);
     var sums: array<array<f32, COLUMNS>, ROWS>;
     var lefts: array<i32, ROWS>;
     var rights: array<i32, COLUMNS>;
@@ -27,13 +32,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         }
     }
     for (var c = 0u; c < COLUMNS; c++) {
-        rights[c] = work.rhs_start + i32(min(column + LANES * c, params.columns - 1u)) * params.rhs_column;
+        rights[c] = work.rhs_start + i32(min(column_of(column, c), params.columns - 1u)) * params.rhs_column;
     }
     for (var k = work.first; k < work.last; k += LANES) {
         let lhs_step = i32(min(k + lane, work.last - 1u)) * params.lhs_inner;
         var left: array<f32, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
-            left[r] = lhs[u32(lefts[r] + lhs_step)];
+            left[r] = lhs_at(u32(lefts[r] + lhs_step));
         }
         if ROW_SUMS {
             for (var r = 0u; r < ROWS; r++) {
@@ -45,7 +50,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
             let rhs_step = i32(k + step) * params.rhs_inner;
             var right: array<f32, COLUMNS>;
             for (var c = 0u; c < COLUMNS; c++) {
-                right[c] = rhs[u32(rights[c] + rhs_step)];
+                right[c] = rhs_at(u32(rights[c] + rhs_step));
             }
             for (var r = 0u; r < ROWS; r++) {
                 let shared_left = subgroupShuffle(left[r], step);
@@ -56,9 +61,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         }
     }
     for (var r = 0u; r < ROWS; r++) {
+        if QUADS {
+            for (var c = 0u; c + 3u < COLUMNS; c += 4u) {
+                let quad = vec4<f32>(sums[r][c], sums[r][c + 1u], sums[r][c + 2u], sums[r][c + 3u]);
+                store_quad(work, row + r, column_of(column, c), quad);
+            }
+            continue;
+        }
         for (var c = 0u; c < COLUMNS; c++) {
-            if row + r < params.rows && column + LANES * c < params.columns {
-                store(work, row + r, column + LANES * c, sums[r][c]);
+            if row + r < params.rows && column_of(column, c) < params.columns {
+                store(work, row + r, column_of(column, c), sums[r][c]);
             }
         }
     }

@@ -4,6 +4,7 @@
 // gradient of a weight. Vectors of three are depth, height and width.
 #import shared/tile
 #import shared/window
+#import shared/lhs
 #import shared/finish
 #import shared/row_sums
 
@@ -49,8 +50,6 @@ struct Params {
     finish: FinishParams,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> lhs: array<f32>;
-@group(0) @binding(2) var<storage, read> rhs: array<f32>;
 
 // What a workgroup does.
 struct Work {
@@ -243,44 +242,11 @@ fn inner_place(work: Work, number: u32) -> Place {
     return found;
 }
 
-// The source at a position; zeros beyond its edges.
-fn load_source(address: i32, at: vec3<i32>) -> f32 {
-    if !CHECKED {
-        return rhs[u32(address)];
-    }
-    let place = vec3<u32>(at);
-    var inside = place.z < params.source.z;
-    if AXES > 1u {
-        inside = inside && place.y < params.source.y;
-    }
-    if AXES > 2u {
-        inside = inside && place.x < params.source.x;
-    }
-    return select(0.0, rhs[u32(select(0, address, inside))], inside);
+// Where an element of an operand lies. Of the right one, where no window reaches beyond the source.
+fn lhs_address(work: Work, row: u32, k: u32) -> i32 {
+    return work.lhs_start + inner_place(work, k).lhs + i32(row) * params.lhs_row;
 }
 
-// Hands over one element. With several splits, `finish` is that of the first pass, which keeps partial sums apart.
-fn store(work: Work, row: u32, place: vec4<u32>, value: f32) {
-    var at = place.xyz;
-    if TOWARD_INPUT {
-        at = work.phase + at * vec3<u32>(params.stride.xyz);
-        if any(at >= params.result.xyz) {
-            return;
-        }
-    }
-    let line = work.group * params.rows + row;
-    var major = place.w;
-    var minor = line;
-    if TOWARD_WEIGHT {
-        major = line;
-        minor = place.w;
-    }
-    let lead = major * params.minor + minor;
-    let plane = lead * params.result.x + at.x;
-    let index = work.split * params.len + (plane * params.result.y + at.y) * params.result.z + at.z;
-    if AXES == 1u {
-        finish(value, index, vec3<u32>(major, minor, at.z));
-    } else {
-        finish(value, index, vec3<u32>(plane, at.y, at.z));
-    }
+fn rhs_address(work: Work, column: u32, k: u32) -> i32 {
+    return work.rhs_start + inner_place(work, k).address + column_place(work, split_column(column)).address;
 }

@@ -1,7 +1,8 @@
 // What convolutions bring into the tiles of a product: stands in for `shared/staging`, so that the kernels with register tiles are
 // those of matrix products.
 #import shared/tiles
-#import shared/convolution
+#import shared/convolution_source
+#import shared/convolution_storing
 
 // Four rows at one inner place. Over the edge, rows are read again and not stored; inner places must count as zeros.
 fn load_lhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
@@ -10,7 +11,7 @@ fn load_lhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
     let start = work.lhs_start + inner_place(work, min(k, work.last - 1u)).lhs;
     let rows = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(params.rows - 1u));
     let at = vec4<u32>(start + vec4<i32>(rows) * params.lhs_row);
-    let values = vec4<f32>(lhs[at.x], lhs[at.y], lhs[at.z], lhs[at.w]);
+    let values = vec4<f32>(lhs_at(at.x), lhs_at(at.y), lhs_at(at.z), lhs_at(at.w));
     return select(vec4<f32>(0.0), values, k < work.last);
 }
 
@@ -30,17 +31,4 @@ fn load_rhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
         }
     }
     return select(vec4<f32>(0.0), values, k < work.last);
-}
-
-fn store_quad(work: Work, row: u32, column: u32, values: vec4<f32>) {
-    if row < params.rows && column < params.columns {
-        let extents = column_extents();
-        var place = split_column(column);
-        for (var c = 0u; c < 4u; c++) {
-            if column + c < params.columns {
-                store(work, row, place, values[c]);
-                place = next_place(place, extents);
-            }
-        }
-    }
 }

@@ -1,6 +1,8 @@
 // A batch of matrix products as the kernels of the matmul family see it: operands with any strides, the work cut into
 // tiles of the product and, where there are few of those, stretches of the inner dimension.
 #import shared/tile
+#import shared/lhs
+#import shared/rhs
 #import shared/finish
 #import shared/row_sums
 
@@ -31,8 +33,6 @@ struct Params {
     finish: FinishParams,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> lhs: array<f32>;
-@group(0) @binding(2) var<storage, read> rhs: array<f32>;
 
 // What a workgroup does.
 struct Work {
@@ -79,12 +79,11 @@ fn work_of(number: u32) -> Work {
     return work;
 }
 
-// Hands over one element. With several splits, `finish` is that of the first pass, which keeps partial products apart.
-// Kernels may have exchanged the operands, so that what is a row to them is a column of the product.
-fn store(work: Work, row: u32, column: u32, value: f32) {
-    let at = select(vec2<u32>(row, column), vec2<u32>(column, row), SWAPPED);
-    let extent = select(params.columns, params.rows, SWAPPED);
-    let matrix = work.split * params.batch + work.batch;
-    let index = (matrix * params.rows * params.columns) + at.x * extent + at.y;
-    finish(value, index, vec3<u32>(work.batch, at));
+// Where an element of an operand lies.
+fn lhs_address(work: Work, row: u32, k: u32) -> i32 {
+    return work.lhs_start + i32(row) * params.lhs_row + i32(k) * params.lhs_inner;
+}
+
+fn rhs_address(work: Work, column: u32, k: u32) -> i32 {
+    return work.rhs_start + i32(column) * params.rhs_column + i32(k) * params.rhs_inner;
 }

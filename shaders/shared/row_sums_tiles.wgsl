@@ -1,13 +1,16 @@
 // The sums of rows from what each invocation has brought into the tiles: it always brings the same rows, and a few inner places of each.
-#import shared/tiles
+#import shared/bringing
 
-fn store_row_sums(work: Work, local: u32, item0: vec2<u32>, sum0: vec4<f32>, item1: vec2<u32>, sum1: vec4<f32>) {
+fn added(a: Brought, b: Brought) -> Brought {
+    return Brought(a.quad0 + b.quad0, a.quad1 + b.quad1, a.quad2 + b.quad2, a.quad3 + b.quad3);
+}
+
+fn store_row_sums(work: Work, local: u32, sums: Brought) {
     if !ROW_SUMS || work.tile.y > 0u {
         return;
     }
     workgroupBarrier();
-    lhs_tile[slot(item0.y, item0.x, LHS_QUADS)] = sum0;
-    lhs_tile[slot(item1.y, item1.x, LHS_QUADS)] = sum1;
+    put_lhs(local, sums);
     workgroupBarrier();
     if local < LHS_QUADS {
         var sum = vec4<f32>(0.0);

@@ -1,6 +1,7 @@
-// What matrix products bring into their tiles: operands with any strides.
+// What matrix products bring into their tiles: operands with any strides. Each invocation brings two groups of each operand.
 #import shared/tiles
 #import shared/product
+#import shared/storing
 
 // Four rows at one inner place. Over the edge, rows are read again and not stored; inner places must count as zeros.
 fn load_lhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
@@ -9,7 +10,7 @@ fn load_lhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
     let start = work.lhs_start + i32(min(k, work.last - 1u)) * params.lhs_inner;
     let rows = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(params.rows - 1u));
     let at = vec4<u32>(start + vec4<i32>(rows) * params.lhs_row);
-    let values = vec4<f32>(lhs[at.x], lhs[at.y], lhs[at.z], lhs[at.w]);
+    let values = vec4<f32>(lhs_at(at.x), lhs_at(at.y), lhs_at(at.z), lhs_at(at.w));
     return select(vec4<f32>(0.0), values, k < work.last);
 }
 
@@ -19,16 +20,6 @@ fn load_rhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
     let start = work.rhs_start + i32(min(k, work.last - 1u)) * params.rhs_inner;
     let columns = min(vec4<u32>(column, column + 1u, column + 2u, column + 3u), vec4<u32>(params.columns - 1u));
     let at = vec4<u32>(start + vec4<i32>(columns) * params.rhs_column);
-    let values = vec4<f32>(rhs[at.x], rhs[at.y], rhs[at.z], rhs[at.w]);
+    let values = vec4<f32>(rhs_at(at.x), rhs_at(at.y), rhs_at(at.z), rhs_at(at.w));
     return select(vec4<f32>(0.0), values, k < work.last);
-}
-
-fn store_quad(work: Work, row: u32, column: u32, values: vec4<f32>) {
-    if row < params.rows {
-        for (var c = 0u; c < 4u; c++) {
-            if column + c < params.columns {
-                store(work, row, column + c, values[c]);
-            }
-        }
-    }
 }

@@ -6,6 +6,12 @@ const ROWS = 4u;
 const COLUMNS = 4u;
 const LANES = 8u;
 const SWAPPED = false;
+// Whether an invocation's elements are whole groups of four neighbours, stored at once; operands that are stored in 16 bits.
+const QUADS = false;
+const LHS_F16 = false;
+const LHS_BF16 = false;
+const RHS_F16 = false;
+const RHS_BF16 = false;
 // Recurrences: units that an invocation has at a time, and groups of LANES invocations that share a workgroup's units.
 const UNITS = 1u;
 const WAVES = 1u;

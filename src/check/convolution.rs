@@ -3,6 +3,7 @@
 use super::Family;
 use super::input::Input;
 use crate::ops::{ConvOptions, ConvTransposeOptions};
+use crate::tensor::DType;
 
 /// Sums of products, in any order; those of a weight's gradient are long.
 const SUM: f64 = 5e-5;
@@ -74,5 +75,24 @@ pub(super) fn families() -> Vec<Family> {
     };
     let shapes: [&[usize]; 4] = [&[2, 3, 9, 10], &[16, 3, 3, 3], &[16], &[2, 16, 9, 10]];
     families.push(Family::new("conv2d/epilogue", SUM).case(shapes.map(Input::normal), epilogue));
+    // Groups of four neighbours, where a convolution is a product of matrices.
+    let points: [[&[usize]; 2]; 3] =
+        [[&[3, 36, 6, 6], &[20, 36, 1, 1]], [&[2, 8, 4, 18], &[132, 8, 1, 1]], [&[2, 6, 4, 4], &[9, 6, 1, 1]]];
+    families.push(points.iter().fold(Family::new("conv2d/points", SUM), |family, shapes| {
+        family.case(shapes.map(Input::normal), |inputs| inputs[0].conv(&inputs[1], &ConvOptions::new()))
+    }));
+    // One convolution of another's result, in 16 bits.
+    for (name, dtype, tolerance) in [("bf16", DType::BF16, 1.6e-2), ("f16", DType::F16, 2e-3)] {
+        let rows: [&[usize]; 3] = [&[2, 4, 6, 8], &[1, 4, 5, 5], &[3, 4, 4, 12]];
+        families.push(rows.iter().fold(Family::new(format!("conv2d/{name}"), tolerance), |family, &input| {
+            let small = |shape: &[usize]| Input::uniform(shape, -0.2, 0.2, &[]);
+            let inputs = [small(input), small(&[8, 4, 3, 3]), small(&[5, 8, 1, 1])];
+            family.forward(inputs, move |_, inputs| {
+                let padded = ConvOptions::new().padding(1);
+                let hidden = inputs[0].cast(dtype).conv(&inputs[1].cast(dtype), &padded).relu();
+                vec![hidden.conv(&inputs[2].cast(dtype), &ConvOptions::new()).cast(DType::F32)]
+            })
+        }));
+    }
     families
 }

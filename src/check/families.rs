@@ -102,6 +102,10 @@ const EQUATIONS: &[(&str, &[usize], &[usize])] = &[
     ("i,jk", &[33], &[5, 7]),
 ];
 
+/// The same in whole groups of four, which real GPUs read at once: one group, tiles and their edges, long and thin.
+const GROUPED: &[[usize; 3]] =
+    &[[4, 4, 4], [36, 20, 44], [132, 64, 136], [128, 784, 12], [12, 2052, 16], [300, 8, 300], [64, 256, 64]];
+
 /// Rows, inner extent and columns: single ones, primes, tiles and their edges, long and thin.
 const PRODUCTS: &[[usize; 3]] = &[
     [1, 1, 1],
@@ -120,7 +124,7 @@ const PRODUCTS: &[[usize; 3]] = &[
 
 fn products() -> Vec<Family> {
     let plain = |name: &str, left: bool, right: bool| {
-        PRODUCTS.iter().fold(Family::new(format!("matmul/{name}"), SUM), |family, &[m, k, n]| {
+        PRODUCTS.iter().chain(GROUPED).fold(Family::new(format!("matmul/{name}"), SUM), |family, &[m, k, n]| {
             let lhs = if left { [k, m] } else { [m, k] };
             let rhs = if right { [n, k] } else { [k, n] };
             // Small factors keep the sums near 1, where the tolerance is relative to.
@@ -163,14 +167,39 @@ fn products() -> Vec<Family> {
             .case([Input::uniform(&[5, 3, 3], -1.0, 1.0, &[])], |inputs| inputs[0].determinant())
             .case([Input::uniform(&[6, 6], -1.0, 1.0, &[])], |inputs| inputs[0].determinant()),
     );
+    families.extend(halves());
+    families
+}
+
+/// Products of 16 bits: one, and one of another's result, which its kernel rounds and stores in 16 bits where rows are groups of four.
+fn halves() -> Vec<Family> {
+    let mut families = Vec::new();
     for (name, dtype, tolerance) in [("bf16", DType::BF16, BF16), ("f16", DType::F16, F16)] {
-        families.push(PRODUCTS.iter().fold(Family::new(format!("matmul/{name}"), tolerance), |family, &[m, k, n]| {
+        let inputs = |m: usize, k: usize, n: usize| {
             let bound = 1.0 / (k as f64).sqrt();
-            let inputs = [Input::uniform(&[m, k], -bound, bound, &[]), Input::uniform(&[k, n], -1.0, 1.0, &[])];
-            family.forward(inputs, move |_, inputs| {
-                vec![inputs[0].cast(dtype).matmul(&inputs[1].cast(dtype)).cast(DType::F32)]
-            })
-        }));
+            vec![Input::uniform(&[m, k], -bound, bound, &[]), Input::uniform(&[k, n], -1.0, 1.0, &[])]
+        };
+        let one = PRODUCTS.iter().chain(GROUPED).fold(
+            Family::new(format!("matmul/{name}"), tolerance),
+            |family, &[m, k, n]| {
+                family.forward(inputs(m, k, n), move |_, inputs| {
+                    vec![inputs[0].cast(dtype).matmul(&inputs[1].cast(dtype)).cast(DType::F32)]
+                })
+            },
+        );
+        let two = [[4, 8, 4], [33, 20, 12], [36, 24, 132], [128, 2052, 12], [5, 7, 3]].iter().fold(
+            Family::new(format!("matmul/{name}/twice"), tolerance),
+            |family, &[m, k, n]| {
+                let mut inputs = inputs(m, k, n);
+                let bound = 1.0 / (n as f64).sqrt();
+                inputs.push(Input::uniform(&[8, n], -bound, bound, &[]));
+                family.forward(inputs, move |_, inputs| {
+                    let hidden = inputs[0].cast(dtype).matmul(&inputs[1].cast(dtype)).relu();
+                    vec![hidden.matmul(&inputs[2].cast(dtype).transpose(0, 1)).cast(DType::F32)]
+                })
+            },
+        );
+        families.extend([one, two]);
     }
     families
 }

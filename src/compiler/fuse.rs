@@ -1,6 +1,8 @@
 //! From nodes to kernels. Each value is seen by its users as an expression of buffers; substitution does the fusing. A value
 //! gets a buffer of its own where it must lie in memory, or where computing it again would cost more than storing it.
 
+mod routines;
+
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
@@ -8,8 +10,7 @@ use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin, Tail};
 use super::{Options, Target};
 use crate::graph::{Expressing, GraphData, InputAccess, Meaning, ValueId};
 use crate::ops::Op;
-use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarFunction, ScalarNode};
-use crate::shader::Operand;
+use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarNode};
 use crate::tensor::{DType, Shape, TensorData, TensorType};
 
 /// How users see a value: an expression over its shape.
@@ -73,7 +74,10 @@ struct Fuser<'a> {
     uses: HashMap<ValueId, usize>,
     /// Values that a routine reads, or that are read at computed addresses: they must lie in memory in any case.
     in_memory: HashSet<ValueId>,
+    /// Those of 16 bits that a routine reads as they are stored.
+    read_stored: HashSet<ValueId>,
     most_inputs: usize,
+    on_gpu: bool,
     /// For each value that a node broadcasts, the largest number of elements that comes of it.
     widest_broadcast: HashMap<ValueId, usize>,
     options: Options,
@@ -83,6 +87,8 @@ struct Fuser<'a> {
 pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> FusedGraph {
     let mut uses: HashMap<ValueId, usize> = HashMap::new();
     let mut in_memory = HashSet::new();
+    let mut read_stored = HashSet::new();
+    let on_gpu = matches!(target, Target::Gpu(_));
     let mut widest_broadcast: HashMap<ValueId, usize> = HashMap::new();
     for node in &data.nodes {
         let operator = node.op.operator();
@@ -96,13 +102,20 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
             if routine || operator.access(place) == InputAccess::Addressed {
                 in_memory.insert(input);
             }
+            if routine && on_gpu && operator.reads_stored(place) && routines::is_half(data.ty(input).dtype) {
+                read_stored.insert(input);
+            }
         }
     }
     // Through a view, it is the viewed value that must be there.
     for (index, node) in data.nodes.iter().enumerate().rev() {
         let is_view = matches!(node.op, Op::Permute(_) | Op::Slice(_) | Op::Broadcast(_) | Op::Reshape(_));
-        if is_view && in_memory.contains(&ValueId { node: index as u32, output: 0 }) {
+        let value = ValueId { node: index as u32, output: 0 };
+        if is_view && in_memory.contains(&value) {
             in_memory.insert(node.inputs[0]);
+        }
+        if is_view && read_stored.contains(&value) {
+            read_stored.insert(node.inputs[0]);
         }
     }
     // Two bindings are left for outputs.
@@ -115,7 +128,9 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
         laid_out: HashMap::new(),
         uses,
         in_memory,
+        read_stored,
         most_inputs,
+        on_gpu,
         widest_broadcast,
         options,
     };
@@ -273,8 +288,10 @@ impl Fuser<'_> {
         let view = seen.as_view().is_some();
         let node = &self.data.nodes[value.node()];
         let stretches = self.stretching_user(value);
-        // What a routine reads as it is must be in memory anyway; 16-bit values it reads in f32, from a copy of their own.
-        let wanted = self.in_memory.contains(&value) && node.outputs[0].dtype.compute() == node.outputs[0].dtype;
+        // What a routine reads as it is must be in memory anyway; other 16-bit values it reads in f32, from a copy of their own.
+        let as_it_is =
+            node.outputs[0].dtype.compute() == node.outputs[0].dtype || self.is_stored_for_routine(value, &seen);
+        let wanted = self.in_memory.contains(&value) && as_it_is;
         let store = (!view && (((uses > 1 || stretches) && !seen.is_cheap()) || wanted))
             || seen.expression.nodes.len() > LONGEST
             || (!self.options.fuse && !view && !seen.inputs.is_empty() && !matches!(node.op, Op::Broadcast(_)));
@@ -373,72 +390,6 @@ impl Fuser<'_> {
         let tail = Some(identity_tail(kept_dims, compute));
         self.fused.kernels.push(FusedKernel { head, tail, outputs: vec![buffer], names, place: node.place });
         self.keep_raw(value, buffer, compute);
-    }
-
-    fn routine(&mut self, index: usize) {
-        let node = &self.data.nodes[index];
-        let operator = node.op.operator();
-        let (mut operands, mut inputs) = (Vec::new(), Vec::new());
-        for &input in &node.inputs {
-            let ty = self.data.ty(input).clone();
-            let compute = TensorType::new(ty.dtype.compute(), ty.shape.clone());
-            let view = self.seen[&input].as_view().map(|(buffer, at)| (buffer, at.clone()));
-            let fits = view.filter(|(buffer, at)| {
-                let stored = &self.fused.buffers[buffer.0].ty;
-                let whole = at.offset == 0 && at.is_row_major(&ty.shape) && stored.len() == ty.len();
-                stored.dtype == compute.dtype && (operator.accepts_views() || whole)
-            });
-            let (buffer, at) = match fits {
-                Some(view) => view,
-                None => (self.in_compute_type(input, &compute), Affine::row_major(&ty.shape)),
-            };
-            operands.push(Operand { ty: compute, at });
-            inputs.push(buffer);
-        }
-        let outputs: Vec<TensorType> =
-            node.outputs.iter().map(|ty| TensorType::new(ty.dtype.compute(), ty.shape.clone())).collect();
-        let values: Vec<ValueId> =
-            (0..outputs.len()).map(|output| ValueId { node: index as u32, output: output as u32 }).collect();
-        let buffers: Vec<BufferId> = outputs
-            .iter()
-            .zip(&values)
-            .map(|(ty, &value)| self.fused.add_buffer(ty.clone(), Origin::Kernel, Some(value)))
-            .collect();
-        let tail = operator.accepts_epilogue().then(|| identity_tail(outputs[0].shape.to_vec(), outputs[0].dtype));
-        let names = vec![operator.name()];
-        let head = Head::Routine { op: node.op.clone(), operands, inputs, outputs: outputs.clone() };
-        self.fused.kernels.push(FusedKernel { head, tail, outputs: buffers.clone(), names, place: node.place });
-        for ((value, buffer), ty) in values.into_iter().zip(buffers).zip(outputs) {
-            self.keep_raw(value, buffer, ty.dtype);
-        }
-    }
-
-    /// How the users of a raw result see it: rounded, where the value's type is a 16-bit one.
-    fn keep_raw(&mut self, value: ValueId, buffer: BufferId, compute: DType) {
-        let ty = self.data.ty(value).clone();
-        let mut seen = Seen::buffer(buffer, compute, &ty.shape);
-        if ty.dtype != compute {
-            let mut builder = Builder::new(compute);
-            let places = include(&mut builder, &seen.expression, |input| input);
-            let value = builder.call(ScalarFunction::Cast(ty.dtype), &[places[0]]);
-            seen.expression = builder.finish(ty.shape.to_vec(), vec![compute], vec![(value, ty.dtype)]);
-            seen.names.push("cast".to_owned());
-        }
-        self.seen.insert(value, seen);
-    }
-
-    /// A row-major buffer of a value in its compute type.
-    fn in_compute_type(&mut self, value: ValueId, ty: &TensorType) -> BufferId {
-        if ty.dtype == self.data.ty(value).dtype {
-            return self.stored(value);
-        }
-        if let Some(&buffer) = self.computed.get(&value) {
-            return buffer;
-        }
-        let seen = self.seen[&value].clone();
-        let buffer = self.map_kernel(value, ty, seen);
-        self.computed.insert(value, buffer);
-        buffer
     }
 }
 

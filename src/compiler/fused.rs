@@ -50,6 +50,15 @@ pub(crate) enum Head {
     Routine { op: Op, operands: Vec<Operand>, inputs: Vec<BufferId>, outputs: Vec<TensorType> },
 }
 
+/// True where a kernel's epilogue can store 16-bit floats on a GPU.
+pub(super) fn stores_quads(head: &Head) -> bool {
+    match head {
+        Head::Map => true,
+        Head::Reduce { .. } => false,
+        Head::Routine { op, outputs, .. } => op.operator().stores_quads(&outputs[0]),
+    }
+}
+
 /// The expression that stores a kernel's results. Its accumulator is the head's value.
 #[derive(Clone, Debug)]
 pub(crate) struct Tail {

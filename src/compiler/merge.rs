@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::Target;
 use super::fuse::{compacted, include};
-use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin, Tail};
+use super::fused::{self, BufferId, FusedGraph, FusedKernel, Head, Origin, Tail};
 use crate::scalar::{Builder, NodeId, ScalarExpr, ScalarNode};
 use crate::tensor::DType;
 
@@ -40,6 +40,7 @@ pub(super) fn merge(fused: &mut FusedGraph, target: &Target) {
 struct Merger<'a> {
     fused: &'a mut FusedGraph,
     bindings: usize,
+    on_gpu: bool,
     kernels: Vec<Option<FusedKernel>>,
     /// For each buffer, the kernel that computes it.
     producer: Vec<Option<usize>>,
@@ -70,6 +71,7 @@ impl<'a> Merger<'a> {
         let mut merger = Self {
             fused,
             bindings: target.bindings(),
+            on_gpu: matches!(target, Target::Gpu(_)),
             level: vec![0; kernels.len()],
             kernels: kernels.iter().map(|_| None).collect(),
             producer: vec![None; buffers],
@@ -143,9 +145,10 @@ impl<'a> Merger<'a> {
             return None;
         }
         if !producer.is_map() {
-            // Epilogues store words of 32 bits.
-            let narrow = |&(_, stored): &(NodeId, DType)| stored.size() < 4 || stored == DType::Bool;
-            if second.expression.outputs.iter().any(narrow) {
+            // Epilogues store words of 32 bits, or 16-bit floats in groups of four.
+            let halves = self.on_gpu && fused::stores_quads(&producer.head);
+            let refused = |&(_, stored): &(NodeId, DType)| stored.size() < 4 && !(halves && stored.size() == 2);
+            if second.expression.outputs.iter().any(refused) {
                 return None;
             }
         }

@@ -168,6 +168,18 @@ pub trait Operator: fmt::Debug {
         false
     }
 
+    /// True where the kernels read an input of f16 or bf16 as it is stored; else it is widened into f32 first. Asked for GPUs only:
+    /// on the CPU, inputs are always of compute types.
+    fn reads_stored(&self, _input: usize) -> bool {
+        false
+    }
+
+    /// True where the kernels hand results of this type over in groups of four neighbours along the last axis, so that an epilogue
+    /// can store 16-bit floats of them. Asked of routines that accept an epilogue, for GPUs only.
+    fn stores_quads(&self, _output: &TensorType) -> bool {
+        false
+    }
+
     /// Arithmetic of one application. Asked of routines.
     fn cost(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> RoutineCost {
         RoutineCost::default()

@@ -30,6 +30,7 @@ mod source;
 mod standardize;
 mod tasks;
 mod trigonometry;
+mod widened;
 mod window;
 
 use std::sync::Arc;

@@ -3,10 +3,14 @@
 //! Shapes, strides and offsets go into the kernel's uniform parameters, so that one pipeline serves all tensors with the
 //! same kind of access; only what changes the code (which strides are 0 or 1, whether lanes are aligned) is in the text.
 
+mod finish;
+
 use std::fmt::Write;
 
+pub use finish::Epilogue;
+
 use super::affine::Affine;
-use super::expression::{Builder, Constant, NodeId, ScalarExpr, ScalarNode};
+use super::expression::{Constant, NodeId, ScalarExpr, ScalarNode};
 use super::function::{ScalarFunction as F, Signature};
 use crate::tensor::DType;
 
@@ -19,41 +23,6 @@ pub struct Emitted {
     pub params: Vec<u32>,
     /// The expression's inputs that are bound, in the order of their bindings.
     pub inputs: Vec<usize>,
-}
-
-/// The expression that a routine applies to its result before storing it, over the routine's output coordinates, which come
-/// in up to three groups (`borders` says where in the dimensions each but the first begins): batch, row and column of a
-/// product; outer, nothing and inner of a reduction.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Epilogue {
-    /// The expression, collapsed within the groups.
-    pub expression: ScalarExpr,
-    /// Where the second and third group begin.
-    pub borders: [usize; 2],
-}
-
-impl Epilogue {
-    /// The epilogue that stores what it is given, over dimensions in three groups.
-    pub(crate) fn identity(dtype: DType, dims: &[usize], borders: [usize; 2]) -> Self {
-        let mut builder = Builder::new(dtype);
-        let value = builder.accumulator(dtype);
-        Self { expression: builder.finish(dims.to_vec(), Vec::new(), vec![(value, dtype)]), borders }
-    }
-
-    /// The module `shared/finish`: `fn finish(value: Element, index: u32, at: vec3<u32>)` and the alias `FinishParams`.
-    /// Its inputs are bound from `first_binding` on, its outputs after them.
-    pub fn emit(&self, first_binding: usize) -> Emitted {
-        let mut emitter = Emitter::new(&self.expression, Style::Finish, first_binding);
-        emitter.decompose(self.borders);
-        emitter.nodes();
-        for (output, &(id, stored)) in self.expression.outputs.iter().enumerate() {
-            let value = emitter.names[id.index()].clone();
-            let _ = writeln!(emitter.body, "    result{output}[index] = {value};");
-            emitter.declare_output(output, scalar_type(stored));
-        }
-        let body = std::mem::take(&mut emitter.body);
-        emitter.finish("FinishParams", &format!("fn finish(value: Element, index: u32, at: vec3<u32>) {{\n{body}}}\n"))
-    }
 }
 
 /// The module `shared/operand` of a reduction: `fn element(at: vec3<u32>) -> Value`, where `at` is outer, reduced and
@@ -77,22 +46,7 @@ pub(crate) fn emit_map(expression: &ScalarExpr, in_place: &[Option<usize>]) -> E
     emitter.in_place = in_place.to_vec();
     emitter.quads();
     emitter.nodes();
-    for (output, &(id, stored)) in expression.outputs.iter().enumerate() {
-        let value = emitter.names[id.index()].clone();
-        let (element, packed) = match stored {
-            DType::F16 => ("vec2<u32>", pack_half(&value, "f32_to_f16")),
-            DType::BF16 => ("vec2<u32>", pack_half(&value, "f32_to_bf16")),
-            DType::Bool | DType::U8 => {
-                let words = if stored == DType::Bool { format!("vec4<u32>({value})") } else { value };
-                ("u32", format!("dot({words}, vec4<u32>(1u, 256u, 65536u, 16777216u))"))
-            }
-            DType::I32 => ("vec4<i32>", value),
-            DType::U32 => ("vec4<u32>", value),
-            _ => ("vec4<f32>", value),
-        };
-        let _ = writeln!(emitter.body, "    result{output}[quad] = {packed};");
-        emitter.declare_output(output, element);
-    }
+    emitter.store_quads();
     let body = std::mem::take(&mut emitter.body);
     emitter.finish("ExpressionParams", &format!("fn evaluate(quad: u32) {{\n{body}}}\n"))
 }
@@ -124,6 +78,15 @@ enum Style {
     Element,
     /// One element, from a value that is given, stored.
     Finish,
+    /// The same of four neighbouring elements.
+    FinishQuad,
+}
+
+impl Style {
+    /// True for the last step of a routine.
+    fn is_finish(self) -> bool {
+        matches!(self, Self::Finish | Self::FinishQuad)
+    }
 }
 
 struct Emitter<'a> {
@@ -166,7 +129,7 @@ impl<'a> Emitter<'a> {
     }
 
     fn is_lanes(&self) -> bool {
-        self.style == Style::Map
+        matches!(self.style, Style::Map | Style::FinishQuad)
     }
 
     /// True where every load of an input takes four neighbouring, aligned elements of 32 bits.
@@ -188,7 +151,7 @@ impl<'a> Emitter<'a> {
 
     /// A word of the parameters, as an i32 expression.
     fn param(&mut self, value: i64) -> String {
-        let name = if self.style == Style::Finish { "finish" } else { "expression" };
+        let name = if self.style.is_finish() { "finish" } else { "expression" };
         self.params.push(value as i32 as u32);
         let k = self.params.len() - 1;
         format!("params.{name}[{}].{}", k / 4, ["x", "y", "z", "w"][k % 4])
@@ -239,6 +202,27 @@ impl<'a> Emitter<'a> {
         let _ = writeln!(self.body, "    let c0 = {signed}(rest);");
     }
 
+    /// Stores each output's four neighbouring elements at the place `quad`.
+    fn store_quads(&mut self) {
+        let expression = self.expression;
+        for (output, &(id, stored)) in expression.outputs.iter().enumerate() {
+            let value = self.names[id.index()].clone();
+            let (element, packed) = match stored {
+                DType::F16 => ("vec2<u32>", pack_half(&value, "f32_to_f16")),
+                DType::BF16 => ("vec2<u32>", pack_half(&value, "f32_to_bf16")),
+                DType::Bool | DType::U8 => {
+                    let words = if stored == DType::Bool { format!("vec4<u32>({value})") } else { value };
+                    ("u32", format!("dot({words}, vec4<u32>(1u, 256u, 65536u, 16777216u))"))
+                }
+                DType::I32 => ("vec4<i32>", value),
+                DType::U32 => ("vec4<u32>", value),
+                _ => ("vec4<f32>", value),
+            };
+            let _ = writeln!(self.body, "    result{output}[quad] = {packed};");
+            self.declare_output(output, element);
+        }
+    }
+
     /// The address at the coordinates, without the innermost step where `outer_only`.
     fn address(&mut self, at: &Affine, vector: bool, outer_only: bool) -> String {
         let mut text = String::new();
@@ -273,7 +257,7 @@ impl<'a> Emitter<'a> {
         if !self.bound.contains(&input) {
             self.bound.push(input);
         }
-        let prefix = if self.style == Style::Finish { "extra" } else { "source" };
+        let prefix = if self.style.is_finish() { "extra" } else { "source" };
         format!("{prefix}{input}")
     }
 
@@ -519,11 +503,11 @@ impl<'a> Emitter<'a> {
         if function.contains("16(") || self.bound.iter().any(|&input| self.expression.inputs[input].size() == 2) {
             module.push_str("#import shared/half\n");
         }
-        if self.style != Style::Map {
+        if !self.is_lanes() {
             module.push_str("#import shared/element\n");
         }
         let _ = writeln!(module, "alias {alias} = array<vec4<i32>, {}>;", self.params.len() / 4);
-        let prefix = if self.style == Style::Finish { "extra" } else { "source" };
+        let prefix = if self.style.is_finish() { "extra" } else { "source" };
         let mut binding = self.first_binding;
         for &input in &self.bound {
             let stored = self.expression.inputs[input];
@@ -532,7 +516,7 @@ impl<'a> Emitter<'a> {
             let _ =
                 writeln!(module, "@group(0) @binding({binding}) var<storage, read> {prefix}{input}: array<{element}>;");
             binding += 1;
-            accessors(&mut module, &format!("{prefix}{input}"), stored, self.style == Style::Map);
+            accessors(&mut module, &format!("{prefix}{input}"), stored, self.is_lanes());
         }
         for (output, element) in self.outputs.iter().enumerate() {
             let _ = writeln!(

@@ -7,6 +7,7 @@ mod finite_differences;
 mod functions;
 mod fusion;
 mod half_precision;
+mod half_storage;
 mod integers;
 mod pools;
 mod random;

@@ -2,6 +2,8 @@
 
 use super::problem::{Problem, Space, volume};
 use super::{Convolution, Direction};
+use crate::graph::Operator;
+use crate::ops::matmul::access::{Access, is_read};
 use crate::ops::matmul::choice::{Extents, Variant, software, splits, tiled};
 use crate::ops::matmul::sum;
 use crate::scalar::Epilogue;
@@ -17,7 +19,7 @@ pub(super) fn plans(
     let ([first, second], [ty]) = (shapes.inputs, shapes.outputs) else {
         return Err("takes two operands and gives one result".into());
     };
-    if first.ty.dtype != DType::F32 || second.ty.dtype != DType::F32 {
+    if !is_read(first.ty.dtype) || !is_read(second.ty.dtype) {
         return Err(format!("computes in f32 on a GPU, not {}", first.ty.dtype));
     }
     for operand in [first, second] {
@@ -42,13 +44,28 @@ pub(super) fn plans(
             &identity
         }
     };
-    let work = Work { problem: &problem, len: ty.len(), matrix: [ty.shape[rank - 2], ty.shape[rank - 1]], epilogue };
+    let stores_quads = convolution.stores_quads(ty);
+    if epilogue.stores_halves() && !stores_quads {
+        return Err(format!("does not store 16-bit floats of a result {}", ty.shape));
+    }
+    let work = Work {
+        problem: &problem,
+        stores_quads,
+        len: ty.len(),
+        matrix: [ty.shape[rank - 2], ty.shape[rank - 1]],
+        epilogue,
+    };
     let extents = work.extents();
-    let direct = direct(extents, adapter);
+    let mut direct = direct(extents, adapter);
     let tiles: Vec<Variant> = tiled(extents, adapter);
     let mut variants = software(extents, &[false], adapter);
     for variant in &mut variants {
         variant.file = "convolution_software";
+    }
+    if epilogue.stores_halves() {
+        direct.widen();
+        variants.iter_mut().for_each(Variant::widen);
+        variants.dedup();
     }
     if adapter.is_software {
         variants.push(direct);
@@ -75,6 +92,8 @@ fn direct(extents: Extents, adapter: &Adapter) -> Variant {
 
 struct Work<'a> {
     problem: &'a Problem,
+    /// Neighbouring columns are neighbours in the result, which has whole groups of four of them.
+    stores_quads: bool,
     /// Elements of the result.
     len: usize,
     /// Its last two extents.
@@ -110,8 +129,18 @@ impl Work<'_> {
         let problem = self.problem;
         let split = variant.splits > 1;
         let partial = Epilogue::identity(DType::F32, &[1, 1, self.len], [1, 2]);
-        let finish = if split { &partial } else { self.epilogue }.emit(3);
+        let is_tiled = variant.inner > 0;
+        let quads = problem.quads().filter(|_| is_tiled);
+        let [source, other] = problem.operands;
         // Neighbours in memory: of a weight, places of the kernel; of activations, pixels.
+        let neighbours = [problem.direction != Direction::Input, problem.direction == Direction::Weight];
+        let access = Access {
+            stored: [other.stored, source.stored],
+            along_inner: quads.unwrap_or(neighbours),
+            reads_quads: quads.is_some(),
+            stores_quads: self.stores_quads && (is_tiled || self.epilogue.stores_halves()),
+        };
+        let finish = access.finish(if split { &partial } else { self.epilogue }, 3);
         let tile = constants(
             &[
                 ("ROWS", variant.rows),
@@ -121,10 +150,7 @@ impl Work<'_> {
                 ("TILE_COLUMNS", variant.tile[1]),
                 ("TILE_INNER", variant.inner),
             ],
-            &[
-                ("LHS_ALONG_INNER", problem.direction != Direction::Input),
-                ("RHS_ALONG_INNER", problem.direction == Direction::Weight),
-            ],
+            &access.flags(),
         );
         let window = constants(
             &[("AXES", problem.axes)],
@@ -136,23 +162,34 @@ impl Work<'_> {
             ],
         );
         let file = variant.file;
-        let staging = module("shared/convolution_staging")?;
-        let mut replaced =
-            vec![("shared/tile", tile.as_str()), ("shared/window", &window), ("shared/finish", &finish.module)];
-        if variant.inner > 0 {
-            replaced.push(("shared/staging", staging));
+        let storing = module(if access.stores_quads {
+            "shared/convolution_storing_quads"
+        } else {
+            "shared/convolution_storing"
+        })?;
+        let mut replaced = vec![
+            ("shared/tile", tile.as_str()),
+            ("shared/window", &window),
+            ("shared/finish", &finish.module),
+            ("shared/convolution_storing", storing),
+            ("shared/storing", storing),
+        ];
+        replaced.extend(access.modules()?);
+        if is_tiled {
+            replaced.push(("shared/staging", module("shared/convolution_staging")?));
         }
         let label = format!(
-            "{} {}x{}{}",
+            "{} {}x{}{}{}",
             file.replace("matmul", "convolution"),
             variant.tile[0],
             variant.tile[1],
+            access.label(),
             if split { " split" } else { "" }
         );
         let outputs = if split { 1 } else { self.epilogue.expression.outputs.len() };
         let mut kernel = Kernel::composed(label, file, &replaced, 2 + finish.inputs.len(), outputs)?;
         kernel.subgroups = variant.lanes > 0;
-        let mut params = self.params(variant)?;
+        let mut params = self.params(variant, access.reads_quads)?;
         params.extend(&finish.params);
         let mut bound = vec![Bound::Input(1), Bound::Input(0)];
         if split {
@@ -166,13 +203,13 @@ impl Work<'_> {
         let mut scratch = Vec::new();
         if split {
             scratch.push(4 * self.len * variant.splits);
-            dispatches.push(sum(self.len, variant.splits, self.matrix, self.epilogue, false)?);
+            dispatches.push(sum(self.len, variant.splits, self.matrix, 0, &access, self.epilogue)?);
         }
         Ok(KernelPlan { dispatches, scratch })
     }
 
     /// The parameters of `shared/convolution`, but for the grid's width and the epilogue's.
-    fn params(&self, variant: &Variant) -> Result<Vec<u32>, String> {
+    fn params(&self, variant: &Variant, quads: bool) -> Result<Vec<u32>, String> {
         let (problem, extents) = (self.problem, self.extents());
         let [source, other] = problem.operands;
         // The left operand's addresses: by row, and by what is summed over beside the kernel's places or the pixels.
@@ -186,10 +223,11 @@ impl Work<'_> {
             Direction::Input => (problem.out_channels, problem.groups * problem.in_channels, problem.out_channels),
             Direction::Weight => (problem.batch, problem.in_channels, problem.in_channels),
         };
+        let stretch = extents.inner.div_ceil(variant.splits);
         let mut words: Vec<i64> = [
             problem.groups,
             variant.splits,
-            extents.inner.div_ceil(variant.splits),
+            if quads { stretch.next_multiple_of(4) } else { stretch },
             extents.rows,
             extents.columns,
             outer,

@@ -203,6 +203,20 @@ impl Operator for Convolution {
         true
     }
 
+    fn reads_stored(&self, _input: usize) -> bool {
+        true
+    }
+
+    fn stores_quads(&self, output: &TensorType) -> bool {
+        // Columns that are neighbours must be neighbours in the result: not where elements come in phases, nor in a weight.
+        let apart = match self.direction {
+            Direction::Forward => false,
+            Direction::Input => self.axes.last().is_none_or(|axis| axis.stride > 1),
+            Direction::Weight => true,
+        };
+        !apart && output.shape.last().is_some_and(|extent| extent.is_multiple_of(4))
+    }
+
     fn cost(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> RoutineCost {
         let (first, second, result) = (&inputs[0].shape, &inputs[1].shape, &outputs[0].shape);
         // Each element of the result of a convolution is the sum of so many products.

@@ -9,6 +9,7 @@ use super::problem::{PhaseAxis, Problem, volume};
 use super::{Convolution, Direction};
 use crate::ops::matmul::{Matrix, multiply};
 use crate::ops::tasks::each;
+use crate::ops::widened::widened;
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
 
@@ -42,7 +43,8 @@ pub(super) fn evaluate(
     };
     let problem = Problem::new(convolution, &[*first, *second], ty)?;
     let out = &mut out[..ty.bytes()];
-    let operands = [(*first, *first_bytes), (*second, *second_bytes)];
+    let [(first, first_bytes), (second, second_bytes)] = [widened(first, first_bytes), widened(second, second_bytes)];
+    let operands = [(&first, &*first_bytes), (&second, &*second_bytes)];
     match ty.dtype {
         DType::F32 => typed::<f32>(&problem, operands, bytemuck::cast_slice_mut(out)),
         DType::F64 => typed::<f64>(&problem, operands, bytemuck::cast_slice_mut(out)),

@@ -12,9 +12,8 @@
 //! product of their own, with a part of the kernel and no stride, so that nothing is multiplied by zeros in between.
 
 use super::{Convolution, Direction};
-use crate::scalar::Affine;
 use crate::shader::Operand;
-use crate::tensor::TensorType;
+use crate::tensor::{DType, TensorType};
 
 /// Numbers for depth, height and width; convolutions over fewer axes have extents of 1 in front.
 pub(super) type Space = [usize; 3];
@@ -22,6 +21,8 @@ pub(super) type Space = [usize; 3];
 /// Addresses of a `[major, minor, space]` tensor, in elements.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Addresses {
+    /// The element type in memory.
+    pub(super) stored: DType,
     pub(super) offset: i64,
     pub(super) major: i64,
     pub(super) minor: i64,
@@ -99,11 +100,12 @@ impl Problem {
         let numbers = |value: fn(&crate::ops::WindowAxis) -> usize, fill: usize| {
             space(&convolution.axes.iter().map(value).collect::<Vec<_>>(), fill)
         };
-        let addresses = |at: &Affine| Addresses {
-            offset: at.offset,
-            major: at.strides[0],
-            minor: at.strides[1],
-            space: space(&at.strides[2..], 0),
+        let addresses = |operand: &Operand| Addresses {
+            stored: operand.ty.dtype,
+            offset: operand.at.offset,
+            major: operand.at.strides[0],
+            minor: operand.at.strides[1],
+            space: space(&operand.at.strides[2..], 0),
         };
         Ok(Self {
             direction: convolution.direction,
@@ -118,7 +120,7 @@ impl Problem {
             low: numbers(|axis| axis.low, 0),
             input: space(&convolution.extents, 1),
             windows: space(&windows[2..], 1),
-            operands: [addresses(&first.at), addresses(&second.at)],
+            operands: [addresses(first), addresses(second)],
         })
     }
 
@@ -216,6 +218,46 @@ impl Problem {
     /// True where the convolution is a product of matrices: a kernel of one place that meets every element.
     pub(super) fn is_point(&self) -> bool {
         self.kernel == [1; 3] && self.stride == [1; 3] && self.low == [0; 3] && self.windows == self.input
+    }
+}
+
+impl Addresses {
+    /// Elements in space, where they are neighbours in row-major order.
+    fn pixels(&self, extents: Space) -> Option<usize> {
+        let mut step = 1;
+        for (&extent, &stride) in extents.iter().zip(&self.space).rev() {
+            if extent != 1 && stride != step {
+                return None;
+            }
+            step *= extent as i64;
+        }
+        Some(volume(extents))
+    }
+}
+
+impl Problem {
+    /// Whether neighbours of weight (or gradient of the result) and source lie along the inner dimension, where the convolution is a
+    /// product of matrices and both can be read in groups of four from a multiple of four on.
+    pub(super) fn quads(&self) -> Option<[bool; 2]> {
+        let [source, other] = self.operands;
+        let whole = |numbers: &[i64]| numbers.iter().all(|number| number % 4 == 0);
+        let fits = self.is_point()
+            && source.pixels(self.source())?.is_multiple_of(4)
+            && whole(&[source.offset, source.major, source.minor, other.offset]);
+        if !fits {
+            return None;
+        }
+        match self.direction {
+            // Weights `[out, in]`: rows are the former or the latter.
+            Direction::Forward => (other.minor == 1 && whole(&[other.major]) && self.in_channels.is_multiple_of(4))
+                .then_some([true, false]),
+            Direction::Input => (other.minor == 1 && whole(&[other.major]) && self.in_channels.is_multiple_of(4))
+                .then_some([false, false]),
+            Direction::Weight => {
+                let pixels = other.pixels(self.windows)?;
+                (pixels.is_multiple_of(4) && whole(&[other.major, other.minor])).then_some([true, true])
+            }
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use super::{Convolution, Direction};
 use crate::graph::Operator;
 use crate::ops::WindowAxis;
 use crate::ops::device_tests::compare;
-use crate::shader::testing::{adapters, check, numbers, operand};
+use crate::scalar::Epilogue;
+use crate::shader::testing::{Runner, adapters, assert_close, check, numbers, operand, stored, widened};
 use crate::shader::{Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -136,16 +137,24 @@ impl Case {
             let (first, second) = (numbers(operands[0].ty.len(), 1), numbers(operands[1].ty.len(), 2));
             let want = self.reference(direction, &first, &second);
             let got = self.native(direction, &first, &second);
-            crate::shader::testing::assert_close(&format!("{direction:?} of {self:?}"), &got, &want, 1e-4);
+            assert_close(&format!("{direction:?} of {self:?}"), &got, &want, 1e-4);
         }
     }
 
     fn check_kernels(&self) {
+        self.check_kernels_of([DType::F32; 2]);
+    }
+
+    /// With operands that are stored in these types.
+    fn check_kernels_of(&self, types: [DType; 2]) {
         for direction in [Direction::Forward, Direction::Input, Direction::Weight] {
-            let (operands, ty) = self.operands(direction);
-            let (first, second) = (numbers(operands[0].ty.len(), 1), numbers(operands[1].ty.len(), 2));
-            let inputs = [(&operands[0], bytemuck::cast_slice(&first)), (&operands[1], bytemuck::cast_slice(&second))];
-            compare(&format!("{direction:?} of {self:?}"), &self.toward(direction), &inputs, &[ty], 1e-4);
+            let (mut operands, ty) = self.operands(direction);
+            for (operand, dtype) in operands.iter_mut().zip(types) {
+                operand.ty.dtype = dtype;
+            }
+            let memory = [0, 1].map(|k| stored(types[k], &numbers(operands[k].ty.len(), k as u32 + 1)));
+            let inputs = [(&operands[0], memory[0].as_slice()), (&operands[1], memory[1].as_slice())];
+            compare(&format!("{direction:?} of {types:?} {self:?}"), &self.toward(direction), &inputs, &[ty], 1e-4);
         }
     }
 }
@@ -196,6 +205,56 @@ fn kernels_agree_with_the_cpu() {
     ];
     for case in few {
         case.check_kernels();
+    }
+}
+
+#[test]
+fn kernels_read_16_bits() {
+    let windows = Case::new(2, [3, 5], 1, &[axis(3, 2, 2, 2, 2), axis(3, 1, 1, 1, 0)], &[9, 10]);
+    windows.check_kernels_of([DType::F16; 2]);
+    let points = Case::new(2, [8, 12], 2, &[axis(1, 1, 1, 0, 0); 2], &[4, 6]);
+    points.check_kernels_of([DType::BF16, DType::F32]);
+}
+
+/// Where a convolution is a product of matrices, real GPUs read four neighbours at once.
+#[test]
+fn points_in_groups_of_four() {
+    let point = axis(1, 1, 1, 0, 0);
+    Case::new(3, [36, 132], 1, &[point; 2], &[6, 6]).check_kernels();
+    // Rows of the result that are such groups, and windows that are not.
+    Case::new(2, [5, 6], 1, &[axis(3, 2, 1, 1, 1), axis(3, 1, 1, 1, 1)], &[7, 8]).check_kernels();
+}
+
+#[test]
+fn epilogues_store_16_bits() {
+    let few = [
+        Case::new(2, [3, 5], 1, &[axis(3, 2, 1, 1, 1), axis(3, 1, 1, 1, 1)], &[7, 8]),
+        Case::new(2, [300, 3], 1, &[axis(3, 1, 1, 1, 1)], &[12]),
+    ];
+    for case in few {
+        for (direction, dtype) in [(Direction::Forward, DType::F16), (Direction::Input, DType::BF16)] {
+            let (operands, ty) = case.operands(direction);
+            let (first, second) = (numbers(operands[0].ty.len(), 1), numbers(operands[1].ty.len(), 2));
+            let want = case.native(direction, &first, &second);
+            let rank = ty.shape.rank();
+            let epilogue = Epilogue::identity(dtype, &ty.shape, [rank - 2, rank - 1]);
+            let outputs = [ty.clone()];
+            let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: Some(&epilogue) };
+            let bytes: [&[u8]; 2] = [bytemuck::cast_slice(&first), bytemuck::cast_slice(&second)];
+            for adapter in adapters() {
+                for plan in case.toward(direction).kernels(&shapes, &adapter).unwrap() {
+                    check(&plan, &adapter);
+                    let Some(mut runner) = Runner::lock() else { continue };
+                    if !runner.can_run(&plan, &adapter) {
+                        continue;
+                    }
+                    let got = widened(dtype, &runner.run(&plan, &bytes, &[2 * ty.len()])[0]);
+                    let tolerance = if dtype == DType::F16 { 1e-3 } else { 8e-3 };
+                    let label = format!("{direction:?} to {dtype} by {}", plan.dispatches[0].kernel.label);
+                    assert_close(&label, &got, &want, tolerance);
+                }
+            }
+        }
     }
 }
 

@@ -48,6 +48,16 @@ pub(in crate::ops) struct Variant {
     pub(in crate::ops) splits: usize,
 }
 
+impl Variant {
+    /// Gives each invocation four columns at least, where they are not fixed, for it to store at once.
+    pub(in crate::ops) fn widen(&mut self) {
+        if (1..4).contains(&self.columns) {
+            self.tile[1] = self.tile[1] / self.columns * 4;
+            self.columns = 4;
+        }
+    }
+}
+
 /// Without workgroup memory.
 pub(in crate::ops) fn direct(problem: Extents, adapter: &Adapter) -> Variant {
     let tile = [32, 32];

@@ -1,9 +1,10 @@
 //! The plans of matrix products.
 
+use super::access::{Access, is_read};
 use super::choice::{Variant, direct, software, tiled};
 use super::problem::Problem;
 use super::vector;
-use crate::scalar::Epilogue;
+use crate::scalar::{Epilogue, QUAD_LANES};
 use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, constants, module};
 use crate::tensor::DType;
 
@@ -12,8 +13,9 @@ pub(super) fn plans(row_sums: bool, shapes: &RoutineShapes<'_>, adapter: &Adapte
     let ([lhs, rhs], [ty, ..]) = (shapes.inputs, shapes.outputs) else {
         return Err("takes two operands and gives one product".into());
     };
-    let dtype = lhs.ty.dtype;
-    if rhs.ty.dtype != dtype || !matches!(dtype, DType::F32 | DType::I32 | DType::U32) {
+    let dtype = lhs.ty.dtype.compute();
+    let is_float = is_read(lhs.ty.dtype) && is_read(rhs.ty.dtype);
+    if !is_float && (rhs.ty.dtype != dtype || !matches!(dtype, DType::I32 | DType::U32)) {
         return Err(format!("computes in f32, i32 or u32 on a GPU, not {dtype}"));
     }
     let problem = Problem::new(lhs, rhs)?;
@@ -31,12 +33,20 @@ pub(super) fn plans(row_sums: bool, shapes: &RoutineShapes<'_>, adapter: &Adapte
             &whole
         }
     };
-    if dtype != DType::F32 {
+    if !is_float {
         return vector::whole(&problem, dtype, epilogue, adapter);
     }
     let extents = problem.extents();
-    let orientations: &[bool] = if row_sums { &[false] } else { &[false, true] };
+    let halves = epilogue.stores_halves();
+    if halves && !problem.columns.is_multiple_of(4) {
+        return Err(format!("does not store 16-bit floats in rows of {} elements", problem.columns));
+    }
+    let orientations: &[bool] = if row_sums || halves { &[false] } else { &[false, true] };
     let mut variants = software(extents, orientations, adapter);
+    if halves {
+        variants.iter_mut().for_each(Variant::widen);
+        variants.dedup();
+    }
     let mut others = tiled(extents, adapter);
     others.push(direct(extents, adapter));
     if adapter.is_software {
@@ -49,7 +59,7 @@ pub(super) fn plans(row_sums: bool, shapes: &RoutineShapes<'_>, adapter: &Adapte
     }
     let mut plans =
         variants.iter().map(|variant| plan(&problem, variant, epilogue, row_sums)).collect::<Result<Vec<_>, _>>()?;
-    let mut vectors = if row_sums { Vec::new() } else { vector::plans(&problem, epilogue, adapter)? };
+    let mut vectors = if row_sums || halves { Vec::new() } else { vector::plans(&problem, epilogue, adapter)? };
     if adapter.is_software {
         plans.append(&mut vectors);
         return Ok(plans);
@@ -63,7 +73,19 @@ fn plan(problem: &Problem, variant: &Variant, epilogue: &Epilogue, row_sums: boo
     let seen = if variant.swapped { problem.swapped() } else { problem.clone() };
     let split = variant.splits > 1;
     let partial = Epilogue::identity(DType::F32, &[1, 1, problem.len()], [1, 2]);
-    let finish = if split { &partial } else { epilogue }.emit(3);
+    // Tiles are for real GPUs, where memory gives four neighbours for the price of one.
+    let is_tiled = variant.inner > 0;
+    let quads = seen.quads().filter(|_| is_tiled);
+    let access = Access {
+        stored: [seen.lhs.stored, seen.rhs.stored],
+        along_inner: quads
+            .unwrap_or([seen.lhs.column.abs() <= seen.lhs.row.abs(), seen.rhs.row.abs() < seen.rhs.column.abs()]),
+        reads_quads: quads.is_some(),
+        stores_quads: (is_tiled || epilogue.stores_halves()) && problem.columns.is_multiple_of(4) && !variant.swapped,
+    };
+    let finish = access.finish(if split { &partial } else { epilogue }, 3);
+    let mut flags = vec![("SWAPPED", variant.swapped)];
+    flags.extend(access.flags());
     let tile = constants(
         &[
             ("BATCH_AXES", seen.batch_axes.len()),
@@ -74,29 +96,30 @@ fn plan(problem: &Problem, variant: &Variant, epilogue: &Epilogue, row_sums: boo
             ("TILE_COLUMNS", variant.tile[1]),
             ("TILE_INNER", variant.inner),
         ],
-        &[
-            ("SWAPPED", variant.swapped),
-            ("LHS_ALONG_INNER", seen.lhs.column.abs() <= seen.lhs.row.abs()),
-            ("RHS_ALONG_INNER", seen.rhs.row.abs() < seen.rhs.column.abs()),
-        ],
+        &flags,
     );
     let label = format!(
-        "{} {}x{}{}{}{}",
+        "{} {}x{}{}{}{}{}",
         variant.file,
         variant.tile[0],
         variant.tile[1],
+        access.label(),
         if variant.swapped { " swapped" } else { "" },
         if row_sums { " with row sums" } else { "" },
         if split { " split" } else { "" }
     );
     let outputs = usize::from(row_sums) + if split { 1 } else { epilogue.expression.outputs.len() };
     let mut replaced = vec![("shared/tile", tile.as_str()), ("shared/finish", &finish.module)];
+    replaced.extend(access.modules()?);
+    if access.stores_quads {
+        replaced.push(("shared/storing", module("shared/storing_quads")?));
+    }
     if row_sums {
         replaced.push(("shared/row_sums", module("shared/row_sums_stored")?));
     }
     let mut kernel = Kernel::composed(label, variant.file, &replaced, 2 + finish.inputs.len(), outputs)?;
     kernel.subgroups = variant.lanes > 0;
-    let mut params = seen.params(variant.tile, variant.splits)?;
+    let mut params = seen.params(variant.tile, variant.splits, access.reads_quads)?;
     params.extend(&finish.params);
     let operands = if variant.swapped { [1, 0] } else { [0, 1] };
     let mut bound: Vec<Bound> = operands.into_iter().map(Bound::Input).collect();
@@ -111,42 +134,50 @@ fn plan(problem: &Problem, variant: &Variant, epilogue: &Epilogue, row_sums: boo
     let mut scratch = Vec::new();
     if split {
         scratch.push(4 * problem.len() * variant.splits);
-        let mut second = sum(problem.len(), variant.splits, [problem.rows, problem.columns], epilogue, row_sums)?;
+        let rows = if row_sums { problem.batch * problem.rows } else { 0 };
         if row_sums {
-            let rows = problem.batch * problem.rows;
             scratch.push(4 * rows * variant.splits);
-            second.workgroups = (problem.len() + rows).div_ceil(64);
         }
-        dispatches.push(second);
+        let matrix = [problem.rows, problem.columns];
+        dispatches.push(sum(problem.len(), variant.splits, matrix, rows, &access, epilogue)?);
     }
     Ok(KernelPlan { dispatches, scratch })
 }
 
-/// The second pass of a split product of so many elements, whose innermost axes are `matrix`. Where there are sums of rows, their
-/// parts are the second scratch, and they the second result.
+/// The second pass of a split product of so many elements, whose innermost axes are `matrix`. Where there are sums of rows, that many,
+/// their parts are the second scratch, and they the second result.
 pub(in crate::ops) fn sum(
     len: usize,
     splits: usize,
     matrix: [usize; 2],
+    row_sums: usize,
+    access: &Access,
     epilogue: &Epilogue,
-    row_sums: bool,
 ) -> Result<DispatchPlan, String> {
-    let partials = 1 + usize::from(row_sums);
-    let finish = epilogue.emit(1 + partials);
-    let outputs = epilogue.expression.outputs.len() + usize::from(row_sums);
-    let mut replaced = vec![("shared/finish", finish.module.as_str())];
-    if row_sums {
+    let partials = 1 + usize::from(row_sums > 0);
+    let finish = access.finish(epilogue, 1 + partials);
+    let outputs = epilogue.expression.outputs.len() + usize::from(row_sums > 0);
+    let (file, own, lanes) = if access.stores_quads {
+        ("matmul_sum_quads", "shared/finish_quads", 4)
+    } else {
+        ("matmul_sum", "shared/finish", 1)
+    };
+    let mut replaced = vec![(own, finish.module.as_str())];
+    if access.stores_quads {
+        replaced.push(("shared/lanes", QUAD_LANES));
+    }
+    if row_sums > 0 {
         replaced.push(("shared/joined_rows", module("shared/joined_rows_stored")?));
     }
-    let label = if row_sums { "matmul_sum with row sums" } else { "matmul_sum" };
-    let kernel = Kernel::composed(label, "matmul_sum", &replaced, partials + finish.inputs.len(), outputs)?;
+    let label = if row_sums > 0 { format!("{file} with row sums") } else { file.to_owned() };
+    let kernel = Kernel::composed(label, file, &replaced, partials + finish.inputs.len(), outputs)?;
     let mut params: Vec<u32> =
-        [len, splits, matrix[0], matrix[1], 0, 0, 0].into_iter().map(|word| word as u32).collect();
+        [len / lanes, splits, matrix[0], matrix[1] / lanes, 0, 0, 0].into_iter().map(|word| word as u32).collect();
     params.extend(&finish.params);
     let bound = (0..partials)
         .map(Bound::Scratch)
         .chain(finish.inputs.iter().map(|&input| Bound::Input(2 + input)))
         .chain((0..outputs).map(Bound::Output))
         .collect();
-    Ok(DispatchPlan { kernel, params, bound, workgroups: len.div_ceil(64) })
+    Ok(DispatchPlan { kernel, params, bound, workgroups: (len / lanes + row_sums).div_ceil(64) })
 }

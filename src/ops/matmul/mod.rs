@@ -1,5 +1,6 @@
 //! Matrix products, batched. Transposes and broadcast batches are views that the kernels read through strides.
 
+pub(in crate::ops) mod access;
 pub(in crate::ops) mod choice;
 mod kernels;
 mod problem;
@@ -100,6 +101,15 @@ impl Operator for Matmul {
 
     fn accepts_views(&self) -> bool {
         true
+    }
+
+    fn reads_stored(&self, _input: usize) -> bool {
+        true
+    }
+
+    fn stores_quads(&self, output: &TensorType) -> bool {
+        // Products with a vector are reductions, which store an element an invocation.
+        matches!(output.shape[..], [.., rows, columns] if rows > 1 && columns.is_multiple_of(4))
     }
 
     fn cost(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> RoutineCost {

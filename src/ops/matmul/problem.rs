@@ -2,10 +2,13 @@
 
 use super::choice::Extents;
 use crate::shader::Operand;
+use crate::tensor::DType;
 
 /// A batch of matrices: address = offset + Σ strides · places.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Matrices {
+    /// The element type in memory.
+    pub(super) stored: DType,
     pub(super) offset: i64,
     pub(super) row: i64,
     pub(super) column: i64,
@@ -53,6 +56,7 @@ impl Problem {
             batch_axes.push((1, [0, 0]));
         }
         let matrices = |operand: &Operand| Matrices {
+            stored: operand.ty.dtype,
             offset: operand.at.offset,
             row: operand.at.strides[rank - 2],
             column: operand.at.strides[rank - 1],
@@ -95,12 +99,36 @@ impl Problem {
         Extents { batch: self.batch, rows: self.rows, columns: self.columns, inner: self.inner }
     }
 
-    /// The parameters of `shared/product`, but for the grid's width and the epilogue's.
-    pub(super) fn params(&self, tile: [usize; 2], splits: usize) -> Result<Vec<u32>, String> {
+    /// Whether neighbours of each operand lie along the inner dimension, where both can be read in groups of four from a multiple of
+    /// four on.
+    pub(super) fn quads(&self) -> Option<[bool; 2]> {
+        let batched = |side: usize| self.batch_axes.iter().all(|(_, strides)| strides[side] % 4 == 0);
+        let along = |matrices: Matrices, outer: usize, step: i64, inner: i64| {
+            if matrices.offset % 4 != 0 {
+                return None;
+            }
+            let fits = |own: i64, extent: usize, other: i64| own == 1 && extent.is_multiple_of(4) && other % 4 == 0;
+            if fits(inner, self.inner, step) {
+                return Some(true);
+            }
+            fits(step, outer, inner).then_some(false)
+        };
+        if !batched(0) || !batched(1) {
+            return None;
+        }
+        let lhs = along(self.lhs, self.rows, self.lhs.row, self.lhs.column)?;
+        let rhs = along(self.rhs, self.columns, self.rhs.column, self.rhs.row)?;
+        Some([lhs, rhs])
+    }
+
+    /// The parameters of `shared/product`, but for the grid's width and the epilogue's. Where operands are read in groups of four,
+    /// stretches of the inner dimension are whole groups.
+    pub(super) fn params(&self, tile: [usize; 2], splits: usize, quads: bool) -> Result<Vec<u32>, String> {
         let mut words: Vec<i64> =
             [self.batch, self.rows, self.columns, self.inner, splits].map(|word| word as i64).to_vec();
         words.extend([self.rows.div_ceil(tile[0]), self.columns.div_ceil(tile[1])].map(|word| word as i64));
-        words.push(self.inner.div_ceil(splits) as i64);
+        let stretch = self.inner.div_ceil(splits);
+        words.push(if quads { stretch.next_multiple_of(4) } else { stretch } as i64);
         words.extend([self.lhs.offset, self.lhs.row, self.lhs.column]);
         words.extend([self.rhs.offset, self.rhs.row, self.rhs.column, 0]);
         for &(extent, [lhs, rhs]) in &self.batch_axes {

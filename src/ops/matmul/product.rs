@@ -6,6 +6,7 @@ use gemm::Parallelism;
 use rayon::prelude::*;
 
 use super::whole;
+use crate::ops::widened::widened;
 use crate::scalar::Affine;
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
@@ -82,6 +83,8 @@ pub(super) fn evaluate(inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType
     let ([(lhs, lhs_bytes), (rhs, rhs_bytes)], [(ty, out), sums @ ..]) = (inputs, outputs) else {
         return Err("matmul takes two operands and gives one product".into());
     };
+    let [(lhs, lhs_bytes), (rhs, rhs_bytes)] = [widened(lhs, lhs_bytes), widened(rhs, rhs_bytes)];
+    let (lhs, rhs, lhs_bytes, rhs_bytes) = (&lhs, &rhs, &*lhs_bytes, &*rhs_bytes);
     let sums = sums.first_mut().map(|(ty, bytes)| &mut bytes[..ty.bytes()]);
     match lhs.ty.dtype {
         DType::F32 => {

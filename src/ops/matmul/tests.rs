@@ -4,7 +4,7 @@ use super::Matmul;
 use crate::graph::Operator;
 use crate::ops::device_tests::compare;
 use crate::scalar::{Affine, Builder, Epilogue, ScalarFunction};
-use crate::shader::testing::{Runner, adapters, assert_close, check, numbers, operand};
+use crate::shader::testing::{Runner, adapters, assert_close, check, numbers, operand, stored, widened};
 use crate::shader::{Adapter, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
@@ -49,15 +49,21 @@ impl Case {
         self
     }
 
-    fn memory(operand: &Operand, seed: u32) -> Vec<f32> {
+    /// The operands are stored in these types.
+    fn stored(mut self, lhs: DType, rhs: DType) -> Self {
+        self.lhs.ty.dtype = lhs;
+        self.rhs.ty.dtype = rhs;
+        self
+    }
+
+    fn memory(operand: &Operand, seed: u32) -> Vec<u8> {
         let last = if operand.ty.is_empty() { 0 } else { operand.at.range(operand.ty.shape.dims()).1 };
-        numbers(last as usize + 1, seed)
+        stored(operand.ty.dtype, &numbers(last as usize + 1, seed))
     }
 
     fn run(&self, label: &str) {
         let (a, b) = (Self::memory(&self.lhs, 1), Self::memory(&self.rhs, 2));
-        let (a, b): (&[u8], &[u8]) = (bytemuck::cast_slice(&a), bytemuck::cast_slice(&b));
-        let inputs = [(&self.lhs, a), (&self.rhs, b)];
+        let inputs = [(&self.lhs, a.as_slice()), (&self.rhs, b.as_slice())];
         compare(label, &Matmul::PLAIN, &inputs, std::slice::from_ref(&self.out), 1e-5);
         let rank = self.out.shape.rank();
         let sums = TensorType::new(DType::F32, self.out.shape[..rank - 1].to_vec());
@@ -97,6 +103,49 @@ fn transposed_and_strided_operands() {
     Case::new(&[2], 9, 11, 10).spread(3, 5).run("spread");
     for (lhs, rhs) in [(false, false), (true, false), (false, true), (true, true)] {
         Case::new(&[], 130, 50, 140).transposed(lhs, rhs).run(&format!("several tiles, transposed {lhs} {rhs}"));
+    }
+}
+
+/// Extents, offsets and strides that are multiples of four: real GPUs read four neighbours at once.
+#[test]
+fn operands_in_groups_of_four() {
+    for (lhs, rhs) in [(false, false), (true, false), (false, true), (true, true)] {
+        Case::new(&[], 132, 20, 136).transposed(lhs, rhs).run(&format!("groups of four, transposed {lhs} {rhs}"));
+    }
+    Case::new(&[3], 12, 2056, 8).transposed(true, false).run("groups of four, split");
+    let mut case = Case::new(&[2], 8, 12, 16);
+    case.lhs.at.offset = 4;
+    case.rhs.at.offset = 20;
+    case.run("from an offset on");
+    case.rhs.at.offset = 2;
+    case.run("from an odd offset on");
+}
+
+#[test]
+fn operands_of_16_bits() {
+    for half in [DType::F16, DType::BF16] {
+        Case::new(&[], 19, 21, 37).stored(half, half).run(&format!("{half}"));
+        Case::new(&[], 36, 20, 40).transposed(true, true).stored(half, half).run(&format!("{half} in fours"));
+        Case::new(&[], 1, 300, 70).stored(half, half).run(&format!("{half}, a row"));
+    }
+    Case::new(&[2], 9, 11, 10).spread(3, 5).stored(DType::F16, DType::F32).run("f16 spread, and f32");
+    Case::new(&[2], 16, 1028, 12).stored(DType::F32, DType::BF16).run("f32 and bf16 in fours, split");
+}
+
+#[test]
+fn halves_at_the_edges_of_their_type() {
+    // The rows of a diagonal matrix pick elements: each must come out as it is, the smallest and the infinite among them.
+    for (half, values) in [
+        (DType::F16, [65504.0, -65504.0, 6.103_515_6e-5, 5.960_464_5e-8, -5.960_464_5e-8, 0.333_251_95, 1.0, -0.5]),
+        (DType::BF16, [3.389_531_4e38, -3.0e38, 2.350_988_7e-38, 0.333_984_38, 1.0, -0.5, 65536.0, 2.0]),
+    ] {
+        let case = Case::new(&[], 8, 1, 4).stored(half, half);
+        let memory = [stored(half, &values), stored(half, &[1.0, -1.0, 1.0, 0.5])];
+        let inputs = [(&case.lhs, memory[0].as_slice()), (&case.rhs, memory[1].as_slice())];
+        compare(&format!("edges of {half}"), &Matmul::PLAIN, &inputs, std::slice::from_ref(&case.out), 0.0);
+        let infinite = stored(half, &[f32::INFINITY; 8]);
+        let inputs = [(&case.lhs, infinite.as_slice()), (&case.rhs, memory[1].as_slice())];
+        compare(&format!("infinite {half}"), &Matmul::PLAIN, &inputs, std::slice::from_ref(&case.out), 0.0);
     }
 }
 
@@ -212,6 +261,64 @@ fn epilogue(rows: usize, inner: usize, columns: usize) {
             }
         }
     }
+}
+
+#[test]
+fn an_epilogue_stores_16_bits() {
+    for dtype in [DType::F16, DType::BF16] {
+        for (rows, inner, columns) in [(5, 24, 72), (2, 3000, 4)] {
+            halves(dtype, rows, inner, columns);
+        }
+    }
+}
+
+/// relu(x + bias[column]) in 16 bits and x + bias[column] in 32, over [batch, row, column]; with the first pass of a product whose inner
+/// dimension is split.
+fn halves(dtype: DType, rows: usize, inner: usize, columns: usize) {
+    let case = Case::new(&[3], rows, inner, columns).stored(dtype, dtype);
+    let mut builder = Builder::new(DType::F32);
+    let value = builder.accumulator(DType::F32);
+    let bias = builder.load(0, dtype, Affine { offset: 0, strides: vec![0, 0, 1] });
+    let sum = builder.add(value, bias);
+    let relu = builder.call(ScalarFunction::Relu, &[sum]);
+    let outputs = vec![(relu, dtype), (sum, DType::F32)];
+    let epilogue =
+        Epilogue { expression: builder.finish(vec![3, rows, columns], vec![dtype], outputs), borders: [1, 2] };
+    let len = 3 * rows * columns;
+    let bias = numbers(columns, 3);
+    let memory = [Case::memory(&case.lhs, 1), Case::memory(&case.rhs, 2), stored(dtype, &bias)];
+    let mut product = vec![0_f32; len];
+    let operands = [(&case.lhs, memory[0].as_slice()), (&case.rhs, memory[1].as_slice())];
+    Matmul::PLAIN.evaluate(&operands, &mut [(&case.out, bytemuck::cast_slice_mut(&mut product))]).unwrap();
+    let sums: Vec<f32> = product.iter().enumerate().map(|(index, value)| value + bias[index % columns]).collect();
+    let (operands, outputs) = ([case.lhs.clone(), case.rhs.clone()], [case.out.clone()]);
+    let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: Some(&epilogue) };
+    let bytes: Vec<&[u8]> = memory.iter().map(Vec::as_slice).collect();
+    for adapter in adapters() {
+        for plan in Matmul::PLAIN.kernels(&shapes, &adapter).unwrap() {
+            check(&plan, &adapter);
+            let Some(mut runner) = Runner::lock() else { continue };
+            if !runner.can_run(&plan, &adapter) {
+                continue;
+            }
+            let label = format!("{} to {dtype}, {rows}x{inner}x{columns}", plan.dispatches[0].kernel.label);
+            let got = runner.run(&plan, &bytes, &[2 * len, 4 * len]);
+            assert_close(&label, bytemuck::cast_slice(&got[1]), &sums, 1e-5);
+            // Of sums that are themselves rounded, a place of the 16 bits may differ.
+            let (narrow, want) = (widened(dtype, &got[0]), sums.iter().map(|sum| sum.max(0.0)).collect::<Vec<_>>());
+            assert_close(&label, &narrow, &want, if dtype == DType::F16 { 1e-3 } else { 8e-3 });
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_groups_of_four_is_refused() {
+    let case = Case::new(&[], 4, 8, 6);
+    let epilogue = Epilogue::identity(DType::F16, &[1, 4, 6], [1, 2]);
+    let (operands, outputs) = ([case.lhs, case.rhs], [case.out]);
+    let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: Some(&epilogue) };
+    let refused = Matmul::PLAIN.kernels(&shapes, &Adapter::default()).map(|_| ());
+    assert_eq!(refused, Err("does not store 16-bit floats in rows of 6 elements".to_owned()));
 }
 
 /// Not a test of speed, which machines differ in: prints it. `cargo test matmul::tests::speed -- --ignored --nocapture`

@@ -32,9 +32,10 @@ pub(super) fn plans(problem: &Problem, epilogue: &Epilogue, adapter: &Adapter) -
         Affine { offset: matrices.offset, strides }
     };
     let mut builder = Builder::new(DType::F32);
-    let (lhs, rhs) = (builder.load(0, DType::F32, at(0)), builder.load(1, DType::F32, at(1)));
+    let stored = vec![problem.lhs.stored, problem.rhs.stored];
+    let (lhs, rhs) = (builder.load(0, stored[0], at(0)), builder.load(1, stored[1], at(1)));
     let product = builder.mul(lhs, rhs);
-    let expression = builder.finish(dims, vec![DType::F32; 2], vec![(product, DType::F32)]);
+    let expression = builder.finish(dims, stored, vec![(product, DType::F32)]);
     let (expression, borders) = expression.collapsed(&borders);
     // The reduction's places are outer and inner ones: rows count to the former, columns to the latter.
     let [rows, columns] = epilogue.borders;

@@ -7,6 +7,8 @@ mod reflect;
 pub(crate) use device::{Runner, skipped};
 pub(crate) use reflect::check;
 
+use half::{bf16, f16};
+
 use super::{Adapter, Limits};
 use crate::scalar::Affine;
 use crate::shader::Operand;
@@ -44,6 +46,23 @@ pub(crate) fn numbers(count: usize, seed: u32) -> Vec<f32> {
         state >> 16
     };
     (0..count).map(|_| (next() % 257) as f32 / 128.0 - 1.0).collect()
+}
+
+/// Numbers as they lie in memory: f32, f16 or bf16.
+pub(crate) fn stored(dtype: DType, values: &[f32]) -> Vec<u8> {
+    match dtype {
+        DType::F16 => values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect(),
+        DType::BF16 => values.iter().flat_map(|&value| bf16::from_f32(value).to_le_bytes()).collect(),
+        _ => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    }
+}
+
+/// Floats of 16 bits in memory, as numbers.
+pub(crate) fn widened(dtype: DType, bytes: &[u8]) -> Vec<f32> {
+    let words = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+    words
+        .map(|bits| if dtype == DType::F16 { f16::from_bits(bits).to_f32() } else { bf16::from_bits(bits).to_f32() })
+        .collect()
 }
 
 /// A row-major operand.

@@ -1,0 +1,19 @@
+// The source of a convolution, read through its windows.
+#import shared/convolution
+#import shared/rhs
+
+// The source at a position; zeros beyond its edges.
+fn load_source(address: i32, at: vec3<i32>) -> f32 {
+    if !CHECKED {
+        return rhs_at(u32(address));
+    }
+    let place = vec3<u32>(at);
+    var inside = place.z < params.source.z;
+    if AXES > 1u {
+        inside = inside && place.y < params.source.y;
+    }
+    if AXES > 2u {
+        inside = inside && place.x < params.source.x;
+    }
+    return select(0.0, rhs_at(u32(select(0, address, inside))), inside);
+}

@@ -1,0 +1,23 @@
+// How a product hands over what it has computed: element by element.
+#import shared/product
+
+// Hands over one element. With several splits, `finish` is that of the first pass, which keeps partial products apart.
+// Kernels may have exchanged the operands, so that what is a row to them is a column of the product.
+fn store(work: Work, row: u32, column: u32, value: f32) {
+    let at = select(vec2<u32>(row, column), vec2<u32>(column, row), SWAPPED);
+    let extent = select(params.columns, params.rows, SWAPPED);
+    let matrix = work.split * params.batch + work.batch;
+    let index = (matrix * params.rows * params.columns) + at.x * extent + at.y;
+    finish(value, index, vec3<u32>(work.batch, at));
+}
+
+// Four neighbours along the columns, as far as they are in the product.
+fn store_quad(work: Work, row: u32, column: u32, values: vec4<f32>) {
+    if row < params.rows {
+        for (var c = 0u; c < 4u; c++) {
+            if column + c < params.columns {
+                store(work, row, column + c, values[c]);
+            }
+        }
+    }
+}

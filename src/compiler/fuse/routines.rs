@@ -1,0 +1,120 @@
+//! What routines read and give: operands as they lie in memory, as views, or widened; results in their compute types.
+
+use super::{Fuser, Seen, identity_tail, include};
+use crate::compiler::fused::{self, BufferId, FusedKernel, Head, Origin};
+use crate::graph::ValueId;
+use crate::scalar::{Affine, Builder, ScalarExpr, ScalarFunction, ScalarNode};
+use crate::shader::Operand;
+use crate::tensor::{DType, TensorType};
+
+/// True for the floats of 16 bits.
+pub(super) fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16)
+}
+
+impl Fuser<'_> {
+    pub(super) fn routine(&mut self, index: usize) {
+        let node = &self.data.nodes[index];
+        let operator = node.op.operator();
+        let (mut operands, mut inputs) = (Vec::new(), Vec::new());
+        for (place, &input) in node.inputs.iter().enumerate() {
+            let ty = self.data.ty(input).clone();
+            let compute = TensorType::new(ty.dtype.compute(), ty.shape.clone());
+            let view = self.seen[&input].as_view().map(|(buffer, at)| (buffer, at.clone()));
+            let fits = view.filter(|(buffer, at)| {
+                let stored = &self.fused.buffers[buffer.0].ty;
+                let whole = at.offset == 0 && at.is_row_major(&ty.shape) && stored.len() == ty.len();
+                let readable =
+                    self.on_gpu && operator.reads_stored(place) && is_half(stored.dtype) && stored.dtype == ty.dtype;
+                (stored.dtype == compute.dtype || readable) && (operator.accepts_views() || whole)
+            });
+            let stored = operator.reads_stored(place) && self.is_stored_for_routine(input, &self.seen[&input]);
+            let (buffer, at) = match fits {
+                Some(view) => view,
+                None if stored => (self.stored(input), Affine::row_major(&ty.shape)),
+                None => (self.in_compute_type(input, &compute), Affine::row_major(&ty.shape)),
+            };
+            operands.push(Operand { ty: TensorType::new(self.fused.buffers[buffer.0].ty.dtype, ty.shape), at });
+            inputs.push(buffer);
+        }
+        let outputs: Vec<TensorType> =
+            node.outputs.iter().map(|ty| TensorType::new(ty.dtype.compute(), ty.shape.clone())).collect();
+        let values: Vec<ValueId> =
+            (0..outputs.len()).map(|output| ValueId { node: index as u32, output: output as u32 }).collect();
+        let buffers: Vec<BufferId> = outputs
+            .iter()
+            .zip(&values)
+            .map(|(ty, &value)| self.fused.add_buffer(ty.clone(), Origin::Kernel, Some(value)))
+            .collect();
+        let tail = operator.accepts_epilogue().then(|| identity_tail(outputs[0].shape.to_vec(), outputs[0].dtype));
+        let names = vec![operator.name()];
+        let head = Head::Routine { op: node.op.clone(), operands, inputs, outputs: outputs.clone() };
+        self.fused.kernels.push(FusedKernel { head, tail, outputs: buffers.clone(), names, place: node.place });
+        for ((value, buffer), ty) in values.into_iter().zip(buffers).zip(outputs) {
+            self.keep_raw(value, buffer, ty.dtype);
+        }
+    }
+
+    /// How the users of a raw result see it: rounded, where the value's type is a 16-bit one.
+    pub(super) fn keep_raw(&mut self, value: ValueId, buffer: BufferId, compute: DType) {
+        let ty = self.data.ty(value).clone();
+        let mut seen = Seen::buffer(buffer, compute, &ty.shape);
+        if ty.dtype != compute {
+            let mut builder = Builder::new(compute);
+            let places = include(&mut builder, &seen.expression, |input| input);
+            let value = builder.call(ScalarFunction::Cast(ty.dtype), &[places[0]]);
+            seen.expression = builder.finish(ty.shape.to_vec(), vec![compute], vec![(value, ty.dtype)]);
+            seen.names.push("cast".to_owned());
+        }
+        let store = self.is_stored_for_routine(value, &seen);
+        self.seen.insert(value, seen);
+        if store {
+            self.stored(value);
+        }
+    }
+
+    /// A row-major buffer of a value in its compute type.
+    fn in_compute_type(&mut self, value: ValueId, ty: &TensorType) -> BufferId {
+        if ty.dtype == self.data.ty(value).dtype {
+            return self.stored(value);
+        }
+        if let Some(&buffer) = self.computed.get(&value) {
+            return buffer;
+        }
+        let seen = self.seen[&value].clone();
+        let buffer = self.map_kernel(value, ty, seen);
+        self.computed.insert(value, buffer);
+        buffer
+    }
+
+    /// True where a value of 16 bits is put into memory as such for a routine. Not where it is computed element by element from a result
+    /// whose kernel can store f32 on the way, but no 16-bit floats: that would take a kernel more.
+    pub(super) fn is_stored_for_routine(&self, value: ValueId, seen: &Seen) -> bool {
+        /// Kernels that are looked at; a value with more of them before it is taken for one that merges with none.
+        const MOST: usize = 32;
+        if !self.read_stored.contains(&value) {
+            return false;
+        }
+        let len = self.data.ty(value).len();
+        let direct = |expression: &ScalarExpr, inputs: &[BufferId]| -> Vec<BufferId> {
+            let loads = expression.nodes.iter().filter_map(|node| match node {
+                ScalarNode::Load { input, at } if at.offset == 0 && at.is_row_major(&expression.dims) => {
+                    Some(inputs[*input])
+                }
+                _ => None,
+            });
+            loads.filter(|buffer| self.fused.buffers[buffer.0].ty.len() == len).collect()
+        };
+        let mut waiting = direct(&seen.expression, &seen.inputs);
+        for _ in 0..MOST {
+            let Some(buffer) = waiting.pop() else { return true };
+            let Some(kernel) = self.fused.producer(buffer).map(|kernel| &self.fused.kernels[kernel]) else { continue };
+            match &kernel.tail {
+                Some(tail) if kernel.is_map() => waiting.extend(direct(&tail.expression, &tail.inputs)),
+                Some(_) if !fused::stores_quads(&kernel.head) => return false,
+                _ => {}
+            }
+        }
+        true
+    }
+}
