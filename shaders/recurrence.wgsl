@@ -2,6 +2,7 @@
 // dispatch can go through any number of steps: all of them, where a workgroup has all units of its rows; else one.
 #import shared/recurrence
 #import shared/state_product
+#import shared/turn_end
 
 const WIDTH = GATES;
 // The update gate, where there is one.
@@ -164,7 +165,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 }
             }
             // What other invocations of the workgroup have left is read in the next turn.
-            storageBarrier();
+            end_turn();
         }
     }
 }

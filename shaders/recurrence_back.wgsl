@@ -3,6 +3,7 @@
 // are steps ends it.
 #import shared/recurrence
 #import shared/state_product
+#import shared/turn_end
 
 const WIDTH = 1u;
 
@@ -159,7 +160,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     }
                 }
             }
-            storageBarrier();
+            end_turn();
         }
     }
 }

@@ -1,6 +1,6 @@
 // Sums of states with columns of a weight, for software drivers: stands in for `shared/state_product`. A workgroup is one subgroup;
-// each lane brings one place of every row, and shuffles hand them round. Four places a turn are written out, as such drivers count
-// the turns of loops.
+// each lane brings one place of every row, and shuffles hand them round. PLACES of them a turn, four or eight, are written out, as such
+// drivers count the turns of loops.
 fn add_place(
     sums: ptr<function, array<array<array<f32, ROWS>, UNITS>, WIDTH>>,
     low: u32,
@@ -47,12 +47,18 @@ fn add_products(
         for (var r = 0u; r < ROWS; r++) {
             states[r] = select(0.0, source(begin[r] + min(place + local, end), initial), place + local <= end);
         }
-        for (var k = 0u; k < LANES; k += 4u) {
+        for (var k = 0u; k < LANES; k += PLACES) {
             let first = place + k;
             add_place(sums, low, high, states, k, offset + min(first, end) * row_step, columns);
             add_place(sums, low, high, states, k + 1u, offset + min(first + 1u, end) * row_step, columns);
             add_place(sums, low, high, states, k + 2u, offset + min(first + 2u, end) * row_step, columns);
             add_place(sums, low, high, states, k + 3u, offset + min(first + 3u, end) * row_step, columns);
+            if PLACES > 4u {
+                add_place(sums, low, high, states, k + 4u, offset + min(first + 4u, end) * row_step, columns);
+                add_place(sums, low, high, states, k + 5u, offset + min(first + 5u, end) * row_step, columns);
+                add_place(sums, low, high, states, k + 6u, offset + min(first + 6u, end) * row_step, columns);
+                add_place(sums, low, high, states, k + 7u, offset + min(first + 7u, end) * row_step, columns);
+            }
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Adapter {
     pub bounded_loops: bool,
     /// Smallest and largest subgroup, where subgroup operations may be used.
     pub subgroups: Option<(u32, u32)>,
+    /// True where there are barriers for a subgroup alone.
+    pub subgroup_barriers: bool,
     /// Its limits.
     pub limits: Limits,
 }
@@ -55,6 +57,7 @@ impl Default for Adapter {
             is_software: false,
             bounded_loops: false,
             subgroups: None,
+            subgroup_barriers: false,
             limits: Limits {
                 storage_buffers: 8,
                 binding_bytes: 128 << 20,

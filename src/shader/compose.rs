@@ -69,6 +69,8 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "shared/recurrence_kind",
         "shared/state_product",
         "shared/state_product_lanes",
+        "shared/turn_end",
+        "shared/turn_end_subgroup",
         "shared/carry",
         "shared/carry_stretches",
         "shared/sort_key",

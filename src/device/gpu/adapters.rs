@@ -262,6 +262,7 @@ pub(super) fn compiler_adapter(
         is_software: info.device_type == wgpu::DeviceType::Cpu,
         bounded_loops: checks == Checks::All,
         subgroups: subgroups(features, info),
+        subgroup_barriers: features.contains(wgpu::Features::SUBGROUP_BARRIER),
         limits: compiler_limits(limits),
     }
 }

@@ -304,6 +304,7 @@ impl GpuDevice {
 /// What the engine uses where an adapter has it.
 fn wanted_features() -> wgpu::Features {
     wgpu::Features::SUBGROUP
+        | wgpu::Features::SUBGROUP_BARRIER
         | wgpu::Features::SHADER_F16
         | wgpu::Features::TIMESTAMP_QUERY
         | wgpu::Features::PIPELINE_CACHE

@@ -26,6 +26,15 @@ struct Variant {
     units: usize,
     /// True where a workgroup has all units.
     whole: bool,
+    /// True where a workgroup is one subgroup, which needs no other barrier than its own.
+    alone: bool,
+}
+
+impl Variant {
+    /// Places of the inner dimension that a turn of the product's loop goes through.
+    const fn places(&self) -> usize {
+        if self.alone && self.lanes >= 8 { 8 } else { 4 }
+    }
 }
 
 /// All plans that the adapter can run, best guess first.
@@ -70,7 +79,14 @@ pub(super) fn plans(
         let units = units.min(blocks);
         // Blocks side by side: each invocation's loops are shorter, and so reach further before the driver leaves them.
         let waves = blocks.div_ceil(units).min(8).min(adapter.limits.workgroup_invocations / lanes);
-        let variant = Variant { lanes, shuffles: true, waves, rows, units, whole: true };
+        let variant = Variant { lanes, shuffles: true, waves, rows, units, whole: true, alone: false };
+        if adapter.is_software && adapter.subgroup_barriers {
+            // The more units at a time, the fewer turns; but so many sums leave the registers.
+            let alone = |units: usize| Variant { waves: 1, units, alone: true, ..variant };
+            let candidates = [alone(units), alone(tile(8).min(blocks))];
+            let fits = |alone: &Variant| sequence.turns_at_once(alone, adapter) >= sequence.turns();
+            variants.extend(candidates.into_iter().find(fits));
+        }
         by_size(&mut variants, variant, true);
     }
     let lanes = [64, 128, 256].into_iter().find(|&lanes| lanes >= hidden).unwrap_or(256);
@@ -79,7 +95,7 @@ pub(super) fn plans(
     let mut others = Vec::new();
     by_size(
         &mut others,
-        Variant { lanes, shuffles: false, waves: 1, rows, units: 1, whole: true },
+        Variant { lanes, shuffles: false, waves: 1, rows, units: 1, whole: true, alone: false },
         hidden <= WHOLE_UP_TO,
     );
     if adapter.is_software {
@@ -102,6 +118,11 @@ struct Sequence<'a> {
 impl Sequence<'_> {
     const fn is_back(&self) -> bool {
         matches!(self.recurrent.pass, Pass::Back { .. })
+    }
+
+    /// Turns of the whole sequence.
+    const fn turns(&self) -> usize {
+        self.steps + if self.is_back() { 1 } else { 0 }
     }
 
     const fn halves(&self) -> usize {
@@ -132,7 +153,11 @@ impl Sequence<'_> {
         let rows = tile(variant.rows, 0);
         let sums = tile(width, tile(variant.units, rows));
         let product = if variant.shuffles {
-            let places = turns(variant.lanes.div_ceil(4), 4 * (rows + sums));
+            let places = match variant.lanes.div_ceil(variant.places()) {
+                // A single turn is written out.
+                1 if !adapter.bounded_loops => 0,
+                count => turns(count, variant.places() * (rows + sums)),
+            };
             turns(self.hidden.div_ceil(variant.lanes), rows + places)
         } else {
             let brought = turns((64 * variant.rows).div_ceil(variant.lanes), 0);
@@ -149,7 +174,7 @@ impl Sequence<'_> {
         let kernel = self.kernel(variant)?;
         let [unit_blocks, blocks_each] = self.blocks(variant);
         let row_blocks = self.batch.div_ceil(variant.rows);
-        let turns = self.steps + usize::from(self.is_back());
+        let turns = self.turns();
         // Dispatches: so many turns and halves of each.
         let at_once = if variant.whole { self.turns_at_once(variant, adapter).clamp(1, turns) } else { 1 };
         let halves: &[[usize; 2]] = match (self.halves(), variant.whole) {
@@ -223,7 +248,13 @@ impl Sequence<'_> {
             Cell::GruResetBefore => "shared/cell_gru_reset_before",
         };
         let tile = constants(
-            &[("ROWS", variant.rows), ("LANES", variant.lanes), ("WAVES", variant.waves), ("UNITS", variant.units)],
+            &[
+                ("ROWS", variant.rows),
+                ("LANES", variant.lanes),
+                ("WAVES", variant.waves),
+                ("UNITS", variant.units),
+                ("PLACES", variant.places()),
+            ],
             &[],
         );
         let kind = constants(
@@ -242,6 +273,9 @@ impl Sequence<'_> {
         if variant.shuffles {
             replaced.push(("shared/state_product", module("shared/state_product_lanes")?));
         }
+        if variant.alone {
+            replaced.push(("shared/turn_end", module("shared/turn_end_subgroup")?));
+        }
         let (reads, writes) = if self.is_back() { (5, 2) } else { (5, 3) };
         let bindings = std::iter::repeat_n(Access::Read, reads).chain(std::iter::repeat_n(Access::ReadWrite, writes));
         let label = format!(
@@ -251,7 +285,11 @@ impl Sequence<'_> {
             variant.rows,
             variant.lanes * variant.units,
             if variant.shuffles { " lanes" } else { "" },
-            if variant.whole { "" } else { " stepwise" }
+            match (variant.alone, variant.whole) {
+                (true, _) => " alone",
+                (false, true) => "",
+                (false, false) => " stepwise",
+            }
         );
         let source = compose(file, &replaced)?.into();
         Ok(Kernel { label, source, bindings: bindings.collect(), subgroups: variant.shuffles })

@@ -51,10 +51,11 @@ impl Runner {
         });
         let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).ok()?;
         let info = adapter.get_info();
-        let has_subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
+        let subgroups = wgpu::Features::SUBGROUP | wgpu::Features::SUBGROUP_BARRIER;
+        let has_subgroups = adapter.features().contains(subgroups);
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
-            required_features: if has_subgroups { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() },
+            required_features: if has_subgroups { subgroups } else { wgpu::Features::empty() },
             required_limits: limits.clone(),
             ..Default::default()
         };
@@ -64,6 +65,7 @@ impl Runner {
             is_software: info.device_type == wgpu::DeviceType::Cpu,
             bounded_loops: false,
             subgroups: has_subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
+            subgroup_barriers: has_subgroups,
             limits: Limits {
                 storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
                 binding_bytes: limits.max_storage_buffer_binding_size,

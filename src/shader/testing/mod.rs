@@ -20,6 +20,7 @@ pub(crate) fn adapters() -> Vec<Adapter> {
         name: format!("software, {lanes} lanes"),
         is_software: true,
         subgroups: Some((lanes, lanes)),
+        subgroup_barriers: lanes == 8,
         ..Adapter::default()
     };
     let large = Limits {
