@@ -85,7 +85,7 @@ impl Peak {
 /// What measures arithmetic and traffic on a device.
 enum Limits {
     Cpu(Processor),
-    Gpu { chain: Runner, triad: Runner },
+    Gpu { chain: Box<Runner>, triad: Box<Runner> },
 }
 
 /// Numbers of the chain, and multiplications with addition for each that is read and written.
@@ -100,7 +100,7 @@ impl Limits {
         if device.is_cpu() {
             return Ok(Self::Cpu(Processor::new()));
         }
-        Ok(Self::Gpu { chain: chain(device)?, triad: triad(device)? })
+        Ok(Self::Gpu { chain: Box::new(chain(device)?), triad: Box::new(triad(device)?) })
     }
 
     fn gflops_f32(&mut self) -> Result<f64> {

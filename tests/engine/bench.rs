@@ -4,7 +4,7 @@ use wgrad::Device;
 use wgrad::bench::{Case, Clock, Effort, Input, cases};
 use wgrad::prelude::*;
 
-use super::support::devices;
+use super::support::devices::devices;
 
 /// One sample, of one run.
 const ONCE: Effort = Effort { sample: 0.0, total: 0.0, least: 1, block: 0.0, limits: 0.0 };
