@@ -3,6 +3,7 @@
 //! A program is written once as a graph of tensors; wgrad differentiates it, fuses it, plans its memory, and runs forward,
 //! backward and optimizer as one prepared program.
 
+pub mod bench;
 pub mod check;
 pub mod compiler;
 pub mod data;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which floor each top-level module is on.
-const FLOORS: [(&str, u32); 18] = [
+const FLOORS: [(&str, u32); 19] = [
     ("error", 0),
     ("tensor", 0),
     ("scalar", 1),
@@ -24,6 +24,7 @@ const FLOORS: [(&str, u32); 18] = [
     ("data", 6),
     ("train", 6),
     ("check", 6),
+    ("bench", 6),
     ("onnx", 7),
     // The list of what most programs need: it is above everything.
     ("prelude", 8),

@@ -153,6 +153,14 @@ impl DeviceProgram {
         }
     }
 
+    /// Runs so many times and tells the seconds of all by the device's own clock, if it has one.
+    pub(crate) fn time_runs(&mut self, inputs: &[(usize, &[u8])], repetitions: usize) -> Result<Option<f64>> {
+        match self {
+            Self::Gpu(program) => program.time_runs(inputs, repetitions),
+            Self::Cpu(_) => Ok(None),
+        }
+    }
+
     /// Runs once and tells the seconds that each step took, by its number.
     pub(crate) fn profile(&mut self, store: &mut DeviceStore, inputs: &[(usize, &[u8])]) -> Result<Vec<(usize, f64)>> {
         match (self, store) {

@@ -17,6 +17,9 @@ use crate::tensor::DType;
 /// Points that one thread takes at a time.
 const PIECE: usize = 16 * BLOCK;
 
+/// Elements that are folded into each partial result, where there are many results.
+const FOLDED: usize = 64;
+
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
@@ -180,7 +183,8 @@ pub(super) fn fold<P: Copy + Send + Sync>(
 ) -> Vec<P> {
     let ReduceDims { outer, reduced, inner } = dims;
     // A unit is a stretch of the reduced range for one outer place; its bounds depend on sizes alone.
-    let stretch = (PIECE * 4 / inner.max(1)).clamp(1, reduced.max(1));
+    // Long rows of results would leave more partial results than elements are folded into each.
+    let stretch = (PIECE * 4 / inner.max(1)).max(FOLDED.min(reduced / 8)).clamp(1, reduced.max(1));
     let stretches = reduced.div_ceil(stretch).max(1);
     let units = outer * stretches;
     let run_unit = |index: usize, partials: &mut [P]| {
@@ -200,12 +204,12 @@ pub(super) fn fold<P: Copy + Send + Sync>(
     }
     let mut totals = Vec::with_capacity(outer * inner);
     for place in 0..outer {
-        for column in 0..inner {
-            let mut total = partials[place * stretches * inner + column];
-            for later in 1..stretches {
-                join(&mut total, partials[(place * stretches + later) * inner + column]);
-            }
-            totals.push(total);
+        let of_place = &partials[place * stretches * inner..(place + 1) * stretches * inner];
+        let (first, later) = of_place.split_at(inner);
+        totals.extend_from_slice(first);
+        let begin = totals.len() - inner;
+        for row in later.chunks(inner.max(1)) {
+            totals[begin..].iter_mut().zip(row).for_each(|(total, &later)| join(total, later));
         }
     }
     totals

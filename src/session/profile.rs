@@ -80,6 +80,39 @@ impl Session {
         let steps = times.into_iter().filter_map(|(step, seconds)| measured(program, step, seconds)).collect();
         Ok(Profile { device: self.device().name(), steps, host, run })
     }
+
+    /// Runs a program so many times with the same inputs and tells the seconds that all of it took by the device's own clock: no
+    /// time of the host's is in it. `None`, and nothing was run, where the device has no clock: the CPU, and adapters without
+    /// timestamps. They are real runs, but no steps are counted.
+    ///
+    /// ```
+    /// use wgrad::prelude::*;
+    /// use wgrad::session::ProgramId;
+    ///
+    /// let g = Graph::new();
+    /// let x = g.input("x", [64, 64], F32);
+    /// g.output("y", &x.matmul(&x));
+    /// let mut session = g.compile(&Device::cpu())?;
+    /// let seconds = session.time_runs(ProgramId::FIRST, &[("x", &TensorData::zeros(F32, [64, 64]))], 10)?;
+    /// assert_eq!(seconds, None); // Wall time is the only one that a CPU has.
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Inputs that do not fit; a device that fails or was lost.
+    pub fn time_runs(
+        &mut self,
+        id: ProgramId,
+        inputs: &[(&str, &TensorData)],
+        repetitions: usize,
+    ) -> Result<Option<f64>> {
+        let (hidden, mut all) = self.inputs(id, inputs)?;
+        all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
+        let loaded = &mut self.programs[id.0];
+        let seconds = loaded.runner.time_runs(&all, repetitions)?;
+        loaded.has_run |= seconds.is_some() && repetitions > 0;
+        Ok(seconds)
+    }
 }
 
 fn measured(program: &Program, step: usize, seconds: f64) -> Option<ProfiledStep> {

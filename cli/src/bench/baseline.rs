@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 use wgrad::Error;
+use wgrad::bench::Timing;
 
-use super::measure::Timing;
 use crate::failure::{Failure, Result};
 
 /// What an earlier run measured, by case.

@@ -1,30 +1,25 @@
 //! `wgrad bench`: how close a device comes to its limits, and whether what it computes there is right.
 //!
-//! First the limits are measured on the spot ([`peak`]). Then each case ([`cases`]) is compiled, checked against a
-//! reference on the CPU, and timed ([`measure`]). Results are JSON lines in files too, so that the output of
-//! `--json` is a baseline.
+//! First the limits are measured on the spot. Then each of the library's cases ([`wgrad::bench`]) is compiled, checked against a
+//! reference on the CPU, and timed. Results are JSON lines in files too, so that the output of `--json` is a baseline.
 
 mod baseline;
-mod cases;
-mod measure;
-mod peak;
-mod processor;
 mod roofline;
+mod row;
 
 use std::path::PathBuf;
 
 use clap::Args;
 use console::style;
 use serde_json::{Value, json};
+use wgrad::bench::{Case, Effort, Outcome, Peak};
+use wgrad::{Device, Error};
 
 use crate::Everywhere;
 use crate::device;
 use crate::failure::{Failure, Result};
-use crate::output::{Output, bytes, seconds};
-use baseline::{Baseline, Comparison};
-use cases::{Case, Outcome};
-use measure::Effort;
-use peak::Peak;
+use crate::output::Output;
+use baseline::Baseline;
 
 /// What `bench` takes.
 #[derive(Args, Debug)]
@@ -51,19 +46,11 @@ pub struct Arguments {
 
 /// Measures.
 pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> Result {
-    let cases: Vec<Case> = cases::all().into_iter().filter(|case| case.name.contains(&arguments.filter)).collect();
-    if cases.is_empty() {
-        let names: Vec<String> = cases::all().into_iter().map(|case| case.name).collect();
-        return Err(Failure::new(format!(
-            "no case has {:?} in its name; there are {}",
-            arguments.filter,
-            names.join(", ")
-        )));
-    }
+    let cases = chosen(&arguments.filter)?;
     if arguments.list {
         for case in &cases {
-            output.event(&json!({"event": "name", "name": case.name}))?;
-            output.text(&case.name)?;
+            output.event(&json!({"event": "name", "name": case.name()}))?;
+            output.text(case.name())?;
         }
         return Ok(());
     }
@@ -78,25 +65,28 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
 
     output.text(format!("device {}", chosen.describe()))?;
     let peak = Peak::measure(device, effort)?;
-    lines.push(peak.event(&device.name()));
-    output.event(&peak.event(&device.name()))?;
+    lines.push(limits(&peak, device));
+    output.event(&limits(&peak, device))?;
     output.text(format!(
-        "limits {:.1} GFLOP/s f32, {:.1} GB/s, {:.2} µs a dispatch, {:.2} µs to submit and read back\n",
+        "limits {:.1} GFLOP/s f32, {:.1} GB/s, {:.2} µs a dispatch, {:.2} µs to submit and read back",
         peak.gflops_f32, peak.gbytes_per_s, peak.dispatch_us, peak.submit_readback_us
     ))?;
-    output.text(style(heading(baseline.is_some())).dim().to_string())?;
     let (mut wrong, mut points) = (Vec::new(), Vec::new());
-    for case in &cases {
-        let outcome = case.run(device, everywhere.seed, effort)?;
+    for (number, case) in cases.iter().enumerate() {
+        let outcome = measure(case, device, everywhere.seed, effort)?;
+        if number == 0 {
+            output.text(row::about(cases.iter().any(Case::is_step), cases.iter().all(Case::is_step), outcome.clock))?;
+            output.text(style(row::heading(baseline.is_some())).dim().to_string())?;
+        }
         let fraction = peak.fraction(outcome.gflops(), outcome.gbytes_per_s());
-        let event = outcome.event(&case.name, &device.name(), fraction);
+        let event = event(case.name(), &outcome, &device.name(), fraction);
         output.event(&event)?;
-        let compared = baseline.as_ref().map(|baseline| baseline.compare(&case.name, outcome.timing));
-        output.text(row(&case.name, &outcome, fraction, compared))?;
+        let compared = baseline.as_ref().map(|baseline| baseline.compare(case.name(), outcome.timing));
+        output.text(row::row(case.name(), &outcome, fraction, compared))?;
         lines.push(event);
-        points.push(roofline::Point::of(&case.name, &outcome));
-        if !outcome.is_right() {
-            wrong.push(case.name.clone());
+        points.push(roofline::Point::of(case.name(), &outcome));
+        if !outcome.is_right {
+            wrong.push(case.name().to_owned());
         }
     }
     if let Some(path) = &arguments.save {
@@ -113,45 +103,43 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     }
 }
 
-fn heading(compared: bool) -> String {
-    let ratio = if compared { "  against baseline" } else { "" };
-    format!(
-        "{:<46} {:>11} {:>11} {:>9} {:>7} {:<15} {:>10} {:>10} {:>8}{ratio}",
-        "case", "median", "min", "GFLOP/s", "GB/s", "of peak", "dispatches", "planned", "error"
-    )
-}
-
-/// A share as a bar of ten cells, in eighths of one.
-fn bar(fraction: f64) -> String {
-    const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
-    let eighths = (fraction.clamp(0.0, 1.0) * 80.0).round() as usize;
-    let mut cells: String = "█".repeat(eighths / 8);
-    if !eighths.is_multiple_of(8) {
-        cells.push(EIGHTHS[eighths % 8]);
+/// The cases with a text in their name.
+fn chosen(filter: &str) -> Result<Vec<Case>> {
+    let (cases, others): (Vec<Case>, Vec<Case>) =
+        wgrad::bench::cases().into_iter().partition(|case| case.name().contains(filter));
+    if cases.is_empty() {
+        let names: Vec<&str> = others.iter().map(Case::name).collect();
+        return Err(Failure::new(format!("no case has {filter:?} in its name; there are {}", names.join(", "))));
     }
-    format!("{cells:<10}")
+    Ok(cases)
 }
 
-fn row(name: &str, outcome: &Outcome, fraction: f64, compared: Option<Option<Comparison>>) -> String {
-    let error = format!("{:>8.1e}", outcome.max_error);
-    let error = if outcome.is_right() { style(error).dim() } else { style(error).red().bold() };
-    let ratio = match compared {
-        None => String::new(),
-        Some(None) => "  (not in it)".to_owned(),
-        Some(Some(found)) if !found.is_different() => format!("  the same (± {:.0} %)", found.noise * 100.0),
-        Some(Some(found)) if found.ratio > 1.0 => style(format!("  {:.2}x faster", found.ratio)).green().to_string(),
-        Some(Some(found)) => style(format!("  {:.2}x slower", found.ratio.recip())).red().to_string(),
-    };
-    let host = outcome.host.map_or_else(String::new, |host| format!("  host {}", seconds(host)));
-    format!(
-        "{name:<46} {:>11} {:>11} {:>9.1} {:>7.1} {} {:>3.0}% {:>10} {:>10} {error}{ratio}{host}",
-        seconds(outcome.timing.median),
-        seconds(outcome.timing.min),
-        outcome.gflops(),
-        outcome.gbytes_per_s(),
-        style(bar(fraction)).cyan(),
-        fraction * 100.0,
-        outcome.dispatches,
-        bytes(outcome.planned_bytes as u64),
-    )
+/// Checks and times a case.
+fn measure(case: &Case, device: &Device, seed: u64, effort: Effort) -> Result<Outcome> {
+    let inside = |error: Error| Failure::new(format!("{}: {error}", case.name()));
+    case.prepare(device, seed).and_then(|mut prepared| prepared.measure(effort)).map_err(inside)
+}
+
+/// The first line of a run.
+fn limits(peak: &Peak, device: &Device) -> Value {
+    json!({
+        "event": "peak", "device": device.name(), "gflops_f32": peak.gflops_f32, "gbytes_per_s": peak.gbytes_per_s,
+        "dispatch_us": peak.dispatch_us, "submit_readback_us": peak.submit_readback_us,
+    })
+}
+
+/// The line of a case.
+fn event(name: &str, outcome: &Outcome, device: &str, fraction: f64) -> Value {
+    let timing = outcome.timing;
+    let mut event = json!({
+        "event": "case", "name": name, "device": device, "median_s": timing.median, "min_s": timing.min,
+        "max_s": timing.max, "runs": timing.runs, "clock": outcome.clock.name(), "flops": outcome.flops,
+        "bytes": outcome.bytes, "gflops": outcome.gflops(), "gbytes_per_s": outcome.gbytes_per_s(),
+        "fraction_of_peak": fraction, "dispatches": outcome.dispatches, "max_error": outcome.max_error,
+        "planned_bytes": outcome.planned_bytes,
+    });
+    if let (Some(host), Some(fields)) = (outcome.host, event.as_object_mut()) {
+        fields.insert("host_s".to_owned(), json!(host));
+    }
+    event
 }

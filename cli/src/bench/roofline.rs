@@ -6,25 +6,30 @@ use std::path::Path;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::FontStyle;
+use wgrad::bench::{Outcome, Peak};
 
-use super::cases::Outcome;
-use super::peak::Peak;
 use crate::failure::{Failure, Result};
 use crate::train::canvas::{self, Canvas, FAINT, FONT, INK};
 
-const SIZE: (u32, u32) = (1360, 760);
+/// Width of the picture, and its height where few cases are listed.
+const SIZE: (u32, u32) = (1400, 760);
+
+/// Pixels between two lines of the list.
+const LINE: i32 = 18;
 
 /// Width of the chart; the rest is the list of cases.
-const CHART: i32 = 940;
+const CHART: i32 = 930;
 const LIMIT: RGBColor = RGBColor(0x2f, 0x6f, 0xb5);
 const GRID: RGBColor = RGBColor(0xe3, 0xe7, 0xeb);
-const OTHERS: RGBColor = RGBColor(0x5c, 0x66, 0x70);
 
-/// Colours of the families of cases.
-const FAMILIES: [(&str, RGBColor); 3] = [
+/// Colours of the families of cases, by how their names begin.
+const FAMILIES: [(&str, RGBColor); 6] = [
     ("matmul", RGBColor(0xd9, 0x6a, 0x1d)),
     ("conv2d", RGBColor(0x2b, 0x8a, 0x57)),
+    ("lstm", RGBColor(0xb0, 0x30, 0x60)),
+    ("gru", RGBColor(0xb0, 0x30, 0x60)),
     ("step", RGBColor(0x8c, 0x3f, 0xa8)),
+    ("", RGBColor(0x5c, 0x66, 0x70)),
 ];
 
 /// A case.
@@ -43,7 +48,7 @@ impl Point {
     }
 
     fn colour(&self) -> RGBColor {
-        FAMILIES.iter().find(|(family, _)| self.name.starts_with(family)).map_or(OTHERS, |(_, colour)| *colour)
+        FAMILIES.iter().find(|(family, _)| self.name.starts_with(family)).map_or(INK, |(_, colour)| *colour)
     }
 }
 
@@ -55,13 +60,22 @@ pub fn check_name(path: &Path) -> Result {
 /// Draws the cases of a run.
 pub fn draw(path: &Path, device: &str, peak: &Peak, points: &[Point]) -> Result {
     canvas::letters();
+    let size = (SIZE.0, SIZE.1.max(110 + LINE as u32 * order(points).len() as u32));
     let wrong = |message: String| Failure::new(format!("cannot draw {}: {message}", path.display()));
     if canvas::extension(path) == "svg" {
-        return chart(&SVGBackend::new(path, SIZE).into_drawing_area(), device, peak, points).map_err(wrong);
+        return chart(&SVGBackend::new(path, size).into_drawing_area(), device, peak, points).map_err(wrong);
     }
-    let mut canvas = Canvas::new(SIZE.0, SIZE.1);
+    let mut canvas = Canvas::new(size.0, size.1);
     chart(&canvas.area(), device, peak, points).map_err(wrong)?;
     canvas.save(path)
+}
+
+/// The cases that are drawn, the fastest first: those that do arithmetic.
+fn order(points: &[Point]) -> Vec<&Point> {
+    let is_shown = |point: &&Point| point.gflops > 0.0 && point.intensity > 0.0 && !point.name.ends_with("/synced");
+    let mut order: Vec<&Point> = points.iter().filter(is_shown).collect();
+    order.sort_by(|a, b| b.gflops.total_cmp(&a.gflops));
+    order
 }
 
 fn chart<B: DrawingBackend>(
@@ -77,7 +91,7 @@ fn chart<B: DrawingBackend>(
     let body = root.margin(12, 12, 12, 24).titled(&title, heading).map_err(text)?;
     let (body, list) = body.split_horizontally(CHART);
     // Powers of ten around what is to be seen.
-    let shown = || points.iter().filter(|point| point.gflops > 0.0 && point.intensity > 0.0);
+    let shown = || order(points).into_iter();
     let ridge = peak.gflops_f32 / peak.gbytes_per_s.max(1e-9);
     let below = |value: f64| 10_f64.powf(value.log10().floor());
     let above = |value: f64| 10_f64.powf((value * 1.01).log10().ceil());
@@ -110,10 +124,8 @@ fn chart<B: DrawingBackend>(
     chart.draw_series(LineSeries::new(line, LIMIT.stroke_width(3))).map_err(text)?;
     // Points have numbers, and names stand in a list: many cases lie close together.
     let small = |colour: &RGBColor| (FONT, 13).into_font().color(colour);
-    let mut order: Vec<&Point> = shown().filter(|point| !point.name.ends_with("/synced")).collect();
-    order.sort_by(|a, b| b.gflops.total_cmp(&a.gflops));
     let mut taken: Vec<(i32, i32)> = Vec::new();
-    for (number, point) in order.into_iter().enumerate() {
+    for (number, point) in order(points).into_iter().enumerate() {
         let place = (point.intensity, point.gflops);
         let (x, mut y) = chart.backend_coord(&place);
         chart.draw_series([Circle::new(place, 5, point.colour().filled())]).map_err(text)?;
@@ -123,10 +135,10 @@ fn chart<B: DrawingBackend>(
         taken.push((x, y));
         let (colour, number) = (point.colour(), number + 1);
         root.draw(&Text::new(number.to_string(), (x + 8, y - 7), small(&colour))).map_err(text)?;
-        let line = 20 + 20 * number as i32;
-        list.draw(&Text::new(format!("{number:>2}"), (14, line), small(&colour))).map_err(text)?;
-        list.draw(&Text::new(point.name.clone(), (40, line), small(&INK))).map_err(text)?;
-        list.draw(&Text::new(format!("{:.1}", point.gflops), (362, line), small(&FAINT))).map_err(text)?;
+        let line = 16 + LINE * number as i32;
+        list.draw(&Text::new(format!("{number:>2}"), (34, line), small(&colour))).map_err(text)?;
+        list.draw(&Text::new(point.name.clone(), (62, line), small(&INK))).map_err(text)?;
+        list.draw(&Text::new(format!("{:.1}", point.gflops), (414, line), small(&FAINT))).map_err(text)?;
     }
     root.present().map_err(text)
 }

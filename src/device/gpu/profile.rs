@@ -57,20 +57,10 @@ impl GpuProgram {
 
     /// A pass a step, with the GPU's clock read at its beginning and end.
     fn time_on_device(&self, steps: &[&[Command]]) -> Result<Vec<f64>> {
-        let count = steps.len() as u32 * 2;
-        let bytes = steps.len() * 16;
-        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
-        let resolved = self.device.buffer("timestamps", bytes as u64, usage)?;
-        self.device.guarded("profiling a program", |raw| {
-            let set = raw.create_query_set(&wgpu::QuerySetDescriptor {
-                label: Some("profile"),
-                ty: wgpu::QueryType::Timestamp,
-                count,
-            });
-            let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("profile") });
+        self.clocked(steps.len(), |encoder, set| {
             for (commands, first) in steps.iter().zip((0..).step_by(2)) {
                 let writes = |begin: bool, end: bool| wgpu::ComputePassTimestampWrites {
-                    query_set: &set,
+                    query_set: set,
                     beginning_of_pass_write_index: begin.then_some(first),
                     end_of_pass_write_index: end.then_some(first + 1),
                 };
@@ -81,12 +71,32 @@ impl GpuProgram {
                 if let [Command::Copy { from, to, .. }] = commands {
                     // Copies stand between passes, so empty passes around it read the clock.
                     drop(encoder.begin_compute_pass(&descriptor(true, false)));
-                    self.encode_copy(&mut encoder, from, to);
+                    self.encode_copy(encoder, from, to);
                     drop(encoder.begin_compute_pass(&descriptor(false, true)));
                 } else {
                     encode_dispatches(&mut encoder.begin_compute_pass(&descriptor(true, true)), commands);
                 }
             }
+        })
+    }
+
+    /// Submits what is recorded with a set of so many pairs of timestamps, and tells the seconds between the two of each pair.
+    fn clocked(
+        &self,
+        pairs: usize,
+        record: impl FnOnce(&mut wgpu::CommandEncoder, &wgpu::QuerySet),
+    ) -> Result<Vec<f64>> {
+        let (count, bytes) = (pairs as u32 * 2, pairs * 16);
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let resolved = self.device.buffer("timestamps", bytes as u64, usage)?;
+        self.device.guarded("profiling a program", |raw| {
+            let set = raw.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("profile"),
+                ty: wgpu::QueryType::Timestamp,
+                count,
+            });
+            let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("profile") });
+            record(&mut encoder, &set);
             encoder.resolve_query_set(&set, 0..count, &resolved, 0);
             self.device.submit_unguarded(vec![encoder.finish()]);
         })?;
@@ -96,6 +106,40 @@ impl GpuProgram {
         let tick = f64::from(self.device.wgpu_queue().get_timestamp_period()) * 1e-9;
         // Drivers may count over the end of their clock.
         Ok(clock.chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * tick).collect())
+    }
+
+    /// Runs the program so many times and tells the seconds that all of it took by the GPU's own clock, from the first kernel to the end
+    /// of the last: one submission, and no time of the host's in it. `None` where the adapter has no such clock.
+    ///
+    /// # Errors
+    /// As of [`run`](Self::run).
+    pub fn time_runs(&mut self, inputs: &[(usize, &[u8])], repetitions: usize) -> Result<Option<f64>> {
+        if !self.device.wgpu_device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            return Ok(None);
+        }
+        self.device.throttle()?;
+        self.write_inputs(inputs)?;
+        let has_copies = self.commands.iter().any(|command| matches!(command, Command::Copy { .. }));
+        let seconds = self.clocked(1, |encoder, set| {
+            let descriptor = |begin: Option<u32>, end: Option<u32>| wgpu::ComputePassDescriptor {
+                label: None,
+                timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                    query_set: set,
+                    beginning_of_pass_write_index: begin,
+                    end_of_pass_write_index: end,
+                }),
+            };
+            if has_copies {
+                drop(encoder.begin_compute_pass(&descriptor(Some(0), None)));
+                (0..repetitions).for_each(|_| self.encode(encoder, &self.commands));
+                drop(encoder.begin_compute_pass(&descriptor(None, Some(1))));
+            } else {
+                let mut pass = encoder.begin_compute_pass(&descriptor(Some(0), Some(1)));
+                (0..repetitions).for_each(|_| encode_dispatches(&mut pass, &self.commands));
+            }
+            self.copy_outputs(encoder);
+        })?;
+        Ok(seconds.first().copied())
     }
 
     fn time_on_host(&self, commands: &[Command]) -> Result<f64> {

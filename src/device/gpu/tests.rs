@@ -316,6 +316,20 @@ fn steps_are_timed() {
 }
 
 #[test]
+fn runs_are_timed_by_the_gpus_clock() {
+    let Some(device) = device() else { return };
+    let (store, mut program) = load(&device, small_program());
+    let has_clock = device.wgpu_device().features().contains(wgpu::Features::TIMESTAMP_QUERY);
+    let start = std::time::Instant::now();
+    let seconds = program.time_runs(&[(0, bytes(&[1.0; 5])), (1, bytes(&[1.0; 5]))], 3).unwrap();
+    assert_eq!(seconds.is_some(), has_clock);
+    if let Some(seconds) = seconds {
+        assert!((0.0..start.elapsed().as_secs_f64() + 1e-3).contains(&seconds), "{seconds}");
+        assert!(floats(&store.read(0, 0, 4).unwrap())[0].is_finite(), "they are runs like any other");
+    }
+}
+
+#[test]
 fn mistakes_are_errors_and_the_device_lives_on() {
     let Some(device) = device() else { return };
     let store = GpuStore::new(&device);
@@ -404,6 +418,7 @@ fn an_embedders_device_serves_as_well() {
     let values = program.run(&[(0, bytes(&[1.0; 5]))], &[y]).unwrap().unwrap().wait().unwrap();
     assert_eq!(floats(&values[0]), [3.0; 5]);
     assert!(program.profile(&[]).unwrap().iter().all(|time| time.seconds > 0.0), "timed by the host");
+    assert_eq!(program.time_runs(&[], 2).unwrap(), None, "it has no clock");
     device.wgpu_device().destroy();
     let outcome = program.run(&[], &[y]).and_then(|ticket| ticket.unwrap().wait());
     assert!(matches!(outcome, Err(Error::Device(_))), "{outcome:?}");

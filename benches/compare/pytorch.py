@@ -1,0 +1,245 @@
+"""The cases of `wgrad bench` in PyTorch on the CPU, as JSON lines with the same names.
+
+    python benches/compare/pytorch.py > pytorch.jsonl
+    cargo run --release -- bench --device cpu --baseline pytorch.jsonl
+
+Arguments are parts of names: `pytorch.py step/ softmax`. THREADS=2 sets the number of threads (all cores otherwise).
+"""
+
+import json
+import os
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+if "THREADS" in os.environ:
+    torch.set_num_threads(int(os.environ["THREADS"]))
+torch.manual_seed(0)
+
+SAMPLE, TOTAL, LEAST = 0.01, 1.0, 7
+READ_EVERY = 50
+DEVICE = f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
+
+
+def uniform(*shape, low=-1.0, high=1.0):
+    return torch.empty(*shape).uniform_(low, high)
+
+
+def report(name, samples, flops=0):
+    samples.sort()
+    median = samples[len(samples) // 2]
+    line = {"event": "case", "name": name, "device": DEVICE, "median_s": median, "min_s": samples[0],
+            "max_s": samples[-1], "runs": len(samples), "clock": "wall"}
+    if flops:
+        line["gflops"] = flops / median * 1e-9
+    print(json.dumps(line), flush=True)
+
+
+def timed(work, repetitions):
+    start = time.perf_counter()
+    for _ in range(repetitions):
+        work()
+    return (time.perf_counter() - start) / repetitions
+
+
+def measure(name, work, flops=0):
+    """Medians of samples that are long enough to be measured."""
+    timed(work, 3)
+    repetitions = max(1, round(SAMPLE / max(timed(work, 3), 1e-7)))
+    samples, begun = [], time.perf_counter()
+    while len(samples) < LEAST or time.perf_counter() - begun < TOTAL:
+        samples.append(timed(work, repetitions))
+    report(name, samples, flops)
+
+
+def measure_step(name, step):
+    """A step gives its loss; it is read at the end of each block, or after each step."""
+    for _ in range(20):
+        step().item()
+    block = max(2, min(READ_EVERY, int(2.0 / timed(step, 3))))
+
+    def unsynced():
+        for _ in range(block - 1):
+            step()
+        step().item()
+
+    for suffix, work, steps in [("", unsynced, block), ("/synced", lambda: step().item(), 1)]:
+        samples, begun = [], time.perf_counter()
+        while len(samples) < LEAST or time.perf_counter() - begun < TOTAL:
+            samples.append(timed(work, 1) / steps)
+        report(name + suffix, samples)
+
+
+def trainer(model, optimizer, loss, x, y):
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        value = loss(model(x), y)
+        value.backward()
+        optimizer.step()
+        return value
+
+    return step
+
+
+class Last(nn.Module):
+    """The last step of a recurrent layer, into a linear one."""
+
+    def __init__(self, layer, hidden, outputs):
+        super().__init__()
+        self.layer, self.fc = layer, nn.Linear(hidden, outputs)
+
+    def forward(self, x):
+        return self.fc(self.layer(x)[0][-1])
+
+
+def steps():
+    def mlp_tiny():
+        model = nn.Sequential(nn.Linear(100, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 1), nn.Sigmoid())
+        x, y = torch.rand(32, 100), torch.rand(32, 1).round()
+        return trainer(model, torch.optim.Adam(model.parameters(), 1e-3), F.binary_cross_entropy, x, y)
+
+    def mlp():
+        model = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
+        x, y = torch.rand(128, 784), torch.randint(10, (128,))
+        return trainer(model, torch.optim.Adam(model.parameters(), 1e-3), F.cross_entropy, x, y)
+
+    def cnn():
+        model = nn.Sequential(
+            nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Flatten(), nn.Linear(4096, 128), nn.ReLU(), nn.Linear(128, 10))
+        x, y = torch.rand(64, 3, 32, 32), torch.randint(10, (64,))
+        return trainer(model, torch.optim.SGD(model.parameters(), 0.01, momentum=0.9), F.cross_entropy, x, y)
+
+    def lstm():
+        model = Last(nn.LSTM(100, 64, num_layers=2), 64, 1)
+        x, y = torch.rand(50, 64, 100), torch.rand(64, 1).round()
+        return trainer(model, torch.optim.Adam(model.parameters(), 1e-3), F.binary_cross_entropy_with_logits, x, y)
+
+    def gru():
+        model = Last(nn.GRU(128, 256), 256, 10)
+        x, y = torch.rand(64, 32, 128), torch.randint(10, (32,))
+        return trainer(model, torch.optim.Adam(model.parameters(), 1e-3), F.cross_entropy, x, y)
+
+    return {"step/mlp-tiny": mlp_tiny, "step/mlp": mlp, "step/cnn": cnn, "step/lstm": lstm, "step/gru": gru}
+
+
+def kernels():
+    """Names with what makes the work of them, and its floating-point operations where they are those of a product."""
+    table = {}
+
+    def product(m, k, n):
+        a, b, out = uniform(m, k), uniform(k, n), torch.empty(m, n)
+        return lambda: torch.matmul(a, b, out=out)
+
+    for m, k, n in [(256,) * 3, (512,) * 3, (1024,) * 3, (2048,) * 3, (128, 784, 512), (1, 4096, 4096),
+                    (4096, 4096, 1), (16384, 64, 64), (4096, 512, 10)]:
+        table[f"matmul/f32/{m}x{k}x{n}"] = (lambda s=(m, k, n): product(*s), 2 * m * k * n)
+
+    def transposed(m, k, n):
+        a, b = uniform(k, m), uniform(k, n)
+        return lambda: a.T @ b
+
+    for m, k, n in [(784, 128, 512), (256, 16384, 64)]:
+        table[f"matmul/f32/{m}x{k}x{n}/tn"] = (lambda s=(m, k, n): transposed(*s), 2 * m * k * n)
+
+    def batched(batch, m, k, n):
+        a, b = uniform(batch, m, k), uniform(batch, k, n)
+        return lambda: a @ b
+
+    for batch, m, k, n in [(64, 128, 64, 128), (512, 32, 32, 32)]:
+        table[f"matmul/f32/batch{batch}/{m}x{k}x{n}"] = (lambda s=(batch, m, k, n): batched(*s), 2 * batch * m * k * n)
+
+    def convolution(shape, k, r, groups, way):
+        n, c, h, w = shape
+        x, weight, upstream = uniform(*shape), uniform(k, c // groups, r, r), uniform(n, k, h, w)
+        mask = [way == "input_gradient", way == "weight_gradient", False]
+        if way == "forward":
+            return lambda: F.conv2d(x, weight, padding=r // 2, groups=groups)
+        return lambda: torch.ops.aten.convolution_backward(
+            upstream, x, weight, None, [1, 1], [r // 2] * 2, [1, 1], False, [0, 0], groups, mask)
+
+    for shape, k, r, groups in [((8, 64, 56, 56), 64, 3, 1), ((8, 256, 14, 14), 256, 3, 1),
+                                ((8, 256, 28, 28), 64, 1, 1), ((8, 128, 28, 28), 128, 3, 128)]:
+        n, c, h, w = shape
+        grouped = f"g{groups}" if groups > 1 else ""
+        for way in ["forward", "input_gradient", "weight_gradient"]:
+            table[f"conv2d/f32/n{n}c{c}h{h}w{w}k{k}r{r}{grouped}/{way}"] = (
+                lambda s=(shape, k, r, groups, way): convolution(*s), 2 * n * k * h * w * (c // groups) * r * r)
+
+    def on(shape, work):
+        def make():
+            x = uniform(*shape)
+            return lambda: work(x)
+        return make
+
+    def both(shape, work):
+        """Forward and backward, with an upstream gradient."""
+        def make():
+            x = uniform(*shape).requires_grad_()
+            upstream = uniform(*work(x).shape)
+
+            def run():
+                x.grad = None
+                work(x).backward(upstream)
+            return run
+        return make
+
+    long, rows, square, images = (16 << 20,), (4096, 1024), (4096, 4096), (16, 64, 56, 56)
+    gain, bias = torch.ones(1024, requires_grad=True), torch.zeros(1024, requires_grad=True)
+    scale, shift = torch.ones(64, requires_grad=True), torch.zeros(64, requires_grad=True)
+    other, labels = uniform(*long), torch.randint(1024, (4096,))
+    picked, table_weight = torch.randint(10_000, (8192,)), uniform(10_000, 128)
+
+    def cross_entropy():
+        x = uniform(*rows).requires_grad_()
+
+        def run():
+            x.grad = None
+            F.cross_entropy(x, labels).backward()
+        return run
+
+    def norm(x):
+        return F.layer_norm(x, (1024,), gain, bias)
+
+    table |= {
+        "max_pool2d/f32/n16c64h56w56r2/forward": (on(images, lambda x: F.max_pool2d(x, 2)), 0),
+        "max_pool2d/f32/n16c64h56w56r2/forward_backward": (both(images, lambda x: F.max_pool2d(x, 2)), 0),
+        "batch_norm/f32/n16c64h56w56/forward_backward":
+            (both(images, lambda x: F.batch_norm(x, None, None, scale, shift, True)), 0),
+        "sum/f32/16M": (on(long, torch.sum), 0),
+        "sum/f32/4096x4096/rows": (on(square, lambda x: x.sum(1)), 0),
+        "sum/f32/4096x4096/columns": (on(square, lambda x: x.sum(0)), 0),
+        "softmax/f32/4096x1024": (on(rows, lambda x: x.softmax(-1)), 0),
+        "softmax/f32/4096x1024/forward_backward": (both(rows, lambda x: x.softmax(-1)), 0),
+        "cross_entropy/f32/4096x1024/forward_backward": (cross_entropy, 0),
+        "layer_norm/f32/4096x1024": (on(rows, lambda x: norm(x).detach()), 0),
+        "layer_norm/f32/4096x1024/forward_backward": (both(rows, norm), 0),
+        "cumulative_sum/f32/4096x1024": (on(rows, lambda x: x.cumsum(-1)), 0),
+        "sort/f32/1024x1024": (on((1024, 1024), lambda x: x.sort(-1)), 0),
+        "top_k/f32/256x4096k8": (on((256, 4096), lambda x: x.topk(8)), 0),
+        "add_relu/f32/16M": (on(long, lambda x: (x + other).relu_()), 0),
+        "gelu/f32/16M": (on(long, F.gelu), 0),
+        "dropout/f32/16M": (on(long, lambda x: F.dropout(x, 0.1)), 0),
+        "transpose/f32/4096x4096": (on(square, lambda x: x.T.contiguous()), 0),
+        "embedding/f32/10000x128n8192/forward": (lambda: lambda: F.embedding(picked, table_weight), 0),
+    }
+    return table
+
+
+def main():
+    wanted = sys.argv[1:] or [""]
+    chosen = lambda name: any(part in name for part in wanted)
+    for name, (make, flops) in kernels().items():
+        if chosen(name):
+            measure(name, make(), flops)
+    for name, make in steps().items():
+        if chosen(name) or chosen(name + "/synced"):
+            measure_step(name, make())
+
+
+if __name__ == "__main__":
+    main()

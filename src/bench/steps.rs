@@ -1,0 +1,109 @@
+//! Whole training steps: forward, backward and update, with a batch that lies on the device. What a user waits for.
+
+use super::{Case, Input, TOLERANCE, Work};
+use crate::error::Result;
+use crate::graph::{Graph, Tensor};
+use crate::nn::{GRU, Given, LSTM, Linear, Mode, Model, Recurrent, Sequential};
+use crate::optim::{Adam, SGD};
+use crate::session::Session;
+use crate::tensor::{DType, Shape};
+
+/// Of all cases: the speed does not depend on it.
+pub(super) const LEARNING_RATE: f64 = 1e-3;
+
+/// Labels are of so many classes.
+const CLASSES: u32 = 10;
+
+pub(super) fn cases() -> Vec<Case> {
+    let models = [("mlp-tiny", mlp_tiny as fn(&Graph)), ("mlp", mlp), ("cnn", cnn), ("lstm", lstm), ("gru", gru)];
+    let case = |name: String, build, synced| Case { name, tolerance: TOLERANCE, work: Work::Step { build, synced } };
+    models
+        .into_iter()
+        .flat_map(|(model, build)| {
+            let name = format!("step/{model}");
+            [case(format!("{name}/synced"), build, true), case(name, build, false)].into_iter().rev()
+        })
+        .collect()
+}
+
+/// The batch's examples: floats from 0 to 1.
+fn x(g: &Graph, shape: impl Into<Shape>) -> Tensor {
+    Input::between(DType::F32, shape, 0.0, 1.0).variable(g, "x")
+}
+
+/// The batch's labels: classes, or 0 and 1 as floats.
+fn y(g: &Graph, dtype: DType, shape: impl Into<Shape>) -> Tensor {
+    labels(dtype, shape.into()).variable(g, "y")
+}
+
+fn labels(dtype: DType, shape: Shape) -> Input {
+    if dtype.is_float() { Input::truth(dtype, shape) } else { Input::below(CLASSES, shape) }
+}
+
+/// Gives the batch its values.
+pub(super) fn fill(session: &mut Session) -> Result<()> {
+    let variables = session.variables();
+    let batch = variables.iter().filter_map(|variable| match variable.name.as_str() {
+        "x" => Some(("x", Input::between(variable.ty.dtype, variable.ty.shape.clone(), 0.0, 1.0))),
+        "y" => Some(("y", labels(variable.ty.dtype, variable.ty.shape.clone()))),
+        _ => None,
+    });
+    let batch: Vec<(&str, Input)> = batch.collect();
+    batch.iter().enumerate().try_for_each(|(stream, (name, input))| input.fill(session, name, stream))
+}
+
+/// 100→64 relu→32 relu→1 sigmoid, binary cross-entropy, Adam, batch 32.
+fn mlp_tiny(g: &Graph) {
+    let (x, y) = (x(g, [32, 100]), y(g, DType::F32, [32, 1]));
+    let hidden = Linear::new(g, "fc1", 100, 64).forward(&x).relu();
+    let hidden = Linear::new(g, "fc2", 64, 32).forward(&hidden).relu();
+    let prediction = Linear::new(g, "fc3", 32, 1).forward(&hidden).sigmoid();
+    g.minimize(&prediction.binary_cross_entropy(&y), Adam::new(1e-3)).build();
+}
+
+/// 784→512 relu→512 relu→10, cross-entropy, Adam, batch 128.
+fn mlp(g: &Graph) {
+    let (x, y) = (x(g, [128, 784]), y(g, DType::I32, [128]));
+    let hidden = Linear::new(g, "fc1", 784, 512).forward(&x).relu();
+    let hidden = Linear::new(g, "fc2", 512, 512).forward(&hidden).relu();
+    let logits = Linear::new(g, "fc3", 512, 10).forward(&hidden);
+    g.minimize(&logits.cross_entropy(&y), Adam::new(1e-3)).build();
+}
+
+/// 3×32×32, conv 3×3 (32, pad 1) relu maxpool 2, conv 3×3 (64, pad 1) relu maxpool 2, fc 128 relu, fc 10; cross-entropy, SGD with
+/// momentum 0.9, batch 64.
+fn cnn(g: &Graph) {
+    let (x, y) = (x(g, [64, 3, 32, 32]), y(g, DType::I32, [64]));
+    let model = Sequential::new([3, 32, 32])
+        .conv2d(32, 3)
+        .padding(1)
+        .relu()
+        .max_pool2d(2)
+        .conv2d(64, 3)
+        .padding(1)
+        .relu()
+        .max_pool2d(2)
+        .flatten()
+        .dense(128)
+        .relu()
+        .dense(10);
+    let logits = model.forward(g, &x, Mode::Training);
+    g.minimize(&logits.cross_entropy(&y), SGD::new(0.01).momentum(0.9)).build();
+}
+
+/// Sequences of 50 × 100, 2-layer LSTM of 64, the last step to 1; binary cross-entropy, Adam, batch 64.
+fn lstm(g: &Graph) {
+    let (x, y) = (x(g, [50, 64, 100]), y(g, DType::F32, [64, 1]));
+    let lstm = LSTM::with(g, "lstm", 100, 64, Recurrent::new().num_layers(2));
+    let last = lstm.forward_with(&x, &Given::new(), Mode::Training).h_n.at(0, 1);
+    let logits = Linear::new(g, "fc", 64, 1).forward(&last);
+    g.minimize(&logits.binary_cross_entropy_with_logits(&y), Adam::new(1e-3)).build();
+}
+
+/// Sequences of 64 × 128, GRU of 256, the last step to 10; cross-entropy, Adam, batch 32.
+fn gru(g: &Graph) {
+    let (x, y) = (x(g, [64, 32, 128]), y(g, DType::I32, [32]));
+    let last = GRU::new(g, "gru", 128, 256).forward_with(&x, &Given::new(), Mode::Training).h_n.at(0, 0);
+    let logits = Linear::new(g, "fc", 256, 10).forward(&last);
+    g.minimize(&logits.cross_entropy(&y), Adam::new(1e-3)).build();
+}
