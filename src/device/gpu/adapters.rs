@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::context::Checks;
 use crate::error::{Error, Result};
-use crate::shader::{Adapter, Limits};
+use crate::shader::{Adapter, Limits, Tuned};
 
 /// What kind of device an adapter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -263,6 +263,7 @@ pub(super) fn compiler_adapter(
         bounded_loops: checks == Checks::All,
         subgroups: subgroups(features, info),
         limits: compiler_limits(limits),
+        tuned: Tuned::default(),
     }
 }
 
