@@ -227,6 +227,18 @@ fn fill(session: &mut Session, name: &str) -> Result {
 }
 
 impl Case {
+    /// What is measured.
+    pub fn graph(&self) -> Graph {
+        match &self.kind {
+            Kind::Kernel { inputs, build } => kernel_graph(DType::F32, inputs, build.as_ref()),
+            Kind::Step { build, .. } => {
+                let g = Graph::new();
+                build(&g);
+                g
+            }
+        }
+    }
+
     /// Checks and times it.
     pub fn run(&self, device: &Device, seed: u64, effort: Effort) -> Result<Outcome> {
         let inside = |failure: Failure| match failure {
@@ -249,16 +261,19 @@ fn kernel_session(
     build: &Build,
     options: Options,
 ) -> Result<Session> {
-    let g = Graph::new();
-    let name = |place: usize| format!("in{place}");
-    let tensors: Vec<Tensor> =
-        inputs.iter().enumerate().map(|(place, shape)| data(&g, &name(place), dtype, shape)).collect();
-    g.output("out", &build(&tensors));
-    let mut session = Session::with_options(&g, device, 0, options)?;
+    let mut session = Session::with_options(&kernel_graph(dtype, inputs, build), device, 0, options)?;
     for place in 0..inputs.len() {
-        fill(&mut session, &name(place))?;
+        fill(&mut session, &format!("in{place}"))?;
     }
     Ok(session)
+}
+
+fn kernel_graph(dtype: DType, inputs: &[Vec<usize>], build: &Build) -> Graph {
+    let g = Graph::new();
+    let input = |(place, shape): (usize, &Vec<usize>)| data(&g, &format!("in{place}"), dtype, shape);
+    let tensors: Vec<Tensor> = inputs.iter().enumerate().map(input).collect();
+    g.output("out", &build(&tensors));
+    g
 }
 
 fn run_kernel(device: &Device, inputs: &[Vec<usize>], build: &Build, effort: Effort) -> Result<Outcome> {

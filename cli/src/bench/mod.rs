@@ -5,7 +5,7 @@
 //! `--json` is a baseline.
 
 mod baseline;
-mod cases;
+pub mod cases;
 mod measure;
 mod peak;
 mod processor;
@@ -76,10 +76,16 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     let device = &chosen.device;
     let mut lines: Vec<Value> = Vec::new();
 
-    output.text(format!("device {}", chosen.describe()))?;
+    let tuned = device.tuned().len();
+    let known = if tuned > 0 { format!(", {tuned} tuned kernels") } else { String::new() };
+    output.text(format!("device {}{known}", chosen.describe()))?;
     let peak = Peak::measure(device, effort)?;
-    lines.push(peak.event(&device.name()));
-    output.event(&peak.event(&device.name()))?;
+    let mut event = peak.event(&device.name());
+    if let Some(fields) = event.as_object_mut() {
+        fields.insert("tuned".to_owned(), json!(tuned));
+    }
+    output.event(&event)?;
+    lines.push(event);
     output.text(format!(
         "limits {:.1} GFLOP/s f32, {:.1} GB/s, {:.2} µs a dispatch, {:.2} µs to submit and read back\n",
         peak.gflops_f32, peak.gbytes_per_s, peak.dispatch_us, peak.submit_readback_us
