@@ -6,6 +6,7 @@
 mod initial;
 mod profile;
 mod transfer;
+mod tuning;
 
 pub use profile::{Profile, ProfiledStep};
 

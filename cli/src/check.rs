@@ -16,6 +16,9 @@ pub struct Arguments {
     /// Only what has this in its name
     #[arg(value_name = "FILTER", default_value = "")]
     filter: String,
+    /// The kernels that only `tune` tries, too
+    #[arg(long)]
+    candidates: bool,
     /// Only list the names
     #[arg(long)]
     list: bool,
@@ -34,7 +37,9 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     output.text(format!("checking {} against the CPU in f64", chosen.describe()))?;
     let (mut kernels, mut cases, mut wrong) = (0_usize, 0_usize, 0_usize);
     let mut told = Ok(());
-    let ok = wgrad::check::check(&chosen.device, &arguments.filter, &mut |report| {
+    let check = if arguments.candidates { wgrad::check::check_candidates } else { wgrad::check::check };
+    // What tuning found is no matter here: every kernel is checked.
+    let ok = check(&chosen.device.without_tuning(), &arguments.filter, &mut |report| {
         kernels += 1;
         cases += report.cases;
         wrong += usize::from(!report.ok());

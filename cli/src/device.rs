@@ -27,6 +27,9 @@ impl Chosen {
 /// Opens what `--device` names: `auto`, `cpu`, `gpu`, a number of the list, or part of an adapter's name.
 pub fn open(choice: &str) -> Result<Chosen> {
     let device = Device::named(choice)?;
+    if let Some(problem) = device.tuning_problem() {
+        eprintln!("warning: what `wgrad tune` found is ignored: {}", problem.replace('\n', " "));
+    }
     let reason = match (choice.trim().to_lowercase().as_str(), device.is_cpu()) {
         ("auto", true) => match Device::list().first() {
             Some(gpu) => format!("chosen, as the only GPU, {}, is a software driver", gpu.name),

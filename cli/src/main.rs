@@ -15,6 +15,7 @@ mod onnx;
 mod output;
 mod quiet;
 mod train;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -59,6 +60,8 @@ enum Command {
     Train(Box<train::Arguments>),
     /// Measure kernels and training steps
     Bench(bench::Arguments),
+    /// Find the fastest kernels for a device, and remember them
+    Tune(tune::Arguments),
     /// Compare every kernel with the CPU on random and awkward inputs
     Check(check::Arguments),
     /// Show what the compiler makes of a demo's model
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Command::Devices => devices::run(&mut output),
         Command::Train(arguments) => train::run(&arguments, &everywhere, &mut output),
         Command::Bench(arguments) => bench::run(&arguments, &everywhere, &mut output),
+        Command::Tune(arguments) => tune::run(&arguments, &everywhere, &mut output),
         Command::Check(arguments) => check::run(&arguments, &everywhere, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &everywhere, &mut output),
         Command::Run(arguments) => onnx::run::run(&arguments, &everywhere, &mut output),

@@ -137,7 +137,7 @@ fn benchmarks_begin_with_the_peak_and_compare() -> std::io::Result<()> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("before.jsonl");
     let all = events(&["bench", "matmul/f32/256", "--quick", "--save", text(&file)]);
-    assert_keys(&all[0], &["device", "gflops_f32", "gbytes_per_s", "dispatch_us", "submit_readback_us"]);
+    assert_keys(&all[0], &["device", "gflops_f32", "gbytes_per_s", "dispatch_us", "submit_readback_us", "tuned"]);
     assert_eq!((all[0]["event"].as_str(), all[1]["name"].as_str()), (Some("peak"), Some("matmul/f32/256x256x256")));
     for key in [
         "device",

@@ -130,8 +130,12 @@ impl Case {
         self.compile(&Device::cpu(), seed, true)
     }
 
-    fn compile(&self, device: &Device, seed: u64, is_reference: bool) -> Result<Session> {
-        let options = Options { fuse: !is_reference, ..Options::default() };
+    /// What is measured, as a graph: a kernel with its outputs, or a training step with its update.
+    pub fn graph(&self) -> Graph {
+        self.graph_in(false)
+    }
+
+    fn graph_in(&self, is_reference: bool) -> Graph {
         let g = Graph::new();
         match &self.work {
             Work::Kernel { inputs, build } => {
@@ -144,20 +148,27 @@ impl Case {
                 for (place, output) in build(&tensors).iter().enumerate() {
                     g.output(&format!("out{place}"), output);
                 }
-                let mut session = Session::with_options(&g, device, seed, options)?;
+            }
+            Work::Step { build, .. } => build(&g),
+        }
+        g
+    }
+
+    fn compile(&self, device: &Device, seed: u64, is_reference: bool) -> Result<Session> {
+        let options = Options { fuse: !is_reference, ..Options::default() };
+        let mut session = Session::with_options(&self.graph_in(is_reference), device, seed, options)?;
+        match &self.work {
+            Work::Kernel { inputs, .. } => {
                 for (place, input) in inputs.iter().enumerate() {
                     input.fill(&mut session, &format!("in{place}"), place)?;
                 }
-                Ok(session)
             }
-            Work::Step { build, .. } => {
-                build(&g);
-                let mut session = Session::with_options(&g, device, seed, options)?;
+            Work::Step { .. } => {
                 session.set_learning_rate(steps::LEARNING_RATE);
                 steps::fill(&mut session)?;
-                Ok(session)
             }
         }
+        Ok(session)
     }
 }
 

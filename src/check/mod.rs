@@ -113,6 +113,23 @@ pub fn names() -> Vec<String> {
 /// # Errors
 /// [`Error::Argument`] where nothing has such a name; a reference that cannot be computed, which would be a mistake here.
 pub fn check(device: &Device, filter: &str, tell: &mut dyn FnMut(&Report)) -> Result<bool> {
+    check_plans(device, filter, false, tell)
+}
+
+/// The same for the kernels that [`Device::tune`] tries, of which there are more.
+///
+/// ```
+/// assert!(wgrad::check::check_candidates(&wgrad::Device::cpu(), "matmul/vectors", &mut |_| ())?);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+///
+/// # Errors
+/// As of [`check`].
+pub fn check_candidates(device: &Device, filter: &str, tell: &mut dyn FnMut(&Report)) -> Result<bool> {
+    check_plans(device, filter, true, tell)
+}
+
+fn check_plans(device: &Device, filter: &str, candidates: bool, tell: &mut dyn FnMut(&Report)) -> Result<bool> {
     let chosen: Vec<Family> = families::all().into_iter().filter(|family| family.name.contains(filter)).collect();
     if chosen.is_empty() {
         return Err(Error::Argument(format!(
@@ -122,7 +139,7 @@ pub fn check(device: &Device, filter: &str, tell: &mut dyn FnMut(&Report)) -> Re
     }
     let mut ok = true;
     for family in &chosen {
-        for report in run(device, family)? {
+        for report in run(device, family, candidates)? {
             ok &= report.ok();
             tell(&report);
         }
@@ -131,7 +148,7 @@ pub fn check(device: &Device, filter: &str, tell: &mut dyn FnMut(&Report)) -> Re
 }
 
 /// A report for each combination of kernels that the family's cases meet.
-fn run(device: &Device, family: &Family) -> Result<Vec<Report>> {
+fn run(device: &Device, family: &Family, candidates: bool) -> Result<Vec<Report>> {
     let mut reports: BTreeMap<String, Report> = BTreeMap::new();
     for (number, case) in family.cases.iter().enumerate() {
         let expected = case.reference(number)?;
@@ -139,7 +156,7 @@ fn run(device: &Device, family: &Family) -> Result<Vec<Report>> {
         let mut variants = 1;
         let mut met: Vec<String> = Vec::new();
         while variant < variants {
-            let outcome = case.on(device, number, variant);
+            let outcome = case.on(device, number, Options { variant, candidates, ..Options::default() });
             let (kernels, values) = match outcome {
                 Ok(found) => {
                     variants = found.variants;
@@ -244,8 +261,7 @@ impl Case {
         Ok(self.session(&Device::cpu(), number, DType::F64, options)?.1)
     }
 
-    fn on(&self, device: &Device, number: usize, variant: usize) -> Result<Found> {
-        let options = Options { variant, ..Options::default() };
+    fn on(&self, device: &Device, number: usize, options: Options) -> Result<Found> {
         let (session, values) = self.session(device, number, DType::F32, options)?;
         let program = session.program();
         let mut kernels: Vec<&str> = program

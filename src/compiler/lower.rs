@@ -2,10 +2,10 @@
 
 use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin};
 use super::program::Work;
-use super::{Options, Target};
+use super::{Options, Target, choice};
 use crate::error::{Error, Place, Result};
 use crate::scalar::{Epilogue, QUAD_LANES, ScalarExpr, emit_map};
-use crate::shader::{Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, compose, reduce_plans};
+use crate::shader::{Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, compose};
 use crate::tensor::TensorType;
 
 /// A step before its memory is planned.
@@ -33,11 +33,10 @@ pub(super) fn lower(fused: &FusedGraph, target: &Target, options: Options) -> Re
         if kernel.outputs.iter().all(|output| fused.buffers[output.0].ty.is_empty()) {
             continue;
         }
-        let mut choose = |plans: Result<Vec<KernelPlan>, String>| {
-            let plans = plans?;
-            variants = variants.max(plans.len());
-            let chosen = options.variant.min(plans.len().saturating_sub(1));
-            plans.into_iter().nth(chosen).ok_or_else(|| "no kernel fits the device".to_owned())
+        let mut choose = |work: &Work, adapter: &Adapter| {
+            let (plan, count) = choice::choose(work, adapter, options)?;
+            variants = variants.max(count);
+            Ok(plan)
         };
         steps.push(step(fused, kernel, index, &last_read, target, &mut choose)?);
     }
@@ -60,7 +59,7 @@ pub(super) fn lower(fused: &FusedGraph, target: &Target, options: Options) -> Re
 }
 
 /// Takes one of the plans that fit.
-type Choose<'a> = dyn FnMut(Result<Vec<KernelPlan>, String>) -> Result<KernelPlan, String> + 'a;
+type Choose<'a> = dyn FnMut(&Work, &Adapter) -> Result<KernelPlan, String> + 'a;
 
 fn step(
     fused: &FusedGraph,
@@ -91,27 +90,19 @@ fn step(
             let borders = [places[0], places[1]];
             let (kept, places) = tail.expression.collapsed(&[tail_border(kernel)]);
             let epilogue = Epilogue { expression: kept, borders: [places[0], places[0]] };
-            let plan = adapter
-                .map(|adapter| choose(reduce_plans(&expression, borders, *reduction, &epilogue, adapter)))
-                .transpose()
-                .map_err(refuse)?;
-            (Work::Reduce { expression, borders, reduction: *reduction, epilogue }, plan, flops)
+            let work = Work::Reduce { expression, borders, reduction: *reduction, epilogue };
+            let plan = adapter.map(|adapter| choose(&work, adapter)).transpose().map_err(refuse)?;
+            (work, plan, flops)
         }
         (Head::Routine { op, operands, outputs, .. }, tail) => {
             let operator = op.operator();
             let epilogue = tail.as_ref().map(|tail| routine_epilogue(&tail.expression));
-            let plan = adapter
-                .map(|adapter| {
-                    let shapes = RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() };
-                    choose(operator.kernels(&shapes, adapter))
-                })
-                .transpose()
-                .map_err(refuse)?;
             let input_types: Vec<&TensorType> = operands.iter().map(|operand| &operand.ty).collect();
             let output_types: Vec<&TensorType> = outputs.iter().collect();
             let tail_flops = tail.as_ref().map_or(0, |tail| tail.expression.flops() * tail.expression.len() as u64);
             let flops = operator.cost(&input_types, &output_types).flops + tail_flops;
             let work = Work::Routine { op: op.clone(), operands: operands.clone(), outputs: outputs.clone(), epilogue };
+            let plan = adapter.map(|adapter| choose(&work, adapter)).transpose().map_err(refuse)?;
             (work, plan, flops)
         }
         _ => return Err(refuse("a kernel without a tail".into())),

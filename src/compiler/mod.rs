@@ -5,6 +5,7 @@
 //! `segment` joins the update kernels of all parameters. Lowering comes after scheduling, because whether an output may
 //! overwrite an input is known only then.
 
+pub(crate) mod choice;
 mod fuse;
 mod fused;
 mod layout;
@@ -53,13 +54,16 @@ impl Target {
 pub struct Options {
     /// False: every node is a kernel of its own.
     pub fuse: bool,
-    /// Which of the kernels that fit a step is taken: 0 is the best guess, and a number beyond the last gives the last.
+    /// Which of the kernels that fit a step is taken: 0 is what tuning found, else the best guess, and a number beyond the last gives the
+    /// last.
     pub variant: usize,
+    /// True where `variant` goes through the kernels that only tuning tries, too.
+    pub candidates: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { fuse: true, variant: 0 }
+        Self { fuse: true, variant: 0, candidates: false }
     }
 }
 

@@ -3,6 +3,9 @@
 pub(crate) mod cpu;
 pub(crate) mod execute;
 pub mod gpu;
+mod tuning;
+
+pub use tuning::{Tune, TuneProgress, TunedEntry, TunedStep, Tuning};
 
 use std::fmt;
 
@@ -129,11 +132,11 @@ impl Device {
         }
     }
 
-    /// What programs for this device are compiled for.
+    /// What programs for this device are compiled for, with what tuning found.
     pub fn target(&self) -> Target {
         match &self.0 {
             Kind::Cpu => Target::Cpu,
-            Kind::Gpu(gpu) => Target::Gpu(gpu.adapter().clone()),
+            Kind::Gpu(gpu) => Target::Gpu(tuning::target_adapter(gpu)),
         }
     }
 }

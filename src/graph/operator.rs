@@ -158,6 +158,15 @@ pub trait Operator: fmt::Debug {
         Err(format!("{} has no GPU kernel", self.name()))
     }
 
+    /// The ways that may be the fastest on a GPU, some more than [`kernels`](Self::kernels) has, with the same best guess first: what
+    /// tuning tries. They are made only while tuning, and where it found one of them.
+    ///
+    /// # Errors
+    /// As of [`kernels`](Self::kernels).
+    fn candidates(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        self.kernels(shapes, adapter)
+    }
+
     /// True where an expression of the output can be applied before it is stored.
     fn accepts_epilogue(&self) -> bool {
         false

@@ -2,8 +2,11 @@
 
 use crate::graph::Operator;
 use crate::shader::testing::{Runner, adapters, assert_close, check};
-use crate::shader::{Operand, RoutineShapes};
+use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
+
+/// How an operator gives its plans.
+type Plans<'a> = &'a dyn Fn(&RoutineShapes<'_>, &Adapter) -> Result<Vec<KernelPlan>, String>;
 
 /// Runs every plan; f32 results may differ by the tolerance (relative above 1), others not at all. Returns the number of
 /// plans that were run.
@@ -11,6 +14,36 @@ use crate::tensor::{DType, TensorType};
 pub(crate) fn compare(
     label: &str,
     op: &dyn Operator,
+    inputs: &[(&Operand, &[u8])],
+    outputs: &[TensorType],
+    tolerance: f32,
+) -> usize {
+    compare_plans(label, op, &|shapes, adapter| op.kernels(shapes, adapter), inputs, outputs, tolerance)
+}
+
+/// Runs every plan that only tuning tries, and checks that the best guess is the same.
+#[track_caller]
+pub(crate) fn compare_candidates(
+    label: &str,
+    op: &dyn Operator,
+    inputs: &[(&Operand, &[u8])],
+    outputs: &[TensorType],
+    tolerance: f32,
+) -> usize {
+    let others = |shapes: &RoutineShapes<'_>, adapter: &Adapter| {
+        let (known, mut candidates) = (op.kernels(shapes, adapter)?, op.candidates(shapes, adapter)?);
+        assert_eq!(candidates.first(), known.first(), "{label}: the best guess for {}", adapter.name);
+        candidates.retain(|plan| !known.contains(plan));
+        Ok(candidates)
+    };
+    compare_plans(label, op, &others, inputs, outputs, tolerance)
+}
+
+#[track_caller]
+fn compare_plans(
+    label: &str,
+    op: &dyn Operator,
+    plans: Plans<'_>,
     inputs: &[(&Operand, &[u8])],
     outputs: &[TensorType],
     tolerance: f32,
@@ -25,7 +58,7 @@ pub(crate) fn compare(
     let shapes = RoutineShapes { inputs: &operands, outputs, epilogue: None };
     let mut seen = Vec::new();
     for adapter in adapters() {
-        for plan in op.kernels(&shapes, &adapter).unwrap() {
+        for plan in plans(&shapes, &adapter).unwrap() {
             check(&plan, &adapter);
             let Some(mut runner) = Runner::lock() else { continue };
             if seen.contains(&plan) || !runner.can_run(&plan, &adapter) {

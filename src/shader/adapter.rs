@@ -1,5 +1,7 @@
 //! What a kernel choice may depend on: an adapter's limits and features, as plain data.
 
+use super::Tuned;
+
 /// Limits that a program must keep; what breaks one is an error when the program is compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -32,6 +34,8 @@ pub struct Adapter {
     pub subgroup_barriers: bool,
     /// Its limits.
     pub limits: Limits,
+    /// The kernels that tuning found to be the fastest.
+    pub tuned: Tuned,
 }
 
 impl Adapter {
@@ -66,6 +70,7 @@ impl Default for Adapter {
                 workgroup_invocations: 256,
                 workgroups_per_dimension: 65_535,
             },
+            tuned: Tuned::default(),
         }
     }
 }

@@ -8,10 +8,12 @@ mod kernel;
 mod reduce;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tuned;
 
 pub use adapter::{Adapter, Limits};
 pub use compose::{compose, files};
 pub(crate) use compose::{constants, element_types, module};
 pub use grid::Grid;
 pub use kernel::{Access, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes};
-pub(crate) use reduce::{reduce_plans, stretch_sums};
+pub(crate) use reduce::{reduce_candidates, reduce_plans, stretch_sums};
+pub use tuned::{PlanId, Tuned, WorkKey};

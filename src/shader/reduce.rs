@@ -47,6 +47,31 @@ pub(crate) fn reduce_plans(
     epilogue: &Epilogue,
     adapter: &Adapter,
 ) -> Result<Vec<KernelPlan>, String> {
+    all_plans(expression, borders, reduction, epilogue, adapter, false)
+}
+
+/// The same with more plans, for tuning.
+///
+/// # Errors
+/// As of [`reduce_plans`].
+pub(crate) fn reduce_candidates(
+    expression: &ScalarExpr,
+    borders: [usize; 2],
+    reduction: Reduction,
+    epilogue: &Epilogue,
+    adapter: &Adapter,
+) -> Result<Vec<KernelPlan>, String> {
+    all_plans(expression, borders, reduction, epilogue, adapter, true)
+}
+
+fn all_plans(
+    expression: &ScalarExpr,
+    borders: [usize; 2],
+    reduction: Reduction,
+    epilogue: &Epilogue,
+    adapter: &Adapter,
+    more: bool,
+) -> Result<Vec<KernelPlan>, String> {
     if let Some((_, stored)) = epilogue.expression.outputs.iter().find(|(_, stored)| stored.size() != 4) {
         return Err(format!("a reduction does not store {stored} on a GPU; cast before and after it"));
     }
@@ -64,7 +89,40 @@ pub(crate) fn reduce_plans(
     }
     let source = Source::new(expression, borders, reduction, epilogue)?;
     let along_lanes = is_along_range(expression, borders, extents);
-    variants(extents, along_lanes, adapter).iter().map(|variant| source.plan(extents, *variant)).collect()
+    let mut variants = variants(extents, along_lanes, adapter);
+    if more {
+        let others = neighbours(variants[0], extents, adapter);
+        variants.extend(others.into_iter().filter(|other| !variants.contains(other)).collect::<Vec<_>>());
+    }
+    variants.iter().map(|variant| source.plan(extents, *variant)).collect()
+}
+
+/// Ways of sharing the work that are near the best guess: fewer and more lanes, lines and stretches.
+fn neighbours(chosen: Variant, extents: Extents, adapter: &Adapter) -> Vec<Variant> {
+    let largest = if adapter.limits.workgroup_invocations >= 256 { 256 } else { 64 };
+    let reduced = extents.reduced.max(1);
+    let with = |lines: usize, lanes: usize, splits: usize| {
+        // No stretch longer than an invocation may fold, none empty.
+        let least = reduced.div_ceil(lanes * LONGEST);
+        let stretch = reduced.div_ceil(splits.clamp(least, reduced.max(least)));
+        Variant { lines, lanes, splits: reduced.div_ceil(stretch), ..chosen }
+    };
+    let Variant { lines, lanes, splits, .. } = chosen;
+    let others = [
+        (lines, lanes, splits * 2),
+        (lines, lanes, splits * 4),
+        (lines, lanes, splits / 2),
+        (lines, lanes * 4, splits),
+        (lines, lanes / 4, splits),
+        (lines * 4, lanes, splits),
+        (lines / 4, lanes, splits),
+        (lines * 4, lanes / 4, splits),
+        (lines / 4, lanes * 4, splits),
+    ];
+    let fits = |&(lines, lanes, _): &(usize, usize, usize)| {
+        lines * lanes > 0 && lines * lanes <= largest && lanes <= reduced.next_power_of_two()
+    };
+    others.into_iter().filter(fits).map(|(lines, lanes, splits)| with(lines, lanes, splits)).collect()
 }
 
 /// The sum of each stretch of the lines of a row-major tensor `outer × length × inner`, for passes over long lines: reads

@@ -13,6 +13,7 @@ mod predict;
 mod profile;
 mod resident;
 mod trainer;
+mod tuning;
 
 pub use carried::carried_state;
 pub use evaluation::Evaluation;

@@ -61,13 +61,13 @@ pub struct Trainer {
     device: Device,
     model: Arc<dyn Model + Send + Sync>,
     loss: Loss,
-    optimizer: Arc<dyn Optimizer + Send + Sync>,
+    pub(super) optimizer: Arc<dyn Optimizer + Send + Sync>,
     metrics: Vec<Metric>,
     seed: u64,
     precision: Precision,
-    clip_norm: Option<f64>,
-    loss_scale: Option<LossScale>,
-    minimizing: Option<Arc<Minimizing>>,
+    pub(super) clip_norm: Option<f64>,
+    pub(super) loss_scale: Option<LossScale>,
+    pub(super) minimizing: Option<Arc<Minimizing>>,
     prepare: Option<Arc<Prepare>>,
     evaluation_batch: usize,
     perplexity: bool,
@@ -246,7 +246,7 @@ impl Trainer {
         })
     }
 
-    fn check(data: &Dataset) -> Result<()> {
+    pub(super) fn check(data: &Dataset) -> Result<()> {
         for name in [X, Y] {
             if data.column(name)?.is_empty() {
                 return Err(Error::Data("the data set is empty".into()));
@@ -269,18 +269,7 @@ impl Trainer {
         if let Some(&id) = self.programs.get(&key) {
             return Ok(id);
         }
-        let (g, _, loss) = self.forward(data, resident, batch, Mode::Training)?;
-        let mut minimize = g.minimize_with(&loss, Arc::clone(&self.optimizer));
-        if let Some(norm) = self.clip_norm {
-            minimize = minimize.clip_norm(norm);
-        }
-        if let Some(scale) = self.loss_scale {
-            minimize = minimize.loss_scale(scale);
-        }
-        if let Some(change) = &self.minimizing {
-            minimize = change(minimize);
-        }
-        minimize.build();
+        let g = self.step_graph(data, resident, batch)?;
         let id = self.load_with(&g, resident, data)?;
         self.programs.insert(key, id);
         Ok(id)
@@ -302,7 +291,7 @@ impl Trainer {
     }
 
     /// A graph with the model's prediction and its loss for a batch of a data set.
-    fn forward(
+    pub(super) fn forward(
         &self,
         data: &Dataset,
         resident: &Resident,

@@ -63,7 +63,9 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     let device = &chosen.device;
     let mut lines: Vec<Value> = Vec::new();
 
-    output.text(format!("device {}", chosen.describe()))?;
+    let tuned = device.tuned().len();
+    let known = if tuned > 0 { format!(", {tuned} tuned kernels") } else { String::new() };
+    output.text(format!("device {}{known}", chosen.describe()))?;
     let peak = Peak::measure(device, effort)?;
     lines.push(limits(&peak, device));
     output.event(&limits(&peak, device))?;
@@ -125,6 +127,7 @@ fn limits(peak: &Peak, device: &Device) -> Value {
     json!({
         "event": "peak", "device": device.name(), "gflops_f32": peak.gflops_f32, "gbytes_per_s": peak.gbytes_per_s,
         "dispatch_us": peak.dispatch_us, "submit_readback_us": peak.submit_readback_us,
+        "tuned": device.tuned().len(),
     })
 }
 

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::context::Checks;
 use crate::error::{Error, Result};
-use crate::shader::{Adapter, Limits};
+use crate::shader::{Adapter, Limits, Tuned};
 
 /// What kind of device an adapter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -264,6 +264,7 @@ pub(super) fn compiler_adapter(
         subgroups: subgroups(features, info),
         subgroup_barriers: features.contains(wgpu::Features::SUBGROUP_BARRIER),
         limits: compiler_limits(limits),
+        tuned: Tuned::default(),
     }
 }
 

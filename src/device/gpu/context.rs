@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::adapters::{self, GpuInfo, Selection};
+use super::disk_cache;
 use super::health::{self, Health};
 use super::pipelines::Pipelines;
 use super::readback::ReadbackPool;
+use crate::device::tuning::{Identity, Known};
 use crate::error::{Error, Result};
 use crate::shader::Adapter;
 
@@ -35,6 +37,8 @@ pub enum Checks {
 #[derive(Clone)]
 pub struct GpuDevice {
     shared: Arc<Shared>,
+    /// What tuning found. Handles may differ in it.
+    known: Arc<Known>,
 }
 
 struct Shared {
@@ -107,7 +111,13 @@ impl GpuDevice {
             return Err(Error::Device(format!("{} was opened without compute shaders", info.name)));
         }
         let details = adapter.get_info();
+        // With all checks, kernels run at other speeds than what tables are about.
+        let known = match checks {
+            Checks::Production => Known::of_user(disk_cache::folder(), identity(&info)),
+            Checks::All => Known::nothing(),
+        };
         Ok(Self {
+            known: Arc::new(known),
             shared: Arc::new(Shared {
                 adapter: adapters::compiler_adapter(&details, device.features(), &limits, checks),
                 pipelines: Pipelines::new(&device, &details),
@@ -124,7 +134,22 @@ impl GpuDevice {
         })
     }
 
-    /// What kernels may use: the compiler's view.
+    /// What tuning found for it.
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// A handle to the same device with another table.
+    pub(crate) fn with_known(&self, known: Known) -> Self {
+        Self { shared: Arc::clone(&self.shared), known: Arc::new(known) }
+    }
+
+    /// What tells its tables from those of others.
+    pub(crate) fn identity(&self) -> Identity {
+        identity(self.info())
+    }
+
+    /// What kernels may use: the compiler's view, without what tuning found.
     pub fn adapter(&self) -> &Adapter {
         &self.shared.adapter
     }
@@ -299,6 +324,10 @@ impl GpuDevice {
         }
         self.check()
     }
+}
+
+fn identity(info: &GpuInfo) -> Identity {
+    Identity { adapter: info.name.clone(), backend: info.backend.to_owned(), driver: info.driver.clone() }
 }
 
 /// What the engine uses where an adapter has it.

@@ -36,7 +36,7 @@ impl DiskCache {
         if !device.features().contains(wgpu::Features::PIPELINE_CACHE) || std::env::var_os(DISABLED).is_some() {
             return None;
         }
-        let path = directory(|name| std::env::var_os(name))?.join(wgpu::util::pipeline_cache_key(info)?);
+        let path = folder()?.join(wgpu::util::pipeline_cache_key(info)?);
         let data = read(&path);
         Some(Self { cache: trusted::pipeline_cache(device, data.as_deref()), path, unsaved: Mutex::default() })
     }
@@ -70,6 +70,11 @@ impl Drop for DiskCache {
             self.save(&mut unsaved);
         }
     }
+}
+
+/// The folder for what wgrad keeps from run to run, if the system has one.
+pub(super) fn folder() -> Option<PathBuf> {
+    directory(|name| std::env::var_os(name))
 }
 
 /// `$XDG_CACHE_HOME/wgrad`, `~/.cache/wgrad`, or Windows' place for such files.

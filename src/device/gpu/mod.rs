@@ -11,7 +11,7 @@
 //! - `store`: buffers that outlive programs.
 //! - `program`, `bindings`, `run`: a loaded program, what its buffers are bound to, and a step of it.
 //! - `readback`: values on their way back to the host.
-//! - `profile`: the time of each step.
+//! - `profile`, `stopwatch`: the time of each step, and of many runs in a row.
 
 mod adapters;
 mod bindings;
@@ -23,6 +23,7 @@ mod profile;
 mod program;
 mod readback;
 mod run;
+mod stopwatch;
 mod store;
 #[cfg(test)]
 mod tests;

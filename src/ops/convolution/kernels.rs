@@ -4,17 +4,18 @@ use super::problem::{Problem, Space, volume};
 use super::{Convolution, Direction};
 use crate::graph::Operator;
 use crate::ops::matmul::access::{Access, is_read};
-use crate::ops::matmul::choice::{Extents, Variant, software, splits, tiled};
+use crate::ops::matmul::choice::{Extents, Variant, software, software_candidates, splits, tiled, tiled_candidates};
 use crate::ops::matmul::sum;
 use crate::scalar::Epilogue;
 use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes, constants, module};
 use crate::tensor::DType;
 
-/// All plans that the adapter can run, best guess first.
+/// All plans that the adapter can run, best guess first; for tuning, those that may be the fastest, more of them.
 pub(super) fn plans(
     convolution: &Convolution,
     shapes: &RoutineShapes<'_>,
     adapter: &Adapter,
+    tuning: bool,
 ) -> Result<Vec<KernelPlan>, String> {
     let ([first, second], [ty]) = (shapes.inputs, shapes.outputs) else {
         return Err("takes two operands and gives one result".into());
@@ -56,35 +57,65 @@ pub(super) fn plans(
         epilogue,
     };
     let extents = work.extents();
-    let mut direct = direct(extents, adapter);
-    let tiles: Vec<Variant> = tiled(extents, adapter);
-    let mut variants = software(extents, &[false], adapter);
-    for variant in &mut variants {
-        variant.file = "convolution_software";
-    }
+    let mut variants = if tuning { candidates(extents, adapter) } else { variants(extents, adapter) };
     if epilogue.stores_halves() {
-        direct.widen();
         variants.iter_mut().for_each(Variant::widen);
         variants.dedup();
     }
+    variants.iter().map(|variant| work.plan(variant)).collect()
+}
+
+/// What fits, best guess first.
+fn variants(extents: Extents, adapter: &Adapter) -> Vec<Variant> {
+    let direct = direct(extents, adapter);
+    let tiles: Vec<Variant> = tiled(extents, adapter);
+    let mut variants = on_software(software(extents, &[false], adapter));
     if adapter.is_software {
         variants.push(direct);
         variants.extend(tiles);
-    } else {
-        // A tile's rows are wasted on groups of few channels.
-        let few = extents.rows < 16;
-        let mut others = tiles;
-        others.insert(if few { 0 } else { others.len() }, direct);
-        others.append(&mut variants);
-        variants = others;
+        return variants;
     }
-    variants.iter().map(|variant| work.plan(variant)).collect()
+    // A tile's rows are wasted on groups of few channels.
+    let few = extents.rows < 16;
+    let mut others = tiles;
+    others.insert(if few { 0 } else { others.len() }, direct);
+    others.append(&mut variants);
+    others
+}
+
+/// What may be the fastest, with the same best guess.
+fn candidates(extents: Extents, adapter: &Adapter) -> Vec<Variant> {
+    let best = variants(extents, adapter).into_iter().take(1);
+    let directs = [[1, 1], [1, 2], [2, 2], [4, 1], [4, 2], [8, 2]];
+    let directs = directs
+        .into_iter()
+        .filter(|[rows, _]| *rows < 2 * extents.rows)
+        .map(|shape| direct_of(shape, extents, adapter))
+        .chain([direct(extents, adapter)]);
+    let mut found = on_software(software_candidates(extents, &[false], adapter));
+    if !adapter.is_software {
+        found = tiled_candidates(extents, adapter).into_iter().chain(found.into_iter().take(2)).collect();
+    }
+    best.chain(found).chain(directs).collect()
+}
+
+/// The file for convolutions in the place of that for products.
+fn on_software(mut variants: Vec<Variant>) -> Vec<Variant> {
+    for variant in &mut variants {
+        variant.file = "convolution_software";
+    }
+    variants
 }
 
 /// Without workgroup memory: a few rows, and columns along the invocations.
 fn direct(extents: Extents, adapter: &Adapter) -> Variant {
     let rows = [1, 2, 4].into_iter().find(|&rows| rows >= extents.rows).unwrap_or(8);
     let columns = if extents.columns > 64 { 2 } else { 1 };
+    direct_of([rows, columns], extents, adapter)
+}
+
+/// With so many rows and columns an invocation.
+fn direct_of([rows, columns]: [usize; 2], extents: Extents, adapter: &Adapter) -> Variant {
     let tile = [rows, 64 * columns];
     let splits = splits(extents, tile, rows, 64, 64, adapter);
     Variant { file: "convolution_direct", tile, inner: 0, rows, columns, lanes: 0, swapped: false, splits }

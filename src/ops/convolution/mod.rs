@@ -192,7 +192,11 @@ impl Operator for Convolution {
     }
 
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
-        kernels::plans(self, shapes, adapter)
+        kernels::plans(self, shapes, adapter, false)
+    }
+
+    fn candidates(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::plans(self, shapes, adapter, true)
     }
 
     fn accepts_epilogue(&self) -> bool {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{Convolution, Direction};
 use crate::graph::Operator;
 use crate::ops::WindowAxis;
-use crate::ops::device_tests::compare;
+use crate::ops::device_tests::{compare, compare_candidates};
 use crate::scalar::Epilogue;
 use crate::shader::testing::{Runner, adapters, assert_close, check, numbers, operand, stored, widened};
 use crate::shader::{Operand, RoutineShapes};
@@ -142,11 +142,11 @@ impl Case {
     }
 
     fn check_kernels(&self) {
-        self.check_kernels_of([DType::F32; 2]);
+        self.check_plans([DType::F32; 2], compare);
     }
 
     /// With operands that are stored in these types.
-    fn check_kernels_of(&self, types: [DType; 2]) {
+    fn check_plans(&self, types: [DType; 2], compare: Compare) {
         for direction in [Direction::Forward, Direction::Input, Direction::Weight] {
             let (mut operands, ty) = self.operands(direction);
             for (operand, dtype) in operands.iter_mut().zip(types) {
@@ -208,12 +208,21 @@ fn kernels_agree_with_the_cpu() {
     }
 }
 
+/// One of the comparisons of `device_tests`.
+type Compare = fn(&str, &dyn Operator, &[(&Operand, &[u8])], &[TensorType], f32) -> usize;
+
+#[test]
+fn what_tuning_tries() {
+    Case::new(2, [6, 20], 2, &[axis(3, 2, 1, 1, 1); 2], &[9, 10]).check_plans([DType::F32; 2], compare_candidates);
+    Case::new(3, [9, 35], 1, &[axis(3, 1, 1, 1, 1); 2], &[12, 12]).check_plans([DType::F32; 2], compare_candidates);
+}
+
 #[test]
 fn kernels_read_16_bits() {
     let windows = Case::new(2, [3, 5], 1, &[axis(3, 2, 2, 2, 2), axis(3, 1, 1, 1, 0)], &[9, 10]);
-    windows.check_kernels_of([DType::F16; 2]);
+    windows.check_plans([DType::F16; 2], compare);
     let points = Case::new(2, [8, 12], 2, &[axis(1, 1, 1, 0, 0); 2], &[4, 6]);
-    points.check_kernels_of([DType::BF16, DType::F32]);
+    points.check_plans([DType::BF16, DType::F32], compare);
 }
 
 /// Where a convolution is a product of matrices, real GPUs read four neighbours at once.

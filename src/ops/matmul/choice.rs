@@ -60,29 +60,62 @@ impl Variant {
 
 /// Without workgroup memory.
 pub(in crate::ops) fn direct(problem: Extents, adapter: &Adapter) -> Variant {
-    let tile = [32, 32];
-    let splits = splits(problem, tile, 4, 32, 64, adapter);
-    Variant { file: "matmul_direct", tile, inner: 0, rows: 4, columns: 4, lanes: 0, swapped: false, splits }
+    direct_of([4, 4], 32, problem, adapter)
 }
+
+/// The same with other tiles, for tuning.
+pub(in crate::ops) fn direct_candidates(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
+    let tiles = [([4, 4], 32), ([2, 2], 64), ([4, 2], 64), ([8, 4], 32)];
+    tiles.into_iter().map(|(tile, wanted)| direct_of(tile, wanted, problem, adapter)).collect()
+}
+
+/// With so many rows and columns an invocation, and about so many workgroups.
+fn direct_of([rows, columns]: [usize; 2], wanted: usize, problem: Extents, adapter: &Adapter) -> Variant {
+    let tile = [8 * rows, 8 * columns];
+    let splits = splits(problem, tile, rows, wanted, 64, adapter);
+    Variant { file: "matmul_direct", tile, inner: 0, rows, columns, lanes: 0, swapped: false, splits }
+}
+
+/// Tile, inner places, speed of a full GPU relative to the largest tile, workgroups that fill one.
+type Tile = (&'static str, usize, usize, f64, usize);
 
 /// The kernels with tiles in workgroup memory, by a rough model of a GPU: so many workgroups at a time, each as fast as its
 /// tile's reuse allows.
 pub(in crate::ops) fn tiled(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
-    // Tile, inner places, speed of a full GPU relative to the largest tile, workgroups that fill one.
-    const TILES: [(&str, usize, usize, f64, usize); 3] =
+    const TILES: [Tile; 3] =
         [("matmul", 128, 16, 1.0, 128), ("matmul", 64, 8, 0.75, 256), ("matmul_small", 32, 16, 0.4, 512)];
+    tiled_of(&TILES, &[0.0, 1.0], problem, adapter)
+}
+
+/// The same with other tiles and stretches, for tuning.
+pub(in crate::ops) fn tiled_candidates(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
+    const TILES: [Tile; 4] = [
+        ("matmul", 128, 16, 1.0, 128),
+        ("matmul", 64, 8, 0.75, 256),
+        ("matmul_small", 64, 32, 0.5, 256),
+        ("matmul_small", 32, 16, 0.4, 512),
+    ];
+    // What the model puts far behind does not win.
+    let mut found = tiled_of(&TILES, &[0.0, 0.5, 1.0, 2.0, 4.0], problem, adapter);
+    found.truncate(10);
+    found
+}
+
+/// `fill` says with how many times the workgroups that fill a GPU the inner dimension is cut; 0 cuts as little as can be.
+fn tiled_of(tiles: &[Tile], fill: &[f64], problem: Extents, adapter: &Adapter) -> Vec<Variant> {
     // Multiplications in whose time a second pass is dispatched, and an element of a partial product written and read.
     const SECOND_PASS: f64 = 2.0e7;
     const PARTIAL: f64 = 40.0;
     let mut candidates = Vec::new();
-    for (file, extent, inner, speed, full) in TILES {
+    for &(file, extent, inner, speed, full) in tiles {
         let fits = adapter.limits.workgroup_bytes >= 8 * extent * inner && adapter.limits.workgroup_invocations >= 256;
         if !fits {
             continue;
         }
         let tile = [extent, extent];
         let tiles = problem.tiles(tile);
-        let mut choices = vec![splits(problem, tile, 1, 0, 1, adapter), splits(problem, tile, 1, full, 128, adapter)];
+        let wanted = fill.iter().map(|fill| (full as f64 * fill) as usize);
+        let mut choices: Vec<usize> = wanted.map(|wanted| splits(problem, tile, 1, wanted, 128, adapter)).collect();
         choices.dedup();
         for splits in choices {
             let stretch = problem.inner.div_ceil(splits) + 2 * inner;
@@ -122,12 +155,39 @@ pub(in crate::ops) fn splits(
 /// The kernel for software drivers, by what its parts cost there (nanoseconds for a vector of lanes, measured on lavapipe).
 /// `orientations` says whether the operands may be exchanged.
 pub(in crate::ops) fn software(problem: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
+    let candidates = software_by_cost(&[THREADS], problem, orientations, adapter);
+    let mut chosen: Vec<Variant> = candidates.iter().take(1).copied().collect();
+    // For tuning and checks: the best of the other orientation, and one that is not split or is.
+    if let Some(first) = chosen.first().copied() {
+        let others: [&dyn Fn(&Variant) -> bool; 2] =
+            [&|other| other.swapped != first.swapped, &|other| (other.splits > 1) != (first.splits > 1)];
+        for wanted in others {
+            chosen.extend(candidates.iter().find(|variant| wanted(variant)));
+        }
+        chosen.dedup();
+    }
+    chosen
+}
+
+/// The same with other tiles and stretches, for tuning.
+pub(in crate::ops) fn software_candidates(problem: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
+    let mut found = software(problem, orientations, adapter);
+    for &swapped in orientations {
+        let of_it = software_by_cost(&[1, THREADS, 4 * THREADS], problem, &[swapped], adapter);
+        found.extend(of_it.into_iter().take(if swapped { 3 } else { 5 }));
+    }
+    found
+}
+
+/// Threads that a software driver's work should be spread over, without knowing how many there are.
+const THREADS: usize = 8;
+
+/// All variants of the kernel for software drivers, the cheapest first. `wanted` are numbers of workgroups to cut the inner dimension for.
+fn software_by_cost(wanted: &[usize], problem: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
     const LOAD: f64 = 9.0;
     const MULTIPLY: f64 = 0.45;
     const SHUFFLE: f64 = 0.6;
     const WORKGROUP: f64 = 600.0;
-    // Threads that the work should be spread over, without knowing how many there are.
-    const THREADS: usize = 8;
     // The largest tile takes the driver a second to compile; it must have something to win.
     const LARGE_FROM: usize = 1 << 26;
     let Some((smallest, largest)) = adapter.subgroups else { return Vec::new() };
@@ -144,33 +204,26 @@ pub(in crate::ops) fn software(problem: Extents, orientations: &[bool], adapter:
             if rows * columns > 128 && problem.len() * problem.inner < LARGE_FROM {
                 continue;
             }
-            let splits = splits(seen, tile, rows, THREADS, 128, adapter);
-            // So long a sum of so large a product: with fewer rows it needs no parts.
-            if splits > 1 && (4 * seen.len() * splits) as u64 > adapter.limits.binding_bytes {
-                continue;
+            let mut choices: Vec<usize> =
+                wanted.iter().map(|&wanted| splits(seen, tile, rows, wanted, 128, adapter)).collect();
+            choices.dedup();
+            for splits in choices {
+                // So long a sum of so large a product: with fewer rows it needs no parts.
+                if splits > 1 && (4 * seen.len() * splits) as u64 > adapter.limits.binding_bytes {
+                    continue;
+                }
+                let step = (columns as f64 + rows as f64 / lanes as f64) * LOAD
+                    + rows as f64 * (SHUFFLE + columns as f64 * MULTIPLY);
+                let workgroup = WORKGROUP + seen.inner.div_ceil(splits) as f64 * step;
+                // A second pass costs a dispatch.
+                let second = if splits > 1 { 30_000.0 } else { 0.0 };
+                let cost = (tiles * splits).div_ceil(THREADS) as f64 * workgroup + second;
+                let variant =
+                    Variant { file: "matmul_software", tile, inner: 0, rows, columns, lanes, swapped, splits };
+                candidates.push((cost, variant));
             }
-            let step = (columns as f64 + rows as f64 / lanes as f64) * LOAD
-                + rows as f64 * (SHUFFLE + columns as f64 * MULTIPLY);
-            let workgroup = WORKGROUP + seen.inner.div_ceil(splits) as f64 * step;
-            // A second pass costs a dispatch.
-            let second = if splits > 1 { 30_000.0 } else { 0.0 };
-            let cost = (tiles * splits).div_ceil(THREADS) as f64 * workgroup + second;
-            candidates.push((
-                cost,
-                Variant { file: "matmul_software", tile, inner: 0, rows, columns, lanes, swapped, splits },
-            ));
         }
     }
     candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut chosen: Vec<Variant> = candidates.iter().take(1).map(|(_, variant)| *variant).collect();
-    // For tuning and checks: the best of the other orientation, and one that is not split or is.
-    if let Some(first) = chosen.first().copied() {
-        let others: [&dyn Fn(&Variant) -> bool; 2] =
-            [&|other| other.swapped != first.swapped, &|other| (other.splits > 1) != (first.splits > 1)];
-        for wanted in others {
-            chosen.extend(candidates.iter().map(|(_, variant)| variant).find(|variant| wanted(variant)));
-        }
-        chosen.dedup();
-    }
-    chosen
+    candidates.into_iter().map(|(_, variant)| variant).collect()
 }

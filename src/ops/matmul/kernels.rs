@@ -1,15 +1,22 @@
 //! The plans of matrix products.
 
 use super::access::{Access, is_read};
-use super::choice::{Variant, direct, software, tiled};
+use super::choice::{
+    Extents, Variant, direct, direct_candidates, software, software_candidates, tiled, tiled_candidates,
+};
 use super::problem::Problem;
 use super::vector;
 use crate::scalar::{Epilogue, QUAD_LANES};
 use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, constants, module};
 use crate::tensor::DType;
 
-/// All plans that the adapter can run, best guess first.
-pub(super) fn plans(row_sums: bool, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+/// All plans that the adapter can run, best guess first; for tuning, those that may be the fastest, more of them.
+pub(super) fn plans(
+    row_sums: bool,
+    shapes: &RoutineShapes<'_>,
+    adapter: &Adapter,
+    tuning: bool,
+) -> Result<Vec<KernelPlan>, String> {
     let ([lhs, rhs], [ty, ..]) = (shapes.inputs, shapes.outputs) else {
         return Err("takes two operands and gives one product".into());
     };
@@ -34,7 +41,7 @@ pub(super) fn plans(row_sums: bool, shapes: &RoutineShapes<'_>, adapter: &Adapte
         }
     };
     if !is_float {
-        return vector::whole(&problem, dtype, epilogue, adapter);
+        return vector::whole(&problem, dtype, epilogue, adapter, tuning);
     }
     let extents = problem.extents();
     let halves = epilogue.stores_halves();
@@ -42,11 +49,26 @@ pub(super) fn plans(row_sums: bool, shapes: &RoutineShapes<'_>, adapter: &Adapte
         return Err(format!("does not store 16-bit floats in rows of {} elements", problem.columns));
     }
     let orientations: &[bool] = if row_sums || halves { &[false] } else { &[false, true] };
-    let mut variants = software(extents, orientations, adapter);
+    let mut variants =
+        if tuning { candidates(extents, orientations, adapter) } else { variants(extents, orientations, adapter) };
     if halves {
         variants.iter_mut().for_each(Variant::widen);
         variants.dedup();
     }
+    let mut plans =
+        variants.iter().map(|variant| plan(&problem, variant, epilogue, row_sums)).collect::<Result<Vec<_>, _>>()?;
+    let mut vectors = if row_sums || halves { Vec::new() } else { vector::plans(&problem, epilogue, adapter, tuning)? };
+    if adapter.is_software {
+        plans.append(&mut vectors);
+        return Ok(plans);
+    }
+    vectors.append(&mut plans);
+    Ok(vectors)
+}
+
+/// What fits, best guess first.
+fn variants(extents: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
+    let mut variants = software(extents, orientations, adapter);
     let mut others = tiled(extents, adapter);
     others.push(direct(extents, adapter));
     if adapter.is_software {
@@ -57,15 +79,25 @@ pub(super) fn plans(row_sums: bool, shapes: &RoutineShapes<'_>, adapter: &Adapte
         others.append(&mut variants);
         variants = others;
     }
-    let mut plans =
-        variants.iter().map(|variant| plan(&problem, variant, epilogue, row_sums)).collect::<Result<Vec<_>, _>>()?;
-    let mut vectors = if row_sums || halves { Vec::new() } else { vector::plans(&problem, epilogue, adapter)? };
+    variants
+}
+
+/// Multiplications up to which tuning tries kernels without subgroups on software drivers that have them.
+const SMALL_ON_SOFTWARE: usize = 1 << 20;
+
+/// What may be the fastest, with the same best guess.
+fn candidates(extents: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
+    let directs = direct_candidates(extents, adapter);
     if adapter.is_software {
-        plans.append(&mut vectors);
-        return Ok(plans);
+        // Workgroup memory is slower there than anything else, and loads without subgroups take seconds where there are many.
+        let mut found = software_candidates(extents, orientations, adapter);
+        if found.is_empty() || extents.len() * extents.inner < SMALL_ON_SOFTWARE {
+            found.extend(directs);
+        }
+        return found;
     }
-    vectors.append(&mut plans);
-    Ok(vectors)
+    let tiles = tiled(extents, adapter).into_iter().chain(tiled_candidates(extents, adapter));
+    tiles.chain(directs).chain(software(extents, orientations, adapter)).collect()
 }
 
 /// One dispatch, or two where the inner dimension is split.

@@ -92,7 +92,11 @@ impl Operator for Matmul {
     }
 
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
-        kernels::plans(self.row_sums, shapes, adapter)
+        kernels::plans(self.row_sums, shapes, adapter, false)
+    }
+
+    fn candidates(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::plans(self.row_sums, shapes, adapter, true)
     }
 
     fn accepts_epilogue(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::Matmul;
 use crate::graph::Operator;
-use crate::ops::device_tests::compare;
+use crate::ops::device_tests::{compare, compare_candidates};
 use crate::scalar::{Affine, Builder, Epilogue, ScalarFunction};
 use crate::shader::testing::{Runner, adapters, assert_close, check, numbers, operand, stored, widened};
 use crate::shader::{Adapter, Operand, RoutineShapes};
@@ -62,6 +62,15 @@ impl Case {
     }
 
     fn run(&self, label: &str) {
+        self.run_with(label, compare);
+    }
+
+    /// The plans that only tuning tries.
+    fn run_candidates(&self, label: &str) {
+        self.run_with(label, compare_candidates);
+    }
+
+    fn run_with(&self, label: &str, compare: Compare) {
         let (a, b) = (Self::memory(&self.lhs, 1), Self::memory(&self.rhs, 2));
         let inputs = [(&self.lhs, a.as_slice()), (&self.rhs, b.as_slice())];
         compare(label, &Matmul::PLAIN, &inputs, std::slice::from_ref(&self.out), 1e-5);
@@ -70,6 +79,17 @@ impl Case {
         let label = format!("{label} with row sums");
         compare(&label, &Matmul { row_sums: true }, &inputs, &[self.out.clone(), sums], 1e-5);
     }
+}
+
+/// One of the comparisons of `device_tests`.
+type Compare = fn(&str, &dyn Operator, &[(&Operand, &[u8])], &[TensorType], f32) -> usize;
+
+#[test]
+fn what_tuning_tries() {
+    Case::new(&[], 33, 300, 70).transposed(true, false).run_candidates("33x300x70");
+    Case::new(&[2], 70, 40, 131).transposed(false, true).run_candidates("2 of 70x40x131");
+    Case::new(&[], 10, 3000, 20).run_candidates("10x3000x20");
+    Case::new(&[], 1, 3000, 40).run_candidates("1x3000x40");
 }
 
 #[test]

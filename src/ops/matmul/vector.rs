@@ -2,11 +2,16 @@
 
 use super::problem::Problem;
 use crate::scalar::{Affine, Builder, Epilogue, Reduction};
-use crate::shader::{Adapter, KernelPlan, reduce_plans};
+use crate::shader::{Adapter, KernelPlan, reduce_candidates, reduce_plans};
 use crate::tensor::DType;
 
 /// Plans where one side is a vector; none elsewhere.
-pub(super) fn plans(problem: &Problem, epilogue: &Epilogue, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+pub(super) fn plans(
+    problem: &Problem,
+    epilogue: &Epilogue,
+    adapter: &Adapter,
+    tuning: bool,
+) -> Result<Vec<KernelPlan>, String> {
     let is_row = problem.rows == 1;
     if (!is_row && problem.columns != 1) || problem.inner == 0 {
         return Ok(Vec::new());
@@ -43,7 +48,8 @@ pub(super) fn plans(problem: &Problem, epilogue: &Epilogue, adapter: &Adapter) -
         expression: epilogue.expression.clone(),
         borders: if is_row { [rows, columns] } else { [columns, columns] },
     };
-    reduce_plans(&expression, [borders[0], borders[1]], Reduction::Sum, &epilogue, adapter)
+    let plans = if tuning { reduce_candidates } else { reduce_plans };
+    plans(&expression, [borders[0], borders[1]], Reduction::Sum, &epilogue, adapter)
 }
 
 /// Plans of a product of integers: the same reduction whatever the extents, over rows and columns at once.
@@ -52,6 +58,7 @@ pub(super) fn whole(
     dtype: DType,
     epilogue: &Epilogue,
     adapter: &Adapter,
+    tuning: bool,
 ) -> Result<Vec<KernelPlan>, String> {
     let mut dims: Vec<usize> = problem.batch_axes.iter().map(|&(extent, _)| extent).collect();
     let batch = dims.len();
@@ -69,5 +76,6 @@ pub(super) fn whole(
     let (expression, borders) = expression.collapsed(&[batch + 1, batch + 2]);
     let columns = epilogue.borders[1];
     let epilogue = Epilogue { expression: epilogue.expression.clone(), borders: [columns, columns] };
-    reduce_plans(&expression, [borders[0], borders[1]], Reduction::Sum, &epilogue, adapter)
+    let plans = if tuning { reduce_candidates } else { reduce_plans };
+    plans(&expression, [borders[0], borders[1]], Reduction::Sum, &epilogue, adapter)
 }

@@ -37,11 +37,12 @@ impl Variant {
     }
 }
 
-/// All plans that the adapter can run, best guess first.
+/// All plans that the adapter can run, best guess first; with `tuning`, more that may be the fastest.
 pub(super) fn plans(
     recurrent: &Recurrent,
     shapes: &RoutineShapes<'_>,
     adapter: &Adapter,
+    tuning: bool,
 ) -> Result<Vec<KernelPlan>, String> {
     let types: Vec<&TensorType> = shapes.inputs.iter().map(|operand| &operand.ty).collect();
     let [steps, batch, hidden] = recurrent.extents(&types)?;
@@ -104,6 +105,10 @@ pub(super) fn plans(
         others.append(&mut variants);
         variants = others;
     }
+    if tuning {
+        let others = sequence.neighbours(&variants, adapter);
+        variants.extend(others);
+    }
     variants.iter().map(|variant| sequence.plan(variant, adapter)).collect()
 }
 
@@ -127,6 +132,39 @@ impl Sequence<'_> {
 
     const fn halves(&self) -> usize {
         if matches!(self.recurrent.cell, Cell::GruResetBefore) { 2 } else { 1 }
+    }
+
+    /// Half and double the rows and units of each variant, and half the groups of invocations, where that is something else.
+    fn neighbours(&self, variants: &[Variant], adapter: &Adapter) -> Vec<Variant> {
+        // Where naga bounds loops, larger tiles are never faster.
+        if adapter.bounded_loops {
+            return Vec::new();
+        }
+        let mut found: Vec<Variant> = Vec::new();
+        for &variant in variants {
+            let Variant { lanes, rows, units, waves, .. } = variant;
+            let others = [
+                Variant { rows: rows / 2, ..variant },
+                Variant { rows: (2 * rows).min(16), ..variant },
+                Variant { units: units / 2, ..variant },
+                Variant { units: (2 * units).min(4), ..variant },
+                Variant { waves: waves / 2, ..variant },
+            ];
+            let fits = |other: &Variant| {
+                other.rows > 0
+                    && other.units > 0
+                    && other.waves > 0
+                    && other.rows <= self.batch
+                    && (other.units == 1 || other.units * lanes <= self.hidden)
+                    && (!other.whole || self.turns_at_once(other, adapter) > 0)
+            };
+            for other in others.into_iter().filter(fits) {
+                if !variants.contains(&other) && !found.contains(&other) {
+                    found.push(other);
+                }
+            }
+        }
+        found
     }
 
     /// Blocks of units in all, and of a workgroup.

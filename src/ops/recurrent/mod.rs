@@ -190,7 +190,11 @@ impl Operator for Recurrent {
     }
 
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
-        kernels::plans(self, shapes, adapter)
+        kernels::plans(self, shapes, adapter, false)
+    }
+
+    fn candidates(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::plans(self, shapes, adapter, true)
     }
 
     fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {

@@ -3,8 +3,8 @@
 use crate::scalar::{
     Affine, Builder, Epilogue, ReduceDims, Reduction, ScalarExpr, ScalarFunction, Source, Tape, reduce,
 };
-use crate::shader::reduce_plans;
 use crate::shader::testing::{Runner, adapters, assert_close, check, numbers};
+use crate::shader::{Adapter, KernelPlan, reduce_candidates, reduce_plans};
 use crate::tensor::DType;
 
 /// The sum of a load and a constant, over row-major dimensions that lie in memory in the given order of strides.
@@ -16,6 +16,19 @@ fn expression(dims: &[usize], dtype: DType, at: Affine) -> ScalarExpr {
 
 /// Runs all plans and compares bits of integers, nearly equal floats.
 fn compare(label: &str, expression: &ScalarExpr, borders: [usize; 2], reduction: Reduction, data: &[u8]) {
+    compare_plans(label, reduce_plans, expression, borders, reduction, data);
+}
+
+type Plans = fn(&ScalarExpr, [usize; 2], Reduction, &Epilogue, &Adapter) -> Result<Vec<KernelPlan>, String>;
+
+fn compare_plans(
+    label: &str,
+    plans: Plans,
+    expression: &ScalarExpr,
+    borders: [usize; 2],
+    reduction: Reduction,
+    data: &[u8],
+) {
     let product = |dims: &[usize]| dims.iter().product::<usize>();
     let dims = ReduceDims {
         outer: product(&expression.dims[..borders[0]]),
@@ -32,7 +45,7 @@ fn compare(label: &str, expression: &ScalarExpr, borders: [usize; 2], reduction:
     let epilogue = Epilogue::identity(result, &kept, [borders[0], borders[0]]);
     let mut seen = Vec::new();
     for adapter in adapters() {
-        for plan in reduce_plans(expression, borders, reduction, &epilogue, &adapter).unwrap() {
+        for plan in plans(expression, borders, reduction, &epilogue, &adapter).unwrap() {
             check(&plan, &adapter);
             let Some(mut runner) = Runner::lock() else { continue };
             if seen.contains(&plan) {
@@ -82,6 +95,21 @@ fn floats_of_all_shapes() {
             };
             case(reduction, DType::F32, dims, bytemuck::cast_slice(&values));
         }
+    }
+}
+
+#[test]
+fn what_tuning_tries() {
+    for (reduction, dims) in [
+        (Reduction::Sum, [5, 700, 1]),
+        (Reduction::LogSumExp, [1, 9000, 1]),
+        (Reduction::ArgMax, [1, 3000, 3]),
+        (Reduction::Sum, [4, 70, 65]),
+    ] {
+        let values = numbers(dims.iter().product(), 7);
+        let expression = expression(&dims, DType::F32, Affine::row_major(&dims));
+        let label = format!("{} {dims:?}", reduction.name());
+        compare_plans(&label, reduce_candidates, &expression, [1, 2], reduction, bytemuck::cast_slice(&values));
     }
 }
 

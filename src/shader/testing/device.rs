@@ -74,6 +74,7 @@ impl Runner {
                 workgroup_invocations: limits.max_compute_invocations_per_workgroup as usize,
                 workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
             },
+            ..Adapter::default()
         };
         Some(Self { device, queue, adapter, pipelines: HashMap::new() })
     }

@@ -1,0 +1,214 @@
+//! Which of the plans that can do a step's work is taken: the one that is asked for, that tuning found, or the best guess.
+
+use super::Options;
+use super::program::Work;
+use crate::shader::{Adapter, KernelPlan, RoutineShapes, WorkKey, reduce_candidates, reduce_plans};
+
+/// The plans for a step's work, best guess first; none where it has no choice of its own, as maps and copies.
+fn plans(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+    match work {
+        Work::Reduce { expression, borders, reduction, epilogue } => {
+            reduce_plans(expression, *borders, *reduction, epilogue, adapter)
+        }
+        Work::Routine { op, operands, outputs, epilogue } => {
+            op.operator().kernels(&RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() }, adapter)
+        }
+        Work::Map { .. } | Work::Copy => Ok(Vec::new()),
+    }
+}
+
+/// The plans that tuning tries, the best guess first and each once.
+pub(crate) fn candidates(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+    let all = match work {
+        Work::Reduce { expression, borders, reduction, epilogue } => {
+            reduce_candidates(expression, *borders, *reduction, epilogue, adapter)?
+        }
+        Work::Routine { op, operands, outputs, epilogue } => {
+            let shapes = RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() };
+            op.operator().candidates(&shapes, adapter)?
+        }
+        Work::Map { .. } | Work::Copy => Vec::new(),
+    };
+    let mut distinct: Vec<KernelPlan> = Vec::with_capacity(all.len());
+    for plan in all {
+        if !distinct.contains(&plan) {
+            distinct.push(plan);
+        }
+    }
+    Ok(distinct)
+}
+
+impl Work {
+    /// What tells this work from others, in any process: the name under which tuning keeps the fastest plan. Nothing where there is no
+    /// choice, as for maps and copies.
+    pub fn key(&self) -> Option<WorkKey> {
+        match self {
+            Self::Reduce { expression, borders, reduction, epilogue } => {
+                Some(WorkKey::of(format_args!("{reduction:?} {borders:?} {expression:?} {epilogue:?}")))
+            }
+            Self::Routine { op, operands, outputs, epilogue } => {
+                Some(WorkKey::of(format_args!("{op:?} {operands:?} {outputs:?} {epilogue:?}")))
+            }
+            Self::Map { .. } | Self::Copy => None,
+        }
+    }
+}
+
+/// The plan that is taken, and how many there were to choose from.
+///
+/// # Errors
+/// A message for the user where no kernel fits the device or type.
+pub(super) fn choose(work: &Work, adapter: &Adapter, options: Options) -> Result<(KernelPlan, usize), String> {
+    let plans = if options.candidates { candidates(work, adapter)? } else { plans(work, adapter)? };
+    let count = plans.len();
+    if options.variant == 0
+        && let Some(found) = tuned(work, &plans, adapter)
+    {
+        return Ok((found, count));
+    }
+    let chosen = options.variant.min(count.saturating_sub(1));
+    let plan = plans.into_iter().nth(chosen).ok_or_else(|| "no kernel fits the device".to_owned())?;
+    Ok((plan, count))
+}
+
+/// The plan that tuning found. Where it is not among those that can be had, as after a change of kernels, there is none.
+fn tuned(work: &Work, plans: &[KernelPlan], adapter: &Adapter) -> Option<KernelPlan> {
+    // Digests cost time, so they are made only where something may come of it.
+    if adapter.tuned.is_empty() {
+        return None;
+    }
+    let wanted = adapter.tuned.plan(work.key()?)?;
+    if let Some(found) = plans.iter().find(|plan| plan.id() == wanted) {
+        return Some(found.clone());
+    }
+    candidates(work, adapter).ok()?.into_iter().find(|plan| plan.id() == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compiler::{Layout, Program, Target, compile};
+    use crate::graph::Graph;
+    use crate::shader::{PlanId, Tuned};
+    use crate::tensor::DType::{self, F32};
+
+    /// Products, a reduction and a convolution.
+    fn graph() -> Graph {
+        let g = Graph::new();
+        let (x, w) = (g.input("x", [40, 300], F32), g.input("w", [300, 70], F32));
+        g.output("product", &x.matmul(&w).relu());
+        g.output("sums", &x.softmax(-1));
+        let (image, kernel) = (g.input("image", [2, 3, 9, 9], F32), g.input("kernel", [4, 3, 3, 3], F32));
+        g.output("convolved", &image.conv(&kernel, &crate::ops::ConvOptions::new()));
+        g
+    }
+
+    fn adapter() -> Adapter {
+        Adapter { name: "software".into(), is_software: true, subgroups: Some((8, 8)), ..Adapter::default() }
+    }
+
+    fn compiled(adapter: Adapter, options: Options) -> Program {
+        compile(&graph(), &Target::Gpu(adapter), &mut Layout::default(), options).unwrap().0
+    }
+
+    /// The kernels of the steps that have a choice, with their workgroups.
+    fn taken(program: &Program) -> Vec<String> {
+        let chosen = program.steps.iter().filter(|step| step.work.key().is_some());
+        let kernels = chosen.flat_map(|step| &step.dispatches);
+        kernels.map(|dispatch| format!("{} {:?}", program.kernels[dispatch.kernel].source, dispatch.params)).collect()
+    }
+
+    #[test]
+    fn what_the_table_names_is_taken() {
+        let adapters = [adapter(), Adapter::default()];
+        for adapter in adapters {
+            let default = compiled(adapter.clone(), Options::default());
+            for place in [1, usize::MAX] {
+                let mut changed = 0;
+                for (number, step) in default.steps.iter().enumerate() {
+                    let Some(key) = step.work.key() else { continue };
+                    let plans = candidates(&step.work, &adapter).unwrap();
+                    let plan = &plans[place.min(plans.len() - 1)];
+                    let tuned: Tuned = [(key, plan.id())].into_iter().collect();
+                    let program = compiled(Adapter { tuned, ..adapter.clone() }, Options::default());
+                    let params: Vec<Vec<u32>> =
+                        program.steps[number].dispatches.iter().map(|dispatch| dispatch.params.clone()).collect();
+                    let wanted: Vec<&Vec<u32>> = plan.dispatches.iter().map(|dispatch| &dispatch.params).collect();
+                    assert_eq!(params.len(), wanted.len());
+                    assert!(params.iter().zip(wanted).all(|(params, wanted)| params[1..].starts_with(wanted)));
+                    changed += usize::from(taken(&program) != taken(&default));
+                }
+                assert!(changed >= 2, "{changed} steps for {}", adapter.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_the_default() {
+        let default = compiled(adapter(), Options::default());
+        let stale = PlanId::parse("00000000000000000000000000000001").unwrap();
+        let tuned: Tuned = default.steps.iter().filter_map(|step| Some((step.work.key()?, stale))).collect();
+        assert!(tuned.len() >= 3);
+        assert_eq!(taken(&compiled(Adapter { tuned, ..adapter() }, Options::default())), taken(&default));
+    }
+
+    #[test]
+    fn a_variant_that_is_asked_for_goes_before_the_table() {
+        let default = compiled(adapter(), Options::default());
+        let pairs = default.steps.iter().filter_map(|step| {
+            let plans = candidates(&step.work, &adapter()).unwrap();
+            Some((step.work.key()?, plans.last()?.id()))
+        });
+        let tuned: Tuned = pairs.collect();
+        let second = Options { variant: 1, ..Options::default() };
+        let found = taken(&compiled(Adapter { tuned, ..adapter() }, second));
+        assert_eq!(found, taken(&compiled(adapter(), second)));
+    }
+
+    #[test]
+    fn candidates_begin_with_the_default_and_are_distinct() {
+        for adapter in [adapter(), Adapter::default()] {
+            for step in
+                compiled(adapter.clone(), Options::default()).steps.iter().filter(|step| step.work.key().is_some())
+            {
+                let candidates = candidates(&step.work, &adapter).unwrap();
+                assert_eq!(candidates.first(), plans(&step.work, &adapter).unwrap().first());
+                let ids: std::collections::BTreeSet<PlanId> = candidates.iter().map(KernelPlan::id).collect();
+                assert_eq!(ids.len(), candidates.len());
+                assert!((2..=26).contains(&ids.len()), "{} for {}", ids.len(), step.label);
+            }
+        }
+    }
+
+    #[test]
+    fn other_work_has_another_key() {
+        let key = |build: &dyn Fn(&Graph)| {
+            let g = Graph::new();
+            build(&g);
+            let program = compile(&g, &Target::Cpu, &mut Layout::default(), Options::default()).unwrap().0;
+            program.steps.iter().find_map(|step| step.work.key()).unwrap()
+        };
+        let product = |shapes: [[usize; 2]; 2], dtype: DType, turned: bool, relu: bool| {
+            key(&|g: &Graph| {
+                let [lhs, rhs] = [g.input("a", shapes[0], dtype), g.input("b", shapes[1], dtype)];
+                let lhs = if turned { lhs.transpose(0, 1) } else { lhs };
+                let out = lhs.matmul(&rhs);
+                g.output("out", &if relu { out.relu() } else { out });
+            })
+        };
+        let square = [[8, 8], [8, 8]];
+        let keys = [
+            product(square, F32, false, false),
+            product(square, F32, true, false),
+            product(square, F32, false, true),
+            product(square, DType::I32, false, false),
+            product([[8, 9], [9, 8]], F32, false, false),
+            key(&|g: &Graph| g.output("out", &g.input("x", [8, 8], F32).sum_all())),
+            key(&|g: &Graph| g.output("out", &g.input("x", [8, 8], F32).mean_all())),
+        ];
+        for (place, left) in keys.iter().enumerate() {
+            assert!(keys[..place].iter().all(|right| right != left), "{place}");
+        }
+        assert_eq!(keys[0], product(square, F32, false, false));
+    }
+}
