@@ -20,6 +20,9 @@ const PIECE: usize = 16 * BLOCK;
 /// Elements that are folded into each partial result, where there are many results.
 const FOLDED: usize = 64;
 
+/// Points times instructions from which threads pay: some tens of microseconds.
+const PARALLEL_FROM: usize = 1 << 19;
+
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
@@ -50,10 +53,15 @@ pub(crate) fn map(tape: &Tape, inputs: &[Source<'_>], outputs: &mut [&mut [u8]])
             piece.push(part);
         }
     }
-    pieces.into_par_iter().enumerate().for_each(|(index, mut parts)| {
+    let run = |(index, mut parts): (usize, Vec<&mut [u8]>)| {
         let start = index * PIECE;
         map_piece(tape, inputs, &mut parts, start, PIECE.min(len - start));
-    });
+    };
+    if len * tape.instructions() < PARALLEL_FROM {
+        pieces.into_iter().enumerate().for_each(run);
+    } else {
+        pieces.into_par_iter().enumerate().for_each(run);
+    }
 }
 
 fn map_piece(tape: &Tape, inputs: &[Source<'_>], outputs: &mut [&mut [u8]], start: usize, len: usize) {

@@ -146,6 +146,11 @@ impl Tape {
         self.dims.iter().product()
     }
 
+    /// Number of instructions for each point.
+    pub(crate) fn instructions(&self) -> usize {
+        self.instructions.len()
+    }
+
     /// Stored types of the outputs.
     pub(crate) fn output_dtypes(&self) -> impl Iterator<Item = DType> + '_ {
         self.outputs.iter().map(|&(_, stored)| stored)

@@ -25,6 +25,10 @@ const PARALLEL_IMAGES: usize = 4;
 /// Parts of a weight's gradient that are summed apart.
 const PARTS: usize = 16;
 
+/// Bytes of a weight's gradient from which it has no parts, and of a block of columns then.
+const LARGE_RESULT: usize = 512 << 10;
+const LARGE_BLOCK: usize = 2 << 20;
+
 /// Bytes that those parts may take together.
 const PART_BYTES: usize = 64 << 20;
 
@@ -340,12 +344,15 @@ fn weight<T: Float>(problem: &Problem, input: &[T], upstream: &[T], out: &mut [T
     if count == 0 || problem.batch == 0 || columns == 0 {
         return Ok(());
     }
-    let block = block_of::<T>(columns, count);
+    // A result that no cache holds is summed in one place, by all threads, over as much of an image at once as fits.
+    let large = size_of_val(out) > LARGE_RESULT;
+    let block =
+        block_of::<T>(columns, count).max(if large { LARGE_BLOCK / (size_of::<T>() * columns) } else { 0 }).min(count);
     let blocks = count.div_ceil(block);
     let items = problem.batch * blocks;
     let work = out.len() * problem.batch * count;
     let most = (PART_BYTES / size_of_val(out)).clamp(1, PARTS);
-    let parts = if work >= PARALLEL_FROM { items.min(most) } else { 1 };
+    let parts = if work >= PARALLEL_FROM && !large { items.min(most) } else { 1 };
     // A part sums its share of images and blocks, for all groups.
     let part_of = |part: usize, out: &mut [T], parallel: bool| -> Result<(), String> {
         let mut buffer = vec![T::zeroed(); columns * block];
