@@ -274,17 +274,22 @@ fn pack_row<T: Float>(
     let low = divided_up((-shift).max(0), scale).min(line as i64) as usize;
     let high = divided_up((extents[2] as i64 - shift).max(0), scale).clamp(low as i64, line as i64) as usize;
     let mut done = 0;
+    // Lines are short: no division, and no call for nothing, in each of them.
+    let (above, mut start) = (first / line, first % line);
+    let (mut plane, mut row) = (above / phase[1].count, above % phase[1].count);
+    let clear = |target: &mut [T]| match target {
+        [] => {}
+        [single] => *single = T::zeroed(),
+        several => several.fill(T::zeroed()),
+    };
     while done < columns.len() {
-        let element = first + done;
-        let (above, start) = (element / line, element % line);
         let end = line.min(start + columns.len() - done);
         let target = &mut columns[done..done + end - start];
-        done += end - start;
-        let (d, h) = (at(0, above / phase[1].count), at(1, above % phase[1].count));
+        let (d, h) = (at(0, plane), at(1, row));
         let inside = (0..extents[0] as i64).contains(&d) && (0..extents[1] as i64).contains(&h);
         let (from, to) = if inside { (low.clamp(start, end), high.clamp(start, end)) } else { (end, end) };
-        target[..from - start].fill(T::zeroed());
-        target[to - start..].fill(T::zeroed());
+        clear(&mut target[..from - start]);
+        clear(&mut target[to - start..]);
         if from < to {
             let origin = (d * extents[1] as i64 + h) * extents[2] as i64 + shift;
             let begin = (origin + from as i64 * scale) as usize;
@@ -295,6 +300,12 @@ fn pack_row<T: Float>(
                 let values = source[begin..].iter().step_by(scale as usize);
                 target.iter_mut().zip(values).for_each(|(target, value)| *target = *value);
             }
+        }
+        done += end - start;
+        start = 0;
+        row += 1;
+        if row == phase[1].count {
+            (plane, row) = (plane + 1, 0);
         }
     }
 }

@@ -50,21 +50,56 @@ struct Plane {
     windows: usize,
     /// Windows along each of the three axes.
     axes: [Vec<Places>; 3],
+    /// Those of the last axis, by what neighbours have in common.
+    runs: Vec<Run>,
+}
+
+/// Neighbouring windows of a row, with as many elements each, whose first elements are equally far apart.
+struct Run {
+    window: usize,
+    windows: usize,
+    stride: usize,
+    places: Places,
+}
+
+impl Run {
+    fn all(columns: &[Places]) -> Vec<Self> {
+        let mut runs: Vec<Self> = Vec::new();
+        for (window, &places) in columns.iter().enumerate() {
+            match runs.last_mut() {
+                Some(run)
+                    if run.places.count == places.count
+                        && run.places.step == places.step
+                        && (run.windows == 1 || places.first == run.places.first + run.windows * run.stride)
+                        && places.first > run.places.first =>
+                {
+                    run.stride = (places.first - run.places.first) / run.windows;
+                    run.windows += 1;
+                }
+                _ => runs.push(Self { window, windows: 1, stride: 1, places }),
+            }
+        }
+        runs
+    }
 }
 
 impl Plane {
     fn new(pool: &Pool) -> Self {
         let three = pool.three();
+        let axes: [Vec<Places>; 3] = three.map(|axis| (0..axis.windows).map(|window| axis.places(window)).collect());
+        let [_, _, columns] = &axes;
         Self {
+            runs: Run::all(columns),
             extents: [three[1].extent, three[2].extent],
             elements: pool.elements(),
             windows: pool.windows(),
-            axes: three.map(|axis| (0..axis.windows).map(|window| axis.places(window)).collect()),
+            axes,
         }
     }
 
     /// Each row of windows with each row of elements that they read: the first window, and the first element. A window so meets its
     /// elements in order, and an element its windows.
+    #[inline(always)]
     fn rows(&self, mut visit: impl FnMut(usize, usize)) {
         let [planes, rows, columns] = &self.axes;
         let mut window = 0;
@@ -82,6 +117,60 @@ impl Plane {
     fn columns(&self) -> &[Places] {
         &self.axes[2]
     }
+}
+
+impl Plane {
+    /// The largest element of each window, and its place in the plane.
+    #[inline(always)]
+    fn largest<T: Number>(&self, source: &[T], out: &mut [T], found: &mut [i32]) {
+        out.fill(T::LOWEST);
+        found.fill(-1);
+        self.rows(
+            #[inline(always)]
+            |window, start| {
+                for run in &self.runs {
+                    let targets = window + run.window..window + run.window + run.windows;
+                    let (out, found) = (&mut out[targets.clone()], &mut found[targets]);
+                    for k in 0..run.places.count {
+                        let first = start + run.places.first + k * run.places.step;
+                        let row = &source[first..first + (run.windows - 1) * run.stride + 1];
+                        match run.stride {
+                            1 => larger::<T, 1>(row, first, out, found),
+                            2 => larger::<T, 2>(row, first, out, found),
+                            3 => larger::<T, 3>(row, first, out, found),
+                            stride => {
+                                let values = row.iter().step_by(stride).enumerate();
+                                for ((window, &value), (best, place)) in values.zip(out.iter_mut().zip(&mut *found)) {
+                                    take_larger(value, first + window * stride, best, place);
+                                }
+                            }
+                        }
+                    }
+                }
+            },
+        );
+    }
+}
+
+/// Each window's element at the beginning of its stride, where it is larger than what the window has so far.
+#[inline(always)]
+fn larger<T: Number, const STRIDE: usize>(row: &[T], first: usize, out: &mut [T], found: &mut [i32]) {
+    let (strides, rest) = row.as_chunks::<STRIDE>();
+    for (window, (stride, (best, place))) in strides.iter().zip(out.iter_mut().zip(&mut *found)).enumerate() {
+        take_larger(stride[0], first + window * STRIDE, best, place);
+    }
+    if let (Some(&value), window) = (rest.first(), strides.len()) {
+        take_larger(value, first + window * STRIDE, &mut out[window], &mut found[window]);
+    }
+}
+
+/// The first of equals; a NaN before all others.
+#[inline(always)]
+fn take_larger<T: Number>(value: T, at: usize, best: &mut T, place: &mut i32) {
+    let unordered = value.partial_cmp(&value).is_none();
+    let taken = (*place < 0) | (value > *best) | unordered;
+    *best = if taken { value } else { *best };
+    *place = if taken { at as i32 } else { *place };
 }
 
 /// The elements of a window in a row.
@@ -108,21 +197,10 @@ pub(super) fn run<T: Number>(
             let found: &mut [i32] = &mut bytemuck::cast_slice_mut(found)[..places_ty.len()];
             let planes = out.par_chunks_mut(windows).zip(found.par_chunks_mut(windows));
             planes.zip(source.par_chunks(elements)).for_each(|((out, found), source)| {
-                out.fill(T::LOWEST);
-                found.fill(-1);
-                plane.rows(|window, start| {
-                    let row = &source[start..start + plane.extents[1]];
-                    let targets = out[window..].iter_mut().zip(&mut found[window..]);
-                    for (&column, (best, place)) in plane.columns().iter().zip(targets) {
-                        for (i, &value) in within(row, column) {
-                            // The first of equals; a NaN before all others.
-                            let unordered = value.partial_cmp(&value).is_none();
-                            if *place < 0 || value > *best || unordered {
-                                (*best, *place) = (value, (start + i) as i32);
-                            }
-                        }
-                    }
-                });
+                pulp::Arch::new().dispatch(
+                    #[inline(always)]
+                    || plane.largest(source, out, found),
+                );
             });
         }
         (PoolKind::MaxScatter, _) => {
