@@ -20,7 +20,7 @@ impl Trainer {
     /// use wgrad::device::Tune;
     /// use wgrad::prelude::*;
     ///
-    /// let data = Dataset::new(TensorData::zeros(F32, [64, 4]), TensorData::zeros(I32, [64]))?;
+    /// let data = Dataset::new([("x", TensorData::zeros(F32, [64, 4])), ("y", TensorData::zeros(I32, [64]))])?;
     /// let model = Sequential::new([4]).dense(8).relu().dense(3);
     /// let trainer = model.compile(&Device::cpu(), Adam::new(1e-3), CrossEntropy, [Accuracy])?;
     /// println!("{}", trainer.tune(&data, 32, Tune::new())?);
