@@ -12,6 +12,7 @@ use super::expression::{ScalarExpr, ScalarNode};
 use super::real::Real;
 use super::reduction::Reduction;
 use super::tape::{BLOCK, Scratch, Source, Tape};
+use super::vector::vectorized;
 use crate::tensor::DType;
 
 /// Points that one thread takes at a time.
@@ -67,7 +68,7 @@ pub(crate) fn map(tape: &Tape, inputs: &[Source<'_>], outputs: &mut [&mut [u8]])
 fn map_piece(tape: &Tape, inputs: &[Source<'_>], outputs: &mut [&mut [u8]], start: usize, len: usize) {
     with_scratch(|scratch| {
         tape.prepare(scratch, inputs, len);
-        pulp::Arch::new().dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 let mut place = 0;
@@ -258,7 +259,7 @@ fn reduce_unit(
     let start = (place * dims.reduced + first) * inner;
     with_scratch(|scratch| {
         tape.prepare(scratch, inputs, len);
-        pulp::Arch::new().dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 let mut wide = [0.0_f64; BLOCK];

@@ -10,6 +10,7 @@ mod real;
 mod reduction;
 mod tape;
 pub mod threefry;
+mod vector;
 mod wgsl;
 mod whole;
 
@@ -20,5 +21,6 @@ pub use function::{NUMERIC, ScalarFunction, Signature};
 pub(crate) use real::Real;
 pub use reduction::Reduction;
 pub(crate) use tape::{Source, Tape};
+pub(crate) use vector::vectorized;
 pub use wgsl::{Emitted, Epilogue};
 pub(crate) use wgsl::{QUAD_LANES, emit_element, emit_map};

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::whole;
 use crate::ops::widened::widened;
-use crate::scalar::Affine;
+use crate::scalar::{Affine, vectorized};
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
 
@@ -187,10 +187,10 @@ where
         let part = |stretch: usize| {
             let mut part = vec![T::from(0.0); rows];
             let places = stretch * STRETCH..inner.min((stretch + 1) * STRETCH);
-            pulp::Arch::new().dispatch(
+            vectorized(
                 #[inline(always)]
                 || {
-                    for place in places {
+                    for place in places.clone() {
                         let first = element(0, place) as usize;
                         if matrices.rows == 1 {
                             let column = &matrices.elements[first..first + rows];

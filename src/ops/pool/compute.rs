@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::axis::Places;
 use super::{Pool, PoolKind};
+use crate::scalar::vectorized;
 use crate::shader::Operand;
 use crate::tensor::TensorType;
 
@@ -106,7 +107,9 @@ impl Plane {
         for plane in planes {
             for row in rows {
                 for k in plane.iter() {
-                    row.iter().for_each(|j| visit(window, (k * self.extents[0] + j) * self.extents[1]));
+                    for j in row.iter() {
+                        visit(window, (k * self.extents[0] + j) * self.extents[1]);
+                    }
                 }
                 window += columns.len();
             }
@@ -197,7 +200,7 @@ pub(super) fn run<T: Number>(
             let found: &mut [i32] = &mut bytemuck::cast_slice_mut(found)[..places_ty.len()];
             let planes = out.par_chunks_mut(windows).zip(found.par_chunks_mut(windows));
             planes.zip(source.par_chunks(elements)).for_each(|((out, found), source)| {
-                pulp::Arch::new().dispatch(
+                vectorized(
                     #[inline(always)]
                     || plane.largest(source, out, found),
                 );
