@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::problem::{PhaseAxis, Problem, volume};
 use super::{Convolution, Direction};
 use crate::ops::matmul::{Matrix, multiply};
-use crate::ops::tasks::each;
+use crate::ops::tasks::{each, lend};
 use crate::ops::widened::widened;
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
@@ -170,23 +170,25 @@ fn gather<T: Float>(problem: &Problem, source: &[T], weights: &[T], out: &mut [T
                 let rhs = Matrix { elements: source, rows: channels, columns: count, steps: [count, 1] };
                 return multiply(lhs, rhs, out, count, false, threads_inside);
             }
-            let mut columns = vec![T::zeroed(); inner * block];
-            let mut product = if dense { Vec::new() } else { vec![T::zeroed(); rows * block] };
-            for first in (0..count).step_by(block) {
-                let width = block.min(count - first);
-                let columns = &mut columns[..inner * width];
-                pack(&phase, problem.source(), source, window, first, width, columns, threads_inside);
-                let rhs = Matrix { elements: columns, rows: inner, columns: width, steps: [width, 1] };
-                if dense {
-                    let end = (rows - 1) * result + first + width;
-                    multiply(lhs, rhs, &mut out[first..end], result, false, threads_inside)?;
-                } else {
-                    let product = &mut product[..rows * width];
-                    multiply(lhs, rhs, product, width, false, threads_inside)?;
-                    scatter_rows(&phase, problem, out, result, first, width, Some(product));
+            let product_len = if dense { 0 } else { rows * block };
+            lend(inner * block + product_len, |memory: &mut [T]| {
+                let (columns, product) = memory.split_at_mut(inner * block);
+                for first in (0..count).step_by(block) {
+                    let width = block.min(count - first);
+                    let columns = &mut columns[..inner * width];
+                    pack(&phase, problem.source(), source, window, first, width, columns, threads_inside);
+                    let rhs = Matrix { elements: columns, rows: inner, columns: width, steps: [width, 1] };
+                    if dense {
+                        let end = (rows - 1) * result + first + width;
+                        multiply(lhs, rhs, &mut out[first..end], result, false, threads_inside)?;
+                    } else {
+                        let product = &mut product[..rows * width];
+                        multiply(lhs, rhs, product, width, false, threads_inside)?;
+                        scatter_rows(&phase, problem, out, result, first, width, Some(product));
+                    }
                 }
-            }
-            Ok(())
+                Ok(())
+            })
         })?;
     }
     Ok(())
@@ -365,8 +367,7 @@ fn weight<T: Float>(problem: &Problem, input: &[T], upstream: &[T], out: &mut [T
     let most = (PART_BYTES / size_of_val(out)).clamp(1, PARTS);
     let parts = if work >= PARALLEL_FROM && !large { items.min(most) } else { 1 };
     // A part sums its share of images and blocks, for all groups.
-    let part_of = |part: usize, out: &mut [T], parallel: bool| -> Result<(), String> {
-        let mut buffer = vec![T::zeroed(); columns * block];
+    let sum = |part: usize, out: &mut [T], buffer: &mut [T], parallel: bool| -> Result<(), String> {
         for item in items * part / parts..items * (part + 1) / parts {
             let (n, first) = (item / blocks, item % blocks * block);
             let width = block.min(count - first);
@@ -393,6 +394,9 @@ fn weight<T: Float>(problem: &Problem, input: &[T], upstream: &[T], out: &mut [T
             }
         }
         Ok(())
+    };
+    let part_of = |part: usize, out: &mut [T], parallel: bool| {
+        lend(columns * block, |buffer: &mut [T]| sum(part, out, buffer, parallel))
     };
     if parts == 1 {
         return part_of(0, out, work >= PARALLEL_FROM);
