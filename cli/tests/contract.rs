@@ -145,6 +145,7 @@ fn benchmarks_begin_with_the_peak_and_compare() -> std::io::Result<()> {
         "min_s",
         "max_s",
         "runs",
+        "clock",
         "flops",
         "bytes",
         "gflops",
