@@ -8,8 +8,12 @@ mod expression;
 mod function;
 mod real;
 mod reduction;
+#[cfg(test)]
+mod row_tests;
+mod rows;
 mod tape;
 pub mod threefry;
+mod vector;
 mod wgsl;
 mod whole;
 
