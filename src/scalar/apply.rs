@@ -10,34 +10,34 @@ use crate::tensor::DType;
 /// A register: room for a block of any element type. Truth values take 32 bits here.
 pub(crate) type Register = Vec<u64>;
 
-/// The first `n` elements of a register.
+/// The first `n` elements of an operand: a register's bytes, or an input's where they lie aligned.
 #[inline(always)]
-pub(crate) fn lanes<T: Pod>(register: &[u64], n: usize) -> &[T] {
-    &bytemuck::cast_slice::<u64, T>(register)[..n]
+pub(crate) fn lanes<T: Pod>(operand: &[u8], n: usize) -> &[T] {
+    bytemuck::cast_slice(&operand[..n * size_of::<T>()])
 }
 
-/// The same, to write.
+/// The first `n` elements of a register, to write.
 #[inline(always)]
 pub(crate) fn lanes_mut<T: Pod>(register: &mut [u64], n: usize) -> &mut [T] {
     &mut bytemuck::cast_slice_mut::<u64, T>(register)[..n]
 }
 
 #[inline(always)]
-fn zip1<A: Pod, O: Pod>(out: &mut [u64], a: &[u64], n: usize, f: impl Fn(A) -> O) {
+fn zip1<A: Pod, O: Pod>(out: &mut [u64], a: &[u8], n: usize, f: impl Fn(A) -> O) {
     for (out, &a) in lanes_mut::<O>(out, n).iter_mut().zip(lanes::<A>(a, n)) {
         *out = f(a);
     }
 }
 
 #[inline(always)]
-fn zip2<A: Pod, O: Pod>(out: &mut [u64], a: &[u64], b: &[u64], n: usize, f: impl Fn(A, A) -> O) {
+fn zip2<A: Pod, O: Pod>(out: &mut [u64], a: &[u8], b: &[u8], n: usize, f: impl Fn(A, A) -> O) {
     for ((out, &a), &b) in lanes_mut::<O>(out, n).iter_mut().zip(lanes::<A>(a, n)).zip(lanes::<A>(b, n)) {
         *out = f(a, b);
     }
 }
 
 #[inline(always)]
-fn compare<T: Pod + PartialOrd>(function: F, out: &mut [u64], a: &[u64], b: &[u64], n: usize) {
+fn compare<T: Pod + PartialOrd>(function: F, out: &mut [u64], a: &[u8], b: &[u8], n: usize) {
     match function {
         F::Equal => zip2(out, a, b, n, |a: T, b: T| u32::from(a == b)),
         F::NotEqual => zip2(out, a, b, n, |a: T, b: T| u32::from(a != b)),
@@ -52,7 +52,7 @@ macro_rules! integers {
     ($name:ident, $int:ty, $negate:expr, $magnitude:expr, $sign:expr) => {
         /// Integer arithmetic wraps; division by zero gives the dividend and a rest of zero, as WGSL defines it.
         #[inline(always)]
-        fn $name(function: F, out: &mut [u64], a: &[u64], b: &[u64], n: usize) {
+        fn $name(function: F, out: &mut [u64], a: &[u8], b: &[u8], n: usize) {
             type I = $int;
             match function {
                 F::Add => zip2(out, a, b, n, I::wrapping_add),
@@ -81,7 +81,7 @@ integers!(signed_wide, i64, i64::wrapping_neg, i64::wrapping_abs, i64::signum);
 integers!(unsigned, u32, u32::wrapping_neg, |a: u32| a, |a: u32| a.min(1));
 
 #[inline(always)]
-fn cast(to: DType, from: DType, out: &mut [u64], a: &[u64], n: usize) {
+fn cast(to: DType, from: DType, out: &mut [u64], a: &[u8], n: usize) {
     use DType as D;
     match (from, to) {
         (D::F32, D::F16) => zip1(out, a, n, |x: f32| f16::from_f32(x).to_f32()),
@@ -128,7 +128,7 @@ fn cast(to: DType, from: DType, out: &mut [u64], a: &[u64], n: usize) {
 }
 
 /// Reads bits as another type. Floats of 16 bits are computed with as f32, and whichever is not the target is the source.
-fn bit_cast(to: DType, from: DType, out: &mut [u64], a: &[u64], n: usize) {
+fn bit_cast(to: DType, from: DType, out: &mut [u64], a: &[u8], n: usize) {
     match (to, from.size()) {
         (DType::BF16, _) => zip1(out, a, n, |x: f32| bf16::from_bits(f16::from_f32(x).to_bits()).to_f32()),
         (DType::F16, _) => zip1(out, a, n, |x: f32| f16::from_bits(bf16::from_f32(x).to_bits()).to_f32()),
@@ -138,9 +138,9 @@ fn bit_cast(to: DType, from: DType, out: &mut [u64], a: &[u64], n: usize) {
 }
 
 /// Applies one function to a block of `n` elements. `dtype` is the compute type of the last argument (of the only one
-/// for a cast); the engine has checked types before.
+/// for a cast); the engine has checked types before. Arguments are aligned to their elements.
 #[inline(always)]
-pub(crate) fn apply(function: F, dtype: DType, out: &mut [u64], arguments: [&[u64]; 4], n: usize) {
+pub(crate) fn apply(function: F, dtype: DType, out: &mut [u64], arguments: [&[u8]; 4], n: usize) {
     let [a, b, c, d] = arguments;
     match function.signature() {
         Signature::Float | Signature::Number => match dtype {

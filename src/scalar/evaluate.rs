@@ -11,12 +11,13 @@ use super::apply::lanes;
 use super::expression::{ScalarExpr, ScalarNode};
 use super::real::Real;
 use super::reduction::Reduction;
-use super::tape::{BLOCK, Scratch, Source, Tape};
+use super::rows::{row_unit, sum_unit};
+use super::tape::{BLOCK, Scratch, Source, Tape, Views};
 use super::vector::vectorized;
 use crate::tensor::DType;
 
 /// Points that one thread takes at a time.
-const PIECE: usize = 16 * BLOCK;
+const PIECE: usize = 8 * BLOCK;
 
 /// Elements that are folded into each partial result, where there are many results.
 const FOLDED: usize = 64;
@@ -28,7 +29,7 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Hands the thread's registers to `work`, compiled for the best vector instructions that the processor has.
+/// Hands the thread's registers to `work`.
 pub(super) fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
     SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
         Ok(mut scratch) => work(&mut scratch),
@@ -68,20 +69,16 @@ pub(crate) fn map(tape: &Tape, inputs: &[Source<'_>], outputs: &mut [&mut [u8]])
 fn map_piece(tape: &Tape, inputs: &[Source<'_>], outputs: &mut [&mut [u8]], start: usize, len: usize) {
     with_scratch(|scratch| {
         tape.prepare(scratch, inputs, len);
-        vectorized(
-            #[inline(always)]
-            || {
-                let mut place = 0;
-                while place < len {
-                    let n = BLOCK.min(len - place);
-                    tape.block(scratch, inputs, outputs, place, start + place, n);
-                    for (output, bytes) in outputs.iter_mut().enumerate() {
-                        tape.store(scratch, output, bytes, place, n);
-                    }
-                    place += n;
-                }
-            },
-        );
+        let mut views = Views::default();
+        let mut place = 0;
+        while place < len {
+            let n = BLOCK.min(len - place);
+            tape.block(scratch, &mut views, inputs, outputs, place, start + place, n);
+            for (output, bytes) in outputs.iter_mut().enumerate() {
+                tape.store(scratch, &views, output, bytes, place, n);
+            }
+            place += n;
+        }
     });
 }
 
@@ -95,13 +92,13 @@ pub(crate) struct ReduceDims {
 
 /// A running result: the value, and what else the reduction carries (a scaled sum, a place).
 #[derive(Clone, Copy, Debug)]
-struct Partial {
-    value: f64,
-    extra: f64,
+pub(super) struct Partial {
+    pub(super) value: f64,
+    pub(super) extra: f64,
 }
 
 impl Partial {
-    fn start(reduction: Reduction) -> Self {
+    pub(super) fn start(reduction: Reduction) -> Self {
         let value = match reduction {
             Reduction::Sum => 0.0,
             Reduction::Product => 1.0,
@@ -113,7 +110,7 @@ impl Partial {
 
     /// Joins what comes later in order; on equal values the earlier place stays.
     #[inline(always)]
-    fn join(&mut self, reduction: Reduction, later: Self) {
+    pub(super) fn join(&mut self, reduction: Reduction, later: Self) {
         match reduction {
             Reduction::Sum => self.value += later.value,
             Reduction::Product => self.value *= later.value,
@@ -155,6 +152,17 @@ pub(crate) fn reduce(
 ) -> Vec<u64> {
     if dtype == DType::I64 {
         return super::whole::reduce(tape, inputs, reduction, dims);
+    }
+    if dtype == DType::F32 && reduction == Reduction::Sum {
+        let totals = fold(
+            dims,
+            0.0,
+            |place, first, count, partials: &mut [f64]| sum_unit(tape, inputs, dims, place, first, count, partials),
+            |total, later| *total += later,
+        );
+        let mut words = vec![0_u64; totals.len().div_ceil(2)];
+        fill(&mut words, &totals, |value| value as f32);
+        return words;
     }
     let totals = fold(
         dims,
@@ -257,32 +265,23 @@ fn reduce_unit(
     let inner = dims.inner;
     let len = count * inner;
     let start = (place * dims.reduced + first) * inner;
+    let row = matches!(reduction, Reduction::LogSumExp | Reduction::Max | Reduction::Min);
+    if row && inner == 1 && dtype == DType::F32 {
+        partials[0].join(reduction, row_unit(tape, inputs, reduction, start, len));
+        return;
+    }
     with_scratch(|scratch| {
         tape.prepare(scratch, inputs, len);
         vectorized(
             #[inline(always)]
             || {
                 let mut wide = [0.0_f64; BLOCK];
+                let mut views = Views::default();
                 let mut done = 0;
                 while done < len {
                     let n = BLOCK.min(len - done);
-                    tape.block(scratch, inputs, &[], 0, start + done, n);
-                    let register = tape.output(scratch, 0);
-                    if inner == 1 && dtype == DType::F32 {
-                        let values = lanes::<f32>(register, n);
-                        let extreme = |value: f32| Partial { value: f64::from(value), extra: 0.0 };
-                        let found = match reduction {
-                            Reduction::LogSumExp => Some(log_sum_exp_block(values)),
-                            Reduction::Max => Some(extreme(folded(values, f32::NEG_INFINITY, Real::larger))),
-                            Reduction::Min => Some(extreme(folded(values, f32::INFINITY, Real::smaller))),
-                            _ => None,
-                        };
-                        if let Some(found) = found {
-                            partials[0].join(reduction, found);
-                            done += n;
-                            continue;
-                        }
-                    }
+                    tape.block(scratch, &mut views, inputs, &[], 0, start + done, n);
+                    let register = tape.output(scratch, &views, 0);
                     if wraps(reduction, dtype) {
                         for (k, &word) in lanes::<u32>(register, n).iter().enumerate() {
                             let partial = &mut partials[(done + k) % inner];
@@ -318,7 +317,7 @@ fn reduce_unit(
 }
 
 #[inline(always)]
-fn widen<T: bytemuck::Pod>(values: &mut [f64], register: &[u64], convert: impl Fn(T) -> f64) {
+fn widen<T: bytemuck::Pod>(values: &mut [f64], register: &[u8], convert: impl Fn(T) -> f64) {
     let n = values.len();
     for (out, &value) in values.iter_mut().zip(lanes::<T>(register, n)) {
         *out = convert(value);
@@ -358,40 +357,6 @@ fn row_block(reduction: Reduction, values: &[f64], first: usize) -> Partial {
         _ => values.iter().for_each(|&value| total.join(reduction, Partial { value, extra: 0.0 })),
     }
     total
-}
-
-/// The extreme of a block, in strands that a vector unit keeps apart: it is the same in any order.
-#[inline(always)]
-fn folded(values: &[f32], start: f32, pick: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut strands = [start; 32];
-    let chunks = values.chunks_exact(32);
-    let rest = chunks.remainder().iter().fold(start, |a, &b| pick(a, b));
-    for chunk in chunks {
-        for (strand, &value) in strands.iter_mut().zip(chunk) {
-            *strand = pick(*strand, value);
-        }
-    }
-    strands.into_iter().fold(rest, pick)
-}
-
-/// The largest value of a block, and the sum of exponentials relative to it.
-#[inline(always)]
-fn log_sum_exp_block(values: &[f32]) -> Partial {
-    let top = folded(values, f32::NEG_INFINITY, Real::larger);
-    let shift = if top.abs() == f32::INFINITY { 0.0 } else { top };
-    if top == f32::NEG_INFINITY {
-        return Partial { value: f64::NEG_INFINITY, extra: 0.0 };
-    }
-    let mut strands = [0.0_f32; 32];
-    let chunks = values.chunks_exact(32);
-    let rest: f32 = chunks.remainder().iter().map(|&value| Real::exp(value - shift)).sum();
-    for chunk in chunks {
-        for (strand, &value) in strands.iter_mut().zip(chunk) {
-            *strand += Real::exp(value - shift);
-        }
-    }
-    let sum = strands.iter().sum::<f32>() + rest;
-    Partial { value: f64::from(top), extra: f64::from(if top == f32::INFINITY { 1.0 } else { sum }) }
 }
 
 /// One row of a column reduction: each value joins its column.

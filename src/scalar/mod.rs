@@ -8,6 +8,9 @@ mod expression;
 mod function;
 mod real;
 mod reduction;
+#[cfg(test)]
+mod row_tests;
+mod rows;
 mod tape;
 pub mod threefry;
 mod vector;

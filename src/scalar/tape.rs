@@ -7,10 +7,11 @@ use super::affine::Affine;
 use super::apply::{Register, apply, lanes, lanes_mut};
 use super::expression::{Constant, ScalarExpr, ScalarNode};
 use super::function::ScalarFunction;
+use super::vector::vectorized;
 use crate::tensor::DType;
 
-/// Elements evaluated at a time: a register of f32 is 2 KiB.
-pub(crate) const BLOCK: usize = 512;
+/// Elements evaluated at a time: a register of f32 is 4 KiB.
+pub(crate) const BLOCK: usize = 1024;
 
 #[derive(Clone, Debug)]
 enum Fetch {
@@ -58,6 +59,40 @@ pub(crate) struct Tape {
 #[derive(Default)]
 pub(crate) struct Scratch {
     registers: Vec<Register>,
+}
+
+/// Registers that can stand for elements of an input where these lie.
+const VIEWS: usize = 32;
+
+/// Elements of inputs that a block reads where they are, in the place of registers. Kept from block to block: whatever writes to a
+/// register says anew where it is.
+#[derive(Default)]
+pub(crate) struct Views<'a>([Option<&'a [u8]>; VIEWS]);
+
+impl<'a> Views<'a> {
+    /// Says where the register's elements are; false where they cannot be but in the register.
+    #[inline(always)]
+    fn set(&mut self, register: usize, view: Option<&'a [u8]>) -> bool {
+        match self.0.get_mut(register) {
+            Some(place) => {
+                *place = view;
+                view.is_some()
+            }
+            None => false,
+        }
+    }
+
+    /// The bytes of a register, or of what stands for it.
+    #[inline(always)]
+    fn operand<'b>(&self, scratch: &'b Scratch, register: usize) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        match self.0.get(register) {
+            Some(&Some(view)) => view,
+            _ => bytemuck::cast_slice(&scratch.registers[register]),
+        }
+    }
 }
 
 impl Tape {
@@ -182,85 +217,160 @@ impl Tape {
     }
 
     /// Evaluates the block of `n` points from `start` on. `outputs` gives the parts of the outputs that the block will
-    /// overwrite, for inputs that are read in place. Call it inside a vector dispatch.
-    #[inline(always)]
-    pub(crate) fn block(
+    /// overwrite, for inputs that are read in place.
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments, reason = "what stays from block to block, and the block's place in it")]
+    pub(crate) fn block<'a>(
         &self,
         scratch: &mut Scratch,
-        inputs: &[Source<'_>],
+        views: &mut Views<'a>,
+        inputs: &[Source<'a>],
         outputs: &[&mut [u8]],
         output_offset: usize,
         start: usize,
         n: usize,
     ) {
-        for instruction in &self.instructions {
-            match instruction {
-                Instruction::Load { input, stored, fetch, out } => {
-                    let register = &mut scratch.registers[*out];
-                    match (inputs[*input], fetch) {
-                        (Source::Bytes(bytes), Fetch::Linear(offset)) => {
-                            fetch_runs(*stored, bytes, register, std::iter::once((offset + start as i64, 1, n)));
-                        }
-                        (Source::Bytes(bytes), Fetch::Strided(at)) => {
-                            fetch_runs(*stored, bytes, register, Runs::new(&self.dims, at, start, n));
-                        }
-                        (Source::InPlace(output), _) => {
-                            let bytes = &*outputs[output];
-                            fetch_runs(*stored, bytes, register, std::iter::once((output_offset as i64, 1, n)));
-                        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for instruction in &self.instructions {
+                    self.run(instruction, scratch, views, inputs, (outputs, output_offset), start, n);
+                }
+            },
+        );
+    }
+
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments, reason = "one call, from the function above")]
+    fn run<'a>(
+        &self,
+        instruction: &Instruction,
+        scratch: &mut Scratch,
+        views: &mut Views<'a>,
+        inputs: &[Source<'a>],
+        (outputs, output_offset): (&[&mut [u8]], usize),
+        start: usize,
+        n: usize,
+    ) {
+        match instruction {
+            Instruction::Load { input, stored, fetch, out } => {
+                let runs = match fetch {
+                    Fetch::Linear(_) => None,
+                    Fetch::Strided(at) => Some(Runs::new(&self.dims, at, start, n)),
+                };
+                let first = match (fetch, &runs) {
+                    (Fetch::Linear(offset), _) => Some((offset + start as i64, 1, n)),
+                    (_, Some(runs)) => runs.clone().next(),
+                    _ => None,
+                };
+                let view = match (inputs[*input], first) {
+                    (Source::Bytes(bytes), Some((address, 1, count))) if count == n => {
+                        aligned(*stored, bytes, address, n)
                     }
+                    _ => None,
+                };
+                if views.set(*out, view) {
+                    return;
                 }
-                Instruction::Index { at, out } => {
-                    let lanes = lanes_mut::<i32>(&mut scratch.registers[*out], n);
-                    let mut place = 0;
-                    for (address, step, count) in Runs::new(&self.dims, at, start, n) {
-                        for (k, lane) in lanes[place..place + count].iter_mut().enumerate() {
-                            *lane = (address + step * k as i64) as i32;
-                        }
-                        place += count;
+                let register = &mut scratch.registers[*out];
+                match (inputs[*input], runs, first) {
+                    (Source::InPlace(output), ..) => {
+                        let bytes = &*outputs[output];
+                        fetch_runs(*stored, bytes, register, std::iter::once((output_offset as i64, 1, n)));
                     }
+                    (Source::Bytes(bytes), Some(runs), _) => fetch_runs(*stored, bytes, register, runs),
+                    (Source::Bytes(bytes), None, first) => fetch_runs(*stored, bytes, register, first.into_iter()),
                 }
-                Instruction::Gather { input, stored, address, out } => {
-                    let mut register = std::mem::take(&mut scratch.registers[*out]);
-                    if let Source::Bytes(bytes) = inputs[*input] {
-                        let addresses = lanes::<i32>(&scratch.registers[*address], n);
-                        fetch_runs(*stored, bytes, &mut register, addresses.iter().map(|&a| (i64::from(a), 0, 1)));
+            }
+            Instruction::Index { at, out } => {
+                views.set(*out, None);
+                let lanes = lanes_mut::<i32>(&mut scratch.registers[*out], n);
+                let mut place = 0;
+                for (address, step, count) in Runs::new(&self.dims, at, start, n) {
+                    for (k, lane) in lanes[place..place + count].iter_mut().enumerate() {
+                        *lane = (address + step * k as i64) as i32;
                     }
-                    scratch.registers[*out] = register;
+                    place += count;
                 }
-                Instruction::Call { function, dtype, arguments, out } => {
-                    let mut register = std::mem::take(&mut scratch.registers[*out]);
-                    let arguments = arguments.map(|argument| scratch.registers[argument].as_slice());
-                    apply(*function, *dtype, &mut register, arguments, n);
-                    scratch.registers[*out] = register;
+            }
+            Instruction::Gather { input, stored, address, out } => {
+                let mut register = std::mem::take(&mut scratch.registers[*out]);
+                if let Source::Bytes(bytes) = inputs[*input] {
+                    let addresses = lanes::<i32>(views.operand(scratch, *address), n);
+                    fetch_runs(*stored, bytes, &mut register, addresses.iter().map(|&a| (i64::from(a), 0, 1)));
                 }
+                scratch.registers[*out] = register;
+                views.set(*out, None);
+            }
+            Instruction::Call { function, dtype, arguments, out } => {
+                let mut register = std::mem::take(&mut scratch.registers[*out]);
+                let arguments = arguments.map(|argument| views.operand(scratch, argument));
+                apply(*function, *dtype, &mut register, arguments, n);
+                scratch.registers[*out] = register;
+                views.set(*out, None);
             }
         }
     }
 
-    /// The register that holds an output after a block.
+    /// The elements of the only output at the points from `start` on, where it is an input's elements as they lie.
+    pub(crate) fn plain<'a, T: Pod>(&self, inputs: &[Source<'a>], start: usize, n: usize) -> Option<&'a [T]> {
+        let [Instruction::Load { input, stored, fetch: Fetch::Linear(offset), out }] = self.instructions.as_slice()
+        else {
+            return None;
+        };
+        let &[(output, _)] = self.outputs.as_slice() else { return None };
+        match inputs[*input] {
+            Source::Bytes(bytes) if output == *out && stored.size() == size_of::<T>() => {
+                bytemuck::try_cast_slice(aligned(*stored, bytes, offset + start as i64, n)?).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// An output's elements after a block.
     #[inline(always)]
-    pub(crate) fn output<'a>(&self, scratch: &'a Scratch, output: usize) -> &'a [u64] {
-        &scratch.registers[self.outputs[output].0]
+    pub(crate) fn output<'b>(&self, scratch: &'b Scratch, views: &Views<'b>, output: usize) -> &'b [u8] {
+        views.operand(scratch, self.outputs[output].0)
     }
 
     /// Writes an output's block as stored elements, from element `place` of `bytes` on.
     #[inline(always)]
-    pub(crate) fn store(&self, scratch: &Scratch, output: usize, bytes: &mut [u8], place: usize, n: usize) {
+    pub(crate) fn store(
+        &self,
+        scratch: &Scratch,
+        views: &Views<'_>,
+        output: usize,
+        bytes: &mut [u8],
+        place: usize,
+        n: usize,
+    ) {
         let (register, stored) = self.outputs[output];
-        let register = &scratch.registers[register];
+        let operand = views.operand(scratch, register);
         match stored {
             DType::F32 | DType::I32 | DType::U32 => {
-                bytes[place * 4..(place + n) * 4].copy_from_slice(bytemuck::cast_slice(lanes::<u32>(register, n)));
+                bytes[place * 4..(place + n) * 4].copy_from_slice(&operand[..n * 4])
             }
-            DType::F64 | DType::I64 => {
-                bytes[place * 8..(place + n) * 8].copy_from_slice(bytemuck::cast_slice(lanes::<u64>(register, n)));
-            }
-            DType::F16 => narrow(bytes, place, lanes::<f32>(register, n), f16::from_f32),
-            DType::BF16 => narrow(bytes, place, lanes::<f32>(register, n), bf16::from_f32),
-            DType::U8 | DType::Bool => narrow(bytes, place, lanes::<u32>(register, n), |value| value as u8),
+            DType::F64 | DType::I64 => bytes[place * 8..(place + n) * 8].copy_from_slice(&operand[..n * 8]),
+            DType::F16 => narrow(bytes, place, lanes::<f32>(operand, n), f16::from_f32),
+            DType::BF16 => narrow(bytes, place, lanes::<f32>(operand, n), bf16::from_f32),
+            DType::U8 | DType::Bool => narrow(bytes, place, lanes::<u32>(operand, n), |value| value as u8),
         }
     }
+}
+
+/// The bytes of `n` elements from an address on, where they can be computed with as they lie: of a type that is its own compute type,
+/// within the memory, and aligned.
+#[inline(always)]
+fn aligned(stored: DType, bytes: &[u8], address: i64, n: usize) -> Option<&[u8]> {
+    let size = stored.size();
+    let start = usize::try_from(address).ok()?.checked_mul(size)?;
+    let view = bytes.get(start..start.checked_add(n * size)?)?;
+    let fits = match stored {
+        DType::F32 | DType::I32 | DType::U32 => bytemuck::try_cast_slice::<u8, u32>(view).is_ok(),
+        DType::F64 | DType::I64 => bytemuck::try_cast_slice::<u8, u64>(view).is_ok(),
+        _ => false,
+    };
+    fits.then_some(view)
 }
 
 fn narrow<A: Pod, B: Pod>(bytes: &mut [u8], place: usize, values: &[A], convert: impl Fn(A) -> B) {
@@ -315,6 +425,7 @@ fn fetch_runs(stored: DType, bytes: &[u8], register: &mut [u64], runs: impl Iter
 }
 
 /// The runs of equal steps along the innermost dimension that cover a range of points.
+#[derive(Clone)]
 struct Runs<'a> {
     dims: &'a [usize],
     at: &'a Affine,

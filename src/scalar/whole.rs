@@ -3,7 +3,7 @@
 use super::apply::lanes;
 use super::evaluate::{ReduceDims, fold, with_scratch};
 use super::reduction::Reduction;
-use super::tape::{BLOCK, Source, Tape};
+use super::tape::{BLOCK, Source, Tape, Views};
 
 /// A running result: the value, and the place that it came from.
 #[derive(Clone, Copy, Debug)]
@@ -49,11 +49,12 @@ pub(super) fn reduce(tape: &Tape, inputs: &[Source<'_>], reduction: Reduction, d
         let start = (outer * dims.reduced + first) * inner;
         with_scratch(|scratch| {
             tape.prepare(scratch, inputs, len);
+            let mut views = Views::default();
             let mut done = 0;
             while done < len {
                 let n = BLOCK.min(len - done);
-                tape.block(scratch, inputs, &[], 0, start + done, n);
-                for (k, &value) in lanes::<i64>(tape.output(scratch, 0), n).iter().enumerate() {
+                tape.block(scratch, &mut views, inputs, &[], 0, start + done, n);
+                for (k, &value) in lanes::<i64>(tape.output(scratch, &views, 0), n).iter().enumerate() {
                     let (row, column) = ((done + k) / inner, (done + k) % inner);
                     partials[column].join(reduction, Whole { value, place: Some((first + row) as i32) });
                 }

@@ -1,0 +1,144 @@
+//! Reductions of f32 that need no f64 for each value: sums, and the extremes and sums of exponentials of rows. In interleaved strands,
+//! which a vector unit keeps apart; where a row is an input as it lies, straight from there.
+
+use super::apply::lanes;
+use super::evaluate::{Partial, ReduceDims, with_scratch};
+use super::real::Real;
+use super::reduction::Reduction;
+use super::tape::{BLOCK, Source, Tape, Views};
+use super::vector::vectorized;
+
+/// Adds `count` of the reduced range from `first` on to the sums of all inner places, for one outer place.
+pub(super) fn sum_unit(
+    tape: &Tape,
+    inputs: &[Source<'_>],
+    dims: ReduceDims,
+    place: usize,
+    first: usize,
+    count: usize,
+    partials: &mut [f64],
+) {
+    let inner = dims.inner;
+    let len = count * inner;
+    let start = (place * dims.reduced + first) * inner;
+    if inner == 1
+        && let Some(values) = tape.plain::<f32>(inputs, start, len)
+    {
+        partials[0] += vectorized(
+            #[inline(always)]
+            || sum(values),
+        );
+        return;
+    }
+    with_scratch(|scratch| {
+        tape.prepare(scratch, inputs, len);
+        let mut views = Views::default();
+        let mut done = 0;
+        while done < len {
+            let n = BLOCK.min(len - done);
+            tape.block(scratch, &mut views, inputs, &[], 0, start + done, n);
+            let values = lanes::<f32>(tape.output(scratch, &views, 0), n);
+            vectorized(
+                #[inline(always)]
+                || {
+                    if inner == 1 {
+                        partials[0] += sum(values);
+                        return;
+                    }
+                    let mut k = 0;
+                    while k < n {
+                        let column = (done + k) % inner;
+                        let run = (inner - column).min(n - k);
+                        let row = partials[column..column + run].iter_mut().zip(&values[k..k + run]);
+                        row.for_each(|(partial, &value)| *partial += f64::from(value));
+                        k += run;
+                    }
+                },
+            );
+            done += n;
+        }
+    });
+}
+
+/// The sum of some of a row, in strands that a vector unit keeps apart.
+#[inline(always)]
+fn sum(values: &[f32]) -> f64 {
+    let mut strands = [0.0_f64; 32];
+    let chunks = values.chunks_exact(32);
+    let rest: f64 = chunks.remainder().iter().map(|&value| f64::from(value)).sum();
+    for chunk in chunks {
+        for (strand, &value) in strands.iter_mut().zip(chunk) {
+            *strand += f64::from(value);
+        }
+    }
+    strands.iter().sum::<f64>() + rest
+}
+
+/// The extreme, or the sum of exponentials, of the `len` points of a row from `start` on.
+pub(super) fn row_unit(tape: &Tape, inputs: &[Source<'_>], reduction: Reduction, start: usize, len: usize) -> Partial {
+    let mut total = Partial::start(reduction);
+    if reduction != Reduction::LogSumExp
+        && let Some(values) = tape.plain::<f32>(inputs, start, len)
+    {
+        total.join(reduction, row_part(reduction, values));
+        return total;
+    }
+    with_scratch(|scratch| {
+        tape.prepare(scratch, inputs, len);
+        let mut views = Views::default();
+        let mut done = 0;
+        while done < len {
+            let n = BLOCK.min(len - done);
+            tape.block(scratch, &mut views, inputs, &[], 0, start + done, n);
+            total.join(reduction, row_part(reduction, lanes::<f32>(tape.output(scratch, &views, 0), n)));
+            done += n;
+        }
+    });
+    total
+}
+
+fn row_part(reduction: Reduction, values: &[f32]) -> Partial {
+    let extreme = |value: f32| Partial { value: f64::from(value), extra: 0.0 };
+    vectorized(
+        #[inline(always)]
+        || match reduction {
+            Reduction::LogSumExp => log_sum_exp_block(values),
+            Reduction::Max => extreme(folded(values, f32::NEG_INFINITY, Real::larger)),
+            _ => extreme(folded(values, f32::INFINITY, Real::smaller)),
+        },
+    )
+}
+
+/// The extreme of a block, in strands that a vector unit keeps apart: it is the same in any order.
+#[inline(always)]
+fn folded(values: &[f32], start: f32, pick: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut strands = [start; 32];
+    let chunks = values.chunks_exact(32);
+    let rest = chunks.remainder().iter().fold(start, |a, &b| pick(a, b));
+    for chunk in chunks {
+        for (strand, &value) in strands.iter_mut().zip(chunk) {
+            *strand = pick(*strand, value);
+        }
+    }
+    strands.into_iter().fold(rest, pick)
+}
+
+/// The largest value of a block, and the sum of exponentials relative to it.
+#[inline(always)]
+fn log_sum_exp_block(values: &[f32]) -> Partial {
+    let top = folded(values, f32::NEG_INFINITY, Real::larger);
+    let shift = if top.abs() == f32::INFINITY { 0.0 } else { top };
+    if top == f32::NEG_INFINITY {
+        return Partial { value: f64::NEG_INFINITY, extra: 0.0 };
+    }
+    let mut strands = [0.0_f32; 32];
+    let chunks = values.chunks_exact(32);
+    let rest: f32 = chunks.remainder().iter().map(|&value| Real::exp(value - shift)).sum();
+    for chunk in chunks {
+        for (strand, &value) in strands.iter_mut().zip(chunk) {
+            *strand += Real::exp(value - shift);
+        }
+    }
+    let sum = strands.iter().sum::<f32>() + rest;
+    Partial { value: f64::from(top), extra: f64::from(if top == f32::INFINITY { 1.0 } else { sum }) }
+}
