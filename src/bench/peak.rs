@@ -32,7 +32,7 @@ const SAMPLES: usize = 3;
 pub struct Peak {
     /// 10⁹ multiplications and additions of f32 a second, fused ones as two.
     pub gflops_f32: f64,
-    /// 10⁹ bytes a second to and from memory, of a[i] = b[i] + s·c[i].
+    /// 10⁹ bytes a second to and from memory, of `a[i] = b[i] + s·c[i]`.
     pub gbytes_per_s: f64,
     /// Microseconds that one more dispatch costs (on the CPU, one more step of a program).
     pub dispatch_us: f64,
