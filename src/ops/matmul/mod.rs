@@ -2,6 +2,7 @@
 
 pub(in crate::ops) mod access;
 pub(in crate::ops) mod choice;
+mod dots;
 mod kernels;
 mod problem;
 mod product;

@@ -5,6 +5,7 @@
 use gemm::Parallelism;
 use rayon::prelude::*;
 
+use super::dots::{self, Vectors};
 use super::whole;
 use crate::ops::widened::widened;
 use crate::scalar::{Affine, vectorized};
@@ -88,7 +89,9 @@ pub(super) fn evaluate(inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType
     let sums = sums.first_mut().map(|(ty, bytes)| &mut bytes[..ty.bytes()]);
     match lhs.ty.dtype {
         DType::F32 => {
-            typed::<f32>(lhs, rhs, ty, lhs_bytes, rhs_bytes, out)?;
+            if !small(lhs, rhs, ty, lhs_bytes, rhs_bytes, out)? {
+                typed::<f32>(lhs, rhs, ty, lhs_bytes, rhs_bytes, out)?;
+            }
             sums.map_or(Ok(()), |sums| row_sums::<f32>(lhs, lhs_bytes, bytemuck::cast_slice_mut(sums)))
         }
         DType::F64 => {
@@ -100,6 +103,34 @@ pub(super) fn evaluate(inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType
         DType::I64 => whole::product(lhs, rhs, ty, lhs_bytes, rhs_bytes, out, i64::wrapping_mul, i64::wrapping_add),
         dtype => Err(format!("matmul does not compute in {dtype}")),
     }
+}
+
+/// A product of few rows and columns whose operands lie along the inner dimension; false where it is another one.
+fn small(
+    lhs: &Operand,
+    rhs: &Operand,
+    ty: &TensorType,
+    lhs_bytes: &[u8],
+    rhs_bytes: &[u8],
+    out: &mut [u8],
+) -> Result<bool, String> {
+    let rank = ty.shape.rank();
+    let (m, n, k) = (ty.shape[rank - 2], ty.shape[rank - 1], lhs.ty.shape[rank - 1]);
+    if ty.is_empty() || !dots::suits(m, n, k) {
+        return Ok(false);
+    }
+    let left = Matrices::<f32>::checked(lhs, bytemuck::cast_slice(lhs_bytes))?;
+    let right = Matrices::<f32>::checked(rhs, bytemuck::cast_slice(rhs_bytes))?;
+    if left.columns != 1 || right.rows != 1 || left.rows < 0 || right.columns < 0 {
+        return Ok(false);
+    }
+    let out: &mut [f32] = bytemuck::cast_slice_mut(&mut out[..ty.bytes()]);
+    for (index, out) in out.chunks_mut(m * n).enumerate() {
+        let lhs = Vectors { elements: &left.elements[left.start(index) as usize..], step: left.rows as usize };
+        let rhs = Vectors { elements: &right.elements[right.start(index) as usize..], step: right.columns as usize };
+        dots::multiply(lhs, rhs, n, k, out, m * n * k >= PARALLEL_FROM);
+    }
+    Ok(true)
 }
 
 fn typed<T: bytemuck::Pod + From<f32> + Send + Sync>(
