@@ -5,6 +5,7 @@
 //! Activations are `[batch, channels, spatial…]`, weights `[out, in / groups, kernel…]`. As in PyTorch, a "convolution" does not
 //! turn the kernel round: `y[n, k, o] = Σ x[n, c, o · stride − low + t · dilation] · w[k, c, t]`.
 
+mod depthwise;
 mod kernels;
 mod native;
 mod options;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
+use super::depthwise::{Lines, Number};
 use super::problem::{PhaseAxis, Problem, volume};
 use super::{Convolution, Direction};
 use crate::ops::matmul::{Matrix, multiply};
@@ -33,7 +34,7 @@ const LARGE_BLOCK: usize = 2 << 20;
 const PART_BYTES: usize = 64 << 20;
 
 /// What the arithmetic is in.
-trait Float: bytemuck::Pod + From<f32> + std::ops::AddAssign + Send + Sync {}
+trait Float: Number + std::ops::AddAssign + Send + Sync {}
 impl Float for f32 {}
 impl Float for f64 {}
 
@@ -150,6 +151,7 @@ fn gather<T: Float>(problem: &Problem, source: &[T], weights: &[T], out: &mut [T
                 [row_step, channel_step, group_weights],
             ))
         };
+        let lines = (rows == 1 && channels == 1).then(|| Lines::new(&phase, problem.source())).flatten();
         let block = if problem.is_point() && dense { count } else { block_of::<T>(inner, count) };
         let tasks: Vec<(usize, &mut [T])> = out.chunks_mut(whole).enumerate().collect();
         each(tasks, threads_outside, |(image, out)| {
@@ -162,6 +164,10 @@ fn gather<T: Float>(problem: &Problem, source: &[T], weights: &[T], out: &mut [T
                 columns: inner,
                 steps: [inner, 1],
             };
+            if let Some(lines) = &lines {
+                lines.convolve(source, lhs.elements, out);
+                return Ok(());
+            }
             if inner == 0 {
                 scatter_rows(&phase, problem, out, result, 0, count, None);
                 return Ok(());

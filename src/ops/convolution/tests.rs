@@ -319,4 +319,18 @@ proptest! {
         prop_assume!(case.windows().is_some());
         case.check_native();
     }
+
+    /// Depthwise ones have a way of their own, by lines.
+    #[test]
+    fn single_channels_follow_the_definition(
+        windows in proptest::collection::vec((window(), 0_usize..30), 1..4),
+        groups in 1_usize..4,
+        batch in 1_usize..3,
+    ) {
+        let (axes, extents): (Vec<_>, Vec<_>) =
+            windows.into_iter().map(|((axis, extent), more)| (axis, extent + more)).unzip();
+        let case = Case::new(batch, [1, 1], groups, &axes, &extents);
+        prop_assume!(case.windows().is_some() && extents.iter().product::<usize>() < 20_000);
+        case.check_native();
+    }
 }

@@ -1,0 +1,129 @@
+//! Convolutions of one channel with one kernel on the CPU, as those of depthwise layers: each line of the result is a sum of shifted
+//! lines of the source, which is laid out once with zeros around it. A product of one row would spend its time on laying out columns.
+
+use super::problem::{PhaseAxis, Space};
+use crate::ops::tasks::lend;
+use crate::scalar::vectorized;
+
+/// Elements that are summed at a time: a 512-bit register of f32.
+const LANES: usize = 16;
+
+/// What the arithmetic is in.
+pub(super) trait Number:
+    bytemuck::Pod + From<f32> + std::ops::Add<Output = Self> + std::ops::Mul<Output = Self>
+{
+}
+impl Number for f32 {}
+impl Number for f64 {}
+
+/// Where the lines of one phase are, in a source with zeros around it.
+pub(super) struct Lines {
+    /// Of the source, and of what is read with the zeros around it; the place there of the source's first element, which may lie before.
+    source: Space,
+    extents: Space,
+    first: [i64; 3],
+    /// Lines of the result along depth and height, their length, and how far apart their sources are.
+    count: Space,
+    scale: [usize; 2],
+    /// For each place of the kernel, how far from there its line begins.
+    taps: Vec<usize>,
+}
+
+impl Lines {
+    /// Nothing where the result is not made of whole lines with neighbouring sources.
+    pub(super) fn new(phase: &[PhaseAxis; 3], source: Space) -> Option<Self> {
+        let whole = phase.iter().all(|axis| axis.every == 1 && axis.scale > 0 && axis.count > 0 && axis.taps > 0);
+        if !whole || phase[2].scale != 1 {
+            return None;
+        }
+        // The first and the last place that is looked at.
+        let ends = phase.map(|axis| {
+            let reach = (axis.taps as i64 - 1) * axis.step;
+            let low = axis.base + reach.min(0);
+            let high = axis.base + reach.max(0) + (axis.count as i64 - 1) * axis.scale;
+            (low, high)
+        });
+        let mut extents = ends.map(|(low, high)| (high - low + 1) as usize);
+        // Vectors read beyond the end of a line.
+        extents[2] += LANES;
+        let pitch = [extents[1] * extents[2], extents[2], 1];
+        let mut taps = Vec::new();
+        for d in 0..phase[0].taps {
+            for h in 0..phase[1].taps {
+                for w in 0..phase[2].taps {
+                    let at = |axis: usize, tap: usize| {
+                        (phase[axis].base + tap as i64 * phase[axis].step - ends[axis].0) as usize * pitch[axis]
+                    };
+                    taps.push(at(0, d) + at(1, h) + at(2, w));
+                }
+            }
+        }
+        Some(Self {
+            source,
+            extents,
+            first: ends.map(|(low, _)| -low),
+            count: phase.map(|axis| axis.count),
+            scale: [phase[0].scale as usize, phase[1].scale as usize],
+            taps,
+        })
+    }
+
+    /// The result of a plane for a kernel.
+    pub(super) fn convolve<T: Number>(&self, source: &[T], kernel: &[T], out: &mut [T]) {
+        let [depth, height, width] = self.extents;
+        lend(depth * height * width, |padded: &mut [T]| {
+            self.pad(source, padded);
+            vectorized(
+                #[inline(always)]
+                || self.sum(padded, kernel, out),
+            );
+        });
+    }
+
+    /// The source with zeros around it.
+    fn pad<T: Number>(&self, source: &[T], padded: &mut [T]) {
+        let [depth, height, width] = self.source;
+        let inside = |axis: usize, place: usize| {
+            usize::try_from(place as i64 - self.first[axis]).ok().filter(|place| *place < self.source[axis])
+        };
+        let low = self.first[2].clamp(0, self.extents[2] as i64) as usize;
+        let skipped = (-self.first[2]).clamp(0, width as i64) as usize;
+        let length = (width - skipped).min(self.extents[2] - low);
+        for (line, target) in padded.chunks_mut(self.extents[2]).enumerate() {
+            let (d, h) = (line / self.extents[1], line % self.extents[1]);
+            match (inside(0, d), inside(1, h)) {
+                (Some(d), Some(h)) if d < depth => {
+                    let start = (d * height + h) * width + skipped;
+                    target[..low].fill(T::zeroed());
+                    target[low..low + length].copy_from_slice(&source[start..start + length]);
+                    target[low + length..].fill(T::zeroed());
+                }
+                _ => target.fill(T::zeroed()),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn sum<T: Number>(&self, padded: &[T], kernel: &[T], out: &mut [T]) {
+        let [depth, height, width] = self.count;
+        for d in 0..depth {
+            for h in 0..height {
+                let line = (d * self.scale[0] * self.extents[1] + h * self.scale[1]) * self.extents[2];
+                let target = &mut out[(d * height + h) * width..][..width];
+                let mut first = 0;
+                while first < width {
+                    let mut sums = [T::from(0.0); LANES];
+                    for (&tap, &factor) in self.taps.iter().zip(kernel) {
+                        let values = &padded[line + tap + first..][..LANES];
+                        for lane in 0..LANES {
+                            sums[lane] = sums[lane] + values[lane] * factor;
+                        }
+                    }
+                    let count = LANES.min(width - first);
+                    target[first..first + count].copy_from_slice(&sums[..count]);
+                    first += count;
+                }
+            }
+        }
+    }
+}
