@@ -77,7 +77,7 @@ struct Fuser<'a> {
     /// Those of 16 bits that a routine reads as they are stored.
     read_stored: HashSet<ValueId>,
     most_inputs: usize,
-    on_gpu: bool,
+    reads_halves: bool,
     /// For each value that a node broadcasts, the largest number of elements that comes of it.
     widest_broadcast: HashMap<ValueId, usize>,
     options: Options,
@@ -88,7 +88,8 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
     let mut uses: HashMap<ValueId, usize> = HashMap::new();
     let mut in_memory = HashSet::new();
     let mut read_stored = HashSet::new();
-    let on_gpu = matches!(target, Target::Gpu(_));
+    // On a software driver, widening at each load is dearer than doing so once.
+    let reads_halves = matches!(target, Target::Gpu(adapter) if !adapter.is_software);
     let mut widest_broadcast: HashMap<ValueId, usize> = HashMap::new();
     for node in &data.nodes {
         let operator = node.op.operator();
@@ -102,7 +103,7 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
             if routine || operator.access(place) == InputAccess::Addressed {
                 in_memory.insert(input);
             }
-            if routine && on_gpu && operator.reads_stored(place) && routines::is_half(data.ty(input).dtype) {
+            if routine && reads_halves && operator.reads_stored(place) && routines::is_half(data.ty(input).dtype) {
                 read_stored.insert(input);
             }
         }
@@ -130,7 +131,7 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
         in_memory,
         read_stored,
         most_inputs,
-        on_gpu,
+        reads_halves,
         widest_broadcast,
         options,
     };

@@ -40,7 +40,7 @@ pub(super) fn merge(fused: &mut FusedGraph, target: &Target) {
 struct Merger<'a> {
     fused: &'a mut FusedGraph,
     bindings: usize,
-    on_gpu: bool,
+    stores_halves: bool,
     kernels: Vec<Option<FusedKernel>>,
     /// For each buffer, the kernel that computes it.
     producer: Vec<Option<usize>>,
@@ -71,7 +71,8 @@ impl<'a> Merger<'a> {
         let mut merger = Self {
             fused,
             bindings: target.bindings(),
-            on_gpu: matches!(target, Target::Gpu(_)),
+            // The kernels for software drivers have no neighbours to store at once.
+            stores_halves: matches!(target, Target::Gpu(adapter) if !adapter.is_software),
             level: vec![0; kernels.len()],
             kernels: kernels.iter().map(|_| None).collect(),
             producer: vec![None; buffers],
@@ -146,7 +147,7 @@ impl<'a> Merger<'a> {
         }
         if !producer.is_map() {
             // Epilogues store words of 32 bits, or 16-bit floats in groups of four.
-            let halves = self.on_gpu && fused::stores_quads(&producer.head);
+            let halves = self.stores_halves && fused::stores_quads(&producer.head);
             let refused = |&(_, stored): &(NodeId, DType)| stored.size() < 4 && !(halves && stored.size() == 2);
             if second.expression.outputs.iter().any(refused) {
                 return None;

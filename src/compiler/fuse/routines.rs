@@ -24,8 +24,10 @@ impl Fuser<'_> {
             let fits = view.filter(|(buffer, at)| {
                 let stored = &self.fused.buffers[buffer.0].ty;
                 let whole = at.offset == 0 && at.is_row_major(&ty.shape) && stored.len() == ty.len();
-                let readable =
-                    self.on_gpu && operator.reads_stored(place) && is_half(stored.dtype) && stored.dtype == ty.dtype;
+                let readable = self.reads_halves
+                    && operator.reads_stored(place)
+                    && is_half(stored.dtype)
+                    && stored.dtype == ty.dtype;
                 (stored.dtype == compute.dtype || readable) && (operator.accepts_views() || whole)
             });
             let stored = operator.reads_stored(place) && self.is_stored_for_routine(input, &self.seen[&input]);

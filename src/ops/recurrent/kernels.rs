@@ -191,19 +191,17 @@ impl Sequence<'_> {
         let rows = tile(variant.rows, 0);
         let sums = tile(width, tile(variant.units, rows));
         let product = if variant.shuffles {
-            let places = match variant.lanes.div_ceil(variant.places()) {
-                // A single turn is written out.
-                1 if !adapter.bounded_loops => 0,
-                count => turns(count, variant.places() * (rows + sums)),
-            };
+            let places = turns(variant.lanes.div_ceil(variant.places()), variant.places() * (rows + sums));
             turns(self.hidden.div_ceil(variant.lanes), rows + places)
         } else {
             let brought = turns((64 * variant.rows).div_ceil(variant.lanes), 0);
             turns(self.hidden.div_ceil(64), brought + turns(self.hidden.min(64), sums))
         };
         let unit = 5 * tile(self.recurrent.cell.slots().max(self.recurrent.cell.gradients()), 0);
+        // Of one subgroup's many sums, the driver does not write out all loops that clear and store them.
+        let whole = if variant.alone { 2 * turns(width, turns(variant.units, 0)) } else { 0 };
         // Measured: a few more than can be accounted for.
-        let block = 16 + turns(products, product + rows) + 2 * sums + turns(variant.units * variant.rows, unit);
+        let block = 16 + whole + turns(products, product + rows) + 2 * sums + turns(variant.units * variant.rows, unit);
         let blocks = turns(self.blocks(variant)[1].div_ceil(variant.waves), block);
         MOST_ITERATIONS / (1 + turns(self.halves(), blocks))
     }

@@ -221,6 +221,12 @@ fn long_sequences_reach_their_end() -> crate::Result<()> {
     };
     let gpu = gpu.without_tuning();
     let cases = [
+        (Cell::Gru, 64, 32, 256),
+        (Cell::Gru, 36, 32, 256),
+        (Cell::Lstm, 50, 64, 64),
+        (Cell::Lstm, 120, 64, 64),
+        (Cell::Lstm, 160, 64, 64),
+        (Cell::Tanh, 400, 32, 64),
         (Cell::Gru, 200, 32, 256),
         (Cell::Lstm, 900, 32, 64),
         (Cell::Lstm, 2600, 3, 17),
