@@ -41,15 +41,19 @@ fn soft_plus(x: Lanes) -> Lanes {
 
 // The built-in tanh overflows near |x| = 43 on Metal's fast mode, and is inexact near 0 elsewhere.
 fn hyperbolic_tangent(x: Lanes) -> Lanes {
-    let q = min(x * x, Lanes(0.36));
-    var p = Lanes(-0.006212251);
-    p = p * q + Lanes(0.02107446);
-    p = p * q + Lanes(-0.053866763);
-    p = p * q + Lanes(0.13332871);
-    p = p * q + Lanes(-0.3333333);
-    let low = x + x * q * p;
-    let high = Lanes(1.0) - Lanes(2.0) / (exp(Lanes(2.0) * min(abs(x), Lanes(15.0))) + Lanes(1.0));
-    return select(select(high, -high, x < Lanes(0.0)), low, x * x < Lanes(0.36));
+    let t = clamp(x, Lanes(-9.0), Lanes(9.0));
+    let q = t * t;
+    var p = Lanes(1.3354724e-8);
+    p = p * q + Lanes(2.0609132e-5);
+    p = p * q + Lanes(0.0034955912);
+    p = p * q + Lanes(0.13381028);
+    p = p * q + Lanes(1.0);
+    var d = Lanes(7.776585e-7);
+    d = d * q + Lanes(0.000328564);
+    d = d * q + Lanes(0.025876995);
+    d = d * q + Lanes(0.46714345);
+    d = d * q + Lanes(1.0);
+    return clamp(t * p / d, Lanes(-1.0), Lanes(1.0));
 }
 
 fn error_function(x: Lanes) -> Lanes {

@@ -150,6 +150,21 @@ pub trait Operator: fmt::Debug {
         Err(format!("{} has no CPU implementation", self.name()))
     }
 
+    /// Computes the only output on the CPU as [`evaluate`](Self::evaluate) does, and hands `finish` each stretch of it with the number
+    /// of its first element, once, while it is in a cache. False where it cannot; nothing is written then. Asked of routines that
+    /// accept an epilogue.
+    ///
+    /// # Errors
+    /// As for `evaluate`.
+    fn evaluate_in_stretches(
+        &self,
+        _inputs: &[(&Operand, &[u8])],
+        _output: (&TensorType, &mut [u8]),
+        _finish: &(dyn Fn(usize, &mut [u8]) + Sync),
+    ) -> Result<bool, String> {
+        Ok(false)
+    }
+
     /// The GPU's ways, best guess first. Asked of routines.
     ///
     /// # Errors

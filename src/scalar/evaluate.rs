@@ -66,7 +66,8 @@ pub(crate) fn map(tape: &Tape, inputs: &[Source<'_>], outputs: &mut [&mut [u8]])
     }
 }
 
-fn map_piece(tape: &Tape, inputs: &[Source<'_>], outputs: &mut [&mut [u8]], start: usize, len: usize) {
+/// The same for `len` points from `start` on, whose outputs are all of these slices.
+pub(crate) fn map_piece(tape: &Tape, inputs: &[Source<'_>], outputs: &mut [&mut [u8]], start: usize, len: usize) {
     with_scratch(|scratch| {
         tape.prepare(scratch, inputs, len);
         let mut views = Views::default();

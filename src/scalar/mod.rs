@@ -18,7 +18,7 @@ mod wgsl;
 mod whole;
 
 pub use affine::Affine;
-pub(crate) use evaluate::{ReduceDims, accumulator_as_input, map, reduce};
+pub(crate) use evaluate::{ReduceDims, accumulator_as_input, map, map_piece, reduce};
 pub use expression::{Builder, Constant, NodeId, ScalarExpr, ScalarNode};
 pub use function::{NUMERIC, ScalarFunction, Signature};
 pub(crate) use real::Real;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::compiler::{BufferKind, Location, Program, Work};
 use crate::error::{Error, Result};
-use crate::scalar::{ReduceDims, Reduction, Source, Tape, accumulator_as_input, map, reduce};
+use crate::scalar::{ReduceDims, Reduction, Source, Tape, accumulator_as_input, map, map_piece, reduce};
 use crate::shader::Operand;
 use crate::tensor::{DType, Storage, TensorType};
 
@@ -258,17 +258,33 @@ fn with_outputs(
                 Some(epilogue) => {
                     // The result lies where the first output will, if it fits there; else in memory of its own.
                     let in_place = step.types[0].bytes() == types[0].bytes();
-                    let mut raw = Storage::zeroed(if in_place { 0 } else { types[0].bytes() });
-                    let target = if in_place { &mut *outputs[0] } else { raw.as_mut_slice() };
-                    op.operator().evaluate(&inputs, &mut [(&types[0], target)])?;
                     let mut after: Vec<Source<'_>> = step.reads[operands.len()..]
                         .iter()
                         .map(|location| {
                             bytes(location).map(Source::Bytes).ok_or("an input leaves its buffer".to_owned())
                         })
                         .collect::<Result<_, String>>()?;
-                    after.push(if in_place { Source::InPlace(0) } else { Source::Bytes(raw.as_slice()) });
-                    map(epilogue, &after, &mut outputs);
+                    let operator = op.operator();
+                    if in_place {
+                        after.push(Source::InPlace(0));
+                        if let [output] = outputs.as_mut_slice() {
+                            let size = step.types[0].dtype.size();
+                            let finish = |first: usize, out: &mut [u8]| {
+                                let count = out.len() / size;
+                                map_piece(epilogue, &after, &mut [out], first, count);
+                            };
+                            if operator.evaluate_in_stretches(&inputs, (&types[0], &mut **output), &finish)? {
+                                return Ok(());
+                            }
+                        }
+                        operator.evaluate(&inputs, &mut [(&types[0], &mut *outputs[0])])?;
+                        map(epilogue, &after, &mut outputs);
+                    } else {
+                        let mut raw = Storage::zeroed(types[0].bytes());
+                        operator.evaluate(&inputs, &mut [(&types[0], raw.as_mut_slice())])?;
+                        after.push(Source::Bytes(raw.as_slice()));
+                        map(epilogue, &after, &mut outputs);
+                    }
                 }
             }
         }

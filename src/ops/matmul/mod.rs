@@ -2,16 +2,20 @@
 
 pub(in crate::ops) mod access;
 pub(in crate::ops) mod choice;
+mod deep;
 mod dots;
 mod kernels;
+mod panels;
 mod problem;
 mod product;
+mod tall;
 #[cfg(test)]
 mod tests;
 mod vector;
 mod whole;
 
 pub(in crate::ops) use kernels::sum;
+pub(in crate::ops) use panels::{Panels, Start};
 pub(in crate::ops) use product::{Matrix, multiply};
 
 use super::Op;
@@ -90,6 +94,15 @@ impl Operator for Matmul {
 
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         product::evaluate(inputs, outputs)
+    }
+
+    fn evaluate_in_stretches(
+        &self,
+        inputs: &[(&Operand, &[u8])],
+        output: (&TensorType, &mut [u8]),
+        finish: &(dyn Fn(usize, &mut [u8]) + Sync),
+    ) -> Result<bool, String> {
+        product::in_stretches(inputs, output, finish)
     }
 
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {

@@ -5,8 +5,9 @@
 use gemm::Parallelism;
 use rayon::prelude::*;
 
+use super::deep;
 use super::dots::{self, Vectors};
-use super::whole;
+use super::{tall, whole};
 use crate::ops::widened::widened;
 use crate::scalar::{Affine, vectorized};
 use crate::shader::Operand;
@@ -89,10 +90,14 @@ pub(super) fn evaluate(inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType
     let sums = sums.first_mut().map(|(ty, bytes)| &mut bytes[..ty.bytes()]);
     match lhs.ty.dtype {
         DType::F32 => {
+            let mut sums: Option<&mut [f32]> = sums.map(bytemuck::cast_slice_mut);
+            if deep(lhs, rhs, ty, lhs_bytes, rhs_bytes, out, sums.as_deref_mut())? {
+                return Ok(());
+            }
             if !small(lhs, rhs, ty, lhs_bytes, rhs_bytes, out)? {
                 typed::<f32>(lhs, rhs, ty, lhs_bytes, rhs_bytes, out)?;
             }
-            sums.map_or(Ok(()), |sums| row_sums::<f32>(lhs, lhs_bytes, bytemuck::cast_slice_mut(sums)))
+            sums.map_or(Ok(()), |sums| row_sums::<f32>(lhs, lhs_bytes, sums))
         }
         DType::F64 => {
             typed::<f64>(lhs, rhs, ty, lhs_bytes, rhs_bytes, out)?;
@@ -129,6 +134,66 @@ fn small(
         let lhs = Vectors { elements: &left.elements[left.start(index) as usize..], step: left.rows as usize };
         let rhs = Vectors { elements: &right.elements[right.start(index) as usize..], step: right.columns as usize };
         dots::multiply(lhs, rhs, n, k, out, m * n * k >= PARALLEL_FROM);
+    }
+    Ok(true)
+}
+
+/// A product over a long inner dimension that both operands lie across, and the sums of the left one's rows; false where it is
+/// another one.
+fn deep(
+    lhs: &Operand,
+    rhs: &Operand,
+    ty: &TensorType,
+    lhs_bytes: &[u8],
+    rhs_bytes: &[u8],
+    out: &mut [u8],
+    mut sums: Option<&mut [f32]>,
+) -> Result<bool, String> {
+    let rank = ty.shape.rank();
+    let (m, n, k) = (ty.shape[rank - 2], ty.shape[rank - 1], lhs.ty.shape[rank - 1]);
+    if ty.is_empty() || !deep::suits(m, n, k) {
+        return Ok(false);
+    }
+    let left = Matrices::<f32>::checked(lhs, bytemuck::cast_slice(lhs_bytes))?;
+    let right = Matrices::<f32>::checked(rhs, bytemuck::cast_slice(rhs_bytes))?;
+    if left.rows != 1 || right.columns != 1 || left.columns < 0 || right.rows < 0 {
+        return Ok(false);
+    }
+    let out: &mut [f32] = bytemuck::cast_slice_mut(&mut out[..ty.bytes()]);
+    for (index, out) in out.chunks_mut(m * n).enumerate() {
+        let lhs = left.placed(index, m, k);
+        let sums = sums.as_deref_mut().map(|sums| &mut sums[index * m..(index + 1) * m]);
+        deep::multiply(lhs, right.placed(index, k, n), out, sums, m * n * k >= PARALLEL_FROM);
+    }
+    Ok(true)
+}
+
+/// A product of many rows with a small right operand, each stretch of which is finished in a cache; false where it is another one.
+pub(super) fn in_stretches(
+    inputs: &[(&Operand, &[u8])],
+    (ty, out): (&TensorType, &mut [u8]),
+    finish: &(dyn Fn(usize, &mut [u8]) + Sync),
+) -> Result<bool, String> {
+    let &[(lhs, lhs_bytes), (rhs, rhs_bytes)] = inputs else {
+        return Err("matmul takes two operands".into());
+    };
+    let rank = ty.shape.rank();
+    let (m, n, k) = (ty.shape[rank - 2], ty.shape[rank - 1], lhs.ty.shape[rank - 1]);
+    let f32s = lhs.ty.dtype == DType::F32 && rhs.ty.dtype == DType::F32;
+    if !f32s || ty.is_empty() || k == 0 || !tall::suits(m, n, k) {
+        return Ok(false);
+    }
+    let left = Matrices::<f32>::checked(lhs, bytemuck::cast_slice(lhs_bytes))?;
+    let right = Matrices::<f32>::checked(rhs, bytemuck::cast_slice(rhs_bytes))?;
+    let steps = [left.rows, left.columns, right.rows, right.columns];
+    if (left.rows != 1 && left.columns != 1) || steps.iter().any(|&step| step < 0) || right.columns == 0 {
+        return Ok(false);
+    }
+    let out: &mut [f32] = bytemuck::cast_slice_mut(&mut out[..ty.bytes()]);
+    for (index, out) in out.chunks_mut(m * n).enumerate() {
+        let finish = |first: usize, out: &mut [f32]| finish(index * m * n + first, bytemuck::cast_slice_mut(out));
+        let parallel = m * n * k >= PARALLEL_FROM;
+        tall::multiply(left.placed(index, m, k), right.placed(index, k, n), out, parallel, finish);
     }
     Ok(true)
 }
@@ -278,6 +343,12 @@ impl<'a, T> Matrices<'a, T> {
     /// Pointer to the first element of one batch's matrix.
     fn matrix(&self, index: usize) -> *const T {
         self.elements[self.start(index) as usize..].as_ptr()
+    }
+
+    /// One batch's matrix, where none of its steps is negative.
+    fn placed(&self, index: usize, rows: usize, columns: usize) -> Matrix<'a, T> {
+        let elements = &self.elements[self.start(index) as usize..];
+        Matrix { elements, rows, columns, steps: [self.rows as usize, self.columns as usize] }
     }
 
     /// Address of the first element of one batch's matrix.

@@ -1,11 +1,11 @@
-//! A recurrence on the CPU: slices of the batch, each through the whole sequence by a thread of its own, with gemm for the products.
-//! How the batch is cut depends on its size alone.
+//! A recurrence on the CPU: slices of the batch, each through the whole sequence by a thread of its own, with a weight that is laid out
+//! once for the products of all steps. How the batch is cut depends on its size alone.
 
 use super::step::{Row, RowBack};
 use super::{Cell, Pass, Recurrent};
-use crate::ops::matmul::{Matrix, multiply};
-use crate::ops::tasks::each;
-use crate::scalar::Real;
+use crate::ops::matmul::{Matrix, Panels, Start, multiply};
+use crate::ops::tasks::{each, lend};
+use crate::scalar::{Real, vectorized};
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
 
@@ -16,9 +16,72 @@ const PARALLEL_FROM: usize = 1 << 17;
 const ROWS: usize = 16;
 
 /// What the arithmetic is in.
-trait Float: Real + From<f32> + Send + Sync {}
-impl Float for f32 {}
-impl Float for f64 {}
+trait Float: Real + From<f32> + Send + Sync {
+    /// A weight as the products of all steps read it.
+    type Weight<'a>: Copy + Send + Sync;
+
+    /// Numbers of memory that a weight of so many rows and columns takes.
+    fn size(rows: usize, columns: usize) -> usize;
+
+    fn lay_out<'a>(weight: Matrix<'a, Self>, memory: &'a mut [Self]) -> Self::Weight<'a>;
+
+    /// `out = start + lhs · weight`, with rows of `out` so many elements apart.
+    fn multiply(
+        lhs: Matrix<'_, Self>,
+        weight: Self::Weight<'_>,
+        out: &mut [Self],
+        out_step: usize,
+        start: Start<'_, Self>,
+    ) -> Result<(), String>;
+}
+
+impl Float for f32 {
+    type Weight<'a> = Panels<'a>;
+
+    fn size(rows: usize, columns: usize) -> usize {
+        Panels::size(rows, columns)
+    }
+
+    fn lay_out<'a>(weight: Matrix<'a, Self>, memory: &'a mut [Self]) -> Panels<'a> {
+        Panels::lay_out(weight, memory)
+    }
+
+    fn multiply(
+        lhs: Matrix<'_, Self>,
+        weight: Panels<'_>,
+        out: &mut [Self],
+        out_step: usize,
+        start: Start<'_, Self>,
+    ) -> Result<(), String> {
+        weight.multiply(lhs, out, out_step, start);
+        Ok(())
+    }
+}
+
+impl Float for f64 {
+    type Weight<'a> = Matrix<'a, Self>;
+
+    fn size(_: usize, _: usize) -> usize {
+        0
+    }
+
+    fn lay_out<'a>(weight: Matrix<'a, Self>, _: &'a mut [Self]) -> Matrix<'a, Self> {
+        weight
+    }
+
+    fn multiply(
+        lhs: Matrix<'_, Self>,
+        weight: Matrix<'_, Self>,
+        out: &mut [Self],
+        out_step: usize,
+        start: Start<'_, Self>,
+    ) -> Result<(), String> {
+        if let Start::Bias(bias) = start {
+            out.chunks_mut(out_step).for_each(|row| row[..bias.len()].copy_from_slice(bias));
+        }
+        multiply(lhs, weight, out, out_step, !matches!(start, Start::Zero), false)
+    }
+}
 
 pub(super) fn evaluate(
     recurrent: &Recurrent,
@@ -83,18 +146,28 @@ fn typed<T: Float>(
     if results.iter().any(|result| result.is_empty()) {
         return Ok(());
     }
-    let work = recurrent.cell.gates() * steps * batch * hidden * hidden;
-    match (recurrent.pass, results.as_mut_slice()) {
-        (Pass::Forward { .. }, [outputs, last, kept]) => {
-            let slices = problem.slices(&mut [outputs, kept], last);
-            each(slices, work >= PARALLEL_FROM, |slice| problem.forward(slice))
+    let parallel = recurrent.cell.gates() * steps * batch * hidden * hidden >= PARALLEL_FROM;
+    let weights = problem.weights(recurrent.pass);
+    let size = weights.iter().map(|weight| T::size(weight.rows, weight.columns)).sum();
+    lend(size, |mut memory| {
+        let mut laid_out = Vec::with_capacity(weights.len());
+        for weight in weights {
+            let (part, rest) = std::mem::take(&mut memory).split_at_mut(T::size(weight.rows, weight.columns));
+            memory = rest;
+            laid_out.push(T::lay_out(weight, part));
         }
-        (Pass::Back { .. }, [gates, initial]) => {
-            let slices = problem.slices(&mut [gates], initial);
-            each(slices, work >= PARALLEL_FROM, |slice| problem.back(slice))
+        match (recurrent.pass, results.as_mut_slice()) {
+            (Pass::Forward { .. }, [outputs, last, kept]) => {
+                let slices = problem.slices(&mut [outputs, kept], last);
+                each(slices, parallel, |slice| problem.forward(&laid_out, slice))
+            }
+            (Pass::Back { .. }, [gates, initial]) => {
+                let slices = problem.slices(&mut [gates], initial);
+                each(slices, parallel, |slice| problem.back(&laid_out, slice))
+            }
+            _ => Err("a recurrence has other results".into()),
         }
-        _ => Err("a recurrence has other results".into()),
-    }
+    })
 }
 
 /// A slice of the batch: its rows of each step of the results, and of each state.
@@ -105,7 +178,31 @@ struct Slice<'a, T> {
     state: Vec<&'a mut [T]>,
 }
 
-impl<T: Float> Problem<'_, T> {
+impl<'a, T: Float> Problem<'a, T> {
+    /// What states are multiplied by, or gradients on the way back. Where the reset gate comes before the product, that of the new
+    /// state is apart: the second on the way forward, the first on the way back.
+    fn weights(&self, pass: Pass) -> Vec<Matrix<'a, T>> {
+        let (hidden, gates) = (self.hidden, self.cell.gates());
+        let resets = self.cell == Cell::GruResetBefore;
+        if matches!(pass, Pass::Forward { .. }) {
+            let columns = |from: usize, to: usize| Matrix {
+                elements: &self.second[from * hidden..],
+                rows: hidden,
+                columns: (to - from) * hidden,
+                steps: [gates * hidden, 1],
+            };
+            if resets { vec![columns(0, 2), columns(2, 3)] } else { vec![columns(0, gates)] }
+        } else {
+            let rows = |from: usize, to: usize| Matrix {
+                elements: &self.first[from * hidden * hidden..],
+                rows: (to - from) * hidden,
+                columns: hidden,
+                steps: [hidden, 1],
+            };
+            if resets { vec![rows(2, 3), rows(0, 2)] } else { vec![rows(0, gates)] }
+        }
+    }
+
     fn slices<'b>(&self, sequences: &mut [&'b mut [T]], state: &'b mut [T]) -> Vec<Slice<'b, T>> {
         let count = self.batch.div_ceil(self.rows);
         let mut slices: Vec<Slice<'b, T>> = (0..count)
@@ -154,37 +251,31 @@ impl<T: Float> Problem<'_, T> {
     }
 
     /// Gates and the turned weight to outputs, last state and what is kept.
-    fn forward(&self, mut slice: Slice<'_, T>) -> Result<(), String> {
+    fn forward(&self, weights: &[T::Weight<'_>], mut slice: Slice<'_, T>) -> Result<(), String> {
         let (hidden, rows, first_row) = (self.hidden, slice.rows, slice.first_row);
         let (width, slots) = (self.cell.gates() * hidden, self.cell.slots() * hidden);
         let mut h = self.state(self.initial, 0, &slice);
         let mut c = self.state(self.initial, 1, &slice);
         let mut product = vec![T::real(0.0); rows * width];
-        let [outputs, all_kept] = slice.steps.as_mut_slice() else {
+        // The states before, where some row does not go on.
+        let mut before = if self.lengths.is_some() { vec![T::real(0.0); 2 * hidden] } else { Vec::new() };
+        let ([outputs, all_kept], [weight, others @ ..]) = (slice.steps.as_mut_slice(), weights) else {
             return Err("a recurrence has other results".into());
         };
-        let resets = self.cell == Cell::GruResetBefore;
-        // The columns of the weight that the state before is multiplied by, and those of the reset state.
-        let columns = if resets { 2 * hidden } else { width };
-        let weight = |from: usize, columns: usize| Matrix {
-            elements: &self.second[from..],
-            rows: hidden,
-            columns,
-            steps: [width, 1],
+        // The columns of the weight that the state before is multiplied by, before those of the reset state.
+        let columns = width - others.len() * hidden;
+        let bias = |from: usize, to: usize| match self.bias {
+            Some(bias) => Start::Bias(&bias[from..to]),
+            None => Start::Zero,
         };
         for step in self.order() {
             let states = Matrix { elements: &h, rows, columns: hidden, steps: [hidden, 1] };
-            multiply(states, weight(0, columns), &mut product, width, false, false)?;
-            if let Some(bias) = self.bias {
-                for row in product.chunks_mut(width) {
-                    row.iter_mut().zip(bias).take(columns).for_each(|(sum, &bias)| *sum = *sum + bias);
-                }
-            }
+            T::multiply(states, *weight, &mut product, width, bias(0, columns))?;
             let x = |row: usize| {
                 let start = (step * self.batch + first_row + row) * width;
                 &self.first[start..start + width]
             };
-            let kept = &mut *all_kept[step];
+            let (kept, output) = (&mut *all_kept[step], &mut *outputs[step]);
             for (row, kept) in kept.chunks_mut(slots).enumerate() {
                 let span = row * hidden..(row + 1) * hidden;
                 kept[slots - hidden..].copy_from_slice(&h[span.clone()]);
@@ -192,49 +283,43 @@ impl<T: Float> Problem<'_, T> {
                     kept[slots - 2 * hidden..slots - hidden].copy_from_slice(&c[span]);
                 }
             }
-            fn row_of<'r, T>(
-                (row, hidden, width): (usize, usize, usize),
-                x: &'r [T],
-                product: &'r [T],
-                (h, c): (&'r mut [T], &'r mut [T]),
-                kept: &'r mut [T],
-            ) -> Row<'r, T> {
-                let span = row * hidden..(row + 1) * hidden;
-                let product = &product[row * width..(row + 1) * width];
-                Row { x, product, h: &mut h[span.clone()], c: &mut c[span], kept }
-            }
-            if resets {
-                for (row, kept) in kept.chunks_mut(slots).enumerate() {
-                    row_of((row, hidden, width), x(row), &product, (&mut h, &mut c), kept).reset();
-                }
-                let reset = Matrix { elements: &kept[3 * hidden..], rows, columns: hidden, steps: [slots, 1] };
-                multiply(reset, weight(2 * hidden, hidden), &mut product[2 * hidden..], width, false, false)?;
-                if let Some(bias) = self.bias {
-                    for row in product.chunks_mut(width) {
-                        let sums = row[2 * hidden..].iter_mut().zip(&bias[2 * hidden..]);
-                        sums.for_each(|(sum, &bias)| *sum = *sum + bias);
-                    }
-                }
-            }
-            let output = &mut *outputs[step];
-            for (row, kept) in kept.chunks_mut(slots).enumerate() {
-                let span = row * hidden..(row + 1) * hidden;
-                let active = self.is_active(first_row + row, step);
-                let before = (!active).then(|| (h[span.clone()].to_vec(), c[span.clone()].to_vec()));
-                let all = row_of((row, hidden, width), x(row), &product, (&mut h, &mut c), kept);
-                pulp::Arch::new().dispatch(
+            if let [weight] = others {
+                vectorized(
                     #[inline(always)]
-                    || all.advance(self.cell),
+                    || {
+                        for (row, kept) in kept.chunks_exact_mut(slots).enumerate() {
+                            let span = row * hidden..(row + 1) * hidden;
+                            let product = &product[row * width..(row + 1) * width];
+                            Row { x: x(row), product, h: &mut h[span.clone()], c: &mut c[span], kept }.reset();
+                        }
+                    },
                 );
-                match before {
-                    None => output[span.clone()].copy_from_slice(&h[span]),
-                    Some((before_h, before_c)) => {
-                        h[span.clone()].copy_from_slice(&before_h);
-                        c[span.clone()].copy_from_slice(&before_c);
-                        output[span].fill(T::real(0.0));
-                    }
-                }
+                let reset = Matrix { elements: &kept[3 * hidden..], rows, columns: hidden, steps: [slots, 1] };
+                T::multiply(reset, *weight, &mut product[2 * hidden..], width, bias(2 * hidden, width))?;
             }
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (row, kept) in kept.chunks_exact_mut(slots).enumerate() {
+                        let span = row * hidden..(row + 1) * hidden;
+                        let product = &product[row * width..(row + 1) * width];
+                        let (h, c, output) = (&mut h[span.clone()], &mut c[span.clone()], &mut output[span]);
+                        let active = self.is_active(first_row + row, step);
+                        if !active {
+                            before[..hidden].copy_from_slice(h);
+                            before[hidden..].copy_from_slice(c);
+                        }
+                        Row { x: x(row), product, h: &mut *h, c: &mut *c, kept }.advance(self.cell);
+                        if active {
+                            output.copy_from_slice(h);
+                        } else {
+                            h.copy_from_slice(&before[..hidden]);
+                            c.copy_from_slice(&before[hidden..]);
+                            output.fill(T::real(0.0));
+                        }
+                    }
+                },
+            );
         }
         for (state, values) in slice.state.iter_mut().zip([h, c]) {
             state.copy_from_slice(&values);
@@ -243,18 +328,20 @@ impl<T: Float> Problem<'_, T> {
     }
 
     /// The weight and what was kept to the gradients of the gates and of the initial state.
-    fn back(&self, mut slice: Slice<'_, T>) -> Result<(), String> {
+    fn back(&self, weights: &[T::Weight<'_>], mut slice: Slice<'_, T>) -> Result<(), String> {
         let (hidden, rows) = (self.hidden, slice.rows);
         let (slots, width) = (self.cell.slots() * hidden, self.cell.gradients() * hidden);
         let mut dh = self.state(self.last, 0, &slice);
         let mut dc = self.state(self.last, 1, &slice);
-        let weight = |from: usize, count: usize| Matrix {
-            elements: &self.first[from * hidden * hidden..],
-            rows: count * hidden,
-            columns: hidden,
-            steps: [hidden, 1],
+        let [resets @ .., weight] = weights else { return Err("a recurrence has a weight".into()) };
+        let mut reset = vec![T::real(0.0); resets.len() * rows * hidden];
+        // What the state before was multiplied by.
+        let (slot, count) = match self.cell {
+            Cell::Tanh | Cell::Relu => (0, 1),
+            Cell::Lstm => (0, 4),
+            Cell::Gru => (3, 3),
+            Cell::GruResetBefore => (0, 2),
         };
-        let mut reset = vec![T::real(0.0); if self.cell == Cell::GruResetBefore { rows * hidden } else { 0 }];
         for step in self.order().into_iter().rev() {
             let gates = &mut *slice.steps[0][step];
             let kept = |row: usize| {
@@ -266,40 +353,38 @@ impl<T: Float> Problem<'_, T> {
                 self.outputs.map(|outputs| &outputs[start..start + hidden])
             };
             let active = |row: usize| self.is_active(slice.first_row + row, step);
-            for (row, gates) in gates.chunks_mut(width).enumerate() {
-                if !active(row) {
-                    gates.fill(T::real(0.0));
-                    continue;
-                }
-                let span = row * hidden..(row + 1) * hidden;
-                let (dh, dc) = (&mut dh[span.clone()], &mut dc[span]);
-                let back = RowBack { kept: kept(row), output: output(row), dh, dc, gates };
-                pulp::Arch::new().dispatch(
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (row, gates) in gates.chunks_exact_mut(width).enumerate() {
+                        if !active(row) {
+                            gates.fill(T::real(0.0));
+                            continue;
+                        }
+                        let span = row * hidden..(row + 1) * hidden;
+                        let (dh, dc) = (&mut dh[span.clone()], &mut dc[span]);
+                        RowBack { kept: kept(row), output: output(row), dh, dc, gates }.advance(self.cell);
+                    }
+                },
+            );
+            if let [weight] = resets {
+                let new = Matrix { elements: &gates[2 * hidden..], rows, columns: hidden, steps: [width, 1] };
+                T::multiply(new, *weight, &mut reset, hidden, Start::Zero)?;
+                vectorized(
                     #[inline(always)]
-                    || back.advance(self.cell),
+                    || {
+                        for (row, gates) in gates.chunks_exact_mut(width).enumerate() {
+                            if active(row) {
+                                let span = row * hidden..(row + 1) * hidden;
+                                let (dh, dc) = (&mut dh[span.clone()], &mut dc[span.clone()]);
+                                RowBack { kept: kept(row), output: None, dh, dc, gates }.reset(&reset[span]);
+                            }
+                        }
+                    },
                 );
             }
-            if self.cell == Cell::GruResetBefore {
-                let new = Matrix { elements: &gates[2 * hidden..], rows, columns: hidden, steps: [width, 1] };
-                multiply(new, weight(2, 1), &mut reset, hidden, false, false)?;
-                for (row, gates) in gates.chunks_mut(width).enumerate().filter(|(row, _)| active(*row)) {
-                    let span = row * hidden..(row + 1) * hidden;
-                    let (dh, dc) = (&mut dh[span.clone()], &mut dc[span.clone()]);
-                    RowBack { kept: kept(row), output: None, dh, dc, gates }.reset(&reset[span]);
-                }
-            }
-            // What the state before was multiplied by.
-            let parts: &[(usize, usize, usize)] = match self.cell {
-                Cell::Tanh | Cell::Relu => &[(0, 0, 1)],
-                Cell::Lstm => &[(0, 0, 4)],
-                Cell::Gru => &[(3, 0, 3)],
-                Cell::GruResetBefore => &[(0, 0, 2)],
-            };
-            for &(slot, from, count) in parts {
-                let lhs =
-                    Matrix { elements: &gates[slot * hidden..], rows, columns: count * hidden, steps: [width, 1] };
-                multiply(lhs, weight(from, count), &mut dh, hidden, true, false)?;
-            }
+            let lhs = Matrix { elements: &gates[slot * hidden..], rows, columns: count * hidden, steps: [width, 1] };
+            T::multiply(lhs, *weight, &mut dh, hidden, Start::Sums)?;
         }
         for (state, values) in slice.state.iter_mut().zip([dh, dc]) {
             state.copy_from_slice(&values);

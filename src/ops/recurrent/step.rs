@@ -26,45 +26,49 @@ fn for_each_unit<T: Real, const I: usize, const O: usize>(
     mut outputs: [&mut [T]; O],
     f: impl Fn([T; I], [T; O]) -> [T; O],
 ) {
-    let zero = T::real(0.0);
     let units = outputs[0].len();
-    let mut from = [[zero; LANES]; I];
-    let mut to = [[zero; LANES]; O];
-    let mut first = 0;
-    while first < units {
-        let count = LANES.min(units - first);
-        let range = first..first + count;
-        if count == LANES {
-            for (lanes, input) in from.iter_mut().zip(inputs) {
-                lanes.copy_from_slice(&input[range.clone()]);
-            }
-            for (lanes, output) in to.iter_mut().zip(&outputs) {
-                lanes.copy_from_slice(&output[range.clone()]);
-            }
-        } else {
-            for (lanes, input) in from.iter_mut().zip(inputs) {
-                lanes[..count].copy_from_slice(&input[range.clone()]);
-            }
-            for (lanes, output) in to.iter_mut().zip(&outputs) {
-                lanes[..count].copy_from_slice(&output[range.clone()]);
-            }
+    let whole = units / LANES * LANES;
+    let from = inputs.map(|input| input[..units].as_chunks::<LANES>().0);
+    let mut to = outputs.each_mut().map(|output| output[..units].as_chunks_mut::<LANES>().0);
+    for block in 0..units / LANES {
+        let block_from: [[T; LANES]; I] = std::array::from_fn(|k| from[k][block]);
+        let mut block_to: [[T; LANES]; O] = std::array::from_fn(|k| to[k][block]);
+        for_each_lane(&block_from, &mut block_to, LANES, &f);
+        for (output, lanes) in to.iter_mut().zip(block_to) {
+            output[block] = lanes;
         }
-        // Where the last block is not full, whole vectors are cheaper than single numbers, unless these are calls.
-        let computed = if size_of::<T>() == 4 { LANES } else { count };
-        for lane in 0..computed {
-            let results = f(std::array::from_fn(|k| from[k][lane]), std::array::from_fn(|k| to[k][lane]));
-            for (lanes, result) in to.iter_mut().zip(results) {
-                lanes[lane] = result;
-            }
+    }
+    if whole == units {
+        return;
+    }
+    let mut block_from = [[T::real(0.0); LANES]; I];
+    let mut block_to = [[T::real(0.0); LANES]; O];
+    for (lanes, input) in block_from.iter_mut().zip(inputs) {
+        lanes.iter_mut().zip(&input[whole..units]).for_each(|(lane, &value)| *lane = value);
+    }
+    for (lanes, output) in block_to.iter_mut().zip(&outputs) {
+        lanes.iter_mut().zip(&output[whole..units]).for_each(|(lane, &value)| *lane = value);
+    }
+    // Whole vectors are cheaper than single numbers, unless these are calls.
+    let computed = if size_of::<T>() == 4 { LANES } else { units - whole };
+    for_each_lane(&block_from, &mut block_to, computed, &f);
+    for (output, lanes) in outputs.iter_mut().zip(&block_to) {
+        output[whole..units].iter_mut().zip(lanes).for_each(|(value, &lane)| *value = lane);
+    }
+}
+
+#[inline(always)]
+fn for_each_lane<T: Copy, const I: usize, const O: usize>(
+    from: &[[T; LANES]; I],
+    to: &mut [[T; LANES]; O],
+    count: usize,
+    f: impl Fn([T; I], [T; O]) -> [T; O],
+) {
+    for lane in 0..count {
+        let results = f(std::array::from_fn(|k| from[k][lane]), std::array::from_fn(|k| to[k][lane]));
+        for (lanes, result) in to.iter_mut().zip(results) {
+            lanes[lane] = result;
         }
-        for (output, lanes) in outputs.iter_mut().zip(&to) {
-            if count == LANES {
-                output[range.clone()].copy_from_slice(lanes);
-            } else {
-                output[range.clone()].copy_from_slice(&lanes[..count]);
-            }
-        }
-        first += count;
     }
 }
 
@@ -83,6 +87,16 @@ fn slots_mut<const N: usize, T>(slots: &mut [T], hidden: usize) -> [&mut [T]; N]
         rest = after;
         slot
     })
+}
+
+#[inline(always)]
+fn sigmoid_of_sum<T: Real>(x: &[T], product: &[T], out: &mut [T]) {
+    for_each_unit(
+        [x, product],
+        [out],
+        #[inline(always)]
+        |[x, p], _| [(x + p).sigmoid()],
+    );
 }
 
 impl<T: Real> Row<'_, T> {
@@ -105,34 +119,39 @@ impl<T: Real> Row<'_, T> {
                 #[inline(always)]
                 |[x, p], _| [(x + p).larger(T::real(0.0)); 2],
             ),
+            // In stages, each a short chain of operations: the processor then works on several blocks of units at once.
             Cell::Lstm => {
-                let [xi, xf, xg, xo] = slots(x, hidden);
-                let [pi, pf, pg, po] = slots(product, hidden);
-                let [ki, kf, kg, ko] = slots_mut(kept, hidden);
+                let (gates, kept) = (3 * hidden, &mut kept[..4 * hidden]);
+                sigmoid_of_sum(&x[..2 * hidden], &product[..2 * hidden], &mut kept[..2 * hidden]);
+                sigmoid_of_sum(&x[gates..], &product[gates..], &mut kept[gates..]);
                 for_each_unit(
-                    [xi, pi, xf, pf, xg, pg, xo, po],
-                    [ki, kf, kg, ko, c, h],
+                    [&x[2 * hidden..gates], &product[2 * hidden..gates]],
+                    [&mut kept[2 * hidden..gates]],
                     #[inline(always)]
-                    |[xi, pi, xf, pf, xg, pg, xo, po], [.., c, _]| {
-                        let (i, f) = ((xi + pi).sigmoid(), (xf + pf).sigmoid());
-                        let (g, o) = ((xg + pg).tanh(), (xo + po).sigmoid());
+                    |[x, p], _| [(x + p).tanh()],
+                );
+                for_each_unit(
+                    slots::<4, T>(kept, hidden),
+                    [c, h],
+                    #[inline(always)]
+                    |[i, f, g, o], [c, _]| {
                         let c = f * c + i * g;
-                        [i, f, g, o, c, o * c.tanh()]
+                        [c, o * c.tanh()]
                     },
                 );
             }
             Cell::Gru => {
-                let [xr, xz, xn] = slots(x, hidden);
-                let [pr, pz, pn] = slots(product, hidden);
-                let [kr, kz, kn, kq] = slots_mut(kept, hidden);
+                sigmoid_of_sum(&x[..2 * hidden], &product[..2 * hidden], &mut kept[..2 * hidden]);
+                let (gates, rest) = kept.split_at_mut(2 * hidden);
+                let [r, z] = slots(gates, hidden);
+                let [kn, kq] = slots_mut(rest, hidden);
                 for_each_unit(
-                    [xr, pr, xz, pz, xn, pn],
-                    [kr, kz, kn, kq, h],
+                    [r, z, &x[2 * hidden..], &product[2 * hidden..]],
+                    [kn, kq, h],
                     #[inline(always)]
-                    |[xr, pr, xz, pz, xn, q], [.., h]| {
-                        let (r, z) = ((xr + pr).sigmoid(), (xz + pz).sigmoid());
-                        let n = (xn + r * q).tanh();
-                        [r, z, n, q, n + z * (h - n)]
+                    |[r, z, x, q], [.., h]| {
+                        let n = (x + r * q).tanh();
+                        [n, q, n + z * (h - n)]
                     },
                 );
             }
@@ -218,12 +237,18 @@ impl<T: Real> RowBack<'_, T> {
             Cell::Lstm => {
                 let [i, f, g, o, c] = slots(kept, hidden);
                 let [di, df, dg, d_out] = slots_mut(gates, hidden);
+                // In two stages, as the way forward.
+                for_each_unit(
+                    [i, f, g, c],
+                    [&mut *d_out],
+                    #[inline(always)]
+                    |[i, f, g, before], _| [(f * before + i * g).tanh()],
+                );
                 for_each_unit(
                     [i, f, g, o, c],
                     [di, df, dg, d_out, dc, dh],
                     #[inline(always)]
-                    |[i, f, g, o, before], [.., dc, dh]| {
-                        let c = (f * before + i * g).tanh();
+                    |[i, f, g, o, before], [_, _, _, c, dc, dh]| {
                         let dc = dc + dh * o * (one - c * c);
                         let (di, df) = (dc * g * i * (one - i), dc * before * f * (one - f));
                         [di, df, dc * i * (one - g * g), dh * c * o * (one - o), dc * f, zero]

@@ -1,0 +1,121 @@
+//! Products in f32 over a long inner dimension that both operands lie across, as those of a weight's gradient: a stretch of the
+//! inner dimension at a time, with the right operand's in panels that stay in a cache for all rows of a task. Row sums come along.
+
+use rayon::prelude::*;
+
+use super::panels::{PLACES, Panels, ROWS, Start};
+use super::product::Matrix;
+use crate::ops::tasks::lend;
+use crate::scalar::vectorized;
+
+/// Fewest rows of a task: the right operand is laid out by each.
+const LEAST: usize = 4 * ROWS;
+
+/// True for extents that are better off here than with gemm.
+pub(super) const fn suits(rows: usize, columns: usize, inner: usize) -> bool {
+    inner >= 512 && rows >= ROWS && columns >= 16 && rows <= 1024 && columns <= 512
+}
+
+/// `out = lhs · rhs`, row-major, where the left operand's columns are consecutive; and the sums of its rows. Sums are the same with
+/// any number of threads.
+pub(super) fn multiply(
+    lhs: Matrix<'_, f32>,
+    rhs: Matrix<'_, f32>,
+    out: &mut [f32],
+    sums: Option<&mut [f32]>,
+    parallel: bool,
+) {
+    let columns = rhs.columns;
+    let threads = if parallel { rayon::current_num_threads() } else { 1 };
+    let rows = lhs.rows.div_ceil(threads).max(LEAST).next_multiple_of(ROWS);
+    let task = |number: usize, out: &mut [f32], mut sums: Option<&mut [f32]>| {
+        let first_row = number * rows;
+        let lhs = Matrix { elements: &lhs.elements[first_row..], rows: out.len() / columns, ..lhs };
+        if let Some(sums) = sums.as_deref_mut() {
+            sums.fill(0.0);
+        }
+        lend(Panels::size(PLACES, columns) + lhs.rows, |memory| {
+            let (memory, part) = memory.split_at_mut(Panels::size(PLACES, columns));
+            for place in (0..lhs.columns).step_by(PLACES) {
+                let places = PLACES.min(lhs.columns - place);
+                let right =
+                    Matrix { elements: &rhs.elements[place * rhs.steps[0]..], rows: places, columns, steps: rhs.steps };
+                let left = Matrix { elements: &lhs.elements[place * lhs.steps[1]..], columns: places, ..lhs };
+                let start = if place == 0 { Start::Zero } else { Start::Sums };
+                Panels::lay_out(right, memory).multiply(left, out, columns, start);
+                if let Some(sums) = sums.as_deref_mut() {
+                    add_row_sums(left, part, sums);
+                }
+            }
+        });
+    };
+    let parts = out.chunks_mut(rows * columns);
+    match sums {
+        Some(sums) if parallel => {
+            let tasks: Vec<_> = parts.zip(sums.chunks_mut(rows)).collect();
+            tasks.into_par_iter().enumerate().for_each(|(number, (out, sums))| task(number, out, Some(sums)));
+        }
+        Some(sums) => {
+            parts
+                .zip(sums.chunks_mut(rows))
+                .enumerate()
+                .for_each(|(number, (out, sums))| task(number, out, Some(sums)));
+        }
+        None if parallel => {
+            out.par_chunks_mut(rows * columns).enumerate().for_each(|(number, out)| task(number, out, None));
+        }
+        None => parts.enumerate().for_each(|(number, out)| task(number, out, None)),
+    }
+}
+
+/// Adds a stretch's sums, which are added up apart: few terms each, and so little rounding.
+fn add_row_sums(lhs: Matrix<'_, f32>, part: &mut [f32], sums: &mut [f32]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            part.fill(0.0);
+            for place in 0..lhs.columns {
+                let column = &lhs.elements[place * lhs.steps[1]..][..part.len()];
+                part.iter_mut().zip(column).for_each(|(sum, &value)| *sum += value);
+            }
+            sums.iter_mut().zip(part.iter()).for_each(|(sum, &part)| *sum += part);
+        },
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shader::testing::numbers;
+
+    #[test]
+    fn products_and_row_sums_are_those_of_the_definition_with_any_number_of_threads() {
+        for (rows, columns, inner) in [(256, 64, 1000), (7, 100, 129), (61, 1, 128), (1, 17, 300), (100, 130, 1)] {
+            // Columns of the left operand and rows of the right one lie further apart than they are long.
+            let (lhs, rhs) = (numbers(inner * (rows + 3), 1), numbers(inner * (columns + 5), 2));
+            let run = |threads: usize| {
+                let (mut out, mut sums) = (vec![f32::NAN; rows * columns], vec![f32::NAN; rows]);
+                let left = Matrix { elements: &lhs, rows, columns: inner, steps: [1, rows + 3] };
+                let right = Matrix { elements: &rhs, rows: inner, columns, steps: [columns + 5, 1] };
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| multiply(left, right, &mut out, Some(&mut sums), threads > 1));
+                (out, sums)
+            };
+            let (out, sums) = run(1);
+            assert_eq!((out.clone(), sums.clone()), run(3));
+            let sum = |terms: &mut dyn Iterator<Item = f64>| {
+                terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()))
+            };
+            let close = |found: f32, (sum, size): (f64, f64)| (f64::from(found) - sum).abs() <= 1e-6 * size;
+            let left = |row: usize, k: usize| f64::from(lhs[k * (rows + 3) + row]);
+            for row in 0..rows {
+                assert!(close(sums[row], sum(&mut (0..inner).map(|k| left(row, k)))), "sum of row {row} of {rows}");
+                for column in 0..columns {
+                    let right = |k: usize| f64::from(rhs[k * (columns + 5) + column]);
+                    let wanted = sum(&mut (0..inner).map(|k| left(row, k) * right(k)));
+                    assert!(close(out[row * columns + column], wanted), "{rows} {columns} {inner}: {row}, {column}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Products in f32 whose right operand is laid out once and read many times: the weight of a recurrence at each step, a layer's weight
+//! for each stretch of a batch, a stretch of the inner dimension for all rows of a weight's gradient.
+//!
+//! The layout is panels of so many columns as leave a register for each row's element: [`ROWS`] rows by a panel are summed in registers
+//! over a stretch of the inner dimension. `gemm` does the same, but lays out both operands anew at each call.
+
+use pulp::Simd;
+
+use super::product::Matrix;
+
+/// Rows of a tile; it is a panel wide.
+pub(super) const ROWS: usize = 6;
+
+/// Inner places that are gone through at a time, so that a panel's stay in the nearest cache for all rows.
+pub(in crate::ops) const PLACES: usize = 128;
+
+/// Columns of the widest panel of any processor.
+const WIDEST: usize = 64;
+
+/// Vectors of a panel.
+const fn vectors<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
+}
+
+const fn lanes<S: Simd>() -> usize {
+    size_of::<S::f32s>() / size_of::<f32>()
+}
+
+/// A right operand in panels. A panel holds each inner place's columns after each other; the last one is as wide as the rest wants, in
+/// whole vectors.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ops) struct Panels<'a> {
+    elements: &'a [f32],
+    inner: usize,
+    columns: usize,
+}
+
+/// What sums begin with.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ops) enum Start<'a, T = f32> {
+    /// Nothing.
+    Zero,
+    /// What is in the result's memory.
+    Sums,
+    /// A number for each column.
+    Bias(&'a [T]),
+}
+
+impl<'a> Panels<'a> {
+    /// Numbers of memory that a right operand of so many rows and columns takes.
+    pub(in crate::ops) const fn size(inner: usize, columns: usize) -> usize {
+        inner * columns.next_multiple_of(WIDEST)
+    }
+
+    /// Lays out a matrix in memory of [`Panels::size`] numbers.
+    pub(in crate::ops) fn lay_out(matrix: Matrix<'_, f32>, memory: &'a mut [f32]) -> Self {
+        pulp::Arch::new().dispatch(LayOut { matrix, memory });
+        Self { elements: memory, inner: matrix.rows, columns: matrix.columns }
+    }
+
+    /// True for a left operand that can be read as it lies: its rows, or its columns, are consecutive.
+    pub(super) const fn reads(steps: [usize; 2]) -> bool {
+        steps[0] == 1 || steps[1] == 1
+    }
+
+    /// `out = start + lhs · panels`, with rows of `out` so many elements apart. Sums are the same for any number of rows.
+    pub(in crate::ops) fn multiply(self, lhs: Matrix<'_, f32>, out: &mut [f32], out_step: usize, start: Start<'_>) {
+        debug_assert!(Self::reads(lhs.steps) && lhs.columns == self.inner);
+        pulp::Arch::new().dispatch(Multiply { lhs, panels: self, out, out_step, start });
+    }
+}
+
+struct LayOut<'a, 'b> {
+    matrix: Matrix<'a, f32>,
+    memory: &'b mut [f32],
+}
+
+impl pulp::WithSimd for LayOut<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Matrix { elements, rows, columns, steps } = self.matrix;
+        let mut rest = self.memory;
+        for (first, count, width) in panels::<S>(columns) {
+            let (panel, after) = rest.split_at_mut(width * rows);
+            rest = after;
+            for (place, to) in panel.chunks_exact_mut(width).enumerate() {
+                let from = &elements[place * steps[0] + first * steps[1]..];
+                if steps[1] == 1 && count == WIDEST {
+                    // A length that is known makes a few vector moves of the copy.
+                    to[..WIDEST].copy_from_slice(&from[..WIDEST]);
+                } else if steps[1] == 1 {
+                    to[..count].copy_from_slice(&from[..count]);
+                } else {
+                    to[..count].iter_mut().zip(from.iter().step_by(steps[1])).for_each(|(to, &from)| *to = from);
+                }
+                to[count..].fill(0.0);
+            }
+        }
+    }
+}
+
+/// The panels of so many columns: the first column, the number of columns, and these in whole vectors.
+#[inline(always)]
+fn panels<S: Simd>(columns: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    let widest = vectors::<S>() * lanes::<S>();
+    (0..columns).step_by(widest).map(move |first| {
+        let count = widest.min(columns - first);
+        (first, count, count.next_multiple_of(lanes::<S>()))
+    })
+}
+
+struct Multiply<'a, 'b> {
+    lhs: Matrix<'a, f32>,
+    panels: Panels<'a>,
+    out: &'b mut [f32],
+    out_step: usize,
+    start: Start<'a>,
+}
+
+impl pulp::WithSimd for Multiply<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { lhs, panels: Panels { elements, inner, columns }, out, out_step, start } = self;
+        for place in (0..inner).step_by(PLACES) {
+            let places = PLACES.min(inner - place);
+            let start = if place == 0 { start } else { Start::Sums };
+            let mut rest = elements;
+            for (first, count, width) in panels::<S>(columns) {
+                let (panel, after) = rest.split_at(width * inner);
+                rest = after;
+                let panel = &panel[place * width..(place + places) * width];
+                let stretch = Stretch { lhs, panel, place, places, first, count, out_step, start };
+                match width / lanes::<S>() {
+                    1 => stretch.all_rows::<S, 1>(simd, out),
+                    2 => stretch.all_rows::<S, 2>(simd, out),
+                    3 if vectors::<S>() == 4 => stretch.all_rows::<S, 3>(simd, out),
+                    _ if vectors::<S>() == 4 => stretch.all_rows::<S, 4>(simd, out),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// A stretch of the inner dimension in one panel, for all rows.
+#[derive(Clone, Copy)]
+struct Stretch<'a> {
+    lhs: Matrix<'a, f32>,
+    panel: &'a [f32],
+    place: usize,
+    places: usize,
+    first: usize,
+    count: usize,
+    out_step: usize,
+    start: Start<'a>,
+}
+
+impl Stretch<'_> {
+    #[inline(always)]
+    fn all_rows<S: Simd, const V: usize>(self, simd: S, out: &mut [f32]) {
+        let mut row = 0;
+        while row < self.lhs.rows {
+            row += match self.lhs.rows - row {
+                ROWS.. => self.tile::<S, V, ROWS>(simd, row, out),
+                4 | 5 => self.tile::<S, V, 4>(simd, row, out),
+                2 | 3 => self.tile::<S, V, 2>(simd, row, out),
+                _ => self.tile::<S, V, 1>(simd, row, out),
+            };
+        }
+    }
+
+    /// Returns the number of rows.
+    #[inline(always)]
+    fn tile<S: Simd, const V: usize, const R: usize>(self, simd: S, row: usize, out: &mut [f32]) -> usize {
+        let Self { lhs: Matrix { elements, steps, .. }, panel, place, places, first, count, out_step, start } = self;
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
+        match start {
+            Start::Zero => {}
+            Start::Bias(bias) => sums = [load(simd, &bias[first..first + count]); R],
+            Start::Sums => {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    *sums = load(simd, &out[(row + r) * out_step + first..][..count]);
+                }
+            }
+        }
+        let (panel, _) = S::as_simd_f32s(panel).0.as_chunks::<V>();
+        let panel = &panel[..places];
+        if steps[1] == 1 {
+            let left: [&[f32]; R] = std::array::from_fn(|r| &elements[(row + r) * steps[0] + place..][..places]);
+            for k in 0..places {
+                let factors = std::array::from_fn(|r| left[r][k]);
+                add_place(simd, factors, &panel[k], &mut sums);
+            }
+        } else {
+            let left = &elements[place * steps[1] + row..];
+            for (k, columns) in panel.iter().enumerate() {
+                let Some(&factors) = left[k * steps[1]..].first_chunk::<R>() else { break };
+                add_place(simd, factors, columns, &mut sums);
+            }
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            store(simd, &mut out[(row + r) * out_step + first..][..count], sums);
+        }
+        R
+    }
+}
+
+#[inline(always)]
+fn add_place<S: Simd, const V: usize, const R: usize>(
+    simd: S,
+    factors: [f32; R],
+    columns: &[S::f32s; V],
+    sums: &mut [[S::f32s; V]; R],
+) {
+    for r in 0..R {
+        let factor = simd.splat_f32s(factors[r]);
+        for v in 0..V {
+            sums[r][v] = simd.mul_add_e_f32s(factor, columns[v], sums[r][v]);
+        }
+    }
+}
+
+/// The vectors of a row; what is beyond its end is zero.
+#[inline(always)]
+fn load<S: Simd, const V: usize>(simd: S, row: &[f32]) -> [S::f32s; V] {
+    match S::as_simd_f32s(row).0.first_chunk::<V>() {
+        Some(&whole) => whole,
+        None => std::array::from_fn(|v| {
+            let end = ((v + 1) * lanes::<S>()).min(row.len());
+            simd.partial_load_f32s(&row[(v * lanes::<S>()).min(end)..end])
+        }),
+    }
+}
+
+#[inline(always)]
+fn store<S: Simd, const V: usize>(simd: S, row: &mut [f32], values: &[S::f32s; V]) {
+    if let Some(whole) = S::as_mut_simd_f32s(row).0.first_chunk_mut::<V>() {
+        *whole = *values;
+        return;
+    }
+    for (v, &value) in values.iter().enumerate() {
+        let end = ((v + 1) * lanes::<S>()).min(row.len());
+        simd.partial_store_f32s(&mut row[(v * lanes::<S>()).min(end)..end], value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shader::testing::numbers;
+
+    /// The definition, and the sum of its terms' sizes.
+    fn defined(lhs: Matrix<'_, f32>, rhs: Matrix<'_, f32>, row: usize, column: usize) -> (f64, f64) {
+        (0..lhs.columns).fold((0.0, 0.0), |(sum, size), k| {
+            let a = lhs.elements[row * lhs.steps[0] + k * lhs.steps[1]];
+            let b = rhs.elements[k * rhs.steps[0] + column * rhs.steps[1]];
+            let term = f64::from(a) * f64::from(b);
+            (sum + term, size + term.abs())
+        })
+    }
+
+    #[test]
+    fn products_are_those_of_the_definition_from_any_start_and_however_operands_lie() {
+        for (rows, inner, columns) in [(1, 1, 1), (16, 64, 256), (7, 300, 65), (5, 129, 17), (13, 2, 100), (6, 128, 48)]
+        {
+            let (a, b) = (numbers(rows * inner, 1), numbers(inner * columns, 2));
+            let (bias, before) = (numbers(columns, 3), numbers(rows * (columns + 3), 4));
+            for (left, right) in [([inner, 1], [columns, 1]), ([1, rows], [1, inner])] {
+                let lhs = Matrix { elements: &a, rows, columns: inner, steps: left };
+                let rhs = Matrix { elements: &b, rows: inner, columns, steps: right };
+                let mut memory = vec![f32::NAN; Panels::size(inner, columns)];
+                let panels = Panels::lay_out(rhs, &mut memory);
+                for start in [Start::Zero, Start::Sums, Start::Bias(&bias)] {
+                    let mut out = before.clone();
+                    panels.multiply(lhs, &mut out, columns + 3, start);
+                    for (place, &found) in out.iter().enumerate() {
+                        let (row, column) = (place / (columns + 3), place % (columns + 3));
+                        if column >= columns {
+                            assert_eq!(found, before[place], "beyond the row");
+                            continue;
+                        }
+                        let first = match start {
+                            Start::Zero => 0.0,
+                            Start::Sums => before[place],
+                            Start::Bias(bias) => bias[column],
+                        };
+                        let (sum, size) = defined(lhs, rhs, row, column);
+                        let wanted = sum + f64::from(first);
+                        assert!(
+                            (f64::from(found) - wanted).abs() <= 1e-6 * (size + 1.0),
+                            "{rows} {inner} {columns} {start:?}: {found} and {wanted}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
