@@ -43,7 +43,7 @@ fn soft_plus(x: Lanes) -> Lanes {
 fn hyperbolic_tangent(x: Lanes) -> Lanes {
     let t = clamp(x, Lanes(-9.0), Lanes(9.0));
     let q = t * t;
-    var p = Lanes(1.3354724e-8);
+    var p = Lanes(1.3354852e-8);
     p = p * q + Lanes(2.0609132e-5);
     p = p * q + Lanes(0.0034955912);
     p = p * q + Lanes(0.13381028);

@@ -150,9 +150,9 @@ pub trait Operator: fmt::Debug {
         Err(format!("{} has no CPU implementation", self.name()))
     }
 
-    /// Computes the only output on the CPU as [`evaluate`](Self::evaluate) does, and hands `finish` each stretch of it with the number
-    /// of its first element, once, while it is in a cache. False where it cannot; nothing is written then. Asked of routines that
-    /// accept an epilogue.
+    /// Computes the only output on the CPU as [`evaluate`](Self::evaluate) does, in stretches that are finished while they are in a
+    /// cache: adds a number for each place along the last axis, where there is a bias, then hands the stretch with the number of its
+    /// first element to `finish`, once. False where it cannot; nothing is written then. Asked of routines that accept an epilogue.
     ///
     /// # Errors
     /// As for `evaluate`.
@@ -160,6 +160,7 @@ pub trait Operator: fmt::Debug {
         &self,
         _inputs: &[(&Operand, &[u8])],
         _output: (&TensorType, &mut [u8]),
+        _bias: Option<&[f32]>,
         _finish: &(dyn Fn(usize, &mut [u8]) + Sync),
     ) -> Result<bool, String> {
         Ok(false)

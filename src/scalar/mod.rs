@@ -3,9 +3,11 @@
 
 mod affine;
 mod apply;
+mod bias;
 mod evaluate;
 mod expression;
 mod function;
+mod lanes;
 mod real;
 mod reduction;
 #[cfg(test)]
@@ -18,9 +20,11 @@ mod wgsl;
 mod whole;
 
 pub use affine::Affine;
+pub(crate) use bias::{ColumnBias, column_bias};
 pub(crate) use evaluate::{ReduceDims, accumulator_as_input, map, map_piece, reduce};
 pub use expression::{Builder, Constant, NodeId, ScalarExpr, ScalarNode};
 pub use function::{NUMERIC, ScalarFunction, Signature};
+pub(crate) use lanes::{Lanes, Number};
 pub(crate) use real::Real;
 pub use reduction::Reduction;
 pub(crate) use tape::{Source, Tape};

@@ -147,7 +147,17 @@ impl Real for f64 {
 }
 
 /// Adding and subtracting this rounds a small f32 to the nearest integer (ties to even) without a branch or call.
-const ROUND: f32 = 12_582_912.0;
+pub(super) const ROUND: f32 = 12_582_912.0;
+
+/// e^r for |r| up to half of ln 2.
+pub(super) const EXPONENTIAL: [f32; 7] =
+    [1.0, 1.0, 0.499_999_9, 0.166_664_2, 0.041_668_23, 0.008_374_846, 0.001_383_679_2];
+
+/// tanh x / x as a quotient of polynomials of x², for |x| up to 9.
+pub(super) const TANH: [[f32; 5]; 2] = [
+    [1.0, 0.133_810_28, 3.495_591_2e-3, 2.060_913_2e-5, 1.335_485_2e-8],
+    [1.0, 0.467_143_45, 0.025_876_995, 3.285_64e-4, 7.776_585e-7],
+];
 
 /// Horner's rule, highest coefficient last.
 #[inline(always)]
@@ -159,12 +169,6 @@ fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
         sum = sum * x + coefficients[k];
     }
     sum
-}
-
-/// e^r for |r| up to half of ln 2.
-#[inline(always)]
-fn exponential(r: f32) -> f32 {
-    polynomial(r, [1.0, 1.0, 0.499_999_9, 0.166_664_2, 0.041_668_23, 0.008_374_846, 0.001_383_679_2])
 }
 
 /// 2^n for an integral n in the range of normal exponents. The sum's last bits are the exponent: no conversion, which checks its range.
@@ -186,7 +190,7 @@ impl Real for f32 {
         let x = if x > 89.0 { 89.0 } else { x };
         let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
         let r = (x - n * 0.693_359_4) + n * 2.121_944_4e-4;
-        let p = exponential(r);
+        let p = polynomial(r, EXPONENTIAL);
         // In two factors, so that 2^n reaches below the normal range and above the largest exponent.
         let half = ((n * 0.5) + ROUND) - ROUND;
         p * power_of_two(half) * power_of_two(n - half)
@@ -276,9 +280,7 @@ impl Real for f32 {
         let x = if self > 9.0 { 9.0 } else { self };
         let x = if x < -9.0 { -9.0 } else { x };
         let square = x * x;
-        let numerator = polynomial(square, [1.0, 0.133_810_28, 3.495_591_2e-3, 2.060_913_2e-5, 1.335_472_4e-8]);
-        let denominator = polynomial(square, [1.0, 0.467_143_45, 0.025_876_995, 3.285_64e-4, 7.776_585e-7]);
-        let value = x * numerator / denominator;
+        let value = x * polynomial(square, TANH[0]) / polynomial(square, TANH[1]);
         let value = if value > 1.0 { 1.0 } else { value };
         if value < -1.0 { -1.0 } else { value }
     }
@@ -293,7 +295,7 @@ impl Real for f32 {
         let n = rounded - ROUND;
         let r = (x - n * 0.693_359_4) + n * 2.121_944_4e-4;
         let power = f32::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23));
-        1.0 / (1.0 + exponential(r) * power)
+        1.0 / (1.0 + polynomial(r, EXPONENTIAL) * power)
     }
 
     /// Relative error below 3e-7.

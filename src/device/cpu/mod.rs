@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use crate::compiler::{BufferKind, Location, Program, Work};
 use crate::error::{Error, Result};
-use crate::scalar::{ReduceDims, Reduction, Source, Tape, accumulator_as_input, map, map_piece, reduce};
+use crate::scalar::{
+    ColumnBias, ReduceDims, Reduction, ScalarExpr, Source, Tape, accumulator_as_input, column_bias, map, map_piece,
+    reduce,
+};
 use crate::shader::Operand;
 use crate::tensor::{DType, Storage, TensorType};
 
@@ -31,6 +34,8 @@ enum Prepared {
     },
     Routine {
         epilogue: Option<Tape>,
+        /// The same for a routine that adds the bias: the input and place of its first number, and what comes after.
+        biased: Option<(usize, usize, Option<Tape>)>,
     },
     Copy,
 }
@@ -148,12 +153,17 @@ fn prepare(work: &Work) -> Prepared {
                 epilogue: Some(Tape::new(&after)),
             }
         }
-        Work::Routine { outputs, epilogue, .. } => Prepared::Routine {
-            epilogue: epilogue
-                .as_ref()
-                .filter(|epilogue| !is_identity(epilogue))
-                .map(|epilogue| Tape::new(&accumulator_as_input(&epilogue.expression, outputs[0].dtype))),
-        },
+        Work::Routine { outputs, epilogue, .. } => {
+            let epilogue =
+                epilogue.as_ref().filter(|epilogue| !is_identity(epilogue)).map(|epilogue| &epilogue.expression);
+            let tape = |expression: &ScalarExpr| Tape::new(&accumulator_as_input(expression, outputs[0].dtype));
+            let columns = outputs[0].shape.last().copied().unwrap_or(1);
+            let biased = epilogue.and_then(|epilogue| column_bias(epilogue, columns));
+            Prepared::Routine {
+                epilogue: epilogue.map(tape),
+                biased: biased.map(|ColumnBias { input, offset, rest }| (input, offset, rest.as_ref().map(tape))),
+            }
+        }
         Work::Copy => Prepared::Copy,
     }
 }
@@ -242,7 +252,7 @@ fn with_outputs(
                 map(epilogue, &after, &mut outputs);
             }
         }
-        (Work::Routine { op, operands, outputs: types, .. }, Prepared::Routine { epilogue }) => {
+        (Work::Routine { op, operands, outputs: types, .. }, Prepared::Routine { epilogue, biased }) => {
             let inputs: Vec<(&Operand, &[u8])> = operands
                 .iter()
                 .zip(&step.reads)
@@ -268,12 +278,23 @@ fn with_outputs(
                     if in_place {
                         after.push(Source::InPlace(0));
                         if let [output] = outputs.as_mut_slice() {
+                            // The bias, where there is one and it can be handed over.
+                            let numbers = biased.as_ref().and_then(|(input, offset, rest)| {
+                                let Source::Bytes(bytes) = after[*input] else { return None };
+                                let numbers: &[f32] = bytemuck::try_cast_slice(bytes).ok()?;
+                                let columns = types[0].shape.last().copied().unwrap_or(1);
+                                Some((numbers.get(*offset..*offset + columns)?, rest.as_ref()))
+                            });
+                            let bias = numbers.map(|(bias, _)| bias);
+                            let rest = numbers.map_or(Some(epilogue), |(_, rest)| rest);
                             let size = step.types[0].dtype.size();
                             let finish = |first: usize, out: &mut [u8]| {
-                                let count = out.len() / size;
-                                map_piece(epilogue, &after, &mut [out], first, count);
+                                if let Some(rest) = rest {
+                                    let count = out.len() / size;
+                                    map_piece(rest, &after, &mut [out], first, count);
+                                }
                             };
-                            if operator.evaluate_in_stretches(&inputs, (&types[0], &mut **output), &finish)? {
+                            if operator.evaluate_in_stretches(&inputs, (&types[0], &mut **output), bias, &finish)? {
                                 return Ok(());
                             }
                         }

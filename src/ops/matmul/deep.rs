@@ -8,8 +8,9 @@ use super::product::Matrix;
 use crate::ops::tasks::lend;
 use crate::scalar::vectorized;
 
-/// Fewest rows of a task: the right operand is laid out by each.
+/// Fewest rows of a task, and those from which a thread gets two: the right operand is laid out by each.
 const LEAST: usize = 4 * ROWS;
+const SHARED: usize = 256;
 
 /// True for extents that are better off here than with gemm.
 pub(super) const fn suits(rows: usize, columns: usize, inner: usize) -> bool {
@@ -27,7 +28,9 @@ pub(super) fn multiply(
 ) {
     let columns = rhs.columns;
     let threads = if parallel { rayon::current_num_threads() } else { 1 };
-    let rows = lhs.rows.div_ceil(threads).max(LEAST).next_multiple_of(ROWS);
+    // With two tasks, a thread that is late does not keep the others waiting for long.
+    let tasks = if lhs.rows >= SHARED * threads { 2 * threads } else { threads };
+    let rows = lhs.rows.div_ceil(tasks).max(LEAST).next_multiple_of(ROWS);
     let task = |number: usize, out: &mut [f32], mut sums: Option<&mut [f32]>| {
         let first_row = number * rows;
         let lhs = Matrix { elements: &lhs.elements[first_row..], rows: out.len() / columns, ..lhs };
@@ -42,10 +45,11 @@ pub(super) fn multiply(
                     Matrix { elements: &rhs.elements[place * rhs.steps[0]..], rows: places, columns, steps: rhs.steps };
                 let left = Matrix { elements: &lhs.elements[place * lhs.steps[1]..], columns: places, ..lhs };
                 let start = if place == 0 { Start::Zero } else { Start::Sums };
-                Panels::lay_out(right, memory).multiply(left, out, columns, start);
+                // First, as it goes through the left operand faster, and leaves it in a cache.
                 if let Some(sums) = sums.as_deref_mut() {
                     add_row_sums(left, part, sums);
                 }
+                Panels::lay_out(right, memory).multiply(left, out, columns, start);
             }
         });
     };

@@ -100,9 +100,10 @@ impl Operator for Matmul {
         &self,
         inputs: &[(&Operand, &[u8])],
         output: (&TensorType, &mut [u8]),
+        bias: Option<&[f32]>,
         finish: &(dyn Fn(usize, &mut [u8]) + Sync),
     ) -> Result<bool, String> {
-        product::in_stretches(inputs, output, finish)
+        product::in_stretches(inputs, output, bias, finish)
     }
 
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {

@@ -85,17 +85,25 @@ impl pulp::WithSimd for LayOut<'_, '_> {
         for (first, count, width) in panels::<S>(columns) {
             let (panel, after) = rest.split_at_mut(width * rows);
             rest = after;
+            if steps[1] != 1 {
+                // Read along the columns, whose elements are consecutive or nearly so.
+                for column in 0..width {
+                    let from = (column < count).then(|| &elements[(first + column) * steps[1]..]);
+                    for (place, to) in panel.iter_mut().skip(column).step_by(width).enumerate() {
+                        *to = from.map_or(0.0, |from| from[place * steps[0]]);
+                    }
+                }
+                continue;
+            }
             for (place, to) in panel.chunks_exact_mut(width).enumerate() {
-                let from = &elements[place * steps[0] + first * steps[1]..];
-                if steps[1] == 1 && count == WIDEST {
+                let from = &elements[place * steps[0] + first..][..count];
+                if count == WIDEST {
                     // A length that is known makes a few vector moves of the copy.
                     to[..WIDEST].copy_from_slice(&from[..WIDEST]);
-                } else if steps[1] == 1 {
-                    to[..count].copy_from_slice(&from[..count]);
                 } else {
-                    to[..count].iter_mut().zip(from.iter().step_by(steps[1])).for_each(|(to, &from)| *to = from);
+                    to[..count].copy_from_slice(from);
+                    to[count..].fill(0.0);
                 }
-                to[count..].fill(0.0);
             }
         }
     }

@@ -172,6 +172,7 @@ fn deep(
 pub(super) fn in_stretches(
     inputs: &[(&Operand, &[u8])],
     (ty, out): (&TensorType, &mut [u8]),
+    bias: Option<&[f32]>,
     finish: &(dyn Fn(usize, &mut [u8]) + Sync),
 ) -> Result<bool, String> {
     let &[(lhs, lhs_bytes), (rhs, rhs_bytes)] = inputs else {
@@ -193,7 +194,7 @@ pub(super) fn in_stretches(
     for (index, out) in out.chunks_mut(m * n).enumerate() {
         let finish = |first: usize, out: &mut [f32]| finish(index * m * n + first, bytemuck::cast_slice_mut(out));
         let parallel = m * n * k >= PARALLEL_FROM;
-        tall::multiply(left.placed(index, m, k), right.placed(index, k, n), out, parallel, finish);
+        tall::multiply(left.placed(index, m, k), right.placed(index, k, n), bias, out, parallel, finish);
     }
     Ok(true)
 }

@@ -16,11 +16,12 @@ pub(super) const fn suits(rows: usize, columns: usize, inner: usize) -> bool {
     rows >= 2 * LEAST && columns >= 16 && columns * inner <= 1 << 16
 }
 
-/// `out = lhs · rhs`, row-major; `finish` gets each stretch of results with the number of its first element. Sums are the same with any
+/// `out = lhs · rhs + bias`, row-major; `finish` gets each stretch of results with the number of its first element. Sums are the same with any
 /// number of threads.
 pub(super) fn multiply(
     lhs: Matrix<'_, f32>,
     rhs: Matrix<'_, f32>,
+    bias: Option<&[f32]>,
     out: &mut [f32],
     parallel: bool,
     finish: impl Fn(usize, &mut [f32]) + Sync,
@@ -35,7 +36,7 @@ pub(super) fn multiply(
             let first = number * rows;
             let elements = &lhs.elements[first * lhs.steps[0]..];
             let lhs = Matrix { elements, rows: out.len() / columns, ..lhs };
-            panels.multiply(lhs, out, columns, Start::Zero);
+            panels.multiply(lhs, out, columns, bias.map_or(Start::Zero, Start::Bias));
             finish(first * columns, out);
         };
         if parallel {
@@ -52,9 +53,10 @@ mod tests {
     use crate::shader::testing::numbers;
 
     #[test]
-    fn each_stretch_is_finished_once_with_its_place() {
+    fn each_stretch_gets_its_bias_and_is_finished_once_with_its_place() {
         for (rows, columns, inner) in [(500, 100, 64), (48, 16, 1), (97, 33, 200), (5, 3, 2)] {
             let (lhs, rhs) = (numbers(rows * inner, 1), numbers(inner * columns, 2));
+            let bias = numbers(columns, 3);
             let run = |threads: usize| {
                 let mut out = vec![f32::NAN; rows * columns];
                 let left = Matrix { elements: &lhs, rows, columns: inner, steps: [inner, 1] };
@@ -63,7 +65,7 @@ mod tests {
                 let finish = |first: usize, out: &mut [f32]| {
                     out.iter_mut().enumerate().for_each(|(k, value)| *value += (first + k) as f32);
                 };
-                pool.install(|| multiply(left, right, &mut out, threads > 1, finish));
+                pool.install(|| multiply(left, right, Some(&bias), &mut out, threads > 1, finish));
                 out
             };
             let found = run(1);
@@ -71,7 +73,7 @@ mod tests {
             for (place, &found) in found.iter().enumerate() {
                 let (row, column) = (place / columns, place % columns);
                 let terms = (0..inner).map(|k| f64::from(lhs[row * inner + k]) * f64::from(rhs[k * columns + column]));
-                let wanted = terms.sum::<f64>() + place as f64;
+                let wanted = terms.sum::<f64>() + f64::from(bias[column]) + place as f64;
                 assert!((f64::from(found) - wanted).abs() <= 1e-6 * (wanted.abs() + inner as f64), "{found} {wanted}");
             }
         }

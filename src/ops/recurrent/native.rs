@@ -1,11 +1,10 @@
 //! A recurrence on the CPU: slices of the batch, each through the whole sequence by a thread of its own, with a weight that is laid out
 //! once for the products of all steps. How the batch is cut depends on its size alone.
 
-use super::step::{Row, RowBack};
+use super::step::{Half, Rows, RowsBack, Units};
 use super::{Cell, Pass, Recurrent};
 use crate::ops::matmul::{Matrix, Panels, Start, multiply};
 use crate::ops::tasks::{each, lend};
-use crate::scalar::{Real, vectorized};
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
 
@@ -16,7 +15,7 @@ const PARALLEL_FROM: usize = 1 << 17;
 const ROWS: usize = 16;
 
 /// What the arithmetic is in.
-trait Float: Real + From<f32> + Send + Sync {
+trait Float: Units + From<f32> + Send + Sync {
     /// A weight as the products of all steps read it.
     type Weight<'a>: Copy + Send + Sync;
 
@@ -257,8 +256,6 @@ impl<'a, T: Float> Problem<'a, T> {
         let mut h = self.state(self.initial, 0, &slice);
         let mut c = self.state(self.initial, 1, &slice);
         let mut product = vec![T::real(0.0); rows * width];
-        // The states before, where some row does not go on.
-        let mut before = if self.lengths.is_some() { vec![T::real(0.0); 2 * hidden] } else { Vec::new() };
         let ([outputs, all_kept], [weight, others @ ..]) = (slice.steps.as_mut_slice(), weights) else {
             return Err("a recurrence has other results".into());
         };
@@ -271,10 +268,7 @@ impl<'a, T: Float> Problem<'a, T> {
         for step in self.order() {
             let states = Matrix { elements: &h, rows, columns: hidden, steps: [hidden, 1] };
             T::multiply(states, *weight, &mut product, width, bias(0, columns))?;
-            let x = |row: usize| {
-                let start = (step * self.batch + first_row + row) * width;
-                &self.first[start..start + width]
-            };
+            let x = &self.first[(step * self.batch + first_row) * width..][..rows * width];
             let (kept, output) = (&mut *all_kept[step], &mut *outputs[step]);
             for (row, kept) in kept.chunks_mut(slots).enumerate() {
                 let span = row * hidden..(row + 1) * hidden;
@@ -283,43 +277,26 @@ impl<'a, T: Float> Problem<'a, T> {
                     kept[slots - 2 * hidden..slots - hidden].copy_from_slice(&c[span]);
                 }
             }
+            let Self { cell, .. } = *self;
             if let [weight] = others {
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        for (row, kept) in kept.chunks_exact_mut(slots).enumerate() {
-                            let span = row * hidden..(row + 1) * hidden;
-                            let product = &product[row * width..(row + 1) * width];
-                            Row { x: x(row), product, h: &mut h[span.clone()], c: &mut c[span], kept }.reset();
-                        }
-                    },
-                );
+                let (half, h, c) = (Half::Reset, &mut h, &mut c);
+                pulp::Arch::new().dispatch(Rows { cell, half, hidden, x, product: &product, h, c, kept: &mut *kept });
                 let reset = Matrix { elements: &kept[3 * hidden..], rows, columns: hidden, steps: [slots, 1] };
                 T::multiply(reset, *weight, &mut product[2 * hidden..], width, bias(2 * hidden, width))?;
             }
-            vectorized(
-                #[inline(always)]
-                || {
-                    for (row, kept) in kept.chunks_exact_mut(slots).enumerate() {
-                        let span = row * hidden..(row + 1) * hidden;
-                        let product = &product[row * width..(row + 1) * width];
-                        let (h, c, output) = (&mut h[span.clone()], &mut c[span.clone()], &mut output[span]);
-                        let active = self.is_active(first_row + row, step);
-                        if !active {
-                            before[..hidden].copy_from_slice(h);
-                            before[hidden..].copy_from_slice(c);
-                        }
-                        Row { x: x(row), product, h: &mut *h, c: &mut *c, kept }.advance(self.cell);
-                        if active {
-                            output.copy_from_slice(h);
-                        } else {
-                            h.copy_from_slice(&before[..hidden]);
-                            c.copy_from_slice(&before[hidden..]);
-                            output.fill(T::real(0.0));
-                        }
-                    }
-                },
-            );
+            let (half, product) = (Half::Rest, &product);
+            pulp::Arch::new().dispatch(Rows { cell, half, hidden, x, product, h: &mut h, c: &mut c, kept: &mut *kept });
+            output.copy_from_slice(&h);
+            for row in (0..rows).filter(|&row| !self.is_active(first_row + row, step)) {
+                // Its states stay as they were, and those are kept.
+                let span = row * hidden..(row + 1) * hidden;
+                output[span.clone()].fill(T::real(0.0));
+                let kept = &kept[row * slots..(row + 1) * slots];
+                h[span.clone()].copy_from_slice(&kept[slots - hidden..]);
+                if self.cell.states() > 1 {
+                    c[span].copy_from_slice(&kept[slots - 2 * hidden..slots - hidden]);
+                }
+            }
         }
         for (state, values) in slice.state.iter_mut().zip([h, c]) {
             state.copy_from_slice(&values);
@@ -344,44 +321,20 @@ impl<'a, T: Float> Problem<'a, T> {
         };
         for step in self.order().into_iter().rev() {
             let gates = &mut *slice.steps[0][step];
-            let kept = |row: usize| {
-                let start = (step * self.batch + slice.first_row + row) * slots;
-                &self.second[start..start + slots]
-            };
-            let output = |row: usize| {
-                let start = (step * self.batch + slice.first_row + row) * hidden;
-                self.outputs.map(|outputs| &outputs[start..start + hidden])
-            };
+            let first = step * self.batch + slice.first_row;
+            let kept = &self.second[first * slots..][..rows * slots];
+            let output = self.outputs.map(|outputs| &outputs[first * hidden..][..rows * hidden]);
             let active = |row: usize| self.is_active(slice.first_row + row, step);
-            vectorized(
-                #[inline(always)]
-                || {
-                    for (row, gates) in gates.chunks_exact_mut(width).enumerate() {
-                        if !active(row) {
-                            gates.fill(T::real(0.0));
-                            continue;
-                        }
-                        let span = row * hidden..(row + 1) * hidden;
-                        let (dh, dc) = (&mut dh[span.clone()], &mut dc[span]);
-                        RowBack { kept: kept(row), output: output(row), dh, dc, gates }.advance(self.cell);
-                    }
-                },
-            );
+            let mut pass = |half: Half, gates: &mut [T], reset: &[T]| {
+                let (cell, dh, dc) = (self.cell, &mut dh, &mut dc);
+                let rows = RowsBack { cell, half, hidden, active, kept, output, dh, dc, gates, reset };
+                pulp::Arch::new().dispatch(rows);
+            };
+            pass(Half::Rest, gates, &[]);
             if let [weight] = resets {
                 let new = Matrix { elements: &gates[2 * hidden..], rows, columns: hidden, steps: [width, 1] };
                 T::multiply(new, *weight, &mut reset, hidden, Start::Zero)?;
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        for (row, gates) in gates.chunks_exact_mut(width).enumerate() {
-                            if active(row) {
-                                let span = row * hidden..(row + 1) * hidden;
-                                let (dh, dc) = (&mut dh[span.clone()], &mut dc[span.clone()]);
-                                RowBack { kept: kept(row), output: None, dh, dc, gates }.reset(&reset[span]);
-                            }
-                        }
-                    },
-                );
+                pass(Half::Reset, gates, &reset);
             }
             let lhs = Matrix { elements: &gates[slot * hidden..], rows, columns: count * hidden, steps: [width, 1] };
             T::multiply(lhs, *weight, &mut dh, hidden, Start::Sums)?;
