@@ -80,13 +80,6 @@ pub(super) fn time(effort: Effort, block: Option<usize>, mut work: impl FnMut(us
     Ok(Timing { median, min, max, runs })
 }
 
-/// Seconds of some work, by the wall's clock.
-pub(super) fn wall(work: impl FnOnce() -> Result<()>) -> Result<f64> {
-    let start = Instant::now();
-    work()?;
-    Ok(start.elapsed().as_secs_f64())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

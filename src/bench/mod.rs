@@ -4,6 +4,7 @@
 //! make its own. [`Case::prepare`] compiles one for a device and compares what it computes with a reference on the CPU;
 //! [`Prepared::measure`] times it. [`Peak`] is what the device could do at best.
 
+mod call;
 mod convolutions;
 mod input;
 mod kernels;

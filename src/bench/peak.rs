@@ -6,7 +6,8 @@
 
 use std::time::Instant;
 
-use super::measure::{Effort, median, wall};
+use super::call::wall;
+use super::measure::{Effort, median};
 use super::prepared::Runner;
 use super::processor::Processor;
 use super::products;
