@@ -74,7 +74,9 @@ pub(super) fn plans(
     };
     let tile = |most: usize| if adapter.bounded_loops { 1 } else { most };
     let fitting = |most: usize| (0..).map(|power| 1 << power).take_while(|&rows| rows <= most && rows <= batch).last();
-    if let Some((lanes, _)) = adapter.subgroups.filter(|(smallest, largest)| smallest == largest && *largest <= 64) {
+    if let Some((lanes, _)) =
+        adapter.subgroups.filter(|(smallest, largest)| smallest == largest && (4..=64).contains(largest))
+    {
         let lanes = lanes as usize;
         let blocks = hidden.div_ceil(lanes);
         let units = match recurrent.pass {
