@@ -1,8 +1,8 @@
 // Matrix product for software drivers, where a workgroup is a task of a CPU thread and an invocation a lane of its vector
 // unit. A workgroup is one subgroup with its lanes along the columns; each lane keeps ROWS × COLUMNS sums. What costs
 // there is the load, one element a lane at a time: LANES inner places of the left operand are loaded at once, one a lane,
-// and handed round by a shuffle, which is nearly free. The inner loop is short on purpose: unrolling it leaves the
-// processor's instruction cache.
+// and handed round by a shuffle, which is nearly free. A turn of the inner loop goes through two places: the driver stores
+// each sum under the mask of active lanes once a turn, and more places leave the processor's instruction cache.
 #import shared/storing
 
 // A lane's columns: groups of four that are stored at once, or one of each LANES.
@@ -38,24 +38,30 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         let lhs_step = i32(min(k + lane, work.last - 1u)) * params.lhs_inner;
         var left: array<f32, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
-            left[r] = lhs_at(u32(lefts[r] + lhs_step));
+            left[r] = select(0.0, lhs_at(u32(lefts[r] + lhs_step)), k + lane < work.last);
         }
         if ROW_SUMS {
             for (var r = 0u; r < ROWS; r++) {
-                row_parts[r] += select(0.0, left[r], k + lane < work.last);
+                row_parts[r] += left[r];
             }
         }
         let steps = min(LANES, work.last - k);
-        for (var step = 0u; step < steps; step++) {
+        for (var step = 0u; step < steps; step += 2u) {
+            // After an odd number of places, zeros.
+            let has_second = step + 1u < steps;
             let rhs_step = i32(k + step) * params.rhs_inner;
+            let second_step = select(rhs_step, rhs_step + params.rhs_inner, has_second);
             var right: array<f32, COLUMNS>;
+            var second: array<f32, COLUMNS>;
             for (var c = 0u; c < COLUMNS; c++) {
                 right[c] = rhs_at(u32(rights[c] + rhs_step));
+                second[c] = select(0.0, rhs_at(u32(rights[c] + second_step)), has_second);
             }
             for (var r = 0u; r < ROWS; r++) {
                 let shared_left = subgroupShuffle(left[r], step);
+                let second_left = subgroupShuffle(left[r], step + 1u);
                 for (var c = 0u; c < COLUMNS; c++) {
-                    sums[r][c] = fma(shared_left, right[c], sums[r][c]);
+                    sums[r][c] = fma(second_left, second[c], fma(shared_left, right[c], sums[r][c]));
                 }
             }
         }

@@ -44,14 +44,16 @@ fn leave(turn: u32, row: u32, unit: u32, place: u32, value: f32) {
     }
 }
 
-// Where the products of a unit wait, gate by gate: in the slots that the step is about to fill.
-fn waiting(turn: u32, row: u32, unit: u32, gate: u32) -> u32 {
-    return slot_start(step_of(turn), row, SLOTS, gate) + unit;
-}
+// Products with the state wait here: what follows is long, and is not to be written out once for each of them. One more than there
+// are, since drivers write out a loop that is as long as its array.
+var<private> products: array<array<f32, UNITS * ROWS + 1u>, GATES>;
 
-fn finish_unit(turn: u32, half: u32, row: u32, unit: u32) {
+fn finish_unit(turn: u32, half: u32, row: u32, unit: u32, item: u32) {
     let step = step_of(turn);
-    let h = state_before(turn, row, unit, 0u);
+    var h = 0.0;
+    if READS_HIDDEN || HAS_LENGTHS || turn == 0u {
+        h = state_before(turn, row, unit, 0u);
+    }
     var c = 0.0;
     if STATES > 1u {
         c = state_before(turn, row, unit, 1u);
@@ -65,7 +67,7 @@ fn finish_unit(turn: u32, half: u32, row: u32, unit: u32) {
     var sums: array<f32, GATES>;
     for (var gate = 0u; gate < GATES; gate++) {
         if !RESET_BEFORE || (gate == 2u) == (half == 1u) {
-            sums[gate] = kept[waiting(turn, row, unit, gate)];
+            sums[gate] = products[gate][item];
         }
         if HAS_BIAS {
             sums[gate] += biases[gate * params.hidden + unit];
@@ -100,6 +102,15 @@ fn finish_unit(turn: u32, half: u32, row: u32, unit: u32) {
     leave(turn, row, unit, 0u, select(h, next.h, goes_on));
     if STATES > 1u {
         leave(turn, row, unit, 1u, select(c, next.c, goes_on));
+    }
+}
+
+// Of the units and rows of a block, one item.
+fn finish(turn: u32, half: u32, first_row: u32, block: u32, item: u32, local: u32) {
+    let unit = (block * UNITS + item % UNITS) * LANES + local;
+    let row = first_row + item / UNITS;
+    if unit < params.hidden && row < params.batch {
+        finish_unit(turn, half, row, unit, item);
     }
 }
 
@@ -143,24 +154,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     let high = select(WIDTH, 2u, RESET_BEFORE && half == 0u);
                     add_products(&sums, low, high, starts, 0u, GATES * params.hidden, columns, of_initial, local);
                 }
-                // The products go to memory first: what follows is long, and is not to be written out once for each of them.
                 for (var w = 0u; w < WIDTH; w++) {
                     if !RESET_BEFORE || (w == 2u) == (half == 1u) {
                         for (var u = 0u; u < UNITS; u++) {
-                            let unit = (block * UNITS + u) * LANES + local;
                             for (var r = 0u; r < ROWS; r++) {
-                                if unit < params.hidden && first_row + r < params.batch {
-                                    kept[waiting(turn, first_row + r, unit, w)] = sums[w][u][r];
-                                }
+                                products[w][r * UNITS + u] = sums[w][u][r];
                             }
                         }
                     }
                 }
-                for (var item = 0u; item < UNITS * ROWS; item++) {
-                    let unit = (block * UNITS + item % UNITS) * LANES + local;
-                    let row = first_row + item / UNITS;
-                    if unit < params.hidden && row < params.batch {
-                        finish_unit(turn, half, row, unit);
+                for (var item = 0u; item < UNITS * ROWS; item += ITEMS) {
+                    finish(turn, half, first_row, block, item, local);
+                    if ITEMS > 1u {
+                        finish(turn, half, first_row, block, item + 1u, local);
+                    }
+                    if ITEMS > 2u {
+                        finish(turn, half, first_row, block, item + 2u, local);
+                        finish(turn, half, first_row, block, item + 3u, local);
                     }
                 }
             }

@@ -42,8 +42,12 @@ fn after(turn: u32, row: u32, unit: u32, place: u32) -> f32 {
     return 0.0;
 }
 
-fn finish_unit(turn: u32, row: u32, unit: u32) {
-    var dh = after(turn, row, unit, 0u);
+// Products with the gradients of the gates wait here: what follows is long, and is not to be written out once for each of them. One
+// more than there are, since drivers write out a loop that is as long as its array.
+var<private> products: array<f32, UNITS * ROWS + 1u>;
+
+fn finish_unit(turn: u32, row: u32, unit: u32, item: u32) {
+    var dh = after(turn, row, unit, 0u) + products[item];
     var dc = 0.0;
     if STATES > 1u {
         dc = after(turn, row, unit, 1u);
@@ -79,18 +83,30 @@ fn finish_unit(turn: u32, row: u32, unit: u32) {
     }
 }
 
-// The second half of a step whose reset gate comes before the product. The gradient of the reset state waits in the place of that of
-// the reset gate.
-fn finish_reset(turn: u32, row: u32, unit: u32) {
+// The second half of a step whose reset gate comes before the product, which gives the gradient of the reset state.
+fn finish_reset(turn: u32, row: u32, unit: u32, item: u32) {
     let step = step_back(turn);
     if is_active(step, row) {
         let start = slot_start(step, row, SLOTS, 0u) + unit;
         let place = slot_start(step, row, GRADIENTS, 0u) + unit;
-        let sum = d_gates[place];
+        let sum = products[item];
         let r = kept[start];
         let h = kept[start + 4u * params.hidden];
         d_gates[place] = sum * h * r * (1.0 - r);
         carried[carried_start(row, 0u) + unit] += sum * r;
+    }
+}
+
+// Of the units and rows of a block, one item.
+fn finish(turn: u32, half: u32, first_row: u32, block: u32, item: u32, local: u32) {
+    let unit = (block * UNITS + item % UNITS) * LANES + local;
+    let row = first_row + item / UNITS;
+    if unit < params.hidden && row < params.batch {
+        if half == 0u {
+            finish_unit(turn, row, unit, item);
+        } else if turn < params.steps {
+            finish_reset(turn, row, unit, item);
+        }
     }
 }
 
@@ -132,31 +148,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                         add_products(&sums, 0u, WIDTH, starts, offset, params.hidden, columns, false, local);
                     }
                 }
-                // The products go to memory first: what follows is long, and is not to be written out once for each of them.
                 for (var u = 0u; u < UNITS; u++) {
-                    let unit = (block * UNITS + u) * LANES + local;
                     for (var r = 0u; r < ROWS; r++) {
-                        let row = first_row + r;
-                        if unit < params.hidden && row < params.batch {
-                            if second {
-                                if turn < params.steps && is_active(step_back(turn), row) {
-                                    d_gates[slot_start(step_back(turn), row, GRADIENTS, 0u) + unit] = sums[0][u][r];
-                                }
-                            } else if turn > 0u {
-                                carried[carried_start(row, 0u) + unit] += sums[0][u][r];
-                            }
-                        }
+                        products[r * UNITS + u] = sums[0][u][r];
                     }
                 }
-                for (var item = 0u; item < UNITS * ROWS; item++) {
-                    let unit = (block * UNITS + item % UNITS) * LANES + local;
-                    let row = first_row + item / UNITS;
-                    if unit < params.hidden && row < params.batch {
-                        if !second {
-                            finish_unit(turn, row, unit);
-                        } else if turn < params.steps {
-                            finish_reset(turn, row, unit);
-                        }
+                for (var item = 0u; item < UNITS * ROWS; item += ITEMS) {
+                    finish(turn, half, first_row, block, item, local);
+                    if ITEMS > 1u {
+                        finish(turn, half, first_row, block, item + 1u, local);
+                    }
+                    if ITEMS > 2u {
+                        finish(turn, half, first_row, block, item + 2u, local);
+                        finish(turn, half, first_row, block, item + 3u, local);
                     }
                 }
             }

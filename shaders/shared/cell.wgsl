@@ -7,6 +7,8 @@ const STATES = 2u;
 const SLOTS = 6u;
 // Gradients handed out.
 const GRADIENTS = 4u;
+// True where the next state is a mean with the hidden one before.
+const READS_HIDDEN = false;
 // True where the reset gate comes before the product, so that a step has two halves.
 const RESET_BEFORE = false;
 

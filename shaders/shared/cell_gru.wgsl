@@ -5,6 +5,7 @@ const GATES = 3u;
 const STATES = 1u;
 const SLOTS = 5u;
 const GRADIENTS = 6u;
+const READS_HIDDEN = true;
 const RESET_BEFORE = false;
 
 struct Next {

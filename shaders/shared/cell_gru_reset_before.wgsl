@@ -6,6 +6,7 @@ const GATES = 3u;
 const STATES = 1u;
 const SLOTS = 5u;
 const GRADIENTS = 3u;
+const READS_HIDDEN = true;
 const RESET_BEFORE = true;
 
 struct Next {

@@ -5,6 +5,7 @@ const GATES = 1u;
 const STATES = 1u;
 const SLOTS = 2u;
 const GRADIENTS = 1u;
+const READS_HIDDEN = false;
 const RESET_BEFORE = false;
 
 struct Next {

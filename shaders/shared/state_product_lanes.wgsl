@@ -28,6 +28,31 @@ fn add_place(
     }
 }
 
+// What PLACES places add, whose first one the given lane has.
+fn add_places(
+    sums: ptr<function, array<array<array<f32, ROWS>, UNITS>, WIDTH>>,
+    low: u32,
+    high: u32,
+    states: array<f32, ROWS>,
+    lane: u32,
+    first: u32,
+    offset: u32,
+    row_step: u32,
+    columns: array<array<u32, UNITS>, WIDTH>,
+) {
+    let end = params.hidden - 1u;
+    add_place(sums, low, high, states, lane, offset + min(first, end) * row_step, columns);
+    add_place(sums, low, high, states, lane + 1u, offset + min(first + 1u, end) * row_step, columns);
+    add_place(sums, low, high, states, lane + 2u, offset + min(first + 2u, end) * row_step, columns);
+    add_place(sums, low, high, states, lane + 3u, offset + min(first + 3u, end) * row_step, columns);
+    if PLACES > 4u {
+        add_place(sums, low, high, states, lane + 4u, offset + min(first + 4u, end) * row_step, columns);
+        add_place(sums, low, high, states, lane + 5u, offset + min(first + 5u, end) * row_step, columns);
+        add_place(sums, low, high, states, lane + 6u, offset + min(first + 6u, end) * row_step, columns);
+        add_place(sums, low, high, states, lane + 7u, offset + min(first + 7u, end) * row_step, columns);
+    }
+}
+
 fn add_products(
     sums: ptr<function, array<array<array<f32, ROWS>, UNITS>, WIDTH>>,
     low: u32,
@@ -47,17 +72,12 @@ fn add_products(
         for (var r = 0u; r < ROWS; r++) {
             states[r] = select(0.0, source(begin[r] + min(place + local, end), initial), place + local <= end);
         }
-        for (var k = 0u; k < LANES; k += PLACES) {
-            let first = place + k;
-            add_place(sums, low, high, states, k, offset + min(first, end) * row_step, columns);
-            add_place(sums, low, high, states, k + 1u, offset + min(first + 1u, end) * row_step, columns);
-            add_place(sums, low, high, states, k + 2u, offset + min(first + 2u, end) * row_step, columns);
-            add_place(sums, low, high, states, k + 3u, offset + min(first + 3u, end) * row_step, columns);
-            if PLACES > 4u {
-                add_place(sums, low, high, states, k + 4u, offset + min(first + 4u, end) * row_step, columns);
-                add_place(sums, low, high, states, k + 5u, offset + min(first + 5u, end) * row_step, columns);
-                add_place(sums, low, high, states, k + 6u, offset + min(first + 6u, end) * row_step, columns);
-                add_place(sums, low, high, states, k + 7u, offset + min(first + 7u, end) * row_step, columns);
+        if LANES == PLACES {
+            // A loop of one turn would count as two.
+            add_places(sums, low, high, states, 0u, place, offset, row_step, columns);
+        } else {
+            for (var k = 0u; k < LANES; k += PLACES) {
+                add_places(sums, low, high, states, k, place + k, offset, row_step, columns);
             }
         }
     }

@@ -189,9 +189,9 @@ fn software_by_cost(wanted: &[usize], problem: Extents, orientations: &[bool], a
     const SHUFFLE: f64 = 0.6;
     const WORKGROUP: f64 = 600.0;
     // The largest tile takes the driver a second to compile; it must have something to win.
-    const LARGE_FROM: usize = 1 << 26;
+    const LARGE_FROM: usize = 1 << 25;
     let Some((smallest, largest)) = adapter.subgroups else { return Vec::new() };
-    if smallest != largest || largest > 64 {
+    if smallest != largest || !(2..=64).contains(&largest) {
         return Vec::new();
     }
     let lanes = largest as usize;

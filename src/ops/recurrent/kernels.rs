@@ -24,6 +24,10 @@ struct Variant {
     /// Rows of the batch that a workgroup has, and blocks of units that an invocation works on at a time.
     rows: usize,
     units: usize,
+    /// Places of the inner dimension that a turn of the product's loop goes through.
+    places: usize,
+    /// Elements that a turn of the loop after the products goes through.
+    items: usize,
     /// True where a workgroup has all units.
     whole: bool,
     /// True where a workgroup is one subgroup, which needs no other barrier than its own.
@@ -31,9 +35,12 @@ struct Variant {
 }
 
 impl Variant {
-    /// Places of the inner dimension that a turn of the product's loop goes through.
-    const fn places(&self) -> usize {
-        if self.alone && self.lanes >= 8 { 8 } else { 4 }
+    /// Elements of a turn of the loop after the products: as many as wanted, or as the loop's turns can be equally long with.
+    fn items(&self) -> usize {
+        [4, 2]
+            .into_iter()
+            .find(|&items| items <= self.items && (self.units * self.rows).is_multiple_of(items))
+            .unwrap_or(1)
     }
 }
 
@@ -67,7 +74,9 @@ pub(super) fn plans(
     };
     let tile = |most: usize| if adapter.bounded_loops { 1 } else { most };
     let fitting = |most: usize| (0..).map(|power| 1 << power).take_while(|&rows| rows <= most && rows <= batch).last();
-    if let Some((lanes, _)) = adapter.subgroups.filter(|(smallest, largest)| smallest == largest && *largest <= 64) {
+    if let Some((lanes, _)) =
+        adapter.subgroups.filter(|(smallest, largest)| smallest == largest && (4..=64).contains(largest))
+    {
         let lanes = lanes as usize;
         let blocks = hidden.div_ceil(lanes);
         let units = match recurrent.pass {
@@ -80,12 +89,20 @@ pub(super) fn plans(
         let units = units.min(blocks);
         // Blocks side by side: each invocation's loops are shorter, and so reach further before the driver leaves them.
         let waves = blocks.div_ceil(units).min(8).min(adapter.limits.workgroup_invocations / lanes);
-        let variant = Variant { lanes, shuffles: true, waves, rows, units, whole: true, alone: false };
+        let variant =
+            Variant { lanes, shuffles: true, waves, rows, units, places: 4, items: 1, whole: true, alone: false };
         if adapter.is_software && adapter.subgroup_barriers {
-            // The more units at a time, the fewer turns; but so many sums leave the registers.
-            let alone = |units: usize| Variant { waves: 1, units, alone: true, ..variant };
-            let candidates = [alone(units), alone(tile(8).min(blocks))];
-            let fits = |alone: &Variant| sequence.turns_at_once(alone, adapter) >= sequence.turns();
+            // The more units and elements a turn, the fewer turns; but the fastest have about as many sums as registers bear.
+            let width = sequence.width();
+            let fastest = tile(if width > 3 { 1 } else { 4 / width.div_ceil(2) });
+            let sizes = [(1, 2), (1, 4), (2, 2), (2, 4), (4, 4)];
+            let candidates = sizes.into_iter().map(|(times, items)| {
+                let units = tile(times * fastest).min(8).min(blocks);
+                Variant { waves: 1, units, places: lanes.min(8), items: tile(items), alone: true, ..variant }
+            });
+            // A sequence is not to be cut more often for it.
+            let most = sequence.dispatches(&variant, adapter);
+            let fits = |alone: &Variant| width * alone.units <= 16 && sequence.dispatches(alone, adapter) <= most;
             variants.extend(candidates.into_iter().find(fits));
         }
         by_size(&mut variants, variant, true);
@@ -96,7 +113,7 @@ pub(super) fn plans(
     let mut others = Vec::new();
     by_size(
         &mut others,
-        Variant { lanes, shuffles: false, waves: 1, rows, units: 1, whole: true, alone: false },
+        Variant { lanes, shuffles: false, waves: 1, rows, units: 1, places: 4, items: 1, whole: true, alone: false },
         hidden <= WHOLE_UP_TO,
     );
     if adapter.is_software {
@@ -128,6 +145,17 @@ impl Sequence<'_> {
     /// Turns of the whole sequence.
     const fn turns(&self) -> usize {
         self.steps + if self.is_back() { 1 } else { 0 }
+    }
+
+    /// Dispatches of so many turns of the whole sequence as the driver gets through.
+    fn dispatches(&self, variant: &Variant, adapter: &Adapter) -> usize {
+        let at_once = self.turns_at_once(variant, adapter);
+        if at_once == 0 { usize::MAX } else { self.turns().div_ceil(at_once) }
+    }
+
+    /// Sums of a unit.
+    const fn width(&self) -> usize {
+        if self.is_back() { 1 } else { self.recurrent.cell.gates() }
     }
 
     const fn halves(&self) -> usize {
@@ -184,25 +212,30 @@ impl Sequence<'_> {
         }
         // Loops over a tile are written out, but where they are bounded.
         let tile = |count: usize, inside: usize| if adapter.bounded_loops { turns(count, inside) } else { 0 };
-        let (products, width) = match self.recurrent.pass {
-            Pass::Forward { .. } => (1, self.recurrent.cell.gates()),
-            Pass::Back { .. } => (self.recurrent.cell.gates(), 1),
-        };
+        let width = self.width();
+        let products = if self.is_back() { self.recurrent.cell.gates() } else { 1 };
         let rows = tile(variant.rows, 0);
         let sums = tile(width, tile(variant.units, rows));
         let product = if variant.shuffles {
-            let places = turns(variant.lanes.div_ceil(variant.places()), variant.places() * (rows + sums));
+            let places = variant.places * (rows + sums);
+            // Where a turn goes through all of the lanes' places, there is no loop.
+            let places = if variant.places < variant.lanes {
+                turns(variant.lanes.div_ceil(variant.places), places)
+            } else {
+                places
+            };
             turns(self.hidden.div_ceil(variant.lanes), rows + places)
         } else {
             let brought = turns((64 * variant.rows).div_ceil(variant.lanes), 0);
             turns(self.hidden.div_ceil(64), brought + turns(self.hidden.min(64), sums))
         };
         let unit = 5 * tile(self.recurrent.cell.slots().max(self.recurrent.cell.gradients()), 0);
-        // Of one subgroup's many sums, the driver does not write out all loops that clear and store them.
-        let whole = if variant.alone { 2 * turns(width, turns(variant.units, 0)) } else { 0 };
-        // Measured: a few more than can be accounted for.
-        let block = 16 + whole + turns(products, product + rows) + 2 * sums + turns(variant.units * variant.rows, unit);
-        let blocks = turns(self.blocks(variant)[1].div_ceil(variant.waves), block);
+        let items = variant.items();
+        let after = turns(variant.units * variant.rows / items, items * unit);
+        // Measured: a few more than can be accounted for, of each block where subgroups share a workgroup.
+        let more = if variant.alone { 1 } else { 16 };
+        let block = more + turns(products, product + rows) + 2 * sums + after;
+        let blocks = 16 + turns(self.blocks(variant)[1].div_ceil(variant.waves), block);
         MOST_ITERATIONS / (1 + turns(self.halves(), blocks))
     }
 
@@ -289,7 +322,8 @@ impl Sequence<'_> {
                 ("LANES", variant.lanes),
                 ("WAVES", variant.waves),
                 ("UNITS", variant.units),
-                ("PLACES", variant.places()),
+                ("PLACES", variant.places),
+                ("ITEMS", variant.items()),
             ],
             &[],
         );
