@@ -56,3 +56,12 @@ fn join_lanes(local: u32, mine: Partial, count: u32) -> Partial {
     }
     return shares[local];
 }
+
+// The same, of which every lane gets the total.
+fn join_for_all(local: u32, mine: Partial, count: u32) -> Partial {
+    let total = join_lanes(local, mine, count);
+    if LANES == 1u {
+        return total;
+    }
+    return shares[local - lane_of(local) * select(LINES, 1u, ALONG_LANES)];
+}

@@ -89,6 +89,17 @@ impl FusedKernel {
         reads
     }
 
+    /// True for a reduction whose tail is for every point of its domain, not for every result.
+    pub(crate) fn is_spread(&self) -> bool {
+        match (&self.head, &self.tail) {
+            (Head::Reduce { expression, borders, .. }, Some(tail)) => {
+                let kept = expression.dims[..borders[0]].iter().chain(&expression.dims[borders[1]..]);
+                tail.expression.len() > kept.product()
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn is_map(&self) -> bool {
         matches!(self.head, Head::Map)
     }

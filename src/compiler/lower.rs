@@ -86,10 +86,13 @@ fn step(
         (Head::Reduce { expression, borders, reduction, .. }, Some(tail)) => {
             let flops = (expression.flops() + 1) * expression.len() as u64
                 + tail.expression.flops() * tail.expression.len() as u64;
+            // At every element of a row: the rows, then the places in them.
+            let rank = tail.expression.dims.len();
+            let end = if kernel.is_spread() { rank } else { tail_border(kernel) };
+            let (kept, places) = tail.expression.collapsed(&[tail_border(kernel), end]);
+            let epilogue = Epilogue { expression: kept, borders: [places[0], places[1]] };
             let (expression, places) = expression.collapsed(borders);
             let borders = [places[0], places[1]];
-            let (kept, places) = tail.expression.collapsed(&[tail_border(kernel)]);
-            let epilogue = Epilogue { expression: kept, borders: [places[0], places[0]] };
             let work = Work::Reduce { expression, borders, reduction: *reduction, epilogue };
             let plan = adapter.map(|adapter| choose(&work, adapter)).transpose().map_err(refuse)?;
             (work, plan, flops)

@@ -10,27 +10,25 @@ use std::collections::{BTreeSet, HashSet};
 use super::Target;
 use super::fuse::{compacted, include};
 use super::fused::{self, BufferId, FusedGraph, FusedKernel, Head, Origin, Tail};
-use crate::scalar::{Builder, NodeId, ScalarExpr, ScalarNode};
+use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarNode};
 use crate::tensor::DType;
 
 /// An expression longer than this is not made longer.
 const LONGEST: usize = 240;
 
+/// Rows from which one workgroup goes through each, and their longest.
+const FEWEST_ROWS: usize = 64;
+const LONGEST_ROW: usize = 1 << 15;
+
 /// Joins what can be joined, until nothing can.
 pub(super) fn merge(fused: &mut FusedGraph, target: &Target) {
     let mut merger = Merger::new(fused, target);
-    loop {
-        let before = merger.joins;
-        merger.waiting = (0..merger.kernels.len()).collect();
-        merger.chains();
-        for second in 0..merger.kernels.len() {
-            while merger.join_sibling(second) {
-                merger.chains();
-            }
-        }
-        if merger.joins == before {
-            break;
-        }
+    merger.settle();
+    // Last, as a kernel that goes over rows joins with fewer others.
+    // CPU threads keep rows in their caches anyway, and software drivers store whole vectors faster than single elements.
+    merger.joins_rows = matches!(target, Target::Gpu(adapter) if !adapter.is_software);
+    if merger.joins_rows {
+        merger.settle();
     }
     merger.finish();
 }
@@ -41,6 +39,7 @@ struct Merger<'a> {
     fused: &'a mut FusedGraph,
     bindings: usize,
     stores_halves: bool,
+    joins_rows: bool,
     kernels: Vec<Option<FusedKernel>>,
     /// For each buffer, the kernel that computes it.
     producer: Vec<Option<usize>>,
@@ -73,6 +72,7 @@ impl<'a> Merger<'a> {
             bindings: target.bindings(),
             // The kernels for software drivers have no neighbours to store at once.
             stores_halves: matches!(target, Target::Gpu(adapter) if !adapter.is_software),
+            joins_rows: false,
             level: vec![0; kernels.len()],
             kernels: kernels.iter().map(|_| None).collect(),
             producer: vec![None; buffers],
@@ -87,6 +87,23 @@ impl<'a> Merger<'a> {
             merger.level[number] = merger.producers(number).map(|source| merger.level[source] + 1).max().unwrap_or(0);
         }
         merger
+    }
+
+    /// Joins until nothing can be joined.
+    fn settle(&mut self) {
+        loop {
+            let before = self.joins;
+            self.waiting = (0..self.kernels.len()).collect();
+            self.chains();
+            for second in 0..self.kernels.len() {
+                while self.join_sibling(second) {
+                    self.chains();
+                }
+            }
+            if self.joins == before {
+                break;
+            }
+        }
     }
 
     fn put(&mut self, number: usize, kernel: FusedKernel) {
@@ -129,7 +146,7 @@ impl<'a> Merger<'a> {
             }
             let producers: BTreeSet<usize> = self.producers(user).collect();
             for source in producers.into_iter().rev() {
-                if let Some(kernel) = self.chained(source, user) {
+                if let Some(kernel) = self.chained(source, user).or_else(|| self.spread(source, user)) {
                     self.replace(source, user, kernel);
                     break;
                 }
@@ -173,6 +190,51 @@ impl<'a> Merger<'a> {
         if !direct || self.indirect_path(source, user) {
             return None;
         }
+        self.joined([source, user], base, addition)
+    }
+
+    /// The join of a reduction along rows with a map over the same rows that reads the row's result at each element. Each row is then read
+    /// twice by one workgroup, and the second time from a cache.
+    fn spread(&self, source: usize, user: usize) -> Option<FusedKernel> {
+        let (producer, consumer) = (self.kernels[source].as_ref()?, self.kernels[user].as_ref()?);
+        let (first, second) = (producer.tail.as_ref()?, consumer.tail.as_ref()?);
+        let Head::Reduce { expression: ScalarExpr { dims, .. }, borders, .. } = &producer.head else { return None };
+        let (kept, rest) = dims.split_at(borders[0]);
+        let (row, inner) = rest.split_at(borders[1] - borders[0]);
+        let [rows, length, inner] = [kept, row, inner].map(|dims| dims.iter().product::<usize>());
+        // Few rows are cut into stretches, for more workgroups than there are rows.
+        let fits = inner == 1 && rows >= FEWEST_ROWS && (2..=LONGEST_ROW).contains(&length);
+        let &[result] = producer.outputs.as_slice() else { return None };
+        let is_read_elsewhere = self.is_root[result.0] || self.readers[result.0].iter().any(|&reader| reader != user);
+        if !self.joins_rows || !fits || is_read_elsewhere || self.is_update(consumer) {
+            return None;
+        }
+        // The result's own expression must not depend on where it is, so that it can be computed at each element.
+        let is_plain = |node: &ScalarNode| {
+            matches!(node, ScalarNode::Accumulator | ScalarNode::Constant(_) | ScalarNode::Call { .. })
+        };
+        let stores_words = second.expression.outputs.iter().all(|(_, stored)| stored.size() == 4);
+        if first.expression.len() != rows || !first.expression.nodes.iter().all(is_plain) || !stores_words {
+            return None;
+        }
+        let addition = second.expression.reshaped(dims)?;
+        let is_rows = |at: &Affine| {
+            let (along, others) = at.strides.split_at(kept.len());
+            let along = Affine { offset: 0, strides: along.to_vec() };
+            at.offset == 0
+                && along.is_row_major(kept)
+                && others.iter().zip(rest).all(|(&stride, &n)| stride == 0 || n == 1)
+        };
+        let is_result = |input: usize| second.inputs[input] == result;
+        let reads_rows = addition.nodes.iter().all(|node| match node {
+            ScalarNode::Load { input, at } => !is_result(*input) || is_rows(at),
+            ScalarNode::Gather { input, .. } => !is_result(*input),
+            _ => true,
+        });
+        if !reads_rows || self.indirect_path(source, user) {
+            return None;
+        }
+        let base = ScalarExpr { dims: dims.clone(), ..first.expression.clone() };
         self.joined([source, user], base, addition)
     }
 

@@ -90,7 +90,8 @@ pub enum Work {
         borders: [usize; 2],
         /// The reduction.
         reduction: Reduction,
-        /// What is stored, over `outer… inner…`; its inputs follow the expression's in the step's reads.
+        /// What is stored, over `outer… inner…`; its inputs follow the expression's in the step's reads. Where there are no inner
+        /// dimensions, it may be over `outer… reduced…` instead: an expression of each row's result at every element of the row.
         epilogue: Epilogue,
     },
     /// An operator's own kernels, and possibly an expression of its (single) result.

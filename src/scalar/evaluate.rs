@@ -378,12 +378,14 @@ fn columns(reduction: Reduction, partials: &mut [Partial], values: &[f64], index
     }
 }
 
-/// An epilogue as an expression of its own: what was handed over becomes one more input, read row-major.
-pub(crate) fn accumulator_as_input(epilogue: &ScalarExpr, dtype: DType) -> ScalarExpr {
+/// An epilogue as an expression of its own: what was handed over becomes one more input, read row-major along the first `kept`
+/// dimensions and the same along the others.
+pub(crate) fn accumulator_as_input(epilogue: &ScalarExpr, dtype: DType, kept: usize) -> ScalarExpr {
     let mut expression = epilogue.clone();
     let input = expression.inputs.len();
     expression.inputs.push(dtype);
-    let at = super::affine::Affine::row_major(&expression.dims);
+    let mut at = super::affine::Affine::row_major(&expression.dims[..kept]);
+    at.strides.resize(expression.dims.len(), 0);
     for node in &mut expression.nodes {
         if matches!(node, ScalarNode::Accumulator) {
             *node = ScalarNode::Load { input, at: at.clone() };

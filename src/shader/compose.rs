@@ -83,6 +83,7 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "shared/windows",
         "map",
         "reduce",
+        "reduce_rows",
         "reduce_split",
         "reduce_partials",
         "matmul",

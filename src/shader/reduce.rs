@@ -21,6 +21,11 @@ impl Extents {
     fn lines(self) -> usize {
         self.outer * self.inner
     }
+
+    /// True where an epilogue is for every point of the domain, not for every result.
+    fn is_spread(self, epilogue: &Epilogue) -> bool {
+        self.reduced > 1 && epilogue.expression.len() > self.lines()
+    }
 }
 
 /// How a workgroup and the dispatches share the work.
@@ -36,7 +41,8 @@ struct Variant {
     splits: usize,
 }
 
-/// Plans for a reduction of an expression over the dimensions between the borders, best guess first.
+/// Plans for a reduction of an expression over the dimensions between the borders, best guess first. The epilogue is over the dimensions
+/// that are kept; or over all of them, where no inner ones are: then it is stored for every element of each row.
 ///
 /// # Errors
 /// A message for the user where an element type cannot be folded or stored.
@@ -93,6 +99,17 @@ fn all_plans(
     if more {
         let others = neighbours(variants[0], extents, adapter);
         variants.extend(others.into_iter().filter(|other| !variants.contains(other)).collect::<Vec<_>>());
+    }
+    if extents.is_spread(epilogue) {
+        // A row is gone through by one workgroup.
+        let mut whole: Vec<Variant> = Vec::new();
+        for variant in variants {
+            let variant = Variant { splits: 1, ..variant };
+            if extents.reduced <= variant.lanes * LONGEST && !whole.contains(&variant) {
+                whole.push(variant);
+            }
+        }
+        variants = whole;
     }
     variants.iter().map(|variant| source.plan(extents, *variant)).collect()
 }
@@ -290,7 +307,9 @@ impl<'a> Source<'a> {
         }
         let finish = self.epilogue.emit(1 + reads);
         let outputs = self.epilogue.expression.outputs.len();
-        let kernel = self.kernel(label, "reduce", &tile, Some(&finish.module), reads + finish.inputs.len(), outputs)?;
+        let spread = extents.is_spread(self.epilogue);
+        let (file, label) = if spread { ("reduce_rows", format!("{label}, rows")) } else { ("reduce", label) };
+        let kernel = self.kernel(label, file, &tile, Some(&finish.module), reads + finish.inputs.len(), outputs)?;
         params.extend(&self.operand.params);
         params.extend(&finish.params);
         self.bind_epilogue(&finish.inputs, &mut bound);

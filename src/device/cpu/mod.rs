@@ -143,7 +143,10 @@ fn prepare(work: &Work) -> Prepared {
                 inner: product(&expression.dims[borders[1]..]),
             };
             let dtype = expression.types[expression.outputs[0].0.index()];
-            let after = accumulator_as_input(&epilogue.expression, reduction.result(dtype));
+            let results = dims.outer * dims.inner;
+            let is_spread = epilogue.expression.len() > results;
+            let kept = if is_spread { epilogue.borders[0] } else { epilogue.expression.dims.len() };
+            let after = accumulator_as_input(&epilogue.expression, reduction.result(dtype), kept);
             Prepared::Reduce {
                 element: Tape::new(expression),
                 dtype,
@@ -156,7 +159,10 @@ fn prepare(work: &Work) -> Prepared {
         Work::Routine { outputs, epilogue, .. } => {
             let epilogue =
                 epilogue.as_ref().filter(|epilogue| !is_identity(epilogue)).map(|epilogue| &epilogue.expression);
-            let tape = |expression: &ScalarExpr| Tape::new(&accumulator_as_input(expression, outputs[0].dtype));
+            let tape = |expression: &ScalarExpr| {
+                let every = expression.dims.len();
+                Tape::new(&accumulator_as_input(expression, outputs[0].dtype, every))
+            };
             let columns = outputs[0].shape.last().copied().unwrap_or(1);
             let biased = epilogue.and_then(|epilogue| column_bias(epilogue, columns));
             Prepared::Routine {

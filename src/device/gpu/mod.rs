@@ -22,6 +22,8 @@ mod pipelines;
 mod profile;
 mod program;
 mod readback;
+#[cfg(test)]
+mod row_tests;
 mod run;
 mod stopwatch;
 mod store;
