@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use rayon::prelude::*;
 
 use super::Op;
+use super::tasks::lend;
 use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
@@ -53,13 +54,14 @@ impl Operator for Sort {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         let [(ty, values), (_, places)] = outputs else { return Err("sort gives two outputs".into()) };
         let bytes = inputs[0].1;
-        let float = |a: f64, b: f64| a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
         match ty.dtype {
-            DType::F32 => self.run(ty, bytes, values, places, |a: &f32, b: &f32| float(f64::from(*a), f64::from(*b))),
-            DType::F64 => self.run(ty, bytes, values, places, |a: &f64, b: &f64| float(*a, *b)),
-            DType::I32 => self.run(ty, bytes, values, places, i32::cmp),
+            DType::F32 => self.by_keys(ty, bytes, values, places, ordered),
+            DType::I32 => self.by_keys(ty, bytes, values, places, |x: i32| x as u32 ^ (1 << 31)),
+            DType::U32 => self.by_keys(ty, bytes, values, places, |x: u32| x),
+            DType::F64 => self.run(ty, bytes, values, places, |a: &f64, b: &f64| {
+                a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+            }),
             DType::I64 => self.run(ty, bytes, values, places, i64::cmp),
-            DType::U32 => self.run(ty, bytes, values, places, u32::cmp),
             dtype => return Err(format!("sort does not compare {dtype}")),
         }
         Ok(())
@@ -75,7 +77,49 @@ impl Operator for Sort {
     }
 }
 
+/// A float as a number of the same order: zeros of either sign are equal, and so are NaNs, which are the largest.
+fn ordered(x: f32) -> u32 {
+    if x.is_nan() {
+        return u32::MAX;
+    }
+    let bits = (x + 0.0).to_bits();
+    if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
+}
+
 impl Sort {
+    /// Sorts 32-bit elements by keys that hold their places too: plain numbers, which are sorted fast, and equal elements stay in order.
+    fn by_keys<T: bytemuck::Pod + Send + Sync>(
+        &self,
+        ty: &TensorType,
+        bytes: &[u8],
+        values: &mut [u8],
+        places: &mut [u8],
+        key: impl Fn(T) -> u32 + Sync,
+    ) {
+        if ty.is_empty() {
+            return;
+        }
+        let n = ty.shape[ty.shape.rank() - 1];
+        let source: &[T] = &bytemuck::cast_slice(bytes)[..ty.len()];
+        let values: &mut [T] = &mut bytemuck::cast_slice_mut(values)[..ty.len()];
+        let places: &mut [i32] = &mut bytemuck::cast_slice_mut(places)[..ty.len()];
+        let turned = if self.descending { u32::MAX } else { 0 };
+        values.par_chunks_mut(n).zip(places.par_chunks_mut(n)).zip(source.par_chunks(n)).for_each(
+            |((values, places), source)| {
+                lend(n, |keys: &mut [u64]| {
+                    for (place, (to, &element)) in keys.iter_mut().zip(source).enumerate() {
+                        *to = u64::from(key(element) ^ turned) << 32 | place as u64;
+                    }
+                    keys.sort_unstable();
+                    for ((value, place), &key) in values.iter_mut().zip(places).zip(keys.iter()) {
+                        *place = key as u32 as i32;
+                        *value = source[key as u32 as usize];
+                    }
+                });
+            },
+        );
+    }
+
     fn run<T: bytemuck::Pod + Send + Sync>(
         &self,
         ty: &TensorType,

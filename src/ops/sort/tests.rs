@@ -48,6 +48,35 @@ fn special_floats() {
 }
 
 #[test]
+fn the_cpu_sorts_as_a_stable_sort_by_comparing_does() {
+    use crate::graph::Operator;
+    let special = [0.0, -0.0, f32::NAN, 1.0, f32::INFINITY, -1.0, f32::NEG_INFINITY, -f32::NAN, 1e-40, -1e-40, -0.0];
+    let lines = [numbers(300, 3), numbers(300, 1).iter().map(|x| (x * 5.0).round()).collect(), special.repeat(30)];
+    for values in lines {
+        let ty = TensorType::new(DType::F32, [values.len()]);
+        for descending in [false, true] {
+            let mut wanted: Vec<i32> = (0..values.len() as i32).collect();
+            wanted.sort_by(|&a, &b| {
+                let (a, b) = (values[a as usize], values[b as usize]);
+                let order = a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
+                if descending { order.reverse() } else { order }
+            });
+            let (mut sorted, mut places) = (vec![0_f32; values.len()], vec![0_i32; values.len()]);
+            let source = operand(DType::F32, &[values.len()]);
+            let place_type = TensorType::new(DType::I32, [values.len()]);
+            let outputs: &mut [(&TensorType, &mut [u8])] = &mut [
+                (&ty, bytemuck::cast_slice_mut(&mut sorted)),
+                (&place_type, bytemuck::cast_slice_mut(&mut places)),
+            ];
+            Sort { descending }.evaluate(&[(&source, bytemuck::cast_slice(&values))], outputs).unwrap();
+            assert_eq!(places, wanted, "descending {descending}");
+            let bits = |x: f32| x.to_bits();
+            assert!(places.iter().zip(&sorted).all(|(&place, &value)| bits(value) == bits(values[place as usize])));
+        }
+    }
+}
+
+#[test]
 fn nothing() {
     run(DType::F32, &[3, 0], &[]);
 }
