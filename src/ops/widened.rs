@@ -10,12 +10,12 @@ use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
 
 /// The operand and its memory, in its compute type.
-pub(in crate::ops) fn widened<'a>(operand: &Operand, bytes: &'a [u8]) -> (Operand, Cow<'a, [u8]>) {
+pub(in crate::ops) fn widened<'a>(operand: &'a Operand, bytes: &'a [u8]) -> (Cow<'a, Operand>, Cow<'a, [u8]>) {
     let wide = match operand.ty.dtype {
         DType::F16 => bytemuck::cast_slice::<u8, f16>(bytes).to_f32_vec(),
         DType::BF16 => bytemuck::cast_slice::<u8, bf16>(bytes).to_f32_vec(),
-        _ => return (operand.clone(), Cow::Borrowed(bytes)),
+        _ => return (Cow::Borrowed(operand), Cow::Borrowed(bytes)),
     };
     let ty = TensorType::new(DType::F32, operand.ty.shape.clone());
-    (Operand { ty, at: operand.at.clone() }, Cow::Owned(bytemuck::cast_slice(&wide).to_vec()))
+    (Cow::Owned(Operand { ty, at: operand.at.clone() }), Cow::Owned(bytemuck::cast_slice(&wide).to_vec()))
 }

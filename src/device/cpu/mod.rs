@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::compiler::{BufferKind, Location, Program, Work};
 use crate::error::{Error, Result};
+use crate::graph::Operator;
 use crate::scalar::{
     ColumnBias, ReduceDims, Reduction, ScalarExpr, Source, Tape, accumulator_as_input, column_bias, map, map_piece,
     reduce,
@@ -34,10 +37,17 @@ enum Prepared {
     },
     Routine {
         epilogue: Option<Tape>,
-        /// The same for a routine that adds the bias: the input and place of its first number, and what comes after.
-        biased: Option<(usize, usize, Option<Tape>)>,
+        /// The same for a routine that adds the bias.
+        biased: Option<Biased>,
     },
     Copy,
+}
+
+/// An epilogue that begins with a bias: the read and place of its first number, and what comes after.
+struct Biased {
+    input: usize,
+    offset: usize,
+    rest: Option<Tape>,
 }
 
 /// A program loaded on the CPU.
@@ -50,6 +60,9 @@ pub(crate) struct CpuProgram {
     /// steps would let the caller sleep and wake as many times.
     in_pool: bool,
 }
+
+/// A list of what a step reads or writes, which is rarely long: no memory is asked for then.
+type Few<T> = SmallVec<[T; 8]>;
 
 /// Floating-point operations, and bytes, of a run from which threads pay.
 const POOLED_FROM: [u64; 2] = [1 << 21, 1 << 21];
@@ -167,7 +180,11 @@ fn prepare(work: &Work) -> Prepared {
             let biased = epilogue.and_then(|epilogue| column_bias(epilogue, columns));
             Prepared::Routine {
                 epilogue: epilogue.map(tape),
-                biased: biased.map(|ColumnBias { input, offset, rest }| (input, offset, rest.as_ref().map(tape))),
+                biased: biased.map(|ColumnBias { input, offset, rest }| Biased {
+                    input,
+                    offset,
+                    rest: rest.as_ref().map(tape),
+                }),
             }
         }
         Work::Copy => Prepared::Copy,
@@ -185,11 +202,17 @@ fn is_identity(epilogue: &crate::scalar::Epilogue) -> bool {
 fn run_step(step: &crate::compiler::Step, prepared: &Prepared, buffers: &mut [Storage]) -> Result<(), String> {
     if let Prepared::Copy = prepared {
         let (from, to) = (step.reads[0], step.writes[0]);
-        let bytes = buffers[from.buffer].as_slice::<u8>()[from.offset..from.offset + from.bytes].to_vec();
-        buffers[to.buffer].as_mut_slice::<u8>()[to.offset..to.offset + to.bytes].copy_from_slice(&bytes);
+        let mut target = std::mem::take(&mut buffers[to.buffer]);
+        let (source, place) = (from.offset..from.offset + from.bytes, to.offset..to.offset + to.bytes);
+        if from.buffer == to.buffer {
+            target.as_mut_slice::<u8>().copy_within(source, to.offset);
+        } else {
+            target.as_mut_slice::<u8>()[place].copy_from_slice(&buffers[from.buffer].as_slice::<u8>()[source]);
+        }
+        buffers[to.buffer] = target;
         return Ok(());
     }
-    let mut taken: Vec<(usize, Storage)> = Vec::with_capacity(step.writes.len());
+    let mut taken: Few<(usize, Storage)> = Few::new();
     for write in &step.writes {
         if !taken.iter().any(|(buffer, _)| *buffer == write.buffer) {
             taken.push((write.buffer, std::mem::take(&mut buffers[write.buffer])));
@@ -209,9 +232,9 @@ fn with_outputs(
     taken: &mut [(usize, Storage)],
 ) -> Result<(), String> {
     // Each output's range of its buffer, as slices that do not overlap.
-    let mut ranges: Vec<Option<&mut [u8]>> = step.writes.iter().map(|_| None).collect();
+    let mut ranges: Few<Option<&mut [u8]>> = step.writes.iter().map(|_| None).collect();
     for (buffer, storage) in taken.iter_mut() {
-        let mut members: Vec<usize> = (0..step.writes.len()).filter(|&k| step.writes[k].buffer == *buffer).collect();
+        let mut members: Few<usize> = (0..step.writes.len()).filter(|&k| step.writes[k].buffer == *buffer).collect();
         members.sort_by_key(|&k| step.writes[k].offset);
         let mut rest = storage.as_mut_slice::<u8>();
         let mut start = 0;
@@ -228,94 +251,115 @@ fn with_outputs(
             start = location.offset + location.bytes;
         }
     }
-    let mut outputs: Vec<&mut [u8]> = ranges.into_iter().flatten().collect();
+    let mut outputs: Few<&mut [u8]> = ranges.into_iter().flatten().collect();
     let bytes = |location: &Location| {
-        buffers[location.buffer].as_slice::<u8>().get(location.offset..location.offset + location.bytes)
+        let buffer = buffers[location.buffer].as_slice::<u8>();
+        buffer.get(location.offset..location.offset + location.bytes).ok_or("an input leaves its buffer")
     };
     match (&step.work, prepared) {
         (Work::Map { .. }, Prepared::Map { tape, in_place }) => {
-            let sources: Vec<Source<'_>> = step
+            let sources: Few<Source<'_>> = step
                 .reads
                 .iter()
                 .enumerate()
                 .map(|(read, location)| match in_place.iter().position(|&place| place == Some(read)) {
                     Some(output) => Ok(Source::InPlace(output)),
-                    None => bytes(location).map(Source::Bytes).ok_or("an input leaves its buffer".to_owned()),
+                    None => bytes(location).map(Source::Bytes),
                 })
-                .collect::<Result<_, String>>()?;
+                .collect::<Result<_, _>>()?;
             map(tape, &sources, &mut outputs);
         }
         (Work::Reduce { .. }, Prepared::Reduce { element, dtype, reduction, dims, inputs, epilogue }) => {
-            let sources: Vec<Source<'_>> = step
-                .reads
-                .iter()
-                .map(|location| bytes(location).map(Source::Bytes).ok_or("an input leaves its buffer".to_owned()))
-                .collect::<Result<_, String>>()?;
+            let sources: Few<Source<'_>> =
+                step.reads.iter().map(|location| bytes(location).map(Source::Bytes)).collect::<Result<_, _>>()?;
             let values = reduce(element, &sources[..*inputs], *dtype, *reduction, *dims);
             if let Some(epilogue) = epilogue {
-                let mut after = sources[*inputs..].to_vec();
+                let mut after: Few<Source<'_>> = sources[*inputs..].iter().copied().collect();
                 after.push(Source::Bytes(bytemuck::cast_slice(&values)));
                 map(epilogue, &after, &mut outputs);
             }
         }
         (Work::Routine { op, operands, outputs: types, .. }, Prepared::Routine { epilogue, biased }) => {
-            let inputs: Vec<(&Operand, &[u8])> = operands
-                .iter()
-                .zip(&step.reads)
-                .map(|(operand, location)| {
-                    bytes(location).map(|bytes| (operand, bytes)).ok_or("an input leaves its buffer".to_owned())
-                })
-                .collect::<Result<_, String>>()?;
+            let reads = step.reads.iter().map(bytes).collect::<Result<Few<&[u8]>, _>>()?;
+            let inputs: Few<(&Operand, &[u8])> = operands.iter().zip(reads.iter().copied()).collect();
             match epilogue {
                 None => {
-                    let mut results: Vec<(&TensorType, &mut [u8])> = types.iter().zip(outputs).collect();
+                    let mut results: Few<(&TensorType, &mut [u8])> = types.iter().zip(outputs).collect();
                     op.operator().evaluate(&inputs, &mut results)?;
                 }
                 Some(epilogue) => {
-                    // The result lies where the first output will, if it fits there; else in memory of its own.
-                    let in_place = step.types[0].bytes() == types[0].bytes();
-                    let mut after: Vec<Source<'_>> = step.reads[operands.len()..]
-                        .iter()
-                        .map(|location| {
-                            bytes(location).map(Source::Bytes).ok_or("an input leaves its buffer".to_owned())
-                        })
-                        .collect::<Result<_, String>>()?;
-                    let operator = op.operator();
-                    if in_place {
-                        after.push(Source::InPlace(0));
-                        if let [output] = outputs.as_mut_slice() {
-                            // The bias, where there is one and it can be handed over.
-                            let numbers = biased.as_ref().and_then(|(input, offset, rest)| {
-                                let Source::Bytes(bytes) = after[*input] else { return None };
-                                let numbers: &[f32] = bytemuck::try_cast_slice(bytes).ok()?;
-                                let columns = types[0].shape.last().copied().unwrap_or(1);
-                                Some((numbers.get(*offset..*offset + columns)?, rest.as_ref()))
-                            });
-                            let bias = numbers.map(|(bias, _)| bias);
-                            let rest = numbers.map_or(Some(epilogue), |(_, rest)| rest);
-                            let size = step.types[0].dtype.size();
-                            let finish = |first: usize, out: &mut [u8]| {
-                                if let Some(rest) = rest {
-                                    let count = out.len() / size;
-                                    map_piece(rest, &after, &mut [out], first, count);
-                                }
-                            };
-                            if operator.evaluate_in_stretches(&inputs, (&types[0], &mut **output), bias, &finish)? {
-                                return Ok(());
-                            }
-                        }
-                        operator.evaluate(&inputs, &mut [(&types[0], &mut *outputs[0])])?;
-                        map(epilogue, &after, &mut outputs);
-                    } else {
-                        let mut raw = Storage::zeroed(types[0].bytes());
-                        operator.evaluate(&inputs, &mut [(&types[0], raw.as_mut_slice())])?;
-                        after.push(Source::Bytes(raw.as_slice()));
-                        map(epilogue, &after, &mut outputs);
-                    }
+                    let tail = EpilogueOf { epilogue, biased: biased.as_ref(), reads: &reads[operands.len()..] };
+                    tail.run(op.operator(), &inputs, (&types[0], &step.types[0]), &mut outputs)?;
                 }
             }
         }
         _ => return Err("the step was prepared for other work".into()),
     }
     Ok(())
+}
+
+/// The epilogue of a routine: its tapes, as they were prepared, and what it reads beside the routine's result.
+struct EpilogueOf<'a> {
+    epilogue: &'a Tape,
+    biased: Option<&'a Biased>,
+    reads: &'a [&'a [u8]],
+}
+
+impl EpilogueOf<'_> {
+    /// What the tapes read; the routine's result comes last.
+    fn sources<'a>(&'a self, result: Source<'a>) -> Few<Source<'a>> {
+        self.reads.iter().map(|bytes| Source::Bytes(bytes)).chain([result]).collect()
+    }
+
+    /// Runs a routine whose result is of the first type, and stores its epilogue's results, of which the first is of the second type.
+    fn run(
+        &self,
+        operator: &dyn Operator,
+        inputs: &[(&Operand, &[u8])],
+        (ty, stored): (&TensorType, &TensorType),
+        outputs: &mut [&mut [u8]],
+    ) -> Result<(), String> {
+        // The result lies where the first output will, if it fits there; else in memory of its own.
+        if ty.bytes() != stored.bytes() {
+            let mut raw = Storage::zeroed(ty.bytes());
+            operator.evaluate(inputs, &mut [(ty, raw.as_mut_slice())])?;
+            map(self.epilogue, &self.sources(Source::Bytes(raw.as_slice())), outputs);
+            return Ok(());
+        }
+        let sources = self.sources(Source::InPlace(0));
+        if let [output] = outputs
+            && self.in_stretches(operator, inputs, (ty, output), &sources, stored.dtype.size())?
+        {
+            return Ok(());
+        }
+        operator.evaluate(inputs, &mut [(ty, &mut *outputs[0])])?;
+        map(self.epilogue, &sources, outputs);
+        Ok(())
+    }
+
+    /// The same in stretches that are finished in a cache; false where the operator cannot.
+    fn in_stretches(
+        &self,
+        operator: &dyn Operator,
+        inputs: &[(&Operand, &[u8])],
+        (ty, output): (&TensorType, &mut [u8]),
+        sources: &[Source<'_>],
+        size: usize,
+    ) -> Result<bool, String> {
+        // The bias, where there is one and it can be handed over.
+        let numbers = self.biased.and_then(|Biased { input, offset, rest }| {
+            let numbers: &[f32] = bytemuck::try_cast_slice(self.reads[*input]).ok()?;
+            let columns = ty.shape.last().copied().unwrap_or(1);
+            Some((numbers.get(*offset..*offset + columns)?, rest.as_ref()))
+        });
+        let bias = numbers.map(|(bias, _)| bias);
+        let rest = numbers.map_or(Some(self.epilogue), |(_, rest)| rest);
+        let finish = |first: usize, out: &mut [u8]| {
+            if let Some(rest) = rest {
+                let count = out.len() / size;
+                map_piece(rest, sources, &mut [out], first, count);
+            }
+        };
+        operator.evaluate_in_stretches(inputs, (ty, output), bias, &finish)
+    }
 }

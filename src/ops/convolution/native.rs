@@ -49,7 +49,7 @@ pub(super) fn evaluate(
     let problem = Problem::new(convolution, &[*first, *second], ty)?;
     let out = &mut out[..ty.bytes()];
     let [(first, first_bytes), (second, second_bytes)] = [widened(first, first_bytes), widened(second, second_bytes)];
-    let operands = [(&first, &*first_bytes), (&second, &*second_bytes)];
+    let operands = [(&*first, &*first_bytes), (&*second, &*second_bytes)];
     match ty.dtype {
         DType::F32 => typed::<f32>(&problem, operands, bytemuck::cast_slice_mut(out)),
         DType::F64 => typed::<f64>(&problem, operands, bytemuck::cast_slice_mut(out)),

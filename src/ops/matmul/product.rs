@@ -86,7 +86,7 @@ pub(super) fn evaluate(inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType
         return Err("matmul takes two operands and gives one product".into());
     };
     let [(lhs, lhs_bytes), (rhs, rhs_bytes)] = [widened(lhs, lhs_bytes), widened(rhs, rhs_bytes)];
-    let (lhs, rhs, lhs_bytes, rhs_bytes) = (&lhs, &rhs, &*lhs_bytes, &*rhs_bytes);
+    let (lhs, rhs, lhs_bytes, rhs_bytes) = (&*lhs, &*rhs, &*lhs_bytes, &*rhs_bytes);
     let sums = sums.first_mut().map(|(ty, bytes)| &mut bytes[..ty.bytes()]);
     match lhs.ty.dtype {
         DType::F32 => {
@@ -317,15 +317,15 @@ where
 /// A batch of strided matrices within a slice.
 struct Matrices<'a, T> {
     elements: &'a [T],
-    at: Affine,
-    batch: Vec<usize>,
+    at: &'a Affine,
+    batch: &'a [usize],
     rows: isize,
     columns: isize,
 }
 
 impl<'a, T> Matrices<'a, T> {
     /// Refuses maps that leave the slice, so that every pointer handed to gemm is in range.
-    fn checked(operand: &Operand, elements: &'a [T]) -> Result<Self, String> {
+    fn checked(operand: &'a Operand, elements: &'a [T]) -> Result<Self, String> {
         let dims = operand.ty.shape.dims();
         let (low, high) = operand.at.range(dims);
         if operand.at.strides.len() != dims.len() || low < 0 || high >= elements.len() as i64 {
@@ -334,8 +334,8 @@ impl<'a, T> Matrices<'a, T> {
         let rank = dims.len();
         Ok(Self {
             elements,
-            at: operand.at.clone(),
-            batch: dims[..rank - 2].to_vec(),
+            at: &operand.at,
+            batch: &dims[..rank - 2],
             rows: operand.at.strides[rank - 2] as isize,
             columns: operand.at.strides[rank - 1] as isize,
         })
