@@ -55,13 +55,17 @@ impl Operator for Sort {
         let [(ty, values), (_, places)] = outputs else { return Err("sort gives two outputs".into()) };
         let bytes = inputs[0].1;
         match ty.dtype {
-            DType::F32 => self.by_keys(ty, bytes, values, places, ordered),
-            DType::I32 => self.by_keys(ty, bytes, values, places, |x: i32| x as u32 ^ (1 << 31)),
-            DType::U32 => self.by_keys(ty, bytes, values, places, |x: u32| x),
-            DType::F64 => self.run(ty, bytes, values, places, |a: &f64, b: &f64| {
-                a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+            DType::F32 => each_line(ty, bytes, values, places, |x, v, p| self.by_keys(x, v, p, ordered)),
+            DType::I32 => {
+                each_line(ty, bytes, values, places, |x, v, p| self.by_keys(x, v, p, |x: i32| x as u32 ^ (1 << 31)))
+            }
+            DType::U32 => each_line(ty, bytes, values, places, |x, v, p| self.by_keys(x, v, p, |x: u32| x)),
+            DType::F64 => each_line(ty, bytes, values, places, |x, v, p| {
+                self.by_order(x, v, p, |a: &f64, b: &f64| {
+                    a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+                })
             }),
-            DType::I64 => self.run(ty, bytes, values, places, i64::cmp),
+            DType::I64 => each_line(ty, bytes, values, places, |x, v, p| self.by_order(x, v, p, i64::cmp)),
             dtype => return Err(format!("sort does not compare {dtype}")),
         }
         Ok(())
@@ -86,65 +90,55 @@ fn ordered(x: f32) -> u32 {
     if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
 }
 
+/// Sorts each line with a function of the line, its values in order and their places.
+fn each_line<T: bytemuck::Pod + Send + Sync>(
+    ty: &TensorType,
+    bytes: &[u8],
+    values: &mut [u8],
+    places: &mut [u8],
+    sort: impl Fn(&[T], &mut [T], &mut [i32]) + Sync,
+) {
+    if ty.is_empty() {
+        return;
+    }
+    let n = ty.shape[ty.shape.rank() - 1];
+    let source: &[T] = &bytemuck::cast_slice(bytes)[..ty.len()];
+    let values: &mut [T] = &mut bytemuck::cast_slice_mut(values)[..ty.len()];
+    let places: &mut [i32] = &mut bytemuck::cast_slice_mut(places)[..ty.len()];
+    let lines = values.par_chunks_mut(n).zip(places.par_chunks_mut(n)).zip(source.par_chunks(n));
+    lines.for_each(|((values, places), source)| sort(source, values, places));
+}
+
 impl Sort {
     /// Sorts 32-bit elements by keys that hold their places too: plain numbers, which are sorted fast, and equal elements stay in order.
-    fn by_keys<T: bytemuck::Pod + Send + Sync>(
-        &self,
-        ty: &TensorType,
-        bytes: &[u8],
-        values: &mut [u8],
-        places: &mut [u8],
-        key: impl Fn(T) -> u32 + Sync,
-    ) {
-        if ty.is_empty() {
-            return;
-        }
-        let n = ty.shape[ty.shape.rank() - 1];
-        let source: &[T] = &bytemuck::cast_slice(bytes)[..ty.len()];
-        let values: &mut [T] = &mut bytemuck::cast_slice_mut(values)[..ty.len()];
-        let places: &mut [i32] = &mut bytemuck::cast_slice_mut(places)[..ty.len()];
+    fn by_keys<T: Copy>(&self, source: &[T], values: &mut [T], places: &mut [i32], key: impl Fn(T) -> u32) {
         let turned = if self.descending { u32::MAX } else { 0 };
-        values.par_chunks_mut(n).zip(places.par_chunks_mut(n)).zip(source.par_chunks(n)).for_each(
-            |((values, places), source)| {
-                lend(n, |keys: &mut [u64]| {
-                    for (place, (to, &element)) in keys.iter_mut().zip(source).enumerate() {
-                        *to = u64::from(key(element) ^ turned) << 32 | place as u64;
-                    }
-                    keys.sort_unstable();
-                    for ((value, place), &key) in values.iter_mut().zip(places).zip(keys.iter()) {
-                        *place = key as u32 as i32;
-                        *value = source[key as u32 as usize];
-                    }
-                });
-            },
-        );
+        lend(source.len(), |keys: &mut [u64]| {
+            for (place, (to, &element)) in keys.iter_mut().zip(source).enumerate() {
+                *to = u64::from(key(element) ^ turned) << 32 | place as u64;
+            }
+            keys.sort_unstable();
+            for ((value, place), &key) in values.iter_mut().zip(places).zip(keys.iter()) {
+                *place = key as u32 as i32;
+                *value = source[key as u32 as usize];
+            }
+        });
     }
 
-    fn run<T: bytemuck::Pod + Send + Sync>(
+    /// Sorts by comparing.
+    fn by_order<T: Copy>(
         &self,
-        ty: &TensorType,
-        bytes: &[u8],
-        values: &mut [u8],
-        places: &mut [u8],
-        order: impl Fn(&T, &T) -> Ordering + Sync,
+        source: &[T],
+        values: &mut [T],
+        places: &mut [i32],
+        order: impl Fn(&T, &T) -> Ordering,
     ) {
-        if ty.is_empty() {
-            return;
-        }
-        let n = ty.shape[ty.shape.rank() - 1];
-        let source: &[T] = &bytemuck::cast_slice(bytes)[..ty.len()];
-        let values: &mut [T] = &mut bytemuck::cast_slice_mut(values)[..ty.len()];
-        let places: &mut [i32] = &mut bytemuck::cast_slice_mut(places)[..ty.len()];
-        values.par_chunks_mut(n).zip(places.par_chunks_mut(n)).zip(source.par_chunks(n)).for_each(
-            |((values, places), source)| {
-                places.iter_mut().enumerate().for_each(|(k, place)| *place = k as i32);
-                places.sort_by(|&a, &b| {
-                    let ordering = order(&source[a as usize], &source[b as usize]);
-                    if self.descending { ordering.reverse() } else { ordering }
-                });
-                values.iter_mut().zip(places.iter()).for_each(|(value, &place)| *value = source[place as usize]);
-            },
-        );
+        places.iter_mut().enumerate().for_each(|(k, place)| *place = k as i32);
+        places.sort_by(|&a, &b| {
+            let ordering = order(&source[a as usize], &source[b as usize]);
+            if self.descending { ordering.reverse() } else { ordering }
+        });
+        values.iter_mut().zip(places.iter()).for_each(|(value, &place)| *value = source[place as usize]);
     }
 }
 

@@ -159,6 +159,7 @@ impl<S: Simd> Number for Lanes<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scalar::processors::{self, Processor};
 
     /// Applies a function of vectors to numbers.
     struct Apply<'a, F>(&'a [f32], F);
@@ -194,9 +195,9 @@ mod tests {
         }
     }
 
-    fn check(function: impl Function, low: f64, high: f64) {
+    fn check(processor: Processor, function: impl Function, low: f64, high: f64) {
         let numbers: Vec<f32> = (0..100_003).map(|k| (low + (high - low) * f64::from(k) / 1e5) as f32).collect();
-        let found = pulp::Arch::new().dispatch(Apply(&numbers, &function));
+        let found = processor.run(Apply(&numbers, &function));
         for (&x, found) in numbers.iter().zip(found) {
             let exact = function.of(f64::from(x));
             assert!(((f64::from(found) - exact) / exact).abs() < 4e-7 || exact == 0.0, "of {x}: {found} and {exact}");
@@ -211,12 +212,14 @@ mod tests {
 
     #[test]
     fn vectors_have_the_functions_of_numbers() {
-        check(Sigmoid, -85.0, 85.0);
-        check(Tanh, -12.0, 12.0);
-        let limits = [f32::NEG_INFINITY, -1000.0, 0.0, 1000.0, f32::INFINITY];
-        assert_eq!(pulp::Arch::new().dispatch(Apply(&limits, Sigmoid)), [0.0, 0.0, 0.5, 1.0, 1.0]);
-        assert_eq!(pulp::Arch::new().dispatch(Apply(&limits, Tanh)), [-1.0, -1.0, 0.0, 1.0, 1.0]);
-        assert!(pulp::Arch::new().dispatch(Apply(&[f32::NAN], Sigmoid))[0].is_nan());
-        assert!(pulp::Arch::new().dispatch(Apply(&[f32::NAN], Tanh))[0].is_nan());
+        for processor in processors::ALL {
+            check(processor, Sigmoid, -85.0, 85.0);
+            check(processor, Tanh, -12.0, 12.0);
+            let limits = [f32::NEG_INFINITY, -1000.0, 0.0, 1000.0, f32::INFINITY];
+            assert_eq!(processor.run(Apply(&limits, Sigmoid)), [0.0, 0.0, 0.5, 1.0, 1.0], "{processor:?}");
+            assert_eq!(processor.run(Apply(&limits, Tanh)), [-1.0, -1.0, 0.0, 1.0, 1.0], "{processor:?}");
+            assert!(processor.run(Apply(&[f32::NAN], Sigmoid))[0].is_nan());
+            assert!(processor.run(Apply(&[f32::NAN], Tanh))[0].is_nan());
+        }
     }
 }

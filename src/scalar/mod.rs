@@ -28,6 +28,8 @@ pub(crate) use lanes::{Lanes, Number};
 pub(crate) use real::Real;
 pub use reduction::Reduction;
 pub(crate) use tape::{Source, Tape};
+#[cfg(test)]
+pub(crate) use vector::processors;
 pub(crate) use vector::vectorized;
 pub use wgsl::{Emitted, Epilogue};
 pub(crate) use wgsl::{QUAD_LANES, emit_element, emit_map};

@@ -20,3 +20,36 @@ pub(crate) fn vectorized<R>(work: impl FnMut() -> R) -> R {
 
     pulp::Arch::new().dispatch(Work(work))
 }
+
+/// Instructions that tests compile vectors for: the best ones, those of an older processor, and none.
+#[cfg(test)]
+pub(crate) mod processors {
+    use pulp::WithSimd;
+
+    /// One of them.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub(crate) enum Processor {
+        Best,
+        Avx2,
+        Scalar,
+    }
+
+    pub(crate) const ALL: [Processor; 3] = [Processor::Best, Processor::Avx2, Processor::Scalar];
+
+    impl Processor {
+        /// Runs work with its instructions, or with the best ones where this processor lacks them.
+        pub(crate) fn run<W: WithSimd>(self, work: W) -> W::Output {
+            match self {
+                Self::Best => pulp::Arch::new().dispatch(work),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => match pulp::x86::V3::try_new() {
+                    Some(simd) => pulp::Simd::vectorize(simd, work),
+                    None => pulp::Arch::new().dispatch(work),
+                },
+                #[cfg(not(target_arch = "x86_64"))]
+                Self::Avx2 => pulp::Arch::new().dispatch(work),
+                Self::Scalar => work.with_simd(pulp::Scalar::new()),
+            }
+        }
+    }
+}

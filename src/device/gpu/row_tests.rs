@@ -14,7 +14,7 @@ use crate::tensor::DType::F32;
 use crate::tensor::TensorData;
 
 /// `f` of rows, with the gradient of a weighted sum of it where that is wanted.
-fn graph(rows: usize, length: usize, with_gradient: bool, f: fn(&Tensor) -> Tensor) -> Graph {
+fn graph(rows: usize, length: usize, with_gradient: bool, f: Function) -> Graph {
     let g = Graph::new();
     let (x, weight) = (g.input("x", [rows, length], F32), g.input("weight", [rows, length], F32));
     let y = f(&x);
@@ -34,7 +34,9 @@ fn layer_norm(x: &Tensor) -> Tensor {
     x.standardized(&[1], 1e-5, true, None).values
 }
 
-const FUNCTIONS: [(&str, fn(&Tensor) -> Tensor); 4] = [
+type Function = fn(&Tensor) -> Tensor;
+
+const FUNCTIONS: [(&str, Function); 4] = [
     ("softmax", |x| x.softmax(-1)),
     ("log_softmax", |x| x.log_softmax(-1)),
     ("layer norm", layer_norm),
@@ -51,9 +53,7 @@ fn maps_go_along_with_the_reductions_of_their_rows() {
         // Few rows want more workgroups than there are rows.
         assert_eq!(steps(8, &software), steps(8, &Adapter::default()), "{name}");
     }
-    for (name, f, wanted) in
-        [("softmax", FUNCTIONS[0].1, [5, 3]), ("layer norm", layer_norm as fn(&Tensor) -> Tensor, [5, 4])]
-    {
+    for (name, f, wanted) in [("softmax", FUNCTIONS[0].1, [5, 3]), ("layer norm", layer_norm as Function, [5, 4])] {
         let dispatches = [&software, &Adapter::default()]
             .map(|adapter| compiled(&graph(256, 100, true, f), adapter.clone()).dispatches());
         assert_eq!(dispatches, wanted, "{name} with its gradient");

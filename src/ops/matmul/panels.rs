@@ -259,6 +259,7 @@ fn store<S: Simd, const V: usize>(simd: S, row: &mut [f32], values: &[S::f32s; V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scalar::processors;
     use crate::shader::testing::numbers;
 
     /// The definition, and the sum of its terms' sizes.
@@ -280,11 +281,15 @@ mod tests {
             for (left, right) in [([inner, 1], [columns, 1]), ([1, rows], [1, inner])] {
                 let lhs = Matrix { elements: &a, rows, columns: inner, steps: left };
                 let rhs = Matrix { elements: &b, rows: inner, columns, steps: right };
-                let mut memory = vec![f32::NAN; Panels::size(inner, columns)];
-                let panels = Panels::lay_out(rhs, &mut memory);
-                for start in [Start::Zero, Start::Sums, Start::Bias(&bias)] {
-                    let mut out = before.clone();
-                    panels.multiply(lhs, &mut out, columns + 3, start);
+                for (start, processor) in [Start::Zero, Start::Sums, Start::Bias(&bias)]
+                    .into_iter()
+                    .flat_map(|start| processors::ALL.map(|processor| (start, processor)))
+                {
+                    let mut memory = vec![f32::NAN; Panels::size(inner, columns)];
+                    processor.run(LayOut { matrix: rhs, memory: &mut memory });
+                    let panels = Panels { elements: &memory, inner, columns };
+                    let (mut out, out_step) = (before.clone(), columns + 3);
+                    processor.run(Multiply { lhs, panels, out: &mut out, out_step, start });
                     for (place, &found) in out.iter().enumerate() {
                         let (row, column) = (place / (columns + 3), place % (columns + 3));
                         if column >= columns {
@@ -300,7 +305,7 @@ mod tests {
                         let wanted = sum + f64::from(first);
                         assert!(
                             (f64::from(found) - wanted).abs() <= 1e-6 * (size + 1.0),
-                            "{rows} {inner} {columns} {start:?}: {found} and {wanted}"
+                            "{processor:?} {rows} {inner} {columns} {start:?}: {found} and {wanted}"
                         );
                     }
                 }

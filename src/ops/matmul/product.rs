@@ -88,19 +88,23 @@ pub(super) fn evaluate(inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType
     let [(lhs, lhs_bytes), (rhs, rhs_bytes)] = [widened(lhs, lhs_bytes), widened(rhs, rhs_bytes)];
     let (lhs, rhs, lhs_bytes, rhs_bytes) = (&*lhs, &*rhs, &*lhs_bytes, &*rhs_bytes);
     let sums = sums.first_mut().map(|(ty, bytes)| &mut bytes[..ty.bytes()]);
+    let out = &mut out[..ty.bytes()];
     match lhs.ty.dtype {
         DType::F32 => {
-            let mut sums: Option<&mut [f32]> = sums.map(bytemuck::cast_slice_mut);
-            if deep(lhs, rhs, ty, lhs_bytes, rhs_bytes, out, sums.as_deref_mut())? {
-                return Ok(());
-            }
-            if !small(lhs, rhs, ty, lhs_bytes, rhs_bytes, out)? {
-                typed::<f32>(lhs, rhs, ty, lhs_bytes, rhs_bytes, out)?;
+            let (out, mut sums) = (bytemuck::cast_slice_mut(out), sums.map(bytemuck::cast_slice_mut));
+            match Product::new((lhs, lhs_bytes), (rhs, rhs_bytes))? {
+                Some(product) if over_long_inner(&product, out, &mut sums) => {}
+                Some(product) => by_gemm::<f32>(&product, out),
+                None => out.fill(0.0),
             }
             sums.map_or(Ok(()), |sums| row_sums::<f32>(lhs, lhs_bytes, sums))
         }
         DType::F64 => {
-            typed::<f64>(lhs, rhs, ty, lhs_bytes, rhs_bytes, out)?;
+            let out = bytemuck::cast_slice_mut(out);
+            match Product::new((lhs, lhs_bytes), (rhs, rhs_bytes))? {
+                Some(product) => by_gemm::<f64>(&product, out),
+                None => out.fill(0.0),
+            }
             sums.map_or(Ok(()), |sums| row_sums::<f64>(lhs, lhs_bytes, bytemuck::cast_slice_mut(sums)))
         }
         DType::I32 => whole::product(lhs, rhs, ty, lhs_bytes, rhs_bytes, out, i32::wrapping_mul, i32::wrapping_add),
@@ -110,62 +114,70 @@ pub(super) fn evaluate(inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType
     }
 }
 
-/// A product of few rows and columns whose operands lie along the inner dimension; false where it is another one.
-fn small(
-    lhs: &Operand,
-    rhs: &Operand,
-    ty: &TensorType,
-    lhs_bytes: &[u8],
-    rhs_bytes: &[u8],
-    out: &mut [u8],
-) -> Result<bool, String> {
-    let rank = ty.shape.rank();
-    let (m, n, k) = (ty.shape[rank - 2], ty.shape[rank - 1], lhs.ty.shape[rank - 1]);
-    if ty.is_empty() || !dots::suits(m, n, k) {
-        return Ok(false);
-    }
-    let left = Matrices::<f32>::checked(lhs, bytemuck::cast_slice(lhs_bytes))?;
-    let right = Matrices::<f32>::checked(rhs, bytemuck::cast_slice(rhs_bytes))?;
-    if left.columns != 1 || right.rows != 1 || left.rows < 0 || right.columns < 0 {
-        return Ok(false);
-    }
-    let out: &mut [f32] = bytemuck::cast_slice_mut(&mut out[..ty.bytes()]);
-    for (index, out) in out.chunks_mut(m * n).enumerate() {
-        let lhs = Vectors { elements: &left.elements[left.start(index) as usize..], step: left.rows as usize };
-        let rhs = Vectors { elements: &right.elements[right.start(index) as usize..], step: right.columns as usize };
-        dots::multiply(lhs, rhs, n, k, out, m * n * k >= PARALLEL_FROM);
-    }
-    Ok(true)
+/// Two operands within their slices, and the extents of their products: rows, columns, inner places. None of these is 0.
+struct Product<'a, T> {
+    left: Matrices<'a, T>,
+    right: Matrices<'a, T>,
+    extents: [usize; 3],
 }
 
-/// A product over a long inner dimension that both operands lie across, and the sums of the left one's rows; false where it is
-/// another one.
-fn deep(
-    lhs: &Operand,
-    rhs: &Operand,
-    ty: &TensorType,
-    lhs_bytes: &[u8],
-    rhs_bytes: &[u8],
-    out: &mut [u8],
-    mut sums: Option<&mut [f32]>,
-) -> Result<bool, String> {
-    let rank = ty.shape.rank();
-    let (m, n, k) = (ty.shape[rank - 2], ty.shape[rank - 1], lhs.ty.shape[rank - 1]);
-    if ty.is_empty() || !deep::suits(m, n, k) {
-        return Ok(false);
+impl<'a, T: bytemuck::Pod> Product<'a, T> {
+    /// `None` where there is nothing to multiply.
+    fn new(
+        (lhs, lhs_bytes): (&'a Operand, &'a [u8]),
+        (rhs, rhs_bytes): (&'a Operand, &'a [u8]),
+    ) -> Result<Option<Self>, String> {
+        if lhs.ty.is_empty() || rhs.ty.is_empty() {
+            return Ok(None);
+        }
+        let rank = lhs.ty.shape.rank();
+        let left = Matrices::checked(lhs, bytemuck::cast_slice(lhs_bytes))?;
+        let right = Matrices::checked(rhs, bytemuck::cast_slice(rhs_bytes))?;
+        let extents = [lhs.ty.shape[rank - 2], rhs.ty.shape[rank - 1], lhs.ty.shape[rank - 1]];
+        Ok(Some(Self { left, right, extents }))
     }
-    let left = Matrices::<f32>::checked(lhs, bytemuck::cast_slice(lhs_bytes))?;
-    let right = Matrices::<f32>::checked(rhs, bytemuck::cast_slice(rhs_bytes))?;
-    if left.rows != 1 || right.columns != 1 || left.columns < 0 || right.rows < 0 {
-        return Ok(false);
+
+    /// The operands of each product of the batch with its part of `out`, where no step is negative.
+    fn each<'b>(&self, out: &'b mut [T]) -> impl Iterator<Item = (Matrix<'a, T>, Matrix<'a, T>, &'b mut [T])> {
+        let [m, n, k] = self.extents;
+        out.chunks_mut(m * n)
+            .enumerate()
+            .map(move |(index, out)| (self.left.placed(index, m, k), self.right.placed(index, k, n), out))
     }
-    let out: &mut [f32] = bytemuck::cast_slice_mut(&mut out[..ty.bytes()]);
-    for (index, out) in out.chunks_mut(m * n).enumerate() {
-        let lhs = left.placed(index, m, k);
-        let sums = sums.as_deref_mut().map(|sums| &mut sums[index * m..(index + 1) * m]);
-        deep::multiply(lhs, right.placed(index, k, n), out, sums, m * n * k >= PARALLEL_FROM);
+
+    fn is_parallel(&self) -> bool {
+        self.extents.iter().product::<usize>() >= PARALLEL_FROM
     }
-    Ok(true)
+
+    /// Steps of the rows and columns of both operands.
+    const fn steps(&self) -> [isize; 4] {
+        [self.left.rows, self.left.columns, self.right.rows, self.right.columns]
+    }
+}
+
+/// A product over a long inner dimension: one that both operands lie across, which takes the sums of the left one's rows along, or along
+/// which both lie. False where it is another one.
+fn over_long_inner(product: &Product<'_, f32>, out: &mut [f32], sums: &mut Option<&mut [f32]>) -> bool {
+    let [m, n, k] = product.extents;
+    let parallel = product.is_parallel();
+    match product.steps() {
+        [1, left, right, 1] if deep::suits(m, n, k) && left >= 0 && right >= 0 => {
+            let mut sums = sums.take();
+            for (index, (lhs, rhs, out)) in product.each(out).enumerate() {
+                let sums = sums.as_deref_mut().map(|sums| &mut sums[index * m..(index + 1) * m]);
+                deep::multiply(lhs, rhs, out, sums, parallel);
+            }
+            true
+        }
+        [left, 1, 1, right] if dots::suits(m, n, k) && left >= 0 && right >= 0 => {
+            for (lhs, rhs, out) in product.each(out) {
+                let lhs = Vectors { elements: lhs.elements, step: lhs.steps[0] };
+                dots::multiply(lhs, Vectors { elements: rhs.elements, step: rhs.steps[1] }, n, k, out, parallel);
+            }
+            true
+        }
+        _ => false,
+    }
 }
 
 /// A product of many rows with a small right operand, each stretch of which is finished in a cache; false where it is another one.
@@ -175,50 +187,29 @@ pub(super) fn in_stretches(
     bias: Option<&[f32]>,
     finish: &(dyn Fn(usize, &mut [u8]) + Sync),
 ) -> Result<bool, String> {
-    let &[(lhs, lhs_bytes), (rhs, rhs_bytes)] = inputs else {
+    let &[lhs, rhs] = inputs else {
         return Err("matmul takes two operands".into());
     };
-    let rank = ty.shape.rank();
-    let (m, n, k) = (ty.shape[rank - 2], ty.shape[rank - 1], lhs.ty.shape[rank - 1]);
-    let f32s = lhs.ty.dtype == DType::F32 && rhs.ty.dtype == DType::F32;
-    if !f32s || ty.is_empty() || k == 0 || !tall::suits(m, n, k) {
+    if lhs.0.ty.dtype != DType::F32 || rhs.0.ty.dtype != DType::F32 {
         return Ok(false);
     }
-    let left = Matrices::<f32>::checked(lhs, bytemuck::cast_slice(lhs_bytes))?;
-    let right = Matrices::<f32>::checked(rhs, bytemuck::cast_slice(rhs_bytes))?;
-    let steps = [left.rows, left.columns, right.rows, right.columns];
-    if (left.rows != 1 && left.columns != 1) || steps.iter().any(|&step| step < 0) || right.columns == 0 {
+    let Some(product) = Product::<f32>::new(lhs, rhs)? else { return Ok(false) };
+    let [m, n, k] = product.extents;
+    let steps = product.steps();
+    if !tall::suits(m, n, k) || (steps[0] != 1 && steps[1] != 1) || steps.iter().any(|&step| step < 0) {
         return Ok(false);
     }
     let out: &mut [f32] = bytemuck::cast_slice_mut(&mut out[..ty.bytes()]);
-    for (index, out) in out.chunks_mut(m * n).enumerate() {
+    for (index, (lhs, rhs, out)) in product.each(out).enumerate() {
         let finish = |first: usize, out: &mut [f32]| finish(index * m * n + first, bytemuck::cast_slice_mut(out));
-        let parallel = m * n * k >= PARALLEL_FROM;
-        tall::multiply(left.placed(index, m, k), right.placed(index, k, n), bias, out, parallel, finish);
+        tall::multiply(lhs, rhs, bias, out, product.is_parallel(), finish);
     }
     Ok(true)
 }
 
-fn typed<T: bytemuck::Pod + From<f32> + Send + Sync>(
-    lhs: &Operand,
-    rhs: &Operand,
-    ty: &TensorType,
-    lhs_bytes: &[u8],
-    rhs_bytes: &[u8],
-    out: &mut [u8],
-) -> Result<(), String> {
-    let rank = ty.shape.rank();
-    let (m, n, k) = (ty.shape[rank - 2], ty.shape[rank - 1], lhs.ty.shape[rank - 1]);
-    let out: &mut [T] = bytemuck::cast_slice_mut(&mut out[..ty.bytes()]);
-    if out.is_empty() {
-        return Ok(());
-    }
-    if k == 0 {
-        out.fill(T::from(0.0));
-        return Ok(());
-    }
-    let left = Matrices::<T>::checked(lhs, bytemuck::cast_slice(lhs_bytes))?;
-    let right = Matrices::<T>::checked(rhs, bytemuck::cast_slice(rhs_bytes))?;
+/// Any product, by gemm.
+fn by_gemm<T: bytemuck::Pod + From<f32> + Send + Sync>(product: &Product<'_, T>, out: &mut [T]) {
+    let ([m, n, k], Product { left, right, .. }) = (product.extents, product);
     let batch = out.len() / (m * n);
     let work = m * n * k;
     let one = |index: usize, out: &mut [T], parallelism: Parallelism| {
@@ -258,7 +249,6 @@ fn typed<T: bytemuck::Pod + From<f32> + Send + Sync>(
             out.chunks_mut(m * n).enumerate().for_each(|(k, out)| one(first * group + k, out, Parallelism::None));
         });
     }
-    Ok(())
 }
 
 /// Sums of the rows of a batch of matrices, in stretches of the inner dimension that are joined in order: which stretches is a matter of

@@ -224,8 +224,8 @@ fn an_epilogue_over_whole_rows() {
             // Of an input that lies the other way round, and of the row's result; and the result itself.
             let mut builder = Builder::new(DType::F32);
             let value = builder.accumulator(DType::F32);
-            let turned = Affine { offset: 0, strides: vec![1, (outer * length) as i64, outer as i64] };
-            let other = builder.load(0, DType::F32, turned);
+            let other_way = Affine { offset: 0, strides: vec![1, (outer * length) as i64, outer as i64] };
+            let other = builder.load(0, DType::F32, other_way);
             let difference = builder.sub(other, value);
             let outputs = vec![(difference, DType::F32), (value, DType::F32)];
             let expression = builder.finish(dims.to_vec(), vec![DType::F32], outputs);
@@ -235,13 +235,13 @@ fn an_epilogue_over_whole_rows() {
             let extents = ReduceDims { outer: outer * rows, reduced: length, inner: 1 };
             let results = reduce(&Tape::new(&operand), &source, DType::F32, reduction, extents);
             let results: &[f32] = &bytemuck::cast_slice(&results)[..outer * rows];
-            let mut want = [vec![0.0; count], vec![0.0; count]];
-            for place in 0..count {
+            let result = |place: usize| results[place / length];
+            let turned = |place: usize| {
                 let (line, column) = (place / length, place % length);
-                let (group, row) = (line / rows, line % rows);
-                want[0][place] = y[group + row * outer * length + column * outer] - results[line];
-                want[1][place] = results[line];
-            }
+                y[line / rows + line % rows * outer * length + column * outer]
+            };
+            let want: [Vec<f32>; 2] =
+                [(0..count).map(|place| turned(place) - result(place)).collect(), (0..count).map(result).collect()];
             let inputs: [&[u8]; 2] = [bytemuck::cast_slice(&x), bytemuck::cast_slice(&y)];
             for adapter in adapters() {
                 for plan in reduce_candidates(&operand, [2, 3], reduction, &epilogue, &adapter).unwrap() {
