@@ -1,8 +1,11 @@
 // Convolution for software drivers, as `matmul_software`: a workgroup is one subgroup with its lanes along the columns, and each
 // lane keeps ROWS × COLUMNS sums. Where LANES inner places lie in both operands is worked out by a lane each, and handed round by
-// shuffles, which are nearly free.
+// shuffles, which are nearly free. A turn of the inner loop goes through two places, as in `matmul_software`.
 #import shared/convolution_source
 #import shared/convolution_storing
+
+// Places of a turn. Of a single row, few sums are stored, and a place too many costs a load.
+const TURN: u32 = select(1u, 2u, ROWS > 1u);
 
 // A lane's columns: groups of four that are stored at once, or one of each LANES.
 fn column_of(first: u32, c: u32) -> u32 {
@@ -41,17 +44,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
             left[r] = lhs_at(u32(lefts[r] + own.lhs));
         }
         let steps = min(LANES, work.last - k);
-        for (var step = 0u; step < steps; step++) {
+        for (var step = 0u; step < steps; step += TURN) {
+            // After an odd number of places, zeros.
+            let has_second = TURN == 2u && step + 1u < steps;
             let address = subgroupShuffle(own.address, step);
             let at = subgroupShuffle(own.at, step);
+            let second_address = subgroupShuffle(own.address, step + 1u);
+            let second_at = subgroupShuffle(own.at, step + 1u);
             var right: array<f32, COLUMNS>;
+            var second: array<f32, COLUMNS>;
             for (var c = 0u; c < COLUMNS; c++) {
                 right[c] = load_source(rights[c] + address, positions[c] + at);
+                second[c] = select(0.0, load_source(rights[c] + second_address, positions[c] + second_at), has_second);
             }
             for (var r = 0u; r < ROWS; r++) {
                 let shared_left = subgroupShuffle(left[r], step);
+                let second_left = subgroupShuffle(left[r], step + 1u);
                 for (var c = 0u; c < COLUMNS; c++) {
-                    sums[r][c] = fma(shared_left, right[c], sums[r][c]);
+                    sums[r][c] = fma(second_left, second[c], fma(shared_left, right[c], sums[r][c]));
                 }
             }
         }
