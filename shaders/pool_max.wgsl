@@ -10,8 +10,7 @@ struct Params {
     count: u32,
     // The bits of what is less than every number: for windows without elements.
     lowest: u32,
-    padding0: u32,
-    axes: array<Axis, 3>,
+    padding: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<Value>;
@@ -24,24 +23,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if index >= params.count {
         return;
     }
-    let z = params.axes[0];
-    let y = params.axes[1];
-    let x = params.axes[2];
-    let place = place_of(index, vec3<i32>(z.windows, y.windows, x.windows));
-    let start = place.plane * (z.extent * y.extent * x.extent);
-    let planes = window(z, place.at.x);
-    let rows = window(y, place.at.y);
-    let columns = window(x, place.at.z);
+    let place = place_of(index, vec3<i32>(Z.windows, Y.windows, X.windows));
+    let start = place.plane * (Z.extent * Y.extent * X.extent);
+    let planes = window(Z, place.at.x);
+    let rows = window(Y, place.at.y);
+    let columns = window(X, place.at.z);
     var best = bitcast<f32>(params.lowest);
     var found = -1;
-    for (var k = planes.x; k < planes.y; k += z.dilation) {
-        for (var j = rows.x; j < rows.y; j += y.dilation) {
-            let row = (k * y.extent + j) * x.extent;
-            for (var i = columns.x; i < columns.y; i += x.dilation) {
-                let value = source[start + row + i];
-                if found < 0 || is_nan(value) || (value > best && !is_nan(best)) {
-                    best = value;
-                    found = row + i;
+    // Numbers of turns are constants, so that small windows need no loops.
+    for (var k = 0; k < Z.longest; k++) {
+        let plane = planes.x + k * Z.dilation;
+        for (var j = 0; j < Y.longest; j++) {
+            let row = rows.x + j * Y.dilation;
+            for (var i = 0; i < X.longest; i++) {
+                let column = columns.x + i * X.dilation;
+                if plane < planes.y && row < rows.y && column < columns.y {
+                    let inside = (plane * Y.extent + row) * X.extent + column;
+                    let value = source[start + inside];
+                    if found < 0 || is_nan(value) || (value > best && !is_nan(best)) {
+                        best = value;
+                        found = inside;
+                    }
                 }
             }
         }

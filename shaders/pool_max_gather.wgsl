@@ -6,10 +6,7 @@ struct Params {
     grid_width: u32,
     // Windows in all.
     count: u32,
-    // The last two extents of the result.
-    rows: u32,
-    columns: u32,
-    axes: array<Axis, 3>,
+    padding: vec2<u32>,
     finish: FinishParams,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -22,16 +19,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if index >= params.count {
         return;
     }
-    let z = params.axes[0];
-    let y = params.axes[1];
-    let x = params.axes[2];
-    let plane = i32(index) / (z.windows * y.windows * x.windows);
-    let extent = z.extent * y.extent * x.extent;
+    let plane = i32(index) / (Z.windows * Y.windows * X.windows);
+    let extent = Z.extent * Y.extent * X.extent;
     let place = places[index];
     var value = Value(0);
     if place >= 0 && place < extent {
         value = source[plane * extent + place];
     }
-    let rest = index / params.columns;
-    finish(value, index, vec3<u32>(rest / params.rows, rest % params.rows, index % params.columns));
+    finish(value, index, result_place(index));
 }

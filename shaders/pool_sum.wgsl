@@ -6,10 +6,7 @@ struct Params {
     grid_width: u32,
     // Windows in all.
     count: u32,
-    // The last two extents of the result.
-    rows: u32,
-    columns: u32,
-    axes: array<Axis, 3>,
+    padding: vec2<u32>,
     finish: FinishParams,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -21,23 +18,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if index >= params.count {
         return;
     }
-    let z = params.axes[0];
-    let y = params.axes[1];
-    let x = params.axes[2];
-    let place = place_of(index, vec3<i32>(z.windows, y.windows, x.windows));
-    let start = place.plane * (z.extent * y.extent * x.extent);
-    let planes = window(z, place.at.x);
-    let rows = window(y, place.at.y);
-    let columns = window(x, place.at.z);
+    let place = place_of(index, vec3<i32>(Z.windows, Y.windows, X.windows));
+    let start = place.plane * (Z.extent * Y.extent * X.extent);
+    let planes = window(Z, place.at.x);
+    let rows = window(Y, place.at.y);
+    let columns = window(X, place.at.z);
     var sum = Value(0);
-    for (var k = planes.x; k < planes.y; k += z.dilation) {
-        for (var j = rows.x; j < rows.y; j += y.dilation) {
-            let row = start + (k * y.extent + j) * x.extent;
-            for (var i = columns.x; i < columns.y; i += x.dilation) {
-                sum += source[row + i];
+    // Numbers of turns are constants, so that small windows need no loops.
+    for (var k = 0; k < Z.longest; k++) {
+        let plane = planes.x + k * Z.dilation;
+        for (var j = 0; j < Y.longest; j++) {
+            let row = rows.x + j * Y.dilation;
+            for (var i = 0; i < X.longest; i++) {
+                let column = columns.x + i * X.dilation;
+                if plane < planes.y && row < rows.y && column < columns.y {
+                    sum += source[start + (plane * Y.extent + row) * X.extent + column];
+                }
             }
         }
     }
-    let rest = index / params.columns;
-    finish(sum, index, vec3<u32>(rest / params.rows, rest % params.rows, index % params.columns));
+    finish(sum, index, result_place(index));
 }

@@ -6,10 +6,7 @@ struct Params {
     grid_width: u32,
     // Elements in all.
     count: u32,
-    // The last two extents of the result.
-    rows: u32,
-    columns: u32,
-    axes: array<Axis, 3>,
+    padding: vec2<u32>,
     finish: FinishParams,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -21,31 +18,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if index >= params.count {
         return;
     }
-    let z = params.axes[0];
-    let y = params.axes[1];
-    let x = params.axes[2];
-    let place = place_of(index, vec3<i32>(z.extent, y.extent, x.extent));
-    let start = place.plane * (z.windows * y.windows * x.windows);
-    let planes = windows_over(z, place.at.x);
-    let rows = windows_over(y, place.at.y);
-    let columns = windows_over(x, place.at.z);
+    let place = place_of(index, vec3<i32>(Z.extent, Y.extent, X.extent));
+    let start = place.plane * (Z.windows * Y.windows * X.windows);
+    let planes = windows_over(Z, place.at.x);
+    let rows = windows_over(Y, place.at.y);
+    let columns = windows_over(X, place.at.z);
     var sum = Value(0);
-    for (var k = planes.x; k <= planes.y; k++) {
-        if !lies_on(z, k, place.at.x) {
-            continue;
-        }
-        for (var j = rows.x; j <= rows.y; j++) {
-            if !lies_on(y, j, place.at.y) {
-                continue;
-            }
-            let row = start + (k * y.windows + j) * x.windows;
-            for (var i = columns.x; i <= columns.y; i++) {
-                if lies_on(x, i, place.at.z) {
-                    sum += upstream[row + i];
+    // Numbers of turns are constants, so that there is no loop where windows do not overlap.
+    for (var k = 0; k < Z.over; k++) {
+        let plane = planes.x + k;
+        let is_plane = plane <= planes.y && lies_on(Z, plane, place.at.x);
+        for (var j = 0; j < Y.over; j++) {
+            let row = rows.x + j;
+            let is_row = is_plane && row <= rows.y && lies_on(Y, row, place.at.y);
+            let first = start + (plane * Y.windows + row) * X.windows;
+            for (var i = 0; i < X.over; i++) {
+                let column = columns.x + i;
+                if is_row && column <= columns.y && lies_on(X, column, place.at.z) {
+                    sum += upstream[first + column];
                 }
             }
         }
     }
-    let rest = index / params.columns;
-    finish(sum, index, vec3<u32>(rest / params.rows, rest % params.rows, index % params.columns));
+    finish(sum, index, result_place(index));
 }

@@ -1,4 +1,6 @@
 // Windows of a pool along up to three spatial axes; those that are not there have an extent of 1.
+#import shared/pool_axes
+
 struct Axis {
     extent: i32,
     windows: i32,
@@ -10,7 +12,10 @@ struct Axis {
     low: i32,
     // 1 where windows are spread over the axis instead.
     adaptive: i32,
-    padding: i32,
+    // Elements of the largest window.
+    longest: i32,
+    // The most windows over an element.
+    over: i32,
 }
 
 // A place: number of the plane (batch and channel), and coordinates in it.
@@ -26,6 +31,12 @@ fn place_of(index: u32, extents: vec3<i32>) -> Place {
     let y = rest % extents.y;
     rest /= extents.y;
     return Place(rest / extents.x, vec3<i32>(rest % extents.x, y, x));
+}
+
+// An element of the result as its place behind its last two extents, in rows and in columns.
+fn result_place(index: u32) -> vec3<u32> {
+    let rest = index / RESULT_COLUMNS;
+    return vec3<u32>(rest / RESULT_ROWS, rest % RESULT_ROWS, index % RESULT_COLUMNS);
 }
 
 // The first element of the axis in a window, and the end behind its last one.

@@ -80,6 +80,7 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "shared/network",
         "shared/sorting",
         "shared/scatter",
+        "shared/pool_axes",
         "shared/windows",
         "map",
         "reduce",

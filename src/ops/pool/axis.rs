@@ -41,7 +41,11 @@ impl Places {
 
 impl PoolAxis {
     /// What stands for an axis that is not there.
-    pub(super) const SINGLE: Self = Self { extent: 1, windows: 1, steps: Steps::Adaptive };
+    pub(super) const SINGLE: Self = Self {
+        extent: 1,
+        windows: 1,
+        steps: Steps::Regular(WindowAxis { kernel: 1, stride: 1, dilation: 1, low: 0, high: 0 }),
+    };
 
     /// Regular windows over an extent.
     ///
@@ -142,13 +146,15 @@ impl PoolAxis {
             })
     }
 
-    /// What the kernels get: `struct Axis` of `shared/windows`.
-    pub(super) fn words(&self) -> [u32; 8] {
+    /// What kernels are made for: `struct Axis` of `shared/windows`.
+    pub(super) fn constant(&self) -> String {
         let (span, stride, dilation, low, adaptive) = match self.steps {
             Steps::Regular(window) => (window.span(), window.stride, window.dilation, window.low, 0),
             Steps::Adaptive => (0, 1, 1, 0, 1),
         };
-        [self.extent, self.windows, span, stride, dilation, low, adaptive, 0].map(|word| word as u32)
+        let fields =
+            [self.extent, self.windows, span, stride, dilation, low, adaptive, self.longest(), self.most_over()];
+        format!("Axis({})", fields.map(|field| field.to_string()).join(", "))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Pool, PoolAxis, PoolKind};
 use crate::scalar::Epilogue;
-use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes};
+use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, constants};
 use crate::tensor::DType;
 
 pub(super) fn plans(pool: &Pool, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
@@ -12,6 +12,10 @@ pub(super) fn plans(pool: &Pool, shapes: &RoutineShapes<'_>, adapter: &Adapter) 
     }
     if out.dtype != DType::F32 {
         return Err(format!("does not compute in {} on a GPU", out.dtype));
+    }
+    let largest = shapes.inputs.iter().map(|input| input.ty.len()).max().unwrap_or(0).max(out.len());
+    if largest > i32::MAX as usize {
+        return Err(format!("{largest} elements are more than 32-bit addresses reach"));
     }
     let (steps, of) = match pool.kind {
         PoolKind::Max | PoolKind::Sum => (pool.axes.iter().map(PoolAxis::longest).product(), "windows"),
@@ -31,11 +35,12 @@ fn dispatch(pool: &Pool, shapes: &RoutineShapes<'_>) -> Result<DispatchPlan, Str
     let out = &shapes.outputs[0];
     let dims = out.shape.dims();
     let [.., rows, columns] = *dims else { return Err("a pool has two axes or more".into()) };
-    let axes = pool.three().into_iter().flat_map(|axis| axis.words());
+    let axes = axes(pool, rows, columns);
+    let axes = ("shared/pool_axes", axes.as_str());
     let workgroups = out.len().div_ceil(64);
     if pool.kind == PoolKind::Max {
-        let kernel = Kernel::composed("pool_max", "pool_max", &[], 1, 2)?;
-        let params = [out.len() as u32, f32::NEG_INFINITY.to_bits(), 0].into_iter().chain(axes).collect();
+        let kernel = Kernel::composed("pool_max", "pool_max", &[axes], 1, 2)?;
+        let params = vec![out.len() as u32, f32::NEG_INFINITY.to_bits(), 0];
         let bound = vec![Bound::Input(0), Bound::Output(0), Bound::Output(1)];
         return Ok(DispatchPlan { kernel, params, bound, workgroups });
     }
@@ -56,13 +61,20 @@ fn dispatch(pool: &Pool, shapes: &RoutineShapes<'_>) -> Result<DispatchPlan, Str
     };
     let finish = epilogue.emit(inputs + 1);
     let stored = epilogue.expression.outputs.len();
-    let kernel =
-        Kernel::composed(file, file, &[("shared/finish", &finish.module)], inputs + finish.inputs.len(), stored)?;
-    let params = [out.len() as u32, rows as u32, columns as u32].into_iter().chain(axes).chain(finish.params).collect();
+    let replaced = [("shared/finish", finish.module.as_str()), axes];
+    let kernel = Kernel::composed(file, file, &replaced, inputs + finish.inputs.len(), stored)?;
+    let params = [out.len() as u32, 0, 0].into_iter().chain(finish.params).collect();
     let bound = (0..inputs)
         .map(Bound::Input)
         .chain(finish.inputs.iter().map(|&input| Bound::Input(inputs + input)))
         .chain((0..stored).map(Bound::Output))
         .collect();
     Ok(DispatchPlan { kernel, params, bound, workgroups })
+}
+
+/// The replacement of `shared/pool_axes`.
+fn axes(pool: &Pool, rows: usize, columns: usize) -> String {
+    let [z, y, x] = pool.three().map(|axis| axis.constant());
+    let axes = format!("const Z = {z};\nconst Y = {y};\nconst X = {x};\n");
+    axes + &constants(&[("RESULT_ROWS", rows), ("RESULT_COLUMNS", columns)], &[])
 }
