@@ -198,7 +198,7 @@ fn software_by_cost(wanted: &[usize], problem: Extents, orientations: &[bool], a
     let mut candidates = Vec::new();
     for &swapped in orientations {
         let seen = if swapped { problem.swapped() } else { problem };
-        for (rows, columns) in [(32, 8), (32, 4), (16, 4), (8, 4), (4, 4), (2, 4), (1, 4), (1, 1)] {
+        for (rows, columns) in [(32, 8), (32, 4), (16, 4), (8, 4), (4, 4), (2, 4), (1, 32), (1, 16), (1, 4), (1, 1)] {
             let tile = [rows, lanes * columns];
             let tiles = seen.tiles(tile);
             if rows * columns > 128 && problem.len() * problem.inner < LARGE_FROM {
