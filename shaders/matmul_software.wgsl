@@ -2,12 +2,16 @@
 // unit. A workgroup is one subgroup with its lanes along the columns; each lane keeps ROWS × COLUMNS sums. What costs
 // there is the load, one element a lane at a time: LANES inner places of the left operand are loaded at once, one a lane,
 // and handed round by a shuffle, which is nearly free. A turn of the inner loop goes through two places: the driver stores
-// each sum under the mask of active lanes once a turn, and more places leave the processor's instruction cache.
+// each sum under the mask of active lanes once a turn, and more places leave the processor's instruction cache. Where the right operand's
+// layout allows it, a load brings two neighbours.
 #import shared/storing
 
-// A lane's columns: groups of four that are stored at once, or one of each LANES.
+// A lane's columns are groups of neighbours: four that are stored at once, two that are loaded at once, or one of each LANES.
+const ALONG_COLUMNS: bool = RHS_PAIRS && !RHS_ALONG_INNER;
+const NEIGHBOURS: u32 = select(select(1u, 2u, ALONG_COLUMNS), 4u, QUADS);
+
 fn column_of(first: u32, c: u32) -> u32 {
-    return select(first + LANES * c, first + 4u * LANES * (c / 4u) + c % 4u, QUADS);
+    return first + NEIGHBOURS * LANES * (c / NEIGHBOURS) + c % NEIGHBOURS;
 }
 
 @compute @workgroup_size(LANES)
@@ -18,7 +22,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
     }
     let work = work_of(number);
     let row = work.tile.x * ROWS;
-    let column = work.tile.y * (LANES * COLUMNS) + lane * select(1u, 4u, QUADS);
+    let column = work.tile.y * (LANES * COLUMNS) + lane * NEIGHBOURS;
     var sums: array<array<f32, COLUMNS>, ROWS>;
     var lefts: array<i32, ROWS>;
     var rights: array<i32, COLUMNS>;
@@ -31,8 +35,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
             sums[r][c] = 0.0;
         }
     }
+    let last_column = params.columns - select(1u, 2u, ALONG_COLUMNS);
     for (var c = 0u; c < COLUMNS; c++) {
-        rights[c] = work.rhs_start + i32(min(column_of(column, c), params.columns - 1u)) * params.rhs_column;
+        rights[c] = work.rhs_start + i32(min(column_of(column, c), last_column)) * params.rhs_column;
     }
     for (var k = work.first; k < work.last; k += LANES) {
         let lhs_step = i32(min(k + lane, work.last - 1u)) * params.lhs_inner;
@@ -53,9 +58,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
             let second_step = select(rhs_step, rhs_step + params.rhs_inner, has_second);
             var right: array<f32, COLUMNS>;
             var second: array<f32, COLUMNS>;
-            for (var c = 0u; c < COLUMNS; c++) {
-                right[c] = rhs_at(u32(rights[c] + rhs_step));
-                second[c] = select(0.0, rhs_at(u32(rights[c] + second_step)), has_second);
+            for (var c = 0u; c < COLUMNS; c += select(1u, 2u, ALONG_COLUMNS)) {
+                if ALONG_COLUMNS {
+                    let pair = rhs_pair(u32(rights[c] + rhs_step));
+                    let second_pair = rhs_pair(u32(rights[c] + second_step));
+                    right[c] = pair.x;
+                    right[c + 1u] = pair.y;
+                    second[c] = select(0.0, second_pair.x, has_second);
+                    second[c + 1u] = select(0.0, second_pair.y, has_second);
+                } else if RHS_PAIRS {
+                    // The number of places is even.
+                    let pair = rhs_pair(u32(rights[c] + rhs_step));
+                    right[c] = pair.x;
+                    second[c] = pair.y;
+                } else {
+                    right[c] = rhs_at(u32(rights[c] + rhs_step));
+                    second[c] = select(0.0, rhs_at(u32(rights[c] + second_step)), has_second);
+                }
             }
             for (var r = 0u; r < ROWS; r++) {
                 let shared_left = subgroupShuffle(left[r], step);

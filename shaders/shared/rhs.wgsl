@@ -10,3 +10,8 @@ fn rhs_at(address: u32) -> f32 {
     }
     return bitcast<f32>(rhs[address]);
 }
+
+// Two neighbours.
+fn rhs_pair(address: u32) -> vec2<f32> {
+    return vec2<f32>(rhs_at(address), rhs_at(address + 1u));
+}

@@ -12,6 +12,8 @@ const LHS_F16 = false;
 const LHS_BF16 = false;
 const RHS_F16 = false;
 const RHS_BF16 = false;
+// Whether two neighbours of the right operand are read at once, in kernels for software drivers.
+const RHS_PAIRS = false;
 // Recurrences: units that an invocation has at a time, groups of LANES invocations that share a workgroup's units, inner places of a
 // turn, and elements of a turn of the loop after the products.
 const UNITS = 1u;

@@ -32,6 +32,8 @@ pub struct Adapter {
     pub subgroups: Option<(u32, u32)>,
     /// True where there are barriers for a subgroup alone.
     pub subgroup_barriers: bool,
+    /// True where shaders may use integers of 64 bits.
+    pub wide_integers: bool,
     /// Its limits.
     pub limits: Limits,
     /// The kernels that tuning found to be the fastest.
@@ -62,6 +64,7 @@ impl Default for Adapter {
             bounded_loops: false,
             subgroups: None,
             subgroup_barriers: false,
+            wide_integers: false,
             limits: Limits {
                 storage_buffers: 8,
                 binding_bytes: 128 << 20,

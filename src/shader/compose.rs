@@ -26,6 +26,7 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "shared/lhs_quads",
         "shared/lhs_quads_half",
         "shared/rhs",
+        "shared/rhs_pairs",
         "shared/rhs_quads",
         "shared/rhs_quads_half",
         "shared/finish_quads",

@@ -263,6 +263,7 @@ pub(super) fn compiler_adapter(
         bounded_loops: checks == Checks::All,
         subgroups: subgroups(features, info),
         subgroup_barriers: features.contains(wgpu::Features::SUBGROUP_BARRIER),
+        wide_integers: features.contains(wgpu::Features::SHADER_INT64),
         limits: compiler_limits(limits),
         tuned: Tuned::default(),
     }

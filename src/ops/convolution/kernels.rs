@@ -169,6 +169,7 @@ impl Work<'_> {
             stored: [other.stored, source.stored],
             along_inner: quads.unwrap_or(neighbours),
             reads_quads: quads.is_some(),
+            reads_pairs: false,
             stores_quads: self.stores_quads && (is_tiled || self.epilogue.stores_halves()),
         };
         let finish = access.finish(if split { &partial } else { self.epilogue }, 3);

@@ -17,13 +17,15 @@ pub(in crate::ops) struct Access {
     pub(in crate::ops) along_inner: [bool; 2],
     /// Both operands are read four neighbours at a time.
     pub(in crate::ops) reads_quads: bool,
+    /// The right operand is read two neighbours at a time.
+    pub(in crate::ops) reads_pairs: bool,
     /// Results are handed over four neighbours at a time.
     pub(in crate::ops) stores_quads: bool,
 }
 
 impl Access {
     /// Flags of `shared/tile`.
-    pub(in crate::ops) fn flags(&self) -> [(&'static str, bool); 7] {
+    pub(in crate::ops) fn flags(&self) -> [(&'static str, bool); 8] {
         let is = |side: usize, dtype: DType| self.stored[side] == dtype;
         [
             ("QUADS", self.stores_quads),
@@ -31,6 +33,7 @@ impl Access {
             ("LHS_BF16", is(0, DType::BF16)),
             ("RHS_F16", is(1, DType::F16)),
             ("RHS_BF16", is(1, DType::BF16)),
+            ("RHS_PAIRS", self.reads_pairs),
             ("LHS_ALONG_INNER", self.along_inner[0]),
             ("RHS_ALONG_INNER", self.along_inner[1]),
         ]
@@ -49,6 +52,9 @@ impl Access {
             modules.push(("shared/bringing", module("shared/bringing_quads")?));
             modules.push(("shared/lhs", quads(0, "shared/lhs_quads", "shared/lhs_quads_half")?));
             modules.push(("shared/rhs", quads(1, "shared/rhs_quads", "shared/rhs_quads_half")?));
+        }
+        if self.reads_pairs {
+            modules.push(("shared/rhs", module("shared/rhs_pairs")?));
         }
         Ok(modules)
     }
@@ -69,6 +75,9 @@ impl Access {
         }
         if self.reads_quads {
             label.push_str(" quads");
+        }
+        if self.reads_pairs {
+            label.push_str(" pairs");
         }
         label
     }

@@ -55,8 +55,10 @@ pub(super) fn plans(
         variants.iter_mut().for_each(Variant::widen);
         variants.dedup();
     }
-    let mut plans =
-        variants.iter().map(|variant| plan(&problem, variant, epilogue, row_sums)).collect::<Result<Vec<_>, _>>()?;
+    let mut plans = variants
+        .iter()
+        .map(|variant| plan(&problem, variant, epilogue, row_sums, adapter))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut vectors = if row_sums || halves { Vec::new() } else { vector::plans(&problem, epilogue, adapter, tuning)? };
     if adapter.is_software {
         plans.append(&mut vectors);
@@ -101,18 +103,31 @@ fn candidates(extents: Extents, orientations: &[bool], adapter: &Adapter) -> Vec
 }
 
 /// One dispatch, or two where the inner dimension is split.
-fn plan(problem: &Problem, variant: &Variant, epilogue: &Epilogue, row_sums: bool) -> Result<KernelPlan, String> {
+fn plan(
+    problem: &Problem,
+    variant: &Variant,
+    epilogue: &Epilogue,
+    row_sums: bool,
+    adapter: &Adapter,
+) -> Result<KernelPlan, String> {
     let seen = if variant.swapped { problem.swapped() } else { problem.clone() };
     let split = variant.splits > 1;
     let partial = Epilogue::identity(DType::F32, &[1, 1, problem.len()], [1, 2]);
     // Tiles are for real GPUs, where memory gives four neighbours for the price of one.
     let is_tiled = variant.inner > 0;
     let quads = seen.quads().filter(|_| is_tiled);
+    // For a software driver the load is what costs, and one of 64 bits costs as much as one of 32.
+    let pairs = seen.pairs().filter(|&along_inner| {
+        adapter.is_software && adapter.wide_integers && variant.lanes > 0 && (along_inner || variant.columns % 2 == 0)
+    });
     let access = Access {
         stored: [seen.lhs.stored, seen.rhs.stored],
-        along_inner: quads
-            .unwrap_or([seen.lhs.column.abs() <= seen.lhs.row.abs(), seen.rhs.row.abs() < seen.rhs.column.abs()]),
+        along_inner: quads.unwrap_or([
+            seen.lhs.column.abs() <= seen.lhs.row.abs(),
+            pairs.unwrap_or(seen.rhs.row.abs() < seen.rhs.column.abs()),
+        ]),
         reads_quads: quads.is_some(),
+        reads_pairs: pairs.is_some(),
         stores_quads: (is_tiled || epilogue.stores_halves()) && problem.columns.is_multiple_of(4) && !variant.swapped,
     };
     let finish = access.finish(if split { &partial } else { epilogue }, 3);
@@ -151,7 +166,7 @@ fn plan(problem: &Problem, variant: &Variant, epilogue: &Epilogue, row_sums: boo
     }
     let mut kernel = Kernel::composed(label, variant.file, &replaced, 2 + finish.inputs.len(), outputs)?;
     kernel.subgroups = variant.lanes > 0;
-    let mut params = seen.params(variant.tile, variant.splits, access.reads_quads)?;
+    let mut params = seen.params(variant.tile, variant.splits, access.reads_quads || pairs == Some(true))?;
     params.extend(&finish.params);
     let operands = if variant.swapped { [1, 0] } else { [0, 1] };
     let mut bound: Vec<Bound> = operands.into_iter().map(Bound::Input).collect();

@@ -121,8 +121,21 @@ impl Problem {
         Some([lhs, rhs])
     }
 
-    /// The parameters of `shared/product`, but for the grid's width and the epilogue's. Where operands are read in groups of four,
-    /// stretches of the inner dimension are whole groups.
+    /// Whether neighbours of the right operand lie along the inner dimension, where it can be read in pairs from an even address on.
+    pub(super) fn pairs(&self) -> Option<bool> {
+        let Matrices { stored, offset, row, column } = self.rhs;
+        let is_even = |number: i64| number % 2 == 0;
+        if stored != DType::F32 || !is_even(offset) || !self.batch_axes.iter().all(|(_, [_, rhs])| is_even(*rhs)) {
+            return None;
+        }
+        if row == 1 && self.inner.is_multiple_of(2) && is_even(column) {
+            return Some(true);
+        }
+        (column == 1 && self.columns.is_multiple_of(2) && is_even(row)).then_some(false)
+    }
+
+    /// The parameters of `shared/product`, but for the grid's width and the epilogue's. Where operands are read in groups,
+    /// stretches of the inner dimension are whole groups of four.
     pub(super) fn params(&self, tile: [usize; 2], splits: usize, quads: bool) -> Result<Vec<u32>, String> {
         let mut words: Vec<i64> =
             [self.batch, self.rows, self.columns, self.inner, splits].map(|word| word as i64).to_vec();

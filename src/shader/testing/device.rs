@@ -54,8 +54,9 @@ impl Runner {
         let subgroups = wgpu::Features::SUBGROUP | wgpu::Features::SUBGROUP_BARRIER;
         let has_subgroups = adapter.features().contains(subgroups);
         let limits = adapter.limits();
+        let wide = adapter.features() & wgpu::Features::SHADER_INT64;
         let descriptor = wgpu::DeviceDescriptor {
-            required_features: if has_subgroups { subgroups } else { wgpu::Features::empty() },
+            required_features: wide | if has_subgroups { subgroups } else { wgpu::Features::empty() },
             required_limits: limits.clone(),
             ..Default::default()
         };
@@ -66,6 +67,7 @@ impl Runner {
             bounded_loops: false,
             subgroups: has_subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
             subgroup_barriers: has_subgroups,
+            wide_integers: !wide.is_empty(),
             limits: Limits {
                 storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
                 binding_bytes: limits.max_storage_buffer_binding_size,
@@ -83,6 +85,7 @@ impl Runner {
     pub(crate) fn can_run(&self, plan: &KernelPlan, chosen_for: &Adapter) -> bool {
         plan.dispatches.iter().all(|dispatch| !dispatch.kernel.subgroups)
             || chosen_for.subgroups == self.adapter.subgroups
+                && (self.adapter.wide_integers || !chosen_for.wide_integers)
     }
 
     /// Runs a plan on the inputs' bytes; returns each output's bytes. Outputs and scratch start as garbage.

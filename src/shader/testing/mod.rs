@@ -21,6 +21,7 @@ pub(crate) fn adapters() -> Vec<Adapter> {
         is_software: true,
         subgroups: Some((lanes, lanes)),
         subgroup_barriers: lanes == 8,
+        wide_integers: lanes == 8,
         ..Adapter::default()
     };
     let large = Limits {
