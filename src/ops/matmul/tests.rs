@@ -1,6 +1,7 @@
 //! Products on a device against the CPU's, in every variant.
 
 use super::Matmul;
+use super::problem::Problem;
 use crate::graph::Operator;
 use crate::ops::device_tests::{compare, compare_candidates};
 use crate::scalar::{Affine, Builder, Epilogue, ScalarFunction};
@@ -124,6 +125,29 @@ fn transposed_and_strided_operands() {
     for (lhs, rhs) in [(false, false), (true, false), (false, true), (true, true)] {
         Case::new(&[], 130, 50, 140).transposed(lhs, rhs).run(&format!("several tiles, transposed {lhs} {rhs}"));
     }
+}
+
+/// Even extents, offsets and strides: software drivers read two neighbours of the right operand at once.
+#[test]
+fn operands_in_pairs() {
+    let pairs = |case: &Case| Problem::new(&case.lhs, &case.rhs).unwrap().pairs();
+    let along_columns = Case::new(&[], 33, 21, 70);
+    assert_eq!(pairs(&along_columns), Some(false));
+    along_columns.run("pairs along the columns, an odd number of inner places");
+    // Stretches of an odd length would begin at odd addresses.
+    let along_inner = Case::new(&[], 10, 3002, 19).transposed(false, true);
+    assert_eq!(pairs(&along_inner), Some(true));
+    along_inner.run("pairs along the inner dimension, split");
+    let mut batched = Case::new(&[3], 9, 10, 18);
+    batched.rhs.at.offset = 2;
+    assert_eq!(pairs(&batched), Some(false));
+    batched.run("pairs from an offset on");
+    batched.rhs.at.offset = 3;
+    assert_eq!(pairs(&batched), None);
+    batched.run("from an odd offset on");
+    assert_eq!(pairs(&Case::new(&[], 9, 10, 17)), None);
+    assert_eq!(pairs(&Case::new(&[2], 9, 11, 17).transposed(false, true)), None);
+    assert_eq!(pairs(&Case::new(&[], 8, 8, 8).stored(DType::F32, DType::F16)), None);
 }
 
 /// Extents, offsets and strides that are multiples of four: real GPUs read four neighbours at once.
