@@ -118,7 +118,10 @@ fn plan(
     let quads = seen.quads().filter(|_| is_tiled);
     // For a software driver the load is what costs, and one of 64 bits costs as much as one of 32.
     let pairs = seen.pairs().filter(|&along_inner| {
-        adapter.is_software && adapter.wide_integers && variant.lanes > 0 && (along_inner || variant.columns % 2 == 0)
+        adapter.is_software
+            && adapter.wide_integers
+            && variant.lanes > 0
+            && (along_inner || variant.columns.is_multiple_of(2))
     });
     let access = Access {
         stored: [seen.lhs.stored, seen.rhs.stored],
