@@ -30,12 +30,35 @@ thread_local! {
 }
 
 /// Hands the thread's registers to `work`.
-pub(super) fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
+fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
     SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
         Ok(mut scratch) => work(&mut scratch),
         // Only where rayon runs another piece inside this one's wait.
         Err(_) => work(&mut Scratch::default()),
     })
+}
+
+/// Evaluates the `len` points from `start` on, a block after the other, and hands `work` the first output's elements of each, with the
+/// points that were done before and those of the block.
+#[inline(always)]
+pub(super) fn each_block(
+    tape: &Tape,
+    inputs: &[Source<'_>],
+    start: usize,
+    len: usize,
+    mut work: impl FnMut(&[u8], usize, usize),
+) {
+    with_scratch(|scratch| {
+        tape.prepare(scratch, inputs, len);
+        let mut views = Views::default();
+        let mut done = 0;
+        while done < len {
+            let n = BLOCK.min(len - done);
+            tape.block(scratch, &mut views, inputs, &[], 0, start + done, n);
+            work(tape.output(scratch, &views, 0), done, n);
+            done += n;
+        }
+    });
 }
 
 /// Evaluates an expression at every point of its domain and writes each output, row-major.
@@ -271,46 +294,36 @@ fn reduce_unit(
         partials[0].join(reduction, row_unit(tape, inputs, reduction, start, len));
         return;
     }
-    with_scratch(|scratch| {
-        tape.prepare(scratch, inputs, len);
+    let mut wide = [0.0_f64; BLOCK];
+    each_block(tape, inputs, start, len, |register, done, n| {
         vectorized(
             #[inline(always)]
             || {
-                let mut wide = [0.0_f64; BLOCK];
-                let mut views = Views::default();
-                let mut done = 0;
-                while done < len {
-                    let n = BLOCK.min(len - done);
-                    tape.block(scratch, &mut views, inputs, &[], 0, start + done, n);
-                    let register = tape.output(scratch, &views, 0);
-                    if wraps(reduction, dtype) {
-                        for (k, &word) in lanes::<u32>(register, n).iter().enumerate() {
-                            let partial = &mut partials[(done + k) % inner];
-                            partial.value = wrapped(reduction, partial.value, word);
-                        }
-                        done += n;
-                        continue;
+                if wraps(reduction, dtype) {
+                    for (k, &word) in lanes::<u32>(register, n).iter().enumerate() {
+                        let partial = &mut partials[(done + k) % inner];
+                        partial.value = wrapped(reduction, partial.value, word);
                     }
-                    let values = &mut wide[..n];
-                    match dtype {
-                        DType::F64 => values.copy_from_slice(lanes(register, n)),
-                        DType::I32 => widen::<i32>(values, register, f64::from),
-                        DType::U32 | DType::Bool | DType::U8 => widen::<u32>(values, register, f64::from),
-                        _ => widen::<f32>(values, register, f64::from),
-                    }
-                    if inner == 1 {
-                        partials[0].join(reduction, row_block(reduction, values, first + done));
-                    } else {
-                        let mut k = 0;
-                        while k < n {
-                            let column = (done + k) % inner;
-                            let run = (inner - column).min(n - k);
-                            let index = (first + (done + k) / inner) as f64;
-                            columns(reduction, &mut partials[column..column + run], &values[k..k + run], index);
-                            k += run;
-                        }
-                    }
-                    done += n;
+                    return;
+                }
+                let values = &mut wide[..n];
+                match dtype {
+                    DType::F64 => values.copy_from_slice(lanes(register, n)),
+                    DType::I32 => widen::<i32>(values, register, f64::from),
+                    DType::U32 | DType::Bool | DType::U8 => widen::<u32>(values, register, f64::from),
+                    _ => widen::<f32>(values, register, f64::from),
+                }
+                if inner == 1 {
+                    partials[0].join(reduction, row_block(reduction, values, first + done));
+                    return;
+                }
+                let mut k = 0;
+                while k < n {
+                    let column = (done + k) % inner;
+                    let run = (inner - column).min(n - k);
+                    let index = (first + (done + k) / inner) as f64;
+                    columns(reduction, &mut partials[column..column + run], &values[k..k + run], index);
+                    k += run;
                 }
             },
         );

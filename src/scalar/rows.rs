@@ -2,10 +2,10 @@
 //! which a vector unit keeps apart; where a row is an input as it lies, straight from there.
 
 use super::apply::lanes;
-use super::evaluate::{Partial, ReduceDims, with_scratch};
+use super::evaluate::{Partial, ReduceDims, each_block};
 use super::real::Real;
 use super::reduction::Reduction;
-use super::tape::{BLOCK, Source, Tape, Views};
+use super::tape::{Source, Tape};
 use super::vector::vectorized;
 
 /// Adds `count` of the reduced range from `first` on to the sums of all inner places, for one outer place.
@@ -30,33 +30,25 @@ pub(super) fn sum_unit(
         );
         return;
     }
-    with_scratch(|scratch| {
-        tape.prepare(scratch, inputs, len);
-        let mut views = Views::default();
-        let mut done = 0;
-        while done < len {
-            let n = BLOCK.min(len - done);
-            tape.block(scratch, &mut views, inputs, &[], 0, start + done, n);
-            let values = lanes::<f32>(tape.output(scratch, &views, 0), n);
-            vectorized(
-                #[inline(always)]
-                || {
-                    if inner == 1 {
-                        partials[0] += sum(values);
-                        return;
-                    }
-                    let mut k = 0;
-                    while k < n {
-                        let column = (done + k) % inner;
-                        let run = (inner - column).min(n - k);
-                        let row = partials[column..column + run].iter_mut().zip(&values[k..k + run]);
-                        row.for_each(|(partial, &value)| *partial += f64::from(value));
-                        k += run;
-                    }
-                },
-            );
-            done += n;
-        }
+    each_block(tape, inputs, start, len, |register, done, n| {
+        let values = lanes::<f32>(register, n);
+        vectorized(
+            #[inline(always)]
+            || {
+                if inner == 1 {
+                    partials[0] += sum(values);
+                    return;
+                }
+                let mut k = 0;
+                while k < n {
+                    let column = (done + k) % inner;
+                    let run = (inner - column).min(n - k);
+                    let row = partials[column..column + run].iter_mut().zip(&values[k..k + run]);
+                    row.for_each(|(partial, &value)| *partial += f64::from(value));
+                    k += run;
+                }
+            },
+        );
     });
 }
 
@@ -83,16 +75,8 @@ pub(super) fn row_unit(tape: &Tape, inputs: &[Source<'_>], reduction: Reduction,
         total.join(reduction, row_part(reduction, values));
         return total;
     }
-    with_scratch(|scratch| {
-        tape.prepare(scratch, inputs, len);
-        let mut views = Views::default();
-        let mut done = 0;
-        while done < len {
-            let n = BLOCK.min(len - done);
-            tape.block(scratch, &mut views, inputs, &[], 0, start + done, n);
-            total.join(reduction, row_part(reduction, lanes::<f32>(tape.output(scratch, &views, 0), n)));
-            done += n;
-        }
+    each_block(tape, inputs, start, len, |register, _, n| {
+        total.join(reduction, row_part(reduction, lanes::<f32>(register, n)));
     });
     total
 }

@@ -1,9 +1,9 @@
 //! Reductions of i64, which f64 does not hold: exact, and wrapping where a sum or product leaves the type.
 
 use super::apply::lanes;
-use super::evaluate::{ReduceDims, fold, with_scratch};
+use super::evaluate::{ReduceDims, each_block, fold};
 use super::reduction::Reduction;
-use super::tape::{BLOCK, Source, Tape, Views};
+use super::tape::{Source, Tape};
 
 /// A running result: the value, and the place that it came from.
 #[derive(Clone, Copy, Debug)]
@@ -47,18 +47,10 @@ pub(super) fn reduce(tape: &Tape, inputs: &[Source<'_>], reduction: Reduction, d
     let unit = |outer: usize, first: usize, count: usize, partials: &mut [Whole]| {
         let len = count * inner;
         let start = (outer * dims.reduced + first) * inner;
-        with_scratch(|scratch| {
-            tape.prepare(scratch, inputs, len);
-            let mut views = Views::default();
-            let mut done = 0;
-            while done < len {
-                let n = BLOCK.min(len - done);
-                tape.block(scratch, &mut views, inputs, &[], 0, start + done, n);
-                for (k, &value) in lanes::<i64>(tape.output(scratch, &views, 0), n).iter().enumerate() {
-                    let (row, column) = ((done + k) / inner, (done + k) % inner);
-                    partials[column].join(reduction, Whole { value, place: Some((first + row) as i32) });
-                }
-                done += n;
+        each_block(tape, inputs, start, len, |register, done, n| {
+            for (k, &value) in lanes::<i64>(register, n).iter().enumerate() {
+                let (row, column) = ((done + k) / inner, (done + k) % inner);
+                partials[column].join(reduction, Whole { value, place: Some((first + row) as i32) });
             }
         });
     };

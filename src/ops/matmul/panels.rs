@@ -58,14 +58,9 @@ impl<'a> Panels<'a> {
         Self { elements: memory, inner: matrix.rows, columns: matrix.columns }
     }
 
-    /// True for a left operand that can be read as it lies: its rows, or its columns, are consecutive.
-    pub(super) const fn reads(steps: [usize; 2]) -> bool {
-        steps[0] == 1 || steps[1] == 1
-    }
-
-    /// `out = start + lhs · panels`, with rows of `out` so many elements apart. Sums are the same for any number of rows.
+    /// `out = start + lhs · panels`, with rows of `out` so many elements apart. The rows of `lhs`, or its columns, are consecutive. Sums are the same for any number of rows.
     pub(in crate::ops) fn multiply(self, lhs: Matrix<'_, f32>, out: &mut [f32], out_step: usize, start: Start<'_>) {
-        debug_assert!(Self::reads(lhs.steps) && lhs.columns == self.inner);
+        debug_assert!(lhs.steps.contains(&1) && lhs.columns == self.inner);
         pulp::Arch::new().dispatch(Multiply { lhs, panels: self, out, out_step, start });
     }
 }

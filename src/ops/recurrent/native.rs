@@ -312,13 +312,9 @@ impl<'a, T: Float> Problem<'a, T> {
         let mut dc = self.state(self.last, 1, &slice);
         let [resets @ .., weight] = weights else { return Err("a recurrence has a weight".into()) };
         let mut reset = vec![T::real(0.0); resets.len() * rows * hidden];
-        // What the state before was multiplied by.
-        let (slot, count) = match self.cell {
-            Cell::Tanh | Cell::Relu => (0, 1),
-            Cell::Lstm => (0, 4),
-            Cell::Gru => (3, 3),
-            Cell::GruResetBefore => (0, 2),
-        };
+        // What the state before was multiplied by: the gradients of products, before that of the reset state's.
+        let first_slot = self.cell.of_products() * hidden;
+        let columns = width - first_slot - resets.len() * hidden;
         for step in self.order().into_iter().rev() {
             let gates = &mut *slice.steps[0][step];
             let first = step * self.batch + slice.first_row;
@@ -336,7 +332,7 @@ impl<'a, T: Float> Problem<'a, T> {
                 T::multiply(new, *weight, &mut reset, hidden, Start::Zero)?;
                 pass(Half::Reset, gates, &reset);
             }
-            let lhs = Matrix { elements: &gates[slot * hidden..], rows, columns: count * hidden, steps: [width, 1] };
+            let lhs = Matrix { elements: &gates[first_slot..], rows, columns, steps: [width, 1] };
             T::multiply(lhs, *weight, &mut dh, hidden, Start::Sums)?;
         }
         for (state, values) in slice.state.iter_mut().zip([dh, dc]) {
