@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::layout::padded;
+use super::program::Location;
 use crate::error::Place;
 use crate::graph::ValueId;
 use crate::ops::{Op, Variable};
 use crate::scalar::{Affine, Reduction, ScalarExpr, ScalarNode};
 use crate::shader::Operand;
-use crate::tensor::{TensorData, TensorType};
+use crate::tensor::{DType, TensorData, TensorType};
 
 /// A buffer, by its place in the fused graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,8 +27,39 @@ pub(crate) enum Origin {
     Variable(Arc<Variable>),
     /// It never changes.
     Constant(Arc<TensorData>),
-    /// It spans the buffers that are parts of it.
-    Group,
+    /// Values of the step side by side: its parts, each behind the padding of the one before.
+    Joined(Vec<BufferId>),
+    /// A range of the store: the variables that lie there, in the order in which they do.
+    Range(Range),
+}
+
+/// Variables that lie next to each other in the store. It can only be made of such, so what reads or writes the whole range cannot
+/// mistake one for another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    parts: Vec<BufferId>,
+    location: Location,
+}
+
+impl Range {
+    /// The range of variables with these locations; none where one does not begin where the one before it ends.
+    pub(crate) fn of(variables: &[(BufferId, Location)]) -> Option<Self> {
+        let &(_, first) = variables.first()?;
+        let mut end = first.offset;
+        for (_, location) in variables {
+            if location.buffer != first.buffer || location.offset != end {
+                return None;
+            }
+            end += padded(location.bytes);
+        }
+        let location = Location { bytes: end - first.offset, ..first };
+        Some(Self { parts: variables.iter().map(|&(buffer, _)| buffer).collect(), location })
+    }
+
+    /// Where it is; the padding of the last variable belongs to it.
+    pub(crate) fn location(&self) -> Location {
+        self.location
+    }
 }
 
 /// A value in memory.
@@ -35,7 +68,7 @@ pub(crate) struct Buffer {
     /// As stored.
     pub(crate) ty: TensorType,
     pub(crate) origin: Origin,
-    /// The larger buffer that this one is a part of, and the first byte there.
+    /// The joined buffer that this value of the step is a part of, and the first byte there.
     pub(crate) part_of: Option<(BufferId, usize)>,
 }
 
@@ -180,39 +213,36 @@ impl FusedGraph {
         self.direct.get(place).copied().unwrap_or(false).then(|| self.assignments[place].0)
     }
 
-    /// The parts of a group; of any other buffer, itself.
-    pub(crate) fn parts(&self, buffer: BufferId) -> Vec<BufferId> {
-        if !matches!(self.buffers[buffer.0].origin, Origin::Group) {
-            return vec![buffer];
+    /// The parts of a buffer that has some, in the order in which they lie; of any other, itself.
+    pub(crate) fn parts<'a>(&'a self, buffer: &'a BufferId) -> &'a [BufferId] {
+        match &self.buffers[buffer.0].origin {
+            Origin::Joined(parts) | Origin::Range(Range { parts, .. }) => parts,
+            Origin::Kernel | Origin::Input(_) | Origin::Variable(_) | Origin::Constant(_) => {
+                std::slice::from_ref(buffer)
+            }
         }
-        (0..self.buffers.len())
-            .map(BufferId)
-            .filter(|part| self.buffers[part.0].part_of.is_some_and(|(parent, _)| parent == buffer))
-            .collect()
+    }
+
+    /// A buffer of which values of the step become parts, in this order.
+    pub(crate) fn add_joined(&mut self, dtype: DType, parts: Vec<BufferId>) -> BufferId {
+        let joined = BufferId(self.buffers.len());
+        let mut end = 0;
+        for part in &parts {
+            self.buffers[part.0].part_of = Some((joined, end));
+            end += padded(self.buffers[part.0].ty.bytes());
+        }
+        self.add_buffer(TensorType::new(dtype, [end / dtype.size()]), Origin::Joined(parts), None)
+    }
+
+    /// A buffer that is a range of the store.
+    pub(crate) fn add_range(&mut self, dtype: DType, range: Range) -> BufferId {
+        let len = range.location.bytes / dtype.size();
+        self.add_buffer(TensorType::new(dtype, [len]), Origin::Range(range), None)
     }
 
     /// True where all that a kernel stores is assigned to variables.
     pub(crate) fn is_update(&self, kernel: &FusedKernel) -> bool {
         kernel.is_map() && kernel.outputs.iter().all(|&output| self.assigned_to(output).is_some())
-    }
-
-    /// For each kernel, the kernels that read what it writes.
-    pub(crate) fn consumers(&self) -> Vec<Vec<usize>> {
-        let mut producer = vec![None; self.buffers.len()];
-        for (index, kernel) in self.kernels.iter().enumerate() {
-            kernel.outputs.iter().for_each(|output| producer[output.0] = Some(index));
-        }
-        let mut consumers = vec![Vec::new(); self.kernels.len()];
-        for (index, kernel) in self.kernels.iter().enumerate() {
-            for read in kernel.reads() {
-                if let Some(source) =
-                    producer[read.0].filter(|&source| source != index && !consumers[source].contains(&index))
-                {
-                    consumers[source].push(index);
-                }
-            }
-        }
-        consumers
     }
 }
 

@@ -110,7 +110,7 @@ impl Planner<'_> {
         self.program.buffers.len() - 1
     }
 
-    /// Inputs, variables, constants, and groups of variables.
+    /// Inputs, variables, ranges of them, and constants.
     fn sources(&mut self) -> Result<()> {
         let mut shared: Option<usize> = None;
         for (index, buffer) in self.fused.buffers.iter().enumerate() {
@@ -134,18 +134,10 @@ impl Planner<'_> {
                 Origin::Constant(data) => {
                     Location { buffer: self.add(bytes, BufferKind::Constant(data.clone())), offset: 0, bytes }
                 }
-                Origin::Kernel | Origin::Group => continue,
+                Origin::Range(range) => range.location(),
+                Origin::Kernel | Origin::Joined(_) => continue,
             };
             self.places.insert(BufferId(index), location);
-        }
-        for (index, buffer) in self.fused.buffers.iter().enumerate() {
-            if !matches!(buffer.origin, Origin::Group) {
-                continue;
-            }
-            let first = self.fused.parts(BufferId(index)).first().and_then(|first| self.places.get(first)).copied();
-            if let Some(first) = first {
-                self.places.insert(BufferId(index), Location { bytes: buffer.ty.bytes(), ..first });
-            }
         }
         Ok(())
     }

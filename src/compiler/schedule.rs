@@ -34,15 +34,12 @@ fn may_be_direct(fused: &FusedGraph, layout: &Layout, variable: BufferId, value:
     // A GPU refuses a dispatch that reads and writes one buffer, whatever the ranges: the kernel's other operands must live in
     // other buffers of the store.
     let store = |buffer: BufferId| {
-        let first = *fused.parts(buffer).first()?;
         // A new value may itself be written straight into its variable's memory.
-        let first = match fused.assigned_to(first) {
-            Some(variable) => *fused.parts(variable).first()?,
-            None => first,
-        };
-        match &fused.buffers[first.0].origin {
+        let buffer = fused.assigned_to(buffer).unwrap_or(buffer);
+        match &fused.buffers[buffer.0].origin {
             Origin::Variable(variable) => layout.find(&variable.name).map(|known| known.location.buffer),
-            _ => None,
+            Origin::Range(range) => Some(range.location().buffer),
+            Origin::Kernel | Origin::Input(_) | Origin::Constant(_) | Origin::Joined(_) => None,
         }
     };
     let own = store(variable);
@@ -56,32 +53,27 @@ fn may_be_direct(fused: &FusedGraph, layout: &Layout, variable: BufferId, value:
 /// A topological order with few live bytes; an error where the updates' order makes a cycle.
 fn order(fused: &FusedGraph) -> Result<Vec<usize>, bool> {
     let count = fused.kernels.len();
-    let mut after: Vec<Vec<usize>> = fused.consumers();
-    // A group's parts are written by many kernels, and read through the group.
+    let mut after: Vec<Vec<usize>> = vec![Vec::new(); count];
+    let mut producer = vec![None; fused.buffers.len()];
+    // For each buffer that is no joined one, the kernels that read it, alone or as a part.
+    let mut read_by: Vec<Vec<usize>> = vec![Vec::new(); fused.buffers.len()];
     for (index, kernel) in fused.kernels.iter().enumerate() {
+        kernel.outputs.iter().for_each(|output| producer[output.0] = Some(index));
         for read in kernel.reads() {
-            if !matches!(fused.buffers[read.0].origin, Origin::Group) {
-                continue;
-            }
-            for part in fused.parts(read) {
-                if let Some(producer) = fused.producer(part).filter(|&producer| producer != index) {
-                    after[producer].push(index);
-                }
-            }
+            fused.parts(&read).iter().for_each(|part| read_by[part.0].push(index));
+        }
+    }
+    for (buffer, readers) in read_by.iter().enumerate() {
+        if let Some(source) = producer[buffer] {
+            after[source].extend(readers.iter().copied().filter(|&reader| reader != source));
         }
     }
     // Readers of an old value come before its update.
     for (index, kernel) in fused.kernels.iter().enumerate() {
         for &output in &kernel.outputs {
             let Some(variable) = fused.direct_target(output) else { continue };
-            let overwritten = fused.parts(variable);
-            for (reader, other) in fused.kernels.iter().enumerate() {
-                let reads = other
-                    .reads()
-                    .into_iter()
-                    .flat_map(|read| fused.parts(read))
-                    .any(|read| overwritten.contains(&read));
-                if reader != index && reads {
+            for part in fused.parts(&variable) {
+                for &reader in read_by[part.0].iter().filter(|&&reader| reader != index) {
                     after[reader].push(index);
                 }
             }
@@ -95,8 +87,8 @@ fn order(fused: &FusedGraph) -> Result<Vec<usize>, bool> {
     }
     // Bytes of a buffer that the step itself holds, and how many kernels have yet to read it.
     let bytes = |buffer: BufferId| match fused.buffers[buffer.0].origin {
-        Origin::Kernel | Origin::Group => fused.buffers[buffer.0].ty.bytes() as i64,
-        _ => 0,
+        Origin::Kernel | Origin::Joined(_) => fused.buffers[buffer.0].ty.bytes() as i64,
+        Origin::Input(_) | Origin::Variable(_) | Origin::Constant(_) | Origin::Range(_) => 0,
     };
     let mut readers = vec![0_usize; fused.buffers.len()];
     let distinct_reads: Vec<Vec<BufferId>> = fused

@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin, Tail};
+use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin, Range, Tail};
 use super::layout::{Layout, padded};
 use super::{Options, Target};
 use crate::error::Result;
 use crate::ops::Variable;
 use crate::scalar::{Affine, ScalarExpr, ScalarNode};
-use crate::tensor::{DType, TensorType};
+use crate::tensor::DType;
 
 /// Places all variables, and joins the updates that can be.
 pub(super) fn segment(fused: &mut FusedGraph, layout: &mut Layout, target: &Target, options: Options) -> Result<()> {
@@ -117,21 +117,33 @@ fn groups(fused: &FusedGraph) -> Vec<Group> {
             continue;
         }
         let n = tail.expression.len();
-        let streams: Vec<bool> = (0..tail.inputs.len())
-            .map(|input| {
-                tail.expression.nodes.iter().any(|node| match node {
-                    ScalarNode::Load { input: read, at } => *read == input && !at.is_constant(),
-                    _ => false,
-                })
+        // An input is read element by element, or one element of it is read by all; what is both cannot be a range's.
+        let is_read = |input: usize, by_all: bool| {
+            tail.expression.nodes.iter().any(|node| match node {
+                ScalarNode::Load { input: read, at } => *read == input && at.is_constant() == by_all,
+                _ => false,
             })
-            .collect();
+        };
+        let streams: Vec<bool> = (0..tail.inputs.len()).map(|input| is_read(input, false)).collect();
+        if streams.iter().enumerate().any(|(input, &stream)| stream && is_read(input, true)) {
+            continue;
+        }
+        // A stream's parts take as much memory as the variables' beside it.
+        let is_whole = |input: usize| fused.buffers[tail.inputs[input].0].ty.len() == n;
+        if streams.iter().enumerate().any(|(input, &stream)| stream && !is_whole(input)) {
+            continue;
+        }
         let fits = |group: &Group| {
             let first = fused.kernels[group.kernels[0]].tail.as_ref();
             first.is_some_and(|first| {
                 (0..tail.inputs.len()).all(|input| {
                     let known_stream = group.is_stream[input];
                     let same_buffer = tail.inputs[input] == first.inputs[input];
-                    if known_stream { n == 1 || streams[input] } else { !streams[input] && same_buffer }
+                    if known_stream {
+                        streams[input] || (n == 1 && is_whole(input))
+                    } else {
+                        !streams[input] && same_buffer
+                    }
                 })
             })
         };
@@ -171,101 +183,111 @@ fn is_updated(fused: &FusedGraph, kernel: &FusedKernel, variable: BufferId) -> b
     kernel.outputs.iter().any(|&output| fused.assigned_to(output) == Some(variable))
 }
 
+/// A stream's buffers in a run of members.
+enum Stream {
+    /// Variables that lie next to each other.
+    Stored(Range),
+    /// Values of the step that can be laid next to each other.
+    Computed(Vec<BufferId>),
+}
+
 /// Replaces a group's kernels by one for each run of members whose streams all lie next to each other.
 fn join(fused: &mut FusedGraph, group: &Group, layout: &Layout, largest: usize, removed: &mut Vec<usize>) {
-    let place = |fused: &FusedGraph, buffer: BufferId| {
+    let location = |fused: &FusedGraph, buffer: BufferId| {
         variable_of(fused, buffer).and_then(|variable| layout.find(&variable.name).map(|known| known.location))
     };
-    // Members in the order of their first variable's place.
+    // Members in the order in which their first variables lie.
     let Some(leading) =
-        group.streams.iter().position(|stream| stream.first().is_some_and(|&b| place(fused, b).is_some()))
+        group.streams.iter().position(|stream| stream.first().is_some_and(|&b| location(fused, b).is_some()))
     else {
         return;
     };
     let mut members: Vec<usize> = (0..group.kernels.len()).collect();
-    members.sort_by_key(|&member| place(fused, group.streams[leading][member]).map(|l| (l.buffer, l.offset)));
+    members.sort_by_key(|&member| location(fused, group.streams[leading][member]).map(|l| (l.buffer, l.offset)));
     let mut run: Vec<usize> = Vec::new();
     let mut runs: Vec<Vec<usize>> = Vec::new();
+    let mut total = 0;
     for &member in &members {
-        let bytes = fused.buffers[group.streams[leading][member].0].ty.bytes();
-        let total: usize = run.iter().map(|&m| padded(fused.buffers[group.streams[leading][m].0].ty.bytes())).sum();
+        let bytes = padded(fused.buffers[group.streams[leading][member].0].ty.bytes());
         let follows = run.last().is_some_and(|&before| {
-            total + padded(bytes) <= largest
+            total + bytes <= largest
                 && group.streams.iter().all(|stream| {
                     let Some((&a, &b)) = stream.get(before).zip(stream.get(member)) else { return true };
-                    match (place(fused, a), place(fused, b)) {
-                        (Some(a), Some(b)) => a.buffer == b.buffer && b.offset == a.offset + padded(a.bytes),
+                    match (location(fused, a), location(fused, b)) {
+                        (Some(first), Some(second)) => Range::of(&[(a, first), (b, second)]).is_some(),
                         (None, None) => true,
-                        _ => false,
+                        (Some(_), None) | (None, Some(_)) => false,
                     }
                 })
         });
         if !follows && !run.is_empty() {
             runs.push(std::mem::take(&mut run));
+            total = 0;
         }
+        total += bytes;
         run.push(member);
     }
     runs.push(run);
     for run in runs.into_iter().filter(|run| run.len() > 1) {
-        join_run(fused, group, &run, removed);
+        let kernels: Vec<usize> = run.iter().map(|&member| group.kernels[member]).collect();
+        let streams: Option<Vec<Option<Stream>>> = (group.streams.iter())
+            .map(|stream| {
+                let buffers: Vec<BufferId> = run.iter().filter_map(|&member| stream.get(member).copied()).collect();
+                if buffers.is_empty() {
+                    return Some(None);
+                }
+                let stored: Vec<_> = buffers.iter().filter_map(|&b| Some((b, location(fused, b)?))).collect();
+                if !stored.is_empty() {
+                    let range = Range::of(&stored).filter(|_| stored.len() == buffers.len())?;
+                    return Some(Some(Stream::Stored(range)));
+                }
+                // What the host gives, or a constant, cannot be moved.
+                let computed = buffers.iter().all(|buffer| matches!(fused.buffers[buffer.0].origin, Origin::Kernel));
+                (computed && can_join(fused, &buffers, &kernels)).then_some(Some(Stream::Computed(buffers)))
+            })
+            .collect();
+        if let Some(streams) = streams {
+            join_run(fused, &kernels, streams, removed);
+        }
     }
 }
 
-fn join_run(fused: &mut FusedGraph, group: &Group, run: &[usize], removed: &mut Vec<usize>) {
-    let kernels: Vec<usize> = run.iter().map(|&member| group.kernels[member]).collect();
-    // Gradients that are computed within the step become parts of one buffer; others cannot be read as a range.
-    for stream in group.streams.iter().filter(|stream| !stream.is_empty()) {
-        let buffers: Vec<BufferId> = run.iter().map(|&member| stream[member]).collect();
-        let computed = buffers.iter().all(|buffer| matches!(fused.buffers[buffer.0].origin, Origin::Kernel));
-        if variable_of(fused, buffers[0]).is_none() && !(computed && can_group(fused, &buffers, &kernels)) {
-            return;
-        }
-    }
+/// One kernel for the updates of a run. Each of its streams is given; an input that is none is the same buffer for all members.
+fn join_run(fused: &mut FusedGraph, kernels: &[usize], streams: Vec<Option<Stream>>, removed: &mut Vec<usize>) {
     let template = fused.kernels[kernels[0]].clone();
     let Some(tail) = template.tail.as_ref() else { return };
-    let lens: Vec<usize> = run.iter().map(|&member| group_len(fused, group, member)).collect();
-    let total: usize = lens.iter().map(|&len| padded(len * 4) / 4).sum();
     let dtype = template.outputs.first().map_or(DType::F32, |output| fused.buffers[output.0].ty.dtype);
-    let ty = TensorType::new(dtype, [total]);
+    let is_stream: Vec<bool> = streams.iter().map(Option::is_some).collect();
     // One buffer for each stream, of which the members' are parts; what is written goes to the same ranges as the variables.
-    let mut parents: HashMap<BufferId, BufferId> = HashMap::new();
-    let group_of = |fused: &mut FusedGraph, members: &[BufferId]| {
-        let parent = fused.add_buffer(ty.clone(), Origin::Group, None);
-        let mut offset = 0;
-        for (&member, &len) in members.iter().zip(&lens) {
-            fused.buffers[member.0].part_of = Some((parent, offset));
-            offset += padded(len * 4);
-        }
-        parent
-    };
+    let mut ranges: HashMap<BufferId, BufferId> = HashMap::new();
     let mut inputs = Vec::new();
-    for (input, &buffer) in tail.inputs.iter().enumerate() {
-        if !group.is_stream[input] {
-            inputs.push(buffer);
-            continue;
-        }
-        let members: Vec<BufferId> = run.iter().map(|&member| group.streams[input][member]).collect();
-        let parent = group_of(fused, &members);
-        parents.insert(members[0], parent);
-        inputs.push(parent);
+    for (&input, stream) in tail.inputs.iter().zip(streams) {
+        inputs.push(match stream {
+            None => input,
+            Some(Stream::Stored(range)) => {
+                let range = fused.add_range(dtype, range);
+                ranges.insert(input, range);
+                range
+            }
+            Some(Stream::Computed(parts)) => fused.add_joined(dtype, parts),
+        });
     }
     let mut outputs = Vec::new();
     for output in 0..template.outputs.len() {
         let members: Vec<BufferId> = kernels.iter().map(|&kernel| fused.kernels[kernel].outputs[output]).collect();
-        let parent = group_of(fused, &members);
-        outputs.push(parent);
-        // The new values of the members' variables are parts of the parent; one assignment stands for all.
-        let first_variable = fused.assigned_to(members[0]);
+        // The new values of the members' variables are parts of one; one assignment stands for all.
+        let range = fused.assigned_to(members[0]).and_then(|variable| ranges.get(&variable).copied());
         fused.assignments.retain(|(_, value)| !members.contains(value));
-        if let Some(variable) = first_variable.and_then(|variable| parents.get(&variable)) {
-            fused.assignments.push((*variable, parent));
-        }
+        let joined = fused.add_joined(dtype, members);
+        outputs.push(joined);
+        fused.assignments.extend(range.map(|range| (range, joined)));
     }
+    let total = outputs.first().map_or(0, |output| fused.buffers[output.0].ty.len());
     let mut expression = tail.expression.clone();
     let single = expression.len() == 1;
     for node in &mut expression.nodes {
         if let ScalarNode::Load { input, at } = node {
-            let stream = group.is_stream[*input] && (single || !at.is_constant());
+            let stream = is_stream[*input] && (single || !at.is_constant());
             *at = if stream { Affine::row_major(&[total]) } else { Affine::constant(at.offset, 1) };
         }
     }
@@ -280,13 +302,9 @@ fn join_run(fused: &mut FusedGraph, group: &Group, run: &[usize], removed: &mut 
     fused.kernels[last] = joined;
 }
 
-fn group_len(fused: &FusedGraph, group: &Group, member: usize) -> usize {
-    group.streams.iter().find_map(|stream| stream.get(member)).map_or(0, |buffer| fused.buffers[buffer.0].ty.len())
-}
-
-/// True where buffers may become parts of one: computed once each, not results, in no group yet, and no kernel writes one
+/// True where values of the step may become parts of one: computed once each, not results, parts of nothing yet, and no kernel writes one
 /// part while it reads another (a GPU tracks whole buffers).
-fn can_group(fused: &FusedGraph, buffers: &[BufferId], updates: &[usize]) -> bool {
+fn can_join(fused: &FusedGraph, buffers: &[BufferId], updates: &[usize]) -> bool {
     let distinct = buffers.iter().enumerate().all(|(place, buffer)| !buffers[..place].contains(buffer));
     let free = buffers.iter().all(|buffer| fused.buffers[buffer.0].part_of.is_none() && !fused.is_root(*buffer));
     let clash = fused.kernels.iter().enumerate().any(|(index, kernel)| {

@@ -7,6 +7,7 @@ mod bench;
 mod finite_differences;
 mod functions;
 mod fusion;
+mod graphs;
 mod half_precision;
 mod half_storage;
 mod integers;
@@ -18,6 +19,7 @@ mod sizes;
 mod stages;
 #[path = "../support/mod.rs"]
 mod support;
+mod training;
 mod variables;
 mod wide;
 
