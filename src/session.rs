@@ -3,92 +3,40 @@
 //! A session owns a store of variables. Programs for other graphs (another batch size, evaluation beside training) are
 //! loaded into the same session with [`Session::load`] and share the variables by name.
 
+mod embed;
 mod initial;
+mod optimizers;
+mod outputs;
 mod profile;
 mod transfer;
 mod tuning;
+mod variables;
 
+pub use optimizers::OptimizerState;
+pub use outputs::{Capture, Outputs};
 pub use profile::{Profile, ProfiledStep};
 
-use std::collections::BTreeMap;
-use std::ops::Index;
 use std::sync::Arc;
 
-use crate::compiler::{self, Layout, Location, Options, Port, Program, Stages, VariablePlan};
+use crate::compiler::{self, Layout, Location, Options, Port, Program, Stages};
 use crate::device::Device;
-use crate::device::execute::{Arrival, DeviceProgram, DeviceStore};
+use crate::device::execute::{DeviceProgram, DeviceStore};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, HostScalar, StepState};
-use crate::ops::{Op, RANDOM_STATE, Role};
+use crate::graph::{Graph, HostScalars};
+use crate::ops::{Op, RANDOM_STATE};
 use crate::scalar::threefry;
 use crate::tensor::{TensorData, TensorType};
+use optimizers::{Counts, Optimizers};
 use transfer::{received, sent};
-
-/// A program's results by name.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Outputs(BTreeMap<String, TensorData>);
-
-impl Outputs {
-    /// The result of a name, if the graph has one.
-    pub fn get(&self, name: &str) -> Option<&TensorData> {
-        self.0.get(name)
-    }
-
-    /// The result of a name without a copy; it is not there any more afterwards.
-    pub fn take(&mut self, name: &str) -> Option<TensorData> {
-        self.0.remove(name)
-    }
-
-    /// All results with their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &TensorData)> {
-        self.0.iter().map(|(name, data)| (name.as_str(), data))
-    }
-}
-
-impl Index<&str> for Outputs {
-    type Output = TensorData;
-    /// # Panics
-    /// Where the graph has no such output; [`Outputs::get`] does not.
-    fn index(&self, name: &str) -> &TensorData {
-        &self.0[name]
-    }
-}
-
-/// Outputs of a step that are read later.
-pub struct Capture {
-    ports: Vec<Port>,
-    arrival: Arrival,
-}
-
-impl Capture {
-    fn typed(ports: &[Port], values: &[Vec<u8>]) -> Result<Vec<TensorData>> {
-        ports.iter().zip(values).map(|(port, bytes)| received(&port.ty, port.stored, bytes)).collect()
-    }
-
-    /// The values, in the order in which they were asked for. Waits until the step is done.
-    ///
-    /// # Errors
-    /// A device that fails.
-    pub fn wait(self) -> Result<Vec<TensorData>> {
-        Self::typed(&self.ports, &self.arrival.wait()?)
-    }
-
-    /// The values, for an executor of the application's: nothing blocks.
-    ///
-    /// # Errors
-    /// A device that fails.
-    pub async fn arrive(self) -> Result<Vec<TensorData>> {
-        let values = self.arrival.arrive().await?;
-        Self::typed(&self.ports, &values)
-    }
-}
 
 /// One loaded program.
 struct Loaded {
     program: Arc<Program>,
     stages: Stages,
     runner: DeviceProgram,
-    host_scalars: Vec<HostScalar>,
+    host_scalars: HostScalars,
+    /// The optimizers of the session that the program's are, in the order of the graph.
+    optimizers: Vec<usize>,
     /// Inputs that the graph has but the program does not need: they may be given all the same.
     unneeded: Vec<(String, TensorType)>,
     /// True once it has run, so that its outputs can be read.
@@ -117,7 +65,7 @@ pub struct Session {
     programs: Vec<Loaded>,
     seed: u64,
     step: u64,
-    learning_rate: f64,
+    optimizers: Optimizers,
     options: Options,
 }
 
@@ -154,7 +102,7 @@ impl Session {
             programs: Vec::new(),
             seed,
             step: 0,
-            learning_rate: 0.0,
+            optimizers: Optimizers::default(),
             options,
         };
         session.load(graph)?;
@@ -164,11 +112,14 @@ impl Session {
     /// Compiles another graph into this session. Variables of the same name are shared; new ones get their first values.
     ///
     /// # Errors
-    /// As [`Graph::compile`], and where a shared variable has another type here.
+    /// As [`Graph::compile`]; where a shared variable has another type here; where the graph has another optimizer than a program that
+    /// is there, but states of the same names.
     pub fn load(&mut self, graph: &Graph) -> Result<ProgramId> {
         let known = self.layout.variables.len();
         let mut layout = self.layout.clone();
         let (program, stages) = compiler::compile(graph, &self.device.target(), &mut layout, self.options)?;
+        let data = graph.snapshot()?;
+        let (optimizers, mine) = self.optimizers.with(data.host_scalars.optimizers())?;
         let program = Arc::new(program);
         for &bytes in &layout.buffers[self.store.len()..] {
             self.store.add(bytes)?;
@@ -183,19 +134,19 @@ impl Session {
             }
         }
         let runner = DeviceProgram::load(&self.device, &program, &self.store)?;
-        let data = graph.snapshot()?;
         let needed = |name: &str| program.inputs.iter().any(|port| port.name == name);
         let unneeded = data.nodes.iter().filter_map(|node| match &node.op {
             Op::Input(name, ty) if !needed(name) => Some((name.clone(), ty.clone())),
             _ => None,
         });
         let unneeded = unneeded.collect();
-        let host_scalars = data.host_scalars;
+        self.optimizers = optimizers;
         self.programs.push(Loaded {
             program,
             stages,
             runner,
-            host_scalars,
+            host_scalars: data.host_scalars,
+            optimizers: mine,
             unneeded,
             has_run: false,
             bound: Vec::new(),
@@ -233,29 +184,15 @@ impl Session {
         &self.programs[id.0].stages
     }
 
-    /// Number of training steps done.
+    /// Number of steps done: with any program by [`step`](Self::step) and its like, and runs that updated parameters. Optimizers count
+    /// their own, see [`optimizers`](Self::optimizers).
     pub fn steps(&self) -> u64 {
         self.step
-    }
-
-    /// Goes on counting from here, as after a resume.
-    pub fn set_steps(&mut self, step: u64) {
-        self.step = step;
     }
 
     /// The seed that variables and random draws come from.
     pub fn seed(&self) -> u64 {
         self.seed
-    }
-
-    /// The learning rate of the next step.
-    pub fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    /// Sets the learning rate of the next steps.
-    pub fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.learning_rate = learning_rate;
     }
 
     /// One training step with the first program: counts it, runs it, waits for nothing.
@@ -271,15 +208,11 @@ impl Session {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn step_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<()> {
-        self.step += 1;
-        let done = self.execute(id, inputs, &[]);
-        if done.is_err() {
-            self.step -= 1;
-        }
-        done.map(|_| ())
+        self.execute(id, inputs, &[], true).map(|_| ())
     }
 
-    /// Runs the first program without counting a step, and reads all its outputs.
+    /// Runs the first program and reads all its outputs. It counts no step, unless the program updates parameters: that is one,
+    /// whoever asks for it.
     ///
     /// # Errors
     /// As [`step`](Self::step).
@@ -287,13 +220,13 @@ impl Session {
         self.run_with(ProgramId::FIRST, inputs)
     }
 
-    /// Runs any of the programs without counting a step, and reads all its outputs.
+    /// Runs any of the programs as [`run`](Self::run) does.
     ///
     /// # Errors
     /// As [`step`](Self::step).
     pub fn run_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<Outputs> {
         let ports = self.loaded(id)?.program.outputs.clone();
-        let values = self.execute(id, inputs, &ports)?.wait()?;
+        let values = self.execute(id, inputs, &ports, false)?.wait()?;
         Ok(Outputs(ports.into_iter().map(|port| port.name).zip(values).collect()))
     }
 
@@ -304,12 +237,7 @@ impl Session {
     /// As [`step`](Self::step), and an unknown output.
     pub fn step_capture(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)], outputs: &[&str]) -> Result<Capture> {
         let ports = outputs.iter().map(|name| self.output_port(id, name)).collect::<Result<Vec<Port>>>()?;
-        self.step += 1;
-        let done = self.execute(id, inputs, &ports);
-        if done.is_err() {
-            self.step -= 1;
-        }
-        done
+        self.execute(id, inputs, &ports, true)
     }
 
     fn output_port(&self, id: ProgramId, output: &str) -> Result<Port> {
@@ -342,14 +270,23 @@ impl Session {
         received(&port.ty, port.stored, values.first().map_or(&[][..], Vec::as_slice))
     }
 
-    fn execute(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)], captured: &[Port]) -> Result<Capture> {
-        let (hidden, given) = self.inputs(id, inputs)?;
+    /// `is_step` where a step is counted whatever the program does.
+    fn execute(
+        &mut self,
+        id: ProgramId,
+        inputs: &[(&str, &TensorData)],
+        captured: &[Port],
+        is_step: bool,
+    ) -> Result<Capture> {
+        let counts = self.counts(id, is_step)?;
+        let (hidden, given) = self.inputs(id, inputs, &counts)?;
         let mut all: Vec<(usize, &[u8])> = given;
         all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
         let loaded = &mut self.programs[id.0];
         let places: Vec<Location> = captured.iter().map(|port| port.location).collect();
         let arrival = loaded.runner.run(&mut self.store, &all, &places)?;
         loaded.has_run = true;
+        self.count(counts);
         Ok(Capture { ports: captured.to_vec(), arrival })
     }
 
@@ -359,8 +296,8 @@ impl Session {
         &self,
         id: ProgramId,
         inputs: &[(&str, &'a TensorData)],
+        counts: &Counts,
     ) -> Result<(Vec<(usize, Vec<u8>)>, Vec<(usize, &'a [u8])>)> {
-        let state = StepState { step: self.step.max(1), learning_rate: self.learning_rate };
         let loaded = self.loaded(id)?;
         for (place, (name, data)) in inputs.iter().enumerate() {
             if inputs[..place].iter().any(|(other, _)| other == name) {
@@ -393,106 +330,14 @@ impl Session {
                 }
             } else if port.name == RANDOM_STATE {
                 let key = threefry::key_of_seed(self.seed);
-                let words = [key[0] ^ key[1].rotate_left(16), self.step as u32];
+                let words = [key[0] ^ key[1].rotate_left(16), counts.step() as u32];
                 hidden.push((place, bytemuck::cast_slice(&words).to_vec()));
-            } else if let Some(values) = HostScalar::block(&loaded.host_scalars, &port.name, &state) {
+            } else if let Some(values) = counts.block(&loaded.host_scalars, &port.name) {
                 hidden.push((place, bytemuck::cast_slice(&values).to_vec()));
             } else if !loaded.bound.contains(&place) {
                 return Err(Error::Argument(format!("input {:?} ({}) was not given", port.name, port.ty)));
             }
         }
         Ok((hidden, given))
-    }
-
-    /// All variables of the store, in the order of their places.
-    pub fn variables(&self) -> &[VariablePlan] {
-        &self.layout.variables
-    }
-
-    fn find(&self, name: &str) -> Result<&VariablePlan> {
-        self.layout.find(name).ok_or_else(|| {
-            let mut names: Vec<&str> = self
-                .layout
-                .variables
-                .iter()
-                .filter(|variable| variable.role == Role::Parameter)
-                .map(|variable| variable.name.as_str())
-                .collect();
-            names.truncate(12);
-            Error::Argument(format!("there is no variable {name:?}; parameters are {names:?}"))
-        })
-    }
-
-    /// A variable's value now. Waits until it is there.
-    ///
-    /// # Errors
-    /// An unknown name; a device that fails.
-    pub fn parameter(&self, name: &str) -> Result<TensorData> {
-        let variable = self.find(name)?;
-        received(&variable.ty, variable.stored, &self.store.read(variable.location)?)
-    }
-
-    /// Replaces a variable's value.
-    ///
-    /// # Errors
-    /// An unknown name; a value of another type; a device that fails.
-    pub fn set_parameter(&mut self, name: &str, value: &TensorData) -> Result<()> {
-        let variable = self.find(name)?;
-        if variable.ty != *value.ty() {
-            return Err(Error::Argument(format!("variable {name:?} is {}, but {} was given", variable.ty, value.ty())));
-        }
-        let location = variable.location;
-        let converted = sent("variable", name, value, variable.stored)?;
-        self.store.write(location, converted.as_ref().unwrap_or(value).bytes())
-    }
-
-    /// Reads an input from an application's buffer instead of the host, from the next run on, without a copy. The buffer's
-    /// size is a multiple of sixteen bytes. An input of i64 or f64 is read as i32 or f32, in which a GPU computes.
-    ///
-    /// # Errors
-    /// An unknown name; the CPU device; a buffer that is too small or lacks the usage `STORAGE`.
-    pub fn bind_input(&mut self, id: ProgramId, input: &str, buffer: wgpu::Buffer) -> Result<()> {
-        self.loaded(id)?;
-        let loaded = &mut self.programs[id.0];
-        let Some(port) = loaded.program.inputs.iter().position(|port| port.name == input) else {
-            return Err(Error::Argument(format!("there is no input {input:?}")));
-        };
-        loaded.runner.as_gpu()?.bind_input(port, buffer)?;
-        loaded.bound.push(port);
-        Ok(())
-    }
-
-    /// Leaves an output in an application's buffer, from the next run on. The buffer's size is a multiple of sixteen bytes.
-    ///
-    /// # Errors
-    /// An unknown name; the CPU device; a buffer that is too small or lacks one of the usages `STORAGE`, `COPY_SRC`, `COPY_DST`.
-    pub fn bind_output(&mut self, id: ProgramId, output: &str, buffer: wgpu::Buffer) -> Result<()> {
-        self.loaded(id)?;
-        let loaded = &mut self.programs[id.0];
-        let Some(port) = loaded.program.outputs.iter().position(|port| port.name == output) else {
-            return Err(Error::Argument(format!("there is no output {output:?}")));
-        };
-        loaded.runner.as_gpu()?.bind_output(port, buffer)
-    }
-
-    /// Records a run among an application's own commands, instead of submitting it. Inputs that are not bound to buffers are given
-    /// here and written at once, before whatever is submitted next. Counts no step.
-    ///
-    /// # Errors
-    /// The CPU device; inputs as for [`step`](Self::step); a device that fails.
-    pub fn record(
-        &mut self,
-        id: ProgramId,
-        encoder: &mut wgpu::CommandEncoder,
-        inputs: &[(&str, &TensorData)],
-    ) -> Result<()> {
-        let (hidden, mut all) = self.inputs(id, inputs)?;
-        all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
-        let loaded = &mut self.programs[id.0];
-        let program = loaded.runner.as_gpu()?;
-        program.write_inputs(&all)?;
-        program.record(encoder);
-        loaded.has_run = true;
-        Ok(())
     }
 }

@@ -75,7 +75,6 @@ fn fused_and_plain_programs_train_alike() -> Result<()> {
             let loss = BinaryCrossEntropy.forward(&model.forward(&g, &x, Mode::Training), &y);
             g.minimize(&loss, AdamW::new(0.05)).clip_norm(0.5).accumulate(2).build();
             let mut session = Session::with_options(&g, device, 7, Options { fuse, ..Options::default() })?;
-            session.set_learning_rate(0.05);
             let x: Vec<f64> = (0..18).map(|k| f64::from(k * 5 % 7) / 3.0 - 1.0).collect();
             let (x, y) = (TensorData::from_f64(F32, &x, [6, 3])?, values(&[0.0, 1.0, 1.0, 0.0, 1.0, 0.0]));
             for _ in 0..10 {
@@ -124,7 +123,7 @@ fn a_schedule_is_over_the_steps() -> Result<()> {
         for (found, right) in found.iter().zip([1.0, 2.0, 2.1, 2.2]) {
             assert_close(found, &[-right, right]);
         }
-        session.set_learning_rate(10.0); // the base, from now on
+        session.set_learning_rate(10.0)?; // the base, from now on
         assert_close(&run(&mut session, &[[1.0, -1.0]])?[0], &[-2.3, 2.3]);
         Ok(())
     })

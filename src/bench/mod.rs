@@ -164,10 +164,7 @@ impl Case {
                     input.fill(&mut session, &format!("in{place}"), place)?;
                 }
             }
-            Work::Step { .. } => {
-                session.set_learning_rate(steps::LEARNING_RATE);
-                steps::fill(&mut session)?;
-            }
+            Work::Step { .. } => steps::fill(&mut session)?,
         }
         Ok(session)
     }

@@ -9,7 +9,7 @@ use crate::session::Session;
 use crate::tensor::{DType, Shape};
 
 /// Of all cases: the speed does not depend on it.
-pub(super) const LEARNING_RATE: f64 = 1e-3;
+const LEARNING_RATE: f64 = 1e-3;
 
 /// Labels are of so many classes.
 const CLASSES: u32 = 10;
@@ -58,7 +58,7 @@ fn mlp_tiny(g: &Graph) {
     let hidden = Linear::new(g, "fc1", 100, 64).forward(&x).relu();
     let hidden = Linear::new(g, "fc2", 64, 32).forward(&hidden).relu();
     let prediction = Linear::new(g, "fc3", 32, 1).forward(&hidden).sigmoid();
-    g.minimize(&prediction.binary_cross_entropy(&y), Adam::new(1e-3)).build();
+    g.minimize(&prediction.binary_cross_entropy(&y), Adam::new(LEARNING_RATE)).build();
 }
 
 /// 784→512 relu→512 relu→10, cross-entropy, Adam, batch 128.
@@ -67,7 +67,7 @@ fn mlp(g: &Graph) {
     let hidden = Linear::new(g, "fc1", 784, 512).forward(&x).relu();
     let hidden = Linear::new(g, "fc2", 512, 512).forward(&hidden).relu();
     let logits = Linear::new(g, "fc3", 512, 10).forward(&hidden);
-    g.minimize(&logits.cross_entropy(&y), Adam::new(1e-3)).build();
+    g.minimize(&logits.cross_entropy(&y), Adam::new(LEARNING_RATE)).build();
 }
 
 /// 3×32×32, conv 3×3 (32, pad 1) relu maxpool 2, conv 3×3 (64, pad 1) relu maxpool 2, fc 128 relu, fc 10; cross-entropy, SGD with
@@ -88,7 +88,7 @@ fn cnn(g: &Graph) {
         .relu()
         .dense(10);
     let logits = model.forward(g, &x, Mode::Training);
-    g.minimize(&logits.cross_entropy(&y), SGD::new(0.01).momentum(0.9)).build();
+    g.minimize(&logits.cross_entropy(&y), SGD::new(LEARNING_RATE).momentum(0.9)).build();
 }
 
 /// Sequences of 50 × 100, 2-layer LSTM of 64, the last step to 1; binary cross-entropy, Adam, batch 64.
@@ -97,7 +97,7 @@ fn lstm(g: &Graph) {
     let lstm = LSTM::with(g, "lstm", 100, 64, Recurrent::new().num_layers(2));
     let last = lstm.forward_with(&x, &Given::new(), Mode::Training).h_n.at(0, 1);
     let logits = Linear::new(g, "fc", 64, 1).forward(&last);
-    g.minimize(&logits.binary_cross_entropy_with_logits(&y), Adam::new(1e-3)).build();
+    g.minimize(&logits.binary_cross_entropy_with_logits(&y), Adam::new(LEARNING_RATE)).build();
 }
 
 /// Sequences of 64 × 128, GRU of 256, the last step to 10; cross-entropy, Adam, batch 32.
@@ -105,5 +105,5 @@ fn gru(g: &Graph) {
     let (x, y) = (x(g, [64, 32, 128]), y(g, DType::I32, [32]));
     let last = GRU::new(g, "gru", 128, 256).forward_with(&x, &Given::new(), Mode::Training).h_n.at(0, 0);
     let logits = Linear::new(g, "fc", 256, 10).forward(&last);
-    g.minimize(&logits.cross_entropy(&y), Adam::new(1e-3)).build();
+    g.minimize(&logits.cross_entropy(&y), Adam::new(LEARNING_RATE)).build();
 }

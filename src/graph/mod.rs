@@ -5,6 +5,7 @@
 //! graph.
 
 mod differentiate;
+mod host;
 mod operator;
 mod tensor;
 
@@ -12,6 +13,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(crate) use host::{HostScalars, OptimizerId, OptimizerPlan};
+pub use host::{StepState, UpdateState};
 pub use operator::{CustomOperator, Expressing, Gradient, InputAccess, Meaning, Operator, RoutineCost};
 pub use tensor::{IntoTensor, Tensor};
 
@@ -72,51 +75,8 @@ pub(crate) struct GraphData {
     pub(crate) place: Option<Place>,
     /// The type in which layers multiply; `None` for their parameters' own.
     pub(crate) product_dtype: Option<DType>,
-    /// Scalar inputs that the session computes itself before each step.
-    pub(crate) host_scalars: Vec<HostScalar>,
-}
-
-/// What the session knows of a step before it runs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepState {
-    /// Number of the step, from 1 on.
-    pub step: u64,
-    /// The learning rate that the schedule gives for it.
-    pub learning_rate: f64,
-}
-
-/// The hidden inputs that hold the host's scalars: this name, a dot, and the block's number.
-const HOST_SCALARS: &str = "@host";
-
-/// Scalars of one such input.
-const HOST_BLOCK: usize = 16;
-
-/// A number that the session computes before each step: a learning rate, a bias correction.
-#[derive(Clone)]
-pub(crate) struct HostScalar {
-    pub(crate) name: String,
-    pub(crate) compute: Arc<dyn Fn(&StepState) -> f64 + Send + Sync>,
-}
-
-impl fmt::Debug for HostScalar {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.name)
-    }
-}
-
-impl HostScalar {
-    /// The values of a hidden input, if the name is one's: those of its block, and zeros up to its end.
-    pub(crate) fn block(scalars: &[Self], input: &str, state: &StepState) -> Option<Vec<f32>> {
-        let block: usize = input.strip_prefix(HOST_SCALARS)?.strip_prefix('.')?.parse().ok()?;
-        let mut values: Vec<f32> = scalars
-            .iter()
-            .skip(block * HOST_BLOCK)
-            .take(HOST_BLOCK)
-            .map(|scalar| (scalar.compute)(state) as f32)
-            .collect();
-        values.resize(HOST_BLOCK, 0.0);
-        Some(values)
-    }
+    /// Scalar inputs that the session computes itself before each step, and the optimizers that some of them belong to.
+    pub(crate) host_scalars: HostScalars,
 }
 
 impl GraphData {
@@ -264,27 +224,6 @@ impl Graph {
         self.named(name, Op::Input(name.to_owned(), TensorType::new(dtype, shape)), "input")
     }
 
-    /// A single f32 that the session computes on the host before each step, from the step's number and learning rate, and
-    /// writes together with the inputs: so bias corrections and schedules cost the device nothing. Asking twice for a name
-    /// gives the same number.
-    #[track_caller]
-    pub fn host_scalar(&self, name: &str, compute: impl Fn(&StepState) -> f64 + Send + Sync + 'static) -> Tensor {
-        let known = self.data().host_scalars.iter().position(|scalar| scalar.name == name);
-        let place = known.unwrap_or_else(|| {
-            let mut data = self.data();
-            data.host_scalars.push(HostScalar { name: name.to_owned(), compute: Arc::new(compute) });
-            data.host_scalars.len() - 1
-        });
-        // Many in one input: a kernel that reads several of them has one binding for all.
-        let block = format!("{HOST_SCALARS}.{}", place / HOST_BLOCK);
-        // No closure: the user's line does not reach through one.
-        let block = match self.find(&block) {
-            Some(block) => block,
-            None => self.input(&block, [HOST_BLOCK], DType::F32),
-        };
-        block.at(0, place % HOST_BLOCK)
-    }
-
     /// A value that lives on the device from step to step: a parameter, an optimizer's state, a data set.
     /// Asking twice for the same name gives the same tensor, if the descriptions agree.
     #[track_caller]
@@ -348,9 +287,9 @@ impl Graph {
         self.data().outputs.push((name.to_owned(), tensor.id()));
     }
 
-    /// True where a value of this name is given back already.
-    pub(crate) fn has_output(&self, name: &str) -> bool {
-        self.data().outputs.iter().any(|(known, _)| known == name)
+    /// The value that is given back by this name, if there is one.
+    pub(crate) fn output_named(&self, name: &str) -> Option<ValueId> {
+        self.data().outputs.iter().find(|(known, _)| known == name).map(|&(_, value)| value)
     }
 
     /// At the end of each step, the variable takes this value. All assignments see the values from before the step.

@@ -2,66 +2,18 @@
 
 use std::sync::Arc;
 
+use super::loss_scale::{LossScale, Scale};
 use super::schedule::Schedule;
 use super::update::{Clock, Update};
 use super::{Decay, Group, Optimizer};
 use crate::device::Device;
-use crate::error::Result;
-use crate::graph::{Graph, Tensor};
-use crate::ops::{Initial, Role, Variable};
+use crate::error::{Place, Result};
+use crate::graph::{Graph, OptimizerId, OptimizerPlan, Tensor};
 use crate::session::Session;
-use crate::tensor::{DType, Shape, TensorType};
+use crate::tensor::{DType, Shape};
 
 /// An optimizer that threads may share.
 type Shared = Arc<dyn Optimizer + Send + Sync>;
-
-/// What the loss is multiplied by, so that the gradients of 16-bit products do not vanish. Gradients are divided by it again, and
-/// a step whose gradients are not finite changes no parameter.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum LossScale {
-    /// Always the same.
-    Fixed(f64),
-    /// As large as gradients allow: PyTorch's `GradScaler`. State: `loss_scale`, and `loss_scale.growth_tracker`, the number of
-    /// finite steps since the last change.
-    Dynamic {
-        /// The first scale.
-        initial: f64,
-        /// The factor after `interval` finite steps.
-        growth: f64,
-        /// The factor after a step that was not finite.
-        backoff: f64,
-        /// Finite steps between growths.
-        interval: u32,
-    },
-}
-
-impl LossScale {
-    /// [`Dynamic`](Self::Dynamic) with PyTorch's defaults: from 65,536 on, doubled after 2,000 finite steps, else halved.
-    pub const fn dynamic() -> Self {
-        Self::Dynamic { initial: 65_536.0, growth: 2.0, backoff: 0.5, interval: 2_000 }
-    }
-
-    fn check(self) -> Result<(), String> {
-        let sound = match self {
-            Self::Fixed(scale) => scale.is_finite() && scale > 0.0,
-            Self::Dynamic { initial, growth, backoff, interval } => {
-                initial.is_finite()
-                    && initial > 0.0
-                    && growth.is_finite()
-                    && growth >= 1.0
-                    && (0.0..1.0).contains(&backoff)
-                    && interval > 0
-            }
-        };
-        if sound { Ok(()) } else { Err(format!("{self:?} is no loss scale")) }
-    }
-}
-
-impl From<f64> for LossScale {
-    fn from(scale: f64) -> Self {
-        Self::Fixed(scale)
-    }
-}
 
 /// A training step under construction; made by [`Graph::minimize`], ended by [`compile`](Self::compile) or
 /// [`build`](Self::build).
@@ -74,6 +26,7 @@ pub struct Minimize {
     graph: Graph,
     loss: Tensor,
     optimizer: Shared,
+    name: String,
     clip_value: Option<f64>,
     clip_norm: Option<f64>,
     schedule: Option<Schedule>,
@@ -86,7 +39,11 @@ pub struct Minimize {
 
 impl Graph {
     /// A step that makes a loss (a single number) smaller, by changing all parameters that it depends on. The loss becomes the
-    /// output `loss`.
+    /// output `loss`; of further ones in the same graph, `loss_1`, `loss_2` and so on.
+    ///
+    /// What is made here is an optimizer of its own: its learning rate, schedule, steps and states are not shared with others, be they
+    /// in the same graph or in other programs of the session. Programs whose optimizers have the same settings and parameters (for
+    /// other batch sizes, say) do share one.
     ///
     /// ```
     /// use wgrad::optim::Adam;
@@ -115,6 +72,7 @@ impl Graph {
             graph: self.clone(),
             loss: loss.clone(),
             optimizer,
+            name: String::new(),
             clip_value: None,
             clip_norm: None,
             schedule: None,
@@ -128,6 +86,31 @@ impl Graph {
 }
 
 impl Minimize {
+    /// Names the optimizer. Its states are called `NAME.PARAMETER.kind`, and its outputs `NAME.loss` and `NAME.gradient_norm`, so two
+    /// optimizers can update the same parameters in different programs.
+    ///
+    /// ```
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let x = g.input("x", [8, 4], F32);
+    /// let made = nn::Linear::new(&g, "generator", 4, 4).forward(&x);
+    /// let judged = nn::Linear::new(&g, "critic", 4, 1).forward(&made);
+    /// let critic = optim::Group::named("critic").frozen();
+    /// let generator = optim::Group::named("generator").frozen();
+    /// g.minimize(&-judged.mean_all(), Adam::new(1e-3)).named("generator").group(critic).build();
+    /// g.minimize(&judged.mean_all(), SGD::new(1e-2)).named("critic").group(generator).build();
+    /// let mut session = g.compile(&Device::cpu())?;
+    /// session.step(&[("x", &TensorData::zeros(F32, [8, 4]))])?;
+    /// let rates: Vec<f64> = session.optimizers().iter().map(|optimizer| optimizer.learning_rate).collect();
+    /// assert_eq!(rates, [1e-3, 1e-2]);
+    /// # use wgrad::optim;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// Keeps each element of the gradients within ± `limit`: PyTorch's `clip_grad_value_`.
     pub const fn clip_value(mut self, limit: f64) -> Self {
         self.clip_value = Some(limit);
@@ -141,8 +124,8 @@ impl Minimize {
         self
     }
 
-    /// Lets the learning rate follow a schedule over the updates, from the session's as its base. A schedule that depends on
-    /// metrics (a plateau) is not one of the step; who has one sets the session's learning rate.
+    /// Lets the learning rate follow a schedule over the updates, from the optimizer's as its base. A schedule that depends on
+    /// metrics (a plateau) is not one of the step; who has one sets the learning rate in the session.
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = Some(schedule);
         self
@@ -185,15 +168,13 @@ impl Minimize {
     /// The graph's first mistake, with the line that made it; what breaks a limit of the device.
     #[track_caller]
     pub fn compile(self, device: &Device) -> Result<Session> {
-        let (graph, seed, learning_rate) = (self.graph.clone(), self.seed, self.optimizer.learning_rate());
+        let (graph, seed) = (self.graph.clone(), self.seed);
         self.build();
-        let mut session = Session::new(&graph, device, seed)?;
-        session.set_learning_rate(learning_rate);
-        Ok(session)
+        Session::new(&graph, device, seed)
     }
 
-    /// Writes gradients and updates into the graph, for those who compile it themselves. The session's learning rate is theirs to
-    /// set.
+    /// Writes gradients and updates into the graph, for those who compile it themselves. The optimizer and its learning rate go with
+    /// the graph.
     #[track_caller]
     pub fn build(self) {
         let graph = &self.graph;
@@ -203,9 +184,6 @@ impl Minimize {
         if let Err(message) = self.check() {
             graph.mistake("minimize", message);
             return;
-        }
-        if !graph.has_output("loss") {
-            graph.output("loss", &self.loss);
         }
         let mut parameters = graph.parameters_of(&self.loss);
         if parameters.is_empty() {
@@ -225,8 +203,16 @@ impl Minimize {
             graph.mistake("minimize", "every parameter is in a frozen group");
             return;
         }
-        let clock = Clock { every: self.accumulate, schedule: self.schedule.clone().map(Arc::new), factor: 1.0 };
-        let scale = self.loss_scale.map(|scale| Scale::new(graph, scale));
+        self.output("loss", &self.loss);
+        let optimizer = match graph.add_optimizer(self.plan(&parameters)) {
+            Ok(optimizer) => optimizer,
+            Err(message) => {
+                graph.mistake("minimize", message);
+                return;
+            }
+        };
+        let clock = self.clock(optimizer);
+        let scale = self.loss_scale.map(|scale| Scale::new(graph, scale, &clock));
         let scaled = match &scale {
             Some(scale) => &self.loss * scale.value.cast(self.loss.dtype()),
             None => self.loss.clone(),
@@ -242,11 +228,13 @@ impl Minimize {
         let mut taken: Option<Tensor> = None;
         if self.accumulate > 1 {
             let every = self.accumulate;
-            let last = graph
-                .host_scalar("accumulation.last", move |state| f64::from(u8::from(state.step.is_multiple_of(every))));
+            let last = graph.update_scalar(optimizer, "accumulation.last", move |state| {
+                f64::from(u8::from(state.step.is_multiple_of(every)))
+            });
             let last = last.gt(0.5);
             for ((name, parameter), gradient) in parameters.iter().zip(&mut gradients) {
-                let sum = state_like(graph, name, parameter, "accumulated_gradient");
+                let kind = "accumulated_gradient";
+                let sum = clock.state(graph, &format!("{name}.{kind}"), kind, parameter.ty(), 0.0);
                 let total = &sum + &(&*gradient * (1.0 / every as f64));
                 graph.assign(&sum, &last.select(total.zeros_like(), &total));
                 *gradient = total;
@@ -266,9 +254,7 @@ impl Minimize {
                 for gradient in &mut gradients {
                     *gradient = &*gradient * factor.cast(gradient.dtype());
                 }
-                if !graph.has_output("gradient_norm") {
-                    graph.output("gradient_norm", &norm);
-                }
+                self.output("gradient_norm", &norm);
             }
             if let Some(scale) = &scale {
                 let finite = norm.le(f64::from(f32::MAX));
@@ -278,6 +264,52 @@ impl Minimize {
         }
         for ((name, parameter), gradient) in parameters.iter().zip(gradients) {
             self.update(name, parameter, gradient, &clock, taken.as_ref());
+        }
+    }
+
+    /// Makes a value an output: by its name after the optimizer's, or by the first free one of `loss`, `loss_1`, …. A value that the
+    /// user named so already stays what it is.
+    #[track_caller]
+    fn output(&self, what: &str, value: &Tensor) {
+        let base = if self.name.is_empty() { what.to_owned() } else { format!("{}.{what}", self.name) };
+        let mut name = base.clone();
+        let mut count = 0;
+        while let Some(known) = self.graph.output_named(&name) {
+            if known == value.id() {
+                return;
+            }
+            count += 1;
+            name = format!("{base}_{count}");
+        }
+        self.graph.output(&name, value);
+    }
+
+    #[track_caller]
+    fn plan(&self, parameters: &[(String, Tensor)]) -> OptimizerPlan {
+        let mut names: Vec<String> = parameters.iter().map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        OptimizerPlan {
+            name: self.name.clone(),
+            // What decides on the updates that a gradient leads to. Losses and clipping may differ from program to program.
+            definition: format!(
+                "{:?} {:?} {} {:?} {} {:?}",
+                self.optimizer, self.schedule, self.accumulate, self.loss_scale, self.only_matrices_decay, self.groups
+            ),
+            learning_rate: self.optimizer.learning_rate(),
+            parameters: names,
+            states: Vec::new(),
+            place: Place::caller(),
+        }
+    }
+
+    fn clock(&self, optimizer: OptimizerId) -> Clock {
+        let prefix = if self.name.is_empty() { String::new() } else { format!("{}.", self.name) };
+        Clock {
+            optimizer,
+            prefix: prefix.into(),
+            every: self.accumulate,
+            schedule: self.schedule.clone().map(Arc::new),
+            factor: 1.0,
         }
     }
 
@@ -345,17 +377,6 @@ impl Minimize {
     }
 }
 
-/// A state of a parameter's type that begins with zeros.
-#[track_caller]
-fn state_like(graph: &Graph, name: &str, parameter: &Tensor, kind: &str) -> Tensor {
-    graph.variable(Variable {
-        name: format!("{name}.{kind}"),
-        ty: parameter.ty(),
-        role: Role::State(kind.to_owned()),
-        initial: Initial::Constant(0.0),
-    })
-}
-
 /// The norm of all gradients as one vector, f32.
 #[track_caller]
 fn norm(graph: &Graph, gradients: &[Tensor]) -> Tensor {
@@ -365,47 +386,4 @@ fn norm(graph: &Graph, gradients: &[Tensor]) -> Tensor {
         total = total + wide.square().sum_all().cast(DType::F32);
     }
     total.sqrt()
-}
-
-/// A loss scale in the graph.
-struct Scale {
-    value: Tensor,
-    rule: LossScale,
-}
-
-impl Scale {
-    #[track_caller]
-    fn new(graph: &Graph, rule: LossScale) -> Self {
-        let value = match rule {
-            LossScale::Fixed(scale) => graph.scalar(DType::F32, scale),
-            LossScale::Dynamic { initial, .. } => Self::state(graph, "loss_scale", initial),
-        };
-        Self { value, rule }
-    }
-
-    #[track_caller]
-    fn state(graph: &Graph, name: &str, initial: f64) -> Tensor {
-        graph.variable(Variable {
-            name: name.to_owned(),
-            ty: TensorType::new(DType::F32, []),
-            role: Role::State(name.to_owned()),
-            initial: Initial::Constant(initial),
-        })
-    }
-
-    /// Lets a dynamic scale follow what came of it, in the steps that are the last of an accumulation.
-    #[track_caller]
-    fn adapt(&self, graph: &Graph, finite: &Tensor, last: Option<&Tensor>) {
-        let LossScale::Dynamic { growth, backoff, interval, .. } = self.rule else { return };
-        let tracker = Self::state(graph, "loss_scale.growth_tracker", 0.0);
-        let count = finite.select(&tracker + 1.0, 0.0);
-        let grows = count.ge(f64::from(interval));
-        let scale = finite.select(grows.select(&self.value * growth, &self.value), &self.value * backoff);
-        for (variable, value) in [(&self.value, scale), (&tracker, grows.select(0.0, &count))] {
-            match last {
-                Some(last) => graph.assign(variable, &last.select(value, variable)),
-                None => graph.assign(variable, &value),
-            }
-        }
-    }
 }

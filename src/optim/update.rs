@@ -3,28 +3,45 @@
 use std::sync::Arc;
 
 use super::schedule::Schedule;
-use crate::graph::{Graph, StepState, Tensor};
+use crate::graph::{Graph, OptimizerId, Tensor, UpdateState};
 use crate::ops::{Initial, Role, Variable};
+use crate::tensor::TensorType;
 
-/// The step as optimizers see it: with gradient accumulation, several of the session's make one of theirs.
+/// The step as optimizers see it: with gradient accumulation, several of the programs' make one of theirs.
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
-    /// The session's steps that make one update.
+    /// Whose steps are counted, and whose learning rate is meant.
+    pub(super) optimizer: OptimizerId,
+    /// What the names of its states begin with: the optimizer's name and a dot, or nothing.
+    pub(super) prefix: Arc<str>,
+    /// The steps that make one update.
     pub(super) every: u64,
-    /// The learning rate over the updates; without, it is the session's.
+    /// The learning rate over the updates; without, it is the optimizer's in the session.
     pub(super) schedule: Option<Arc<Schedule>>,
     /// What the learning rate is multiplied by, for the parameters of a group.
     pub(super) factor: f64,
 }
 
 impl Clock {
-    fn at(&self, state: &StepState) -> StepState {
+    fn at(&self, state: &UpdateState) -> UpdateState {
         let step = state.step.div_ceil(self.every);
         let learning_rate = match &self.schedule {
             Some(schedule) => schedule.learning_rate(state.learning_rate, step.saturating_sub(1)),
             None => state.learning_rate,
         };
-        StepState { step, learning_rate: learning_rate * self.factor }
+        UpdateState::new(step, learning_rate * self.factor)
+    }
+
+    /// A state of the optimizer that is the same number everywhere before the first step. `name` is what comes after the optimizer's.
+    #[track_caller]
+    pub(super) fn state(&self, graph: &Graph, name: &str, kind: &str, ty: TensorType, initial: f64) -> Tensor {
+        let variable = Variable {
+            name: format!("{}{name}", self.prefix),
+            ty,
+            role: Role::State(kind.to_owned()),
+            initial: Initial::Constant(initial),
+        };
+        graph.optimizer_state(self.optimizer, variable)
     }
 }
 
@@ -51,15 +68,11 @@ impl Update<'_> {
         &self.gradient
     }
 
-    /// A state of the parameter's type, called `PARAMETER.kind`, that is the same number everywhere before the first step.
+    /// A state of the parameter's type, called `PARAMETER.kind` (`OPTIMIZER.PARAMETER.kind` where the optimizer has a name), that is
+    /// the same number everywhere before the first step.
     #[track_caller]
     pub fn state(&self, kind: &str, initial: f64) -> Tensor {
-        self.graph.variable(Variable {
-            name: format!("{}.{kind}", self.name),
-            ty: self.parameter.ty(),
-            role: Role::State(kind.to_owned()),
-            initial: Initial::Constant(initial),
-        })
+        self.clock.state(self.graph, &format!("{}.{kind}", self.name), kind, self.parameter.ty(), initial)
     }
 
     /// At the end of the step the state takes this value, which is given back.
@@ -68,14 +81,15 @@ impl Update<'_> {
         value
     }
 
-    /// A number that the host computes before each step, in f64, from the update's number (from 1 on) and learning rate. The same
-    /// name gives the same number for all parameters, so it must tell all that the function depends on.
+    /// A number that the host computes before each step, in f64, from the number of the optimizer's update (from 1 on) and its learning
+    /// rate. The same name gives the same number for all parameters, so it must tell all that the function depends on.
     #[track_caller]
-    pub fn scalar(&self, name: &str, compute: impl Fn(&StepState) -> f64 + Send + Sync + 'static) -> Tensor {
+    pub fn scalar(&self, name: &str, compute: impl Fn(&UpdateState) -> f64 + Send + Sync + 'static) -> Tensor {
         let clock = self.clock.clone();
         let factor = clock.factor;
         let name = if factor == 1.0 { name.to_owned() } else { format!("{name} at {factor:?} of the rate") };
-        self.graph.host_scalar(&name, move |state| compute(&clock.at(state))).cast(self.parameter.dtype())
+        let optimizer = clock.optimizer;
+        self.graph.update_scalar(optimizer, &name, move |state| compute(&clock.at(state))).cast(self.parameter.dtype())
     }
 
     /// The learning rate of the step.

@@ -73,9 +73,11 @@ impl Session {
         let host = start.elapsed().as_secs_f64();
         self.device().wait_idle()?;
         let run = start.elapsed().as_secs_f64();
-        let (hidden, mut all) = self.inputs(id, inputs)?;
+        let counts = self.counts(id, true)?;
+        let (hidden, mut all) = self.inputs(id, inputs, &counts)?;
         all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
         let times = self.programs[id.0].runner.profile(&mut self.store, &all)?;
+        self.count(counts);
         let program = self.program_of(id);
         let steps = times.into_iter().filter_map(|(step, seconds)| measured(program, step, seconds)).collect();
         Ok(Profile { device: self.device().name(), steps, host, run })
@@ -83,7 +85,7 @@ impl Session {
 
     /// Runs a program so many times with the same inputs and tells the seconds that all of it took by the device's own clock: no
     /// time of the host's is in it. `None`, and nothing was run, where the device has no clock: the CPU, and adapters without
-    /// timestamps. They are real runs, but no steps are counted.
+    /// timestamps. They are real runs with the numbers of one step, which is counted where the program updates parameters.
     ///
     /// ```
     /// use wgrad::prelude::*;
@@ -106,11 +108,15 @@ impl Session {
         inputs: &[(&str, &TensorData)],
         repetitions: usize,
     ) -> Result<Option<f64>> {
-        let (hidden, mut all) = self.inputs(id, inputs)?;
+        let counts = self.counts(id, false)?;
+        let (hidden, mut all) = self.inputs(id, inputs, &counts)?;
         all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
         let loaded = &mut self.programs[id.0];
         let seconds = loaded.runner.time_runs(&all, repetitions)?;
-        loaded.has_run |= seconds.is_some() && repetitions > 0;
+        if seconds.is_some() && repetitions > 0 {
+            loaded.has_run = true;
+            self.count(counts);
+        }
         Ok(seconds)
     }
 }

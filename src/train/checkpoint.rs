@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::checkpoint_file;
 use super::history::History;
+use super::{checkpoint_file, counters};
 use crate::error::{Error, Result};
 use crate::ops::Role;
 use crate::session::Session;
@@ -58,6 +58,7 @@ pub(super) fn save(path: &Path, session: &Session, progress: &Progress) -> Resul
         ("examples", progress.examples.to_string()),
         ("schedule", schedule.join(" ")),
         ("seed", progress.seed.to_string()),
+        ("optimizers", counters::to_json(session)),
         ("history", progress.history.to_json()),
     ]
     .into_iter()
@@ -105,6 +106,10 @@ pub(super) fn load(path: &Path, session: &mut Session, seed: u64, batch_size: u6
     }
     restore(path, session, &tensors, kept)?;
     session.set_steps(progress.step);
+    // Files from before optimizers counted by themselves have one, which has done every step.
+    if let Some(optimizers) = metadata.get("optimizers") {
+        counters::restore(session, optimizers).map_err(|error| wrong(error.to_string()))?;
+    }
     Ok(progress)
 }
 

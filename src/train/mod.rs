@@ -5,6 +5,7 @@ mod carried;
 mod checkpoint;
 pub mod checkpoint_file;
 mod compile;
+mod counters;
 mod evaluation;
 mod fit;
 mod history;
@@ -12,6 +13,7 @@ mod parameters;
 mod predict;
 mod profile;
 mod resident;
+mod session_file;
 mod trainer;
 mod tuning;
 

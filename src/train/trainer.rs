@@ -384,7 +384,7 @@ impl Trainer {
             let learning_rate = scheduler.learning_rate(progress.step);
             let index = index_of(batch)?;
             let session = self.open()?;
-            session.set_learning_rate(learning_rate);
+            session.set_learning_rate_of(id, learning_rate)?;
             let capture = session.step_capture(id, &[(INDEX, &index)], &["loss"])?;
             progress.step += 1;
             progress.batch += 1;

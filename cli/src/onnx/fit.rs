@@ -234,9 +234,7 @@ impl Training<'_> {
         let id = match &mut self.session {
             Some(session) => session.load(&imported.graph)?,
             None => {
-                let mut session = Session::new(&imported.graph, self.device, self.seed)?;
-                session.set_learning_rate(self.task.optimizer.learning_rate());
-                self.session = Some(session);
+                self.session = Some(Session::new(&imported.graph, self.device, self.seed)?);
                 self.initializers = imported.initializers;
                 ProgramId::FIRST
             }

@@ -1,0 +1,69 @@
+//! What a run gives back.
+
+use std::collections::BTreeMap;
+use std::ops::Index;
+
+use super::transfer::received;
+use crate::compiler::Port;
+use crate::device::execute::Arrival;
+use crate::error::Result;
+use crate::tensor::TensorData;
+
+/// A program's results by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outputs(pub(super) BTreeMap<String, TensorData>);
+
+impl Outputs {
+    /// The result of a name, if the graph has one.
+    pub fn get(&self, name: &str) -> Option<&TensorData> {
+        self.0.get(name)
+    }
+
+    /// The result of a name without a copy; it is not there any more afterwards.
+    pub fn take(&mut self, name: &str) -> Option<TensorData> {
+        self.0.remove(name)
+    }
+
+    /// All results with their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &TensorData)> {
+        self.0.iter().map(|(name, data)| (name.as_str(), data))
+    }
+}
+
+impl Index<&str> for Outputs {
+    type Output = TensorData;
+    /// # Panics
+    /// Where the graph has no such output; [`Outputs::get`] does not.
+    fn index(&self, name: &str) -> &TensorData {
+        &self.0[name]
+    }
+}
+
+/// Outputs of a step that are read later.
+pub struct Capture {
+    pub(super) ports: Vec<Port>,
+    pub(super) arrival: Arrival,
+}
+
+impl Capture {
+    fn typed(ports: &[Port], values: &[Vec<u8>]) -> Result<Vec<TensorData>> {
+        ports.iter().zip(values).map(|(port, bytes)| received(&port.ty, port.stored, bytes)).collect()
+    }
+
+    /// The values, in the order in which they were asked for. Waits until the step is done.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn wait(self) -> Result<Vec<TensorData>> {
+        Self::typed(&self.ports, &self.arrival.wait()?)
+    }
+
+    /// The values, for an executor of the application's: nothing blocks.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub async fn arrive(self) -> Result<Vec<TensorData>> {
+        let values = self.arrival.arrive().await?;
+        Self::typed(&self.ports, &values)
+    }
+}

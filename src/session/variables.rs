@@ -1,0 +1,52 @@
+//! The variables of a session's store.
+
+use super::Session;
+use super::transfer::{received, sent};
+use crate::compiler::VariablePlan;
+use crate::error::{Error, Result};
+use crate::ops::Role;
+use crate::tensor::TensorData;
+
+impl Session {
+    /// All variables of the store, in the order of their places.
+    pub fn variables(&self) -> &[VariablePlan] {
+        &self.layout.variables
+    }
+
+    fn find(&self, name: &str) -> Result<&VariablePlan> {
+        self.layout.find(name).ok_or_else(|| {
+            let mut names: Vec<&str> = self
+                .layout
+                .variables
+                .iter()
+                .filter(|variable| variable.role == Role::Parameter)
+                .map(|variable| variable.name.as_str())
+                .collect();
+            names.truncate(12);
+            Error::Argument(format!("there is no variable {name:?}; parameters are {names:?}"))
+        })
+    }
+
+    /// A variable's value now. Waits until it is there.
+    ///
+    /// # Errors
+    /// An unknown name; a device that fails.
+    pub fn parameter(&self, name: &str) -> Result<TensorData> {
+        let variable = self.find(name)?;
+        received(&variable.ty, variable.stored, &self.store.read(variable.location)?)
+    }
+
+    /// Replaces a variable's value.
+    ///
+    /// # Errors
+    /// An unknown name; a value of another type; a device that fails.
+    pub fn set_parameter(&mut self, name: &str, value: &TensorData) -> Result<()> {
+        let variable = self.find(name)?;
+        if variable.ty != *value.ty() {
+            return Err(Error::Argument(format!("variable {name:?} is {}, but {} was given", variable.ty, value.ty())));
+        }
+        let location = variable.location;
+        let converted = sent("variable", name, value, variable.stored)?;
+        self.store.write(location, converted.as_ref().unwrap_or(value).bytes())
+    }
+}
