@@ -1,5 +1,7 @@
 //! Several optimizers in one session: each has its own learning rate, schedule, steps and states, and its own place in a file.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod support;
 
 use support::devices::devices;
