@@ -1,4 +1,4 @@
-//! Five steps of each optimizer, clipping, first values, and twenty steps of a small network, as PyTorch computes them:
+//! Some steps of each optimizer, clipping, first values, and twenty steps of a small network, as PyTorch computes them:
 //! `tests/golden/{optimizer,initializer,training}.json`.
 
 mod support;
@@ -6,7 +6,7 @@ mod support;
 use support::devices::devices;
 use support::golden::{self, Case};
 use wgrad::ops::{Initial, Variable};
-use wgrad::optim::{Adadelta, Adagrad, Adam, AdamW, Decay, Group, Minimize, NAdam, RMSprop, SGD};
+use wgrad::optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, Decay, Group, Minimize, NAdam, RAdam, RMSprop, Rprop, SGD};
 use wgrad::prelude::*;
 use wgrad::tensor::TensorType;
 
@@ -37,7 +37,8 @@ fn on_devices(cases: &[Case]) -> Vec<(Case, Device)> {
 fn minimize(case: &Case, g: &Graph, loss: &Tensor) -> Option<Minimize> {
     let learning_rate = case.number("lr")?;
     let number = |key: &str| case.number(key).unwrap_or(f64::NAN);
-    let beta = |place: usize| case.attribute("betas")[place].as_f64().unwrap_or(f64::NAN);
+    let pair = |key: &str, place: usize| case.attribute(key)[place].as_f64().unwrap_or(f64::NAN);
+    let beta = |place: usize| pair("betas", place);
     let (epsilon, decay) = (number("eps"), number("weight_decay"));
     let minimize = match case.op.as_str() {
         "sgd" => {
@@ -68,10 +69,24 @@ fn minimize(case: &Case, g: &Graph, loss: &Tensor) -> Option<Minimize> {
             let nadam = NAdam::new(learning_rate).betas(beta(0), beta(1)).epsilon(epsilon);
             g.minimize(loss, nadam.momentum_decay(number("momentum_decay")).weight_decay(decay))
         }
+        "adamax" => {
+            let adamax = Adamax::new(learning_rate).betas(beta(0), beta(1)).epsilon(epsilon);
+            g.minimize(loss, adamax.weight_decay(decay))
+        }
+        "radam" => {
+            let radam = RAdam::new(learning_rate).betas(beta(0), beta(1)).epsilon(epsilon);
+            let decoupled = case.flag("decoupled_weight_decay");
+            g.minimize(loss, if decoupled { radam.decoupled_weight_decay(decay) } else { radam.weight_decay(decay) })
+        }
+        "rprop" => {
+            let rprop = Rprop::new(learning_rate).etas(pair("etas", 0), pair("etas", 1));
+            g.minimize(loss, rprop.step_sizes(pair("step_sizes", 0), pair("step_sizes", 1)))
+        }
         _ => return None,
     };
     let group = case.attribute("group");
     Some(match (group["lr"].as_f64(), group["weight_decay"].as_f64()) {
+        (Some(learning_rate), None) => minimize.group(Group::named("p1").learning_rate(learning_rate)),
         (Some(learning_rate), Some(decay)) => {
             let decay = if case.op == "adamw" { Decay::decoupled(decay) } else { Decay::l2(decay) };
             minimize.group(Group::named("p1").learning_rate(learning_rate).decay(decay))
@@ -84,7 +99,7 @@ fn minimize(case: &Case, g: &Graph, loss: &Tensor) -> Option<Minimize> {
 fn optimizers_are_torchs() -> Result<()> {
     let cases: Vec<Case> =
         golden::read("optimizer")?.into_iter().filter(|case| !case.op.starts_with("clip_grad")).collect();
-    assert_eq!(cases.len(), 24);
+    assert_eq!(cases.len(), 36);
     let mut complaints = Vec::new();
     for (case, device) in on_devices(&cases) {
         let (g, loss) = given_gradients(&case.tensors(&case.fields["parameters"])?);
@@ -93,7 +108,9 @@ fn optimizers_are_torchs() -> Result<()> {
             continue;
         };
         let mut session = minimize.compile(&device)?;
-        for place in 0..5 {
+        let steps = case.fields["step_gradients"].as_array().map_or(0, Vec::len);
+        assert!(steps >= 5, "{}", case.name);
+        for place in 0..steps {
             step(&mut session, &case.tensors(&case.fields["step_gradients"][place])?)?;
             for (parameter, right) in case.tensors(&case.fields["step_parameters"][place])?.iter().enumerate() {
                 let found = session.parameter(&format!("p{parameter}"))?;

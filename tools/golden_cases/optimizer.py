@@ -6,6 +6,8 @@ import torch
 from .family import Family, f32, widened
 
 STEPS = 5
+# RAdam's denominator comes in at the sixth step of its defaults.
+LONGER = {"radam": 9, "radam_weight_decay": 9, "rprop": 9}
 SHAPES = ((3, 4), (5,))
 SGD = {"lr": 0.1, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False}
 ADAM = {"lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0}
@@ -13,6 +15,9 @@ RMSPROP = {"lr": 0.01, "alpha": 0.99, "eps": 1e-8, "weight_decay": 0.0, "momentu
 ADAGRAD = {"lr": 0.05, "lr_decay": 0.0, "weight_decay": 0.0, "initial_accumulator_value": 0.0, "eps": 1e-10}
 ADADELTA = {"lr": 1.0, "rho": 0.9, "eps": 1e-6, "weight_decay": 0.0}
 NADAM = {"lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0, "momentum_decay": 0.004}
+ADAMAX = {"lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0}
+RADAM = {"lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0, "decoupled_weight_decay": False}
+RPROP = {"lr": 0.01, "etas": [0.5, 1.2], "step_sizes": [1e-6, 50.0]}
 CASES = {
     "sgd": ("sgd", torch.optim.SGD, SGD),
     "sgd_momentum": ("sgd", torch.optim.SGD, SGD | {"momentum": 0.9}),
@@ -47,6 +52,26 @@ CASES = {
     ),
     "nadam": ("nadam", torch.optim.NAdam, NADAM),
     "nadam_weight_decay": ("nadam", torch.optim.NAdam, NADAM | {"weight_decay": 0.1}),
+    "adamax": ("adamax", torch.optim.Adamax, ADAMAX),
+    "adamax_everything": (
+        "adamax", torch.optim.Adamax, ADAMAX | {"lr": 0.1, "betas": [0.5, 0.6], "eps": 1e-2, "weight_decay": 0.1},
+    ),
+    # Nothing of the past stays: steps of one size by the sign.
+    "adamax_no_past": ("adamax", torch.optim.Adamax, ADAMAX | {"betas": [0.0, 0.0]}),
+    "adamax_groups": ("adamax", torch.optim.Adamax, ADAMAX | {"group": {"lr": 0.1, "weight_decay": 0.1}}),
+    "radam": ("radam", torch.optim.RAdam, RADAM),
+    "radam_betas": ("radam", torch.optim.RAdam, RADAM | {"lr": 0.1, "betas": [0.5, 0.8], "eps": 1e-3}),
+    # ρ is never above 5.
+    "radam_plain": ("radam", torch.optim.RAdam, RADAM | {"betas": [0.9, 0.5]}),
+    "radam_weight_decay": ("radam", torch.optim.RAdam, RADAM | {"weight_decay": 0.1}),
+    "radam_decoupled": (
+        "radam", torch.optim.RAdam,
+        RADAM | {"betas": [0.9, 0.9], "weight_decay": 0.1, "decoupled_weight_decay": True},
+    ),
+    "rprop": ("rprop", torch.optim.Rprop, RPROP),
+    # Both bounds of the step sizes are met; the rate lies beyond one of them.
+    "rprop_bounds": ("rprop", torch.optim.Rprop, RPROP | {"lr": 0.2, "etas": [0.4, 1.6], "step_sizes": [0.05, 0.12]}),
+    "rprop_groups": ("rprop", torch.optim.Rprop, RPROP | {"group": {"lr": 0.05}}),
 }  # fmt: skip
 
 
@@ -72,7 +97,7 @@ def updates(family):
     for name, (op, optimizer_class, arguments) in CASES.items():
         random = family.random(name)
         start = [f32(random.normal(size=shape)) for shape in SHAPES]
-        gradients = [[f32(random.normal(size=shape)) for shape in SHAPES] for _ in range(STEPS)]
+        gradients = [[f32(random.normal(size=shape)) for shape in SHAPES] for _ in range(LONGER.get(name, STEPS))]
         for step in gradients:
             step[0][0, :3] = step[0][0, :3] * [0.0, 1e3, 1e-4]  # never a gradient, large ones, small ones
         gradients[2][1][:] = 0  # one step without any for a whole parameter

@@ -9,13 +9,14 @@ use wgrad::Device;
 use wgrad::graph::Tensor;
 use wgrad::onnx::{Import, Imported, Model};
 use wgrad::optim::Group;
+use wgrad::optim::schedule::Scheduler;
 use wgrad::session::{Capture, ProgramId, Session};
 use wgrad::tensor::{TensorData, TensorType};
 use wgrad::train::checkpoint_file::{self, Tensors};
 
 use super::jobs;
 use super::objective::Objective;
-use super::optimizer::{self, Shared};
+use super::optimizer::{self, Recipe};
 use crate::Everywhere;
 use crate::device;
 use crate::failure::{Failure, Result};
@@ -42,7 +43,8 @@ pub struct Arguments {
     /// What is made smaller, of the first output and the target: mse, l1, smooth_l1, cross_entropy, nll, bce, bce_with_logits, …
     #[arg(long, value_name = "NAME", requires = "model", required_unless_present = "jobs")]
     loss: Option<String>,
-    /// The optimizer as a JSON object with PyTorch's names: {"name":"sgd","lr":0.1,"momentum":0.9}
+    /// The optimizer as a JSON object with PyTorch's names: {"name":"sgd","lr":0.1,"momentum":0.9}; also with
+    /// "clip_grad_norm", "clip_grad_value" and "lr_scheduler": {"name":"StepLR","step_size":30}
     #[arg(long, value_name = "JSON", requires = "model", required_unless_present = "jobs")]
     optimizer: Option<String>,
     /// How many steps, one batch each
@@ -64,7 +66,7 @@ struct Task {
     model: PathBuf,
     batches: PathBuf,
     objective: Objective,
-    optimizer: Shared,
+    recipe: Recipe,
     steps: usize,
     frozen: Vec<String>,
     outputs: PathBuf,
@@ -78,7 +80,7 @@ impl Task {
             model: arguments.model.clone().ok_or_else(missing)?,
             batches: arguments.batches.clone().ok_or_else(missing)?,
             objective: Objective::find(arguments.loss.as_deref().ok_or_else(missing)?)?,
-            optimizer: optimizer::parse(arguments.optimizer.as_deref().ok_or_else(missing)?)?,
+            recipe: optimizer::parse(arguments.optimizer.as_deref().ok_or_else(missing)?)?,
             steps: arguments.steps.filter(|&steps| steps > 0).ok_or_else(|| Failure::new(STEPS))?,
             frozen: arguments.freeze.clone(),
             outputs: arguments.outputs.clone().ok_or_else(missing)?,
@@ -92,7 +94,7 @@ impl Task {
             Ok(_) => None,
             Err(_) => Some(Vec::new()),
         };
-        let optimizer = match job.field("optimizer")? {
+        let recipe = match job.field("optimizer")? {
             Value::String(text) => optimizer::parse(text)?,
             other => optimizer::read(other.clone())?,
         };
@@ -100,7 +102,7 @@ impl Task {
             model: job.path("model")?,
             batches: job.path("batches")?,
             objective: Objective::find(job.field("loss")?.as_str().unwrap_or_default())?,
-            optimizer,
+            recipe,
             steps: steps.filter(|&steps| steps > 0).ok_or_else(|| Failure::new(STEPS))?,
             frozen: frozen.ok_or_else(|| Failure::new("\"freeze\" should be a list of initializers' names"))?,
             outputs: job.path("outputs")?,
@@ -198,7 +200,7 @@ fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(N
     if let Some(error) = graph.error() {
         return Err(error.into());
     }
-    let mut step = graph.minimize_with(&loss, task.optimizer.clone());
+    let mut step = task.recipe.clipped(graph.minimize_with(&loss, task.recipe.optimizer.clone()));
     for frozen in &task.frozen {
         let frozen = frozen.clone();
         step = step.group(Group::matching(move |name, _| name == frozen).frozen());
@@ -218,6 +220,7 @@ struct Training<'a> {
     model: Model,
     session: Option<Session>,
     programs: Vec<Prepared>,
+    scheduler: Scheduler,
     /// All initializers as the file has them.
     initializers: Vec<(String, TensorData)>,
 }
@@ -251,8 +254,8 @@ impl Training<'_> {
         Ok(self.programs.len() - 1)
     }
 
-    /// One step, whose loss is read later.
-    fn step(&mut self, path: &Path) -> Result<Capture> {
+    /// The step of a number, from 0 on, whose loss is read later.
+    fn step(&mut self, number: usize, path: &Path) -> Result<Capture> {
         let (inputs, target) = read(path)?;
         let place = self.prepare(&inputs, &target)?;
         let (Some(session), Some(program)) = (&mut self.session, self.programs.get(place)) else {
@@ -263,6 +266,7 @@ impl Training<'_> {
         }
         let mut given: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (name.as_str(), data)).collect();
         given.push((&program.names.target, &target));
+        session.set_learning_rate(self.scheduler.learning_rate(number as u64));
         Ok(session.step_capture(program.id, &given, &[&program.names.loss])?)
     }
 
@@ -287,8 +291,11 @@ fn train(task: &Task, device: &Device, seed: u64) -> Result {
         model: Model::load(&task.model)?,
         session: None,
         programs: Vec::new(),
+        scheduler: Scheduler::new(task.recipe.schedule.clone(), task.recipe.optimizer.learning_rate())?,
         initializers: Vec::new(),
     };
+    // A schedule that depends on losses has to know each before the next step.
+    let together = if task.recipe.schedule.observes() { 1 } else { READ_TOGETHER };
     let files = batches(&task.batches)?;
     let mut losses: Vec<f32> = Vec::new();
     let mut waiting: Vec<Capture> = Vec::new();
@@ -297,12 +304,14 @@ fn train(task: &Task, device: &Device, seed: u64) -> Result {
         if interrupted.load(Ordering::Relaxed) {
             return Err(Failure::new(format!("stopped after {done} of {} steps", task.steps)));
         }
-        waiting.push(training.step(path).map_err(|failure| match failure {
+        waiting.push(training.step(done, path).map_err(|failure| match failure {
             Failure::Message(message) => Failure::new(format!("{}: {message}", path.display())),
             other => other,
         })?);
-        if waiting.len() == READ_TOGETHER {
+        if waiting.len() == together {
+            let known = losses.len();
             collect(&mut waiting, &mut losses)?;
+            losses.iter().skip(known).for_each(|&loss| training.scheduler.observe(loss.into()));
         }
     }
     collect(&mut waiting, &mut losses)?;

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-use wgrad::optim::{Adadelta, Adagrad, Adam, AdamW, Decay, NAdam, Optimizer, RMSprop, SGD};
+use serde_json::Value;
+use wgrad::optim::schedule::Schedule;
+use wgrad::optim::{
+    Adadelta, Adagrad, Adam, AdamW, Adamax, Decay, Minimize, NAdam, Optimizer, RAdam, RMSprop, Rprop, SGD,
+};
 
+use super::fields::Fields;
+use super::schedule;
 use crate::failure::{Failure, Result};
 
 /// An optimizer for several graphs.
@@ -20,45 +25,43 @@ const OPTIMIZERS: &[(&str, Make)] = &[
     ("rmsprop", rmsprop),
     ("adagrad", adagrad),
     ("adadelta", adadelta),
+    ("adamax", adamax),
+    ("radam", radam),
+    ("rprop", rprop),
 ];
 
-/// The fields of an object that nobody has taken yet.
-struct Fields {
-    rest: Map<String, Value>,
-    /// What the optimizer takes, for errors.
-    known: Vec<&'static str>,
+/// An optimizer, what is done to its gradients, and how its learning rate goes.
+#[derive(Debug)]
+pub struct Recipe {
+    /// The optimizer.
+    pub optimizer: Shared,
+    /// The learning rate over the steps.
+    pub schedule: Schedule,
+    clip_norm: Option<f64>,
+    clip_value: Option<f64>,
 }
 
-impl Fields {
-    fn take<T>(&mut self, name: &'static str, default: T, what: &str, read: impl Fn(&Value) -> Option<T>) -> Result<T> {
-        self.known.push(name);
-        match self.rest.remove(name) {
-            None => Ok(default),
-            Some(value) => read(&value)
-                .ok_or_else(|| Failure::new(format!("the optimizer's {name:?} should be {what}, not {value}"))),
+impl Recipe {
+    /// A step with its gradients clipped.
+    pub fn clipped(&self, mut step: Minimize) -> Minimize {
+        if let Some(limit) = self.clip_value {
+            step = step.clip_value(limit);
         }
+        if let Some(norm) = self.clip_norm {
+            step = step.clip_norm(norm);
+        }
+        step
     }
+}
 
-    fn number(&mut self, name: &'static str, default: f64) -> Result<f64> {
-        self.take(name, default, "a number", Value::as_f64)
-    }
+fn betas(fields: &mut Fields) -> Result<(f64, f64)> {
+    fields.pair("betas", (0.9, 0.999))
+}
 
-    fn flag(&mut self, name: &'static str) -> Result<bool> {
-        self.take(name, false, "true or false", Value::as_bool)
-    }
-
-    fn betas(&mut self) -> Result<(f64, f64)> {
-        self.take("betas", (0.9, 0.999), "a pair of numbers", |value| match value.as_array()?.as_slice() {
-            [first, second] => Some((first.as_f64()?, second.as_f64()?)),
-            _ => None,
-        })
-    }
-
-    /// Weight decay as PyTorch's optimizers have it: added to the gradient, or apart from it.
-    fn decay(&mut self, default: f64, decoupled: bool) -> Result<Decay> {
-        let strength = self.number("weight_decay", default)?;
-        Ok(if decoupled { Decay::decoupled(strength) } else { Decay::l2(strength) })
-    }
+/// Weight decay as PyTorch's optimizers have it: added to the gradient, or apart from it.
+fn decay(fields: &mut Fields, default: f64, decoupled: bool) -> Result<Decay> {
+    let strength = fields.number("weight_decay", default)?;
+    Ok(if decoupled { Decay::decoupled(strength) } else { Decay::l2(strength) })
 }
 
 fn sgd(fields: &mut Fields) -> Result<Shared> {
@@ -67,7 +70,7 @@ fn sgd(fields: &mut Fields) -> Result<Shared> {
         momentum: fields.number("momentum", 0.0)?,
         dampening: fields.number("dampening", 0.0)?,
         nesterov: fields.flag("nesterov")?,
-        decay: fields.decay(0.0, false)?,
+        decay: decay(fields, 0.0, false)?,
     }))
 }
 
@@ -75,20 +78,20 @@ fn adam(fields: &mut Fields) -> Result<Shared> {
     let decoupled = fields.flag("decoupled_weight_decay")?;
     Ok(Arc::new(Adam {
         learning_rate: fields.number("lr", 1e-3)?,
-        betas: fields.betas()?,
+        betas: betas(fields)?,
         epsilon: fields.number("eps", 1e-8)?,
         amsgrad: fields.flag("amsgrad")?,
-        decay: fields.decay(0.0, decoupled)?,
+        decay: decay(fields, 0.0, decoupled)?,
     }))
 }
 
 fn adamw(fields: &mut Fields) -> Result<Shared> {
     Ok(Arc::new(AdamW {
         learning_rate: fields.number("lr", 1e-3)?,
-        betas: fields.betas()?,
+        betas: betas(fields)?,
         epsilon: fields.number("eps", 1e-8)?,
         amsgrad: fields.flag("amsgrad")?,
-        decay: fields.decay(1e-2, true)?,
+        decay: decay(fields, 1e-2, true)?,
     }))
 }
 
@@ -96,10 +99,10 @@ fn nadam(fields: &mut Fields) -> Result<Shared> {
     let decoupled = fields.flag("decoupled_weight_decay")?;
     Ok(Arc::new(NAdam {
         learning_rate: fields.number("lr", 2e-3)?,
-        betas: fields.betas()?,
+        betas: betas(fields)?,
         epsilon: fields.number("eps", 1e-8)?,
         momentum_decay: fields.number("momentum_decay", 4e-3)?,
-        decay: fields.decay(0.0, decoupled)?,
+        decay: decay(fields, 0.0, decoupled)?,
     }))
 }
 
@@ -110,7 +113,7 @@ fn rmsprop(fields: &mut Fields) -> Result<Shared> {
         epsilon: fields.number("eps", 1e-8)?,
         momentum: fields.number("momentum", 0.0)?,
         centered: fields.flag("centered")?,
-        decay: fields.decay(0.0, false)?,
+        decay: decay(fields, 0.0, false)?,
     }))
 }
 
@@ -120,7 +123,7 @@ fn adagrad(fields: &mut Fields) -> Result<Shared> {
         learning_rate_decay: fields.number("lr_decay", 0.0)?,
         initial_accumulator: fields.number("initial_accumulator_value", 0.0)?,
         epsilon: fields.number("eps", 1e-10)?,
-        decay: fields.decay(0.0, false)?,
+        decay: decay(fields, 0.0, false)?,
     }))
 }
 
@@ -129,12 +132,39 @@ fn adadelta(fields: &mut Fields) -> Result<Shared> {
         learning_rate: fields.number("lr", 1.0)?,
         rho: fields.number("rho", 0.9)?,
         epsilon: fields.number("eps", 1e-6)?,
-        decay: fields.decay(0.0, false)?,
+        decay: decay(fields, 0.0, false)?,
     }))
 }
 
-/// The optimizer that a text describes.
-pub fn parse(text: &str) -> Result<Shared> {
+fn adamax(fields: &mut Fields) -> Result<Shared> {
+    Ok(Arc::new(Adamax {
+        learning_rate: fields.number("lr", 2e-3)?,
+        betas: betas(fields)?,
+        epsilon: fields.number("eps", 1e-8)?,
+        decay: decay(fields, 0.0, false)?,
+    }))
+}
+
+fn radam(fields: &mut Fields) -> Result<Shared> {
+    let decoupled = fields.flag("decoupled_weight_decay")?;
+    Ok(Arc::new(RAdam {
+        learning_rate: fields.number("lr", 1e-3)?,
+        betas: betas(fields)?,
+        epsilon: fields.number("eps", 1e-8)?,
+        decay: decay(fields, 0.0, decoupled)?,
+    }))
+}
+
+fn rprop(fields: &mut Fields) -> Result<Shared> {
+    Ok(Arc::new(Rprop {
+        learning_rate: fields.number("lr", 1e-2)?,
+        etas: fields.pair("etas", (0.5, 1.2))?,
+        step_sizes: fields.pair("step_sizes", (1e-6, 50.0))?,
+    }))
+}
+
+/// What a text describes.
+pub fn parse(text: &str) -> Result<Recipe> {
     match serde_json::from_str(text) {
         Ok(value) => read(value),
         Err(error) => Err(Failure::new(format!("the optimizer should be an object like {EXAMPLE}: {error}"))),
@@ -143,31 +173,28 @@ pub fn parse(text: &str) -> Result<Shared> {
 
 const EXAMPLE: &str = r#"{"name":"adam","lr":0.001}"#;
 
-/// The optimizer that a JSON value describes.
-pub fn read(value: Value) -> Result<Shared> {
-    let Value::Object(mut rest) = value else {
-        return Err(Failure::new(format!("the optimizer should be an object like {EXAMPLE}, not {value}")));
-    };
-    let Some(Value::String(name)) = rest.remove("name") else {
-        return Err(Failure::new(format!("the optimizer has no \"name\"; an example is {EXAMPLE}")));
-    };
+/// What a JSON value describes.
+pub fn read(value: Value) -> Result<Recipe> {
+    let (name, mut fields) = Fields::named(value, "the optimizer", EXAMPLE)?;
     let Some((_, make)) = OPTIMIZERS.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name)) else {
         let names: Vec<&str> = OPTIMIZERS.iter().map(|(name, _)| *name).collect();
         return Err(Failure::new(format!("there is no optimizer {name:?}; there are {}", names.join(", "))));
     };
-    let mut fields = Fields { rest, known: Vec::new() };
     let optimizer = make(&mut fields)?;
     let rate = optimizer.learning_rate();
     if !(rate.is_finite() && rate >= 0.0) {
         return Err(Failure::new(format!("the optimizer's \"lr\" is {rate}, and must be a number of at least 0")));
     }
     optimizer.check().map_err(|message| Failure::new(format!("optimizer {name}: {message}")))?;
-    match fields.rest.keys().next() {
-        Some(unknown) => {
-            Err(Failure::new(format!("the optimizer {name} has no {unknown:?}; it takes {}", fields.known.join(", "))))
-        }
-        None => Ok(optimizer),
-    }
+    // By the names of PyTorch's functions, of their arguments, and of wgrad's own methods.
+    let bound = |value: &Value| value.as_f64().filter(|bound| bound.is_finite() && *bound > 0.0);
+    let clip_norm = fields.alias(&["clip_grad_norm", "clip_norm", "max_norm"], "a number above 0", bound)?;
+    let clip_value = fields.alias(&["clip_grad_value", "clip_value"], "a number above 0", bound)?;
+    let any = |value: &Value| Some(value.clone());
+    let schedule = fields.alias(&["lr_scheduler", "scheduler", "schedule"], "an object", any)?;
+    let schedule = schedule.map_or(Ok(Schedule::Constant), schedule::read)?;
+    fields.done(&name)?;
+    Ok(Recipe { optimizer, schedule, clip_norm, clip_value })
 }
 
 #[cfg(test)]
@@ -188,6 +215,19 @@ mod tests {
         assert!(shown(r#"{"name":"sgd","lr":0.5,"momentum":0.9,"nesterov":true}"#).contains("momentum: 0.9"));
         assert!(shown(r#"{"name":"adamw"}"#).contains("decoupled: 0.01"));
         assert!(shown(r#"{"name":"Adam","betas":[0.8,0.9],"weight_decay":0.1}"#).contains("l2: 0.1"));
+        assert!(shown(r#"{"name":"adamax"}"#).contains("learning_rate: 0.002"));
+        assert!(
+            shown(r#"{"name":"RAdam","decoupled_weight_decay":true,"weight_decay":0.1}"#).contains("decoupled: 0.1")
+        );
+        assert!(shown(r#"{"name":"Rprop","etas":[0.4,1.5]}"#).contains("step_sizes: (1e-6, 50.0)"));
+        assert!(
+            shown(r#"{"name":"sgd","clip_grad_norm":2,"clip_value":0.5}"#)
+                .contains("clip_norm: Some(2.0), clip_value: Some(0.5)")
+        );
+        assert!(
+            shown(r#"{"name":"sgd","lr_scheduler":{"name":"ExponentialLR","gamma":0.9}}"#)
+                .contains("Exponential { gamma: 0.9 }")
+        );
         for name in ["nadam", "rmsprop", "adagrad", "adadelta"] {
             assert!(parse(&format!("{{\"name\":\"{name}\"}}")).is_ok(), "{name}");
         }
@@ -202,6 +242,10 @@ mod tests {
         assert!(error(r#"{"name":"sgd","lr":"big"}"#).contains("\"lr\" should be a number, not \"big\""));
         assert!(error(r#"{"name":"sgd","lr":-1}"#).contains("at least 0"));
         assert!(error(r#"{"name":"sgd","nesterov":true}"#).contains("needs momentum"));
+        assert!(error(r#"{"name":"sgd","clip_grad_norm":0}"#).contains("a number above 0, not 0"));
+        assert!(error(r#"{"name":"sgd","clip_grad_norm":1,"max_norm":2}"#).contains("names of the same"));
+        assert!(error(r#"{"name":"sgd","lr_scheduler":"cosine"}"#).contains("the schedule should be an object like"));
+        assert!(error(r#"{"name":"rprop","etas":[1.5,0.5]}"#).contains("must be below 1 and above 1"));
         assert!(error(r#"{"name":"adam","betas":[0.9]}"#).contains("a pair of numbers"));
     }
 }

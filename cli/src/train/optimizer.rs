@@ -1,7 +1,9 @@
 //! Optimizers by name, with the learning rates that are usual for them.
 
 use wgrad::graph::Tensor;
-use wgrad::optim::{Adadelta, Adagrad, Adam, AdamW, Decay, NAdam, Optimizer, RMSprop, SGD, Update};
+use wgrad::optim::{
+    Adadelta, Adagrad, Adam, AdamW, Adamax, Decay, NAdam, Optimizer, RAdam, RMSprop, Rprop, SGD, Update,
+};
 
 use crate::failure::{Failure, Result};
 
@@ -13,12 +15,16 @@ const OPTIMIZERS: &[(&str, f64, Make)] = &[
     ("adam", 1e-3, |rate| Chosen::new(Adam::new(rate))),
     ("adamw", 1e-3, |rate| Chosen::new(AdamW::new(rate))),
     ("nadam", 2e-3, |rate| Chosen::new(NAdam::new(rate))),
+    ("adamax", 2e-3, |rate| Chosen::new(Adamax::new(rate))),
+    ("radam", 1e-3, |rate| Chosen::new(RAdam::new(rate))),
     ("sgd", 5e-2, |rate| Chosen::new(SGD::new(rate))),
     ("momentum", 2e-2, |rate| Chosen::new(SGD::new(rate).momentum(0.9))),
     ("nesterov", 2e-2, |rate| Chosen::new(SGD::new(rate).momentum(0.9).nesterov())),
     ("rmsprop", 1e-3, |rate| Chosen::new(RMSprop::new(rate))),
     ("adagrad", 1e-2, |rate| Chosen::new(Adagrad::new(rate))),
     ("adadelta", 1.0, |rate| Chosen::new(Adadelta::new(rate))),
+    // Meant for gradients of all data at once: of batches, signs change by chance.
+    ("rprop", 1e-3, |rate| Chosen::new(Rprop::new(rate))),
 ];
 
 /// Whichever optimizer was asked for.
