@@ -266,7 +266,7 @@ impl Training<'_> {
         }
         let mut given: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (name.as_str(), data)).collect();
         given.push((&program.names.target, &target));
-        session.set_learning_rate(self.scheduler.learning_rate(number as u64));
+        session.set_learning_rate(self.scheduler.learning_rate(number as u64))?;
         Ok(session.step_capture(program.id, &given, &[&program.names.loss])?)
     }
 
