@@ -119,7 +119,7 @@ fn session(step: &Step, device: &Device, fuse: bool, all_outputs: bool) -> Resul
     }
     minimize.build();
     let mut session = Session::with_options(&g, device, 0, Options { fuse, ..Options::default() })?;
-    session.set_learning_rate(learning_rate);
+    session.set_learning_rate(learning_rate)?;
     let names: Vec<String> = parameters.into_iter().map(|(name, _)| name).collect();
     for (name, value) in names.iter().zip(&first) {
         // What the loss does not depend on is no part of the program.
@@ -186,7 +186,7 @@ fn check_by_hand(step: &Step, device: &Device, bound: f64) -> TestCaseResult {
     let mut gradients =
         Session::with_options(&g, &Device::cpu(), 0, Options { fuse: false, ..Options::default() }).map_err(fail)?;
     let (mut session, names) = session(step, device, true, false).map_err(fail)?;
-    session.set_learning_rate(RATE);
+    session.set_learning_rate(RATE).map_err(fail)?;
     let mut values: Vec<Vec<f64>> = first.iter().map(TensorData::to_f64_vec).collect();
     for k in 0..3 {
         let x = tensor(k, F32, &[4, 3], -1.5, 1.5);
