@@ -139,10 +139,10 @@ fn checkpoints_of_something_else_are_refused_and_stay() -> std::io::Result<()> {
     succeed(&["train", "digits", "--epochs", "1", "--checkpoint", path]);
     let before = fs::read(&file)?;
     for (arguments, expected) in [
-        (&["train", "digits", "--model", "linear"][..], "another model"),
-        (&["train", "tabular"], "another model"),
+        (&["train", "digits", "--model", "linear"][..], "--model mlp, not linear"),
+        (&["train", "tabular"], "a run of digits, not of tabular"),
         (&["train", "digits", "--seed", "1"], "seed"),
-        (&["train", "digits", "--batch-size", "16"], "batches"),
+        (&["train", "digits", "--batch-size", "16"], "--batch-size 32, not 16"),
     ] {
         let message = fail(&[arguments, &["--checkpoint", path, "--resume"]].concat());
         assert!(message.contains(expected), "{message}");

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use support::{events, of_kind, succeed, text, wgrad};
+use support::{events, fail, of_kind, succeed, text, wgrad};
 
 /// Dropout and noise included, so that the random state must come back too.
 const RUN: [&str; 6] = ["train", "digits", "--seed", "5", "--epochs", "4"];
@@ -94,5 +94,92 @@ fn ctrl_c_ends_cleanly_and_the_run_can_go_on() -> std::io::Result<()> {
     let more = (stopped + 3).to_string();
     let rest = events(&[&long[..6], &["--resume", "--steps", &more]].concat());
     assert_eq!(of_kind(&rest, "done")[0]["steps"], stopped + 3);
+    Ok(())
+}
+
+/// What a resumed run says of options that are not those it began with.
+#[test]
+fn options_of_a_run_that_goes_on_are_taken_over_used_or_refused() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let checkpoint = directory.path().join("run");
+    let keep = ["--checkpoint", text(&checkpoint)];
+    let first = [
+        "train",
+        "digits",
+        "--model",
+        "linear",
+        "--optimizer",
+        "sgd",
+        "--lr",
+        "0.02",
+        "--batch-size",
+        "50",
+        "--precision",
+        "bf16",
+    ];
+    let first = [&first[..], &["--epochs", "3", "--steps", "40"], &keep].concat();
+    succeed(&first);
+    let file = checkpoint.join("checkpoint.safetensors");
+    let before = fs::read(&file)?;
+    let again = |more: &[&'static str]| [&["train", "digits"], &keep[..], more].concat();
+    for (more, expected) in [
+        (&[][..], vec!["holds a run already", "--resume", "another directory"]),
+        (&["--resume", "--model", "mlp"], vec!["made with --model linear, not mlp"]),
+        (&["--resume", "--optimizer", "adam"], vec!["made with --optimizer sgd, not adam"]),
+        (&["--resume", "--batch-size", "64"], vec!["made with --batch-size 50, not 64"]),
+        (&["--resume", "--precision", "f32"], vec!["made with --precision bf16, not f32"]),
+        (&["--resume", "--seed", "3"], vec!["made with seed 0, this run has seed 3"]),
+    ] {
+        let message = fail(&again(more));
+        assert!(expected.iter().all(|part| message.contains(part)), "{message}; wanted {expected:?}");
+        assert_eq!(fs::read(&file)?, before);
+    }
+    let message = fail(&[&["train", "mnist", "--resume"], &keep[..]].concat());
+    assert!(message.contains("is a run of digits, not of mnist"), "{message}");
+    assert_eq!(fs::read(&file)?, before);
+
+    // With none of them, the run goes on as it began, to the end of its epochs.
+    let rest = events(&again(&["--resume", "--log-every", "1"]));
+    let steps = of_kind(&rest, "step");
+    let rate = |event: &serde_json::Value| event["learning_rate"].as_f64();
+    assert_eq!((steps[0]["step"].as_u64(), rate(steps[0])), (Some(41), Some(0.02)));
+    let epochs: Vec<u64> = of_kind(&rest, "epoch").iter().filter_map(|event| event["epoch"].as_u64()).collect();
+    assert_eq!(epochs.last(), Some(&3));
+    // More epochs, and another rate from there on.
+    let more = events(&again(&["--resume", "--epochs", "4", "--lr", "0.5", "--log-every", "1"]));
+    let steps = of_kind(&more, "step");
+    assert!(!steps.is_empty() && steps.iter().all(|step| rate(step) == Some(0.5)), "{steps:?}");
+    let told = succeed(&again(&["--resume", "--epochs", "5", "--lr", "0.25"]));
+    assert!(
+        told.contains("changed  --lr 0.25, 0.5 so far") && told.contains("changed  --epochs 5, 4 so far"),
+        "{told}"
+    );
+    Ok(())
+}
+
+/// A disk without room, as seen by a process that may not write so large a file.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_loses_nothing() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let checkpoint = directory.path().join("run");
+    let arguments = [&RUN[..], &["--checkpoint", text(&checkpoint)]].concat();
+    succeed(&[&arguments[..], &["--steps", "50"]].concat());
+    let file = |name: &str| checkpoint.join(name);
+    let before = (fs::read(file("checkpoint.safetensors"))?, fs::read(file("checkpoint.previous.safetensors"))?);
+    let limited = "trap '' XFSZ; ulimit -f 1; exec \"$@\"";
+    let binary = wgrad(&[]).get_program().to_owned();
+    let output = Command::new("sh")
+        .args(["-c", limited, "sh"])
+        .arg(binary)
+        .args(&arguments)
+        .args(["--resume", "--device", "cpu"])
+        .output()?;
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("cannot write") && message.contains("checkpoint.safetensors"), "{message}");
+    assert_eq!((fs::read(file("checkpoint.safetensors"))?, fs::read(file("checkpoint.previous.safetensors"))?), before);
+    assert_eq!(fs::read_dir(&checkpoint)?.count(), 2, "something was left behind");
+    assert_eq!(saved(&["--checkpoint", text(&checkpoint), "--resume"], &file("parts"))?, saved(&[], &file("whole"))?);
     Ok(())
 }

@@ -4,15 +4,20 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
+use super::checkpoint_file::{self, Metadata, Tensors};
+use super::checkpoints::Checkpoints;
+use super::counters;
 use super::history::History;
-use super::{checkpoint_file, counters};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::ops::Role;
 use crate::session::Session;
 use crate::tensor::{DType, TensorData};
 
 /// Version of the metadata; others are refused.
-const FORMAT: &str = "wgrad-checkpoint-1";
+const FORMAT: &str = "wgrad-checkpoint-2";
 
 /// Where a run stands, apart from its variables.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,24 +28,66 @@ pub(super) struct Progress {
     pub(super) epoch: u64,
     /// Batches done of the epoch under way.
     pub(super) batch: u64,
-    /// Sum of losses of the epoch under way, each times its examples; and the examples.
+    /// Sum of the batches' mean losses in the epoch under way, each times what its examples weigh; and the sum of that.
     pub(super) loss_sum: f64,
-    pub(super) examples: u64,
+    pub(super) weight: f64,
     /// State of the learning-rate schedule.
     pub(super) schedule: [f64; 4],
     /// The seed that orders and draws come from.
     pub(super) seed: u64,
-    /// Examples in a batch: another size would make other steps.
-    pub(super) batch_size: u64,
+    /// The learning rate before any schedule.
+    pub(super) learning_rate: f64,
+    /// What the steps are counted by.
+    pub(super) batches: Batches,
     pub(super) history: History,
+}
+
+/// How examples become steps. Others would make the place in the epoch mean something else.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Batches {
+    /// Examples in a batch.
+    pub(super) size: usize,
+    pub(super) shuffle: bool,
+    pub(super) drop_last: bool,
+    /// A digest of the training data.
+    pub(super) data: String,
+}
+
+impl Batches {
+    pub(super) fn new(size: usize, shuffle: bool, drop_last: bool, data: &Dataset) -> Self {
+        Self { size, shuffle, drop_last, data: digest(data) }
+    }
+
+    /// Names for people, and values.
+    fn fields(&self) -> [(&'static str, String); 4] {
+        [
+            ("batches of", self.size.to_string()),
+            ("shuffle", self.shuffle.to_string()),
+            ("drop_last", self.drop_last.to_string()),
+            ("training data", self.data.clone()),
+        ]
+    }
+
+    fn to_json(&self) -> String {
+        let fields: BTreeMap<_, _> = self.fields().into_iter().collect();
+        json!(fields).to_string()
+    }
+}
+
+/// Types and a CRC-32 of the columns, the same for the same content in every process.
+fn digest(data: &Dataset) -> String {
+    let column = |(name, values): &(String, TensorData)| {
+        format!("{name} {} {:08x}", values.ty(), crc32fast::hash(values.bytes()))
+    };
+    data.columns().iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
 fn kept(role: &Role) -> bool {
     matches!(role, Role::Parameter | Role::Buffer | Role::State(_))
 }
 
-/// Writes the file whole or not at all.
-pub(super) fn save(path: &Path, session: &Session, progress: &Progress) -> Result<()> {
+/// Writes the file whole or not at all; the one before it goes to the other path.
+pub(super) fn save(checkpoints: &Checkpoints, session: &Session, progress: &Progress) -> Result<()> {
     let mut tensors = Vec::new();
     for variable in session.variables().iter().filter(|variable| kept(&variable.role)) {
         tensors.push((variable.name.clone(), session.parameter(&variable.name)?));
@@ -53,30 +100,72 @@ pub(super) fn save(path: &Path, session: &Session, progress: &Progress) -> Resul
         ("step", progress.step.to_string()),
         ("epoch", progress.epoch.to_string()),
         ("batch", progress.batch.to_string()),
-        ("batch_size", progress.batch_size.to_string()),
+        ("batches", progress.batches.to_json()),
         ("loss_sum", bits(progress.loss_sum)),
-        ("examples", progress.examples.to_string()),
+        ("weight", bits(progress.weight)),
+        ("learning_rate", bits(progress.learning_rate)),
         ("schedule", schedule.join(" ")),
         ("seed", progress.seed.to_string()),
         ("optimizers", counters::to_json(session)),
+        ("options", json!(checkpoints.options).to_string()),
+        ("notes", json!(checkpoints.notes).to_string()),
         ("history", progress.history.to_json()),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
-    checkpoint_file::write(path, &tensors, &metadata)
+    checkpoint_file::write_after(&checkpoints.file(), Some(&checkpoints.previous_file()), &tensors, &metadata)
 }
 
-/// Reads the file into a session of the same model.
-pub(super) fn load(path: &Path, session: &mut Session, seed: u64, batch_size: u64) -> Result<Progress> {
-    let (tensors, metadata) = checkpoint_file::read(path)?;
-    let wrong = |message: String| Error::format(path, message);
-    let field = |name: &str| {
-        metadata.get(name).ok_or_else(|| wrong(format!("it is no checkpoint of a training run: it has no {name:?}")))
+/// Reads a checkpoint. Of a damaged one, the error says what there is in its place.
+fn read(path: &Path, previous: &Path) -> Result<(Tensors, Metadata)> {
+    let whole = |path: &Path| -> Result<(Tensors, Metadata)> {
+        let (tensors, metadata, verified) = checkpoint_file::read_verified(path)?;
+        let wrong = |message: String| Error::format(path, message);
+        match metadata.get("format") {
+            None => Err(wrong("it is no checkpoint of a training run: it has no \"format\"".to_owned())),
+            Some(format) if format != FORMAT => Err(wrong(format!("its format is {format:?}, not {FORMAT:?}"))),
+            Some(_) if !verified => Err(wrong("damaged: it has no checksum".to_owned())),
+            Some(_) => Ok((tensors, metadata)),
+        }
     };
-    if field("format")? != FORMAT {
-        return Err(wrong(format!("its format is {:?}, not {FORMAT:?}", field("format")?)));
-    }
+    whole(path).map_err(|error| match error {
+        Error::Format { path, message } if path != previous => {
+            let advice = match whole(previous) {
+                Ok((_, metadata)) => format!(
+                    "the one before it, {}, is whole (step {}): put it in the place of the damaged one to go on from there",
+                    previous.display(),
+                    metadata.get("step").map_or("?", String::as_str)
+                ),
+                Err(Error::File { .. }) => "there is none before it".to_owned(),
+                Err(error) => format!("nor can the one before it be used: {error}"),
+            };
+            Error::Format { path, message: format!("{message}; {advice}") }
+        }
+        other => other,
+    })
+}
+
+/// What the user said of the run in a checkpoint.
+pub(super) fn options(path: &Path, previous: &Path) -> Result<BTreeMap<String, String>> {
+    let (_, metadata) = read(path, previous)?;
+    let mut options = fields(path, &metadata, "options")?;
+    options.extend(fields(path, &metadata, "notes")?);
+    Ok(options)
+}
+
+/// A field of names and values.
+fn fields(path: &Path, metadata: &Metadata, name: &str) -> Result<BTreeMap<String, String>> {
+    let text = metadata.get(name).map(|text| serde_json::from_str(text));
+    text.and_then(Result::ok).ok_or_else(|| Error::format(path, format!("its {name} are not readable")))
+}
+
+/// Reads the file into a session of the same model. `run` is what this run would be at its beginning; that and what the file says
+/// make the progress from which it goes on.
+pub(super) fn load(path: &Path, checkpoints: &Checkpoints, session: &mut Session, run: Progress) -> Result<Progress> {
+    let (tensors, metadata) = read(path, &checkpoints.previous_file())?;
+    let wrong = |message: String| Error::format(path, message);
+    let field = |name: &str| metadata.get(name).ok_or_else(|| wrong(format!("it has no {name:?}")));
     let number =
         |name: &str| -> Result<u64> { field(name)?.parse().map_err(|_| wrong(format!("its {name} is not a number"))) };
     let float = |text: &str| -> Result<f64> {
@@ -84,40 +173,60 @@ pub(super) fn load(path: &Path, session: &mut Session, seed: u64, batch_size: u6
             .map(f64::from_bits)
             .map_err(|_| wrong(format!("{text:?} are not the bits of a float")))
     };
+    let seed = number("seed")?;
+    if run.seed != seed {
+        return Err(wrong(format!("it was made with seed {seed}, this run has seed {}", run.seed)));
+    }
+    let batches = fields(path, &metadata, "batches")?;
+    let options = fields(path, &metadata, "options")?;
+    let now = run.batches.fields();
+    let now = now.iter().map(|(name, value)| (*name, value, &batches));
+    let now = now.chain(checkpoints.options.iter().map(|(name, value)| (name.as_str(), value, &options)));
+    for (name, value, saved) in now {
+        match saved.get(name) {
+            Some(saved) if saved == value => {}
+            Some(saved) => return Err(wrong(format!("it was made with {name} {saved}, this run has {name} {value}"))),
+            None => return Err(wrong(format!("it was made without {name}, this run has {name} {value}"))),
+        }
+    }
+    if let Some((name, saved)) = options.iter().find(|(name, _)| !checkpoints.options.contains_key(*name)) {
+        return Err(wrong(format!("it was made with {name} {saved}, this run has no {name}")));
+    }
     let mut progress = Progress {
         step: number("step")?,
         epoch: number("epoch")?,
         batch: number("batch")?,
-        batch_size: number("batch_size")?,
         loss_sum: float(field("loss_sum")?)?,
-        examples: number("examples")?,
-        seed: number("seed")?,
+        weight: float(field("weight")?)?,
         history: History::from_json(field("history")?).map_err(|error| wrong(error.to_string()))?,
-        ..Progress::default()
+        ..run
     };
     for (state, text) in progress.schedule.iter_mut().zip(field("schedule")?.split(' ')) {
         *state = float(text)?;
     }
-    if progress.seed != seed {
-        return Err(wrong(format!("it was made with seed {}, this run has seed {seed}", progress.seed)));
-    }
-    if progress.batch_size != batch_size {
-        return Err(wrong(format!("it was made with batches of {}, this run has {batch_size}", progress.batch_size)));
+    // Another rate than before takes the place of the old one, with whatever a plateau made of it.
+    if float(field("learning_rate")?)?.to_bits() != progress.learning_rate.to_bits() {
+        progress.schedule[0] = progress.learning_rate;
     }
     restore(path, session, &tensors, kept)?;
     session.set_steps(progress.step);
-    // Files from before optimizers counted by themselves have one, which has done every step.
-    if let Some(optimizers) = metadata.get("optimizers") {
-        counters::restore(session, optimizers).map_err(|error| wrong(error.to_string()))?;
-    }
+    counters::restore(session, field("optimizers")?).map_err(|error| wrong(error.to_string()))?;
     Ok(progress)
+}
+
+/// What a file is of whose variables of a role are others.
+const fn other(role: &Role) -> &'static str {
+    match role {
+        Role::State(_) => "another optimizer or model",
+        Role::Parameter | Role::Buffer | Role::Data => "another model",
+    }
 }
 
 /// Puts tensors into the variables of their names, after checking that they are this model's.
 pub(super) fn restore(
     path: &Path,
     session: &mut Session,
-    tensors: &BTreeMap<String, TensorData>,
+    tensors: &Tensors,
     wanted: impl Fn(&Role) -> bool,
 ) -> Result<()> {
     let wrong = |message: String| Error::format(path, message);
@@ -126,10 +235,8 @@ pub(super) fn restore(
     for variable in &variables {
         match tensors.get(&variable.name) {
             None => {
-                return Err(wrong(format!(
-                    "it is of another model: it has no {:?}, which this one needs",
-                    variable.name
-                )));
+                let of = other(&variable.role);
+                return Err(wrong(format!("it is of {of}: it has no {:?}, which this one needs", variable.name)));
             }
             // PyTorch keeps counters in 64 bits.
             Some(data)
@@ -142,7 +249,8 @@ pub(super) fn restore(
             }
             Some(data) if *data.ty() != variable.ty => {
                 return Err(wrong(format!(
-                    "it is of another model: {:?} is {} there, {} here",
+                    "it is of {}: {:?} is {} there, {} here",
+                    other(&variable.role),
                     variable.name,
                     data.ty(),
                     variable.ty
@@ -152,7 +260,9 @@ pub(super) fn restore(
         }
     }
     if let Some(name) = tensors.keys().find(|name| !variables.iter().any(|variable| variable.name == **name)) {
-        return Err(wrong(format!("it is of another model: it has {name:?}, which this one does not know")));
+        return Err(wrong(format!(
+            "it is of another model or optimizer: it has {name:?}, which this one does not know"
+        )));
     }
     for variable in &variables {
         let value = converted.get(variable.name.as_str()).or_else(|| tensors.get(&variable.name));
@@ -177,7 +287,7 @@ pub(super) fn save_parameters(path: &Path, session: &Session) -> Result<()> {
 /// Parameters from a file that [`save_parameters`] or PyTorch wrote.
 pub(super) struct Loaded {
     path: PathBuf,
-    tensors: checkpoint_file::Tensors,
+    tensors: Tensors,
 }
 
 impl Loaded {

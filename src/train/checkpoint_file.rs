@@ -5,6 +5,10 @@
 //! be compared with `cmp`; the `safetensors` crate writes its metadata in a hash map's order, which is why the header
 //! is composed here and only reading is left to the crate.
 //!
+//! Two entries of the metadata are this module's own: a version, and a CRC-32 of the whole file, header included, with
+//! zeros for its own digits. A file that has either must have both, so that no single damaged byte can make one look
+//! like a file of another program, which has neither and is read as it is.
+//!
 //! Format: <https://huggingface.co/docs/safetensors/index#format>.
 
 use std::collections::BTreeMap;
@@ -20,6 +24,15 @@ use crate::tensor::{DType, TensorData, TensorType};
 
 /// The header's own key for the text, which therefore no tensor can have.
 const METADATA: &str = "__metadata__";
+
+/// The key of the checksum: eight hexadecimal digits.
+const CHECKSUM: &str = "wgrad.crc32";
+
+/// The key of the version of what this module adds to safetensors, and its value.
+const VERSION: (&str, &str) = ("wgrad.file", "1");
+
+/// What the checksum is counted over in the place of its own digits.
+const BLANK: &str = "00000000";
 
 /// The tensors of a file by name.
 pub type Tensors = BTreeMap<String, TensorData>;
@@ -48,35 +61,98 @@ pub type Metadata = BTreeMap<String, String>;
 /// # Errors
 /// [`Error::Argument`] where a name occurs twice; [`Error::File`] where the directory cannot be written or is full.
 pub fn write(path: impl AsRef<Path>, tensors: &[(String, TensorData)], metadata: &[(String, String)]) -> Result<()> {
-    let path = path.as_ref();
+    write_after(path.as_ref(), None, tensors, metadata)
+}
+
+/// As [`write`]; what was there before goes to another path in the same directory, where there is one.
+pub(super) fn write_after(
+    path: &Path,
+    previous: Option<&Path>,
+    tensors: &[(String, TensorData)],
+    metadata: &[(String, String)],
+) -> Result<()> {
     let mut sorted: Vec<&(String, TensorData)> = tensors.iter().collect();
     sorted.sort_by(|(left_name, left), (right_name, right)| {
         right.dtype().size().cmp(&left.dtype().size()).then_with(|| left_name.cmp(right_name))
     });
-    let header = header(&sorted, metadata)?;
-    replace(path, |file| {
-        file.write_all(&(header.len() as u64).to_le_bytes())?;
+    let mut header = header(&sorted, metadata)?;
+    let length = (header.len() as u64).to_le_bytes();
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&length);
+    hasher.update(&header);
+    sorted.iter().for_each(|(_, tensor)| hasher.update(tensor.bytes()));
+    if let Some(place) = digits(&header)
+        && let Some(blank) = header.get_mut(place..place + BLANK.len())
+    {
+        blank.copy_from_slice(format!("{:08x}", hasher.finalize()).as_bytes());
+    }
+    replace(path, previous, |file| {
+        file.write_all(&length)?;
         file.write_all(&header)?;
         sorted.iter().try_for_each(|(_, tensor)| file.write_all(tensor.bytes()))
     })
     .map_err(|source| Error::file("cannot write", path, source))
 }
 
+/// Where the digits of the checksum are in a header.
+fn digits(header: &[u8]) -> Option<usize> {
+    // Quotes within names and values are escaped, so this is nowhere but at the key.
+    let key = format!("\"{CHECKSUM}\":\"");
+    header.windows(key.len()).position(|window| window == key.as_bytes()).map(|place| place + key.len())
+}
+
+/// Takes this module's own entries out of the metadata and compares the checksum; false where there is none.
+fn verify(bytes: &[u8], metadata: &mut Metadata) -> Result<bool, String> {
+    let (version, checksum) = (metadata.remove(VERSION.0), metadata.remove(CHECKSUM));
+    let checksum = match (version.as_deref(), checksum) {
+        (None, None) => return Ok(false),
+        (Some(version), _) if version != VERSION.1 => {
+            return Err(format!(
+                "damaged, or of another version of wgrad: its version is {version:?}, not {:?}",
+                VERSION.1
+            ));
+        }
+        (Some(_), Some(checksum)) => checksum,
+        _ => return Err("damaged: its checksum is not there".into()),
+    };
+    let place = digits(bytes).ok_or("damaged: its checksum is not where it should be")?;
+    let (before, rest) = bytes.split_at(place);
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(before);
+    hasher.update(BLANK.as_bytes());
+    hasher.update(rest.get(BLANK.len()..).unwrap_or_default());
+    let found = format!("{:08x}", hasher.finalize());
+    if found == checksum {
+        Ok(true)
+    } else {
+        Err(format!("damaged: its checksum is {checksum}, but that of its content is {found}"))
+    }
+}
+
 /// Reads a file of safetensors, written here or elsewhere.
 ///
-/// Integers of 16 and 8 signed bits, which the engine has not, become i32.
+/// Integers of 16 and 8 signed bits, which the engine has not, become i32. A file that was written here has a checksum, which is
+/// compared; others are read without.
 ///
 /// # Errors
-/// [`Error::File`] where it cannot be read; [`Error::Format`] where it is truncated, corrupt, or holds a tensor of an
+/// [`Error::File`] where it cannot be read; [`Error::Format`] where it is truncated, damaged, or holds a tensor of an
 /// element type that the engine has not.
 pub fn read(path: impl AsRef<Path>) -> Result<(Tensors, Metadata)> {
-    let path = path.as_ref();
+    let (tensors, metadata, _) = read_verified(path.as_ref())?;
+    Ok((tensors, metadata))
+}
+
+/// As [`read`], and whether there was a checksum.
+pub(super) fn read_verified(path: &Path) -> Result<(Tensors, Metadata, bool)> {
     let bytes = fs::read(path).map_err(|source| Error::file("cannot read", path, source))?;
     from_bytes(&bytes).map_err(|message| Error::format(path, message))
 }
 
-fn from_bytes(bytes: &[u8]) -> Result<(Tensors, Metadata), String> {
+fn from_bytes(bytes: &[u8]) -> Result<(Tensors, Metadata, bool), String> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(explain)?;
+    let mut metadata: Metadata =
+        header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let verified = verify(bytes, &mut metadata)?;
     let file = SafeTensors::deserialize(bytes).map_err(explain)?;
     let tensors = file
         .iter()
@@ -85,8 +161,7 @@ fn from_bytes(bytes: &[u8]) -> Result<(Tensors, Metadata), String> {
             Err(message) => Err(format!("tensor '{name}': {message}")),
         })
         .collect::<Result<_, _>>()?;
-    let metadata = header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
-    Ok((tensors, metadata))
+    Ok((tensors, metadata, verified))
 }
 
 fn convert(view: &TensorView<'_>) -> Result<TensorData, String> {
@@ -143,8 +218,10 @@ const fn safetensors_dtype(dtype: DType) -> Dtype {
 
 /// The JSON header, padded with spaces to a multiple of eight bytes.
 fn header(sorted: &[&(String, TensorData)], metadata: &[(String, String)]) -> Result<Vec<u8>> {
-    let text: BTreeMap<&str, &str> = metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    if text.len() != metadata.len() {
+    let own = [VERSION, (CHECKSUM, BLANK)];
+    let text: BTreeMap<&str, &str> =
+        metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).chain(own).collect();
+    if text.len() != metadata.len() + own.len() {
         return Err(Error::Argument("a checkpoint cannot hold two metadata entries of one key".into()));
     }
     let mut names: Vec<&str> = sorted.iter().map(|(name, _)| name.as_str()).chain([METADATA]).collect();
@@ -155,9 +232,7 @@ fn header(sorted: &[&(String, TensorData)], metadata: &[(String, String)]) -> Re
     }
 
     let mut entries = Vec::with_capacity(sorted.len() + 1);
-    if !text.is_empty() {
-        entries.push(format!("\"{METADATA}\":{}", to_string(&text).map_err(not_json)?));
-    }
+    entries.push(format!("\"{METADATA}\":{}", to_string(&text).map_err(not_json)?));
     let mut offset = 0;
     for (name, tensor) in sorted {
         let end = offset + tensor.bytes().len();
@@ -179,8 +254,13 @@ fn not_json(error: serde_json::Error) -> Error {
     Error::Data(format!("cannot be written as JSON: {error}"))
 }
 
-/// Replaces the file at `path` by what `fill` writes, in one step that the file system makes whole.
-pub(crate) fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+/// Replaces the file at `path` by what `fill` writes, in one step that the file system makes whole. What was there before goes to
+/// `previous` in the same directory, where that is wanted.
+pub(crate) fn replace(
+    path: &Path,
+    previous: Option<&Path>,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     // Through a link, it is the file it leads to that is replaced; and a device or a pipe is written to, not replaced.
     let resolved = fs::canonicalize(path);
     let path = resolved.as_deref().unwrap_or(path);
@@ -207,10 +287,30 @@ pub(crate) fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Resu
     // Without the first sync the name could point to bytes that never reached the disk, without the second the
     // name itself could be the old one after a power cut.
     temporary.as_file().sync_all()?;
+    if let Some(previous) = previous {
+        keep(path, previous)?;
+    }
     temporary.persist(path).map_err(|error| error.error)?;
     #[cfg(unix)]
     fs::File::open(directory)?.sync_all()?;
     Ok(())
+}
+
+/// Gives a file a second name, in the place of what had it, so that at no moment there is no file of either name.
+fn keep(path: &Path, previous: &Path) -> io::Result<()> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let staged = previous.with_extension("partial");
+    // What a killed process left.
+    let _ = fs::remove_file(&staged);
+    match fs::hard_link(path, &staged) {
+        Ok(()) => fs::rename(&staged, previous).inspect_err(|_| {
+            let _ = fs::remove_file(&staged);
+        }),
+        // File systems without links: for a moment, there is only the previous file.
+        Err(_) => fs::rename(path, previous),
+    }
 }
 
 #[cfg(test)]
@@ -288,22 +388,50 @@ mod tests {
     }
 
     #[test]
-    fn no_single_wrong_byte_panics() -> Result<()> {
+    fn no_single_wrong_byte_or_bit_goes_unnoticed() -> Result<()> {
         let directory = temporary_directory()?;
         let path = directory.path().join("model.safetensors");
         write(&path, &every_dtype()?, &[entry("step", "7")])?;
         let whole = fs::read(&path).map_err(|source| Error::file("cannot read", &path, source))?;
+        assert!(from_bytes(&whole).is_ok_and(|(_, _, verified)| verified));
         for position in 0..whole.len() {
-            for wrong in [0, b'9', b'"', 0xff] {
+            let byte = whole[position];
+            for wrong in [0, b'9', b'"', 0xff].into_iter().chain((0..8).map(|bit| byte ^ (1 << bit))) {
                 let mut bytes = whole.clone();
                 bytes[position] = wrong;
-                let _ = from_bytes(&bytes);
+                assert_eq!(from_bytes(&bytes).is_err(), wrong != byte, "byte {position}: {byte} became {wrong}");
             }
         }
         Ok(())
     }
 
-    fn foreign(dtype: &str, data: &[u8], shape: usize) -> Result<(Tensors, Metadata), String> {
+    #[test]
+    fn what_cannot_be_written_leaves_both_files_as_they_were() -> Result<()> {
+        let directory = temporary_directory()?;
+        let [path, previous] = ["model", "previous"].map(|name| directory.path().join(name));
+        let number = |value: f32| [("w".to_owned(), TensorData::scalar(value))];
+        for value in [1.0, 2.0, 3.0] {
+            write_after(&path, Some(&previous), &number(value), &[])?;
+        }
+        let values = || -> Result<[f64; 2]> { Ok([read(&path)?.0["w"].item()?, read(&previous)?.0["w"].item()?]) };
+        assert_eq!(values()?, [3.0, 2.0]);
+        let full = |file: &mut dyn Write| {
+            file.write_all(&[0; 100])?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        };
+        assert!(replace(&path, Some(&previous), full).is_err());
+        assert_eq!(values()?, [3.0, 2.0]);
+        // The older file cannot be replaced: the newer one is not, either.
+        let blocked = directory.path().join("blocked");
+        fs::create_dir_all(blocked.join("full")).map_err(|source| Error::file("cannot make", &blocked, source))?;
+        assert!(matches!(write_after(&path, Some(&blocked), &number(4.0), &[]), Err(Error::File { .. })));
+        assert_eq!(values()?, [3.0, 2.0]);
+        let left = fs::read_dir(directory.path()).map(Iterator::count).ok();
+        assert_eq!(left, Some(3), "temporary files were left");
+        Ok(())
+    }
+
+    fn foreign(dtype: &str, data: &[u8], shape: usize) -> Result<(Tensors, Metadata, bool), String> {
         let header = format!(r#"{{"t":{{"dtype":"{dtype}","shape":[{shape}],"data_offsets":[0,{}]}}}}"#, data.len());
         from_bytes(&[&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat())
     }
@@ -311,9 +439,9 @@ mod tests {
     #[test]
     fn foreign_integers_are_kept_or_widened_or_refused() {
         let value = (1_i64 << 60) + 1;
-        let read = foreign("I64", &value.to_le_bytes(), 1).map(|(tensors, _)| tensors["t"].to_vec::<i64>().ok());
+        let read = foreign("I64", &value.to_le_bytes(), 1).map(|(tensors, ..)| tensors["t"].to_vec::<i64>().ok());
         assert_eq!(read, Ok(Some(vec![value])));
-        let read = foreign("I16", &(-5_i16).to_le_bytes(), 1).map(|(tensors, _)| tensors["t"].to_vec::<i32>().ok());
+        let read = foreign("I16", &(-5_i16).to_le_bytes(), 1).map(|(tensors, ..)| tensors["t"].to_vec::<i32>().ok());
         assert_eq!(read, Ok(Some(vec![-5])));
         let error = foreign("U64", &[0; 8], 1).err().unwrap_or_default();
         assert_eq!(error, "tensor 't': element type U64 is not supported");
@@ -329,6 +457,7 @@ mod tests {
         assert!(matches!(write(&path, &twice, &[]), Err(Error::Argument(_))));
         assert!(matches!(write(&path, &[(METADATA.into(), one)], &[]), Err(Error::Argument(_))));
         assert!(matches!(write(&path, &[], &[entry("k", "1"), entry("k", "2")]), Err(Error::Argument(_))));
+        assert!(matches!(write(&path, &[], &[entry(CHECKSUM, "1")]), Err(Error::Argument(_))));
         assert!(!path.exists());
         assert!(matches!(write(directory.path().join("no/such.file"), &[], &[]), Err(Error::File { .. })));
         assert!(matches!(read(&path), Err(Error::File { .. })));

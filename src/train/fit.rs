@@ -1,9 +1,9 @@
 //! How a run is asked for, and what it tells while it goes on.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::checkpoints::Checkpoints;
 use super::history::{EpochRecord, History};
 use crate::data::Dataset;
 use crate::error::Result;
@@ -122,40 +122,6 @@ impl Callback for EarlyStopping {
             self.waited += 1;
         }
         Ok(if self.waited >= self.patience.max(1) { Control::Stop } else { Control::Continue })
-    }
-}
-
-/// Where and how often a run is saved.
-#[derive(Clone, Debug)]
-pub struct Checkpoints {
-    pub(crate) directory: PathBuf,
-    pub(crate) every_steps: Option<u64>,
-    pub(crate) resume: bool,
-}
-
-impl Checkpoints {
-    /// Saves to `checkpoint.safetensors` in a directory at the end of each epoch.
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), every_steps: None, resume: false }
-    }
-
-    /// Also after every so many steps.
-    #[must_use]
-    pub fn every_steps(mut self, steps: u64) -> Self {
-        self.every_steps = Some(steps.max(1));
-        self
-    }
-
-    /// Goes on from the checkpoint that is there, if there is one.
-    #[must_use]
-    pub fn resume(mut self, resume: bool) -> Self {
-        self.resume = resume;
-        self
-    }
-
-    /// The file.
-    pub fn file(&self) -> PathBuf {
-        self.directory.join("checkpoint.safetensors")
     }
 }
 

@@ -4,6 +4,7 @@ mod arriving;
 mod carried;
 mod checkpoint;
 pub mod checkpoint_file;
+mod checkpoints;
 mod compile;
 mod counters;
 mod evaluation;
@@ -18,8 +19,9 @@ mod trainer;
 mod tuning;
 
 pub use carried::carried_state;
+pub use checkpoints::Checkpoints;
 pub use evaluation::Evaluation;
-pub use fit::{Callback, Checkpoints, Control, EarlyStopping, Event, Fit};
+pub use fit::{Callback, Control, EarlyStopping, Event, Fit};
 pub use history::{EpochRecord, History};
 pub use predict::InputGradient;
 pub use trainer::Trainer;

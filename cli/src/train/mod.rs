@@ -17,6 +17,7 @@ mod places;
 mod plot;
 mod recurrent;
 mod residual;
+mod resume;
 mod sentiment;
 mod show;
 mod summary;
@@ -54,7 +55,7 @@ const CHECKPOINT_STEPS: u64 = 500;
 const CLIP_NORM: f64 = 1.0;
 
 /// What `train` takes.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Arguments {
     /// What to learn
     #[arg(value_name = "DEMO", value_parser = PossibleValuesParser::new(DEMOS.iter().map(|demo| {
@@ -79,9 +80,9 @@ pub struct Arguments {
     /// Optimizer, as in PyTorch: adam, adamw, sgd, …
     #[arg(long, value_name = "NAME")]
     optimizer: Option<String>,
-    /// Type in which layers multiply
-    #[arg(long, value_enum, default_value_t = PrecisionChoice::F32)]
-    precision: PrecisionChoice,
+    /// Type in which layers multiply [default: f32]
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionChoice>,
     /// Report the loss every so many steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     log_every: Option<u64>,
@@ -97,7 +98,7 @@ pub struct Arguments {
     /// Keep the run in this directory, so that it can go on after an end of any kind
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
-    /// Go on from the checkpoint, if there is one
+    /// Go on from the checkpoint, if there is one, with the options that the run began with; --lr and --epochs may be others
     #[arg(long, requires = "checkpoint")]
     resume: bool,
     /// Draw the loss, and the accuracy where there is one
@@ -118,7 +119,7 @@ pub struct Arguments {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum PrecisionChoice {
+pub(crate) enum PrecisionChoice {
     F32,
     Bf16,
     F16,
@@ -143,9 +144,12 @@ fn learning_rate(text: &str) -> std::result::Result<f64, String> {
 
 /// A run that is ready to begin: everything that can be wrong with the arguments has been looked at.
 struct Run<'a> {
-    arguments: &'a Arguments,
+    /// With all that a checkpoint remembers filled in.
+    arguments: Arguments,
     everywhere: &'a Everywhere,
     demo: &'static Demo,
+    /// What the user wants otherwise than it was before a run goes on.
+    changed: Vec<String>,
     /// Where the user says nothing.
     epochs: u64,
     /// Whether the learning rate falls over them.
@@ -162,6 +166,7 @@ struct Run<'a> {
 /// Trains.
 pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> Result {
     let run = Run::prepare(arguments, everywhere)?;
+    let arguments = &run.arguments;
     let mut trainer = run.trainer(&run.chosen.device)?;
     run.announce(output)?;
     let start = Instant::now();
@@ -223,7 +228,9 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
 
 impl<'a> Run<'a> {
     /// Names first, then files, then the device: what is cheap to find wrong is found before what takes time.
-    fn prepare(arguments: &'a Arguments, everywhere: &'a Everywhere) -> Result<Self> {
+    fn prepare(arguments: &Arguments, everywhere: &'a Everywhere) -> Result<Self> {
+        let mut arguments = arguments.clone();
+        let changed = resume::take_up(&mut arguments)?;
         let demo = Demo::find(&arguments.demo)?;
         let model = demo.model(arguments.model.as_deref())?;
         let defaults = demo.defaults(model);
@@ -269,6 +276,7 @@ impl<'a> Run<'a> {
             arguments,
             everywhere,
             demo,
+            changed,
             epochs: data.epochs.unwrap_or(defaults.epochs),
             falls: defaults.falls,
             optimizer_name,
@@ -280,15 +288,31 @@ impl<'a> Run<'a> {
 
     fn trainer(&self, device: &Device) -> Result<Trainer> {
         trainer(&self.model, &self.data, device, optimizer::make(self.optimizer_name, self.rate)?)
-            .map(|trainer| match self.arguments.precision {
+            .map(|trainer| match self.precision() {
                 PrecisionChoice::F16 => trainer.loss_scale(LossScale::dynamic()),
-                _ => trainer,
+                PrecisionChoice::F32 | PrecisionChoice::Bf16 => trainer,
             })
-            .map(|trainer| trainer.seed(self.everywhere.seed).precision(self.arguments.precision.into()))
+            .map(|trainer| trainer.seed(self.everywhere.seed).precision(self.precision().into()))
+    }
+
+    fn precision(&self) -> PrecisionChoice {
+        self.arguments.precision.unwrap_or(PrecisionChoice::F32)
+    }
+
+    /// The options as they are used, also those that nobody gave.
+    fn used(&self) -> Arguments {
+        Arguments {
+            model: Some(self.model_name.to_owned()),
+            optimizer: Some(self.optimizer_name.to_owned()),
+            batch_size: Some(self.batch as u64),
+            precision: Some(self.precision()),
+            lr: Some(self.rate),
+            ..self.arguments.clone()
+        }
     }
 
     fn fit<'w>(&'w self, watch: &'w mut Watch<'_>) -> Fit<'w> {
-        let arguments = self.arguments;
+        let arguments = &self.arguments;
         // With steps alone, the epochs are as many as they take.
         let epochs = match (arguments.epochs, arguments.steps) {
             (Some(epochs), _) => epochs,
@@ -311,7 +335,8 @@ impl<'a> Run<'a> {
             fit = fit.schedule(Schedule::Linear { steps, start_factor: 1.0, end_factor: 0.05 });
         }
         if let Some(directory) = &arguments.checkpoint {
-            fit = fit.checkpoints(Checkpoints::new(directory).every_steps(CHECKPOINT_STEPS).resume(arguments.resume));
+            let checkpoints = Checkpoints::new(directory).every_steps(CHECKPOINT_STEPS).resume(arguments.resume);
+            fit = fit.checkpoints(resume::remember(checkpoints, self.demo.name, &self.used()));
         }
         fit
     }
@@ -347,6 +372,9 @@ impl<'a> Run<'a> {
             self.batch,
             self.everywhere.seed
         ))?;
+        for change in &self.changed {
+            output.text(format!("changed  {change}"))?;
+        }
         match self.model.summary().filter(|_| self.everywhere.verbose) {
             Some(summary) => output.text(summary.trim_end()),
             None => Ok(()),
@@ -392,7 +420,7 @@ impl<'a> Run<'a> {
             seconds(took),
             trained as f64 / took.max(1e-9)
         ))?;
-        let arguments = self.arguments;
+        let arguments = &self.arguments;
         let kept = [("parameters", &arguments.save), ("plot", &arguments.plot), ("checkpoint", &arguments.checkpoint)];
         for (what, path) in kept.into_iter().chain(arguments.gallery.files()) {
             if let Some(path) = path {

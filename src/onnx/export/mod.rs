@@ -182,7 +182,7 @@ impl<'a> Export<'a> {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let bytes = self.to_bytes()?;
         let path = path.as_ref();
-        checkpoint_file::replace(path, |file| file.write_all(&bytes))
+        checkpoint_file::replace(path, None, |file| file.write_all(&bytes))
             .map_err(|source| Error::file("cannot write", path, source))
     }
 

@@ -67,6 +67,11 @@ pub struct Forecasting {
 }
 
 impl Forecasting {
+    /// Window and horizon.
+    pub const fn sizes(&mut self) -> (&mut Option<u64>, &mut Option<u64>) {
+        (&mut self.window, &mut self.horizon)
+    }
+
     /// Finds before a run what would keep it from being drawn, or has no meaning.
     pub fn check(&self, demo: &Demo) -> Result {
         let given = [

@@ -20,7 +20,7 @@ use crate::failure::{Failure, Result};
 use examples::Examples;
 
 /// What is to be drawn.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Pictures {
     /// Draw where test pictures count: how fast the winning score changes with each pixel, over the picture
     #[arg(long, value_name = "FILE.png")]
