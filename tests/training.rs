@@ -4,7 +4,8 @@
 mod support;
 
 use support::devices::devices;
-use wgrad::data::Dataset;
+use wgrad::data::{Dataset, streams};
+use wgrad::loss::{CrossEntropyOptions, Loss};
 use wgrad::optim::Group;
 use wgrad::optim::schedule::Schedule;
 use wgrad::prelude::*;
@@ -262,5 +263,140 @@ fn input_gradients_of_one_output_and_of_integers() {
         let mut trainer = Trainer::new(words, &device, Adam::new(5e-3), CrossEntropy, []);
         let error = trainer.input_gradient(&TensorData::zeros(I32, [3, 2])).unwrap_err().to_string();
         assert!(error.contains("with respect to floats"), "{error}");
+    }
+}
+
+/// Targets that no loss can learn from, wherever they come from.
+#[test]
+fn targets_are_looked_at_before_they_are_learned_or_measured_on() {
+    let data = |y: TensorData| Dataset::new([("x", TensorData::zeros(F32, [y.shape()[0], 4])), ("y", y)]).unwrap();
+    let floats = |values: &[f32]| data(TensorData::from_slice(values, [values.len()]).unwrap());
+    let labels = |values: &[i32]| data(TensorData::from_slice(values, [values.len(), 1]).unwrap());
+    let ignoring = || Loss::CrossEntropyWith(CrossEntropyOptions { ignore_index: Some(-100), ..Default::default() });
+    let cases = [
+        (CrossEntropy, labels(&[0, 1, 2, 3, 0, 1]), "label 3 of example 3 is out of range: with 3 classes"),
+        (CrossEntropy, labels(&[0, 1, 2, 2, 0, -1]), "label -1 of example 5 is out of range"),
+        (CrossEntropy, floats(&[0.0, 0.5, 1.0, 2.0]), "label 0.5 of example 1 is no class"),
+        (CrossEntropy, floats(&[0.0, 1.0, f32::NAN, 2.0]), "label NaN of example 2 is no class"),
+        (CrossEntropy, labels(&[0, -100, 1, 2]), "label -100 of example 1 is out of range"),
+        (ignoring(), labels(&[0, -100, -99, 2]), "label -99 of example 2 is out of range"),
+        (ignoring(), labels(&[0, -100, -100, -100]), ""),
+        (Loss::Nll, labels(&[0, 1, 2, 7]), "label 7 of example 3"),
+    ];
+    let binary = [
+        (BinaryCrossEntropy, floats(&[0.0, 1.0, 2.0, 0.0]), "target 2 of example 2 is not from 0 to 1"),
+        (BinaryCrossEntropyWithLogits, floats(&[0.0, 1.0, 0.0, -1.0]), "target -1 of example 3 is not from 0 to 1"),
+        (Loss::Mse, floats(&[0.0, f32::INFINITY, 0.0, 1.0]), "target inf of example 1 is not a finite number"),
+        (Loss::Hinge, floats(&[1.0, 0.0, 1.0, -1.0]), "target 0 of example 1 is neither -1 nor 1"),
+    ];
+    for device in devices() {
+        let all = cases.iter().map(|case| (3, case)).chain(binary.iter().map(|case| (1, case)));
+        for (units, (loss, data, expected)) in all {
+            let trainer = || {
+                let model = Sequential::new([4]).dense(units);
+                let model = if matches!(loss, BinaryCrossEntropy) { model.sigmoid() } else { model };
+                model.compile(&device, SGD::new(0.1), loss.clone(), []).unwrap()
+            };
+            let good = match units {
+                3 => labels(&[0, 1, 2, 0]),
+                _ => floats(&[1.0; 4]),
+            };
+            let check = |result: Result<()>, way: &str| {
+                let found = result.err().map(|error| error.to_string()).unwrap_or_default();
+                assert!(
+                    found.starts_with(expected) && found.is_empty() == expected.is_empty(),
+                    "{device:?} {loss:?} {way}: {found:?}, not {expected:?}"
+                );
+            };
+            check(trainer().fit(data, Fit::epochs(1).batch_size(2)).map(|_| ()), "fit");
+            check(trainer().fit(&good, Fit::epochs(1).batch_size(2).validate(data)).map(|_| ()), "validate");
+            check(trainer().evaluate(data).map(|_| ()), "evaluate");
+            check(trainer().compile_training(data, 2).map(|_| ()), "compile_training");
+            check(trainer().training_graph(data, 2).map(|_| ()), "training_graph");
+        }
+    }
+}
+
+#[test]
+fn texts_and_indices_are_looked_at_too() {
+    let text: Vec<i32> = (0..41).map(|place| if place == 30 { 7 } else { place % 5 }).collect();
+    let data = streams(&text, 2, 4).unwrap();
+    let message = |result: Result<History>| result.unwrap_err().to_string();
+    let model = |rows| {
+        Sequential::new([4]).embedding(rows, 3).dense(5).compile(&Device::cpu(), SGD::new(0.1), CrossEntropy, [])
+    };
+    let fit = || Fit::epochs(1).batch_size(2).shuffle(false);
+    // 30 stands in the second stream: sequence 2 of it as a target, example 5 in all.
+    assert!(message(model(8).unwrap().fit(&data, fit())).starts_with("label 7 of example 5 is out of range"));
+    let error = message(model(5).unwrap().fit(&data, fit()));
+    assert!(error.contains("index 7 at [5, 2] is none of 5 rows"), "{error}");
+    let x = TensorData::from_vec(vec![0, 1, 5, 2], [1, 4]).unwrap();
+    assert!(model(5).unwrap().predict(&x).unwrap_err().to_string().contains("index 5 at [0, 2]"));
+    model(6).unwrap().predict(&x).unwrap();
+    // What is done to them before the model sees them is not looked at.
+    let mut shifted = model(5).unwrap().prepare(|x, _| x - 1);
+    shifted.predict(&TensorData::from_vec(vec![5, 1, 5, 2], [1, 4]).unwrap()).unwrap();
+}
+
+/// The mean loss of an evaluation is over the labels that count, whatever batches they come in; so is that of an epoch.
+#[test]
+fn labels_that_do_not_count_count_nowhere() {
+    let y = vec![0, -100, 1, -100, -100, -100, 2];
+    let x: Vec<f32> = (0..28).map(|k| (k as f32 * 0.7).sin()).collect();
+    let data = Dataset::new([
+        ("x", TensorData::from_vec(x.clone(), [7, 4]).unwrap()),
+        ("y", TensorData::from_vec(y.clone(), [7]).unwrap()),
+    ])
+    .unwrap();
+    let kept = data.take(&[0, 2, 6]).unwrap();
+    for weights in [None, Some(vec![0.5, 2.0, 1.0])] {
+        let options = CrossEntropyOptions { ignore_index: Some(-100), class_weights: weights, ..Default::default() };
+        for device in devices() {
+            let trainer = |batch| {
+                let model = Sequential::new([4]).dense(3);
+                let loss = Loss::CrossEntropyWith(options.clone());
+                model.compile(&device, SGD::new(0.0), loss, [Accuracy]).unwrap().evaluation_batch(batch)
+            };
+            let whole = trainer(7).evaluate(&kept).unwrap();
+            // Of batches of three, two and one, some have no label that counts.
+            for batch in [1, 2, 3, 4, 7] {
+                let found = trainer(batch).evaluate(&data).unwrap();
+                assert!(
+                    (found.loss - whole.loss).abs() < 1e-6,
+                    "{device:?} {batch}: {} not {}",
+                    found.loss,
+                    whole.loss
+                );
+                assert_eq!(found.metric("accuracy"), whole.metric("accuracy"));
+                if batch < 4 {
+                    continue;
+                }
+                let history = trainer(7).fit(&data, Fit::epochs(1).batch_size(batch).shuffle(false)).unwrap();
+                let loss = history.epochs[0].train_loss;
+                assert!((loss - whole.loss).abs() < 1e-6, "{device:?} {batch}: an epoch's {loss}, not {}", whole.loss);
+            }
+        }
+    }
+}
+
+#[test]
+fn logits_of_two_classes_are_taken_for_the_second_above_zero() {
+    let x = TensorData::from_vec(vec![-1.0_f32, 0.2, 0.3, 3.0], [4, 1]).unwrap();
+    let data = Dataset::new([("x", x), ("y", TensorData::from_vec(vec![0, 1, 1, 1], [4]).unwrap())]).unwrap();
+    let same = |_: &Graph, x: &Tensor, _: Mode| x.clone();
+    let mut trainer = Trainer::new(same, &Device::cpu(), SGD::new(0.1), BinaryCrossEntropyWithLogits, [Accuracy]);
+    assert_eq!(trainer.evaluate(&data).unwrap().metric("accuracy"), Some(1.0));
+}
+
+#[test]
+fn inputs_that_are_no_numbers_are_named_where_a_loss_is_none() {
+    let mut x = vec![0.5_f32; 40];
+    x[4 * 7 + 1] = f32::NAN;
+    let y = TensorData::from_vec(vec![0; 10], [10]).unwrap();
+    let data = Dataset::new([("x", TensorData::from_vec(x, [10, 4]).unwrap()), ("y", y)]).unwrap();
+    for device in devices() {
+        let mut trainer = Sequential::new([4]).dense(3).compile(&device, SGD::new(0.1), CrossEntropy, []).unwrap();
+        let error = trainer.fit(&data, Fit::epochs(1).batch_size(2).shuffle(false)).unwrap_err().to_string();
+        assert_eq!(error, "the loss of step 4 is NaN: the inputs of example 7 have a value that is NaN");
     }
 }

@@ -77,7 +77,7 @@ fn batches_may_differ_in_shape() {
     }
     let labels = TensorData::from_vec(vec![0_i32, 1, 10], [3]).unwrap();
     write(at("0.safetensors"), &[("image".into(), images(3, 0.5)), ("target".into(), labels)], &[]).unwrap();
-    assert!(fail(&good).contains("the target has the label 10, but there are 10 classes"));
+    assert!(fail(&good).contains("label 10 of example 2 is out of range: with 10 classes, labels are 0 to 9"));
     write(at("0.safetensors"), &[("image".into(), images(3, 0.5))], &[]).unwrap();
     assert!(fail(&good).contains("has no tensor \"target\""));
     std::fs::remove_file(at("0.safetensors")).unwrap();

@@ -175,10 +175,14 @@ pub(crate) fn class_index(label: f64, classes: usize) -> Option<usize> {
 
 /// The error for a label that names none.
 pub(crate) fn label_out_of_range(label: f64, example: usize, classes: usize) -> Error {
-    Error::Data(format!(
-        "label {label} of example {example} is out of range: with {classes} classes, labels are 0 to {}",
-        classes.saturating_sub(1)
-    ))
+    let last = classes.saturating_sub(1);
+    Error::Data(if label.fract() == 0.0 {
+        format!("label {label} of example {example} is out of range: with {classes} classes, labels are 0 to {last}")
+    } else {
+        format!(
+            "label {label} of example {example} is no class: with {classes} classes, labels are whole numbers, 0 to {last}"
+        )
+    })
 }
 
 #[cfg(test)]

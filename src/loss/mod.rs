@@ -8,6 +8,7 @@ mod classes;
 mod distance;
 mod divergence;
 mod margin;
+mod targets;
 
 pub use classes::CrossEntropyOptions;
 pub use margin::cosine_embedding;

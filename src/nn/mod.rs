@@ -42,8 +42,9 @@ pub use recurrent::{
 pub use residual::Residual;
 pub use sequential::Sequential;
 
+use crate::error::Result;
 use crate::graph::{Graph, Tensor};
-use crate::tensor::DType;
+use crate::tensor::{DType, TensorData};
 
 /// Whether a graph is built to learn or to be used; layers such as dropout differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,6 +124,15 @@ pub trait Model {
     /// The prediction for a batch, whose first axis counts examples. Mistakes are kept by the graph.
     #[track_caller]
     fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor;
+
+    /// What is wrong with the values of inputs, whose first axis counts the examples: what no program looks at.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) that names the first such value.
+    fn check_input(&self, x: &TensorData) -> Result<()> {
+        let _ = x;
+        Ok(())
+    }
 }
 
 impl<F: Fn(&Graph, &Tensor, Mode) -> Tensor> Model for F {

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{Activation, Dense, Dropout, Initializer, Layer, Mode, Model};
+use super::{Activation, Dense, Dropout, Initializer, Layer, Mode, Model, check_indices};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
-use crate::tensor::Shape;
+use crate::tensor::{Shape, TensorData};
 
 /// Layers one after another, as plain data: nothing is computed or allocated until [`forward`](Model::forward) writes them
 /// into a graph. Parameters are called as in PyTorch's `nn.Sequential`, by the layer's number: `0.weight`, `2.bias`.
@@ -294,6 +294,14 @@ impl Model for Sequential {
             value = layer.forward(g, &name, &value, mode);
         }
         value
+    }
+
+    /// Indices for a table that the model begins with.
+    fn check_input(&self, x: &TensorData) -> Result<()> {
+        match self.layers.first() {
+            Some(Layer::Embedding(embedding)) => check_indices(x, embedding.vocabulary),
+            _ => Ok(()),
+        }
     }
 }
 

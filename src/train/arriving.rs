@@ -4,33 +4,86 @@ use std::collections::VecDeque;
 
 use super::checkpoint::Progress;
 use super::fit::{Event, Fit};
+use super::trainer::X;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::loss::Loss;
 use crate::session::Capture;
 use crate::tensor::TensorData;
 
 /// Losses that may be on their way before the loop waits for the oldest.
 pub(super) const IN_FLIGHT: usize = 16;
 
+/// What the examples of a data set weigh in mean losses.
+pub(super) struct Weights(Option<Vec<f64>>);
+
+impl Weights {
+    pub(super) fn of_targets(loss: &Loss, targets: &TensorData) -> Self {
+        Self(loss.example_weights(targets))
+    }
+
+    /// What a batch weighs.
+    pub(super) fn of(&self, batch: &[usize]) -> f64 {
+        match &self.0 {
+            Some(weights) => batch.iter().filter_map(|&example| weights.get(example)).sum(),
+            None => batch.len() as f64,
+        }
+    }
+}
+
 /// A loss on its way.
 pub(super) struct Arriving {
     pub(super) step: u64,
     pub(super) learning_rate: f64,
-    pub(super) examples: usize,
+    pub(super) batch: Vec<usize>,
+    pub(super) weight: f64,
     pub(super) capture: Capture,
 }
 
 /// Takes in the oldest loss.
-pub(super) fn arrive(pending: &mut VecDeque<Arriving>, fit: &mut Fit<'_>, progress: &mut Progress) -> Result<()> {
-    let Some(Arriving { step, learning_rate, examples, capture }) = pending.pop_front() else { return Ok(()) };
+pub(super) fn arrive(
+    pending: &mut VecDeque<Arriving>,
+    fit: &mut Fit<'_>,
+    progress: &mut Progress,
+    data: &Dataset,
+) -> Result<()> {
+    let Some(Arriving { step, learning_rate, batch, weight, capture }) = pending.pop_front() else { return Ok(()) };
     let values = capture.wait()?;
     let loss = values.first().map_or(Ok(f64::NAN), TensorData::item)?;
-    if !loss.is_finite() {
-        return Err(Error::Data(format!(
-            "the loss of step {step} is {loss}: training has diverged; try a lower learning rate than {learning_rate}, or clip gradients"
-        )));
+    // A batch of which nothing counts has no mean, and changes nothing.
+    if weight > 0.0 {
+        if !loss.is_finite() {
+            return Err(diverged(step, loss, learning_rate, &batch, data));
+        }
+        progress.loss_sum += loss * weight;
+        progress.weight += weight;
     }
-    progress.loss_sum += loss * examples as f64;
-    progress.examples += examples as u64;
+    let examples = batch.len();
     progress.history.stopped |= fit.tell(&Event::Step { step, loss, learning_rate, examples })?;
     Ok(())
+}
+
+fn diverged(step: u64, loss: f64, learning_rate: f64, batch: &[usize], data: &Dataset) -> Error {
+    let found = data.column(X).ok().and_then(|x| infinite(x, batch));
+    Error::Data(match found {
+        Some((example, value)) => {
+            format!("the loss of step {step} is {loss}: the inputs of example {example} have a value that is {value}")
+        }
+        None => format!(
+            "the loss of step {step} is {loss}: training has diverged; try a lower learning rate than {learning_rate}, or clip gradients"
+        ),
+    })
+}
+
+/// The first of some examples with a value that is no finite number, and the value.
+fn infinite(x: &TensorData, batch: &[usize]) -> Option<(usize, f64)> {
+    if !x.dtype().is_float() {
+        return None;
+    }
+    let values = x.to_f64_vec();
+    let row = values.len() / x.shape().first().copied().unwrap_or(1).max(1);
+    batch.iter().find_map(|&example| {
+        let values = values.get(example * row..(example + 1) * row)?;
+        values.iter().find(|value| !value.is_finite()).map(|&value| (example, value))
+    })
 }

@@ -1,11 +1,18 @@
 //! What a model is worth on some data.
 
+use super::arriving::Weights;
+use super::carried;
+use super::resident::{INDEX, Resident, index_of};
+use super::trainer::{Trainer, Y};
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::nn::Mode;
 use crate::tensor::TensorData;
 
 /// Loss and metrics on some data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// The mean loss.
+    /// The mean loss; NaN where no example counts.
     pub loss: f64,
     /// Metrics by name, in the order asked for; those that the data does not define are left out.
     pub metrics: Vec<(String, f64)>,
@@ -17,5 +24,62 @@ impl Evaluation {
     /// A metric by name.
     pub fn metric(&self, name: &str) -> Option<f64> {
         self.metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+}
+
+impl Trainer {
+    /// Loss and metrics on a data set, and the predictions that they come from. Labels that the loss ignores count for neither. A
+    /// score of a loss of logits is taken for class 1 above 0, any other above 0.5.
+    ///
+    /// # Errors
+    /// Data that does not fit the model, targets that do not fit the loss; a device that fails.
+    pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
+        Self::check(data)?;
+        let resident = Resident::of(data);
+        let targets = data.column(Y)?;
+        let weights = Weights::of_targets(&self.loss, targets);
+        let batch = self.evaluation_batch.clamp(1, data.len());
+        let (mut loss, mut weight, mut rows): (f64, f64, Vec<f32>) = (0.0, 0.0, Vec::new());
+        let mut shape = Vec::new();
+        let order: Vec<usize> = (0..data.len()).collect();
+        for (number, examples) in order.chunks(batch).enumerate() {
+            let id = self.evaluation_for(data, &resident, examples.len())?;
+            if number == 0 {
+                carried::begin_pass(self.open()?, Mode::Evaluation)?;
+            }
+            let index = index_of(examples)?;
+            let outputs = self.open()?.run_with(id, &[(INDEX, &index)])?;
+            let weighs = weights.of(examples);
+            if weighs > 0.0 {
+                loss += outputs["loss"].item()? * weighs;
+                weight += weighs;
+            }
+            if let Some(prediction) = outputs.get("prediction") {
+                rows.extend_from_slice(prediction.as_slice::<f32>()?);
+                shape = prediction.shape().to_vec();
+            }
+        }
+        match shape.first_mut() {
+            Some(count) => *count = data.len(),
+            None => shape.push(0),
+        }
+        let loss = loss / weight;
+        let predictions = TensorData::from_vec(rows, shape)?;
+        let mut metrics: Vec<(String, f64)> = Vec::new();
+        metrics.extend(self.perplexity.then(|| ("perplexity".to_owned(), loss.exp())));
+        for metric in &self.metrics {
+            let mut accumulator = metric.accumulator();
+            if let Some(ignored) = self.loss.ignored_label() {
+                accumulator = accumulator.with_ignored_label(ignored);
+            }
+            if let Some(threshold) = self.loss.threshold() {
+                accumulator = accumulator.with_threshold(threshold);
+            }
+            accumulator.update(&predictions, targets)?;
+            if let Some(value) = accumulator.value() {
+                metrics.push((metric.name().to_owned(), value));
+            }
+        }
+        Ok(Evaluation { loss, metrics, predictions })
     }
 }

@@ -27,6 +27,7 @@ impl Trainer {
             let prediction = trainer.model().forward(g, &trainer.prepared(&input, Mode::Evaluation), Mode::Evaluation);
             g.output("prediction", &prediction);
         })?;
+        self.check_input(x)?;
         let outputs = self.open()?.run_with(id, &[(X, x)])?;
         Ok(outputs["prediction"].clone())
     }
@@ -71,6 +72,7 @@ impl Trainer {
                 g.output("gradient", &gradient.cast(DType::F32));
             }
         })?;
+        self.check_input(x)?;
         let outputs = self.open()?.run_with(id, &[(X, x)])?;
         Ok(InputGradient { prediction: outputs["prediction"].clone(), gradient: outputs["gradient"].clone() })
     }

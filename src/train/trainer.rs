@@ -4,10 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::arriving::{Arriving, IN_FLIGHT, arrive};
+use super::arriving::{Arriving, IN_FLIGHT, Weights, arrive};
 use super::carried;
-use super::checkpoint::{self, Progress};
-use super::evaluation::Evaluation;
+use super::checkpoint::{self, Batches, Progress};
 use super::fit::{Event, Fit};
 use super::history::{EpochRecord, History};
 use super::resident::{INDEX, Resident, index_of};
@@ -25,7 +24,7 @@ use crate::tensor::{DType, TensorData};
 
 /// The columns of a data set that a trainer uses: what goes in and what should come out.
 pub(super) const X: &str = "x";
-const Y: &str = "y";
+pub(super) const Y: &str = "y";
 
 /// Examples of an evaluation batch.
 const EVALUATION_BATCH: usize = 512;
@@ -60,17 +59,17 @@ pub(super) enum Use {
 pub struct Trainer {
     device: Device,
     model: Arc<dyn Model + Send + Sync>,
-    loss: Loss,
+    pub(super) loss: Loss,
     pub(super) optimizer: Arc<dyn Optimizer + Send + Sync>,
-    metrics: Vec<Metric>,
+    pub(super) metrics: Vec<Metric>,
     seed: u64,
     precision: Precision,
     pub(super) clip_norm: Option<f64>,
     pub(super) loss_scale: Option<LossScale>,
     pub(super) minimizing: Option<Arc<Minimizing>>,
     prepare: Option<Arc<Prepare>>,
-    evaluation_batch: usize,
-    perplexity: bool,
+    pub(super) evaluation_batch: usize,
+    pub(super) perplexity: bool,
     pub(super) session: Option<Session>,
     /// Parameters that wait for the session.
     pub(super) loaded: Option<checkpoint::Loaded>,
@@ -203,6 +202,11 @@ impl Trainer {
         self.model.as_ref()
     }
 
+    /// Looks at the values of inputs, where the model sees them as they are.
+    pub(super) fn check_input(&self, x: &TensorData) -> Result<()> {
+        if self.prepare.is_some() { Ok(()) } else { self.model.check_input(x) }
+    }
+
     pub(super) fn prepared(&self, x: &Tensor, mode: Mode) -> Tensor {
         match &self.prepare {
             Some(prepare) => prepare(x, mode),
@@ -275,7 +279,7 @@ impl Trainer {
         Ok(id)
     }
 
-    fn evaluation_for(&mut self, data: &Dataset, resident: &Resident, batch: usize) -> Result<ProgramId> {
+    pub(super) fn evaluation_for(&mut self, data: &Dataset, resident: &Resident, batch: usize) -> Result<ProgramId> {
         let key = Use::Evaluate(resident.clone(), batch);
         if let Some(&id) = self.programs.get(&key) {
             return Ok(id);
@@ -290,7 +294,8 @@ impl Trainer {
         Ok(id)
     }
 
-    /// A graph with the model's prediction and its loss for a batch of a data set.
+    /// A graph with the model's prediction and its loss for a batch of a data set, which is looked at: every program for training
+    /// or evaluation begins here, so that whatever is learned from or measured on was checked.
     pub(super) fn forward(
         &self,
         data: &Dataset,
@@ -305,6 +310,10 @@ impl Trainer {
         let y = resident.batch(&g, Y, data.column(Y)?, &index);
         let prediction = self.model.forward(&g, &self.prepared(&x, mode), mode);
         let loss = self.loss.forward(&prediction, &y);
+        if g.error().is_none() {
+            self.check_input(data.column(X)?)?;
+            self.loss.check_targets(&prediction.shape(), data.column(Y)?)?;
+        }
         Ok((g, prediction, loss))
     }
 
@@ -330,20 +339,23 @@ impl Trainer {
                 format!("a batch of {} cannot be taken from {} training examples", fit.batch_size, data.len());
             return Err(Error::Argument(message));
         }
+        let found = match &fit.checkpoints {
+            Some(checkpoints) => checkpoints.open()?.map(|file| (checkpoints.clone(), file)),
+            None => None,
+        };
         let resident = Resident::of(data);
         let first = self.training_for(data, &resident, fit.batch_size)?;
         self.training = Some(first);
         let mut scheduler = Scheduler::new(fit.schedule.clone(), self.optimizer.learning_rate())?;
-        let mut progress = Progress { seed: self.seed, batch_size: fit.batch_size as u64, ..Progress::default() };
-        if let Some(checkpoints) = &fit.checkpoints {
-            std::fs::create_dir_all(&checkpoints.directory)
-                .map_err(|source| Error::file("cannot make the directory", &checkpoints.directory, source))?;
-            let file = checkpoints.file();
-            if checkpoints.resume && file.exists() {
-                let seed = self.seed;
-                progress = checkpoint::load(&file, self.open()?, seed, fit.batch_size as u64)?;
-                scheduler.restore(&progress.schedule)?;
-            }
+        let mut progress = Progress {
+            seed: self.seed,
+            learning_rate: self.optimizer.learning_rate(),
+            batches: Batches::new(fit.batch_size, fit.shuffle, fit.drop_last, data),
+            ..Progress::default()
+        };
+        if let Some((checkpoints, file)) = found {
+            progress = checkpoint::load(&file, &checkpoints, self.open()?, progress)?;
+            scheduler.restore(&progress.schedule)?;
         }
         let whole = data.len() / fit.batch_size;
         let ragged = !fit.drop_last && !data.len().is_multiple_of(fit.batch_size);
@@ -379,7 +391,8 @@ impl Trainer {
         let start = Instant::now();
         let mut trained = 0;
         let mut pending: VecDeque<Arriving> = VecDeque::new();
-        for batch in &batches[progress.batch as usize..] {
+        let weights = Weights::of_targets(&self.loss, data.column(Y)?);
+        for batch in batches.get(progress.batch as usize..).unwrap_or_default() {
             let id = self.training_for(data, resident, batch.len())?;
             let learning_rate = scheduler.learning_rate(progress.step);
             let index = index_of(batch)?;
@@ -389,14 +402,15 @@ impl Trainer {
             progress.step += 1;
             progress.batch += 1;
             trained += batch.len();
-            pending.push_back(Arriving { step: progress.step, learning_rate, examples: batch.len(), capture });
+            let weight = weights.of(batch);
+            pending.push_back(Arriving { step: progress.step, learning_rate, batch: batch.clone(), weight, capture });
             while pending.len() > IN_FLIGHT {
-                arrive(&mut pending, fit, progress)?;
+                arrive(&mut pending, fit, progress, data)?;
             }
             let due = fit.checkpoints.as_ref().and_then(|checkpoints| checkpoints.every_steps);
             if due.is_some_and(|steps| progress.step.is_multiple_of(steps)) && progress.step < total_steps {
                 while !pending.is_empty() {
-                    arrive(&mut pending, fit, progress)?;
+                    arrive(&mut pending, fit, progress, data)?;
                 }
                 self.save_progress(fit, scheduler, progress)?;
             }
@@ -405,7 +419,7 @@ impl Trainer {
             }
         }
         while !pending.is_empty() {
-            arrive(&mut pending, fit, progress)?;
+            arrive(&mut pending, fit, progress, data)?;
         }
         let complete = progress.batch as usize == batches.len();
         if !complete && progress.step < total_steps {
@@ -415,7 +429,7 @@ impl Trainer {
         let mut record = EpochRecord {
             epoch: progress.epoch + 1,
             step: progress.step,
-            train_loss: progress.loss_sum / progress.examples.max(1) as f64,
+            train_loss: progress.loss_sum / progress.weight,
             validation: Vec::new(),
             seconds,
             examples_per_second: trained as f64 / seconds.max(1e-9),
@@ -431,7 +445,7 @@ impl Trainer {
         fit.show(self.open()?, &record)?;
         if complete {
             progress.epoch += 1;
-            (progress.batch, progress.loss_sum, progress.examples) = (0, 0.0, 0);
+            (progress.batch, progress.loss_sum, progress.weight) = (0, 0.0, 0.0);
             if progress.epoch < fit.epochs && progress.step < total_steps {
                 self.save_progress(fit, scheduler, progress)?;
             }
@@ -442,47 +456,6 @@ impl Trainer {
     fn save_progress(&mut self, fit: &Fit<'_>, scheduler: &Scheduler, progress: &mut Progress) -> Result<()> {
         let Some(checkpoints) = &fit.checkpoints else { return Ok(()) };
         progress.schedule = scheduler.state();
-        checkpoint::save(&checkpoints.file(), self.open()?, progress)
-    }
-
-    /// Loss and metrics on a data set, and the predictions that they come from.
-    ///
-    /// # Errors
-    /// Data that does not fit the model; a device that fails.
-    pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
-        Self::check(data)?;
-        let resident = Resident::of(data);
-        let batch = self.evaluation_batch.clamp(1, data.len());
-        let (mut loss, mut rows): (f64, Vec<f32>) = (0.0, Vec::new());
-        let mut shape = Vec::new();
-        let order: Vec<usize> = (0..data.len()).collect();
-        for (number, examples) in order.chunks(batch).enumerate() {
-            let id = self.evaluation_for(data, &resident, examples.len())?;
-            if number == 0 {
-                carried::begin_pass(self.open()?, Mode::Evaluation)?;
-            }
-            let index = index_of(examples)?;
-            let outputs = self.open()?.run_with(id, &[(INDEX, &index)])?;
-            loss += outputs["loss"].item()? * examples.len() as f64;
-            if let Some(prediction) = outputs.get("prediction") {
-                rows.extend_from_slice(prediction.as_slice::<f32>()?);
-                shape = prediction.shape().to_vec();
-            }
-        }
-        match shape.first_mut() {
-            Some(count) => *count = data.len(),
-            None => shape.push(0),
-        }
-        let loss = loss / data.len() as f64;
-        let predictions = TensorData::from_vec(rows, shape)?;
-        let targets = data.column(Y)?;
-        let mut metrics: Vec<(String, f64)> = Vec::new();
-        metrics.extend(self.perplexity.then(|| ("perplexity".to_owned(), loss.exp())));
-        for metric in &self.metrics {
-            if let Some(value) = metric.evaluate(&predictions, targets)? {
-                metrics.push((metric.name().to_owned(), value));
-            }
-        }
-        Ok(Evaluation { loss, metrics, predictions })
+        checkpoint::save(checkpoints, self.open()?, progress)
     }
 }

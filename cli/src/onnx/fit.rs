@@ -7,11 +7,12 @@ use clap::Args;
 use serde_json::Value;
 use wgrad::Device;
 use wgrad::graph::Tensor;
+use wgrad::loss::Loss;
 use wgrad::onnx::{Import, Imported, Model};
 use wgrad::optim::Group;
 use wgrad::optim::schedule::Scheduler;
 use wgrad::session::{Capture, ProgramId, Session};
-use wgrad::tensor::{TensorData, TensorType};
+use wgrad::tensor::{Shape, TensorData, TensorType};
 use wgrad::train::checkpoint_file::{self, Tensors};
 
 use super::jobs;
@@ -156,8 +157,8 @@ struct Prepared {
     fixed: Tensors,
     /// What target and loss are called in its graph.
     names: Names,
-    /// The number of classes that the target's labels choose from.
-    classes: Option<usize>,
+    /// What the target's values are checked for, with the prediction's shape.
+    loss: (Loss, Shape),
 }
 
 impl Prepared {
@@ -176,7 +177,7 @@ struct Names {
 }
 
 /// Writes loss and updates into the graph of a model.
-fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(Names, Option<usize>)> {
+fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(Names, (Loss, Shape))> {
     let graph = &imported.graph;
     let Some((_, prediction)) = imported.outputs.first() else {
         return Err(Failure::new("the model has no output that could be compared with a target"));
@@ -195,7 +196,8 @@ fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(N
         names.loss.push('\'');
     }
     let target = graph.input(&names.target, target.shape.clone(), target.dtype);
-    let loss: Tensor = task.objective.of(prediction, &target);
+    let function = task.objective.loss(prediction, &target);
+    let loss: Tensor = function.forward(prediction, &target);
     graph.output(&names.loss, &loss);
     if let Some(error) = graph.error() {
         return Err(error.into());
@@ -209,7 +211,7 @@ fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(N
     for (statistic, next) in &imported.statistics {
         graph.assign(statistic, next);
     }
-    Ok((names, task.objective.classes(prediction, &target)))
+    Ok((names, (function, prediction.shape())))
 }
 
 /// A training under way.
@@ -233,7 +235,7 @@ impl Training<'_> {
         }
         let import = inputs.iter().fold(Import::new(), |import, (name, data)| import.value(name, data.clone()));
         let imported = self.model.import(&import)?;
-        let (names, classes) = objective(&imported, self.task, target.ty())?;
+        let (names, loss) = objective(&imported, self.task, target.ty())?;
         let id = match &mut self.session {
             Some(session) => session.load(&imported.graph)?,
             None => {
@@ -249,7 +251,7 @@ impl Training<'_> {
             target: target.ty().clone(),
             fixed: fixed.collect(),
             names,
-            classes,
+            loss,
         });
         Ok(self.programs.len() - 1)
     }
@@ -261,9 +263,8 @@ impl Training<'_> {
         let (Some(session), Some(program)) = (&mut self.session, self.programs.get(place)) else {
             return Err(Failure::new("there is no program for the batch"));
         };
-        if let Some(classes) = program.classes {
-            Objective::check(classes, &target)?;
-        }
+        let (loss, prediction) = &program.loss;
+        loss.check_targets(prediction, &target)?;
         let mut given: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (name.as_str(), data)).collect();
         given.push((&program.names.target, &target));
         session.set_learning_rate(self.scheduler.learning_rate(number as u64))?;

@@ -2,7 +2,6 @@
 
 use wgrad::graph::Tensor;
 use wgrad::loss::{CrossEntropyOptions, Loss};
-use wgrad::tensor::{DType, TensorData};
 
 use crate::failure::{Failure, Result};
 
@@ -49,30 +48,9 @@ impl Objective {
         })
     }
 
-    /// The number of classes that labels choose from, where the target has labels.
-    pub fn classes(self, prediction: &Tensor, target: &Tensor) -> Option<usize> {
-        if !matches!(self, Self::CrossEntropy | Self::Nll) || !target.dtype().is_integer() {
-            return None;
-        }
-        prediction.shape().get(usize::try_from(class_axis(prediction, Some(target))).ok()?).copied()
-    }
-
-    /// Checks what no program checks: that labels are among the classes. PyTorch's label of places that do not count may be
-    /// there too.
-    pub fn check(classes: usize, target: &TensorData) -> Result {
-        let labels: Vec<i64> = target.cast(DType::I64).and_then(|labels| labels.to_vec())?;
-        let known = |label: i64| usize::try_from(label).is_ok_and(|label| label < classes);
-        match labels.iter().find(|&&label| !known(label) && label != i64::from(IGNORED)) {
-            Some(label) => {
-                Err(Failure::new(format!("the target has the label {label}, but there are {classes} classes")))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// The mean loss, a single number.
-    pub fn of(self, prediction: &Tensor, target: &Tensor) -> Tensor {
-        let loss = match self {
+    /// The loss, for a prediction and a target. Of class probabilities there is none by itself.
+    pub fn loss(self, prediction: &Tensor, target: &Tensor) -> Loss {
+        match self {
             Self::Mse => Loss::Mse,
             Self::L1 => Loss::L1,
             Self::Huber => Loss::Huber { delta: 1.0 },
@@ -81,12 +59,12 @@ impl Objective {
             Self::KlDiv => Loss::KlDiv,
             Self::Hinge => Loss::Hinge,
             Self::CrossEntropy if target.dtype().is_float() && target.shape() == prediction.shape() => {
-                return soft_cross_entropy(prediction, target);
+                let axis = class_axis(prediction, None);
+                Loss::custom(move |x, y| soft_cross_entropy(x, y, axis))
             }
             Self::CrossEntropy => Loss::CrossEntropyWith(options(prediction, target)),
             Self::Nll => Loss::NllWith(options(prediction, target)),
-        };
-        loss.forward(prediction, target)
+        }
     }
 }
 
@@ -114,8 +92,7 @@ fn options(prediction: &Tensor, target: &Tensor) -> CrossEntropyOptions {
 }
 
 /// −Σ p·log softmax(x) over the classes, of class probabilities p; the mean over all other places.
-fn soft_cross_entropy(prediction: &Tensor, target: &Tensor) -> Tensor {
-    let axis = class_axis(prediction, None);
+fn soft_cross_entropy(prediction: &Tensor, target: &Tensor, axis: isize) -> Tensor {
     let losses = -(target.cast(prediction.dtype()) * prediction.log_softmax(axis)).sum(&[axis]);
     losses.mean_all()
 }
