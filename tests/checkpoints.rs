@@ -1,4 +1,5 @@
 //! What becomes of a run's checkpoints when something is damaged, in the way, or another than it was.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 
