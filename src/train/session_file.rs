@@ -58,16 +58,19 @@ impl Session {
     /// Takes up what [`save`](Self::save) wrote. All programs are loaded before.
     ///
     /// # Errors
-    /// A file that cannot be read, or that is of another model, of other optimizers, or of another seed.
+    /// A file that cannot be read, that is damaged, or that is of another model, of other optimizers, or of another seed.
     pub fn restore(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let (tensors, metadata) = checkpoint_file::read(path)?;
+        let (tensors, metadata, verified) = checkpoint_file::read_verified(path)?;
         let wrong = |message: String| Error::format(path, message);
         let field = |name: &str| {
             metadata.get(name).ok_or_else(|| wrong(format!("it was not saved by a session: it has no {name:?}")))
         };
         if field("format")? != FORMAT {
             return Err(wrong(format!("its format is {:?}, not {FORMAT:?}", field("format")?)));
+        }
+        if !verified {
+            return Err(wrong("damaged: it has no checksum".to_owned()));
         }
         let number = |name: &str| -> Result<u64> {
             field(name)?.parse().map_err(|_| wrong(format!("its {name} is not a number")))
