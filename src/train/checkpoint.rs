@@ -217,7 +217,7 @@ pub(super) fn load(path: &Path, checkpoints: &Checkpoints, session: &mut Session
 /// What a file is of whose variables of a role are others.
 const fn other(role: &Role) -> &'static str {
     match role {
-        Role::State(_) => "another optimizer or model",
+        Role::State(_) => "another model or optimizer",
         Role::Parameter | Role::Buffer | Role::Data => "another model",
     }
 }
