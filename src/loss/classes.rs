@@ -3,7 +3,7 @@
 //! What stands at the label is picked by comparing coordinates, not by addresses. So the gradient is one expression of each
 //! element, e^(x − lse) − [class = label], without a scatter.
 
-use super::Reduction;
+use super::{Reduction, weighted_mean};
 use crate::graph::Tensor;
 use crate::tensor::{DType, Shape, TensorData};
 
@@ -22,7 +22,8 @@ use crate::tensor::{DType, Shape, TensorData};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrossEntropyOptions {
-    /// A weight for each class; without, all weigh the same. A mean is over the weights.
+    /// A weight for each class; without, all weigh the same. A mean is over the weights: where those of a whole batch are 0, or all of
+    /// its labels are ignored, it is NaN and the gradients are 0.
     pub class_weights: Option<Vec<f64>>,
     /// The share of the target that is spread evenly over all classes (Szegedy et al. 2016), from 0 to 1.
     pub label_smoothing: f64,
@@ -173,7 +174,7 @@ impl Classes {
         }
     }
 
-    /// The reduction of the labels that count; the mean is over their weights.
+    /// The reduction of the labels that count; the mean is over their weights, and NaN without gradients where they sum to 0.
     #[track_caller]
     fn reduced(&self, losses: Tensor, reduction: Reduction) -> Tensor {
         let losses = match &self.counted {
@@ -190,7 +191,7 @@ impl Classes {
             (Some(weights), None) => weights,
             (Some(weights), Some(counted)) => counted.select(weights, 0.0),
         };
-        losses.sum_all() / shares.sum_all()
+        weighted_mean(&losses, &shares)
     }
 }
 

@@ -55,6 +55,16 @@ impl Reduction {
     }
 }
 
+/// Σ losses / Σ shares, a single number. Of no shares at all it is NaN, and its gradients are 0: a batch in which nothing counts shows
+/// in the loss, and changes no parameter.
+#[track_caller]
+pub(crate) fn weighted_mean(losses: &Tensor, shares: &Tensor) -> Tensor {
+    let total = shares.sum_all();
+    let some = total.ne(0.0);
+    let mean = losses.sum_all() / some.select(&total, total.ones_like());
+    some.select(&mean, mean.filled_like(f64::NAN))
+}
+
 /// A function of prediction and target to a single number.
 pub type LossFunction = dyn Fn(&Tensor, &Tensor) -> Tensor + Send + Sync;
 

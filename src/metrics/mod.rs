@@ -325,6 +325,36 @@ mod tests {
     }
 
     #[test]
+    fn nothing_to_measure_is_none_and_no_number() -> Result<()> {
+        let (two, none) = (scores(&[0.2, 0.8, 0.9, 0.1], &[2, 2])?, scores(&[], &[0, 2])?);
+        let classes = [
+            Metric::Accuracy,
+            Metric::TopKAccuracy(1),
+            Metric::Precision,
+            Metric::PrecisionMacro,
+            Metric::Recall,
+            Metric::RecallMicro,
+            Metric::RecallWeighted,
+            Metric::F1,
+            Metric::F1Macro,
+            Metric::RocAuc,
+        ];
+        for metric in classes {
+            let mut accumulator = metric.accumulator().with_ignored_label(-100);
+            accumulator.update(&none, &labels(&[])?)?;
+            accumulator.update(&two, &labels(&[-100, -100])?)?;
+            assert_eq!(accumulator.value(), None, "{}", metric.name());
+            // And what counts afterwards does.
+            accumulator.update(&two, &labels(&[1, 0])?)?;
+            assert_eq!(accumulator.value(), Some(1.0), "{}", metric.name());
+        }
+        for metric in [Metric::Mse, Metric::Mae, Metric::R2] {
+            assert_eq!(metric.evaluate(&none, &none)?, None, "{}", metric.name());
+        }
+        Ok(())
+    }
+
+    #[test]
     fn mistakes_are_named_and_change_nothing() -> Result<()> {
         let two = scores(&[0.2, 0.8, 0.9, 0.1], &[2, 2])?;
         let mut accuracy = Metric::Accuracy.accumulator();

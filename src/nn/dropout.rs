@@ -43,7 +43,9 @@ impl Dropout {
             Mode::Training if self.probability == 1.0 => x.zeros_like(),
             Mode::Training => {
                 let keep = 1.0 - self.probability;
-                x.graph().random_bernoulli(x.shape(), keep).select(x * (1.0 / keep), 0.0)
+                // Times 0, so that what is no number stays none, as in PyTorch.
+                let factor = x.graph().random_bernoulli(x.shape(), keep).select(x.filled_like(1.0 / keep), 0.0);
+                x * factor
             }
         }
     }

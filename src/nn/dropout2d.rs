@@ -49,7 +49,9 @@ impl Dropout2d {
             Mode::Training => {
                 let keep = 1.0 - self.probability;
                 let channels: Shape = (0..shape.rank()).map(|axis| if axis < 2 { shape[axis] } else { 1 }).collect();
-                x.graph().random_bernoulli(channels, keep).select(x * (1.0 / keep), x.zeros_like())
+                // Times 0, so that what is no number stays none, as in PyTorch.
+                let factor = x.graph().scalar(x.dtype(), 1.0 / keep);
+                x * x.graph().random_bernoulli(channels, keep).select(factor, 0.0)
             }
         }
     }

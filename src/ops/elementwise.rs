@@ -61,15 +61,39 @@ impl Operator for Elementwise {
                     if !input.dtype().is_float() {
                         return None;
                     }
-                    let partial = partial?;
-                    match builder.nodes[partial.index()] {
-                        ScalarNode::Constant(constant) if constant.value == 1.0 => Some(upstream.clone()),
-                        ScalarNode::Constant(constant) if constant.value == -1.0 => Some(-upstream),
-                        _ => Some(upstream * &build(&builder, partial, gradient, &mut tensors)),
-                    }
+                    Some(chained(upstream, &builder, partial?, gradient, &mut tensors))
                 })
                 .collect(),
         )
+    }
+}
+
+/// The upstream gradient times a partial derivative. Where that is chosen among numbers, so is the product: what a mask, a `relu` or a
+/// `select` leaves out gets 0 even where the upstream gradient is infinite or NaN, as in PyTorch.
+fn chained(
+    upstream: &Tensor,
+    builder: &Builder,
+    partial: NodeId,
+    gradient: &Gradient,
+    tensors: &mut Vec<Option<Tensor>>,
+) -> Tensor {
+    let number = |id: NodeId| match &builder.nodes[id.index()] {
+        ScalarNode::Constant(constant) => Some(constant.value),
+        _ => None,
+    };
+    match (&builder.nodes[partial.index()], number(partial)) {
+        (_, Some(1.0)) => upstream.clone(),
+        (_, Some(-1.0)) => -upstream,
+        (_, Some(0.0)) => upstream.zeros_like(),
+        (ScalarNode::Call { function: ScalarFunction::Select, arguments }, _) => match arguments[..] {
+            [condition, a, b] if number(a).or(number(b)).is_some() => {
+                let condition = build(builder, condition, gradient, tensors);
+                let a = chained(upstream, builder, a, gradient, tensors);
+                condition.select(a, chained(upstream, builder, b, gradient, tensors))
+            }
+            _ => upstream * &build(builder, partial, gradient, tensors),
+        },
+        _ => upstream * &build(builder, partial, gradient, tensors),
     }
 }
 

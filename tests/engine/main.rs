@@ -11,6 +11,7 @@ mod graphs;
 mod half_precision;
 mod half_storage;
 mod integers;
+mod nothing_to_average;
 mod pools;
 mod random;
 mod recurrent;

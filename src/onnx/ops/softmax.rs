@@ -4,6 +4,7 @@ use super::wide::{wide, wide_input};
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::loss::weighted_mean;
 use crate::tensor::{DType, Shape};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[
@@ -55,8 +56,8 @@ fn dropout(node: &Node<'_>) -> Result<Vec<Value>> {
         return Ok(vec![x.into(), mask.into()]);
     }
     let kept = node.graph().random_bernoulli(x.shape(), 1.0 - ratio);
-    let scaled = (wide(&x) * (1.0 / (1.0 - ratio))).cast(x.dtype());
-    Ok(vec![kept.select(&scaled, x.zeros_like()).into(), kept.cast(mask_type).into()])
+    let y = (wide(&x) * (1.0 / (1.0 - ratio))).cast(x.dtype()) * kept.cast(x.dtype());
+    Ok(vec![y.into(), kept.cast(mask_type).into()])
 }
 
 fn negative_log_likelihood(node: &Node<'_>) -> Result<Vec<Value>> {
@@ -118,7 +119,7 @@ fn loss(node: &Node<'_>, log_probabilities: &Tensor) -> Result<Tensor> {
     Ok(match (node.string("reduction", "mean")?, weights) {
         ("none", _) => losses,
         ("sum", _) => losses.sum_all(),
-        ("mean", Some(weights)) => losses.sum_all() / weights.sum_all(),
+        ("mean", Some(weights)) => weighted_mean(&losses, &weights),
         ("mean", None) => losses.mean_all(),
         (other, _) => return Err(node.error(format!("reduction should be none, sum or mean, not {other:?}"))),
     })
