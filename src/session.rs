@@ -7,6 +7,7 @@ mod embed;
 mod initial;
 mod optimizers;
 mod outputs;
+mod overflow;
 mod profile;
 mod transfer;
 mod tuning;
@@ -27,6 +28,7 @@ use crate::ops::{Op, RANDOM_STATE};
 use crate::scalar::threefry;
 use crate::tensor::{TensorData, TensorType};
 use optimizers::{Counts, Optimizers};
+use overflow::{Unchecked, Watch, visible};
 use transfer::{received, sent};
 
 /// One loaded program.
@@ -57,7 +59,9 @@ impl ProgramId {
 /// A program with its parameters and state on a device.
 ///
 /// A GPU has neither i64 nor f64, and computes in i32 and f32 in their place; inputs, outputs and variables are the graph's own
-/// types here all the same. A value that does not fit is refused; what overflows on the device wraps in 32 bits.
+/// types here all the same. An i64 or f64 that does not fit is refused. An i64 that leaves 32 bits on the way is noticed on the device, and
+/// is an error of the call that reads outputs or variables afterwards, or of one of the next steps: a result is right, or an error. An f64
+/// on the way has the digits and the range of f32: beyond 3.4·10³⁸ it is infinite.
 pub struct Session {
     device: Device,
     layout: Layout,
@@ -67,6 +71,7 @@ pub struct Session {
     step: u64,
     optimizers: Optimizers,
     options: Options,
+    unchecked: Unchecked,
 }
 
 impl Graph {
@@ -104,6 +109,7 @@ impl Session {
             step: 0,
             optimizers: Optimizers::default(),
             options,
+            unchecked: Unchecked::default(),
         };
         session.load(graph)?;
         Ok(session)
@@ -208,7 +214,8 @@ impl Session {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn step_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<()> {
-        self.execute(id, inputs, &[], true).map(|_| ())
+        let capture = self.execute(id, inputs, &[], true)?;
+        self.unchecked.push(capture)
     }
 
     /// Runs the first program and reads all its outputs. It counts no step, unless the program updates parameters: that is one,
@@ -225,8 +232,10 @@ impl Session {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn run_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<Outputs> {
-        let ports = self.loaded(id)?.program.outputs.clone();
-        let values = self.execute(id, inputs, &ports, false)?.wait()?;
+        let ports: Vec<Port> = visible(&self.loaded(id)?.program).cloned().collect();
+        let capture = self.execute(id, inputs, &ports, false)?;
+        self.unchecked.settle()?;
+        let values = capture.wait()?;
         Ok(Outputs(ports.into_iter().map(|port| port.name).zip(values).collect()))
     }
 
@@ -241,9 +250,9 @@ impl Session {
     }
 
     fn output_port(&self, id: ProgramId, output: &str) -> Result<Port> {
-        let ports = &self.loaded(id)?.program.outputs;
-        ports.iter().find(|port| port.name == output).cloned().ok_or_else(|| {
-            let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
+        let program = &self.loaded(id)?.program;
+        visible(program).find(|port| port.name == output).cloned().ok_or_else(|| {
+            let names: Vec<&str> = visible(program).map(|port| port.name.as_str()).collect();
             Error::Argument(format!("there is no output {output:?}; there are {names:?}"))
         })
     }
@@ -261,12 +270,19 @@ impl Session {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_from(&mut self, id: ProgramId, output: &str) -> Result<TensorData> {
+        self.unchecked.settle()?;
         let port = self.output_port(id, output)?;
         let loaded = &mut self.programs[id.0];
         if !loaded.has_run {
             return Err(Error::Argument(format!("output {output:?} was read before the program ran")));
         }
-        let values = loaded.runner.read(&self.store, &[port.location])?;
+        let watch = Watch::of(&loaded.program);
+        let places: Vec<Location> =
+            std::iter::once(port.location).chain(watch.iter().map(|watch| watch.location)).collect();
+        let values = loaded.runner.read(&self.store, &places)?;
+        if let (Some(watch), Some(bytes)) = (watch, values.get(1)) {
+            watch.check(bytes)?;
+        }
         received(&port.ty, port.stored, values.first().map_or(&[][..], Vec::as_slice))
     }
 
@@ -283,11 +299,13 @@ impl Session {
         let mut all: Vec<(usize, &[u8])> = given;
         all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
         let loaded = &mut self.programs[id.0];
-        let places: Vec<Location> = captured.iter().map(|port| port.location).collect();
+        let watch = Watch::of(&loaded.program);
+        let places: Vec<Location> =
+            captured.iter().map(|port| port.location).chain(watch.iter().map(|watch| watch.location)).collect();
         let arrival = loaded.runner.run(&mut self.store, &all, &places)?;
         loaded.has_run = true;
         self.count(counts);
-        Ok(Capture { ports: captured.to_vec(), arrival })
+        Ok(Capture { ports: captured.to_vec(), watch, arrival })
     }
 
     /// The bytes of every input: those that the session computes or converts, and those that were given as they are.

@@ -1,10 +1,11 @@
 //! Floor 3: from graph to program. Each pass is one file and one function, and has a printed form.
 //!
-//! `(narrow →) simplify → row sums → fuse → merge → segment → schedule → lower → memory plan`. Fusing is done in three passes over one structure, the
+//! `(narrow → overflow →) simplify → row sums → fuse → merge → segment → schedule → lower → memory plan`. Fusing is done in three passes over one structure, the
 //! `FusedGraph`: `fuse` turns nodes into kernels by substituting expressions, `merge` joins kernels over one domain, and
 //! `segment` joins the update kernels of all parameters. Lowering comes after scheduling, because whether an output may
 //! overwrite an input is known only then.
 
+mod bounds;
 pub(crate) mod choice;
 mod fuse;
 mod fused;
@@ -13,6 +14,7 @@ mod lower;
 mod memory_plan;
 mod merge;
 mod narrow;
+mod overflow;
 mod program;
 mod row_sums;
 mod schedule;
@@ -20,6 +22,7 @@ mod segment;
 mod simplify;
 
 pub use layout::Layout;
+pub(crate) use overflow::OVERFLOW;
 pub use program::{BufferKind, BufferPlan, Dispatch, Location, Port, Program, Step, VariablePlan, Work};
 
 use std::sync::Arc;
@@ -86,10 +89,15 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
     let mut stages = Stages::default();
     let mut data = graph.snapshot()?;
     layout.agrees(&data)?;
+    let checks = match target {
+        Target::Cpu => overflow::Checks::default(),
+        Target::Gpu(_) => overflow::find(&data),
+    };
     let wide = match target {
         Target::Cpu => narrow::Wide::default(),
         Target::Gpu(_) => narrow::narrow(&mut data)?,
     };
+    let (data, checked) = overflow::add(data, checks)?;
     let buffers: Vec<Arc<Variable>> = data
         .nodes
         .iter()
@@ -120,6 +128,7 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
     let (mut program, memory) = memory_plan::plan(&data, &fused, lowered, layout, target)?;
     wide.ports(&mut program);
     program.variants = variants;
+    program.checked = checked;
     stages.memory = memory;
     Ok((program, stages))
 }

@@ -1,6 +1,6 @@
 //! For a GPU: what has 64 bits has 32. WGSL has neither i64 nor f64, so a graph's i64 become i32 and its f64 become f32, in
 //! inputs, constants, variables, casts and everything between. The session checks and converts what is fed, and gives results
-//! in the graph's own types. So a GPU wraps where 32 bits end: sums and products of i64 are those of i32.
+//! in the graph's own types. What is beyond f32's range becomes infinite on the way; what leaves i32 is noticed (`overflow`).
 
 use std::collections::HashMap;
 use std::sync::Arc;

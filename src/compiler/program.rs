@@ -164,6 +164,9 @@ pub struct Program {
     pub nodes: usize,
     /// Nodes that were fused into a neighbour's step.
     pub fused_nodes: usize,
+    /// For a GPU: operators and lines of the nodes whose results are checked to be within i32, in which it computes instead of i64. The
+    /// hidden output `@overflow` is 0, or one more than the number of one that was not.
+    pub checked: Arc<[String]>,
     /// How many ways the step with the most kernels to choose from could have gone; 1 on the CPU.
     pub variants: usize,
 }

@@ -118,6 +118,11 @@ impl Graph {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A graph of what it consists of, for passes that add nodes.
+    pub(crate) fn of(data: GraphData) -> Self {
+        Self(Arc::new(Mutex::new(data)))
+    }
+
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

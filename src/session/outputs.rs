@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Index;
 
+use super::overflow::Watch;
 use super::transfer::received;
 use crate::compiler::Port;
 use crate::device::execute::Arrival;
@@ -42,28 +43,33 @@ impl Index<&str> for Outputs {
 /// Outputs of a step that are read later.
 pub struct Capture {
     pub(super) ports: Vec<Port>,
+    /// What says whether all results are right, the last of the values.
+    pub(super) watch: Option<Watch>,
     pub(super) arrival: Arrival,
 }
 
 impl Capture {
-    fn typed(ports: &[Port], values: &[Vec<u8>]) -> Result<Vec<TensorData>> {
+    fn typed(ports: &[Port], watch: Option<&Watch>, values: &[Vec<u8>]) -> Result<Vec<TensorData>> {
+        if let (Some(watch), Some(bytes)) = (watch, values.get(ports.len())) {
+            watch.check(bytes)?;
+        }
         ports.iter().zip(values).map(|(port, bytes)| received(&port.ty, port.stored, bytes)).collect()
     }
 
     /// The values, in the order in which they were asked for. Waits until the step is done.
     ///
     /// # Errors
-    /// A device that fails.
+    /// A device that fails; an i64 that does not fit the i32 in which a GPU computes.
     pub fn wait(self) -> Result<Vec<TensorData>> {
-        Self::typed(&self.ports, &self.arrival.wait()?)
+        Self::typed(&self.ports, self.watch.as_ref(), &self.arrival.wait()?)
     }
 
     /// The values, for an executor of the application's: nothing blocks.
     ///
     /// # Errors
-    /// A device that fails.
+    /// As of [`wait`](Self::wait).
     pub async fn arrive(self) -> Result<Vec<TensorData>> {
         let values = self.arrival.arrive().await?;
-        Self::typed(&self.ports, &values)
+        Self::typed(&self.ports, self.watch.as_ref(), &values)
     }
 }

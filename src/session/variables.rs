@@ -32,6 +32,7 @@ impl Session {
     /// # Errors
     /// An unknown name; a device that fails.
     pub fn parameter(&self, name: &str) -> Result<TensorData> {
+        self.unchecked.settle()?;
         let variable = self.find(name)?;
         received(&variable.ty, variable.stored, &self.store.read(variable.location)?)
     }

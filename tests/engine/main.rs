@@ -12,6 +12,7 @@ mod half_precision;
 mod half_storage;
 mod integers;
 mod nothing_to_average;
+mod overflow;
 mod pools;
 mod random;
 mod recurrent;
