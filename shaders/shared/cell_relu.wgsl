@@ -15,7 +15,9 @@ struct Next {
 }
 
 fn advance(x: array<f32, GATES>, product: array<f32, GATES>, h: f32, c: f32) -> Next {
-    let next = max(x[0] + product[0], 0.0);
+    let sum = x[0] + product[0];
+    // Not by `max`, which may lose a NaN.
+    let next = select(sum, 0.0, sum <= 0.0);
     return Next(next, 0.0, array<f32, 1>(next));
 }
 

@@ -59,6 +59,11 @@ impl Input {
         Self { shape: shape.to_vec(), fill: Fill::Truth }
     }
 
+    /// True where its numbers are no floats.
+    pub(super) const fn is_fixed(&self) -> bool {
+        matches!(self.fill, Fill::Integers(..) | Fill::Truth)
+    }
+
     /// The element type where floats have the given one.
     pub(super) fn dtype(&self, float: DType) -> DType {
         match self.fill {

@@ -2,11 +2,12 @@
 //!
 //! A `Family` is an operator with cases: input shapes and a function that builds a graph of it. Each case is compiled
 //! for the device once for each kernel variant that fits, and once for the CPU in f64 without fusion, which is what the
-//! results are compared with. Gradients are taken with an upstream gradient that is not ones. `wgrad check` prints the
-//! [`Report`]s; it is what somebody with an unknown driver runs first.
+//! results are compared with. Gradients are taken with an upstream gradient that is not ones. The same is done with NaN, infinities,
+//! subnormal and the largest numbers among the inputs. `wgrad check` prints the [`Report`]s; it is what somebody with an unknown driver runs first.
 
 mod convolution;
 mod elementwise;
+mod extreme;
 mod families;
 mod input;
 mod layers;
@@ -24,6 +25,7 @@ use crate::scalar::threefry::HostRandom;
 use crate::session::{Outputs, Session};
 use crate::tensor::{DType, TensorData};
 
+use extreme::Extreme;
 use input::Input;
 
 /// The seed of all inputs.
@@ -53,6 +55,13 @@ impl Report {
 }
 
 type Build = Box<dyn Fn(&Graph, &[Tensor]) -> Vec<Tensor>>;
+
+/// The values of an input, and what it is.
+struct Given {
+    name: String,
+    values: TensorData,
+    input: Input,
+}
 
 /// One graph.
 struct Case {
@@ -151,12 +160,13 @@ fn check_plans(device: &Device, filter: &str, candidates: bool, tell: &mut dyn F
 fn run(device: &Device, family: &Family, candidates: bool) -> Result<Vec<Report>> {
     let mut reports: BTreeMap<String, Report> = BTreeMap::new();
     for (number, case) in family.cases.iter().enumerate() {
-        let expected = case.reference(number)?;
+        let extremes = Extreme::of(&family.name);
+        let expected = case.reference(number, &extremes)?;
         let mut variant = 0;
         let mut variants = 1;
         let mut met: Vec<String> = Vec::new();
         while variant < variants {
-            let outcome = case.on(device, number, Options { variant, candidates, ..Options::default() });
+            let outcome = case.on(device, number, &extremes, Options { variant, candidates, ..Options::default() });
             let (kernels, values) = match outcome {
                 Ok(found) => {
                     variants = found.variants;
@@ -178,27 +188,55 @@ fn run(device: &Device, family: &Family, candidates: bool) -> Result<Vec<Report>
                 problem: None,
             });
             report.cases += 1;
-            let error = values.and_then(|values| difference(&values, &expected));
-            let problem = match error {
-                Ok((error, place)) => {
+            let problem = match values.and_then(|values| compared(&values, &expected, family.tolerance)) {
+                Ok((error, problem)) => {
                     report.max_error = report.max_error.max(error);
-                    (error > family.tolerance).then(|| format!("{place} is off by {error:.1e}"))
+                    problem
                 }
                 Err(error) => {
                     report.max_error = f64::INFINITY;
-                    Some(error.to_string())
+                    Some(format!(": {error}"))
                 }
             };
             if let (None, Some(problem)) = (&report.problem, problem) {
-                report.problem = Some(format!("{}: {problem}", case.describe()));
+                report.problem = Some(format!("{}{problem}", case.describe()));
             }
         }
     }
     Ok(reports.into_values().collect())
 }
 
+/// The largest error with the usual numbers, and the first thing that is wrong with any.
+fn compared(
+    found: &[(Extreme, Outputs)],
+    expected: &[(Extreme, Outputs)],
+    tolerance: f64,
+) -> Result<(f64, Option<String>)> {
+    let (mut largest, mut problem) = (0.0_f64, None);
+    for (extreme, values) in found {
+        let allowed = expected
+            .iter()
+            .filter(|(other, _)| other == extreme || (*extreme == Extreme::Subnormal && *other == Extreme::Flushed));
+        let mut best: Option<(f64, String)> = None;
+        for (_, expected) in allowed {
+            let difference = difference(values, expected)?;
+            if best.as_ref().is_none_or(|best| difference.0 < best.0) {
+                best = Some(difference);
+            }
+        }
+        let Some((error, place)) = best else { continue };
+        largest = largest.max(error);
+        if error > tolerance && problem.is_none() {
+            let with = extreme.describe();
+            problem = Some(format!("{}{with}: {place} is off by {error:.1e}", if with.is_empty() { "" } else { " " }));
+        }
+    }
+    Ok((largest, problem))
+}
+
 struct Found {
-    values: Outputs,
+    /// With the usual numbers, and with others among them.
+    values: Vec<(Extreme, Outputs)>,
     /// Own kernels of the steps that have some.
     kernels: String,
     variants: usize,
@@ -211,7 +249,7 @@ impl Case {
     }
 
     /// The case's graph with floats of a type, and the values of its inputs.
-    fn graph(&self, number: usize, float: DType) -> Result<(Graph, Vec<(String, TensorData)>)> {
+    fn graph(&self, number: usize, float: DType) -> Result<(Graph, Vec<Given>)> {
         let g = Graph::new();
         let stream = HostRandom::new(SEED).fold(number as u32);
         let mut values = Vec::new();
@@ -219,7 +257,11 @@ impl Case {
         for (place, input) in self.inputs.iter().enumerate() {
             let name = format!("in{place}");
             tensors.push(g.input(&name, input.shape.as_slice(), input.dtype(float)));
-            values.push((name, input.values(float, &mut stream.fold(place as u32))?));
+            values.push(Given {
+                name,
+                values: input.values(float, &mut stream.fold(place as u32))?,
+                input: input.clone(),
+            });
         }
         let outputs = (self.build)(&g, &tensors);
         for (place, output) in outputs.iter().enumerate() {
@@ -234,7 +276,8 @@ impl Case {
                 let upstream = Input::normal(output.shape().dims());
                 let name = format!("upstream{place}");
                 pairs.push((output, g.input(&name, output.shape(), output.dtype())));
-                values.push((name, upstream.values(output.dtype(), &mut stream.fold(1000 + place as u32))?));
+                let drawn = upstream.values(output.dtype(), &mut stream.fold(1000 + place as u32))?;
+                values.push(Given { name, values: drawn, input: upstream });
             }
             let pairs: Vec<(&Tensor, &Tensor)> = pairs.iter().map(|(output, upstream)| (*output, upstream)).collect();
             let sources: Vec<&Tensor> = floats.iter().map(|(_, tensor)| *tensor).collect();
@@ -245,24 +288,43 @@ impl Case {
         Ok((g, values))
     }
 
-    fn session(&self, device: &Device, number: usize, float: DType, options: Options) -> Result<(Session, Outputs)> {
+    /// A session of the case's graph, and what it gives with the usual numbers and with others among them.
+    fn session(
+        &self,
+        device: &Device,
+        number: usize,
+        float: DType,
+        extremes: &[Extreme],
+        options: Options,
+    ) -> Result<(Session, Vec<(Extreme, Outputs)>)> {
         let (g, values) = self.graph(number, float)?;
         let mut session = Session::with_options(&g, device, SEED, options)?;
         // An upstream gradient that nothing depends on is no input of the program.
         let known: Vec<String> = session.program().inputs.iter().map(|port| port.name.clone()).collect();
-        let given: Vec<(&str, &TensorData)> =
-            values.iter().filter(|(name, _)| known.contains(name)).map(|(name, data)| (name.as_str(), data)).collect();
-        let outputs = session.run(&given)?;
+        let stream = HostRandom::new(SEED).fold(number as u32).fold(2000);
+        let mut outputs = Vec::new();
+        for &extreme in std::iter::once(&Extreme::None).chain(extremes) {
+            let mut given = Vec::new();
+            for (place, value) in values.iter().enumerate().filter(|(_, value)| known.contains(&value.name)) {
+                given.push((&value.name, extreme.among(&value.values, &value.input, stream.fold(place as u32))?));
+            }
+            let given: Vec<(&str, &TensorData)> = given.iter().map(|(name, data)| (name.as_str(), data)).collect();
+            outputs.push((extreme, session.run(&given)?));
+        }
         Ok((session, outputs))
     }
 
-    fn reference(&self, number: usize) -> Result<Outputs> {
+    fn reference(&self, number: usize, extremes: &[Extreme]) -> Result<Vec<(Extreme, Outputs)>> {
         let options = Options { fuse: false, ..Options::default() };
-        Ok(self.session(&Device::cpu(), number, DType::F64, options)?.1)
+        let mut extremes = extremes.to_vec();
+        if extremes.contains(&Extreme::Subnormal) {
+            extremes.push(Extreme::Flushed);
+        }
+        Ok(self.session(&Device::cpu(), number, DType::F64, &extremes, options)?.1)
     }
 
-    fn on(&self, device: &Device, number: usize, options: Options) -> Result<Found> {
-        let (session, values) = self.session(device, number, DType::F32, options)?;
+    fn on(&self, device: &Device, number: usize, extremes: &[Extreme], options: Options) -> Result<Found> {
+        let (session, values) = self.session(device, number, DType::F32, extremes, options)?;
         let program = session.program();
         let mut kernels: Vec<&str> = program
             .steps

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
 
 mod bench;
+mod extremes;
 mod finite_differences;
 mod functions;
 mod fusion;

@@ -1,0 +1,87 @@
+//! Numbers at the ends of arithmetic, put among a case's usual ones: NaN, infinities and zeros of both signs, subnormal numbers, the
+//! largest ones. Every kernel is to make of them what the reference does: NaN and infinity arise in the same elements, and nowhere else.
+//!
+//! A driver may take subnormal numbers for 0 (WGSL leaves it free to), in inputs and in what it stores. So what is right with them, and what is
+//! right with zeros in their place, both are.
+
+use super::input::Input;
+use crate::error::Result;
+use crate::scalar::threefry::HostRandom;
+use crate::tensor::{DType, TensorData};
+
+/// What is put among the numbers of a case's inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extreme {
+    /// Nothing: the numbers are the usual ones.
+    None,
+    /// NaN.
+    NotANumber,
+    /// Infinities and zeros of both signs.
+    Infinite,
+    /// Numbers below the smallest normal one.
+    Subnormal,
+    /// Zeros in their place.
+    Flushed,
+    /// The largest numbers, in what only moves and compares numbers: elsewhere it depends on the order what overflows.
+    Largest,
+}
+
+impl Extreme {
+    /// What a family of this name meets, beside the usual numbers.
+    pub(super) fn of(family: &str) -> Vec<Self> {
+        const ORDER: &[&str] = &["movement/", "index/take", "index/gather", "index/sort", "index/top_k", "pool/max"];
+        const EXTREMES: &[&str] = &["reduce/max", "reduce/min", "reduce/argmax", "reduce/argmin"];
+        // Functions are looked at over their whole domain by tests of their own; augmentation moves pixels to drawn places.
+        if ["elementwise/", "random/"].iter().any(|start| family.starts_with(start)) {
+            return Vec::new();
+        }
+        let mut all = vec![Self::NotANumber, Self::Infinite, Self::Subnormal];
+        if ORDER.iter().any(|start| family.starts_with(start)) || EXTREMES.contains(&family) {
+            all.push(Self::Largest);
+        }
+        all
+    }
+
+    /// As reports say it.
+    pub(super) const fn describe(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::NotANumber => "with NaN among them",
+            Self::Infinite => "with infinities among them",
+            Self::Subnormal | Self::Flushed => "with subnormal numbers among them",
+            Self::Largest => "with the largest numbers among them",
+        }
+    }
+
+    const fn numbers(self) -> &'static [f64] {
+        const TINY: f64 = 1e-40;
+        const LARGE: f64 = f32::MAX as f64;
+        match self {
+            Self::None => &[],
+            Self::NotANumber => &[f64::NAN, -f64::NAN],
+            Self::Infinite => &[f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0],
+            Self::Subnormal => &[TINY, -TINY, -0.0],
+            Self::Flushed => &[0.0, -0.0, -0.0],
+            Self::Largest => &[LARGE, -LARGE],
+        }
+    }
+
+    /// An input's values, a few of which are other ones. Few, so that what they should leave alone can be seen.
+    pub(super) fn among(self, usual: &TensorData, input: &Input, mut random: HostRandom) -> Result<TensorData> {
+        let (numbers, count) = (self.numbers(), usual.len());
+        if numbers.is_empty() || count == 0 || !usual.dtype().is_float() || input.is_fixed() {
+            return Ok(usual.clone());
+        }
+        let mut values = usual.to_f64_vec();
+        for number in numbers.iter().take(count.div_ceil(4).max(1)) {
+            let place = random.below(count as u64) as usize;
+            if let Some(value) = values.get_mut(place) {
+                *value = match usual.dtype() {
+                    DType::F64 => f64::from(*number as f32),
+                    _ => *number,
+                };
+            }
+        }
+        TensorData::from_f64(usual.dtype(), &values, usual.shape())
+    }
+}
