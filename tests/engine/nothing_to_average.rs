@@ -1,5 +1,6 @@
 //! Means with nothing to average, as PyTorch has them: the loss is NaN, the gradients are 0, and training goes on.
 
+use wgrad::data::Dataset;
 use wgrad::graph::Graph;
 use wgrad::loss::{CrossEntropyOptions, Loss, Reduction};
 use wgrad::ops::{Initial, Variable};
@@ -157,5 +158,26 @@ fn means_of_nothing_are_pytorchs() {
             assert!(all("y", value), "{name}: {:?}, not {value}, on {device:?}", found["y"]);
             assert!(all("gradient", slope), "gradient of {name}: {:?}, not {slope}, on {device:?}", found["gradient"]);
         }
+    }
+}
+
+#[test]
+fn a_trainer_goes_through_them_too() {
+    // The second batch is ignored as a whole.
+    let labels = [0, 1, 1, -100, -100, -100, 1, 0, -100];
+    let data = Dataset::new([
+        ("x", waves(&[9, 4], 0.7, 0.2, 1.0)),
+        ("y", TensorData::from_vec(labels.to_vec(), [9]).unwrap()),
+    ])
+    .unwrap();
+    let options = CrossEntropyOptions { ignore_index: Some(-100), ..CrossEntropyOptions::default() };
+    for device in devices() {
+        let model = Sequential::new([4]).dense(2);
+        let loss = Loss::CrossEntropyWith(options.clone());
+        let mut trainer = model.compile(&device, Adam::new(0.1), loss, []).unwrap();
+        let history = trainer.fit(&data, Fit::epochs(20).batch_size(3).shuffle(false)).unwrap();
+        let losses: Vec<f64> = history.epochs.iter().map(|epoch| epoch.train_loss).collect();
+        assert!(losses.iter().all(|loss| loss.is_finite()), "{losses:?} on {device:?}");
+        assert!(losses[19] < losses[0], "{losses:?} on {device:?}");
     }
 }
