@@ -12,6 +12,9 @@ mod layer_gradients;
 mod mistakes;
 mod mutations;
 mod operators;
+#[path = "../support/mod.rs"]
+mod support;
+mod whole_numbers;
 
 use wgrad::onnx::proto::{
     AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
