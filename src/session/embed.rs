@@ -35,7 +35,8 @@ impl Session {
     }
 
     /// Records a run among an application's own commands, instead of submitting it. Inputs that are not bound to buffers are given
-    /// here and written at once, before whatever is submitted next.
+    /// here and written at once, before whatever is submitted next. An i64 that leaves the 32 bits in which a GPU computes is noticed where an
+    /// output is read through the session.
     ///
     /// # Errors
     /// The CPU device; inputs as for [`step`](Self::step); a device that fails.

@@ -34,6 +34,9 @@ const SMALL: &[Case<'_>] = &[
     ),
     ("Mul", None, &[&[65_536, -46_340], &[-32_768, 46_340]], &[-(1 << 31), -2_147_395_600]),
     ("ReduceSum", Some(("keepdims", 0)), &[&[MAX, MAX, -MAX]], &[MAX]),
+    ("ReduceL2", Some(("keepdims", 0)), &[&[30_000, 34_640]], &[45_824]),
+    ("ReduceL2", Some(("keepdims", 0)), &[&[3, -4]], &[5]),
+    ("ReduceL2", Some(("keepdims", 0)), &[&[0, 0]], &[0]),
     ("CumSum", None, &[&[MAX, -1, 1]], &[MAX, MAX - 1, MAX]),
     ("Mod", None, &[&[-7, 7, MAX], &[3, -3, 10]], &[2, -2, 7]),
 ];

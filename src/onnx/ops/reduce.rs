@@ -14,7 +14,7 @@ pub(super) const OPERATORS: &[(&str, Handler)] = &[
     ("CumSum", cumulative_sum),
     ("Hardmax", hardmax),
     ("ReduceL1", |node| reduce(node, 18, |x, fold| fold(&x.abs(), Reduction::Sum))),
-    ("ReduceL2", |node| reduce(node, 18, |x, fold| by_float(x, |x| root(&fold(&x.square(), Reduction::Sum))))),
+    ("ReduceL2", |node| reduce(node, 18, |x, fold| norm(x, fold))),
     ("ReduceLogSum", |node| reduce(node, 18, |x, fold| by_float(x, |x| fold(x, Reduction::Sum).log()))),
     ("ReduceLogSumExp", |node| reduce(node, 18, |x, fold| by_float(x, |x| fold(x, Reduction::LogSumExp)))),
     ("ReduceMax", |node| reduce(node, 18, |x, fold| by_order(x, |x| fold(x, Reduction::Max)))),
@@ -32,6 +32,19 @@ type Fold<'a> = &'a dyn Fn(&Tensor, Reduction) -> Tensor;
 fn root(x: &Tensor) -> Tensor {
     let nothing = x.eq(0.0);
     nothing.select(x.zeros_like(), nothing.select(x.ones_like(), x).sqrt())
+}
+
+/// √Σx². Of integers it is exact, truncated: what a device's root is off by does not show.
+fn norm(x: &Tensor, fold: Fold<'_>) -> Tensor {
+    if x.dtype().is_float() {
+        return by_f32(x, |x| root(&fold(&x.square(), Reduction::Sum)));
+    }
+    let sum = fold(&x.square(), Reduction::Sum);
+    let near = sum.cast(DType::F64).sqrt().cast(x.dtype());
+    // By divisions, which leave no range: n² ≤ s where n ≤ s / n.
+    let next = &near + 1;
+    let raised = next.le(&sum / &next).select(&next, &near);
+    raised.gt(&sum / raised.maximum(1)).select(&raised - 1, &raised)
 }
 
 /// Work on floats, of integers too, which come back truncated.
