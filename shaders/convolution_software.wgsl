@@ -41,7 +41,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         let own = inner_place(work, min(k + lane, work.last - 1u));
         var left: array<f32, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
-            left[r] = lhs_at(u32(lefts[r] + own.lhs));
+            // Beyond the end zeros, which meet zeros: an infinite number there would make NaN of them.
+            left[r] = select(0.0, lhs_at(u32(lefts[r] + own.lhs)), k + lane < work.last);
         }
         let steps = min(LANES, work.last - k);
         for (var step = 0u; step < steps; step += TURN) {

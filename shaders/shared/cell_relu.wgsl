@@ -28,7 +28,7 @@ struct Back {
 }
 
 fn go_back(kept: array<f32, SLOTS>, dh: f32, dc: f32) -> Back {
-    return Back(0.0, 0.0, array<f32, 1>(select(0.0, dh, kept[0] > 0.0)));
+    return Back(0.0, 0.0, array<f32, 1>(select(dh, 0.0, kept[0] <= 0.0)));
 }
 
 fn gradient_of(gate: u32) -> u32 {

@@ -29,7 +29,7 @@ pub(super) enum Extreme {
 impl Extreme {
     /// What a family of this name meets, beside the usual numbers.
     pub(super) fn of(family: &str) -> Vec<Self> {
-        const ORDER: &[&str] = &["movement/", "index/take", "index/gather", "index/sort", "index/top_k", "pool/max"];
+        const ORDER: &[&str] = &["movement/pad", "movement/concat", "index/sort", "index/top_k", "pool/max_places"];
         const EXTREMES: &[&str] = &["reduce/max", "reduce/min", "reduce/argmax", "reduce/argmin"];
         // Functions are looked at over their whole domain by tests of their own; augmentation moves pixels to drawn places.
         if ["elementwise/", "random/"].iter().any(|start| family.starts_with(start)) {
@@ -40,6 +40,11 @@ impl Extreme {
             all.push(Self::Largest);
         }
         all
+    }
+
+    /// Whose numbers these are right for.
+    pub(super) fn stands_for(self) -> Self {
+        if self == Self::Flushed { Self::Subnormal } else { self }
     }
 
     /// As reports say it.

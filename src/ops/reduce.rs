@@ -78,9 +78,12 @@ impl Operator for Reduce {
             Reduction::Sum => Some(upstream),
             Reduction::Max | Reduction::Min => {
                 // Equal extremes share the gradient evenly, as PyTorch's amax does.
-                let chosen = x.eq(self.stretched(y, &shape)).cast(x.dtype()).stop_gradient();
-                let count = self.stretched(&chosen.reduce_axes(Reduction::Sum, &self.axes), &shape);
-                Some(upstream * (chosen / count))
+                let chosen = x.eq(self.stretched(y, &shape));
+                let count = chosen.cast(x.dtype()).stop_gradient().reduce_axes(Reduction::Sum, &self.axes);
+                // What is not chosen gets 0, and NaN where the extreme is.
+                let rest = y.is_nan().select(y, 0.0).stop_gradient();
+                let rest = self.stretched(&rest, &shape);
+                Some(chosen.select(upstream / self.stretched(&count, &shape), rest))
             }
             Reduction::LogSumExp => Some(upstream * (x - &self.stretched(y, &shape)).exp()),
             Reduction::Product => {
@@ -154,7 +157,7 @@ impl Tensor {
         }
         let sum = self.reduce(Reduction::Sum, axes, keep);
         let count = self.shape().len() as f64 / sum.shape().len().max(1) as f64;
-        sum * (1.0 / count)
+        if count == 0.0 { sum.filled_like(f64::NAN) } else { sum * (1.0 / count) }
     }
 
     /// The mean over everything.

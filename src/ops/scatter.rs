@@ -85,10 +85,10 @@ impl Operator for Scatter {
             }
             Combine::Max | Combine::Min => {
                 // Equal extremes share the gradient evenly, as PyTorch's do.
-                let kept = base.eq(y).cast(y.dtype()).stop_gradient();
-                let chosen = source.eq(self.picked(y, index)).cast(y.dtype()).stop_gradient();
-                let share = upstream / sum(&kept, &chosen);
-                (&share * kept, self.picked(&share, index) * chosen)
+                let (kept, chosen) = (base.eq(y), source.eq(self.picked(y, index)));
+                let counts = [&kept, &chosen].map(|truth| truth.cast(y.dtype()).stop_gradient());
+                let share = upstream / sum(&counts[0], &counts[1]);
+                (kept.select(&share, 0.0), chosen.select(self.picked(&share, index), 0.0))
             }
             Combine::Product => {
                 // The product of the others; one zero leaves it at the zero's place alone, two leave nothing.

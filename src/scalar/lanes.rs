@@ -17,7 +17,7 @@ pub(crate) trait Number:
     fn tanh(self) -> Self;
     /// 0 in the place of what is negative; a NaN stays one.
     fn relu(self) -> Self;
-    /// `value` in the places where this is positive, else 0.
+    /// `value` in the places where this is positive or NaN, as the gradient of a relu in PyTorch, else 0.
     fn where_positive(self, value: Self) -> Self;
 }
 
@@ -44,7 +44,7 @@ impl<T: Real> Number for T {
 
     #[inline(always)]
     fn where_positive(self, value: Self) -> Self {
-        if self > T::real(0.0) { value } else { T::real(0.0) }
+        if self <= T::real(0.0) { T::real(0.0) } else { value }
     }
 }
 
@@ -151,8 +151,8 @@ impl<S: Simd> Number for Lanes<S> {
     #[inline(always)]
     fn where_positive(self, value: Self) -> Self {
         let zero = self.simd.splat_f32s(0.0);
-        let positive = self.simd.greater_than_f32s(self.values, zero);
-        Self { simd: self.simd, values: self.simd.select_f32s(positive, value.values, zero) }
+        let flat = self.simd.less_than_or_equal_f32s(self.values, zero);
+        Self { simd: self.simd, values: self.simd.select_f32s(flat, zero, value.values) }
     }
 }
 
