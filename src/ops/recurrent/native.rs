@@ -265,9 +265,14 @@ impl<'a, T: Float> Problem<'a, T> {
             Some(bias) => Start::Bias(&bias[from..to]),
             None => Start::Zero,
         };
-        for step in self.order() {
-            let states = Matrix { elements: &h, rows, columns: hidden, steps: [hidden, 1] };
-            T::multiply(states, *weight, &mut product, width, bias(0, columns))?;
+        for (turn, step) in self.order().into_iter().enumerate() {
+            if turn > 0 || self.initial.is_some() {
+                let states = Matrix { elements: &h, rows, columns: hidden, steps: [hidden, 1] };
+                T::multiply(states, *weight, &mut product, width, bias(0, columns))?;
+            } else if let Some(bias) = self.bias {
+                // Where there is no state yet, there is no product: not even with what is infinite.
+                product.chunks_mut(width).for_each(|row| row[..columns].copy_from_slice(&bias[..columns]));
+            }
             let x = &self.first[(step * self.batch + first_row) * width..][..rows * width];
             let (kept, output) = (&mut *all_kept[step], &mut *outputs[step]);
             for (row, kept) in kept.chunks_mut(slots).enumerate() {

@@ -77,10 +77,12 @@ pub(super) fn forward(recurrent: &Recurrent, inputs: &[Tensor]) -> Vec<Tensor> {
     let zeros = sequence.zeros(gates);
     let mut outputs = vec![zeros.clone(); steps];
     let mut kept = vec![zeros.clone(); steps];
-    for &step in &sequence.order {
+    for (turn, &step) in sequence.order.iter().enumerate() {
         let x = sequence.step(gates, step);
+        // Where there is no state yet, there is no product: not even with what is infinite.
+        let product = if turn == 0 && places.initial.is_none() { x.zeros_like() } else { state[0].matmul(turned) };
         let bias = places.bias.map(|place| &inputs[place]);
-        let (next, mut own) = advance(&sequence, recurrent.cell, &x, turned, &state, bias);
+        let (next, mut own) = advance(&sequence, recurrent.cell, &x, turned, &state, &product, bias);
         own.extend(state.iter().rev().cloned());
         kept[step] = concat(&own);
         outputs[step] = sequence.active(step, &next[0], &zeros);
@@ -97,11 +99,11 @@ fn advance(
     x: &Tensor,
     turned: &Tensor,
     state: &[Tensor],
+    product: &Tensor,
     bias: Option<&Tensor>,
 ) -> (Vec<Tensor>, Vec<Tensor>) {
     let (h, hidden) = (&state[0], sequence.hidden);
-    let product = h.matmul(turned);
-    let product = if let Some(bias) = bias { product + bias } else { product };
+    let product = if let Some(bias) = bias { product + bias } else { product.clone() };
     match cell {
         Cell::Tanh | Cell::Relu => {
             let sum = x + &product;
@@ -156,7 +158,7 @@ pub(super) fn back(recurrent: &Recurrent, inputs: &[Tensor]) -> Vec<Tensor> {
         let (mut own, before) = match cell {
             Cell::Tanh | Cell::Relu => {
                 let h = slot(0);
-                let d = if cell == Cell::Tanh { &dh * (1.0 - h.square()) } else { h.gt(0.0).select(&dh, &zeros) };
+                let d = if cell == Cell::Tanh { &dh * (1.0 - h.square()) } else { h.le(0.0).select(&zeros, &dh) };
                 let before = d.matmul(weight);
                 (vec![d], vec![before])
             }
