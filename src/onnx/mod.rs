@@ -16,10 +16,12 @@ mod model;
 mod node;
 mod ops;
 pub mod proto;
+mod settle;
 mod signature;
 mod statistics;
 mod tensor;
 mod value;
+mod weights;
 
 pub use export::Export;
 pub use import::{Import, Imported};
