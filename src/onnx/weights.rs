@@ -56,13 +56,34 @@ const WEIGHTS: &[(&str, &[usize])] = &[
 ];
 
 /// Products and convolutions, after which a bias may be added.
-const PRODUCTS: &[&str] =
-    &["CausalConvWithState", "Conv", "ConvTranspose", "DeformConv", "Einsum", "FusedMatMul", "Gemm", "MatMul", "TransposeMatMul"];
+const PRODUCTS: &[&str] = &[
+    "CausalConvWithState",
+    "Conv",
+    "ConvTranspose",
+    "DeformConv",
+    "Einsum",
+    "FusedMatMul",
+    "Gemm",
+    "MatMul",
+    "TransposeMatMul",
+];
 
 /// Operators that give their first input's numbers in another place, shape or type.
 const MOVEMENTS: &[&str] = &[
-    "Cast", "CastLike", "DepthToSpace", "Dropout", "Expand", "Flatten", "Identity", "Reshape", "Slice", "SpaceToDepth", "Split",
-    "Squeeze", "Transpose", "Unsqueeze",
+    "Cast",
+    "CastLike",
+    "DepthToSpace",
+    "Dropout",
+    "Expand",
+    "Flatten",
+    "Identity",
+    "Reshape",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
 ];
 
 /// Operators whose values are those of graphs within them.
@@ -151,7 +172,8 @@ impl Weights {
     /// A node that computes with constants alone: so its results come from them.
     fn computed(&mut self, own: &str, inputs: &[Input], outputs: &[Value]) {
         // Of a product of a weight and a number, the number is none. A scale is, that integers are multiplied with.
-        let all = own == "DequantizeLinear" || inputs.iter().all(|input| input.origins.is_empty() || input.elements <= 1);
+        let all =
+            own == "DequantizeLinear" || inputs.iter().all(|input| input.origins.is_empty() || input.elements <= 1);
         let chosen = inputs.iter().filter(|input| all || input.elements > 1);
         let mut origins: Vec<Rc<Stored>> = Vec::new();
         for origin in chosen.flat_map(|input| &input.origins) {

@@ -9,9 +9,11 @@ mod export;
 mod gradients;
 mod import;
 mod layer_gradients;
+mod lists;
 mod mistakes;
 mod mutations;
 mod operators;
+mod weights;
 
 use wgrad::onnx::proto::{
     AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
