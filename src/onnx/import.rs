@@ -19,7 +19,7 @@ use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Op, Role, Variable};
-use crate::tensor::{DType, Shape, TensorData};
+use crate::tensor::{DType, Shape, TensorData, no_batch_axis};
 
 /// Nodes that an import may make of a model, those of unrolled loops and called functions counted each time.
 const MOST_NODES: usize = 100_000;
@@ -84,15 +84,19 @@ impl Import {
     fn shape_of(&self, input: &Declared) -> Result<Shape, String> {
         let given = self.values.get(&input.name).map(|value| value.shape()).or_else(|| self.shapes.get(&input.name));
         if let Some(given) = given {
-            let fits = |dims: &Vec<Dimension>| {
+            let fits = |dims: &[Dimension]| {
                 dims.len() == given.rank()
                     && dims.iter().zip(given.iter()).all(|(dim, &own)| match dim {
                         Dimension::Extent(extent) => *extent == own,
                         _ => true,
                     })
             };
-            return if input.dims.as_ref().is_none_or(fits) {
+            let Some(dims) = &input.dims else { return Ok(given.clone()) };
+            return if fits(dims) {
                 Ok(given.clone())
+            } else if dims.get(1..).is_some_and(fits) {
+                let expected = dims.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                Err(format!("input {input}: {}", no_batch_axis(&format!("[{expected}]"), given, 0)))
             } else {
                 Err(format!("input {input} was given shape {given}"))
             };
