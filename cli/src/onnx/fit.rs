@@ -24,6 +24,7 @@ use crate::device;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::output::Output;
+use crate::train::places;
 
 /// What a batch is compared with, by this name in its file.
 const TARGET: &str = "target";
@@ -306,6 +307,7 @@ fn train(task: &Task, device: &Device, seed: u64) -> Result {
     };
     // A schedule that depends on losses has to know each before the next step.
     let together = if task.recipe.schedule.observes() { 1 } else { READ_TOGETHER };
+    places::can_write_file(&task.outputs)?;
     let files = batches(&task.batches)?;
     let mut losses: Vec<f32> = Vec::new();
     let mut waiting: Vec<Capture> = Vec::new();

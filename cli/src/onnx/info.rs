@@ -21,7 +21,8 @@ pub struct Arguments {
     shapes: Vec<(String, Vec<usize>)>,
 }
 
-fn shape(text: &str) -> std::result::Result<(String, Vec<usize>), String> {
+/// An input's name with a shape: `NAME=2,3,224,224`.
+pub fn shape(text: &str) -> std::result::Result<(String, Vec<usize>), String> {
     // Names may have a `=` in them; extents may not.
     let (name, dims) = text.rsplit_once('=').ok_or("a shape is NAME=2,3,224,224")?;
     let dims = dims.split(',').map(str::trim).filter(|extent| !extent.is_empty());
