@@ -50,6 +50,8 @@ impl fmt::Display for Evaluation {
         }
         write!(formatter, "{:<width$}  {}", "predictions", self.predictions.ty())?;
         if self.predictions.is_empty() { Ok(()) } else { write!(formatter, "\n{}", self.predictions) }
+    }
+}
 
 impl Trainer {
     /// Loss and metrics on a data set, and the predictions that they come from. Labels that the loss ignores count for neither. A
