@@ -13,6 +13,7 @@ mod lists;
 mod mistakes;
 mod mutations;
 mod operators;
+mod trees;
 mod weights;
 
 use wgrad::onnx::proto::{
