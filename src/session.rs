@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, HostScalars};
 use crate::ops::{Op, RANDOM_STATE};
 use crate::scalar::threefry;
-use crate::tensor::{TensorData, TensorType};
+use crate::tensor::{TensorData, TensorType, no_batch_axis};
 use optimizers::{Counts, Optimizers};
 use overflow::{Unchecked, Watch, visible};
 use transfer::{received, sent};
@@ -325,7 +325,12 @@ impl Session {
             let mut all = port.chain(loaded.unneeded.iter().map(|(name, ty)| (name, ty)));
             if let Some((_, ty)) = all.find(|(known, _)| known == name) {
                 if data.ty() != ty {
-                    return Err(Error::Argument(format!("input {name:?} is {ty}, but {} was given", data.ty())));
+                    let lacks_batch = data.dtype() == ty.dtype && ty.shape.get(1..) == Some(data.shape().dims());
+                    let hint =
+                        if lacks_batch { no_batch_axis(&ty.shape.to_string(), data.shape(), 0) } else { String::new() };
+                    let colon = if lacks_batch { ": " } else { "" };
+                    let message = format!("input {name:?} is {ty}, but {} was given{colon}{hint}", data.ty());
+                    return Err(Error::Argument(message));
                 }
             } else {
                 let known: Vec<&str> = loaded

@@ -1,4 +1,5 @@
-//! Metrics as scikit-learn computes them, and learning rates as PyTorch does: `tests/golden/{metrics,schedule}.json`.
+//! Metrics as scikit-learn computes them, learning rates as PyTorch does, and tensors as NumPy prints them:
+//! `tests/golden/{metrics,schedule,display}.json`.
 
 use approx::assert_relative_eq;
 use serde_json::Value;
@@ -179,5 +180,45 @@ fn learning_rates_are_pytorchs() -> Result<()> {
             metrics.get(step).into_iter().for_each(|&metric| scheduler.observe(metric));
         }
     }
+    Ok(())
+}
+
+#[test]
+fn tensors_print_as_numpys() -> Result<()> {
+    let mut complaints = Vec::new();
+    for case in cases(include_str!("golden/display.json")) {
+        let name = case["name"].as_str().unwrap_or_default();
+        let shape: Vec<usize> = case["attributes"]["shape"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_u64)
+            .map(|n| n as usize)
+            .collect();
+        let words = || case["values"].as_str().unwrap_or_default().split_whitespace();
+        let floats: Vec<f64> = words().map(|word| word.parse().unwrap_or(f64::NAN)).collect();
+        let dtype = match case["attributes"]["dtype"].as_str().unwrap_or_default() {
+            "float32" => DType::F32,
+            "float64" => DType::F64,
+            "float16" => DType::F16,
+            "int32" => DType::I32,
+            "uint8" => DType::U8,
+            "bool" => DType::Bool,
+            _ => DType::I64,
+        };
+        let data = if dtype == DType::I64 {
+            let whole: Vec<i64> = words().map(|word| word.parse().unwrap_or(i64::MIN)).collect();
+            TensorData::from_vec(whole, shape)?
+        } else {
+            TensorData::from_f64(dtype, &floats, shape)?
+        };
+        let expected = case["text"].as_str().unwrap_or_default();
+        if data.to_string() != expected {
+            complaints.push(format!("{name}:\n{data}\nnot\n{expected}"));
+        }
+        let lines: Vec<&str> = expected.lines().map(str::trim_start).filter(|line| !line.is_empty()).collect();
+        assert_eq!(format!("{data:?}"), format!("TensorData({}, {})", data.ty(), lines.join(" ")));
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     Ok(())
 }

@@ -18,6 +18,7 @@ import torch
 from golden_cases import (
     binary,
     convolution,
+    display,
     gan,
     initializer,
     loss,
@@ -37,7 +38,7 @@ from golden_cases import (
 OUTPUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
 MODULES = (
     unary, binary, reduce, movement, matmul, convolution, pool, norm, recurrent, loss, optimizer, schedule, initializer, metrics,
-    training, gan,
+    training, gan, display,
 )  # fmt: skip
 FAMILIES = {module.__name__.rsplit(".", 1)[1]: module.build for module in MODULES}
 SIZE_LIMIT = 4_000_000

@@ -13,7 +13,7 @@ use crate::output::Output;
 /// What `check` takes.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// Only what has this in its name
+    /// Only what has this between the slashes of its name (`relu`, `elementwise`), else anywhere in it (`relu_`)
     #[arg(value_name = "FILTER", default_value = "")]
     filter: String,
     /// The kernels that only `tune` tries, too
@@ -27,7 +27,7 @@ pub struct Arguments {
 /// Checks.
 pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> Result {
     if arguments.list {
-        for name in wgrad::check::names().into_iter().filter(|name| name.contains(&arguments.filter)) {
+        for name in wgrad::check::select(wgrad::check::names(), &arguments.filter, |name| name) {
             output.event(&json!({"event": "name", "name": name}))?;
             output.text(name)?;
         }

@@ -1,17 +1,19 @@
-//! `wgrad inspect DEMO`: what the compiler makes of a model's training step.
+//! `wgrad inspect DEMO|MODEL.onnx`: what the compiler makes of a model's training step, or of an ONNX model.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use wgrad::compiler::{Location, Program};
+use wgrad::compiler::{Location, Program, Stages};
+use wgrad::onnx::{Import, Model};
+use wgrad::session::{ProgramId, Session};
 
 use crate::Everywhere;
 use crate::device;
 use crate::failure::{Failure, Result};
+use crate::onnx::info;
 use crate::output::Output;
 use crate::train::demo::{DEMOS, Data, Demo, Source};
 use crate::train::{optimizer, trainer};
@@ -19,9 +21,12 @@ use crate::train::{optimizer, trainer};
 /// What `inspect` takes.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// Whose model
-    #[arg(value_name = "DEMO", value_parser = PossibleValuesParser::new(DEMOS.iter().map(|demo| demo.name)))]
+    /// Whose model: a demo, for its training step, or an ONNX file, for a run of it
+    #[arg(value_name = "DEMO|MODEL.onnx", value_parser = subject)]
     demo: String,
+    /// The shape of an ONNX model's input, where the file leaves it open or for another size: NAME=2,3,224,224
+    #[arg(long = "shape", value_name = "NAME=SHAPE", value_parser = info::shape)]
+    shapes: Vec<(String, Vec<usize>)>,
     /// Which of the demo's models
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
@@ -65,8 +70,27 @@ impl Stage {
     }
 }
 
+/// A demo or an ONNX file.
+fn subject(text: &str) -> std::result::Result<String, String> {
+    if is_onnx(text) || DEMOS.iter().any(|demo| demo.name == text) {
+        return Ok(text.to_owned());
+    }
+    let names: Vec<&str> = DEMOS.iter().map(|demo| demo.name).collect();
+    Err(format!("it is no file MODEL.onnx and none of the demos {}", names.join(", ")))
+}
+
+fn is_onnx(text: &str) -> bool {
+    Path::new(text).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+}
+
 /// Prints a stage.
 pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> Result {
+    if is_onnx(&arguments.demo) {
+        return onnx(arguments, everywhere, output);
+    }
+    if !arguments.shapes.is_empty() {
+        return Err(Failure::new("--shape is for ONNX files; a demo has the shapes of its data"));
+    }
     let demo = Demo::find(&arguments.demo)?;
     let choice = demo.model(arguments.model.as_deref())?;
     demo.check_image_size(arguments.image_size)?;
@@ -79,9 +103,34 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     let batch = arguments.batch_size.map_or(defaults.batch_size.min(data.train.len()), |size| size as usize);
     let id = trainer.compile_training(&data.train, batch)?;
     let session = trainer.session().ok_or_else(|| Failure::new("nothing was compiled"))?;
-    let (stages, program) = (session.stages(id), session.program_of(id));
+    stage(arguments, session.stages(id), session.program_of(id), output)
+}
+
+/// An ONNX model, compiled for one run.
+fn onnx(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> Result {
+    let options = [
+        ("model", arguments.model.is_some()),
+        ("batch-size", arguments.batch_size.is_some()),
+        ("data", arguments.data.is_some()),
+        ("target", arguments.target.is_some()),
+        ("image-size", arguments.image_size.is_some()),
+    ];
+    if let Some((option, _)) = options.iter().find(|(_, given)| *given) {
+        return Err(Failure::new(format!("--{option} is for demos, and {} is an ONNX file", arguments.demo)));
+    }
+    let import =
+        arguments.shapes.iter().fold(Import::new(), |import, (name, dims)| import.shape(name, dims.as_slice()));
+    let imported = Model::load(&arguments.demo)?.import(&import)?;
+    let device = device::open(&everywhere.device)?.device;
+    let session = Session::new(&imported.graph, &device, everywhere.seed)?;
+    let (stages, program) = (session.stages(ProgramId::FIRST), session.program_of(ProgramId::FIRST));
+    stage(arguments, stages, program, output)
+}
+
+/// Prints what was asked for of a program.
+fn stage(arguments: &Arguments, stages: &Stages, program: &Program, output: &mut Output) -> Result {
     if arguments.dot {
-        return show("dot", &dot(program, demo.name), output);
+        return show("dot", &dot(program, &arguments.demo), output);
     }
     let text = match arguments.stage {
         Stage::Graph => stages.graph.clone(),

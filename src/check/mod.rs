@@ -14,6 +14,7 @@ mod layers;
 mod normalization;
 mod pools;
 mod recurrent;
+mod select;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ use crate::tensor::{DType, TensorData};
 
 use extreme::Extreme;
 use input::Input;
+pub use select::select;
 
 /// The seed of all inputs.
 const SEED: u64 = 0x5eed;
@@ -106,7 +108,7 @@ pub fn names() -> Vec<String> {
     families::all().into_iter().map(|family| family.name).collect()
 }
 
-/// Checks the operators whose name contains the filter, and tells each report as soon as it is there. True where all
+/// Checks the operators that a filter means ([`select`]), and tells each report as soon as it is there. True where all
 /// are well.
 ///
 /// ```
@@ -139,7 +141,7 @@ pub fn check_candidates(device: &Device, filter: &str, tell: &mut dyn FnMut(&Rep
 }
 
 fn check_plans(device: &Device, filter: &str, candidates: bool, tell: &mut dyn FnMut(&Report)) -> Result<bool> {
-    let chosen: Vec<Family> = families::all().into_iter().filter(|family| family.name.contains(filter)).collect();
+    let chosen = select(families::all(), filter, |family| &family.name);
     if chosen.is_empty() {
         return Err(Error::Argument(format!(
             "nothing to check is called {filter:?}; there are {}",

@@ -7,6 +7,7 @@
 
 mod bounds;
 pub(crate) mod choice;
+mod describe;
 mod fuse;
 mod fused;
 mod layout;
@@ -110,7 +111,7 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
     if options.fuse {
         data = row_sums::absorb(data);
     }
-    stages.graph = simplify::print(&data);
+    stages.graph = describe::print(&data);
     let mut fused = fuse::fuse(&data, target, options);
     if options.fuse {
         merge::merge(&mut fused, target);

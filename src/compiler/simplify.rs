@@ -3,7 +3,6 @@
 //! Constants inside expressions are folded later, when expressions are built; here are only rules that remove nodes.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 
 use crate::graph::{GraphData, Node, ValueId};
 use crate::ops::{Elementwise, Op, Permute, Reshape, Slice};
@@ -201,28 +200,4 @@ fn neutral(nodes: &[Node], node: &mut Node) -> Option<ValueId> {
         }
         _ => None,
     }
-}
-
-/// A line a node: number, operator, inputs, types, the user's line.
-pub(super) fn print(data: &GraphData) -> String {
-    let mut text = String::new();
-    for (index, node) in data.nodes.iter().enumerate() {
-        let inputs: Vec<String> = node.inputs.iter().map(ToString::to_string).collect();
-        let types: Vec<String> = node.outputs.iter().map(ToString::to_string).collect();
-        let _ = writeln!(
-            text,
-            "%{index} = {}({}): {}  // {}",
-            node.op.operator().name(),
-            inputs.join(", "),
-            types.join(", "),
-            node.place
-        );
-    }
-    for (name, id) in &data.outputs {
-        let _ = writeln!(text, "output {name:?} = {id}");
-    }
-    for (variable, value) in &data.assignments {
-        let _ = writeln!(text, "assign {variable} = {value}");
-    }
-    text
 }

@@ -7,6 +7,7 @@
 mod differentiate;
 mod host;
 mod operator;
+mod roles;
 mod tensor;
 
 use std::collections::HashMap;

@@ -3,7 +3,7 @@
 use super::{Initializer, Precision};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{ConvOptions, ConvTransposeOptions, Initial, Sizes, Variable};
-use crate::tensor::{DType, Shape, TensorType};
+use crate::tensor::{DType, Shape, TensorType, no_batch_axis};
 
 /// Which way a layer goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,8 +151,11 @@ impl Convolving {
         let [input, output] = self.channels;
         if shape.rank() != self.axes + 2 || shape[1] != input {
             let spatial = ["", "width", "height, width", "depth, height, width"][self.axes.min(3)];
-            let message =
-                format!("takes [batch, {input}, {spatial}] to [batch, {output}, {spatial}], but its input is {shape}");
+            let message = if shape.rank() == self.axes + 1 && shape.first() == Some(&input) {
+                no_batch_axis(&format!("[batch, {input}, {spatial}]"), &shape, 0)
+            } else {
+                format!("takes [batch, {input}, {spatial}] to [batch, {output}, {spatial}], but its input is {shape}")
+            };
             return graph.mistake(&label(&self.name), message);
         }
         if dtype != self.weight.dtype() {

@@ -6,7 +6,7 @@ use super::{Initializer, Layer, Sequential};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Variable};
-use crate::tensor::{DType, Shape, TensorData, TensorType};
+use crate::tensor::{AxisIndex, DType, Shape, TensorData, TensorType};
 
 /// A table whose rows are looked up by i32 indices, PyTorch's `torch.nn.Embedding`: parameter `NAME.weight` of shape `[num, dim]`, which begins
 /// normal (0, 1).
@@ -65,15 +65,15 @@ impl Embedding {
         Self { name: name.to_owned(), graph: g.clone(), weight, initial: None, padding: None, max_norm: None }
     }
 
-    /// With an index that stands for nothing: its row begins as zeros and gets no gradient.
+    /// With an index that stands for nothing: its row begins as zeros and gets no gradient. A negative one counts from the end.
     #[track_caller]
     #[must_use]
-    pub fn padding_idx(mut self, index: usize) -> Self {
+    pub fn padding_idx(mut self, index: impl AxisIndex) -> Self {
         let num = self.weight.shape().first().copied().unwrap_or(0);
-        if index >= num {
+        let Some(index) = index.within(num) else {
             self.graph.mistake(&label(&self.name), format!("padding index {index} is none of {num} rows"));
             return self;
-        }
+        };
         self.padding = Some(index);
         self.initialized()
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{Activation, Dense, Dropout, Initializer, Layer, Mode, Model, check_indices};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
-use crate::tensor::{Shape, TensorData};
+use crate::tensor::{Shape, TensorData, no_batch_axis};
 
 /// Layers one after another, as plain data: nothing is computed or allocated until [`forward`](Model::forward) writes them
 /// into a graph. Parameters are called as in PyTorch's `nn.Sequential`, by the layer's number: `0.weight`, `2.bias`.
@@ -285,7 +285,12 @@ impl Model for Sequential {
             return g.mistake("sequential", message);
         }
         if g.error().is_none() && x.shape().get(1..) != Some(self.input.dims()) {
-            let message = format!("takes a batch of {}, but its input is {}", self.input, x.shape());
+            let message = if x.shape() == self.input {
+                let extents = self.input.iter().map(|extent| format!(", {extent}")).collect::<String>();
+                no_batch_axis(&format!("[batch{extents}]"), &x.shape(), 0)
+            } else {
+                format!("takes a batch of {}, but its input is {}", self.input, x.shape())
+            };
             return g.mistake("sequential", message);
         }
         let mut value = x.clone();

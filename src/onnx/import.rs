@@ -1,24 +1,26 @@
 //! From a model to a graph: shapes for its inputs, initializers as parameters, and one node after the other through its handler.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::check::is_default;
 use super::knowledge::Knowledge;
-use super::model::{Declared, Dimension, Model};
+use super::model::{Declared, Model};
 use super::node::Node;
 use super::ops;
+use super::options::Import;
 use super::proto::{AttributeProto, GraphProto, NodeProto, OperatorSetIdProto};
 use super::signature;
 use super::statistics::{self, Statistics};
 use super::tensor::{decode, extents};
 use super::value::{Stored, Value};
+use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Op, Role, Variable};
-use crate::tensor::{DType, Shape, TensorData};
+use crate::tensor::{DType, TensorData};
 
 /// Nodes that an import may make of a model, those of unrolled loops and called functions counted each time.
 const MOST_NODES: usize = 100_000;
@@ -28,99 +30,6 @@ const DEEPEST: usize = 64;
 
 /// Results of constants up to this size are computed while importing, not by each run.
 const FOLDED_ELEMENTS: usize = 65_536;
-
-/// What an import has to know beside the model: shapes for inputs that leave them open, and values of inputs that steer shapes.
-///
-/// ```
-/// use wgrad::onnx::Import;
-/// use wgrad::prelude::*;
-/// let import = Import::new()
-///     .shape("x", [1, 3, 224, 224])
-///     .symbol("sequence", 128)
-///     .value("axes", TensorData::from_vec(vec![0_i32, 1], [2])?);
-/// # Ok::<(), wgrad::Error>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Import {
-    shapes: BTreeMap<String, Shape>,
-    symbols: BTreeMap<String, usize>,
-    values: BTreeMap<String, Arc<TensorData>>,
-}
-
-impl Import {
-    /// Nothing but what the model says itself.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// An input's shape. Shapes that the model gives need not be repeated.
-    #[must_use]
-    pub fn shape(mut self, input: impl Into<String>, shape: impl Into<Shape>) -> Self {
-        self.shapes.insert(input.into(), shape.into());
-        self
-    }
-
-    /// The extent that a symbol of the model's shapes stands for: a batch size, a length.
-    #[must_use]
-    pub fn symbol(mut self, symbol: impl Into<String>, extent: usize) -> Self {
-        self.symbols.insert(symbol.into(), extent);
-        self
-    }
-
-    /// An input's value, which also gives its shape. Where the value steers shapes, the graph is made for it, and must be run
-    /// with no other: [`Imported::fixed`] names these inputs. Elsewhere it is not used.
-    #[must_use]
-    pub fn value(mut self, input: impl Into<String>, value: TensorData) -> Self {
-        self.values.insert(input.into(), Arc::new(value));
-        self
-    }
-
-    fn names(&self) -> impl Iterator<Item = &String> {
-        self.shapes.keys().chain(self.values.keys())
-    }
-
-    /// The shape of a declared input.
-    fn shape_of(&self, input: &Declared) -> Result<Shape, String> {
-        let given = self.values.get(&input.name).map(|value| value.shape()).or_else(|| self.shapes.get(&input.name));
-        if let Some(given) = given {
-            let fits = |dims: &Vec<Dimension>| {
-                dims.len() == given.rank()
-                    && dims.iter().zip(given.iter()).all(|(dim, &own)| match dim {
-                        Dimension::Extent(extent) => *extent == own,
-                        _ => true,
-                    })
-            };
-            return if input.dims.as_ref().is_none_or(fits) {
-                Ok(given.clone())
-            } else {
-                Err(format!("input {input} was given shape {given}"))
-            };
-        }
-        let Some(dims) = &input.dims else { return Err(format!("input {input} has no shape: give one")) };
-        let extents = dims.iter().map(|dim| match dim {
-            Dimension::Extent(extent) => Ok(*extent),
-            Dimension::Symbol(symbol) => self.symbols.get(symbol).copied().ok_or(()),
-            Dimension::Unknown => Err(()),
-        });
-        extents
-            .collect::<Result<Shape, ()>>()
-            .map_err(|()| format!("the shape of input {input} is open: give one (Import::shape)"))
-    }
-
-    /// What symbols stand for, from shapes that were given.
-    fn bind(&mut self, inputs: &[Declared]) {
-        for input in inputs {
-            let given =
-                self.values.get(&input.name).map(|value| value.shape()).or_else(|| self.shapes.get(&input.name));
-            let (Some(dims), Some(given)) = (&input.dims, given) else { continue };
-            for (dim, &extent) in dims.iter().zip(given.iter()) {
-                if let Dimension::Symbol(symbol) = dim {
-                    self.symbols.entry(symbol.clone()).or_insert(extent);
-                }
-            }
-        }
-    }
-}
 
 /// A graph made from a model.
 #[derive(Clone, Debug)]
@@ -134,8 +43,12 @@ pub struct Imported {
     /// The float initializers that the graph computes with, as parameters of the graph. Running means and variances of batch
     /// normalisations are not among them, nor what the file itself says is no parameter: [`Graph::find`] gives those.
     pub parameters: Vec<(String, Tensor)>,
-    /// All float initializers of the main graph with their values, those too that only steer shapes or that nothing uses.
+    /// All float initializers of the main graph with their values, those too that only steer shapes or that nothing uses; then
+    /// the weights that the file has as `Constant` nodes.
     pub initializers: Vec<(String, TensorData)>,
+    /// The variables of the graph that hold each of [`initializers`](Self::initializers), by its name: none where nothing computes with
+    /// it, several where running statistics are stored together with something else.
+    pub variables: Vec<(String, Vec<Tensor>)>,
     /// The inputs for whose given values the graph was made: it must be run with no others.
     pub fixed: Vec<String>,
     /// The running means and variances of batch normalisations in training mode, with what a step makes of them. A program that
@@ -185,7 +98,12 @@ pub(super) struct Importer<'a> {
     /// Initializers of graphs within graphs, by their place in the model: a loop's body uses the same ones in each turn.
     inner: RefCell<HashMap<*const GraphProto, Vec<Rc<Stored>>>>,
     nodes: Cell<usize>,
-    statistics: RefCell<Statistics>,
+    pub(super) statistics: RefCell<Statistics>,
+    /// Constants of floats, by their node: a body that is built several times has one.
+    constants: RefCell<HashMap<*const NodeProto, Rc<Stored>>>,
+    /// Whether constants may be weights: where the file does not say what its parameters are.
+    seeks_weights: bool,
+    pub(super) weights: RefCell<Weights>,
 }
 
 impl Model {
@@ -221,6 +139,9 @@ impl<'a> Importer<'a> {
             inner: RefCell::default(),
             nodes: Cell::new(0),
             statistics: RefCell::default(),
+            constants: RefCell::default(),
+            seeks_weights: !signature::is_given(model.graph()),
+            weights: RefCell::default(),
         };
         let main = model.graph();
         let mut scope = Scope {
@@ -259,12 +180,11 @@ impl<'a> Importer<'a> {
             outputs.push((output.name.clone(), tensor));
         }
         importer.check("the model").map_err(Error::Data)?;
-        let floats = stored.iter().filter(|stored| stored.data.dtype().is_float());
-        let initializers = floats.map(|stored| (stored.name.clone(), TensorData::clone(&stored.data))).collect();
+        let (initializers, variables) = importer.settle(&stored);
         let parameters = importer.graph.parameters();
         let fixed = importer.knowledge.borrow().fixed().iter().cloned().collect();
         let statistics = importer.statistics.take().next;
-        Ok(Imported { graph: importer.graph, inputs, outputs, parameters, initializers, fixed, statistics })
+        Ok(Imported { graph: importer.graph, inputs, outputs, parameters, initializers, variables, fixed, statistics })
     }
 
     /// The engine's first mistake, said of `place`.
@@ -304,7 +224,7 @@ impl<'a> Importer<'a> {
                 .map_err(|message| Error::Data(format!("initializer {:?}: {message}", initializer.name)))?;
             let role = if constants.contains(&*initializer.name) { Role::Buffer } else { Role::Parameter };
             let name = initializer.name.clone();
-            Ok(Rc::new(Stored { name, role, data: Arc::new(data), tensor: OnceCell::new() }))
+            Ok(Rc::new(Stored { name, role, is_constant: false, data: Arc::new(data), tensor: OnceCell::new() }))
         });
         let decoded: Vec<Rc<Stored>> = decoded.collect::<Result<_>>()?;
         self.inner.borrow_mut().insert(graph, decoded.clone());
@@ -318,15 +238,10 @@ impl<'a> Importer<'a> {
             Value::Stored(stored) => Ok(stored
                 .tensor
                 .get_or_init(|| {
-                    if !stored.data.dtype().is_float() {
+                    if stored.is_constant || !stored.data.dtype().is_float() {
                         return self.graph.constant(TensorData::clone(&stored.data));
                     }
-                    // Graphs within graphs may use a name again.
-                    let taken = |name: &str| self.graph.find(name).is_some();
-                    let name = match (1..).map(|number| format!("{}.{number}", stored.name)).find(|name| !taken(name)) {
-                        Some(other) if taken(&stored.name) => other,
-                        _ => stored.name.clone(),
-                    };
+                    let name = self.free_name(&stored.name);
                     let initial = Initial::Values(TensorData::clone(&stored.data));
                     self.graph.variable(Variable {
                         name,
@@ -339,6 +254,31 @@ impl<'a> Importer<'a> {
             Value::Optional(Some(inner)) => self.tensor(inner),
             other => Err(format!("a tensor is expected, not {}", other.kind())),
         }
+    }
+
+    /// The name, or the first free one after it: graphs within graphs may use a name again.
+    pub(super) fn free_name(&self, name: &str) -> String {
+        let taken = |name: &str| self.graph.find(name).is_some();
+        match (1..).map(|number| format!("{name}.{number}")).find(|name| !taken(name)) {
+            Some(other) if taken(name) => other,
+            _ => name.to_owned(),
+        }
+    }
+
+    /// A constant of floats, which may turn out to be a weight; `shared` where it is the same whenever its node is built.
+    pub(super) fn float_constant(&self, proto: &NodeProto, data: TensorData, shared: bool) -> Value {
+        if !self.seeks_weights {
+            return self.graph.constant(data).into();
+        }
+        let new = || {
+            let name = proto.output.first().cloned().unwrap_or_default();
+            let data = Arc::new(data);
+            Rc::new(Stored { name, role: Role::Parameter, is_constant: true, data, tensor: OnceCell::new() })
+        };
+        if !shared {
+            return Value::Stored(new());
+        }
+        Value::Stored(Rc::clone(self.constants.borrow_mut().entry(std::ptr::from_ref(proto)).or_insert_with(new)))
     }
 
     /// A value on the host.
@@ -356,7 +296,7 @@ impl<'a> Importer<'a> {
     /// True where a value follows from constants alone. Float initializers are parameters, which training changes.
     pub(super) fn is_constant(&self, value: &Value) -> bool {
         match value {
-            Value::Stored(stored) => !stored.data.dtype().is_float(),
+            Value::Stored(stored) => stored.is_constant || !stored.data.dtype().is_float(),
             Value::Tensor(tensor) => self.knowledge.borrow_mut().is_constant(&self.graph, tensor.id()),
             _ => false,
         }
@@ -390,7 +330,8 @@ impl<'a> Importer<'a> {
         if self.nodes.get() > MOST_NODES {
             return Err(node.error(format!("with loops unrolled, the model has more than {MOST_NODES} nodes")));
         }
-        let outputs = match self.model.function(proto) {
+        let function = self.model.function(proto);
+        let outputs = match function {
             Some(function) => node.call(function)?,
             None => match ops::find(&proto.domain, &proto.op_type) {
                 Some(handler) => handler(&node)?,
@@ -400,6 +341,9 @@ impl<'a> Importer<'a> {
         node.check()?;
         if statistics::concerns(proto) {
             self.statistics.borrow_mut().keep(&node, &outputs);
+        }
+        if function.is_none() {
+            self.weights.borrow_mut().observe(&node, &outputs);
         }
         if let Some(name) = proto.output.iter().skip(outputs.len()).find(|name| !name.is_empty()) {
             return Err(node.error(format!("its output {name:?} is not supported")));

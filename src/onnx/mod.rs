@@ -1,5 +1,5 @@
 //! Floor 7: models in ONNX files. [`Model`] reads one and says what is in it; [`Model::import`] makes a graph of it, whose float
-//! initializers are parameters, so that it runs, differentiates, trains and saves like any other.
+//! initializers are parameters, and weights in `Constant` nodes too, so that it runs, differentiates, trains and saves like any other.
 //!
 //! Operators stand in `ops/`, a family a file. A handler builds its part of the graph with [`Tensor`](crate::graph::Tensor)'s own
 //! methods. Where it has to know a value on the host (axes, sizes, pads), it asks its node for it, and what the value depends on
@@ -15,12 +15,16 @@ mod knowledge;
 mod model;
 mod node;
 mod ops;
+mod options;
 pub mod proto;
+mod settle;
 mod signature;
 mod statistics;
 mod tensor;
 mod value;
+mod weights;
 
 pub use export::Export;
-pub use import::{Import, Imported};
+pub use import::Imported;
 pub use model::{Declared, Dimension, Model};
+pub use options::Import;

@@ -165,6 +165,13 @@ impl<'a> Node<'a> {
         extents(dims).map_err(|message| self.error(message))
     }
 
+    /// Numbers from 0 on that make no shape: sizes of parts, widths, strides. Any count of them will do, and any product.
+    pub(super) fn counts(&self, numbers: &[i64]) -> Result<Vec<usize>> {
+        let count = |&number: &i64| i32::try_from(number).ok().and_then(|number| usize::try_from(number).ok());
+        let counts = numbers.iter().map(count).collect::<Option<Vec<usize>>>();
+        counts.ok_or_else(|| self.error(format!("the numbers {numbers:?} should be from 0 to 2³¹ − 1")))
+    }
+
     /// The axis that a number names, where negative ones count from the end.
     pub(super) fn axis(&self, axis: i64, rank: usize) -> Result<usize> {
         let resolved = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };

@@ -13,6 +13,11 @@ fn property<'a>(properties: &'a [StringStringEntryProto], key: &str) -> Option<&
     properties.iter().find(|property| property.key == key).map(|property| &*property.value)
 }
 
+/// True where the file says what its parameters are.
+pub(super) fn is_given(graph: &GraphProto) -> bool {
+    property(&graph.metadata_props, SIGNATURE).is_some_and(|signature| signature.contains(": PARAMETER target='"))
+}
+
 /// The initializers that the file's own metadata says are no parameters.
 pub(super) fn constants(graph: &GraphProto) -> HashSet<&str> {
     let signature = property(&graph.metadata_props, SIGNATURE).unwrap_or_default();

@@ -20,6 +20,8 @@ const PLACES: [(usize, usize); 2] = [(3, 1), (4, 2)];
 pub(super) struct Statistics {
     /// By the place of the initializer and the name under which it is used.
     own: HashMap<(*const Stored, String), Rc<Stored>>,
+    /// The same in the order in which they were met, each with the initializer that it is a part of.
+    parts: Vec<(Rc<Stored>, Rc<Stored>)>,
     /// What a training step makes of them.
     pub(super) next: Vec<(Tensor, Tensor)>,
 }
@@ -39,14 +41,24 @@ impl Statistics {
             };
             // In the body of a function, names are the function's.
             let name = if in_main { name } else { &stored.name }.clone();
+            let parts = &mut self.parts;
             let own = self.own.entry((Rc::as_ptr(stored), name.clone())).or_insert_with(|| {
-                Rc::new(Stored { name, role: Role::Buffer, data: Arc::clone(&stored.data), tensor: OnceCell::new() })
+                let data = Arc::clone(&stored.data);
+                let own = Stored { name, role: Role::Buffer, is_constant: false, data, tensor: OnceCell::new() };
+                let own = Rc::new(own);
+                parts.push((Rc::clone(stored), Rc::clone(&own)));
+                own
             });
             let own = Value::Stored(Rc::clone(own));
             if let Some(input) = inputs.get_mut(place) {
                 *input = own;
             }
         }
+    }
+
+    /// The initializers that statistics are a part of, each with those.
+    pub(super) fn parts(&self) -> &[(Rc<Stored>, Rc<Stored>)] {
+        &self.parts
     }
 
     /// Keeps the next values that a node gives, if it gives any.

@@ -8,12 +8,14 @@ use crate::graph::Tensor;
 use crate::ops::Role;
 use crate::tensor::TensorData;
 
-/// An initializer. It becomes part of the graph where a tensor is needed; what is only known on the host (axes, sizes) never does.
+/// An initializer, or a constant of floats. It becomes part of the graph where a tensor is needed; what is only known on the host (axes, sizes) never does.
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) name: String,
     /// What it is in the graph: a parameter, or a number that no training changes.
     pub(super) role: Role,
+    /// Whether it is a constant of the graph until something reads it as a weight ([`weights`](super::weights)).
+    pub(super) is_constant: bool,
     pub(super) data: Arc<TensorData>,
     pub(super) tensor: OnceCell<Tensor>,
 }

@@ -3,9 +3,9 @@
 use super::Op;
 use crate::graph::{Expressing, Gradient, Graph, Meaning, Operator, Tensor};
 use crate::scalar::NodeId;
-use crate::tensor::{DType, Shape, TensorType};
+use crate::tensor::{AxisIndex, DType, Shape, TensorType};
 
-/// An i32 tensor whose elements are their own coordinate along an axis.
+/// An i32 tensor whose elements are their own coordinate along an axis; a negative one counts from the end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Coordinate {
     /// The shape.
@@ -42,8 +42,12 @@ impl Operator for Coordinate {
 impl Graph {
     /// An i32 tensor whose elements are their own coordinate along an axis.
     #[track_caller]
-    pub fn coordinate(&self, shape: impl Into<Shape>, axis: usize) -> Tensor {
-        self.apply1(Op::Coordinate(Coordinate { shape: shape.into(), axis }), &[])
+    pub fn coordinate(&self, shape: impl Into<Shape>, axis: impl AxisIndex) -> Tensor {
+        let shape = shape.into();
+        let Some(axis) = axis.within(shape.rank()) else {
+            return self.mistake("coordinate", format!("axis {axis} does not exist in shape {shape}"));
+        };
+        self.apply1(Op::Coordinate(Coordinate { shape, axis }), &[])
     }
 
     /// 0, 1, …, n − 1 as i32.

@@ -3,7 +3,7 @@
 use super::Op;
 use crate::graph::{Expressing, Gradient, Meaning, Operator, Tensor};
 use crate::scalar::{Affine, NodeId};
-use crate::tensor::TensorType;
+use crate::tensor::{AxisIndex, TensorType};
 
 /// Output axis k is input axis `0[k]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,10 +52,16 @@ impl Operator for Permute {
 }
 
 impl Tensor {
-    /// Axes in another order: output axis k is input axis `axes[k]`.
+    /// Axes in another order: output axis k is input axis `axes[k]`; negative ones count from the end.
     #[track_caller]
     #[must_use]
-    pub fn permute(&self, axes: &[usize]) -> Self {
+    pub fn permute<A: AxisIndex>(&self, axes: &[A]) -> Self {
+        let rank = self.rank();
+        if let Some(axis) = axes.iter().find(|axis| axis.within(rank).is_none()) {
+            let message = format!("axis {axis} does not exist in shape {}", self.shape());
+            return self.graph().mistake("permute", message);
+        }
+        let axes: Vec<usize> = axes.iter().filter_map(|axis| axis.within(rank)).collect();
         if axes.iter().copied().eq(0..self.rank()) {
             return self.clone();
         }

@@ -2,7 +2,7 @@
 
 use super::Op;
 use crate::graph::{Gradient, Meaning, Operator, Tensor};
-use crate::tensor::{Shape, TensorType};
+use crate::tensor::{AxisIndex, Shape, TensorType};
 
 /// Another shape for as many elements.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,14 +48,14 @@ impl Tensor {
         self.graph().apply1(Op::Reshape(Reshape(shape)), &[self])
     }
 
-    /// All axes from `start` on as one, as in PyTorch's `flatten`.
+    /// All axes from `start` on as one, as in PyTorch's `flatten`; a negative one counts from the end.
     #[track_caller]
     #[must_use]
-    pub fn flatten(&self, start: usize) -> Self {
+    pub fn flatten(&self, start: impl AxisIndex) -> Self {
         let shape = self.shape();
-        if start > shape.rank() {
+        let Some(start) = start.bound(shape.rank()) else {
             return self.graph().mistake("flatten", format!("axis {start} does not exist in shape {shape}"));
-        }
+        };
         let (head, tail) = shape.dims().split_at(start);
         self.reshape(head.iter().copied().chain([tail.iter().product()]).collect::<Shape>())
     }

@@ -3,7 +3,7 @@
 use super::Op;
 use crate::graph::{Expressing, Gradient, Meaning, Operator, Tensor};
 use crate::scalar::{Affine, NodeId};
-use crate::tensor::{Shape, TensorType};
+use crate::tensor::{AxisIndex, Shape, TensorType};
 
 /// Along axis k: the elements `starts[k] + i·steps[k]` for i below `lengths[k]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -100,15 +100,16 @@ impl Tensor {
         self.graph().apply1(Op::Slice(slice), &[self])
     }
 
-    /// Elements from `start` up to, without, `end` along one axis, as in `x[:, start:end]`.
+    /// Elements from `start` up to, without, `end` along one axis, as in `x[:, start:end]`; negative ones count from the end.
     #[track_caller]
     #[must_use]
-    pub fn slice(&self, axis: isize, start: usize, end: usize) -> Self {
+    pub fn slice(&self, axis: isize, start: impl AxisIndex, end: impl AxisIndex) -> Self {
         let Some(axis) = self.resolve_axis("slice", axis) else { return self.clone() };
         let shape = self.shape();
-        if start > end || end > shape[axis] {
+        let bounds = start.bound(shape[axis]).zip(end.bound(shape[axis])).filter(|(start, end)| start <= end);
+        let Some((start, end)) = bounds else {
             return self.graph().mistake("slice", format!("{start}..{end} is not within axis {axis} of shape {shape}"));
-        }
+        };
         let (mut starts, mut lengths) = (vec![0; shape.rank()], shape.to_vec());
         starts[axis] = start;
         lengths[axis] = end - start;
@@ -148,15 +149,15 @@ impl Tensor {
         parts
     }
 
-    /// One place of an axis, without the axis.
+    /// One place of an axis, without the axis; a negative one counts from the end.
     #[track_caller]
     #[must_use]
-    pub fn at(&self, axis: isize, index: usize) -> Self {
+    pub fn at(&self, axis: isize, index: impl AxisIndex) -> Self {
         let Some(place) = self.resolve_axis("at", axis) else { return self.clone() };
         let mut dims: Shape = self.shape();
-        if index >= dims[place] {
+        let Some(index) = index.within(dims[place]) else {
             return self.graph().mistake("at", format!("index {index} is not within axis {place} of shape {dims}"));
-        }
+        };
         dims = dims.iter().enumerate().filter(|&(axis, _)| axis != place).map(|(_, &extent)| extent).collect();
         self.slice(axis, index, index + 1).reshape(dims)
     }

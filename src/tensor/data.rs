@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// assert_eq!(images.shape().dims(), [2, 3]);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct TensorData {
     ty: TensorType,
     storage: Storage,
@@ -202,6 +202,23 @@ impl TensorData {
             return Self::from_vec::<f32>(values, self.ty.shape.clone());
         }
         Self::from_f64(dtype, &self.to_f64_vec(), self.ty.shape.clone())
+    }
+
+    /// With an axis of extent 1 put before `axis`, which may be the rank; negative ones count from the end, as for
+    /// [`Tensor::unsqueeze`](crate::graph::Tensor::unsqueeze). So an example becomes a batch of one: `example.unsqueeze(0)`.
+    ///
+    /// # Errors
+    /// Where there is no such place.
+    pub fn unsqueeze(self, axis: isize) -> Result<Self> {
+        let mut dims = self.shape().to_vec();
+        let place = if axis < 0 { axis + dims.len() as isize + 1 } else { axis };
+        match usize::try_from(place).ok().filter(|&place| place <= dims.len()) {
+            Some(place) => {
+                dims.insert(place, 1);
+                self.reshape(dims)
+            }
+            None => Err(Error::Argument(format!("axis {axis} has no place in shape {}", self.ty.shape))),
+        }
     }
 
     /// The same values under another shape.

@@ -1,14 +1,18 @@
 //! Floor 0: what a tensor is, before there is any graph. Shapes, element types, and values on the host.
 
 mod data;
+mod display;
 mod dtype;
+mod index;
 mod narrow;
 mod shape;
 mod storage;
 
 pub use data::TensorData;
 pub use dtype::{DType, Element};
+pub use index::AxisIndex;
 pub use shape::Shape;
+pub(crate) use shape::no_batch_axis;
 pub use storage::Storage;
 
 use std::fmt;

@@ -71,6 +71,11 @@ impl Shape {
     }
 }
 
+/// What is wrong where a shape is right but for its missing batch axis. `expected` is told as an error tells it: `[batch, 784]`.
+pub(crate) fn no_batch_axis(expected: &str, given: &Shape, axis: usize) -> String {
+    format!("the input has no batch axis: expected {expected}, got {given}; add it with unsqueeze({axis})")
+}
+
 impl Deref for Shape {
     type Target = [usize];
     fn deref(&self) -> &[usize] {

@@ -1,5 +1,7 @@
 //! What a model is worth on some data.
 
+use std::fmt;
+
 use super::arriving::Weights;
 use super::carried;
 use super::resident::{INDEX, Resident, index_of};
@@ -24,6 +26,30 @@ impl Evaluation {
     /// A metric by name.
     pub fn metric(&self, name: &str) -> Option<f64> {
         self.metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+}
+
+/// A line for each: loss, metrics, predictions.
+///
+/// ```
+/// use wgrad::tensor::TensorData;
+/// use wgrad::train::Evaluation;
+/// let predictions = TensorData::from_vec(vec![0.5_f32, 0.25], [2, 1])?;
+/// let evaluation = Evaluation { loss: 0.125, metrics: vec![("accuracy".into(), 1.0)], predictions };
+/// assert_eq!(evaluation.to_string(), "loss         0.125\naccuracy     1.0\npredictions  f32[2, 1]\n[[0.5 ]\n [0.25]]");
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+impl fmt::Display for Evaluation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.metrics.iter().map(|(name, _)| name.chars().count());
+        let width = names.chain(["predictions".len()]).max().unwrap_or(0);
+        for (name, value) in
+            std::iter::once(("loss", self.loss)).chain(self.metrics.iter().map(|(name, value)| (&**name, *value)))
+        {
+            writeln!(formatter, "{name:<width$}  {}", TensorData::scalar(value))?;
+        }
+        write!(formatter, "{:<width$}  {}", "predictions", self.predictions.ty())?;
+        if self.predictions.is_empty() { Ok(()) } else { write!(formatter, "\n{}", self.predictions) }
     }
 }
 

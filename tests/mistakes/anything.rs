@@ -63,7 +63,7 @@ pub fn call_everything(x: &Tensor, other: &Tensor) {
         let _ = (g.arange(size), g.coordinate([size, size], size), g.random_uniform([size, 2], 0.0, 1.0));
         let _ = (g.random_normal([size], 0.0, 1.0), g.random_bernoulli([size], 0.5), g.random_bits([size, size]));
     }
-    let _ = (x.slice_steps(&[], &[], &[]), x.slice_steps(&[0], &[1, 1], &[1]), x.permute(&[]));
+    let _ = (x.slice_steps(&[], &[], &[]), x.slice_steps(&[0], &[1, 1], &[1]), x.permute::<usize>(&[]));
     let _ = (x.matmul(other), other.matmul(x), x.matmul(x), x.scatter_rows(other, x), x.scatter_rows(x, other));
     let _ = (
         g.gradients(x, &[other]),

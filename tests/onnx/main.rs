@@ -9,11 +9,14 @@ mod export;
 mod gradients;
 mod import;
 mod layer_gradients;
+mod lists;
 mod mistakes;
 mod mutations;
 mod operators;
 #[path = "../support/mod.rs"]
 mod support;
+mod trees;
+mod weights;
 mod whole_numbers;
 
 use wgrad::onnx::proto::{

@@ -19,12 +19,13 @@ use crate::Everywhere;
 use crate::device;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
+use crate::train::places;
 use baseline::Baseline;
 
 /// What `bench` takes.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// Only cases with this in their name
+    /// Only cases with this between the slashes of their name (`step/mlp`), else anywhere in it (`1024`)
     #[arg(value_name = "FILTER", default_value = "")]
     filter: String,
     /// Only list the cases
@@ -56,6 +57,9 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     }
     if let Some(path) = &arguments.roofline {
         roofline::check_name(path)?;
+    }
+    for path in [&arguments.roofline, &arguments.save].into_iter().flatten() {
+        places::can_write_file(path)?;
     }
     let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
     let effort = if arguments.quick { Effort::QUICK } else { Effort::FULL };
@@ -105,11 +109,11 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     }
 }
 
-/// The cases with a text in their name.
+/// The cases that a filter means.
 fn chosen(filter: &str) -> Result<Vec<Case>> {
-    let (cases, others): (Vec<Case>, Vec<Case>) =
-        wgrad::bench::cases().into_iter().partition(|case| case.name().contains(filter));
+    let cases = wgrad::check::select(wgrad::bench::cases(), filter, Case::name);
     if cases.is_empty() {
+        let others = wgrad::bench::cases();
         let names: Vec<&str> = others.iter().map(Case::name).collect();
         return Err(Failure::new(format!("no case has {filter:?} in its name; there are {}", names.join(", "))));
     }

@@ -9,7 +9,7 @@ use plotters::style::FontStyle;
 use wgrad::bench::{Outcome, Peak};
 
 use crate::failure::{Failure, Result};
-use crate::train::canvas::{self, Canvas, FAINT, FONT, INK};
+use crate::train::canvas::{self, Canvas, FAINT, FONT, INK, fine, offset};
 
 /// Width of the picture, and its height where few cases are listed.
 const SIZE: (u32, u32) = (1400, 760);
@@ -63,9 +63,13 @@ pub fn draw(path: &Path, device: &str, peak: &Peak, points: &[Point]) -> Result 
     let size = (SIZE.0, SIZE.1.max(110 + LINE as u32 * order(points).len() as u32));
     let wrong = |message: String| Failure::new(format!("cannot draw {}: {message}", path.display()));
     if canvas::extension(path) == "svg" {
-        return chart(&SVGBackend::new(path, size).into_drawing_area(), device, peak, points).map_err(wrong);
+        let mut drawn = String::new();
+        let root = SVGBackend::with_string(&mut drawn, canvas::fine_size(size)).into_drawing_area();
+        chart(&root, device, peak, points).map_err(wrong)?;
+        drop(root);
+        return canvas::save_svg(path, &drawn, size);
     }
-    let mut canvas = Canvas::new(size.0, size.1);
+    let mut canvas = Canvas::chart(size);
     chart(&canvas.area(), device, peak, points).map_err(wrong)?;
     canvas.save(path)
 }
@@ -86,10 +90,10 @@ fn chart<B: DrawingBackend>(
 ) -> std::result::Result<(), String> {
     let text = |error: DrawingAreaErrorKind<B::ErrorType>| error.to_string();
     root.fill(&WHITE).map_err(text)?;
-    let heading = (FONT, 24, FontStyle::Bold).into_font().color(&INK);
+    let heading = (FONT, fine(24), FontStyle::Bold).into_font().color(&INK);
     let title = format!("{device}: {:.0} GFLOP/s, {:.1} GB/s", peak.gflops_f32, peak.gbytes_per_s);
-    let body = root.margin(12, 12, 12, 24).titled(&title, heading).map_err(text)?;
-    let (body, list) = body.split_horizontally(CHART);
+    let body = root.margin(fine(12), fine(12), fine(12), fine(24)).titled(&title, heading).map_err(text)?;
+    let (body, list) = body.split_horizontally(offset(CHART));
     // Powers of ten around what is to be seen.
     let shown = || order(points).into_iter();
     let ridge = peak.gflops_f32 / peak.gbytes_per_s.max(1e-9);
@@ -100,16 +104,17 @@ fn chart<B: DrawingBackend>(
     let up = below(shown().map(|point| point.gflops).fold(peak.gflops_f32 / 10.0, f64::min))
         ..above(shown().map(|point| point.gflops).fold(peak.gflops_f32 * 1.2, f64::max));
     let mut chart = ChartBuilder::on(&body)
-        .x_label_area_size(54)
-        .y_label_area_size(76)
+        .x_label_area_size(fine(54))
+        .y_label_area_size(fine(76))
         .build_cartesian_2d(across.clone().log_scale(), up.clone().log_scale())
         .map_err(text)?;
-    let label = (FONT, 16).into_font().color(&INK);
+    let label = (FONT, fine(16)).into_font().color(&INK);
     chart
         .configure_mesh()
-        .bold_line_style(GRID)
+        .bold_line_style(GRID.stroke_width(fine(1)))
         .light_line_style(WHITE)
-        .axis_style(FAINT)
+        .axis_style(FAINT.stroke_width(fine(1)))
+        .set_all_tick_mark_size(fine(5))
         .label_style(label.clone())
         .axis_desc_style(label)
         .x_desc("floating-point operations for each byte moved")
@@ -121,24 +126,24 @@ fn chart<B: DrawingBackend>(
     let lowest = (up.start / peak.gbytes_per_s.max(1e-9)).max(across.start);
     let limit = |intensity: f64| (intensity, (intensity * peak.gbytes_per_s).min(peak.gflops_f32));
     let line = [lowest, ridge, across.end].map(limit);
-    chart.draw_series(LineSeries::new(line, LIMIT.stroke_width(3))).map_err(text)?;
+    chart.draw_series(LineSeries::new(line, LIMIT.stroke_width(fine(3)))).map_err(text)?;
     // Points have numbers, and names stand in a list: many cases lie close together.
-    let small = |colour: &RGBColor| (FONT, 13).into_font().color(colour);
+    let small = |colour: &RGBColor| (FONT, fine(13)).into_font().color(colour);
     let mut taken: Vec<(i32, i32)> = Vec::new();
     for (number, point) in order(points).into_iter().enumerate() {
         let place = (point.intensity, point.gflops);
         let (x, mut y) = chart.backend_coord(&place);
-        chart.draw_series([Circle::new(place, 5, point.colour().filled())]).map_err(text)?;
-        while taken.iter().any(|&(left, top)| (left - x).abs() < 22 && (top - y).abs() < 13) {
-            y += 2;
+        chart.draw_series([Circle::new(place, fine(5), point.colour().filled())]).map_err(text)?;
+        while taken.iter().any(|&(left, top)| (left - x).abs() < offset(22) && (top - y).abs() < offset(13)) {
+            y += offset(2);
         }
         taken.push((x, y));
         let (colour, number) = (point.colour(), number + 1);
-        root.draw(&Text::new(number.to_string(), (x + 8, y - 7), small(&colour))).map_err(text)?;
-        let line = 16 + LINE * number as i32;
-        list.draw(&Text::new(format!("{number:>2}"), (34, line), small(&colour))).map_err(text)?;
-        list.draw(&Text::new(point.name.clone(), (62, line), small(&INK))).map_err(text)?;
-        list.draw(&Text::new(format!("{:.1}", point.gflops), (414, line), small(&FAINT))).map_err(text)?;
+        root.draw(&Text::new(number.to_string(), (x + offset(8), y - offset(7)), small(&colour))).map_err(text)?;
+        let line = offset(16 + LINE * number as i32);
+        list.draw(&Text::new(format!("{number:>2}"), (offset(34), line), small(&colour))).map_err(text)?;
+        list.draw(&Text::new(point.name.clone(), (offset(62), line), small(&INK))).map_err(text)?;
+        list.draw(&Text::new(format!("{:.1}", point.gflops), (offset(414), line), small(&FAINT))).map_err(text)?;
     }
     root.present().map_err(text)
 }

@@ -9,6 +9,7 @@ use wgrad::Device;
 use wgrad::graph::Tensor;
 use wgrad::loss::Loss;
 use wgrad::onnx::{Import, Imported, Model};
+use wgrad::ops::Role;
 use wgrad::optim::Group;
 use wgrad::optim::schedule::Scheduler;
 use wgrad::session::{Capture, ProgramId, Session};
@@ -23,6 +24,7 @@ use crate::device;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::output::Output;
+use crate::train::places;
 
 /// What a batch is compared with, by this name in its file.
 const TARGET: &str = "target";
@@ -271,7 +273,8 @@ impl Training<'_> {
         Ok(session.step_capture(program.id, &given, &[&program.names.loss])?)
     }
 
-    /// The initializers as they are now: those that programs have no variable of are as they were.
+    /// The initializers as they are now: those that programs have no variable of are as they were. Then what else a model keeps: weights
+    /// of graphs within the graph, statistics that are stored together with a parameter.
     fn initializers(self) -> Result<Vec<(String, TensorData)>> {
         let Some(session) = self.session else { return Ok(self.initializers) };
         let known = |name: &str| session.variables().iter().any(|variable| variable.name == name);
@@ -279,7 +282,14 @@ impl Training<'_> {
             let value = if known(&name) { session.parameter(&name)? } else { first };
             Ok((name, value))
         });
-        now.collect()
+        let mut now = now.collect::<Result<Vec<_>>>()?;
+        for variable in session.variables() {
+            let belongs = matches!(variable.role, Role::Parameter | Role::Buffer);
+            if belongs && !now.iter().any(|(name, _)| *name == variable.name) {
+                now.push((variable.name.clone(), session.parameter(&variable.name)?));
+            }
+        }
+        Ok(now)
     }
 }
 
@@ -297,6 +307,7 @@ fn train(task: &Task, device: &Device, seed: u64) -> Result {
     };
     // A schedule that depends on losses has to know each before the next step.
     let together = if task.recipe.schedule.observes() { 1 } else { READ_TOGETHER };
+    places::can_write_file(&task.outputs)?;
     let files = batches(&task.batches)?;
     let mut losses: Vec<f32> = Vec::new();
     let mut waiting: Vec<Capture> = Vec::new();

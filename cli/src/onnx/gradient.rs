@@ -1,5 +1,6 @@
 //! `wgrad grad`: what a model's inputs and initializers have to do with its outputs, as a vector-Jacobian product.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -72,11 +73,14 @@ fn differentiate(
     let seeds = seeds(&imported, &upstream)?;
     let graph = &imported.graph;
     let sources = sources(&imported);
+    let places: Vec<&Tensor> = sources.iter().flat_map(|(_, tensors)| tensors).collect();
     let pairs: Vec<(&Tensor, &Tensor)> = seeds.iter().map(|(tensor, seed, _)| (*tensor, seed)).collect();
-    let tensors: Vec<&Tensor> = sources.iter().map(|(_, tensor)| tensor).collect();
-    let gradients = graph.gradients_from(&pairs, &tensors);
-    for ((name, _), gradient) in sources.iter().zip(&gradients) {
-        graph.output(&format!("grad.{name}"), gradient);
+    let mut gradients = graph.gradients_from(&pairs, &places).into_iter();
+    for (name, tensors) in &sources {
+        let own = gradients.by_ref().take(tensors.len()).reduce(|sum, gradient| sum + gradient);
+        if let Some(gradient) = own {
+            graph.output(&format!("grad.{name}"), &gradient);
+        }
     }
     let mut session = Session::new(graph, device, seed)?;
     let mut given: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (name.as_str(), data)).collect();
@@ -132,15 +136,15 @@ fn seeds<'a>(imported: &'a Imported, upstream: &'a Tensors) -> Result<Vec<Seed<'
     Ok(seeds)
 }
 
-/// The float inputs, and the float initializers that the graph computes with, running statistics too.
-fn sources(imported: &Imported) -> Vec<(String, Tensor)> {
-    let floats = imported.inputs.iter().filter(|(_, tensor)| tensor.dtype().is_float()).cloned();
-    let mut sources: Vec<(String, Tensor)> = floats.collect();
-    let buffers = imported.initializers.iter().filter_map(|(name, _)| Some((name.clone(), imported.graph.find(name)?)));
-    for (name, tensor) in imported.parameters.iter().cloned().chain(buffers) {
-        if !sources.iter().any(|(known, _)| *known == name) {
-            sources.push((name, tensor));
-        }
-    }
+/// The float inputs, and the float initializers, each with the variables that hold it: running statistics have their own. Then what
+/// graphs within the graph have of their own.
+fn sources(imported: &Imported) -> Vec<(String, Vec<Tensor>)> {
+    let floats = imported.inputs.iter().filter(|(_, tensor)| tensor.dtype().is_float());
+    let mut sources: Vec<(String, Vec<Tensor>)> =
+        floats.map(|(name, tensor)| (name.clone(), vec![tensor.clone()])).collect();
+    sources.extend(imported.variables.iter().filter(|(_, tensors)| !tensors.is_empty()).cloned());
+    let known: HashSet<_> = sources.iter().flat_map(|(_, tensors)| tensors).map(Tensor::id).collect();
+    let rest = imported.parameters.iter().filter(|(_, tensor)| !known.contains(&tensor.id()));
+    sources.extend(rest.map(|(name, tensor)| (name.clone(), vec![tensor.clone()])));
     sources
 }

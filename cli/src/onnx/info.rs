@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use wgrad::compiler::{self, Layout, Options, Target};
-use wgrad::onnx::{Declared, Dimension, Import, Model};
+use wgrad::onnx::{Declared, Dimension, Import, Imported, Model};
 
 use crate::failure::Result;
 use crate::output::{Output, grouped};
@@ -21,7 +21,8 @@ pub struct Arguments {
     shapes: Vec<(String, Vec<usize>)>,
 }
 
-fn shape(text: &str) -> std::result::Result<(String, Vec<usize>), String> {
+/// An input's name with a shape: `NAME=2,3,224,224`.
+pub fn shape(text: &str) -> std::result::Result<(String, Vec<usize>), String> {
     // Names may have a `=` in them; extents may not.
     let (name, dims) = text.rsplit_once('=').ok_or("a shape is NAME=2,3,224,224")?;
     let dims = dims.split(',').map(str::trim).filter(|extent| !extent.is_empty());
@@ -29,10 +30,14 @@ fn shape(text: &str) -> std::result::Result<(String, Vec<usize>), String> {
     Ok((name.to_owned(), dims.collect::<std::result::Result<_, _>>()?))
 }
 
-/// FLOPs and bytes of one run, or why they are not known.
-fn cost(model: &Model, shapes: &[(String, Vec<usize>)]) -> std::result::Result<(u64, u64), String> {
+/// The graph for the shapes, or why there is none.
+fn imported(model: &Model, shapes: &[(String, Vec<usize>)]) -> std::result::Result<Imported, String> {
     let import = shapes.iter().fold(Import::new(), |import, (name, dims)| import.shape(name, dims.as_slice()));
-    let imported = model.import(&import).map_err(|error| error.to_string())?;
+    model.import(&import).map_err(|error| error.to_string())
+}
+
+/// FLOPs and bytes of one run, or why they are not known.
+fn cost(imported: &Imported) -> std::result::Result<(u64, u64), String> {
     let compiled = compiler::compile(&imported.graph, &Target::Cpu, &mut Layout::default(), Options::default());
     let (program, _) = compiled.map_err(|error| error.to_string())?;
     Ok((program.flops(), program.bytes()))
@@ -41,9 +46,15 @@ fn cost(model: &Model, shapes: &[(String, Vec<usize>)]) -> std::result::Result<(
 /// Prints what a model says of itself.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result {
     let model = Model::load(&arguments.model)?;
-    let (operators, missing, parameters) = (model.operators(), model.missing(), model.parameters());
-    let count: u64 = parameters.iter().map(|(_, ty)| ty.len() as u64).sum();
-    let cost = cost(&model, &arguments.shapes);
+    let (operators, missing) = (model.operators(), model.missing());
+    let imported = imported(&model, &arguments.shapes);
+    // An import also finds weights that the file has as constants.
+    let sizes: Vec<usize> = match &imported {
+        Ok(imported) => imported.initializers.iter().map(|(_, data)| data.len()).collect(),
+        Err(_) => model.parameters().iter().map(|(_, ty)| ty.len()).collect(),
+    };
+    let count: u64 = sizes.iter().map(|&size| size as u64).sum();
+    let cost = imported.and_then(|imported| cost(&imported));
     // A shape that was asked for has to fit.
     if let (Err(message), false, true) = (&cost, arguments.shapes.is_empty(), missing.is_empty()) {
         return Err(crate::failure::Failure::new(message.clone()));
@@ -54,7 +65,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result {
         "inputs": model.inputs().iter().map(declared).collect::<Vec<_>>(),
         "outputs": model.outputs().iter().map(declared).collect::<Vec<_>>(),
         "operators": counts(&operators), "missing": counts(&missing),
-        "parameters": count, "initializers": parameters.len(), "flops": flops, "bytes": bytes,
+        "parameters": count, "initializers": sizes.len(), "flops": flops, "bytes": bytes,
     }))?;
     if output.is_json() {
         return Ok(());
@@ -75,7 +86,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result {
         .collect();
     rows.sort_by_key(|row| row.get(2).is_some_and(String::is_empty));
     output.table(&["<operator", ">count", "<"], &rows)?;
-    output.text(format!("{} parameters in {} initializers", grouped(count), parameters.len()))?;
+    output.text(format!("{} parameters in {} initializers", grouped(count), sizes.len()))?;
     match cost {
         Ok((flops, bytes)) => {
             output.text(format!("{} FLOPs and {} bytes moved by one run", grouped(flops), grouped(bytes)))

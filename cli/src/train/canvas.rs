@@ -21,6 +21,33 @@ pub const FONT: &str = "sans-serif";
 pub const INK: RGBColor = RGBColor(0x22, 0x2b, 0x36);
 pub const FAINT: RGBColor = RGBColor(0x6b, 0x75, 0x80);
 
+/// Pixels along an edge that charts are drawn with for each one of the picture. A line goes from pixel to pixel and has hard edges; drawn
+/// larger and made smaller, it has the same width everywhere.
+const FINE: u32 = 3;
+
+/// A length in a chart, in pixels of the picture.
+pub const fn fine(pixels: u32) -> u32 {
+    pixels * FINE
+}
+
+/// A distance in a chart, which may go to the left or up.
+pub const fn offset(pixels: i32) -> i32 {
+    pixels * FINE as i32
+}
+
+/// The size at which a chart is drawn.
+pub const fn fine_size((width, height): (u32, u32)) -> (u32, u32) {
+    (fine(width), fine(height))
+}
+
+/// Writes a chart that was drawn as SVG at its [`fine_size`].
+pub fn save_svg(path: &Path, drawn: &str, size: (u32, u32)) -> Result {
+    let (fine, plain) = (fine_size(size), size);
+    let attributes = |(width, height): (u32, u32)| format!("width=\"{width}\" height=\"{height}\"");
+    let text = drawn.replacen(&attributes(fine), &attributes(plain), 1);
+    fs::write(path, text).map_err(|source| Error::file("cannot write", path, source).into())
+}
+
 /// Brings letters along: bitmaps have none of their own, and a machine may have none.
 pub fn letters() {
     static LETTERS: Once = Once::new();
@@ -77,13 +104,20 @@ impl Letters {
 /// A white sheet.
 pub struct Canvas {
     pixels: RgbImage,
+    /// How many times larger than the picture it is.
+    times: u32,
 }
 
 impl Canvas {
     /// Of a size in pixels.
     pub fn new(width: u32, height: u32) -> Self {
         letters();
-        Self { pixels: RgbImage::from_pixel(width, height, image::Rgb([255; 3])) }
+        Self { pixels: RgbImage::from_pixel(width, height, image::Rgb([255; 3])), times: 1 }
+    }
+
+    /// Of a size in pixels, for a chart: it is drawn at its [`fine_size`].
+    pub fn chart((width, height): (u32, u32)) -> Self {
+        Self { times: FINE, ..Self::new(fine(width), fine(height)) }
     }
 
     /// The sheet as plotters draws on it.
@@ -150,7 +184,15 @@ impl Canvas {
     /// Writes the sheet.
     pub fn save(&self, path: &Path) -> Result {
         let mut png = Cursor::new(Vec::new());
-        self.pixels
+        let (width, height) = self.pixels.dimensions();
+        let small;
+        let pixels = if self.times == 1 {
+            &self.pixels
+        } else {
+            small = imageops::thumbnail(&self.pixels, width / self.times, height / self.times);
+            &small
+        };
+        pixels
             .write_to(&mut png, ImageFormat::Png)
             .map_err(|error| Failure::new(format!("cannot draw {}: {error}", path.display())))?;
         fs::write(path, png.into_inner()).map_err(|source| Error::file("cannot write", path, source).into())

@@ -13,7 +13,7 @@ mod images;
 mod network;
 pub mod optimizer;
 mod picture;
-mod places;
+pub mod places;
 mod plot;
 mod recurrent;
 mod residual;

@@ -7,7 +7,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::FontStyle;
 
-use super::canvas::{self, Canvas, FAINT, FONT, INK};
+use super::canvas::{self, Canvas, FAINT, FONT, INK, fine, offset};
 use super::curve::Curve;
 use crate::failure::{Failure, Result};
 
@@ -28,10 +28,13 @@ pub fn draw(path: &Path, title: &str, curve: &Curve) -> Result {
     canvas::letters();
     let wrong = |message: String| Failure::new(format!("cannot draw {}: {message}", path.display()));
     if canvas::extension(path) == "svg" {
-        let root = SVGBackend::new(path, SIZE).into_drawing_area();
-        return panels(&root, title, curve).map_err(wrong);
+        let mut drawn = String::new();
+        let root = SVGBackend::with_string(&mut drawn, canvas::fine_size(SIZE)).into_drawing_area();
+        panels(&root, title, curve).map_err(wrong)?;
+        drop(root);
+        return canvas::save_svg(path, &drawn, SIZE);
     }
-    let mut canvas = Canvas::new(SIZE.0, SIZE.1);
+    let mut canvas = Canvas::chart(SIZE);
     panels(&canvas.area(), title, curve).map_err(wrong)?;
     canvas.save(path)
 }
@@ -43,8 +46,8 @@ fn panels<B: DrawingBackend>(
 ) -> std::result::Result<(), String> {
     let text = |error: DrawingAreaErrorKind<B::ErrorType>| error.to_string();
     root.fill(&WHITE).map_err(text)?;
-    let heading = (FONT, 26, FontStyle::Bold).into_font().color(&INK);
-    let body = root.margin(12, 0, 0, 0).titled(title, heading).map_err(text)?;
+    let heading = (FONT, fine(26), FontStyle::Bold).into_font().color(&INK);
+    let body = root.margin(fine(12), 0, 0, 0).titled(title, heading).map_err(text)?;
     let accuracy = curve.validation("accuracy");
     let last = curve.epochs.last().map_or(0.0, |last| curve.epoch_of(last.step));
     let epochs = 0.0..curve.raw().last().map_or(0.0, |point| point.0).max(last).max(1e-3);
@@ -53,7 +56,7 @@ fn panels<B: DrawingBackend>(
     if accuracy.is_empty() {
         loss_panel(&body, epochs, curve, &smooth, &validation, true).map_err(text)?;
     } else {
-        let (upper, lower) = body.split_vertically(470);
+        let (upper, lower) = body.split_vertically(fine(470));
         loss_panel(&upper, epochs.clone(), curve, &smooth, &validation, false).map_err(text)?;
         accuracy_panel(&lower, epochs, &accuracy).map_err(text)?;
     }
@@ -76,19 +79,20 @@ fn loss_panel<B: DrawingBackend>(
     let high = all().fold(0.0, f64::max);
     let range = if high > 0.0 { low.max(high * 1e-6) / 1.3..high * 1.3 } else { 0.1..1.0 };
     let mut chart = ChartBuilder::on(area)
-        .margin(14)
-        .set_label_area_size(LabelAreaPosition::Left, 84)
-        .set_label_area_size(LabelAreaPosition::Bottom, if names_epochs { 58 } else { 34 })
+        .margin(fine(14))
+        .set_label_area_size(LabelAreaPosition::Left, fine(84))
+        .set_label_area_size(LabelAreaPosition::Bottom, fine(if names_epochs { 58 } else { 34 }))
         .build_cartesian_2d(epochs, range.clone().log_scale().with_key_points(ticks(&range)))?;
     let mut mesh = chart.configure_mesh();
     mesh.y_desc("loss")
         .x_labels(10)
         .y_labels(8)
         .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(FAINT)
-        .label_style((FONT, 17).into_font().color(&FAINT))
-        .axis_desc_style((FONT, 19).into_font().color(&INK))
+        .bold_line_style(GRID.stroke_width(fine(1)))
+        .axis_style(FAINT.stroke_width(fine(1)))
+        .set_all_tick_mark_size(fine(5))
+        .label_style((FONT, fine(17)).into_font().color(&FAINT))
+        .axis_desc_style((FONT, fine(19)).into_font().color(&INK))
         .x_label_formatter(&number)
         .y_label_formatter(&number);
     if names_epochs {
@@ -98,26 +102,26 @@ fn loss_panel<B: DrawingBackend>(
     let inside = move |points: Vec<(f64, f64)>| {
         points.into_iter().map(move |(x, y)| (x, y.clamp(range.start, range.end))).collect::<Vec<(f64, f64)>>()
     };
-    chart.draw_series(LineSeries::new(inside(curve.raw()), TRAINING.mix(0.22)))?;
+    chart.draw_series(LineSeries::new(inside(curve.raw()), TRAINING.mix(0.3).stroke_width(fine(1))))?;
     chart
-        .draw_series(LineSeries::new(inside(smooth.to_vec()), TRAINING.stroke_width(3)))?
+        .draw_series(LineSeries::new(inside(smooth.to_vec()), TRAINING.stroke_width(fine(3))))?
         .label("training, smoothed")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 26, y)], TRAINING.stroke_width(3)));
+        .legend(|(x, y)| PathElement::new([(x, y), (x + offset(26), y)], TRAINING.stroke_width(fine(3))));
     if !validation.is_empty() {
         chart
-            .draw_series(LineSeries::new(validation.to_vec(), VALIDATION.stroke_width(3)))?
+            .draw_series(LineSeries::new(validation.to_vec(), VALIDATION.stroke_width(fine(3))))?
             .label("test")
-            .legend(|(x, y)| PathElement::new([(x, y), (x + 26, y)], VALIDATION.stroke_width(3)));
-        chart.draw_series(validation.iter().map(|&point| Circle::new(point, 4, VALIDATION.filled())))?;
+            .legend(|(x, y)| PathElement::new([(x, y), (x + offset(26), y)], VALIDATION.stroke_width(fine(3))));
+        chart.draw_series(validation.iter().map(|&point| Circle::new(point, fine(4), VALIDATION.filled())))?;
     }
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperRight)
-        .margin(14)
-        .legend_area_size(34)
-        .label_font((FONT, 18).into_font().color(&INK))
+        .margin(fine(14))
+        .legend_area_size(fine(34))
+        .label_font((FONT, fine(18)).into_font().color(&INK))
         .background_style(WHITE.mix(0.9))
-        .border_style(GRID)
+        .border_style(GRID.stroke_width(fine(1)))
         .draw()
 }
 
@@ -129,11 +133,13 @@ fn accuracy_panel<B: DrawingBackend>(
     let low = accuracy.iter().map(|point| point.1).fold(1.0, f64::min);
     let high = accuracy.iter().map(|point| point.1).fold(0.0, f64::max);
     let room = ((high - low) * 0.15).max(0.005);
-    let range = (low - room).max(0.0)..(high + room).min(1.0 + room * 0.3);
+    // Room above the last point for its number.
+    let range = (low - room).max(0.0)..high + room * 1.6;
+    let (range_bottom, range_top) = (range.start, range.end);
     let mut chart = ChartBuilder::on(area)
-        .margin(14)
-        .set_label_area_size(LabelAreaPosition::Left, 84)
-        .set_label_area_size(LabelAreaPosition::Bottom, 58)
+        .margin(fine(14))
+        .set_label_area_size(LabelAreaPosition::Left, fine(84))
+        .set_label_area_size(LabelAreaPosition::Bottom, fine(58))
         .build_cartesian_2d(epochs, range)?;
     chart
         .configure_mesh()
@@ -142,19 +148,23 @@ fn accuracy_panel<B: DrawingBackend>(
         .x_labels(10)
         .y_labels(6)
         .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(FAINT)
-        .label_style((FONT, 17).into_font().color(&FAINT))
-        .axis_desc_style((FONT, 19).into_font().color(&INK))
+        .bold_line_style(GRID.stroke_width(fine(1)))
+        .axis_style(FAINT.stroke_width(fine(1)))
+        .set_all_tick_mark_size(fine(5))
+        .label_style((FONT, fine(17)).into_font().color(&FAINT))
+        .axis_desc_style((FONT, fine(19)).into_font().color(&INK))
         .x_label_formatter(&number)
-        .y_label_formatter(&|value| format!("{:.1}%", value * 100.0))
+        .y_label_formatter(&|value| if *value > 1.0 + 1e-9 { String::new() } else { format!("{:.1}%", value * 100.0) })
         .draw()?;
-    chart.draw_series(LineSeries::new(accuracy.to_vec(), ACCURACY.stroke_width(3)))?;
-    chart.draw_series(accuracy.iter().map(|&point| Circle::new(point, 4, ACCURACY.filled())))?;
+    chart.draw_series(LineSeries::new(accuracy.to_vec(), ACCURACY.stroke_width(fine(3))))?;
+    chart.draw_series(accuracy.iter().map(|&point| Circle::new(point, fine(4), ACCURACY.filled())))?;
     if let Some(&(x, y)) = accuracy.last() {
         let label = format!("{:.2}%", y * 100.0);
-        let bold = (FONT, 18, FontStyle::Bold).into_font().color(&ACCURACY);
-        chart.draw_series([EmptyElement::at((x, y)) + Text::new(label, (-76, 14), bold)])?;
+        let bold = (FONT, fine(18), FontStyle::Bold).into_font().color(&ACCURACY);
+        // Above the line where there is room, which it never crosses on its way to the last point from below.
+        let up = (range_top - y) / (range_top - range_bottom) > 0.16;
+        let place = (offset(-78), offset(if up { -30 } else { 16 }));
+        chart.draw_series([EmptyElement::at((x, y)) + Text::new(label, place, bold)])?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use wgrad::Device;
-use wgrad::bench::cases;
+use wgrad::bench::{Case, cases};
 use wgrad::compiler::{self, Layout, Options, Program};
 use wgrad::graph::Graph;
 use wgrad::onnx::{Import, Model};
@@ -51,10 +51,8 @@ fn one(text: &str, arguments: &Arguments, seed: u64, device: &Device) -> Result<
         return Ok(vec![Work::compile(text, &graph, device)?]);
     }
     // A step whose loss is read each time is the same program.
-    let cases: Vec<_> = cases()
-        .into_iter()
-        .filter(|case| case.name().contains(text.trim_end_matches("/synced")) && !case.name().ends_with("/synced"))
-        .collect();
+    let mut cases = wgrad::check::select(cases(), text.trim_end_matches("/synced"), Case::name);
+    cases.retain(|case| !case.name().ends_with("/synced"));
     if !cases.is_empty() {
         return cases.iter().map(|case| Work::compile(case.name(), &case.graph(), device)).collect();
     }

@@ -4,7 +4,7 @@ use super::stack::{RecurrentWeights, Stack, label};
 use super::{Recurrent, RecurrentKind};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Cell, RecurrentOptions};
-use crate::tensor::Shape;
+use crate::tensor::{Shape, no_batch_axis};
 
 /// What the three cells have in common.
 #[derive(Clone, Debug)]
@@ -56,6 +56,9 @@ impl Step {
         weights: &RecurrentWeights,
     ) -> Result<Vec<usize>, String> {
         let ty = x.ty();
+        if *ty.shape == [self.input] {
+            return Err(no_batch_axis(&format!("[batch, {}]", self.input), &ty.shape, 0));
+        }
         if ty.shape.rank() != 2 || ty.shape.last() != Some(&self.input) {
             return Err(format!("takes [batch, {}], but its input is {}", self.input, ty.shape));
         }

@@ -4,7 +4,7 @@ use super::{Given, Recurrent, RecurrentKind};
 use crate::graph::{Graph, Tensor};
 use crate::nn::{Dropout, Initializer, Mode, Precision};
 use crate::ops::{Cell, Initial, RecurrentOptions, Variable};
-use crate::tensor::{DType, Shape, TensorType};
+use crate::tensor::{DType, Shape, TensorType, no_batch_axis};
 
 /// The weights of one layer in one direction, in PyTorch's layout.
 #[derive(Clone, Debug)]
@@ -226,6 +226,10 @@ impl Stack {
     fn complaint(&self, x: &Tensor, given: &Given<'_>) -> Result<(), String> {
         let ty = x.ty();
         let order = if self.options.batch_first { "batch, steps" } else { "steps, batch" };
+        let expected = format!("[{order}, {}]", self.input);
+        if ty.shape.rank() == 2 && ty.shape.last() == Some(&self.input) {
+            return Err(no_batch_axis(&expected, &ty.shape, usize::from(!self.options.batch_first)));
+        }
         let [first, second, width] = ty.shape[..] else {
             return Err(format!("takes [{order}, {}], but its input is {}", self.input, ty.shape));
         };

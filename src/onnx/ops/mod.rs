@@ -37,6 +37,7 @@ mod signal;
 mod softmax;
 mod suppression;
 mod text;
+mod tree;
 mod wide;
 mod window;
 
@@ -86,6 +87,7 @@ const FAMILIES: &[&[(&str, Handler)]] = &[
     softmax::OPERATORS,
     suppression::OPERATORS,
     text::OPERATORS,
+    tree::OPERATORS,
 ];
 
 /// The handler of an operator, if it is known.

@@ -37,7 +37,7 @@ fn concat(node: &Node<'_>) -> Result<Vec<Value>> {
 }
 
 fn expand(node: &Node<'_>) -> Result<Vec<Value>> {
-    let (x, wanted) = (node.input(0)?, node.extents(&node.host_ints(1)?)?);
+    let (x, wanted) = (node.input(0)?, Shape::from(node.counts(&node.host_ints(1)?)?));
     match x.shape().broadcast(&wanted) {
         Some(shape) => Ok(vec![x.broadcast_to(shape).into()]),
         None => Err(node.error(format!("shape {} does not broadcast to {wanted}", x.shape()))),
@@ -98,15 +98,12 @@ fn tile(node: &Node<'_>) -> Result<Vec<Value>> {
         return Err(node.error(format!("wants a number for each axis of {shape}, not {repeats:?}")));
     }
     let (mut apart, mut wide, mut whole) = (Vec::new(), Vec::new(), Vec::new());
-    for (&extent, &count) in shape.iter().zip(&repeats) {
-        let extent = extent as i64;
+    for (&extent, count) in shape.iter().zip(node.counts(&repeats)?) {
         apart.extend([1, extent]);
         wide.extend([count, extent]);
-        whole.push(extent.saturating_mul(count));
+        whole.push(i64::try_from(extent.saturating_mul(count)).unwrap_or(i64::MAX));
     }
-    // Refused first, as a whole, where it is too large.
     let whole = node.extents(&whole)?;
-    let (apart, wide) = (node.extents(&apart)?, node.extents(&wide)?);
     Ok(vec![x.reshape(apart).broadcast_to(wide).reshape(whole).into()])
 }
 
@@ -119,7 +116,7 @@ fn split(node: &Node<'_>) -> Result<Vec<Value>> {
     let extent = shape.get(axis).copied().unwrap_or(0);
     let listed = if node.opset() < 13 { node.ints("split")?.map(<[i64]>::to_vec) } else { node.optional_ints(1)? };
     let sizes: Vec<usize> = match listed {
-        Some(sizes) => node.extents(&sizes)?.to_vec(),
+        Some(sizes) => node.counts(&sizes)?,
         None => equal_parts(node, extent, node.int("num_outputs", node.output_count() as i64)?)?,
     };
     if sizes.len() < node.output_count() {
@@ -227,7 +224,7 @@ fn trilu(node: &Node<'_>) -> Result<Vec<Value>> {
 /// and filled there, too.
 fn center(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
-    let (shape, wanted) = (x.shape(), node.extents(&node.host_ints(1)?)?);
+    let (shape, wanted) = (x.shape(), Shape::from(node.counts(&node.host_ints(1)?)?));
     let axes = match node.ints("axes")? {
         Some(axes) => node.axes(axes, shape.rank())?,
         None => (0..shape.rank()).collect(),

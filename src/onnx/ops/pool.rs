@@ -6,7 +6,7 @@ use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::ops::PoolAxis;
-use crate::tensor::DType;
+use crate::tensor::{DType, Shape};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[
     ("AveragePool", average_pool),
@@ -159,7 +159,7 @@ fn max_unpool(node: &Node<'_>) -> Result<Vec<Value>> {
     let times = zeros.scatter_rows(&flat, &sources.ones_like()).maximum(1.0);
     let mut y = (sums / times).reshape(&own);
     if let Some(wanted) = node.optional_ints(2)? {
-        let wanted = node.extents(&wanted)?;
+        let wanted = Shape::from(node.counts(&wanted)?);
         if wanted.rank() != own.rank() || own.iter().zip(wanted.iter()).any(|(own, wanted)| own > wanted) {
             return Err(node.error(format!("output_shape {wanted} has no place for {own}")));
         }

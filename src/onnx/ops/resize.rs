@@ -61,7 +61,7 @@ fn by_sizes(node: &Node<'_>, shape: &[usize], axes: &[usize], sizes: &[i64]) -> 
     if sizes.len() != axes.len() {
         return Err(node.error(format!("{} axes should have as many sizes, not {sizes:?}", axes.len())));
     }
-    let sizes = node.extents(sizes)?;
+    let sizes = node.counts(sizes)?;
     let extents = || axes.iter().map(|&axis| shape.get(axis).copied().unwrap_or(0));
     let scales: Vec<f64> = sizes.iter().zip(extents()).map(|(&size, extent)| size as f64 / extent as f64).collect();
     let common = match node.string("keep_aspect_ratio_policy", "stretch")? {

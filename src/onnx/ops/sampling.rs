@@ -4,7 +4,7 @@ use super::wide::wide_input;
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::tensor::{DType, TensorData};
+use crate::tensor::{DType, Shape, TensorData};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[("AffineGrid", affine_grid), ("GridSample", grid_sample)];
 
@@ -167,7 +167,8 @@ fn grid_sample(node: &Node<'_>) -> Result<Vec<Value>> {
 /// Grids from affine maps `[n, axes, axes + 1]`.
 fn affine_grid(node: &Node<'_>) -> Result<Vec<Value>> {
     let (theta, dtype) = wide_input(node, 0)?;
-    let size = node.extents(&node.host_ints(1)?)?;
+    // The channels are no part of the grid.
+    let size = Shape::from(node.counts(&node.host_ints(1)?)?);
     let spatial = size.rank().saturating_sub(2);
     let batch = size.first().copied().unwrap_or(0);
     if !(2..=3).contains(&spatial) || theta.shape().dims() != [batch, spatial, spatial + 1] {
@@ -175,7 +176,7 @@ fn affine_grid(node: &Node<'_>) -> Result<Vec<Value>> {
     }
     let corners = node.flag("align_corners", false)?;
     let extents: Vec<usize> = size.iter().skip(2).copied().collect();
-    let points: usize = extents.iter().product();
+    let points = Shape::from(extents.as_slice()).len();
     if points > 1 << 26 {
         return Err(node.error(format!("a grid of {size} is too large")));
     }

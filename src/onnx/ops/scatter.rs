@@ -85,19 +85,19 @@ fn tensor_scatter(node: &Node<'_>) -> Result<Vec<Value>> {
 fn col2im(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
     let shape = x.shape();
-    let (image, block) = (node.extents(&node.host_ints(1)?)?, node.extents(&node.host_ints(2)?)?);
+    let image = Shape::from(node.counts(&node.host_ints(1)?)?);
+    let block = Shape::from(node.counts(&node.host_ints(2)?)?);
     let axes = image.rank();
     let numbers = |name: &str, count: usize, default: i64| -> Result<Vec<usize>> {
         let given = node.ints(name)?.map_or_else(|| vec![default; count], <[i64]>::to_vec);
-        let numbers = node.extents(&given)?;
-        if numbers.rank() == count && numbers.iter().all(|&number| number as i64 >= default && number <= 1 << 24) {
-            return Ok(numbers.to_vec());
+        if given.len() == count && given.iter().all(|number| (default..=1 << 24).contains(number)) {
+            return node.counts(&given);
         }
         Err(node.error(format!("{name} {given:?} should be {count} numbers of at least {default}")))
     };
     let (strides, dilations) = (numbers("strides", axes, 1)?, numbers("dilations", axes, 1)?);
     let pads = numbers("pads", 2 * axes, 0)?;
-    let places: usize = block.iter().product();
+    let places = block.len();
     let [batch, columns, count] = shape.dims() else {
         return Err(node.error(format!("wants [batch, channels · block, blocks], not {shape}")));
     };

@@ -85,7 +85,7 @@ fn split(node: &Node<'_>) -> Result<Vec<Value>> {
     let extent = x.shape().get(axis).copied().unwrap_or(0);
     let (sizes, keep) = match node.optional_ints(1)? {
         None => (vec![1; extent], node.flag("keepdims", true)?),
-        Some(sizes) if node.ty(1)?.shape.rank() > 0 => (node.extents(&sizes)?.to_vec(), true),
+        Some(sizes) if node.ty(1)?.shape.rank() > 0 => (node.counts(&sizes)?, true),
         Some(sizes) => {
             let size = sizes.first().and_then(|&size| usize::try_from(size).ok()).filter(|&size| size > 0);
             let Some(size) = size else {

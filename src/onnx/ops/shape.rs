@@ -50,13 +50,19 @@ fn cast_like(node: &Node<'_>) -> Result<Vec<Value>> {
 }
 
 fn constant(node: &Node<'_>) -> Result<Vec<Value>> {
-    let whole = |data: Result<TensorData>| Ok(vec![node.constant(data?)]);
+    let whole = |data: TensorData| {
+        let own = node.references().next().is_none();
+        match data.dtype().is_float() {
+            true => Ok(vec![node.importer.float_constant(node.proto, data, own)]),
+            false => Ok(vec![node.constant(data)]),
+        }
+    };
     if let Some(data) = node.tensor("value")? {
-        whole(Ok(data))
+        whole(data)
     } else if let Some(value) = node.optional_float("value_float")? {
-        whole(Ok(TensorData::scalar(value as f32)))
+        whole(TensorData::scalar(value as f32))
     } else if let Some(values) = node.floats("value_floats")? {
-        whole(TensorData::from_slice(values, [values.len()]))
+        whole(TensorData::from_slice(values, [values.len()])?)
     } else if let Some(value) = node.optional_int("value_int")? {
         Ok(vec![node.ints_constant(&[value], [])?])
     } else if let Some(values) = node.ints("value_ints")? {

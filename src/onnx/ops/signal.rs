@@ -79,8 +79,11 @@ impl Transform {
         Ok([constant(&cos)?, constant(&sin)?])
     }
 
-    /// Of the last axis of a real part and, where there is one, an imaginary one. Gives both parts.
+    /// Of the last axis of a real part and, where there is one, an imaginary one. Gives both parts, in f64 where the device has it: terms
+    /// cancel in a transform, and what is left of their rounding is as large as what is asked for.
     fn run(self, node: &Node<'_>, real: &Tensor, imaginary: Option<&Tensor>) -> Result<[Tensor; 2]> {
+        let (real, imaginary) = (real.cast(DType::F64), imaginary.map(|imaginary| imaginary.cast(DType::F64)));
+        let (real, imaginary) = (&real, imaginary.as_ref());
         let own = real.shape().last().copied().unwrap_or(0);
         let half = self.length / 2 + 1;
         // What is longer than the transform is cut; what is shorter counts as if zeros followed.

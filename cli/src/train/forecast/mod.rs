@@ -1,6 +1,7 @@
 //! `train forecast`: a recurrent network reads a window of a series and tells the values that follow, compared with those who know
 //! nothing: that all stays as it is, or comes as it did a season ago.
 
+mod axis;
 mod baseline;
 mod picture;
 
@@ -145,6 +146,7 @@ fn load(source: &Source) -> Result<Data> {
             name: series.name().to_owned(),
             model: source.model,
             values: series.values().to_vec(),
+            dates: None,
             train_len: parts.train_len,
             horizon,
             season,
@@ -204,6 +206,8 @@ struct Forecast {
     name: String,
     model: &'static str,
     values: Vec<f64>,
+    /// Seconds since 1970, one a value, where the series has dates.
+    dates: Option<Vec<f64>>,
     train_len: usize,
     horizon: usize,
     season: Option<usize>,
@@ -278,6 +282,7 @@ impl Show for Forecast {
         let shown = picture::Shown {
             title: format!("{title} · {}", self.name),
             values: &self.values,
+            dates: self.dates.as_deref(),
             train_len: self.train_len,
             horizon: self.horizon,
             forecasts: evaluation.predictions.to_f64_vec(),

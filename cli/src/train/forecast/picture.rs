@@ -6,8 +6,9 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::FontStyle;
 
-use super::super::canvas::{Canvas, FAINT, FONT, INK};
+use super::super::canvas::{Canvas, FAINT, FONT, INK, fine, offset};
 use super::super::plot;
+use super::axis;
 use super::baseline::Errors;
 use crate::failure::{Failure, Result};
 
@@ -25,6 +26,8 @@ const FORECASTS: usize = 16;
 pub struct Shown<'a> {
     pub title: String,
     pub values: &'a [f64],
+    /// Seconds since 1970, one a value, where the series has dates.
+    pub dates: Option<&'a [f64]>,
     pub train_len: usize,
     pub horizon: usize,
     /// A row of the horizon for each place of the test part.
@@ -34,7 +37,7 @@ pub struct Shown<'a> {
 
 /// Draws it.
 pub fn draw(path: &Path, shown: &Shown<'_>) -> Result {
-    let mut canvas = Canvas::new(SIZE.0, SIZE.1);
+    let mut canvas = Canvas::chart(SIZE);
     sheet(&canvas.area(), shown)
         .map_err(|message| Failure::new(format!("cannot draw {}: {message}", path.display())))?;
     canvas.save(path)
@@ -42,9 +45,9 @@ pub fn draw(path: &Path, shown: &Shown<'_>) -> Result {
 
 fn sheet<B: DrawingBackend>(root: &DrawingArea<B, Shift>, shown: &Shown<'_>) -> std::result::Result<(), String> {
     let text = |error: DrawingAreaErrorKind<B::ErrorType>| error.to_string();
-    let heading = (FONT, 26, FontStyle::Bold).into_font().color(&INK);
-    let body = root.margin(12, 0, 0, 0).titled(&shown.title, heading).map_err(text)?;
-    let (upper, lower) = body.split_vertically(560);
+    let heading = (FONT, fine(26), FontStyle::Bold).into_font().color(&INK);
+    let body = root.margin(fine(12), 0, 0, 0).titled(&shown.title, heading).map_err(text)?;
+    let (upper, lower) = body.split_vertically(fine(560));
     forecasts(&upper, shown).map_err(text)?;
     errors(&lower, shown).map_err(text)?;
     root.present().map_err(text)
@@ -71,53 +74,65 @@ fn forecasts<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>)
         shown.values.iter().enumerate().skip(start).map(|(place, &value)| (place as f64, value)).collect();
     let told = chosen.iter().filter_map(|&row| rows.get(row)).flat_map(|row| row.iter().copied());
     let range = around(truth.iter().map(|point| point.1).chain(told));
+    let end = shown.values.len();
+    let ticks = axis::ticks(&(start..end), shown.dates);
+    let places: Vec<f64> = ticks.iter().map(|tick| tick.place as f64).collect();
+    let label = |place: &f64| {
+        let tick = ticks.iter().find(|tick| tick.place as f64 == *place);
+        tick.map_or_else(String::new, |tick| tick.label.clone())
+    };
     let mut chart = ChartBuilder::on(area)
-        .margin(14)
-        .set_label_area_size(LabelAreaPosition::Left, 84)
-        .set_label_area_size(LabelAreaPosition::Bottom, 58)
-        .build_cartesian_2d(start as f64..shown.values.len() as f64, range.clone())?;
+        .margin(fine(14))
+        .set_label_area_size(LabelAreaPosition::Left, fine(84))
+        .set_label_area_size(LabelAreaPosition::Bottom, fine(58))
+        .margin_right(fine(44))
+        .build_cartesian_2d((start as f64..end as f64).with_key_points(places), range.clone())?;
     let test = shown.train_len.max(start) as f64;
-    chart
-        .draw_series([Rectangle::new([(test, range.start), (shown.values.len() as f64, range.end)], TEST.filled())])?;
+    chart.draw_series([Rectangle::new([(test, range.start), (end as f64, range.end)], TEST.filled())])?;
     chart
         .configure_mesh()
-        .x_desc("place in the series (the test part is shaded)")
-        .x_labels(12)
+        .x_desc(if shown.dates.is_some() {
+            "the test part is shaded"
+        } else {
+            "place in the series (the test part is shaded)"
+        })
+        .x_labels(24)
         .y_labels(8)
         .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(FAINT)
-        .label_style((FONT, 17).into_font().color(&FAINT))
-        .axis_desc_style((FONT, 19).into_font().color(&INK))
-        .x_label_formatter(&|value| format!("{value:.0}"))
+        .bold_line_style(GRID.stroke_width(fine(1)))
+        .axis_style(FAINT.stroke_width(fine(1)))
+        .set_all_tick_mark_size(fine(5))
+        .label_style((FONT, fine(17)).into_font().color(&FAINT))
+        .axis_desc_style((FONT, fine(19)).into_font().color(&INK))
+        .x_label_formatter(&label)
         .y_label_formatter(&plot::number)
         .draw()?;
     chart
-        .draw_series(LineSeries::new(truth, INK.stroke_width(2)))?
+        .draw_series(LineSeries::new(truth, INK.stroke_width(fine(2))))?
         .label("what came")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 26, y)], INK.stroke_width(2)));
+        .legend(|(x, y)| PathElement::new([(x, y), (x + offset(26), y)], INK.stroke_width(fine(2))));
     for (number, &row) in chosen.iter().enumerate() {
         let origin = shown.train_len + row;
         let known = origin.checked_sub(1).and_then(|place| Some((place as f64, *shown.values.get(place)?)));
         let ahead = rows.get(row).into_iter().flat_map(|row| row.iter().enumerate());
         let ahead: Vec<(f64, f64)> = ahead.map(|(step, &value)| ((origin + step) as f64, value)).collect();
         let line = known.into_iter().chain(ahead);
-        let drawn = chart.draw_series(LineSeries::new(line, FORECAST.stroke_width(3)))?;
+        let drawn = chart.draw_series(LineSeries::new(line, FORECAST.stroke_width(fine(3))))?;
         if number == 0 {
             drawn
                 .label(format!("forecast, {} ahead", shown.horizon))
-                .legend(|(x, y)| PathElement::new([(x, y), (x + 26, y)], FORECAST.stroke_width(3)));
+                .legend(|(x, y)| PathElement::new([(x, y), (x + offset(26), y)], FORECAST.stroke_width(fine(3))));
         }
-        chart.draw_series(known.map(|point| Circle::new(point, 4, FORECAST.filled())))?;
+        chart.draw_series(known.map(|point| Circle::new(point, fine(4), FORECAST.filled())))?;
     }
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperLeft)
-        .margin(14)
-        .legend_area_size(34)
-        .label_font((FONT, 18).into_font().color(&INK))
+        .margin(fine(14))
+        .legend_area_size(fine(34))
+        .label_font((FONT, fine(18)).into_font().color(&INK))
         .background_style(WHITE.mix(0.9))
-        .border_style(GRID)
+        .border_style(GRID.stroke_width(fine(1)))
         .draw()
 }
 
@@ -126,10 +141,11 @@ fn errors<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) ->
         shown.errors.iter().map(|(name, errors)| (name.as_str(), errors.root_by_step())).collect();
     let high = lines.iter().flat_map(|(_, line)| line.iter().copied()).fold(0.0, f64::max);
     let mut chart = ChartBuilder::on(area)
-        .margin(14)
-        .set_label_area_size(LabelAreaPosition::Left, 84)
-        .set_label_area_size(LabelAreaPosition::Bottom, 58)
-        .build_cartesian_2d(0.7..shown.horizon as f64 + 0.3, 0.0..(high * 1.12).max(1e-6))?;
+        .margin(fine(14))
+        .set_label_area_size(LabelAreaPosition::Left, fine(84))
+        .set_label_area_size(LabelAreaPosition::Bottom, fine(58))
+        .margin_right(fine(44))
+        .build_cartesian_2d(0.7..shown.horizon as f64 + 0.3, 0.0..(high * 1.3).max(1e-6))?;
     chart
         .configure_mesh()
         .x_desc("steps ahead")
@@ -137,10 +153,11 @@ fn errors<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) ->
         .x_labels(shown.horizon.min(24))
         .y_labels(6)
         .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(FAINT)
-        .label_style((FONT, 17).into_font().color(&FAINT))
-        .axis_desc_style((FONT, 19).into_font().color(&INK))
+        .bold_line_style(GRID.stroke_width(fine(1)))
+        .axis_style(FAINT.stroke_width(fine(1)))
+        .set_all_tick_mark_size(fine(5))
+        .label_style((FONT, fine(17)).into_font().color(&FAINT))
+        .axis_desc_style((FONT, fine(19)).into_font().color(&INK))
         .x_label_formatter(&|value| format!("{value:.0}"))
         .y_label_formatter(&plot::number)
         .draw()?;
@@ -148,18 +165,18 @@ fn errors<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) ->
         let points: Vec<(f64, f64)> =
             line.into_iter().enumerate().map(|(step, error)| (step as f64 + 1.0, error)).collect();
         chart
-            .draw_series(LineSeries::new(points.clone(), colour.stroke_width(3)))?
+            .draw_series(LineSeries::new(points.clone(), colour.stroke_width(fine(3))))?
             .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 26, y)], colour.stroke_width(3)));
-        chart.draw_series(points.into_iter().map(|point| Circle::new(point, 4, colour.filled())))?;
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + offset(26), y)], colour.stroke_width(fine(3))));
+        chart.draw_series(points.into_iter().map(|point| Circle::new(point, fine(4), colour.filled())))?;
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .margin(14)
-        .legend_area_size(34)
-        .label_font((FONT, 18).into_font().color(&INK))
+        .position(SeriesLabelPosition::UpperLeft)
+        .margin(fine(14))
+        .legend_area_size(fine(34))
+        .label_font((FONT, fine(18)).into_font().color(&INK))
         .background_style(WHITE.mix(0.9))
-        .border_style(GRID)
+        .border_style(GRID.stroke_width(fine(1)))
         .draw()
 }

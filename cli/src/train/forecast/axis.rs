@@ -1,0 +1,168 @@
+//! Where a time axis has its ticks, and what they say: whole years, months, days or hours where the series has dates, else places of it.
+
+use std::ops::Range;
+
+/// At most so many ticks.
+const TICKS: usize = 11;
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// A place of the series, and what stands below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tick {
+    pub place: usize,
+    pub label: String,
+}
+
+/// What a tick's date is a whole number of.
+#[derive(Clone, Copy, Debug)]
+enum Unit {
+    Years(i64),
+    Months(i64),
+    Days(i64),
+    Seconds(i64),
+}
+
+/// From the finest to the coarsest.
+const UNITS: [Unit; 21] = [
+    Unit::Seconds(1),
+    Unit::Seconds(10),
+    Unit::Seconds(MINUTE),
+    Unit::Seconds(5 * MINUTE),
+    Unit::Seconds(15 * MINUTE),
+    Unit::Seconds(HOUR),
+    Unit::Seconds(3 * HOUR),
+    Unit::Seconds(6 * HOUR),
+    Unit::Seconds(12 * HOUR),
+    Unit::Days(1),
+    Unit::Days(2),
+    Unit::Days(7),
+    Unit::Months(1),
+    Unit::Months(3),
+    Unit::Months(6),
+    Unit::Years(1),
+    Unit::Years(2),
+    Unit::Years(5),
+    Unit::Years(10),
+    Unit::Years(50),
+    Unit::Years(100),
+];
+
+/// Year, month from 1 on and day from 1 on of a number of days since 1970 (Hinnant's `civil_from_days`).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+impl Unit {
+    /// Which of the units since 1970 a date lies in.
+    fn number(self, seconds: i64) -> i64 {
+        let days = seconds.div_euclid(DAY);
+        let (year, month, _) = civil(days);
+        match self {
+            Self::Years(step) => year.div_euclid(step),
+            Self::Months(step) => (year * 12 + month - 1).div_euclid(step),
+            // Weeks begin on Mondays; 1970 began on a Thursday.
+            Self::Days(7) => (days + 3).div_euclid(7),
+            Self::Days(step) => days.div_euclid(step),
+            Self::Seconds(step) => seconds.div_euclid(step),
+        }
+    }
+
+    fn label(self, seconds: i64) -> String {
+        let (year, month, day) = civil(seconds.div_euclid(DAY));
+        let (hour, rest) = (seconds.rem_euclid(DAY) / HOUR, seconds.rem_euclid(HOUR));
+        match self {
+            Self::Years(_) => format!("{year}"),
+            Self::Months(_) => format!("{year}-{month:02}"),
+            Self::Days(_) => format!("{year}-{month:02}-{day:02}"),
+            Self::Seconds(step) if step >= MINUTE => format!("{month:02}-{day:02} {hour:02}:{:02}", rest / MINUTE),
+            Self::Seconds(_) => format!("{hour:02}:{:02}:{:02}", rest / MINUTE, rest % MINUTE),
+        }
+    }
+}
+
+/// The ticks of a part of a series. `dates` are seconds since 1970, one a value, where it has some.
+pub fn ticks(part: &Range<usize>, dates: Option<&[f64]>) -> Vec<Tick> {
+    let dated = dates.and_then(|dates| dates.get(part.clone())).and_then(|dates| dated(part.start, dates));
+    dated.unwrap_or_else(|| counted(part))
+}
+
+/// Whole units, the finest of which there are few enough; none where dates do not rise.
+fn dated(start: usize, dates: &[f64]) -> Option<Vec<Tick>> {
+    let seconds: Vec<i64> = dates.iter().map(|&seconds| seconds.floor() as i64).collect();
+    if seconds.len() < 2 || !seconds.is_sorted() || seconds.first() == seconds.last() {
+        return None;
+    }
+    UNITS.iter().find_map(|unit| {
+        let begins =
+            |pair: &[i64]| pair.first().map(|&date| unit.number(date)) != pair.last().map(|&date| unit.number(date));
+        let places = seconds.windows(2).enumerate().filter(|(_, pair)| begins(pair)).map(|(place, _)| place + 1);
+        let found: Vec<Tick> = places
+            .take(TICKS + 1)
+            .filter_map(|place| Some(Tick { place: start + place, label: unit.label(*seconds.get(place)?) }))
+            .collect();
+        (2..=TICKS).contains(&found.len()).then_some(found)
+    })
+}
+
+/// Round numbers.
+fn counted(part: &Range<usize>) -> Vec<Tick> {
+    let steps =
+        (0..).flat_map(|power| [1, 2, 5].map(|first: usize| first.saturating_mul(10_usize.saturating_pow(power))));
+    let step = steps.into_iter().find(|step| part.len() / step < TICKS).unwrap_or(1);
+    let first = part.start.div_ceil(step) * step;
+    (first..=part.end).step_by(step).map(|place| Tick { place, label: place.to_string() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(part: Range<usize>, dates: &[f64]) -> Vec<String> {
+        ticks(&part, Some(dates)).into_iter().map(|tick| tick.label).collect()
+    }
+
+    #[test]
+    fn days_are_dates() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(-1), (1969, 12, 31));
+        assert_eq!(civil(11_016), (2000, 2, 29));
+        assert_eq!(civil(20_089), (2025, 1, 1));
+    }
+
+    #[test]
+    fn ticks_are_whole_years_months_days_or_hours() {
+        // Months of about 30.44 days from 1949 on.
+        let months: Vec<f64> = (0..144).map(|month| -662_688_000.0 + f64::from(month) * 2_629_746.0).collect();
+        assert_eq!(labels(0..144, &months), (1950..1961).map(|year| year.to_string()).collect::<Vec<_>>());
+        let days: Vec<f64> = (0..400).map(|day| 1_577_836_800.0 + f64::from(day) * DAY as f64).collect();
+        assert_eq!(labels(0..400, &days), ["2020-04", "2020-07", "2020-10", "2021-01"]);
+        assert_eq!(
+            labels(5..12, &days),
+            ["2020-01-07", "2020-01-08", "2020-01-09", "2020-01-10", "2020-01-11", "2020-01-12"]
+        );
+        assert_eq!(ticks(&(5..12), Some(&days))[0].place, 6);
+        let hours: Vec<f64> = (0..48).map(|hour| 1_577_836_800.0 + f64::from(hour) * HOUR as f64).collect();
+        assert_eq!(labels(0..48, &hours)[..2], ["01-01 06:00", "01-01 12:00"]);
+    }
+
+    #[test]
+    fn without_dates_places_are_round() {
+        let places = |part: Range<usize>| ticks(&part, None).into_iter().map(|tick| tick.place).collect::<Vec<_>>();
+        assert_eq!(places(944..1200), [950, 1000, 1050, 1100, 1150, 1200]);
+        assert_eq!(places(0..5), [0, 1, 2, 3, 4, 5]);
+        // Dates that go back and forth say nothing of time.
+        let mixed = [3.0, 1.0, 2.0, 5.0, 4.0].map(|day| day * DAY as f64);
+        assert_eq!(ticks(&(0..5), Some(&mixed)), ticks(&(0..5), None));
+    }
+}
