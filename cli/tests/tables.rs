@@ -92,8 +92,16 @@ fn numbers_in_any_notation_are_one_feature() -> std::io::Result<()> {
         ("percent", two_features(",", |row| format!("{row}%")), "number, in percent"),
         ("hexadecimal", two_features(",", |row| format!("{row:#x}")), "number, hexadecimal"),
         ("minus", two_features(",", |row| format!("\u{2212}{row}")), "number"),
-        ("no-break space", two_features(",", |row| format!("1\u{a0}{row:03}")), "number with thousands set apart by spaces"),
-        ("thousands", two_features(",", |row| format!("\"{},{row:03}\"", row + 1)), "number with thousands set apart by commas"),
+        (
+            "no-break space",
+            two_features(",", |row| format!("1\u{a0}{row:03}")),
+            "number with thousands set apart by spaces",
+        ),
+        (
+            "thousands",
+            two_features(",", |row| format!("\"{},{row:03}\"", row + 1)),
+            "number with thousands set apart by commas",
+        ),
         ("dates", two_features(",", |row| format!("2024-03-{:02}", row % 31 + 1)), "date (year-month-day)"),
     ];
     for (name, content, expected) in cases {
@@ -126,9 +134,12 @@ fn names_may_be_lacking_or_numbers() -> std::io::Result<()> {
         .collect();
     let trailing: String = plain.lines().map(|line| format!("{line},\n")).collect();
     let counted = numbered.replacen(",a,b,kind", ",0,1,2", 1);
-    for (name, content, target) in
-        [("pandas", &numbered, "kind"), ("trailing", &trailing, "kind"), ("counted", &counted, "2"), ("plain", &plain, "-1")]
-    {
+    for (name, content, target) in [
+        ("pandas", &numbered, "kind"),
+        ("trailing", &trailing, "kind"),
+        ("counted", &counted, "2"),
+        ("plain", &plain, "-1"),
+    ] {
         let file = write(directory.path(), "table.csv", content)?;
         let start = events(&[&tabular(&file, target)[..], &["--epochs", "1"]].concat())[0].clone();
         assert_eq!([&start["parameters"], &start["train_examples"], &start["test_examples"]], [2305, 48, 12], "{name}");
@@ -141,7 +152,13 @@ fn with_gaps() -> String {
     let rows = (0..60).map(|row| {
         let number = if row % 10 == 3 { "?".to_owned() } else { (row * 7 % 60).to_string() };
         let colour = if row % 20 == 5 { "NA" } else { ["red", "blue"][row % 2] };
-        let kind = if row == 59 { "" } else if row * 7 % 60 < 30 { "no" } else { "yes" };
+        let kind = if row == 59 {
+            ""
+        } else if row * 7 % 60 < 30 {
+            "no"
+        } else {
+            "yes"
+        };
         format!("{number},{colour},{kind}\n")
     });
     std::iter::once("n,colour,kind\n".to_owned()).chain(rows).collect()
@@ -190,7 +207,8 @@ fn a_target_of_numbers_is_learned_as_one() -> std::io::Result<()> {
     let picture = directory.path().join("truth.png");
     for device in ["cpu", "gpu"] {
         let arguments =
-            [&tabular(&file, "price")[..], &["--epochs", "60", "--scatter", text(&picture), "--device", device]].concat();
+            [&tabular(&file, "price")[..], &["--epochs", "60", "--scatter", text(&picture), "--device", device]]
+                .concat();
         let all = events(&arguments);
         let test = &of_kind(&all, "done")[0]["test"];
         let value = |name: &str| test[name].as_f64().unwrap_or(f64::NAN);
@@ -199,7 +217,10 @@ fn a_target_of_numbers_is_learned_as_one() -> std::io::Result<()> {
         let variance = value("mse") / (1.0 - value("r2"));
         assert!((1e6..1e8).contains(&variance) && value("mae") < value("mse").sqrt(), "{device}: {test}");
         let validation = &of_kind(&all, "epoch").last().unwrap()["validation"];
-        assert!((validation["mse"].as_f64().unwrap_or(f64::NAN) / value("mse") - 1.0).abs() < 1e-6, "{validation} {test}");
+        assert!(
+            (validation["mse"].as_f64().unwrap_or(f64::NAN) / value("mse") - 1.0).abs() < 1e-6,
+            "{validation} {test}"
+        );
         let pixels = image::open(&picture).map(|picture| picture.to_rgb8()).unwrap();
         assert!(pixels.pixels().filter(|pixel| pixel.0[2] > pixel.0[0].saturating_add(30)).count() > 500);
     }
@@ -249,5 +270,20 @@ fn another_file_may_be_the_test() -> std::io::Result<()> {
         let message = fail(&[&arguments[..], &["--test-data", text(&test)]].concat());
         assert!(message.contains(expected) && message.contains("test.csv"), "{message}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_run_that_goes_on_reads_its_table_as_before() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let file = write(directory.path(), "gaps.csv", &with_gaps())?;
+    let checkpoint = directory.path().join("run");
+    let run = ["--checkpoint", text(&checkpoint), "--seed", "4"];
+    let first = [&tabular(&file, "kind")[..], &run, &["--missing", "class", "--epochs", "2"]].concat();
+    succeed(&first);
+    let start = events(&["train", "tabular", "--epochs", "4", "--resume", run[0], run[1], run[2], run[3]])[0].clone();
+    assert_eq!(start["parameters"], 2497);
+    let other = [&tabular(&file, "kind")[..], &run, &["--missing", "mean", "--resume"]].concat();
+    assert!(fail(&other).contains("--missing class"));
     Ok(())
 }

@@ -45,7 +45,9 @@ impl DateOrder {
         let (year, month, day) = match (self, parts.as_slice()) {
             (Self::YearFirst, [year, month, day]) => (*year, *month, *day),
             // A version number or a decimal, like 2026.03, is no month.
-            (Self::YearFirst, [year, month]) if mark == '-' && month.len() == 2 && time.is_empty() => (*year, *month, "1"),
+            (Self::YearFirst, [year, month]) if mark == '-' && month.len() == 2 && time.is_empty() => {
+                (*year, *month, "1")
+            }
             (Self::DayFirst, [day, month, year]) | (Self::MonthFirst, [month, day, year]) => (*year, *month, *day),
             _ => return None,
         };

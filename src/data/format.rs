@@ -298,7 +298,8 @@ pub(super) fn guess(cells: &[&str]) -> Guess {
     if let Notation::Decimal(decimal) = format.0 {
         let has = |mark: char| cells.iter().any(|cell| cell.contains(mark));
         let alone = |mark: char| {
-            has(mark) && cells.iter().filter(|cell| cell.contains(mark)).all(|cell| Decimal::is_grouped_alone(cell, mark))
+            has(mark)
+                && cells.iter().filter(|cell| cell.contains(mark)).all(|cell| Decimal::is_grouped_alone(cell, mark))
         };
         match (decimal.comma, decimal.grouping) {
             (false, Some(Grouping::OtherMark)) => {
@@ -363,8 +364,16 @@ mod tests {
             (&["1", "-2.5", "+3e2", ".5", "1.", " 7 "][..], "number", &[1.0, -2.5, 300.0, 0.5, 1.0, 7.0][..]),
             (&["0,370", "1,5", "-2"], "number with decimal comma", &[0.37, 1.5, -2.0]),
             (&["1.234,5", "7"], "number with decimal comma, thousands set apart by points", &[1234.5, 7.0]),
-            (&["1,234.5", "1,234,567", "-2"], "number with thousands set apart by commas", &[1234.5, 1_234_567.0, -2.0]),
-            (&["1\u{a0}234", "12\u{202f}345\u{202f}678", "5"], "number with thousands set apart by spaces", &[1234.0, 12_345_678.0, 5.0]),
+            (
+                &["1,234.5", "1,234,567", "-2"],
+                "number with thousands set apart by commas",
+                &[1234.5, 1_234_567.0, -2.0],
+            ),
+            (
+                &["1\u{a0}234", "12\u{202f}345\u{202f}678", "5"],
+                "number with thousands set apart by spaces",
+                &[1234.0, 12_345_678.0, 5.0],
+            ),
             (&["1 234,5", "6"], "number with decimal comma, thousands set apart by spaces", &[1234.5, 6.0]),
             (&["1'234.5", "1\u{2019}234"], "number with thousands set apart by apostrophes", &[1234.5, 1234.0]),
             (&["12,34,567", "1,000.5"], "number with thousands set apart by commas", &[1_234_567.0, 1000.5]),
@@ -386,8 +395,30 @@ mod tests {
     #[test]
     fn words_are_no_numbers() {
         for word in [
-            "inf", "nan", "-infinity", "1e999", "", "-", "e5", "1e", "--1", "+-1", "1 2", "1,2,3", "0x", "0xfffffffffffffffff",
-            "12a", "%", "1.2.3", "1234,567,8", "0,123,456", "٣", "1_000", "0x+1", "$", "1e5.5",
+            "inf",
+            "nan",
+            "-infinity",
+            "1e999",
+            "",
+            "-",
+            "e5",
+            "1e",
+            "--1",
+            "+-1",
+            "1 2",
+            "1,2,3",
+            "0x",
+            "0xfffffffffffffffff",
+            "12a",
+            "%",
+            "1.2.3",
+            "1234,567,8",
+            "0,123,456",
+            "٣",
+            "1_000",
+            "0x+1",
+            "$",
+            "1e5.5",
         ] {
             assert!(!looks_like_number(word), "{word}");
         }

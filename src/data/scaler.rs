@@ -32,9 +32,8 @@ impl Scaler {
     /// [`Error::Data`] where there is no example, or a value that is not finite.
     pub fn standardize(train: &TensorData) -> Result<Self> {
         let (values, _, features) = matrix(train)?;
-        let spreads: Vec<Spread> = (0..features)
-            .map(|feature| Spread::of(values.iter().skip(feature).step_by(features).copied()))
-            .collect();
+        let spreads: Vec<Spread> =
+            (0..features).map(|feature| Spread::of(values.iter().skip(feature).step_by(features).copied())).collect();
         let scale = spreads.iter().map(|spread| spread.scale()).collect();
         Self::from_parts(spreads.iter().map(|spread| spread.mean).collect(), scale)
     }

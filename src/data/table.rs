@@ -237,7 +237,8 @@ impl Table {
 
 /// A column by name, else by number: from 0, or from the end where negative.
 pub(super) fn position(names: &[String], column: &str) -> Result<usize, String> {
-    let named: Vec<usize> = (0..names.len()).filter(|&number| names.get(number).is_some_and(|name| name == column)).collect();
+    let named: Vec<usize> =
+        (0..names.len()).filter(|&number| names.get(number).is_some_and(|name| name == column)).collect();
     match named.as_slice() {
         [] => {}
         [position] => return Ok(*position),
@@ -305,7 +306,8 @@ mod tests {
         assert!(complete.columns[2].values.is_blank());
         assert_eq!(complete.dataset("d", Target::Number)?.column("x")?.shape().dims(), [2, 2]);
         let message = table.dataset("d", Target::Number).err().map(|error| error.to_string()).unwrap_or_default();
-        let expected = "line 3, column 'a': the value is missing; in all 4 rows, missing are 2 in column 'a', 1 in column 'b'";
+        let expected =
+            "line 3, column 'a': the value is missing; in all 4 rows, missing are 2 in column 'a', 1 in column 'b'";
         assert!(message.starts_with(expected), "{message}");
         assert!(table.one_hot("d").is_err() && table.take(&[4]).is_err() && table.take(&[]).is_err());
         let nothing = Csv::new().keep_missing().from_bytes(b"a,b\n1,\n,2\n", "t")?;

@@ -176,9 +176,8 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     run.program(&trainer, program, start.elapsed().as_secs_f64(), output)?;
 
     let steps_per_epoch = run.data.train.len().div_ceil(run.batch) as u64;
-    let mut watch = Watch::new(output, arguments.log_every, steps_per_epoch)
-        .of_task(run.data.task)
-        .showing(run.data.show.clone());
+    let mut watch =
+        Watch::new(output, arguments.log_every, steps_per_epoch).of_task(run.data.task).showing(run.data.show.clone());
     let start = Instant::now();
     let outcome = trainer.fit(&run.data.train, run.fit(&mut watch));
     let took = start.elapsed().as_secs_f64();

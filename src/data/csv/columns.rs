@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::records::Row;
+use crate::data::column::{Column, Values};
 use crate::data::format::{Format, Guess, Marks, guess, settle};
 use crate::data::missing::{is_missing, is_missing_number};
-use crate::data::column::{Column, Values};
 
 /// The cells of a column with their lines.
 pub(super) struct Cells<'a> {
@@ -62,7 +62,8 @@ impl<'a> Cells<'a> {
             column.values = self.categories(is_missing);
             return Ok(column);
         }
-        let format = if guess.ambiguous { self.settled(guess, marks, semicolons, &mut column.remark) } else { guess.format };
+        let format =
+            if guess.ambiguous { self.settled(guess, marks, semicolons, &mut column.remark) } else { guess.format };
         let words = filled.len() - guess.numbers;
         if words == 0 {
             column.values = self.numbers(format)?;
@@ -96,9 +97,9 @@ impl<'a> Cells<'a> {
         let format = settle(guess.format, marks);
         if !plain || format != guess.format {
             let mark = if plain { '.' } else { ',' };
-            let example = self.iter().find_map(|(_, cell)| {
-                format.parse(cell).filter(|_| cell.contains(mark)).map(|value| (cell, value))
-            });
+            let example = self
+                .iter()
+                .find_map(|(_, cell)| format.parse(cell).filter(|_| cell.contains(mark)).map(|value| (cell, value)));
             *remark = example.map(|(cell, value)| format!("'{cell}' is taken for {value}"));
         }
         format

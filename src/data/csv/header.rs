@@ -96,7 +96,8 @@ impl Evidence<'_> {
             let name = self.first.cell(column).parse::<u64>().ok();
             name.is_some_and(|name| {
                 let values = || self.below(column).filter_map(|cell| cell.parse::<f64>().ok());
-                let (low, high) = values().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+                let (low, high) = values()
+                    .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
                 (name as f64) < low || name as f64 > high
             })
         })

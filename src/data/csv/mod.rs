@@ -12,9 +12,9 @@ mod records;
 use std::fs;
 use std::path::Path;
 
+use super::column::Column;
 use super::format::{Format, Guess, Marks};
 use super::missing::is_missing;
-use super::column::Column;
 use super::table::{Table, position};
 use crate::error::{Error, Result};
 use columns::Cells;
@@ -174,9 +174,8 @@ impl Csv {
 
     fn cut(&self, bytes: &[u8]) -> Result<Cut, String> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            format!("line {}: not UTF-8 text", Lines::of(bytes).line_at(error.valid_up_to()))
-        })?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| format!("line {}: not UTF-8 text", Lines::of(bytes).line_at(error.valid_up_to())))?;
         let delimiter = self.delimiter.unwrap_or_else(|| likely_delimiter(bytes));
         if let Some(line) = unclosed_quote(bytes, delimiter) {
             return Err(format!("line {line}: a quote is opened and never closed"));

@@ -65,10 +65,11 @@ fn with_blank_cells(text: &str, delimiter: u8) -> Cow<'_, str> {
     if !lines.get(first..end).unwrap_or_default().iter().any(is_blank) {
         return Cow::Borrowed(text);
     }
-    let filled = lines.iter().enumerate().map(|(number, line)| match (first..end).contains(&number) && is_blank(line) {
-        true => Cow::Owned(format!("\"\"{}", line.trim_start_matches([' ', '\t']))),
-        false => Cow::Borrowed(*line),
-    });
+    let filled =
+        lines.iter().enumerate().map(|(number, line)| match (first..end).contains(&number) && is_blank(line) {
+            true => Cow::Owned(format!("\"\"{}", line.trim_start_matches([' ', '\t']))),
+            false => Cow::Borrowed(*line),
+        });
     Cow::Owned(filled.collect())
 }
 

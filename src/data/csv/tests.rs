@@ -49,9 +49,10 @@ fn a_header_is_recognised() {
         ("?,1,x\n2,3,y\n", &["0", "1", "2"]),
         ("M,1,15\nF,2,7\nM,3,9\n", &["0", "1", "2"]),
     ] {
-        let found = Csv::new().keep_missing().parse(text.as_bytes()).map(|table| {
-            table.columns.into_iter().map(|column| column.name).collect::<Vec<String>>()
-        });
+        let found = Csv::new()
+            .keep_missing()
+            .parse(text.as_bytes())
+            .map(|table| table.columns.into_iter().map(|column| column.name).collect::<Vec<String>>());
         assert_eq!(found, Ok(expected.iter().map(|name| (*name).to_owned()).collect()), "{text:?}");
     }
     assert_eq!(names("0,1,2\n5.1,3.5,1.4\n").map(|_| numbers("0,1,2\n5.1,3.5,1.4\n", 0)), Ok(vec![5.1]));
@@ -60,7 +61,8 @@ fn a_header_is_recognised() {
     assert_eq!(table("\n\na,b\n1,2\n").map(|table| table.header_line()), Ok(Some(3)));
     assert!(message("a,a\n1,2\n3,4\n").is_empty());
     assert!(table("a,a\n1,2\n3,4\n").is_ok_and(|table| {
-        table.position("a").is_err_and(|error| error.to_string().contains("0, 1")) && table.position("1").is_ok_and(|place| place == 1)
+        table.position("a").is_err_and(|error| error.to_string().contains("0, 1"))
+            && table.position("1").is_ok_and(|place| place == 1)
     }));
 }
 
@@ -73,7 +75,8 @@ fn columns_are_numbers_or_sorted_categories() {
     let expected =
         [("n", numbers), ("c", categories)].map(|(name, values)| Column { name: name.into(), values, remark: None });
     assert_eq!(columns, Ok(expected.to_vec()));
-    let forced = Csv::new().categorical(["0"]).parse(b"2,1\n10,2\nNA,3\n").map(|table| table.columns[0].values.classes());
+    let forced =
+        Csv::new().categorical(["0"]).parse(b"2,1\n10,2\nNA,3\n").map(|table| table.columns[0].values.classes());
     assert_eq!(forced.unwrap().unwrap(), (vec![1, 0, 2], vec!["10".into(), "2".into(), "NA".into()]));
 }
 
@@ -142,11 +145,16 @@ fn mistakes_have_a_line_and_a_column() {
 #[test]
 fn a_blank_line_is_a_value_where_there_is_one_column() {
     assert!(message("a\n1\n\n3\n").starts_with("line 3, column 'a': the value is missing"));
-    assert!(message("a\r\n1\r\n \r\n3\r\n\r\n\r\n").starts_with("line 3, column 'a': the value is missing; in all 3 rows"));
+    assert!(
+        message("a\r\n1\r\n \r\n3\r\n\r\n\r\n").starts_with("line 3, column 'a': the value is missing; in all 3 rows")
+    );
     assert!(message("a\n1\n\"\"\n3\n").starts_with("line 3, column 'a'"));
     let kept = Csv::new().keep_missing().parse(b"\na\nx\n\n\"y\n\nz\"\n\n");
     let (values, line) = kept.map(|table| (table.columns[0].values.clone(), table.line(2))).unwrap();
-    assert_eq!(values, Values::Categories { codes: vec![Some(0), None, Some(1)], labels: vec!["x".into(), "y\n\nz".into()] });
+    assert_eq!(
+        values,
+        Values::Categories { codes: vec![Some(0), None, Some(1)], labels: vec!["x".into(), "y\n\nz".into()] }
+    );
     assert_eq!(line, 5);
     assert_eq!(numbers("a,b\n1,2\n\n3,4\n\n", 0), [1.0, 3.0]);
     assert_eq!(numbers("a\n1\n2\n\n\n", 0), [1.0, 2.0]);
@@ -172,9 +180,14 @@ fn a_file_like_one_before_is_read_in_its_format() -> Result<()> {
     let table = Csv::new().from_bytes(first.as_bytes(), "t")?;
     let preparation = PreparationOptions::new("kind").missing(Missing::Mean).fit(&table, &[0, 1, 2, 3])?;
     let read = |text: &str| preparation.table_from_bytes(text.as_bytes(), "new");
-    for text in ["a;b;kind;\n1,234;x;no;\n", "b;kind;a\nx;no;1,234\n", "b;more;a\nx;7;1,234\n", "1,234;x;no;\n", "1,234;x;\n"] {
+    for text in
+        ["a;b;kind;\n1,234;x;no;\n", "b;kind;a\nx;no;1,234\n", "b;more;a\nx;7;1,234\n", "1,234;x;no;\n", "1,234;x;\n"]
+    {
         let own = read(text)?;
-        assert_eq!(preparation.features_of(&own)?.as_slice::<f32>()?, &preparation.features_of(&table)?.as_slice::<f32>()?[..3]);
+        assert_eq!(
+            preparation.features_of(&own)?.as_slice::<f32>()?,
+            &preparation.features_of(&table)?.as_slice::<f32>()?[..3]
+        );
         assert_eq!(preparation.has_targets(&own), text.contains("no"), "{text}");
     }
     let wrong = |text: &str| read(text).err().map(|error| error.to_string()).unwrap_or_default();

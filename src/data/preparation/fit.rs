@@ -1,6 +1,6 @@
 //! What is to be learned from a table, and the statistics of its training rows.
 
-use super::{PreparedColumn, Preparation, Role};
+use super::{Preparation, PreparedColumn, Role};
 use crate::data::Dataset;
 use crate::data::column::{Column, Values};
 use crate::data::missing::Missing;
@@ -93,7 +93,9 @@ impl PreparationOptions {
     /// be a number, and for classes that are too many to be any.
     pub fn target(&self, table: &Table) -> Result<Target> {
         let column = table.column(&self.target)?;
-        let Values::Categories { labels, codes } = column.values.to_categories() else { return Err(column.no_number()) };
+        let Values::Categories { labels, codes } = column.values.to_categories() else {
+            return Err(column.no_number());
+        };
         let classes = labels.len();
         if classes < 2 {
             let problem = if classes == 0 { "is empty" } else { "has the same value everywhere" };
@@ -134,7 +136,8 @@ impl PreparationOptions {
         if self.missing == Missing::Refuse {
             table.refuse_missing_in(&used).map_err(Error::Data)?;
         }
-        let rows = table.complete_rows(if self.missing == Missing::Drop { &used } else { std::slice::from_ref(&target) });
+        let rows =
+            table.complete_rows(if self.missing == Missing::Drop { &used } else { std::slice::from_ref(&target) });
         if rows.is_empty() {
             return Err(Error::Data("without those that lack a value, no row of the table is left".into()));
         }

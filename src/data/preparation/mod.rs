@@ -189,10 +189,13 @@ impl PreparedColumn {
                 format!("category, {}{filled}", counted(labels.len(), "label"))
             }
             Role::Unused { reason } => format!("left out: {reason}"),
-            Role::Classes { labels, .. } => format!("target, {}", match labels.len() {
-                1 => "1 class".to_owned(),
-                count => format!("{count} classes"),
-            }),
+            Role::Classes { labels, .. } => format!(
+                "target, {}",
+                match labels.len() {
+                    1 => "1 class".to_owned(),
+                    count => format!("{count} classes"),
+                }
+            ),
             Role::Value { format, .. } => format!("target, {format}"),
         };
         match &self.remark {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{PreparedColumn, Preparation, Role};
+use super::{Preparation, PreparedColumn, Role};
 use crate::data::format::Format;
 use crate::error::{Error, Result};
 
@@ -44,8 +44,13 @@ impl Preparation {
             named: value.get("named")?.as_bool()?,
         };
         let is_target = |role: &Role| matches!(role, Role::Classes { .. } | Role::Value { .. });
-        let targets: Vec<usize> =
-            preparation.columns.iter().enumerate().filter(|(_, column)| is_target(&column.role)).map(|(n, _)| n).collect();
+        let targets: Vec<usize> = preparation
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| is_target(&column.role))
+            .map(|(n, _)| n)
+            .collect();
         (targets == [preparation.target] && preparation.features() > 0).then_some(preparation)
     }
 }

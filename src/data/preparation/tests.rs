@@ -53,7 +53,12 @@ fn what_is_missing_is_filled_from_the_training_rows() -> Result<()> {
 fn missing_values_are_refused_or_dropped() -> Result<()> {
     let table = read(GAPS)?;
     let refused = message(PreparationOptions::new("y").rows(&table));
-    assert!(refused.starts_with("line 3, column 'n': the value is missing; in all 6 rows, missing are 2 in column 'n', 1 in column 'c'"), "{refused}");
+    assert!(
+        refused.starts_with(
+            "line 3, column 'n': the value is missing; in all 6 rows, missing are 2 in column 'n', 1 in column 'c'"
+        ),
+        "{refused}"
+    );
     assert!(message(PreparationOptions::new("y").fit(&table, &all(&table))).contains("missing"));
     let drop = PreparationOptions::new("y").missing(Missing::Drop);
     assert_eq!(drop.rows(&table)?, [0, 2, 4]);
@@ -72,7 +77,8 @@ fn missing_values_are_refused_or_dropped() -> Result<()> {
 #[test]
 fn features_are_standardized_in_f64() -> Result<()> {
     let text = |offset: u64| -> String {
-        let rows = (0..40).map(|row| format!("{},{}\n", offset + row * 7 % 40, ["lo", "hi"][usize::from(row * 7 % 40 >= 20)]));
+        let rows =
+            (0..40).map(|row| format!("{},{}\n", offset + row * 7 % 40, ["lo", "hi"][usize::from(row * 7 % 40 >= 20)]));
         std::iter::once("t,kind\n".to_owned()).chain(rows).collect()
     };
     let near = read(&text(0))?;
@@ -121,7 +127,8 @@ fn the_target_says_what_is_learned() -> Result<()> {
 
 #[test]
 fn columns_that_say_nothing_are_left_out_and_told() -> Result<()> {
-    let rows: String = (0..60).map(|row| format!("{row},name{row},{},,{},{}\n", row % 7, row % 3, ["a", "b"][row % 2])).collect();
+    let rows: String =
+        (0..60).map(|row| format!("{row},name{row},{},,{},{}\n", row % 7, row % 3, ["a", "b"][row % 2])).collect();
     let table = read(&format!(",name,n,void,k,kind\n{rows}"))?;
     let preparation = PreparationOptions::new("kind").leave_out(["k"]).fit(&table, &all(&table))?;
     let expected = [
@@ -134,11 +141,17 @@ fn columns_that_say_nothing_are_left_out_and_told() -> Result<()> {
     ];
     assert_eq!(preparation.describe(), expected.map(|(name, what)| (name, what.to_owned())));
     assert_eq!(preparation.features(), 1);
-    let asked = Csv::new().categorical(["name", "n"]).from_bytes(format!(",name,n,void,k,kind\n{rows}").as_bytes(), "t")?;
+    let asked =
+        Csv::new().categorical(["name", "n"]).from_bytes(format!(",name,n,void,k,kind\n{rows}").as_bytes(), "t")?;
     let asked = PreparationOptions::new("kind").fit(&asked, &all(&asked))?;
     assert_eq!(asked.features(), 60 + 7 + 1);
-    assert!(message(PreparationOptions::new("kind").leave_out(["kind"]).fit(&table, &[0, 1])).contains("is the target"));
-    assert!(message(PreparationOptions::new("kind").leave_out(["n", "k"]).fit(&table, &[0, 1])).contains("no column besides"));
+    assert!(
+        message(PreparationOptions::new("kind").leave_out(["kind"]).fit(&table, &[0, 1])).contains("is the target")
+    );
+    assert!(
+        message(PreparationOptions::new("kind").leave_out(["n", "k"]).fit(&table, &[0, 1]))
+            .contains("no column besides")
+    );
     let words: String = (0..4004).map(|row| format!("w{},{}\n", row % 2002 % 1001, row % 2)).collect();
     let words = read(&format!("word,y\n{words}"))?;
     assert!(message(PreparationOptions::new("y").fit(&words, &[0, 1])).contains("1001 different words"));
@@ -169,7 +182,10 @@ fn other_tables_are_taken_in_the_same_way_also_after_saving() -> Result<()> {
     let numbered = read("a,y\n1,1\n2,2\n3,3\n4,1\n5,2\n6,3\n7,1\n8,2\n9,3\n")?;
     let numbered = PreparationOptions::new("y").fit(&numbered, &all(&numbered))?;
     assert_eq!(numbered.targets_of(&numbered.table_from_bytes(b"a,y\n1,2.0\n", "t")?)?.to_f64_vec(), [1.0]);
-    assert!(message(preparation.features_of(&Table::new(vec![Column::named("a", Values::of_numbers([1.0]))])?)).contains("no column 'c'"));
+    assert!(
+        message(preparation.features_of(&Table::new(vec![Column::named("a", Values::of_numbers([1.0]))])?))
+            .contains("no column 'c'")
+    );
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Tables to tensors: everything in f64 until a feature is written.
 
-use super::{PreparedColumn, Preparation, Role};
+use super::{Preparation, PreparedColumn, Role};
 use crate::data::Dataset;
 use crate::data::column::{Column, Values};
 use crate::data::missing::Missing;
@@ -54,7 +54,9 @@ impl Preparation {
             return TensorData::from_vec((0..rows).map(value).collect::<Result<Vec<f32>>>()?, [rows, 1]);
         }
         let names = self.class_names();
-        let Values::Categories { codes, labels } = column.values.to_categories() else { return Err(column.no_number()) };
+        let Values::Categories { codes, labels } = column.values.to_categories() else {
+            return Err(column.no_number());
+        };
         let known: Vec<Option<usize>> =
             labels.iter().map(|label| names.iter().position(|name| name == label)).collect();
         let class = |row: usize| match codes.get(row).copied().flatten() {
@@ -79,7 +81,9 @@ impl Preparation {
     /// [`Error::Data`] where the table lacks a column, where values are missing and refused, and where no row is left.
     pub fn usable_rows(&self, table: &Table) -> Result<Vec<usize>> {
         let sources = self.sources(table)?;
-        let used = |number: usize| number == self.target || self.columns.get(number).is_some_and(|column| column.role.features() > 0);
+        let used = |number: usize| {
+            number == self.target || self.columns.get(number).is_some_and(|column| column.role.features() > 0)
+        };
         let place = |column: &Column| table.columns.iter().position(|own| std::ptr::eq(own, column));
         let places = |wanted: &dyn Fn(usize) -> bool| -> Vec<usize> {
             let chosen = sources.iter().enumerate().filter(|(number, _)| wanted(*number));
@@ -145,7 +149,8 @@ impl Preparation {
                 sources.push(None);
                 continue;
             }
-            let free = |&(place, column): &(usize, &Column)| column.name == prepared.name && taken.get(place) == Some(&false);
+            let free =
+                |&(place, column): &(usize, &Column)| column.name == prepared.name && taken.get(place) == Some(&false);
             let found = table.columns.iter().enumerate().find(free);
             if let Some(taken) = found.and_then(|(place, _)| taken.get_mut(place)) {
                 *taken = true;
@@ -161,7 +166,8 @@ impl Preparation {
 impl PreparedColumn {
     /// Writes the features of a row, which are 0.
     fn write(&self, column: &Column, row: usize, features: &mut [f32]) -> Result<(), String> {
-        let mut set = |place: usize, value: f32| features.get_mut(place).into_iter().for_each(|feature| *feature = value);
+        let mut set =
+            |place: usize, value: f32| features.get_mut(place).into_iter().for_each(|feature| *feature = value);
         match &self.role {
             Role::Number { mean, std, fill, flag, .. } => {
                 let value = number(column, row)?;
@@ -206,5 +212,9 @@ fn label(column: &Column, row: usize) -> Option<String> {
 
 fn single(value: f64) -> Result<f32, String> {
     let single = value as f32;
-    if single.is_finite() { Ok(single) } else { Err(format!("the value is {value:e} deviations from the mean, beyond f32")) }
+    if single.is_finite() {
+        Ok(single)
+    } else {
+        Err(format!("the value is {value:e} deviations from the mean, beyond f32"))
+    }
 }

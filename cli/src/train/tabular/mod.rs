@@ -80,7 +80,9 @@ fn load(source: &Source) -> Result<Data> {
             None => preparation.unknown(&table.take(&test_rows)?)?,
         };
         notes.extend(tested.iter().map(|(name, count)| {
-            format!("'{name}' has {count} values in the test part that the training part has not: they count as no label")
+            format!(
+                "'{name}' has {count} values in the test part that the training part has not: they count as no label"
+            )
         }));
     }
     let batch = source.batch_size.unwrap_or(TABULAR.defaults.batch_size).max(1);

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, ValueEnum};
 use wgrad::data::{Csv, Goal, Header, Missing, PreparationOptions};
 
 use super::super::demo::Demo;
@@ -16,19 +16,19 @@ use crate::failure::{Failure, Result};
 pub struct Tables {
     /// Of a table: what becomes of values that are missing (empty, ?, NA, …) [default: refuse]
     #[arg(long, value_name = "HOW", value_parser = PossibleValuesParser::new(Missing::ALL.map(Missing::name)))]
-    missing: Option<String>,
+    pub missing: Option<String>,
     /// Whether the target is one of classes or a number; else its values say
-    #[arg(long, value_enum)]
-    task: Option<TaskChoice>,
+    #[arg(long, value_parser = PossibleValuesParser::new(["classification", "regression"]))]
+    pub task: Option<String>,
     /// Columns of a table to leave out, by name or number
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', allow_negative_numbers = true)]
-    drop: Vec<String>,
+    #[arg(long, value_name = "COLUMN,…", allow_negative_numbers = true)]
+    pub drop: Option<String>,
     /// Columns of a table that are categories though they look like numbers
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', allow_negative_numbers = true)]
-    categorical: Vec<String>,
+    #[arg(long, value_name = "COLUMN,…", allow_negative_numbers = true)]
+    pub categorical: Option<String>,
     /// Whether the first line of a table names its columns; else it is recognised
-    #[arg(long, value_enum)]
-    header: Option<HeaderChoice>,
+    #[arg(long, value_parser = PossibleValuesParser::new(["present", "absent"]))]
+    pub header: Option<String>,
     /// Another table to test with, instead of a fifth of the rows
     #[arg(long, value_name = "FILE.csv")]
     pub test_data: Option<PathBuf>,
@@ -37,16 +37,9 @@ pub struct Tables {
     pub scatter: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum TaskChoice {
-    Classification,
-    Regression,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum HeaderChoice {
-    Present,
-    Absent,
+/// The columns of a list with commas.
+fn list(columns: Option<&String>) -> Vec<String> {
+    columns.map(|columns| columns.split(',').map(|column| column.trim().to_owned()).collect()).unwrap_or_default()
 }
 
 impl Tables {
@@ -55,8 +48,8 @@ impl Tables {
         let given = [
             ("missing", self.missing.is_some()),
             ("task", self.task.is_some()),
-            ("drop", !self.drop.is_empty()),
-            ("categorical", !self.categorical.is_empty()),
+            ("drop", self.drop.is_some()),
+            ("categorical", self.categorical.is_some()),
             ("header", self.header.is_some()),
             ("test-data", self.test_data.is_some()),
             ("scatter", self.scatter.is_some()),
@@ -75,25 +68,25 @@ impl Tables {
 
     /// How a file is read.
     pub fn csv(&self) -> Csv {
-        let header = match self.header {
-            None => Header::Detect,
-            Some(HeaderChoice::Present) => Header::Present,
-            Some(HeaderChoice::Absent) => Header::Absent,
+        let header = match self.header.as_deref() {
+            Some("present") => Header::Present,
+            Some("absent") => Header::Absent,
+            _ => Header::Detect,
         };
-        Csv::new().keep_missing().header(header).categorical(self.categorical.iter().cloned())
+        Csv::new().keep_missing().header(header).categorical(list(self.categorical.as_ref()))
     }
 
     /// What is learned from it.
     pub fn preparing(&self, target: &str) -> PreparationOptions {
-        let goal = match self.task {
-            None => Goal::Detect,
-            Some(TaskChoice::Classification) => Goal::Classification,
-            Some(TaskChoice::Regression) => Goal::Regression,
+        let goal = match self.task.as_deref() {
+            Some("classification") => Goal::Classification,
+            Some("regression") => Goal::Regression,
+            _ => Goal::Detect,
         };
         let missing = Missing::ALL.into_iter().find(|choice| Some(choice.name()) == self.missing.as_deref());
         PreparationOptions::new(target)
             .goal(goal)
             .missing(missing.unwrap_or_default())
-            .leave_out(self.drop.iter().cloned())
+            .leave_out(list(self.drop.as_ref()))
     }
 }

@@ -130,7 +130,8 @@ fn scatter<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) -
 /// The scores, in large letters.
 fn numbers<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) -> Drawn<B> {
     let count = shown.pairs.len().max(1) as f64;
-    let mean = |measure: fn(f64) -> f64| shown.pairs.iter().map(|(truth, guess)| measure(guess - truth)).sum::<f64>() / count;
+    let mean =
+        |measure: fn(f64) -> f64| shown.pairs.iter().map(|(truth, guess)| measure(guess - truth)).sum::<f64>() / count;
     let rows = [
         ("R²", shown.r2.map_or_else(|| "-".to_owned(), |r2| format!("{r2:.4}"))),
         ("root mean squared error", short(mean(|error| error * error).sqrt())),

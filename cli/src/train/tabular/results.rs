@@ -34,7 +34,10 @@ pub fn columns(preparation: &Preparation, header: Option<usize>) -> Vec<String> 
     for run in all.chunk_by(|left, right| left.1 == right.1) {
         match run {
             [first, .., last] if run.len() >= ALIKE => {
-                rows.push((format!("{} … {}", name(first.0), name(last.0)), format!("{} columns: {}", run.len(), first.1)));
+                rows.push((
+                    format!("{} … {}", name(first.0), name(last.0)),
+                    format!("{} columns: {}", run.len(), first.1),
+                ));
             }
             _ => rows.extend(run.iter().map(|(own, what)| (name(own), what.clone()))),
         }
@@ -44,7 +47,8 @@ pub fn columns(preparation: &Preparation, header: Option<usize>) -> Vec<String> 
         Some(line) => format!("columns, named by line {line}:"),
         None => "columns, counted from 0 as no line names them:".to_owned(),
     };
-    let lines = rows.iter().map(|(name, what)| format!("  {}  {what}", pad_str(name, width, console::Alignment::Left, None)));
+    let lines =
+        rows.iter().map(|(name, what)| format!("  {}  {what}", pad_str(name, width, console::Alignment::Left, None)));
     std::iter::once(heading).chain(lines).chain([decision(preparation)]).collect()
 }
 
