@@ -177,10 +177,10 @@ fn missing_values_are_refused_with_their_counts_or_treated_as_asked() -> std::io
     }
     for (choice, rows, parameters, told) in [
         ("drop", 50, 2369, "10 of 60 rows are left out, as they lack a value"),
-        ("mean", 59, 2369, "for what is missing"),
-        ("median", 59, 2369, "for what is missing"),
-        ("frequent", 59, 2369, "'red' for what is missing"),
-        ("class", 59, 2497, "with a feature for what is missing"),
+        ("mean", 59, 2369, "n       number; 6 missing, taken for "),
+        ("median", 59, 2369, "n       number; 6 missing, taken for "),
+        ("frequent", 59, 2369, "colour  category, 2 labels; 3 missing, taken for 'red'"),
+        ("class", 59, 2497, "n       number; 6 missing, told by a feature"),
     ] {
         let own = [&arguments[..], &["--epochs", "1", "--missing", choice]].concat();
         let start = events(&own)[0].clone();

@@ -6,22 +6,22 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum DateOrder {
     /// `2026-03-31`, `2026/03/31`, `2026-03`, each with a time or not, as ISO 8601 has them.
-    YearFirst,
+    YearMonthDay,
     /// `31.03.2026`, `31/3/2026`.
-    DayFirst,
+    DayMonthYear,
     /// `3/31/2026`.
-    MonthFirst,
+    MonthDayYear,
 }
 
 impl DateOrder {
     /// All, in the order in which they are tried: of dates that are both, the month comes first.
-    pub const ALL: [Self; 3] = [Self::YearFirst, Self::MonthFirst, Self::DayFirst];
+    pub const ALL: [Self; 3] = [Self::YearMonthDay, Self::MonthDayYear, Self::DayMonthYear];
 
     pub const fn code(self) -> &'static str {
         match self {
-            Self::YearFirst => "year-first",
-            Self::DayFirst => "day-first",
-            Self::MonthFirst => "month-first",
+            Self::YearMonthDay => "year-month-day",
+            Self::DayMonthYear => "day-month-year",
+            Self::MonthDayYear => "month-day-year",
         }
     }
 
@@ -38,17 +38,19 @@ impl DateOrder {
         };
         let mark = date.chars().find(|c| !c.is_ascii_digit()).filter(|c| matches!(c, '-' | '/' | '.'))?;
         // Points are between day and month in Europe; 1.2.2026 is no American date.
-        if mark == '.' && self == Self::MonthFirst {
+        if mark == '.' && self == Self::MonthDayYear {
             return None;
         }
         let parts: Vec<&str> = date.split(mark).collect();
         let (year, month, day) = match (self, parts.as_slice()) {
-            (Self::YearFirst, [year, month, day]) => (*year, *month, *day),
+            (Self::YearMonthDay, [year, month, day]) => (*year, *month, *day),
             // A version number or a decimal, like 2026.03, is no month.
-            (Self::YearFirst, [year, month]) if mark == '-' && month.len() == 2 && time.is_empty() => {
+            (Self::YearMonthDay, [year, month]) if mark == '-' && month.len() == 2 && time.is_empty() => {
                 (*year, *month, "1")
             }
-            (Self::DayFirst, [day, month, year]) | (Self::MonthFirst, [month, day, year]) => (*year, *month, *day),
+            (Self::DayMonthYear, [day, month, year]) | (Self::MonthDayYear, [month, day, year]) => {
+                (*year, *month, *day)
+            }
             _ => return None,
         };
         if year.len() != 4 || month.len() > 2 || day.len() > 2 {
@@ -64,11 +66,7 @@ impl DateOrder {
 
 impl fmt::Display for DateOrder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::YearFirst => "year-month-day",
-            Self::DayFirst => "day-month-year",
-            Self::MonthFirst => "month-day-year",
-        })
+        formatter.write_str(self.code())
     }
 }
 
@@ -137,32 +135,32 @@ mod tests {
 
     #[test]
     fn dates_are_seconds() {
-        use DateOrder::{DayFirst, MonthFirst, YearFirst};
+        use DateOrder::{DayMonthYear, MonthDayYear, YearMonthDay};
         // Values from Python's datetime.
         for (order, text, expected) in [
-            (YearFirst, "1970-01-01", Some(0.0)),
-            (YearFirst, "2024-02-29", Some(1_709_164_800.0)),
-            (YearFirst, "2023-02-29", None),
-            (YearFirst, "1900-03-01", Some(-2_203_891_200.0)),
-            (YearFirst, "2024-02-29T12:30:15.25Z", Some(1_709_209_815.25)),
-            (YearFirst, "2024-02-29 12:30", Some(1_709_209_800.0)),
-            (YearFirst, "2024-02-29 12:30:00+02:00", Some(1_709_202_600.0)),
-            (YearFirst, "2024-02-29 12:30-0130", Some(1_709_215_200.0)),
-            (YearFirst, "2024/2/29", Some(1_709_164_800.0)),
-            (YearFirst, "1949-01", Some(-662_688_000.0)),
-            (YearFirst, "12-01", None),
-            (YearFirst, "2024-13-01", None),
-            (YearFirst, "2024.02", None),
-            (YearFirst, "2024-02-29 25:00", None),
-            (YearFirst, "2024-02-29 noon", None),
-            (DayFirst, "29.02.2024", Some(1_709_164_800.0)),
-            (DayFirst, "29/2/2024 00:00:01", Some(1_709_164_801.0)),
-            (DayFirst, "2/29/2024", None),
-            (MonthFirst, "2/29/2024", Some(1_709_164_800.0)),
-            (MonthFirst, "2.29.2024", None),
-            (MonthFirst, "1/2/24", None),
-            (YearFirst, "1-2-3", None),
-            (YearFirst, "äöü-1-1", None),
+            (YearMonthDay, "1970-01-01", Some(0.0)),
+            (YearMonthDay, "2024-02-29", Some(1_709_164_800.0)),
+            (YearMonthDay, "2023-02-29", None),
+            (YearMonthDay, "1900-03-01", Some(-2_203_891_200.0)),
+            (YearMonthDay, "2024-02-29T12:30:15.25Z", Some(1_709_209_815.25)),
+            (YearMonthDay, "2024-02-29 12:30", Some(1_709_209_800.0)),
+            (YearMonthDay, "2024-02-29 12:30:00+02:00", Some(1_709_202_600.0)),
+            (YearMonthDay, "2024-02-29 12:30-0130", Some(1_709_215_200.0)),
+            (YearMonthDay, "2024/2/29", Some(1_709_164_800.0)),
+            (YearMonthDay, "1949-01", Some(-662_688_000.0)),
+            (YearMonthDay, "12-01", None),
+            (YearMonthDay, "2024-13-01", None),
+            (YearMonthDay, "2024.02", None),
+            (YearMonthDay, "2024-02-29 25:00", None),
+            (YearMonthDay, "2024-02-29 noon", None),
+            (DayMonthYear, "29.02.2024", Some(1_709_164_800.0)),
+            (DayMonthYear, "29/2/2024 00:00:01", Some(1_709_164_801.0)),
+            (DayMonthYear, "2/29/2024", None),
+            (MonthDayYear, "2/29/2024", Some(1_709_164_800.0)),
+            (MonthDayYear, "2.29.2024", None),
+            (MonthDayYear, "1/2/24", None),
+            (YearMonthDay, "1-2-3", None),
+            (YearMonthDay, "äöü-1-1", None),
         ] {
             assert_eq!(order.parse(text), expected, "{text} {order}");
         }

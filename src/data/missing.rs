@@ -19,8 +19,8 @@ pub enum Missing {
     Median,
     /// The value that is most frequent, the smallest of equals.
     Frequent,
-    /// A class of its own: among categories one more, beside numbers one more feature that is 1 where the number is lacking (which
-    /// is then the mean).
+    /// A class of its own, in columns that lack something: among categories one more, beside numbers one more feature that is 1 where
+    /// the number is lacking (which is then the mean).
     Class,
 }
 

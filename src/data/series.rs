@@ -64,7 +64,9 @@ impl Series {
         if values.is_empty() {
             return Err(Error::Data(format!("the series '{name}' is empty")));
         }
-        if let Some((place, value)) = values.iter().enumerate().find(|(_, value)| !(value.abs() <= LARGEST)) {
+        if let Some((place, value)) =
+            values.iter().enumerate().find(|(_, value)| value.is_nan() || value.abs() > LARGEST)
+        {
             let problem = if value.is_finite() { "too large: its square is beyond f64" } else { "not a number" };
             return Err(Error::Data(format!("value {} of the series '{name}' is {value:e}, {problem}", place + 1)));
         }

@@ -127,7 +127,7 @@ impl Table {
             lacking.iter().map(|column| format!("{} in column '{}'", column.values.missing(), column.name)).collect();
         Err(format!(
             "line {}, column '{}': the value is missing; in all {} rows, missing are {}; \
-             what becomes of them has to be said (Csv::keep_missing, --missing on the command line)",
+             say what becomes of them: --missing drop, mean, median, frequent or class on the command line, Csv::keep_missing in a program",
             self.line(first(column)),
             column.name,
             self.len(),

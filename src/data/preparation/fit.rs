@@ -180,10 +180,11 @@ impl PreparationOptions {
             let role = match unused {
                 _ if number == target => target_role(column, own, kind)?,
                 Some(reason) => Role::Unused { reason },
-                None => self.feature(own, &train, number)?,
+                None => self.feature(own, &train, number, column.values.missing() > 0)?,
             };
             let remark = column.remark.clone().filter(|_| !matches!(role, Role::Unused { .. }));
-            columns.push(PreparedColumn { name: column.name.clone(), role, remark });
+            let lacking = column.values.missing();
+            columns.push(PreparedColumn { name: column.name.clone(), role, lacking, remark });
         }
         let preparation = Preparation { columns, target, missing: self.missing, named: table.header_line().is_some() };
         if preparation.features() == 0 {
@@ -223,10 +224,11 @@ impl PreparationOptions {
         table.columns.iter().enumerate().map(reason).collect()
     }
 
-    fn feature(&self, column: &Column, train: &Table, number: usize) -> Result<Role> {
+    fn feature(&self, column: &Column, train: &Table, number: usize, lacks: bool) -> Result<Role> {
         if matches!(self.missing, Missing::Refuse | Missing::Drop) {
             train.refuse_missing_in(&[number]).map_err(Error::Data)?;
         }
+        let own = self.missing == Missing::Class && lacks;
         match &column.values {
             Values::Numbers { values, format } => {
                 let mut known: Vec<f64> = values.iter().copied().flatten().collect();
@@ -239,20 +241,22 @@ impl PreparationOptions {
                     Missing::Frequent => most_frequent(&known).copied(),
                 };
                 let fill = fill.filter(|_| !known.is_empty()).or(fill.map(|_| 0.0));
-                Ok(Role::Number { format: *format, mean, std, fill, flag: self.missing == Missing::Class })
+                Ok(Role::Number { format: *format, mean, std, fill, flag: own })
             }
             Values::Categories { codes, labels } => {
                 let mut known: Vec<usize> = codes.iter().copied().flatten().collect();
                 known.sort_unstable();
                 let fill = match self.missing {
-                    Missing::Refuse | Missing::Drop | Missing::Class => None,
-                    Missing::Mean | Missing::Median | Missing::Frequent => {
+                    Missing::Refuse | Missing::Drop => None,
+                    Missing::Class if own => None,
+                    // Where nothing was missing, there is no label for it either; later tables may lack something all the same.
+                    Missing::Class | Missing::Mean | Missing::Median | Missing::Frequent => {
                         most_frequent(&known).and_then(|&code| labels.get(code).cloned())
                     }
                 };
                 known.dedup();
                 let labels = known.iter().filter_map(|&code| labels.get(code).cloned()).collect();
-                Ok(Role::Categories { labels, fill, own: self.missing == Missing::Class })
+                Ok(Role::Categories { labels, fill, own })
             }
         }
     }

@@ -53,6 +53,8 @@ pub struct Preparation {
 struct PreparedColumn {
     name: String,
     role: Role,
+    /// How many rows of the table lacked it.
+    lacking: usize,
     /// What people should know of it.
     remark: Option<String>,
 }
@@ -169,34 +171,38 @@ impl Preparation {
 }
 
 impl PreparedColumn {
+    /// What became of the values that the column lacked.
+    fn missing(&self, treated: &str) -> String {
+        match self.lacking {
+            0 => String::new(),
+            count => format!("; {count} missing, {treated}"),
+        }
+    }
+
     fn describe(&self) -> String {
         let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
         let text = match &self.role {
             Role::Number { format, fill, flag, .. } => {
                 let filled = match (fill, flag) {
-                    (None, _) => String::new(),
-                    (Some(_), true) => ", with a feature for what is missing".to_owned(),
-                    (Some(fill), false) => format!(", {} for what is missing", shortened(*fill)),
+                    (None, _) => "rows left out".to_owned(),
+                    (Some(_), true) => "told by a feature".to_owned(),
+                    (Some(fill), false) => format!("taken for {}", shortened(*fill)),
                 };
-                format!("{format}{filled}")
+                format!("{format}{}", self.missing(&filled))
             }
             Role::Categories { labels, fill, own } => {
                 let filled = match (fill, own) {
-                    (_, true) => ", with one for what is missing".to_owned(),
-                    (Some(fill), false) => format!(", '{fill}' for what is missing"),
-                    (None, false) => String::new(),
+                    (_, true) => "a label of their own".to_owned(),
+                    (Some(fill), false) => format!("taken for '{fill}'"),
+                    (None, false) => "rows left out".to_owned(),
                 };
-                format!("category, {}{filled}", counted(labels.len(), "label"))
+                format!("category, {}{}", counted(labels.len(), "label"), self.missing(&filled))
             }
             Role::Unused { reason } => format!("left out: {reason}"),
-            Role::Classes { labels, .. } => format!(
-                "target, {}",
-                match labels.len() {
-                    1 => "1 class".to_owned(),
-                    count => format!("{count} classes"),
-                }
-            ),
-            Role::Value { format, .. } => format!("target, {format}"),
+            Role::Classes { labels, .. } => {
+                format!("target, {} classes{}", labels.len(), self.missing("rows left out"))
+            }
+            Role::Value { format, .. } => format!("target, {format}{}", self.missing("rows left out")),
         };
         match &self.remark {
             Some(remark) => format!("{text} ({remark})"),

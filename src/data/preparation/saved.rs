@@ -74,6 +74,7 @@ impl PreparedColumn {
         };
         if let Some(fields) = value.as_object_mut() {
             fields.insert("name".to_owned(), json!(self.name));
+            fields.insert("lacking".to_owned(), json!(self.lacking));
             fields.insert("remark".to_owned(), json!(self.remark));
         }
         value
@@ -108,7 +109,8 @@ impl PreparedColumn {
             _ => return None,
         };
         let remark = optional(fields, "remark", |remark| remark.as_str().map(str::to_owned))?;
-        Some(Self { name: text(fields, "name")?.to_owned(), role, remark })
+        let lacking = usize::try_from(fields.get("lacking")?.as_u64()?).ok()?;
+        Some(Self { name: text(fields, "name")?.to_owned(), role, lacking, remark })
     }
 }
 

@@ -45,6 +45,16 @@ fn what_is_missing_is_filled_from_the_training_rows() -> Result<()> {
     let x = preparation.features_of(&table)?;
     assert_eq!(x.shape().dims(), [6, 5]);
     assert_eq!(column(&x, 1), [0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
+    let described: Vec<String> = preparation.describe().into_iter().map(|(_, what)| what).collect();
+    let expected = [
+        "number; 2 missing, told by a feature",
+        "category, 2 labels; 1 missing, a label of their own",
+        "target, 2 classes",
+    ];
+    assert_eq!(described, expected);
+    let whole = PreparationOptions::new("y").missing(Missing::Class).fit(&table.take(&[0, 2, 4])?, &[0, 1, 2])?;
+    assert_eq!(whole.features(), 3);
+    assert_eq!(column(&whole.features_of(&table)?, 0)[1], 0.0);
     assert_eq!([column(&x, 0)[1], column(&x, 2)[3], column(&x, 3)[3], column(&x, 4)[3]], [0.0, 0.0, 0.0, 1.0]);
     Ok(())
 }

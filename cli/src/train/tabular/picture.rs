@@ -25,16 +25,16 @@ const LINE: RGBColor = RGBColor(0xd9, 0x6a, 0x1d);
 const BARS: usize = 41;
 
 /// What is drawn.
-pub struct Shown<'a> {
+pub struct Shown {
     pub title: String,
-    pub target: &'a str,
+    pub target: String,
     /// Truth and guess.
     pub pairs: Vec<(f64, f64)>,
     pub r2: Option<f64>,
 }
 
 /// Draws it.
-pub fn draw(path: &Path, shown: &Shown<'_>) -> Result {
+pub fn draw(path: &Path, shown: &Shown) -> Result {
     let mut canvas = Canvas::new(SIZE.0, SIZE.1);
     sheet(&canvas.area(), shown)
         .map_err(|message| Failure::new(format!("cannot draw {}: {message}", path.display())))?;
@@ -50,7 +50,7 @@ pub fn short(value: f64) -> String {
     }
 }
 
-fn sheet<B: DrawingBackend>(root: &DrawingArea<B, Shift>, shown: &Shown<'_>) -> std::result::Result<(), String> {
+fn sheet<B: DrawingBackend>(root: &DrawingArea<B, Shift>, shown: &Shown) -> std::result::Result<(), String> {
     let text = |error: DrawingAreaErrorKind<B::ErrorType>| error.to_string();
     let heading = (FONT, 26, FontStyle::Bold).into_font().color(&INK);
     let body = root.margin(12, 12, 0, 0).titled(&shown.title, heading).map_err(text)?;
@@ -80,11 +80,11 @@ fn label(range: &Range<f64>) -> impl Fn(&f64) -> String + use<> {
     move |value: &f64| if far > 10.0 * span && far >= 10.0 { format!("{value:.digits$}") } else { plot::number(value) }
 }
 
-fn scatter<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) -> Drawn<B> {
+fn scatter<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown) -> Drawn<B> {
     let range = around(shown.pairs.iter().flat_map(|&(truth, guess)| [truth, guess]));
     let mut chart = ChartBuilder::on(area)
         .margin(14)
-        .set_label_area_size(LabelAreaPosition::Left, 96)
+        .set_label_area_size(LabelAreaPosition::Left, 88)
         .set_label_area_size(LabelAreaPosition::Bottom, 58)
         .build_cartesian_2d(range.clone(), range.clone())?;
     chart
@@ -128,7 +128,7 @@ fn scatter<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) -
 }
 
 /// The scores, in large letters.
-fn numbers<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) -> Drawn<B> {
+fn numbers<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown) -> Drawn<B> {
     let count = shown.pairs.len().max(1) as f64;
     let mean =
         |measure: fn(f64) -> f64| shown.pairs.iter().map(|(truth, guess)| measure(guess - truth)).sum::<f64>() / count;
@@ -150,7 +150,7 @@ fn numbers<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) -
     Ok(())
 }
 
-fn histogram<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) -> Drawn<B> {
+fn histogram<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown) -> Drawn<B> {
     let errors: Vec<f64> = shown.pairs.iter().map(|(truth, guess)| guess - truth).collect();
     let reach = errors.iter().map(|error| error.abs()).fold(0.0, f64::max).max(1e-12) * 1.02;
     let width = 2.0 * reach / BARS as f64;
@@ -162,6 +162,7 @@ fn histogram<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>)
     let highest = f64::from(counts.iter().copied().max().unwrap_or(0)).max(1.0);
     let mut chart = ChartBuilder::on(area)
         .margin(14)
+        .margin_right(26)
         .set_label_area_size(LabelAreaPosition::Left, 82)
         .set_label_area_size(LabelAreaPosition::Bottom, 58)
         .build_cartesian_2d(-reach..reach, 0.0..highest * 1.1)?;

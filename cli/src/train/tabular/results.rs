@@ -61,6 +61,11 @@ fn name(name: &str) -> String {
     }
 }
 
+/// A name that is no more than a number, with what it numbers.
+fn named(name: &str) -> String {
+    if name.parse::<usize>().is_ok() { format!("column {name}") } else { name.to_owned() }
+}
+
 /// What is learned, and how to learn it otherwise.
 fn decision(preparation: &Preparation) -> String {
     let target = preparation.target_name();
@@ -118,8 +123,8 @@ impl Show for Results {
     fn draw(&self, title: &str, data: &Data, evaluation: &Evaluation) -> Result<Option<PathBuf>> {
         let Some(path) = &self.scatter else { return Ok(None) };
         let shown = Shown {
-            title: format!("{title} · {}", self.preparation.target_name()),
-            target: self.preparation.target_name(),
+            title: format!("{title} · {}", named(self.preparation.target_name())),
+            target: named(self.preparation.target_name()),
             pairs: self.pairs(data, evaluation)?,
             r2: evaluation.metric("r2"),
         };
