@@ -97,7 +97,8 @@ fn spoiled_tables_are_refused() -> std::io::Result<()> {
         ("y\n1\n2\n1\n2\n", "y", "column"),
     ] {
         fs::write(&file, content)?;
-        let message = fail(&["train", "tabular", "--data", text(&file), "--target", target, "--batch-size", "1"]);
+        let train = ["train", "tabular", "--data", text(&file), "--target", target, "--batch-size", "1"];
+        let message = fail(&[&train[..], &["--task", "classification"]].concat());
         assert!(message.contains(expected), "{content:?}: {message}");
     }
     fs::write(&file, "a,b\n1,0\n")?;

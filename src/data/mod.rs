@@ -1,27 +1,38 @@
 //! Floor 6: data sets in memory, and the files they come from.
 //!
 //! A [`Dataset`] is a few named tensors whose first axis counts the examples. Readers make tensors ([`idx`], [`npy`])
-//! or tables ([`Csv`], which become data sets); a [`Scaler`] is fitted on the training part and applied to both. What
+//! or tables ([`Csv`]), which become data sets through a [`Preparation`]; that, and a [`Scaler`], is fitted on the training part
+//! and applied to both, in f64 until a feature is written. What
 //! a training loop needs of it is lists of indices: the device holds the columns and gathers the batches itself.
 //! Pictures therefore stay [`DType::U8`](crate::tensor::DType::U8) here, a quarter of the memory.
 
+mod column;
 mod csv;
 mod dataset;
+mod date;
+mod format;
 pub mod idx;
+mod missing;
 pub mod npy;
+mod preparation;
 mod scaler;
 mod series;
 mod split;
+mod spread;
 mod table;
 mod text;
 
+pub use column::{Column, Values};
 pub use csv::{Csv, Header};
 pub use dataset::{Batches, Dataset};
+pub use format::Format;
+pub use missing::Missing;
+pub use preparation::{Goal, Parts, Preparation, PreparationOptions};
 pub use scaler::{Scaler, one_hot};
 pub(crate) use scaler::{class_index, label_out_of_range};
 pub use series::{Series, SeriesWindows};
 pub use split::Fold;
-pub use table::{Column, Table, Target, Values};
+pub use table::{Table, Target};
 pub use text::{CharVocabulary, Encoding, WordVocabulary, read_text, streams, words};
 
 /// The number of elements of a shape read from a file, unless it is beyond what the machine can address.

@@ -1,9 +1,13 @@
 //! Features on a like scale, which gradient descent needs, and labels as one-hot rows.
 
+use super::spread::Spread;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, TensorData};
 
 /// One straight line a feature, `(value - offset) / scale`, fitted on the training part and applied to every part.
+///
+/// Everything is computed in f64. Values that are large and change little, such as seconds since 1970, are given as f64: as f32 they
+/// have lost their content before they come here.
 ///
 /// A feature is a position within an example: for `[n, 30]` there are 30, for `[n, 28, 28]` there are 784.
 ///
@@ -27,26 +31,11 @@ impl Scaler {
     /// # Errors
     /// [`Error::Data`] where there is no example, or a value that is not finite.
     pub fn standardize(train: &TensorData) -> Result<Self> {
-        let (values, examples, features) = matrix(train)?;
-        let count = examples as f64;
-        let mut mean = vec![0.0; features];
-        for row in values.chunks_exact(features) {
-            mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-        }
-        mean.iter_mut().for_each(|sum| *sum /= count);
-        let mut variance = vec![0.0; features];
-        for row in values.chunks_exact(features) {
-            for ((sum, value), mean) in variance.iter_mut().zip(row).zip(&mean) {
-                *sum += (value - mean) * (value - mean);
-            }
-        }
-        let scale = variance.iter().zip(&mean).map(|(sum, mean)| {
-            let variance = sum / count;
-            // What rounding alone can make of a constant feature, by scikit-learn's bound.
-            let rounding = count * f64::EPSILON * variance + (count * mean * f64::EPSILON).powi(2);
-            if variance <= rounding { 1.0 } else { variance.sqrt() }
-        });
-        Ok(Self { scale: scale.collect(), offset: mean })
+        let (values, _, features) = matrix(train)?;
+        let spreads: Vec<Spread> =
+            (0..features).map(|feature| Spread::of(values.iter().skip(feature).step_by(features).copied())).collect();
+        let scale = spreads.iter().map(|spread| spread.scale()).collect();
+        Self::from_parts(spreads.iter().map(|spread| spread.mean).collect(), scale)
     }
 
     /// To the range 0 … 1. A feature that is constant becomes 0.
@@ -64,7 +53,7 @@ impl Scaler {
             }
         }
         let scale = highest.iter().zip(&lowest).map(|(high, low)| if high > low { high - low } else { 1.0 });
-        Ok(Self { scale: scale.collect(), offset: lowest })
+        Self::from_parts(lowest.clone(), scale.collect())
     }
 
     /// From its numbers, as a checkpoint keeps them.
@@ -206,6 +195,37 @@ mod tests {
             assert_relative_eq!(back, value, epsilon = 1e-9);
         }
         assert_eq!(Scaler::from_parts(scaler.offset().to_vec(), scaler.scale().to_vec())?, scaler);
+        Ok(())
+    }
+
+    #[test]
+    fn a_large_offset_changes_nothing() -> Result<()> {
+        let values = |offset: f64| (0..100).map(|step| offset + f64::from(step * step % 17)).collect::<Vec<f64>>();
+        for fit in [Scaler::standardize, Scaler::min_max] {
+            let near = TensorData::from_vec(values(0.0), [100, 1])?;
+            let near = fit(&near)?.apply(&near)?;
+            for offset in [1e8, 1.7e9, -1e12] {
+                let far = TensorData::from_vec(values(offset), [100, 1])?;
+                let scaler = fit(&far)?;
+                let scaled = scaler.apply(&far)?;
+                for (a, b) in scaled.to_f64_vec().into_iter().zip(near.to_f64_vec()) {
+                    assert_relative_eq!(a, b, epsilon = 1e-3 * f64::EPSILON * offset.abs() / f64::EPSILON.sqrt());
+                }
+                for (back, value) in scaler.invert(&scaled)?.to_f64_vec().into_iter().zip(values(offset)) {
+                    assert_relative_eq!(back, value, max_relative = 1e-15);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn features_beyond_squares_are_refused() -> Result<()> {
+        let wide = TensorData::from_vec(vec![-1e200_f64, 1e200], [2, 1])?;
+        assert!(Scaler::standardize(&wide).is_err());
+        assert_eq!(Scaler::min_max(&wide)?.apply(&wide)?.to_f64_vec(), [0.0, 1.0]);
+        let wider = TensorData::from_vec(vec![-f64::MAX, f64::MAX], [2, 1])?;
+        assert!(Scaler::min_max(&wider).is_err());
         Ok(())
     }
 

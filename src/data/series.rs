@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
-use super::{Csv, Dataset, Scaler, Values};
+use super::spread::Spread;
+use super::{Csv, Dataset, Values};
 use crate::error::{Error, Result};
 use crate::tensor::TensorData;
+
+/// Values up to here have squares that can be added up.
+const LARGEST: f64 = 1e150;
 
 /// Equally spaced numbers, without gaps.
 ///
@@ -14,8 +18,10 @@ use crate::tensor::TensorData;
 /// let parts = series.windows(12, 3, 0.8)?; // twelve values in, the next three out
 /// assert_eq!(parts.train.column("x")?.shape().dims(), [66, 12, 1]);
 /// assert_eq!(parts.test.column("y")?.shape().dims(), [18, 3]);
-/// assert_eq!(parts.test.column("y")?.as_slice::<f32>()?[..3], [80.0, 81.0, 82.0]);
 /// assert_eq!((parts.mean, parts.train_len), (39.5, 80));
+/// let y = parts.test.column("y")?.to_f64_vec(); // standardized: minus the mean, over the standard deviation
+/// let values: Vec<i64> = y[..3].iter().map(|&value| parts.restored(value).round() as i64).collect();
+/// assert_eq!(values, [80, 81, 82]);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +30,9 @@ pub struct Series {
     values: Vec<f64>,
 }
 
-/// A series as data sets of windows: `x` f32 `[windows, window, 1]`, and `y` f32 `[windows, horizon]`, the values that follow.
+/// A series as data sets of windows: `x` f32 `[windows, window, 1]`, and `y` f32 `[windows, horizon]`, the values that follow. Both are
+/// standardized: minus the training part's mean, over its standard deviation. That is done in f64, as f32 would lose what happens
+/// to values that are large and change little; [`restored`](Self::restored) is the way back to the series' own unit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeriesWindows {
     /// Windows of the first part of the series.
@@ -39,19 +47,28 @@ pub struct SeriesWindows {
     pub std: f64,
 }
 
+impl SeriesWindows {
+    /// A standardized value, such as a forecast, in the series' own unit.
+    pub fn restored(&self, standardized: f64) -> f64 {
+        standardized * self.std + self.mean
+    }
+}
+
 impl Series {
     /// A series of values, with a name for people.
     ///
     /// # Errors
-    /// [`Error::Data`] for no values, and for one that is not a number or is beyond f32.
+    /// [`Error::Data`] for no values, and for one that is not a number or whose square is beyond f64.
     pub fn new(name: impl Into<String>, values: Vec<f64>) -> Result<Self> {
         let name = name.into();
         if values.is_empty() {
             return Err(Error::Data(format!("the series '{name}' is empty")));
         }
-        if let Some(place) = values.iter().position(|value| !(*value as f32).is_finite()) {
-            let value = values.get(place).copied().unwrap_or_default();
-            return Err(Error::Data(format!("value {} of the series '{name}' is {value}, not a number", place + 1)));
+        if let Some((place, value)) =
+            values.iter().enumerate().find(|(_, value)| value.is_nan() || value.abs() > LARGEST)
+        {
+            let problem = if value.is_finite() { "too large: its square is beyond f64" } else { "not a number" };
+            return Err(Error::Data(format!("value {} of the series '{name}' is {value:e}, {problem}", place + 1)));
         }
         Ok(Self { name, values })
     }
@@ -68,13 +85,14 @@ impl Series {
             csv = csv.only([column]);
         }
         let table = csv.read(path)?;
-        let numbers = table.columns.iter().filter_map(|column| match &column.values {
-            Values::Numbers(numbers) => Some((column.name.clone(), numbers.clone())),
-            Values::Categories { .. } => None,
-        });
-        let mut numbers: Vec<(String, Vec<f64>)> = numbers.collect();
+        let mut numbers = Vec::new();
+        for own in table.columns.iter().filter(|own| column.is_some() || own.is_measured()) {
+            if let Values::Numbers { .. } = own.values {
+                numbers.push((own.name.clone(), own.values.numbers()?));
+            }
+        }
         if numbers.len() > 1 {
-            let names: Vec<&str> = numbers.iter().map(|(name, _)| name.as_str()).collect();
+            let names: Vec<&str> = numbers.iter().map(|(name, _): &(String, Vec<f64>)| name.as_str()).collect();
             return Err(Error::Argument(format!(
                 "{} has several columns of numbers, {}: one of them has to be named",
                 path.display(),
@@ -127,7 +145,18 @@ impl Series {
                 count - train_len
             )));
         }
-        let values: Vec<f32> = self.values.iter().map(|&value| value as f32).collect();
+        let spread = Spread::of(self.values.iter().take(train_len).copied());
+        let (mean, std) = (spread.mean, spread.scale());
+        let standardized: Vec<f64> = self.values.iter().map(|value| (value - mean) / std).collect();
+        if let Some(place) = standardized.iter().position(|value| !(*value as f32).is_finite()) {
+            return Err(Error::Data(format!(
+                "value {} of the series '{}' is so far from its training part that f32 cannot hold it: {:e} standard deviations",
+                place + 1,
+                self.name,
+                standardized.get(place).copied().unwrap_or_default()
+            )));
+        }
+        let values: Vec<f32> = standardized.iter().map(|&value| value as f32).collect();
         let part = |starts: std::ops::RangeInclusive<usize>| -> Result<Dataset> {
             let (mut x, mut y) = (Vec::new(), Vec::new());
             let windows = starts.clone().count();
@@ -139,15 +168,12 @@ impl Series {
             let x = TensorData::from_vec(x, [windows, window, 1])?;
             Dataset::new([("x", x), ("y", TensorData::from_vec(y, [windows, horizon])?)])
         };
-        let known = values.get(..train_len).unwrap_or_default();
-        let scaler = Scaler::standardize(&TensorData::from_slice(known, [train_len, 1])?)?;
-        let first = |numbers: &[f64], otherwise: f64| numbers.first().copied().unwrap_or(otherwise);
         Ok(SeriesWindows {
             train: part(0..=train_len - window - horizon)?,
             test: part(train_len - window..=count - window - horizon)?,
             train_len,
-            mean: first(scaler.offset(), 0.0),
-            std: first(scaler.scale(), 1.0),
+            mean,
+            std,
         })
     }
 }
@@ -164,11 +190,14 @@ mod tests {
     fn the_parts_share_no_target() -> Result<()> {
         let series = Series::new("s", (0..30).map(|value| f64::from(value * value)).collect())?;
         let parts = series.windows(5, 3, 0.7)?;
-        let targets = |data: &Dataset| -> Result<Vec<f32>> { Ok(data.column("y")?.as_slice::<f32>()?.to_vec()) };
+        let restored = |column: &TensorData| -> Vec<f64> {
+            column.to_f64_vec().into_iter().map(|value| parts.restored(value).round()).collect()
+        };
+        let targets = |data: &Dataset| -> Result<Vec<f64>> { Ok(restored(data.column("y")?)) };
         assert!(targets(&parts.train)?.iter().all(|value| *value <= 400.0));
         assert!(targets(&parts.test)?.iter().all(|value| *value >= 441.0));
         assert_eq!((parts.train.len(), parts.test.len(), parts.train_len), (14, 7, 21));
-        let x = parts.test.column("x")?.as_slice::<f32>()?;
+        let x = restored(parts.test.column("x")?);
         assert_eq!(x[..5], [256.0, 289.0, 324.0, 361.0, 400.0]);
         let shortest = Series::new("s", vec![1.0; 10])?.windows(6, 2, 0.8)?;
         assert_eq!((shortest.train.len(), shortest.test.len(), shortest.std), (1, 1, 1.0));
@@ -179,7 +208,9 @@ mod tests {
     fn mistakes_are_named() -> Result<()> {
         assert!(message(Series::new("s", vec![])).contains("empty"));
         assert!(message(Series::new("s", vec![1.0, f64::NAN])).contains("value 2"));
-        assert!(message(Series::new("s", vec![1e300])).contains("value 1"));
+        assert!(message(Series::new("s", vec![1e300])).contains("value 1 of the series 's' is 1e300, too large"));
+        let far = Series::new("s", (0..10).map(|step| if step < 9 { f64::from(step) } else { 1e140 }).collect())?;
+        assert!(message(far.windows(2, 1, 0.8)).contains("value 10"));
         let series = Series::new("s", vec![1.0; 20])?;
         assert_eq!(
             message(series.windows(24, 12, 0.8)),
@@ -187,6 +218,25 @@ mod tests {
         );
         assert!(series.windows(usize::MAX, 12, 0.8).is_err() && series.windows(0, 1, 0.8).is_err());
         assert!(series.windows(1, 5, 0.8).is_err() && series.windows(1, 1, 1.5).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_large_offset_changes_nothing() -> Result<()> {
+        let wave = |offset: f64| (0..200).map(|step| offset + (f64::from(step) / 5.0).sin()).collect::<Vec<f64>>();
+        let near = Series::new("s", wave(0.0))?.windows(24, 6, 0.8)?;
+        for offset in [1e4, 1e6, 1e8, 1.7e9, -1e10] {
+            let far = Series::new("s", wave(offset))?.windows(24, 6, 0.8)?;
+            approx::assert_relative_eq!(far.std, near.std, max_relative = 1e-5);
+            for (part, other) in [(&far.train, &near.train), (&far.test, &near.test)] {
+                for column in ["x", "y"] {
+                    let values = part.column(column)?.to_f64_vec().into_iter().zip(other.column(column)?.to_f64_vec());
+                    // What f64 itself cannot hold of the sine at that offset.
+                    values.for_each(|(a, b)| assert!((a - b).abs() < 1e-5, "{offset}: {a} {b}"));
+                }
+            }
+            approx::assert_relative_eq!(far.restored(0.0), far.mean);
+        }
         Ok(())
     }
 
@@ -200,6 +250,8 @@ mod tests {
         assert!(message(Series::read_csv(&path, Some("b"))).contains("line 2, column 'b'"));
         assert!(message(Series::read_csv(&path, Some("month"))).contains("words"));
         assert!(message(Series::read_csv(&path, Some("c"))).contains("month, a, b"));
+        write(",when,a\n0,2020-01,\"1,5\"\n1,2020-02,\"2,25\"\n")?;
+        assert_eq!(Series::read_csv(&path, None)?.values(), [1.5, 2.25]);
         write("month,a,b\nx,1,2\ny,2,3\n")?;
         assert!(message(Series::read_csv(&path, None)).contains("a, b"));
         write("month,a\nx,1\ny,2\n")?;

@@ -1,6 +1,7 @@
 //! Tables of numbers and categories, as they stand in a CSV file, and how they become a [`Dataset`].
 
 use super::Dataset;
+use super::column::{Column, Values};
 use crate::error::{Error, Result};
 use crate::tensor::TensorData;
 
@@ -9,29 +10,10 @@ use crate::tensor::TensorData;
 pub struct Table {
     /// Its columns, all of the same length, which is at least 1.
     pub columns: Vec<Column>,
-}
-
-/// A column of a [`Table`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct Column {
-    /// From the header, or the column's number from 0.
-    pub name: String,
-    /// A value a row.
-    pub values: Values,
-}
-
-/// The values of a [`Column`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum Values {
-    /// All are finite numbers.
-    Numbers(Vec<f64>),
-    /// Each is one of a set of labels.
-    Categories {
-        /// The position of each row's label in `labels`.
-        codes: Vec<usize>,
-        /// The labels, sorted.
-        labels: Vec<String>,
-    },
+    /// The line of each row in its file.
+    pub(super) lines: Vec<usize>,
+    /// The line of the header, where there is one.
+    pub(super) header: Option<usize>,
 }
 
 /// What the target column of [`Table::dataset`] means.
@@ -46,58 +28,183 @@ pub enum Target {
 }
 
 impl Table {
+    /// A table of columns that are no file's; its rows count as lines from 1.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for no columns, none with a row, and columns of unequal length.
+    pub fn new(columns: Vec<Column>) -> Result<Self> {
+        let rows = columns.first().map_or(0, |column| column.values.len());
+        if rows == 0 || columns.iter().any(|column| column.values.len() != rows) {
+            return Err(Error::Data("a table has columns of the same length, with at least one row".into()));
+        }
+        Ok(Self { columns, lines: (1..=rows).collect(), header: None })
+    }
+
     /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.columns.first().map_or(0, |column| column.values.len())
+    pub const fn len(&self) -> usize {
+        self.lines.len()
     }
 
     /// True where there are no rows, which no file gives.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub const fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// The line of the file that names the columns, where one does.
+    pub const fn header_line(&self) -> Option<usize> {
+        self.header
+    }
+
+    /// The line of a row in its file, for people; 0 for a row that there is not.
+    pub fn line(&self, row: usize) -> usize {
+        self.lines.get(row).copied().unwrap_or(0)
     }
 
     /// The position of a column given by name, or else by number: from 0, or from the end where negative.
     ///
     /// # Errors
-    /// [`Error::Argument`] where there is none.
+    /// [`Error::Argument`] where there is none, or where several have the name.
     pub fn position(&self, column: &str) -> Result<usize> {
         let names: Vec<String> = self.columns.iter().map(|column| column.name.clone()).collect();
         position(&names, column).map_err(Error::Argument)
+    }
+
+    /// The same rows in another selection and order; every column keeps its labels, also those that are left in no row.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a row beyond the table; [`Error::Data`] for no rows at all.
+    pub fn take(&self, rows: &[usize]) -> Result<Self> {
+        if rows.is_empty() {
+            return Err(Error::Data("no row of the table is left".into()));
+        }
+        let missing = |row: usize| Error::Argument(format!("there is no row {row}; there are {}", self.len()));
+        let line = |&row: &usize| self.lines.get(row).copied().ok_or_else(|| missing(row));
+        let lines = rows.iter().map(line).collect::<Result<_>>()?;
+        let columns = self.columns.iter().map(|column| Column {
+            name: column.name.clone(),
+            values: column.values.take(rows),
+            remark: column.remark.clone(),
+        });
+        Ok(Self { columns: columns.collect(), lines, header: self.header })
+    }
+
+    /// The columns that lack values, by name, with how many; a column without any value is not among them.
+    pub fn missing(&self) -> Vec<(&str, usize)> {
+        let lacking = self.columns.iter().filter(|column| !column.values.is_blank());
+        lacking.map(|column| (column.name.as_str(), column.values.missing())).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// The rows that lack nothing in any column but those without a value.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where no row is left.
+    pub fn without_missing(&self) -> Result<Self> {
+        let all: Vec<usize> = (0..self.columns.len()).collect();
+        self.take(&self.complete_rows(&all))
+    }
+
+    /// The rows that lack nothing in some columns.
+    pub(super) fn complete_rows(&self, columns: &[usize]) -> Vec<usize> {
+        let columns: Vec<&Values> =
+            columns.iter().filter_map(|&column| self.columns.get(column)).map(|column| &column.values).collect();
+        let lacks = |row: usize| columns.iter().any(|values| !values.is_blank() && !values.has(row));
+        (0..self.len()).filter(|&row| !lacks(row)).collect()
+    }
+
+    /// An error, in words, for the first value that is missing, with the count in each column.
+    pub(super) fn refuse_missing(&self) -> Result<(), String> {
+        let all: Vec<usize> = (0..self.columns.len()).collect();
+        self.refuse_missing_in(&all)
+    }
+
+    pub(super) fn refuse_missing_in(&self, columns: &[usize]) -> Result<(), String> {
+        let columns: Vec<&Column> = columns.iter().filter_map(|&column| self.columns.get(column)).collect();
+        let lacking: Vec<&&Column> =
+            columns.iter().filter(|column| !column.values.is_blank() && column.values.missing() > 0).collect();
+        let first = |column: &&&Column| (0..self.len()).find(|&row| !column.values.has(row)).unwrap_or(0);
+        let Some(column) = lacking.iter().min_by_key(|column| first(column)) else { return Ok(()) };
+        let counts: Vec<String> =
+            lacking.iter().map(|column| format!("{} in column '{}'", column.values.missing(), column.name)).collect();
+        Err(format!(
+            "line {}, column '{}': the value is missing; in all {} rows, missing are {}; \
+             say what becomes of them: --missing drop, mean, median, frequent or class on the command line, Csv::keep_missing in a program",
+            self.line(first(column)),
+            column.name,
+            self.len(),
+            counts.join(", ")
+        ))
+    }
+
+    /// Rows in two parts, the first with `fraction` of them, as [`Dataset::split`] does it.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where a part would be empty.
+    pub fn split_rows(&self, fraction: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
+        let rows = TensorData::from_vec((0..self.len() as i64).collect(), [self.len()])?;
+        let (first, second) = Dataset::new([("row", rows)])?.split(fraction, seed)?;
+        Ok((first.labels("row")?, second.labels("row")?))
+    }
+
+    /// The same with each class of a column in the same proportion in both parts, as [`Dataset::stratified_split`] does it.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where a part would be empty or there is no such column; [`Error::Data`] where the column lacks values.
+    pub fn stratified_rows(&self, column: &str, fraction: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
+        let column = self.column(column)?;
+        let codes: Vec<i64> = column.classes()?.0.into_iter().map(|code| code as i64).collect();
+        let rows = TensorData::from_vec((0..self.len() as i64).collect(), [self.len()])?;
+        let data = Dataset::new([("row", rows), ("class", TensorData::from_vec(codes, [self.len()])?)])?;
+        let (first, second) = data.stratified_split("class", fraction, seed)?;
+        Ok((first.labels("row")?, second.labels("row")?))
+    }
+
+    pub(super) fn column(&self, column: &str) -> Result<&Column> {
+        let position = self.position(column)?;
+        self.columns.get(position).ok_or_else(|| Error::Argument(format!("there is no column '{column}'")))
     }
 
     /// The same with each column of categories replaced by one column of 0 and 1 for each label, named `column=label`;
     /// all but the column `except`, which is to be the target.
     ///
     /// # Errors
-    /// [`Error::Argument`] where there is no column `except`.
+    /// [`Error::Argument`] where there is no column `except`; [`Error::Data`] where a category is missing.
     pub fn one_hot(&self, except: &str) -> Result<Self> {
         let kept = self.position(except)?;
         let mut columns = Vec::new();
         for (number, column) in self.columns.iter().enumerate() {
             match &column.values {
-                Values::Categories { codes, labels } if number != kept => {
+                Values::Categories { labels, .. } if number != kept => {
+                    let (codes, _) = column.classes()?;
                     columns.extend(labels.iter().enumerate().map(|(code, label)| Column {
                         name: format!("{}={label}", column.name),
-                        values: Values::Numbers(codes.iter().map(|&own| f64::from(u8::from(own == code))).collect()),
+                        values: Values::of_numbers(codes.iter().map(|&own| f64::from(u8::from(own == code)))),
+                        remark: None,
                     }));
                 }
                 _ => columns.push(column.clone()),
             }
         }
-        Ok(Self { columns })
+        Ok(Self { columns, lines: self.lines.clone(), header: self.header })
     }
 
     /// A data set: `x`, f32 `[n, columns - 1]`, of all columns but the target (categories as their codes), and `y`.
-    /// For classes it has their names.
+    /// For classes it has their names. A column without any value is left out. Where features are to be scaled, or values are
+    /// missing, or categories are no numbers, a [`Preparation`](super::Preparation) does more.
     ///
     /// # Errors
-    /// [`Error::Argument`] where there is no such column; [`Error::Data`] where there is no other, where a target that is to
-    /// be a number has categories or one that is to be binary has not two classes, and for numbers beyond f32.
+    /// [`Error::Argument`] where there is no such column; [`Error::Data`] where there is no other, where values are missing, where a
+    /// target that is to be a number has categories or one that is to be binary has not two classes, and for numbers that f32 cannot
+    /// hold: beyond its range, or so near each other and so far from 0 that it does not tell them apart.
     pub fn dataset(&self, target: &str, kind: Target) -> Result<Dataset> {
+        self.refuse_missing().map_err(Error::Data)?;
         let target = self.position(target)?;
         let (mut features, mut chosen) = (Vec::new(), None);
         for (number, column) in self.columns.iter().enumerate() {
-            if number == target { chosen = Some(column) } else { features.push(column.single_precision()?) }
+            if number == target {
+                chosen = Some(column);
+            } else if !column.values.is_blank() {
+                features.push(column.single_precision()?);
+            }
         }
         let Some(chosen) = chosen.filter(|_| !features.is_empty()) else {
             return Err(Error::Data("the table has no column besides the target".into()));
@@ -107,7 +214,7 @@ impl Table {
             (0..rows).flat_map(|row| features.iter().filter_map(move |column| column.get(row).copied())).collect();
         let x = TensorData::from_vec(x, [rows, features.len()])?;
 
-        let (codes, names) = chosen.values.classes();
+        let (codes, names) = chosen.classes()?;
         let y = match (kind, &chosen.values) {
             (Target::Classes, _) => TensorData::from_vec(codes.iter().map(|&code| code as i32).collect(), [rows])?,
             (Target::Binary, _) if names.len() == 2 => {
@@ -120,66 +227,25 @@ impl Table {
                     names.len()
                 )));
             }
-            (Target::Number, Values::Numbers(_)) => TensorData::from_vec(chosen.single_precision()?, [rows, 1])?,
-            (Target::Number, Values::Categories { labels, .. }) => {
-                return Err(Error::Data(format!(
-                    "column '{}' is no number to be predicted: it holds {}",
-                    chosen.name,
-                    labels.iter().take(3).map(|label| format!("'{label}'")).collect::<Vec<_>>().join(", ")
-                )));
-            }
+            (Target::Number, Values::Numbers { .. }) => TensorData::from_vec(chosen.single_precision()?, [rows, 1])?,
+            (Target::Number, Values::Categories { .. }) => return Err(chosen.no_number()),
         };
         let data = Dataset::new([("x", x), ("y", y)])?;
         Ok(if kind == Target::Number { data } else { data.with_class_names(names) })
     }
 }
 
-impl Column {
-    fn single_precision(&self) -> Result<Vec<f32>> {
-        match &self.values {
-            Values::Categories { codes, .. } => Ok(codes.iter().map(|&code| code as f32).collect()),
-            Values::Numbers(numbers) => match numbers.iter().find(|value| (**value as f32).is_infinite()) {
-                Some(value) => Err(Error::Data(format!("column '{}': {value} is beyond f32", self.name))),
-                None => Ok(numbers.iter().map(|&value| value as f32).collect()),
-            },
-        }
-    }
-}
-
-impl Values {
-    /// Number of rows.
-    pub const fn len(&self) -> usize {
-        match self {
-            Self::Numbers(numbers) => numbers.len(),
-            Self::Categories { codes, .. } => codes.len(),
-        }
-    }
-
-    /// True where there are no rows.
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The values as classes: a code for each row, and the codes' names. Different numbers are different classes, in
-    /// ascending order.
-    pub fn classes(&self) -> (Vec<usize>, Vec<String>) {
-        match self {
-            Self::Categories { codes, labels } => (codes.clone(), labels.clone()),
-            Self::Numbers(numbers) => {
-                let mut distinct = numbers.clone();
-                distinct.sort_by(f64::total_cmp);
-                distinct.dedup();
-                let codes = numbers.iter().map(|value| distinct.partition_point(|other| other < value)).collect();
-                (codes, distinct.iter().map(f64::to_string).collect())
-            }
-        }
-    }
-}
-
 /// A column by name, else by number: from 0, or from the end where negative.
 pub(super) fn position(names: &[String], column: &str) -> Result<usize, String> {
-    if let Some(position) = names.iter().position(|name| name == column) {
-        return Ok(position);
+    let named: Vec<usize> =
+        (0..names.len()).filter(|&number| names.get(number).is_some_and(|name| name == column)).collect();
+    match named.as_slice() {
+        [] => {}
+        [position] => return Ok(*position),
+        several => {
+            let numbers: Vec<String> = several.iter().map(usize::to_string).collect();
+            return Err(format!("several columns are named '{column}', counted from 0: {}", numbers.join(", ")));
+        }
     }
     let numbered = column.parse().ok().and_then(|number: isize| {
         let position = if number < 0 { names.len().checked_add_signed(number) } else { usize::try_from(number).ok() };
@@ -215,6 +281,52 @@ mod tests {
         assert!(table.dataset("kind", Target::Number).is_err());
         assert!(Csv::new().from_bytes(b"a\n1\n", "t")?.dataset("a", Target::Number).is_err());
         assert!(Csv::new().from_bytes(b"a,b\n1e300,1\n", "t")?.dataset("b", Target::Number).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn what_f32_cannot_tell_apart_is_refused() -> Result<()> {
+        let seconds: String = (0..20).map(|row| format!("{},{}\n", 1_700_000_000 + row, row % 2)).collect();
+        let table = Csv::new().from_bytes(format!("t,kind\n{seconds}").as_bytes(), "t")?;
+        let message = table.dataset("kind", Target::Binary).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(message.starts_with("column 't': ") && message.contains("f32"), "{message}");
+        assert!(table.dataset("t", Target::Number).is_err());
+        let same = Csv::new().from_bytes(b"t,kind\n1700000000,1\n1700000000,2\n", "t")?;
+        same.dataset("kind", Target::Binary)?;
+        Ok(())
+    }
+
+    #[test]
+    fn missing_values_are_counted_refused_or_dropped() -> Result<()> {
+        let table = Csv::new().keep_missing().from_bytes(b"a,b,c,d\n1,x,,1\n?,,,2\n3,y,,3\n,y,,4\n", "t")?;
+        assert_eq!(table.missing(), [("a", 2), ("b", 1)]);
+        let complete = table.without_missing()?;
+        assert_eq!((complete.len(), complete.line(1)), (2, 4));
+        assert_eq!(complete.columns[0].values.numbers()?, [1.0, 3.0]);
+        assert!(complete.columns[2].values.is_blank());
+        assert_eq!(complete.dataset("d", Target::Number)?.column("x")?.shape().dims(), [2, 2]);
+        let message = table.dataset("d", Target::Number).err().map(|error| error.to_string()).unwrap_or_default();
+        let expected =
+            "line 3, column 'a': the value is missing; in all 4 rows, missing are 2 in column 'a', 1 in column 'b'";
+        assert!(message.starts_with(expected), "{message}");
+        assert!(table.one_hot("d").is_err() && table.take(&[4]).is_err() && table.take(&[]).is_err());
+        let nothing = Csv::new().keep_missing().from_bytes(b"a,b\n1,\n,2\n", "t")?;
+        assert!(nothing.without_missing().is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn rows_are_split_as_data_sets_are() -> Result<()> {
+        let text: String = (0..50).map(|row| format!("{row},{}\n", ["a", "b", "b", "b", "b"][row % 5])).collect();
+        let table = Csv::new().header(super::super::Header::Absent).from_bytes(text.as_bytes(), "t")?;
+        let (train, test) = table.stratified_rows("1", 0.8, 7)?;
+        let (own_train, own_test) = table.dataset("1", Target::Classes)?.stratified_split("y", 0.8, 7)?;
+        for (rows, own) in [(train, own_train), (test, own_test)] {
+            let values: Vec<f32> = rows.iter().map(|&row| row as f32).collect();
+            assert_eq!(own.column("x")?.as_slice::<f32>()?, values);
+        }
+        let (train, test) = table.split_rows(0.9, 7)?;
+        assert_eq!((train.len(), test.len()), (45, 5));
         Ok(())
     }
 }

@@ -16,7 +16,8 @@ use super::forecast::{self, Forecasting};
 use super::network::Network;
 pub use super::picture::Picture;
 use super::show::Show;
-use super::{digits, folder, images, sentiment, tabular};
+use super::tabular::{self, Tables};
+use super::{digits, folder, images, sentiment};
 use crate::failure::{Failure, Result};
 
 /// All demos, in the order in which help lists them.
@@ -130,6 +131,8 @@ pub struct Source {
     pub writing: Writing,
     /// What is to be foretold, for series.
     pub forecasting: Forecasting,
+    /// How a table is read.
+    pub tables: Tables,
 }
 
 /// What is to be learned.
@@ -146,11 +149,16 @@ pub enum Task {
         /// Examples of a batch of the test part.
         streams: usize,
     },
-    /// The next values of a series, in its own unit.
+    /// The next values of a series, standardized.
     Series {
         /// How many.
         horizon: usize,
-        /// The standard deviation of the training part, which the loss is measured in.
+        /// The standard deviation of the training part, in the series' own unit.
+        std: f64,
+    },
+    /// A number, standardized.
+    Number {
+        /// The standard deviation of the training part, in the number's own unit.
         std: f64,
     },
 }
@@ -159,7 +167,7 @@ impl Task {
     /// Numbers that the model gives for an example.
     pub const fn outputs(self) -> usize {
         match self {
-            Self::Binary => 1,
+            Self::Binary | Self::Number { .. } => 1,
             Self::Classes(classes) => classes,
             Self::Text { vocabulary, .. } => vocabulary,
             Self::Series { horizon, .. } => horizon,
@@ -172,7 +180,7 @@ impl Task {
             Self::Binary => 2,
             Self::Classes(classes) => classes,
             Self::Text { vocabulary, .. } => vocabulary,
-            Self::Series { .. } => 0,
+            Self::Series { .. } | Self::Number { .. } => 0,
         }
     }
 
@@ -182,7 +190,7 @@ impl Task {
             Self::Binary => Loss::BinaryCrossEntropy,
             Self::Classes(_) | Self::Text { .. } => Loss::CrossEntropy,
             // Of standardized values, so that learning rates mean the same for every unit.
-            Self::Series { std, .. } => Loss::custom(move |x, y| ((x - y) * (1.0 / std)).square().mean_all()),
+            Self::Series { .. } | Self::Number { .. } => Loss::Mse,
         }
     }
 
@@ -192,6 +200,20 @@ impl Task {
             Self::Binary | Self::Classes(_) => vec![Metric::Accuracy, Metric::Precision, Metric::Recall, Metric::F1],
             Self::Text { .. } => Vec::new(),
             Self::Series { .. } => vec![Metric::Mse, Metric::Mae],
+            Self::Number { .. } => vec![Metric::Mse, Metric::Mae, Metric::R2],
+        }
+    }
+
+    /// Brings metrics of standardized values into the unit of what they stand for.
+    pub fn in_unit(self, metrics: &mut [(String, f64)]) {
+        let (Self::Series { std, .. } | Self::Number { std }) = self else { return };
+        for (name, value) in metrics {
+            match name.as_str() {
+                name if name == Metric::Mse.name() => *value *= std * std,
+                name if name == Metric::Mae.name() => *value *= std,
+                // The loss is of standardized values, and R² has no unit.
+                _ => {}
+            }
         }
     }
 

@@ -90,7 +90,7 @@ pub struct Arguments {
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// The column to be learned, of a table or series
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", allow_negative_numbers = true)]
     target: Option<String>,
     /// Width and height that pictures are brought to, where they have no common size (32 if nothing is said)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
@@ -110,6 +110,8 @@ pub struct Arguments {
     writing: char_lm::Writing,
     #[command(flatten)]
     forecasting: forecast::Forecasting,
+    #[command(flatten)]
+    tables: tabular::Tables,
     /// Write the learned parameters
     #[arg(long, value_name = "FILE.safetensors")]
     save: Option<PathBuf>,
@@ -174,14 +176,16 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     run.program(&trainer, program, start.elapsed().as_secs_f64(), output)?;
 
     let steps_per_epoch = run.data.train.len().div_ceil(run.batch) as u64;
-    let mut watch = Watch::new(output, arguments.log_every, steps_per_epoch).showing(run.data.show.clone());
+    let mut watch =
+        Watch::new(output, arguments.log_every, steps_per_epoch).of_task(run.data.task).showing(run.data.show.clone());
     let start = Instant::now();
     let outcome = trainer.fit(&run.data.train, run.fit(&mut watch));
     let took = start.elapsed().as_secs_f64();
     let (curve, trained, told) = watch.finish();
     told?;
     let history = outcome?;
-    let evaluation = trainer.evaluate(&run.data.test)?;
+    let mut evaluation = trainer.evaluate(&run.data.test)?;
+    run.data.task.in_unit(&mut evaluation.metrics);
     let steps = trainer.session().map_or(0, wgrad::session::Session::steps);
     if let Some(path) = &arguments.save {
         trainer.save(path)?;
@@ -221,7 +225,7 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     }
     run.tell(output, &evaluation, steps, trained, took)?;
     match drawn {
-        Some(path) => output.text(format!("forecast in {}", path.display())),
+        Some(path) => output.text(format!("picture in {}", path.display())),
         None => Ok(()),
     }
 }
@@ -239,6 +243,7 @@ impl<'a> Run<'a> {
         arguments.gallery.check(demo)?;
         arguments.writing.check(demo)?;
         arguments.forecasting.check(demo)?;
+        arguments.tables.check(demo)?;
         if let Some(path) = &arguments.plot {
             plot::check_name(path)?;
         }
@@ -257,6 +262,7 @@ impl<'a> Run<'a> {
             batch_size: arguments.batch_size.map(|size| size as usize),
             writing: arguments.writing.clone(),
             forecasting: arguments.forecasting.clone(),
+            tables: arguments.tables.clone(),
         };
         let mut data = (demo.load)(&source)?;
         let batch = arguments.batch_size.map_or(defaults.batch_size.min(data.train.len()), |size| size as usize);
@@ -442,7 +448,7 @@ pub fn trainer(model: &Network, data: &Data, device: &Device, optimizer: optimiz
     match data.task {
         Task::Text { streams, .. } => trainer = trainer.evaluation_batch(streams).perplexity().clip_norm(CLIP_NORM),
         Task::Series { .. } => trainer = trainer.clip_norm(CLIP_NORM),
-        Task::Binary | Task::Classes(_) => {}
+        Task::Binary | Task::Classes(_) | Task::Number { .. } => {}
     }
     if let Some(prepare) = data.prepare.clone() {
         trainer = trainer.prepare(move |x, mode| prepare(x, mode));

@@ -69,8 +69,9 @@ impl Field for Option<PrecisionChoice> {
 }
 
 /// Options that a checkpoint remembers.
-fn options(arguments: &mut Arguments) -> [(&'static str, Rule, &mut dyn Field); 11] {
+fn options(arguments: &mut Arguments) -> [(&'static str, Rule, &mut dyn Field); 17] {
     let (window, horizon) = arguments.forecasting.sizes();
+    let tables = &mut arguments.tables;
     [
         ("--model", Rule::Same, &mut arguments.model),
         ("--optimizer", Rule::Same, &mut arguments.optimizer),
@@ -80,6 +81,12 @@ fn options(arguments: &mut Arguments) -> [(&'static str, Rule, &mut dyn Field); 
         ("--image-size", Rule::Same, &mut arguments.image_size),
         ("--window", Rule::Same, window),
         ("--horizon", Rule::Same, horizon),
+        ("--missing", Rule::Same, &mut tables.missing),
+        ("--task", Rule::Same, &mut tables.task),
+        ("--drop", Rule::Same, &mut tables.drop),
+        ("--categorical", Rule::Same, &mut tables.categorical),
+        ("--header", Rule::Same, &mut tables.header),
+        ("--test-data", Rule::Free, &mut tables.test_data),
         ("--data", Rule::Free, &mut arguments.data),
         ("--lr", Rule::Free, &mut arguments.lr),
         ("--epochs", Rule::Free, &mut arguments.epochs),

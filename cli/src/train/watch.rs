@@ -9,6 +9,7 @@ use wgrad::session::Session;
 use wgrad::train::{Callback, Control, EpochRecord, Event};
 
 use super::Curve;
+use super::demo::Task;
 use super::show::Show;
 use crate::failure::Result;
 use crate::output::{Output, grouped, seconds};
@@ -35,6 +36,8 @@ pub struct Watch<'a> {
     refreshed: Instant,
     told: Result,
     show: Option<Rc<dyn Show>>,
+    /// What is learned, and so the unit of metrics.
+    task: Option<Task>,
 }
 
 impl<'a> Watch<'a> {
@@ -54,7 +57,13 @@ impl<'a> Watch<'a> {
             refreshed: now,
             told: Ok(()),
             show: None,
+            task: None,
         }
+    }
+
+    /// The same, with metrics in the unit of what is learned.
+    pub fn of_task(self, task: Task) -> Self {
+        Self { task: Some(task), ..self }
     }
 
     /// The same, with samples after each epoch.
@@ -112,13 +121,17 @@ impl<'a> Watch<'a> {
     }
 
     fn epoch(&mut self, record: &EpochRecord) -> Result {
+        let mut record = record.clone();
+        if let Some(task) = self.task {
+            task.in_unit(&mut record.validation);
+        }
         let validation: Map<String, serde_json::Value> =
             record.validation.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         self.output.event(&json!({
             "event": "epoch", "epoch": record.epoch, "step": record.step, "train_loss": record.train_loss,
             "validation": validation, "seconds": record.seconds, "examples_per_second": record.examples_per_second,
         }))?;
-        let shown = ["loss", "accuracy", "perplexity", "mse", "mae"]
+        let shown = ["loss", "accuracy", "perplexity", "mse", "mae", "r2"]
             .iter()
             .filter_map(|name| Some((name, record.validation(name)?)));
         let shown: Vec<String> = shown.map(|(name, value)| format!("{name} {value:.4}")).collect();

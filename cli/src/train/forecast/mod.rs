@@ -7,7 +7,6 @@ mod picture;
 
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use clap::Args;
 use wgrad::data::Series;
@@ -132,12 +131,12 @@ fn load(source: &Source) -> Result<Data> {
     let batch = source.batch_size.unwrap_or(defaults.batch_size).max(1);
     let epochs = (FEWEST_STEPS / parts.train.len().div_ceil(batch) as u64).clamp(defaults.epochs, 10 * defaults.epochs);
     let (mean, std) = (parts.mean, parts.std);
-    let model = Foretelling { kind: recurrent::kind(source.model), window, horizon, mean, std };
+    let model = Foretelling { kind: recurrent::kind(source.model), window, horizon };
     Ok(Data {
         train: parts.train,
         test: parts.test,
         task: Task::Series { horizon, std },
-        prepare: Some(Arc::new(move |x: &Tensor, _: Mode| (x - mean) * (1.0 / std))),
+        prepare: None,
         picture: None,
         notes,
         epochs: Some(epochs),
@@ -150,6 +149,8 @@ fn load(source: &Source) -> Result<Data> {
             train_len: parts.train_len,
             horizon,
             season,
+            mean,
+            std,
             path: options.forecast.clone(),
         })),
     })
@@ -184,8 +185,6 @@ struct Foretelling {
     kind: RecurrentKind,
     window: usize,
     horizon: usize,
-    mean: f64,
-    std: f64,
 }
 
 impl Model for Foretelling {
@@ -197,7 +196,7 @@ impl Model for Foretelling {
         let state = Dropout::new(0.1).forward(&state, mode);
         let ahead = Linear::new(g, "head", HIDDEN, self.horizon).forward(&state);
         let last = x.at(1, self.window.saturating_sub(1));
-        (ahead + last) * self.std + self.mean
+        ahead + last
     }
 }
 
@@ -212,12 +211,19 @@ struct Forecast {
     horizon: usize,
     season: Option<usize>,
     path: Option<PathBuf>,
+    mean: f64,
+    std: f64,
 }
 
 impl Forecast {
+    /// The model's forecasts in the series' own unit.
+    fn restored(&self, evaluation: &Evaluation) -> Vec<f64> {
+        evaluation.predictions.to_f64_vec().into_iter().map(|value| value * self.std + self.mean).collect()
+    }
+
     /// The model's errors, and those of the naive forecasts, by their names.
     fn compare(&self, evaluation: &Evaluation) -> Vec<(String, Errors)> {
-        let own = evaluation.predictions.to_f64_vec();
+        let own = self.restored(evaluation);
         let windows = own.len() / self.horizon.max(1);
         let value = |place: usize| self.values.get(place).copied().unwrap_or_default();
         let errors = |forecast: &dyn Fn(usize, usize) -> f64| {
@@ -285,7 +291,7 @@ impl Show for Forecast {
             dates: self.dates.as_deref(),
             train_len: self.train_len,
             horizon: self.horizon,
-            forecasts: evaluation.predictions.to_f64_vec(),
+            forecasts: self.restored(evaluation),
             errors: self.compare(evaluation),
         };
         picture::draw(path, &shown)?;

@@ -1,0 +1,141 @@
+//! `train tabular`: classes or a number from a table; bundled breast-cancer data, or any CSV.
+
+mod options;
+mod picture;
+mod results;
+
+use std::path::Path;
+use std::rc::Rc;
+
+use wgrad::data::{Csv, Missing, Parts, PreparationOptions, Table, Target};
+
+use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task, dense};
+use crate::failure::{Failure, Result};
+use crate::output::grouped;
+pub use options::Tables;
+use results::Results;
+
+const FILE: &[u8] = include_bytes!("../../../data/breast-cancer.csv");
+
+/// The share of the rows that is learned, where no other file is the test.
+const TRAINING: f64 = 0.8;
+
+/// Small tables are gone through more often, so that there are as many steps; up to ten times as often.
+const FEWEST_STEPS: u64 = 1500;
+
+pub const TABULAR: Demo = Demo {
+    name: "tabular",
+    about: "classes or a number from a table: bundled breast-cancer data (569 examples), or --data FILE.csv --target COLUMN",
+    models: &[
+        ModelChoice::new(&["mlp", "mlp-tiny"], "64 relu, 32 relu, 1 sigmoid", |data| dense(data, &[64, 32])),
+        ModelChoice::new(&["linear"], "logistic or linear regression", |data| dense(data, &[])),
+    ],
+    defaults: Defaults { epochs: 20, batch_size: 32, optimizer: "adam", learning_rate: 1e-3, falls: false },
+    load,
+    blank: None,
+    pictures: false,
+    resizes: false,
+};
+
+fn load(source: &Source) -> Result<Data> {
+    let options = &source.tables;
+    let csv = options.csv();
+    let (table, target) = match (&source.path, &source.target) {
+        (None, None) => (csv.from_bytes(FILE, "breast-cancer.csv")?, "target"),
+        (None, Some(_)) => return Err(Failure::new("--target names a column of the file given with --data FILE")),
+        (Some(path), None) => {
+            let columns = columns(&Csv::new().keep_missing().read(path)?);
+            return Err(Failure::new(format!(
+                "say which column is to be learned with --target COLUMN; {} has {columns}",
+                path.display()
+            )));
+        }
+        (Some(path), Some(target)) => (csv.read(path)?, target.as_str()),
+    };
+    let preparing = options.preparing(target);
+    let (parts, test_table) = parts(&preparing, &table, source)?;
+    let Parts { preparation, mut train, mut test, train_rows, test_rows } = parts;
+    if source.path.is_none() {
+        train = train.with_class_names(["malignant", "benign"]);
+        test = test.with_class_names(["malignant", "benign"]);
+    }
+    let task = match preparation.target() {
+        Target::Binary => Task::Binary,
+        Target::Classes => Task::Classes(preparation.class_names().len()),
+        Target::Number => Task::Number { std: preparation.target_scale().1 },
+    };
+    if options.scatter.is_some() && !matches!(task, Task::Number { .. }) {
+        return Err(Failure::new(format!(
+            "--scatter draws numbers, and '{}' is learned as classes; --task regression learns it as a number",
+            preparation.target_name()
+        )));
+    }
+    let mut notes = Vec::new();
+    if source.path.is_some() {
+        let whole = test_table.is_none().then_some(train_rows.len() + test_rows.len());
+        notes.extend(whole.and_then(|used| left_out(&table, used, &preparation)));
+        notes.extend(results::columns(&preparation, table.header_line()));
+        let tested = match &test_table {
+            Some(table) => preparation.unknown(table)?,
+            None => preparation.unknown(&table.take(&test_rows)?)?,
+        };
+        notes.extend(tested.iter().map(|(name, count)| {
+            format!(
+                "'{name}' has {count} values in the test part that the training part has not: they count as no label"
+            )
+        }));
+    }
+    let batch = source.batch_size.unwrap_or(TABULAR.defaults.batch_size).max(1);
+    let least = TABULAR.defaults.epochs;
+    let epochs = (FEWEST_STEPS / train.len().div_ceil(batch) as u64).clamp(least, 10 * least);
+    Ok(Data {
+        train,
+        test,
+        task,
+        prepare: None,
+        picture: None,
+        notes,
+        // The bundled data is learned in few steps.
+        epochs: source.path.is_some().then_some(epochs),
+        network: None,
+        show: Some(Rc::new(Results { preparation, model: source.model, scatter: options.scatter.clone() })),
+    })
+}
+
+/// Training and test data: of one table, or of two.
+fn parts(preparing: &PreparationOptions, table: &Table, source: &Source) -> Result<(Parts, Option<Table>)> {
+    let of_table = |error| in_file(source.path.as_deref(), error);
+    let Some(path) = &source.tables.test_data else {
+        return Ok((preparing.split(table, TRAINING, source.seed).map_err(of_table)?, None));
+    };
+    let train_rows = preparing.rows(table).map_err(of_table)?;
+    let preparation = preparing.fit(table, &train_rows).map_err(of_table)?;
+    let train = preparation.dataset(&table.take(&train_rows)?).map_err(of_table)?;
+    let other = preparation.read(path)?;
+    let of_other = |error| in_file(Some(path), error);
+    let test_rows = preparation.usable_rows(&other).map_err(of_other)?;
+    let usable = other.take(&test_rows)?;
+    let test = preparation.dataset(&usable).map_err(of_other)?;
+    Ok((Parts { preparation, train, test, train_rows, test_rows }, Some(usable)))
+}
+
+/// An error about a table's content, with the name of its file.
+fn in_file(path: Option<&Path>, error: wgrad::Error) -> Failure {
+    match (path, error) {
+        (Some(path), wgrad::Error::Data(message)) => Failure::new(format!("{}: {message}", path.display())),
+        (_, other) => other.into(),
+    }
+}
+
+fn left_out(table: &Table, used: usize, preparation: &wgrad::data::Preparation) -> Option<String> {
+    let rest = table.len().saturating_sub(used);
+    let why = if preparation.missing() == Missing::Drop { "a value" } else { "the target" };
+    (rest > 0).then(|| {
+        format!("{} of {} rows are left out, as they lack {why}", grouped(rest as u64), grouped(table.len() as u64))
+    })
+}
+
+fn columns(table: &Table) -> String {
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    names.join(", ")
+}

@@ -1,0 +1,289 @@
+//! `train tabular` and `train forecast` on tables as people have them: numbers far from 0, odd notations, gaps, classes and numbers.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use support::{events, fail, of_kind, run, succeed, text};
+
+fn write(directory: &Path, name: &str, content: &str) -> std::io::Result<PathBuf> {
+    let file = directory.join(name);
+    fs::write(&file, content)?;
+    Ok(file)
+}
+
+/// Options that most runs here have.
+fn tabular<'a>(file: &'a Path, target: &'a str) -> Vec<&'a str> {
+    vec!["train", "tabular", "--data", text(file), "--target", target]
+}
+
+fn done(arguments: &[&str]) -> Value {
+    of_kind(&events(arguments), "done")[0]["test"].clone()
+}
+
+/// Two features, the first written by `number`, and a class that follows from it.
+fn two_features(separator: &str, number: impl Fn(usize) -> String) -> String {
+    let rows = (0..60).map(|row| {
+        let kind = if row * 7 % 60 < 30 { "no" } else { "yes" };
+        format!("{}{separator}{}{separator}{kind}\n", number(row * 7 % 60), row % 5)
+    });
+    std::iter::once(["a", "b", "kind\n"].join(separator)).chain(rows).collect()
+}
+
+#[test]
+fn a_series_far_from_zero_is_forecast_as_one_near_it() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let series = |offset: f64| -> String {
+        let values = (0..300).map(|step| format!("{:.4}\n", offset + (f64::from(step) / 5.0).sin()));
+        std::iter::once("v\n".to_owned()).chain(values).collect()
+    };
+    for device in ["cpu", "gpu"] {
+        let mut near = None;
+        for offset in [0.0, 1e4, 1e8, 1.7e9] {
+            let file = write(directory.path(), "series.csv", &series(offset))?;
+            let test = done(&["train", "forecast", "--data", text(&file), "--steps", "3", "--device", device]);
+            let value = |name: &str| test[name].as_f64().unwrap_or(f64::NAN);
+            let found = ["loss", "mse", "mae", "naive_mse", "naive_mae"].map(value);
+            assert!(found.iter().all(|value| *value > 0.05), "{device} {offset}: {test}");
+            let near = *near.get_or_insert(found);
+            for (own, near) in found.iter().zip(near) {
+                assert!((own / near - 1.0).abs() < 2e-3, "{device} {offset}: {own} and {near}");
+            }
+            // The loss is of standardized values, the rest in the series' unit.
+            assert!((value("mse") / value("loss") - 0.5).abs() < 0.05, "{test}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn seconds_since_1970_are_learned_like_seconds() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    for device in ["cpu", "gpu"] {
+        let scores = [0_u64, 1_700_000_000].map(|offset| {
+            let rows = (0..200).map(|row| {
+                let second = row * 37 % 100;
+                format!("{},{}\n", offset + second, if second < 50 { "lo" } else { "hi" })
+            });
+            let table: String = std::iter::once("t,kind\n".to_owned()).chain(rows).collect();
+            let file = write(directory.path(), "t.csv", &table).unwrap();
+            let mut arguments = tabular(&file, "kind");
+            arguments.extend(["--epochs", "30", "--device", device]);
+            done(&arguments)
+        });
+        assert!(scores[0]["accuracy"].as_f64() > Some(0.97), "{}", scores[0]);
+        assert_eq!(scores[0]["accuracy"], scores[1]["accuracy"]);
+        let [near, far] = [&scores[0], &scores[1]].map(|score| score["loss"].as_f64().unwrap_or(f64::NAN));
+        assert!((near - far).abs() < 1e-4, "{near} {far}");
+    }
+    Ok(())
+}
+
+#[test]
+fn numbers_in_any_notation_are_one_feature() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let comma = |row: usize| format!("{:.3}", row as f64 * 0.37).replace('.', ",");
+    let cases: [(&str, String, &str); 9] = [
+        ("decimal comma, quoted", two_features(",", |row| format!("\"{}\"", comma(row))), "number with decimal comma"),
+        ("decimal comma", two_features(";", comma), "number with decimal comma"),
+        ("tabs", two_features("\t", |row| format!("{row}e-1")), "number"),
+        ("percent", two_features(",", |row| format!("{row}%")), "number, in percent"),
+        ("hexadecimal", two_features(",", |row| format!("{row:#x}")), "number, hexadecimal"),
+        ("minus", two_features(",", |row| format!("\u{2212}{row}")), "number"),
+        (
+            "no-break space",
+            two_features(",", |row| format!("1\u{a0}{row:03}")),
+            "number with thousands set apart by spaces",
+        ),
+        (
+            "thousands",
+            two_features(",", |row| format!("\"{},{row:03}\"", row + 1)),
+            "number with thousands set apart by commas",
+        ),
+        ("dates", two_features(",", |row| format!("2024-03-{:02}", row % 31 + 1)), "date (year-month-day)"),
+    ];
+    for (name, content, expected) in cases {
+        let file = write(directory.path(), "table.csv", &content.replace('\n', "\r\n"))?;
+        let arguments = [&tabular(&file, "kind")[..], &["--epochs", "1"]].concat();
+        let start = events(&arguments)[0].clone();
+        // Two features: 2·64 + 64 + 64·32 + 32 + 32 + 1.
+        assert_eq!([&start["parameters"], &start["train_examples"]], [2305, 48], "{name}");
+        let told = succeed(&arguments);
+        let line = told.lines().find(|line| line.trim_start().starts_with("a  ")).unwrap_or_default();
+        assert!(line.contains(expected), "{name}: {told}");
+        assert!(told.contains("kind  target, 2 classes"), "{told}");
+    }
+    let mixed = two_features(",", |row| if row == 21 { "n.k.".to_owned() } else { row.to_string() });
+    let file = write(directory.path(), "table.csv", &mixed)?;
+    let message = fail(&tabular(&file, "kind"));
+    assert!(message.contains("line 5, column 'a': 'n.k.' is not a number, while 59 other values are"), "{message}");
+    succeed(&[&tabular(&file, "kind")[..], &["--epochs", "1", "--categorical", "a"]].concat());
+    Ok(())
+}
+
+#[test]
+fn names_may_be_lacking_or_numbers() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let plain = two_features(",", |row| format!("{:.3}", row as f64 * 0.37));
+    let numbered: String = plain
+        .lines()
+        .enumerate()
+        .map(|(line, row)| if line == 0 { format!(",{row}\n") } else { format!("{},{row}\n", line - 1) })
+        .collect();
+    let trailing: String = plain.lines().map(|line| format!("{line},\n")).collect();
+    let counted = numbered.replacen(",a,b,kind", ",0,1,2", 1);
+    for (name, content, target) in [
+        ("pandas", &numbered, "kind"),
+        ("trailing", &trailing, "kind"),
+        ("counted", &counted, "2"),
+        ("plain", &plain, "-1"),
+    ] {
+        let file = write(directory.path(), "table.csv", content)?;
+        let start = events(&[&tabular(&file, target)[..], &["--epochs", "1"]].concat())[0].clone();
+        assert_eq!([&start["parameters"], &start["train_examples"], &start["test_examples"]], [2305, 48, 12], "{name}");
+    }
+    Ok(())
+}
+
+/// Sixty rows of which some lack a number, a category, or the target.
+fn with_gaps() -> String {
+    let rows = (0..60).map(|row| {
+        let number = if row % 10 == 3 { "?".to_owned() } else { (row * 7 % 60).to_string() };
+        let colour = if row % 20 == 5 { "NA" } else { ["red", "blue"][row % 2] };
+        let kind = if row == 59 {
+            ""
+        } else if row * 7 % 60 < 30 {
+            "no"
+        } else {
+            "yes"
+        };
+        format!("{number},{colour},{kind}\n")
+    });
+    std::iter::once("n,colour,kind\n".to_owned()).chain(rows).collect()
+}
+
+#[test]
+fn missing_values_are_refused_with_their_counts_or_treated_as_asked() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let file = write(directory.path(), "gaps.csv", &with_gaps())?;
+    let arguments = tabular(&file, "kind");
+    for refusing in [&[][..], &["--missing", "refuse"]] {
+        let message = fail(&[&arguments[..], refusing].concat());
+        let expected = "missing are 6 in column 'n', 3 in column 'colour', 1 in column 'kind'";
+        assert!(message.contains("line 5, column 'n'") && message.contains(expected), "{message}");
+        assert!(message.contains("--missing"), "{message}");
+    }
+    for (choice, rows, parameters, told) in [
+        ("drop", 50, 2369, "10 of 60 rows are left out, as they lack a value"),
+        ("mean", 59, 2369, "n       number; 6 missing, taken for "),
+        ("median", 59, 2369, "n       number; 6 missing, taken for "),
+        ("frequent", 59, 2369, "colour  category, 2 labels; 3 missing, taken for 'red'"),
+        ("class", 59, 2497, "n       number; 6 missing, told by a feature"),
+    ] {
+        let own = [&arguments[..], &["--epochs", "1", "--missing", choice]].concat();
+        let start = events(&own)[0].clone();
+        let examples = start["train_examples"].as_u64().zip(start["test_examples"].as_u64());
+        assert_eq!(examples.map(|(train, test)| train + test), Some(rows), "{choice}");
+        assert_eq!(start["parameters"], parameters, "{choice}");
+        let stdout = succeed(&own);
+        assert!(stdout.contains(told), "{choice}: {stdout}");
+    }
+    assert_eq!(run(&[&arguments[..], &["--missing", "guess"]].concat()).status.code(), Some(2));
+    assert!(fail(&["train", "digits", "--missing", "mean"]).contains("--missing is for tables"));
+    Ok(())
+}
+
+#[test]
+fn a_target_of_numbers_is_learned_as_one() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let rows = (0..400).map(|row| {
+        let (x, z) = (f64::from(row * 37 % 400) / 100.0, f64::from(row * 71 % 400) / 100.0);
+        format!("{x},{z},{:.6}\n", 5e7 + 1e3 * (x * x - 2.0 * z + (3.0 * x).sin()))
+    });
+    let table: String = std::iter::once("x,z,price\n".to_owned()).chain(rows).collect();
+    let file = write(directory.path(), "prices.csv", &table)?;
+    let picture = directory.path().join("truth.png");
+    for device in ["cpu", "gpu"] {
+        let arguments =
+            [&tabular(&file, "price")[..], &["--epochs", "60", "--scatter", text(&picture), "--device", device]]
+                .concat();
+        let all = events(&arguments);
+        let test = &of_kind(&all, "done")[0]["test"];
+        let value = |name: &str| test[name].as_f64().unwrap_or(f64::NAN);
+        assert!(value("r2") > 0.97, "{device}: {test}");
+        // In the unit of the price: R² says what part of the variance the squared error is.
+        let variance = value("mse") / (1.0 - value("r2"));
+        assert!((1e6..1e8).contains(&variance) && value("mae") < value("mse").sqrt(), "{device}: {test}");
+        let validation = &of_kind(&all, "epoch").last().unwrap()["validation"];
+        assert!(
+            (validation["mse"].as_f64().unwrap_or(f64::NAN) / value("mse") - 1.0).abs() < 1e-6,
+            "{validation} {test}"
+        );
+        let pixels = image::open(&picture).map(|picture| picture.to_rgb8()).unwrap();
+        assert!(pixels.pixels().filter(|pixel| pixel.0[2] > pixel.0[0].saturating_add(30)).count() > 500);
+    }
+    let told = succeed(&[&tabular(&file, "price")[..], &["--epochs", "2"]].concat());
+    assert!(told.contains("'price' is learned as a number (regression)") && told.contains("the mean"), "{told}");
+    assert!(!told.contains("predicted"), "{told}");
+    Ok(())
+}
+
+#[test]
+fn the_target_decides_and_the_user_overrides() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let rows = (0..90).map(|row| format!("{}.5,{}\n", row % 9, 3 + row % 3));
+    let table: String = std::iter::once("x,quality\n".to_owned()).chain(rows).collect();
+    let file = write(directory.path(), "wine.csv", &table)?;
+    let arguments = [&tabular(&file, "quality")[..], &["--epochs", "2"]].concat();
+    assert!(done(&arguments)["accuracy"].is_number());
+    let told = succeed(&arguments);
+    assert!(told.contains("one of 3 classes: 3, 4, 5; --task regression"), "{told}");
+    let regression = [&arguments[..], &["--task", "regression"]].concat();
+    let test = done(&regression);
+    assert!(test["r2"].is_number() && test["accuracy"].is_null(), "{test}");
+    assert!(fail(&[&arguments[..], &["--scatter", text(&directory.path().join("x.png"))]].concat()).contains("--task"));
+    assert!(fail(&[&arguments[..], &["--scatter", "x.svg"]].concat()).contains(".png"));
+    let words = write(directory.path(), "words.csv", "x,kind\n1,a\n2,b\n3,a\n4,b\n5,a\n")?;
+    assert!(fail(&[&tabular(&words, "kind")[..], &["--task", "regression"]].concat()).contains("no number"));
+    Ok(())
+}
+
+#[test]
+fn another_file_may_be_the_test() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let train = write(directory.path(), "train.csv", &two_features(",", |row| format!("{row}%")))?;
+    let test = write(directory.path(), "test.csv", "kind,b,a\nno,1,3%\nyes,2,55%\n")?;
+    let arguments = tabular(&train, "kind");
+    let own = [&arguments[..], &["--epochs", "40", "--test-data", text(&test)]].concat();
+    let all = events(&own);
+    assert_eq!([&all[0]["train_examples"], &all[0]["test_examples"]], [60, 2]);
+    assert_eq!(of_kind(&all, "done")[0]["test"]["accuracy"], 1.0);
+    for (content, expected) in [
+        ("kind,b\nno,1\n", "no column 'a'"),
+        ("kind,b,a\nmaybe,1,3%\n", "'maybe' is none of the classes: no, yes"),
+        ("kind,b,a\nno,1,3\n", "line 2, column 'a': '3' is not a number"),
+        ("kind,b,a\nno,,3%\n", "line 2, column 'b': the value is missing"),
+    ] {
+        let test = write(directory.path(), "test.csv", content)?;
+        let message = fail(&[&arguments[..], &["--test-data", text(&test)]].concat());
+        assert!(message.contains(expected) && message.contains("test.csv"), "{message}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_run_that_goes_on_reads_its_table_as_before() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let file = write(directory.path(), "gaps.csv", &with_gaps())?;
+    let checkpoint = directory.path().join("run");
+    let run = ["--checkpoint", text(&checkpoint), "--seed", "4"];
+    let first = [&tabular(&file, "kind")[..], &run, &["--missing", "class", "--epochs", "2"]].concat();
+    succeed(&first);
+    let start = events(&["train", "tabular", "--epochs", "4", "--resume", run[0], run[1], run[2], run[3]])[0].clone();
+    assert_eq!(start["parameters"], 2497);
+    let other = [&tabular(&file, "kind")[..], &run, &["--missing", "mean", "--resume"]].concat();
+    assert!(fail(&other).contains("--missing class"));
+    Ok(())
+}
