@@ -158,8 +158,10 @@ fn another_learning_rate_is_used_from_there_on() {
         factor: 0.5,
         patience: 0,
         threshold: 10.0, // nothing is an improvement
+        absolute: false,
         cooldown: 0,
         minimum: 0.0,
+        smallest_change: 1e-8,
         higher_is_better: true,
     };
     let linear = Schedule::Linear { steps: 100, start_factor: 1.0, end_factor: 0.0 };
