@@ -2,7 +2,10 @@
 
 use wgrad::data::{Csv, Scaler, Table, Target, Values};
 
+use wgrad::train::ModelSettings;
+
 use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task, dense};
+use super::saved;
 use crate::failure::{Failure, Result};
 
 const FILE: &[u8] = include_bytes!("../../data/breast-cancer.csv");
@@ -22,6 +25,7 @@ pub const TABULAR: Demo = Demo {
     ],
     defaults: Defaults { epochs: 20, batch_size: 32, optimizer: "adam", learning_rate: 1e-3, falls: false },
     load,
+    ask: saved::not_yet,
     blank: None,
     pictures: false,
     resizes: false,
@@ -60,6 +64,7 @@ fn load(source: &Source) -> Result<Data> {
         epochs: None,
         network: None,
         show: None,
+        settings: ModelSettings::new(TABULAR.name),
     })
 }
 
