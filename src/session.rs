@@ -123,14 +123,8 @@ impl Session {
             step: 0,
             optimizers: Optimizers::default(),
             options,
-<<<<<<< HEAD
             unchecked: Unchecked::default(),
-        };
-        session.load(graph)?;
-        Ok(session)
-=======
         }
->>>>>>> w4
     }
 
     /// Compiles another graph into this session. Variables of the same name are shared; new ones get their first values.

@@ -162,6 +162,7 @@ fn another_learning_rate_is_used_from_there_on() {
         cooldown: 0,
         smallest_change: 1e-8,
         minimum: 0.0,
+        smallest_change: 1e-8,
         higher_is_better: true,
     };
     let linear = Schedule::Linear { steps: 100, start_factor: 1.0, end_factor: 0.0 };

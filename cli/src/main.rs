@@ -11,8 +11,12 @@ mod devices;
 mod failure;
 mod inspect;
 mod interrupt;
+#[cfg(test)]
+#[path = "../../tests/support/mutated_files.rs"]
+mod mutated_files;
 mod onnx;
 mod output;
+mod predict;
 mod quiet;
 mod train;
 mod tune;
@@ -23,6 +27,8 @@ use clap::{Args, Parser, Subcommand};
 
 use failure::Failure;
 use output::Output;
+#[cfg(test)]
+use wgrad::scalar::threefry::HostRandom;
 
 /// A deep-learning engine that trains and runs neural networks on any GPU, and on the CPU.
 #[derive(Parser)]
@@ -58,6 +64,8 @@ enum Command {
     Devices,
     /// Train a demo, and see it learn
     Train(Box<train::Arguments>),
+    /// Ask a model that `train --save` wrote
+    Predict(predict::Arguments),
     /// Measure kernels and training steps
     Bench(bench::Arguments),
     /// Find the fastest kernels for a device, and remember them
@@ -90,6 +98,7 @@ fn main() -> ExitCode {
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match line.command {
         Command::Devices => devices::run(&mut output),
         Command::Train(arguments) => train::run(&arguments, &everywhere, &mut output),
+        Command::Predict(arguments) => predict::run(&arguments, &everywhere, &mut output),
         Command::Bench(arguments) => bench::run(&arguments, &everywhere, &mut output),
         Command::Tune(arguments) => tune::run(&arguments, &everywhere, &mut output),
         Command::Check(arguments) => check::run(&arguments, &everywhere, &mut output),

@@ -159,6 +159,44 @@ fn decoded_pictures_are_kept_until_something_changes() -> ImageResult<()> {
 }
 
 #[test]
+fn damaged_pictures_end_the_run_or_are_left_out_and_counted() -> ImageResult<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path();
+    shapes(path, 6, 24, 24)?;
+    let jpeg = fs::read(path.join("square/001.JPG"))?;
+    // Cut where three quarters would be grey; with an end put to it; and no picture at all.
+    fs::write(path.join("square/cut.jpg"), &jpeg[..jpeg.len() * 3 / 4])?;
+    let message = fail(&train(path, &SHORT));
+    assert!(message.contains("square/cut.jpg: the picture is truncated"), "{message}");
+    assert!(!path.join(".wgrad-cache/own-size.safetensors").exists());
+    fs::write(path.join("circle/ended.jpeg"), [&jpeg[..jpeg.len() * 3 / 4], b"\xff\xd9"].concat())?;
+    fs::write(path.join("cross/words.png"), "no picture")?;
+    let message = fail(&train(path, &SHORT));
+    assert!(message.contains("circle/ended.jpeg") && message.contains("2 more"), "{message}");
+    let skip = [&SHORT[..], &["--skip-damaged"]].concat();
+    for from in ["kept in the cache", "from the cache"] {
+        let told = succeed(&train(path, &skip));
+        assert!(
+            told.contains("skipped 3 damaged") && told.contains("circle/ended.jpeg") && told.contains(from),
+            "{told}"
+        );
+    }
+    let all = events(&train(path, &skip));
+    let start = of_kind(&all, "start")[0].clone();
+    assert_eq!(start["train_examples"].as_u64().unwrap_or(0) + start["test_examples"].as_u64().unwrap_or(0), 18);
+    // What was left out once is not let in by the cache.
+    assert!(fail(&train(path, &SHORT)).contains("circle/ended.jpeg"));
+    for number in 1..6 {
+        for ending in ["png", "JPG"] {
+            let _ = fs::remove_file(path.join(format!("cross/{number:03}.{ending}")));
+        }
+    }
+    assert!(fail(&train(path, &skip)).contains("too few of class \"cross\""));
+    assert!(fail(&["train", "digits", "--skip-damaged"]).contains("--skip-damaged has no meaning"));
+    Ok(())
+}
+
+#[test]
 fn a_place_that_cannot_hold_a_cache_is_no_harm() -> ImageResult<()> {
     let directory = tempfile::tempdir()?;
     shapes(directory.path(), 3, 8, 8)?;

@@ -155,6 +155,10 @@ pub fn words(text: &str) -> Vec<String> {
     found
 }
 
+/// The words with numbers 0 and 1.
+const PADDING_WORD: &str = "<pad>";
+const UNKNOWN_WORD: &str = "<unk>";
+
 /// Words with their numbers, the most frequent first (and in alphabetical order where they are equally frequent). Number 0 is
 /// padding, `<pad>`, and 1 stands for every word that has no number, `<unk>`.
 ///
@@ -198,10 +202,28 @@ impl WordVocabulary {
             counts.into_iter().filter(|(_, count)| *count >= minimum_count).collect();
         counted.sort_by(|(word, count), (other, others)| others.cmp(count).then_with(|| word.cmp(other)));
         counted.truncate(maximum_size.saturating_sub(2));
-        let special = ["<pad>".to_owned(), "<unk>".to_owned()];
+        let special = [PADDING_WORD.to_owned(), UNKNOWN_WORD.to_owned()];
         let words: Vec<String> = special.into_iter().chain(counted.into_iter().map(|(word, _)| word)).collect();
         let numbers = words.iter().enumerate().map(|(number, word)| (word.clone(), number as i32)).collect();
         Self { words, numbers }
+    }
+
+    /// Of words in the order of their numbers, as [`words`](Self::words) gives them.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where the first two are not those of padding and unknown words, or a word occurs twice.
+    pub fn from_words(words: Vec<String>) -> Result<Self> {
+        if !matches!(words.as_slice(), [first, second, ..] if first == PADDING_WORD && second == UNKNOWN_WORD) {
+            return Err(Error::Data(format!(
+                "a vocabulary begins with {PADDING_WORD} and {UNKNOWN_WORD}, and this one does not"
+            )));
+        }
+        let numbers: HashMap<String, i32> =
+            words.iter().enumerate().map(|(number, word)| (word.clone(), number as i32)).collect();
+        if numbers.len() < words.len() {
+            return Err(Error::Data("a word occurs twice in a vocabulary".into()));
+        }
+        Ok(Self { words, numbers })
     }
 
     /// Number of words, with padding and unknown.
@@ -342,6 +364,9 @@ mod tests {
         assert_eq!(vocabulary.decode(&[2, 1, 3, 0, 0])?, "b <unk> a");
         assert!(vocabulary.decode(&[4]).is_err());
         assert_eq!(WordVocabulary::of(["a"], 1, 0).len(), 2);
+        assert_eq!(WordVocabulary::from_words(vocabulary.words().to_vec())?, vocabulary);
+        assert!(WordVocabulary::from_words(vec!["a".into(), "b".into()]).is_err());
+        assert!(WordVocabulary::from_words(["<pad>", "<unk>", "a", "a"].map(str::to_owned).to_vec()).is_err());
         assert!(vocabulary.encode_padded(["a"], 0).is_err());
         assert_eq!(vocabulary.encode_padded([""], 2)?.as_slice::<i32>()?, [0, 0]);
         Ok(())

@@ -16,12 +16,8 @@ use super::signature;
 use super::statistics::{self, Statistics};
 use super::tensor::{decode, extents};
 use super::value::{Stored, Value};
-<<<<<<< HEAD
 use super::weights::Weights;
-use crate::error::{Error, Result};
-=======
 use crate::error::{Error, Place, Result};
->>>>>>> w4
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Op, Role, Variable};
 use crate::tensor::{DType, TensorData};
@@ -342,14 +338,9 @@ impl<'a> Importer<'a> {
         if self.nodes.get() > MOST_NODES {
             return Err(node.error(format!("with loops unrolled, the model has more than {MOST_NODES} nodes")));
         }
-<<<<<<< HEAD
         let function = self.model.function(proto);
-        let outputs = match function {
-            Some(function) => node.call(function)?,
-=======
-        let outputs = self.graph.at(self.place.in_layer(&describe(proto)), || match self.model.function(proto) {
+        let outputs = self.graph.at(self.place.in_layer(&describe(proto)), || match function {
             Some(function) => node.call(function),
->>>>>>> w4
             None => match ops::find(&proto.domain, &proto.op_type) {
                 Some(handler) => handler(&node),
                 None => Err(node.error("the operator is not supported")),

@@ -42,6 +42,19 @@ pub(super) struct Progress {
     pub(super) history: History,
 }
 
+impl Progress {
+    /// Steps, epochs and batches are counts of the same thing; without that, an epoch might never end.
+    pub(super) fn check(&self, path: &Path, per_epoch: u64) -> Result<()> {
+        let steps = self.epoch.checked_mul(per_epoch).and_then(|steps| steps.checked_add(self.batch));
+        if self.batch <= per_epoch && steps == Some(self.step) {
+            return Ok(());
+        }
+        let Self { step, epoch, batch, .. } = self;
+        let message = format!("step {step} is not batch {batch} after {epoch} epochs of {per_epoch}: it is damaged");
+        Err(Error::format(path, message))
+    }
+}
+
 /// How examples become steps. Others would make the place in the epoch mean something else.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Batches {
@@ -273,15 +286,15 @@ pub(super) fn restore(
     Ok(())
 }
 
-/// Writes the parameters (and buffers) alone, by their names, as PyTorch reads them.
-pub(super) fn save_parameters(path: &Path, session: &Session) -> Result<()> {
+/// Writes the parameters (and buffers) alone, by their names, as PyTorch reads them, and the text that goes with them.
+pub(super) fn save_parameters(path: &Path, session: &Session, metadata: &[(String, String)]) -> Result<()> {
     let mut tensors = Vec::new();
     for variable in session.variables() {
         if matches!(variable.role, Role::Parameter | Role::Buffer) {
             tensors.push((variable.name.clone(), session.parameter(&variable.name)?));
         }
     }
-    checkpoint_file::write(path, &tensors, &[])
+    checkpoint_file::write(path, &tensors, metadata)
 }
 
 /// Parameters from a file that [`save_parameters`] or PyTorch wrote.
@@ -291,6 +304,10 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
+    pub(super) fn new(path: &Path, tensors: Tensors) -> Self {
+        Self { path: path.to_owned(), tensors }
+    }
+
     pub(super) fn read(path: &Path) -> Result<Self> {
         let (tensors, _) = checkpoint_file::read(path)?;
         Ok(Self { path: path.to_owned(), tensors })

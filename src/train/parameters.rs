@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::checkpoint;
+use super::model_file::{ModelFile, ModelSettings};
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
+use crate::session::Session;
 
 impl Trainer {
     /// Writes the parameters as safetensors, by PyTorch's names and layouts, whole or not at all.
@@ -12,9 +14,37 @@ impl Trainer {
     /// # Errors
     /// A file that cannot be written; nothing compiled yet.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let session =
-            self.session.as_ref().ok_or_else(|| Error::Argument("there are no parameters yet: fit first".into()))?;
-        checkpoint::save_parameters(path.as_ref(), session)
+        checkpoint::save_parameters(path.as_ref(), self.compiled()?, &[])
+    }
+
+    /// The same with what else is needed to use the model, for [`ModelFile::read`].
+    ///
+    /// # Errors
+    /// A file that cannot be written; nothing compiled yet; a setting whose name is taken.
+    pub fn save_model(&self, path: impl AsRef<Path>, settings: &ModelSettings) -> Result<()> {
+        checkpoint::save_parameters(path.as_ref(), self.compiled()?, &settings.metadata()?)
+    }
+
+    fn compiled(&self) -> Result<&Session> {
+        self.session.as_ref().ok_or_else(|| Error::Argument("there are no parameters yet: fit first".into()))
+    }
+
+    /// Takes the parameters of a model's file, as [`load_parameters`](Self::load_parameters) does.
+    ///
+    /// # Errors
+    /// As there: a file of another model, at once or from what compiles.
+    pub fn load_model(&mut self, file: &ModelFile) -> Result<()> {
+        self.take(checkpoint::Loaded::new(file.path(), file.tensors().clone()))
+    }
+
+    fn take(&mut self, loaded: checkpoint::Loaded) -> Result<()> {
+        match &mut self.session {
+            Some(session) => loaded.give(session),
+            None => {
+                self.loaded = Some(loaded);
+                Ok(())
+            }
+        }
     }
 
     /// Reads parameters from a safetensors file of the same model, as [`save`](Self::save) or PyTorch wrote it. Before anything
@@ -24,13 +54,6 @@ impl Trainer {
     /// A file that cannot be read or is of another model; before anything is compiled, the latter comes from what compiles:
     /// [`fit`](Self::fit), [`evaluate`](Self::evaluate) or [`predict`](Self::predict).
     pub fn load_parameters(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        let loaded = checkpoint::Loaded::read(path.as_ref())?;
-        match &mut self.session {
-            Some(session) => loaded.give(session),
-            None => {
-                self.loaded = Some(loaded);
-                Ok(())
-            }
-        }
+        self.take(checkpoint::Loaded::read(path.as_ref())?)
     }
 }

@@ -5,11 +5,6 @@
 //! `WGRAD_MUTATIONS=1000000 cargo test --release --features onnx --test onnx mutations -- --ignored`. With `WGRAD_SEEDS` set to a
 //! folder, its .onnx files are mutated too, as those that `backend.py --keep FOLDER` leaves there.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
 use prost::Message;
 use wgrad::compiler::{Layout, Options, Step, Target, Work, compile};
 use wgrad::onnx::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, attribute_type, data_type};
@@ -17,17 +12,12 @@ use wgrad::onnx::{Dimension, Export, Import, Model};
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
 
+use super::mutated_files::{index as place, many, mutate_bytes, survive};
 use super::{declared, floats, graph, int, ints, model, node, subgraph, with};
-
-/// More than any import of a small file takes.
-const LONGEST: Duration = Duration::from_secs(20);
 
 /// Programs that need no more bytes and operations are run.
 const SMALL: usize = 16 << 20;
 const SHORT: u64 = 10_000_000;
-
-/// Memory of the whole process beyond what it has at the beginning.
-const MOST_MEMORY: u64 = 512 << 20;
 
 fn list(name: &str, values: &[i64]) -> AttributeProto {
     AttributeProto {
@@ -209,44 +199,6 @@ fn scalar(name: &str, value: i64) -> TensorProto {
     TensorProto { dims: Vec::new(), ..ints(name, &[value]) }
 }
 
-/// A place in something, or 0 where it is empty.
-fn place(random: &mut HostRandom, len: usize) -> usize {
-    if len == 0 { 0 } else { random.below(len as u64) as usize }
-}
-
-/// Changes bytes of a file.
-fn mutate_bytes(bytes: &mut Vec<u8>, other: &[u8], random: &mut HostRandom) {
-    for _ in 0..=random.below(4) {
-        let at = place(random, bytes.len());
-        let end = (at + random.below(24) as usize).min(bytes.len());
-        match random.below(8) {
-            0 => bytes.truncate(at),
-            1 => drop(bytes.drain(at..end)),
-            2 => {
-                let copied = bytes[at..end].to_vec();
-                bytes.splice(at..at, copied);
-            }
-            3 => {
-                let from = place(random, other.len());
-                let part = &other[from..(from + 40).min(other.len())];
-                bytes.splice(at..end, part.iter().copied());
-            }
-            // Varints of all lengths: fields, extents and lengths that are far too large.
-            4 => {
-                let mut varint = vec![0xff; random.below(10) as usize];
-                varint.push(random.below(128) as u8);
-                bytes.splice(at..(at + 1).min(bytes.len()), varint);
-            }
-            5 => bytes.iter_mut().skip(at).take(8).for_each(|byte| *byte = 0xff),
-            _ => {
-                if let Some(byte) = bytes.get_mut(at) {
-                    *byte ^= 1 << random.below(8);
-                }
-            }
-        }
-    }
-}
-
 /// A number that something may not be ready for.
 fn strange(random: &mut HostRandom) -> i64 {
     const STRANGE: [i64; 16] = [
@@ -350,89 +302,37 @@ fn mutate_graph(graph: &mut GraphProto, random: &mut HostRandom) {
     }
 }
 
-/// The largest memory that the process has had, where the system says it.
-fn peak() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
-}
-
-/// Ends the process where one import does not end: it cannot be stopped.
-fn watch(current: Arc<AtomicU64>) {
-    std::thread::spawn(move || {
-        let mut last = (u64::MAX, Instant::now());
-        while Arc::strong_count(&current) > 1 {
-            std::thread::sleep(Duration::from_millis(200));
-            let number = current.load(Ordering::Relaxed);
-            if number != last.0 {
-                last = (number, Instant::now());
-            } else if last.1.elapsed() > LONGEST + Duration::from_secs(1) {
-                eprintln!("WGRAD_MUTATION={number} does not end");
-                std::process::exit(1);
-            }
-        }
-    });
-}
-
-/// Imports so many mutated models; `WGRAD_FIRST` says where they begin, `WGRAD_MUTATION` picks one.
-fn survive(count: u64) {
+/// Imports mutated models.
+fn import(count: u64) {
     let seeds = seeds();
     let files: Vec<Vec<u8>> = seeds.iter().map(Message::encode_to_vec).collect();
-    let before = peak();
-    let current = Arc::new(AtomicU64::new(u64::MAX));
-    watch(Arc::clone(&current));
-    let only: Option<u64> = std::env::var("WGRAD_MUTATION").ok().and_then(|number| number.parse().ok());
-    let (mut imported, mut refused) = (0, 0);
-    let first = std::env::var("WGRAD_FIRST").ok().and_then(|number| number.parse().ok()).unwrap_or(0);
-    for number in only.map_or(first..first + count, |number| number..number + 1) {
-        let mut random = HostRandom::new(number);
-        let chosen = place(&mut random, seeds.len());
+    let make = |random: &mut HostRandom| {
+        let chosen = place(random, seeds.len());
         let mut bytes = if random.below(2) == 0 {
             files[chosen].clone()
         } else {
             let mut proto = seeds[chosen].clone();
             for _ in 0..=random.below(3) {
-                proto.graph.iter_mut().for_each(|graph| mutate_graph(graph, &mut random));
+                proto.graph.iter_mut().for_each(|graph| mutate_graph(graph, random));
             }
             proto.encode_to_vec()
         };
         if random.below(2) == 0 {
-            let other = place(&mut random, files.len());
-            mutate_bytes(&mut bytes, &files[other], &mut random);
+            let other = place(random, files.len());
+            mutate_bytes(&mut bytes, &files[other], random);
         }
-        if only.is_some() {
-            let path = std::env::temp_dir().join(format!("mutation_{number}.onnx"));
-            std::fs::write(&path, &bytes).unwrap();
-            eprintln!("the model is {}", path.display());
-        }
-        current.store(number, Ordering::Relaxed);
-        let start = Instant::now();
-        let done = catch_unwind(AssertUnwindSafe(|| go(&bytes, &mut random)));
-        let took = start.elapsed();
-        assert!(took < LONGEST, "WGRAD_MUTATION={number} takes {took:?}");
-        match done {
-            Ok(Ok(())) => imported += 1,
-            Ok(Err(_)) => refused += 1,
-            Err(_) => panic!("WGRAD_MUTATION={number} panics"),
-        }
-        if let (Some(before), Some(now)) = (before, peak().filter(|_| number % 64 == 0)) {
-            assert!(now - before < MOST_MEMORY, "about WGRAD_MUTATION={number}, memory grew to {now} bytes");
-        }
-    }
-    eprintln!("{imported} were imported, {refused} refused");
-    assert!(
-        only.is_some() || imported > count / 20 && refused > count / 20,
-        "{imported} were imported, {refused} refused"
-    );
+        bytes
+    };
+    survive("onnx", count, make, go);
 }
 
 #[test]
 fn mutated_models_are_imported_or_refused() {
-    survive(4_000);
+    import(4_000);
 }
 
 #[test]
 #[ignore = "takes many minutes; the module says how to run it"]
 fn a_million_mutated_models() {
-    survive(std::env::var("WGRAD_MUTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(1_000_000));
+    import(many(1_000_000));
 }

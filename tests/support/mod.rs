@@ -4,4 +4,7 @@
 
 pub mod devices;
 pub mod golden;
+pub mod mutated_files;
 pub mod pool;
+
+pub use wgrad::scalar::threefry::HostRandom;

@@ -8,19 +8,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use clap::Args;
-use wgrad::data::{CharVocabulary, Encoding, read_text, streams};
+use wgrad::data::{CharVocabulary, Dataset, Encoding, read_text, streams};
 use wgrad::graph::{Graph, Tensor};
 use wgrad::nn::{Dropout, Embedding, Given, Linear, Mode, Model, Recurrent, RecurrentKind};
 use wgrad::scalar::threefry::HostRandom;
 use wgrad::session::{ProgramId, Session};
 use wgrad::tensor::{DType, TensorData, TensorType};
-use wgrad::train::{Evaluation, Trainer, carried_state};
+use wgrad::train::{Evaluation, ModelFile, ModelSettings, Trainer, carried_state};
 
-use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task};
+use super::demo::{Asked, Data, Defaults, Demo, ModelChoice, Source, Task};
 use super::network::Network;
-use super::recurrent;
 use super::show::Show;
 use super::tale;
+use super::{recurrent, saved};
 use crate::failure::{Failure, Result};
 
 /// Characters that gradients go back.
@@ -59,6 +59,7 @@ pub const CHAR_LM: Demo = Demo {
     ],
     defaults: Defaults { epochs: 20, batch_size: 64, optimizer: "adam", learning_rate: 2e-3, falls: true },
     load,
+    ask,
     blank: None,
     pictures: false,
     resizes: false,
@@ -82,6 +83,11 @@ pub struct Writing {
 }
 
 impl Writing {
+    /// True where the user says anything of a text to be written.
+    pub const fn is_asked_for(&self) -> bool {
+        self.temperature.is_some() || self.top_k.is_some() || self.prompt.is_some() || self.length.is_some()
+    }
+
     /// Refuses what has no meaning for a demo.
     pub fn check(&self, demo: &Demo) -> Result {
         let given = [
@@ -125,38 +131,90 @@ fn load(source: &Source) -> Result<Data> {
     };
     let batch = source.batch_size.unwrap_or(CHAR_LM.defaults.batch_size);
     let train = streams(learned, batch, STEPS).map_err(short.clone()("the first nine tenths, for training"))?;
-    let test_streams = (rest.len().saturating_sub(1) / STEPS).clamp(1, TEST_STREAMS);
+    let test_streams = test_streams(rest.len());
     let test = streams(rest, test_streams, STEPS).map_err(short("the last tenth, for the test"))?;
-    let letters = Letters::of(source.model, vocabulary.len());
     let notes = vec![format!(
         "{} characters, {} different ones; {STEPS} to a sequence",
         crate::output::grouped(numbers.len() as u64),
         vocabulary.len()
     )];
     let first = vocabulary.number('\n').or(numbers.first().copied()).unwrap_or_default();
+    let settings =
+        ModelSettings::new(CHAR_LM.name).with("characters", vocabulary.characters().iter().collect::<String>());
+    let start = if start.is_empty() { vec![first] } else { start };
+    Ok(Data { notes, settings, ..data(train, test, test_streams, vocabulary, start, source) })
+}
+
+/// A text to be scored, and what is needed to write one.
+fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
+    let vocabulary = CharVocabulary::of(file.text("characters")?);
+    if vocabulary.is_empty() {
+        return Err(file.wrong("it has no characters").into());
+    }
+    let prompt = source.writing.prompt.clone().unwrap_or_default();
+    let start = vocabulary.encode(&prompt).map_err(|error| Failure::new(format!("--prompt: {error} of the model")))?;
+    let start = if start.is_empty() { vec![vocabulary.number('\n').unwrap_or_default()] } else { start };
+    let train = saved::blank(file, DType::I32, &[STEPS])?;
+    let Some(path) = &source.path else {
+        return Ok(Asked { data: data(train.clone(), train, 1, vocabulary, start, source), names: None });
+    };
+    let inside = |error: wgrad::Error| Failure::new(format!("{}: {error}", path.display()));
+    let numbers = vocabulary.encode(&read_text(path, Encoding::Utf8)?).map_err(inside)?;
+    let count = test_streams(numbers.len());
+    let test = streams(&numbers, count, STEPS).map_err(inside)?;
+    let notes = vec![format!(
+        "{} characters in {count} streams, of which {} are told from those before them",
+        crate::output::grouped(numbers.len() as u64),
+        crate::output::grouped((test.len() * STEPS) as u64)
+    )];
+    Ok(Asked { data: Data { notes, ..data(train, test, count, vocabulary, start, source) }, names: None })
+}
+
+/// Streams of a text that is only measured.
+const fn test_streams(characters: usize) -> usize {
+    let streams = characters.saturating_sub(1) / STEPS;
+    if streams == 0 {
+        1
+    } else if streams > TEST_STREAMS {
+        TEST_STREAMS
+    } else {
+        streams
+    }
+}
+
+fn data(
+    train: Dataset,
+    test: Dataset,
+    test_streams: usize,
+    vocabulary: CharVocabulary,
+    start: Vec<i32>,
+    source: &Source,
+) -> Data {
+    let letters = Letters::of(source.model, vocabulary.len());
     let writer = Writer {
         vocabulary,
         model: letters,
-        start: if start.is_empty() { vec![first] } else { start },
-        prompt,
+        start,
+        prompt: source.writing.prompt.clone().unwrap_or_default(),
         length: source.writing.length.map_or(LONG, |length| length as usize),
         temperature: source.writing.temperature.unwrap_or(0.8),
         top_k: source.writing.top_k.map(|k| k as usize),
         seed: source.seed,
         program: Slot::new(None),
     };
-    Ok(Data {
+    Data {
         train,
         test,
         task: Task::Text { vocabulary: letters.vocabulary, streams: test_streams },
         // Characters are numbers that stay numbers.
         prepare: Some(Arc::new(|x: &Tensor, _: Mode| x.clone())),
         picture: None,
-        notes,
+        notes: Vec::new(),
         epochs: None,
         network: Some(Network::of(letters)),
         show: Some(Rc::new(writer)),
-    })
+        settings: ModelSettings::default(),
+    }
 }
 
 /// What `load` has made.
@@ -296,6 +354,13 @@ fn draw(logits: &[f32], temperature: f64, top_k: Option<usize>, random: &mut Hos
 impl Show for Writer {
     fn after_epoch(&self, session: &mut Session) -> Result<Option<String>> {
         Ok(Some(self.text(session, self.length.min(SHORT))?))
+    }
+
+    fn write(&self, trainer: &mut Trainer) -> Result<Option<String>> {
+        match trainer.session_mut() {
+            Some(session) => Ok(Some(self.text(session, self.length)?)),
+            None => Ok(None),
+        }
     }
 
     fn samples(&self, _: &Data, trainer: &mut Trainer, _: &Evaluation) -> Result<Vec<String>> {

@@ -10,6 +10,7 @@ use wgrad::loss::Loss;
 use wgrad::metrics::Metric;
 use wgrad::nn::{Mode, Sequential};
 use wgrad::tensor::DType;
+use wgrad::train::{ModelFile, ModelSettings};
 
 use super::char_lm::{self, Writing};
 use super::forecast::{self, Forecasting};
@@ -44,6 +45,8 @@ pub struct Demo {
     pub defaults: Defaults,
     /// Reads its data.
     pub load: fn(&Source) -> Result<Data>,
+    /// A saved model's data as `load` would make it, of what the source names instead of what was learned from.
+    pub ask: fn(&ModelFile, &Source) -> Result<Asked>,
     /// Data of the same types with nothing in it, for looking at programs; none where the bundled data serves.
     pub blank: Option<fn() -> Result<Data>>,
     /// Its examples are pictures that can be shown.
@@ -121,6 +124,8 @@ pub struct Source {
     pub target: Option<String>,
     /// `--image-size`.
     pub image_size: Option<usize>,
+    /// `--skip-damaged`.
+    pub skip_damaged: bool,
     /// Splits come from it.
     pub seed: u64,
     /// The usual name of the model.
@@ -242,6 +247,23 @@ pub struct Data {
     pub network: Option<Network>,
     /// What there is to show beside loss and metrics.
     pub show: Option<Rc<dyn Show>>,
+    /// What a saved model's file says beside what `saved` says of all of them.
+    pub settings: ModelSettings,
+}
+
+/// What a saved model is asked.
+pub struct Asked {
+    /// Its `test` has the column `x`, and `y` where the answers are known; its `train` is a blank example.
+    pub data: Data,
+    /// What the examples are called, where they have names.
+    pub names: Option<Names>,
+}
+
+/// Names of examples.
+pub struct Names {
+    /// What they are: `file`, `text`.
+    pub of: &'static str,
+    pub names: Vec<String>,
 }
 
 impl Data {
@@ -290,6 +312,14 @@ impl Demo {
     pub fn check_image_size(&self, size: Option<u64>) -> Result {
         match size {
             Some(_) if !self.resizes => Err(Failure::new(format!("--image-size has no meaning for {}", self.name))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses to skip damaged pictures where none are decoded.
+    pub fn check_skip_damaged(&self, skip: bool) -> Result {
+        match skip {
+            true if !self.resizes => Err(Failure::new(format!("--skip-damaged has no meaning for {}", self.name))),
             _ => Ok(()),
         }
     }

@@ -5,20 +5,29 @@
 
 use std::sync::Arc;
 
-use wgrad::data::{Csv, Dataset, Table, Target};
+use wgrad::data::{Column, Csv, Dataset, Table, Target, Values};
 use wgrad::graph::Tensor;
 use wgrad::nn::{Mode, Sequential};
 use wgrad::tensor::DType;
+use wgrad::train::{ModelFile, ModelSettings};
 
 use super::convolutional;
-use super::demo::{Data, Defaults, Demo, ModelChoice, Picture, Prepare, Source, Task, dense};
-use super::residual;
-use crate::failure::Result;
+use super::demo::{Asked, Data, Defaults, Demo, ModelChoice, Picture, Prepare, Source, Task, dense};
+use super::{residual, saved};
+use crate::failure::{Failure, Result};
 
 const FILE: &[u8] = include_bytes!("../../data/digits.csv");
 
 /// Grey levels go from 0 to this.
 const WHITE: f64 = 16.0;
+
+const CLASSES: usize = 10;
+
+/// The column of the digits, where the user names none.
+const TARGET: &str = "target";
+
+/// The largest width and height: there is a column a pixel.
+const LARGEST: usize = 1024;
 
 /// Standard deviation of the noise, where white is 1.
 const NOISE: f64 = 0.15;
@@ -37,6 +46,7 @@ pub const DIGITS: Demo = Demo {
     ],
     defaults: DEFAULTS,
     load,
+    ask,
     blank: None,
     pictures: true,
     resizes: false,
@@ -64,27 +74,75 @@ fn load(source: &Source) -> Result<Data> {
         Some(path) => Csv::new().read(path)?,
         None => Csv::new().from_bytes(FILE, "digits.csv")?,
     };
-    let data = examples(&table, source.target.as_deref().unwrap_or("target"))?;
-    data.check_labels("y", 10)?;
+    let target = source.target.as_deref().unwrap_or(TARGET);
+    let data = examples(&table, target, Target::Classes)?;
+    data.check_labels("y", CLASSES)?;
     let (train, test) = data.stratified_split("y", 0.8, source.seed)?;
     let side = data.column("x")?.shape().last().copied().unwrap_or_default();
-    let picture = Some(Picture::new([1, side, side], WHITE, &[0.0], &[1.0])?);
-    Ok(Data {
+    let (shape, mean, std) = ([1, side, side], [0.0], [1.0]);
+    let picture = Picture::new(shape, WHITE, &mean, &std)?;
+    let settings = Picture::settings(DIGITS.name, shape, &mean, &std).with("target", target);
+    Ok(with_picture(train, test, picture, settings))
+}
+
+fn with_picture(train: Dataset, test: Dataset, picture: Picture, settings: ModelSettings) -> Data {
+    Data {
         train,
         test,
-        task: Task::Classes(10),
+        task: Task::Classes(CLASSES),
         prepare: Some(prepare()),
-        picture,
+        picture: Some(picture),
         notes: Vec::new(),
         epochs: None,
         network: None,
         show: None,
-    })
+        settings,
+    }
+}
+
+fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
+    let picture = Picture::restored(file, 1, WHITE, LARGEST)?;
+    let [_, height, width] = picture.shape();
+    let train = saved::blank(file, DType::U8, &[height, width])?;
+    let classes = saved::classes(file, CLASSES)?;
+    let path = saved::asked(source, "FILE.csv with a column a pixel")?;
+    let mut table = Csv::new().read(path)?;
+    let target = file.text("target")?;
+    let y = match table.columns.iter().find(|column| column.name == target) {
+        Some(column) => Some(saved::labels(&column.values, &classes, path)?),
+        None => {
+            // A table without answers: the reader wants a column of them, and nobody looks at it.
+            let values = Values::Numbers(vec![0.0; table.len()]);
+            table.columns.push(Column { name: target.to_owned(), values });
+            None
+        }
+    };
+    let inside = |error: Failure| match error {
+        Failure::Message(message) => Failure::new(format!("{}: {message}", path.display())),
+        other => other,
+    };
+    let x = examples(&table, target, if y.is_some() { Target::Classes } else { Target::Number }).map_err(inside)?;
+    let x = x.column("x")?.clone();
+    if x.shape().get(1..) != Some(&[height, width]) {
+        let found = x.shape().iter().skip(1).product::<usize>();
+        return Err(Failure::new(format!(
+            "{}: it has {found} columns of pixels beside '{target}', and the model takes {height}x{width}, which are {}",
+            path.display(),
+            height * width
+        )));
+    }
+    let test = saved::questions(x, y, &classes)?;
+    Ok(Asked { data: with_picture(train, test, picture, file.settings().clone()), names: None })
 }
 
 /// The rows of a table as images of bytes.
-fn examples(table: &Table, target: &str) -> Result<Dataset> {
-    let data = table.dataset(target, Target::Classes)?;
+fn examples(table: &Table, target: &str, kind: Target) -> Result<Dataset> {
+    let data = table.dataset(target, kind)?;
+    if let Some(level) =
+        data.column("x")?.to_f64_vec().into_iter().find(|level| level.fract() != 0.0 || !(0.0..=255.0).contains(level))
+    {
+        return Err(wgrad::Error::Data(format!("a pixel is a whole number from 0 to 255, and there is {level}")).into());
+    }
     let columns = data.column("x")?.shape().iter().skip(1).product::<usize>();
     let side = columns.isqrt();
     if side * side != columns {

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use wgrad::data::{Dataset, idx};
 use wgrad::tensor::{DType, TensorData};
+use wgrad::train::ModelFile;
 
 use super::convolutional;
-use super::demo::{Data, Defaults, Demo, ModelChoice, Picture, Source, Task, dense};
-use super::residual;
+use super::demo::{Asked, Data, Defaults, Demo, ModelChoice, Picture, Source, Task, dense};
+use super::{residual, saved};
 use crate::failure::{Failure, Result};
 
 const fn models(convolutional_epochs: u64) -> [ModelChoice; 5] {
@@ -21,6 +22,11 @@ const fn models(convolutional_epochs: u64) -> [ModelChoice; 5] {
     ]
 }
 
+const CLASSES: usize = 10;
+
+/// The largest width and height of a saved model's images.
+const LARGEST: usize = 1024;
+
 const DEFAULTS: Defaults =
     Defaults { epochs: 5, batch_size: 128, optimizer: "adam", learning_rate: 1e-3, falls: false };
 
@@ -30,6 +36,7 @@ pub const MNIST: Demo = Demo {
     models: &models(3),
     defaults: DEFAULTS,
     load: |source| load(source, "mnist", "MNIST", [0.1307, 0.3081]),
+    ask,
     blank: Some(blank),
     pictures: true,
     resizes: false,
@@ -47,6 +54,7 @@ pub const FASHION: Demo = Demo {
         data.test = data.test.with_class_names(names);
         Ok(data)
     },
+    ask,
     blank: Some(blank),
     pictures: true,
     resizes: false,
@@ -69,24 +77,27 @@ fn load(source: &Source, demo: &str, name: &str, [mean, std]: [f64; 2]) -> Resul
     if train.column("x")?.shape().iter().skip(1).ne(test.column("x")?.shape().iter().skip(1)) {
         return Err(Failure::new(format!("{}: training and test images differ in size", directory.display())));
     }
-    with_picture(train, test, [mean, std])
+    with_picture(demo, train, test, [mean, std])
 }
 
-fn with_picture(train: Dataset, test: Dataset, [mean, std]: [f64; 2]) -> Result<Data> {
+fn with_picture(demo: &str, train: Dataset, test: Dataset, [mean, std]: [f64; 2]) -> Result<Data> {
     let shape: Vec<usize> = train.column("x")?.shape().to_vec();
     let &[_, height, width] = shape.as_slice() else { return Err(Failure::new("images are [n, height, width]")) };
-    let picture = Some(Picture::new([1, height, width], 255.0, &[mean], &[std])?);
+    let shape = [1, height, width];
+    let picture = Some(Picture::new(shape, 255.0, &[mean], &[std])?);
+    let settings = Picture::settings(demo, shape, &[mean], &[std]);
     let prepare = Some(Data::scale_bytes(255.0, mean, std));
     Ok(Data {
         train,
         test,
-        task: Task::Classes(10),
+        task: Task::Classes(CLASSES),
         prepare,
         picture,
         notes: Vec::new(),
         epochs: None,
         network: None,
         show: None,
+        settings,
     })
 }
 
@@ -96,15 +107,54 @@ fn part(directory: &Path, part: &str) -> Result<Dataset> {
         return Err(Failure::new(format!("{}: there is no such directory", directory.display())));
     }
     let data = idx::read_images_and_labels(directory, part)?;
-    let images = data.column("x")?;
-    if images.dtype() != DType::U8 || images.shape().rank() != 3 {
-        return Err(inside(wgrad::Error::Data(format!(
-            "images should be u8[n, height, width], and are {}",
-            images.ty()
-        ))));
-    }
-    data.check_labels("y", 10).map_err(inside)?;
+    check_images(data.column("x")?).map_err(inside)?;
+    data.check_labels("y", CLASSES).map_err(inside)?;
     Ok(data)
+}
+
+fn check_images(images: &TensorData) -> wgrad::Result<()> {
+    if images.dtype() == DType::U8 && images.shape().rank() == 3 {
+        return Ok(());
+    }
+    Err(wgrad::Error::Data(format!("images should be u8[n, height, width], and are {}", images.ty())))
+}
+
+/// A file of images; or a directory with those of the test, and their labels if they are there.
+fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
+    let picture = Picture::restored(file, 1, 255.0, LARGEST)?;
+    let [_, height, width] = picture.shape();
+    let (mean, std) = (file.numbers("mean")?, file.numbers("std")?);
+    let (Some(&mean), Some(&std)) = (mean.first(), std.first()) else {
+        return Err(file.wrong("it has no mean and deviation").into());
+    };
+    let train = saved::blank(file, DType::U8, &[height, width])?;
+    let classes = saved::classes(file, CLASSES)?;
+    let path = saved::asked(
+        source,
+        "a file of images in IDX format (.gz or not), or a directory with t10k-images-idx3-ubyte",
+    )?;
+    let labelled = ["", ".gz"].iter().any(|ending| path.join(format!("t10k-labels-idx1-ubyte{ending}")).exists());
+    let (x, y) = if labelled {
+        let test = part(path, "t10k")?;
+        (test.column("x")?.clone(), Some(test.column("y")?.clone()))
+    } else {
+        let packed = path.join("t10k-images-idx3-ubyte.gz");
+        let inside = if packed.exists() { packed } else { path.join("t10k-images-idx3-ubyte") };
+        (idx::read(if path.is_dir() { &inside } else { path })?, None)
+    };
+    let inside = |error: wgrad::Error| Failure::new(format!("{}: {error}", path.display()));
+    check_images(&x).map_err(inside)?;
+    if x.shape().get(1..) != Some(&[height, width]) {
+        let found: Vec<String> = x.shape().iter().skip(1).map(usize::to_string).collect();
+        return Err(Failure::new(format!(
+            "{}: its images are {}, and the model takes {height}x{width}",
+            path.display(),
+            found.join("x")
+        )));
+    }
+    let test = saved::questions(x, y, &classes)?;
+    let data = with_picture(file.kind(), train, test, [mean, std])?;
+    Ok(Asked { data, names: None })
 }
 
 /// As many black images as a batch takes, for looking at programs.
@@ -112,5 +162,5 @@ fn blank() -> Result<Data> {
     let examples = DEFAULTS.batch_size;
     let x = TensorData::zeros(DType::U8, [examples, 28, 28]);
     let data = Dataset::new([("x", x), ("y", TensorData::zeros(DType::I32, [examples]))])?;
-    with_picture(data.clone(), data, [0.1307, 0.3081])
+    with_picture(MNIST.name, data.clone(), data, [0.1307, 0.3081])
 }

@@ -10,7 +10,7 @@ mod folder;
 pub mod forecast;
 mod gallery;
 mod images;
-mod network;
+pub mod network;
 pub mod optimizer;
 mod picture;
 pub mod places;
@@ -18,12 +18,13 @@ mod plot;
 mod recurrent;
 mod residual;
 mod resume;
+pub mod saved;
 mod sentiment;
 mod show;
-mod summary;
+pub mod summary;
 mod tabular;
 mod tale;
-mod watch;
+pub mod watch;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -95,6 +96,9 @@ pub struct Arguments {
     /// Width and height that pictures are brought to, where they have no common size (32 if nothing is said)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     image_size: Option<u64>,
+    /// Leave damaged pictures out, and say how many there are; otherwise the first one ends the run
+    #[arg(long)]
+    skip_damaged: bool,
     /// Keep the run in this directory, so that it can go on after an end of any kind
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
@@ -112,7 +116,7 @@ pub struct Arguments {
     forecasting: forecast::Forecasting,
     #[command(flatten)]
     tables: tabular::Tables,
-    /// Write the learned parameters
+    /// Write the model, for `predict`: its parameters, as PyTorch reads them too, and what else it needs
     #[arg(long, value_name = "FILE.safetensors")]
     save: Option<PathBuf>,
     /// Measure a training step at the end, kernel by kernel, and write it as a trace for Perfetto or Chrome
@@ -188,7 +192,8 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     run.data.task.in_unit(&mut evaluation.metrics);
     let steps = trainer.session().map_or(0, wgrad::session::Session::steps);
     if let Some(path) = &arguments.save {
-        trainer.save(path)?;
+        let precision = run.precision().into();
+        trainer.save_model(path, &saved::settings(&run.data, run.model_name, precision))?;
     }
     if let Some(path) = &arguments.profile {
         let profile = trainer.profile(&run.data.train, run.batch)?;
@@ -240,6 +245,7 @@ impl<'a> Run<'a> {
         let defaults = demo.defaults(model);
         let optimizer_name = optimizer::find(arguments.optimizer.as_deref().unwrap_or(defaults.optimizer))?;
         demo.check_image_size(arguments.image_size)?;
+        demo.check_skip_damaged(arguments.skip_damaged)?;
         arguments.gallery.check(demo)?;
         arguments.writing.check(demo)?;
         arguments.forecasting.check(demo)?;
@@ -257,6 +263,7 @@ impl<'a> Run<'a> {
             path: arguments.data.clone(),
             target: arguments.target.clone(),
             image_size: arguments.image_size.map(|size| size as usize),
+            skip_damaged: arguments.skip_damaged,
             seed: everywhere.seed,
             model: model.name(),
             batch_size: arguments.batch_size.map(|size| size as usize),
@@ -457,7 +464,7 @@ pub fn trainer(model: &Network, data: &Data, device: &Device, optimizer: optimiz
 }
 
 /// Loss and metrics by name.
-fn scores(evaluation: &Evaluation) -> Map<String, Value> {
+pub fn scores(evaluation: &Evaluation) -> Map<String, Value> {
     let metrics = evaluation.metrics.iter().map(|(name, value)| (name.to_string(), json!(value)));
     std::iter::once(("loss".to_owned(), json!(evaluation.loss))).chain(metrics).collect()
 }

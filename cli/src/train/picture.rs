@@ -6,6 +6,7 @@ use image::{Rgb, RgbImage};
 use wgrad::graph::Tensor;
 use wgrad::nn::Mode;
 use wgrad::tensor::{DType, TensorData};
+use wgrad::train::{ModelFile, ModelSettings};
 
 use super::demo::Prepare;
 use crate::failure::{Failure, Result};
@@ -29,6 +30,30 @@ impl Picture {
         let factor: Vec<f64> = std.iter().map(|std| 1.0 / std).collect();
         let constant = |values: &[f64]| TensorData::from_f64(DType::F32, values, [1, channels, 1, 1]);
         Ok(Self { channels, height, width, white, mean: constant(mean)?, factor: constant(&factor)? })
+    }
+
+    /// What a saved model's file says of pictures.
+    pub fn settings(demo: &str, shape: [usize; 3], mean: &[f64], std: &[f64]) -> ModelSettings {
+        let settings = ModelSettings::new(demo).with_numbers("shape", &shape.map(|extent| extent as f64));
+        settings.with_numbers("mean", mean).with_numbers("std", std)
+    }
+
+    /// What such a file says. `largest` is the largest width and height of the demo's pictures.
+    pub fn restored(file: &ModelFile, channels: usize, white: f64, largest: usize) -> Result<Self> {
+        let shape = file.numbers("shape")?;
+        let (mean, std) = (file.numbers("mean")?, file.numbers("std")?);
+        let extents: Vec<usize> = shape
+            .iter()
+            .filter(|extent| extent.fract() == 0.0 && (1.0..=largest as f64).contains(*extent))
+            .map(|&extent| extent as usize)
+            .collect();
+        let scales = mean.len() == channels && std.len() == channels && std.iter().all(|&std| std > 0.0);
+        match *extents.as_slice() {
+            [found, height, width] if found == channels && shape.len() == 3 && scales => {
+                Self::new([channels, height, width], white, &mean, &std)
+            }
+            _ => Err(file.wrong("the shape, mean and deviation of its pictures do not fit each other").into()),
+        }
     }
 
     /// The shape of an example, `[channels, height, width]`.

@@ -8,12 +8,12 @@ use wgrad::data::{Dataset, Encoding, WordVocabulary, read_text, words};
 use wgrad::graph::{Graph, Tensor};
 use wgrad::nn::{Dropout, Embedding, Given, Initializer, Linear, Mode, Model, Recurrent, RecurrentKind};
 use wgrad::tensor::{DType, TensorData};
-use wgrad::train::{Evaluation, Trainer};
+use wgrad::train::{Evaluation, ModelFile, ModelSettings, Trainer};
 
-use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task};
+use super::demo::{Asked, Data, Defaults, Demo, ModelChoice, Names, Source, Task};
 use super::network::Network;
-use super::recurrent;
 use super::show::Show;
+use super::{recurrent, saved};
 use crate::failure::{Failure, Result};
 use crate::output::grouped;
 
@@ -58,6 +58,7 @@ pub const SENTIMENT: Demo = Demo {
     ],
     defaults: Defaults { epochs: 4, batch_size: 64, optimizer: "adam", learning_rate: 2e-3, falls: true },
     load,
+    ask,
     blank: Some(blank),
     pictures: false,
     resizes: false,
@@ -74,13 +75,7 @@ fn load(source: &Source) -> Result<Data> {
     if !directory.is_dir() {
         return Err(Failure::new(format!("{}: there is no such directory", directory.display())));
     }
-    let mut sentences = Vec::new();
-    let mut labels = Vec::new();
-    for (label, file) in FILES.iter().enumerate() {
-        let found = lines(directory, file)?;
-        labels.extend(std::iter::repeat_n(label as f32, found.len()));
-        sentences.extend(found);
-    }
+    let (sentences, labels) = labelled(directory)?;
     let count = sentences.len();
     // The split is of numbers of sentences, since the vocabulary may only know the training part.
     let numbers = TensorData::from_vec((0..count as i32).collect(), [count])?;
@@ -97,19 +92,57 @@ fn load(source: &Source) -> Result<Data> {
     let known = vocabulary.len();
     let encode = |part: &Dataset, texts: &[&str]| part.map_column("x", |_| vocabulary.encode_padded(texts, length));
     let (train, test) = (encode(&train, &learned)?, encode(&test, &unseen)?);
+    let settings = ModelSettings::new(SENTIMENT.name).with_words("words", vocabulary.words()).with("length", length);
     let show = Verdicts { sentences: unseen.into_iter().take(SHOWN).map(str::to_owned).collect() };
     let notes = vec![format!("{} words, sentences of up to {length}", grouped(known as u64))];
-    Ok(data(train, test, recurrent::kind(source.model), known, notes, Some(Rc::new(show))))
+    Ok(Data { notes, settings, show: Some(Rc::new(show)), ..data(train, test, recurrent::kind(source.model), known) })
 }
 
-fn data(
-    train: Dataset,
-    test: Dataset,
-    kind: RecurrentKind,
-    vocabulary: usize,
-    notes: Vec<String>,
-    show: Option<Rc<dyn Show>>,
-) -> Data {
+/// A file with a sentence a line; or a directory with the two files, whose names are the answers.
+fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
+    let length: usize = file.parse("length")?;
+    if !(1..=LONGEST).contains(&length) {
+        return Err(file
+            .wrong(format!("its sentences have {length} words, and there can be from 1 to {LONGEST}"))
+            .into());
+    }
+    let vocabulary = WordVocabulary::from_words(file.words("words")?).map_err(|error| file.wrong(error.to_string()))?;
+    let classes = saved::classes(file, 2)?;
+    let train = saved::blank(file, DType::I32, &[length])?;
+    let path =
+        saved::asked(source, "a file with a sentence a line, or a directory with rt-polarity.neg and rt-polarity.pos")?;
+    let (sentences, y) = if path.is_dir() {
+        let (sentences, labels) = labelled(path)?;
+        let count = sentences.len();
+        (sentences, Some(TensorData::from_vec(labels, [count, 1])?))
+    } else {
+        // The data that was learned is Latin-1; most others are UTF-8, which Latin-1 rarely passes for.
+        let text = match read_text(path, Encoding::Utf8) {
+            Err(wgrad::Error::Format { .. }) => read_text(path, Encoding::Latin1)?,
+            other => other?,
+        };
+        (sentences_of(&text), None)
+    };
+    if sentences.is_empty() {
+        return Err(Failure::new(format!("{}: there is no sentence in it", path.display())));
+    }
+    let test = saved::questions(vocabulary.encode_padded(&sentences, length)?, y, &classes)?;
+    let data = data(train, test, recurrent::kind(source.model), vocabulary.len());
+    Ok(Asked { data, names: Some(Names { of: "text", names: sentences }) })
+}
+
+/// The sentences of both files, with 0 for the negative and 1 for the positive ones.
+fn labelled(directory: &Path) -> Result<(Vec<String>, Vec<f32>)> {
+    let (mut sentences, mut labels) = (Vec::new(), Vec::new());
+    for (label, file) in FILES.iter().enumerate() {
+        let found = lines(directory, file)?;
+        labels.extend(std::iter::repeat_n(label as f32, found.len()));
+        sentences.extend(found);
+    }
+    Ok((sentences, labels))
+}
+
+fn data(train: Dataset, test: Dataset, kind: RecurrentKind, vocabulary: usize) -> Data {
     Data {
         train,
         test,
@@ -117,10 +150,11 @@ fn data(
         // Words are numbers that stay numbers.
         prepare: Some(Arc::new(|x: &Tensor, _: Mode| x.clone())),
         picture: None,
-        notes,
+        notes: Vec::new(),
         epochs: None,
         network: Some(Network::of(Reading { kind, vocabulary })),
-        show,
+        show: None,
+        settings: ModelSettings::default(),
     }
 }
 
@@ -129,7 +163,7 @@ fn blank() -> Result<Data> {
     let examples = SENTIMENT.defaults.batch_size;
     let x = TensorData::zeros(DType::I32, [examples, LONGEST]);
     let all = Dataset::new([("x", x), ("y", TensorData::zeros(DType::F32, [examples, 1]))])?;
-    Ok(data(all.clone(), all, RecurrentKind::Lstm, MAXIMUM_SIZE, Vec::new(), None))
+    Ok(data(all.clone(), all, RecurrentKind::Lstm, MAXIMUM_SIZE))
 }
 
 /// The sentences of a file.
@@ -144,11 +178,16 @@ fn lines(directory: &Path, file: &str) -> Result<Vec<String>> {
         )));
     }
     let text = read_text(&path, Encoding::Latin1)?;
-    let found: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let found = sentences_of(&text);
     if found.len() < 2 {
         return Err(Failure::new(format!("{}: there are fewer than two sentences in it", path.display())));
     }
     Ok(found)
+}
+
+/// The lines of a text that have something in them.
+fn sentences_of(text: &str) -> Vec<String> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
 /// What `load` has made.

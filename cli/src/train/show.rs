@@ -20,6 +20,15 @@ pub trait Show {
         Ok(None)
     }
 
+    /// Something that a model writes without being asked about data, once it was compiled.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn write(&self, trainer: &mut Trainer) -> Result<Option<String>> {
+        let _ = trainer;
+        Ok(None)
+    }
+
     /// Samples of what was learned in all.
     ///
     /// # Errors

@@ -200,7 +200,15 @@ impl Drop for Lock {
 }
 
 #[cfg(test)]
+#[path = "../../../tests/support/mutated_files.rs"]
+mod mutated_files;
+
+#[cfg(test)]
+use crate::scalar::threefry::HostRandom;
+
+#[cfg(test)]
 mod tests {
+    use super::mutated_files::{many, mutate_text, survive};
     use super::*;
 
     fn file(folder: &Path) -> TableFile {
@@ -303,5 +311,32 @@ mod tests {
             std::fs::write(&file.path, damaged).unwrap();
             assert!(file.read().is_err(), "bit {bit}");
         }
+    }
+
+    fn mutate(count: u64) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(folder.path());
+        file.merge(&entries(0..4)).unwrap();
+        let whole = std::fs::read(&file.path).unwrap();
+        let make = |random: &mut HostRandom| {
+            let mut bytes = whole.clone();
+            mutate_text(&mut bytes, &whole, random);
+            bytes
+        };
+        survive("tuning tables", count, make, |bytes, _| {
+            std::fs::write(&file.path, bytes).unwrap();
+            file.read().map(|_| ())
+        });
+    }
+
+    #[test]
+    fn mutated_tables() {
+        mutate(1_000);
+    }
+
+    #[test]
+    #[ignore = "takes minutes; tests/support/mutated_files.rs says how to run it"]
+    fn many_mutated_tables() {
+        mutate(many(100_000));
     }
 }

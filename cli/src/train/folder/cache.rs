@@ -4,6 +4,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use wgrad::tensor::{DType, TensorData};
 use wgrad::train::checkpoint_file;
 
@@ -12,8 +13,8 @@ use super::scan::{Entry, Scan};
 /// The cache's directory within the data's.
 const DIRECTORY: &str = ".wgrad-cache";
 
-/// Other versions of the file are made anew.
-const FORMAT: &str = "wgrad-pictures-1";
+/// Other versions of the file are made anew: the first one held truncated pictures with grey in the place of what was missing.
+const FORMAT: &str = "wgrad-pictures-2";
 
 /// A cache's file, and what its content has to be of.
 pub struct Cache {
@@ -22,10 +23,18 @@ pub struct Cache {
     examples: usize,
 }
 
+/// What the files of a scan hold.
+pub struct Decoded {
+    /// The whole pictures, in the order of the scan.
+    pub x: TensorData,
+    /// The others: which of the scan, and what is wrong with it.
+    pub damaged: Vec<(usize, String)>,
+}
+
 /// What was found in the place of a cache.
 pub enum Found {
     /// The pictures.
-    Pictures(TensorData),
+    Pictures(Decoded),
     /// Nothing, or what was made of other pictures.
     Nothing,
     /// A file that cannot be used, and why.
@@ -66,31 +75,44 @@ impl Cache {
         if about.get("key") != Some(&self.key) {
             return Found::Nothing;
         }
-        match tensors.remove("x") {
-            Some(x) if !self.fits(&x) => Found::Damaged(format!("{}: it holds {}", self.file.display(), x.ty())),
-            Some(x) if about.get("checksum") == Some(&checksum(&x)) => Found::Pictures(x),
-            _ => Found::Damaged(format!("{}: its content is not what was written", self.file.display())),
+        let damaged = about.get("damaged").and_then(|text| serde_json::from_str::<Vec<(usize, String)>>(text).ok());
+        let (Some(x), Some(damaged)) = (tensors.remove("x"), damaged) else {
+            return Found::Damaged(format!("{}: it is not whole", self.file.display()));
+        };
+        let decoded = Decoded { x, damaged };
+        if !self.fits(&decoded) {
+            return Found::Damaged(format!("{}: it holds {}", self.file.display(), decoded.x.ty()));
         }
+        if about.get("checksum") != Some(&checksum(&decoded)) {
+            return Found::Damaged(format!("{}: its content is not what was written", self.file.display()));
+        }
+        Found::Pictures(decoded)
     }
 
-    fn fits(&self, x: &TensorData) -> bool {
-        matches!(*x.shape().dims(), [count, 3, height, width] if count == self.examples && height == width && height > 0)
+    fn fits(&self, Decoded { x, damaged }: &Decoded) -> bool {
+        let whole = self.examples.checked_sub(damaged.len());
+        matches!(*x.shape().dims(), [count, 3, height, width] if Some(count) == whole && height == width && height > 0)
             && x.dtype() == DType::U8
     }
 
     /// Writes it, whole or not at all.
-    pub fn write(&self, x: &TensorData) -> wgrad::Result<()> {
+    pub fn write(&self, decoded: &Decoded) -> wgrad::Result<()> {
         if let Some(directory) = self.file.parent() {
             fs::create_dir_all(directory)
                 .map_err(|source| wgrad::Error::file("cannot make the directory", directory, source))?;
         }
-        let about = [("key".to_owned(), self.key.clone()), ("checksum".to_owned(), checksum(x))];
-        checkpoint_file::write(&self.file, &[("x".to_owned(), x.clone())], &about)
+        let about = [
+            ("key".to_owned(), self.key.clone()),
+            ("checksum".to_owned(), checksum(decoded)),
+            ("damaged".to_owned(), json!(decoded.damaged).to_string()),
+        ];
+        checkpoint_file::write(&self.file, &[("x".to_owned(), decoded.x.clone())], &about)
     }
 }
 
-fn checksum(x: &TensorData) -> String {
+fn checksum(decoded: &Decoded) -> String {
     let mut hasher = DefaultHasher::new();
-    x.bytes().hash(&mut hasher);
+    decoded.x.bytes().hash(&mut hasher);
+    decoded.damaged.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }

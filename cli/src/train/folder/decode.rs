@@ -1,13 +1,15 @@
 //! One picture from its file to a square of bytes.
 
-use std::fs::File;
-use std::io::BufReader;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
+use std::sync::Arc;
 
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use wgrad::Error;
 
+use super::jpeg;
 use crate::failure::{Failure, Result};
 
 /// A picture of more pixels than this is refused before memory is taken for it.
@@ -18,13 +20,28 @@ const PIXEL_BYTES: u64 = 8;
 
 /// Width and height, from the file's head.
 pub fn size(path: &Path) -> Result<(u32, u32)> {
-    Ok(open(path)?.dimensions())
+    let file = File::open(path).map_err(|source| Error::file("cannot read", path, source))?;
+    Ok(open(path, BufReader::new(file))?.0.dimensions())
 }
 
-/// The picture's central square, scaled to `size` and written channel by channel: red, green, blue. Transparency is dropped
-/// and a photo turned as its camera was held.
+/// The picture's central square, scaled to `size` and written channel by channel: red, green, blue. Transparency is dropped, 16 bits
+/// become 8, CMYK becomes RGB, and a photo is turned as its camera was held (EXIF).
+///
+/// # Errors
+/// A file that is no picture, is damaged or is truncated: a picture is decoded as a whole, or refused.
 pub fn square(path: &Path, size: usize, target: &mut [u8]) -> Result {
-    let mut decoder = open(path)?;
+    let file = fs::read(path).map_err(|source| Error::file("cannot read", path, source))?;
+    from_bytes(path, &file, size, target)
+}
+
+/// The same from a file's bytes.
+pub fn from_bytes(path: &Path, file: &[u8], size: usize, target: &mut [u8]) -> Result {
+    // The reader wants to own what it reads.
+    let (mut decoder, format) = open(path, Cursor::new(Arc::<[u8]>::from(file)))?;
+    if format == ImageFormat::Jpeg {
+        // The decoder would fill what is missing with grey.
+        jpeg::check(file).map_err(|what| Failure::new(format!("{}: {what}", path.display())))?;
+    }
     let wrong = |error| failure(path, &error);
     let orientation = decoder.orientation().map_err(wrong)?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(wrong)?;
@@ -47,20 +64,22 @@ pub fn square(path: &Path, size: usize, target: &mut [u8]) -> Result {
     Ok(())
 }
 
-fn open(path: &Path) -> Result<impl ImageDecoder + use<>> {
-    let file = File::open(path).map_err(|source| Error::file("cannot read", path, source))?;
-    let reader = ImageReader::new(BufReader::new(file));
+fn open<R: BufRead + Seek + 'static>(path: &Path, file: R) -> Result<(impl ImageDecoder + use<R>, ImageFormat)> {
     // What a file is stands in its first bytes; names lie.
-    let mut reader = reader.with_guessed_format().map_err(|source| Error::file("cannot read", path, source))?;
+    let reader = ImageReader::new(file).with_guessed_format();
+    let mut reader = reader.map_err(|source| Error::file("cannot read", path, source))?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(MOST_PIXELS * PIXEL_BYTES);
     reader.limits(limits);
-    if reader.format().is_none() {
+    let Some(format) = reader.format() else {
         return Err(Failure::new(format!("{}: the file is no picture in PNG or JPEG format", path.display())));
-    }
+    };
     let decoder = reader.into_decoder().map_err(|error| failure(path, &error))?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
+    if pixels == 0 {
+        return Err(Failure::new(format!("{}: the picture has no pixels, {width}x{height}", path.display())));
+    }
     if pixels > MOST_PIXELS {
         return Err(Failure::new(format!(
             "{}: the picture is enormous, {width}x{height} pixels; {} million are allowed",
@@ -68,7 +87,7 @@ fn open(path: &Path) -> Result<impl ImageDecoder + use<>> {
             MOST_PIXELS / 1_000_000
         )));
     }
-    Ok(decoder)
+    Ok((decoder, format))
 }
 
 fn failure(path: &Path, error: &ImageError) -> Failure {

@@ -1,8 +1,12 @@
 //! `train images`: pictures of one's own, one folder a class.
 
+mod ask;
 mod cache;
 mod decode;
+mod jpeg;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
@@ -15,7 +19,7 @@ use super::demo::{Data, Defaults, Demo, ModelChoice, Picture, Source, Task, dens
 use super::residual;
 use crate::failure::{Failure, Result};
 use crate::output::{bytes, grouped};
-use cache::{Cache, Found};
+use cache::{Cache, Decoded, Found};
 use scan::{Entry, Scan, scan};
 
 /// The size of pictures that differ in size, where the user says none.
@@ -23,6 +27,12 @@ const USUAL_SIZE: usize = 32;
 
 /// The largest size that is taken from the pictures themselves.
 const LARGEST_OWN_SIZE: usize = 256;
+
+/// The largest size that can be asked for.
+pub const LARGEST_SIZE: usize = 1024;
+
+/// The byte that is white.
+const WHITE: f64 = 255.0;
 
 /// More bytes of decoded pictures than this are refused: they are held in memory, and on the device.
 const MOST_BYTES: usize = 8 << 30;
@@ -35,6 +45,7 @@ pub const IMAGES: Demo = Demo {
     models: MODELS,
     defaults: DEFAULTS,
     load,
+    ask: ask::ask,
     blank: Some(blank),
     pictures: true,
     resizes: true,
@@ -58,7 +69,8 @@ fn load(source: &Source) -> Result<Data> {
     if scan.skipped > 0 {
         notes.push(format!("skipped {} that are no .png or .jpg files", grouped(scan.skipped as u64)));
     }
-    let x = pictures(directory, &scan, source.image_size, &mut notes)?;
+    let Decoded { x, damaged } = pictures(directory, &scan, source, &mut notes)?;
+    let scan = without(directory, scan, &damaged, &mut notes)?;
     let labels = |entries: &[Entry]| entries.iter().map(|entry| entry.class as i32).collect::<Vec<i32>>();
     let all = [labels(&scan.train), scan.test.as_deref().map(labels).unwrap_or_default()].concat();
     let count = all.len();
@@ -72,47 +84,90 @@ fn load(source: &Source) -> Result<Data> {
             (data.take(train)?, data.take(test)?)
         }
     };
-    Ok(Data { notes, ..with_picture(train, test, scan.classes.len(), size)? })
+    let (mean, std) = statistics(train.column("x")?.as_slice::<u8>()?, size * size);
+    Ok(Data { notes, ..with_picture(train, test, scan.classes.len(), size, &mean, &std)? })
 }
 
-/// The decoded pictures of a scan, `[n, 3, size, size]`: from the cache, or decoded and put there.
-fn pictures(directory: &Path, scan: &Scan, size: Option<usize>, notes: &mut Vec<String>) -> Result<TensorData> {
-    let cache = Cache::new(directory, scan, size);
+/// The decoded pictures of a scan, `[n, 3, size, size]`: from the cache, or decoded and put there. Damaged ones are an error, or left out.
+fn pictures(directory: &Path, scan: &Scan, source: &Source, notes: &mut Vec<String>) -> Result<Decoded> {
+    let cache = Cache::new(directory, scan, source.image_size);
     match cache.read() {
-        Found::Pictures(x) => {
+        Found::Pictures(decoded) => {
+            refuse_damaged(&decoded.damaged, source)?;
             notes.push(format!("pictures from the cache {}", cache.file().display()));
-            return Ok(x);
+            return Ok(decoded);
         }
         Found::Nothing => {}
         Found::Damaged(why) => notes.push(format!("the cache is damaged and made again: {why}")),
     }
     let all: Vec<&Entry> = scan.train.iter().chain(scan.test.iter().flatten()).collect();
-    let size = match size {
-        Some(size) => size,
-        None => own_size(&all)?,
-    };
-    let x = decode(&all, size)?;
-    match cache.write(&x) {
+    let size = source.image_size.unwrap_or_else(|| own_size(&all));
+    let decoded = decode(&all, size)?;
+    refuse_damaged(&decoded.damaged, source)?;
+    match cache.write(&decoded) {
         Ok(()) => notes.push(format!("pictures decoded and kept in the cache {}", cache.file().display())),
         Err(error) => notes.push(format!("no cache, the next run decodes again: {error}")),
     }
-    Ok(x)
+    Ok(decoded)
 }
 
-/// The size of the pictures where it is the same for all and not large, else the usual one.
-fn own_size(all: &[&Entry]) -> Result<usize> {
-    let sizes: Vec<Result<(u32, u32)>> = all.par_iter().map(|entry| decode::size(&entry.path)).collect();
-    let sizes = sizes.into_iter().collect::<Result<Vec<(u32, u32)>>>()?;
-    Ok(match sizes.split_first() {
+/// The first damaged picture is an error where the user has not said that they be skipped.
+fn refuse_damaged(damaged: &[(usize, String)], source: &Source) -> Result {
+    match damaged {
+        [(_, first), rest @ ..] if !source.skip_damaged => {
+            let more = if rest.is_empty() { String::new() } else { format!(", and {} more like it", rest.len()) };
+            Err(Failure::new(format!("{first}{more} (--skip-damaged leaves damaged pictures out)")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A line for people on what was skipped, where there is any.
+fn blamed(damaged: &[(usize, String)]) -> Option<String> {
+    let (_, first) = damaged.first()?;
+    Some(format!("skipped {} damaged, the first: {first}", grouped(damaged.len() as u64)))
+}
+
+/// The scan without its damaged pictures, which must leave enough of each class.
+fn without(directory: &Path, scan: Scan, damaged: &[(usize, String)], notes: &mut Vec<String>) -> Result<Scan> {
+    let Some((_, first)) = damaged.first() else { return Ok(scan) };
+    notes.extend(blamed(damaged));
+    let mut index = 0;
+    let mut whole = |entries: Vec<Entry>| -> Vec<Entry> {
+        let kept = entries.into_iter().filter(|_| {
+            index += 1;
+            !damaged.iter().any(|(damaged, _)| damaged + 1 == index)
+        });
+        kept.collect()
+    };
+    let scan = Scan { train: whole(scan.train), test: scan.test.map(&mut whole), ..scan };
+    let fewest = if scan.test.is_some() { 1 } else { 2 };
+    for part in [Some(&scan.train), scan.test.as_ref()].into_iter().flatten() {
+        for (class, name) in scan.classes.iter().enumerate() {
+            if part.iter().filter(|entry| entry.class == class).count() < fewest {
+                return Err(Failure::new(format!(
+                    "{}: without the damaged pictures, too few of class {name:?} are left; the first damaged one: {first}",
+                    directory.display()
+                )));
+            }
+        }
+    }
+    Ok(scan)
+}
+
+/// The size of the pictures where it is the same for all and not large, else the usual one. Those that cannot be read have no say.
+fn own_size(all: &[&Entry]) -> usize {
+    let sizes: Vec<(u32, u32)> = all.par_iter().filter_map(|entry| decode::size(&entry.path).ok()).collect();
+    match sizes.split_first() {
         Some((&(width, height), rest)) if rest.iter().all(|size| *size == (width, height)) => {
             let side = width.min(height) as usize;
             if side <= LARGEST_OWN_SIZE { side } else { USUAL_SIZE }
         }
         _ => USUAL_SIZE,
-    })
+    }
 }
 
-fn decode(all: &[&Entry], size: usize) -> Result<TensorData> {
+fn decode(all: &[&Entry], size: usize) -> Result<Decoded> {
     let row = 3 * size * size;
     let total = row.checked_mul(all.len()).filter(|total| *total <= MOST_BYTES).ok_or_else(|| {
         let wanted = (row as u64).saturating_mul(all.len() as u64);
@@ -129,15 +184,28 @@ fn decode(all: &[&Entry], size: usize) -> Result<TensorData> {
         .zip(all)
         .map(|(target, entry)| decode::square(&entry.path, size, target))
         .collect();
-    // The first in the order of names, whichever thread met one first.
-    done.into_iter().collect::<Result>()?;
-    Ok(TensorData::from_vec(x, [all.len(), 3, size, size])?)
+    // In the order of names, whichever thread met one first.
+    let mut damaged = Vec::new();
+    let mut whole = 0;
+    for (index, done) in done.into_iter().enumerate() {
+        match done {
+            Ok(()) => {
+                x.copy_within(index * row..(index + 1) * row, whole * row);
+                whole += 1;
+            }
+            Err(Failure::Message(message)) => damaged.push((index, message)),
+            Err(other) => return Err(other),
+        }
+    }
+    x.truncate(whole * row);
+    Ok(Decoded { x: TensorData::from_vec(x, [whole, 3, size, size])?, damaged })
 }
 
-/// Data with the mean and standard deviation of its training pixels.
-fn with_picture(train: Dataset, test: Dataset, classes: usize, size: usize) -> Result<Data> {
-    let (mean, std) = statistics(train.column("x")?.as_slice::<u8>()?, size * size);
-    let picture = Picture::new([3, size, size], 255.0, &mean, &std)?;
+/// Data with the mean and standard deviation of the training pixels.
+fn with_picture(train: Dataset, test: Dataset, classes: usize, size: usize, mean: &[f64], std: &[f64]) -> Result<Data> {
+    let shape = [3, size, size];
+    let picture = Picture::new(shape, WHITE, mean, std)?;
+    let settings = Picture::settings(IMAGES.name, shape, mean, std);
     let prepare = Some(picture.prepare());
     Ok(Data {
         train,
@@ -149,6 +217,7 @@ fn with_picture(train: Dataset, test: Dataset, classes: usize, size: usize) -> R
         epochs: None,
         network: None,
         show: None,
+        settings,
     })
 }
 
@@ -175,19 +244,5 @@ fn statistics(x: &[u8], plane: usize) -> (Vec<f64>, Vec<f64>) {
 fn blank() -> Result<Data> {
     let x = TensorData::zeros(DType::U8, [64, 3, USUAL_SIZE, USUAL_SIZE]);
     let data = Dataset::new([("x", x), ("y", TensorData::zeros(DType::I32, [64]))])?;
-    with_picture(data.clone(), data, 10, USUAL_SIZE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::statistics;
-
-    #[test]
-    fn statistics_are_those_of_each_channel() {
-        let (mean, std) = statistics(&[0, 255, 10, 10, 0, 0, 0, 255, 20, 20, 51, 51], 2);
-        assert_eq!((mean[0], std[0]), (0.5, 0.5));
-        assert!((mean[1] - 15.0 / 255.0).abs() < 1e-12 && (std[1] - 5.0 / 255.0).abs() < 1e-12);
-        assert!((mean[2] - 0.1).abs() < 1e-12 && (std[2] - 0.1).abs() < 1e-12);
-        assert_eq!(statistics(&[7; 6], 2).1, [1.0; 3]);
-    }
+    with_picture(data.clone(), data, 10, USUAL_SIZE, &[0.0; 3], &[1.0; 3])
 }

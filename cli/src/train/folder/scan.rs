@@ -74,7 +74,7 @@ pub fn scan(directory: &Path) -> Result<Scan> {
 }
 
 /// What is in a directory but for hidden files, by name.
-fn listed(directory: &Path) -> Result<Vec<(String, PathBuf)>> {
+pub fn listed(directory: &Path) -> Result<Vec<(String, PathBuf)>> {
     let wrong = |source| Error::file("cannot list", directory, source);
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).map_err(wrong)? {
@@ -110,19 +110,31 @@ fn entries(root: &Path, classes: &[String], skipped: &mut usize) -> Result<Vec<E
     let mut entries = Vec::new();
     for (class, name) in classes.iter().enumerate() {
         let folder = root.join(name);
-        let before = entries.len();
-        for (_, path) in listed(&folder)? {
-            let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
-            let about = fs::metadata(&path).map_err(|source| Error::file("cannot read", &path, source))?;
-            if !ENDINGS.contains(&ending.as_str()) || !about.is_file() {
-                *skipped += 1;
-                continue;
-            }
-            entries.push(Entry { path, class, bytes: about.len(), modified: about.modified().ok() });
-        }
-        if entries.len() == before {
+        let own = pictures(&folder, class, skipped)?;
+        if own.is_empty() {
             return Err(Failure::new(format!("{}: the class has no pictures (.png, .jpg or .jpeg)", folder.display())));
+        }
+        entries.extend(own);
+    }
+    Ok(entries)
+}
+
+/// The pictures in a directory, by name.
+pub fn pictures(folder: &Path, class: usize, skipped: &mut usize) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for (_, path) in listed(folder)? {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+        if ENDINGS.contains(&ending.as_str()) && path.is_file() {
+            entries.push(entry(path, class)?);
+        } else {
+            *skipped += 1;
         }
     }
     Ok(entries)
+}
+
+/// A picture's file.
+pub fn entry(path: PathBuf, class: usize) -> Result<Entry> {
+    let about = fs::metadata(&path).map_err(|source| Error::file("cannot read", &path, source))?;
+    Ok(Entry { path, class, bytes: about.len(), modified: about.modified().ok() })
 }

@@ -13,13 +13,13 @@ use wgrad::data::Series;
 use wgrad::graph::{Graph, Tensor};
 use wgrad::nn::{Dropout, Given, Linear, Mode, Model, Recurrent, RecurrentKind};
 use wgrad::scalar::threefry::HostRandom;
-use wgrad::train::Evaluation;
+use wgrad::train::{Evaluation, ModelSettings};
 
 use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task};
 use super::network::Network;
 use super::recurrent;
 use super::show::Show;
-use super::{canvas, places, summary};
+use super::{canvas, places, saved, summary};
 use crate::failure::{Failure, Result};
 use crate::output::{Output, grouped};
 use baseline::Errors;
@@ -44,6 +44,7 @@ pub const FORECAST: Demo = Demo {
     ],
     defaults: Defaults { epochs: 30, batch_size: 32, optimizer: "adam", learning_rate: 2e-3, falls: true },
     load,
+    ask: saved::not_yet,
     blank: None,
     pictures: false,
     resizes: false,
@@ -153,6 +154,7 @@ fn load(source: &Source) -> Result<Data> {
             std,
             path: options.forecast.clone(),
         })),
+        settings: ModelSettings::new(FORECAST.name),
     })
 }
 

@@ -9,7 +9,10 @@ use std::rc::Rc;
 
 use wgrad::data::{Csv, Missing, Parts, PreparationOptions, Table, Target};
 
+use wgrad::train::ModelSettings;
+
 use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task, dense};
+use super::saved;
 use crate::failure::{Failure, Result};
 use crate::output::grouped;
 pub use options::Tables;
@@ -32,6 +35,7 @@ pub const TABULAR: Demo = Demo {
     ],
     defaults: Defaults { epochs: 20, batch_size: 32, optimizer: "adam", learning_rate: 1e-3, falls: false },
     load,
+    ask: saved::not_yet,
     blank: None,
     pictures: false,
     resizes: false,
@@ -98,6 +102,7 @@ fn load(source: &Source) -> Result<Data> {
         // The bundled data is learned in few steps.
         epochs: source.path.is_some().then_some(epochs),
         network: None,
+        settings: ModelSettings::new(TABULAR.name),
         show: Some(Rc::new(Results { preparation, model: source.model, scatter: options.scatter.clone() })),
     })
 }
