@@ -277,10 +277,10 @@ fn join_run(fused: &mut FusedGraph, kernels: &[usize], streams: Vec<Option<Strea
         let members: Vec<BufferId> = kernels.iter().map(|&kernel| fused.kernels[kernel].outputs[output]).collect();
         // The new values of the members' variables are parts of one; one assignment stands for all.
         let range = fused.assigned_to(members[0]).and_then(|variable| ranges.get(&variable).copied());
-        fused.assignments.retain(|(_, value)| !members.contains(value));
+        members.iter().for_each(|member| fused.buffers[member.0].assigned_to = None);
         let joined = fused.add_joined(dtype, members);
         outputs.push(joined);
-        fused.assignments.extend(range.map(|range| (range, joined)));
+        fused.buffers[joined.0].assigned_to = range;
     }
     let total = outputs.first().map_or(0, |output| fused.buffers[output.0].ty.len());
     let mut expression = tail.expression.clone();
