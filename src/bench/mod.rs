@@ -5,6 +5,7 @@
 //! [`Prepared::measure`] times it. [`Peak`] is what the device could do at best.
 
 mod call;
+mod compiling;
 mod convolutions;
 mod input;
 mod kernels;
@@ -17,6 +18,8 @@ mod rows;
 mod steps;
 
 use std::fmt;
+
+use compiling::Compiling;
 
 use crate::compiler::Options;
 use crate::device::Device;
@@ -61,6 +64,8 @@ enum Work {
     Kernel { inputs: Vec<Input>, build: Build },
     /// A training step; whether the loss is read after each.
     Step { build: fn(&Graph), synced: bool },
+    /// Compiling a graph of some size.
+    Compile(Compiling),
 }
 
 impl fmt::Debug for Case {
@@ -69,7 +74,7 @@ impl fmt::Debug for Case {
     }
 }
 
-/// All cases: products, convolutions, rows and the rest, then training steps. See `wgrad bench --list`.
+/// All cases: products, convolutions, rows and the rest, then training steps, then how long compiling takes. See `wgrad bench --list`.
 ///
 /// Names say what, in which element type, and how large: a product of matrices is `rows × inner × columns`.
 pub fn cases() -> Vec<Case> {
@@ -78,6 +83,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(rows::cases());
     cases.extend(kernels::cases());
     cases.extend(steps::cases());
+    cases.extend(compiling::cases());
     cases
 }
 
@@ -108,6 +114,11 @@ impl Case {
     /// True for a whole training step, false for a kernel.
     pub fn is_step(&self) -> bool {
         matches!(self.work, Work::Step { .. })
+    }
+
+    /// True where what takes the time is compiling.
+    pub fn is_compiling(&self) -> bool {
+        matches!(self.work, Work::Compile(_))
     }
 
     /// Compiles the case, fills its inputs, and runs it once and its reference once (a few steps, of training).
@@ -151,6 +162,7 @@ impl Case {
                 }
             }
             Work::Step { build, .. } => build(&g),
+            Work::Compile(compiling) => compiling.build(&g),
         }
         g
     }
@@ -164,7 +176,7 @@ impl Case {
                     input.fill(&mut session, &format!("in{place}"), place)?;
                 }
             }
-            Work::Step { .. } => steps::fill(&mut session)?,
+            Work::Step { .. } | Work::Compile(_) => steps::fill(&mut session)?,
         }
         Ok(session)
     }

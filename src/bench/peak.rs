@@ -56,7 +56,7 @@ impl Peak {
     /// A device that fails or was lost.
     pub fn measure(device: &Device, effort: Effort) -> Result<Self> {
         let mut limits = Limits::new(device)?;
-        let mut product = Runner::new(ran(products::product(DType::F32, [SIDE; 3]).session(device, 0)?)?, None)?;
+        let mut product = Runner::new(ran(products::product(DType::F32, [SIDE; 3]).session(device, 0)?)?, None, None)?;
         let (mut few, mut many) = (tiny(device, 1)?, tiny(device, 1 + TINY)?);
         let (mut gflops_f32, mut gbytes_per_s) = (0.0_f64, 0.0_f64);
         let (mut submit, mut dispatch) = (Vec::new(), Vec::new());
@@ -131,7 +131,7 @@ fn chain(device: &Device) -> Result<Runner> {
     let (factor, term) = (variable(&g, "factor", &[1]), variable(&g, "term", &[1]));
     let value = (0..LINKS).fold(x.clone(), |value, _| &value * &factor + &term);
     g.assign(&x, &value);
-    Runner::new(ran(g.compile(device)?)?, None)
+    Runner::new(ran(g.compile(device)?)?, None, None)
 }
 
 /// a = b + s·c (McCalpin's STREAM triad).
@@ -139,7 +139,7 @@ fn triad(device: &Device) -> Result<Runner> {
     let g = Graph::new();
     let (a, b, c) = (variable(&g, "a", &[TRIAD]), variable(&g, "b", &[TRIAD]), variable(&g, "c", &[TRIAD]));
     g.assign(&a, &(&b + &(&c * 3.0)));
-    Runner::new(ran(g.compile(device)?)?, None)
+    Runner::new(ran(g.compile(device)?)?, None, None)
 }
 
 /// So many tiny kernels, each of which waits for the one before.

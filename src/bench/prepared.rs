@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use super::call::{processor_time, wall};
+use super::compiling::Compiling;
 use super::measure::{Effort, Timing, median, time};
 use super::{Case, Work};
 use crate::device::Device;
@@ -52,9 +53,9 @@ pub struct Outcome {
     pub timing: Timing,
     /// By what they were taken.
     pub clock: Clock,
-    /// Floating-point operations of a run.
+    /// Floating-point operations of a run; 0 where what is timed is compiling.
     pub flops: u64,
-    /// Bytes that a run must read and write at the least.
+    /// Bytes that a run must read and write at the least; 0 where what is timed is compiling.
     pub bytes: u64,
     /// Kernels of a run; on the CPU, steps.
     pub dispatches: usize,
@@ -87,26 +88,32 @@ pub(super) struct Runner {
     clock: Clock,
     /// Of a step: whether the loss is read after each.
     synced: Option<bool>,
+    /// What is compiled again and again, instead of running the session.
+    compiling: Option<Compiling>,
 }
 
 impl Runner {
     /// Something that has run once. Kernels are timed by the GPU's clock, where there is one and what it says can be true: some drivers
     /// have timestamps that do not move. Steps are timed by the wall's, which is what a user waits for.
-    pub(super) fn new(mut session: Session, synced: Option<bool>) -> Result<Self> {
+    pub(super) fn new(mut session: Session, synced: Option<bool>, compiling: Option<Compiling>) -> Result<Self> {
         let mut gpu = None;
-        if synced.is_none() {
+        if synced.is_none() && compiling.is_none() {
             let around = wall(|| {
                 gpu = session.time_runs(ProgramId::FIRST, &[], 1)?;
                 Ok(())
             })?;
             gpu = gpu.filter(|&gpu| gpu > 0.0 && gpu <= around);
         }
-        Ok(Self { session, clock: if gpu.is_some() { Clock::Gpu } else { Clock::Wall }, synced })
+        Ok(Self { session, clock: if gpu.is_some() { Clock::Gpu } else { Clock::Wall }, synced, compiling })
     }
 
     /// Seconds of so many runs.
     pub(super) fn repeat(&mut self, repetitions: usize) -> Result<f64> {
         let (session, synced) = (&mut self.session, self.synced);
+        if let Some(compiling) = self.compiling {
+            let device = session.device().clone();
+            return wall(|| (0..repetitions).try_for_each(|_| compiling.program(&device).map(|_| ())));
+        }
         if self.clock == Clock::Gpu {
             let at_once = (COMMANDS / session.program().dispatches().max(1)).max(1);
             let mut seconds = 0.0;
@@ -155,9 +162,10 @@ impl Prepared {
     pub(super) fn new(case: &Case, device: &Device, seed: u64) -> Result<Self> {
         let mut session = case.session(device, seed)?;
         let mut reference = case.reference(seed)?;
-        let (runs, synced) = match case.work {
-            Work::Kernel { .. } => (1, None),
-            Work::Step { synced, .. } => (CHECKED_STEPS, Some(synced)),
+        let (runs, synced, compiling) = match case.work {
+            Work::Kernel { .. } => (1, None, None),
+            Work::Step { synced, .. } => (CHECKED_STEPS, Some(synced), None),
+            Work::Compile(compiling) => (1, None, Some(compiling)),
         };
         let names: Vec<String> = session.program().outputs.iter().map(|port| port.name.clone()).collect();
         let mut max_error = 0.0_f64;
@@ -169,7 +177,7 @@ impl Prepared {
             }
         }
         drop(reference);
-        Ok(Self { runner: Runner::new(session, synced)?, max_error, tolerance: case.tolerance })
+        Ok(Self { runner: Runner::new(session, synced, compiling)?, max_error, tolerance: case.tolerance })
     }
 
     /// The largest difference from the reference, over the largest magnitude of the reference; infinite where something is no number.
@@ -210,11 +218,13 @@ impl Prepared {
         let timing = time(effort, block, |repetitions| self.runner.repeat(repetitions))?;
         let host = self.runner.synced.map(|_| self.host(effort)).transpose()?;
         let program = self.session().program();
+        // What compiling costs has nothing to do with what the program would.
+        let of_a_run = |amount: u64| if self.runner.compiling.is_some() { 0 } else { amount };
         Ok(Outcome {
             timing,
             clock: self.clock(),
-            flops: program.flops(),
-            bytes: program.bytes(),
+            flops: of_a_run(program.flops()),
+            bytes: of_a_run(program.bytes()),
             dispatches: program.dispatches(),
             planned_bytes: program.planned_bytes(),
             max_error: self.max_error,

@@ -67,6 +67,8 @@ struct Fuser<'a> {
     data: &'a GraphData,
     fused: FusedGraph,
     seen: HashMap<ValueId, Seen>,
+    /// For each buffer that a kernel computes, the kernel.
+    producers: HashMap<BufferId, usize>,
     /// Buffers that hold a value's compute type, for routines.
     computed: HashMap<ValueId, BufferId>,
     /// Row-major copies of values that are views.
@@ -125,6 +127,7 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
         data,
         fused: FusedGraph::default(),
         seen: HashMap::new(),
+        producers: HashMap::new(),
         computed: HashMap::new(),
         laid_out: HashMap::new(),
         uses,
@@ -138,33 +141,38 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
     for index in 0..data.nodes.len() {
         fuser.node(index);
     }
-    let mut taken: Vec<BufferId> = Vec::new();
     // Before any value is copied: from then on a variable is seen as its copy.
     let targets: Vec<Option<BufferId>> =
         data.assignments.iter().map(|(variable, _)| fuser.seen[variable].as_view().map(|(buffer, _)| buffer)).collect();
-    for ((_, value), target_buffer) in data.assignments.iter().zip(targets) {
+    for ((_, value), &target_buffer) in data.assignments.iter().zip(&targets) {
         let Some(target_buffer) = target_buffer else { continue };
         let mut source = fuser.stored(*value);
         let computed = matches!(fuser.fused.buffers[source.0].origin, Origin::Kernel);
-        if !computed || taken.contains(&source) {
+        if !computed || fuser.fused.assigned_to(source).is_some() {
             source = fuser.copy(*value);
         }
-        taken.push(source);
-        fuser.fused.assignments.push((target_buffer, source));
+        fuser.fused.buffers[source.0].assigned_to = Some(target_buffer);
     }
+    let assigned: HashSet<BufferId> = targets.into_iter().flatten().collect();
     for (name, value) in &data.outputs {
         let mut buffer = fuser.stored(*value);
         // A variable's own memory holds the new value when the output is read; the output is the old one.
-        if fuser.fused.assignments.iter().any(|(variable, _)| *variable == buffer) {
+        if assigned.contains(&buffer) {
             buffer = fuser.copy(*value);
         }
         let ty = data.ty(*value).clone();
-        fuser.fused.outputs.push((name.clone(), ty, buffer));
+        fuser.fused.add_output(name, ty, buffer);
     }
     fuser.fused
 }
 
 impl Fuser<'_> {
+    fn push(&mut self, kernel: FusedKernel) {
+        let index = self.fused.kernels.len();
+        self.producers.extend(kernel.outputs.iter().map(|&output| (output, index)));
+        self.fused.kernels.push(kernel);
+    }
+
     fn node(&mut self, index: usize) {
         let node = &self.data.nodes[index];
         let operator = node.op.operator();
@@ -350,13 +358,7 @@ impl Fuser<'_> {
         let mut expression = seen.expression;
         expression.outputs[0].1 = ty.dtype;
         let tail = Tail { expression, inputs: seen.inputs };
-        self.fused.kernels.push(FusedKernel {
-            head: Head::Map,
-            tail: Some(tail),
-            outputs: vec![buffer],
-            names,
-            place: node.place,
-        });
+        self.push(FusedKernel { head: Head::Map, tail: Some(tail), outputs: vec![buffer], names, place: node.place });
         buffer
     }
 
@@ -389,7 +391,7 @@ impl Fuser<'_> {
         names.push(reduction.name().to_owned());
         let head = Head::Reduce { expression, inputs: seen.inputs, borders, reduction };
         let tail = Some(identity_tail(kept_dims, compute));
-        self.fused.kernels.push(FusedKernel { head, tail, outputs: vec![buffer], names, place: node.place });
+        self.push(FusedKernel { head, tail, outputs: vec![buffer], names, place: node.place });
         self.keep_raw(value, buffer, compute);
     }
 }

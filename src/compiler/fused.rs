@@ -70,6 +70,12 @@ pub(crate) struct Buffer {
     pub(crate) origin: Origin,
     /// The joined buffer that this value of the step is a part of, and the first byte there.
     pub(crate) part_of: Option<(BufferId, usize)>,
+    /// The variable that takes this content at the end of the step.
+    pub(crate) assigned_to: Option<BufferId>,
+    /// True where the kernel that computes it writes straight into that variable's memory; else a copy ends the step.
+    pub(crate) is_direct: bool,
+    /// True where the host may read it after a run.
+    pub(crate) is_output: bool,
 }
 
 /// The heavy part of a kernel.
@@ -174,10 +180,6 @@ pub(crate) struct FusedGraph {
     pub(crate) kernels: Vec<FusedKernel>,
     /// Named results.
     pub(crate) outputs: Vec<(String, TensorType, BufferId)>,
-    /// Variables' buffers and the buffers whose content they take at the end.
-    pub(crate) assignments: Vec<(BufferId, BufferId)>,
-    /// For each assignment, whether its kernel writes straight into the variable's memory; else a copy ends the step.
-    pub(crate) direct: Vec<bool>,
     /// Nodes that were computed inside another node's kernel.
     pub(crate) fused_nodes: usize,
     /// For messages: the value that a buffer was made for.
@@ -186,31 +188,47 @@ pub(crate) struct FusedGraph {
 
 impl FusedGraph {
     pub(crate) fn add_buffer(&mut self, ty: TensorType, origin: Origin, value: Option<ValueId>) -> BufferId {
-        self.buffers.push(Buffer { ty, origin, part_of: None });
+        let buffer = Buffer { ty, origin, part_of: None, assigned_to: None, is_direct: false, is_output: false };
+        self.buffers.push(buffer);
         self.values.push(value);
         BufferId(self.buffers.len() - 1)
     }
 
-    /// The kernel that computes a buffer.
-    pub(crate) fn producer(&self, buffer: BufferId) -> Option<usize> {
-        self.kernels.iter().position(|kernel| kernel.outputs.contains(&buffer))
+    /// Names a result.
+    pub(crate) fn add_output(&mut self, name: &str, ty: TensorType, buffer: BufferId) {
+        self.buffers[buffer.0].is_output = true;
+        self.outputs.push((name.to_owned(), ty, buffer));
+    }
+
+    /// For each buffer, the kernel that computes it.
+    pub(crate) fn producers(&self) -> Vec<Option<usize>> {
+        let mut producers = vec![None; self.buffers.len()];
+        for (index, kernel) in self.kernels.iter().enumerate() {
+            kernel.outputs.iter().for_each(|output| producers[output.0] = Some(index));
+        }
+        producers
+    }
+
+    /// Variables (or ranges of them), and the buffers whose content they take at the end.
+    pub(crate) fn assignments(&self) -> impl Iterator<Item = (BufferId, BufferId)> {
+        self.buffers.iter().enumerate().filter_map(|(index, buffer)| Some((buffer.assigned_to?, BufferId(index))))
     }
 
     /// True where a buffer is a result or is assigned to a variable.
     pub(crate) fn is_root(&self, buffer: BufferId) -> bool {
-        self.outputs.iter().any(|(_, _, output)| *output == buffer)
-            || self.assignments.iter().any(|(_, value)| *value == buffer)
+        let Buffer { is_output, assigned_to, .. } = self.buffers[buffer.0];
+        is_output || assigned_to.is_some()
     }
 
-    /// The variable that takes a buffer's content at the end of the step, if it is the first to do so.
+    /// The variable that takes a buffer's content at the end of the step.
     pub(crate) fn assigned_to(&self, buffer: BufferId) -> Option<BufferId> {
-        self.assignments.iter().find(|(_, value)| *value == buffer).map(|(variable, _)| *variable)
+        self.buffers[buffer.0].assigned_to
     }
 
     /// The variable into whose memory a buffer is written straight away.
     pub(crate) fn direct_target(&self, buffer: BufferId) -> Option<BufferId> {
-        let place = self.assignments.iter().position(|(_, value)| *value == buffer)?;
-        self.direct.get(place).copied().unwrap_or(false).then(|| self.assignments[place].0)
+        let Buffer { is_direct, assigned_to, .. } = self.buffers[buffer.0];
+        assigned_to.filter(|_| is_direct)
     }
 
     /// The parts of a buffer that has some, in the order in which they lie; of any other, itself.
@@ -269,7 +287,7 @@ impl fmt::Display for FusedGraph {
             }
             writeln!(formatter, "  // {} {}", kernel.label(), kernel.place)?;
         }
-        for (variable, value) in &self.assignments {
+        for (variable, value) in self.assignments() {
             writeln!(formatter, "b{} := b{}", variable.0, value.0)?;
         }
         Ok(())

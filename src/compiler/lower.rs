@@ -40,11 +40,12 @@ pub(super) fn lower(fused: &FusedGraph, target: &Target, options: Options) -> Re
         };
         steps.push(step(fused, kernel, index, &last_read, target, &mut choose)?);
     }
-    for (place, &(variable, value)) in fused.assignments.iter().enumerate() {
-        if fused.direct[place] || fused.buffers[value.0].ty.is_empty() {
+    let producers = fused.producers();
+    for (variable, value) in fused.assignments() {
+        if fused.direct_target(value).is_some() || fused.buffers[value.0].ty.is_empty() {
             continue;
         }
-        let producer = fused.producer(value).map(|index| fused.kernels[index].place);
+        let producer = producers[value.0].map(|index| fused.kernels[index].place);
         steps.push(LoweredStep {
             work: Work::Copy,
             label: "assign".to_owned(),

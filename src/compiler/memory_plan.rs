@@ -1,7 +1,7 @@
 //! Memory: every value that lives within a step gets a slot, and slots are used again when their value is dead. Slots are whole
 //! buffers, not ranges of one: wgpu tracks usage by buffer, and refuses one that is read and written in a dispatch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use super::Target;
@@ -33,20 +33,21 @@ pub(crate) struct Lifetime {
 pub(crate) fn assign_slots(values: &[Lifetime]) -> (Vec<usize>, Vec<usize>) {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by_key(|&value| (std::cmp::Reverse(values[value].bytes), values[value].first));
-    let mut slots: Vec<(usize, Vec<usize>)> = Vec::new();
+    // For each slot, the first and last steps of those that have it; no two of them meet.
+    let mut slots: Vec<(usize, BTreeMap<usize, usize>)> = Vec::new();
     let mut places = vec![0; values.len()];
     for value in order {
         let life = values[value];
-        let free = |members: &[usize]| {
-            members.iter().all(|&other| values[other].last < life.first || life.last < values[other].first)
+        let is_free = |lives: &BTreeMap<usize, usize>| {
+            lives.range(..=life.last).next_back().is_none_or(|(_, &last)| last < life.first)
         };
-        // Values come by falling size, so every slot is large enough; the smallest wastes least.
-        let slot = (0..slots.len()).filter(|&slot| free(&slots[slot].1)).min_by_key(|&slot| slots[slot].0);
+        // Values come by falling size, so every slot is large enough, and the last ones waste least.
+        let slot = (0..slots.len()).rev().find(|&slot| is_free(&slots[slot].1));
         let slot = slot.unwrap_or_else(|| {
-            slots.push((life.bytes, Vec::new()));
+            slots.push((life.bytes, BTreeMap::new()));
             slots.len() - 1
         });
-        slots[slot].1.push(value);
+        slots[slot].1.insert(life.first, life.last);
         places[value] = slot;
     }
     (places, slots.into_iter().map(|(bytes, _)| bytes).collect())
@@ -212,9 +213,12 @@ impl Planner<'_> {
         let held: usize = times.iter().map(|life| life.bytes).sum();
         let _ =
             writeln!(text, "{} slots, {} bytes for {held} bytes of values", sizes.len(), sizes.iter().sum::<usize>());
+        let mut members: Vec<Vec<usize>> = vec![Vec::new(); sizes.len()];
+        slots.iter().enumerate().for_each(|(value, &slot)| members[slot].push(value));
         for (slot, bytes) in sizes.iter().enumerate() {
             let _ = write!(text, "slot {slot} ({bytes} bytes):");
-            for (value, (buffer, life)) in lives.iter().enumerate().filter(|(value, _)| slots[*value] == slot) {
+            for &value in &members[slot] {
+                let (buffer, life) = &lives[value];
                 let name = buffer.map_or_else(
                     || format!("scratch {value}"),
                     |buffer| format!("b{} {}", buffer.0, self.fused.buffers[buffer.0].ty),

@@ -16,6 +16,12 @@ use crate::tensor::DType;
 /// An expression longer than this is not made longer.
 const LONGEST: usize = 240;
 
+/// Maps before a map, nearest first, that are tried as its sibling: a value that very many read must not make compiling slow.
+const SIBLINGS: usize = 64;
+
+/// Kernels that the search for a way between two others looks at. Where that is not enough, they are left apart.
+const SEARCHED: usize = 2048;
+
 /// Rows from which one workgroup goes through each, and their longest.
 const FEWEST_ROWS: usize = 64;
 const LONGEST_ROW: usize = 1 << 15;
@@ -45,10 +51,6 @@ struct Merger<'a> {
     producer: Vec<Option<usize>>,
     /// For each buffer, the kernels that read it.
     readers: Vec<BTreeSet<usize>>,
-    /// For each buffer, whether it is a result or is assigned to a variable.
-    is_root: Vec<bool>,
-    /// For each buffer, the variable that takes its content.
-    assigned_to: Vec<Option<BufferId>>,
     /// For each kernel, a number greater than those of all kernels whose results it reads.
     level: Vec<usize>,
     /// Kernels that may have become able to join one that they read from.
@@ -59,13 +61,6 @@ struct Merger<'a> {
 impl<'a> Merger<'a> {
     fn new(fused: &'a mut FusedGraph, target: &Target) -> Self {
         let buffers = fused.buffers.len();
-        let mut is_root = vec![false; buffers];
-        let mut assigned_to = vec![None; buffers];
-        fused.outputs.iter().for_each(|(_, _, output)| is_root[output.0] = true);
-        for &(variable, value) in fused.assignments.iter().rev() {
-            is_root[value.0] = true;
-            assigned_to[value.0] = Some(variable);
-        }
         let kernels: Vec<Option<FusedKernel>> = std::mem::take(&mut fused.kernels).into_iter().map(Some).collect();
         let mut merger = Self {
             fused,
@@ -77,8 +72,6 @@ impl<'a> Merger<'a> {
             kernels: kernels.iter().map(|_| None).collect(),
             producer: vec![None; buffers],
             readers: vec![BTreeSet::new(); buffers],
-            is_root,
-            assigned_to,
             waiting: BTreeSet::new(),
             joins: 0,
         };
@@ -135,7 +128,7 @@ impl<'a> Merger<'a> {
     }
 
     fn is_update(&self, kernel: &FusedKernel) -> bool {
-        kernel.is_map() && kernel.outputs.iter().all(|output| self.assigned_to[output.0].is_some())
+        kernel.is_map() && kernel.outputs.iter().all(|output| self.fused.assigned_to(*output).is_some())
     }
 
     /// Joins maps into producers of their inputs, until none of those that wait can be.
@@ -205,7 +198,8 @@ impl<'a> Merger<'a> {
         // Few rows are cut into stretches, for more workgroups than there are rows.
         let fits = inner == 1 && rows >= FEWEST_ROWS && (2..=LONGEST_ROW).contains(&length);
         let &[result] = producer.outputs.as_slice() else { return None };
-        let is_read_elsewhere = self.is_root[result.0] || self.readers[result.0].iter().any(|&reader| reader != user);
+        let is_read_elsewhere =
+            self.fused.is_root(result) || self.readers[result.0].iter().any(|&reader| reader != user);
         if !self.joins_rows || !fits || is_read_elsewhere || self.is_update(consumer) {
             return None;
         }
@@ -244,11 +238,16 @@ impl<'a> Merger<'a> {
         let (low, high) = (self.level[source], self.level[user]);
         let mut seen = [HashSet::new(), HashSet::new()];
         let between = |kernel: &usize| (low + 1..high).contains(&self.level[*kernel]);
+        let mut searched = 0;
         let mut forward: Vec<usize> =
             self.consumers(source).filter(between).filter(|&kernel| seen[0].insert(kernel)).collect();
         let mut backward: Vec<usize> =
             self.producers(user).filter(between).filter(|&kernel| seen[1].insert(kernel)).collect();
         while let (Some(ahead), Some(behind)) = (forward.pop(), backward.pop()) {
+            searched += 1;
+            if searched > SEARCHED {
+                return true;
+            }
             for kernel in self.consumers(ahead) {
                 if kernel == user {
                     return true;
@@ -281,8 +280,11 @@ impl<'a> Merger<'a> {
         else {
             return false;
         };
-        let candidates: BTreeSet<usize> =
-            tail.inputs.iter().flat_map(|input| self.readers[input.0].range(..second).copied()).collect();
+        let candidates: BTreeSet<usize> = tail
+            .inputs
+            .iter()
+            .flat_map(|input| self.readers[input.0].range(..second).rev().take(SIBLINGS).copied())
+            .collect();
         for first in candidates {
             if let Some(kernel) = self.siblings(first, second) {
                 self.replace(first, second, kernel);
@@ -313,7 +315,7 @@ impl<'a> Merger<'a> {
                 && buffers[input.0].ty.len() > 1.min(len - 1)
                 && (!a_update || matches!(buffers[input.0].origin, Origin::Variable(_)))
         });
-        if !shares || self.reaches(first, second) || self.reaches(second, first) {
+        if !shares || !self.may_fit([a, b]) || self.reaches(first, second) || self.reaches(second, first) {
             return None;
         }
         let addition = b_tail.expression.reshaped(&a_tail.expression.dims)?;
@@ -367,7 +369,7 @@ impl<'a> Merger<'a> {
         }
         // What nobody else reads need not be stored.
         outputs.retain(|&(buffer, ..)| {
-            self.is_root[buffer.0] || self.readers[buffer.0].iter().any(|reader| !numbers.contains(reader))
+            self.fused.is_root(buffer) || self.readers[buffer.0].iter().any(|reader| !numbers.contains(reader))
         });
         let expression = builder.finish(dims, dtypes, outputs.iter().map(|&(_, id, stored)| (id, stored)).collect());
         if expression.nodes.len() > LONGEST {
@@ -386,6 +388,19 @@ impl<'a> Merger<'a> {
         (self.bindings_of(&kernel) <= self.bindings).then_some(kernel)
     }
 
+    /// True where siblings together may have few enough bindings: a quick look before their expressions are joined.
+    fn may_fit(&self, kernels: [&FusedKernel; 2]) -> bool {
+        let mut reads: Vec<BufferId> = kernels.iter().flat_map(|kernel| kernel.reads()).collect();
+        reads.sort_unstable();
+        reads.dedup();
+        let is_read = |output: &BufferId| self.fused.is_root(*output) || !self.readers[output.0].is_empty();
+        let own = |output: &&BufferId| {
+            !self.fused.assigned_to(**output).is_some_and(|variable| reads.contains(&variable)) && is_read(output)
+        };
+        let written = kernels.iter().flat_map(|kernel| &kernel.outputs).filter(own).count();
+        reads.len() + written <= self.bindings
+    }
+
     /// Bindings that a kernel takes: what it reads and writes, where a variable and its new value share one.
     fn bindings_of(&self, kernel: &FusedKernel) -> usize {
         let mut reads = kernel.reads();
@@ -397,7 +412,7 @@ impl<'a> Merger<'a> {
             .outputs
             .iter()
             .filter(|&&output| {
-                kernel.is_map() && self.assigned_to[output.0].is_some_and(|variable| reads.contains(&variable))
+                kernel.is_map() && self.fused.assigned_to(output).is_some_and(|variable| reads.contains(&variable))
             })
             .count();
         reads.len() + kernel.outputs.len() - shared

@@ -1,7 +1,7 @@
 //! One update kernel for many parameters. Maps that only write variables and compute the same expression become one map
 //! over the range in which their variables (and the gradients that they read) lie next to each other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin, Range, Tail};
@@ -277,10 +277,10 @@ fn join_run(fused: &mut FusedGraph, kernels: &[usize], streams: Vec<Option<Strea
         let members: Vec<BufferId> = kernels.iter().map(|&kernel| fused.kernels[kernel].outputs[output]).collect();
         // The new values of the members' variables are parts of one; one assignment stands for all.
         let range = fused.assigned_to(members[0]).and_then(|variable| ranges.get(&variable).copied());
-        fused.assignments.retain(|(_, value)| !members.contains(value));
+        members.iter().for_each(|member| fused.buffers[member.0].assigned_to = None);
         let joined = fused.add_joined(dtype, members);
         outputs.push(joined);
-        fused.assignments.extend(range.map(|range| (range, joined)));
+        fused.buffers[joined.0].assigned_to = range;
     }
     let total = outputs.first().map_or(0, |output| fused.buffers[output.0].ty.len());
     let mut expression = tail.expression.clone();
@@ -305,12 +305,12 @@ fn join_run(fused: &mut FusedGraph, kernels: &[usize], streams: Vec<Option<Strea
 /// True where values of the step may become parts of one: computed once each, not results, parts of nothing yet, and no kernel writes one
 /// part while it reads another (a GPU tracks whole buffers).
 fn can_join(fused: &FusedGraph, buffers: &[BufferId], updates: &[usize]) -> bool {
-    let distinct = buffers.iter().enumerate().all(|(place, buffer)| !buffers[..place].contains(buffer));
+    let parts: HashSet<BufferId> = buffers.iter().copied().collect();
+    let updates: HashSet<usize> = updates.iter().copied().collect();
     let free = buffers.iter().all(|buffer| fused.buffers[buffer.0].part_of.is_none() && !fused.is_root(*buffer));
     let clash = fused.kernels.iter().enumerate().any(|(index, kernel)| {
-        let written = kernel.outputs.iter().filter(|output| buffers.contains(output)).count();
-        let read = kernel.reads().iter().any(|read| buffers.contains(read));
-        !updates.contains(&index) && written > 0 && read
+        let writes = kernel.outputs.iter().any(|output| parts.contains(output));
+        writes && !updates.contains(&index) && kernel.reads().iter().any(|read| parts.contains(read))
     });
-    distinct && free && !clash
+    parts.len() == buffers.len() && free && !clash
 }

@@ -45,13 +45,14 @@ impl Trainer {
             batches: Batches::new(fit.batch_size, fit.shuffle, fit.drop_last, data),
             ..Progress::default()
         };
-        if let Some((checkpoints, file)) = found {
-            progress = checkpoint::load(&file, &checkpoints, self.open()?, progress)?;
-            scheduler.restore(&progress.schedule)?;
-        }
         let whole = data.len() / fit.batch_size;
         let ragged = !fit.drop_last && !data.len().is_multiple_of(fit.batch_size);
         let per_epoch = (whole + usize::from(ragged)) as u64;
+        if let Some((checkpoints, file)) = found {
+            progress = checkpoint::load(&file, &checkpoints, self.open()?, progress)?;
+            progress.check(&file, per_epoch)?;
+            scheduler.restore(&progress.schedule)?;
+        }
         let total_steps = fit.steps.unwrap_or(u64::MAX).min(fit.epochs.saturating_mul(per_epoch));
         let begun = Event::Start { step: progress.step, total_steps };
         progress.history.stopped = fit.tell(&begun)?;

@@ -90,7 +90,9 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
         let compared = baseline.as_ref().map(|baseline| baseline.compare(case.name(), outcome.timing));
         output.text(row::row(case.name(), &outcome, fraction, compared))?;
         lines.push(event);
-        points.push(roofline::Point::of(case.name(), &outcome));
+        if !case.is_compiling() {
+            points.push(roofline::Point::of(case.name(), &outcome));
+        }
         if !outcome.is_right {
             wrong.push(case.name().to_owned());
         }

@@ -51,7 +51,7 @@ impl Fuser<'_> {
         let tail = operator.accepts_epilogue().then(|| identity_tail(outputs[0].shape.to_vec(), outputs[0].dtype));
         let names = vec![operator.name()];
         let head = Head::Routine { op: node.op.clone(), operands, inputs, outputs: outputs.clone() };
-        self.fused.kernels.push(FusedKernel { head, tail, outputs: buffers.clone(), names, place: node.place });
+        self.push(FusedKernel { head, tail, outputs: buffers.clone(), names, place: node.place });
         for ((value, buffer), ty) in values.into_iter().zip(buffers).zip(outputs) {
             self.keep_raw(value, buffer, ty.dtype);
         }
@@ -110,7 +110,7 @@ impl Fuser<'_> {
         let mut waiting = direct(&seen.expression, &seen.inputs);
         for _ in 0..MOST {
             let Some(buffer) = waiting.pop() else { return true };
-            let Some(kernel) = self.fused.producer(buffer).map(|kernel| &self.fused.kernels[kernel]) else { continue };
+            let Some(kernel) = self.producers.get(&buffer).map(|&kernel| &self.fused.kernels[kernel]) else { continue };
             match &kernel.tail {
                 Some(tail) if kernel.is_map() => waiting.extend(direct(&tail.expression, &tail.inputs)),
                 Some(_) if !fused::stores_quads(&kernel.head) => return false,
