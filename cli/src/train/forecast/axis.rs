@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use plotters::coord::types::RangedCoordf64;
+
 /// At most so many ticks.
 const TICKS: usize = 11;
 
@@ -11,9 +14,9 @@ const DAY: i64 = 24 * HOUR;
 
 /// A place of the series, and what stands below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tick {
-    pub place: usize,
-    pub label: String,
+struct Tick {
+    place: usize,
+    label: String,
 }
 
 /// What a tick's date is a whole number of.
@@ -91,8 +94,53 @@ impl Unit {
     }
 }
 
+/// An axis over a part of a series, with its own ticks.
+pub struct TimeAxis {
+    axis: RangedCoordf64,
+    ticks: Vec<Tick>,
+}
+
+impl TimeAxis {
+    /// Over a part. `dates` are seconds since 1970, one a value, where the series has some.
+    pub fn new(part: &Range<usize>, dates: Option<&[f64]>) -> Self {
+        let axis = RangedCoordf64::from(part.start as f64..part.end as f64);
+        Self { axis, ticks: ticks(part, dates) }
+    }
+}
+
+impl Ranged for TimeAxis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn range(&self) -> Range<f64> {
+        self.axis.range()
+    }
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        self.axis.map(value, limit)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if hint.weight().allow_light_points() {
+            return Vec::new();
+        }
+        self.ticks.iter().map(|tick| tick.place as f64).collect()
+    }
+}
+
+impl ValueFormatter<f64> for TimeAxis {
+    fn format(value: &f64) -> String {
+        format!("{value:.0}")
+    }
+
+    fn format_ext(&self, value: &f64) -> String {
+        let tick = self.ticks.iter().find(|tick| tick.place as f64 == *value);
+        tick.map_or_else(String::new, |tick| tick.label.clone())
+    }
+}
+
 /// The ticks of a part of a series. `dates` are seconds since 1970, one a value, where it has some.
-pub fn ticks(part: &Range<usize>, dates: Option<&[f64]>) -> Vec<Tick> {
+fn ticks(part: &Range<usize>, dates: Option<&[f64]>) -> Vec<Tick> {
     let dated = dates.and_then(|dates| dates.get(part.clone())).and_then(|dates| dated(part.start, dates));
     dated.unwrap_or_else(|| counted(part))
 }

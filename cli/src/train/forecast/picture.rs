@@ -8,7 +8,7 @@ use plotters::style::FontStyle;
 
 use super::super::canvas::{Canvas, FAINT, FONT, INK, fine, offset};
 use super::super::plot;
-use super::axis;
+use super::axis::TimeAxis;
 use super::baseline::Errors;
 use crate::failure::{Failure, Result};
 
@@ -75,18 +75,13 @@ fn forecasts<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>)
     let told = chosen.iter().filter_map(|&row| rows.get(row)).flat_map(|row| row.iter().copied());
     let range = around(truth.iter().map(|point| point.1).chain(told));
     let end = shown.values.len();
-    let ticks = axis::ticks(&(start..end), shown.dates);
-    let places: Vec<f64> = ticks.iter().map(|tick| tick.place as f64).collect();
-    let label = |place: &f64| {
-        let tick = ticks.iter().find(|tick| tick.place as f64 == *place);
-        tick.map_or_else(String::new, |tick| tick.label.clone())
-    };
+    let axis = TimeAxis::new(&(start..end), shown.dates);
     let mut chart = ChartBuilder::on(area)
         .margin(fine(14))
         .set_label_area_size(LabelAreaPosition::Left, fine(84))
         .set_label_area_size(LabelAreaPosition::Bottom, fine(58))
         .margin_right(fine(44))
-        .build_cartesian_2d((start as f64..end as f64).with_key_points(places), range.clone())?;
+        .build_cartesian_2d(axis, range.clone())?;
     let test = shown.train_len.max(start) as f64;
     chart.draw_series([Rectangle::new([(test, range.start), (end as f64, range.end)], TEST.filled())])?;
     chart
@@ -104,7 +99,6 @@ fn forecasts<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>)
         .set_all_tick_mark_size(fine(5))
         .label_style((FONT, fine(17)).into_font().color(&FAINT))
         .axis_desc_style((FONT, fine(19)).into_font().color(&INK))
-        .x_label_formatter(&label)
         .y_label_formatter(&plot::number)
         .draw()?;
     chart
