@@ -176,7 +176,7 @@ fn missing_values_are_known_by_many_names() {
 
 #[test]
 fn a_file_like_one_before_is_read_in_its_format() -> Result<()> {
-    let first = "a;b;kind;\n1,234;x;no;\n0,5;y;yes;\n2;x;no;\n3;y;yes;\n".replace("no;\n", "no;\n");
+    let first = "a;b;kind;\n1,234;x;no;\n0,5;y;yes;\n2;x;no;\n3;y;yes;\n";
     let table = Csv::new().from_bytes(first.as_bytes(), "t")?;
     let preparation = PreparationOptions::new("kind").missing(Missing::Mean).fit(&table, &[0, 1, 2, 3])?;
     let read = |text: &str| preparation.table_from_bytes(text.as_bytes(), "new");
