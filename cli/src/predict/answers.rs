@@ -38,7 +38,7 @@ impl Answers {
                 let probabilities = softmax(row);
                 Answer::Class { label: largest(row), probabilities }
             }
-            Task::Series { .. } => Answer::Values(row.to_vec()),
+            Task::Series { .. } | Task::Number { .. } => Answer::Values(row.to_vec()),
         };
         let classes = (0..data.task.classes()).map(|class| saved::class_name(&data.test, class)).collect();
         Ok(Self { all: values.chunks_exact(outputs).map(answer).collect(), classes })

@@ -75,7 +75,7 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     ready.announce(&chosen, output)?;
     match ready.asked.data.task {
         Task::Text { .. } => ready.text(arguments, output),
-        Task::Binary | Task::Classes(_) | Task::Series { .. } => ready.answer(arguments, output),
+        Task::Binary | Task::Classes(_) | Task::Series { .. } | Task::Number { .. } => ready.answer(arguments, output),
     }
 }
 

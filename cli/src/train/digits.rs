@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use wgrad::data::{Column, Csv, Dataset, Table, Target, Values};
+use wgrad::data::{Column, Csv, Dataset, Format, Table, Target, Values};
 use wgrad::graph::Tensor;
 use wgrad::nn::{Mode, Sequential};
 use wgrad::tensor::DType;
@@ -112,8 +112,8 @@ fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
         Some(column) => Some(saved::labels(&column.values, &classes, path)?),
         None => {
             // A table without answers: the reader wants a column of them, and nobody looks at it.
-            let values = Values::Numbers(vec![0.0; table.len()]);
-            table.columns.push(Column { name: target.to_owned(), values });
+            let values = Values::Numbers { values: vec![Some(0.0); table.len()], format: Format::default() };
+            table.columns.push(Column::named(target, values));
             None
         }
     };

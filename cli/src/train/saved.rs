@@ -63,7 +63,7 @@ pub fn questions(x: TensorData, y: Option<TensorData>, classes: &[String]) -> Re
 
 /// The classes' numbers of a column by their names, `[rows]`.
 pub fn labels(values: &Values, classes: &[String], path: &Path) -> Result<TensorData> {
-    let (codes, names) = values.classes();
+    let (codes, names) = values.classes().map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
     let known: Vec<Option<usize>> = names.iter().map(|name| classes.iter().position(|class| class == name)).collect();
     if let Some((name, _)) = names.iter().zip(&known).find(|(_, known)| known.is_none()) {
         return Err(Failure::new(format!(
