@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod check;
+mod checksum;
 pub mod compiler;
 pub mod data;
 pub mod device;

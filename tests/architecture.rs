@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which floor each top-level module is on.
-const FLOORS: [(&str, u32); 19] = [
+const FLOORS: [(&str, u32); 20] = [
     ("error", 0),
+    ("checksum", 0),
     ("tensor", 0),
     ("scalar", 1),
     ("shader", 1),

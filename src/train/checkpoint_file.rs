@@ -19,6 +19,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorInfo, TensorView};
 use serde_json::to_string;
 
+use crate::checksum;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, TensorData, TensorType};
 
@@ -30,9 +31,6 @@ const CHECKSUM: &str = "wgrad.crc32";
 
 /// The key of the version of what this module adds to safetensors, and its value.
 const VERSION: (&str, &str) = ("wgrad.file", "1");
-
-/// What the checksum is counted over in the place of its own digits.
-const BLANK: &str = "00000000";
 
 /// The tensors of a file by name.
 pub type Tensors = BTreeMap<String, TensorData>;
@@ -77,14 +75,12 @@ pub(super) fn write_after(
     });
     let mut header = header(&sorted, metadata)?;
     let length = (header.len() as u64).to_le_bytes();
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&length);
-    hasher.update(&header);
-    sorted.iter().for_each(|(_, tensor)| hasher.update(tensor.bytes()));
-    if let Some(place) = digits(&header)
-        && let Some(blank) = header.get_mut(place..place + BLANK.len())
+    let tensors = sorted.iter().map(|(_, tensor)| tensor.bytes());
+    let digits = checksum::of([&length[..], &header].into_iter().chain(tensors));
+    if let Some(place) = checksum::place(&header, &key_of_checksum())
+        && let Some(blank) = header.get_mut(place..place + digits.len())
     {
-        blank.copy_from_slice(format!("{:08x}", hasher.finalize()).as_bytes());
+        blank.copy_from_slice(digits.as_bytes());
     }
     replace(path, previous, |file| {
         file.write_all(&length)?;
@@ -94,38 +90,27 @@ pub(super) fn write_after(
     .map_err(|source| Error::file("cannot write", path, source))
 }
 
-/// Where the digits of the checksum are in a header.
-fn digits(header: &[u8]) -> Option<usize> {
-    // Quotes within names and values are escaped, so this is nowhere but at the key.
-    let key = format!("\"{CHECKSUM}\":\"");
-    header.windows(key.len()).position(|window| window == key.as_bytes()).map(|place| place + key.len())
+/// What stands before the digits in a header. Quotes within names and values are escaped, so it is nowhere else.
+fn key_of_checksum() -> String {
+    format!("\"{CHECKSUM}\":\"")
 }
 
 /// Takes this module's own entries out of the metadata and compares the checksum; false where there is none.
 fn verify(bytes: &[u8], metadata: &mut Metadata) -> Result<bool, String> {
     let (version, checksum) = (metadata.remove(VERSION.0), metadata.remove(CHECKSUM));
-    let checksum = match (version.as_deref(), checksum) {
+    match (version.as_deref(), checksum) {
         (None, None) => return Ok(false),
         (Some(version), _) if version != VERSION.1 => {
-            return Err(format!(
-                "damaged, or of another version of wgrad: its version is {version:?}, not {:?}",
-                VERSION.1
-            ));
+            let own = VERSION.1;
+            return Err(format!("damaged, or of another version of wgrad: its version is {version:?}, not {own:?}"));
         }
-        (Some(_), Some(checksum)) => checksum,
-        _ => return Err("damaged: its checksum is not there".into()),
-    };
-    let place = digits(bytes).ok_or("damaged: its checksum is not where it should be")?;
-    let (before, rest) = bytes.split_at(place);
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(before);
-    hasher.update(BLANK.as_bytes());
-    hasher.update(rest.get(BLANK.len()..).unwrap_or_default());
-    let found = format!("{:08x}", hasher.finalize());
-    if found == checksum {
-        Ok(true)
-    } else {
-        Err(format!("damaged: its checksum is {checksum}, but that of its content is {found}"))
+        (Some(_), Some(_)) => {}
+        (Some(_), None) | (None, Some(_)) => return Err("damaged: its checksum is not there".into()),
+    }
+    match checksum::compare(bytes, &key_of_checksum()) {
+        Some((found, saved)) if found == saved => Ok(true),
+        Some((found, saved)) => Err(format!("damaged: its checksum is {saved}, but that of its content is {found}")),
+        None => Err("damaged: its checksum is not where it should be".into()),
     }
 }
 
@@ -218,7 +203,7 @@ const fn safetensors_dtype(dtype: DType) -> Dtype {
 
 /// The JSON header, padded with spaces to a multiple of eight bytes.
 fn header(sorted: &[&(String, TensorData)], metadata: &[(String, String)]) -> Result<Vec<u8>> {
-    let own = [VERSION, (CHECKSUM, BLANK)];
+    let own = [VERSION, (CHECKSUM, checksum::BLANK)];
     let text: BTreeMap<&str, &str> =
         metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).chain(own).collect();
     if text.len() != metadata.len() + own.len() {

@@ -8,11 +8,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Map, Value, json};
 
+use crate::checksum;
 use crate::error::{Error, Result};
 use crate::shader::{PlanId, WorkKey};
 
 /// Files of another layout are not read.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
+
+/// What stands before the digits of the checksum. Quotes within texts are escaped, so it is nowhere else.
+const CHECKSUM: &str = "\"crc32\": \"";
 
 /// A lock that is older was left by a process that ended.
 const STALE: Duration = Duration::from_secs(10);
@@ -112,6 +116,11 @@ impl TableFile {
         if table["format"].as_u64() != Some(FORMAT) {
             return Err(wrong("is no table of tuned kernels of this format".to_owned()));
         }
+        match checksum::compare(text.as_bytes(), CHECKSUM) {
+            Some((found, saved)) if found == saved => {}
+            Some(_) => return Err(wrong("is damaged: its checksum is not that of its content".to_owned())),
+            None => return Err(wrong("is damaged: it has no checksum".to_owned())),
+        }
         for (name, expected) in self.identity.fields() {
             if table[name].as_str() != Some(expected) {
                 return Err(wrong(format!("is a table for another {name}: {}, not {expected:?}", table[name])));
@@ -137,12 +146,14 @@ impl TableFile {
         let mut table: Map<String, Value> =
             self.identity.fields().into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
         table.insert("format".to_owned(), json!(FORMAT));
+        table.insert("crc32".to_owned(), json!(checksum::BLANK));
         let listed: Map<String, Value> =
             entries.iter().map(|(key, entry)| (key.to_string(), entry.to_json())).collect();
         table.insert("entries".to_owned(), Value::Object(listed));
-        let text = serde_json::to_string_pretty(&table).map_err(|error| cannot(error.into()))?;
+        let mut text = serde_json::to_vec_pretty(&table).map_err(|error| cannot(error.into()))?;
+        checksum::seal(&mut text, CHECKSUM);
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
-        file.write_all(text.as_bytes()).map_err(cannot)?;
+        file.write_all(&text).map_err(cannot)?;
         file.persist(&self.path).map_err(|error| cannot(error.error))?;
         Ok(entries)
     }
@@ -270,7 +281,9 @@ mod tests {
             "[]".to_owned(),
             good[..good.len() / 2].to_owned(),
             good.replace("one 1.0", "one 1.1"),
-            good.replace("\"format\": 1", "\"format\": 2"),
+            good.replace("\"format\": 2", "\"format\": 1"),
+            good.replace("\"winner_s\": 1e-7", "\"winner_s\": 2e-7"),
+            good.replace("\"crc32\"", "\"crc33\""),
             good.replace("\"winner_s\": 1e-7", "\"winner_s\": \"fast\""),
             good.replace("\"entries\"", "\"others\""),
         ];
@@ -284,5 +297,11 @@ mod tests {
         }
         std::fs::write(&file.path, [0xff, 0xfe, 0]).unwrap();
         assert!(file.read().is_err());
+        for bit in 0..good.len() * 8 {
+            let mut damaged = good.clone().into_bytes();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&file.path, damaged).unwrap();
+            assert!(file.read().is_err(), "bit {bit}");
+        }
     }
 }
