@@ -1,42 +1,27 @@
 //! The one error type of the library. Each variant says what was wrong, what was expected, and where.
 
-use std::fmt;
-use std::panic::Location;
+mod place;
+
 use std::path::PathBuf;
+
+pub(crate) use place::interned;
+pub use place::{Place, omit_lines};
 
 /// The result of everything in wgrad that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// A place in the user's source code: the line that built the graph node at fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(pub &'static Location<'static>);
-
-impl Place {
-    /// The caller's place, where the chain of functions up to it is `#[track_caller]`.
-    #[track_caller]
-    pub fn caller() -> Self {
-        Self(Location::caller())
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.0.file(), self.0.line())
-    }
-}
 
 /// What can go wrong. The library never panics on bad input; it returns one of these.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A mistake made while building a graph: shapes that do not fit, a dtype mixed up, a name used twice.
-    #[error("{operator}: {message} (at {place})")]
+    #[error("{operator}: {message}{}", .place.in_parentheses())]
     Graph {
         /// The operator that refused its inputs.
         operator: String,
         /// What was wrong and what was expected.
         message: String,
-        /// The user's line that built the node.
+        /// The user's line that built the node, and its layer.
         place: Place,
     },
     /// Something larger than the device can hold or bind; found when a program is compiled.

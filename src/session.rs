@@ -8,6 +8,7 @@ mod initial;
 mod optimizers;
 mod outputs;
 mod profile;
+mod programs;
 mod transfer;
 mod tuning;
 mod variables;
@@ -15,6 +16,7 @@ mod variables;
 pub use optimizers::OptimizerState;
 pub use outputs::{Capture, Outputs};
 pub use profile::{Profile, ProfiledStep};
+pub use programs::Memory;
 
 use std::sync::Arc;
 
@@ -52,6 +54,12 @@ pub struct ProgramId(usize);
 impl ProgramId {
     /// The program that the session was compiled with.
     pub const FIRST: Self = Self(0);
+
+    /// The id of that number, for tests of what keeps ids.
+    #[cfg(test)]
+    pub(crate) const fn numbered(number: usize) -> Self {
+        Self(number)
+    }
 }
 
 /// A program with its parameters and state on a device.
@@ -94,19 +102,23 @@ impl Session {
     /// # Errors
     /// As [`Graph::compile`].
     pub fn with_options(graph: &Graph, device: &Device, seed: u64, options: Options) -> Result<Self> {
-        let store = DeviceStore::new(device);
-        let mut session = Self {
+        let mut session = Self::empty(device, seed, options);
+        session.load(graph)?;
+        Ok(session)
+    }
+
+    /// Without a program, for the moment until one is loaded.
+    pub(crate) fn empty(device: &Device, seed: u64, options: Options) -> Self {
+        Self {
             device: device.clone(),
             layout: Layout::default(),
-            store,
+            store: DeviceStore::new(device),
             programs: Vec::new(),
             seed,
             step: 0,
             optimizers: Optimizers::default(),
             options,
-        };
-        session.load(graph)?;
-        Ok(session)
+        }
     }
 
     /// Compiles another graph into this session. Variables of the same name are shared; new ones get their first values.
@@ -115,14 +127,31 @@ impl Session {
     /// As [`Graph::compile`]; where a shared variable has another type here; where the graph has another optimizer than a program that
     /// is there, but states of the same names.
     pub fn load(&mut self, graph: &Graph) -> Result<ProgramId> {
+        let id = self.load_within(graph, usize::MAX)?;
+        id.ok_or_else(|| Error::Limit("the program's values have no size that can be counted".into()))
+    }
+
+    /// As [`load`](Self::load), unless the program's own values would take more than so many bytes: then nothing is loaded, and there
+    /// is no id.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_within(&mut self, graph: &Graph, bytes: usize) -> Result<Option<ProgramId>> {
         let known = self.layout.variables.len();
         let mut layout = self.layout.clone();
         let (program, stages) = compiler::compile(graph, &self.device.target(), &mut layout, self.options)?;
         let data = graph.snapshot()?;
         let (optimizers, mine) = self.optimizers.with(data.host_scalars.optimizers())?;
+        if program.planned_bytes() > bytes {
+            return Ok(None);
+        }
         let program = Arc::new(program);
-        for &bytes in &layout.buffers[self.store.len()..] {
-            self.store.add(bytes)?;
+        let before = self.store.len();
+        for &bytes in layout.buffers.iter().skip(before) {
+            if let Err(error) = self.store.add(bytes) {
+                self.store.truncate(before);
+                return Err(error);
+            }
         }
         self.layout = layout;
         for place in known..self.layout.variables.len() {
@@ -151,7 +180,7 @@ impl Session {
             has_run: false,
             bound: Vec::new(),
         });
-        Ok(ProgramId(self.programs.len() - 1))
+        Ok(Some(ProgramId(self.programs.len() - 1)))
     }
 
     /// The device.
@@ -165,10 +194,14 @@ impl Session {
     }
 
     fn loaded(&self, id: ProgramId) -> Result<&Loaded> {
-        self.programs.get(id.0).ok_or_else(|| Error::Argument(format!("this session has no program {}", id.0)))
+        match self.programs.get(id.0) {
+            Some(loaded) if !matches!(loaded.runner, DeviceProgram::Unloaded) => Ok(loaded),
+            Some(_) => Err(Error::Argument(format!("program {} of this session was unloaded", id.0))),
+            None => Err(Error::Argument(format!("this session has no program {}", id.0))),
+        }
     }
 
-    /// Any of the programs.
+    /// Any of the programs; an empty one where it was [unloaded](Self::unload).
     ///
     /// # Panics
     /// Where the id is another session's and there are fewer here.

@@ -158,7 +158,9 @@ fn another_learning_rate_is_used_from_there_on() {
         factor: 0.5,
         patience: 0,
         threshold: 10.0, // nothing is an improvement
+        absolute: false,
         cooldown: 0,
+        smallest_change: 1e-8,
         minimum: 0.0,
         higher_is_better: true,
     };

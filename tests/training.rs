@@ -309,7 +309,14 @@ fn targets_are_looked_at_before_they_are_learned_or_measured_on() {
                 );
             };
             check(trainer().fit(data, Fit::epochs(1).batch_size(2)).map(|_| ()), "fit");
-            check(trainer().fit(&good, Fit::epochs(1).batch_size(2).validate(data)).map(|_| ()), "validate");
+            let mut begun = 0;
+            let mut count = |_: &Event| {
+                begun += 1;
+                Ok(Control::Continue)
+            };
+            let fit = Fit::epochs(1).batch_size(2).validate(data).callback(&mut count);
+            check(trainer().fit(&good, fit).map(|_| ()), "validate");
+            assert!(begun == 0 || expected.is_empty(), "it was found after the first epoch");
             check(trainer().evaluate(data).map(|_| ()), "evaluate");
             check(trainer().compile_training(data, 2).map(|_| ()), "compile_training");
             check(trainer().training_graph(data, 2).map(|_| ()), "training_graph");
@@ -398,5 +405,138 @@ fn inputs_that_are_no_numbers_are_named_where_a_loss_is_none() {
         let mut trainer = Sequential::new([4]).dense(3).compile(&device, SGD::new(0.1), CrossEntropy, []).unwrap();
         let error = trainer.fit(&data, Fit::epochs(1).batch_size(2).shuffle(false)).unwrap_err().to_string();
         assert_eq!(error, "the loss of step 4 is NaN: the inputs of example 7 have a value that is NaN");
+    }
+}
+
+/// Inputs of a size, all different.
+fn rows(count: usize) -> TensorData {
+    let values = (0..count * 6).map(|k| ((k * 37 + count) % 251) as u8).collect::<Vec<_>>();
+    TensorData::from_vec(values, [count, 6]).unwrap()
+}
+
+#[track_caller]
+fn assert_near(found: &TensorData, right: &TensorData) {
+    assert_eq!(found.ty(), right.ty());
+    let pairs = found.to_f64_vec().into_iter().zip(right.to_f64_vec());
+    pairs.enumerate().for_each(|(place, (a, b))| assert!((a - b).abs() < 1e-5, "{place}: {a}, not {b}"));
+}
+
+#[test]
+fn predictions_do_not_hang_on_how_many_examples_go_at_a_time() {
+    let x = rows(45);
+    let data = Dataset::new([("x", x.clone()), ("y", TensorData::from_vec(vec![1; 45], [45]).unwrap())]).unwrap();
+    for device in devices() {
+        let trainer = |batch| trainer(&device).evaluation_batch(batch);
+        let (whole, slopes) = (trainer(45).predict(&x).unwrap(), trainer(45).input_gradient(&x).unwrap());
+        let measured = trainer(45).evaluate(&data).unwrap();
+        for batch in [1, 7, 9, 44, 1000] {
+            assert_near(&trainer(batch).predict(&x).unwrap(), &whole);
+            let found = trainer(batch).input_gradient(&x).unwrap();
+            assert_near(&found.prediction, &slopes.prediction);
+            assert_near(&found.gradient, &slopes.gradient);
+            let found = trainer(batch).evaluate(&data).unwrap();
+            assert_near(&found.predictions, &measured.predictions);
+            assert!((found.loss - measured.loss).abs() < 1e-6 && found.metrics == measured.metrics);
+        }
+        // As many as fit: each example by itself, where nothing fits.
+        let mut single = 0;
+        for bytes in [0, 700, 5000, usize::MAX] {
+            let mut trainer = trainer(45).evaluation_memory(bytes);
+            assert_near(&trainer.predict(&x).unwrap(), &whole);
+            assert_near(&trainer.evaluate(&data).unwrap().predictions, &measured.predictions);
+            let session = trainer.session().unwrap();
+            let largest = session.programs().map(|id| session.program_of(id).planned_bytes()).max().unwrap();
+            if bytes == 0 {
+                assert_eq!(session.memory().programs, 2, "{device:?}: of single examples");
+                single = largest;
+            }
+            assert!(largest <= bytes.max(single), "{device:?}: {largest} bytes, not {bytes}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_of_examples_goes_at_once() {
+    let x = TensorData::from_f64(F32, &[1.0, 2.0, 3.0, 4.0, 5.0], [5, 1]).unwrap();
+    // A sum over the batch, and a state that goes from batch to batch.
+    let sum = |_: &Graph, x: &Tensor, _: Mode| x.sum_all();
+    let carried = |g: &Graph, x: &Tensor, mode: Mode| {
+        let state = wgrad::train::carried_state(g, "state", mode, [x.shape()[0], 1]);
+        g.assign(&state, &(&state + x));
+        &state + x
+    };
+    for device in devices() {
+        let trainer = Trainer::new(sum, &device, SGD::new(0.1), Loss::Mse, []).evaluation_batch(2).evaluation_memory(1);
+        assert_eq!({ trainer }.predict(&x).unwrap().to_f64_vec(), [15.0]);
+        let mut trainer =
+            Trainer::new(carried, &device, SGD::new(0.1), Loss::Mse, []).evaluation_batch(2).evaluation_memory(1);
+        for _ in 0..2 {
+            assert_eq!(trainer.predict(&x).unwrap(), x);
+        }
+    }
+}
+
+/// Fifty batch sizes, and fifty data sets, leave no more behind than a few.
+#[test]
+fn memory_does_not_grow_with_sizes_and_data_sets() {
+    let train = clusters(50, 1);
+    for device in devices() {
+        let mut trainer = trainer(&device);
+        trainer.fit(&train, Fit::epochs(1).batch_size(16).validate(&clusters(20, 2))).unwrap();
+        let training = trainer.training_program().unwrap();
+        let mut seen = Vec::new();
+        for size in 1..=50 {
+            let x = rows(size);
+            let first = trainer.predict(&x).unwrap();
+            let labels = TensorData::from_vec((0..size as i32).map(|k| k % 3).collect(), [size]).unwrap();
+            let data = Dataset::new([("x", x.clone()), ("y", labels)]).unwrap();
+            assert_near(&trainer.evaluate(&data).unwrap().predictions, &first);
+            seen.push(trainer.session().unwrap().memory());
+        }
+        let (most, last) = (12, seen[49]);
+        assert!(seen.iter().all(|memory| memory.programs <= most), "{device:?}: {seen:?}");
+        assert_eq!((last.programs, last.programs > 8), (seen[30].programs, true), "{device:?}: {seen:?}");
+        // Four data sets and the training set, in pieces of 256 bytes; parameters and states are those of before.
+        let data: Vec<_> =
+            trainer.session().unwrap().variables().iter().filter(|known| known.name.starts_with("data/")).collect();
+        assert!(data.len() <= 2 * 5, "{device:?}: {} columns", data.len());
+        assert!(last.variable_bytes <= seen[3].variable_bytes + 4 * 2 * 512, "{device:?}: {seen:?}");
+        // Training goes on with the program that it had, and with data that had to go.
+        assert!(trainer.session().unwrap().programs().any(|id| id == training));
+        let history = trainer.fit(&train, Fit::epochs(1).batch_size(16).validate(&clusters(20, 2))).unwrap();
+        assert_eq!((history.epochs.len(), trainer.training_program()), (1, Some(training)));
+        for batch in 1..=50 {
+            trainer.fit(&train, Fit::epochs(1).steps(1).batch_size(batch)).unwrap();
+            assert!(trainer.session().unwrap().memory().programs <= most + 1);
+        }
+        // An id that was let go names nothing.
+        let session = trainer.session_mut().unwrap();
+        assert!(!session.programs().any(|id| id == training));
+        let error = session.run_with(training, &[]).unwrap_err().to_string();
+        assert!(error.contains("was unloaded"), "{error}");
+        assert_eq!(session.program_of(training).steps.len(), 0);
+    }
+}
+
+#[test]
+fn only_data_that_nothing_reads_is_forgotten() {
+    for device in devices() {
+        let mut trainer = trainer(&device);
+        trainer.fit(&clusters(20, 1), Fit::epochs(1).batch_size(10)).unwrap();
+        let session = trainer.session_mut().unwrap();
+        let before = session.memory();
+        let data = session.variables().iter().find(|known| known.name.ends_with("/x")).unwrap().name.clone();
+        let message = |result: Result<()>| result.unwrap_err().to_string();
+        assert!(message(session.forget(&data)).contains("unload it first"));
+        assert!(message(session.forget("0.weight")).contains("is no data"));
+        assert!(message(session.forget("nothing")).contains("there is no variable"));
+        assert_eq!(session.memory(), before);
+        let weight = session.parameter("0.weight").unwrap();
+        let ids: Vec<_> = session.programs().collect();
+        ids.into_iter().try_for_each(|id| session.unload(id)).unwrap();
+        session.forget(&data).unwrap();
+        assert!(message(session.forget(&data)).contains("there is no variable"));
+        assert_eq!(session.parameter("0.weight").unwrap(), weight);
+        assert!(session.memory().variable_bytes < before.variable_bytes && session.memory().program_bytes == 0);
     }
 }

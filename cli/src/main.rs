@@ -78,6 +78,8 @@ enum Command {
 
 fn main() -> ExitCode {
     quiet::hush_drivers();
+    // Who runs the command has not written the lines that its graphs come from.
+    wgrad::error::omit_lines();
     let line = CommandLine::parse();
     let everywhere = line.everywhere;
     let mut output = Output::new(everywhere.json);

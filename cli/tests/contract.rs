@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 
 use serde_json::Value;
-use support::{events, of_kind, run, succeed, text};
+use support::{events, fail, of_kind, run, succeed, text};
 
 /// Asserts that an event has exactly these keys, in this order.
 fn assert_keys(event: &Value, keys: &[&str]) {
@@ -193,4 +193,29 @@ fn wrong_usage_is_status_2() {
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{arguments:?}");
     }
     assert!(succeed(&["train", "--help"]).contains("digits"));
+}
+
+/// Who runs the command has written neither a line of the model nor of the engine: listings name layers instead.
+#[test]
+fn listings_and_mistakes_name_layers_and_no_lines_of_ours() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let trace = directory.path().join("trace.json");
+    let stage = |demo: &str, stage: &str| succeed(&["inspect", demo, "--stage", stage]);
+    let all = [
+        (stage("digits", "graph"), vec!["// 1.dense(256)", "// 2.relu", "// loss", "// optimizer", "// prepare"]),
+        (stage("digits", "program"), vec!["1.dense(256)", "optimizer"]),
+        (stage("char-lm", "graph"), vec!["// embedding", "// lstm"]),
+        (succeed(&["train", "digits", "--steps", "3", "--profile", text(&trace)]), vec!["1.dense(256)", "optimizer"]),
+    ];
+    for (printed, names) in all {
+        for name in names {
+            assert!(printed.contains(name), "{name} is not in\n{printed}");
+        }
+        assert!(!printed.contains(".rs:"), "{printed}");
+    }
+    let trace = fs::read_to_string(trace)?;
+    assert!(trace.contains("\"layer\":\"1.dense(256)\"") && !trace.contains(".rs:"), "{trace}");
+    let message = fail(&["train", "digits", "--lr", "1e300", "--steps", "40"]);
+    assert!(!message.contains(".rs:"), "{message}");
+    Ok(())
 }

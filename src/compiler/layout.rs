@@ -92,6 +92,18 @@ impl Layout {
         Ok(location)
     }
 
+    /// Forgets a variable that has a buffer to itself, as data has. Buffers keep their numbers.
+    pub(crate) fn remove(&mut self, name: &str) {
+        let Some(place) = self.places.remove(name) else { return };
+        let gone = self.variables.remove(place);
+        if let Some(bytes) = self.buffers.get_mut(gone.location.buffer) {
+            *bytes = 0;
+        }
+        for later in self.places.values_mut().filter(|later| **later > place) {
+            *later -= 1;
+        }
+    }
+
     /// Ends a compilation: buffers that exist keep their size, later variables get new ones.
     pub(crate) fn close(&mut self) {
         self.open.clear();

@@ -1,5 +1,6 @@
 //! A compiled program as plain data: buffers, kernels, steps. Devices run it, tests and `inspect` read it.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -178,6 +179,16 @@ impl Program {
                 _ => step.dispatches.len().max(1),
             })
             .sum()
+    }
+
+    /// The buffers that a run touches. Those of the store are all in the list, also the ones that are other programs' alone.
+    pub(crate) fn touched(&self) -> HashSet<usize> {
+        let steps = self.steps.iter().flat_map(|step| {
+            let bindings = step.dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
+            step.reads.iter().chain(&step.writes).chain(bindings)
+        });
+        let ports = self.inputs.iter().chain(&self.outputs).map(|port| &port.location);
+        steps.chain(ports).map(|location| location.buffer).collect()
     }
 
     /// Bytes of everything that one run touches and that is planned: all buffers but the parameters' and other variables'.

@@ -42,6 +42,27 @@ impl DeviceStore {
         Ok(())
     }
 
+    /// Takes back the buffers from a number on.
+    pub(crate) fn truncate(&mut self, buffers: usize) {
+        match self {
+            Self::Cpu(store) => store.buffers.truncate(buffers),
+            Self::Gpu(store) => store.truncate(buffers),
+        }
+    }
+
+    /// Gives a buffer's memory back; its number stays.
+    pub(crate) fn clear(&mut self, buffer: usize) -> Result<()> {
+        match self {
+            Self::Cpu(store) => {
+                if let Some(buffer) = store.buffers.get_mut(buffer) {
+                    *buffer = Storage::default();
+                }
+                Ok(())
+            }
+            Self::Gpu(store) => store.clear(buffer),
+        }
+    }
+
     pub(crate) fn write(&mut self, location: Location, bytes: &[u8]) -> Result<()> {
         match self {
             Self::Cpu(store) => {
@@ -91,6 +112,8 @@ impl Arrival {
 pub(crate) enum DeviceProgram {
     Cpu(CpuProgram),
     Gpu(Box<GpuProgram>),
+    /// What is left of one that was let go.
+    Unloaded,
 }
 
 /// Host memory, or an error where there is too little.
@@ -139,6 +162,7 @@ impl DeviceProgram {
         match self {
             Self::Gpu(program) => Ok(program),
             Self::Cpu(_) => Err(Error::Device("the program runs on the CPU, which has no buffers to share".into())),
+            Self::Unloaded => Err(mismatch()),
         }
     }
 
@@ -157,7 +181,7 @@ impl DeviceProgram {
     pub(crate) fn time_runs(&mut self, inputs: &[(usize, &[u8])], repetitions: usize) -> Result<Option<f64>> {
         match self {
             Self::Gpu(program) => program.time_runs(inputs, repetitions),
-            Self::Cpu(_) => Ok(None),
+            Self::Cpu(_) | Self::Unloaded => Ok(None),
         }
     }
 

@@ -54,7 +54,10 @@ impl Graph {
             pending.entry(tensor.id()).or_default().push((*upstream).clone());
         }
         let reached = self.between(of, with_respect_to);
-        let outer_place = self.data().place;
+        let outer = {
+            let mut data = self.data();
+            (data.place, data.layer.take())
+        };
         let mut found: HashMap<ValueId, Tensor> = HashMap::new();
         // Nodes are in topological order by construction, so one sweep from the end meets every user before its source.
         for index in (0..reached.len()).rev() {
@@ -92,7 +95,10 @@ impl Graph {
                 }
             }
         }
-        self.data().place = outer_place;
+        {
+            let mut data = self.data();
+            (data.place, data.layer) = outer;
+        }
         with_respect_to
             .iter()
             .map(|tensor| found.get(&tensor.id()).cloned().unwrap_or_else(|| tensor.zeros_like()))
@@ -124,7 +130,7 @@ impl Graph {
     }
 
     /// The parameters that a tensor's gradient flows to, in the order in which they were made.
-    pub(crate) fn parameters_of(&self, tensor: &Tensor) -> Vec<(String, Tensor)> {
+    pub fn parameters_of(&self, tensor: &Tensor) -> Vec<(String, Tensor)> {
         let mut parameters = self.parameters();
         let all: Vec<&Tensor> = parameters.iter().map(|(_, parameter)| parameter).collect();
         let reached = self.between(&[(tensor, tensor)], &all);

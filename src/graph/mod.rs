@@ -7,6 +7,7 @@
 mod differentiate;
 mod host;
 mod operator;
+mod place;
 mod tensor;
 
 use std::collections::HashMap;
@@ -71,8 +72,12 @@ pub(crate) struct GraphData {
     pub(crate) names: HashMap<String, ValueId>,
     /// Number of random draws so far: each gets a stream of its own.
     pub(crate) random_draws: u32,
-    /// Where new nodes come from while gradient rules build them: the line of the node that is differentiated.
+    /// Where new nodes come from while no user's line builds them: in gradient rules, the place of the node that is differentiated.
     pub(crate) place: Option<Place>,
+    /// The line of the user that the graph is built for by wgrad itself, as by a trainer.
+    pub(crate) user: Option<Place>,
+    /// The layer that new nodes belong to, where their place says none.
+    pub(crate) layer: Option<&'static str>,
     /// The type in which layers multiply; `None` for their parameters' own.
     pub(crate) product_dtype: Option<DType>,
     /// Scalar inputs that the session computes itself before each step, and the optimizers that some of them belong to.
@@ -142,8 +147,8 @@ impl Graph {
     /// Keeps a mistake, unless there is an earlier one, and gives a placeholder for what could not be built.
     #[track_caller]
     pub(crate) fn mistake(&self, operator: &str, message: impl Into<String>) -> Tensor {
+        let place = self.place_now();
         let mut data = self.data();
-        let place = if let Some(place) = data.place { place } else { Place::caller() };
         if data.error.is_none() {
             data.error = Some(Error::graph(operator, message, place));
         }
@@ -169,9 +174,7 @@ impl Graph {
     /// Applies an operator; a mistake gives placeholders.
     #[track_caller]
     pub(crate) fn apply(&self, op: Op, inputs: &[&Tensor]) -> Vec<Tensor> {
-        // Not `unwrap_or_else`: the caller's line does not reach through a function value.
-        let fixed = self.data().place;
-        let place = if let Some(place) = fixed { place } else { Place::caller() };
+        let place = self.place_now().or_layer(self.data().layer);
         let count = op.operator().output_count();
         if let Some(stranger) = inputs.iter().find(|tensor| !tensor.graph().is_same(self)) {
             let message = format!("its input {} belongs to another graph", stranger.id());
@@ -323,6 +326,11 @@ impl Graph {
             }
             None => self.data().assignments.push((variable.id(), value.id())),
         }
+    }
+
+    /// True where something is assigned to a variable at the end of a run.
+    pub(crate) fn assigns(&self) -> bool {
+        !self.data().assignments.is_empty()
     }
 
     /// The trainable parameters, in the order in which they were made.

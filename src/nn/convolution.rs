@@ -143,6 +143,7 @@ impl Convolving {
 
     #[track_caller]
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
+        let _layer = self.weight.graph().in_layer(&self.name);
         let graph = self.weight.graph();
         if graph.error().is_some() {
             return x.clone();

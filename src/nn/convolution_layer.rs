@@ -85,12 +85,14 @@ macro_rules! builders {
                     "moves: [`stride`](Self::stride), [`padding`](Self::padding), [`dilation`](Self::dilation), ",
                     "[`groups`](Self::groups), [`padding_mode`](Self::padding_mode).")]
                 #[must_use]
+                #[track_caller]
                 pub fn $name(self, channels: usize, kernel: impl Into<Sizes>) -> Self {
                     self.layer(Layer::Conv(Box::new(Conv::new($axes, channels, kernel, ConvOptions::new()))))
                 }
 
                 #[doc = concat!("A transposed convolution to so many channels, for examples of `", $input, "`.")]
                 #[must_use]
+                #[track_caller]
                 pub fn $transposed(self, channels: usize, kernel: impl Into<Sizes>) -> Self {
                     let conv = Conv::transposed($axes, channels, kernel, ConvTransposeOptions::new());
                     self.layer(Layer::Conv(Box::new(conv)))
@@ -117,6 +119,7 @@ impl Sequential {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn stride(self, stride: impl Into<Sizes>) -> Self {
         let stride = stride.into();
         self.modify("stride", "a convolution or pool", |layer| match layer {
@@ -132,6 +135,7 @@ impl Sequential {
     /// How far windows reach beyond the edges, of the convolution or pool just added: a number, one for each axis, pairs, or
     /// [`Padding::Same`].
     #[must_use]
+    #[track_caller]
     pub fn padding(self, padding: impl Into<Padding>) -> Self {
         let padding = padding.into();
         self.modify("padding", "a convolution or pool", |layer| match layer {
@@ -146,6 +150,7 @@ impl Sequential {
 
     /// Elements from one place of the kernel to the next, of the convolution or pool just added.
     #[must_use]
+    #[track_caller]
     pub fn dilation(self, dilation: impl Into<Sizes>) -> Self {
         let dilation = dilation.into();
         self.modify("dilation", "a convolution or pool", |layer| match layer {
@@ -160,6 +165,7 @@ impl Sequential {
 
     /// Parts into which the channels are divided, of the convolution just added.
     #[must_use]
+    #[track_caller]
     pub fn groups(self, groups: usize) -> Self {
         self.modify("groups", "a convolution", |layer| match layer {
             Layer::Conv(conv) => match &mut conv.moves {
@@ -172,6 +178,7 @@ impl Sequential {
 
     /// What lies beyond the edges, for the convolution just added.
     #[must_use]
+    #[track_caller]
     pub fn padding_mode(self, mode: PaddingMode) -> Self {
         self.modify("padding_mode", "a convolution that is not transposed", |layer| match layer {
             Layer::Conv(conv) => match &mut conv.moves {
@@ -184,6 +191,7 @@ impl Sequential {
 
     /// Elements that the result of the transposed convolution just added has more at the end of each axis.
     #[must_use]
+    #[track_caller]
     pub fn output_padding(self, padding: impl Into<Sizes>) -> Self {
         let padding = padding.into();
         self.modify("output_padding", "a transposed convolution", |layer| match layer {
@@ -256,7 +264,7 @@ mod tests {
             ),
         ];
         for (model, expected) in cases {
-            let message = model.output_shape().unwrap_err().to_string();
+            let message = model.output_shape().unwrap_err().to_string().replace("sequential: ", "");
             assert!(message.starts_with(expected), "{message}");
         }
     }

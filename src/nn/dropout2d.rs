@@ -65,6 +65,7 @@ impl Dropout2d {
 impl Sequential {
     /// Whole channels set to 0 with this probability while training.
     #[must_use]
+    #[track_caller]
     pub fn dropout2d(self, probability: f64) -> Self {
         self.layer(Layer::Dropout2d(Dropout2d::new(probability)))
     }

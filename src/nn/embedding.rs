@@ -119,6 +119,7 @@ impl Embedding {
     /// The rows of i32 or i64 indices of any shape: `[…]` to `[…, dim]`.
     #[track_caller]
     pub fn forward(&self, indices: &Tensor) -> Tensor {
+        let _layer = self.graph.in_layer(&self.name);
         if self.graph.error().is_none() && !matches!(indices.dtype(), DType::I32 | DType::I64) {
             let message = format!("takes i32 or i64 indices, but its input is {}", indices.ty());
             return self.graph.mistake(&label(&self.name), message);
@@ -240,12 +241,14 @@ impl fmt::Display for EmbeddingLayer {
 impl Sequential {
     /// A table of `vocabulary` rows of `dim` numbers, looked up by examples of i32: `[steps]` to `[steps, dim]`. See [`Embedding`].
     #[must_use]
+    #[track_caller]
     pub fn embedding(self, vocabulary: usize, dim: usize) -> Self {
         self.layer(Layer::Embedding(EmbeddingLayer::new(vocabulary, dim)))
     }
 
     /// The index that stands for nothing, of the embedding just added: its row begins as zeros and stays so.
     #[must_use]
+    #[track_caller]
     pub fn padding_idx(self, index: usize) -> Self {
         self.modify("padding_idx", "an embedding", |layer| {
             if let Layer::Embedding(embedding) = layer {

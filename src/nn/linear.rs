@@ -111,6 +111,7 @@ impl Linear {
     /// The layer applied to the last axis: `[…, in]` to `[…, out]`.
     #[track_caller]
     pub fn forward(&self, x: &Tensor) -> Tensor {
+        let _layer = self.weight.graph().in_layer(&self.name);
         let (shape, dtype) = (x.shape(), x.dtype());
         let graph = self.weight.graph();
         if graph.error().is_none() {

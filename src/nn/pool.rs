@@ -173,30 +173,35 @@ macro_rules! windowed {
             $(
             #[doc = concat!("The largest of each window over ", $axes, " spatial axes, with a stride of the kernel.")]
             #[must_use]
+            #[track_caller]
             pub fn $max(self, kernel: impl Into<Sizes>) -> Self {
                 self.pool(Pool::over($axes, PoolKind::Max(MaxPool::new(kernel))))
             }
 
             #[doc = concat!("The average of each window over ", $axes, " spatial axes, with a stride of the kernel.")]
             #[must_use]
+            #[track_caller]
             pub fn $average(self, kernel: impl Into<Sizes>) -> Self {
                 self.pool(Pool::over($axes, PoolKind::Average(AvgPool::new(kernel))))
             }
 
             #[doc = concat!("The power average, with the power p, of each window over ", $axes, " spatial axes, with a stride of the kernel.")]
             #[must_use]
+            #[track_caller]
             pub fn $power(self, norm: f64, kernel: impl Into<Sizes>) -> Self {
                 self.pool(Pool::over($axes, PoolKind::Power(LpPool::new(norm, kernel))))
             }
 
             #[doc = concat!("The largest of so many windows, spread over each of ", $axes, " spatial axes.")]
             #[must_use]
+            #[track_caller]
             pub fn $adaptive_max(self, size: impl Into<Sizes>) -> Self {
                 self.pool(Pool::over($axes, PoolKind::AdaptiveMax(size.into())))
             }
 
             #[doc = concat!("The averages of so many windows, spread over each of ", $axes, " spatial axes.")]
             #[must_use]
+            #[track_caller]
             pub fn $adaptive_average(self, size: impl Into<Sizes>) -> Self {
                 self.pool(Pool::over($axes, PoolKind::AdaptiveAverage(size.into())))
             }
@@ -214,36 +219,42 @@ windowed! {
 impl Sequential {
     /// A pool of any kind.
     #[must_use]
+    #[track_caller]
     pub fn pool(self, pool: Pool) -> Self {
         self.layer(Layer::Pool(pool))
     }
 
     /// The average over all spatial axes, which go: `[channels, spatial…]` to `[channels]`.
     #[must_use]
+    #[track_caller]
     pub fn global_avg_pool(self) -> Self {
         self.pool(Pool::new(PoolKind::GlobalAverage))
     }
 
     /// The largest over all spatial axes, which go: `[channels, spatial…]` to `[channels]`.
     #[must_use]
+    #[track_caller]
     pub fn global_max_pool(self) -> Self {
         self.pool(Pool::new(PoolKind::GlobalMax))
     }
 
     /// The spatial axes stretched by a factor.
     #[must_use]
+    #[track_caller]
     pub fn upsample(self, factor: f64, interpolation: Interpolation) -> Self {
         self.interpolate(Interpolate::scale_factor(factor).mode(interpolation))
     }
 
     /// The spatial axes stretched or shrunk.
     #[must_use]
+    #[track_caller]
     pub fn interpolate(self, interpolate: Interpolate) -> Self {
         self.pool(Pool::new(PoolKind::Interpolate(interpolate)))
     }
 
     /// Whether the last windows of the pool just added may reach beyond the edge.
     #[must_use]
+    #[track_caller]
     pub fn ceil_mode(self, ceil: bool) -> Self {
         self.modify("ceil_mode", "a pool", |layer| match layer {
             Layer::Pool(pool) => pool.set_ceil_mode(ceil),
@@ -253,6 +264,7 @@ impl Sequential {
 
     /// Whether the average pool just added counts the zeros of its padding, as it does by default.
     #[must_use]
+    #[track_caller]
     pub fn count_include_pad(self, count: bool) -> Self {
         self.modify("count_include_pad", "an average pool", |layer| match layer {
             Layer::Pool(pool) => pool.set_count_include_pad(count),
@@ -332,7 +344,7 @@ mod tests {
             ),
         ];
         for (model, expected) in cases {
-            let message = model.output_shape().unwrap_err().to_string();
+            let message = model.output_shape().unwrap_err().to_string().replace("sequential: ", "");
             assert!(message.contains(expected), "{message}");
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Layer, Mode, Model, Sequential};
+use crate::error::Place;
 use crate::graph::{Graph, Tensor};
 use crate::tensor::Shape;
 
@@ -71,6 +72,14 @@ impl Residual {
         Err(format!("the block makes {block} of {input}, and the shortcut {around}; {advice}"))
     }
 
+    /// The line of the first layer within that does not fit.
+    pub(super) fn place_of_mistake(&self) -> Option<Place> {
+        self.ways().find_map(|(_, way)| match way.shapes() {
+            (shapes, Some(_)) => way.place_of_mistake(shapes.len()),
+            (_, None) => None,
+        })
+    }
+
     pub(super) fn parameter_count(&self) -> usize {
         self.ways().map(|(_, way)| way.parameter_count().unwrap_or(0)).sum()
     }
@@ -100,6 +109,7 @@ impl fmt::Display for Residual {
 impl Sequential {
     /// Layers whose result is added to what goes in. The closure gets an empty model for the shape so far.
     #[must_use]
+    #[track_caller]
     pub fn residual(self, block: impl FnOnce(Self) -> Self) -> Self {
         let block = block(Self::new(self.shape_so_far()));
         self.layer(Layer::Residual(Box::new(Residual::new(block, None))))
@@ -108,6 +118,7 @@ impl Sequential {
     /// Layers whose result is added to that of others, as where the shape changes. The closures get empty models for the shape so
     /// far.
     #[must_use]
+    #[track_caller]
     pub fn residual_with(self, block: impl FnOnce(Self) -> Self, shortcut: impl FnOnce(Self) -> Self) -> Self {
         let shape = self.shape_so_far();
         let residual = Residual::new(block(Self::new(&shape)), Some(shortcut(Self::new(&shape))));

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Activation, Dense, Dropout, Initializer, Layer, Mode, Model, check_indices};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::graph::{Graph, Tensor};
 use crate::tensor::{Shape, TensorData};
 
@@ -20,19 +20,30 @@ use crate::tensor::{Shape, TensorData};
 /// assert_eq!(model.parameter_count()?, 8_577);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Sequential {
     input: Shape,
     layers: Vec<Layer>,
+    /// The user's line that added each.
+    places: Vec<Place>,
     name: String,
-    /// The first call that made no sense, as in `initializer` before any layer.
-    mistake: Option<String>,
+    /// The first call that made no sense, as in `initializer` before any layer, and its line.
+    mistake: Option<(String, Place)>,
+}
+
+/// The same layers under the same name, wherever in the source they were added.
+impl PartialEq for Sequential {
+    fn eq(&self, other: &Self) -> bool {
+        let message = |model: &Self| model.mistake.as_ref().map(|(message, _)| message.clone());
+        (&self.input, &self.layers, &self.name) == (&other.input, &other.layers, &other.name)
+            && message(self) == message(other)
+    }
 }
 
 impl Sequential {
     /// For inputs of a shape, without the batch.
     pub fn new(input: impl Into<Shape>) -> Self {
-        Self { input: input.into(), layers: Vec::new(), name: String::new(), mistake: None }
+        Self { input: input.into(), layers: Vec::new(), places: Vec::new(), name: String::new(), mistake: None }
     }
 
     /// With a name that goes before those of the parameters: `encoder.0.weight`. Two models in one graph need one.
@@ -44,37 +55,44 @@ impl Sequential {
 
     /// One layer more.
     #[must_use]
+    #[track_caller]
     pub fn layer(mut self, layer: Layer) -> Self {
         self.layers.push(layer);
+        self.places.push(Place::caller());
         self
     }
 
     /// A fully connected layer on the last axis.
     #[must_use]
+    #[track_caller]
     pub fn dense(self, units: usize) -> Self {
         self.layer(Layer::Dense(Dense::new(units)))
     }
 
     /// Elements set to 0 with this probability while training.
     #[must_use]
+    #[track_caller]
     pub fn dropout(self, probability: f64) -> Self {
         self.layer(Layer::Dropout(Dropout::new(probability)))
     }
 
     /// All axes as one.
     #[must_use]
+    #[track_caller]
     pub fn flatten(self) -> Self {
         self.layer(Layer::Flatten)
     }
 
     /// A nonlinearity.
     #[must_use]
+    #[track_caller]
     pub fn activation(self, activation: Activation) -> Self {
         self.layer(Layer::Activation(activation))
     }
 
     /// First values of the weight of the layer just added, which must have one.
     #[must_use]
+    #[track_caller]
     pub fn initializer(self, initializer: Initializer) -> Self {
         self.modify("initializer", "layers with a weight", |layer| {
             match layer {
@@ -89,6 +107,7 @@ impl Sequential {
 
     /// First values of the bias of the layer just added, which must have one.
     #[must_use]
+    #[track_caller]
     pub fn bias_initializer(self, initializer: Initializer) -> Self {
         self.modify("bias_initializer", "layers with a bias", |layer| {
             match layer {
@@ -102,6 +121,7 @@ impl Sequential {
 
     /// No bias for the layer just added.
     #[must_use]
+    #[track_caller]
     pub fn without_bias(self) -> Self {
         self.modify("without_bias", "layers with a bias", |layer| {
             match layer {
@@ -115,10 +135,12 @@ impl Sequential {
     }
 
     /// Changes the layer just added; where that is none that can be changed so, a mistake says what the call is for.
+    #[track_caller]
     pub(super) fn modify(mut self, call: &str, what: &str, change: impl FnOnce(&mut Layer) -> bool) -> Self {
         if !self.layers.last_mut().is_some_and(change) {
             let before = self.layers.last().map_or("nothing".to_owned(), ToString::to_string);
-            self.mistake.get_or_insert(format!("{call} is for {what}, but it follows {before}"));
+            let place = Place::caller();
+            self.mistake.get_or_insert((format!("{call} is for {what}, but it follows {before}"), place));
         }
         self
     }
@@ -136,11 +158,14 @@ impl Sequential {
     /// The shape of what comes out, without the batch.
     ///
     /// # Errors
-    /// [`Error::Argument`] that names the layer that does not fit.
+    /// [`Error::Graph`] that names the layer that does not fit, and the line that added it.
     pub fn output_shape(&self) -> Result<Shape> {
         match self.shapes() {
             (mut shapes, None) => Ok(shapes.pop().unwrap_or_else(|| self.input.clone())),
-            (_, Some(message)) => Err(Error::Argument(message)),
+            (shapes, Some(message)) => Err(match self.place_of_mistake(shapes.len()) {
+                Some(place) => Error::graph("sequential", message, place),
+                None => Error::Argument(message),
+            }),
         }
     }
 
@@ -157,7 +182,7 @@ impl Sequential {
     pub(super) fn shapes(&self) -> (Vec<Shape>, Option<String>) {
         let mut shapes: Vec<Shape> = Vec::with_capacity(self.layers.len());
         if self.mistake.is_some() {
-            return (shapes, self.mistake.clone());
+            return (shapes, self.mistake.as_ref().map(|(message, _)| message.clone()));
         }
         for (index, layer) in self.layers.iter().enumerate() {
             let before = shapes.last().unwrap_or(&self.input);
@@ -167,6 +192,18 @@ impl Sequential {
             }
         }
         (shapes, None)
+    }
+
+    /// The line of what [`shapes`](Self::shapes) found wrong after so many layers.
+    pub(super) fn place_of_mistake(&self, layers: usize) -> Option<Place> {
+        if let Some((_, place)) = self.mistake {
+            return Some(place);
+        }
+        let within = match self.layers.get(layers) {
+            Some(Layer::Residual(residual)) => residual.place_of_mistake(),
+            _ => None,
+        };
+        within.or_else(|| self.places.get(layers).copied())
     }
 
     /// Number (after a prefix), layer, output shape and number of parameters of each layer up to the first that does not fit. The
@@ -251,6 +288,7 @@ macro_rules! activations {
         impl Sequential {
             $(#[doc = $doc]
             #[must_use]
+            #[track_caller]
             pub fn $name(self) -> Self {
                 self.activation($value)
             })*
@@ -281,17 +319,21 @@ activations! {
 impl Model for Sequential {
     #[track_caller]
     fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor {
-        if let (_, Some(message)) = self.shapes() {
-            return g.mistake("sequential", message);
+        if let (shapes, Some(message)) = self.shapes() {
+            return match self.place_of_mistake(shapes.len()) {
+                Some(place) => g.at(place, || g.mistake("sequential", message)),
+                None => g.mistake("sequential", message),
+            };
         }
         if g.error().is_none() && x.shape().get(1..) != Some(self.input.dims()) {
             let message = format!("takes a batch of {}, but its input is {}", self.input, x.shape());
             return g.mistake("sequential", message);
         }
         let mut value = x.clone();
-        for (index, layer) in self.layers.iter().enumerate() {
+        for (index, (layer, place)) in self.layers.iter().zip(&self.places).enumerate() {
             let name = if self.name.is_empty() { index.to_string() } else { format!("{}.{index}", self.name) };
-            value = layer.forward(g, &name, &value, mode);
+            let place = place.in_layer(&format!("{name}.{layer}"));
+            value = g.at(place, || layer.forward(g, &name, &value, mode));
         }
         value
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::check::is_default;
+use super::check::{describe, is_default};
 use super::knowledge::Knowledge;
 use super::model::{Declared, Dimension, Model};
 use super::node::Node;
@@ -15,7 +15,7 @@ use super::signature;
 use super::statistics::{self, Statistics};
 use super::tensor::{decode, extents};
 use super::value::{Stored, Value};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Op, Role, Variable};
 use crate::tensor::{DType, Shape, TensorData};
@@ -181,6 +181,8 @@ impl<'a> Scope<'a> {
 pub(super) struct Importer<'a> {
     pub(super) model: &'a Model,
     pub(super) graph: Graph,
+    /// The user's line that asked for it.
+    place: Place,
     knowledge: RefCell<Knowledge>,
     /// Initializers of graphs within graphs, by their place in the model: a loop's body uses the same ones in each turn.
     inner: RefCell<HashMap<*const GraphProto, Vec<Rc<Stored>>>>,
@@ -194,13 +196,16 @@ impl Model {
     /// # Errors
     /// All operators that are missing, in one error; an input whose shape or value has to be given; whatever a node cannot do
     /// with its inputs, by the node's name.
+    #[track_caller]
     pub fn import(&self, import: &Import) -> Result<Imported> {
-        Importer::run(self, import).map_err(|error| self.at(error))
+        // Not in a closure: the user's line does not reach into one.
+        let place = Place::caller();
+        Importer::run(self, import, place).map_err(|error| self.at(error))
     }
 }
 
 impl<'a> Importer<'a> {
-    fn run(model: &'a Model, import: &Import) -> Result<Imported> {
+    fn run(model: &'a Model, import: &Import, place: Place) -> Result<Imported> {
         let missing = model.missing();
         if !missing.is_empty() {
             let names: Vec<String> = missing.iter().map(|(name, count)| format!("{name} ({count})")).collect();
@@ -214,9 +219,12 @@ impl<'a> Importer<'a> {
             return Err(Error::Argument(format!("the model has no input {name:?}; there are {names:?}")));
         }
         let given = import.values.iter().map(|(name, value)| (name.clone(), Arc::clone(value))).collect();
+        let built = Graph::new();
+        built.built_for(place);
         let importer = Importer {
             model,
-            graph: Graph::new(),
+            graph: built,
+            place,
             knowledge: RefCell::new(Knowledge::new(given)),
             inner: RefCell::default(),
             nodes: Cell::new(0),
@@ -390,13 +398,13 @@ impl<'a> Importer<'a> {
         if self.nodes.get() > MOST_NODES {
             return Err(node.error(format!("with loops unrolled, the model has more than {MOST_NODES} nodes")));
         }
-        let outputs = match self.model.function(proto) {
-            Some(function) => node.call(function)?,
+        let outputs = self.graph.at(self.place.in_layer(&describe(proto)), || match self.model.function(proto) {
+            Some(function) => node.call(function),
             None => match ops::find(&proto.domain, &proto.op_type) {
-                Some(handler) => handler(&node)?,
-                None => return Err(node.error("the operator is not supported")),
+                Some(handler) => handler(&node),
+                None => Err(node.error("the operator is not supported")),
             },
-        };
+        })?;
         node.check()?;
         if statistics::concerns(proto) {
             self.statistics.borrow_mut().keep(&node, &outputs);

@@ -19,7 +19,7 @@ pub struct ProfiledStep {
     pub label: String,
     /// The kernels that it is made of; empty on the CPU.
     pub kernels: Vec<String>,
-    /// The user's line that its last operator came from.
+    /// The user's line that its last operator came from, and the layer.
     pub place: Place,
     /// Seconds on the device.
     pub seconds: f64,
@@ -169,7 +169,7 @@ impl Profile {
             events.push(json!({
                 "name": step.label, "cat": "step", "ph": "X", "pid": 1, "tid": DEVICE, "ts": micros(at), "dur": micros(step.seconds),
                 "args": {
-                    "kernels": step.kernels, "line": step.place.to_string(), "flops": step.flops, "bytes": step.bytes,
+                    "kernels": step.kernels, "line": step.place.to_string(), "layer": step.place.layer(), "flops": step.flops, "bytes": step.bytes,
                     "gflops": step.gflops(), "gbytes_per_s": step.gbytes_per_s(),
                 },
             }));

@@ -13,7 +13,7 @@ impl Session {
         &self.layout.variables
     }
 
-    fn find(&self, name: &str) -> Result<&VariablePlan> {
+    pub(super) fn find(&self, name: &str) -> Result<&VariablePlan> {
         self.layout.find(name).ok_or_else(|| {
             let mut names: Vec<&str> = self
                 .layout

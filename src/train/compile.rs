@@ -13,6 +13,7 @@ impl Sequential {
     ///
     /// # Errors
     /// Layers that do not fit each other.
+    #[track_caller]
     pub fn compile(
         self,
         device: &Device,

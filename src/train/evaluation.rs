@@ -28,7 +28,21 @@ impl Evaluation {
 }
 
 impl Trainer {
-    /// Loss and metrics on a data set, and the predictions that they come from. Labels that the loss ignores count for neither. A
+    /// Compiles what evaluates a data set, so that what is wrong with it is found before a run and not after its first epoch.
+    pub(super) fn compile_evaluation(&mut self, data: &Dataset) -> Result<()> {
+        Self::check(data)?;
+        let resident = Resident::of(data);
+        loop {
+            let batch = self.evaluation_batch.clamp(1, data.len());
+            if self.evaluation_for(data, &resident, batch)?.is_some() {
+                return Ok(());
+            }
+            self.fewer(batch);
+        }
+    }
+
+    /// Loss and metrics on a data set, and the predictions that they come from, of as many examples at a time as
+    /// [`evaluation_batch`](Self::evaluation_batch) says, or fewer where those would take too much memory. Labels that the loss ignores count for neither. A
     /// score of a loss of logits is taken for class 1 above 0, any other above 0.5.
     ///
     /// # Errors
@@ -38,15 +52,21 @@ impl Trainer {
         let resident = Resident::of(data);
         let targets = data.column(Y)?;
         let weights = Weights::of_targets(&self.loss, targets);
-        let batch = self.evaluation_batch.clamp(1, data.len());
+        let mut batch = self.evaluation_batch.clamp(1, data.len());
         let (mut loss, mut weight, mut rows): (f64, f64, Vec<f32>) = (0.0, 0.0, Vec::new());
         let mut shape = Vec::new();
         let order: Vec<usize> = (0..data.len()).collect();
-        for (number, examples) in order.chunks(batch).enumerate() {
-            let id = self.evaluation_for(data, &resident, examples.len())?;
-            if number == 0 {
+        let mut rest = order.as_slice();
+        while !rest.is_empty() {
+            let (examples, others) = rest.split_at(batch.min(rest.len()));
+            let Some(id) = self.evaluation_for(data, &resident, examples.len())? else {
+                batch = self.fewer(examples.len());
+                continue;
+            };
+            if rest.len() == data.len() {
                 carried::begin_pass(self.open()?, Mode::Evaluation)?;
             }
+            rest = others;
             let index = index_of(examples)?;
             let outputs = self.open()?.run_with(id, &[(INDEX, &index)])?;
             let weighs = weights.of(examples);

@@ -12,6 +12,9 @@ use crate::tensor::TensorData;
 /// The name of the input that picks a batch.
 pub(super) const INDEX: &str = "index";
 
+/// What the names of data sets on the device begin with.
+const PREFIX: &str = "data/";
+
 /// A data set's names on the device.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Resident {
@@ -31,8 +34,12 @@ impl Resident {
         Self { key: hasher.finish() }
     }
 
+    fn prefix(&self) -> String {
+        format!("{PREFIX}{:016x}/", self.key)
+    }
+
     fn name(&self, column: &str) -> String {
-        format!("data/{:016x}/{column}", self.key)
+        self.prefix() + column
     }
 
     /// A column's rows that the graph's index input picks.
@@ -65,6 +72,15 @@ impl Resident {
         }
         Ok(())
     }
+}
+
+/// Lets data sets on the device go that are none of these.
+pub(super) fn forget_others(session: &mut Session, sets: &[Resident]) -> Result<()> {
+    let prefixes: Vec<String> = sets.iter().map(Resident::prefix).collect();
+    let is_other = |name: &str| name.starts_with(PREFIX) && !prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let data = session.variables().iter().filter(|variable| variable.role == Role::Data && is_other(&variable.name));
+    let names: Vec<String> = data.map(|variable| variable.name.clone()).collect();
+    names.iter().try_for_each(|name| session.forget(name))
 }
 
 /// The index input's value for some examples.

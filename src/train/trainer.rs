@@ -1,23 +1,18 @@
-//! The loop: batches in, losses out, validation after each epoch, checkpoints on the way.
+//! A model with its loss, optimizer and metrics, and the programs that they become.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::arriving::{Arriving, IN_FLIGHT, Weights, arrive};
-use super::carried;
-use super::checkpoint::{self, Batches, Progress};
-use super::fit::{Event, Fit};
-use super::history::{EpochRecord, History};
-use super::resident::{INDEX, Resident, index_of};
+use super::checkpoint;
+use super::programs::{Programs, Use};
+use super::resident::{self, INDEX, Resident};
+use crate::compiler::Options;
 use crate::data::Dataset;
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::graph::{Graph, Tensor};
 use crate::loss::Loss;
 use crate::metrics::Metric;
 use crate::nn::{Mode, Model, Precision};
-use crate::optim::schedule::Scheduler;
 use crate::optim::{LossScale, Minimize, Optimizer};
 use crate::session::{ProgramId, Session};
 use crate::tensor::{DType, TensorData};
@@ -26,20 +21,13 @@ use crate::tensor::{DType, TensorData};
 pub(super) const X: &str = "x";
 pub(super) const Y: &str = "y";
 
-/// Examples of an evaluation batch.
+/// Examples of an evaluation batch, and bytes that its values may take where it has more than one.
 const EVALUATION_BATCH: usize = 512;
+const EVALUATION_MEMORY: usize = 1 << 30;
 
 type Prepare = dyn Fn(&Tensor, Mode) -> Tensor + Send + Sync;
 
 type Minimizing = dyn Fn(Minimize) -> Minimize + Send + Sync;
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Use {
-    Train(Resident, usize),
-    Evaluate(Resident, usize),
-    Predict(DType, Vec<usize>),
-    InputGradient(DType, Vec<usize>),
-}
 
 /// A model with its loss, optimizer and metrics on a device: trains, measures, predicts, saves.
 ///
@@ -57,29 +45,33 @@ pub(super) enum Use {
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub struct Trainer {
+    /// The user's line that made it: what a trainer adds to a model comes from there.
+    place: Place,
     device: Device,
     model: Arc<dyn Model + Send + Sync>,
     pub(super) loss: Loss,
     pub(super) optimizer: Arc<dyn Optimizer + Send + Sync>,
     pub(super) metrics: Vec<Metric>,
-    seed: u64,
+    pub(super) seed: u64,
     precision: Precision,
     pub(super) clip_norm: Option<f64>,
     pub(super) loss_scale: Option<LossScale>,
     pub(super) minimizing: Option<Arc<Minimizing>>,
     prepare: Option<Arc<Prepare>>,
     pub(super) evaluation_batch: usize,
+    evaluation_memory: usize,
     pub(super) perplexity: bool,
     pub(super) session: Option<Session>,
     /// Parameters that wait for the session.
     pub(super) loaded: Option<checkpoint::Loaded>,
-    programs: HashMap<Use, ProgramId>,
+    programs: Programs,
     /// The program of the last run of `fit`, for those who inspect it.
-    training: Option<ProgramId>,
+    pub(super) training: Option<ProgramId>,
 }
 
 impl Trainer {
     /// Puts the parts together. Nothing is compiled before the shapes are known from data.
+    #[track_caller]
     pub fn new(
         model: impl Model + Send + Sync + 'static,
         device: &Device,
@@ -88,6 +80,7 @@ impl Trainer {
         metrics: impl IntoIterator<Item = Metric>,
     ) -> Self {
         Self {
+            place: Place::caller(),
             device: device.clone(),
             model: Arc::new(model),
             loss: loss.into(),
@@ -100,10 +93,11 @@ impl Trainer {
             minimizing: None,
             prepare: None,
             evaluation_batch: EVALUATION_BATCH,
+            evaluation_memory: EVALUATION_MEMORY,
             perplexity: false,
             session: None,
             loaded: None,
-            programs: HashMap::new(),
+            programs: Programs::default(),
             training: None,
         }
     }
@@ -163,10 +157,19 @@ impl Trainer {
         self
     }
 
-    /// Examples that [`evaluate`](Self::evaluate) takes at a time, in place of 512: fewer take less memory.
+    /// Examples that [`evaluate`](Self::evaluate) and [`predict`](Self::predict) take at a time, in place of 512: fewer take less
+    /// memory.
     #[must_use]
     pub fn evaluation_batch(mut self, examples: usize) -> Self {
         self.evaluation_batch = examples;
+        self
+    }
+
+    /// Bytes that the values of a program for evaluation or prediction may take, in place of 2³⁰. Where they would take more, as few
+    /// examples go at a time as it takes; a single one may take what it needs.
+    #[must_use]
+    pub fn evaluation_memory(mut self, bytes: usize) -> Self {
+        self.evaluation_memory = bytes;
         self
     }
 
@@ -208,6 +211,7 @@ impl Trainer {
     }
 
     pub(super) fn prepared(&self, x: &Tensor, mode: Mode) -> Tensor {
+        let _layer = x.graph().in_layer("prepare");
         match &self.prepare {
             Some(prepare) => prepare(x, mode),
             None if x.dtype() == DType::U8 => x.cast(DType::F32) * (1.0 / 255.0),
@@ -215,33 +219,68 @@ impl Trainer {
         }
     }
 
-    /// Compiles a graph into the session, which is made with the first.
-    fn load(&mut self, graph: &Graph) -> Result<ProgramId> {
-        match &mut self.session {
-            Some(session) => session.load(graph),
-            none => {
-                let mut session = Session::new(graph, &self.device, self.seed)?;
-                if let Some(loaded) = &self.loaded {
-                    loaded.give(&mut session)?;
-                }
-                *none = Some(session);
-                self.loaded = None;
-                Ok(ProgramId::FIRST)
-            }
+    /// Compiles a graph into the session, which is made with the first; none where its values would take too many bytes.
+    fn load(&mut self, graph: &Graph, bytes: usize) -> Result<Option<ProgramId>> {
+        if let Some(session) = &mut self.session {
+            return session.load_within(graph, bytes);
         }
+        let mut session = Session::empty(&self.device, self.seed, Options::default());
+        let Some(id) = session.load_within(graph, bytes)? else { return Ok(None) };
+        if let Some(loaded) = &self.loaded {
+            loaded.give(&mut session)?;
+        }
+        self.session = Some(session);
+        self.loaded = None;
+        Ok(Some(id))
     }
 
-    /// The program of a use, which `write` puts into a graph the first time.
-    pub(super) fn program(&mut self, key: Use, write: impl FnOnce(&Self, &Graph)) -> Result<ProgramId> {
-        if let Some(&id) = self.programs.get(&key) {
-            return Ok(id);
-        }
+    /// Compiles a graph for a use, of so many examples, and lets go what was not used for long. None where its values would take too
+    /// much memory and fewer examples would do.
+    fn admit(&mut self, wanted: Use, graph: &Graph, examples: usize) -> Result<Option<ProgramId>> {
+        // A batch that hangs on the one before it cannot be cut.
+        let divisible = examples > 1 && !graph.assigns();
+        let bytes = if divisible { self.evaluation_memory } else { usize::MAX };
+        let id = match self.load(graph, bytes) {
+            Ok(Some(id)) => id,
+            Ok(None) => return Ok(None),
+            Err(Error::Limit(_)) if divisible => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let gone = self.programs.add(wanted, id, self.training);
+        let sets = self.programs.data_sets();
+        let session = self.open()?;
+        gone.into_iter().try_for_each(|id| session.unload(id))?;
+        resident::forget_others(session, &sets)?;
+        Ok(Some(id))
+    }
+
+    /// Lets evaluation and prediction take fewer than so many examples at a time, from now on.
+    pub(super) fn fewer(&mut self, examples: usize) -> usize {
+        self.evaluation_batch = (examples / 2).max(1);
+        self.evaluation_batch
+    }
+
+    /// An empty graph for the user's model.
+    pub(super) fn graph(&self) -> Graph {
         let g = Graph::new();
         g.set_precision(self.precision);
+        g.built_for(self.place);
+        g
+    }
+
+    /// The program of a use, of so many examples, which `write` puts into a graph the first time; none as of `admit`.
+    pub(super) fn program(
+        &mut self,
+        wanted: Use,
+        examples: usize,
+        write: impl FnOnce(&Self, &Graph),
+    ) -> Result<Option<ProgramId>> {
+        if let Some(id) = self.programs.find(&wanted) {
+            return Ok(Some(id));
+        }
+        let g = self.graph();
         write(self, &g);
-        let id = self.load(&g)?;
-        self.programs.insert(key, id);
-        Ok(id)
+        self.admit(wanted, &g, examples)
     }
 
     pub(super) fn open(&mut self) -> Result<&mut Session> {
@@ -268,30 +307,34 @@ impl Trainer {
         self.training_for(data, &Resident::of(data), batch)
     }
 
-    fn training_for(&mut self, data: &Dataset, resident: &Resident, batch: usize) -> Result<ProgramId> {
-        let key = Use::Train(resident.clone(), batch);
-        if let Some(&id) = self.programs.get(&key) {
+    pub(super) fn training_for(&mut self, data: &Dataset, resident: &Resident, batch: usize) -> Result<ProgramId> {
+        let wanted = Use::Train(resident.clone(), batch);
+        if let Some(id) = self.programs.find(&wanted) {
             return Ok(id);
         }
         let g = self.step_graph(data, resident, batch)?;
-        let id = self.load_with(&g, resident, data)?;
-        self.programs.insert(key, id);
-        Ok(id)
+        // A training step is as large as the user wants it, and assigns; so there is always a program.
+        let id = self.admit_with(wanted, &g, resident, data, 1)?;
+        id.ok_or_else(|| Error::Limit("the training step takes too much memory".into()))
     }
 
-    pub(super) fn evaluation_for(&mut self, data: &Dataset, resident: &Resident, batch: usize) -> Result<ProgramId> {
-        let key = Use::Evaluate(resident.clone(), batch);
-        if let Some(&id) = self.programs.get(&key) {
-            return Ok(id);
+    /// The program that evaluates a batch; none as of `admit`.
+    pub(super) fn evaluation_for(
+        &mut self,
+        data: &Dataset,
+        resident: &Resident,
+        batch: usize,
+    ) -> Result<Option<ProgramId>> {
+        let wanted = Use::Evaluate(resident.clone(), batch);
+        if let Some(id) = self.programs.find(&wanted) {
+            return Ok(Some(id));
         }
         let (g, prediction, loss) = self.forward(data, resident, batch, Mode::Evaluation)?;
         g.output("loss", &loss);
         if !self.perplexity || !self.metrics.is_empty() {
             g.output("prediction", &prediction.cast(DType::F32));
         }
-        let id = self.load_with(&g, resident, data)?;
-        self.programs.insert(key, id);
-        Ok(id)
+        self.admit_with(wanted, &g, resident, data, batch)
     }
 
     /// A graph with the model's prediction and its loss for a batch of a data set, which is looked at: every program for training
@@ -303,13 +346,17 @@ impl Trainer {
         batch: usize,
         mode: Mode,
     ) -> Result<(Graph, Tensor, Tensor)> {
-        let g = Graph::new();
-        g.set_precision(self.precision);
-        let index = g.input(INDEX, [batch], DType::I32);
-        let x = resident.batch(&g, X, data.column(X)?, &index);
-        let y = resident.batch(&g, Y, data.column(Y)?, &index);
+        let g = self.graph();
+        let (x, y) = {
+            let _layer = g.in_layer("batch");
+            let index = g.input(INDEX, [batch], DType::I32);
+            (resident.batch(&g, X, data.column(X)?, &index), resident.batch(&g, Y, data.column(Y)?, &index))
+        };
         let prediction = self.model.forward(&g, &self.prepared(&x, mode), mode);
-        let loss = self.loss.forward(&prediction, &y);
+        let loss = {
+            let _layer = g.in_layer("loss");
+            self.loss.forward(&prediction, &y)
+        };
         if g.error().is_none() {
             self.check_input(data.column(X)?)?;
             self.loss.check_targets(&prediction.shape(), data.column(Y)?)?;
@@ -317,145 +364,29 @@ impl Trainer {
         Ok((g, prediction, loss))
     }
 
-    /// Compiles a graph that reads a data set, and brings the data to the device if it is not there.
-    fn load_with(&mut self, graph: &Graph, resident: &Resident, data: &Dataset) -> Result<ProgramId> {
+    /// As `admit`, of a graph that reads a data set, which goes to the device if it is not there.
+    fn admit_with(
+        &mut self,
+        wanted: Use,
+        graph: &Graph,
+        resident: &Resident,
+        data: &Dataset,
+        examples: usize,
+    ) -> Result<Option<ProgramId>> {
         let known = self.session.as_ref().is_some_and(|session| resident.is_known(session, data));
-        let id = self.load(graph)?;
-        if !known {
-            resident.upload(self.open()?, data)?;
+        let id = self.admit(wanted, graph, examples)?;
+        if id.is_some() && !known {
+            let session = self.open()?;
+            if let Err(error) = resident.upload(session, data) {
+                // Whoever tries again is not to find a data set of zeros.
+                let gone = self.programs.without(resident);
+                let sets = self.programs.data_sets();
+                let session = self.open()?;
+                gone.into_iter().try_for_each(|id| session.unload(id))?;
+                resident::forget_others(session, &sets)?;
+                return Err(error);
+            }
         }
         Ok(id)
-    }
-
-    /// Trains on the columns `x` and `y` of a data set, whose first axes count examples.
-    ///
-    /// # Errors
-    /// Data that does not fit the model or the options; a loss that is no longer finite; a checkpoint of another model or
-    /// that cannot be written; a device that fails; whatever a callback returns. What was learned up to then stays.
-    pub fn fit(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
-        Self::check(data)?;
-        if fit.batch_size == 0 || fit.batch_size > data.len() {
-            let message =
-                format!("a batch of {} cannot be taken from {} training examples", fit.batch_size, data.len());
-            return Err(Error::Argument(message));
-        }
-        let found = match &fit.checkpoints {
-            Some(checkpoints) => checkpoints.open()?.map(|file| (checkpoints.clone(), file)),
-            None => None,
-        };
-        let resident = Resident::of(data);
-        let first = self.training_for(data, &resident, fit.batch_size)?;
-        self.training = Some(first);
-        let mut scheduler = Scheduler::new(fit.schedule.clone(), self.optimizer.learning_rate())?;
-        let mut progress = Progress {
-            seed: self.seed,
-            learning_rate: self.optimizer.learning_rate(),
-            batches: Batches::new(fit.batch_size, fit.shuffle, fit.drop_last, data),
-            ..Progress::default()
-        };
-        if let Some((checkpoints, file)) = found {
-            progress = checkpoint::load(&file, &checkpoints, self.open()?, progress)?;
-            scheduler.restore(&progress.schedule)?;
-        }
-        let whole = data.len() / fit.batch_size;
-        let ragged = !fit.drop_last && !data.len().is_multiple_of(fit.batch_size);
-        let per_epoch = (whole + usize::from(ragged)) as u64;
-        let total_steps = fit.steps.unwrap_or(u64::MAX).min(fit.epochs.saturating_mul(per_epoch));
-        let begun = Event::Start { step: progress.step, total_steps };
-        progress.history.stopped = fit.tell(&begun)?;
-        while progress.epoch < fit.epochs && progress.step < total_steps && !fit.is_stopped(&progress.history) {
-            self.epoch(data, &resident, &mut fit, &mut scheduler, &mut progress, total_steps)?;
-        }
-        progress.history.stopped |= fit.is_stopped(&progress.history);
-        self.save_progress(&fit, &scheduler, &mut progress)?;
-        Ok(progress.history)
-    }
-
-    /// The rest of the epoch under way.
-    fn epoch(
-        &mut self,
-        data: &Dataset,
-        resident: &Resident,
-        fit: &mut Fit<'_>,
-        scheduler: &mut Scheduler,
-        progress: &mut Progress,
-        total_steps: u64,
-    ) -> Result<()> {
-        let order: Vec<usize> =
-            if fit.shuffle { data.epoch_order(self.seed, progress.epoch) } else { (0..data.len()).collect() };
-        let batches: Vec<Vec<usize>> =
-            data.batches(&order, fit.batch_size, fit.drop_last)?.map(<[usize]>::to_vec).collect();
-        if progress.batch == 0 {
-            carried::begin_pass(self.open()?, Mode::Training)?;
-        }
-        let start = Instant::now();
-        let mut trained = 0;
-        let mut pending: VecDeque<Arriving> = VecDeque::new();
-        let weights = Weights::of_targets(&self.loss, data.column(Y)?);
-        for batch in batches.get(progress.batch as usize..).unwrap_or_default() {
-            let id = self.training_for(data, resident, batch.len())?;
-            let learning_rate = scheduler.learning_rate(progress.step);
-            let index = index_of(batch)?;
-            let session = self.open()?;
-            session.set_learning_rate_of(id, learning_rate)?;
-            let capture = session.step_capture(id, &[(INDEX, &index)], &["loss"])?;
-            progress.step += 1;
-            progress.batch += 1;
-            trained += batch.len();
-            let weight = weights.of(batch);
-            pending.push_back(Arriving { step: progress.step, learning_rate, batch: batch.clone(), weight, capture });
-            while pending.len() > IN_FLIGHT {
-                arrive(&mut pending, fit, progress, data)?;
-            }
-            let due = fit.checkpoints.as_ref().and_then(|checkpoints| checkpoints.every_steps);
-            if due.is_some_and(|steps| progress.step.is_multiple_of(steps)) && progress.step < total_steps {
-                while !pending.is_empty() {
-                    arrive(&mut pending, fit, progress, data)?;
-                }
-                self.save_progress(fit, scheduler, progress)?;
-            }
-            if progress.step >= total_steps || fit.is_stopped(&progress.history) {
-                break;
-            }
-        }
-        while !pending.is_empty() {
-            arrive(&mut pending, fit, progress, data)?;
-        }
-        let complete = progress.batch as usize == batches.len();
-        if !complete && progress.step < total_steps {
-            return Ok(());
-        }
-        let seconds = start.elapsed().as_secs_f64();
-        let mut record = EpochRecord {
-            epoch: progress.epoch + 1,
-            step: progress.step,
-            train_loss: progress.loss_sum / progress.weight,
-            validation: Vec::new(),
-            seconds,
-            examples_per_second: trained as f64 / seconds.max(1e-9),
-        };
-        if let Some(validation) = fit.validation {
-            let evaluation = self.evaluate(validation)?;
-            record.validation = vec![("loss".to_owned(), evaluation.loss)];
-            record.validation.extend(evaluation.metrics);
-        }
-        scheduler.observe(record.validation("loss").unwrap_or(record.train_loss));
-        progress.history.epochs.push(record.clone());
-        progress.history.stopped |= fit.tell(&Event::Epoch(record.clone()))?;
-        fit.show(self.open()?, &record)?;
-        if complete {
-            progress.epoch += 1;
-            (progress.batch, progress.loss_sum, progress.weight) = (0, 0.0, 0.0);
-            if progress.epoch < fit.epochs && progress.step < total_steps {
-                self.save_progress(fit, scheduler, progress)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn save_progress(&mut self, fit: &Fit<'_>, scheduler: &Scheduler, progress: &mut Progress) -> Result<()> {
-        let Some(checkpoints) = &fit.checkpoints else { return Ok(()) };
-        progress.schedule = scheduler.state();
-        checkpoint::save(checkpoints, self.open()?, progress)
     }
 }

@@ -54,7 +54,10 @@ impl Trainer {
         if let Some(change) = &self.minimizing {
             minimize = change(minimize);
         }
-        minimize.build();
+        {
+            let _layer = g.in_layer("optimizer");
+            minimize.build();
+        }
         Ok(g)
     }
 }

@@ -60,7 +60,7 @@ impl Table {
             Ok((Some((text, error)), again)) => match error {
                 Error::Graph { operator: found, place, .. } => {
                     let missing: Vec<&&str> = parts.iter().filter(|part| !text.contains(**part)).collect();
-                    let right_place = place.0.file().ends_with("mistakes/graph.rs") && place.0.line() == line;
+                    let right_place = place.file().ends_with("mistakes/graph.rs") && place.line() == line;
                     let first_stays = again.as_deref() == Some(text.as_str());
                     (found != operator || !missing.is_empty() || !right_place || !first_stays).then(|| {
                         format!("{text:?}; wanted {operator:?}, {parts:?} and line {line}; afterwards {again:?}")

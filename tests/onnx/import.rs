@@ -34,6 +34,24 @@ fn a_linear_layer_runs_and_keeps_its_names() {
 }
 
 #[test]
+fn values_come_from_the_line_that_imports_and_from_their_nodes() {
+    let nodes = [node("Exp", "x", "h"), node("Softmax", "h", "y")];
+    let proto = model(graph(nodes, [declared("x", data_type::FLOAT, &[2, 3])], &["y"], []));
+    let loaded = Model::from_proto(proto, None).unwrap();
+    let (imported, line) = (loaded.import(&Import::new()).unwrap(), line!());
+    let session = imported.graph.compile(&Device::cpu()).unwrap();
+    let printed = &session.stages(wgrad::session::ProgramId::FIRST).graph;
+    let at = |node: &str| format!("tests/onnx/import.rs:{line} in node {node}");
+    for node in ["\"Exp_h\" (Exp)", "\"Softmax_y\" (Softmax)"] {
+        assert!(printed.contains(&at(node)), "{printed}");
+    }
+    assert!(
+        printed.lines().filter(|line| line.starts_with('%')).all(|line| line.contains("// tests/onnx/import.rs:")),
+        "{printed}"
+    );
+}
+
+#[test]
 fn arithmetic_of_shapes_is_folded() {
     // Flattens all but the first axis, as PyTorch writes it.
     let nodes = [

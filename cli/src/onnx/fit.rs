@@ -29,6 +29,9 @@ const TARGET: &str = "target";
 
 const STEPS: &str = "\"steps\" should be a whole number from 1 on";
 
+/// Programs that stay: each shape of a batch has one of its own, and each value of an input that steers shapes.
+const PROGRAMS: usize = 64;
+
 /// Losses that are read together: the device need not wait for the host after each step.
 const READ_TOGETHER: usize = 64;
 
@@ -179,7 +182,7 @@ struct Names {
 /// Writes loss and updates into the graph of a model.
 fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(Names, (Loss, Shape))> {
     let graph = &imported.graph;
-    let Some((_, prediction)) = imported.outputs.first() else {
+    let Some((name, prediction)) = imported.outputs.first() else {
         return Err(Failure::new("the model has no output that could be compared with a target"));
     };
     if !prediction.dtype().is_float() {
@@ -202,6 +205,9 @@ fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(N
     if let Some(error) = graph.error() {
         return Err(error.into());
     }
+    if graph.parameters_of(&loss).is_empty() {
+        return Err(Failure::new(nothing_to_learn(imported, name)));
+    }
     let mut step = task.recipe.clipped(graph.minimize_with(&loss, task.recipe.optimizer.clone()));
     for frozen in &task.frozen {
         let frozen = frozen.clone();
@@ -214,6 +220,18 @@ fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(N
     Ok((names, (function, prediction.shape())))
 }
 
+/// Why no step would change anything.
+fn nothing_to_learn(imported: &Imported, output: &str) -> String {
+    let names: Vec<&str> = imported.parameters.iter().map(|(name, _)| name.as_str()).collect();
+    match names.as_slice() {
+        [] => "the model has no initializer that could be trained".to_owned(),
+        [first, ..] => format!(
+            "the model's first output {output:?}, which the loss is of, depends on none of the {} initializers that could be trained ({first:?}, …)",
+            names.len()
+        ),
+    }
+}
+
 /// A training under way.
 struct Training<'a> {
     task: &'a Task,
@@ -221,6 +239,7 @@ struct Training<'a> {
     seed: u64,
     model: Model,
     session: Option<Session>,
+    /// The least recently used first.
     programs: Vec<Prepared>,
     scheduler: Scheduler,
     /// All initializers as the file has them.
@@ -231,7 +250,9 @@ impl Training<'_> {
     /// The program for a batch's shapes, made where there is none yet. All share their parameters.
     fn prepare(&mut self, inputs: &Tensors, target: &TensorData) -> Result<usize> {
         if let Some(known) = self.programs.iter().position(|program| program.suits(inputs, target)) {
-            return Ok(known);
+            let program = self.programs.remove(known);
+            self.programs.push(program);
+            return Ok(self.programs.len() - 1);
         }
         let import = inputs.iter().fold(Import::new(), |import, (name, data)| import.value(name, data.clone()));
         let imported = self.model.import(&import)?;
@@ -244,6 +265,11 @@ impl Training<'_> {
                 ProgramId::FIRST
             }
         };
+        if self.programs.len() == PROGRAMS
+            && let Some(session) = &mut self.session
+        {
+            session.unload(self.programs.remove(0).id)?;
+        }
         let fixed = imported.fixed.iter().filter_map(|name| Some((name.clone(), inputs.get(name)?.clone())));
         self.programs.push(Prepared {
             id,

@@ -13,6 +13,9 @@ use super::trusted;
 use crate::error::{Error, Result};
 use crate::shader::{Access, Kernel};
 
+/// Pipelines beyond this many stay only as long as a program uses them: kernels made for one batch size are of no use to others.
+const MOST: usize = 1024;
+
 /// A kernel that is ready to run.
 pub(super) struct Pipeline {
     pub(super) raw: wgpu::ComputePipeline,
@@ -54,27 +57,34 @@ impl Pipelines {
                 uniform_bytes: *uniform_bytes,
             })
             .collect();
-        let missing: HashMap<&Key, &'a Kernel> = {
+        let known: Vec<Option<Arc<Pipeline>>> = {
             let ready = lock(&self.ready);
-            let pairs = keys.iter().zip(kernels).filter(|(key, _)| !ready.contains_key(*key));
-            pairs.map(|(key, (kernel, _))| (key, *kernel)).collect()
+            keys.iter().map(|key| ready.get(key).cloned()).collect()
         };
+        let pairs = keys.iter().zip(kernels).zip(&known).filter(|(_, known)| known.is_none());
+        let missing: HashMap<&Key, &'a Kernel> = pairs.map(|((key, (kernel, _)), _)| (key, *kernel)).collect();
+        let mut compiled: HashMap<Key, Arc<Pipeline>> = HashMap::new();
         if !missing.is_empty() {
             let compile = |(&key, &kernel): (&&Key, &&Kernel)| {
                 Ok((key.clone(), Arc::new(self.compile(device, kernel, key.uniform_bytes)?)))
             };
-            let compiled: Vec<(Key, Arc<Pipeline>)> = if self.is_serial {
+            compiled = if self.is_serial {
                 missing.iter().map(compile).collect::<Result<_>>()?
             } else {
                 missing.par_iter().map(compile).collect::<Result<_>>()?
             };
-            lock(&self.ready).extend(compiled);
+            let mut ready = lock(&self.ready);
+            ready.extend(compiled.iter().map(|(key, pipeline)| (key.clone(), Arc::clone(pipeline))));
+            if ready.len() > MOST {
+                ready.retain(|_, pipeline| Arc::strong_count(pipeline) > 1);
+            }
+            drop(ready);
             if let Some(disk) = &self.disk {
                 disk.grown();
             }
         }
-        let ready = lock(&self.ready);
-        let found: Option<Vec<_>> = keys.iter().map(|key| ready.get(key).cloned()).collect();
+        let all = keys.iter().zip(known).map(|(key, known)| known.or_else(|| compiled.get(key).cloned()));
+        let found: Option<Vec<_>> = all.collect();
         found.ok_or_else(|| Error::Device("a kernel is missing after it was compiled".to_owned()))
     }
 

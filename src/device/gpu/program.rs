@@ -322,7 +322,14 @@ fn compile(device: &GpuDevice, program: &Program) -> Result<Vec<Arc<Pipeline>>> 
 }
 
 fn allocate(device: &GpuDevice, program: &Program, store: &GpuStore) -> Result<Vec<wgpu::Buffer>> {
+    let touched = program.touched();
+    // A program that held what it does not touch would keep data sets alive that others have let go.
+    let mut untouched = None;
     let allocate = |(index, plan): (usize, &crate::compiler::BufferPlan)| match &plan.kind {
+        BufferKind::Persistent(_) if !touched.contains(&index) => Ok(match &untouched {
+            Some(empty) => wgpu::Buffer::clone(empty),
+            None => untouched.insert(device.buffer("untouched", 0, USAGES)?).clone(),
+        }),
         BufferKind::Persistent(number) => {
             let buffer = store.buffer(*number)?;
             if buffer.size() < plan.bytes as u64 {

@@ -13,12 +13,14 @@ pub(super) const USAGES: wgpu::BufferUsages =
 pub struct GpuStore {
     device: GpuDevice,
     buffers: Vec<wgpu::Buffer>,
+    /// What stands in the place of all that were cleared.
+    empty: Option<wgpu::Buffer>,
 }
 
 impl GpuStore {
     /// A store without buffers.
     pub fn new(device: &GpuDevice) -> Self {
-        Self { device: device.clone(), buffers: Vec::new() }
+        Self { device: device.clone(), buffers: Vec::new(), empty: None }
     }
 
     /// A buffer of zeros, its size rounded up to sixteen bytes; gives its number.
@@ -39,6 +41,28 @@ impl GpuStore {
         require(&buffer, "the buffer", USAGES, 0)?;
         self.buffers.push(buffer);
         Ok(self.buffers.len() - 1)
+    }
+
+    /// Takes back the buffers from a number on.
+    pub fn truncate(&mut self, buffers: usize) {
+        self.buffers.truncate(buffers);
+    }
+
+    /// Gives a buffer's memory back, once nothing that was submitted needs it; its number stays.
+    ///
+    /// # Errors
+    /// Where there is none of that number, or the device was lost.
+    pub fn clear(&mut self, index: usize) -> Result<()> {
+        self.buffer(index)?;
+        let empty = match self.empty.take() {
+            Some(empty) => empty,
+            None => self.device.buffer("empty", 0, USAGES)?,
+        };
+        if let Some(buffer) = self.buffers.get_mut(index) {
+            *buffer = empty.clone();
+        }
+        self.empty = Some(empty);
+        Ok(())
     }
 
     /// Number of buffers.

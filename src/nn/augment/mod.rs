@@ -10,6 +10,7 @@ mod warp;
 
 pub use pixels::Border;
 
+use crate::error::Place;
 use crate::graph::Tensor;
 use crate::nn::Mode;
 
@@ -41,9 +42,18 @@ enum Change {
 /// assert_eq!(prepare(&x, Mode::Training).shape(), [32, 1, 28, 28].into());
 /// assert!(g.error().is_none());
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Augment {
-    changes: Vec<Change>,
+    /// With the user's lines.
+    changes: Vec<(Change, Place)>,
+}
+
+/// The same changes, wherever in the source they were listed.
+impl PartialEq for Augment {
+    fn eq(&self, other: &Self) -> bool {
+        let changes = |augment: &Self| augment.changes.iter().map(|(change, _)| change.clone()).collect::<Vec<_>>();
+        changes(self) == changes(other)
+    }
 }
 
 impl Augment {
@@ -53,67 +63,78 @@ impl Augment {
     }
 
     #[must_use]
+    #[track_caller]
     fn and(mut self, change: Change) -> Self {
-        self.changes.push(change);
+        self.changes.push((change, Place::caller()));
         self
     }
 
     /// [`Tensor::random_flip_horizontal`].
     #[must_use]
+    #[track_caller]
     pub fn flip_horizontal(self, probability: f64) -> Self {
         self.and(Change::FlipHorizontal(probability))
     }
 
     /// [`Tensor::random_flip_vertical`].
     #[must_use]
+    #[track_caller]
     pub fn flip_vertical(self, probability: f64) -> Self {
         self.and(Change::FlipVertical(probability))
     }
 
     /// [`Tensor::random_crop`] from a border of zeros.
     #[must_use]
+    #[track_caller]
     pub fn crop(self, padding: usize) -> Self {
         self.and(Change::Crop(padding, Border::Zeros))
     }
 
     /// [`Tensor::random_crop`] from any border.
     #[must_use]
+    #[track_caller]
     pub fn crop_from(self, padding: usize, border: Border) -> Self {
         self.and(Change::Crop(padding, border))
     }
 
     /// [`Tensor::random_shift`].
     #[must_use]
+    #[track_caller]
     pub fn shift(self, max_pixels: usize) -> Self {
         self.and(Change::Crop(max_pixels, Border::Zeros))
     }
 
     /// [`Tensor::random_rotation`].
     #[must_use]
+    #[track_caller]
     pub fn rotation(self, degrees: f64) -> Self {
         self.and(Change::Rotation(degrees))
     }
 
     /// [`Tensor::random_scale`].
     #[must_use]
+    #[track_caller]
     pub fn scale(self, low: f64, high: f64) -> Self {
         self.and(Change::Scale(low, high))
     }
 
     /// [`Tensor::cutout`].
     #[must_use]
+    #[track_caller]
     pub fn cutout(self, size: usize) -> Self {
         self.and(Change::Cutout(size))
     }
 
     /// [`Tensor::gaussian_noise`].
     #[must_use]
+    #[track_caller]
     pub fn gaussian_noise(self, std: f64) -> Self {
         self.and(Change::Noise(std))
     }
 
     /// [`Tensor::normalize`], also in evaluation.
     #[must_use]
+    #[track_caller]
     pub fn normalize(self, mean: impl Into<Vec<f64>>, std: impl Into<Vec<f64>>) -> Self {
         self.and(Change::Normalize(mean.into(), std.into()))
     }
@@ -124,39 +145,45 @@ impl Augment {
     pub fn apply(&self, x: &Tensor, mode: Mode) -> Tensor {
         let mut value = x.clone();
         // Moves by whole pixels that wait for the end of their run.
-        let mut moves: Option<Pixels> = None;
-        for change in &self.changes {
-            if value.graph().error().is_some() {
+        let mut moves: Option<(Pixels, Place)> = None;
+        let graph = x.graph();
+        for (change, place) in &self.changes {
+            if graph.error().is_some() {
                 return value;
             }
-            let moved = match change {
+            let moved = graph.at(*place, || match change {
                 _ if mode == Mode::Evaluation => None,
                 Change::FlipHorizontal(probability) => Pixels::flip(&value, true, *probability),
                 Change::FlipVertical(probability) => Pixels::flip(&value, false, *probability),
                 Change::Crop(padding, border) => Pixels::crop(&value, *padding, *border),
-                _ => None,
-            };
+                Change::Rotation(_)
+                | Change::Scale(..)
+                | Change::Cutout(_)
+                | Change::Noise(_)
+                | Change::Normalize(..) => None,
+            });
             if let Some(moved) = moved {
-                moves = Some(match moves {
-                    Some(before) => before.then(moved),
+                let moved = graph.at(*place, || match moves.take() {
+                    Some((before, _)) => before.then(moved),
                     None => moved,
                 });
+                moves = Some((moved, *place));
                 continue;
             }
-            if let Some(moves) = moves.take() {
-                value = moves.gather(&value);
+            if let Some((moves, place)) = moves.take() {
+                value = graph.at(place, || moves.gather(&value));
             }
-            value = match (change, mode) {
+            value = graph.at(*place, || match (change, mode) {
                 (Change::Normalize(mean, std), _) => value.normalize(mean, std),
                 (Change::Rotation(degrees), Mode::Training) => value.random_rotation(*degrees),
                 (Change::Scale(low, high), Mode::Training) => value.random_scale(*low, *high),
                 (Change::Cutout(size), Mode::Training) => value.cutout(*size),
                 (Change::Noise(std), Mode::Training) => value.gaussian_noise(*std),
-                _ => value,
-            };
+                _ => value.clone(),
+            });
         }
         match moves {
-            Some(moves) => moves.gather(&value),
+            Some((moves, place)) => graph.at(place, || moves.gather(&value)),
             None => value,
         }
     }

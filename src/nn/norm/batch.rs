@@ -161,6 +161,7 @@ impl BatchNorm {
     /// The layer applied to `[N, C, …]`. A layer with running statistics is applied once in a graph that trains.
     #[track_caller]
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+        let _layer = self.graph.in_layer(&self.name);
         if let Some(message) = misfit(x, self.channels, 2) {
             return self.graph.mistake(&label(&self.name), message);
         }

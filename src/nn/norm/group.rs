@@ -104,6 +104,7 @@ impl GroupNorm {
     /// The layer applied to `[N, C, …]`.
     #[track_caller]
     pub fn forward(&self, x: &Tensor) -> Tensor {
+        let _layer = self.graph.in_layer(&self.name);
         if let Some(message) = misfit(x, self.channels, 2) {
             return self.graph.mistake(&label(&self.name), message);
         }

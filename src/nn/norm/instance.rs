@@ -117,6 +117,7 @@ impl InstanceNorm {
     /// The layer applied to `[N, C, …]`, which has spatial axes. With running statistics it is applied once in a graph that trains.
     #[track_caller]
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+        let _layer = self.graph.in_layer(&self.name);
         if let Some(message) = misfit(x, self.channels, 3) {
             return self.graph.mistake(&label(&self.name), message);
         }

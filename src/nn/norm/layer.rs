@@ -135,6 +135,7 @@ impl LayerNorm {
     /// The layer applied to `[…, normalised shape]`.
     #[track_caller]
     pub fn forward(&self, x: &Tensor) -> Tensor {
+        let _layer = self.graph.in_layer(&self.name);
         if self.graph.error().is_some() {
             return x.clone();
         }

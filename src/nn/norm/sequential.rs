@@ -114,36 +114,42 @@ impl fmt::Display for Normalization {
 impl Sequential {
     /// Batch normalisation of the channels, the first axis of an example. See [`BatchNorm`].
     #[must_use]
+    #[track_caller]
     pub fn batch_norm(self) -> Self {
         self.layer(BatchNormalization::new().into())
     }
 
     /// Normalisation over the last axis. See [`LayerNorm`].
     #[must_use]
+    #[track_caller]
     pub fn layer_norm(self) -> Self {
         self.layer(LayerNormalization::new().into())
     }
 
     /// Normalisation of each example's groups of channels. See [`GroupNorm`].
     #[must_use]
+    #[track_caller]
     pub fn group_norm(self, groups: usize) -> Self {
         self.layer(GroupNormalization::new(groups).into())
     }
 
     /// Normalisation of each channel of each example. See [`InstanceNorm`].
     #[must_use]
+    #[track_caller]
     pub fn instance_norm(self) -> Self {
         self.layer(InstanceNormalization::new().into())
     }
 
     /// Division by the root mean square of the last axis. See [`RmsNorm`].
     #[must_use]
+    #[track_caller]
     pub fn rms_norm(self) -> Self {
         self.layer(RmsNormalization::new().into())
     }
 
     /// Normalisation by a window of neighbouring channels. See [`LocalResponseNorm`].
     #[must_use]
+    #[track_caller]
     pub fn local_response_norm(self, size: usize) -> Self {
         self.layer(LocalResponseNorm::new(size).into())
     }

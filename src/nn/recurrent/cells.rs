@@ -9,6 +9,7 @@ use crate::tensor::Shape;
 /// What the three cells have in common.
 #[derive(Clone, Debug)]
 struct Step {
+    name: String,
     label: String,
     cell: Cell,
     input: usize,
@@ -22,7 +23,7 @@ impl Step {
     fn new(g: &Graph, kind: RecurrentKind, name: &str, [input, hidden]: [usize; 2], options: Recurrent) -> Self {
         let label = label(kind, name).replacen(' ', "_cell ", 1);
         let cell = options.cell(kind);
-        let mut step = Self { label, cell, input, graph: g.clone(), weights: None };
+        let mut step = Self { name: name.to_owned(), label, cell, input, graph: g.clone(), weights: None };
         if g.find(&format!("{name}.weight_ih")).is_some() {
             g.mistake(&step.label, "the name is used already; clone a cell to share its parameters");
         } else if let Err(message) = options.check(kind, hidden) {
@@ -46,7 +47,7 @@ impl Step {
         }
         let input = if layer == 0 { stack.input } else { stack.hidden * directions };
         let label = format!("{} (layer {layer})", stack.label());
-        Self { label, cell: stack.cell(), input, graph: stack.graph.clone(), weights }
+        Self { name: stack.name.clone(), label, cell: stack.cell(), input, graph: stack.graph.clone(), weights }
     }
 
     fn complaint(
@@ -76,6 +77,7 @@ impl Step {
     /// The states after the step. A state that is not given is zeros.
     #[track_caller]
     fn forward(&self, x: &Tensor, state: &[Option<&Tensor>]) -> Vec<Tensor> {
+        let _layer = self.graph.in_layer(&self.name);
         let mut shape = Err("has no weights, after an earlier mistake".to_owned());
         if let (Some(weights), None) = (&self.weights, self.graph.error()) {
             shape = self.complaint(x, state, weights);

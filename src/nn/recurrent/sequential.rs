@@ -126,12 +126,14 @@ impl Sequential {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn lstm(self, units: usize) -> Self {
         self.layer(RecurrentLayer::new(RecurrentKind::Lstm, units).into())
     }
 
     /// A gated recurrent unit on examples of `[steps, features]`. See [`GRU`](super::GRU), and [`lstm`](Self::lstm) for what may follow.
     #[must_use]
+    #[track_caller]
     pub fn gru(self, units: usize) -> Self {
         self.layer(RecurrentLayer::new(RecurrentKind::Gru, units).into())
     }
@@ -139,28 +141,33 @@ impl Sequential {
     /// A plain recurrent layer with tanh on examples of `[steps, features]`. See [`RNN`](super::RNN), and [`lstm`](Self::lstm) for what
     /// may follow.
     #[must_use]
+    #[track_caller]
     pub fn rnn(self, units: usize) -> Self {
         self.layer(RecurrentLayer::new(RecurrentKind::Rnn, units).into())
     }
 
     /// The recurrent layer just added goes through its sequence from both ends; outputs of both lie next to each other.
     #[must_use]
+    #[track_caller]
     pub fn bidirectional(self) -> Self {
         self.recurrent("bidirectional", |layer| layer.options.bidirectional = true)
     }
 
     /// The recurrent layer just added gives the outputs of all steps, `[steps, units]`, and not only the last, `[units]`.
     #[must_use]
+    #[track_caller]
     pub fn return_sequences(self, all: bool) -> Self {
         self.recurrent("return_sequences", |layer| layer.return_sequences = all)
     }
 
     /// The recurrent layer just added is so many, one on another.
     #[must_use]
+    #[track_caller]
     pub fn num_layers(self, layers: usize) -> Self {
         self.recurrent("num_layers", |layer| layer.options.num_layers = layers)
     }
 
+    #[track_caller]
     fn recurrent(self, call: &str, change: impl FnOnce(&mut RecurrentLayer)) -> Self {
         self.modify(call, "a recurrent layer", |layer| {
             if let Layer::Recurrent(recurrent) = layer {

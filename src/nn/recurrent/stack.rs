@@ -266,6 +266,7 @@ impl Stack {
     /// Through all layers.
     #[track_caller]
     pub(super) fn forward(&self, x: &Tensor, given: &Given<'_>, mode: Mode) -> Passed {
+        let _layer = self.graph.in_layer(&self.name);
         if self.graph.error().is_none()
             && let Err(message) = self.complaint(x, given)
         {

@@ -1,0 +1,100 @@
+//! Which programs a session holds, what memory they take, and how they go again.
+
+use std::sync::Arc;
+
+use super::{Loaded, ProgramId, Session};
+use crate::compiler::{BufferKind, Program, Stages};
+use crate::device::execute::DeviceProgram;
+use crate::error::{Error, Result};
+use crate::ops::Role;
+
+/// What a session holds on its device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Number of programs.
+    pub programs: usize,
+    /// Bytes that the programs' own values take; those of each count, though they may never be needed at once.
+    pub program_bytes: usize,
+    /// Bytes of the variables: parameters, states, data.
+    pub variable_bytes: usize,
+}
+
+impl Session {
+    /// The programs that are loaded, the oldest first.
+    pub fn programs(&self) -> impl Iterator<Item = ProgramId> {
+        (0..self.programs.len()).map(ProgramId).filter(|&id| self.loaded(id).is_ok())
+    }
+
+    /// What the session holds on its device.
+    ///
+    /// ```
+    /// use wgrad::prelude::*;
+    /// use wgrad::session::ProgramId;
+    /// let g = Graph::new();
+    /// g.output("y", &(g.input("x", [1000], F32).exp() + 1.0));
+    /// let mut session = g.compile(&Device::cpu())?;
+    /// assert_eq!((session.memory().programs, session.memory().variable_bytes), (1, 0));
+    /// session.unload(ProgramId::FIRST)?;
+    /// assert_eq!(session.memory(), Default::default());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn memory(&self) -> Memory {
+        let planned = |id: ProgramId| self.program_of(id).planned_bytes();
+        Memory {
+            programs: self.programs().count(),
+            program_bytes: self.programs().map(planned).sum(),
+            variable_bytes: self.layout.buffers.iter().sum(),
+        }
+    }
+
+    /// Lets a program go, with the memory that it has for itself; variables stay. Its id is of no more use, and no other program
+    /// gets it.
+    ///
+    /// # Errors
+    /// A program that the session does not have.
+    pub fn unload(&mut self, id: ProgramId) -> Result<()> {
+        self.loaded(id)?;
+        if let Some(loaded) = self.programs.get_mut(id.0) {
+            loaded.clear();
+        }
+        Ok(())
+    }
+
+    /// Lets data that lives on the device go (a variable of the role [`Role::Data`]), with its memory. A program that knows the name
+    /// would make it anew.
+    ///
+    /// # Errors
+    /// An unknown name; a variable that is no data; data that a loaded program reads.
+    pub fn forget(&mut self, name: &str) -> Result<()> {
+        let variable = self.find(name)?;
+        let buffer = variable.location.buffer;
+        if variable.role != Role::Data {
+            return Err(Error::Argument(format!("variable {name:?} is no data, but of the model")));
+        }
+        if let Some(id) = self.programs().find(|&id| self.reads(id, buffer)) {
+            return Err(Error::Argument(format!("program {} reads variable {name:?}; unload it first", id.0)));
+        }
+        self.store.clear(buffer)?;
+        self.layout.remove(name);
+        Ok(())
+    }
+
+    /// True where a program uses a buffer of the store.
+    fn reads(&self, id: ProgramId, buffer: usize) -> bool {
+        let program = self.program_of(id);
+        let place = program.buffers.iter().position(|plan| plan.kind == BufferKind::Persistent(buffer));
+        place.is_some_and(|place| program.touched().contains(&place))
+    }
+}
+
+impl Loaded {
+    /// Leaves nothing of it but its place in the list.
+    fn clear(&mut self) {
+        self.program = Arc::new(Program::default());
+        self.stages = Stages::default();
+        self.runner = DeviceProgram::Unloaded;
+        self.unneeded.clear();
+        self.bound.clear();
+        self.has_run = false;
+    }
+}
