@@ -160,7 +160,6 @@ fn another_learning_rate_is_used_from_there_on() {
         threshold: 10.0, // nothing is an improvement
         absolute: false,
         cooldown: 0,
-        smallest_change: 1e-8,
         minimum: 0.0,
         smallest_change: 1e-8,
         higher_is_better: true,

@@ -495,7 +495,7 @@ fn memory_does_not_grow_with_sizes_and_data_sets() {
         }
         let (most, last) = (12, seen[49]);
         assert!(seen.iter().all(|memory| memory.programs <= most), "{device:?}: {seen:?}");
-        assert_eq!(last.programs, most);
+        assert_eq!((last.programs, last.programs > 8), (seen[30].programs, true), "{device:?}: {seen:?}");
         // Four data sets and the training set, in pieces of 256 bytes; parameters and states are those of before.
         let data: Vec<_> =
             trainer.session().unwrap().variables().iter().filter(|known| known.name.starts_with("data/")).collect();
