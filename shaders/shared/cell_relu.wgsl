@@ -15,9 +15,7 @@ struct Next {
 }
 
 fn advance(x: array<f32, GATES>, product: array<f32, GATES>, h: f32, c: f32) -> Next {
-    let sum = x[0] + product[0];
-    // Not by `max`, which may lose a NaN.
-    let next = select(sum, 0.0, sum <= 0.0);
+    let next = rectified(x[0] + product[0]);
     return Next(next, 0.0, array<f32, 1>(next));
 }
 

@@ -22,6 +22,54 @@ const HALVES: &[f64] = &[0.0, -0.0, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 7.0, -7.0, 
 /// Positive numbers of all sizes.
 const POSITIVE: &[f64] = &[1e-30, 1e-6, 0.25, 1.0, 1.0 + 1e-6, 2.0, 65_504.0, 1e30];
 
+/// Everything that is awkward about floats: what is no number, infinities, zeros of both signs, the largest and the smallest, and
+/// neighbours of 1. Without subnormals, for functions whose results differ where a driver takes those for 0.
+const EXTREMES: &[f64] = &[
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    -0.5,
+    2.0,
+    -3.0,
+    3.0,
+    F32_MAX,
+    -F32_MAX,
+    F32_MIN,
+    -F32_MIN,
+    1e30,
+    -1e30,
+    1.0 - 6e-8,
+    16_777_216.0,
+    -8_388_607.5,
+    100.5,
+    -88.0,
+    2_147_483_648.0,
+    -2_147_483_904.0,
+    4_294_967_296.0,
+];
+
+/// The same with subnormals.
+const SUBNORMALS: &[f64] =
+    &[f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.0, -1.0, 1e-40, -1e-40, 1e-45, 9e-39, F32_MAX];
+
+/// The largest and the smallest normal f32.
+const F32_MAX: f64 = f32::MAX as f64;
+const F32_MIN: f64 = f32::MIN_POSITIVE as f64;
+
+/// Integers whose sums, products, negatives and quotients leave the type, or are by 0.
+const WHOLE_EXTREMES: &[i64] = &[0, 1, -1, 2, -7, 31, 46_341, i32::MAX as i64, i32::MIN as i64, i32::MIN as i64 + 1];
+
+/// True where a subnormal argument taken for 0 changes the result by more than a little.
+fn minds_subnormals(function: ScalarFunction) -> bool {
+    use ScalarFunction as F;
+    matches!(function, F::Div | F::Rem | F::Reciprocal | F::Rsqrt | F::Atan2)
+}
+
 /// Sizes around those of a quad of lanes, a workgroup and a block.
 const SHAPES: &[&[usize]] = &[&[1], &[3], &[5, 7], &[256], &[3, 1, 259], &[1025]];
 
@@ -43,6 +91,11 @@ fn argument(function: ScalarFunction, place: usize, shape: &[usize]) -> Input {
         (F::Atan2, _) => Input::uniform(shape, 0.1, 3.0, &[-1.0, -0.2, 100.0]),
         (F::LeakyRelu | F::Elu | F::Celu, 1) => Input::uniform(shape, 0.1, 2.0, &[]),
         (F::Floor | F::Ceil | F::Round | F::Trunc, _) => Input::awkward(shape, 10.0, HALVES),
+        (F::Asin | F::Acos | F::Atanh, _) => Input::uniform(shape, -0.95, 0.95, &[0.0, 1e-6, -1e-6, 0.5]),
+        (F::Acosh, _) => Input::uniform(shape, 1.1, 10.0, &[1.5, 1e4]),
+        (F::Sinh | F::Cosh, _) => Input::awkward(shape, 3.0, &[0.0, -0.0, 1e-6, -1e-6, 0.99, 1.01]),
+        (F::Clamp, 1) => Input::uniform(shape, -1.0, 0.0, &[]),
+        (F::Clamp, 2) => Input::uniform(shape, 0.0, 1.0, &[]),
         (F::Celu | F::Elu, _) => Input::awkward(shape, 3.0, &[0.0, -0.0, 1e-6, -1e-6, 20.0, -20.0]),
         _ => Input::awkward(shape, 3.0, AWKWARD),
     }
@@ -54,7 +107,15 @@ fn tolerance(function: ScalarFunction) -> f64 {
         F::Add | F::Sub | F::Mul | F::Div | F::Rem | F::Maximum | F::Minimum | F::Neg | F::Abs | F::Sign | F::Floor => {
             EXACT
         }
-        F::Ceil | F::Round | F::Trunc | F::Square | F::Relu | F::LeakyRelu | F::HardSigmoid | F::HardSwish => EXACT,
+        F::Clamp
+        | F::Ceil
+        | F::Round
+        | F::Trunc
+        | F::Square
+        | F::Relu
+        | F::LeakyRelu
+        | F::HardSigmoid
+        | F::HardSwish => EXACT,
         _ => SLACK,
     }
 }
@@ -69,13 +130,19 @@ pub(super) fn families() -> Vec<Family> {
     use ScalarFunction as F;
     let mut families: Vec<Family> = NUMERIC.iter().map(|&function| numeric(function)).collect();
     let pair = |shape: &[usize]| [Input::some(shape, AWKWARD), Input::some(shape, AWKWARD)];
+    let extremes = [Input::some(&[1025], EXTREMES), Input::some(&[1025], EXTREMES)];
     for function in [F::Equal, F::NotEqual, F::Less, F::LessEqual, F::Greater, F::GreaterEqual] {
         let family = SHAPES.iter().fold(named(function, 0.0), |family, shape| {
             let family = family.forward(pair(shape), move |_, inputs| vec![apply(function, inputs)]);
             let integers = [Input::integers(shape, -3, 3), Input::integers(shape, -3, 3)];
             family.forward(integers, move |_, inputs| vec![apply(function, inputs)])
         });
-        families.push(family);
+        // Not by itself, and as the condition of a choice between what it compares: what compilers would make minima of.
+        families.push(family.forward(extremes.clone(), move |_, inputs| {
+            let [a, b] = inputs else { unreachable!("there are two") };
+            let truth = apply(function, inputs);
+            vec![truth.logical_not(), truth.select(a, b), truth.select(b, a)]
+        }));
     }
     for function in [F::And, F::Or, F::Xor, F::Not] {
         let inputs = |shape: &[usize]| vec![Input::truth(shape); function.arity()];
@@ -106,13 +173,32 @@ fn named(function: ScalarFunction, tolerance: f64) -> Family {
     Family::new(format!("elementwise/{}", function.name()), tolerance)
 }
 
+/// An argument at the ends of what there is.
+fn extreme(function: ScalarFunction, place: usize, extremes: &'static [f64]) -> Input {
+    use ScalarFunction as F;
+    let shape = &[1025];
+    match (function, place) {
+        // As an α or a slope, only what is in range in f32 as in f64.
+        (F::Elu | F::Celu | F::LeakyRelu, 1) => Input::uniform(shape, 0.1, 2.0, &[]),
+        _ => Input::some(shape, extremes),
+    }
+}
+
 fn numeric(function: ScalarFunction) -> Family {
     let mut family = named(function, tolerance(function));
     for shape in SHAPES {
         let inputs: Vec<Input> = (0..function.arity()).map(|place| argument(function, place, shape)).collect();
         family = family.case(inputs, move |inputs| apply(function, inputs));
     }
+    for (extremes, wanted) in [(EXTREMES, true), (SUBNORMALS, !minds_subnormals(function))] {
+        if wanted {
+            let inputs: Vec<Input> = (0..function.arity()).map(|place| extreme(function, place, extremes)).collect();
+            family = family.forward(inputs, move |_, inputs| vec![apply(function, inputs)]);
+        }
+    }
     if function.signature() == Signature::Number {
+        let inputs = vec![Input::some_integers(&[301], WHOLE_EXTREMES); function.arity()];
+        family = family.forward(inputs, move |_, inputs| vec![apply(function, inputs)]);
         let divides = matches!(function, ScalarFunction::Div | ScalarFunction::Rem);
         let low = |place: usize| if divides && place == 1 { 1 } else { -99 };
         let inputs: Vec<Input> = (0..function.arity()).map(|place| Input::integers(&[130], low(place), 99)).collect();
@@ -152,6 +238,10 @@ fn casts() -> Family {
             let integers = Input::integers(shape, low as i64, 300);
             family = family.forward([integers], move |_, inputs| vec![inputs[0].cast(to)]);
         }
+    }
+    for to in [DType::I32, DType::U32, DType::U8, DType::F16, DType::BF16, DType::Bool] {
+        let floats = Input::some(&[301], if to == DType::Bool { SUBNORMALS } else { EXTREMES });
+        family = family.forward([floats], move |_, inputs| vec![inputs[0].cast(to)]);
     }
     for shape in SHAPES {
         family = family.forward([Input::integers(shape, -999, 999)], |_, inputs| vec![inputs[0].cast(DType::F32)]);

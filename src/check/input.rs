@@ -17,6 +17,8 @@ enum Fill {
     Some(&'static [f64]),
     /// Whole numbers from the first up to, without, the second, as i32.
     Integers(i64, i64),
+    /// Some of these whole numbers, as i32.
+    SomeIntegers(&'static [i64]),
     /// Truth values.
     Truth,
 }
@@ -54,6 +56,11 @@ impl Input {
         Self { shape: shape.to_vec(), fill: Fill::Integers(low, end) }
     }
 
+    /// Whole numbers of a small set, i32.
+    pub(super) fn some_integers(shape: &[usize], values: &'static [i64]) -> Self {
+        Self { shape: shape.to_vec(), fill: Fill::SomeIntegers(values) }
+    }
+
     /// Truth values.
     pub(super) fn truth(shape: &[usize]) -> Self {
         Self { shape: shape.to_vec(), fill: Fill::Truth }
@@ -67,7 +74,7 @@ impl Input {
     /// The element type where floats have the given one.
     pub(super) fn dtype(&self, float: DType) -> DType {
         match self.fill {
-            Fill::Integers(..) => DType::I32,
+            Fill::Integers(..) | Fill::SomeIntegers(_) => DType::I32,
             Fill::Truth => DType::Bool,
             _ => float,
         }
@@ -94,9 +101,12 @@ impl Input {
                 }
                 Fill::Some(values) => values.get(random.below(values.len() as u64) as usize).copied().unwrap_or(0.0),
                 Fill::Integers(low, end) => (low + random.below((end - low).unsigned_abs()) as i64) as f64,
+                Fill::SomeIntegers(values) => {
+                    values.get(random.below(values.len() as u64) as usize).copied().unwrap_or(0) as f64
+                }
                 Fill::Truth => random.below(2) as f64,
             })
-            .map(|value| f64::from(value as f32))
+            .map(|value| if matches!(self.fill, Fill::SomeIntegers(_)) { value } else { f64::from(value as f32) })
             .collect();
         TensorData::from_f64(self.dtype(float), &numbers, shape)
     }

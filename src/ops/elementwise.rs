@@ -61,38 +61,33 @@ impl Operator for Elementwise {
                     if !input.dtype().is_float() {
                         return None;
                     }
-                    Some(chained(upstream, &builder, partial?, gradient, &mut tensors))
+                    Some(scaled(&builder, partial?, upstream, gradient, &mut tensors))
                 })
                 .collect(),
         )
     }
 }
 
-/// The upstream gradient times a partial derivative. Where that is chosen among numbers, so is the product: what a mask, a `relu` or a
-/// `select` leaves out gets 0 even where the upstream gradient is infinite or NaN, as in PyTorch.
-fn chained(
-    upstream: &Tensor,
+/// The upstream gradient times a partial derivative. A choice of derivatives is one of products, so that nothing, not even infinity, comes
+/// through where the derivative is 0, as in PyTorch.
+fn scaled(
     builder: &Builder,
     partial: NodeId,
+    upstream: &Tensor,
     gradient: &Gradient,
     tensors: &mut Vec<Option<Tensor>>,
 ) -> Tensor {
-    let number = |id: NodeId| match &builder.nodes[id.index()] {
-        ScalarNode::Constant(constant) => Some(constant.value),
-        _ => None,
-    };
-    match (&builder.nodes[partial.index()], number(partial)) {
-        (_, Some(1.0)) => upstream.clone(),
-        (_, Some(-1.0)) => -upstream,
-        (_, Some(0.0)) => upstream.zeros_like(),
-        (ScalarNode::Call { function: ScalarFunction::Select, arguments }, _) => match arguments[..] {
-            [condition, a, b] if number(a).or(number(b)).is_some() => {
-                let condition = build(builder, condition, gradient, tensors);
-                let a = chained(upstream, builder, a, gradient, tensors);
-                condition.select(a, chained(upstream, builder, b, gradient, tensors))
-            }
-            _ => upstream * &build(builder, partial, gradient, tensors),
-        },
+    match &builder.nodes[partial.index()] {
+        ScalarNode::Constant(constant) if constant.value == 1.0 => upstream.clone(),
+        ScalarNode::Constant(constant) if constant.value == -1.0 => -upstream,
+        ScalarNode::Constant(constant) if constant.value == 0.0 => upstream.zeros_like(),
+        ScalarNode::Call { function: ScalarFunction::Select, arguments } => {
+            let condition = build(builder, arguments[0], gradient, tensors);
+            let a = scaled(builder, arguments[1], upstream, gradient, tensors);
+            let b = scaled(builder, arguments[2], upstream, gradient, tensors);
+            let select = Op::Elementwise(Elementwise(ScalarFunction::Select));
+            upstream.graph().apply1(select, &[&condition, &a, &b])
+        }
         _ => upstream * &build(builder, partial, gradient, tensors),
     }
 }
@@ -207,11 +202,16 @@ impl Tensor {
         self.elementwise(ScalarFunction::Select, &[&a, &b])
     }
 
-    /// The value kept within two bounds.
+    /// The value kept within two bounds. Where it is at one of them, no gradient flows, as in PyTorch.
     #[track_caller]
     #[must_use]
     pub fn clamp(&self, low: f64, high: f64) -> Self {
-        self.maximum(low).minimum(high)
+        if !self.dtype().is_float() {
+            return self.maximum(low).minimum(high);
+        }
+        let low = low.into_tensor(self.graph(), self.dtype());
+        let high = high.into_tensor(self.graph(), self.dtype());
+        self.elementwise(ScalarFunction::Clamp, &[&low, &high])
     }
 }
 
@@ -256,6 +256,14 @@ methods! { unary
     sin Sin "The sine.";
     cos Cos "The cosine.";
     tan Tan "The tangent.";
+    asin Asin "The arcsine, from −π/2 to π/2; NaN beyond ±1.";
+    acos Acos "The arccosine, from 0 to π; NaN beyond ±1.";
+    atan Atan "The arctangent, from −π/2 to π/2.";
+    sinh Sinh "The hyperbolic sine.";
+    cosh Cosh "The hyperbolic cosine.";
+    asinh Asinh "The inverse of the hyperbolic sine.";
+    acosh Acosh "The inverse of the hyperbolic cosine, 0 and up; NaN below 1.";
+    atanh Atanh "The inverse of the hyperbolic tangent; infinite at ±1, NaN beyond.";
     erf Erf "The error function.";
     tanh Tanh "The hyperbolic tangent.";
     sigmoid Sigmoid "1 / (1 + e^−x)";

@@ -29,7 +29,6 @@ mod sort;
 mod source;
 mod standardize;
 mod tasks;
-mod trigonometry;
 mod widened;
 mod window;
 

@@ -199,3 +199,11 @@ pub(crate) fn apply(function: F, dtype: DType, out: &mut [u64], arguments: [&[u8
         }
     }
 }
+
+/// One function of single elements, each in the first bytes of its word.
+#[inline(never)]
+pub(super) fn apply_one(function: F, dtype: DType, arguments: [u64; 4]) -> u64 {
+    let mut out = [0];
+    apply(function, dtype, &mut out, arguments.each_ref().map(bytemuck::bytes_of), 1);
+    out[0]
+}

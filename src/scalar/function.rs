@@ -4,7 +4,8 @@
 //! In a row, `a`, `b`, `c` are the arguments and `y` the value. The derivative lists the partial derivative to each
 //! argument, written with the same functions, so that differentiation is closed under itself.
 
-use super::expression::{Builder, NodeId};
+use super::builder::Builder;
+use super::expression::NodeId;
 use super::real::Real;
 use crate::tensor::DType;
 
@@ -31,186 +32,6 @@ pub enum Signature {
     BitCast(DType),
     /// Two key words and two counter words, u32, to a word of random bits.
     RandomBits,
-}
-
-macro_rules! functions {
-    ($( $(#[$doc:meta])* $variant:ident $name:literal $signature:ident ($($argument:ident),+) = $value:expr;
-        wgsl $wgsl:literal; derivative |$e:ident, $y:ident| [$($partial:expr),*]; )*) => {
-        /// A function of scalars, applied element by element.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum ScalarFunction {
-            $( $(#[$doc])* $variant, )*
-            /// a == b
-            Equal,
-            /// a != b
-            NotEqual,
-            /// a < b
-            Less,
-            /// a <= b
-            LessEqual,
-            /// a > b
-            Greater,
-            /// a >= b
-            GreaterEqual,
-            /// True where a is NaN
-            IsNan,
-            /// True where a is infinite
-            IsInf,
-            /// a and b
-            And,
-            /// a or b
-            Or,
-            /// a exclusive-or b
-            Xor,
-            /// not a
-            Not,
-            /// a & b, bit by bit
-            BitAnd,
-            /// a | b, bit by bit
-            BitOr,
-            /// a ^ b, bit by bit
-            BitXor,
-            /// a << b
-            ShiftLeft,
-            /// a >> b (arithmetic for i32 and i64)
-            ShiftRight,
-            /// a ? b : c
-            Select,
-            /// Rounds or converts to the type; floats to integers truncate and saturate, integers to smaller ones keep the
-            /// lower bits.
-            Cast(DType),
-            /// The same bits, read as the type.
-            BitCast(DType),
-            /// First or second word of Threefry-2x32 with 20 rounds, for (key 0, key 1, counter 0, counter 1).
-            Threefry(u8),
-        }
-
-        /// The functions over numbers, in the table's order.
-        pub const NUMERIC: &[ScalarFunction] = &[$(ScalarFunction::$variant),*];
-
-        impl ScalarFunction {
-            /// The name, as users know it.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                    Self::Equal => "eq",
-                    Self::NotEqual => "ne",
-                    Self::Less => "lt",
-                    Self::LessEqual => "le",
-                    Self::Greater => "gt",
-                    Self::GreaterEqual => "ge",
-                    Self::IsNan => "is_nan",
-                    Self::IsInf => "is_inf",
-                    Self::And => "logical_and",
-                    Self::Or => "logical_or",
-                    Self::Xor => "logical_xor",
-                    Self::Not => "logical_not",
-                    Self::BitAnd => "bitwise_and",
-                    Self::BitOr => "bitwise_or",
-                    Self::BitXor => "bitwise_xor",
-                    Self::ShiftLeft => "shift_left",
-                    Self::ShiftRight => "shift_right",
-                    Self::Select => "select",
-                    Self::Cast(_) => "cast",
-                    Self::BitCast(_) => "bit_cast",
-                    Self::Threefry(_) => "threefry",
-                }
-            }
-
-            /// How it treats element types.
-            pub fn signature(self) -> Signature {
-                match self {
-                    $(Self::$variant => Signature::$signature,)*
-                    Self::Equal | Self::NotEqual | Self::Less | Self::LessEqual | Self::Greater
-                        | Self::GreaterEqual => Signature::Comparison,
-                    Self::IsNan | Self::IsInf => Signature::Classification,
-                    Self::And | Self::Or | Self::Xor | Self::Not => Signature::Logic,
-                    Self::BitAnd | Self::BitOr | Self::BitXor | Self::ShiftLeft | Self::ShiftRight => Signature::Bits,
-                    Self::Select => Signature::Select,
-                    Self::Cast(dtype) => Signature::Cast(dtype),
-                    Self::BitCast(dtype) => Signature::BitCast(dtype),
-                    Self::Threefry(_) => Signature::RandomBits,
-                }
-            }
-
-            /// Number of arguments.
-            pub fn arity(self) -> usize {
-                match self {
-                    $(Self::$variant => [$(stringify!($argument)),+].len(),)*
-                    Self::IsNan | Self::IsInf | Self::Not | Self::Cast(_) | Self::BitCast(_) => 1,
-                    Self::Select => 3,
-                    Self::Threefry(_) => 4,
-                    _ => 2,
-                }
-            }
-
-            /// The WGSL of a numeric function, with `{a}`, `{b}`, `{c}` for the arguments.
-            pub(super) fn numeric_wgsl(self) -> Option<&'static str> {
-                match self {
-                    $(Self::$variant => Some($wgsl),)*
-                    _ => None,
-                }
-            }
-
-            /// The partial derivatives to each argument as expressions, given the arguments and the value;
-            /// `None` where a partial derivative is zero or not defined (integers, truth values).
-            pub(crate) fn derivative(self, builder: &mut Builder, arguments: &[NodeId], value: NodeId) -> Vec<Option<NodeId>> {
-                let mut place = arguments.iter().copied();
-                let mut next = || place.next().unwrap_or(value);
-                match self {
-                    $(Self::$variant => {
-                        #[allow(unused_variables)]
-                        {
-                            $(let $argument = next();)+
-                            let $y = value;
-                            let $e = builder;
-                            vec![$(Into::<Option<NodeId>>::into($partial)),*]
-                        }
-                    })*
-                    Self::Select => {
-                        let condition = next();
-                        let one = builder.number(1.0);
-                        let zero = builder.number(0.0);
-                        vec![
-                            None,
-                            Some(builder.call(Self::Select, &[condition, one, zero])),
-                            Some(builder.call(Self::Select, &[condition, zero, one])),
-                        ]
-                    }
-                    _ => vec![None; self.arity()],
-                }
-            }
-        }
-
-        /// Applies a numeric function to slices of one float type; other functions leave `out` as it is.
-        #[inline(always)]
-        pub(super) fn apply_real<T: Real>(function: ScalarFunction, out: &mut [T], arguments: [&[T]; 3]) {
-            match function {
-                $(ScalarFunction::$variant => {
-                    apply_real!(@loop out, arguments, ($($argument),+), $value);
-                })*
-                _ => {}
-            }
-        }
-    };
-}
-
-macro_rules! apply_real {
-    (@loop $out:ident, $arguments:ident, ($a:ident), $value:expr) => {
-        for (out, &$a) in $out.iter_mut().zip($arguments[0]) {
-            *out = $value;
-        }
-    };
-    (@loop $out:ident, $arguments:ident, ($a:ident, $b:ident), $value:expr) => {
-        for ((out, &$a), &$b) in $out.iter_mut().zip($arguments[0]).zip($arguments[1]) {
-            *out = $value;
-        }
-    };
-    (@loop $out:ident, $arguments:ident, ($a:ident, $b:ident, $c:ident), $value:expr) => {
-        for (((out, &$a), &$b), &$c) in $out.iter_mut().zip($arguments[0]).zip($arguments[1]).zip($arguments[2]) {
-            *out = $value;
-        }
-    };
 }
 
 /// √(2/π), of the tanh form of GELU.
@@ -243,23 +64,33 @@ functions! {
         let slope = e.mul(b, power); let zero = e.number(0.0);
         let flat = e.call(ScalarFunction::Equal, &[b, zero]); e.select(flat, zero, slope)
     }, {
-        // y·log a, and 0 where a is 0 (PyTorch's convention).
-        let zero = e.number(0.0); let one = e.number(1.0); let positive = e.call(ScalarFunction::Greater, &[a, zero]);
-        let safe = e.select(positive, a, one); let logarithm = e.call(ScalarFunction::Log, &[safe]); e.mul(y, logarithm)
+        // y·log a, and 0 where a is 0 and b not below 0, as in PyTorch.
+        let zero = e.number(0.0); let logarithm = e.call(ScalarFunction::Log, &[a]); let slope = e.mul(y, logarithm);
+        let empty = e.call(ScalarFunction::Equal, &[a, zero]); let grows = e.call(ScalarFunction::GreaterEqual, &[b, zero]);
+        let flat = e.call(ScalarFunction::And, &[empty, grows]); e.select(flat, zero, slope)
     }];
     /// The larger; where equal, each side gets half of the gradient, as in PyTorch.
-    Maximum "maximum" Number (a, b) = a.larger(b); wgsl "max({a}, {b})"; derivative |e, y| [e.preference(a, b), e.preference(b, a)];
+    Maximum "maximum" Number (a, b) = a.larger(b); wgsl "larger({a}, {b})"; derivative |e, y| [e.preference(a, b), e.preference(b, a)];
     /// The smaller; where equal, each side gets half of the gradient, as in PyTorch.
-    Minimum "minimum" Number (a, b) = a.smaller(b); wgsl "min({a}, {b})"; derivative |e, y| [e.preference(b, a), e.preference(a, b)];
-    /// The angle of the point (b, a).
-    Atan2 "atan2" Float (a, b) = a.atan2(b); wgsl "arctangent({a}, {b})"; derivative |e, y| [{
-        let square = e.sum_of_squares(a, b); e.div(b, square) }, { let square = e.sum_of_squares(a, b); let ratio = e.div(a, square); e.neg(ratio) }];
+    Minimum "minimum" Number (a, b) = a.smaller(b); wgsl "smaller({a}, {b})"; derivative |e, y| [e.preference(b, a), e.preference(a, b)];
+    /// a kept within b and c; at a bound, the gradient is 0, as in PyTorch
+    Clamp "clamp" Float (a, b, c) = a.larger(b).smaller(c); wgsl "smaller(larger({a}, {b}), {c})"; derivative |e, y| [{
+        let above = e.call(ScalarFunction::Greater, &[a, b]); let below = e.call(ScalarFunction::Less, &[a, c]);
+        let inside = e.call(ScalarFunction::And, &[above, below]); let (one, zero) = (e.number(1.0), e.number(0.0)); e.select(inside, one, zero)
+    }, {
+        let low = e.call(ScalarFunction::LessEqual, &[a, b]); let (one, zero) = (e.number(1.0), e.number(0.0)); e.select(low, one, zero)
+    }, {
+        let high = e.call(ScalarFunction::GreaterEqual, &[a, c]); let (one, zero) = (e.number(1.0), e.number(0.0)); e.select(high, one, zero)
+    }];
+    /// The angle of the point (b, a)
+    Atan2 "atan2" Float (a, b) = a.atan2(b); wgsl "arctangent({a}, {b})"; derivative |e, y| [e.angle_slope(b, a), {
+        let slope = e.angle_slope(a, b); e.neg(slope) }];
     /// −a
     Neg "neg" Number (a) = -a; wgsl "(-{a})"; derivative |e, y| [e.number(-1.0)];
     /// |a|
     Abs "abs" Number (a) = a.abs(); wgsl "abs({a})"; derivative |e, y| [e.call(ScalarFunction::Sign, &[a])];
     /// −1, 0 or 1
-    Sign "sign" Number (a) = a.sign(); wgsl "sign({a})"; derivative |e, y| [None];
+    Sign "sign" Number (a) = a.sign(); wgsl "sign_of({a})"; derivative |e, y| [None];
     /// Largest whole number not above a
     Floor "floor" Float (a) = a.floor(); wgsl "floor({a})"; derivative |e, y| [None];
     /// Smallest whole number not below a
@@ -279,11 +110,11 @@ functions! {
     Rsqrt "rsqrt" Float (a) = T::real(1.0) / Real::sqrt(a); wgsl "inverseSqrt({a})"; derivative |e, y| [{
         let half = e.number(-0.5); let ratio = e.div(y, a); e.mul(half, ratio) }];
     /// e^a
-    Exp "exp" Float (a) = Real::exp(a); wgsl "exp({a})"; derivative |e, y| [y];
+    Exp "exp" Float (a) = Real::exp(a); wgsl "exponential({a})"; derivative |e, y| [y];
     /// e^a − 1, also where a is small
     Expm1 "expm1" Float (a) = a.exp_m1(); wgsl "exp_minus_one({a})"; derivative |e, y| [{ let one = e.number(1.0); e.add(y, one) }];
     /// Natural logarithm
-    Log "log" Float (a) = a.ln(); wgsl "log({a})"; derivative |e, y| [e.reciprocal(a)];
+    Log "log" Float (a) = a.ln(); wgsl "natural_logarithm({a})"; derivative |e, y| [e.reciprocal(a)];
     /// log(1 + a), also where a is small
     Log1p "log1p" Float (a) = a.ln_1p(); wgsl "log_one_plus({a})"; derivative |e, y| [{
         let one = e.number(1.0); let sum = e.add(a, one); e.reciprocal(sum) }];
@@ -294,6 +125,28 @@ functions! {
     /// Tangent
     Tan "tan" Float (a) = Real::tan(a); wgsl "tangent({a})"; derivative |e, y| [{
         let one = e.number(1.0); let square = e.mul(y, y); e.add(one, square) }];
+    /// Arcsine, NaN beyond ±1
+    Asin "asin" Float (a) = Real::asin(a); wgsl "arcsine({a})"; derivative |e, y| [e.across_slope(a)];
+    /// Arccosine, NaN beyond ±1
+    Acos "acos" Float (a) = Real::acos(a); wgsl "arccosine({a})"; derivative |e, y| [{ let slope = e.across_slope(a); e.neg(slope) }];
+    /// Arctangent
+    Atan "atan" Float (a) = Real::atan(a); wgsl "arctangent({a}, Lanes(1.0))"; derivative |e, y| [{
+        let one = e.number(1.0); let square = e.mul(a, a); let sum = e.add(square, one); e.reciprocal(sum) }];
+    /// Hyperbolic sine
+    Sinh "sinh" Float (a) = Real::sinh(a); wgsl "hyperbolic_sine({a})"; derivative |e, y| [e.call(ScalarFunction::Cosh, &[a])];
+    /// Hyperbolic cosine
+    Cosh "cosh" Float (a) = Real::cosh(a); wgsl "hyperbolic_cosine({a})"; derivative |e, y| [e.call(ScalarFunction::Sinh, &[a])];
+    /// Inverse of the hyperbolic sine
+    Asinh "asinh" Float (a) = Real::asinh(a); wgsl "inverse_hyperbolic_sine({a})"; derivative |e, y| [{
+        let one = e.number(1.0); let square = e.mul(a, a); let sum = e.add(square, one); e.call(ScalarFunction::Rsqrt, &[sum]) }];
+    /// Inverse of the hyperbolic cosine, NaN below 1
+    Acosh "acosh" Float (a) = Real::acosh(a); wgsl "inverse_hyperbolic_cosine({a})"; derivative |e, y| [{
+        // In two roots, whose product stays in range.
+        let one = e.number(1.0); let (less, more) = (e.sub(a, one), e.add(a, one));
+        let (less, more) = (e.call(ScalarFunction::Rsqrt, &[less]), e.call(ScalarFunction::Rsqrt, &[more])); e.mul(less, more) }];
+    /// Inverse of the hyperbolic tangent, NaN beyond ±1
+    Atanh "atanh" Float (a) = Real::atanh(a); wgsl "inverse_hyperbolic_tangent({a})"; derivative |e, y| [{
+        let one = e.number(1.0); let (less, more) = (e.sub(one, a), e.add(one, a)); let product = e.mul(less, more); e.reciprocal(product) }];
     /// The error function
     Erf "erf" Float (a) = a.erf(); wgsl "error_function({a})"; derivative |e, y| [{
         let slope = e.number(ERF_SLOPE); let bell = e.bell(a, 1.0); e.mul(slope, bell) }];
@@ -304,8 +157,8 @@ functions! {
     Sigmoid "sigmoid" Float (a) = a.sigmoid(); wgsl "sigmoid({a})"; derivative |e, y| [{
         let one = e.number(1.0); let rest = e.sub(one, y); e.mul(y, rest) }];
     /// max(a, 0)
-    Relu "relu" Float (a) = a.larger(T::real(0.0)); wgsl "max({a}, Lanes(0.0))"; derivative |e, y| [{
-        let zero = e.number(0.0); e.step(y, zero) }];
+    Relu "relu" Float (a) = a.larger(T::real(0.0)); wgsl "rectified({a})"; derivative |e, y| [{
+        let (zero, one) = (e.number(0.0), e.number(1.0)); let flat = e.call(ScalarFunction::LessEqual, &[y, zero]); e.select(flat, zero, one) }];
     /// a, or b·a where a is negative
     LeakyRelu "leaky_relu" Float (a, b) = if a >= T::real(0.0) { a } else { a * b }; wgsl "select({a} * {b}, {a}, {a} >= Lanes(0.0))"; derivative |e, y| [{
         let zero = e.number(0.0); let one = e.number(1.0);
@@ -370,13 +223,13 @@ functions! {
     }];
     /// a/6 + 1/2, kept within 0 and 1
     HardSigmoid "hard_sigmoid" Float (a) = (a / T::real(6.0) + T::real(0.5)).larger(T::real(0.0)).smaller(T::real(1.0));
-        wgsl "clamp({a} / Lanes(6.0) + Lanes(0.5), Lanes(0.0), Lanes(1.0))"; derivative |e, y| [{
+        wgsl "clamped({a} / Lanes(6.0) + Lanes(0.5), Lanes(0.0), Lanes(1.0))"; derivative |e, y| [{
         let three = e.number(3.0); let sixth = e.number(1.0 / 6.0); let zero = e.number(0.0); let magnitude = e.call(ScalarFunction::Abs, &[a]);
         let inside = e.call(ScalarFunction::Less, &[magnitude, three]); e.select(inside, sixth, zero)
     }];
     /// a·hard_sigmoid(a)
     HardSwish "hard_swish" Float (a) = a * (a / T::real(6.0) + T::real(0.5)).larger(T::real(0.0)).smaller(T::real(1.0));
-        wgsl "({a} * clamp({a} / Lanes(6.0) + Lanes(0.5), Lanes(0.0), Lanes(1.0)))"; derivative |e, y| [{
+        wgsl "({a} * clamped({a} / Lanes(6.0) + Lanes(0.5), Lanes(0.0), Lanes(1.0)))"; derivative |e, y| [{
         let three = e.number(3.0); let low = e.number(-3.0); let zero = e.number(0.0); let one = e.number(1.0); let half = e.number(0.5);
         let third = e.div(a, three); let slope = e.add(third, half);
         let below = e.call(ScalarFunction::LessEqual, &[a, low]); let above = e.call(ScalarFunction::GreaterEqual, &[a, three]);
@@ -392,6 +245,15 @@ impl ScalarFunction {
             self,
             F::Pow
                 | F::Atan2
+                | F::Asin
+                | F::Acos
+                | F::Atan
+                | F::Sinh
+                | F::Cosh
+                | F::Asinh
+                | F::Acosh
+                | F::Atanh
+                | F::Rem
                 | F::Exp
                 | F::Expm1
                 | F::Log

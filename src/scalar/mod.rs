@@ -1,11 +1,16 @@
 //! Floor 1: scalars. Functions of single numbers, expressions over them with their CPU evaluation and their WGSL, and the
 //! random numbers that host and device share.
 
+#[macro_use]
+mod generate;
+
 mod affine;
 mod apply;
 mod bias;
+mod builder;
 mod evaluate;
 mod expression;
+mod folded;
 mod function;
 mod lanes;
 mod real;
@@ -21,8 +26,9 @@ mod whole;
 
 pub use affine::Affine;
 pub(crate) use bias::{ColumnBias, column_bias};
+pub use builder::Builder;
 pub(crate) use evaluate::{ReduceDims, accumulator_as_input, map, map_piece, reduce};
-pub use expression::{Builder, Constant, NodeId, ScalarExpr, ScalarNode};
+pub use expression::{Constant, NodeId, ScalarExpr, ScalarNode};
 pub use function::{NUMERIC, ScalarFunction, Signature};
 pub(crate) use lanes::{Lanes, Number};
 pub(crate) use real::Real;

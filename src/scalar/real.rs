@@ -30,6 +30,14 @@ pub(crate) trait Real:
     fn erf(self) -> Self;
     fn pow(self, exponent: Self) -> Self;
     fn atan2(self, other: Self) -> Self;
+    fn asin(self) -> Self;
+    fn acos(self) -> Self;
+    fn atan(self) -> Self;
+    fn sinh(self) -> Self;
+    fn cosh(self) -> Self;
+    fn asinh(self) -> Self;
+    fn acosh(self) -> Self;
+    fn atanh(self) -> Self;
     fn abs(self) -> Self;
     fn floor(self) -> Self;
     fn ceil(self) -> Self;
@@ -119,6 +127,31 @@ impl Real for f64 {
     }
     fn atan2(self, other: Self) -> Self {
         f64::atan2(self, other)
+    }
+    fn asin(self) -> Self {
+        libm::asin(self)
+    }
+    fn acos(self) -> Self {
+        libm::acos(self)
+    }
+    fn atan(self) -> Self {
+        libm::atan(self)
+    }
+    fn sinh(self) -> Self {
+        libm::sinh(self)
+    }
+    fn cosh(self) -> Self {
+        libm::cosh(self)
+    }
+    fn asinh(self) -> Self {
+        libm::asinh(self)
+    }
+    fn acosh(self) -> Self {
+        // libm's gives numbers for some below −1.
+        if self < 1.0 { Self::NAN } else { libm::acosh(self) }
+    }
+    fn atanh(self) -> Self {
+        libm::atanh(self)
     }
     #[inline(always)]
     fn abs(self) -> Self {
@@ -216,8 +249,9 @@ impl Real for f32 {
         let x = if subnormal { self * 8_388_608.0 } else { self };
         let bits = x.to_bits() as i32;
         // Split x = m·2^e with m in [√½, √2).
-        let e = (bits - 0x3f35_04f3) >> 23;
-        let f = f32::from_bits((bits - (e << 23)) as u32) - 1.0;
+        // Those of negative numbers mean nothing here, and may leave the range.
+        let e = bits.wrapping_sub(0x3f35_04f3) >> 23;
+        let f = f32::from_bits(bits.wrapping_sub(e << 23) as u32) - 1.0;
         let e = e as f32 - if subnormal { 23.0 } else { 0.0 };
         let p = polynomial(
             f,
@@ -341,6 +375,30 @@ impl Real for f32 {
     }
     fn atan2(self, other: Self) -> Self {
         f32::atan2(self, other)
+    }
+    fn asin(self) -> Self {
+        libm::asin(f64::from(self)) as Self
+    }
+    fn acos(self) -> Self {
+        libm::acos(f64::from(self)) as Self
+    }
+    fn atan(self) -> Self {
+        libm::atan(f64::from(self)) as Self
+    }
+    fn sinh(self) -> Self {
+        libm::sinh(f64::from(self)) as Self
+    }
+    fn cosh(self) -> Self {
+        libm::cosh(f64::from(self)) as Self
+    }
+    fn asinh(self) -> Self {
+        libm::asinh(f64::from(self)) as Self
+    }
+    fn acosh(self) -> Self {
+        if self < 1.0 { Self::NAN } else { libm::acosh(f64::from(self)) as Self }
+    }
+    fn atanh(self) -> Self {
+        libm::atanh(f64::from(self)) as Self
     }
     #[inline(always)]
     fn abs(self) -> Self {

@@ -5,6 +5,7 @@
 
 mod calls;
 mod finish;
+mod guards;
 
 use std::fmt::Write;
 
@@ -368,10 +369,8 @@ impl<'a> Emitter<'a> {
         while self.params.is_empty() || !self.params.len().is_multiple_of(4) {
             self.params.push(0);
         }
-        let mut module = String::from("#import shared/lanes\n#import shared/functions\n");
-        if function.contains("threefry(") {
-            module.push_str("#import shared/random\n");
-        }
+        let mut module = String::from("#import shared/lanes\n");
+        module.push_str(&calls::imports(function));
         if function.contains("16(") || self.bound.iter().any(|&input| self.expression.inputs[input].size() == 2) {
             module.push_str("#import shared/half\n");
         }

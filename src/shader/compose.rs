@@ -14,7 +14,15 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
     }
     shaders![
         "shared/lanes",
+        "shared/numbers",
+        "shared/exponential",
+        "shared/logarithm",
+        "shared/trigonometry",
+        "shared/arctangent",
+        "shared/power",
+        "shared/remainder",
         "shared/functions",
+        "shared/activations",
         "shared/random",
         "shared/half",
         "shared/expression",

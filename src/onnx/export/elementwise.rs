@@ -30,6 +30,14 @@ const fn plain(function: F) -> Option<&'static str> {
         F::Sin => "Sin",
         F::Cos => "Cos",
         F::Tan => "Tan",
+        F::Asin => "Asin",
+        F::Acos => "Acos",
+        F::Atan => "Atan",
+        F::Sinh => "Sinh",
+        F::Cosh => "Cosh",
+        F::Asinh => "Asinh",
+        F::Acosh => "Acosh",
+        F::Atanh => "Atanh",
         F::Erf => "Erf",
         F::Tanh => "Tanh",
         F::Sigmoid => "Sigmoid",
@@ -78,6 +86,13 @@ impl Writer<'_> {
             if !name.is_empty() {
                 return Ok(self.add(name, &inputs[..1], [float("alpha", alpha)]));
             }
+        }
+        if let (F::Clamp, &[_, low, high]) = (function, node.inputs.as_slice())
+            && let (Some(low), Some(high)) = (self.uniform(low), self.uniform(high))
+        {
+            let low = self.scalar(dtype, low).map_err(message)?;
+            let high = self.scalar(dtype, high).map_err(message)?;
+            return Ok(self.call("Clip", &[inputs[0], &low, &high]));
         }
         if let Some(name) = plain(function) {
             return Ok(self.call(name, &inputs));
@@ -161,6 +176,10 @@ impl Writer<'_> {
                 let soft = self.call("Softplus", &[x]);
                 let tanh = self.call("Tanh", &[&soft]);
                 self.call("Mul", &[x, &tanh])
+            }
+            F::Clamp => {
+                let above = self.call("Max", &[x, b]);
+                self.call("Min", &[&above, inputs.get(2).copied().unwrap_or_default()])
             }
             F::Atan2 => self.atan2(x, b, dtype)?,
             other => return Err(crate::error::Error::Data(format!("ONNX has nothing for {}", other.name()))),

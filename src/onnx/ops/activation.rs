@@ -63,7 +63,8 @@ fn selu(node: &Node<'_>, x: &Tensor) -> Result<Tensor> {
 fn shrink(node: &Node<'_>, x: &Tensor) -> Result<Tensor> {
     let (threshold, bias) = (node.float("lambd", 0.5)?, node.float("bias", 0.0)?);
     let zero = x.zeros_like();
-    let above = x.gt(threshold).select(x - bias, &zero);
+    // What is no number is neither below nor within.
+    let above = x.le(threshold).select(&zero, x - bias);
     Ok(x.lt(-threshold).select(x + bias, above))
 }
 
@@ -93,7 +94,7 @@ fn swiglu(node: &Node<'_>) -> Result<Vec<Value>> {
 }
 
 fn thresholded_relu(node: &Node<'_>, x: &Tensor) -> Result<Tensor> {
-    Ok(x.gt(node.float("alpha", 1.0)?).select(x, x.zeros_like()))
+    Ok(x.le(node.float("alpha", 1.0)?).select(x.zeros_like(), x))
 }
 
 /// The slope broadcasts to the input. Before opset 7, its numbers were those of the channels.
@@ -108,5 +109,6 @@ fn prelu(node: &Node<'_>) -> Result<Vec<Value>> {
         return Err(node.error(format!("a slope of shape {} does not broadcast to {shape}", slope.shape())));
     }
     let zero = node.graph().scalar(x.dtype(), 0.0);
-    Ok(vec![x.lt(&zero).select(&x * &slope, &x).into()])
+    // At 0 the gradient is the slope, as in PyTorch.
+    Ok(vec![x.gt(&zero).select(&x, &x * &slope).into()])
 }

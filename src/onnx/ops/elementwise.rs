@@ -8,17 +8,17 @@ use crate::tensor::{DType, Shape};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[
     ("Abs", |node| unary(node, F::Abs)),
-    ("Acos", |node| precise(node, Tensor::acos)),
-    ("Acosh", |node| precise(node, Tensor::acosh)),
+    ("Acos", |node| unary(node, F::Acos)),
+    ("Acosh", |node| unary(node, F::Acosh)),
     ("Add", |node| binary(node, F::Add)),
-    ("Asin", |node| precise(node, Tensor::asin)),
-    ("Asinh", |node| precise(node, Tensor::asinh)),
-    ("Atan", |node| precise(node, Tensor::atan)),
-    ("Atanh", |node| precise(node, Tensor::atanh)),
+    ("Asin", |node| unary(node, F::Asin)),
+    ("Asinh", |node| unary(node, F::Asinh)),
+    ("Atan", |node| unary(node, F::Atan)),
+    ("Atanh", |node| unary(node, F::Atanh)),
     ("Ceil", |node| unary(node, F::Ceil)),
     ("Clip", clip),
     ("Cos", |node| unary(node, F::Cos)),
-    ("Cosh", |node| precise(node, Tensor::cosh)),
+    ("Cosh", |node| unary(node, F::Cosh)),
     ("Div", |node| binary(node, F::Div)),
     ("Erf", erf),
     ("Exp", |node| unary(node, F::Exp)),
@@ -36,7 +36,7 @@ pub(super) const OPERATORS: &[(&str, Handler)] = &[
     ("Sigmoid", |node| unary(node, F::Sigmoid)),
     ("Sign", |node| unary(node, F::Sign)),
     ("Sin", |node| unary(node, F::Sin)),
-    ("Sinh", |node| precise(node, Tensor::sinh)),
+    ("Sinh", |node| unary(node, F::Sinh)),
     ("Sqrt", |node| unary(node, F::Sqrt)),
     ("Sub", |node| binary(node, F::Sub)),
     ("Sum", |node| several(node, F::Add)),
@@ -76,11 +76,6 @@ pub(super) fn broadcast(node: &Node<'_>, tensors: &[&Tensor]) -> Result<Shape> {
 /// One scalar function of the first input.
 fn unary(node: &Node<'_>, function: F) -> Result<Vec<Value>> {
     Ok(vec![by_i32(&[&node.input(0)?], |x| x[0].elementwise(function, &[])).into()])
-}
-
-/// A function of several steps of the first input.
-fn precise(node: &Node<'_>, function: fn(&Tensor) -> Tensor) -> Result<Vec<Value>> {
-    Ok(vec![by_f32(&node.input(0)?, function).into()])
 }
 
 /// One scalar function of two inputs, broadcast.
@@ -156,8 +151,8 @@ fn erf(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(vec![x.cast(DType::F32).erf().cast(x.dtype()).into()])
 }
 
-/// The first input kept within two bounds: attributes before opset 11, inputs since. The whole gradient flows on within them, as in
-/// PyTorch. Where the lower bound lies above the upper one, the upper one is what comes out.
+/// The first input kept within two bounds: attributes before opset 11, inputs since. At a bound no gradient flows, as in PyTorch. Where the
+/// lower bound lies above the upper one, the upper one is what comes out.
 fn clip(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
     let bound = |input: usize, name: &str| -> Result<Option<Tensor>> {
@@ -177,10 +172,10 @@ fn clip(node: &Node<'_>) -> Result<Vec<Value>> {
         let mut value = all[0].clone();
         let mut bounds = all[1..].iter().map(|bound| bound.reshape([]));
         if let Some(low) = low.as_ref().and_then(|_| bounds.next()) {
-            value = value.lt(&low).select(&low, &value);
+            value = value.le(&low).select(&low, &value);
         }
         if let Some(high) = bounds.next() {
-            value = value.gt(&high).select(&high, &value);
+            value = value.ge(&high).select(&high, &value);
         }
         value
     });

@@ -18,27 +18,64 @@ impl Emitter<'_> {
                 if value.is_finite() {
                     return lanes("Lanes", format!("{value:?}f"));
                 }
-                // WGSL has no literal for what is not finite; a parameter carries its bits past constant folding.
-                let word = self.param(i64::from(value.to_bits() as i32));
-                lanes("Lanes", format!("bitcast<f32>({word})"))
+                self.param_literal(value)
             }
         }
     }
 
+    /// A number in a parameter: WGSL has no literal for what is not finite, and compilers do not calculate with what they do not know.
+    pub(super) fn param_literal(&mut self, value: f32) -> String {
+        let word = self.param(i64::from(value.to_bits() as i32));
+        format!("Lanes(bitcast<f32>({word}))")
+    }
+
+    /// Arithmetic of floats.
+    fn float(&mut self, function: F, arguments: &[NodeId]) -> String {
+        let mut names: Vec<String> = arguments.iter().map(|id| self.names[id.index()].clone()).collect();
+        if matches!(function, F::Mul | F::Div) {
+            names = self.factors(arguments);
+        }
+        if self.cancels(function, arguments) {
+            names[1] = self.hidden(&names[1]);
+        }
+        match (function, arguments) {
+            (F::Square, &[a]) if self.is_root(a) => return format!("({} * {})", names[0], self.hidden(&names[0])),
+            (F::Maximum | F::Minimum, &[a, b]) if self.is_number(a) || self.is_number(b) => {
+                if self.is_number(a) {
+                    names.swap(0, 1);
+                }
+                let name = if function == F::Maximum { "at_least" } else { "at_most" };
+                return format!("{name}({}, {})", names[0], names[1]);
+            }
+            (F::Clamp, &[_, low, high]) if self.is_number(low) && self.is_number(high) => {
+                return format!("clamped({})", names.join(", "));
+            }
+            _ => {}
+        }
+        let template = function.numeric_wgsl().unwrap_or("{a}");
+        let name = |k: usize| names.get(k).map_or("", String::as_str);
+        template.replace("{a}", name(0)).replace("{b}", name(1)).replace("{c}", name(2))
+    }
+
     pub(super) fn call(&mut self, function: F, arguments: &[NodeId]) -> String {
-        let name = |k: usize| arguments.get(k).map_or("", |id| self.names[id.index()].as_str());
+        let names: Vec<String> = arguments.iter().map(|id| self.names[id.index()].clone()).collect();
+        let name = |k: usize| names.get(k).map_or("", String::as_str);
         let (a, b, c) = (name(0), name(1), name(2));
-        let dtype = |k: usize| self.expression.types[arguments[k].index()];
+        let expression = self.expression;
+        let dtype = |k: usize| expression.types[arguments[k].index()];
         match function.signature() {
             Signature::Float | Signature::Number => {
-                if function == F::Sign && dtype(0) == DType::U32 {
-                    return format!("min({a}, UintLanes(1u))");
+                if dtype(0).is_float() {
+                    return self.float(function, arguments);
                 }
-                if matches!(function, F::Div | F::Rem) && !dtype(0).is_float() {
-                    return integer_quotient(function, dtype(0), a, b);
+                match function {
+                    F::Div | F::Rem => integer_quotient(function, dtype(0), a, b),
+                    F::Maximum => format!("max({a}, {b})"),
+                    F::Minimum => format!("min({a}, {b})"),
+                    F::Sign if dtype(0) == DType::U32 => format!("min({a}, UintLanes(1u))"),
+                    F::Sign => format!("sign({a})"),
+                    _ => function.numeric_wgsl().unwrap_or("{a}").replace("{a}", a).replace("{b}", b),
                 }
-                let template = function.numeric_wgsl().unwrap_or("{a}");
-                template.replace("{a}", a).replace("{b}", b).replace("{c}", c)
             }
             Signature::Comparison => {
                 let symbol = match function {
@@ -52,11 +89,12 @@ impl Emitter<'_> {
                 if dtype(0) == DType::Bool && !matches!(function, F::Equal | F::NotEqual) {
                     return format!("(UintLanes({a}) {symbol} UintLanes({b}))");
                 }
-                if function == F::NotEqual && dtype(0).is_float() {
-                    // A NaN is not equal to anything; drivers' own comparison may say otherwise.
-                    return format!("(!({a} == {b}))");
+                if !dtype(0).is_float() {
+                    return format!("({a} {symbol} {b})");
                 }
-                format!("({a} {symbol} {b})")
+                let b = if self.cancels(function, arguments) { self.hidden(b) } else { b.to_owned() };
+                // A NaN is not equal to anything; drivers' own comparison may say otherwise.
+                if function == F::NotEqual { format!("(!({a} == {b}))") } else { format!("({a} {symbol} {b})") }
             }
             Signature::Classification => {
                 // By the bits: drivers may assume that there is nothing but numbers.
@@ -67,7 +105,7 @@ impl Emitter<'_> {
                 F::And => format!("({a} & {b})"),
                 F::Or => format!("({a} | {b})"),
                 F::Xor => format!("({a} != {b})"),
-                _ => format!("(!{a})"),
+                _ => self.negated(arguments[0]),
             },
             Signature::Bits => match function {
                 F::BitAnd => format!("({a} & {b})"),
@@ -76,7 +114,7 @@ impl Emitter<'_> {
                 F::ShiftLeft => format!("({a} << (UintLanes({b}) & UintLanes(31u)))"),
                 _ => format!("({a} >> (UintLanes({b}) & UintLanes(31u)))"),
             },
-            Signature::Select => format!("select({c}, {b}, {a})"),
+            Signature::Select => format!("select({c}, {b}, {})", self.condition(arguments[0], &arguments[1..])),
             Signature::Cast(to) => self.cast(dtype(0), to, a),
             Signature::BitCast(to) => self.bit_cast(to, a),
             Signature::RandomBits => {
@@ -116,17 +154,25 @@ impl Emitter<'_> {
             DType::I32 if from == DType::F32 => {
                 // The largest f32 below 2³¹ is 2³¹ − 128; what is above saturates at 2³¹ − 1.
                 let inside = format!("IntLanes(clamp({value}, Lanes(-2147483648.0), Lanes(2147483520.0)))");
-                format!("select({inside}, IntLanes(2147483647), {value} >= Lanes(2147483648.0))")
+                let above = format!("select({inside}, IntLanes(2147483647), {value} >= Lanes(2147483648.0))");
+                format!("select({above}, IntLanes(0), no_number({value}))")
             }
             DType::I32 => format!("IntLanes({value})"),
             DType::U32 if from == DType::F32 => {
                 let inside = format!("UintLanes(clamp({value}, Lanes(0.0), Lanes(4294967040.0)))");
-                format!("select({inside}, UintLanes(4294967295u), {value} >= Lanes(4294967296.0))")
+                let above = format!("select({inside}, UintLanes(4294967295u), {value} >= Lanes(4294967296.0))");
+                format!("select({above}, UintLanes(0u), no_number({value}))")
             }
             DType::U32 => format!("UintLanes({value})"),
-            DType::U8 if from == DType::F32 => format!("UintLanes(clamp({value}, Lanes(0.0), Lanes(255.0)))"),
+            DType::U8 if from == DType::F32 => {
+                let inside = format!("UintLanes(clamp({value}, Lanes(0.0), Lanes(255.0)))");
+                format!("select({inside}, UintLanes(0u), no_number({value}))")
+            }
             DType::U8 => format!("(UintLanes({value}) & UintLanes(255u))"),
-            DType::Bool if from == DType::F32 => format!("(!({value} == Lanes(0.0)))"),
+            // By the bits: a subnormal is not 0, and neither is what is no number.
+            DType::Bool if from == DType::F32 => {
+                format!("((bitcast<UintLanes>({value}) & UintLanes(0x7fffffffu)) != UintLanes(0u))")
+            }
             DType::Bool if from == DType::I32 => format!("({value} != IntLanes(0))"),
             DType::Bool if from == DType::U32 => format!("({value} != UintLanes(0u))"),
             DType::Bool => value.to_owned(),
@@ -144,4 +190,52 @@ fn integer_quotient(function: F, dtype: DType, a: &str, b: &str) -> String {
         F::Div => format!("({a} / {divisor})"),
         _ => format!("({a} - ({a} / {divisor}) * {divisor})"),
     }
+}
+
+/// Functions that are not WGSL's, and the modules that they stand in.
+const MODULES: [(&str, &str); 30] = [
+    ("no_number", "numbers"),
+    ("larger", "numbers"),
+    ("smaller", "numbers"),
+    ("at_least", "numbers"),
+    ("at_most", "numbers"),
+    ("clamped", "numbers"),
+    ("rectified", "numbers"),
+    ("sign_of", "numbers"),
+    ("exponential", "exponential"),
+    ("exp_minus_one", "exponential"),
+    ("hyperbolic_sine", "exponential"),
+    ("hyperbolic_cosine", "exponential"),
+    ("natural_logarithm", "logarithm"),
+    ("log_one_plus", "logarithm"),
+    ("inverse_hyperbolic_sine", "logarithm"),
+    ("inverse_hyperbolic_cosine", "logarithm"),
+    ("inverse_hyperbolic_tangent", "logarithm"),
+    ("sine", "trigonometry"),
+    ("cosine", "trigonometry"),
+    ("tangent", "trigonometry"),
+    ("arctangent", "arctangent"),
+    ("arcsine", "arctangent"),
+    ("arccosine", "arctangent"),
+    ("power", "power"),
+    ("remainder", "remainder"),
+    ("sigmoid", "functions"),
+    ("hyperbolic_tangent", "functions"),
+    ("soft_plus", "activations"),
+    ("error_function", "activations"),
+    ("threefry", "random"),
+];
+
+/// The import lines of what a text calls.
+pub(super) fn imports(text: &str) -> String {
+    let is_letter = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let mut lines: Vec<String> = text
+        .match_indices('(')
+        .map(|(end, _)| text[..end].rsplit(|character| !is_letter(character)).next().unwrap_or_default())
+        .filter_map(|called| MODULES.iter().find(|(name, _)| *name == called))
+        .map(|(_, module)| format!("#import shared/{module}\n"))
+        .collect();
+    lines.sort_unstable();
+    lines.dedup();
+    lines.concat()
 }

@@ -79,7 +79,7 @@ fn limits(module: &Module, dispatch: &DispatchPlan, adapter: &Adapter) {
 }
 
 /// As wgpu-hal would for Vulkan, DX12 and Metal.
-fn write(module: &Module, info: &ModuleInfo, label: &str) {
+pub(super) fn write(module: &Module, info: &ModuleInfo, label: &str) {
     for policy in [BoundsCheckPolicy::Unchecked, BoundsCheckPolicy::Restrict] {
         let checked = policy == BoundsCheckPolicy::Restrict;
         let options = spv::Options {
