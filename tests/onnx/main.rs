@@ -19,9 +19,6 @@ mod trees;
 mod weights;
 mod whole_numbers;
 
-#[path = "../support/mutated_files.rs"]
-mod mutated_files;
-
 use wgrad::onnx::proto::{
     AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute_type, data_type,
