@@ -260,6 +260,7 @@ impl Printer<'_> {
             let word = place.map_or_else(|| "...".to_owned(), |place| self.word(first + place));
             let spaced = usize::from(number > 0);
             if line > indent && line + spaced + word.chars().count() > width - 1 {
+                text.truncate(text.trim_end_matches(' ').len());
                 text.push('\n');
                 text.push_str(&margin);
                 line = indent + word.len();
