@@ -23,7 +23,6 @@ use wgrad::onnx::proto::{
     AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute_type, data_type,
 };
-use wgrad::scalar::threefry::HostRandom;
 
 /// A declared tensor; a negative extent is the symbol `n`.
 pub fn declared(name: &str, elem_type: i32, dims: &[i64]) -> ValueInfoProto {

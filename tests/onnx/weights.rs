@@ -142,9 +142,12 @@ fn products_and_biases_of_constants_have_pytorchs_gradients() {
     }
 }
 
+/// What it is, the shape of x, the nodes, and the names of the parameters.
+type WeightCase<'a> = (&'a str, &'a [i64], Vec<NodeProto>, Vec<&'a str>);
+
 #[test]
 fn what_reads_a_constant_as_a_weight() {
-    let cases: Vec<(&str, &[i64], Vec<NodeProto>, Vec<&str>)> = vec![
+    let cases: Vec<WeightCase<'_>> = vec![
         (
             "a convolution",
             &[1, 2, 5, 5],
