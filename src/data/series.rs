@@ -28,6 +28,7 @@ const LARGEST: f64 = 1e150;
 pub struct Series {
     name: String,
     values: Vec<f64>,
+    dates: Option<Vec<f64>>,
 }
 
 /// A series as data sets of windows: `x` f32 `[windows, window, 1]`, and `y` f32 `[windows, horizon]`, the values that follow. Both are
@@ -70,7 +71,7 @@ impl Series {
             let problem = if value.is_finite() { "too large: its square is beyond f64" } else { "not a number" };
             return Err(Error::Data(format!("value {} of the series '{name}' is {value:e}, {problem}", place + 1)));
         }
-        Ok(Self { name, values })
+        Ok(Self { name, values, dates: None })
     }
 
     /// A column of a CSV file, by name or number; without one, the only column of numbers.
@@ -100,7 +101,11 @@ impl Series {
             )));
         }
         match numbers.pop() {
-            Some((name, values)) => Self::new(name, values),
+            Some((name, values)) => {
+                let series = Self::new(name, values)?;
+                let dates = dates(path).filter(|dates| dates.len() == series.values.len());
+                Ok(Self { dates, ..series })
+            }
             None => {
                 let what = column.map_or("it has no column of numbers".to_owned(), |column| {
                     format!("column '{column}' holds words, not numbers")
@@ -108,6 +113,11 @@ impl Series {
                 Err(Error::format(path, what))
             }
         }
+    }
+
+    /// When each value was, in seconds since 1970, where the file has a column of dates.
+    pub fn dates(&self) -> Option<&[f64]> {
+        self.dates.as_deref()
     }
 
     /// The name.
@@ -176,6 +186,13 @@ impl Series {
             std,
         })
     }
+}
+
+/// The first column of dates of a file without a gap, if it has one. Nothing is learned from it, so what is wrong with the rest is no matter.
+fn dates(path: &Path) -> Option<Vec<f64>> {
+    let table = Csv::new().keep_missing().read(path).ok()?;
+    let is_dates = |values: &Values| matches!(values, Values::Numbers { format, .. } if format.is_date());
+    table.columns.iter().filter(|column| is_dates(&column.values)).find_map(|column| column.values.numbers().ok())
 }
 
 #[cfg(test)]
@@ -252,10 +269,15 @@ mod tests {
         assert!(message(Series::read_csv(&path, Some("c"))).contains("month, a, b"));
         write(",when,a\n0,2020-01,\"1,5\"\n1,2020-02,\"2,25\"\n")?;
         assert_eq!(Series::read_csv(&path, None)?.values(), [1.5, 2.25]);
+        // A column of dates says when, whichever column is asked for.
+        let dates: &[f64] = &[1_577_836_800.0, 1_580_515_200.0];
+        for column in [None, Some("a")] {
+            assert_eq!(Series::read_csv(&path, column)?.dates(), Some(dates), "{column:?}");
+        }
         write("month,a,b\nx,1,2\ny,2,3\n")?;
         assert!(message(Series::read_csv(&path, None)).contains("a, b"));
         write("month,a\nx,1\ny,2\n")?;
-        assert_eq!(Series::read_csv(&path, None)?.name(), "a");
+        assert_eq!((Series::read_csv(&path, None)?.name(), Series::read_csv(&path, None)?.dates()), ("a", None));
         write("month,a\nx,1\ny,two\n")?;
         assert!(message(Series::read_csv(&path, None)).contains("line 3"));
         write("a,b\nx,y\nz,w\n")?;

@@ -40,9 +40,7 @@ impl Graph {
         for (old, _) in changed.iter().flatten() {
             data.names.remove(old);
         }
-        for ((tensor, _), (_, new)) in
-            names.iter().zip(changed.into_iter()).filter_map(|(name, new)| Some((name, new?)))
-        {
+        for ((tensor, _), (_, new)) in names.iter().zip(changed).filter_map(|(name, new)| Some((name, new?))) {
             data.names.insert(new, tensor.id());
         }
     }

@@ -109,7 +109,14 @@ impl Layout {
         let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
         let sizes = finite.iter().map(|value| value.abs()).filter(|&size| size > 0.0);
         let (low, high) = sizes.fold((f64::INFINITY, 0.0_f64), |(low, high), size| (low.min(size), high.max(size)));
-        let wide = high > 0.0 && (high >= 1e8 || low < 1e-4 || high / low > 1000.0);
+        // Powers of ten that a type tells apart.
+        let most = match dtype {
+            DType::F16 => 1e3,
+            DType::BF16 => 1e2,
+            DType::F32 => 1e6,
+            _ => 1e8,
+        };
+        let wide = high > 0.0 && (high >= most || low < 1e-4 || high / low > 1000.0);
         let (mut before, after, power) = if wide {
             let parts: Vec<_> = finite.iter().map(|&value| scientific(value, dtype)).collect();
             let power = longest(parts.iter().map(|(_, _, power)| power));
@@ -253,6 +260,7 @@ impl Printer<'_> {
             let word = place.map_or_else(|| "...".to_owned(), |place| self.word(first + place));
             let spaced = usize::from(number > 0);
             if line > indent && line + spaced + word.chars().count() > width - 1 {
+                text.truncate(text.trim_end_matches(' ').len());
                 text.push('\n');
                 text.push_str(&margin);
                 line = indent + word.len();

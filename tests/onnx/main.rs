@@ -19,14 +19,10 @@ mod trees;
 mod weights;
 mod whole_numbers;
 
-#[path = "../support/mutated_files.rs"]
-mod mutated_files;
-
 use wgrad::onnx::proto::{
     AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute_type, data_type,
 };
-use wgrad::scalar::threefry::HostRandom;
 
 /// A declared tensor; a negative extent is the symbol `n`.
 pub fn declared(name: &str, elem_type: i32, dims: &[i64]) -> ValueInfoProto {

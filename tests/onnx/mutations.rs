@@ -12,7 +12,7 @@ use wgrad::onnx::{Dimension, Export, Import, Model};
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
 
-use super::mutated_files::{index as place, many, mutate_bytes, survive};
+use super::support::mutated_files::{index as place, many, mutate_bytes, survive};
 use super::{declared, floats, graph, int, ints, model, node, subgraph, with};
 
 /// Programs that need no more bytes and operations are run.

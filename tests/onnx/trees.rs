@@ -36,7 +36,7 @@ fn run(tree: NodeProto, x: &TensorData, device: &Device) -> Result<TensorData> {
     outputs.take("y").ok_or_else(|| Error::Data("no output".into()))
 }
 
-/// Feature 0 at 3.14, then at 1.2 or 4.2.
+/// Feature 0 at 3.1, then at 1.2 or 4.2.
 fn single(roots: &[i64], aggregate: i64) -> NodeProto {
     let attributes = [
         int("n_targets", 2),
@@ -44,7 +44,7 @@ fn single(roots: &[i64], aggregate: i64) -> NodeProto {
         list("tree_roots", roots),
         modes(&[0, 0, 0]),
         list("nodes_featureids", &[0, 0, 0]),
-        tensor("nodes_splits", &[3.14, 1.2, 4.2]),
+        tensor("nodes_splits", &[3.1, 1.2, 4.2]),
         list("nodes_truenodeids", &[1, 0, 1]),
         list("nodes_trueleafs", &[0, 1, 1]),
         list("nodes_falsenodeids", &[2, 2, 3]),

@@ -142,9 +142,12 @@ fn products_and_biases_of_constants_have_pytorchs_gradients() {
     }
 }
 
+/// What it is, the shape of x, the nodes, and the names of the parameters.
+type WeightCase<'a> = (&'a str, &'a [i64], Vec<NodeProto>, Vec<&'a str>);
+
 #[test]
 fn what_reads_a_constant_as_a_weight() {
-    let cases: Vec<(&str, &[i64], Vec<NodeProto>, Vec<&str>)> = vec![
+    let cases: Vec<WeightCase<'_>> = vec![
         (
             "a convolution",
             &[1, 2, 5, 5],
@@ -216,8 +219,8 @@ fn what_reads_a_constant_as_a_weight() {
                 any("r", &[1, 8, 2]),
                 any("b", &[1, 16]),
                 any("h0", &[1, 1, 2]),
-                with(node("LSTM", "x w r b _ h0", "z last"), int("hidden_size", 2)),
-                node("Identity", "last", "y"),
+                with(node("LSTM", "x w r b _ h0", "z final"), int("hidden_size", 2)),
+                node("Identity", "final", "y"),
             ],
             vec!["w", "r", "b"],
         ),
@@ -387,7 +390,7 @@ fn functions_and_graphs_within_share_their_constants() {
 fn what_the_file_says_counts() {
     let nodes = [any("w", &[3, 3]), node("MatMul", "x w", "z"), node("Add", "z bias", "y")];
     let mut inner = graph(nodes, [declared("x", data_type::FLOAT, &[2, 3])], &["y"], [floats("bias", &[3], &[0.0; 3])]);
-    assert_eq!(parameters_of(of_opset(18, inner.clone())), ["bias", "w"]);
+    assert_eq!(parameters_of(of_opset(18, inner.clone())), ["w", "bias"]);
     inner.metadata_props.push(StringStringEntryProto {
         key: "pkg.torch.export.ExportedProgram.graph_signature".into(),
         value: "p_bias: PARAMETER target='bias'".into(),

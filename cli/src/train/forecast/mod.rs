@@ -146,7 +146,7 @@ fn load(source: &Source) -> Result<Data> {
             name: series.name().to_owned(),
             model: source.model,
             values: series.values().to_vec(),
-            dates: None,
+            dates: series.dates().map(<[f64]>::to_vec),
             train_len: parts.train_len,
             horizon,
             season,

@@ -111,7 +111,7 @@ impl Show for Results {
         summary::scores(output, evaluation, &[])?;
         let own = ["mse", "mae", "r2"].map(|name| evaluation.metric(name).unwrap_or(f64::NAN));
         let row = |name: &str, [mse, mae, r2]: [f64; 3]| {
-            let cells = [mse.sqrt(), mae].map(|value| picture::short(value));
+            let cells = [mse.sqrt(), mae].map(picture::short);
             [name.to_owned()].into_iter().chain(cells).chain([format!("{r2:.4}")]).collect::<Vec<String>>()
         };
         let rows = [row(self.model, own), row("the mean", self.mean_alone(data)?)];
