@@ -10,7 +10,7 @@ use wgrad::tensor::TensorType;
 use super::support::devices::devices;
 
 /// Families that are quick everywhere, and have kernels of each kind; `wgrad check` has all.
-const FAMILIES: [&str; 13] = [
+const FAMILIES: [&str; 14] = [
     "reduce/max",
     "reduce/argmin",
     "reduce/log_sum_exp",
@@ -19,11 +19,12 @@ const FAMILIES: [&str; 13] = [
     "matmul/batched",
     "matmul/einsum",
     "conv2d/points",
+    "sequence",
     "movement/",
     "index/",
     "pool/max_dilated",
     "pool/power",
-    "resample/nearest",
+    "resample/linear",
 ];
 
 #[test]
@@ -197,12 +198,14 @@ type Recipe = fn(&Graph, &Tensor) -> Minimize;
 
 #[test]
 fn gradients_that_are_no_numbers_reach_the_weights() {
-    let recipes: [(&str, Recipe, [f64; 3]); 5] = [
+    let recipes: [(&str, Recipe, [f64; 3]); 7] = [
         ("sgd", |g, loss| g.minimize(loss, SGD::new(0.1)), [NAN, -INF, INF]),
         ("adam", |g, loss| g.minimize(loss, Adam::new(0.1)), [NAN; 3]),
         ("rmsprop", |g, loss| g.minimize(loss, RMSprop::new(0.1)), [NAN; 3]),
         ("adadelta", |g, loss| g.minimize(loss, Adadelta::new(0.1)), [NAN; 3]),
         ("nadam", |g, loss| g.minimize(loss, NAdam::new(0.1)), [NAN; 3]),
+        ("clip_norm", |g, loss| g.minimize(loss, SGD::new(0.1)).clip_norm(1.0), [NAN; 3]),
+        ("clip_value", |g, loss| g.minimize(loss, SGD::new(0.1)).clip_value(1.0), [NAN, 0.9, 1.1]),
     ];
     for device in devices() {
         for (name, recipe, right) in recipes {

@@ -119,9 +119,11 @@ fn means_of_nothing_are_pytorchs() {
     let cases: &[Case<'_>] = &[
         ("mean over an empty axis", none, |x| x.mean(&[0]), NAN, 0.0),
         ("mean of nothing", none, Tensor::mean_all, NAN, 0.0),
+        ("variance of nothing", none, |x| x.variance(&[0], 0), NAN, 0.0),
         ("sum of nothing", none, |x| x.sum(&[0]), 0.0, 0.0),
         ("product of nothing", none, |x| x.product(&[0]), 1.0, 0.0),
         ("log_sum_exp of nothing", none, |x| x.log_sum_exp(&[0]), f64::NEG_INFINITY, 0.0),
+        ("sample variance of one", &[1, 3], |x| x.variance(&[0], 1), NAN, NAN),
         ("variance of one", &[1, 3], |x| x.variance(&[0], 0), 0.0, 0.0),
         ("mse of nothing", none, |x| x.mse(&x.zeros_like()), NAN, 0.0),
         ("its sum", none, |x| Loss::Mse.reduced(x, &x.zeros_like(), Reduction::Sum), 0.0, 0.0),
@@ -135,6 +137,9 @@ fn means_of_nothing_are_pytorchs() {
         ("of weight 0", &[4, 3], |x| ignored(x, Some(vec![1.0, 0.0, 2.0]), 0.0, Reduction::Mean), NAN, 0.0),
         ("all of weight 0", &[4, 3], |x| ignored(x, Some(vec![0.0; 3]), 0.2, Reduction::Mean), NAN, 0.0),
         ("their sum", &[4, 3], |x| ignored(x, Some(vec![0.0; 3]), 0.2, Reduction::Sum), 0.0, 0.0),
+        // What a mask leaves out gets no gradient, whatever comes from above.
+        ("masked, before a division by 0", &[4, 3], |x| x.gt(9.0).select(x, 0.0).sum_all() / 0.0, NAN, 0.0),
+        ("relu before it", &[4, 3], |x| (x - 5.0).relu().sum_all() / 0.0, NAN, 0.0),
     ];
     for device in devices() {
         for &(name, shape, build, value, slope) in cases {

@@ -80,19 +80,15 @@ fn what_leaves_32_bits_is_an_error_and_what_just_fits_is_right() {
         ("cast", |x, _| x.cast(U32).cast(I64), &[-1], &[0], &[max], &[0]),
     ];
     for &(name, rule, a, b, fine_a, fine_b) in cases {
-        for (values, outcome) in compare(&rule, a, b) {
-            assert!(
-                values.iter().any(|value| !(-(END as f64)..END as f64).contains(value)) || name.starts_with("shift")
-            );
+        let told = compare(&rule, a, b);
+        for (values, outcome) in &told {
+            let leaves = values.iter().any(|value| !(-(END as f64)..END as f64).contains(value));
+            assert!(leaves || name.starts_with("shift"), "{name} of {a:?} and {b:?} is {values:?}");
             if let Err(message) = outcome {
                 assert!(message.starts_with(name) && message.contains("does not fit i32"), "{name}: {message}");
-                let line = message.contains(file!()) || name == "mul";
-                assert!(line, "{message}");
-            } else {
-                assert!(devices().len() == 1 || values.len() > 9 || outcome.is_ok());
+                assert!(message.contains(file!()) || name == "mul", "{message}");
             }
         }
-        let told = compare(&rule, a, b);
         assert!(told.iter().skip(1).all(|(_, outcome)| outcome.is_err()), "{name} of {a:?} and {b:?} is not noticed");
         let told = compare(&rule, fine_a, fine_b);
         assert!(told.iter().all(|(_, outcome)| outcome.is_ok()), "{name}: {told:?}");
@@ -134,8 +130,8 @@ fn sums_of_many_large_numbers_are_right_or_refused() {
     let balanced: Vec<i64> = (0..5001).map(|k| if k % 2 == 0 { END - 1 } else { 1 - END }).collect();
     let small: Vec<i64> = (0..5001).map(|k| k * 100).collect();
     for rule in [(|x, _| x.sum_all()) as Rule, |x, _| x.cumulative_sum(0), |x, _| x.matmul(&x.ones_like())] {
-        let told = compare(&rule, &balanced, &[0]);
-        assert!(told.iter().all(|(_, outcome)| outcome.as_ref().is_ok_and(|()| true) || outcome.is_err()));
+        // Either way it is no wrong number, which `compare` looks at.
+        compare(&rule, &balanced, &[0]);
         assert!(compare(&rule, &small, &[0]).iter().all(|(_, outcome)| outcome.is_ok()));
         let large: Vec<i64> = small.iter().map(|value| value * 10_000).map(|value| value.min(END - 1)).collect();
         assert!(compare(&rule, &large, &[0]).iter().skip(1).all(|(_, outcome)| outcome.is_err()));
