@@ -170,7 +170,6 @@ fn files_that_are_no_models_are_refused() {
         ("precision", Some("f8"), "\"f8\""),
         ("classes", Some("[\"a\"]"), "1 classes where 10"),
         ("classes", Some("a, b"), "no list of texts"),
-        ("shape", Some("[1,8,9]"), "the model takes 8x9"),
         ("shape", Some("[1,1e9,1e9]"), "do not fit"),
         ("shape", Some("[1,8.5,8]"), "do not fit"),
         ("std", Some("[0]"), "do not fit"),
@@ -347,4 +346,123 @@ fn texts_are_measured_as_in_training_and_written() {
     assert!(fail(&["predict", text(&save), "--data", text(&last)]).contains("last.txt: line 1, character 15"));
     fs::write(&last, "0 little").unwrap();
     assert!(fail(&["predict", text(&save), "--data", text(&last)]).contains("too short"));
+}
+
+/// A table of two numbers and a word, from which both a class and a number follow.
+fn table(path: &Path, rows: std::ops::Range<usize>, columns: &[usize]) {
+    let mut lines = Vec::new();
+    let pick = |cells: [String; 5]| columns.iter().map(|&column| cells[column].clone()).collect::<Vec<_>>().join(",");
+    lines.push(pick(["size", "age", "colour", "kind", "price"].map(str::to_owned)));
+    for row in rows {
+        let (size, age, colour) = (row * 7 % 23, row * 5 % 11, ["red", "blue", "green"][row % 3]);
+        let kind = if size + age > 16 { "large" } else { "small" };
+        let price = 1e6 + size as f64 * 100.0 - age as f64 * 30.5;
+        lines.push(pick([size.to_string(), age.to_string(), colour.to_owned(), kind.to_owned(), price.to_string()]));
+    }
+    fs::write(path, lines.join("\n")).unwrap();
+}
+
+#[test]
+fn tables_are_told_as_in_training() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let (learned, known, asked, save) =
+        (path("train.csv"), path("test.csv"), path("asked.csv"), path("table.safetensors"));
+    for (target, columns, others) in [("kind", [0, 1, 2, 3], [2, 1, 0]), ("price", [0, 1, 2, 4], [1, 2, 0])] {
+        table(&learned, 0..120, &columns);
+        table(&known, 120..160, &columns);
+        table(&asked, 120..160, &others);
+        let train = [
+            "train",
+            "tabular",
+            "--data",
+            text(&learned),
+            "--target",
+            target,
+            "--test-data",
+            text(&known),
+            "--epochs",
+            "3",
+        ];
+        same_scores(&train, &save, &known, &DEVICES);
+        let answers = events(&["predict", text(&save), "--data", text(&known)]);
+        let out = path("out.csv");
+        let blind = events(&["predict", text(&save), "--data", text(&asked), "--out", text(&out)]);
+        assert_eq!(of_kind(&answers, "prediction"), of_kind(&blind, "prediction"), "columns are found by their names");
+        assert!(of_kind(&blind, "done")[0].get("test").is_none());
+        for event in of_kind(&blind, "prediction") {
+            match target {
+                "kind" => assert!(["large", "small"].contains(&event["class"].as_str().unwrap())),
+                // In the unit of the table: standardized, it would be a few.
+                _ => assert!((9e5..1.1e6).contains(&event["value"].as_f64().unwrap()), "{event}"),
+            }
+        }
+        assert_eq!(Csv::new().read(&out).unwrap().len(), 40);
+        table(&asked, 0..20, &[0, 2]);
+        assert!(fail(&["predict", text(&save), "--data", text(&asked)]).contains("age"));
+        fs::write(&asked, "size,age,colour\n1,2,violet\n3,4,red\n").unwrap();
+        let output = support::run(&["predict", text(&save), "--data", text(&asked), "--json"]);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.success() && stderr.contains("'colour' has 1 values that the model never saw"),
+            "{stderr}"
+        );
+        fs::write(&asked, "size,age,colour\n1,2,red\nseven,4,red\n").unwrap();
+        assert!(fail(&["predict", text(&save), "--data", text(&asked)]).contains("seven"));
+    }
+    table(&learned, 0..60, &[0, 1, 2, 3]);
+    succeed(&[
+        "train",
+        "tabular",
+        "--data",
+        text(&learned),
+        "--target",
+        "kind",
+        "--epochs",
+        "1",
+        "--save",
+        text(&save),
+    ]);
+    fs::write(&asked, "size,age,colour,kind\n1,2,red,huge\n").unwrap();
+    assert!(fail(&["predict", text(&save), "--data", text(&asked)]).contains("huge"));
+}
+
+#[test]
+fn series_are_continued_as_in_training() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let (all, end, save) = (path("all.csv"), path("end.csv"), path("series.safetensors"));
+    let lines: Vec<String> = (0..150).map(|day| format!("day {day},{}", 1e5 + f64::from(day * day % 37))).collect();
+    let write =
+        |path: &Path, from: usize| fs::write(path, format!("day,sales\n{}\n", lines[from..].join("\n"))).unwrap();
+    write(&all, 0);
+    // The test is the last fifth, and the windows before it.
+    write(&end, 120 - 12);
+    let train = [
+        "train",
+        "forecast",
+        "--data",
+        text(&all),
+        "--window",
+        "12",
+        "--horizon",
+        "4",
+        "--epochs",
+        "2",
+        "--model",
+        "rnn",
+    ];
+    let asked = same_scores(&train, &save, &end, &DEVICES);
+    let values: Vec<f64> = of_kind(&asked, "prediction").iter().map(|event| event["value"].as_f64().unwrap()).collect();
+    assert!(values.len() == 4 && values.iter().all(|value| (9.9e4..1.01e5).contains(value)), "{values:?}");
+    write(&end, 150 - 12);
+    let short = events(&["predict", text(&save), "--data", text(&end), "--device", "gpu"]);
+    assert!(of_kind(&short, "done")[0].get("test").is_none());
+    for (event, value) in of_kind(&short, "prediction").iter().zip(&values) {
+        assert!((event["value"].as_f64().unwrap() - value).abs() < 0.1, "{event} {value}");
+    }
+    write(&end, 150 - 11);
+    assert!(fail(&["predict", text(&save), "--data", text(&end)]).contains("has 11 values, and the model looks at 12"));
+    fs::write(&end, "day,other\n1,2\n").unwrap();
+    assert!(fail(&["predict", text(&save), "--data", text(&end)]).contains("sales"));
 }

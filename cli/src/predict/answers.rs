@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use wgrad::tensor::TensorData;
 
 use crate::failure::Result;
-use crate::train::demo::{Data, Names, Task};
+use crate::train::demo::{Asked, Names, Task};
 use crate::train::saved;
 
 /// An answer to each example.
@@ -18,14 +18,20 @@ pub struct Answers {
 pub enum Answer {
     /// The likeliest class, and the probability of each.
     Class { label: usize, probabilities: Vec<f64> },
-    /// Numbers in the unit of what was learned, in the order of time.
-    Values(Vec<f64>),
+    /// A number in the unit of what was learned; of a series, as many steps ahead as its index says, from the first.
+    Value(f64),
 }
 
 impl Answers {
-    /// From the outputs for `data.test`.
-    pub fn of(predictions: &TensorData, data: &Data) -> Result<Self> {
-        let outputs = data.task.outputs().max(1);
+    /// From the model's outputs.
+    pub fn of(predictions: &TensorData, asked: &Asked) -> Result<Self> {
+        let data = &asked.data;
+        let (mean, std) = asked.unit.unwrap_or((0.0, 1.0));
+        let outputs = match data.task {
+            // Each step ahead is an answer.
+            Task::Series { .. } => 1,
+            task => task.outputs().max(1),
+        };
         let values = predictions.to_f64_vec();
         let answer = |row: &[f64]| match data.task {
             Task::Binary => {
@@ -38,7 +44,9 @@ impl Answers {
                 let probabilities = softmax(row);
                 Answer::Class { label: largest(row), probabilities }
             }
-            Task::Series { .. } | Task::Number { .. } => Answer::Values(row.to_vec()),
+            Task::Series { .. } | Task::Number { .. } => {
+                Answer::Value(row.first().copied().unwrap_or_default() * std + mean)
+            }
         };
         let classes = (0..data.task.classes()).map(|class| saved::class_name(&data.test, class)).collect();
         Ok(Self { all: values.chunks_exact(outputs).map(answer).collect(), classes })
@@ -70,9 +78,8 @@ impl Answers {
                 event.insert("label".to_owned(), json!(label));
                 event.insert("probabilities".to_owned(), json!(probabilities));
             }
-            Some(Answer::Values(values)) => {
-                let value = if let [single] = values.as_slice() { json!(single) } else { json!(values) };
-                event.insert("value".to_owned(), value);
+            Some(Answer::Value(value)) => {
+                event.insert("value".to_owned(), json!(value));
             }
             None => {}
         }
@@ -85,7 +92,7 @@ impl Answers {
         columns.extend(names.map(|names| format!("<{}", names.of)));
         match self.all.first() {
             Some(Answer::Class { .. }) => columns.extend(["<class", ">probability"].map(str::to_owned)),
-            _ => columns.push("<value".to_owned()),
+            Some(Answer::Value(_)) | None => columns.push(">value".to_owned()),
         }
         let row = |(index, answer): (usize, &Answer)| {
             let mut cells = vec![index.to_string()];
@@ -95,11 +102,7 @@ impl Answers {
                     let probability = probabilities.get(*label).copied().unwrap_or_default();
                     cells.extend([self.class(*label).to_owned(), format!("{probability:.4}")]);
                 }
-                Answer::Values(values) => {
-                    let shown: Vec<String> = values.iter().take(12).map(|value| format!("{value:.4}")).collect();
-                    let more = if values.len() > shown.len() { " …" } else { "" };
-                    cells.push(format!("{}{more}", shown.join(" ")));
-                }
+                Answer::Value(value) => cells.push(format!("{value:.4}")),
             }
             cells
         };

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use wgrad::graph::Graph;
 use wgrad::nn::{Mode, Model};
 use wgrad::tensor::TensorData;
-use wgrad::train::{Evaluation, ModelFile, Trainer};
+use wgrad::train::{ModelFile, Trainer};
 
 use crate::Everywhere;
 use crate::device::{self, Chosen};
@@ -136,6 +136,10 @@ impl Ready {
             self.model_name,
             grouped(self.parameters as u64)
         ))?;
+        // Also where only events are on stdout: an answer may hang on it.
+        for warning in &self.asked.warnings {
+            eprintln!("warning: {warning}");
+        }
         for note in &data.notes {
             output.text(format!("         {note}"))?;
         }
@@ -145,13 +149,20 @@ impl Ready {
     /// An answer to each example.
     fn answer(&mut self, arguments: &Arguments, output: &mut Output) -> Result {
         let data = &self.asked.data;
-        let (predictions, evaluation): (TensorData, Option<Evaluation>) = if data.test.column("y").is_ok() {
-            let evaluation = self.trainer.evaluate(&data.test)?;
-            (evaluation.predictions.clone(), Some(evaluation))
-        } else {
-            (self.trainer.predict(data.test.column("x")?)?, None)
+        let evaluation = match data.test.column("y") {
+            Ok(_) => {
+                let mut evaluation = self.trainer.evaluate(&data.test)?;
+                data.task.in_unit(&mut evaluation.metrics);
+                Some(evaluation)
+            }
+            Err(_) => None,
         };
-        let answers = Answers::of(&predictions, data)?;
+        let predictions: TensorData = match (&self.asked.question, &evaluation) {
+            (Some(question), _) => self.trainer.predict(question)?,
+            (None, Some(evaluation)) => evaluation.predictions.clone(),
+            (None, None) => self.trainer.predict(data.test.column("x")?)?,
+        };
+        let answers = Answers::of(&predictions, &self.asked)?;
         let names = self.asked.names.as_ref();
         if output.is_json() {
             for index in 0..answers.len() {

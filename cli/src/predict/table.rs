@@ -10,7 +10,7 @@ use crate::failure::Result;
 use crate::train::demo::Names;
 
 /// Writes a row for each answer: its index, its name where it has one, and the class with the probability of each (`p_CLASS`), or
-/// the values (`value`, or `value_1`, `value_2`, … steps ahead).
+/// the value.
 pub fn write(path: &Path, answers: &Answers, names: Option<&Names>) -> Result {
     let mut text = line(&heading(answers, names));
     for (index, answer) in answers.iter().enumerate() {
@@ -21,7 +21,7 @@ pub fn write(path: &Path, answers: &Answers, names: Option<&Names>) -> Result {
                 cells.push(answers.class(*label).to_owned());
                 cells.extend(probabilities.iter().map(f64::to_string));
             }
-            Answer::Values(values) => cells.extend(values.iter().map(f64::to_string)),
+            Answer::Value(value) => cells.push(value.to_string()),
         }
         text.push_str(&line(&cells));
     }
@@ -37,10 +37,7 @@ fn heading(answers: &Answers, names: Option<&Names>) -> Vec<String> {
             cells.push("class".to_owned());
             cells.extend(answers.classes.iter().map(|class| format!("p_{class}")));
         }
-        Some(Answer::Values(values)) if values.len() > 1 => {
-            cells.extend((1..=values.len()).map(|ahead| format!("value_{ahead}")));
-        }
-        _ => cells.push("value".to_owned()),
+        Some(Answer::Value(_)) | None => cells.push("value".to_owned()),
     }
     cells
 }

@@ -71,6 +71,9 @@ fn seeds(directory: &Path) -> Vec<Seed> {
     let names: Vec<String> = (0..64).map(|pixel| format!("p{pixel}")).collect();
     let table = format!("{},target\n{},3\n{},5\n", names.join(","), row.join(","), row.join(","));
     let text = "the little fox and the old owl went on and on, and the river went with them. ".repeat(2);
+    let cancer = include_str!("../../data/breast-cancer.csv").lines().take(4).collect::<Vec<_>>().join("\n");
+    let series =
+        format!("month,sales\n{}", (0..60).map(|row| format!("2001-{row},{}\n", row * row % 50)).collect::<String>());
     let seed = |demo, model, data: Option<&Path>, question: &[u8], ending| Seed {
         model: save(directory, demo, model, data.map(Path::to_owned)),
         question: question.to_vec(),
@@ -81,6 +84,8 @@ fn seeds(directory: &Path) -> Vec<Seed> {
         seed("mnist", "linear", Some(&images), &idx(&[2, 5, 5], 50), "idx"),
         seed("images", "cnn", Some(&pictures), jpeg, "jpg"),
         seed("images", "resnet", Some(&pictures), jpeg, "jpg"),
+        seed("tabular", "linear", None, cancer.as_bytes(), "csv"),
+        seed("forecast", "rnn", None, series.as_bytes(), "csv"),
         seed("sentiment", "rnn", Some(&sentences), b"a fine film\na dull one\n", "txt"),
         seed("char-lm", "rnn", None, text.as_bytes(), "txt"),
     ]
@@ -116,12 +121,12 @@ fn answer(model: &Path, question: &Path) -> Result {
     let source = Source { path: Some(question.to_owned()), ..Source::default() };
     let (mut ready, _) = ready(&file, demo(&file)?, source, "cpu")?;
     let data = &ready.asked.data;
-    let predictions = if data.test.column("y").is_ok() {
-        ready.trainer.evaluate(&data.test)?.predictions
-    } else {
-        ready.trainer.predict(data.test.column("x")?)?
-    };
-    Answers::of(&predictions, data).map(|_| ())
+    if data.test.column("y").is_ok() {
+        ready.trainer.evaluate(&data.test)?;
+    }
+    let question = ready.asked.question.as_ref().map_or_else(|| data.test.column("x"), Ok)?;
+    let predictions = ready.trainer.predict(question)?;
+    Answers::of(&predictions, &ready.asked).map(|_| ())
 }
 
 fn predict(count: u64) {

@@ -156,7 +156,7 @@ fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
     let start = if start.is_empty() { vec![vocabulary.number('\n').unwrap_or_default()] } else { start };
     let train = saved::blank(file, DType::I32, &[STEPS])?;
     let Some(path) = &source.path else {
-        return Ok(Asked { data: data(train.clone(), train, 1, vocabulary, start, source), names: None });
+        return Ok(Asked::new(data(train.clone(), train, 1, vocabulary, start, source)));
     };
     let inside = |error: wgrad::Error| Failure::new(format!("{}: {error}", path.display()));
     let numbers = vocabulary.encode(&read_text(path, Encoding::Utf8)?).map_err(inside)?;
@@ -167,7 +167,7 @@ fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
         crate::output::grouped(numbers.len() as u64),
         crate::output::grouped((test.len() * STEPS) as u64)
     )];
-    Ok(Asked { data: Data { notes, ..data(train, test, count, vocabulary, start, source) }, names: None })
+    Ok(Asked::new(Data { notes, ..data(train, test, count, vocabulary, start, source) }))
 }
 
 /// Streams of a text that is only measured.

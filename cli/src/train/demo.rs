@@ -9,7 +9,7 @@ use wgrad::graph::Tensor;
 use wgrad::loss::Loss;
 use wgrad::metrics::Metric;
 use wgrad::nn::{Mode, Sequential};
-use wgrad::tensor::DType;
+use wgrad::tensor::{DType, TensorData};
 use wgrad::train::{ModelFile, ModelSettings};
 
 use super::char_lm::{self, Writing};
@@ -257,6 +257,19 @@ pub struct Asked {
     pub data: Data,
     /// What the examples are called, where they have names.
     pub names: Option<Names>,
+    /// What is predicted, where that is not the test's `x`.
+    pub question: Option<TensorData>,
+    /// Mean and standard deviation of the numbers that the model gives standardized.
+    pub unit: Option<(f64, f64)>,
+    /// What everybody should know of the answers.
+    pub warnings: Vec<String>,
+}
+
+impl Asked {
+    /// Examples without names, in the order in which they are.
+    pub const fn new(data: Data) -> Self {
+        Self { data, names: None, question: None, unit: None, warnings: Vec::new() }
+    }
 }
 
 /// Names of examples.

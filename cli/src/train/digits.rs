@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use wgrad::data::{Column, Csv, Dataset, Format, Table, Target, Values};
+use wgrad::data::{Column, Csv, Dataset, Table, Target, Values};
 use wgrad::graph::Tensor;
 use wgrad::nn::{Mode, Sequential};
 use wgrad::tensor::DType;
@@ -112,7 +112,7 @@ fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
         Some(column) => Some(saved::labels(&column.values, &classes, path)?),
         None => {
             // A table without answers: the reader wants a column of them, and nobody looks at it.
-            let values = Values::Numbers { values: vec![Some(0.0); table.len()], format: Format::default() };
+            let values = Values::of_numbers(std::iter::repeat_n(0.0, table.len()));
             table.columns.push(Column::named(target, values));
             None
         }
@@ -132,7 +132,7 @@ fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
         )));
     }
     let test = saved::questions(x, y, &classes)?;
-    Ok(Asked { data: with_picture(train, test, picture, file.settings().clone()), names: None })
+    Ok(Asked::new(with_picture(train, test, picture, file.settings().clone())))
 }
 
 /// The rows of a table as images of bytes.

@@ -154,7 +154,7 @@ fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
     }
     let test = saved::questions(x, y, &classes)?;
     let data = with_picture(file.kind(), train, test, [mean, std])?;
-    Ok(Asked { data, names: None })
+    Ok(Asked::new(data))
 }
 
 /// As many black images as a batch takes, for looking at programs.

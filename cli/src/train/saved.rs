@@ -7,7 +7,7 @@ use wgrad::nn::Precision;
 use wgrad::tensor::{DType, TensorData};
 use wgrad::train::{ModelFile, ModelSettings};
 
-use super::demo::{Asked, Data, Source};
+use super::demo::{Data, Source};
 use crate::failure::{Failure, Result};
 
 /// An example of more numbers than this is a mistake, or malice; memory would be taken for a batch of them.
@@ -81,9 +81,4 @@ pub fn labels(values: &Values, classes: &[String], path: &Path) -> Result<Tensor
 /// The path of what is asked.
 pub fn asked<'a>(source: &'a Source, what: &str) -> Result<&'a Path> {
     source.path.as_deref().ok_or_else(|| Failure::new(format!("say what is to be predicted with --data: {what}")))
-}
-
-/// For demos whose models cannot be used yet.
-pub fn not_yet(file: &ModelFile, _: &Source) -> Result<Asked> {
-    Err(file.wrong(format!("models of {} cannot be used yet", file.kind())).into())
 }

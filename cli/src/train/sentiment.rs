@@ -128,7 +128,7 @@ fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
     }
     let test = saved::questions(vocabulary.encode_padded(&sentences, length)?, y, &classes)?;
     let data = data(train, test, recurrent::kind(source.model), vocabulary.len());
-    Ok(Asked { data, names: Some(Names { of: "text", names: sentences }) })
+    Ok(Asked { names: Some(Names { of: "text", names: sentences }), ..Asked::new(data) })
 }
 
 /// The sentences of both files, with 0 for the negative and 1 for the positive ones.

@@ -44,7 +44,7 @@ pub fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
     let names = whole.iter().map(|entry| entry.path.display().to_string()).collect();
     let mut data = with_picture(train, test, classes.len(), size, &file.numbers("mean")?, &file.numbers("std")?)?;
     data.notes = notes;
-    Ok(Asked { data, names: Some(Names { of: "file", names }) })
+    Ok(Asked { names: Some(Names { of: "file", names }), ..Asked::new(data) })
 }
 
 struct Found {

@@ -1,6 +1,7 @@
 //! `train forecast`: a recurrent network reads a window of a series and tells the values that follow, compared with those who know
 //! nothing: that all stays as it is, or comes as it did a season ago.
 
+mod ask;
 mod axis;
 mod baseline;
 mod picture;
@@ -13,13 +14,13 @@ use wgrad::data::Series;
 use wgrad::graph::{Graph, Tensor};
 use wgrad::nn::{Dropout, Given, Linear, Mode, Model, Recurrent, RecurrentKind};
 use wgrad::scalar::threefry::HostRandom;
-use wgrad::train::{Evaluation, ModelSettings};
+use wgrad::train::Evaluation;
 
 use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task};
 use super::network::Network;
 use super::recurrent;
 use super::show::Show;
-use super::{canvas, places, saved, summary};
+use super::{canvas, places, summary};
 use crate::failure::{Failure, Result};
 use crate::output::{Output, grouped};
 use baseline::Errors;
@@ -44,7 +45,7 @@ pub const FORECAST: Demo = Demo {
     ],
     defaults: Defaults { epochs: 30, batch_size: 32, optimizer: "adam", learning_rate: 2e-3, falls: true },
     load,
-    ask: saved::not_yet,
+    ask: ask::ask,
     blank: None,
     pictures: false,
     resizes: false,
@@ -154,7 +155,7 @@ fn load(source: &Source) -> Result<Data> {
             std,
             path: options.forecast.clone(),
         })),
-        settings: ModelSettings::new(FORECAST.name),
+        settings: ask::settings(window, horizon, mean, std, (!bundled).then(|| series.name())),
     })
 }
 

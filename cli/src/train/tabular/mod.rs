@@ -1,5 +1,6 @@
 //! `train tabular`: classes or a number from a table; bundled breast-cancer data, or any CSV.
 
+mod ask;
 mod options;
 mod picture;
 mod results;
@@ -7,12 +8,10 @@ mod results;
 use std::path::Path;
 use std::rc::Rc;
 
-use wgrad::data::{Csv, Missing, Parts, PreparationOptions, Table, Target};
-
+use wgrad::data::{Csv, Dataset, Missing, Parts, Preparation, PreparationOptions, Table, Target};
 use wgrad::train::ModelSettings;
 
 use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task, dense};
-use super::saved;
 use crate::failure::{Failure, Result};
 use crate::output::grouped;
 pub use options::Tables;
@@ -35,7 +34,7 @@ pub const TABULAR: Demo = Demo {
     ],
     defaults: Defaults { epochs: 20, batch_size: 32, optimizer: "adam", learning_rate: 1e-3, falls: false },
     load,
-    ask: saved::not_yet,
+    ask: ask::ask,
     blank: None,
     pictures: false,
     resizes: false,
@@ -63,11 +62,7 @@ fn load(source: &Source) -> Result<Data> {
         train = train.with_class_names(["malignant", "benign"]);
         test = test.with_class_names(["malignant", "benign"]);
     }
-    let task = match preparation.target() {
-        Target::Binary => Task::Binary,
-        Target::Classes => Task::Classes(preparation.class_names().len()),
-        Target::Number => Task::Number { std: preparation.target_scale().1 },
-    };
+    let task = task(&preparation);
     if options.scatter.is_some() && !matches!(task, Task::Number { .. }) {
         return Err(Failure::new(format!(
             "--scatter draws numbers, and '{}' is learned as classes; --task regression learns it as a number",
@@ -93,18 +88,37 @@ fn load(source: &Source) -> Result<Data> {
     let least = TABULAR.defaults.epochs;
     let epochs = (FEWEST_STEPS / train.len().div_ceil(batch) as u64).clamp(least, 10 * least);
     Ok(Data {
+        notes,
+        // The bundled data is learned in few steps.
+        epochs: source.path.is_some().then_some(epochs),
+        settings: ModelSettings::new(TABULAR.name).with(ask::PREPARATION, preparation.to_json()),
+        show: Some(Rc::new(Results { preparation, model: source.model, scatter: options.scatter.clone() })),
+        ..data(train, test, task)
+    })
+}
+
+/// What is to be learned of a target.
+fn task(preparation: &Preparation) -> Task {
+    match preparation.target() {
+        Target::Binary => Task::Binary,
+        Target::Classes => Task::Classes(preparation.class_names().len()),
+        Target::Number => Task::Number { std: preparation.target_scale().1 },
+    }
+}
+
+fn data(train: Dataset, test: Dataset, task: Task) -> Data {
+    Data {
         train,
         test,
         task,
         prepare: None,
         picture: None,
-        notes,
-        // The bundled data is learned in few steps.
-        epochs: source.path.is_some().then_some(epochs),
+        notes: Vec::new(),
+        epochs: None,
         network: None,
+        show: None,
         settings: ModelSettings::new(TABULAR.name),
-        show: Some(Rc::new(Results { preparation, model: source.model, scatter: options.scatter.clone() })),
-    })
+    }
 }
 
 /// Training and test data: of one table, or of two.
@@ -132,7 +146,7 @@ fn in_file(path: Option<&Path>, error: wgrad::Error) -> Failure {
     }
 }
 
-fn left_out(table: &Table, used: usize, preparation: &wgrad::data::Preparation) -> Option<String> {
+fn left_out(table: &Table, used: usize, preparation: &Preparation) -> Option<String> {
     let rest = table.len().saturating_sub(used);
     let why = if preparation.missing() == Missing::Drop { "a value" } else { "the target" };
     (rest > 0).then(|| {
