@@ -51,9 +51,32 @@ pub enum Error {
         /// What was found and what was expected.
         message: String,
     },
-    /// No device, a device that refused, or one that was lost.
+    /// No device, or one that refused.
     #[error("device: {0}")]
     Device(String),
+    /// The GPU is gone: it was destroyed, or its driver gave it up. Every call on that device returns this from then on, and what was
+    /// only in its memory is lost; a new [`Device`](crate::Device) can be opened, and a checkpoint be resumed on it.
+    #[error("the device was lost: {0}")]
+    DeviceLost(String),
+    /// The device has as many runs under way as it may have: what tries instead of waiting refuses. Nothing was done.
+    #[error("the device is busy: {pending} runs are under way")]
+    Busy {
+        /// Runs under way.
+        pending: usize,
+    },
+    /// Memory that the device, or the host, does not have.
+    #[error("out of memory: {0}")]
+    OutOfMemory(String),
+    /// A kernel that the device's compiler refuses.
+    #[error("kernel {kernel} does not compile on {device}: {message}")]
+    Shader {
+        /// The kernel.
+        kernel: String,
+        /// The device.
+        device: String,
+        /// What the compiler said.
+        message: String,
+    },
     /// The caller asked to stop (a callback, Ctrl-C); everything up to here is kept.
     #[error("stopped: {0}")]
     Stopped(String),
@@ -93,6 +116,12 @@ impl Clone for Error {
             },
             Self::Format { path, message } => Self::Format { path: path.clone(), message: message.clone() },
             Self::Device(message) => Self::Device(message.clone()),
+            Self::Busy { pending } => Self::Busy { pending: *pending },
+            Self::DeviceLost(message) => Self::DeviceLost(message.clone()),
+            Self::OutOfMemory(message) => Self::OutOfMemory(message.clone()),
+            Self::Shader { kernel, device, message } => {
+                Self::Shader { kernel: kernel.clone(), device: device.clone(), message: message.clone() }
+            }
             Self::Stopped(message) => Self::Stopped(message.clone()),
         }
     }

@@ -9,7 +9,11 @@ mod optimizers;
 mod outputs;
 mod overflow;
 mod profile;
+<<<<<<< HEAD
 mod programs;
+=======
+mod recordings;
+>>>>>>> 148d642 (A lost device is one state with one error; recordings carry their inputs and count; kernels are ready before the first step)
 mod transfer;
 mod tuning;
 mod variables;
@@ -30,7 +34,11 @@ use crate::ops::{Op, RANDOM_STATE};
 use crate::scalar::threefry;
 use crate::tensor::{TensorData, TensorType, no_batch_axis};
 use optimizers::{Counts, Optimizers};
+<<<<<<< HEAD
 use overflow::{Unchecked, Watch, visible};
+=======
+use recordings::Recordings;
+>>>>>>> 148d642 (A lost device is one state with one error; recordings carry their inputs and count; kernels are ready before the first step)
 use transfer::{received, sent};
 
 /// One loaded program.
@@ -52,6 +60,20 @@ struct Loaded {
 /// Which of a session's programs; made by [`Session::load`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProgramId(usize);
+
+/// How a program is run.
+#[derive(Clone, Copy)]
+struct How {
+    /// A step is counted, whatever the program does.
+    is_step: bool,
+    /// It may wait for runs before it, else it refuses.
+    waits: bool,
+}
+
+impl How {
+    const STEP: Self = Self { is_step: true, waits: true };
+    const RUN: Self = Self { is_step: false, waits: true };
+}
 
 impl ProgramId {
     /// The program that the session was compiled with.
@@ -78,6 +100,7 @@ pub struct Session {
     seed: u64,
     step: u64,
     optimizers: Optimizers,
+    recordings: Recordings,
     options: Options,
     unchecked: Unchecked,
 }
@@ -122,17 +145,20 @@ impl Session {
             seed,
             step: 0,
             optimizers: Optimizers::default(),
+            recordings: Recordings::default(),
             options,
             unchecked: Unchecked::default(),
         }
     }
 
-    /// Compiles another graph into this session. Variables of the same name are shared; new ones get their first values.
+    /// Compiles another graph into this session. Variables of the same name are shared; new ones get their first values. Its kernels are
+    /// ready when it comes back: the first step takes no longer than others. [`Device::on_compiling`] tells how far they are.
     ///
     /// # Errors
     /// As [`Graph::compile`]; where a shared variable has another type here; where the graph has another optimizer than a program that
     /// is there, but states of the same names.
     pub fn load(&mut self, graph: &Graph) -> Result<ProgramId> {
+<<<<<<< HEAD
         let id = self.load_within(graph, usize::MAX)?;
         id.ok_or_else(|| Error::Limit("the program's values have no size that can be counted".into()))
     }
@@ -143,6 +169,9 @@ impl Session {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_within(&mut self, graph: &Graph, bytes: usize) -> Result<Option<ProgramId>> {
+=======
+        self.device.check()?;
+>>>>>>> 148d642 (A lost device is one state with one error; recordings carry their inputs and count; kernels are ready before the first step)
         let known = self.layout.variables.len();
         let mut layout = self.layout.clone();
         let (program, stages) = compiler::compile(graph, &self.device.target(), &mut layout, self.options)?;
@@ -226,7 +255,7 @@ impl Session {
     /// Number of steps done: with any program by [`step`](Self::step) and its like, and runs that updated parameters. Optimizers count
     /// their own, see [`optimizers`](Self::optimizers).
     pub fn steps(&self) -> u64 {
-        self.step
+        self.step - self.recordings.dropped().len() as u64
     }
 
     /// The seed that variables and random draws come from.
@@ -234,12 +263,52 @@ impl Session {
         self.seed
     }
 
-    /// One training step with the first program: counts it, runs it, waits for nothing.
+    /// One training step with the first program: counts it and hands it to the device. On a GPU it comes back before the step is done, and
+    /// waits only where three runs are under way already, for the oldest of them; [`try_step`](Self::try_step) refuses then, and
+    /// [`pending`](Self::pending) tells how many there are. On the CPU the step is done when it comes back.
     ///
     /// # Errors
-    /// Inputs that are missing, unknown or of the wrong type; a device that fails.
+    /// Inputs that are missing, unknown or of the wrong type; a device that fails or was lost.
     pub fn step(&mut self, inputs: &[(&str, &TensorData)]) -> Result<()> {
         self.step_with(ProgramId::FIRST, inputs)
+    }
+
+    /// A [`step`](Self::step) that never waits, for an application that has frames to draw.
+    ///
+    /// ```
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let x = g.input("x", [4, 2], F32);
+    /// let loss = nn::Linear::new(&g, "fc", 2, 1).forward(&x).square().mean_all();
+    /// let mut session = g.minimize(&loss, Adam::new(0.1)).compile(&Device::cpu())?;
+    /// match session.try_step(&[("x", &TensorData::zeros(F32, [4, 2]))]) {
+    ///     Err(Error::Busy { pending }) => println!("{pending} steps to go; next frame"),
+    ///     done => done?,
+    /// }
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`step`](Self::step); [`Error::Busy`] where that would wait: nothing was done or counted then.
+    pub fn try_step(&mut self, inputs: &[(&str, &TensorData)]) -> Result<()> {
+        self.try_step_with(ProgramId::FIRST, inputs)
+    }
+
+    /// A [`try_step`](Self::try_step) with any of the programs.
+    ///
+    /// # Errors
+    /// As [`try_step`](Self::try_step).
+    pub fn try_step_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<()> {
+        self.execute(id, inputs, &[], How { is_step: true, waits: false }).map(|_| ())
+    }
+
+    /// Runs that were handed to the device and are not done, those of other sessions on it included; a
+    /// [`step`](Self::step) waits from three on. Waits for nothing.
+    ///
+    /// # Errors
+    /// A device that was lost.
+    pub fn pending(&self) -> Result<usize> {
+        self.device.pending()
     }
 
     /// One training step with any of the programs.
@@ -247,8 +316,12 @@ impl Session {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn step_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<()> {
+<<<<<<< HEAD
         let capture = self.execute(id, inputs, &[], true)?;
         self.unchecked.push(capture)
+=======
+        self.execute(id, inputs, &[], How::STEP).map(|_| ())
+>>>>>>> 148d642 (A lost device is one state with one error; recordings carry their inputs and count; kernels are ready before the first step)
     }
 
     /// Runs the first program and reads all its outputs. It counts no step, unless the program updates parameters: that is one,
@@ -265,21 +338,26 @@ impl Session {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn run_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<Outputs> {
+<<<<<<< HEAD
         let ports: Vec<Port> = visible(&self.loaded(id)?.program).cloned().collect();
         let capture = self.execute(id, inputs, &ports, false)?;
         self.unchecked.settle()?;
         let values = capture.wait()?;
+=======
+        let ports = self.loaded(id)?.program.outputs.clone();
+        let values = self.execute(id, inputs, &ports, How::RUN)?.wait()?;
+>>>>>>> 148d642 (A lost device is one state with one error; recordings carry their inputs and count; kernels are ready before the first step)
         Ok(Outputs(ports.into_iter().map(|port| port.name).zip(values).collect()))
     }
 
-    /// One training step whose outputs of these names are kept aside for reading later: nothing waits until
-    /// [`Capture::wait`], and later steps do not overwrite them.
+    /// One training step as [`step`](Self::step), whose outputs of these names are saved for reading later, with
+    /// [`Capture::wait`]: later steps do not overwrite them.
     ///
     /// # Errors
     /// As [`step`](Self::step), and an unknown output.
     pub fn step_capture(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)], outputs: &[&str]) -> Result<Capture> {
         let ports = outputs.iter().map(|name| self.output_port(id, name)).collect::<Result<Vec<Port>>>()?;
-        self.execute(id, inputs, &ports, true)
+        self.execute(id, inputs, &ports, How::STEP)
     }
 
     fn output_port(&self, id: ProgramId, output: &str) -> Result<Port> {
@@ -307,6 +385,8 @@ impl Session {
         let port = self.output_port(id, output)?;
         let loaded = &mut self.programs[id.0];
         if !loaded.has_run {
+            // A run that was lost with the device is no mistake of the caller's.
+            self.device.check()?;
             return Err(Error::Argument(format!("output {output:?} was read before the program ran")));
         }
         let watch = Watch::of(&loaded.program);
@@ -319,23 +399,27 @@ impl Session {
         received(&port.ty, port.stored, values.first().map_or(&[][..], Vec::as_slice))
     }
 
-    /// `is_step` where a step is counted whatever the program does.
     fn execute(
         &mut self,
         id: ProgramId,
         inputs: &[(&str, &TensorData)],
         captured: &[Port],
-        is_step: bool,
+        how: How,
     ) -> Result<Capture> {
-        let counts = self.counts(id, is_step)?;
+        let counts = self.counts(id, how.is_step)?;
         let (hidden, given) = self.inputs(id, inputs, &counts)?;
         let mut all: Vec<(usize, &[u8])> = given;
         all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
         let loaded = &mut self.programs[id.0];
+<<<<<<< HEAD
         let watch = Watch::of(&loaded.program);
         let places: Vec<Location> =
             captured.iter().map(|port| port.location).chain(watch.iter().map(|watch| watch.location)).collect();
         let arrival = loaded.runner.run(&mut self.store, &all, &places)?;
+=======
+        let places: Vec<Location> = captured.iter().map(|port| port.location).collect();
+        let arrival = loaded.runner.run(&mut self.store, &all, &places, how.waits)?;
+>>>>>>> 148d642 (A lost device is one state with one error; recordings carry their inputs and count; kernels are ready before the first step)
         loaded.has_run = true;
         self.count(counts);
         Ok(Capture { ports: captured.to_vec(), watch, arrival })

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use wgrad::Device;
 use wgrad::device::gpu::{AdapterKind, CooperativeMatrix, GpuInfo};
 
+use crate::compiling;
 use crate::failure::Result;
 use crate::output::bytes;
 
@@ -38,7 +39,7 @@ pub fn open(choice: &str) -> Result<Chosen> {
         ("auto", false) => "chosen, as it is the first hardware GPU".to_owned(),
         _ => "asked for".to_owned(),
     };
-    Ok(Chosen { device, reason })
+    Ok(Chosen { device: compiling::shown(&device), reason })
 }
 
 /// A device of the list: a line for people, and the same as JSON.

@@ -6,6 +6,7 @@
 
 mod bench;
 mod check;
+mod compiling;
 mod device;
 mod devices;
 mod failure;

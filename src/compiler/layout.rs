@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::Target;
 use super::program::{Location, VariablePlan};
 use crate::error::{Error, Result};
 use crate::graph::GraphData;
 use crate::ops::{Op, Role, Variable};
+use crate::shader::Limit;
 use crate::tensor::DType;
 
 /// Every part of a buffer begins at a multiple of this, so that it can be bound on any adapter.
@@ -52,17 +54,17 @@ impl Layout {
     }
 
     /// Gives a variable a place, if it has none.
-    pub(crate) fn place(&mut self, variable: &Arc<Variable>, largest: u64) -> Result<Location> {
+    pub(crate) fn place(&mut self, variable: &Arc<Variable>, target: &Target) -> Result<Location> {
         if let Some(known) = self.find(&variable.name) {
             return Ok(known.location);
         }
         let bytes = variable.ty.bytes();
-        if bytes as u64 > largest {
-            return Err(Error::Limit(format!(
-                "variable {:?} ({}) takes {bytes} bytes; the device binds at most {largest}",
-                variable.name, variable.ty
-            )));
+        if let Target::Gpu(adapter) = target {
+            let what = format!("variable {:?} ({})", variable.name, variable.ty);
+            adapter.allows(Limit::BindingBytes, bytes as u64, &what)?;
+            adapter.allows(Limit::BufferBytes, bytes as u64, &what)?;
         }
+        let largest = target.largest();
         // Data sets are large, and no kernel updates several of them.
         let alone = variable.role == Role::Data;
         let key = (variable.role.clone(), variable.ty.dtype);

@@ -5,7 +5,7 @@ use super::program::Work;
 use super::{Options, Target, choice};
 use crate::error::{Error, Place, Result};
 use crate::scalar::{Epilogue, QUAD_LANES, ScalarExpr, emit_map};
-use crate::shader::{Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, compose};
+use crate::shader::{Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, Limit, compose};
 use crate::tensor::TensorType;
 
 /// A step before its memory is planned.
@@ -210,14 +210,6 @@ pub(super) fn traffic(fused: &FusedGraph, step: &LoweredStep) -> u64 {
 
 /// Checks the adapter's limits for one dispatch.
 pub(super) fn check(dispatch: &DispatchPlan, adapter: &Adapter, label: &str, place: Place) -> Result<()> {
-    let limits = &adapter.limits;
-    if dispatch.kernel.bindings.len() > limits.storage_buffers {
-        return Err(Error::Limit(format!(
-            "{label} at {place} binds {} buffers; {} allows {}",
-            dispatch.kernel.bindings.len(),
-            adapter.name,
-            limits.storage_buffers
-        )));
-    }
-    Ok(())
+    let needed = dispatch.kernel.bindings.len() as u64;
+    adapter.allows(Limit::StorageBuffers, needed, &format!("{label} at {place}"))
 }

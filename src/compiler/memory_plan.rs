@@ -12,7 +12,7 @@ use super::program::{BufferKind, BufferPlan, Dispatch, Location, Port, Program, 
 use crate::error::{Error, Result};
 use crate::graph::GraphData;
 use crate::ops::Op;
-use crate::shader::{Bound, Grid, Kernel};
+use crate::shader::{Bound, Grid, Kernel, Limit};
 
 /// Inputs up to this size share a buffer, which the host writes at once.
 const SMALL_INPUT: usize = 1 << 20;
@@ -94,12 +94,13 @@ pub(super) fn plan(
     planner.ports();
     if let Target::Gpu(adapter) = target {
         for buffer in &planner.program.buffers {
-            if buffer.bytes as u64 > adapter.limits.buffer_bytes {
-                return Err(Error::Limit(format!(
-                    "a buffer of {} bytes is needed; {} allows {}",
-                    buffer.bytes, adapter.name, adapter.limits.buffer_bytes
-                )));
-            }
+            let what = match &buffer.kind {
+                BufferKind::Input => "the input",
+                BufferKind::Constant(_) => "a constant",
+                BufferKind::Persistent(_) => "the memory of variables",
+                BufferKind::Slot => "the memory of intermediate results",
+            };
+            adapter.allows(Limit::BufferBytes, buffer.bytes as u64, what)?;
         }
     }
     Ok((planner.program, text))
@@ -265,11 +266,12 @@ impl Planner<'_> {
             for planned in plan.dispatches {
                 check(&planned, adapter, &lowered.label, lowered.place)?;
                 let limit = adapter.limits.workgroups_per_dimension;
+                let what = || format!("{} at {}", lowered.label, lowered.place);
                 let Some(grid) = Grid::line(planned.workgroups, limit) else {
-                    return Err(Error::Limit(format!(
-                        "{} at {} needs {} workgroups; {} allows {limit} by {limit}",
-                        lowered.label, lowered.place, planned.workgroups, adapter.name
-                    )));
+                    let needed = planned.workgroups.div_ceil(limit as usize);
+                    adapter.allows(Limit::WorkgroupsPerDimension, needed as u64, &what())?;
+                    let message = format!("{} has no grid of {} workgroups", what(), planned.workgroups);
+                    return Err(Error::Limit(message));
                 };
                 let bindings: Vec<Location> = planned
                     .bound
@@ -280,14 +282,8 @@ impl Planner<'_> {
                         Bound::Scratch(place) => scratch[place],
                     })
                     .collect();
-                if let Some(large) =
-                    bindings.iter().find(|location| location.bytes as u64 > adapter.limits.binding_bytes)
-                {
-                    return Err(Error::Limit(format!(
-                        "{} at {} uses a tensor of {} bytes; {} binds at most {}",
-                        lowered.label, lowered.place, large.bytes, adapter.name, adapter.limits.binding_bytes
-                    )));
-                }
+                let largest = bindings.iter().map(|location| location.bytes).max().unwrap_or(0);
+                adapter.allows(Limit::BindingBytes, largest as u64, &what())?;
                 let count = kernels.len();
                 let kernel = *kernels.entry(planned.kernel.clone()).or_insert_with(|| {
                     self.program.kernels.push(planned.kernel.clone());

@@ -43,6 +43,14 @@ pub enum Target {
 }
 
 impl Target {
+    /// Largest binding.
+    pub(crate) fn largest(&self) -> u64 {
+        match self {
+            Self::Cpu => u64::MAX >> 1,
+            Self::Gpu(adapter) => adapter.limits.binding_bytes.min(adapter.limits.buffer_bytes),
+        }
+    }
+
     /// Storage buffers that one kernel may use.
     pub(crate) fn bindings(&self) -> usize {
         match self {
@@ -119,7 +127,7 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
     segment::segment(&mut fused, layout, target, options)?;
     // A buffer belongs to the model, and to its files, whether or not this program reads it.
     for buffer in &buffers {
-        layout.place(buffer, segment::largest(target))?;
+        layout.place(buffer, target)?;
     }
     layout.close();
     wide.variables(layout);

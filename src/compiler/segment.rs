@@ -15,12 +15,11 @@ use crate::tensor::DType;
 /// Places all variables, and joins the updates that can be.
 pub(super) fn segment(fused: &mut FusedGraph, layout: &mut Layout, target: &Target, options: Options) -> Result<()> {
     let groups = if options.fuse { groups(fused) } else { Vec::new() };
-    let largest = largest(target);
     // The members of a group are placed in one order for all its streams; the rest in the order of the graph.
     for group in &groups {
         for &buffer in group.streams.iter().flatten() {
             if let Some(variable) = variable_of(fused, buffer) {
-                layout.place(&variable, largest)?;
+                layout.place(&variable, target)?;
             }
         }
     }
@@ -33,26 +32,18 @@ pub(super) fn segment(fused: &mut FusedGraph, layout: &mut Layout, target: &Targ
         })
         .collect();
     for variable in variables {
-        layout.place(&variable, largest)?;
+        layout.place(&variable, target)?;
     }
     layout.close();
     let mut removed: Vec<usize> = Vec::new();
     for group in groups {
-        join(fused, &group, layout, largest as usize, &mut removed);
+        join(fused, &group, layout, target.largest() as usize, &mut removed);
     }
     removed.sort_unstable();
     for index in removed.into_iter().rev() {
         fused.kernels.remove(index);
     }
     Ok(())
-}
-
-/// Largest binding of the target.
-pub(super) fn largest(target: &Target) -> u64 {
-    match target {
-        Target::Cpu => u64::MAX >> 1,
-        Target::Gpu(adapter) => adapter.limits.binding_bytes.min(adapter.limits.buffer_bytes),
-    }
 }
 
 fn variable_of(fused: &FusedGraph, buffer: BufferId) -> Option<Arc<Variable>> {

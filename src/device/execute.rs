@@ -119,7 +119,7 @@ pub(crate) enum DeviceProgram {
 /// Host memory, or an error where there is too little.
 pub(super) fn reserve(bytes: usize) -> Result<Storage> {
     Storage::try_zeroed(bytes)
-        .ok_or_else(|| Error::Limit(format!("a buffer of {bytes} bytes is needed; the host has no room for it")))
+        .ok_or_else(|| Error::OutOfMemory(format!("{bytes} bytes are needed, which the host does not have")))
 }
 
 fn mismatch() -> Error {
@@ -137,22 +137,24 @@ impl DeviceProgram {
         }
     }
 
-    /// Runs once; gives what is captured, as it is at the end of the run.
+    /// Runs once; gives what is captured, as it is at the end of the run. With `waits`, it waits where the device has enough to do,
+    /// else it refuses then.
     pub(crate) fn run(
         &mut self,
         store: &mut DeviceStore,
         inputs: &[(usize, &[u8])],
         captures: &[Location],
+        waits: bool,
     ) -> Result<Arrival> {
         match (self, store) {
             (Self::Cpu(program), DeviceStore::Cpu(store)) => {
                 program.run(store, inputs)?;
                 Ok(Arrival::Ready(captures.iter().map(|&location| program.read(store, location)).collect()))
             }
-            (Self::Gpu(program), DeviceStore::Gpu(_)) => Ok(match program.run(inputs, captures)? {
-                Some(ticket) => Arrival::Awaited(ticket),
-                None => Arrival::Ready(Vec::new()),
-            }),
+            (Self::Gpu(program), DeviceStore::Gpu(_)) => {
+                let ticket = if waits { program.run(inputs, captures)? } else { program.try_run(inputs, captures)? };
+                Ok(ticket.map_or_else(|| Arrival::Ready(Vec::new()), Arrival::Awaited))
+            }
             _ => Err(mismatch()),
         }
     }

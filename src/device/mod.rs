@@ -8,10 +8,11 @@ mod tuning;
 pub use tuning::{Tune, TuneProgress, TunedEntry, TunedStep, Tuning};
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::compiler::Target;
 use crate::error::{Error, Result};
-use gpu::{AdapterKind, Checks, GpuDevice, GpuInfo, Selection};
+use gpu::{AdapterKind, Checks, Compiling, GpuDevice, GpuInfo, Selection};
 
 /// What programs run on. Cloning makes another handle to the same device.
 #[derive(Clone)]
@@ -118,6 +119,46 @@ impl Device {
         match &self.0 {
             Kind::Gpu(gpu) => Ok(gpu),
             Kind::Cpu => Err(Error::Device("the CPU device has no GPU underneath".into())),
+        }
+    }
+
+    /// A handle to the same device that tells how far the compilation of kernels has come, while a graph is compiled with it: each kernel is
+    /// ready to run when [`Graph::compile`](crate::graph::Graph::compile) or [`Session::load`](crate::session::Session::load) comes back.
+    /// Kernels that the device has already are not compiled again. It is called from several threads.
+    ///
+    /// ```
+    /// use wgrad::prelude::*;
+    /// let device = Device::cpu().on_compiling(|compiling| println!("{} of {}", compiling.done, compiling.all));
+    /// # let _ = device; // The CPU compiles nothing.
+    /// ```
+    #[must_use]
+    pub fn on_compiling(&self, tell: impl Fn(Compiling) + Send + Sync + 'static) -> Self {
+        match &self.0 {
+            Kind::Cpu => self.clone(),
+            Kind::Gpu(gpu) => Self(Kind::Gpu(gpu.with_observer(Arc::new(tell)))),
+        }
+    }
+
+    /// An error where the device was lost.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`], from then on.
+    pub fn check(&self) -> Result<()> {
+        match &self.0 {
+            Kind::Cpu => Ok(()),
+            Kind::Gpu(gpu) => gpu.check(),
+        }
+    }
+
+    /// Runs that were handed to the device and are not done, of all sessions on it. It has room for three; a further one waits for the
+    /// oldest. 0 on the CPU, where a run is done when the call comes back.
+    ///
+    /// # Errors
+    /// A device that was lost.
+    pub fn pending(&self) -> Result<usize> {
+        match &self.0 {
+            Kind::Cpu => Ok(0),
+            Kind::Gpu(gpu) => gpu.pending(),
         }
     }
 

@@ -201,7 +201,7 @@ impl Graph {
             Some(Err(message)) => vec![self.mistake(&op.operator().name(), message); count],
             Some(Ok(outputs)) if !outputs.iter().all(|ty| ty.shape.is_addressable()) => {
                 let types: Vec<String> = outputs.iter().map(ToString::to_string).collect();
-                let message = format!("{} has more elements than the 2³¹ − 1 that can be addressed", types.join(", "));
+                let message = format!("{} has more elements than the 2³¹ − 1 that wgrad can address", types.join(", "));
                 vec![self.mistake(&op.operator().name(), message); count]
             }
             Some(Ok(outputs)) => self.push(Node { op, inputs: ids, outputs, place }),

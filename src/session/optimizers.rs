@@ -1,5 +1,6 @@
 //! The optimizers of a session's programs: each has its own learning rate and count of steps, whichever programs it is in.
 
+use super::recordings::Recordings;
 use super::{ProgramId, Session};
 use crate::error::{Error, Result};
 use crate::graph::{HostScalars, OptimizerPlan, StepState, UpdateState};
@@ -72,6 +73,17 @@ impl Optimizers {
     }
 }
 
+impl Optimizers {
+    /// A step of these did not take place.
+    pub(super) fn take_back(&mut self, optimizers: &[usize]) {
+        for &index in optimizers {
+            if let Some(known) = self.0.get_mut(index) {
+                known.state.steps = known.state.steps.saturating_sub(1);
+            }
+        }
+    }
+}
+
 /// Why two different optimizers cannot be in one session, if they cannot.
 fn clash(known: &OptimizerPlan, new: &OptimizerPlan) -> Option<String> {
     let differs = if known.parameters == new.parameters { "has other settings" } else { "updates other parameters" };
@@ -103,6 +115,11 @@ impl Counts {
         self.step
     }
 
+    /// The program's optimizers by their numbers in the session.
+    pub(super) fn optimizers(&self) -> Vec<usize> {
+        self.updates.iter().map(|(index, _)| *index).collect()
+    }
+
     /// A block of the host's scalars, if an input is one.
     pub(super) fn block(&self, scalars: &HostScalars, input: &str) -> Option<Vec<f32>> {
         let updates: Vec<UpdateState> = self.updates.iter().map(|(_, state)| *state).collect();
@@ -113,7 +130,9 @@ impl Counts {
 impl Session {
     /// The optimizers of all programs, in the order in which they were loaded.
     pub fn optimizers(&self) -> Vec<OptimizerState> {
-        self.optimizers.0.iter().map(|known| known.state.clone()).collect()
+        let mut now = self.optimizers.clone();
+        self.recordings.dropped().iter().for_each(|(_, optimizers)| now.take_back(optimizers));
+        now.0.into_iter().map(|known| known.state).collect()
     }
 
     /// Gives the optimizer of this name and these parameters this learning rate and count of steps.
@@ -122,6 +141,7 @@ impl Session {
     /// Where the session has no such optimizer; a learning rate that is negative or not a number.
     pub fn set_optimizer(&mut self, optimizer: &OptimizerState) -> Result<()> {
         check(optimizer.learning_rate)?;
+        self.settle()?;
         let OptimizerState { name, parameters, .. } = optimizer;
         let is_same = |known: &&mut Known| known.state.name == *name && known.state.parameters == *parameters;
         let mut found: Vec<&mut Known> = self.optimizers.0.iter_mut().filter(is_same).collect();
@@ -143,6 +163,8 @@ impl Session {
     /// Goes on counting from here, as after a resume: the session's steps, and those of each of its optimizers. Where optimizers have
     /// done different numbers of steps, [`set_optimizer`](Self::set_optimizer) tells each its own.
     pub fn set_steps(&mut self, step: u64) {
+        // What was recorded before has nothing to do with this count.
+        self.recordings = Recordings::default();
         self.step = step;
         self.optimizers.0.iter_mut().for_each(|known| known.state.steps = step);
     }
@@ -186,7 +208,8 @@ impl Session {
     }
 
     /// What a run is counted as: a step where it is one, or where the program updates parameters.
-    pub(super) fn counts(&self, id: ProgramId, is_step: bool) -> Result<Counts> {
+    pub(super) fn counts(&mut self, id: ProgramId, is_step: bool) -> Result<Counts> {
+        self.settle()?;
         let mine = &self.loaded(id)?.optimizers;
         let counted = u64::from(is_step || !mine.is_empty());
         let update = |&index: &usize| {
@@ -198,6 +221,9 @@ impl Session {
 
     /// The run was made.
     pub(super) fn count(&mut self, counts: Counts) {
+        if counts.step != self.step {
+            self.recordings.count();
+        }
         self.step = counts.step;
         for (index, state) in counts.updates {
             self.optimizers.0[index].state.steps = state.step;

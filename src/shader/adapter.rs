@@ -1,6 +1,7 @@
 //! What a kernel choice may depend on: an adapter's limits and features, as plain data.
 
 use super::Tuned;
+use crate::error::{Error, Result};
 
 /// Limits that a program must keep; what breaks one is an error when the program is compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,45 @@ pub struct Limits {
     pub workgroups_per_dimension: u32,
 }
 
+/// Which limit is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    StorageBuffers,
+    BindingBytes,
+    BufferBytes,
+    WorkgroupsPerDimension,
+}
+
+impl Limit {
+    fn of(self, limits: &Limits) -> u64 {
+        match self {
+            Self::StorageBuffers => limits.storage_buffers as u64,
+            Self::BindingBytes => limits.binding_bytes,
+            Self::BufferBytes => limits.buffer_bytes,
+            Self::WorkgroupsPerDimension => u64::from(limits.workgroups_per_dimension),
+        }
+    }
+
+    const fn unit(self) -> &'static str {
+        match self {
+            Self::StorageBuffers => "storage buffers in a kernel",
+            Self::BindingBytes => "bytes in a tensor that a kernel reads or writes",
+            Self::BufferBytes => "bytes in a buffer",
+            Self::WorkgroupsPerDimension => "workgroups in a dimension",
+        }
+    }
+
+    /// Its name in `wgpu::Limits`.
+    const fn field(self) -> &'static str {
+        match self {
+            Self::StorageBuffers => "max_storage_buffers_per_shader_stage",
+            Self::BindingBytes => "max_storage_buffer_binding_size",
+            Self::BufferBytes => "max_buffer_size",
+            Self::WorkgroupsPerDimension => "max_compute_workgroups_per_dimension",
+        }
+    }
+}
+
 /// An adapter as the compiler sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Adapter {
@@ -34,13 +74,33 @@ pub struct Adapter {
     pub subgroup_barriers: bool,
     /// True where shaders may use integers of 64 bits.
     pub wide_integers: bool,
-    /// Its limits.
+    /// The limits of the device.
     pub limits: Limits,
+    /// What the adapter itself allows, where an application opened its device with other limits.
+    pub of_adapter: Option<Limits>,
     /// The kernels that tuning found to be the fastest.
     pub tuned: Tuned,
 }
 
 impl Adapter {
+    /// An error where `what` needs more than a limit allows, which says whose limit it is.
+    pub(crate) fn allows(&self, limit: Limit, needed: u64, what: &str) -> Result<()> {
+        let (unit, name, allowed) = (limit.unit(), &self.name, limit.of(&self.limits));
+        if needed <= allowed {
+            return Ok(());
+        }
+        let whose = match self.of_adapter.as_ref().map(|adapter| limit.of(adapter)) {
+            Some(adapter) if needed <= adapter => format!(
+                "the application opened its device with {allowed}, where the adapter {name} allows {adapter}: ask for more in \
+                 `required_limits` ({})",
+                limit.field()
+            ),
+            Some(adapter) => format!("the adapter {name} allows {adapter}"),
+            None => format!("the adapter {name} allows {allowed}"),
+        };
+        Err(Error::Limit(format!("{what} needs {needed} {unit}; {whose}")))
+    }
+
     /// Iterations that all loops of one invocation may take together. Lavapipe silently leaves every loop after 65,535.
     pub(crate) fn most_iterations(&self) -> usize {
         if self.is_software { 1 << 15 } else { 1 << 24 }
@@ -73,6 +133,7 @@ impl Default for Adapter {
                 workgroup_invocations: 256,
                 workgroups_per_dimension: 65_535,
             },
+            of_adapter: None,
             tuned: Tuned::default(),
         }
     }

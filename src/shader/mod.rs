@@ -10,6 +10,7 @@ mod reduce;
 pub(crate) mod testing;
 mod tuned;
 
+pub(crate) use adapter::Limit;
 pub use adapter::{Adapter, Limits};
 pub use compose::{compose, files};
 pub(crate) use compose::{constants, element_types, module};

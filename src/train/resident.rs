@@ -87,7 +87,10 @@ pub(super) fn forget_others(session: &mut Session, sets: &[Resident]) -> Result<
 pub(super) fn index_of(examples: &[usize]) -> Result<TensorData> {
     let places: Vec<i32> = examples
         .iter()
-        .map(|&example| i32::try_from(example).map_err(|_| Error::Limit("more than 2³¹ examples".into())))
+        .map(|&example| {
+            i32::try_from(example)
+                .map_err(|_| Error::Data(format!("example {example}: wgrad counts at most 2³¹ examples")))
+        })
         .collect::<Result<_>>()?;
     let count = places.len();
     TensorData::from_vec(places, [count])

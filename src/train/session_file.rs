@@ -41,6 +41,7 @@ impl Session {
     /// # Errors
     /// A file that cannot be written; a device that fails.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.device().check()?;
         let saved = self.variables().iter().filter(|variable| is_saved(&variable.role));
         let tensors = saved
             .map(|variable| Ok((variable.name.clone(), self.parameter(&variable.name)?)))

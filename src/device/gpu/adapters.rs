@@ -255,8 +255,10 @@ pub(super) fn compiler_adapter(
     info: &wgpu::AdapterInfo,
     features: wgpu::Features,
     limits: &wgpu::Limits,
+    of_adapter: &wgpu::Limits,
     checks: Checks,
 ) -> Adapter {
+    let (limits, of_adapter) = (compiler_limits(limits), compiler_limits(of_adapter));
     Adapter {
         name: info.name.clone(),
         is_software: info.device_type == wgpu::DeviceType::Cpu,
@@ -264,7 +266,8 @@ pub(super) fn compiler_adapter(
         subgroups: subgroups(features, info),
         subgroup_barriers: features.contains(wgpu::Features::SUBGROUP_BARRIER),
         wide_integers: features.contains(wgpu::Features::SHADER_INT64),
-        limits: compiler_limits(limits),
+        of_adapter: (limits != of_adapter).then_some(of_adapter),
+        limits,
         tuned: Tuned::default(),
     }
 }

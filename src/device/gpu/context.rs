@@ -4,17 +4,18 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::adapters::{self, GpuInfo, Selection};
 use super::disk_cache;
-use super::health::{self, Health};
+use super::health::{Health, error_of};
 use super::pipelines::Pipelines;
 use super::readback::ReadbackPool;
+use super::warm::{Compiling, Observer};
 use crate::device::tuning::{Identity, Known};
 use crate::error::{Error, Result};
-use crate::shader::Adapter;
+use crate::shader::{Adapter, Limit};
 
 /// Submissions that may wait for the GPU before the host waits for the oldest: enough to keep the GPU busy, few enough that
 /// staging memory stays small.
@@ -39,6 +40,14 @@ pub struct GpuDevice {
     shared: Arc<Shared>,
     /// What tuning found. Handles may differ in it.
     known: Arc<Known>,
+    /// Who is told of kernels that are compiled. Handles may differ in it.
+    observer: Option<Observer>,
+}
+
+/// A run that the GPU may still be at.
+struct InFlight {
+    index: wgpu::SubmissionIndex,
+    is_done: Arc<AtomicBool>,
 }
 
 struct Shared {
@@ -52,7 +61,7 @@ struct Shared {
     readbacks: ReadbackPool,
     /// Held while polling: two threads that poll one device at once have been seen to hang on software drivers.
     polling: Mutex<()>,
-    in_flight: Mutex<VecDeque<wgpu::SubmissionIndex>>,
+    in_flight: Mutex<VecDeque<InFlight>>,
     pending_writes: AtomicU64,
 }
 
@@ -79,8 +88,9 @@ impl GpuDevice {
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| Error::Device(format!("{} cannot be opened: {error}", adapter.get_info().name)))?;
         let health = Health::default();
-        health.watch(&device);
-        Self::assemble(GpuInfo::of(index, &adapter), &adapter, device, queue, health, checks)
+        let info = GpuInfo::of(index, &adapter);
+        health.watch(&device, &info.name);
+        Self::assemble(info, &adapter, device, queue, health, checks)
     }
 
     /// The device of an application that has one already. What it may do follows from the features and limits that the
@@ -118,8 +128,9 @@ impl GpuDevice {
         };
         Ok(Self {
             known: Arc::new(known),
+            observer: None,
             shared: Arc::new(Shared {
-                adapter: adapters::compiler_adapter(&details, device.features(), &limits, checks),
+                adapter: adapters::compiler_adapter(&details, device.features(), &limits, &adapter.limits(), checks),
                 pipelines: Pipelines::new(&device, &details),
                 info,
                 device,
@@ -141,7 +152,19 @@ impl GpuDevice {
 
     /// A handle to the same device with another table.
     pub(crate) fn with_known(&self, known: Known) -> Self {
-        Self { shared: Arc::clone(&self.shared), known: Arc::new(known) }
+        Self { known: Arc::new(known), ..self.clone() }
+    }
+
+    /// A handle to the same device that tells of kernels that are compiled.
+    pub(crate) fn with_observer(&self, observer: Observer) -> Self {
+        Self { observer: Some(observer), ..self.clone() }
+    }
+
+    /// Tells how far the compilation of kernels has come.
+    pub(super) fn tell(&self, compiling: Compiling) {
+        if let Some(observer) = &self.observer {
+            observer(compiling);
+        }
     }
 
     /// What tells its tables from those of others.
@@ -177,9 +200,27 @@ impl GpuDevice {
     /// An error where the device was lost, or wgpu reported an error that nobody waited for.
     ///
     /// # Errors
-    /// The first such error, from then on.
+    /// [`Error::DeviceLost`], or the first such error, from then on.
     pub fn check(&self) -> Result<()> {
-        self.shared.health.check()
+        self.shared.health.check()?;
+        if self.is_alive() { Ok(()) } else { Err(self.lost()) }
+    }
+
+    /// False where the device was lost. wgpu tells that to one callback, which an embedder may have, and to nobody else: calls on a
+    /// lost device do nothing and report nothing. So this makes a mistake on purpose, which a device that lives reports.
+    fn is_alive(&self) -> bool {
+        let scope = self.shared.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        drop(self.shared.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 0,
+            usage: wgpu::BufferUsages::empty(),
+            mapped_at_creation: false,
+        }));
+        pollster::block_on(scope.pop()).is_some()
+    }
+
+    fn lost(&self) -> Error {
+        self.shared.health.lose(&format!("{}; it was destroyed, or its driver gave it up", self.info().name))
     }
 
     /// Waits until the GPU has done everything that was submitted.
@@ -200,9 +241,19 @@ impl GpuDevice {
         &self.shared.readbacks
     }
 
-    /// Does something with wgpu, and returns the first error that wgpu reports of it. `what` names it in the message.
+    /// Does something with wgpu, and returns the first error that wgpu reports of it. `what` names it in the message. Where the device
+    /// was lost meanwhile, that is the error.
     pub(super) fn guarded<T>(&self, what: &str, work: impl FnOnce(&wgpu::Device) -> T) -> Result<T> {
-        self.check()?;
+        self.guarded_with(work, |error| error_of(error, what, &self.info().name))
+    }
+
+    /// The same, with another error than [`Error::Device`].
+    pub(super) fn guarded_with<T>(
+        &self,
+        work: impl FnOnce(&wgpu::Device) -> T,
+        describe: impl FnOnce(&wgpu::Error) -> Error,
+    ) -> Result<T> {
+        self.shared.health.check()?;
         let device = &self.shared.device;
         let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
@@ -214,24 +265,20 @@ impl GpuDevice {
             pollster::block_on(internal.pop()),
             pollster::block_on(memory.pop()),
         ];
+        // What a lost device reports is a consequence.
+        self.check()?;
         // A buffer that could not be allocated is invalid to use: its lack of memory is the cause of the rest.
         match errors.into_iter().flatten().next_back() {
-            Some(error) => Err(Error::Device(format!("{what}: {}", health::describe(&error)))),
-            None => self.check().map(|()| result),
+            Some(error) => Err(describe(&error)),
+            None => Ok(result),
         }
     }
 
-    /// A buffer of at least sixteen bytes.
+    /// A buffer of at least sixteen bytes. `label` says what for.
     pub(super) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
         let size = bytes.max(16).next_multiple_of(16);
-        let limit = self.adapter().limits.buffer_bytes;
-        if size > limit {
-            return Err(Error::Limit(format!(
-                "a buffer ({label}) of {size} bytes; {} allows {limit}",
-                self.info().name
-            )));
-        }
-        let what = format!("a buffer ({label}) of {size} bytes");
+        self.adapter().allows(Limit::BufferBytes, size, &format!("a buffer for {label}"))?;
+        let what = format!("{size} bytes for {label}");
         self.guarded(&what, |device| {
             device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
         })
@@ -275,25 +322,60 @@ impl GpuDevice {
         self.shared.queue.submit(commands)
     }
 
-    /// Waits while too many submissions are under way.
+    /// Waits while too many runs are under way.
     pub(super) fn throttle(&self) -> Result<()> {
-        loop {
-            let oldest = {
-                let mut in_flight = lock(&self.shared.in_flight);
-                if in_flight.len() < SUBMISSIONS_IN_FLIGHT {
-                    return self.check();
-                }
-                in_flight.pop_front()
-            };
-            if let Some(index) = oldest {
-                self.wait(&index)?;
+        while self.running() >= SUBMISSIONS_IN_FLIGHT {
+            let oldest = lock(&self.shared.in_flight).pop_front();
+            if let Some(oldest) = oldest {
+                self.wait(&oldest.index)?;
             }
+        }
+        Ok(())
+    }
+
+    /// An error where [`throttle`](Self::throttle) would wait.
+    pub(super) fn room(&self) -> Result<()> {
+        match self.pending()? {
+            pending if pending >= SUBMISSIONS_IN_FLIGHT => Err(Error::Busy { pending }),
+            _ => Ok(()),
         }
     }
 
-    /// Counts a submission as under way, until [`throttle`](Self::throttle) has waited for it.
+    /// Runs that were handed to the GPU and are not done, of all programs on this device. Three may be; whatever runs a further
+    /// program waits for the oldest first. Waits for nothing.
+    ///
+    /// # Errors
+    /// Where the device was lost.
+    pub fn pending(&self) -> Result<usize> {
+        self.tidy()?;
+        self.check()?;
+        Ok(self.running())
+    }
+
+    /// Makes it look as if so many runs were under way.
+    #[cfg(test)]
+    pub(super) fn occupy(&self, runs: usize) {
+        let mut in_flight = lock(&self.shared.in_flight);
+        in_flight.clear();
+        for _ in 0..runs {
+            let index = self.submit_unguarded(Vec::new());
+            in_flight.push_back(InFlight { index, is_done: Arc::default() });
+        }
+    }
+
+    /// Runs that are not known to be done.
+    fn running(&self) -> usize {
+        let mut in_flight = lock(&self.shared.in_flight);
+        in_flight.retain(|run| !run.is_done.load(Ordering::Acquire));
+        in_flight.len()
+    }
+
+    /// Counts a run that was just submitted as under way, until it is done.
     pub(super) fn under_way(&self, index: wgpu::SubmissionIndex) {
-        lock(&self.shared.in_flight).push_back(index);
+        let is_done = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&is_done);
+        self.shared.queue.on_submitted_work_done(move || noted.store(true, Ordering::Release));
+        lock(&self.shared.in_flight).push_back(InFlight { index, is_done });
     }
 
     /// Waits for a submission; values on their way back from it have arrived then.
@@ -307,7 +389,7 @@ impl GpuDevice {
         match self.shared.polling.try_lock() {
             Ok(_one_at_a_time) => self.poll(wgpu::PollType::Poll),
             Err(TryLockError::Poisoned(_one_at_a_time)) => self.poll(wgpu::PollType::Poll),
-            Err(TryLockError::WouldBlock) => self.check(),
+            Err(TryLockError::WouldBlock) => self.shared.health.check(),
         }
     }
 
@@ -315,14 +397,14 @@ impl GpuDevice {
         // wgpu 30 panics where the driver reports, during a wait, that the device is lost.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.shared.device.poll(how)));
         match outcome {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
+            // Whoever called it guards what comes next.
+            Ok(Ok(_)) => self.shared.health.check(),
+            Ok(Err(_)) => {
                 self.check()?;
-                return Err(Error::Device(format!("waiting for the GPU: {error}")));
+                Err(Error::Device(format!("{} did not finish what it was given", self.info().name)))
             }
-            Err(_) => self.shared.health.record("the GPU was lost while it worked".to_owned()),
+            Err(_) => Err(self.shared.health.lose(&format!("{}; it failed while it worked", self.info().name))),
         }
-        self.check()
     }
 }
 

@@ -1,5 +1,5 @@
-//! The first thing that went wrong with a device. wgpu reports some errors where no caller waits for them: a device that
-//! is lost, a submission that the driver refuses. They are kept, and each later call returns them.
+//! What went wrong with a device for good. Losing it is one state: whoever meets it first records it, and every later call returns it.
+//! wgpu also reports some errors where no caller waits for them, which are kept in the same way.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,47 +8,102 @@ use crate::error::{Error, Result};
 /// A device's state of health, shared with wgpu's callbacks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Health {
-    first: Arc<OnceLock<String>>,
+    lost: Arc<OnceLock<String>>,
+    first: Arc<OnceLock<Error>>,
 }
 
 impl Health {
-    /// Keeps the first message; what follows from it is noise.
-    pub(super) fn record(&self, message: String) {
+    /// Keeps the first error; what follows from it is noise.
+    fn record(&self, error: Error) {
         // An error means that one is kept already.
-        let _ = self.first.set(message);
+        let _ = self.first.set(error);
+    }
+
+    /// The device is gone. The first to say so tells why.
+    pub(super) fn lose(&self, why: &str) -> Error {
+        Error::DeviceLost(self.lost.get_or_init(|| why.to_owned()).clone())
     }
 
     /// An error where one was recorded.
     pub(super) fn check(&self) -> Result<()> {
-        match self.first.get() {
-            Some(message) => Err(Error::Device(message.clone())),
-            None => Ok(()),
+        if let Some(why) = self.lost.get() {
+            return Err(Error::DeviceLost(why.clone()));
         }
+        self.first.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// Has wgpu report here what it would otherwise panic with, and the loss of the device. Only for devices that the
     /// engine opened: an embedder's device keeps the embedder's callbacks.
-    pub(super) fn watch(&self, device: &wgpu::Device) {
-        let health = self.clone();
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| health.record(describe(&error))));
-        let health = self.clone();
+    pub(super) fn watch(&self, device: &wgpu::Device, name: &str) {
+        let (health, owner) = (self.clone(), name.to_owned());
+        device
+            .on_uncaptured_error(Arc::new(move |error: wgpu::Error| health.record(error_of(&error, "a task", &owner))));
+        let (health, owner) = (self.clone(), name.to_owned());
         device.set_device_lost_callback(move |reason, message| {
             let reason = match reason {
                 wgpu::DeviceLostReason::Destroyed => "it was destroyed",
                 wgpu::DeviceLostReason::Unknown => "the driver gave it up",
             };
             let colon = if message.is_empty() { "" } else { ": " };
-            health.record(format!("the GPU was lost; {reason}{colon}{message}"));
+            health.lose(&format!("{owner}; {reason}{colon}{message}"));
         });
     }
 }
 
-/// A message of wgpu's, whole: its causes follow on lines of their own.
-pub(super) fn describe(error: &wgpu::Error) -> String {
+/// An error of wgpu's in the engine's terms. `what` was being done.
+pub(super) fn error_of(error: &wgpu::Error, what: &str, device: &str) -> Error {
     match error {
-        wgpu::Error::OutOfMemory { .. } => "out of GPU memory".to_owned(),
+        wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory(format!("{what}, on {device}")),
         wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
-            description.trim_end().to_owned()
+            Error::Device(format!("{what}: {}", in_short(description)))
         }
+    }
+}
+
+/// What a message of wgpu's says of the matter: without the function that was called, and without the names of buffers inside the engine.
+pub(super) fn in_short(description: &str) -> String {
+    let lines = description.lines().map(str::trim_end).filter(|line| {
+        let line = line.trim_start();
+        let is_frame = ["Validation Error", "Internal Error", "Caused by:"].contains(&line)
+            || ["In Device::", "In Queue::", "In a ", "In CommandEncoder::"]
+                .iter()
+                .any(|start| line.starts_with(start));
+        !line.is_empty() && !is_frame
+    });
+    without_labels(lines.collect::<Vec<_>>().join("\n").trim())
+}
+
+/// `Buffer with 'x' label` is a buffer 'x'.
+fn without_labels(text: &str) -> String {
+    let mut parts = text.split("with '");
+    let mut all = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once("' label") {
+            Some((name, rest)) => all.extend(["'", name, "'", rest]),
+            None => all.extend(["with '", part]),
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_stays_lost_for_one_reason() {
+        let health = Health::default();
+        assert!(health.check().is_ok());
+        health.record(Error::Device("something".into()));
+        assert!(matches!(health.check(), Err(Error::Device(_))));
+        let first = health.clone().lose("A; it was destroyed").to_string();
+        assert_eq!(health.lose("later").to_string(), first);
+        assert!(health.check().is_err_and(|error| matches!(error, Error::DeviceLost(_)) && error.to_string() == first));
+    }
+
+    #[test]
+    fn messages_leave_out_what_is_wgpus() {
+        let text = "Validation Error\n\nCaused by:\n  In Queue::submit\n    Buffer with 'readback' label is invalid\n";
+        assert_eq!(in_short(text), "Buffer 'readback' is invalid");
     }
 }

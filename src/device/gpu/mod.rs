@@ -7,7 +7,7 @@
 //! - `context`: an open device; every call to wgpu that may fail goes through its error scopes.
 //! - `health`: the first error that wgpu reported on its own, which each later call returns.
 //! - `trusted`: the only unsafe code, which turns off run-time checks in shaders and hands the driver its own cache.
-//! - `pipelines`, `disk_cache`: compiled kernels, shared by all programs of a device, and kept on disk where possible.
+//! - `pipelines`, `disk_cache`, `warm`: compiled kernels, shared by all programs of a device, and kept on disk where possible.
 //! - `store`: buffers that outlive programs.
 //! - `program`, `bindings`, `run`: a loaded program, what its buffers are bound to, and a step of it.
 //! - `readback`: values on their way back to the host.
@@ -30,6 +30,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod trusted;
+mod warm;
 
 pub use adapters::{AdapterKind, CooperativeMatrix, GpuFeatures, GpuInfo, Selection, adapters};
 pub use context::{Checks, GpuDevice};
@@ -37,3 +38,4 @@ pub use profile::StepTime;
 pub use program::GpuProgram;
 pub use readback::Ticket;
 pub use store::GpuStore;
+pub use warm::Compiling;

@@ -3,13 +3,16 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 
 use super::context::{Checks, GpuDevice, lock};
 use super::disk_cache::DiskCache;
+use super::health::{error_of, in_short};
 use super::trusted;
+use super::warm::Compiling;
 use crate::error::{Error, Result};
 use crate::shader::{Access, Kernel};
 
@@ -20,6 +23,8 @@ const MOST: usize = 1024;
 pub(super) struct Pipeline {
     pub(super) raw: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
+    /// Whether it was dispatched: some drivers compile no earlier.
+    pub(super) is_warm: AtomicBool,
 }
 
 /// What makes two kernels the same pipeline; their labels do not.
@@ -65,8 +70,11 @@ impl Pipelines {
         let missing: HashMap<&Key, &'a Kernel> = pairs.map(|((key, (kernel, _)), _)| (key, *kernel)).collect();
         let mut compiled: HashMap<Key, Arc<Pipeline>> = HashMap::new();
         if !missing.is_empty() {
+            let done = AtomicUsize::new(0);
             let compile = |(&key, &kernel): (&&Key, &&Kernel)| {
-                Ok((key.clone(), Arc::new(self.compile(device, kernel, key.uniform_bytes)?)))
+                let pipeline = Arc::new(self.compile(device, kernel, key.uniform_bytes)?);
+                device.tell(Compiling { done: done.fetch_add(1, Ordering::Relaxed) + 1, all: 2 * missing.len() });
+                Ok((key.clone(), pipeline))
             };
             compiled = if self.is_serial {
                 missing.iter().map(compile).collect::<Result<_>>()?
@@ -112,7 +120,7 @@ impl Pipelines {
                     count: None,
                 })
                 .collect();
-        device.guarded(&format!("kernel {label}"), |raw| {
+        let work = |raw: &wgpu::Device| {
             let module = match device.checks() {
                 Checks::Production => trusted::unchecked_module(raw, label, &kernel.source),
                 Checks::All => trusted::checked_module(raw, label, &kernel.source),
@@ -136,7 +144,15 @@ impl Pipelines {
                 },
                 cache: self.disk.as_ref().map(DiskCache::cache),
             });
-            Pipeline { raw: pipeline, layout }
+            Pipeline { raw: pipeline, layout, is_warm: AtomicBool::new(false) }
+        };
+        device.guarded_with(work, |error| match error {
+            wgpu::Error::OutOfMemory { .. } => error_of(error, &format!("kernel {label}"), &device.info().name),
+            wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => Error::Shader {
+                kernel: label.to_owned(),
+                device: device.info().name.clone(),
+                message: in_short(description),
+            },
         })
     }
 }

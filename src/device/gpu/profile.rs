@@ -88,7 +88,7 @@ impl GpuProgram {
     ) -> Result<Vec<f64>> {
         let (count, bytes) = (pairs as u32 * 2, pairs * 16);
         let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
-        let resolved = self.device.buffer("timestamps", bytes as u64, usage)?;
+        let resolved = self.device.buffer("times", bytes as u64, usage)?;
         self.device.guarded("profiling a program", |raw| {
             let set = raw.create_query_set(&wgpu::QuerySetDescriptor {
                 label: Some("profile"),
@@ -114,6 +114,7 @@ impl GpuProgram {
     /// # Errors
     /// As of [`run`](Self::run).
     pub fn time_runs(&mut self, inputs: &[(usize, &[u8])], repetitions: usize) -> Result<Option<f64>> {
+        self.device.check()?;
         if !self.device.wgpu_device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return Ok(None);
         }

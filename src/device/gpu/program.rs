@@ -10,6 +10,7 @@ use super::pipelines::Pipeline;
 use super::store::{GpuStore, USAGES, require};
 use crate::compiler::{BufferKind, Dispatch, Location, Port, Program, Step, Work};
 use crate::error::{Error, Result};
+use crate::shader::Limit;
 
 /// A command of the flat list that a run walks.
 pub(super) enum Command {
@@ -86,16 +87,18 @@ impl fmt::Debug for GpuProgram {
 }
 
 impl GpuProgram {
-    /// Makes everything that runs of the program need. Its variables are the store's buffers.
+    /// Makes everything that runs of the program need, compiled kernels among it. Its variables are the store's buffers.
     ///
     /// # Errors
     /// Where the program breaks a limit of the device, a kernel does not compile, the store lacks a buffer, or memory runs out.
     pub fn load(device: &GpuDevice, program: Arc<Program>, store: &GpuStore) -> Result<Self> {
+        device.check()?;
         check_limits(device, &program)?;
         let pipelines = compile(device, &program)?;
         let buffers = allocate(device, &program, store)?;
         let (uniforms, uniform_offsets) = upload_params(device, &program)?;
-        let detour = detour_bytes(&program).map(|bytes| device.buffer("detour", bytes, USAGES)).transpose()?;
+        let detour =
+            detour_bytes(&program).map(|bytes| device.buffer("a copy within a buffer", bytes, USAGES)).transpose()?;
         let mut loaded = Self {
             device: device.clone(),
             bindings: Bindings::new(buffers),
@@ -108,6 +111,7 @@ impl GpuProgram {
             program,
         };
         loaded.commands = loaded.commands(&pipelines)?;
+        loaded.warm()?;
         Ok(loaded)
     }
 
@@ -153,6 +157,7 @@ impl GpuProgram {
 
     /// Puts a buffer in the place of a stretch, and makes the bind groups concerned anew.
     fn replace(&mut self, location: Location, buffer: wgpu::Buffer, what: &str) -> Result<()> {
+        self.device.check()?;
         let before = self.bindings.clone();
         self.bindings.replace(location, buffer);
         let made: Result<Vec<(usize, Command)>> = self
@@ -177,7 +182,10 @@ impl GpuProgram {
             }
             Err(error) => {
                 self.bindings = before;
-                Err(Error::Argument(format!("{what}: {error}")))
+                Err(match error {
+                    Error::Device(message) => Error::Argument(format!("{what}: {message}")),
+                    other => other,
+                })
             }
         }
     }
@@ -279,27 +287,14 @@ fn param_bytes(dispatch: &Dispatch) -> u64 {
 /// than the driver's.
 fn check_limits(device: &GpuDevice, program: &Program) -> Result<()> {
     let adapter = device.adapter();
-    let limits = &adapter.limits;
-    let over = |step: &Step, what: &str, needed: u64, allowed: u64| {
-        Error::Limit(format!(
-            "{} (at {}) needs {needed} {what}, {} allows {allowed}",
-            step.label, step.place, adapter.name
-        ))
-    };
     for step in &program.steps {
+        let what = format!("{} (at {})", step.label, step.place);
         for dispatch in &step.dispatches {
+            let bytes = dispatch.bindings.iter().map(bound_bytes).max().unwrap_or(0);
             let largest = dispatch.grid.width.max(dispatch.grid.height);
-            if largest > limits.workgroups_per_dimension {
-                let allowed = u64::from(limits.workgroups_per_dimension);
-                return Err(over(step, "workgroups in a dimension", u64::from(largest), allowed));
-            }
-            if dispatch.bindings.len() > limits.storage_buffers {
-                let needed = dispatch.bindings.len() as u64;
-                return Err(over(step, "storage buffers in a kernel", needed, limits.storage_buffers as u64));
-            }
-            if let Some(bytes) = dispatch.bindings.iter().map(bound_bytes).find(|&bytes| bytes > limits.binding_bytes) {
-                return Err(over(step, "bytes in a binding", bytes, limits.binding_bytes));
-            }
+            adapter.allows(Limit::WorkgroupsPerDimension, u64::from(largest), &what)?;
+            adapter.allows(Limit::StorageBuffers, dispatch.bindings.len() as u64, &what)?;
+            adapter.allows(Limit::BindingBytes, bytes, &what)?;
         }
     }
     Ok(())
@@ -340,10 +335,10 @@ fn allocate(device: &GpuDevice, program: &Program, store: &GpuStore) -> Result<V
             }
             Ok(buffer.clone())
         }
-        BufferKind::Input => device.buffer(&format!("input {index}"), plan.bytes as u64, USAGES),
-        BufferKind::Slot => device.buffer(&format!("slot {index}"), plan.bytes as u64, USAGES),
+        BufferKind::Input => device.buffer("an input", plan.bytes as u64, USAGES),
+        BufferKind::Slot => device.buffer("intermediate results", plan.bytes as u64, USAGES),
         BufferKind::Constant(data) => {
-            let buffer = device.buffer(&format!("constant {index}"), plan.bytes as u64, USAGES)?;
+            let buffer = device.buffer("a constant", plan.bytes as u64, USAGES)?;
             if data.bytes().len() > plan.bytes {
                 return Err(Error::Argument(format!("constant {index} has more bytes than its buffer")));
             }
@@ -380,7 +375,7 @@ fn upload_params(device: &GpuDevice, program: &Program) -> Result<(wgpu::Buffer,
         offsets.push(places);
     }
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-    let buffer = device.buffer("parameters", bytes.len() as u64, usage)?;
+    let buffer = device.buffer("the parameters of kernels", bytes.len() as u64, usage)?;
     device.write(&buffer, 0, &bytes)?;
     Ok((buffer, offsets))
 }

@@ -32,7 +32,7 @@ impl ReadbackPool {
         // Powers of two, so that few sizes go round.
         let limit = device.adapter().limits.buffer_bytes;
         let size = bytes.checked_next_power_of_two().map_or(bytes, |power| power.clamp(4096, limit.max(bytes)));
-        device.buffer("readback", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+        device.buffer("values for the host", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
     }
 
     fn give_back(&self, buffer: wgpu::Buffer) {
@@ -187,11 +187,11 @@ impl Ticket {
     }
 
     fn collect(&mut self) -> Result<Vec<Vec<u8>>> {
-        let lost = || Error::Device("a value could not be read: the GPU was lost".to_owned());
+        let unread = || Error::Device("a value could not be read".to_owned());
         let buffer = self.buffer.take().ok_or_else(|| Error::Argument("these values were read already".to_owned()))?;
         if self.arrival.get() != Some(true) {
             self.device.check()?;
-            return Err(lost());
+            return Err(unread());
         }
         let values = self.device.guarded("reading a value", |_| {
             let view = buffer.get_mapped_range(..).ok()?;
@@ -205,7 +205,7 @@ impl Ticket {
             values
         })?;
         self.device.readbacks().give_back(buffer);
-        values.ok_or_else(lost)
+        values.ok_or_else(unread)
     }
 }
 

@@ -11,19 +11,39 @@ const COMMANDS_PER_SUBMISSION: usize = 400;
 
 impl GpuProgram {
     /// Runs the program once. `inputs` are numbers of ports with their bytes; a port that is not given keeps what it had.
-    /// `captures` are stretches to be read after the run; the ticket gives them when they have arrived.
+    /// `captures` are ranges to be read after the run; the ticket gives them when they have arrived. Where three runs are under way on the
+    /// device, it waits for the oldest first; it waits for nothing else.
     ///
     /// # Errors
     /// Where an input has the wrong size, a capture is not there, or the device was lost.
     pub fn run(&mut self, inputs: &[(usize, &[u8])], captures: &[Location]) -> Result<Option<Ticket>> {
+        self.checked(inputs)?;
         self.device.throttle()?;
-        self.write_inputs(inputs)?;
-        let captured = self.sources(captures)?;
+        self.submit(inputs, captures)
+    }
+
+    /// The same, but refuses where it would wait.
+    ///
+    /// # Errors
+    /// As of [`run`](Self::run); [`Error::Busy`] where three runs are under way on the device.
+    pub fn try_run(&mut self, inputs: &[(usize, &[u8])], captures: &[Location]) -> Result<Option<Ticket>> {
+        self.checked(inputs)?;
+        self.device.room()?;
+        self.submit(inputs, captures)
+    }
+
+    fn submit(&mut self, inputs: &[(usize, &[u8])], captures: &[Location]) -> Result<Option<Ticket>> {
+        let device = self.device.clone();
         let readback = match captures {
             [] => None,
-            _ => Some(Readback::new(&self.device, captured.iter().map(|source| source.bytes))?),
+            _ => {
+                let captured = self.sources(captures)?;
+                Some(Readback::new(&device, captured.iter().map(|source| source.bytes))?)
+            }
         };
-        let (submission, ticket) = self.device.guarded("running a program", |raw| {
+        let ticket = device.guarded("running a program", |raw| {
+            self.write_unguarded(inputs)?;
+            let captured = self.sources(captures)?;
             let parts = self.commands.len().div_ceil(COMMANDS_PER_SUBMISSION).max(1);
             let size = self.commands.len().div_ceil(parts).max(1);
             let (first, last) = self.commands.split_at(size * (parts - 1));
@@ -31,7 +51,7 @@ impl GpuProgram {
             for part in first.chunks(size) {
                 let mut encoder = encoder();
                 self.encode(&mut encoder, part);
-                self.device.submit_unguarded(vec![encoder.finish()]);
+                device.submit_unguarded(vec![encoder.finish()]);
             }
             let mut encoder = encoder();
             self.encode(&mut encoder, last);
@@ -39,11 +59,10 @@ impl GpuProgram {
             if let Some(readback) = &readback {
                 readback.record(&mut encoder, &captured);
             }
-            let submission = self.device.submit_unguarded(vec![encoder.finish()]);
-            let ticket = readback.map(|readback| readback.into_ticket(&self.device, submission.clone()));
-            (submission, ticket)
-        })?;
-        self.device.under_way(submission);
+            let submission = device.submit_unguarded(vec![encoder.finish()]);
+            device.under_way(submission.clone());
+            Ok(readback.map(|readback| readback.into_ticket(&device, submission)))
+        })??;
         self.device.tidy()?;
         Ok(ticket)
     }
@@ -56,44 +75,106 @@ impl GpuProgram {
         read_back(&self.device, &self.sources(places)?)?.wait()
     }
 
-    /// Gives inputs for the runs that are recorded from now on. The bytes are handed to the device at once, and are there
-    /// before what is submitted next.
+    /// Gives inputs to what is submitted from now on. The bytes are handed to the device at once.
     ///
     /// # Errors
-    /// Where there is no such port, or the number of bytes is wrong.
+    /// Where there is no such port, or the number of bytes is wrong; a device that was lost.
     pub fn write_inputs(&mut self, inputs: &[(usize, &[u8])]) -> Result<()> {
+        self.checked(inputs)?;
+        let device = self.device.clone();
+        device.guarded("writing inputs", |_| self.write_unguarded(inputs))?
+    }
+
+    /// Checks the numbers and sizes of inputs.
+    fn checked(&self, inputs: &[(usize, &[u8])]) -> Result<()> {
+        inputs.iter().try_for_each(|&(number, bytes)| {
+            let port = port_of(&self.program.inputs, number, "input")?;
+            if bytes.len() == port.location.bytes {
+                return Ok(());
+            }
+            let (name, ty, expected, found) = (&port.name, &port.ty, port.location.bytes, bytes.len());
+            Err(Error::Data(format!("input {name:?} is {ty}, {expected} bytes, but {found} bytes were given")))
+        })
+    }
+
+    /// Writes checked inputs, inside a scope of the caller's.
+    fn write_unguarded(&mut self, inputs: &[(usize, &[u8])]) -> Result<()> {
         for &(number, bytes) in inputs {
             let port = port_of(&self.program.inputs, number, "input")?;
             let Location { buffer, offset, bytes: expected } = port.location;
-            if bytes.len() != expected {
-                let (name, ty, found) = (&port.name, &port.ty, bytes.len());
-                return Err(Error::Data(format!(
-                    "input {name:?} is {ty}, {expected} bytes, but {found} bytes were given"
-                )));
-            }
             let Some(shared) = self.shared_inputs.get_mut(&buffer) else {
                 let target = self.bindings.buffer(buffer).ok_or_else(|| misplaced(port))?;
-                self.device.write(target, offset as u64, bytes)?;
+                self.device.write_unguarded(target, offset as u64, bytes);
                 continue;
             };
-            let place = shared.staging.get_mut(offset..).and_then(|rest| rest.get_mut(..expected));
-            place.ok_or_else(|| misplaced(port))?.copy_from_slice(bytes);
+            let staged = shared.staging.get_mut(offset..).and_then(|rest| rest.get_mut(..expected));
+            staged.ok_or_else(|| misplaced(port))?.copy_from_slice(bytes);
             shared.is_changed = true;
         }
         for (&index, shared) in self.shared_inputs.iter_mut().filter(|(_, shared)| shared.is_changed) {
             if let Some(buffer) = self.bindings.buffer(index) {
-                self.device.write(buffer, 0, &shared.staging)?;
+                self.device.write_unguarded(buffer, 0, &shared.staging);
             }
             shared.is_changed = false;
         }
         Ok(())
     }
 
-    /// Records a run among an application's own commands. Inputs are what [`write_inputs`](Self::write_inputs) gave last or
-    /// what is bound; outputs are where they are bound.
-    pub fn record(&self, encoder: &mut wgpu::CommandEncoder) {
+    /// Records a run among an application's own commands. The inputs that are given go with the recording: it sees them whenever it is
+    /// submitted, whatever other runs and recordings were given meanwhile. The others are what [`write_inputs`](Self::write_inputs) gave
+    /// last or what is bound; outputs are where they are bound.
+    ///
+    /// # Errors
+    /// As of [`write_inputs`](Self::write_inputs).
+    pub fn record(&self, encoder: &mut wgpu::CommandEncoder, inputs: &[(usize, &[u8])]) -> Result<()> {
+        self.checked(inputs)?;
+        let bytes: u64 = inputs.iter().map(|(_, bytes)| (bytes.len() as u64).next_multiple_of(16)).sum();
+        let limit = self.device.adapter().limits.buffer_bytes;
+        if bytes > limit {
+            let message = format!(
+                "a recording carries at most {limit} bytes of inputs, not {bytes}; bind the large ones to buffers"
+            );
+            return Err(Error::Argument(message));
+        }
+        if bytes > 0 {
+            let staging = self.staged(inputs, bytes)?;
+            let mut offset = 0;
+            for &(number, bytes) in inputs {
+                let port = port_of(&self.program.inputs, number, "input")?;
+                let target = self.bindings.buffer(port.location.buffer).ok_or_else(|| misplaced(port))?;
+                let words = (bytes.len() as u64).next_multiple_of(4);
+                if words > 0 {
+                    encoder.copy_buffer_to_buffer(&staging, offset, target, port.location.offset as u64, words);
+                }
+                offset += (bytes.len() as u64).next_multiple_of(16);
+            }
+        }
         self.encode(encoder, &self.commands);
         self.copy_outputs(encoder);
+        self.device.check()
+    }
+
+    /// A buffer with the inputs one after the other, each from a multiple of sixteen bytes on.
+    fn staged(&self, inputs: &[(usize, &[u8])], size: u64) -> Result<wgpu::Buffer> {
+        let what = format!("{size} bytes for inputs");
+        let made = self.device.guarded(&what, |raw| {
+            let buffer = raw.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("recorded inputs"),
+                size,
+                usage: wgpu::BufferUsages::COPY_SRC,
+                mapped_at_creation: true,
+            });
+            let mut view = buffer.get_mapped_range_mut(..).ok()?;
+            let mut offset = 0;
+            for (_, bytes) in inputs {
+                view.slice(offset..offset + bytes.len()).copy_from_slice(bytes);
+                offset += bytes.len().next_multiple_of(16);
+            }
+            drop(view);
+            buffer.unmap();
+            Some(buffer)
+        })?;
+        made.ok_or_else(|| Error::OutOfMemory(format!("{what}, on {}", self.device.info().name)))
     }
 
     /// The device that it runs on.

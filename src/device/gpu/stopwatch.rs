@@ -44,7 +44,7 @@ impl GpuProgram {
     /// Seconds between the GPU's clock at the beginning and at the end of a pass.
     fn time_by_gpu(&self, runs: usize) -> Result<f64> {
         let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
-        let resolved = self.device.buffer("timestamps", 16, usage)?;
+        let resolved = self.device.buffer("times", 16, usage)?;
         self.device.guarded("timing a program", |raw| {
             let set = raw.create_query_set(&wgpu::QuerySetDescriptor {
                 label: Some("timed"),

@@ -28,7 +28,7 @@ impl GpuStore {
     /// # Errors
     /// Where the device does not allow that size, or has no memory left.
     pub fn add(&mut self, bytes: usize) -> Result<usize> {
-        let buffer = self.device.buffer(&format!("store {}", self.buffers.len()), bytes as u64, USAGES)?;
+        let buffer = self.device.buffer("variables", bytes as u64, USAGES)?;
         self.buffers.push(buffer);
         Ok(self.buffers.len() - 1)
     }

@@ -132,6 +132,7 @@ impl Device {
     pub fn tune<'a>(&self, programs: impl IntoIterator<Item = &'a Program>, mut tune: Tune<'_>) -> Result<Tuning> {
         let mut tuning = Tuning { device: self.name(), file: self.tuning_file(), ..Tuning::default() };
         let Kind::Gpu(gpu) = &self.0 else { return Ok(tuning) };
+        gpu.check()?;
         let begun = Instant::now();
         let with_choice: Vec<(Piece<'_>, Vec<KernelPlan>)> = pieces(programs)
             .into_iter()

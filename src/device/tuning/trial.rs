@@ -43,6 +43,7 @@ pub(super) fn run(gpu: &GpuDevice, step: &Step, plans: &[KernelPlan]) -> Result<
             Ok(None) => continue,
             // A limit says only that the kernel is not for this device.
             Err(Error::Limit(_)) => continue,
+            Err(error @ Error::DeviceLost(_)) => return Err(error.clone()),
             Err(error) => {
                 wrong.push((number, error.to_string()));
                 continue;

@@ -1,0 +1,88 @@
+//! Steps that were recorded into an application's encoder. They are counted when they are recorded, since their numbers go into the
+//! recording; one that is dropped without being submitted is taken back.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Session;
+use crate::error::{Error, Result};
+
+/// A recording that never took place: its number among all that was counted, and the optimizers that counted it.
+type Dropped = (u64, Vec<usize>);
+
+/// What is known of a session's recordings.
+#[derive(Default)]
+pub(super) struct Recordings {
+    /// Steps and recordings that were counted.
+    counted: u64,
+    dropped: Arc<Mutex<Vec<Dropped>>>,
+}
+
+/// Goes with a recording: it is dropped together with it, or told that it was submitted and is done.
+pub(super) struct Fate {
+    recording: Option<Dropped>,
+    dropped: Arc<Mutex<Vec<Dropped>>>,
+}
+
+impl Fate {
+    /// The recording took place.
+    pub(super) fn submitted(mut self) {
+        self.recording = None;
+    }
+}
+
+impl Drop for Fate {
+    fn drop(&mut self) {
+        if let Some(recording) = self.recording.take() {
+            lock(&self.dropped).push(recording);
+        }
+    }
+}
+
+impl Recordings {
+    /// Something was counted.
+    pub(super) fn count(&mut self) {
+        self.counted += 1;
+    }
+
+    /// What goes with the recording that was counted last.
+    pub(super) fn fate(&self, optimizers: Vec<usize>) -> Fate {
+        Fate { recording: Some((self.counted, optimizers)), dropped: Arc::clone(&self.dropped) }
+    }
+
+    /// Steps that were taken back since they were last seen to.
+    pub(super) fn dropped(&self) -> Vec<Dropped> {
+        lock(&self.dropped).clone()
+    }
+}
+
+fn lock(dropped: &Mutex<Vec<Dropped>>) -> MutexGuard<'_, Vec<Dropped>> {
+    dropped.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Session {
+    /// Takes back the recordings that were dropped.
+    ///
+    /// # Errors
+    /// Where something was counted after one of them, so that it took place under a number that is too high. That is told once.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        let mut dropped = std::mem::take(&mut *lock(&self.recordings.dropped));
+        // The last one first.
+        dropped.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+        let mut is_late = false;
+        for (number, optimizers) in dropped {
+            is_late |= number != self.recordings.counted;
+            self.recordings.counted -= 1;
+            self.step -= 1;
+            self.optimizers.take_back(&optimizers);
+        }
+        if is_late {
+            return Err(Error::Argument(
+                "a recorded training step was dropped without being submitted after later steps had been counted, so that these \
+                 took place with the numbers (of bias corrections and schedules) of the step after; submit recordings in the order in \
+                 which they were made, and drop none but the last"
+                    .into(),
+            ));
+        }
+        Ok(())
+    }
+}
