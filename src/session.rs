@@ -9,11 +9,8 @@ mod optimizers;
 mod outputs;
 mod overflow;
 mod profile;
-<<<<<<< HEAD
 mod programs;
-=======
 mod recordings;
->>>>>>> 148d642 (A lost device is one state with one error; recordings carry their inputs and count; kernels are ready before the first step)
 mod transfer;
 mod tuning;
 mod variables;
@@ -34,11 +31,8 @@ use crate::ops::{Op, RANDOM_STATE};
 use crate::scalar::threefry;
 use crate::tensor::{TensorData, TensorType, no_batch_axis};
 use optimizers::{Counts, Optimizers};
-<<<<<<< HEAD
 use overflow::{Unchecked, Watch, visible};
-=======
 use recordings::Recordings;
->>>>>>> 148d642 (A lost device is one state with one error; recordings carry their inputs and count; kernels are ready before the first step)
 use transfer::{received, sent};
 
 /// One loaded program.
@@ -158,7 +152,6 @@ impl Session {
     /// As [`Graph::compile`]; where a shared variable has another type here; where the graph has another optimizer than a program that
     /// is there, but states of the same names.
     pub fn load(&mut self, graph: &Graph) -> Result<ProgramId> {
-<<<<<<< HEAD
         let id = self.load_within(graph, usize::MAX)?;
         id.ok_or_else(|| Error::Limit("the program's values have no size that can be counted".into()))
     }
@@ -169,9 +162,7 @@ impl Session {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_within(&mut self, graph: &Graph, bytes: usize) -> Result<Option<ProgramId>> {
-=======
         self.device.check()?;
->>>>>>> 148d642 (A lost device is one state with one error; recordings carry their inputs and count; kernels are ready before the first step)
         let known = self.layout.variables.len();
         let mut layout = self.layout.clone();
         let (program, stages) = compiler::compile(graph, &self.device.target(), &mut layout, self.options)?;
@@ -299,7 +290,8 @@ impl Session {
     /// # Errors
     /// As [`try_step`](Self::try_step).
     pub fn try_step_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<()> {
-        self.execute(id, inputs, &[], How { is_step: true, waits: false }).map(|_| ())
+        let capture = self.execute(id, inputs, &[], How { is_step: true, waits: false })?;
+        self.unchecked.push(capture)
     }
 
     /// Runs that were handed to the device and are not done, those of other sessions on it included; a
@@ -316,12 +308,8 @@ impl Session {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn step_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<()> {
-<<<<<<< HEAD
-        let capture = self.execute(id, inputs, &[], true)?;
+        let capture = self.execute(id, inputs, &[], How::STEP)?;
         self.unchecked.push(capture)
-=======
-        self.execute(id, inputs, &[], How::STEP).map(|_| ())
->>>>>>> 148d642 (A lost device is one state with one error; recordings carry their inputs and count; kernels are ready before the first step)
     }
 
     /// Runs the first program and reads all its outputs. It counts no step, unless the program updates parameters: that is one,
@@ -338,15 +326,10 @@ impl Session {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn run_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<Outputs> {
-<<<<<<< HEAD
         let ports: Vec<Port> = visible(&self.loaded(id)?.program).cloned().collect();
-        let capture = self.execute(id, inputs, &ports, false)?;
+        let capture = self.execute(id, inputs, &ports, How::RUN)?;
         self.unchecked.settle()?;
         let values = capture.wait()?;
-=======
-        let ports = self.loaded(id)?.program.outputs.clone();
-        let values = self.execute(id, inputs, &ports, How::RUN)?.wait()?;
->>>>>>> 148d642 (A lost device is one state with one error; recordings carry their inputs and count; kernels are ready before the first step)
         Ok(Outputs(ports.into_iter().map(|port| port.name).zip(values).collect()))
     }
 
@@ -411,15 +394,10 @@ impl Session {
         let mut all: Vec<(usize, &[u8])> = given;
         all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
         let loaded = &mut self.programs[id.0];
-<<<<<<< HEAD
         let watch = Watch::of(&loaded.program);
         let places: Vec<Location> =
             captured.iter().map(|port| port.location).chain(watch.iter().map(|watch| watch.location)).collect();
-        let arrival = loaded.runner.run(&mut self.store, &all, &places)?;
-=======
-        let places: Vec<Location> = captured.iter().map(|port| port.location).collect();
         let arrival = loaded.runner.run(&mut self.store, &all, &places, how.waits)?;
->>>>>>> 148d642 (A lost device is one state with one error; recordings carry their inputs and count; kernels are ready before the first step)
         loaded.has_run = true;
         self.count(counts);
         Ok(Capture { ports: captured.to_vec(), watch, arrival })

@@ -34,18 +34,14 @@ impl Session {
         loaded.runner.as_gpu()?.bind_output(port, buffer)
     }
 
-<<<<<<< HEAD
-    /// Records a run among an application's own commands, instead of submitting it. Inputs that are not bound to buffers are given
-    /// here and written at once, before whatever is submitted next. An i64 that leaves the 32 bits in which a GPU computes is noticed where an
-    /// output is read through the session.
-=======
     /// Records a run among an application's own commands, instead of submitting it. The inputs that are given go with the recording: however
     /// many are recorded, into one encoder or several, each sees its own.
     ///
     /// Where the program updates parameters, the recording is a step: it is counted here, and taken back if what it was recorded into is
     /// dropped without being submitted. Recordings are to be submitted in the order in which they were made, and before other
     /// steps of this session; what is set with [`set_parameter`](Self::set_parameter) meanwhile is seen by them.
->>>>>>> 148d642 (A lost device is one state with one error; recordings carry their inputs and count; kernels are ready before the first step)
+    ///
+    /// An i64 that leaves the 32 bits in which a GPU computes is noticed where an output is read through the session.
     ///
     /// # Errors
     /// The CPU device; inputs as for [`step`](Self::step), or more of them than a buffer holds; a device that fails or was lost; an earlier

@@ -24,9 +24,12 @@ fn of_layers() {
     expect("lstm \"a\": takes [steps, batch, 4], but its input is [3, 2, 5]", |g| {
         LSTM::new(g, "a", 4, 6).forward(&x(g, &[3, 2, 5]), train);
     });
-    expect("gru \"a\": takes [batch, steps, 4], but its input is [3, 4]", |g| {
-        GRU::with(g, "a", 4, 6, plain.batch_first(true)).forward(&x(g, &[3, 4]), train);
-    });
+    expect(
+        "gru \"a\": the input has no batch axis: expected [batch, steps, 4], got [3, 4]; add it with unsqueeze(0)",
+        |g| {
+            GRU::with(g, "a", 4, 6, plain.batch_first(true)).forward(&x(g, &[3, 4]), train);
+        },
+    );
     expect("rnn \"a\": its input [0, 2, 4] ([steps, batch, in]) has no steps", |g| {
         RNN::new(g, "a", 4, 6).forward(&x(g, &[0, 2, 4]), train);
     });

@@ -52,7 +52,8 @@ fn what_is_missing_is_filled_from_the_training_rows() -> Result<()> {
         "target, 2 classes",
     ];
     assert_eq!(described, expected);
-    let whole = PreparationOptions::new("y").missing(Missing::Class).fit(&table.take(&[0, 2, 4])?, &[0, 1, 2])?;
+    let complete = read("n,c,y\n1,a,0\n2,b,1\n7,a,0\n")?;
+    let whole = PreparationOptions::new("y").missing(Missing::Class).fit(&complete, &[0, 1, 2])?;
     assert_eq!(whole.features(), 3);
     assert_eq!(column(&whole.features_of(&table)?, 0)[1], 0.0);
     assert_eq!([column(&x, 0)[1], column(&x, 2)[3], column(&x, 3)[3], column(&x, 4)[3]], [0.0, 0.0, 0.0, 1.0]);

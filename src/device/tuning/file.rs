@@ -321,6 +321,13 @@ mod tests {
         let make = |random: &mut HostRandom| {
             let mut bytes = whole.clone();
             mutate_text(&mut bytes, &whole, random);
+            // Half of them with the checksum of what they hold, so that what lies behind it is tried too.
+            if random.below(2) == 0
+                && let Some(place) = checksum::place(&bytes, CHECKSUM)
+            {
+                bytes[place..place + checksum::BLANK.len()].copy_from_slice(checksum::BLANK.as_bytes());
+                checksum::seal(&mut bytes, CHECKSUM);
+            }
             bytes
         };
         survive("tuning tables", count, make, |bytes, _| {

@@ -151,7 +151,7 @@ fn dated(start: usize, dates: &[f64]) -> Option<Vec<Tick>> {
     if seconds.len() < 2 || !seconds.is_sorted() || seconds.first() == seconds.last() {
         return None;
     }
-    UNITS.iter().find_map(|unit| {
+    let counts = |unit: &Unit| {
         let begins =
             |pair: &[i64]| pair.first().map(|&date| unit.number(date)) != pair.last().map(|&date| unit.number(date));
         let places = seconds.windows(2).enumerate().filter(|(_, pair)| begins(pair)).map(|(place, _)| place + 1);
@@ -159,8 +159,17 @@ fn dated(start: usize, dates: &[f64]) -> Option<Vec<Tick>> {
             .take(TICKS + 1)
             .filter_map(|place| Some(Tick { place: start + place, label: unit.label(*seconds.get(place)?) }))
             .collect();
-        (2..=TICKS).contains(&found.len()).then_some(found)
-    })
+        found
+    };
+    // Values that are a day apart begin seconds, hours and days alike: the coarsest unit with the same ticks names them.
+    let mut best: Option<Vec<Tick>> = None;
+    for found in UNITS.iter().map(counts).filter(|found| (2..=TICKS).contains(&found.len())) {
+        match &best {
+            Some(finer) if finer.len() != found.len() => break,
+            _ => best = Some(found),
+        }
+    }
+    best
 }
 
 /// Round numbers.
