@@ -97,7 +97,7 @@ fn shapes_that_do_not_fit() {
         &["y"],
         [ints("s", &[1 << 20, 1 << 20])],
     );
-    says(&refused(model(expand)), &["Expand_y", "addressed"]);
+    says(&refused(model(expand)), &["Expand_y", "can address"]);
 }
 
 #[test]

@@ -167,10 +167,13 @@ pub fn survive<E>(
             Err(_) => panic!("{name}: WGRAD_MUTATION={number} panics"),
         }
         if let (Some(before), Some(now)) = (before, peak().filter(|_| number % 64 == 0)) {
-            assert!(now - before < MOST_MEMORY, "{name}: about WGRAD_MUTATION={number}, memory grew to {now} bytes");
+            assert!(
+                now.saturating_sub(before) < MOST_MEMORY,
+                "{name}: about WGRAD_MUTATION={number}, memory grew to {now} bytes"
+            );
         }
     }
-    let grown = before.zip(peak()).map_or(0, |(before, now)| (now - before) >> 20);
+    let grown = before.zip(peak()).map_or(0, |(before, now)| now.saturating_sub(before) >> 20);
     eprintln!("{name}: {accepted} were read, {refused} refused; {grown} MiB more, the slowest took {slowest:?}");
     assert!(
         only.is_some() || accepted > count / 200 && refused > count / 200,

@@ -354,7 +354,9 @@ fn mistakes_are_errors_and_the_device_lives_on() {
     let mut aliased = small_program();
     aliased.steps[0].dispatches[0].bindings[0] = at(1, 256, 5);
     aliased.buffers[1].bytes = 1024;
-    let error = GpuProgram::load(&device, Arc::new(aliased), &store).unwrap().run(&[], &[]).map(|_| ()).unwrap_err();
+    let error = GpuProgram::load(&device, Arc::new(aliased), &store)
+        .and_then(|mut program| program.run(&[], &[]).map(|_| ()))
+        .unwrap_err();
     assert!(matches!(error, Error::Device(_)), "{error}");
 
     let mut nowhere = small_program();
