@@ -7,9 +7,12 @@ fn add_place(
     high: u32,
     states: array<f32, ROWS>,
     lane: u32,
-    row: u32,
+    index: u32,
+    offset: u32,
+    row_step: u32,
     columns: array<array<u32, UNITS>, WIDTH>,
 ) {
+    let row = offset + min(index, params.hidden - 1u) * row_step;
     var brought = states;
     var column = columns;
     var handed: array<f32, ROWS>;
@@ -19,7 +22,11 @@ fn add_place(
     for (var w = 0u; w < WIDTH; w++) {
         if !RESET_BEFORE || (w >= low && w < high) {
             for (var u = 0u; u < UNITS; u++) {
-                let value = weight[row + column[w][u]];
+                var value = weight[row + column[w][u]];
+                if IS_RAGGED {
+                    // Beyond the last unit both are 0: a weight that is infinite there would make a NaN of the state's 0.
+                    value = select(0.0, value, index < params.hidden);
+                }
                 for (var r = 0u; r < ROWS; r++) {
                     (*sums)[w][u][r] = fma(handed[r], value, (*sums)[w][u][r]);
                 }
@@ -40,16 +47,15 @@ fn add_places(
     row_step: u32,
     columns: array<array<u32, UNITS>, WIDTH>,
 ) {
-    let end = params.hidden - 1u;
-    add_place(sums, low, high, states, lane, offset + min(first, end) * row_step, columns);
-    add_place(sums, low, high, states, lane + 1u, offset + min(first + 1u, end) * row_step, columns);
-    add_place(sums, low, high, states, lane + 2u, offset + min(first + 2u, end) * row_step, columns);
-    add_place(sums, low, high, states, lane + 3u, offset + min(first + 3u, end) * row_step, columns);
+    add_place(sums, low, high, states, lane, first, offset, row_step, columns);
+    add_place(sums, low, high, states, lane + 1u, first + 1u, offset, row_step, columns);
+    add_place(sums, low, high, states, lane + 2u, first + 2u, offset, row_step, columns);
+    add_place(sums, low, high, states, lane + 3u, first + 3u, offset, row_step, columns);
     if PLACES > 4u {
-        add_place(sums, low, high, states, lane + 4u, offset + min(first + 4u, end) * row_step, columns);
-        add_place(sums, low, high, states, lane + 5u, offset + min(first + 5u, end) * row_step, columns);
-        add_place(sums, low, high, states, lane + 6u, offset + min(first + 6u, end) * row_step, columns);
-        add_place(sums, low, high, states, lane + 7u, offset + min(first + 7u, end) * row_step, columns);
+        add_place(sums, low, high, states, lane + 4u, first + 4u, offset, row_step, columns);
+        add_place(sums, low, high, states, lane + 5u, first + 5u, offset, row_step, columns);
+        add_place(sums, low, high, states, lane + 6u, first + 6u, offset, row_step, columns);
+        add_place(sums, low, high, states, lane + 7u, first + 7u, offset, row_step, columns);
     }
 }
 

@@ -334,6 +334,7 @@ impl Sequence<'_> {
                 ("HAS_BIAS", places.bias.is_some()),
                 ("HAS_INITIAL", places.initial.is_some()),
                 ("HAS_LENGTHS", places.lengths.is_some()),
+                ("IS_RAGGED", !self.hidden.is_multiple_of(variant.lanes)),
                 ("HAS_OUTPUTS", places.outputs.is_some()),
                 ("HAS_LAST", places.last.is_some()),
             ],
