@@ -4,7 +4,7 @@ use super::format::Format;
 use super::spread;
 use crate::error::{Error, Result};
 
-/// A column of a [`Table`].
+/// A column of a [`Table`](super::Table).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
     /// From the header, or the column's number from 0.

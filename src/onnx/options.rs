@@ -45,7 +45,7 @@ impl Import {
     }
 
     /// An input's value, which also gives its shape. Where the value steers shapes, the graph is made for it, and must be run
-    /// with no other: [`Imported::fixed`] names these inputs. Elsewhere it is not used.
+    /// with no other: [`Imported::fixed`](super::Imported::fixed) names these inputs. Elsewhere it is not used.
     #[must_use]
     pub fn value(mut self, input: impl Into<String>, value: TensorData) -> Self {
         self.values.insert(input.into(), Arc::new(value));
