@@ -12,6 +12,7 @@ use super::node::Node;
 use super::ops;
 use super::options::Import;
 use super::proto::{AttributeProto, GraphProto, NodeProto, OperatorSetIdProto};
+use super::settle::Settled;
 use super::signature;
 use super::statistics::{self, Statistics};
 use super::tensor::{decode, extents};
@@ -44,11 +45,13 @@ pub struct Imported {
     /// normalisations are not among them, nor what the file itself says is no parameter: [`Graph::find`] gives those.
     pub parameters: Vec<(String, Tensor)>,
     /// All float initializers of the main graph with their values, those too that only steer shapes or that nothing uses; then
-    /// the weights that the file has as `Constant` nodes.
+    /// the weights that the file has as `Constant` nodes, which are parameters or buffers ([`Import::train_constants`]).
     pub initializers: Vec<(String, TensorData)>,
     /// The variables of the graph that hold each of [`initializers`](Self::initializers), by its name: none where nothing computes with
     /// it, several where running statistics are stored together with something else.
     pub variables: Vec<(String, Vec<Tensor>)>,
+    /// The weights in `Constant` nodes that are no parameters, since the file has initializers ([`Import::train_constants`]).
+    pub untrained: Vec<String>,
     /// The inputs for whose given values the graph was made: it must be run with no others.
     pub fixed: Vec<String>,
     /// The running means and variances of batch normalisations in training mode, with what a step makes of them. A program that
@@ -188,11 +191,21 @@ impl<'a> Importer<'a> {
             outputs.push((output.name.clone(), tensor));
         }
         importer.check("the model").map_err(Error::Data)?;
-        let (initializers, variables) = importer.settle(&stored);
+        let Settled { initializers, variables, untrained } = importer.settle(&stored, import.trains_constants);
         let parameters = importer.graph.parameters();
         let fixed = importer.knowledge.borrow().fixed().iter().cloned().collect();
         let statistics = importer.statistics.take().next;
-        Ok(Imported { graph: importer.graph, inputs, outputs, parameters, initializers, variables, fixed, statistics })
+        Ok(Imported {
+            graph: importer.graph,
+            inputs,
+            outputs,
+            parameters,
+            initializers,
+            variables,
+            untrained,
+            fixed,
+            statistics,
+        })
     }
 
     /// The engine's first mistake, said of `place`.

@@ -22,6 +22,8 @@ pub struct Import {
     shapes: BTreeMap<String, Shape>,
     symbols: BTreeMap<String, usize>,
     pub(super) values: BTreeMap<String, Arc<TensorData>>,
+    /// Whether weights in `Constant` nodes are trained; without, where the file has no initializers to train.
+    pub(super) trains_constants: Option<bool>,
 }
 
 impl Import {
@@ -49,6 +51,14 @@ impl Import {
     #[must_use]
     pub fn value(mut self, input: impl Into<String>, value: TensorData) -> Self {
         self.values.insert(input.into(), Arc::new(value));
+        self
+    }
+
+    /// Whether the weights that a file has as `Constant` nodes are parameters. Without this they are where no initializer is: a file with
+    /// both has said by that which numbers are trained. Where they are not, they are buffers, of which there are gradients all the same.
+    #[must_use]
+    pub const fn train_constants(mut self, trained: bool) -> Self {
+        self.trains_constants = Some(trained);
         self
     }
 

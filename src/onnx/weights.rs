@@ -1,10 +1,11 @@
 //! Which constants of a model are its weights. Paddle's exporter, spox and others write weights as `Constant` nodes and not as
 //! initializers, together with the numbers of the program's text (a factor, an ε). What tells them apart is who reads them: a product, a
 //! convolution, a norm, a recurrence, a table that is looked up, or the bias added after one of these, directly or through nodes
-//! that compute with constants alone (a transpose, a cast, a dequantization). Such a constant becomes a parameter of its output's name.
+//! that compute with constants alone (a transpose, a cast, a dequantization). Such a constant becomes a variable of its output's name:
+//! a parameter, or a buffer in a file that has initializers to train, since that file says by its initializers what its parameters are.
 //!
-//! Constants stay constants where the file says what its parameters are (`signature`), and so do the ones and zeros that PyTorch's
-//! exporter gives to an instance normalisation when it writes a group norm.
+//! Constants stay constants where the file's metadata says what its parameters are (`signature`), and so do the ones and zeros that
+//! PyTorch's exporter gives to an instance normalisation when it writes a group norm.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;

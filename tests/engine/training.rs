@@ -9,7 +9,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 use wgrad::compiler::Options;
 use wgrad::ops::{Initial, Variable};
-use wgrad::optim::{Adadelta, Adagrad, Adam, AdamW, Group, NAdam, Optimizer, RMSprop, SGD};
+use wgrad::optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, Group, NAdam, Optimizer, RAdam, RMSprop, Rprop, SGD};
 use wgrad::prelude::*;
 use wgrad::tensor::TensorType;
 
@@ -40,10 +40,18 @@ fn steps() -> impl Strategy<Value = Step> {
     })
 }
 
-/// An optimizer whose steps follow gradients smoothly, so that rounding stays rounding.
+const OPTIMIZERS: u8 = 13;
+
+/// Rprop follows the sign of a gradient, also where the gradient is nothing but rounding.
+fn follows_signs(kind: u8) -> bool {
+    kind % OPTIMIZERS == OPTIMIZERS - 1
+}
+
+/// An optimizer whose steps follow gradients smoothly, so that rounding stays rounding; and [one](follows_signs) for which the loss is
+/// such that no gradient is close to 0.
 fn optimizer(kind: u8) -> std::sync::Arc<dyn Optimizer + Send + Sync> {
     use std::sync::Arc;
-    match kind % 10 {
+    match kind % OPTIMIZERS {
         0 => Arc::new(SGD::new(0.05)),
         1 => Arc::new(SGD::new(0.05).momentum(0.9)),
         2 => Arc::new(SGD::new(0.05).momentum(0.9).nesterov()),
@@ -53,7 +61,10 @@ fn optimizer(kind: u8) -> std::sync::Arc<dyn Optimizer + Send + Sync> {
         6 => Arc::new(NAdam::new(0.02).epsilon(0.1)),
         7 => Arc::new(RMSprop::new(0.02).epsilon(0.1).momentum(0.5).centered()),
         8 => Arc::new(Adagrad::new(0.02).initial_accumulator(0.1)),
-        _ => Arc::new(Adadelta::new(0.5).epsilon(0.1)),
+        9 => Arc::new(Adadelta::new(0.5).epsilon(0.1)),
+        10 => Arc::new(Adamax::new(0.02).epsilon(0.1)),
+        11 => Arc::new(RAdam::new(0.02).epsilon(0.1)),
+        _ => Arc::new(Rprop::new(0.01)),
     }
 }
 
@@ -88,8 +99,14 @@ fn build(step: &Step, all_outputs: bool) -> Built {
     step.draws.iter().for_each(|&draw| builder.add(draw, true));
     let count = builder.values.len();
     let mut loss = builder.values[count - 1].tanh().mean_all() + builder.values[count / 2].sin().mean_all();
+    let every = if follows_signs(step.optimizer) {
+        loss = loss.stop_gradient();
+        1
+    } else {
+        2
+    };
     // Every other parameter counts for certain, the last first.
-    for (_, parameter) in parameters.iter().rev().step_by(2) {
+    for (_, parameter) in parameters.iter().rev().step_by(every) {
         loss = loss + (parameter.tanh() - 0.25).square().sum_all() * 0.5;
     }
     for (k, value) in builder.values.iter().enumerate() {

@@ -390,7 +390,14 @@ fn functions_and_graphs_within_share_their_constants() {
 fn what_the_file_says_counts() {
     let nodes = [any("w", &[3, 3]), node("MatMul", "x w", "z"), node("Add", "z bias", "y")];
     let mut inner = graph(nodes, [declared("x", data_type::FLOAT, &[2, 3])], &["y"], [floats("bias", &[3], &[0.0; 3])]);
-    assert_eq!(parameters_of(of_opset(18, inner.clone())), ["w", "bias"]);
+    // Beside initializers, a constant is one: training leaves it, and it has a gradient all the same.
+    assert_eq!(parameters_of(of_opset(18, inner.clone())), ["bias"]);
+    let mixed = Model::from_proto(of_opset(18, inner.clone()), None).unwrap();
+    let imported = mixed.import(&Import::new()).unwrap();
+    assert_eq!(imported.variables.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["bias", "w"]);
+    assert_eq!(imported.untrained, ["w"]);
+    let trained = |trained| mixed.import(&Import::new().train_constants(trained)).unwrap().parameters.len();
+    assert_eq!((trained(false), trained(true)), (1, 2));
     inner.metadata_props.push(StringStringEntryProto {
         key: "pkg.torch.export.ExportedProgram.graph_signature".into(),
         value: "p_bias: PARAMETER target='bias'".into(),

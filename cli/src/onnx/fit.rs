@@ -59,6 +59,9 @@ pub struct Arguments {
     /// An initializer that stays as it is; can be given several times
     #[arg(long, value_name = "NAME", requires = "model")]
     freeze: Vec<String>,
+    /// Trains weights that the file has as Constant nodes beside its initializers too; they are trained anyway where no initializer is
+    #[arg(long, requires = "model")]
+    train_constants: bool,
     /// Where the losses (`loss`) and the initializers after the last step go
     #[arg(long, value_name = "OUT.safetensors", requires = "model", required_unless_present = "jobs")]
     outputs: Option<PathBuf>,
@@ -75,6 +78,7 @@ struct Task {
     recipe: Recipe,
     steps: usize,
     frozen: Vec<String>,
+    train_constants: bool,
     outputs: PathBuf,
 }
 
@@ -89,6 +93,7 @@ impl Task {
             recipe: optimizer::parse(arguments.optimizer.as_deref().ok_or_else(missing)?)?,
             steps: arguments.steps.filter(|&steps| steps > 0).ok_or_else(|| Failure::new(STEPS))?,
             frozen: arguments.freeze.clone(),
+            train_constants: arguments.train_constants,
             outputs: arguments.outputs.clone().ok_or_else(missing)?,
         })
     }
@@ -111,6 +116,12 @@ impl Task {
             recipe,
             steps: steps.filter(|&steps| steps > 0).ok_or_else(|| Failure::new(STEPS))?,
             frozen: frozen.ok_or_else(|| Failure::new("\"freeze\" should be a list of initializers' names"))?,
+            train_constants: match job.field("train_constants") {
+                Ok(trained) => {
+                    trained.as_bool().ok_or_else(|| Failure::new("\"train_constants\" should be true or false"))?
+                }
+                Err(_) => false,
+            },
             outputs: job.path("outputs")?,
         })
     }
@@ -120,10 +131,20 @@ impl Task {
 pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> Result {
     let device = device::open(&everywhere.device)?.device;
     if let Some(path) = &arguments.jobs {
-        return jobs::all("fit", path, output, |job| train(&Task::of_job(job)?, &device, everywhere.seed));
+        return jobs::all("fit", path, output, |job| train(&Task::of_job(job)?, &device, everywhere.seed).map(|_| ()));
     }
     let name = arguments.model.as_deref().and_then(Path::file_stem).unwrap_or_default().to_string_lossy();
-    jobs::single("fit", &name, output, || train(&Task::of_arguments(arguments)?, &device, everywhere.seed))
+    jobs::single("fit", &name, output, || {
+        let fixed = train(&Task::of_arguments(arguments)?, &device, everywhere.seed)?;
+        if let [first, ..] = fixed.as_slice() {
+            eprintln!(
+                "note: {} of the weights stand in Constant nodes ({first:?}, …) and were not trained, since the file has initializers; \
+                 --train-constants trains them",
+                fixed.len()
+            );
+        }
+        Ok(())
+    })
 }
 
 /// The files of the batches, in their order.
@@ -246,6 +267,8 @@ struct Training<'a> {
     scheduler: Scheduler,
     /// All initializers as the file has them.
     initializers: Vec<(String, TensorData)>,
+    /// Weights in `Constant` nodes that are not trained.
+    untrained: Vec<String>,
 }
 
 impl Training<'_> {
@@ -256,13 +279,15 @@ impl Training<'_> {
             self.programs.push(program);
             return Ok(self.programs.len() - 1);
         }
-        let import = inputs.iter().fold(Import::new(), |import, (name, data)| import.value(name, data.clone()));
+        let import = if self.task.train_constants { Import::new().train_constants(true) } else { Import::new() };
+        let import = inputs.iter().fold(import, |import, (name, data)| import.value(name, data.clone()));
         let imported = self.model.import(&import)?;
         let (names, loss) = objective(&imported, self.task, target.ty())?;
         let id = match &mut self.session {
             Some(session) => session.load(&imported.graph)?,
             None => {
                 self.session = Some(Session::new(&imported.graph, self.device, self.seed)?);
+                self.untrained = imported.untrained;
                 self.initializers = imported.initializers;
                 ProgramId::FIRST
             }
@@ -319,8 +344,8 @@ impl Training<'_> {
     }
 }
 
-/// One model from file to file.
-fn train(task: &Task, device: &Device, seed: u64) -> Result {
+/// One model from file to file; gives the weights in `Constant` nodes that were not trained.
+fn train(task: &Task, device: &Device, seed: u64) -> Result<Vec<String>> {
     let mut training = Training {
         task,
         device,
@@ -330,6 +355,7 @@ fn train(task: &Task, device: &Device, seed: u64) -> Result {
         programs: Vec::new(),
         scheduler: Scheduler::new(task.recipe.schedule.clone(), task.recipe.optimizer.learning_rate())?,
         initializers: Vec::new(),
+        untrained: Vec::new(),
     };
     // A schedule that depends on losses has to know each before the next step.
     let together = if task.recipe.schedule.observes() { 1 } else { READ_TOGETHER };
@@ -355,8 +381,10 @@ fn train(task: &Task, device: &Device, seed: u64) -> Result {
     collect(&mut waiting, &mut losses)?;
     let count = losses.len();
     let mut tensors = vec![("loss".to_owned(), TensorData::from_vec(losses, [count])?)];
+    let fixed = std::mem::take(&mut training.untrained);
     tensors.extend(training.initializers()?);
-    Ok(checkpoint_file::write(&task.outputs, &tensors, &[])?)
+    checkpoint_file::write(&task.outputs, &tensors, &[])?;
+    Ok(fixed)
 }
 
 /// Reads the losses of steps that were not waited for.
