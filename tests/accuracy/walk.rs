@@ -185,7 +185,7 @@ fn write_the_table_of_errors() {
     let devices = devices();
     let mut table = String::from("| function | CPU | where | GPU (llvmpipe) | where |\n|---|---|---|---|---|\n");
     for rule in RULES {
-        let _ = write!(table, "| {} {} ", rule.function.name(), rule.unit);
+        let _ = write!(table, "| {} ", format!("{} {}", rule.function.name(), rule.unit).trim_end());
         for device in &devices {
             let (error, at, _) = worst(rule, device);
             let at: Vec<String> = at.iter().map(|x| format!("{x:e}")).collect();
