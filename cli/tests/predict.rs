@@ -8,13 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use support::{events, fail, of_kind, succeed, text};
+use support::{devices, events, fail, of_kind, succeed, text};
 use wgrad::data::{Csv, Dataset, Target};
 use wgrad::tensor::TensorData;
 use wgrad::train::checkpoint_file;
-
-/// Devices that every demo's model is asked on.
-const DEVICES: [&str; 2] = ["cpu", "gpu"];
 
 fn test_of(events: &[Value]) -> Value {
     of_kind(events, "done")[0]["test"].clone()
@@ -77,7 +74,7 @@ fn digits_are_told_as_in_training() {
     let (answers, questions) = digits(directory.path());
     let save = directory.path().join("digits.safetensors");
     for model in ["mlp", "cnn"] {
-        same_scores(&["train", "digits", "--model", model, "--epochs", "1"], &save, &answers, &DEVICES);
+        same_scores(&["train", "digits", "--model", model, "--epochs", "1"], &save, &answers, devices());
     }
     let out = directory.path().join("out.csv");
     let asked = events(&["predict", text(&save), "--data", text(&answers)]);
@@ -207,7 +204,7 @@ fn images_are_told_as_in_training() {
     let save = path.join("mnist.safetensors");
     for (demo, name) in [("mnist", "7"), ("fashion", "sneaker")] {
         let train = ["train", demo, "--data", text(path), "--model", "mlp", "--epochs", "2", "--batch-size", "10"];
-        same_scores(&train, &save, path, &DEVICES);
+        same_scores(&train, &save, path, devices());
         let asked = events(&["predict", text(&save), "--data", text(&path.join("t10k-images-idx3-ubyte"))]);
         assert_eq!(
             (of_kind(&asked, "prediction").len(), of_kind(&asked, "start")[0]["classes"][7].as_str()),
@@ -246,7 +243,7 @@ fn pictures_are_told_as_in_training() {
         }
     }
     let save = path.join("pictures.safetensors");
-    for (model, devices) in [("cnn", &DEVICES[..]), ("resnet", &DEVICES[..1])] {
+    for (model, devices) in [("cnn", devices()), ("resnet", &["cpu"][..])] {
         let train = ["train", "images", "--data", text(path), "--model", model, "--epochs", "2", "--batch-size", "8"];
         let asked = same_scores(&train, &save, path, devices);
         let predictions = of_kind(&asked, "prediction");
@@ -298,7 +295,7 @@ fn sentences_are_judged_as_in_training() {
     assert_eq!((&trained["accuracy"], &test_of(&asked)["accuracy"]), (&1.0.into(), &1.0.into()));
     let file = path.join("some.txt");
     fs::write(&file, "a fine film\n\na dull film\na café of films\n").unwrap();
-    for device in DEVICES {
+    for &device in devices() {
         let asked = events(&["predict", text(&save), "--data", text(&file), "--device", device]);
         let classes: Vec<&str> =
             of_kind(&asked, "prediction").iter().map(|event| event["class"].as_str().unwrap()).collect();
@@ -333,7 +330,7 @@ fn texts_are_measured_as_in_training_and_written() {
         "--length",
         "5",
     ];
-    let asked = same_scores(&train, &save, &last, &DEVICES);
+    let asked = same_scores(&train, &save, &last, devices());
     assert!(of_kind(&asked, "sample").is_empty());
     let write = ["predict", text(&save), "--prompt", "3 little", "--length", "20", "--temperature", "0"];
     let written = events(&write);
@@ -384,7 +381,7 @@ fn tables_are_told_as_in_training() {
             "--epochs",
             "3",
         ];
-        same_scores(&train, &save, &known, &DEVICES);
+        same_scores(&train, &save, &known, devices());
         let answers = events(&["predict", text(&save), "--data", text(&known)]);
         let out = path("out.csv");
         let blind = events(&["predict", text(&save), "--data", text(&asked), "--out", text(&out)]);
@@ -452,11 +449,11 @@ fn series_are_continued_as_in_training() {
         "--model",
         "rnn",
     ];
-    let asked = same_scores(&train, &save, &end, &DEVICES);
+    let asked = same_scores(&train, &save, &end, devices());
     let values: Vec<f64> = of_kind(&asked, "prediction").iter().map(|event| event["value"].as_f64().unwrap()).collect();
     assert!(values.len() == 4 && values.iter().all(|value| (9.9e4..1.01e5).contains(value)), "{values:?}");
     write(&end, 150 - 12);
-    let short = events(&["predict", text(&save), "--data", text(&end), "--device", "gpu"]);
+    let short = events(&["predict", text(&save), "--data", text(&end), "--device", devices().last().unwrap()]);
     assert!(of_kind(&short, "done")[0].get("test").is_none());
     for (event, value) in of_kind(&short, "prediction").iter().zip(&values) {
         assert!((event["value"].as_f64().unwrap() - value).abs() < 0.1, "{event} {value}");

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use support::{events, fail, of_kind, run, succeed, text};
+use support::{devices, events, fail, of_kind, run, succeed, text};
 
 fn write(directory: &Path, name: &str, content: &str) -> std::io::Result<PathBuf> {
     let file = directory.join(name);
@@ -39,7 +39,7 @@ fn a_series_far_from_zero_is_forecast_as_one_near_it() -> std::io::Result<()> {
         let values = (0..300).map(|step| format!("{:.4}\n", offset + (f64::from(step) / 5.0).sin()));
         std::iter::once("v\n".to_owned()).chain(values).collect()
     };
-    for device in ["cpu", "gpu"] {
+    for &device in devices() {
         let mut near = None;
         for offset in [0.0, 1e4, 1e8, 1.7e9] {
             let file = write(directory.path(), "series.csv", &series(offset))?;
@@ -61,7 +61,7 @@ fn a_series_far_from_zero_is_forecast_as_one_near_it() -> std::io::Result<()> {
 #[test]
 fn seconds_since_1970_are_learned_like_seconds() -> std::io::Result<()> {
     let directory = tempfile::tempdir()?;
-    for device in ["cpu", "gpu"] {
+    for &device in devices() {
         let scores = [0_u64, 1_700_000_000].map(|offset| {
             let rows = (0..200).map(|row| {
                 let second = row * 37 % 100;
@@ -205,7 +205,7 @@ fn a_target_of_numbers_is_learned_as_one() -> std::io::Result<()> {
     let table: String = std::iter::once("x,z,price\n".to_owned()).chain(rows).collect();
     let file = write(directory.path(), "prices.csv", &table)?;
     let picture = directory.path().join("truth.png");
-    for device in ["cpu", "gpu"] {
+    for &device in devices() {
         let arguments =
             [&tabular(&file, "price")[..], &["--epochs", "60", "--scatter", text(&picture), "--device", device]]
                 .concat();

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Output;
 
 use serde_json::Value;
-use support::{events, fail, of_kind, succeed, text, wgrad};
+use support::{events, fail, has_gpu, of_kind, succeed, text, wgrad};
 
 /// A run that keeps its table in a folder.
 fn tune(arguments: &[&str], folder: &Path) -> Output {
@@ -24,10 +24,6 @@ fn events_of(output: &Output) -> Vec<Value> {
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stderr}");
     stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no event: {line}"))).collect()
-}
-
-fn has_gpu() -> bool {
-    events(&["devices"]).iter().any(|event| event["backend"] != "cpu")
 }
 
 #[test]

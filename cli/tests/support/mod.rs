@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -62,6 +64,25 @@ pub fn fail(arguments: &[&str]) -> String {
     assert_eq!(stderr.lines().count(), 1, "wgrad {arguments:?} says: {stderr}");
     assert!(stderr.starts_with("error: ") && !stderr.contains("panicked"), "{stderr}");
     stderr.trim_end().to_owned()
+}
+
+/// True where there is an adapter, be it a software driver's; fails where `WGRAD_REQUIRE_GPU` asks for one that is not there.
+pub fn has_gpu() -> bool {
+    static GPU: OnceLock<bool> = OnceLock::new();
+    *GPU.get_or_init(|| {
+        let found = events(&["devices"]).iter().any(|event| event["backend"] != "cpu");
+        assert!(found || std::env::var_os("WGRAD_REQUIRE_GPU").is_none(), "a GPU is required");
+        if !found {
+            // Not by `eprintln`, which tests capture: who runs them is to know.
+            let _ = writeln!(std::io::stderr(), "GPU tests skipped: there is no adapter");
+        }
+        found
+    })
+}
+
+/// What `--device` may say on this machine.
+pub fn devices() -> &'static [&'static str] {
+    if has_gpu() { &["cpu", "gpu"] } else { &["cpu"] }
 }
 
 /// The path as text.
