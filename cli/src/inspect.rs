@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use wgrad::compiler::{Location, Program, Stages};
-use wgrad::onnx::{Import, Model};
+use wgrad::onnx::{Declared, Dimension, Import, Model};
 use wgrad::session::{ProgramId, Session};
 
 use crate::Everywhere;
@@ -118,13 +118,27 @@ fn onnx(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> 
     if let Some((option, _)) = options.iter().find(|(_, given)| *given) {
         return Err(Failure::new(format!("--{option} is for demos, and {} is an ONNX file", arguments.demo)));
     }
-    let import =
+    let model = Model::load(&arguments.demo)?;
+    let mut import =
         arguments.shapes.iter().fold(Import::new(), |import, (name, dims)| import.shape(name, dims.as_slice()));
-    let imported = Model::load(&arguments.demo)?.import(&import)?;
+    for input in model.inputs().iter().filter(|input| !arguments.shapes.iter().any(|(name, _)| *name == input.name)) {
+        if let Some(shape) = assumed(input) {
+            eprintln!("note: input {input} is open, and is taken as {shape:?}; --shape {}=… gives another", input.name);
+            import = import.shape(&input.name, shape);
+        }
+    }
+    let imported = model.import(&import)?;
     let device = device::open(&everywhere.device)?.device;
     let session = Session::new(&imported.graph, &device, everywhere.seed)?;
     let (stages, program) = (session.stages(ProgramId::FIRST), session.program_of(ProgramId::FIRST));
     stage(arguments, stages, program, output)
+}
+
+/// A shape for an input that leaves its own open: 1 for what could be anything.
+fn assumed(input: &Declared) -> Option<Vec<usize>> {
+    let dims = input.dims.as_ref()?;
+    let is_open = dims.iter().any(|dim| !matches!(dim, Dimension::Extent(_)));
+    is_open.then(|| dims.iter().map(|dim| if let Dimension::Extent(extent) = dim { *extent } else { 1 }).collect())
 }
 
 /// Prints what was asked for of a program.

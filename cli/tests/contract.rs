@@ -157,7 +157,13 @@ fn benchmarks_begin_with_the_peak_and_compare() -> std::io::Result<()> {
         assert!(!all[1][key].is_null(), "{key} in {}", all[1]);
     }
     assert_eq!(all[1]["flops"], 2 * 256 * 256 * 256);
-    assert!(succeed(&["bench", "matmul/f32/256", "--quick", "--baseline", text(&file)]).contains("baseline"));
+    // What cannot be written or compared with is told before anything is measured.
+    let (missing, file) = (directory.path().join("none/after.jsonl"), text(&file));
+    for option in ["--save", "--baseline", "--roofline"] {
+        let line = fail(&["bench", "matmul/f32/256", "--quick", option, text(&missing)]);
+        assert!(line.contains("none"), "{option}: {line}");
+    }
+    assert!(succeed(&["bench", "matmul/f32/256", "--quick", "--baseline", file]).contains("baseline"));
     let step = events(&["bench", "step/mlp-tiny/synced", "--quick"]);
     assert!(step[1]["host_s"].is_number() && step[1]["planned_bytes"].is_number());
     Ok(())
@@ -171,6 +177,34 @@ fn programs_can_be_looked_at() {
     let dot = succeed(&["inspect", "digits", "--dot"]);
     assert!(dot.starts_with("digraph") && dot.trim_end().ends_with('}') && dot.contains("->"));
     assert_eq!(events(&["inspect", "tabular"])[0]["stage"], "program");
+}
+
+/// An ONNX file is looked at as a demo is, in any size; its nodes have the file's names, and their arguments.
+#[test]
+fn files_can_be_looked_at() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/digits_cnn.onnx");
+    for (stage, expected) in [
+        ("graph", "(parameter): f32[16, 1, 3, 3]  // node \"/conv1/Conv\" (Conv)"),
+        ("graph", "max_pool(%14; kind: Max"),
+        ("fused", "relu"),
+        ("program", "dispatches"),
+        ("memory", "slot"),
+    ] {
+        let listing = succeed(&["inspect", model, "--stage", stage, "--shape", "image=5,1,8,8"]);
+        assert!(listing.contains(expected), "{stage}: {listing}");
+    }
+    let output = run(&["inspect", model, "--stage", "graph"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\"image\"(): f32[1, 1, 8, 8]"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--shape image="), "{output:?}");
+    assert!(fail(&["inspect", model, "--batch-size", "5"]).contains("--batch-size is for demos"));
+}
+
+/// A filter that is a kernel's name means that kernel.
+#[test]
+fn a_name_is_no_part_of_another() {
+    let all = events(&["check", "relu"]);
+    let names: Vec<&str> = all.iter().filter_map(|event| event["name"].as_str()).collect();
+    assert_eq!(names, ["elementwise/relu"]);
 }
 
 #[test]

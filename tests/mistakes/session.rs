@@ -148,3 +148,34 @@ fn host_tensors_refuse_what_does_not_fit() {
     refused(TensorData::zeros(F32, [2]).to_vec::<i32>(), &["f32", "i32"]);
     refused(TensorData::from_vec(vec![1.0_f32], [usize::MAX, 2]), &["1"]);
 }
+
+/// A shape that is right but for its missing batch axis: the error says so, whichever layer meets it.
+#[test]
+fn a_missing_batch_axis_is_told() {
+    let hint = "has no batch axis";
+    let g = Graph::new();
+    let model = Sequential::new([8, 8]).flatten().dense(10);
+    let y = model.forward(&g, &g.input("x", [8, 8], F32), Mode::Evaluation);
+    g.output("y", &y);
+    refused(g.compile(&Device::cpu()), &[hint, "[batch, 8, 8]", "unsqueeze(0)"]);
+
+    let g = Graph::new();
+    let x = g.input("x", [3, 8, 8], F32);
+    g.output("y", &nn::Conv2d::new(&g, "conv", 3, 4, 3, &wgrad::ops::ConvOptions::default()).forward(&x));
+    refused(g.compile(&Device::cpu()), &[hint, "\"conv\"", "[batch, 3, height, width]", "unsqueeze(0)"]);
+
+    let g = Graph::new();
+    let x = g.input("x", [5, 7], F32);
+    g.output("y", &nn::LSTM::new(&g, "lstm", 7, 4).forward(&x, Mode::Evaluation));
+    refused(g.compile(&Device::cpu()), &[hint, "\"lstm\"", "7]"]);
+
+    let g = Graph::new();
+    let (x, w) = (g.input("x", [3, 8, 8], F32), g.input("w", [4, 3, 3, 3], F32));
+    g.output("y", &x.conv(&w, &wgrad::ops::ConvOptions::default()));
+    refused(g.compile(&Device::cpu()), &["conv", "[3, 8, 8]", hint, "unsqueeze(0)"]);
+
+    let g = Graph::new();
+    g.output("y", &g.input("x", [2, 3], F32).relu());
+    let mut session = g.compile(&Device::cpu()).unwrap();
+    refused(session.run(&[("x", &TensorData::zeros(F32, [3]))]), &[hint, "\"x\"", "f32[2, 3]", "f32[3]"]);
+}

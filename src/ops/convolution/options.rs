@@ -4,6 +4,7 @@ use super::{Convolution, Direction};
 use crate::graph::Tensor;
 
 use crate::ops::{Op, Padding, PaddingMode, Sizes, window_axes};
+use crate::tensor::no_batch_axis;
 
 /// How a convolution moves over its input: PyTorch's arguments, with its defaults. A number stands for all spatial axes.
 ///
@@ -251,9 +252,13 @@ impl Tensor {
         if (3..=5).contains(&input.rank()) && input.rank() == kernel.rank() {
             return Some((kernel[2..].to_vec(), input[2..].to_vec()));
         }
-        let message = format!(
-            "takes an input [n, channels, spatial…] and a weight [out, in, kernel…] of 1 to 3 spatial axes, not {input} and {kernel}"
-        );
+        let message = if (3..=5).contains(&kernel.rank()) && input.rank() + 1 == kernel.rank() {
+            no_batch_axis("[batch, channels, spatial…]", &input, 0)
+        } else {
+            format!(
+                "takes an input [n, channels, spatial…] and a weight [out, in, kernel…] of 1 to 3 spatial axes, not {input} and {kernel}"
+            )
+        };
         let _ = self.graph().mistake(operator, message);
         None
     }
