@@ -429,8 +429,8 @@ impl<'a> Run<'a> {
         }))?;
         output.text(format!(
             "program  {} a step ({}, {} of them fused), {} planned, {} of parameters, {:.1} MFLOP a step, compiled in {}",
-            counted(program.dispatches() as usize, "dispatch"),
-            counted(program.nodes as usize, "node"),
+            counted(program.dispatches(), "dispatch"),
+            counted(program.nodes, "node"),
             program.fused_nodes,
             bytes(program.planned_bytes() as u64),
             bytes(program.parameter_bytes() as u64),
