@@ -78,14 +78,16 @@ impl Files {
         // Directories are looked through only if there is something to be replaced.
         let replaces = self.outputs.iter().any(|(_, path)| path.is_file());
         Before(self.inputs(replaces)).refuse(self)?;
-        let mut known = Known::new();
+        let mut known: HashMap<Identity, (&str, &Path)> = HashMap::new();
         for (name, path) in &self.outputs {
             let Some(identity) = identity(path) else { continue };
-            let own = format!("{name} {}", path.display());
-            if let Some(other) = known.get(&identity) {
-                return Err(Failure::new(format!("{other} and {own} are one file: give each a path of its own")));
+            // A run that was killed may have left one checkpoint under both of its names.
+            if let Some((other, first)) = known.insert(identity, (name, path)).filter(|(other, _)| other != name) {
+                let [first, own] = [first.display(), path.display()];
+                return Err(Failure::new(format!(
+                    "{other} {first} and {name} {own} are one file: give each a path of its own"
+                )));
             }
-            known.insert(identity, own);
         }
         let in_directory = |path: &Path| self.directories.iter().any(|directory| path.parent() == Some(directory));
         for (_, path) in self.outputs.iter().filter(|(_, path)| !in_directory(path)) {
@@ -300,6 +302,11 @@ mod tests {
         };
         assert!(refused(&saving(run.join("c"))).contains("are one file"));
         assert!(!run.exists());
+        fs::write(path("one"), b"x").unwrap();
+        if fs::hard_link(path("one"), path("two")).is_ok() {
+            let both = Files::new().writes_into("--checkpoint", Some(directory.path()), &[path("one"), path("two")]);
+            assert!(both.check().is_ok());
+        }
         assert!(saving(path("c")).check().is_ok() && run.exists());
         if Path::new("/dev/null").exists() {
             assert!(both(Path::new("/dev/null"), Path::new("/dev/null")).check().is_ok());
