@@ -7,6 +7,16 @@ use std::path::PathBuf;
 pub(crate) use place::interned;
 pub use place::{Place, omit_lines};
 
+/// A number of things in a message: `1 row`, `2 rows`, `3 classes`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let ending = match noun.ends_with('s') {
+        _ if count == 1 => "",
+        true => "es",
+        false => "s",
+    };
+    format!("{count} {noun}{ending}")
+}
+
 /// The result of everything in wgrad that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

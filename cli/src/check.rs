@@ -8,7 +8,7 @@ use wgrad::check::Report;
 use crate::Everywhere;
 use crate::device;
 use crate::failure::{Failure, Result};
-use crate::output::Output;
+use crate::output::{Output, counted};
 
 /// What `check` takes.
 #[derive(Args, Debug)]
@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     })?;
     told?;
     if ok {
-        return output.text(format!("all {kernels} kernels are right, in {cases} cases"));
+        return output.text(format!("all {} are right, in {}", counted(kernels, "kernel"), counted(cases, "case")));
     }
     output.text(format!("{wrong} of {kernels} kernels are wrong"))?;
     eprintln!("error: {wrong} of {kernels} kernels are wrong on {}", chosen.device.name());

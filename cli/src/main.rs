@@ -10,6 +10,7 @@ mod compiling;
 mod device;
 mod devices;
 mod failure;
+mod files;
 mod inspect;
 mod interrupt;
 #[cfg(test)]

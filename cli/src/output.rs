@@ -102,6 +102,31 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A number of things: `1 row`, `12,345 rows`, `3 classes`, `2 dispatches`.
+pub fn counted(count: usize, noun: &str) -> String {
+    let ending = match noun.as_bytes() {
+        _ if count == 1 => "",
+        [.., b's'] | [.., b't', b'c', b'h'] => "es",
+        _ => "s",
+    };
+    format!("{} {noun}{ending}", grouped(count as u64))
+}
+
+/// `is` or `are`, after a number of things.
+pub const fn are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+/// A name of at most so many columns of a terminal, with an ellipsis where the rest was.
+pub fn shortened(name: &str, most: usize) -> String {
+    console::truncate_str(name, most, "…").into_owned()
+}
+
+/// A cell as wide as others, whose letters may be two columns wide.
+pub fn flush_right(cell: &str, width: usize) -> String {
+    pad_str(cell, width, Alignment::Right, None).into_owned()
+}
+
 /// Bytes in the largest unit that leaves a number of at least 1: `1.5 MiB`.
 pub fn bytes(count: u64) -> String {
     scaled(count as f64, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
@@ -140,6 +165,22 @@ mod tests {
             [seconds(2.5e-6), seconds(0.012), seconds(3.0), seconds(65.9)],
             ["2.50 µs", "12.000 ms", "3.00 s", "1m05s"]
         );
+    }
+
+    #[test]
+    fn things_are_counted() {
+        assert_eq!([counted(1, "row"), counted(1200, "row")], ["1 row", "1,200 rows"]);
+        assert_eq!(
+            [counted(0, "class"), counted(2, "dispatch"), counted(3, "epoch")],
+            ["0 classes", "2 dispatches", "3 epochs"]
+        );
+    }
+
+    #[test]
+    fn letters_that_are_two_columns_wide_count_twice() {
+        let rows = [vec!["北京".to_owned(), "1".to_owned()], vec!["Rome".to_owned(), "10".to_owned()]];
+        assert_eq!(table(&["<name", ">n"], &rows)[1..], ["北京   1", "Rome  10"]);
+        assert_eq!([flush_right("北京", 6), shortened("北京市朝阳区", 7)], ["  北京", "北京市…"]);
     }
 
     #[test]

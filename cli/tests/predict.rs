@@ -165,7 +165,7 @@ fn files_that_are_no_models_are_refused() {
         ("model", Some("transformer"), "\"transformer\""),
         ("model", Some("mlp"), "another model"),
         ("precision", Some("f8"), "\"f8\""),
-        ("classes", Some("[\"a\"]"), "1 classes where 10"),
+        ("classes", Some("[\"a\"]"), "1 class where 10"),
         ("classes", Some("a, b"), "no list of texts"),
         ("shape", Some("[1,1e9,1e9]"), "do not fit"),
         ("shape", Some("[1,8.5,8]"), "do not fit"),
@@ -401,7 +401,8 @@ fn tables_are_told_as_in_training() {
         let output = support::run(&["predict", text(&save), "--data", text(&asked), "--json"]);
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(
-            output.status.success() && stderr.contains("'colour' has 1 values that the model never saw"),
+            output.status.success()
+                && stderr.contains("'colour' has 1 value that the model never saw: it counts as no label"),
             "{stderr}"
         );
         fs::write(&asked, "size,age,colour\n1,2,red\nseven,4,red\n").unwrap();

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use support::{events, fail, of_kind, succeed, text, wgrad};
+use support::{events, fail, of_kind, run, succeed, text, wgrad};
 
 /// Dropout and noise included, so that the random state must come back too.
 const RUN: [&str; 6] = ["train", "digits", "--seed", "5", "--epochs", "4"];
@@ -154,6 +154,32 @@ fn options_of_a_run_that_goes_on_are_taken_over_used_or_refused() -> std::io::Re
         told.contains("changed  --lr 0.25, 0.5 so far") && told.contains("changed  --epochs 5, 4 so far"),
         "{told}"
     );
+    Ok(())
+}
+
+/// A run that is finished stays as it is, with the state before the last one; and says so.
+#[test]
+fn where_nothing_is_left_to_do_nothing_is_written() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let checkpoint = directory.path().join("run");
+    let keep = ["train", "digits", "--model", "linear", "--checkpoint", text(&checkpoint)];
+    succeed(&[&keep[..], &["--epochs", "2"]].concat());
+    let files = ["checkpoint.safetensors", "checkpoint.previous.safetensors"].map(|name| checkpoint.join(name));
+    let before = [fs::read(&files[0])?, fs::read(&files[1])?];
+    assert_ne!(before[0], before[1]);
+    for more in [&["--epochs", "1"][..], &["--epochs", "2", "--lr", "0.5"], &["--json"]] {
+        let output = run(&[&keep[..], &["--resume"], more].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && stderr.contains("nothing is left to do"), "{stderr}");
+        assert!(stderr.contains("has 2 epochs already"), "{stderr}");
+        assert_eq!([fs::read(&files[0])?, fs::read(&files[1])?], before);
+    }
+    // The newest state is gone: what goes on from the one before says so, whatever is on stdout.
+    fs::remove_file(&files[0])?;
+    let output = run(&[&keep[..], &["--resume", "--json"]].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && stderr.lines().count() == 1, "{stderr}");
+    assert!(stderr.contains("warning") && stderr.contains("checkpoint.safetensors is not there"), "{stderr}");
     Ok(())
 }
 

@@ -287,3 +287,56 @@ fn a_run_that_goes_on_reads_its_table_as_before() -> std::io::Result<()> {
     assert!(fail(&other).contains("--missing class"));
     Ok(())
 }
+
+/// Programs get what became of each column; what is left out without being asked for is told on stderr too.
+#[test]
+fn columns_are_events_and_those_left_out_are_warnings() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let rows = (0..60).map(|row| format!("{row};name{row};{},5;;{};{}\n", row % 7, row % 3, ["a", "b"][row % 2]));
+    let table = std::iter::once(";name;n;void;k;kind\n".to_owned()).chain(rows).collect::<String>();
+    let file = write(directory.path(), "columns.csv", &table)?;
+    let arguments = [&tabular(&file, "kind")[..], &["--drop", "k", "--steps", "2", "--json"]].concat();
+    let output = run(&arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let all: Vec<Value> = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let kinds: Vec<&str> = all.iter().filter_map(|event| event["event"].as_str()).take(8).collect();
+    assert_eq!(kinds, ["start", "column", "column", "column", "column", "column", "column", "program"]);
+    let columns = of_kind(&all, "column");
+    let found: Vec<[&str; 2]> =
+        columns.iter().map(|column| ["name", "taken_as"].map(|field| column[field].as_str().unwrap_or("?"))).collect();
+    let expected = [
+        ["", "left_out"],
+        ["name", "left_out"],
+        ["n", "number"],
+        ["void", "left_out"],
+        ["k", "dropped"],
+        ["kind", "target_classes"],
+    ];
+    assert_eq!(found, expected);
+    assert!(columns[2]["note"].as_str().is_some_and(|note| note.contains("decimal comma")), "{}", columns[2]);
+    let warnings: Vec<&str> = stderr.lines().collect();
+    assert_eq!(warnings.len(), 3, "{stderr}");
+    assert!(warnings[2].starts_with("warning: column 'void' is left out: it has no values"), "{stderr}");
+    Ok(())
+}
+
+/// One of something is not spoken of as many, and letters that are two columns wide do not put rows out of line.
+#[test]
+fn messages_count_and_tables_align() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let rows = |kinds: [&str; 2]| -> String {
+        let rows = (0..41).map(|row| format!("{},{}\n", row % 7, if row == 0 { "" } else { kinds[row % 2] }));
+        std::iter::once("n,kind\n".to_owned()).chain(rows).collect()
+    };
+    let file = write(directory.path(), "cities.csv", &rows(["北京", "Rome"]))?;
+    let told = succeed(&[&tabular(&file, "kind")[..], &["--missing", "drop", "--steps", "1"]].concat());
+    assert!(told.contains("1 of 41 rows is left out, as it lacks"), "{told}");
+    let lines: Vec<&str> = told.lines().skip_while(|line| !line.starts_with("true \\ predicted")).take(3).collect();
+    let widths: Vec<usize> = lines.iter().map(|line| console::measure_text_width(line)).collect();
+    assert!(widths.len() == 3 && widths.iter().all(|width| *width == widths[0]), "{told}");
+    let file = write(directory.path(), "short.csv", "a,b\n1,2\n3\n")?;
+    assert!(fail(&tabular(&file, "b")).contains("line 3 has 1 field, but line 1 has 2"));
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 use super::format::Format;
 use super::spread;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// A column of a [`Table`](super::Table).
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +45,7 @@ impl Column {
         let mut text = match &self.values {
             values if values.is_blank() => return "empty".to_owned(),
             Values::Numbers { format, .. } => format.to_string(),
-            Values::Categories { labels, .. } => format!("category with {} classes", labels.len()),
+            Values::Categories { labels, .. } => format!("category with {}", counted(labels.len(), "class")),
         };
         let missing = self.values.missing();
         if missing > 0 {

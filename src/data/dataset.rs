@@ -1,7 +1,7 @@
 //! A data set: named tensors whose first axis counts the examples.
 
 use super::scaler::{class_index, label_out_of_range};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::scalar::threefry::HostRandom;
 use crate::tensor::{Storage, TensorData, TensorType};
 
@@ -53,8 +53,8 @@ impl Dataset {
             match dataset.columns.first() {
                 Some((first, _)) if dataset.examples != examples => {
                     return Err(Error::Data(format!(
-                        "columns differ in length: '{first}' has {} examples, '{name}' has {examples}",
-                        dataset.examples
+                        "columns differ in length: '{first}' has {}, '{name}' has {examples}",
+                        counted(dataset.examples, "example")
                     )));
                 }
                 _ => dataset.examples = examples,
@@ -201,8 +201,8 @@ impl Dataset {
         }
         if batch_size > self.examples {
             return Err(Error::Argument(format!(
-                "the batch size is {batch_size}, but the data set has only {} examples",
-                self.examples
+                "the batch size is {batch_size}, but the data set has only {}",
+                counted(self.examples, "example")
             )));
         }
         let kept = if drop_last { order.len() / batch_size * batch_size } else { order.len() };

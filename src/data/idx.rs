@@ -10,7 +10,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 
 use super::{Dataset, checked_len};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::tensor::{DType, Element, TensorData};
 
 /// Reads an IDX file, whether in gzip or not.
@@ -70,7 +70,7 @@ fn parse(mut reader: impl Read) -> Result<TensorData, String> {
     let &[0, 0, code, rank] = magic.as_slice() else {
         return Err(match magic.len() {
             4 => format!("not an IDX file: the first bytes are {magic:02x?}, and the first two must be 0"),
-            length => format!("truncated: {length} bytes, and the magic number alone takes 4"),
+            length => format!("truncated: {}, and the magic number alone takes 4", counted(length, "byte")),
         });
     };
     let size = match code {
@@ -91,7 +91,11 @@ fn parse(mut reader: impl Read) -> Result<TensorData, String> {
     // One byte more than announced, to see whether there is any. Memory grows only with what is really there.
     let values = take(&mut reader, bytes.saturating_add(1))?;
     if values.len() < bytes {
-        return Err(format!("truncated: {dims:?} takes {bytes} bytes of values, but there are {}", values.len()));
+        return Err(format!(
+            "truncated: {dims:?} takes {} of values, but there are {}",
+            counted(bytes, "byte"),
+            values.len()
+        ));
     }
     if values.len() > bytes {
         return Err(format!("bytes are left over after the {bytes} that {dims:?} takes"));

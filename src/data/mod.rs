@@ -27,7 +27,7 @@ pub use csv::{Csv, Header};
 pub use dataset::{Batches, Dataset};
 pub use format::Format;
 pub use missing::Missing;
-pub use preparation::{Goal, Parts, Preparation, PreparationOptions};
+pub use preparation::{DescribedColumn, Goal, Parts, Preparation, PreparationOptions, TakenAs};
 pub use scaler::{Scaler, one_hot};
 pub(crate) use scaler::{class_index, label_out_of_range};
 pub use series::{Series, SeriesWindows};

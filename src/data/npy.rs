@@ -8,6 +8,7 @@ use std::path::Path;
 use super::checked_len;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, TensorData, TensorType};
+use crate::train::checkpoint_file;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -33,13 +34,12 @@ pub fn from_bytes(bytes: &[u8], origin: impl AsRef<Path>) -> Result<TensorData> 
     parse(bytes).map_err(|message| Error::format(origin.as_ref(), message))
 }
 
-/// Writes an NPY file, version 1.0, row-major and little-endian.
+/// Writes an NPY file, version 1.0, row-major and little-endian. A file that is there is replaced as a whole or not at all.
 ///
 /// # Errors
 /// [`Error::File`] where the file cannot be written; [`Error::Argument`] for bf16, which NumPy has not.
 pub fn write(path: impl AsRef<Path>, tensor: &TensorData) -> Result<()> {
-    let path = path.as_ref();
-    fs::write(path, to_bytes(tensor)?).map_err(|source| Error::file("cannot write", path, source))
+    checkpoint_file::write_bytes(path, &to_bytes(tensor)?)
 }
 
 /// As [`write()`], to bytes in memory.

@@ -1,7 +1,7 @@
 //! Features on a like scale, which gradient descent needs, and labels as one-hot rows.
 
 use super::spread::Spread;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::tensor::{DType, TensorData};
 
 /// One straight line a feature, `(value - offset) / scale`, fitted on the training part and applied to every part.
@@ -99,8 +99,8 @@ impl Scaler {
         let features: usize = data.shape().iter().skip(1).product();
         if data.shape().rank() == 0 || features != self.offset.len() {
             return Err(Error::Data(format!(
-                "a scaler fitted on {} features cannot take {}",
-                self.offset.len(),
+                "a scaler fitted on {} cannot take {}",
+                counted(self.offset.len(), "feature"),
                 data.ty()
             )));
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::spread::Spread;
 use super::{Csv, Dataset, Values};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::tensor::TensorData;
 
 /// Values up to here have squares that can be added up.
@@ -148,9 +148,10 @@ impl Series {
         let enough = window.checked_add(horizon).is_some_and(|whole| train_len >= whole);
         if !enough || count - train_len < horizon {
             return Err(Error::Data(format!(
-                "the series '{}' has {count} values: too short for a window of {window} and a horizon of {horizon}, as {} \
+                "the series '{}' has {}: too short for a window of {window} and a horizon of {horizon}, as {} \
                  are for training and {} for the test",
                 self.name,
+                counted(count, "value"),
                 train_len,
                 count - train_len
             )));

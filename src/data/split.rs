@@ -1,7 +1,7 @@
 //! A data set in parts: training and test, and the folds of a cross-validation.
 
 use super::Dataset;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::scalar::threefry::HostRandom;
 
 /// The sub-stream of a seed that splits; the order of epochs has its own.
@@ -90,8 +90,9 @@ impl Dataset {
             return Ok(());
         }
         Err(Error::Argument(format!(
-            "{folds} folds of {} examples cannot be: there must be at least 2, and an example for each",
-            self.len()
+            "{} of {} cannot be: there must be at least 2, and an example for each",
+            counted(folds, "fold"),
+            counted(self.len(), "example")
         )))
     }
 
@@ -112,7 +113,10 @@ impl Dataset {
         if first >= 1.0 && first < self.len() as f64 {
             return Ok(first as usize);
         }
-        Err(Error::Argument(format!("a part of {fraction} of {} examples leaves one part empty", self.len())))
+        Err(Error::Argument(format!(
+            "a part of {fraction} of {} leaves one part empty",
+            counted(self.len(), "example")
+        )))
     }
 
     fn cut(&self, order: &[usize], first: usize) -> Result<(Self, Self)> {

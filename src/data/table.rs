@@ -2,7 +2,7 @@
 
 use super::Dataset;
 use super::column::{Column, Values};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::tensor::TensorData;
 
 /// A table read from a file.
@@ -126,11 +126,11 @@ impl Table {
         let counts: Vec<String> =
             lacking.iter().map(|column| format!("{} in column '{}'", column.values.missing(), column.name)).collect();
         Err(format!(
-            "line {}, column '{}': the value is missing; in all {} rows, missing are {}; \
+            "line {}, column '{}': the value is missing; in all {}, missing are {}; \
              say what becomes of them: --missing drop, mean, median, frequent or class on the command line, Csv::keep_missing in a program",
             self.line(first(column)),
             column.name,
-            self.len(),
+            counted(self.len(), "row"),
             counts.join(", ")
         ))
     }
@@ -222,9 +222,9 @@ impl Table {
             }
             (Target::Binary, _) => {
                 return Err(Error::Data(format!(
-                    "column '{}' has {} different values, and a binary target has 2",
+                    "column '{}' has {}, and a binary target has 2",
                     chosen.name,
-                    names.len()
+                    counted(names.len(), "different value")
                 )));
             }
             (Target::Number, Values::Numbers { .. }) => TensorData::from_vec(chosen.single_precision()?, [rows, 1])?,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Dataset;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::tensor::TensorData;
 
 /// How bytes stand for characters.
@@ -311,8 +311,9 @@ pub fn streams(text: &[i32], streams: usize, steps: usize) -> Result<Dataset> {
     if sequences == 0 {
         let needed = streams.saturating_mul(steps).saturating_add(1);
         return Err(Error::Data(format!(
-            "a text of {} is too short for {streams} sequences of {steps} side by side, which take {needed}",
-            text.len()
+            "a text of {} is too short for {} of {steps} side by side, which take {needed}",
+            text.len(),
+            counted(streams, "sequence")
         )));
     }
     let column = |shift: usize| {

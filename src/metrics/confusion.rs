@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::decode::{Options, Scored, decode};
 use crate::data::label_out_of_range;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::tensor::TensorData;
 
 /// How the scores of several classes become one.
@@ -83,7 +85,11 @@ impl ConfusionMatrix {
     pub(super) fn add(&mut self, scored: &Scored) -> Result<()> {
         let classes = scored.classes().max(2);
         if classes != self.classes {
-            return Err(Error::Data(format!("predictions of {classes} classes for a metric of {}", self.classes)));
+            return Err(Error::Data(format!(
+                "predictions of {} for a metric of {}",
+                counted(classes, "class"),
+                self.classes
+            )));
         }
         scored.decisions().try_for_each(|(truth, predicted)| self.record(truth, predicted))
     }
@@ -221,10 +227,17 @@ fn quotient(part: u64, whole: u64) -> f64 {
 /// Lines of cells flush right, with two spaces between columns.
 fn aligned(table: &[Vec<String>]) -> String {
     let columns = table.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| table.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let width = |column: usize| table.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let line = |row: &Vec<String>| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| {
+                let padding = width.saturating_sub(cell.width());
+                format!("{:padding$}{cell}", "")
+            })
+            .collect();
         cells.join("  ") + "\n"
     };
     table.iter().map(line).collect()

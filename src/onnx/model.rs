@@ -1,6 +1,6 @@
 //! A model as its file says it: read, checked, and asked what it is made of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,10 @@ use prost::Message;
 
 use super::check::{self, is_default, subgraphs};
 use super::ops;
-use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto, data_type};
-use super::tensor::{extents, proto_dtype};
+use super::proto::{
+    FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, data_type,
+};
+use super::tensor::{extents, external_location, proto_dtype};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, TensorType};
 
@@ -210,6 +212,21 @@ impl Model {
             Some((initializer.name.clone(), TensorType::new(dtype, extents(&initializer.dims).ok()?)))
         });
         types.collect()
+    }
+
+    /// The files beside the model's own in which values of it lie.
+    pub fn data_files(&self) -> Vec<PathBuf> {
+        let mut tensors: Vec<&TensorProto> = self.graph().initializer.iter().collect();
+        self.walk(&mut |node| {
+            for attribute in &node.attribute {
+                tensors.extend(attribute.t.as_deref().into_iter().chain(&attribute.tensors));
+            }
+            tensors.extend(subgraphs(node).flat_map(|graph| &graph.initializer));
+        });
+        let folder = self.folder.as_deref().unwrap_or(Path::new(""));
+        let locations = tensors.into_iter().filter_map(external_location);
+        let files: BTreeSet<PathBuf> = locations.map(|location| folder.join(location)).collect();
+        files.into_iter().collect()
     }
 
     /// How often each operator occurs, in graphs within graphs and in the bodies of functions too (once a function, however

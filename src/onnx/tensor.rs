@@ -151,6 +151,12 @@ fn from_lists(proto: &TensorProto, ty: TensorType) -> Result<TensorData, String>
     }
 }
 
+/// The file in which a tensor's values lie, seen from the model's folder, where that is not the model's own.
+pub(super) fn external_location(proto: &TensorProto) -> Option<&str> {
+    let mut entries = proto.external_data.iter().filter(|_| proto.data_location == EXTERNAL);
+    entries.find(|entry| entry.key == "location").map(|entry| &*entry.value)
+}
+
 /// Where values lie in another file, as `external_data` says.
 struct External<'a> {
     location: &'a str,

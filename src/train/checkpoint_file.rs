@@ -90,6 +90,23 @@ pub(super) fn write_after(
     .map_err(|source| Error::file("cannot write", path, source))
 }
 
+/// Writes a file of any kind with the same care: what was there before is replaced as a whole, or stays as it was.
+///
+/// ```
+/// use wgrad::train::checkpoint_file;
+/// # let directory = tempfile::tempdir().map_err(|error| wgrad::Error::file("cannot create", "", error))?;
+/// # let path = directory.path().join("scores.csv");
+/// checkpoint_file::write_bytes(&path, b"epoch,loss\n1,0.25\n")?;
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::File`] where the directory cannot be written or is full.
+pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+    let path = path.as_ref();
+    replace(path, None, |file| file.write_all(bytes)).map_err(|source| Error::file("cannot write", path, source))
+}
+
 /// What stands before the digits in a header. Quotes within names and values are escaped, so it is nowhere else.
 fn key_of_checksum() -> String {
     format!("\"{CHECKSUM}\":\"")
@@ -269,6 +286,10 @@ pub(crate) fn replace(
         fill(&mut writer)?;
         writer.flush()?;
     }
+    // What only its owner may read stays so.
+    if let Ok(known) = fs::metadata(path) {
+        temporary.as_file().set_permissions(known.permissions())?;
+    }
     // Without the first sync the name could point to bytes that never reached the disk, without the second the
     // name itself could be the old one after a power cut.
     temporary.as_file().sync_all()?;
@@ -319,6 +340,20 @@ mod tests {
             assert!(error.contains("/dev/full"), "{error}");
             assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn who_may_read_a_file_stays_the_same() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("scores.csv");
+        fs::write(&path, b"old").unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        write_bytes(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     fn every_dtype() -> Result<Vec<(String, TensorData)>> {

@@ -42,7 +42,7 @@ impl Checkpoints {
     /// Goes on from the checkpoint that is there, if there is one. What is restored is what the run has learned and where it stands;
     /// what the trainer and [`Fit`](super::Fit) say is used as it is, also where it was another before: optimizer settings, learning
     /// rate, schedule, precision, number of epochs. Seed, batch size, order and training data must be the same, since steps are
-    /// counted by them.
+    /// counted by them. Where nothing is left to do, nothing is written.
     #[must_use]
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;

@@ -11,7 +11,7 @@ use super::history::{EpochRecord, History};
 use super::resident::{INDEX, Resident, index_of};
 use super::trainer::{Trainer, Y};
 use crate::data::Dataset;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::nn::Mode;
 use crate::optim::schedule::Scheduler;
 
@@ -24,8 +24,11 @@ impl Trainer {
     pub fn fit(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
         Self::check(data)?;
         if fit.batch_size == 0 || fit.batch_size > data.len() {
-            let message =
-                format!("a batch of {} cannot be taken from {} training examples", fit.batch_size, data.len());
+            let message = format!(
+                "a batch of {} cannot be taken from {}",
+                fit.batch_size,
+                counted(data.len(), "training example")
+            );
             return Err(Error::Argument(message));
         }
         let found = match &fit.checkpoints {
@@ -48,10 +51,12 @@ impl Trainer {
         let whole = data.len() / fit.batch_size;
         let ragged = !fit.drop_last && !data.len().is_multiple_of(fit.batch_size);
         let per_epoch = (whole + usize::from(ragged)) as u64;
+        let mut resumed = None;
         if let Some((checkpoints, file)) = found {
             progress = checkpoint::load(&file, &checkpoints, self.open()?, progress)?;
             progress.check(&file, per_epoch)?;
             scheduler.restore(&progress.schedule)?;
+            resumed = Some(progress.step);
         }
         let total_steps = fit.steps.unwrap_or(u64::MAX).min(fit.epochs.saturating_mul(per_epoch));
         let begun = Event::Start { step: progress.step, total_steps };
@@ -60,6 +65,10 @@ impl Trainer {
             self.epoch(data, &resident, &mut fit, &mut scheduler, &mut progress, total_steps)?;
         }
         progress.history.stopped |= fit.is_stopped(&progress.history);
+        // A run that was finished before has nothing to save: the same state again would take the place of the one before it.
+        if resumed == Some(progress.step) {
+            return Ok(progress.history);
+        }
         self.save_progress(&fit, &scheduler, &mut progress)?;
         Ok(progress.history)
     }

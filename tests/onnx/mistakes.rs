@@ -118,6 +118,7 @@ fn external_data_stays_in_the_folder() {
         Model::load(file).and_then(|model| model.import(&Import::new())).map_err(|error| error.to_string())
     };
     assert!(load("data", "8").is_ok());
+    assert_eq!(Model::load(inside.join("model.onnx")).unwrap().data_files(), [inside.join("data")]);
     says(&load("data", "9").unwrap_err(), &["model.onnx", "\"w\"", "16 bytes"]);
     says(&load("data", "18446744073709551615").unwrap_err(), &["\"w\""]);
     says(&load("missing", "0").unwrap_err(), &["\"missing\"", "cannot be read"]);

@@ -7,7 +7,7 @@ mod baseline;
 mod roofline;
 mod row;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use console::style;
@@ -18,8 +18,8 @@ use wgrad::{Device, Error};
 use crate::Everywhere;
 use crate::device;
 use crate::failure::{Failure, Result};
+use crate::files::{self, Files};
 use crate::output::Output;
-use crate::train::places;
 use baseline::Baseline;
 
 /// What `bench` takes.
@@ -45,6 +45,17 @@ pub struct Arguments {
     quick: bool,
 }
 
+impl Arguments {
+    /// What is read and written. Results may take the place of the baseline, which is read before anything is measured.
+    fn files(&self) -> Files {
+        let is_updated = |baseline: &Path| self.save.as_deref().is_some_and(|save| files::are_same(save, baseline));
+        Files::new()
+            .reads("--baseline", self.baseline.as_deref().filter(|baseline| !is_updated(baseline)))
+            .writes("--save", self.save.as_deref())
+            .writes("--roofline", self.roofline.as_deref())
+    }
+}
+
 /// Measures.
 pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> Result {
     let cases = chosen(&arguments.filter)?;
@@ -58,9 +69,7 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     if let Some(path) = &arguments.roofline {
         roofline::check_name(path)?;
     }
-    for path in [&arguments.roofline, &arguments.save].into_iter().flatten() {
-        places::can_write_file(path)?;
-    }
+    arguments.files().check()?;
     let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
     let effort = if arguments.quick { Effort::QUICK } else { Effort::FULL };
     let chosen = device::open(&everywhere.device)?;

@@ -23,8 +23,7 @@ use crate::Everywhere;
 use crate::device;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
-use crate::output::Output;
-use crate::train::places;
+use crate::output::{Output, counted};
 
 /// What a batch is compared with, by this name in its file.
 const TARGET: &str = "target";
@@ -147,16 +146,19 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     })
 }
 
+/// The number of a batch by the name of its file, where it is one.
+pub fn batch_number(path: &Path) -> Option<usize> {
+    let stem = path.file_stem().filter(|_| path.extension().is_some_and(|extension| extension == "safetensors"))?;
+    stem.to_str()?.parse().ok()
+}
+
 /// The files of the batches, in their order.
 fn batches(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |error| Failure::new(format!("cannot read {}: {error}", folder.display()));
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "safetensors") {
-            let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<usize>().ok());
-            numbers.extend(number.map(|number| (number, path)));
-        }
+        numbers.extend(batch_number(&path).map(|number| (number, path)));
     }
     numbers.sort();
     let gap = numbers.iter().enumerate().find(|&(place, &(number, _))| place != number).map(|(place, _)| place);
@@ -346,11 +348,14 @@ impl Training<'_> {
 
 /// One model from file to file; gives the weights in `Constant` nodes that were not trained.
 fn train(task: &Task, device: &Device, seed: u64) -> Result<Vec<String>> {
+    jobs::files(&task.model, &[], &task.outputs)
+        .reads_some("--batches", Some(&task.batches), |path| batch_number(path).is_some())
+        .check()?;
     let mut training = Training {
         task,
         device,
         seed,
-        model: Model::load(&task.model)?,
+        model: jobs::load(&task.model, &task.outputs)?,
         session: None,
         programs: Vec::new(),
         scheduler: Scheduler::new(task.recipe.schedule.clone(), task.recipe.optimizer.learning_rate())?,
@@ -359,14 +364,13 @@ fn train(task: &Task, device: &Device, seed: u64) -> Result<Vec<String>> {
     };
     // A schedule that depends on losses has to know each before the next step.
     let together = if task.recipe.schedule.observes() { 1 } else { READ_TOGETHER };
-    places::can_write_file(&task.outputs)?;
     let files = batches(&task.batches)?;
     let mut losses: Vec<f32> = Vec::new();
     let mut waiting: Vec<Capture> = Vec::new();
     let interrupted = interrupt::flag();
     for (done, path) in files.iter().cycle().take(task.steps).enumerate() {
         if interrupted.load(Ordering::Relaxed) {
-            return Err(Failure::new(format!("stopped after {done} of {} steps", task.steps)));
+            return Err(Failure::new(format!("stopped after {done} of {}", counted(task.steps, "step"))));
         }
         waiting.push(training.step(done, path).map_err(|failure| match failure {
             Failure::Message(message) => Failure::new(format!("{}: {message}", path.display())),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use wgrad::Device;
 use wgrad::graph::Tensor;
-use wgrad::onnx::{Imported, Model};
+use wgrad::onnx::Imported;
 use wgrad::session::Session;
 use wgrad::tensor::TensorData;
 use wgrad::train::checkpoint_file::{self, Tensors};
@@ -66,7 +66,8 @@ fn differentiate(
     device: &Device,
     seed: u64,
 ) -> Result {
-    let model = Model::load(model)?;
+    jobs::files(model, &[("--inputs", inputs), ("--upstream", Some(upstream))], outputs).check()?;
+    let model = jobs::load(model, outputs)?;
     let (inputs, import) = jobs::given(inputs)?;
     let upstream = checkpoint_file::read(upstream)?.0;
     let imported = model.import(&import)?;

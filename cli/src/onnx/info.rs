@@ -8,7 +8,7 @@ use wgrad::compiler::{self, Layout, Options, Target};
 use wgrad::onnx::{Declared, Dimension, Import, Imported, Model};
 
 use crate::failure::Result;
-use crate::output::{Output, grouped};
+use crate::output::{Output, counted, grouped};
 
 /// What `info` takes.
 #[derive(Args, Debug)]
@@ -86,7 +86,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result {
         .collect();
     rows.sort_by_key(|row| row.get(2).is_some_and(String::is_empty));
     output.table(&["<operator", ">count", "<"], &rows)?;
-    output.text(format!("{} parameters in {} initializers", grouped(count), sizes.len()))?;
+    output.text(format!("{} in {}", counted(count as usize, "parameter"), counted(sizes.len(), "initializer")))?;
     match cost {
         Ok((flops, bytes)) => {
             output.text(format!("{} FLOPs and {} bytes moved by one run", grouped(flops), grouped(bytes)))

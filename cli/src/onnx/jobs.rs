@@ -8,12 +8,14 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use wgrad::onnx::Import;
+use wgrad::onnx::{Import, Model};
 use wgrad::train::checkpoint_file::{self, Tensors};
 
+use super::fit::batch_number;
 use crate::failure::{Failure, Result};
+use crate::files::{Before, Files};
 use crate::interrupt;
-use crate::output::{Output, seconds};
+use crate::output::{Output, counted, seconds};
 
 /// One job of a file.
 pub struct Job {
@@ -26,6 +28,24 @@ impl Job {
     /// A field of the job's line.
     pub fn field(&self, field: &str) -> Result<&Value> {
         self.fields.get(field).ok_or_else(|| Failure::new(format!("job {:?} has no {field:?}", self.name)))
+    }
+
+    /// What the job reads and writes, so far as its line says it. What is missing there is told when the job is done.
+    fn files(&self) -> Files {
+        let path = |field: &str| self.fields.get(field).and_then(Value::as_str).map(Path::new);
+        let of = |what: &str| format!("{what} of job {:?},", self.name);
+        Files::new()
+            .reads(of("the model"), path("model"))
+            .reads(of("the inputs"), path("inputs"))
+            .reads(of("the upstream gradients"), path("upstream"))
+            .reads_some(of("the batches"), path("batches"), |path| batch_number(path).is_some())
+            .writes(of("the outputs"), path("outputs"))
+    }
+
+    /// The job's model alone.
+    fn model(&self) -> Files {
+        let path = self.fields.get("model").and_then(Value::as_str).map(Path::new);
+        Files::new().reads(format!("the model of job {:?},", self.name), path)
     }
 
     /// A path of the job's line.
@@ -66,6 +86,21 @@ pub fn given(path: Option<&Path>) -> Result<(Tensors, Import)> {
     Ok((inputs, import))
 }
 
+/// What a job reads and writes beside the files in which the model may have its weights.
+pub fn files(model: &Path, inputs: &[(&str, Option<&Path>)], outputs: &Path) -> Files {
+    let files = Files::new().reads("the model", Some(model)).writes("--outputs", Some(outputs));
+    inputs.iter().fold(files, |files, (name, path)| files.reads(*name, *path))
+}
+
+/// The model, if the outputs replace none of the files in which it has its weights.
+pub fn load(path: &Path, outputs: &Path) -> Result<Model> {
+    let model = Model::load(path)?;
+    let own = model.data_files();
+    let files = Files::new().writes("--outputs", Some(outputs));
+    own.iter().fold(files, |files, data| files.reads("the model's data", Some(data))).check()?;
+    Ok(model)
+}
+
 /// A line for a job that is done or has failed.
 fn tell(event: &str, name: &str, done: &Result, took: f64, output: &mut Output) -> Result {
     let error = match done {
@@ -95,16 +130,23 @@ pub fn all(event: &str, path: &Path, output: &mut Output, mut work: impl FnMut(&
     let jobs = read(path)?;
     let interrupted = interrupt::flag();
     let mut failed = 0;
+    // A job may read what one before it has written, and write nothing that one before it has read or written.
+    let mut before = Before::reading(&Files::new().reads("the list of jobs", Some(path)));
+    jobs.iter().for_each(|job| before.extend(&job.model()));
     for (done, job) in jobs.iter().enumerate() {
         if interrupted.load(Ordering::Relaxed) {
-            return Err(Failure::new(format!("stopped after {done} of {} jobs", jobs.len())));
+            return Err(Failure::new(format!("stopped after {done} of {}", counted(jobs.len(), "job"))));
         }
         let start = Instant::now();
         // A mistake of ours in one job does not take the others with it.
-        let done = catch_unwind(AssertUnwindSafe(|| work(job)))
-            .unwrap_or_else(|_| Err(Failure::new("wgrad has a mistake in it, please report")));
+        let files = job.files();
+        let done = before.refuse(&files).and_then(|()| {
+            catch_unwind(AssertUnwindSafe(|| work(job)))
+                .unwrap_or_else(|_| Err(Failure::new("wgrad has a mistake in it, please report")))
+        });
+        before.extend(&files);
         failed += usize::from(done.is_err());
         tell(event, &job.name, &done, start.elapsed().as_secs_f64(), output)?;
     }
-    if failed == 0 { Ok(()) } else { Err(Failure::new(format!("{failed} of {} jobs failed", jobs.len()))) }
+    if failed == 0 { Ok(()) } else { Err(Failure::new(format!("{failed} of {} failed", counted(jobs.len(), "job")))) }
 }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use wgrad::Device;
-use wgrad::onnx::Model;
 use wgrad::session::Session;
 use wgrad::tensor::TensorData;
 use wgrad::train::checkpoint_file;
@@ -49,7 +48,8 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
 
 /// One model from file to file.
 fn infer(model: &Path, inputs: Option<&Path>, outputs: &Path, device: &Device, seed: u64) -> Result {
-    let model = Model::load(model)?;
+    jobs::files(model, &[("--inputs", inputs)], outputs).check()?;
+    let model = jobs::load(model, outputs)?;
     let (inputs, import) = jobs::given(inputs)?;
     let imported = model.import(&import)?;
     let mut session = Session::new(&imported.graph, device, seed)?;

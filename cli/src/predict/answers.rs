@@ -4,8 +4,12 @@ use serde_json::{Map, Value, json};
 use wgrad::tensor::TensorData;
 
 use crate::failure::Result;
+use crate::output::shortened;
 use crate::train::demo::{Asked, Names, Task};
 use crate::train::saved;
+
+/// Columns of a terminal that a name takes at most.
+const MOST: usize = 60;
 
 /// An answer to each example.
 pub struct Answers {
@@ -96,7 +100,7 @@ impl Answers {
         }
         let row = |(index, answer): (usize, &Answer)| {
             let mut cells = vec![index.to_string()];
-            cells.extend(names.map(|names| shortened(names.names.get(index).map_or("", String::as_str))));
+            cells.extend(names.map(|names| shortened(names.names.get(index).map_or("", String::as_str), MOST)));
             match answer {
                 Answer::Class { label, probabilities } => {
                     let probability = probabilities.get(*label).copied().unwrap_or_default();
@@ -108,12 +112,6 @@ impl Answers {
         };
         (columns, self.all.iter().enumerate().take(most).map(row).collect())
     }
-}
-
-/// A name that fits into a line.
-fn shortened(name: &str) -> String {
-    const MOST: usize = 60;
-    if name.chars().count() <= MOST { name.to_owned() } else { name.chars().take(MOST - 1).chain(['…']).collect() }
 }
 
 /// The first of the largest.

@@ -17,11 +17,12 @@ use wgrad::train::{ModelFile, Trainer};
 use crate::Everywhere;
 use crate::device::{self, Chosen};
 use crate::failure::{Failure, Result};
-use crate::output::{Output, grouped};
+use crate::files::Files;
+use crate::output::{Output, counted, grouped};
 use crate::train::char_lm::Writing;
 use crate::train::demo::{Asked, Data, Demo, Source, Task};
 use crate::train::network::Network;
-use crate::train::{optimizer, places, saved, scores, summary, trainer, watch};
+use crate::train::{note, optimizer, saved, scores, summary, trainer, watch};
 use answers::Answers;
 
 /// Predictions that people see; the rest goes to a file.
@@ -57,9 +58,11 @@ struct Ready {
 
 /// Predicts.
 pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> Result {
-    if let Some(path) = &arguments.out {
-        places::can_write_file(path)?;
-    }
+    Files::new()
+        .reads("the model", Some(&arguments.model))
+        .reads("--data", arguments.data.as_deref())
+        .writes("--out", arguments.out.as_deref())
+        .check()?;
     let file = ModelFile::read(&arguments.model)?;
     let demo = demo(&file)?;
     arguments.writing.check(demo)?;
@@ -125,25 +128,20 @@ impl Ready {
         let data = &self.asked.data;
         let classes: Vec<String> = (0..data.task.classes()).map(|class| saved::class_name(&data.test, class)).collect();
         let classes = if matches!(data.task, Task::Text { .. }) { Vec::new() } else { classes };
-        output.event(&json!({
+        let mut start = json!({
             "event": "start", "demo": self.demo.name, "model": self.model_name, "device": chosen.device.name(),
             "backend": chosen.device.backend(), "parameters": self.parameters, "classes": classes,
-        }))?;
+        });
+        note::count(&data.notes, &mut start);
+        output.event(&start)?;
         output.text(format!("device   {}", chosen.describe()))?;
         output.text(format!(
-            "model    {} {}, {} parameters",
+            "model    {} {}, {}",
             self.demo.name,
             self.model_name,
-            grouped(self.parameters as u64)
+            counted(self.parameters, "parameter")
         ))?;
-        // Also where only events are on stdout: an answer may hang on it.
-        for warning in &self.asked.warnings {
-            eprintln!("warning: {warning}");
-        }
-        for note in &data.notes {
-            output.text(format!("         {note}"))?;
-        }
-        Ok(())
+        note::tell(&data.notes, output)
     }
 
     /// An answer to each example.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use wgrad::Error;
+use wgrad::train::checkpoint_file;
 
 use super::answers::{Answer, Answers};
 use crate::failure::Result;
@@ -25,8 +25,7 @@ pub fn write(path: &Path, answers: &Answers, names: Option<&Names>) -> Result {
         }
         text.push_str(&line(&cells));
     }
-    std::fs::write(path, text).map_err(|source| Error::file("cannot write", path, source))?;
-    Ok(())
+    Ok(checkpoint_file::write_bytes(path, text.as_bytes())?)
 }
 
 fn heading(answers: &Answers, names: Option<&Names>) -> Vec<String> {

@@ -1,6 +1,5 @@
 //! A sheet of pixels with pictures and letters on it, written as PNG.
 
-use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 use std::sync::Once;
@@ -10,7 +9,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
-use wgrad::Error;
+use wgrad::train::checkpoint_file;
 
 use crate::failure::{Failure, Result};
 
@@ -45,7 +44,7 @@ pub fn save_svg(path: &Path, drawn: &str, size: (u32, u32)) -> Result {
     let (fine, plain) = (fine_size(size), size);
     let attributes = |(width, height): (u32, u32)| format!("width=\"{width}\" height=\"{height}\"");
     let text = drawn.replacen(&attributes(fine), &attributes(plain), 1);
-    fs::write(path, text).map_err(|source| Error::file("cannot write", path, source).into())
+    Ok(checkpoint_file::write_bytes(path, text.as_bytes())?)
 }
 
 /// Brings letters along: bitmaps have none of their own, and a machine may have none.
@@ -195,6 +194,6 @@ impl Canvas {
         pixels
             .write_to(&mut png, ImageFormat::Png)
             .map_err(|error| Failure::new(format!("cannot draw {}: {error}", path.display())))?;
-        fs::write(path, png.into_inner()).map_err(|source| Error::file("cannot write", path, source).into())
+        Ok(checkpoint_file::write_bytes(path, &png.into_inner())?)
     }
 }

@@ -18,10 +18,12 @@ use wgrad::train::{Evaluation, ModelFile, ModelSettings, Trainer, carried_state}
 
 use super::demo::{Asked, Data, Defaults, Demo, ModelChoice, Source, Task};
 use super::network::Network;
+use super::note::Note;
 use super::show::Show;
 use super::tale;
 use super::{recurrent, saved};
 use crate::failure::{Failure, Result};
+use crate::output::{counted, grouped};
 
 /// Characters that gradients go back.
 const STEPS: usize = 64;
@@ -133,11 +135,11 @@ fn load(source: &Source) -> Result<Data> {
     let train = streams(learned, batch, STEPS).map_err(short.clone()("the first nine tenths, for training"))?;
     let test_streams = test_streams(rest.len());
     let test = streams(rest, test_streams, STEPS).map_err(short("the last tenth, for the test"))?;
-    let notes = vec![format!(
-        "{} characters, {} different ones; {STEPS} to a sequence",
-        crate::output::grouped(numbers.len() as u64),
+    let notes = vec![Note::from(format!(
+        "{}, {} different ones; {STEPS} to a sequence",
+        counted(numbers.len(), "character"),
         vocabulary.len()
-    )];
+    ))];
     let first = vocabulary.number('\n').or(numbers.first().copied()).unwrap_or_default();
     let settings =
         ModelSettings::new(CHAR_LM.name).with("characters", vocabulary.characters().iter().collect::<String>());
@@ -162,11 +164,12 @@ fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
     let numbers = vocabulary.encode(&read_text(path, Encoding::Utf8)?).map_err(inside)?;
     let count = test_streams(numbers.len());
     let test = streams(&numbers, count, STEPS).map_err(inside)?;
-    let notes = vec![format!(
-        "{} characters in {count} streams, of which {} are told from those before them",
-        crate::output::grouped(numbers.len() as u64),
-        crate::output::grouped((test.len() * STEPS) as u64)
-    )];
+    let notes = vec![Note::from(format!(
+        "{} in {}, of which {} are told from those before them",
+        counted(numbers.len(), "character"),
+        counted(count, "stream"),
+        grouped((test.len() * STEPS) as u64)
+    ))];
     Ok(Asked::new(Data { notes, ..data(train, test, count, vocabulary, start, source) }))
 }
 

@@ -15,6 +15,7 @@ use wgrad::train::{ModelFile, ModelSettings};
 use super::char_lm::{self, Writing};
 use super::forecast::{self, Forecasting};
 use super::network::Network;
+use super::note::Note;
 pub use super::picture::Picture;
 use super::show::Show;
 use super::tabular::{self, Tables};
@@ -239,8 +240,8 @@ pub struct Data {
     pub prepare: Option<Prepare>,
     /// What an example looks like, where it is a picture.
     pub picture: Option<Picture>,
-    /// What people should know of how it was read.
-    pub notes: Vec<String>,
+    /// What there is to say of how it was read.
+    pub notes: Vec<Note>,
     /// Times over the data where the user says nothing, where that hangs on the data.
     pub epochs: Option<u64>,
     /// The model, where it hangs on the data.
@@ -261,14 +262,12 @@ pub struct Asked {
     pub question: Option<TensorData>,
     /// Mean and standard deviation of the numbers that the model gives standardized.
     pub unit: Option<(f64, f64)>,
-    /// What everybody should know of the answers.
-    pub warnings: Vec<String>,
 }
 
 impl Asked {
     /// Examples without names, in the order in which they are.
     pub const fn new(data: Data) -> Self {
-        Self { data, names: None, question: None, unit: None, warnings: Vec::new() }
+        Self { data, names: None, question: None, unit: None }
     }
 }
 

@@ -15,6 +15,7 @@ use super::convolutional;
 use super::demo::{Asked, Data, Defaults, Demo, ModelChoice, Picture, Prepare, Source, Task, dense};
 use super::{residual, saved};
 use crate::failure::{Failure, Result};
+use crate::output::counted;
 
 const FILE: &[u8] = include_bytes!("../../data/digits.csv");
 
@@ -126,8 +127,9 @@ fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
     if x.shape().get(1..) != Some(&[height, width]) {
         let found = x.shape().iter().skip(1).product::<usize>();
         return Err(Failure::new(format!(
-            "{}: it has {found} columns of pixels beside '{target}', and the model takes {height}x{width}, which are {}",
+            "{}: it has {} of pixels beside '{target}', and the model takes {height}x{width}, which are {}",
             path.display(),
+            counted(found, "column"),
             height * width
         )));
     }

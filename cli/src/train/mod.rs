@@ -11,9 +11,9 @@ pub mod forecast;
 mod gallery;
 mod images;
 pub mod network;
+pub mod note;
 pub mod optimizer;
 mod picture;
-pub mod places;
 mod plot;
 mod recurrent;
 mod residual;
@@ -26,7 +26,7 @@ mod tabular;
 mod tale;
 pub mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::builder::PossibleValuesParser;
@@ -37,13 +37,14 @@ use wgrad::nn::Precision;
 use wgrad::optim::LossScale;
 use wgrad::optim::schedule::Schedule;
 use wgrad::session::ProgramId;
-use wgrad::train::{Checkpoints, Evaluation, Fit, Trainer};
+use wgrad::train::{Checkpoints, Evaluation, Fit, Trainer, checkpoint_file};
 
 use crate::Everywhere;
 use crate::device;
 use crate::failure::{Failure, Result};
+use crate::files::Files;
 use crate::interrupt;
-use crate::output::{Output, bytes, grouped, seconds};
+use crate::output::{Output, bytes, counted, grouped, seconds};
 use curve::Curve;
 use demo::{DEMOS, Data, Demo, Source, Task};
 use network::Network;
@@ -141,6 +142,27 @@ impl From<PrecisionChoice> for Precision {
     }
 }
 
+impl Arguments {
+    /// What a run reads and writes.
+    fn files(&self) -> Files {
+        // Saved models may lie beside the data, which is of no such files.
+        let is_data = |path: &Path| canvas::extension(path) != "safetensors";
+        let mut files = Files::new()
+            .reads_some("--data", self.data.as_deref(), is_data)
+            .reads("--test-data", self.tables.test_data.as_deref())
+            .writes("--save", self.save.as_deref())
+            .writes("--plot", self.plot.as_deref())
+            .writes("--profile", self.profile.as_deref())
+            .writes("--forecast", self.forecasting.forecast.as_deref())
+            .writes("--scatter", self.tables.scatter.as_deref());
+        for (option, path) in self.gallery.options() {
+            files = files.writes(option, path.as_deref());
+        }
+        let saved = self.checkpoint.as_ref().map(Checkpoints::new).map(|own| [own.file(), own.previous_file()]);
+        files.writes_into("--checkpoint", self.checkpoint.as_deref(), saved.as_ref().map_or(&[], |saved| saved))
+    }
+}
+
 fn learning_rate(text: &str) -> std::result::Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
@@ -188,6 +210,13 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     let (curve, trained, told) = watch.finish();
     told?;
     let history = outcome?;
+    if let Some(directory) = arguments.checkpoint.as_ref().filter(|_| trained == 0 && !history.stopped) {
+        eprintln!(
+            "warning: nothing is left to do: the run in {} has {} already, and stays as it is; more --epochs or --steps go on",
+            directory.display(),
+            counted(history.epochs.len(), "epoch")
+        );
+    }
     let mut evaluation = trainer.evaluate(&run.data.test)?;
     run.data.task.in_unit(&mut evaluation.metrics);
     let steps = trainer.session().map_or(0, wgrad::session::Session::steps);
@@ -197,8 +226,7 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     }
     if let Some(path) = &arguments.profile {
         let profile = trainer.profile(&run.data.train, run.batch)?;
-        std::fs::write(path, profile.chrome_trace())
-            .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+        checkpoint_file::write_bytes(path, profile.chrome_trace().as_bytes())?;
         output
             .text(format!("\n{profile}\nprofile in {}; open it with Perfetto or chrome://tracing", path.display()))?;
     }
@@ -253,12 +281,7 @@ impl<'a> Run<'a> {
         if let Some(path) = &arguments.plot {
             plot::check_name(path)?;
         }
-        for path in [&arguments.plot, &arguments.save, &arguments.profile].into_iter().flatten() {
-            places::can_write_file(path)?;
-        }
-        if let Some(directory) = &arguments.checkpoint {
-            places::can_write_directory(directory)?;
-        }
+        arguments.files().check()?;
         let source = Source {
             path: arguments.data.clone(),
             target: arguments.target.clone(),
@@ -274,7 +297,8 @@ impl<'a> Run<'a> {
         let mut data = (demo.load)(&source)?;
         let batch = arguments.batch_size.map_or(defaults.batch_size.min(data.train.len()), |size| size as usize);
         if batch > data.train.len() {
-            let message = format!("a batch of {batch} cannot be taken from {} training examples", data.train.len());
+            let (examples, ending) = (data.train.len(), if data.train.len() == 1 { "" } else { "s" });
+            let message = format!("a batch of {batch} cannot be taken from {examples} training example{ending}");
             return Err(Failure::new(message));
         }
         let rate = match arguments.lr {
@@ -357,26 +381,26 @@ impl<'a> Run<'a> {
     fn announce(&self, output: &mut Output) -> Result {
         let parameters = self.model.parameter_count(&self.data)?;
         let device = &self.chosen.device;
-        output.event(&json!({
+        let mut start = json!({
             "event": "start", "demo": self.demo.name, "model": self.model_name, "device": device.name(),
             "backend": device.backend(), "parameters": parameters, "train_examples": self.data.train.len(),
             "test_examples": self.data.test.len(), "seed": self.everywhere.seed,
-        }))?;
+        });
+        note::count(&self.data.notes, &mut start);
+        output.event(&start)?;
         output.text(format!("device   {}", self.chosen.describe()))?;
         output.text(format!(
-            "model    {} {}, {} parameters",
+            "model    {} {}, {}",
             self.demo.name,
             self.model_name,
-            grouped(parameters as u64)
+            counted(parameters, "parameter")
         ))?;
         output.text(format!(
-            "data     {} examples to train on, {} to test with",
-            grouped(self.data.train.len() as u64),
+            "data     {} to train on, {} to test with",
+            counted(self.data.train.len(), "example"),
             grouped(self.data.test.len() as u64)
         ))?;
-        for note in &self.data.notes {
-            output.text(format!("         {note}"))?;
-        }
+        note::tell(&self.data.notes, output)?;
         output.text(format!(
             "training {}, learning rate {}{}, batches of {}, seed {}",
             self.optimizer_name,
@@ -404,9 +428,9 @@ impl<'a> Run<'a> {
             "bytes_per_step": program.bytes(), "compile_seconds": took,
         }))?;
         output.text(format!(
-            "program  {} dispatches a step ({} nodes, {} of them fused), {} planned, {} of parameters, {:.1} MFLOP a step, compiled in {}",
-            program.dispatches(),
-            program.nodes,
+            "program  {} a step ({}, {} of them fused), {} planned, {} of parameters, {:.1} MFLOP a step, compiled in {}",
+            counted(program.dispatches(), "dispatch"),
+            counted(program.nodes, "node"),
             program.fused_nodes,
             bytes(program.planned_bytes() as u64),
             bytes(program.parameter_bytes() as u64),
@@ -427,8 +451,8 @@ impl<'a> Run<'a> {
             summary::print(output, &self.data, evaluation)?;
         }
         output.text(format!(
-            "{} steps in all, {} of them in this run in {} ({:.0} a second)",
-            grouped(steps),
+            "{} in all, {} of them in this run in {} ({:.0} a second)",
+            counted(steps as usize, "step"),
             grouped(trained),
             seconds(took),
             trained as f64 / took.max(1e-9)

@@ -118,6 +118,10 @@ pub fn take_up(arguments: &mut Arguments) -> Result<Vec<String>> {
             directory.display()
         )));
     }
+    if file != checkpoints.file() {
+        let (newest, file) = (checkpoints.file(), file.display());
+        eprintln!("warning: {} is not there: the run goes on from the state before it, {file}", newest.display());
+    }
     let saved = checkpoints.saved_options()?.unwrap_or_default();
     agree(arguments, &saved, &file)
 }

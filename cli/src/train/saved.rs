@@ -9,6 +9,7 @@ use wgrad::train::{ModelFile, ModelSettings};
 
 use super::demo::{Data, Source};
 use crate::failure::{Failure, Result};
+use crate::output::counted;
 
 /// An example of more numbers than this is a mistake, or malice; memory would be taken for a batch of them.
 const MOST_ELEMENTS: usize = 1 << 24;
@@ -42,7 +43,7 @@ pub fn classes(file: &ModelFile, count: usize) -> Result<Vec<String>> {
     let names = file.words("classes")?;
     match names.len() {
         found if found == count => Ok(names),
-        found => Err(file.wrong(format!("it has {found} classes where {count} are expected")).into()),
+        found => Err(file.wrong(format!("it has {} where {count} are expected", counted(found, "class"))).into()),
     }
 }
 

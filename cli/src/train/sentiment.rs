@@ -12,10 +12,11 @@ use wgrad::train::{Evaluation, ModelFile, ModelSettings, Trainer};
 
 use super::demo::{Asked, Data, Defaults, Demo, ModelChoice, Names, Source, Task};
 use super::network::Network;
+use super::note::Note;
 use super::show::Show;
 use super::{recurrent, saved};
 use crate::failure::{Failure, Result};
-use crate::output::grouped;
+use crate::output::counted;
 
 const FILES: [&str; 2] = ["rt-polarity.neg", "rt-polarity.pos"];
 
@@ -94,7 +95,7 @@ fn load(source: &Source) -> Result<Data> {
     let (train, test) = (encode(&train, &learned)?, encode(&test, &unseen)?);
     let settings = ModelSettings::new(SENTIMENT.name).with_words("words", vocabulary.words()).with("length", length);
     let show = Verdicts { sentences: unseen.into_iter().take(SHOWN).map(str::to_owned).collect() };
-    let notes = vec![format!("{} words, sentences of up to {length}", grouped(known as u64))];
+    let notes = vec![Note::from(format!("{}, sentences of up to {length}", counted(known, "word")))];
     Ok(Data { notes, settings, show: Some(Rc::new(show)), ..data(train, test, recurrent::kind(source.model), known) })
 }
 

@@ -6,7 +6,7 @@ use wgrad::train::Evaluation;
 
 use super::demo::Data;
 use crate::failure::Result;
-use crate::output::Output;
+use crate::output::{Output, flush_right};
 
 /// Prints it.
 pub fn print(output: &mut Output, data: &Data, evaluation: &Evaluation) -> Result {
@@ -43,8 +43,8 @@ pub fn scores(output: &mut Output, evaluation: &Evaluation, more: &[(String, f64
 
 /// The matrix with its right ones green and its mistakes the redder the more of them there are.
 fn coloured(matrix: &ConfusionMatrix, names: &[String]) -> Vec<String> {
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(1).max(5);
-    let cells: Vec<String> = names.iter().map(|name| format!(" {name:>width$} ")).collect();
+    let width = names.iter().map(|name| console::measure_text_width(name)).max().unwrap_or(1).max(5);
+    let cells: Vec<String> = names.iter().map(|name| format!(" {} ", flush_right(name, width))).collect();
     let corner = format!("{:>width$}  ", "true");
     let mut lines = vec![format!("{}{}  predicted", style(corner).dim(), style(cells.concat()).dim())];
     for (truth, (name, row)) in names.iter().zip(matrix.rows()).enumerate() {
@@ -64,7 +64,7 @@ fn coloured(matrix: &ConfusionMatrix, names: &[String]) -> Vec<String> {
                 .to_string()
             })
             .collect();
-        lines.push(format!("{name:>width$}  {}", cells.concat()));
+        lines.push(format!("{}  {}", flush_right(name, width), cells.concat()));
     }
     lines
 }

@@ -74,14 +74,25 @@ impl<'a> Cells<'a> {
         let noun = format.noun();
         if guess.numbers >= words {
             return Err(format!(
-                "{}, while {} other values are; if they are categories, the column has to be named as such \
+                "{}, while {}; if they are categories, the column has to be named as such \
                  (Csv::categorical, --categorical on the command line)",
                 self.no_number(line, word, format),
-                guess.numbers
+                match guess.numbers {
+                    1 => "1 other value is".to_owned(),
+                    numbers => format!("{numbers} other values are"),
+                }
             ));
         }
         column.values = self.categories(is_missing);
-        column.remark = Some(format!("though {} of {} values are {noun}s", guess.numbers, filled.len()));
+        column.remark = Some(format!(
+            "though {} of {} values {}",
+            guess.numbers,
+            filled.len(),
+            match guess.numbers {
+                1 => format!("is a {noun}"),
+                _ => format!("are {noun}s"),
+            }
+        ));
         Ok(column)
     }
 

@@ -16,7 +16,7 @@ use super::column::Column;
 use super::format::{Format, Guess, Marks};
 use super::missing::is_missing;
 use super::table::{Table, position};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use columns::Cells;
 use records::{Lines, Row, likely_delimiter, records, unclosed_quote};
 
@@ -275,7 +275,8 @@ impl Expected<'_> {
             width if nameless && width == all => Ok((false, (0..all).map(Some).collect())),
             width if nameless && width + 1 == all => Ok((false, (0..all).map(without_target).collect())),
             width if !self.named => Err(format!(
-                "it has {width} columns, and {all} are expected, or {} without the target",
+                "it has {}, and {all} are expected, or {} without the target",
+                counted(width, "column"),
                 all.saturating_sub(1)
             )),
             _ => Err(format!("it has no column '{}'; its first line is: {}", lacking.join("', '"), first.join(", "))),

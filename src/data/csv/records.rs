@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use ::csv::{ReaderBuilder, StringRecord};
 
+use crate::error::counted;
+
 /// Lines that are looked at to find the delimiter.
 const LINES_TRIED: usize = 50;
 
@@ -32,7 +34,7 @@ pub(super) fn records(text: &str, delimiter: u8) -> Result<Vec<Row>, String> {
         let line = lines.line_at(fields.position().map_or(0, |position| position.byte() as usize));
         if let Some(first) = rows.first().filter(|first| first.fields.len() != fields.len()) {
             let (own, expected) = (fields.len(), first.fields.len());
-            return Err(format!("line {line} has {own} fields, but line {} has {expected}", first.line));
+            return Err(format!("line {line} has {}, but line {} has {expected}", counted(own, "field"), first.line));
         }
         rows.push(Row { line, fields });
     }

@@ -121,7 +121,7 @@ fn a_column_of_numbers_is_never_categories_without_a_word() {
         assert!(message(&format!("a\n{text}")).starts_with(&expected), "{}", message(&format!("a\n{text}")));
     }
     let few = table("a,b\nx,1\n7,2\ny,3\nz,4\n").map(|table| table.columns[0].describe());
-    assert_eq!(few, Ok("category with 4 classes (though 1 of 4 values are numbers)".into()));
+    assert_eq!(few, Ok("category with 4 classes (though 1 of 4 values is a number)".into()));
     assert!(message("d,b\n2020-01-01,1\n2020-01-02,2\nsoon,3\n").contains("line 4, column 'd': 'soon' is not a date"));
 }
 
@@ -133,7 +133,7 @@ fn mistakes_have_a_line_and_a_column() {
     assert_eq!(missing("a,b\r\n1,2\r\n\r\n3,\r\n"), "line 4, column 'b': the value is missing");
     assert_eq!(missing("a,b\r1,2\r3,\r"), "line 3, column 'b': the value is missing");
     assert!(message("a,b\n1,?\n,2\n,3\n").contains("in all 3 rows, missing are 2 in column 'a', 1 in column 'b'"));
-    assert_eq!(message("a,b\n1,2\n3\n"), "line 3 has 1 fields, but line 1 has 2");
+    assert_eq!(message("a,b\n1,2\n3\n"), "line 3 has 1 field, but line 1 has 2");
     assert!(message("a,b\n1,2\nx,4\n5,6\n").starts_with("line 3, column 'a': 'x' is not a number, while 2 other"));
     assert_eq!(message("a,b\n1,\"2\n3,4\n"), "line 2: a quote is opened and never closed");
     assert_eq!(message("a,b\n"), "the table has no rows");

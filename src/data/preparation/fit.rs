@@ -6,7 +6,7 @@ use crate::data::column::{Column, Values};
 use crate::data::missing::Missing;
 use crate::data::spread::Spread;
 use crate::data::table::{Table, Target};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// A target with more different values than this is no class but a number, or a mistake.
 const MOST_CLASSES: usize = 100;
@@ -202,14 +202,14 @@ impl PreparationOptions {
         }
         let reason = |(number, column): (usize, &Column)| match &column.values {
             _ if number == target => Ok(None),
-            _ if asked.contains(&number) => Ok(Some("as asked".to_owned())),
+            _ if asked.contains(&number) => Ok(Some(super::ASKED.to_owned())),
             values if values.is_blank() => Ok(Some("it has no values".to_owned())),
             Values::Numbers { .. } if column.is_index() => Ok(Some("it numbers the rows and has no name".to_owned())),
             Values::Categories { labels, .. } if column.remark.as_deref() != Some(super::ASKED) => {
                 let rows = column.values.len();
                 match labels.len() {
                     words if words > FEW_LABELS && 2 * words > rows => {
-                        Ok(Some(format!("{words} different words in {rows} rows are no categories")))
+                        Ok(Some(format!("{words} different words in {} are no categories", counted(rows, "row"))))
                     }
                     words if words > MOST_LABELS => Err(Error::Data(format!(
                         "column '{}' has {words} different words: too many for categories (at most {MOST_LABELS}); \

@@ -18,7 +18,7 @@ use super::csv::{Csv, Expected, Kind};
 use super::format::Format;
 use super::missing::Missing;
 use super::table::{Table, Target};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// The remark on a column that is categories because the user says so.
 pub(super) const ASKED: &str = "as asked";
@@ -57,6 +57,51 @@ struct PreparedColumn {
     lacking: usize,
     /// What people should know of it.
     remark: Option<String>,
+}
+
+/// What became of a column, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedColumn<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it is to the model.
+    pub taken_as: TakenAs,
+    /// The same with particulars: how its numbers are written, how many labels it has, why it is left out.
+    pub note: String,
+}
+
+/// What a column is to a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TakenAs {
+    /// A feature: a number.
+    Number,
+    /// A feature: a date, as the number of its seconds.
+    Date,
+    /// Features of 0 or 1, one a label.
+    Categories,
+    /// Nothing, as the user wants it.
+    Dropped,
+    /// Nothing, since it is of no use.
+    LeftOut,
+    /// The target: one of several classes.
+    TargetClasses,
+    /// The target: a number.
+    TargetNumber,
+}
+
+impl TakenAs {
+    /// Its name: `left_out`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Date => "date",
+            Self::Categories => "categories",
+            Self::Dropped => "dropped",
+            Self::LeftOut => "left_out",
+            Self::TargetClasses => "target_classes",
+            Self::TargetNumber => "target_number",
+        }
+    }
 }
 
 /// What a column is good for.
@@ -142,9 +187,14 @@ impl Preparation {
         self.missing
     }
 
-    /// A line for each column: its name, and what it was taken for.
-    pub fn describe(&self) -> Vec<(&str, String)> {
-        self.columns.iter().map(|column| (column.name.as_str(), column.describe())).collect()
+    /// What became of each column, in the order of the file.
+    pub fn describe<'a>(&'a self) -> Vec<DescribedColumn<'a>> {
+        let described = |column: &'a PreparedColumn| DescribedColumn {
+            name: &column.name,
+            taken_as: column.role.taken_as(),
+            note: column.describe(),
+        };
+        self.columns.iter().map(described).collect()
     }
 
     /// Reads a file that has the columns of the one before, in any order where a header names them, with or without the
@@ -180,7 +230,6 @@ impl PreparedColumn {
     }
 
     fn describe(&self) -> String {
-        let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
         let text = match &self.role {
             Role::Number { format, fill, flag, .. } => {
                 let filled = match (fill, flag) {
@@ -200,7 +249,7 @@ impl PreparedColumn {
             }
             Role::Unused { reason } => format!("left out: {reason}"),
             Role::Classes { labels, .. } => {
-                format!("target, {} classes{}", labels.len(), self.missing("rows left out"))
+                format!("target, {}{}", counted(labels.len(), "class"), self.missing("rows left out"))
             }
             Role::Value { format, .. } => format!("target, {format}{}", self.missing("rows left out")),
         };
@@ -217,6 +266,18 @@ impl Role {
             Self::Number { flag, .. } => 1 + *flag as usize,
             Self::Categories { labels, own, .. } => labels.len() + *own as usize,
             Self::Unused { .. } | Self::Classes { .. } | Self::Value { .. } => 0,
+        }
+    }
+
+    fn taken_as(&self) -> TakenAs {
+        match self {
+            Self::Number { format, .. } if format.is_date() => TakenAs::Date,
+            Self::Number { .. } => TakenAs::Number,
+            Self::Categories { .. } => TakenAs::Categories,
+            Self::Unused { reason } if reason == ASKED => TakenAs::Dropped,
+            Self::Unused { .. } => TakenAs::LeftOut,
+            Self::Classes { .. } => TakenAs::TargetClasses,
+            Self::Value { .. } => TakenAs::TargetNumber,
         }
     }
 

@@ -45,7 +45,7 @@ fn what_is_missing_is_filled_from_the_training_rows() -> Result<()> {
     let x = preparation.features_of(&table)?;
     assert_eq!(x.shape().dims(), [6, 5]);
     assert_eq!(column(&x, 1), [0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
-    let described: Vec<String> = preparation.describe().into_iter().map(|(_, what)| what).collect();
+    let described: Vec<String> = preparation.describe().into_iter().map(|column| column.note).collect();
     let expected = [
         "number; 2 missing, told by a feature",
         "category, 2 labels; 1 missing, a label of their own",
@@ -143,14 +143,15 @@ fn columns_that_say_nothing_are_left_out_and_told() -> Result<()> {
     let table = read(&format!(",name,n,void,k,kind\n{rows}"))?;
     let preparation = PreparationOptions::new("kind").leave_out(["k"]).fit(&table, &all(&table))?;
     let expected = [
-        ("", "left out: it numbers the rows and has no name"),
-        ("name", "left out: 60 different words in 60 rows are no categories"),
-        ("n", "number"),
-        ("void", "left out: it has no values"),
-        ("k", "left out: as asked"),
-        ("kind", "target, 2 classes"),
+        ("", TakenAs::LeftOut, "left out: it numbers the rows and has no name"),
+        ("name", TakenAs::LeftOut, "left out: 60 different words in 60 rows are no categories"),
+        ("n", TakenAs::Number, "number"),
+        ("void", TakenAs::LeftOut, "left out: it has no values"),
+        ("k", TakenAs::Dropped, "left out: as asked"),
+        ("kind", TakenAs::TargetClasses, "target, 2 classes"),
     ];
-    assert_eq!(preparation.describe(), expected.map(|(name, what)| (name, what.to_owned())));
+    let expected = expected.map(|(name, taken_as, note)| DescribedColumn { name, taken_as, note: note.to_owned() });
+    assert_eq!(preparation.describe(), expected);
     assert_eq!(preparation.features(), 1);
     let asked =
         Csv::new().categorical(["name", "n"]).from_bytes(format!(",name,n,void,k,kind\n{rows}").as_bytes(), "t")?;

@@ -180,10 +180,7 @@ impl<'a> Export<'a> {
     /// # Errors
     /// As for [`to_bytes`](Self::to_bytes), and a file that cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let bytes = self.to_bytes()?;
-        let path = path.as_ref();
-        checkpoint_file::replace(path, None, |file| file.write_all(&bytes))
-            .map_err(|source| Error::file("cannot write", path, source))
+        checkpoint_file::write_bytes(path, &self.to_bytes()?)
     }
 
     fn chosen<'b>(&'b self, data: &'b GraphData) -> Result<Vec<(&'b str, ValueId)>> {

@@ -8,7 +8,6 @@ use wgrad::train::ModelFile;
 use super::scan::{self, Entry};
 use super::{LARGEST_SIZE, blamed, refuse_damaged, with_picture};
 use crate::failure::{Failure, Result};
-use crate::output::grouped;
 use crate::train::demo::{Asked, Names, Picture, Source};
 use crate::train::saved;
 
@@ -28,9 +27,7 @@ pub fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
     let decoded = super::decode(&found.entries.iter().collect::<Vec<_>>(), size)?;
     refuse_damaged(&decoded.damaged, source)?;
     let mut notes = Vec::new();
-    if found.skipped > 0 {
-        notes.push(format!("skipped {} that are no .png or .jpg files", grouped(found.skipped as u64)));
-    }
+    notes.extend(super::left_aside(&found.skipped));
     notes.extend(blamed(&decoded.damaged));
     let whole =
         found.entries.iter().enumerate().filter(|(index, _)| !decoded.damaged.iter().any(|(other, _)| other == index));
@@ -51,7 +48,7 @@ struct Found {
     entries: Vec<Entry>,
     /// The folders' names are the classes.
     labelled: bool,
-    skipped: usize,
+    skipped: Vec<PathBuf>,
 }
 
 fn find(path: &Path, classes: &[String]) -> Result<Found> {
@@ -59,17 +56,17 @@ fn find(path: &Path, classes: &[String]) -> Result<Found> {
         return Err(Failure::new(format!("{}: there is no such file or directory", path.display())));
     }
     if path.is_file() {
-        return Ok(Found { entries: vec![scan::entry(path.to_owned(), 0)?], labelled: false, skipped: 0 });
+        return Ok(Found { entries: vec![scan::entry(path.to_owned(), 0)?], labelled: false, skipped: Vec::new() });
     }
     let part = |name: &str| Some(path.join(name)).filter(|part| part.is_dir());
     let root = part("test").or_else(|| part("val")).unwrap_or_else(|| path.to_owned());
     let listed = scan::listed(&root)?;
     let folders: Vec<&(String, PathBuf)> = listed.iter().filter(|(_, path)| path.is_dir()).collect();
-    let mut found = Found { entries: Vec::new(), labelled: !folders.is_empty(), skipped: 0 };
+    let mut found = Found { entries: Vec::new(), labelled: !folders.is_empty(), skipped: Vec::new() };
     if folders.is_empty() {
         found.entries = scan::pictures(&root, 0, &mut found.skipped)?;
     } else {
-        found.skipped = listed.len() - folders.len();
+        found.skipped.extend(listed.iter().map(|(_, path)| path.clone()).filter(|path| !path.is_dir()));
         for (name, folder) in folders {
             let class = classes.iter().position(|class| class == name).ok_or_else(|| {
                 Failure::new(format!(

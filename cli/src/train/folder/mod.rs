@@ -8,7 +8,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use wgrad::data::Dataset;
@@ -16,9 +16,10 @@ use wgrad::tensor::{DType, TensorData};
 
 use super::convolutional;
 use super::demo::{Data, Defaults, Demo, ModelChoice, Picture, Source, Task, dense};
+use super::note::Note;
 use super::residual;
 use crate::failure::{Failure, Result};
-use crate::output::{bytes, grouped};
+use crate::output::{bytes, counted, grouped};
 use cache::{Cache, Decoded, Found};
 use scan::{Entry, Scan, scan};
 
@@ -66,9 +67,7 @@ fn load(source: &Source) -> Result<Data> {
     };
     let scan = scan(directory)?;
     let mut notes = Vec::new();
-    if scan.skipped > 0 {
-        notes.push(format!("skipped {} that are no .png or .jpg files", grouped(scan.skipped as u64)));
-    }
+    notes.extend(left_aside(&scan.skipped));
     let Decoded { x, damaged } = pictures(directory, &scan, source, &mut notes)?;
     let scan = without(directory, scan, &damaged, &mut notes)?;
     let labels = |entries: &[Entry]| entries.iter().map(|entry| entry.class as i32).collect::<Vec<i32>>();
@@ -89,24 +88,24 @@ fn load(source: &Source) -> Result<Data> {
 }
 
 /// The decoded pictures of a scan, `[n, 3, size, size]`: from the cache, or decoded and put there. Damaged ones are an error, or left out.
-fn pictures(directory: &Path, scan: &Scan, source: &Source, notes: &mut Vec<String>) -> Result<Decoded> {
+fn pictures(directory: &Path, scan: &Scan, source: &Source, notes: &mut Vec<Note>) -> Result<Decoded> {
     let cache = Cache::new(directory, scan, source.image_size);
     match cache.read() {
         Found::Pictures(decoded) => {
             refuse_damaged(&decoded.damaged, source)?;
-            notes.push(format!("pictures from the cache {}", cache.file().display()));
+            notes.push(format!("pictures from the cache {}", cache.file().display()).into());
             return Ok(decoded);
         }
         Found::Nothing => {}
-        Found::Damaged(why) => notes.push(format!("the cache is damaged and made again: {why}")),
+        Found::Damaged(why) => notes.push(format!("the cache is damaged and made again: {why}").into()),
     }
     let all: Vec<&Entry> = scan.train.iter().chain(scan.test.iter().flatten()).collect();
     let size = source.image_size.unwrap_or_else(|| own_size(&all));
     let decoded = decode(&all, size)?;
     refuse_damaged(&decoded.damaged, source)?;
     match cache.write(&decoded) {
-        Ok(()) => notes.push(format!("pictures decoded and kept in the cache {}", cache.file().display())),
-        Err(error) => notes.push(format!("no cache, the next run decodes again: {error}")),
+        Ok(()) => notes.push(format!("pictures decoded and kept in the cache {}", cache.file().display()).into()),
+        Err(error) => notes.push(format!("no cache, the next run decodes again: {error}").into()),
     }
     Ok(decoded)
 }
@@ -122,14 +121,28 @@ fn refuse_damaged(damaged: &[(usize, String)], source: &Source) -> Result {
     }
 }
 
-/// A line for people on what was skipped, where there is any.
-fn blamed(damaged: &[(usize, String)]) -> Option<String> {
-    let (_, first) = damaged.first()?;
-    Some(format!("skipped {} damaged, the first: {first}", grouped(damaged.len() as u64)))
+/// What is said of files that are not read.
+fn left_aside(skipped: &[PathBuf]) -> Vec<Note> {
+    let mut notes = vec![Note::Count("skipped", skipped.len())];
+    if let Some(first) = skipped.first() {
+        notes.push(Note::Warning(format!(
+            "skipped {}: only .png, .jpg and .jpeg are read, and links that lead to such; the first: {}",
+            counted(skipped.len(), "file"),
+            first.display()
+        )));
+    }
+    notes
+}
+
+/// What is said of damaged pictures that were left out, where there are any.
+fn blamed(damaged: &[(usize, String)]) -> Vec<Note> {
+    let Some((_, first)) = damaged.first() else { return Vec::new() };
+    let text = format!("skipped {} damaged, the first: {first}", grouped(damaged.len() as u64));
+    vec![Note::Count("damaged", damaged.len()), Note::Text(text)]
 }
 
 /// The scan without its damaged pictures, which must leave enough of each class.
-fn without(directory: &Path, scan: Scan, damaged: &[(usize, String)], notes: &mut Vec<String>) -> Result<Scan> {
+fn without(directory: &Path, scan: Scan, damaged: &[(usize, String)], notes: &mut Vec<Note>) -> Result<Scan> {
     let Some((_, first)) = damaged.first() else { return Ok(scan) };
     notes.extend(blamed(damaged));
     let mut index = 0;
@@ -172,8 +185,8 @@ fn decode(all: &[&Entry], size: usize) -> Result<Decoded> {
     let total = row.checked_mul(all.len()).filter(|total| *total <= MOST_BYTES).ok_or_else(|| {
         let wanted = (row as u64).saturating_mul(all.len() as u64);
         Failure::new(format!(
-            "{} pictures of {size}x{size} would take {}, and {} are allowed; choose a smaller --image-size",
-            grouped(all.len() as u64),
+            "{} of {size}x{size} would take {}, and {} are allowed; choose a smaller --image-size",
+            counted(all.len(), "picture"),
             bytes(wanted),
             bytes(MOST_BYTES as u64)
         ))

@@ -25,8 +25,8 @@ pub struct Scan {
     pub train: Vec<Entry>,
     /// The test part; none where the folder is not divided.
     pub test: Option<Vec<Entry>>,
-    /// Files that are no pictures by their names.
-    pub skipped: usize,
+    /// What is not read: files that are no pictures by their names, and links that lead nowhere.
+    pub skipped: Vec<PathBuf>,
 }
 
 /// Looks at the folder.
@@ -37,7 +37,7 @@ pub fn scan(directory: &Path) -> Result<Scan> {
     if !directory.is_dir() {
         return Err(Failure::new(format!("{}: it is a file, not a directory with pictures", directory.display())));
     }
-    let mut skipped = 0;
+    let mut skipped = Vec::new();
     let part = |names: &[&str]| names.iter().map(|name| directory.join(name)).find(|path| path.is_dir());
     let (root, test) = match (part(&["train"]), part(&["test", "val"])) {
         (Some(train), test) => (train, test),
@@ -89,10 +89,10 @@ pub fn listed(directory: &Path) -> Result<Vec<(String, PathBuf)>> {
 }
 
 /// The names of the class folders, sorted.
-fn classes(root: &Path, skipped: &mut usize) -> Result<Vec<String>> {
+fn classes(root: &Path, skipped: &mut Vec<PathBuf>) -> Result<Vec<String>> {
     let all = listed(root)?;
     let classes: Vec<String> = all.iter().filter(|(_, path)| path.is_dir()).map(|(name, _)| name.clone()).collect();
-    *skipped += all.len() - classes.len();
+    skipped.extend(all.into_iter().map(|(_, path)| path).filter(|path| !path.is_dir()));
     match classes.as_slice() {
         [] => Err(Failure::new(format!(
             "{}: there are no class folders; each class wants a folder of its own with .png or .jpg files",
@@ -106,7 +106,7 @@ fn classes(root: &Path, skipped: &mut usize) -> Result<Vec<String>> {
     }
 }
 
-fn entries(root: &Path, classes: &[String], skipped: &mut usize) -> Result<Vec<Entry>> {
+fn entries(root: &Path, classes: &[String], skipped: &mut Vec<PathBuf>) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for (class, name) in classes.iter().enumerate() {
         let folder = root.join(name);
@@ -120,14 +120,14 @@ fn entries(root: &Path, classes: &[String], skipped: &mut usize) -> Result<Vec<E
 }
 
 /// The pictures in a directory, by name.
-pub fn pictures(folder: &Path, class: usize, skipped: &mut usize) -> Result<Vec<Entry>> {
+pub fn pictures(folder: &Path, class: usize, skipped: &mut Vec<PathBuf>) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for (_, path) in listed(folder)? {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
         if ENDINGS.contains(&ending.as_str()) && path.is_file() {
             entries.push(entry(path, class)?);
         } else {
-            *skipped += 1;
+            skipped.push(path);
         }
     }
     Ok(entries)

@@ -6,9 +6,10 @@ use wgrad::train::{ModelFile, ModelSettings};
 
 use super::{FORECAST, Foretelling};
 use crate::failure::{Failure, Result};
-use crate::output::grouped;
+use crate::output::counted;
 use crate::train::demo::{Asked, Data, Source, Task};
 use crate::train::network::Network;
+use crate::train::note::Note;
 use crate::train::{recurrent, saved};
 
 /// The largest window and horizon, as on the command line.
@@ -41,9 +42,10 @@ pub fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
     let count = values.len();
     if count < window {
         return Err(Failure::new(format!(
-            "{}: the series '{}' has {count} values, and the model looks at {window}",
+            "{}: the series '{}' has {}, and the model looks at {window}",
             path.display(),
-            series.name()
+            series.name(),
+            counted(count, "value")
         )));
     }
     let standardized: Vec<f32> = values.iter().map(|value| ((value - mean) / std) as f32).collect();
@@ -63,9 +65,9 @@ pub fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
         Dataset::new([("x", x), ("y", TensorData::from_vec(y.concat(), [windows, horizon])?)])?
     };
     let note = format!(
-        "'{}': {} values; the next {horizon} from the last {window}{}",
+        "'{}': {}; the next {horizon} from the last {window}{}",
         series.name(),
-        grouped(count as u64),
+        counted(count, "value"),
         if windows == 0 { "" } else { ", and scores of those that are known" }
     );
     let data = Data {
@@ -74,7 +76,7 @@ pub fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
         task: Task::Series { horizon, std },
         prepare: None,
         picture: None,
-        notes: vec![note],
+        notes: vec![Note::Text(note)],
         epochs: None,
         network: Some(Network::of(Foretelling { kind: recurrent::kind(source.model), window, horizon })),
         show: None,

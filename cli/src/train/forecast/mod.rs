@@ -18,11 +18,12 @@ use wgrad::train::Evaluation;
 
 use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task};
 use super::network::Network;
+use super::note::Note;
 use super::recurrent;
 use super::show::Show;
-use super::{canvas, places, summary};
+use super::{canvas, summary};
 use crate::failure::{Failure, Result};
-use crate::output::{Output, grouped};
+use crate::output::{Output, counted};
 use baseline::Errors;
 
 /// The share of the series that is learned; what is left, its end, is the test.
@@ -65,7 +66,7 @@ pub struct Forecasting {
     season: Option<u64>,
     /// Draw forecasts of the test part beside what came
     #[arg(long, value_name = "FILE.png")]
-    forecast: Option<PathBuf>,
+    pub forecast: Option<PathBuf>,
 }
 
 impl Forecasting {
@@ -86,10 +87,7 @@ impl Forecasting {
             return Err(Failure::new(format!("--{option} is for series, and {} has none", demo.name)));
         }
         match &self.forecast {
-            Some(path) => {
-                canvas::check_name(path, "pictures", &["png"])?;
-                places::can_write_file(path)
-            }
+            Some(path) => canvas::check_name(path, "pictures", &["png"]),
             None => Ok(()),
         }
     }
@@ -119,16 +117,16 @@ fn load(source: &Source) -> Result<Data> {
     let season = options.season.map(|season| season as usize).or(bundled.then_some(YEAR));
     if let Some(season) = season.filter(|&season| season > parts.train_len) {
         return Err(Failure::new(format!(
-            "a season of {season} is longer than the training part of '{}', {} values",
+            "a season of {season} is longer than the training part of '{}', {}",
             series.name(),
-            parts.train_len
+            counted(parts.train_len, "value")
         )));
     }
-    let notes = vec![format!(
-        "'{}': {} values; {window} in, the next {horizon} out",
+    let notes = vec![Note::from(format!(
+        "'{}': {}; {window} in, the next {horizon} out",
         series.name(),
-        grouped(series.values().len() as u64)
-    )];
+        counted(series.values().len(), "value")
+    ))];
     let defaults = FORECAST.defaults;
     let batch = source.batch_size.unwrap_or(defaults.batch_size).max(1);
     let epochs = (FEWEST_STEPS / parts.train.len().div_ceil(batch) as u64).clamp(defaults.epochs, 10 * defaults.epochs);

@@ -13,7 +13,7 @@ use super::super::demo::Picture;
 use super::colour::signed;
 use super::sheet::{HEADING, MARGIN, SUBTITLE, framed, heading, legend, scaled, shown_size};
 use crate::failure::{Failure, Result};
-use crate::output::grouped;
+use crate::output::{counted, grouped};
 
 /// As many as a sheet shows.
 const MOST: usize = 64;
@@ -65,7 +65,7 @@ pub fn draw(path: &Path, title: &str, picture: &Picture, trainer: &Trainer) -> R
     };
     let count = match all.len() {
         count if count > MOST => format!("the {MOST} largest of {} filters", grouped(count as u64)),
-        count => format!("{count} filters"),
+        count => counted(count, "filter"),
     };
     let scale = if filters.channels == 3 { "as red, green and blue; grey is 0" } else { "each on a scale of its own" };
     let subtitle = format!("{count} of {form} ({}), {scale}", filters.name);

@@ -6,8 +6,9 @@ use wgrad::train::ModelFile;
 
 use super::{data, in_file, task};
 use crate::failure::Result;
-use crate::output::grouped;
+use crate::output::counted;
 use crate::train::demo::{Asked, Data, Names, Source, Task};
+use crate::train::note::Note;
 use crate::train::saved;
 
 /// The setting that says how a table becomes features.
@@ -29,14 +30,16 @@ pub fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
     let mut warnings = Vec::new();
     for (name, count) in preparation.unknown(&table).map_err(of_table)? {
         warnings.push(format!(
-            "{}: '{name}' has {count} values that the model never saw: they count as no label",
-            path.display()
+            "{}: '{name}' has {} that the model never saw: {} as no label",
+            path.display(),
+            counted(count, "value"),
+            if count == 1 { "it counts" } else { "they count" }
         ));
     }
     let left_out = whole.len() - table.len();
     if left_out > 0 {
-        let count = grouped(left_out as u64);
-        warnings.push(format!("{}: {count} rows are left out, as they lack a value", path.display()));
+        let lacking = if left_out == 1 { "is left out, as it lacks" } else { "are left out, as they lack" };
+        warnings.push(format!("{}: {} {lacking} a value", path.display(), counted(left_out, "row")));
     }
     let test: Dataset = saved::questions(x, y, &classes)?;
     // Where rows are left out, an answer's index is not its row.
@@ -44,5 +47,6 @@ pub fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
     let names = (left_out > 0).then(|| Names { of: "line", names: lines() });
     let unit = matches!(task, Task::Number { .. }).then(|| preparation.target_scale());
     let settings = file.settings().clone();
-    Ok(Asked { names, unit, warnings, ..Asked::new(Data { settings, ..data(train, test, task) }) })
+    let notes = warnings.into_iter().map(Note::Warning).collect();
+    Ok(Asked { names, unit, ..Asked::new(Data { settings, notes, ..data(train, test, task) }) })
 }

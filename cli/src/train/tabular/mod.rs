@@ -12,8 +12,9 @@ use wgrad::data::{Csv, Dataset, Missing, Parts, Preparation, PreparationOptions,
 use wgrad::train::ModelSettings;
 
 use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task, dense};
+use super::note::Note;
 use crate::failure::{Failure, Result};
-use crate::output::grouped;
+use crate::output::{counted, grouped};
 pub use options::Tables;
 use results::Results;
 
@@ -72,16 +73,19 @@ fn load(source: &Source) -> Result<Data> {
     let mut notes = Vec::new();
     if source.path.is_some() {
         let whole = test_table.is_none().then_some(train_rows.len() + test_rows.len());
-        notes.extend(whole.and_then(|used| left_out(&table, used, &preparation)));
-        notes.extend(results::columns(&preparation, table.header_line()));
+        notes.extend(whole.map(|used| left_out(&table, used, &preparation)).unwrap_or_default());
+        notes.extend(results::columns(&preparation, table.header_line()).into_iter().map(Note::Text));
+        notes.extend(results::column_events(&preparation));
         let tested = match &test_table {
             Some(table) => preparation.unknown(table)?,
             None => preparation.unknown(&table.take(&test_rows)?)?,
         };
         notes.extend(tested.iter().map(|(name, count)| {
-            format!(
-                "'{name}' has {count} values in the test part that the training part has not: they count as no label"
-            )
+            Note::Warning(format!(
+                "'{name}' has {} in the test part that the training part has not: {} as no label",
+                counted(*count, "value"),
+                if *count == 1 { "it counts" } else { "they count" }
+            ))
         }));
     }
     let batch = source.batch_size.unwrap_or(TABULAR.defaults.batch_size).max(1);
@@ -146,12 +150,16 @@ fn in_file(path: Option<&Path>, error: wgrad::Error) -> Failure {
     }
 }
 
-fn left_out(table: &Table, used: usize, preparation: &Preparation) -> Option<String> {
+fn left_out(table: &Table, used: usize, preparation: &Preparation) -> Vec<Note> {
     let rest = table.len().saturating_sub(used);
+    if rest == 0 {
+        return Vec::new();
+    }
     let why = if preparation.missing() == Missing::Drop { "a value" } else { "the target" };
-    (rest > 0).then(|| {
-        format!("{} of {} rows are left out, as they lack {why}", grouped(rest as u64), grouped(table.len() as u64))
-    })
+    let [verb, they] = if rest == 1 { ["is", "it lacks"] } else { ["are", "they lack"] };
+    let all = counted(table.len(), "row");
+    let text = format!("{} of {all} {verb} left out, as {they} {why}", grouped(rest as u64));
+    vec![Note::Count("rows_left_out", rest), Note::Text(text)]
 }
 
 fn columns(table: &Table) -> String {

@@ -6,8 +6,8 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use wgrad::data::{Csv, Goal, Header, Missing, PreparationOptions};
 
+use super::super::canvas;
 use super::super::demo::Demo;
-use super::super::{canvas, places};
 use super::TABULAR;
 use crate::failure::{Failure, Result};
 
@@ -58,10 +58,7 @@ impl Tables {
             return Err(Failure::new(format!("--{option} is for tables, and {} has none", demo.name)));
         }
         match &self.scatter {
-            Some(path) => {
-                canvas::check_name(path, "pictures", &["png"])?;
-                places::can_write_file(path)
-            }
+            Some(path) => canvas::check_name(path, "pictures", &["png"]),
             None => Ok(()),
         }
     }

@@ -3,22 +3,26 @@
 use std::path::PathBuf;
 
 use console::{measure_text_width, pad_str};
-use wgrad::data::{Preparation, Target};
+use wgrad::data::{DescribedColumn, Preparation, TakenAs, Target};
 use wgrad::metrics::Metric;
 use wgrad::train::Evaluation;
 
 use super::super::demo::Data;
+use super::super::note::Note;
 use super::super::show::Show;
 use super::super::summary;
 use super::picture::{self, Shown};
 use crate::failure::Result;
-use crate::output::Output;
+use crate::output::{Output, are, counted, shortened};
 
 /// So many neighbours of one kind are told in one line.
 const ALIKE: usize = 4;
 
 /// Names are cut where they would push the rest away.
 const WIDEST: usize = 24;
+
+/// Columns that are left out with a line for each.
+const MOST_WARNINGS: usize = 5;
 
 /// What was learned from a table, and what is to be drawn.
 pub struct Results {
@@ -31,15 +35,15 @@ pub struct Results {
 pub fn columns(preparation: &Preparation, header: Option<usize>) -> Vec<String> {
     let all = preparation.describe();
     let mut rows: Vec<(String, String)> = Vec::new();
-    for run in all.chunk_by(|left, right| left.1 == right.1) {
+    for run in all.chunk_by(|left, right| left.note == right.note) {
         match run {
             [first, .., last] if run.len() >= ALIKE => {
                 rows.push((
-                    format!("{} … {}", name(first.0), name(last.0)),
-                    format!("{} columns: {}", run.len(), first.1),
+                    format!("{} … {}", name(first.name), name(last.name)),
+                    format!("{} columns: {}", run.len(), first.note),
                 ));
             }
-            _ => rows.extend(run.iter().map(|(own, what)| (name(own), what.clone()))),
+            _ => rows.extend(run.iter().map(|column| (name(column.name), column.note.clone()))),
         }
     }
     let width = rows.iter().map(|(name, _)| measure_text_width(name)).max().unwrap_or(0);
@@ -52,12 +56,35 @@ pub fn columns(preparation: &Preparation, header: Option<usize>) -> Vec<String> 
     std::iter::once(heading).chain(lines).chain([decision(preparation)]).collect()
 }
 
+/// An event for each column, and a warning for those that are left out though nobody asked for it.
+pub fn column_events(preparation: &Preparation) -> Vec<Note> {
+    let all = preparation.describe();
+    let mut left_out = all.iter().filter(|column| column.taken_as == TakenAs::LeftOut);
+    let shown = left_out.by_ref().take(MOST_WARNINGS);
+    let mut notes: Vec<Note> =
+        shown.map(|column| Note::Warning(format!("column {} is {}", quoted(column.name), column.note))).collect();
+    let rest = left_out.count();
+    if rest > 0 {
+        notes.push(Note::Warning(format!("{} {} left out, too", counted(rest, "other column"), are(rest))));
+    }
+    notes.extend(all.into_iter().map(|DescribedColumn { name, taken_as, note }| Note::Column {
+        name: name.to_owned(),
+        taken_as: taken_as.name(),
+        note,
+    }));
+    notes
+}
+
+/// A name in a sentence.
+fn quoted(own: &str) -> String {
+    format!("'{}'", shortened(own, WIDEST))
+}
+
 /// A name as it is told: what is empty is in quotes.
 fn name(name: &str) -> String {
     match name {
         "" => "''".to_owned(),
-        name if name.chars().count() > WIDEST => name.chars().take(WIDEST - 1).chain(['…']).collect(),
-        name => name.to_owned(),
+        name => shortened(name, WIDEST),
     }
 }
 
@@ -80,7 +107,11 @@ fn decision(preparation: &Preparation) -> String {
             } else {
                 ""
             };
-            format!("'{target}' is learned as one of {} classes: {}{more}{other}", names.len(), shown.join(", "))
+            format!(
+                "'{target}' is learned as one of {}: {}{more}{other}",
+                counted(names.len(), "class"),
+                shown.join(", ")
+            )
         }
     }
 }
