@@ -290,6 +290,7 @@ impl Show for Forecast {
         let Some(path) = &self.path else { return Ok(None) };
         let shown = picture::Shown {
             title: format!("{title} · {}", self.name),
+            series: &self.name,
             values: &self.values,
             dates: self.dates.as_deref(),
             train_len: self.train_len,
