@@ -46,11 +46,7 @@ pub fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
             series.name()
         )));
     }
-    let standardized: Vec<f32> = values.iter().map(|value| ((value - mean) / std) as f32).collect();
-    if let Some(index) = standardized.iter().position(|value| !value.is_finite()) {
-        let message = format!("value {} is too far from those that the model learned from", index + 1);
-        return Err(Failure::new(format!("{}: {message}", path.display())));
-    }
+    let standardized = series.standardized(mean, std).map_err(|error| super::in_file(path, error))?;
     let part = |start: usize, length: usize| standardized.get(start..start + length).unwrap_or_default();
     let last = TensorData::from_vec(part(count - window, window).to_vec(), [1, window, 1])?;
     let windows = (count + 1).saturating_sub(window + horizon);
@@ -80,5 +76,6 @@ pub fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
         show: None,
         settings: file.settings().clone(),
     };
-    Ok(Asked { question: Some(last), unit: Some((mean, std)), ..Asked::new(data) })
+    let warnings = series.remarks().iter().map(|remark| format!("{}: {remark}", path.display())).collect();
+    Ok(Asked { question: Some(last), warnings, unit: Some((mean, std)), ..Asked::new(data) })
 }

@@ -6,7 +6,7 @@ mod axis;
 mod baseline;
 mod picture;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use clap::Args;
@@ -115,7 +115,11 @@ fn load(source: &Source) -> Result<Data> {
     };
     let number = |option: Option<u64>, usual: usize| option.map_or(usual, |number| number as usize);
     let (window, horizon) = (number(options.window, WINDOW), number(options.horizon, HORIZON));
-    let parts = series.windows(window, horizon, TRAINING)?;
+    let parts = series.windows(window, horizon, TRAINING).map_err(|error| match &source.path {
+        Some(path) => in_file(path, error),
+        None => error.into(),
+    })?;
+    warn(source.path.as_deref(), &series, parts.is_constant);
     let season = options.season.map(|season| season as usize).or(bundled.then_some(YEAR));
     if let Some(season) = season.filter(|&season| season > parts.train_len) {
         return Err(Failure::new(format!(
@@ -157,6 +161,26 @@ fn load(source: &Source) -> Result<Data> {
         })),
         settings: ask::settings(window, horizon, mean, std, (!bundled).then(|| series.name())),
     })
+}
+
+/// What everybody should know of a series, also where only events are on stdout.
+fn warn(path: Option<&Path>, series: &Series, is_constant: bool) {
+    let origin = path.map_or_else(String::new, |path| format!("{}: ", path.display()));
+    for remark in series.remarks() {
+        eprintln!("warning: {origin}{remark}");
+    }
+    if is_constant {
+        let what = "is constant in its training part, or as good as: nothing is learned from it";
+        eprintln!("warning: {origin}the series '{}' {what}", series.name());
+    }
+}
+
+/// An error about a series, with the name of its file.
+fn in_file(path: &Path, error: wgrad::Error) -> Failure {
+    match error {
+        wgrad::Error::Data(message) => Failure::new(format!("{}: {message}", path.display())),
+        other => other.into(),
+    }
 }
 
 /// Values of a season in the bundled series.
