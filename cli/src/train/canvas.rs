@@ -69,7 +69,8 @@ pub fn legend<B: DrawingBackend>(
 /// Pixels for the labels of a vertical axis and its title, without a gap between them.
 pub const fn label_room(letters: usize) -> u32 {
     // The title's line, the tick, and letters of 17 pixels.
-    44 + 10 * letters as u32
+    // At least four letters, so that charts above each other mostly begin alike.
+    44 + 10 * if letters < 4 { 4 } else { letters as u32 }
 }
 
 /// Writes a chart that was drawn as SVG at its [`fine_size`].

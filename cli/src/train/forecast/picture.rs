@@ -89,7 +89,7 @@ fn forecasts<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>)
         .x_desc(if shown.dates.is_some() {
             "the test part is shaded"
         } else {
-            "place in the series (the test part is shaded)"
+            "index in the series (the test part is shaded)"
         })
         .y_desc(unit.title(&name(shown.series)))
         .x_labels(24)
