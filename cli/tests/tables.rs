@@ -340,3 +340,72 @@ fn messages_count_and_tables_align() -> std::io::Result<()> {
     assert!(fail(&tabular(&file, "b")).contains("line 3 has 1 field, but line 1 has 2"));
     Ok(())
 }
+
+#[test]
+fn a_model_says_what_it_cannot_tell_apart() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let wave = |offset: f64, scale: f64| -> String {
+        let values = (0..100).map(|step| format!("{:?}\n", offset + scale * (f64::from(step) / 5.0).sin()));
+        std::iter::once("v\n".to_owned()).chain(values).collect()
+    };
+    let [near, far, huge] = [("near.csv", 0.0, 1.0), ("far.csv", 1e8, 1.0), ("huge.csv", 0.0, 1e30)]
+        .map(|(name, offset, scale)| write(directory.path(), name, &wave(offset, scale)).unwrap());
+    let model = directory.path().join("model.safetensors");
+    succeed(&["train", "forecast", "--data", text(&near), "--steps", "2", "--save", text(&model)]);
+    let blurred = fail(&["predict", text(&model), "--data", text(&far)]);
+    assert!(blurred.contains("far.csv: the series 'v': its values are 1.4e8 standard deviations"), "{blurred}");
+    let beyond = fail(&["predict", text(&model), "--data", text(&huge)]);
+    assert!(beyond.contains("huge.csv: line 3 of the series 'v': 1.98") && beyond.contains("too far"), "{beyond}");
+    let constant =
+        write(directory.path(), "constant.csv", &"v\n".chars().chain("5\n".repeat(100).chars()).collect::<String>())?;
+    let output = run(&["train", "forecast", "--data", text(&constant), "--steps", "2"]);
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is constant in its training part"));
+    let blank = write(directory.path(), "blank.csv", "v\n1\n\n3\n")?;
+    for arguments in
+        [vec!["train", "forecast", "--data", text(&blank)], vec!["predict", text(&model), "--data", text(&blank)]]
+    {
+        let message = fail(&arguments);
+        assert!(
+            message.contains("line 3, column 'v': the value is missing") && !message.contains("--missing"),
+            "{message}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn rows_without_an_answer_are_predicted_and_not_scored() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let file = write(directory.path(), "t.csv", &two_features(",", |row| row.to_string()))?;
+    let asked = write(directory.path(), "asked.csv", "a,b,kind\n3,1,no\n50,2,\n55,0,yes\n")?;
+    let model = directory.path().join("model.safetensors");
+    for missing in ["refuse", "drop", "class"] {
+        succeed(
+            &[&tabular(&file, "kind")[..], &["--epochs", "1", "--missing", missing, "--save", text(&model)]].concat(),
+        );
+        let all = events(&["predict", text(&model), "--data", text(&asked)]);
+        assert_eq!(of_kind(&all, "prediction").len(), 3, "{missing}");
+        assert_eq!(of_kind(&all, "done")[0]["scored"], 2, "{missing}");
+    }
+    assert!(succeed(&["predict", text(&model), "--data", text(&asked)]).contains("scores are of the 2 of 3 rows"));
+    Ok(())
+}
+
+#[test]
+fn numbers_of_any_size_are_drawn() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let picture = directory.path().join("truth.png");
+    for (name, offset, scale) in [("far", 1e8, 0.01), ("tiny", 0.0, 1e-150)] {
+        let rows = (0..100).map(|row| format!("{row},{:e}\n", offset + scale * f64::from(row * 7 % 100) / 100.0));
+        let table: String = std::iter::once("x,y\n".to_owned()).chain(rows).collect();
+        let file = write(directory.path(), "t.csv", &table)?;
+        succeed(&[&tabular(&file, "y")[..], &["--epochs", "1", "--scatter", text(&picture)]].concat());
+        let pixels = image::open(&picture).map(|picture| picture.to_rgb8()).unwrap();
+        let blue =
+            pixels.enumerate_pixels().filter(|(x, _, pixel)| *x < 800 && pixel.0[2] > pixel.0[0].saturating_add(30));
+        let columns: std::collections::BTreeSet<u32> = blue.map(|(x, _, _)| x).collect();
+        assert!(columns.len() > 100, "{name}: {} columns with points", columns.len());
+    }
+    Ok(())
+}

@@ -94,6 +94,30 @@ const fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     365 * year + leap_days + before_month + day - 1 - 719_468
 }
 
+/// A time as ISO 8601 has it, for people: `2026-03-31`, `2026-03-31 12:30`, `2026-03-31 12:30:15`.
+pub(super) fn written(seconds: f64) -> String {
+    const DAY: i64 = 86_400;
+    let seconds = seconds.floor() as i64;
+    let (days, rest) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
+    // Hinnant's civil_from_days: years begin in March, 146,097 days are 400 of them.
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let mut text = format!("{year:04}-{month:02}-{day:02}");
+    if rest != 0 {
+        text += &format!(" {:02}:{:02}", rest / 3600, rest / 60 % 60);
+    }
+    if rest % 60 != 0 {
+        text += &format!(":{:02}", rest % 60);
+    }
+    text
+}
+
 /// `12:30`, `12:30:15`, `12:30:15.25`, with `Z` or `+01:00` after it or not; nothing is midnight.
 fn seconds(time: &str) -> Option<f64> {
     if time.is_empty() {
@@ -163,6 +187,9 @@ mod tests {
             (YearMonthDay, "äöü-1-1", None),
         ] {
             assert_eq!(order.parse(text), expected, "{text} {order}");
+        }
+        for text in ["1970-01-01", "1900-03-01", "2000-02-29", "2023-12-31 23:59", "1969-12-31 00:00:01"] {
+            assert_eq!(YearMonthDay.parse(text).map(written).as_deref(), Some(text));
         }
         assert!(DateOrder::ALL.iter().all(|order| DateOrder::from_code(order.code()) == Some(*order)));
     }

@@ -279,6 +279,8 @@ pub(super) struct Guess {
     pub ambiguous: bool,
     /// What this column proves of the file.
     pub proof: Option<Marks>,
+    /// Of dates with the year at their end and no points: in which order they are, or None where all of them could be either.
+    pub order: Option<Option<DateOrder>>,
 }
 
 /// The format that reads the most cells; of equal ones the most usual.
@@ -313,7 +315,17 @@ pub(super) fn guess(cells: &[&str]) -> Guess {
             (true, _) => proof = Some(Marks::Comma),
         }
     }
-    Guess { format, numbers, ambiguous, proof }
+    let order = match format.0 {
+        Notation::Date(order @ (DateOrder::DayMonthYear | DateOrder::MonthDayYear))
+            if !cells.iter().any(|cell| cell.contains('.')) =>
+        {
+            let [day, month] =
+                [DateOrder::DayMonthYear, DateOrder::MonthDayYear].map(|order| read(Format(Notation::Date(order))));
+            Some((day != month).then_some(order))
+        }
+        Notation::Date(_) | Notation::Decimal(_) | Notation::Hexadecimal => None,
+    };
+    Guess { format, numbers, ambiguous, proof, order }
 }
 
 /// The other reading of an ambiguous column, where the rest of the file has marks of that kind.

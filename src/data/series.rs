@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::spread::Spread;
-use super::{Csv, Dataset, Values};
+use super::date::written;
+use super::spread::{Spread, keeps_differences, single, standardized};
+use super::{Csv, Dataset, Table, Values};
 use crate::error::{Error, Result, counted};
 use crate::tensor::TensorData;
 
@@ -29,6 +30,9 @@ pub struct Series {
     name: String,
     values: Vec<f64>,
     dates: Option<Vec<f64>>,
+    /// The line of each value in its file; none where there was no file.
+    lines: Vec<usize>,
+    remarks: Vec<String>,
 }
 
 /// A series as data sets of windows: `x` f32 `[windows, window, 1]`, and `y` f32 `[windows, horizon]`, the values that follow. Both are
@@ -46,6 +50,8 @@ pub struct SeriesWindows {
     pub mean: f64,
     /// The standard deviation of the training part; 1 where it is constant.
     pub std: f64,
+    /// Whether all values of the training part are the same, or too near each other for f64 to tell: nothing is learned from them.
+    pub is_constant: bool,
 }
 
 impl SeriesWindows {
@@ -71,48 +77,137 @@ impl Series {
             let problem = if value.is_finite() { "too large: its square is beyond f64" } else { "not a number" };
             return Err(Error::Data(format!("value {} of the series '{name}' is {value:e}, {problem}", place + 1)));
         }
-        Ok(Self { name, values, dates: None })
+        Ok(Self { name, values, dates: None, lines: Vec::new(), remarks: Vec::new() })
     }
 
-    /// A column of a CSV file, by name or number; without one, the only column of numbers.
+    /// A column of a CSV file, by name or number; without one, the only column of numbers. Where the file has a column of dates, they
+    /// say in which order the values are: a file that begins with the latest is reversed, and gaps are counted
+    /// ([`remarks`](Self::remarks)).
     ///
     /// # Errors
-    /// As [`Csv::read`]: a gap and what is not a number come with their line. [`Error::Argument`] where there is no such column, or
-    /// several have numbers and none is named.
+    /// As [`Csv::read`], with the line: a value or a date that is missing, and what is not a number. [`Error::Format`] with the line
+    /// where dates go back and forth, or one is there twice. [`Error::Argument`] where there is no such column, or several have numbers
+    /// and none is named.
     pub fn read_csv(path: impl AsRef<Path>, column: Option<&str>) -> Result<Self> {
         let path = path.as_ref();
-        let mut csv = Csv::new();
+        let mut csv = Csv::new().keep_missing();
         if let Some(column) = column {
             csv = csv.only([column]);
         }
         let table = csv.read(path)?;
-        let mut numbers = Vec::new();
-        for own in table.columns.iter().filter(|own| column.is_some() || own.is_measured()) {
-            if let Values::Numbers { .. } = own.values {
-                numbers.push((own.name.clone(), own.values.numbers()?));
-            }
-        }
-        if numbers.len() > 1 {
-            let names: Vec<&str> = numbers.iter().map(|(name, _): &(String, Vec<f64>)| name.as_str()).collect();
-            return Err(Error::Argument(format!(
-                "{} has several columns of numbers, {}: one of them has to be named",
-                path.display(),
-                names.join(", ")
-            )));
-        }
-        match numbers.pop() {
-            Some((name, values)) => {
-                let series = Self::new(name, values)?;
-                let dates = dates(path).filter(|dates| dates.len() == series.values.len());
-                Ok(Self { dates, ..series })
-            }
-            None => {
+        let is_number = |values: &Values| matches!(values, Values::Numbers { .. }) && !values.is_blank();
+        let found: Vec<_> = table
+            .columns
+            .iter()
+            .filter(|own| (column.is_some() || own.is_measured()) && is_number(&own.values))
+            .collect();
+        let own = match found.as_slice() {
+            [own] => own,
+            [] => {
                 let what = column.map_or("it has no column of numbers".to_owned(), |column| {
                     format!("column '{column}' holds words, not numbers")
                 });
-                Err(Error::format(path, what))
+                return Err(Error::format(path, what));
             }
+            several => {
+                let names: Vec<&str> = several.iter().map(|own| own.name.as_str()).collect();
+                return Err(Error::Argument(format!(
+                    "{} has several columns of numbers, {}: one of them has to be named",
+                    path.display(),
+                    names.join(", ")
+                )));
+            }
+        };
+        let lacking = own.values.missing();
+        if let Some(row) = (0..table.len()).find(|&row| !own.values.has(row)) {
+            let more = if lacking > 1 { format!(", and so are {} more", lacking - 1) } else { String::new() };
+            let what = "a series has to be whole: fill the gaps in the file";
+            let message =
+                format!("line {}, column '{}': the value is missing{more}; {what}", table.line(row), own.name);
+            return Err(Error::format(path, message));
         }
+        let mut series = Self::new(own.name.clone(), own.values.numbers()?)?;
+        series.lines = (0..table.len()).map(|row| table.line(row)).collect();
+        let with_dates = Csv::new().keep_missing().read(path).ok().filter(|whole| whole.len() == series.values.len());
+        match with_dates {
+            Some(whole) => series.with_dates(&whole).map_err(|message| Error::format(path, message)),
+            None => Ok(series),
+        }
+    }
+
+    /// With the dates of the first of a table's columns of dates that rise or fall, else of the first of them.
+    fn with_dates(mut self, table: &Table) -> Result<Self, String> {
+        let is_dates = |values: &Values| matches!(values, Values::Numbers { format, .. } if format.is_date());
+        let columns = || table.columns.iter().filter(|column| is_dates(&column.values) && !column.values.is_blank());
+        let goes_one_way = |dates: &[f64]| {
+            dates.is_sorted_by(|left, right| left < right) || dates.is_sorted_by(|left, right| left > right)
+        };
+        let in_order = columns().find(|column| column.values.numbers().is_ok_and(|dates| goes_one_way(&dates)));
+        let Some(column) = in_order.or_else(|| columns().next()) else { return Ok(self) };
+        if let Some(row) = (0..table.len()).find(|&row| !column.values.has(row)) {
+            return Err(format!("line {}, column '{}': the date is missing", table.line(row), column.name));
+        }
+        let mut dates = column.values.numbers().map_err(|error| error.to_string())?;
+        let pairs = || dates.windows(2).filter_map(|pair| Some((*pair.first()?, *pair.last()?)));
+        // Shuffled dates fall as often as they rise.
+        let falls = 4 * pairs().filter(|(left, right)| right < left).count() > 3 * pairs().count();
+        let wrong = pairs().enumerate().find(|(_, (left, right))| if falls { right >= left } else { right <= left });
+        if let Some((row, (left, right))) = wrong {
+            let (line, before) = (table.line(row + 1), table.line(row));
+            let at = format!("line {line}, column '{}': {}", column.name, written(right));
+            let order = if falls { "before" } else { "after" };
+            return Err(if left == right {
+                format!("{at} is in line {before} already; a series has one value for each time")
+            } else {
+                format!(
+                    "{at} does not come {order} {}, in line {before}; sort the file by '{}'",
+                    written(left),
+                    column.name
+                )
+            });
+        }
+        if falls {
+            dates.reverse();
+            self.values.reverse();
+            self.lines.reverse();
+            self.remarks.push(format!(
+                "'{}' falls from line to line: the series is read from the last line to the first",
+                column.name
+            ));
+        }
+        self.remarks.extend(gaps(&dates, &self.lines));
+        self.dates = Some(dates);
+        Ok(self)
+    }
+
+    /// What people should know of how it was read: that it was reversed, and gaps in its dates.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    /// The values minus a mean, over a deviation, such as those of the series that a model was trained on.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where f32 cannot compute with a value, or cannot tell the values apart, as they are too far from the mean.
+    pub fn standardized(&self, mean: f64, std: f64) -> Result<Vec<f32>> {
+        self.standardized_from(0, mean, std)
+    }
+
+    /// The same, where the first values are known to be near the mean.
+    fn standardized_from(&self, known: usize, mean: f64, std: f64) -> Result<Vec<f32>> {
+        let values: Vec<f64> = self.values.iter().map(|&value| standardized(value, mean, std)).collect();
+        let name = &self.name;
+        let mut found = Vec::new();
+        for (index, (&own, &value)) in values.iter().zip(&self.values).enumerate() {
+            found.push(single(own, value).map_err(|message| {
+                let at =
+                    self.lines.get(index).map_or_else(|| format!("value {}", index + 1), |line| format!("line {line}"));
+                Error::Data(format!("{at} of the series '{name}': {message}"))
+            })?);
+        }
+        keeps_differences(values.get(known..).unwrap_or_default())
+            .map_err(|message| Error::Data(format!("the series '{name}': {message}")))?;
+        Ok(found)
     }
 
     /// When each value was, in seconds since 1970, where the file has a column of dates.
@@ -158,16 +253,7 @@ impl Series {
         }
         let spread = Spread::of(self.values.iter().take(train_len).copied());
         let (mean, std) = (spread.mean, spread.scale());
-        let standardized: Vec<f64> = self.values.iter().map(|value| (value - mean) / std).collect();
-        if let Some(place) = standardized.iter().position(|value| !(*value as f32).is_finite()) {
-            return Err(Error::Data(format!(
-                "value {} of the series '{}' is so far from its training part that f32 cannot hold it: {:e} standard deviations",
-                place + 1,
-                self.name,
-                standardized.get(place).copied().unwrap_or_default()
-            )));
-        }
-        let values: Vec<f32> = standardized.iter().map(|&value| value as f32).collect();
+        let values = self.standardized_from(train_len, mean, std)?;
         let part = |starts: std::ops::RangeInclusive<usize>| -> Result<Dataset> {
             let (mut x, mut y) = (Vec::new(), Vec::new());
             let windows = starts.clone().count();
@@ -185,15 +271,34 @@ impl Series {
             train_len,
             mean,
             std,
+            is_constant: spread.is_constant(),
         })
     }
 }
 
-/// The first column of dates of a file without a gap, if it has one. Nothing is learned from it, so what is wrong with the rest is no matter.
-fn dates(path: &Path) -> Option<Vec<f64>> {
-    let table = Csv::new().keep_missing().read(path).ok()?;
-    let is_dates = |values: &Values| matches!(values, Values::Numbers { format, .. } if format.is_date());
-    table.columns.iter().filter(|column| is_dates(&column.values)).find_map(|column| column.values.numbers().ok())
+/// What is to be told of dates that rise, but not always by about as much.
+fn gaps(dates: &[f64], lines: &[usize]) -> Option<String> {
+    const DAY: f64 = 86_400.0;
+    let mut steps: Vec<f64> = dates.windows(2).filter_map(|pair| Some(pair.last()? - pair.first()?)).collect();
+    let between = steps.clone();
+    steps.sort_by(f64::total_cmp);
+    let usual = steps.get(steps.len() / 2).copied()?;
+    // 1970 began on a Thursday. Where nothing is ever from a weekend, none is a gap.
+    let weekday = |date: &f64| (date / DAY).floor().rem_euclid(7.0) as u8;
+    let works_days = usual == DAY && !dates.iter().any(|date| matches!(weekday(date), 2 | 3));
+    let is_gap = |index: usize, step: f64| {
+        let weekend = works_days && dates.get(index).is_some_and(|date| weekday(date) == 1);
+        // Months and years differ in length.
+        step > 1.5 * usual && !(weekend && step <= 3.0 * DAY)
+    };
+    let mut found = between.iter().enumerate().filter(|(index, step)| is_gap(*index, **step)).map(|(index, _)| index);
+    let first = found.next()?;
+    let count = found.count() + 1;
+    let (from, to) = (dates.get(first).copied().map(written)?, dates.get(first + 1).copied().map(written)?);
+    let at = lines.get(first + 1).map_or_else(String::new, |line| format!(" (line {line})"));
+    let rest = if count == 1 { String::new() } else { ", the first".to_owned() };
+    let noun = if count == 1 { "gap" } else { "gaps" };
+    Some(format!("{count} {noun} in the dates{rest} between {from} and {to}{at}; values are taken for equally spaced"))
 }
 
 #[cfg(test)]
@@ -236,6 +341,69 @@ mod tests {
         );
         assert!(series.windows(usize::MAX, 12, 0.8).is_err() && series.windows(0, 1, 0.8).is_err());
         assert!(series.windows(1, 5, 0.8).is_err() && series.windows(1, 1, 1.5).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn dates_say_the_order() -> Result<()> {
+        let directory = tempfile::tempdir().map_err(|error| Error::file("cannot create", "", error))?;
+        let path = directory.path().join("t.csv");
+        let read = |rows: &str| -> Result<Series> {
+            std::fs::write(&path, format!("date,v\n{rows}"))
+                .map_err(|error| Error::file("cannot write", &path, error))?;
+            Series::read_csv(&path, None)
+        };
+        let rising = read("2020-01-01,1\n2020-01-02,2\n2020-01-03,4\n")?;
+        assert!(rising.remarks().is_empty());
+        let falling = read("2020-01-03,4\n2020-01-02,2\n2020-01-01,1\n")?;
+        assert_eq!((falling.values(), falling.dates()), (rising.values(), rising.dates()));
+        assert!(falling.remarks()[0].contains("from the last line to the first"));
+        for (rows, expected) in [
+            (
+                "2020-01-01,1\n2020-01-03,2\n2020-01-02,3\n2020-01-04,3\n",
+                "line 4, column 'date': 2020-01-02 does not come after 2020-01-03, in line 3; sort",
+            ),
+            ("2020-01-01,1\n2020-01-02,2\n2020-01-02,3\n", "line 4, column 'date': 2020-01-02 is in line 3 already"),
+            ("2020-01-01,1\n,2\n2020-01-02,3\n", "line 3, column 'date': the date is missing"),
+            (
+                "2020-01-01,1\n2020-01-02,\n2020-01-03,3\n",
+                "line 3, column 'v': the value is missing; a series has to be whole",
+            ),
+        ] {
+            let found = message(read(rows));
+            assert!(found.contains(expected) && !found.contains("--missing"), "{found}");
+        }
+        let gap = read("2020-01-01,1\n2020-01-02,2\n2020-01-03,3\n2020-03-01,4\n")?;
+        assert!(
+            gap.remarks()[0].starts_with("1 gap in the dates between 2020-01-03 and 2020-03-01 (line 5)"),
+            "{gap:?}"
+        );
+        // Months and weekends are none.
+        assert!(read("2020-01-31,1\n2020-02-29,2\n2020-03-31,3\n2020-04-30,3\n")?.remarks().is_empty());
+        let week = ["2020-01-02,1", "2020-01-03,2", "2020-01-06,3", "2020-01-07,4", "2020-01-08,5", ""].join("\n");
+        assert!(read(&week)?.remarks().is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn any_scale_is_learned_and_what_is_too_far_is_refused() -> Result<()> {
+        let wave = |scale: f64, offset: f64| -> Vec<f64> {
+            (0..100).map(|step| offset + scale * (f64::from(step) / 5.0).sin()).collect()
+        };
+        let near = Series::new("s", wave(1.0, 0.0))?.windows(12, 2, 0.8)?;
+        for scale in [1e-300, 1e-170, 1e-45, 1e45, 1e149] {
+            let far = Series::new("s", wave(scale, 0.0))?.windows(12, 2, 0.8)?;
+            assert!(!far.is_constant);
+            let pairs = far.train.column("x")?.to_f64_vec().into_iter().zip(near.train.column("x")?.to_f64_vec());
+            pairs.for_each(|(a, b)| assert!((a - b).abs() < 1e-6, "{scale}: {a} {b}"));
+        }
+        assert!(!Series::new("s", wave(1e3, 1e18))?.windows(12, 2, 0.8)?.is_constant);
+        assert!(Series::new("s", vec![5.0; 100])?.windows(12, 2, 0.8)?.is_constant);
+        assert!(Series::new("s", wave(1.0, 1e4))?.standardized(near.mean, near.std).is_ok());
+        let blurred = message(Series::new("s", wave(1.0, 1e8))?.standardized(near.mean, near.std));
+        assert!(blurred.contains("the series 's': its values are 1.4e8 standard deviations"), "{blurred}");
+        let far = message(Series::new("s", wave(1e30, 0.0))?.standardized(near.mean, near.std));
+        assert!(far.contains("value 2 of the series 's': 1.98"), "{far}");
         Ok(())
     }
 

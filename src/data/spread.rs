@@ -9,19 +9,28 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// Of any numbers; of none, both are 0.
+    /// Of any numbers; of none, both are 0. Over the whole range of f64: what is added up and squared are the numbers over a power of
+    /// two near the largest, a division that rounds nothing.
     pub fn of(numbers: impl Iterator<Item = f64> + Clone) -> Self {
         let count = numbers.clone().count().max(1) as f64;
-        // Divided first, so that a sum of large numbers stays finite.
-        let rough = numbers.clone().map(|value| value / count).sum::<f64>();
-        let mean = rough + numbers.clone().map(|value| (value - rough) / count).sum::<f64>();
-        let variance = numbers.map(|value| (value - mean) * ((value - mean) / count)).sum::<f64>();
-        Self { mean, deviation: variance.sqrt() }
+        let largest = numbers.clone().map(f64::abs).fold(0.0, f64::max);
+        // The bits of the exponent alone; of subnormal numbers, the smallest normal one.
+        let unit = f64::from_bits((largest.to_bits() >> 52).max(1) << 52);
+        let scaled = numbers.map(|value| value / unit);
+        let low = scaled.clone().fold(f64::INFINITY, f64::min);
+        let high = scaled.clone().fold(f64::NEG_INFINITY, f64::max);
+        if low >= high {
+            return Self { mean: low * unit, deviation: 0.0 };
+        }
+        let rough = scaled.clone().sum::<f64>() / count;
+        let mean = rough + scaled.clone().map(|value| value - rough).sum::<f64>() / count;
+        let variance = scaled.map(|value| (value - mean) * (value - mean)).sum::<f64>() / count;
+        Self { mean: mean.max(low).min(high) * unit, deviation: variance.sqrt() * unit }
     }
 
-    /// True where the numbers differ by no more than rounding makes of one and the same.
+    /// True where the numbers differ by no more than rounding makes of one and the same, or by less than f64 holds with all its digits.
     pub fn is_constant(self) -> bool {
-        self.deviation <= 4.0 * f64::EPSILON * self.mean.abs()
+        self.deviation <= f64::EPSILON * self.mean.abs() || self.deviation < f64::MIN_POSITIVE
     }
 
     /// What standardising divides by: the deviation, or 1 of a constant.
@@ -30,15 +39,60 @@ impl Spread {
     }
 }
 
+/// How many deviations a value is from the mean.
+pub(super) fn standardized(value: f64, mean: f64, deviation: f64) -> f64 {
+    let difference = value - mean;
+    // Between two ends of f64's range lies more than it holds.
+    if difference.is_finite() { difference / deviation } else { (value / 4.0 - mean / 4.0) / (deviation / 4.0) }
+}
+
 /// The part of the standard deviation that rounding to f32 may be.
 const MOST_ROUNDING: f64 = 0.01;
+
+/// Deviations from the mean beyond which nothing is computed: a network makes larger numbers of them, and their squares have to stay within f32.
+const FARTHEST: f64 = 1e12;
+
+/// An error, in words, for a standardized value that is so far from what was learned from that f32 cannot compute with it.
+pub(super) fn single(standardized: f64, value: f64) -> Result<f32, String> {
+    // NaN is none either.
+    if standardized.abs() <= FARTHEST {
+        return Ok(standardized as f32);
+    }
+    Err(format!(
+        "{value:e} is {:.1e} standard deviations from the mean of what the model learned from, too far to compute with in f32",
+        standardized.abs()
+    ))
+}
+
+/// An error, in words, for standardized numbers so far from what was learned from that f32 loses how they differ.
+pub(super) fn keeps_differences(standardized: &[f64]) -> Result<(), String> {
+    let spread = Spread::of(standardized.iter().copied());
+    // What is lost of little matters where it is little beside the deviation of what was learned from, too.
+    if rounding(standardized) <= MOST_ROUNDING * spread.deviation.max(1.0) {
+        return Ok(());
+    }
+    Err(format!(
+        "its values are {:.1e} standard deviations from the mean of what the model learned from, where f32 cannot tell them apart",
+        spread.mean.abs()
+    ))
+}
+
+/// The root of the mean square of what f32 loses of some numbers.
+fn rounding(numbers: &[f64]) -> f64 {
+    let squares = numbers.iter().map(|value| (value - f64::from(*value as f32)).powi(2)).sum::<f64>();
+    (squares / numbers.len().max(1) as f64).sqrt()
+}
 
 /// An error, in words, for numbers so far from 0 that f32 loses how they differ.
 pub(super) fn fits_single_precision(numbers: &[f64]) -> Result<(), String> {
     let spread = Spread::of(numbers.iter().copied());
-    let rounding = numbers.iter().map(|value| (value - f64::from(*value as f32)).powi(2)).sum::<f64>();
-    let rounding = (rounding / numbers.len().max(1) as f64).sqrt();
-    if spread.is_constant() || rounding <= MOST_ROUNDING * spread.deviation {
+    if spread.is_constant() {
+        return Ok(());
+    }
+    // Squares of parts of the largest stay within f64.
+    let largest = numbers.iter().map(|value| value.abs()).fold(0.0, f64::max);
+    let lost = numbers.iter().map(|value| ((value - f64::from(*value as f32)) / largest).powi(2)).sum::<f64>();
+    if (lost / numbers.len().max(1) as f64).sqrt() <= MOST_ROUNDING * (spread.deviation / largest) {
         return Ok(());
     }
     Err(format!(
@@ -50,7 +104,70 @@ pub(super) fn fits_single_precision(numbers: &[f64]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_scale_is_like_every_other(
+            numbers in prop::collection::vec(-1.0..1.0_f64, 2..40), power in -1000..1000_i32, offset in -30..10_i32,
+        ) {
+            // Powers of two change no digit: mean and deviation scale exactly, and standardized values are the same.
+            let offset = if offset < -20 { 0.0 } else { f64::from(offset).exp2() };
+            let near: Vec<f64> = numbers.iter().map(|value| value + offset).collect();
+            let unit = f64::from(power).exp2();
+            let far: Vec<f64> = near.iter().map(|value| value * unit).collect();
+            let [a, b] = [&near, &far].map(|numbers| Spread::of(numbers.iter().copied()));
+            prop_assert!(!a.is_constant() && !b.is_constant(), "{a:?} {b:?}");
+            approx::assert_relative_eq!(b.mean / unit, a.mean, max_relative = 1e-12, epsilon = 1e-15);
+            approx::assert_relative_eq!(b.deviation / unit, a.deviation, max_relative = 1e-12);
+            for (near, far) in near.iter().zip(&far) {
+                let [near, far] = [(*near, a), (*far, b)].map(|(value, own)| standardized(value, own.mean, own.scale()));
+                approx::assert_relative_eq!(near, far, max_relative = 1e-9, epsilon = 1e-9);
+            }
+        }
+
+        #[test]
+        fn any_numbers_have_a_finite_spread(numbers in prop::collection::vec(prop::num::f64::ANY, 0..20)) {
+            let finite: Vec<f64> = numbers.into_iter().filter(|value| value.is_finite()).collect();
+            let spread = Spread::of(finite.iter().copied());
+            prop_assert!(finite.is_empty() || spread.mean.is_finite());
+            prop_assert!(spread.scale().is_finite() && spread.scale() > 0.0);
+            for value in &finite {
+                let own = standardized(*value, spread.mean, spread.scale());
+                prop_assert!(spread.is_constant() || own.abs() <= 1.01 * (finite.len() as f64).sqrt(), "{own} {spread:?}");
+            }
+        }
+
+        #[test]
+        fn one_value_is_constant(value in prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO, count in 1..50_usize) {
+            let spread = Spread::of(std::iter::repeat_n(value, count));
+            prop_assert_eq!((spread.mean, spread.deviation, spread.is_constant()), (value, 0.0, true));
+        }
+    }
+
+    #[test]
+    fn tiny_and_huge_numbers_differ() {
+        for scale in [1e-300, 1e-165, 1e-100, 1e100, 1e165, 1e300, f64::MAX] {
+            let spread = Spread::of([-scale, scale].into_iter());
+            assert_eq!((spread.mean, spread.deviation), (0.0, scale));
+        }
+        assert!(!Spread::of((0..100).map(|step| 1e18 + 1000.0 * f64::from(step).sin())).is_constant());
+        // Less than the smallest number with all its digits.
+        assert!(Spread::of([0.0, 5e-324, 1e-320].into_iter()).is_constant());
+    }
+
+    #[test]
+    fn standardized_values_are_right_or_refused() {
+        let wave = |offset: f64| (0..100).map(|step| offset + f64::from(step).sin()).collect::<Vec<f64>>();
+        assert_eq!([0.0, 1e4, 1e5].map(|offset| keeps_differences(&wave(offset)).is_ok()), [true; 3]);
+        assert_eq!([1e6, 1e8].map(|offset| keeps_differences(&wave(offset)).is_ok()), [false; 2]);
+        // Little noise is no matter where little is lost.
+        let noise: Vec<f64> = (0..100).map(|step| 10.0 + 1e-9 * f64::from(step).sin()).collect();
+        assert!(keeps_differences(&noise).is_ok() && keeps_differences(&[]).is_ok());
+        assert!(single(1e11, 5.0).is_ok() && single(1e13, 5.0).is_err() && single(f64::NAN, 5.0).is_err());
+    }
 
     #[test]
     fn far_from_zero_the_deviation_is_right() {

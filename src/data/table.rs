@@ -126,8 +126,7 @@ impl Table {
         let counts: Vec<String> =
             lacking.iter().map(|column| format!("{} in column '{}'", column.values.missing(), column.name)).collect();
         Err(format!(
-            "line {}, column '{}': the value is missing; in all {}, missing are {}; \
-             say what becomes of them: --missing drop, mean, median, frequent or class on the command line, Csv::keep_missing in a program",
+            "line {}, column '{}': the value is missing; in all {}, missing are {}",
             self.line(first(column)),
             column.name,
             counted(self.len(), "row"),

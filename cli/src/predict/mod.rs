@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use wgrad::graph::Graph;
 use wgrad::nn::{Mode, Model};
 use wgrad::tensor::TensorData;
-use wgrad::train::{ModelFile, Trainer};
+use wgrad::train::{Evaluation, ModelFile, Trainer};
 
 use crate::Everywhere;
 use crate::device::{self, Chosen};
@@ -123,6 +123,19 @@ fn check(file: &ModelFile, network: &Network, data: &Data) -> Result<usize> {
     Ok(g.parameters().iter().map(|(_, parameter)| parameter.shape().len()).sum())
 }
 
+/// An error where a score is no number, with the first example that the model has none for.
+fn finite(evaluation: &Evaluation) -> Result {
+    if evaluation.loss.is_finite() {
+        return Ok(());
+    }
+    let values = evaluation.predictions.to_f64_vec();
+    let outputs = (values.len() / evaluation.predictions.shape().first().copied().unwrap_or(1).max(1)).max(1);
+    Err(Failure::new(match values.iter().position(|value| !value.is_finite()) {
+        Some(first) => format!("the model's answer to example {} is not a finite number", first / outputs),
+        None => "the answers are so far from the truth that f32 cannot hold the loss".to_owned(),
+    }))
+}
+
 impl Ready {
     fn announce(&self, chosen: &Chosen, output: &mut Output) -> Result {
         let data = &self.asked.data;
@@ -150,6 +163,7 @@ impl Ready {
         let evaluation = match data.test.column("y") {
             Ok(_) => {
                 let mut evaluation = self.trainer.evaluate(&data.test)?;
+                finite(&evaluation)?;
                 data.task.in_unit(&mut evaluation.metrics);
                 Some(evaluation)
             }
@@ -188,6 +202,7 @@ impl Ready {
         let mut done = json!({"event": "done", "predictions": answers.len()});
         if let (Some(test), Some(done)) = (test, done.as_object_mut()) {
             done.insert("test".to_owned(), test);
+            done.insert("scored".to_owned(), json!(data.test.len()));
         }
         output.event(&done)?;
         output.text("")?;

@@ -39,6 +39,39 @@ pub const fn fine_size((width, height): (u32, u32)) -> (u32, u32) {
     (fine(width), fine(height))
 }
 
+/// A legend in a strip of its own, above a chart: for each entry a line, or a dot where it stands for points, and a name.
+pub fn legend<B: DrawingBackend>(
+    strip: &DrawingArea<B, Shift>,
+    left: i32,
+    scale: i32,
+    entries: &[(String, RGBColor, bool)],
+) -> std::result::Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+    let middle = strip.dim_in_pixel().1 as i32 / 2;
+    let style = (FONT, 18 * scale).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
+    let mut x = left;
+    for (name, colour, is_dot) in entries {
+        if *is_dot {
+            strip.draw(&Circle::new((x + 13 * scale, middle), 5 * scale, colour.mix(0.7).filled()))?;
+        } else {
+            strip.draw(&PathElement::new(
+                [(x, middle), (x + 26 * scale, middle)],
+                colour.stroke_width(3 * scale as u32),
+            ))?;
+        }
+        x += 34 * scale;
+        strip.draw_text(name, &style, (x, middle))?;
+        x += strip.estimate_text_size(name, &style)?.0 as i32 + 30 * scale;
+    }
+    Ok(())
+}
+
+/// Pixels for the labels of a vertical axis and its title, without a gap between them.
+pub const fn label_room(letters: usize) -> u32 {
+    // The title's line, the tick, and letters of 17 pixels.
+    // At least four letters, so that charts above each other mostly begin alike.
+    44 + 10 * if letters < 4 { 4 } else { letters as u32 }
+}
+
 /// Writes a chart that was drawn as SVG at its [`fine_size`].
 pub fn save_svg(path: &Path, drawn: &str, size: (u32, u32)) -> Result {
     let (fine, plain) = (fine_size(size), size);

@@ -1,5 +1,6 @@
 //! `wgrad train DEMO`: a demo from data to a trained model, with progress, a final table, and what the user asks to keep.
 
+mod axis_unit;
 pub mod canvas;
 pub mod char_lm;
 mod convolutional;

@@ -15,6 +15,8 @@ const SIZE: (u32, u32) = (1200, 860);
 
 const GRID: RGBColor = RGBColor(0xe3, 0xe7, 0xeb);
 const TRAINING: RGBColor = RGBColor(0x2f, 0x6f, 0xb5);
+/// What a step is drawn in.
+const PALE: RGBColor = RGBColor(0xc0, 0xd4, 0xe9);
 const VALIDATION: RGBColor = RGBColor(0xd9, 0x6a, 0x1d);
 const ACCURACY: RGBColor = RGBColor(0x2b, 0x8a, 0x57);
 
@@ -77,8 +79,18 @@ fn loss_panel<B: DrawingBackend>(
     let all = || smooth.iter().chain(validation).map(|point| point.1).filter(|value| *value > 0.0);
     let low = all().fold(f64::INFINITY, f64::min);
     let high = all().fold(0.0, f64::max);
+    // Single batches are part of the picture, unless they are far below what is to be seen.
+    let raw = curve.raw().iter().map(|point| point.1).filter(|value| *value > 0.0).fold(low, f64::min);
+    let low = low.min(raw.max(low * 0.05));
     let range = if high > 0.0 { low.max(high * 1e-6) / 1.3..high * 1.3 } else { 0.1..1.0 };
-    let mut chart = ChartBuilder::on(area)
+    let (strip, area) = area.split_vertically(fine(30));
+    let mut told =
+        vec![("training, a step".to_owned(), PALE, false), ("training, smoothed".to_owned(), TRAINING, false)];
+    if !validation.is_empty() {
+        told.push(("test".to_owned(), VALIDATION, false));
+    }
+    canvas::legend(&strip, offset(98), offset(1), &told)?;
+    let mut chart = ChartBuilder::on(&area)
         .margin(fine(14))
         .set_label_area_size(LabelAreaPosition::Left, fine(84))
         .set_label_area_size(LabelAreaPosition::Bottom, fine(if names_epochs { 58 } else { 34 }))
@@ -102,27 +114,18 @@ fn loss_panel<B: DrawingBackend>(
     let inside = move |points: Vec<(f64, f64)>| {
         points.into_iter().map(move |(x, y)| (x, y.clamp(range.start, range.end))).collect::<Vec<(f64, f64)>>()
     };
-    chart.draw_series(LineSeries::new(inside(curve.raw()), TRAINING.mix(0.3).stroke_width(fine(1))))?;
-    chart
-        .draw_series(LineSeries::new(inside(smooth.to_vec()), TRAINING.stroke_width(fine(3))))?
-        .label("training, smoothed")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + offset(26), y)], TRAINING.stroke_width(fine(3))));
-    if !validation.is_empty() {
-        chart
-            .draw_series(LineSeries::new(validation.to_vec(), VALIDATION.stroke_width(fine(3))))?
-            .label("test")
-            .legend(|(x, y)| PathElement::new([(x, y), (x + offset(26), y)], VALIDATION.stroke_width(fine(3))));
-        chart.draw_series(validation.iter().map(|&point| Circle::new(point, fine(4), VALIDATION.filled())))?;
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .margin(fine(14))
-        .legend_area_size(fine(34))
-        .label_font((FONT, fine(18)).into_font().color(&INK))
-        .background_style(WHITE.mix(0.9))
-        .border_style(GRID.stroke_width(fine(1)))
-        .draw()
+    chart.draw_series(LineSeries::new(inside(curve.raw()), PALE.stroke_width(fine(1))))?;
+    chart.draw_series(LineSeries::new(inside(smooth.to_vec()), TRAINING.stroke_width(fine(3))))?;
+    chart.draw_series(LineSeries::new(validation.to_vec(), VALIDATION.stroke_width(fine(3))))?;
+    chart.draw_series(dots(validation, VALIDATION))?;
+    Ok(())
+}
+
+/// A dot an evaluation, where they are so few that each is seen.
+fn dots(points: &[(f64, f64)], colour: RGBColor) -> impl Iterator<Item = Circle<(f64, f64), u32>> {
+    const MOST: usize = 40;
+    let shown = if points.len() <= MOST { points } else { &[] };
+    shown.iter().map(move |&point| Circle::new(point, fine(4), colour.filled()))
 }
 
 fn accuracy_panel<B: DrawingBackend>(
@@ -134,7 +137,7 @@ fn accuracy_panel<B: DrawingBackend>(
     let high = accuracy.iter().map(|point| point.1).fold(0.0, f64::max);
     let room = ((high - low) * 0.15).max(0.005);
     // Room above the last point for its number.
-    let range = (low - room).max(0.0)..high + room * 1.6;
+    let range = if accuracy.len() > 1 { (low - room).max(0.0)..high + room * 1.6 } else { 0.0..1.08 };
     let (range_bottom, range_top) = (range.start, range.end);
     let mut chart = ChartBuilder::on(area)
         .margin(fine(14))
@@ -157,7 +160,7 @@ fn accuracy_panel<B: DrawingBackend>(
         .y_label_formatter(&|value| if *value > 1.0 + 1e-9 { String::new() } else { format!("{:.1}%", value * 100.0) })
         .draw()?;
     chart.draw_series(LineSeries::new(accuracy.to_vec(), ACCURACY.stroke_width(fine(3))))?;
-    chart.draw_series(accuracy.iter().map(|&point| Circle::new(point, fine(4), ACCURACY.filled())))?;
+    chart.draw_series(dots(accuracy, ACCURACY))?;
     if let Some(&(x, y)) = accuracy.last() {
         let label = format!("{:.2}%", y * 100.0);
         let bold = (FONT, fine(18), FontStyle::Bold).into_font().color(&ACCURACY);

@@ -4,8 +4,19 @@ use std::collections::BTreeMap;
 
 use super::records::Row;
 use crate::data::column::{Column, Values};
-use crate::data::format::{Format, Guess, Marks, guess, settle};
+use crate::data::date::{DateOrder, written};
+use crate::data::format::{Format, Guess, Marks, Notation, guess, settle};
 use crate::data::missing::{is_missing, is_missing_number};
+
+/// What the columns of a file tell together of those that could be read in two ways.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Settled {
+    pub marks: Option<Marks>,
+    /// Semicolons stand between fields.
+    pub semicolons: bool,
+    /// The order of dates that could have the day or the month first.
+    pub order: Option<DateOrder>,
+}
 
 /// The cells of a column with their lines.
 pub(super) struct Cells<'a> {
@@ -55,15 +66,18 @@ impl<'a> Cells<'a> {
     }
 
     /// Numbers if nearly all cells are, categories if nearly none is; in between, an error that names the first word.
-    pub fn column(&self, guess: &Guess, marks: Option<Marks>, semicolons: bool) -> Result<Column, String> {
+    pub fn column(&self, guess: &Guess, settled: Settled) -> Result<Column, String> {
         let mut column = Column { name: self.name.to_owned(), values: Values::empty(), remark: None };
         let filled = self.filled(is_missing_number);
         if guess.numbers == 0 && !filled.is_empty() {
             column.values = self.categories(is_missing);
             return Ok(column);
         }
-        let format =
-            if guess.ambiguous { self.settled(guess, marks, semicolons, &mut column.remark) } else { guess.format };
+        let format = match guess.order {
+            _ if guess.ambiguous => self.settled(guess, settled, &mut column.remark),
+            Some(None) => self.dates(guess, settled.order, &mut column.remark),
+            _ => guess.format,
+        };
         let words = filled.len() - guess.numbers;
         if words == 0 {
             column.values = self.numbers(format)?;
@@ -97,12 +111,12 @@ impl<'a> Cells<'a> {
     }
 
     /// The reading of a column in which all marks could mean two things, and a remark on it.
-    fn settled(&self, guess: &Guess, marks: Option<Marks>, semicolons: bool, remark: &mut Option<String>) -> Format {
+    fn settled(&self, guess: &Guess, settled: Settled, remark: &mut Option<String>) -> Format {
         let plain = guess.format == Format::default();
-        let marks = match marks {
+        let marks = match settled.marks {
             Some(marks) => marks,
             // Semicolons stand between fields where commas stand within numbers.
-            None if semicolons && !plain => Marks::Comma,
+            None if settled.semicolons && !plain => Marks::Comma,
             None => Marks::Point,
         };
         let format = settle(guess.format, marks);
@@ -114,5 +128,23 @@ impl<'a> Cells<'a> {
             *remark = example.map(|(cell, value)| format!("'{cell}' is taken for {value}"));
         }
         format
+    }
+
+    /// The reading of dates all of which could have the day or the month first, and a remark on it.
+    fn dates(&self, guess: &Guess, order: Option<DateOrder>, remark: &mut Option<String>) -> Format {
+        let format = order.map_or(guess.format, |order| Format(Notation::Date(order)));
+        let read = self.iter().find_map(|(_, cell)| format.parse(cell).map(|date| (cell, written(date))));
+        let why = if order.is_some() { "as in the file's other dates" } else { "as no date says otherwise" };
+        *remark = read.map(|(cell, date)| format!("'{cell}' is taken for {date}, {why}"));
+        format
+    }
+
+    /// Where a date stands that can only be read in the column's order.
+    pub fn proof_of_order(&self, order: DateOrder) -> Option<(usize, &'a str)> {
+        let other = match order {
+            DateOrder::DayMonthYear => DateOrder::MonthDayYear,
+            DateOrder::MonthDayYear | DateOrder::YearMonthDay => DateOrder::DayMonthYear,
+        };
+        self.iter().find(|(_, cell)| order.parse(cell).is_some() && other.parse(cell).is_none())
     }
 }

@@ -13,11 +13,12 @@ use std::fs;
 use std::path::Path;
 
 use super::column::Column;
+use super::date::DateOrder;
 use super::format::{Format, Guess, Marks};
 use super::missing::is_missing;
 use super::table::{Table, position};
 use crate::error::{Error, Result, counted};
-use columns::Cells;
+use columns::{Cells, Settled};
 use records::{Lines, Row, likely_delimiter, records, unclosed_quote};
 
 /// Whether the first line names the columns.
@@ -94,8 +95,8 @@ impl Csv {
         Self::default()
     }
 
-    /// The byte between fields; else it is the one of tab, semicolon and comma that cuts all lines alike, or the most frequent in
-    /// the first line.
+    /// The byte between fields; else it is what a first line like Excel's `sep=;` says, or the one of tab, semicolon, vertical bar and
+    /// comma that cuts all lines alike, or the most frequent in the first line.
     #[must_use]
     pub const fn delimiter(mut self, delimiter: u8) -> Self {
         self.delimiter = Some(delimiter);
@@ -137,7 +138,8 @@ impl Csv {
     ///
     /// # Errors
     /// [`Error::File`] where it cannot be read; [`Error::Format`], with line and column, for rows of unequal length, a
-    /// quote that is not closed, a missing value, a word among numbers, text that is not UTF-8, and a table without rows.
+    /// quote that is not closed, a missing value (see [`keep_missing`](Self::keep_missing)), a word among numbers, text that is not
+    /// UTF-8, dates in two orders, and a table without rows.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Table> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|source| Error::file("cannot read", path, source))?;
@@ -174,9 +176,12 @@ impl Csv {
 
     fn cut(&self, bytes: &[u8]) -> Result<Cut, String> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        records::refuse_wide_text(bytes)?;
+        let (bytes, told) = records::told_delimiter(bytes);
+        let bytes = bytes.as_ref();
         let text = std::str::from_utf8(bytes)
             .map_err(|error| format!("line {}: not UTF-8 text", Lines::of(bytes).line_at(error.valid_up_to())))?;
-        let delimiter = self.delimiter.unwrap_or_else(|| likely_delimiter(bytes));
+        let delimiter = self.delimiter.or(told).unwrap_or_else(|| likely_delimiter(bytes));
         if let Some(line) = unclosed_quote(bytes, delimiter) {
             return Err(format!("line {line}: a quote is opened and never closed"));
         }
@@ -198,6 +203,10 @@ impl Csv {
         if rows.is_empty() {
             return Err("the table has no rows".into());
         }
+        if let ([name], None) = (names.as_slice(), self.delimiter) {
+            let is_number = Cells { name, rows: &rows, column: 0 }.guess().numbers > 0;
+            records::unknown_delimiter(&rows).filter(|_| !is_number).map_or(Ok(()), Err)?;
+        }
         let places = |columns: &[String]| {
             columns.iter().map(|column| position(&names, column)).collect::<Result<Vec<usize>, _>>()
         };
@@ -216,14 +225,25 @@ impl Csv {
             (false, true) => Some(Marks::Point),
             _ => None,
         };
+        let is_read = |column: usize| only.is_empty() || only.contains(&column);
+        let ordered = |column: usize, guess: &Option<Guess>| {
+            guess.as_ref().filter(|_| is_read(column)).and_then(|guess| guess.order.flatten())
+        };
+        let orders =
+            || guesses.iter().enumerate().filter_map(|(column, guess)| Some((column, ordered(column, guess)?)));
+        let first = orders().next();
+        if let (Some(a), Some(b)) = (first, orders().find(|(_, order)| Some(*order) != first.map(|first| first.1))) {
+            return Err(opposite_orders(&names, &rows, [a, b]));
+        }
+        let settled = Settled { marks, semicolons: delimiter == b';', order: first.map(|(_, order)| order) };
         let mut columns = Vec::new();
         for (column, (name, guess)) in names.iter().zip(&guesses).enumerate() {
-            if !only.is_empty() && !only.contains(&column) {
+            if !is_read(column) {
                 continue;
             }
             let cells = Cells { name, rows: &rows, column };
             columns.push(match guess {
-                Some(guess) => cells.column(guess, marks, delimiter == b';')?,
+                Some(guess) => cells.column(guess, settled)?,
                 None => {
                     let values = cells.categories(|cell| cell.is_empty());
                     Column { name: name.clone(), values, remark: Some(super::preparation::ASKED.to_owned()) }
@@ -233,6 +253,17 @@ impl Csv {
         let table = finish(columns, &rows, header)?;
         if self.keep_missing { Ok(table) } else { table.refuse_missing().map(|()| table) }
     }
+}
+
+/// An error for two columns of dates, one of which has the day first and one the month.
+fn opposite_orders(names: &[String], rows: &[Row], columns: [(usize, DateOrder); 2]) -> String {
+    let [a, b] = columns.map(|(column, order)| {
+        let name = names.get(column).map_or("", String::as_str);
+        let proof = Cells { name, rows, column }.proof_of_order(order);
+        let proof = proof.map_or_else(String::new, |(line, cell)| format!(" ('{cell}' in line {line})"));
+        format!("column '{name}' has dates as {order}{proof}")
+    });
+    format!("{a}, but {b}: a file writes its dates in one order")
 }
 
 fn finish(columns: Vec<Column>, rows: &[Row], header: Option<usize>) -> Result<Table, String> {

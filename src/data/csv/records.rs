@@ -34,7 +34,12 @@ pub(super) fn records(text: &str, delimiter: u8) -> Result<Vec<Row>, String> {
         let line = lines.line_at(fields.position().map_or(0, |position| position.byte() as usize));
         if let Some(first) = rows.first().filter(|first| first.fields.len() != fields.len()) {
             let (own, expected) = (fields.len(), first.fields.len());
-            return Err(format!("line {line} has {}, but line {} has {expected}", counted(own, "field"), first.line));
+            let comment = [(first.line, first), (line, &Row { line, fields: fields.clone() })]
+                .into_iter()
+                .find(|(_, row)| row.cell(0).starts_with('#'))
+                .map(|(line, _)| format!(": line {line} begins with '#', and comments are no part of a table"));
+            let (own, comment) = (counted(own, "field"), comment.unwrap_or_default());
+            return Err(format!("line {line} has {own}, but line {} has {expected}{comment}", first.line));
         }
         rows.push(Row { line, fields });
     }
@@ -75,6 +80,50 @@ fn with_blank_cells(text: &str, delimiter: u8) -> Cow<'_, str> {
     Cow::Owned(filled.collect())
 }
 
+/// Text in UTF-16 or UTF-32, and any that holds NUL, which no table does.
+pub(super) fn refuse_wide_text(bytes: &[u8]) -> Result<(), String> {
+    let zeros = bytes.iter().filter(|byte| **byte == 0).count();
+    // Every second byte of UTF-16 is 0 in text of the West, three of four in UTF-32.
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || (zeros > 1 && 4 * zeros >= bytes.len()) {
+        return Err("it looks like UTF-16 or UTF-32 text; save it as UTF-8".into());
+    }
+    match bytes.iter().position(|byte| *byte == 0) {
+        None => Ok(()),
+        Some(first) => Err(format!("line {}: a NUL byte, which is no text", Lines::of(bytes).line_at(first))),
+    }
+}
+
+/// What a first line like `sep=;` says, as Excel writes it, with that line empty, so that the others are where they were.
+pub(super) fn told_delimiter(bytes: &[u8]) -> (Cow<'_, [u8]>, Option<u8>) {
+    let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(bytes.len());
+    let (line, rest) = bytes.split_at(end);
+    let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
+    match line {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter]
+            if delimiter.is_ascii() && !delimiter.is_ascii_alphanumeric() && *delimiter != b'"' =>
+        {
+            (Cow::Borrowed(rest), Some(*delimiter))
+        }
+        _ => (Cow::Borrowed(bytes), None),
+    }
+}
+
+/// An error for a table of one column whose cells all have as many spaces or carets, with numbers between them.
+pub(super) fn unknown_delimiter(rows: &[Row]) -> Option<String> {
+    let first = rows.first()?;
+    for (mark, name) in [(' ', "spaces"), ('^', "carets"), ('~', "tildes")] {
+        let fields = first.cell(0).split(mark).count();
+        let number = |row: &Row| row.cell(0).split(mark).map(|cell| cell.parse::<f64>().is_ok()).collect::<Vec<bool>>();
+        let kinds = number(first);
+        if fields > 1 && kinds.contains(&true) && rows.iter().all(|row| number(row) == kinds) {
+            return Some(format!(
+                "its fields seem to stand between {name}; what is read are commas, semicolons, tabs and vertical bars"
+            ));
+        }
+    }
+    None
+}
+
 /// Counts lines up to positions that only grow. The `csv` crate counts too, but takes the second half of a Windows line
 /// end for the beginning of the next record, and so is off by one.
 pub(super) struct Lines<'a> {
@@ -107,7 +156,7 @@ impl<'a> Lines<'a> {
 /// and tabs win over commas, which also stand within numbers.
 pub(super) fn likely_delimiter(bytes: &[u8]) -> u8 {
     let counts = counts_by_line(bytes);
-    let count = |line: &[usize; 3], delimiter: usize| line.get(delimiter).copied().unwrap_or(0);
+    let count = |line: &[usize; 4], delimiter: usize| line.get(delimiter).copied().unwrap_or(0);
     let Some(first) = counts.first() else { return b',' };
     let consistent = |delimiter: &usize| {
         count(first, *delimiter) > 0 && counts.iter().all(|line| count(line, *delimiter) == count(first, *delimiter))
@@ -118,12 +167,12 @@ pub(super) fn likely_delimiter(bytes: &[u8]) -> u8 {
     chosen.and_then(|delimiter| DELIMITERS.get(delimiter).copied()).unwrap_or(b',')
 }
 
-const DELIMITERS: [u8; 3] = *b"\t;,";
+const DELIMITERS: [u8; 4] = *b"\t;|,";
 
 /// How often each delimiter stands outside quotes in each of the first lines that are not blank.
-fn counts_by_line(bytes: &[u8]) -> Vec<[usize; 3]> {
+fn counts_by_line(bytes: &[u8]) -> Vec<[usize; 4]> {
     let mut lines = Vec::new();
-    let (mut quoted, mut blank, mut own) = (false, true, [0; 3]);
+    let (mut quoted, mut blank, mut own) = (false, true, [0; 4]);
     for &byte in bytes.iter().chain(b"\n") {
         quoted ^= byte == b'"';
         match byte {
@@ -131,7 +180,7 @@ fn counts_by_line(bytes: &[u8]) -> Vec<[usize; 3]> {
                 if !blank {
                     lines.push(own);
                 }
-                (blank, own) = (true, [0; 3]);
+                (blank, own) = (true, [0; 4]);
                 if lines.len() == LINES_TRIED {
                     break;
                 }

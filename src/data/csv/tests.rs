@@ -203,6 +203,54 @@ fn a_file_like_one_before_is_read_in_its_format() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn dates_of_a_file_are_in_one_order() {
+    let described = |text: &str| table(text).unwrap().columns.iter().map(Column::describe).collect::<Vec<String>>();
+    // The second column says how the first is to be read.
+    let both = described("a,b\n12/10/2020,26/06/2020\n09/12/2020,21/12/2020\n");
+    assert_eq!(both[1], "date (day-month-year), as seconds since 1970");
+    assert_eq!(both[0], format!("{} ('12/10/2020' is taken for 2020-10-12, as in the file's other dates)", both[1]));
+    let alone = described("a,b\n06/03/2020,1\n03/03/2020,2\n");
+    assert!(
+        alone[0].contains("month-day-year") && alone[0].contains("'06/03/2020' is taken for 2020-06-03"),
+        "{alone:?}"
+    );
+    assert_eq!(
+        message("a,b\n12/10/2020,26/06/2020\n12/31/2020,21/12/2020\n"),
+        "column 'a' has dates as month-day-year ('12/31/2020' in line 3), but column 'b' has dates as day-month-year \
+         ('26/06/2020' in line 2): a file writes its dates in one order"
+    );
+    let one = Csv::new().only(["a"]).parse(b"a,b\n12/31/2020,26/06/2020\n");
+    assert!(one.is_ok());
+    // Points are a notation of their own.
+    assert!(table("a,b\n12/31/2020,26.06.2020\n").is_ok());
+}
+
+#[test]
+fn fields_stand_between_what_programs_write() {
+    for text in [
+        "a|b\n1|x\n2|y\n",
+        "sep=;\na;b\n1;x\n2;y\n",
+        "\u{feff}\"sep=|\"\r\na|b\r\n1|x\r\n2|y\r\n",
+        "SEP=^\na^b\n1^x\n2^y\n",
+    ] {
+        assert_eq!((names(text), numbers(text, 0)), (Ok(vec!["a".into(), "b".into()]), vec![1.0, 2.0]), "{text}");
+    }
+    assert!(message("sep=;\na;b\n1;x\n2\n").starts_with("line 4 has 1 fields, but line 2 has 2"));
+    assert!(message("a b kind\n0.5 1 yes\n2 3 no\n").contains("between spaces; what is read are commas"));
+    assert!(message("a^b\n0.5^1\n2^3\n").contains("between carets"));
+    // Words, times and numbers have spaces within.
+    for text in ["a\nbig dog\nold cat\n", "t\n2020-01-01 12:00\n2020-01-02 12:00\n", "v\n1 234\n5 678\n"] {
+        assert_eq!(table(text).map(|table| table.columns.len()), Ok(1), "{text}");
+    }
+    assert!(
+        message("# made by me\na,b\n1,2\n").ends_with("line 1 begins with '#', and comments are no part of a table")
+    );
+    let wide: Vec<u8> = "a,b\n1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(Csv::new().parse(&wide).is_err_and(|message| message.contains("UTF-16")));
+    assert_eq!(message("a,kind\n1,x\n2,y\0z\n3,longer words\n"), "line 3: a NUL byte, which is no text");
+}
+
 proptest! {
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(prop::sample::select(b"a1,;\"\n\r\t .-%x:\xff\xe2".to_vec()), 0..60)) {

@@ -182,7 +182,10 @@ impl PreparationOptions {
                 Some(reason) => Role::Unused { reason },
                 None => self.feature(own, &train, number, column.values.missing() > 0)?,
             };
-            let remark = column.remark.clone().filter(|_| !matches!(role, Role::Unused { .. }));
+            let remarks = [column.remark.clone(), constant(own, &role).map(str::to_owned)];
+            let remarks: Vec<String> = remarks.into_iter().flatten().collect();
+            let remark =
+                Some(remarks.join("; ")).filter(|text| !text.is_empty() && !matches!(role, Role::Unused { .. }));
             let lacking = column.values.missing();
             columns.push(PreparedColumn { name: column.name.clone(), role, lacking, remark });
         }
@@ -232,7 +235,8 @@ impl PreparationOptions {
         match &column.values {
             Values::Numbers { values, format } => {
                 let mut known: Vec<f64> = values.iter().copied().flatten().collect();
-                let (mean, std) = spread(&column.name, &known)?;
+                let spread = Spread::of(known.iter().copied());
+                let (mean, std) = (spread.mean, spread.scale());
                 known.sort_by(f64::total_cmp);
                 let fill = match self.missing {
                     Missing::Refuse | Missing::Drop => None,
@@ -262,6 +266,20 @@ impl PreparationOptions {
     }
 }
 
+/// What is to be told of a column of numbers from which nothing is learned, as they are all alike.
+fn constant(train: &Column, role: &Role) -> Option<&'static str> {
+    let (Role::Number { .. } | Role::Value { .. }, Values::Numbers { values, .. }) = (role, &train.values) else {
+        return None;
+    };
+    let known = || values.iter().copied().flatten();
+    let differ = known().next().is_some_and(|first| known().any(|value| value != first));
+    Spread::of(known()).is_constant().then_some(if differ {
+        "its training values differ by less than f64 can tell: nothing is learned from it"
+    } else {
+        "the same value in all training rows: nothing is learned from it"
+    })
+}
+
 fn target_role(column: &Column, train: &Column, kind: Target) -> Result<Role> {
     let format = match &column.values {
         Values::Numbers { format, .. } => Some(*format),
@@ -272,16 +290,16 @@ fn target_role(column: &Column, train: &Column, kind: Target) -> Result<Role> {
         return Ok(Role::Classes { labels, format });
     }
     let numbers = train.values.numbers().map_err(|error| Error::Data(format!("column '{}': {error}", column.name)))?;
-    let (mean, std) = spread(&column.name, &numbers)?;
-    Ok(Role::Value { format: format.unwrap_or_default(), mean, std })
-}
-
-fn spread(name: &str, numbers: &[f64]) -> Result<(f64, f64)> {
     let spread = Spread::of(numbers.iter().copied());
-    if spread.scale().is_finite() {
-        return Ok((spread.mean, spread.scale()));
+    let (mean, std) = (spread.mean, spread.scale());
+    // Errors are told squared, in the target's own unit.
+    if !(std * std).is_finite() {
+        return Err(Error::Data(format!(
+            "column '{}': its values are so far apart that f64 cannot hold the squares of errors",
+            column.name
+        )));
     }
-    Err(Error::Data(format!("column '{name}': its values are so far apart that f64 cannot hold their squares")))
+    Ok(Role::Value { format: format.unwrap_or_default(), mean, std })
 }
 
 /// The middle one of sorted numbers, or the mean of the two in the middle.

@@ -85,6 +85,49 @@ fn missing_values_are_refused_or_dropped() -> Result<()> {
     Ok(())
 }
 
+/// The features of a table that is prepared by itself.
+fn prepared_of(target: &str, table: &Table) -> Result<Vec<f64>> {
+    Ok(PreparationOptions::new(target).fit(table, &all(table))?.features_of(table)?.to_f64_vec())
+}
+
+#[test]
+fn any_scale_is_learned_and_what_is_too_far_is_refused() -> Result<()> {
+    let near = prepared_of("c", &read("v,c\n1,x\n2,y\n4,x\n")?)?;
+    for scale in ["e-300", "e-165", "e-45", "e45", "e300"] {
+        let far = prepared_of("c", &read(&format!("v,c\n1{scale},x\n2{scale},y\n4{scale},x\n"))?)?;
+        near.iter().zip(&far).for_each(|(a, b)| approx::assert_relative_eq!(*a, *b, max_relative = 1e-6));
+    }
+    let table = read("v,c\n1,x\n2,y\n4,x\n")?;
+    let preparation = PreparationOptions::new("c").fit(&table, &all(&table))?;
+    let far = message(preparation.features_of(&read("v,c\n1,x\n1e30,y\n")?));
+    assert!(far.starts_with("line 3, column 'v': 1e30 is 8.0e29 standard deviations"), "{far}");
+    let blurred = message(preparation.features_of(&read("v,c\n100000000.1,x\n100000000.9,y\n")?));
+    assert!(blurred.starts_with("column 'v': its values are 8.0e7 standard deviations"), "{blurred}");
+    let number = PreparationOptions::new("v").goal(Goal::Regression).fit(&table, &all(&table))?;
+    assert!(message(number.targets_of(&read("v,c\n1,x\n-1e30,y\n")?)).contains("line 3, column 'v': -1e30 is"));
+    let constant = read("v,w,c\n7,1e18,x\n7,1000000000000000128,y\n7,1e18,x\n")?;
+    let told = PreparationOptions::new("c").fit(&constant, &all(&constant))?;
+    let told: Vec<String> = told.describe().into_iter().map(|column| column.note).collect();
+    assert!(told[0].contains("the same value in all training rows"), "{told:?}");
+    assert!(told[1].contains("differ by less than f64 can tell"), "{told:?}");
+    Ok(())
+}
+
+#[test]
+fn rows_without_an_answer_are_predicted() -> Result<()> {
+    let table = read("n,y\n1,0\n2,1\n3,0\n")?;
+    let partly = read("n,y\n1,0\n2,?\n?,1\n")?;
+    let rows = |missing: Missing| -> Result<Vec<usize>> {
+        PreparationOptions::new("y").missing(missing).fit(&table, &all(&table))?.answerable_rows(&partly)
+    };
+    assert_eq!((rows(Missing::Drop)?, rows(Missing::Class)?), (vec![0, 1], vec![0, 1, 2]));
+    assert!(message(rows(Missing::Refuse)).starts_with("line 4, column 'n': the value is missing"));
+    let own = PreparationOptions::new("y").fit(&table, &all(&table))?;
+    assert_eq!(own.rows_with_target(&partly)?, [0, 2]);
+    assert!(own.rows_with_target(&own.table_from_bytes(b"n\n1\n", "t")?)?.is_empty());
+    Ok(())
+}
+
 #[test]
 fn features_are_standardized_in_f64() -> Result<()> {
     let text = |offset: u64| -> String {
@@ -107,7 +150,11 @@ fn features_are_standardized_in_f64() -> Result<()> {
         let truth = 1_700_000_000.0 + (row * 7 % 40) as f64;
         approx::assert_abs_diff_eq!(number.restored(value), truth, epsilon = 1e-4);
     }
-    assert!(message(PreparationOptions::new("c").fit(&read("v,c\n1e200,x\n-1e200,y\n")?, &[0, 1])).contains("squares"));
+    let huge = read("v,c\n1e200,x\n-1e200,y\n")?;
+    assert_eq!(prepared_of("c", &huge)?, [1.0, -1.0]);
+    assert!(
+        message(PreparationOptions::new("v").goal(Goal::Regression).fit(&huge, &[0, 1])).contains("squares of errors")
+    );
     let far = PreparationOptions::new("c").fit(&read("v,c\n1e-30,x\n2e-30,y\n1e300,y\n")?, &[0, 1])?;
     assert!(message(far.features_of(&read("v,c\n1e300,x\n")?)).contains("line 2, column 'v'"));
     Ok(())

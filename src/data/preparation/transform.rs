@@ -4,6 +4,7 @@ use super::{Preparation, PreparedColumn, Role};
 use crate::data::Dataset;
 use crate::data::column::{Column, Values};
 use crate::data::missing::Missing;
+use crate::data::spread::{keeps_differences, single, standardized};
 use crate::data::table::{Table, Target};
 use crate::error::{Error, Result};
 use crate::tensor::TensorData;
@@ -27,6 +28,9 @@ impl Preparation {
                 })?;
             }
             start += prepared.role.features();
+            if let (Role::Number { mean, std, .. }, Values::Numbers { values, .. }) = (&prepared.role, &column.values) {
+                precise(&prepared.name, values, *mean, *std)?;
+            }
         }
         TensorData::from_vec(x, [rows, width])
     }
@@ -47,11 +51,17 @@ impl Preparation {
         let rows = table.len();
         if let Role::Value { mean, std, .. } = &prepared.role {
             let value = |row: usize| match number(column, row) {
-                Ok(Some(value)) => single((value - mean) / std).map_err(|message| problem(row, message)),
+                Ok(Some(value)) => {
+                    single(standardized(value, *mean, *std), value).map_err(|message| problem(row, message))
+                }
                 Ok(None) => Err(problem(row, "the target is missing".into())),
                 Err(message) => Err(problem(row, message)),
             };
-            return TensorData::from_vec((0..rows).map(value).collect::<Result<Vec<f32>>>()?, [rows, 1]);
+            let y = TensorData::from_vec((0..rows).map(value).collect::<Result<Vec<f32>>>()?, [rows, 1])?;
+            if let Values::Numbers { values, .. } = &column.values {
+                precise(&prepared.name, values, *mean, *std)?;
+            }
+            return Ok(y);
         }
         let names = self.class_names();
         let Values::Categories { codes, labels } = column.values.to_categories() else {
@@ -80,23 +90,55 @@ impl Preparation {
     /// # Errors
     /// [`Error::Data`] where the table lacks a column, where values are missing and refused, and where no row is left.
     pub fn usable_rows(&self, table: &Table) -> Result<Vec<usize>> {
+        self.rows_with(table, &|number| self.is_feature(number) || number == self.target, &|number| {
+            number == self.target
+        })
+    }
+
+    /// The rows of a table that can be predicted: those whose features are all there, or have something that stands for them. Whether
+    /// a row has a target is no matter.
+    ///
+    /// # Errors
+    /// As for [`usable_rows`](Self::usable_rows).
+    pub fn answerable_rows(&self, table: &Table) -> Result<Vec<usize>> {
+        self.rows_with(table, &|number| self.is_feature(number), &|_| false)
+    }
+
+    /// The rows of a table that have a target; none where it has no such column.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where the table lacks another column.
+    pub fn rows_with_target(&self, table: &Table) -> Result<Vec<usize>> {
         let sources = self.sources(table)?;
-        let used = |number: usize| {
-            number == self.target || self.columns.get(number).is_some_and(|column| column.role.features() > 0)
-        };
-        let place = |column: &Column| table.columns.iter().position(|own| std::ptr::eq(own, column));
-        let places = |wanted: &dyn Fn(usize) -> bool| -> Vec<usize> {
+        let target = sources.get(self.target).copied().flatten();
+        Ok(target.map_or_else(Vec::new, |column| (0..table.len()).filter(|&row| column.values.has(row)).collect()))
+    }
+
+    fn is_feature(&self, column: usize) -> bool {
+        self.columns.get(column).is_some_and(|column| column.role.features() > 0)
+    }
+
+    /// Rows that lack none of the `used` columns, or, where something stands for missing values, none of the `needed` ones.
+    fn rows_with(
+        &self,
+        table: &Table,
+        used: &dyn Fn(usize) -> bool,
+        needed: &dyn Fn(usize) -> bool,
+    ) -> Result<Vec<usize>> {
+        let sources = self.sources(table)?;
+        let index = |column: &Column| table.columns.iter().position(|own| std::ptr::eq(own, column));
+        let indices = |wanted: &dyn Fn(usize) -> bool| -> Vec<usize> {
             let chosen = sources.iter().enumerate().filter(|(number, _)| wanted(*number));
-            chosen.filter_map(|(_, source)| source.and_then(place)).collect()
+            chosen.filter_map(|(_, source)| source.and_then(index)).collect()
         };
         let rows = match self.missing {
             Missing::Refuse => {
-                table.refuse_missing_in(&places(&used)).map_err(Error::Data)?;
+                table.refuse_missing_in(&indices(used)).map_err(Error::Data)?;
                 (0..table.len()).collect()
             }
-            Missing::Drop => table.complete_rows(&places(&used)),
+            Missing::Drop => table.complete_rows(&indices(used)),
             Missing::Mean | Missing::Median | Missing::Frequent | Missing::Class => {
-                table.complete_rows(&places(&|number| number == self.target))
+                table.complete_rows(&indices(needed))
             }
         };
         if rows.is_empty() { Err(Error::Data("no row of the table lacks nothing".into())) } else { Ok(rows) }
@@ -175,7 +217,7 @@ impl PreparedColumn {
                     set(1, 1.0);
                 }
                 let value = value.or(*fill).ok_or("the value is missing")?;
-                set(0, single((value - mean) / std)?);
+                set(0, single(standardized(value, *mean, *std), value)?);
             }
             Role::Categories { labels, fill, own } => {
                 let label = match label(column, row) {
@@ -196,6 +238,12 @@ impl PreparedColumn {
     }
 }
 
+/// An error where f32 loses how the values of a column differ, once they are standardized.
+fn precise(name: &str, values: &[Option<f64>], mean: f64, std: f64) -> Result<()> {
+    let values: Vec<f64> = values.iter().flatten().map(|&value| standardized(value, mean, std)).collect();
+    keeps_differences(&values).map_err(|problem| Error::Data(format!("column '{name}': {problem}")))
+}
+
 fn number(column: &Column, row: usize) -> Result<Option<f64>, String> {
     match &column.values {
         Values::Numbers { values, .. } => Ok(values.get(row).copied().flatten()),
@@ -207,14 +255,5 @@ fn label(column: &Column, row: usize) -> Option<String> {
     match &column.values {
         Values::Categories { codes, labels } => labels.get(codes.get(row).copied().flatten()?).cloned(),
         Values::Numbers { values, .. } => values.get(row).copied().flatten().map(|value| value.to_string()),
-    }
-}
-
-fn single(value: f64) -> Result<f32, String> {
-    let single = value as f32;
-    if single.is_finite() {
-        Ok(single)
-    } else {
-        Err(format!("the value is {value:e} deviations from the mean, beyond f32"))
     }
 }

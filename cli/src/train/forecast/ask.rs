@@ -48,11 +48,7 @@ pub fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
             counted(count, "value")
         )));
     }
-    let standardized: Vec<f32> = values.iter().map(|value| ((value - mean) / std) as f32).collect();
-    if let Some(index) = standardized.iter().position(|value| !value.is_finite()) {
-        let message = format!("value {} is too far from those that the model learned from", index + 1);
-        return Err(Failure::new(format!("{}: {message}", path.display())));
-    }
+    let standardized = series.standardized(mean, std).map_err(|error| super::in_file(path, error))?;
     let part = |start: usize, length: usize| standardized.get(start..start + length).unwrap_or_default();
     let last = TensorData::from_vec(part(count - window, window).to_vec(), [1, window, 1])?;
     let windows = (count + 1).saturating_sub(window + horizon);
@@ -70,13 +66,15 @@ pub fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
         counted(count, "value"),
         if windows == 0 { "" } else { ", and scores of those that are known" }
     );
+    let mut notes = super::warnings(Some(path), &series, false);
+    notes.push(Note::Text(note));
     let data = Data {
         train,
         test,
         task: Task::Series { horizon, std },
         prepare: None,
         picture: None,
-        notes: vec![Note::Text(note)],
+        notes,
         epochs: None,
         network: Some(Network::of(Foretelling { kind: recurrent::kind(source.model), window, horizon })),
         show: None,

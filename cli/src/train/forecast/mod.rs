@@ -6,7 +6,7 @@ mod axis;
 mod baseline;
 mod picture;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use clap::Args;
@@ -113,7 +113,10 @@ fn load(source: &Source) -> Result<Data> {
     };
     let number = |option: Option<u64>, usual: usize| option.map_or(usual, |number| number as usize);
     let (window, horizon) = (number(options.window, WINDOW), number(options.horizon, HORIZON));
-    let parts = series.windows(window, horizon, TRAINING)?;
+    let parts = series.windows(window, horizon, TRAINING).map_err(|error| match &source.path {
+        Some(path) => in_file(path, error),
+        None => error.into(),
+    })?;
     let season = options.season.map(|season| season as usize).or(bundled.then_some(YEAR));
     if let Some(season) = season.filter(|&season| season > parts.train_len) {
         return Err(Failure::new(format!(
@@ -122,11 +125,12 @@ fn load(source: &Source) -> Result<Data> {
             counted(parts.train_len, "value")
         )));
     }
-    let notes = vec![Note::from(format!(
+    let mut notes = warnings(source.path.as_deref(), &series, parts.is_constant);
+    notes.push(Note::Text(format!(
         "'{}': {}; {window} in, the next {horizon} out",
         series.name(),
         counted(series.values().len(), "value")
-    ))];
+    )));
     let defaults = FORECAST.defaults;
     let batch = source.batch_size.unwrap_or(defaults.batch_size).max(1);
     let epochs = (FEWEST_STEPS / parts.train.len().div_ceil(batch) as u64).clamp(defaults.epochs, 10 * defaults.epochs);
@@ -155,6 +159,26 @@ fn load(source: &Source) -> Result<Data> {
         })),
         settings: ask::settings(window, horizon, mean, std, (!bundled).then(|| series.name())),
     })
+}
+
+/// What everybody should know of a series.
+fn warnings(path: Option<&Path>, series: &Series, is_constant: bool) -> Vec<Note> {
+    let origin = path.map_or_else(String::new, |path| format!("{}: ", path.display()));
+    let mut warnings: Vec<Note> =
+        series.remarks().iter().map(|remark| Note::Warning(format!("{origin}{remark}"))).collect();
+    if is_constant {
+        let what = "is constant in its training part, or as good as: nothing is learned from it";
+        warnings.push(Note::Warning(format!("{origin}the series '{}' {what}", series.name())));
+    }
+    warnings
+}
+
+/// An error about a series, with the name of its file.
+fn in_file(path: &Path, error: wgrad::Error) -> Failure {
+    match error {
+        wgrad::Error::Data(message) => Failure::new(format!("{}: {message}", path.display())),
+        other => other.into(),
+    }
 }
 
 /// Values of a season in the bundled series.
@@ -288,6 +312,7 @@ impl Show for Forecast {
         let Some(path) = &self.path else { return Ok(None) };
         let shown = picture::Shown {
             title: format!("{title} · {}", self.name),
+            series: &self.name,
             values: &self.values,
             dates: self.dates.as_deref(),
             train_len: self.train_len,

@@ -6,8 +6,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::FontStyle;
 
-use super::super::canvas::{Canvas, FAINT, FONT, INK, fine, offset};
-use super::super::plot;
+use super::super::axis_unit::AxisUnit;
+use super::super::canvas::{self, Canvas, FAINT, FONT, INK, fine, label_room, offset};
 use super::axis::TimeAxis;
 use super::baseline::Errors;
 use crate::failure::{Failure, Result};
@@ -25,6 +25,8 @@ const FORECASTS: usize = 16;
 /// What is drawn.
 pub struct Shown<'a> {
     pub title: String,
+    /// The name of the series.
+    pub series: &'a str,
     pub values: &'a [f64],
     /// Seconds since 1970, one a value, where the series has dates.
     pub dates: Option<&'a [f64]>,
@@ -55,14 +57,6 @@ fn sheet<B: DrawingBackend>(root: &DrawingArea<B, Shift>, shown: &Shown<'_>) -> 
 
 type Drawn<B> = std::result::Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
-/// The range of values with a little room around it.
-fn around(values: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
-    let low = values.clone().fold(f64::INFINITY, f64::min);
-    let high = values.fold(f64::NEG_INFINITY, f64::max);
-    let room = ((high - low) * 0.08).max(1e-6);
-    if low.is_finite() && high.is_finite() { low - room..high + room } else { 0.0..1.0 }
-}
-
 fn forecasts<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) -> Drawn<B> {
     let rows: Vec<&[f64]> = shown.forecasts.chunks_exact(shown.horizon.max(1)).collect();
     // Forecasts one after another, the last of them at the end of the series.
@@ -73,12 +67,18 @@ fn forecasts<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>)
     let truth: Vec<(f64, f64)> =
         shown.values.iter().enumerate().skip(start).map(|(place, &value)| (place as f64, value)).collect();
     let told = chosen.iter().filter_map(|&row| rows.get(row)).flat_map(|row| row.iter().copied());
-    let range = around(truth.iter().map(|point| point.1).chain(told));
+    let unit = AxisUnit::of(truth.iter().map(|point| point.1).chain(told), 0.08);
+    let range = unit.range.clone();
+    let truth: Vec<(f64, f64)> = truth.into_iter().map(|(index, value)| (index, unit.shown(value))).collect();
+    let left = label_room(unit.longest_label());
+    let (strip, area) = area.split_vertically(fine(30));
+    let told = [("what came".to_owned(), INK, false), (format!("forecast, {} ahead", shown.horizon), FORECAST, false)];
+    canvas::legend(&strip, offset(left as i32 + 14), offset(1), &told)?;
     let end = shown.values.len();
     let axis = TimeAxis::new(&(start..end), shown.dates);
-    let mut chart = ChartBuilder::on(area)
+    let mut chart = ChartBuilder::on(&area)
         .margin(fine(14))
-        .set_label_area_size(LabelAreaPosition::Left, fine(84))
+        .set_label_area_size(LabelAreaPosition::Left, fine(left))
         .set_label_area_size(LabelAreaPosition::Bottom, fine(58))
         .margin_right(fine(44))
         .build_cartesian_2d(axis, range.clone())?;
@@ -89,8 +89,9 @@ fn forecasts<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>)
         .x_desc(if shown.dates.is_some() {
             "the test part is shaded"
         } else {
-            "place in the series (the test part is shaded)"
+            "index in the series (the test part is shaded)"
         })
+        .y_desc(unit.title(&name(shown.series)))
         .x_labels(24)
         .y_labels(8)
         .light_line_style(TRANSPARENT)
@@ -99,51 +100,47 @@ fn forecasts<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>)
         .set_all_tick_mark_size(fine(5))
         .label_style((FONT, fine(17)).into_font().color(&FAINT))
         .axis_desc_style((FONT, fine(19)).into_font().color(&INK))
-        .y_label_formatter(&plot::number)
+        .y_label_formatter(&|value| unit.label(*value))
         .draw()?;
-    chart
-        .draw_series(LineSeries::new(truth, INK.stroke_width(fine(2))))?
-        .label("what came")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + offset(26), y)], INK.stroke_width(fine(2))));
-    for (number, &row) in chosen.iter().enumerate() {
+    chart.draw_series(LineSeries::new(truth, INK.stroke_width(fine(2))))?;
+    for &row in &chosen {
         let origin = shown.train_len + row;
         let known = origin.checked_sub(1).and_then(|place| Some((place as f64, *shown.values.get(place)?)));
         let ahead = rows.get(row).into_iter().flat_map(|row| row.iter().enumerate());
         let ahead: Vec<(f64, f64)> = ahead.map(|(step, &value)| ((origin + step) as f64, value)).collect();
-        let line = known.into_iter().chain(ahead);
-        let drawn = chart.draw_series(LineSeries::new(line, FORECAST.stroke_width(fine(3))))?;
-        if number == 0 {
-            drawn
-                .label(format!("forecast, {} ahead", shown.horizon))
-                .legend(|(x, y)| PathElement::new([(x, y), (x + offset(26), y)], FORECAST.stroke_width(fine(3))));
-        }
+        let line = known.into_iter().chain(ahead).map(|(index, value)| (index, unit.shown(value)));
+        chart.draw_series(LineSeries::new(line, FORECAST.stroke_width(fine(3))))?;
+        let known = known.map(|(index, value)| (index, unit.shown(value)));
         chart.draw_series(known.map(|point| Circle::new(point, fine(4), FORECAST.filled())))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .margin(fine(14))
-        .legend_area_size(fine(34))
-        .label_font((FONT, fine(18)).into_font().color(&INK))
-        .background_style(WHITE.mix(0.9))
-        .border_style(GRID.stroke_width(fine(1)))
-        .draw()
+    Ok(())
+}
+
+/// A name that fits beside an axis.
+fn name(name: &str) -> String {
+    const MOST: usize = 28;
+    if name.chars().count() <= MOST { name.to_owned() } else { name.chars().take(MOST - 1).chain(['…']).collect() }
 }
 
 fn errors<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) -> Drawn<B> {
     let lines: Vec<(&str, Vec<f64>)> =
         shown.errors.iter().map(|(name, errors)| (name.as_str(), errors.root_by_step())).collect();
     let high = lines.iter().flat_map(|(_, line)| line.iter().copied()).fold(0.0, f64::max);
-    let mut chart = ChartBuilder::on(area)
+    let unit = AxisUnit::of([0.0, high].into_iter(), 0.08);
+    let left = label_room(unit.longest_label());
+    let (strip, area) = area.split_vertically(fine(30));
+    let told = lines.iter().zip(COLOURS).map(|((name, _), colour)| ((*name).to_owned(), colour, false));
+    canvas::legend(&strip, offset(left as i32 + 14), offset(1), &told.collect::<Vec<_>>())?;
+    let mut chart = ChartBuilder::on(&area)
         .margin(fine(14))
-        .set_label_area_size(LabelAreaPosition::Left, fine(84))
+        .set_label_area_size(LabelAreaPosition::Left, fine(left))
         .set_label_area_size(LabelAreaPosition::Bottom, fine(58))
         .margin_right(fine(44))
-        .build_cartesian_2d(0.7..shown.horizon as f64 + 0.3, 0.0..(high * 1.3).max(1e-6))?;
+        .build_cartesian_2d(0.7..shown.horizon as f64 + 0.3, 0.0..unit.range.end)?;
     chart
         .configure_mesh()
         .x_desc("steps ahead")
-        .y_desc("root mean squared error")
+        .y_desc(unit.title("rms error"))
         .x_labels(shown.horizon.min(24))
         .y_labels(6)
         .light_line_style(TRANSPARENT)
@@ -153,24 +150,13 @@ fn errors<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>) ->
         .label_style((FONT, fine(17)).into_font().color(&FAINT))
         .axis_desc_style((FONT, fine(19)).into_font().color(&INK))
         .x_label_formatter(&|value| format!("{value:.0}"))
-        .y_label_formatter(&plot::number)
+        .y_label_formatter(&|value| unit.label(*value))
         .draw()?;
-    for ((name, line), colour) in lines.into_iter().zip(COLOURS) {
+    for ((_, line), colour) in lines.into_iter().zip(COLOURS) {
         let points: Vec<(f64, f64)> =
-            line.into_iter().enumerate().map(|(step, error)| (step as f64 + 1.0, error)).collect();
-        chart
-            .draw_series(LineSeries::new(points.clone(), colour.stroke_width(fine(3))))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + offset(26), y)], colour.stroke_width(fine(3))));
+            line.into_iter().enumerate().map(|(step, error)| (step as f64 + 1.0, unit.shown(error))).collect();
+        chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(fine(3))))?;
         chart.draw_series(points.into_iter().map(|point| Circle::new(point, fine(4), colour.filled())))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .margin(fine(14))
-        .legend_area_size(fine(34))
-        .label_font((FONT, fine(18)).into_font().color(&INK))
-        .background_style(WHITE.mix(0.9))
-        .border_style(GRID.stroke_width(fine(1)))
-        .draw()
+    Ok(())
 }

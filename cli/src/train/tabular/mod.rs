@@ -128,15 +128,16 @@ fn data(train: Dataset, test: Dataset, task: Task) -> Data {
 /// Training and test data: of one table, or of two.
 fn parts(preparing: &PreparationOptions, table: &Table, source: &Source) -> Result<(Parts, Option<Table>)> {
     let of_table = |error| in_file(source.path.as_deref(), error);
+    // What is missing is said first, with the way out.
+    let train_rows = preparing.rows(table).map_err(|error| advised(of_table(error), table))?;
     let Some(path) = &source.tables.test_data else {
         return Ok((preparing.split(table, TRAINING, source.seed).map_err(of_table)?, None));
     };
-    let train_rows = preparing.rows(table).map_err(of_table)?;
     let preparation = preparing.fit(table, &train_rows).map_err(of_table)?;
     let train = preparation.dataset(&table.take(&train_rows)?).map_err(of_table)?;
     let other = preparation.read(path)?;
     let of_other = |error| in_file(Some(path), error);
-    let test_rows = preparation.usable_rows(&other).map_err(of_other)?;
+    let test_rows = preparation.usable_rows(&other).map_err(|error| advised(of_other(error), &other))?;
     let usable = other.take(&test_rows)?;
     let test = preparation.dataset(&usable).map_err(of_other)?;
     Ok((Parts { preparation, train, test, train_rows, test_rows }, Some(usable)))
@@ -147,6 +148,16 @@ fn in_file(path: Option<&Path>, error: wgrad::Error) -> Failure {
     match (path, error) {
         (Some(path), wgrad::Error::Data(message)) => Failure::new(format!("{}: {message}", path.display())),
         (_, other) => other.into(),
+    }
+}
+
+/// The error of a table that lacks values, with the option for it.
+fn advised(failure: Failure, table: &Table) -> Failure {
+    match failure {
+        Failure::Message(message) if !table.missing().is_empty() => Failure::Message(format!(
+            "{message}; say what becomes of them with --missing drop, mean, median, frequent or class"
+        )),
+        other => other,
     }
 }
 

@@ -1,6 +1,5 @@
 //! `--scatter`: the guess over the truth for each example of the test part, and how its errors are spread.
 
-use std::ops::Range;
 use std::path::Path;
 
 use plotters::coord::Shift;
@@ -8,7 +7,8 @@ use plotters::prelude::*;
 use plotters::style::FontStyle;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::super::canvas::{Canvas, FAINT, FONT, INK};
+use super::super::axis_unit::AxisUnit;
+use super::super::canvas::{self, Canvas, FAINT, FONT, INK, label_room};
 use super::super::plot;
 use crate::failure::{Failure, Result};
 
@@ -64,33 +64,24 @@ fn sheet<B: DrawingBackend>(root: &DrawingArea<B, Shift>, shown: &Shown) -> std:
 
 type Drawn<B> = std::result::Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
-/// The range of values with a little room around it.
-fn around(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
-    let low = values.clone().fold(f64::INFINITY, f64::min);
-    let high = values.fold(f64::NEG_INFINITY, f64::max);
-    let room = ((high - low) * 0.05).max(low.abs().max(high.abs()) * 1e-9).max(1e-9);
-    if low.is_finite() && high.is_finite() { low - room..high + room } else { 0.0..1.0 }
-}
-
-/// A label on an axis: with as many digits as tell its neighbours apart.
-fn label(range: &Range<f64>) -> impl Fn(&f64) -> String + use<> {
-    let span = range.end - range.start;
-    let far = range.start.abs().max(range.end.abs());
-    let digits = (1.0 - (span / 10.0).max(1e-300).log10().floor()).clamp(0.0, 9.0) as usize;
-    move |value: &f64| if far > 10.0 * span && far >= 10.0 { format!("{value:.digits$}") } else { plot::number(value) }
-}
-
 fn scatter<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown) -> Drawn<B> {
-    let range = around(shown.pairs.iter().flat_map(|&(truth, guess)| [truth, guess]));
-    let mut chart = ChartBuilder::on(area)
+    let unit = AxisUnit::of(shown.pairs.iter().flat_map(|&(truth, guess)| [truth, guess]), 0.05);
+    let range = unit.range.clone();
+    let pairs = || shown.pairs.iter().map(|&(truth, guess)| (unit.shown(truth), unit.shown(guess)));
+    let left = label_room(unit.longest_label());
+    let (strip, area) = area.split_vertically(34);
+    let entries = [("a perfect guess", LINE, false), ("an example of the test part", POINT, true)];
+    canvas::legend(&strip, left as i32 + 14, 1, &entries.map(|(name, colour, dot)| (name.to_owned(), colour, dot)))?;
+    let mut chart = ChartBuilder::on(&area)
         .margin(14)
-        .set_label_area_size(LabelAreaPosition::Left, 88)
+        .set_label_area_size(LabelAreaPosition::Left, left)
         .set_label_area_size(LabelAreaPosition::Bottom, 58)
         .build_cartesian_2d(range.clone(), range.clone())?;
+    let label = |value: &f64| unit.label(*value);
     chart
         .configure_mesh()
-        .x_desc(format!("{}: the truth", shown.target))
-        .y_desc("the guess")
+        .x_desc(unit.title(&format!("{}: the truth", shown.target)))
+        .y_desc(unit.title("the guess"))
         .x_labels(8)
         .y_labels(8)
         .light_line_style(TRANSPARENT)
@@ -98,33 +89,19 @@ fn scatter<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown) -> Dr
         .axis_style(FAINT)
         .label_style((FONT, 17).into_font().color(&FAINT))
         .axis_desc_style((FONT, 19).into_font().color(&INK))
-        .x_label_formatter(&label(&range))
-        .y_label_formatter(&label(&range))
+        .x_label_formatter(&label)
+        .y_label_formatter(&label)
         .draw()?;
     let diagonal = [(range.start, range.start), (range.end, range.end)];
-    chart
-        .draw_series(LineSeries::new(diagonal, LINE.stroke_width(2)))?
-        .label("a perfect guess")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 26, y)], LINE.stroke_width(2)));
+    chart.draw_series(LineSeries::new(diagonal, LINE.stroke_width(2)))?;
     // Many points are small and pale, so that where they are dense stays visible.
     let (radius, strength) = match shown.pairs.len() {
         0..300 => (5, 0.55),
         300..2000 => (4, 0.35),
         _ => (3, 0.2),
     };
-    chart
-        .draw_series(shown.pairs.iter().map(|&pair| Circle::new(pair, radius, POINT.mix(strength).filled())))?
-        .label("an example of the test part")
-        .legend(|(x, y)| Circle::new((x + 13, y), 5, POINT.mix(0.7).filled()));
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .margin(14)
-        .legend_area_size(34)
-        .label_font((FONT, 18).into_font().color(&INK))
-        .background_style(WHITE.mix(0.9))
-        .border_style(GRID)
-        .draw()
+    chart.draw_series(pairs().map(|pair| Circle::new(pair, radius, POINT.mix(strength).filled())))?;
+    Ok(())
 }
 
 /// The scores, in large letters.
@@ -152,7 +129,10 @@ fn numbers<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown) -> Dr
 
 fn histogram<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown) -> Drawn<B> {
     let errors: Vec<f64> = shown.pairs.iter().map(|(truth, guess)| guess - truth).collect();
-    let reach = errors.iter().map(|error| error.abs()).fold(0.0, f64::max).max(1e-12) * 1.02;
+    let largest = errors.iter().map(|error| error.abs()).fold(0.0, f64::max);
+    let unit = AxisUnit::of([-largest, largest].into_iter(), 0.01);
+    let errors: Vec<f64> = errors.into_iter().map(|error| unit.shown(error)).collect();
+    let reach = unit.range.end;
     let width = 2.0 * reach / BARS as f64;
     let mut counts = [0_u32; BARS];
     for error in &errors {
@@ -169,7 +149,7 @@ fn histogram<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown) -> 
     chart
         .configure_mesh()
         .disable_x_mesh()
-        .x_desc("guess minus truth")
+        .x_desc(unit.title("guess minus truth"))
         .y_desc("examples")
         .x_labels(7)
         .y_labels(6)
@@ -178,7 +158,7 @@ fn histogram<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown) -> 
         .axis_style(FAINT)
         .label_style((FONT, 17).into_font().color(&FAINT))
         .axis_desc_style((FONT, 19).into_font().color(&INK))
-        .x_label_formatter(&plot::number)
+        .x_label_formatter(&|value| unit.label(*value))
         .y_label_formatter(&plot::number)
         .draw()?;
     let bars = counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(bar, &count)| {
