@@ -236,7 +236,7 @@ fn fields_stand_between_what_programs_write() {
     ] {
         assert_eq!((names(text), numbers(text, 0)), (Ok(vec!["a".into(), "b".into()]), vec![1.0, 2.0]), "{text}");
     }
-    assert!(message("sep=;\na;b\n1;x\n2\n").starts_with("line 4 has 1 fields, but line 2 has 2"));
+    assert!(message("sep=;\na;b\n1;x\n2\n").starts_with("line 4 has 1 field, but line 2 has 2"));
     assert!(message("a b kind\n0.5 1 yes\n2 3 no\n").contains("between spaces; what is read are commas"));
     assert!(message("a^b\n0.5^1\n2^3\n").contains("between carets"));
     // Words, times and numbers have spaces within.
