@@ -113,7 +113,7 @@ impl Files {
     }
 }
 
-/// What other commands of the same process read or wrote before.
+/// What other commands of the same process have read.
 pub struct Before(Known);
 
 impl Before {
@@ -122,11 +122,9 @@ impl Before {
         Self(files.inputs(true))
     }
 
-    /// Adds the files of a command that was done.
+    /// Adds what a command that was done has read. What it wrote may be written again, as by commands of their own.
     pub fn extend(&mut self, files: &Files) {
         self.0.extend(files.inputs(true));
-        let outputs = files.outputs.iter().filter_map(|(name, path)| Some((identity(path)?, name, path)));
-        self.0.extend(outputs.map(|(identity, name, path)| (identity, format!("that is {name} {}", path.display()))));
     }
 
     /// Refuses outputs that would replace any of them.

@@ -5,15 +5,18 @@
 use std::collections::HashMap;
 
 use crate::graph::{GraphData, Node, ValueId};
-use crate::ops::{Elementwise, Op, Permute, Reshape, Slice};
+use crate::ops::{Elementwise, Identity, Op, Permute, Reshape, Slice};
 use crate::scalar::ScalarFunction as F;
 use crate::tensor::TensorType;
+
+/// The nodes so far, by what they compute.
+type Known = HashMap<(Identity, Vec<ValueId>), u32>;
 
 /// A graph of the nodes that outputs and assignments need, in topological order.
 pub(super) fn simplify(data: GraphData) -> GraphData {
     let mut new_nodes: Vec<Node> = Vec::new();
     let mut places: HashMap<ValueId, ValueId> = HashMap::new();
-    let mut known: HashMap<(String, Vec<ValueId>), u32> = HashMap::new();
+    let mut known = Known::new();
     let needed = needed(&data);
     let users = users(&data, &needed);
     for (index, node) in data.nodes.iter().enumerate().filter(|(index, _)| needed[*index]) {
@@ -28,7 +31,7 @@ pub(super) fn simplify(data: GraphData) -> GraphData {
         if lone {
             fold_transpose(&mut new_nodes, &mut known, &mut node);
         }
-        let key = node.op.fingerprint().map(|text| (text, node.inputs.clone()));
+        let key = node.op.identity().map(|identity| (identity, node.inputs.clone()));
         let place = key.as_ref().and_then(|key| known.get(key).copied()).unwrap_or_else(|| {
             let place = new_nodes.len() as u32;
             if let Some(key) = key {
@@ -97,7 +100,7 @@ fn drop_unneeded(data: GraphData) -> GraphData {
 
 /// A transposed product is the product of the transposed factors in the other order, and those are views that cost
 /// nothing. Only where nobody else uses the product as it was.
-fn fold_transpose(new_nodes: &mut Vec<Node>, known: &mut HashMap<(String, Vec<ValueId>), u32>, node: &mut Node) {
+fn fold_transpose(new_nodes: &mut Vec<Node>, known: &mut Known, node: &mut Node) {
     let Op::Permute(permute) = &node.op else { return };
     let product = &new_nodes[node.inputs[0].node()];
     let rank = permute.0.len();
@@ -118,12 +121,12 @@ fn fold_transpose(new_nodes: &mut Vec<Node>, known: &mut HashMap<(String, Vec<Va
             let ty = &new_nodes[factor.node()].outputs[factor.output as usize];
             let dims: Vec<usize> = swap.iter().map(|&axis| ty.shape[axis]).collect();
             let outputs = vec![TensorType::new(ty.dtype, dims)];
-            let op = Op::Permute(Permute(swap.clone()));
-            let key = (op.fingerprint().unwrap_or_default(), vec![factor]);
+            let permute = Permute(swap.clone());
+            let key = (Identity::Permute(permute.clone()), vec![factor]);
             let count = new_nodes.len() as u32;
             let node = *known.entry(key).or_insert(count);
             if node == count {
-                new_nodes.push(Node { op, inputs: vec![factor], outputs, place });
+                new_nodes.push(Node { op: Op::Permute(permute), inputs: vec![factor], outputs, place });
             }
             ValueId { node, output: 0 }
         })

@@ -65,89 +65,92 @@ pub use standardize::Standardize;
 pub(crate) use standardize::Standardized;
 pub use window::{Padding, Sizes, WindowAxis, window_axes};
 
-/// An operator of the graph: one variant each, so that nodes can be compared, hashed and matched.
-#[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "each variant is documented at its operator")]
-pub enum Op {
-    /// What could not be built; the graph keeps the reason.
-    Placeholder,
-    Input(String, TensorType),
-    Variable(Arc<Variable>),
-    Constant(Arc<TensorData>),
-    /// The identity, through which no gradient flows.
-    StopGradient,
-    Elementwise(Elementwise),
-    Coordinate(Coordinate),
-    Reshape(Reshape),
-    Permute(Permute),
-    Broadcast(Broadcast),
-    Slice(Slice),
-    Pad(Pad),
-    Concat(Concat),
-    Gather(Gather),
-    Take(Take),
-    Reduce(Reduce),
-    Matmul(Matmul),
-    Convolution(Convolution),
-    Recurrent(Recurrent),
-    CumulativeSum(CumulativeSum),
-    Sort(Sort),
-    Standardize(Standardize),
-    Scatter(Scatter),
-    ScatterAdd(ScatterAdd),
-    ScatterRows(ScatterRows),
-    Pool(Pool),
-    Resample(Resample),
-    /// An embedder's own operator.
-    Custom(Arc<dyn CustomOperator>),
+/// Makes the list: a variant each for the operators that are structures of this folder.
+macro_rules! operators {
+    ($($operator:ident)*) => {
+        /// An operator of the graph: one variant each, so that nodes can be matched.
+        #[derive(Clone, Debug)]
+        #[allow(missing_docs, reason = "each variant is documented at its operator")]
+        pub enum Op {
+            /// What could not be built; the graph keeps the reason.
+            Placeholder,
+            Input(String, TensorType),
+            Variable(Arc<Variable>),
+            Constant(Arc<TensorData>),
+            /// The identity, through which no gradient flows.
+            StopGradient,
+            $($operator($operator),)*
+            /// An embedder's own operator.
+            Custom(Arc<dyn CustomOperator>),
+        }
+
+        /// What makes two operators the same: nodes with equal ones and equal inputs have equal values.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub(crate) enum Identity {
+            Constant(TensorType, Vec<u8>),
+            StopGradient,
+            $($operator($operator),)*
+        }
+
+        impl Op {
+            /// The operator behind the variant.
+            pub fn operator(&self) -> &dyn Operator {
+                match self {
+                    Self::Placeholder | Self::Input(..) | Self::Variable(_) | Self::Constant(_) | Self::StopGradient => self,
+                    $(Self::$operator(operator) => operator,)*
+                    Self::Custom(operator) => operator.as_ref() as &dyn Operator,
+                }
+            }
+
+            /// For finding common subexpressions; `None` where nodes must stay apart, and for large constants, which would be compared
+            /// byte by byte.
+            pub(crate) fn identity(&self) -> Option<Identity> {
+                match self {
+                    Self::Placeholder | Self::Input(..) | Self::Variable(_) | Self::Custom(_) => None,
+                    Self::Constant(data) if data.bytes().len() > COMPARED_CONSTANT => None,
+                    Self::Constant(data) => Some(Identity::Constant(data.ty().clone(), data.bytes().to_vec())),
+                    Self::StopGradient => Some(Identity::StopGradient),
+                    $(Self::$operator(operator) => Some(Identity::$operator(operator.clone())),)*
+                }
+            }
+        }
+    };
 }
 
-impl Op {
-    /// The operator behind the variant.
-    pub fn operator(&self) -> &dyn Operator {
-        match self {
-            Self::Placeholder | Self::Input(..) | Self::Variable(_) | Self::Constant(_) | Self::StopGradient => self,
-            Self::Elementwise(operator) => operator,
-            Self::Coordinate(operator) => operator,
-            Self::Reshape(operator) => operator,
-            Self::Permute(operator) => operator,
-            Self::Broadcast(operator) => operator,
-            Self::Slice(operator) => operator,
-            Self::Pad(operator) => operator,
-            Self::Concat(operator) => operator,
-            Self::Gather(operator) => operator,
-            Self::Take(operator) => operator,
-            Self::Reduce(operator) => operator,
-            Self::Matmul(operator) => operator,
-            Self::Convolution(operator) => operator,
-            Self::Recurrent(operator) => operator,
-            Self::CumulativeSum(operator) => operator,
-            Self::Sort(operator) => operator,
-            Self::Standardize(operator) => operator,
-            Self::Scatter(operator) => operator,
-            Self::ScatterAdd(operator) => operator,
-            Self::ScatterRows(operator) => operator,
-            Self::Pool(operator) => operator,
-            Self::Resample(operator) => operator,
-            Self::Custom(operator) => operator.as_ref() as &dyn Operator,
-        }
-    }
+operators! {
+    Elementwise
+    Coordinate
+    Reshape
+    Permute
+    Broadcast
+    Slice
+    Pad
+    Concat
+    Gather
+    Take
+    Reduce
+    Matmul
+    Convolution
+    Recurrent
+    CumulativeSum
+    Sort
+    Standardize
+    Scatter
+    ScatterAdd
+    ScatterRows
+    Pool
+    Resample
+}
 
+/// Bytes of a constant up to which equal ones become one.
+const COMPARED_CONSTANT: usize = 64;
+
+impl Op {
     /// The scalar function, where it is one applied element by element.
     pub fn function(&self) -> Option<ScalarFunction> {
         match self {
             Self::Elementwise(Elementwise(function)) => Some(*function),
             _ => None,
-        }
-    }
-
-    /// A text that is equal for equal operators, for finding common subexpressions; `None` where nodes must stay apart.
-    pub(crate) fn fingerprint(&self) -> Option<String> {
-        match self {
-            Self::Placeholder | Self::Input(..) | Self::Variable(_) | Self::Custom(_) => None,
-            Self::Constant(data) if data.bytes().len() > 64 => None,
-            Self::Constant(data) => Some(format!("{} {:?}", data.ty(), data.bytes())),
-            other => Some(format!("{other:?}")),
         }
     }
 }

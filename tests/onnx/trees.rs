@@ -4,6 +4,7 @@ use wgrad::onnx::proto::{AttributeProto, NodeProto, OperatorSetIdProto, TensorPr
 use wgrad::onnx::{Import, Model};
 use wgrad::prelude::*;
 
+use super::support::devices::devices;
 use super::{declared, floats, graph, int, list, node, of_opset, with};
 
 fn tensor(name: &str, values: &[f32]) -> AttributeProto {
@@ -53,11 +54,6 @@ fn single(roots: &[i64], aggregate: i64) -> NodeProto {
         tensor("leaf_weights", &[5.23, 12.12, -12.23, 7.21]),
     ];
     attributes.into_iter().fold(node("TreeEnsemble", "x", "y"), with)
-}
-
-fn devices() -> Vec<Device> {
-    use wgrad::device::gpu::{Checks, Selection};
-    std::iter::once(Device::cpu()).chain(Device::open(&Selection::Any, Checks::All).ok()).collect()
 }
 
 #[test]

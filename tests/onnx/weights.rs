@@ -8,6 +8,7 @@ use wgrad::onnx::proto::{
 use wgrad::onnx::{Import, Imported, Model};
 use wgrad::prelude::*;
 
+use super::support::devices::devices;
 use super::{declared, floats, graph, int, ints, list, node, of_opset, subgraph, with};
 
 /// Numbers between two bounds, in no order.
@@ -79,11 +80,6 @@ fn gradients(proto: ModelProto, x: &TensorData, up: &[f32], device: &Device) -> 
     let outputs = g.compile(device).unwrap().run(&[("x", x)]).unwrap();
     let named = |(name, _): &(String, Vec<Tensor>)| (name.clone(), outputs[&*format!("grad.{name}")].to_f64_vec());
     imported.variables.iter().map(named).collect()
-}
-
-fn devices() -> Vec<Device> {
-    use wgrad::device::gpu::{Checks, Selection};
-    std::iter::once(Device::cpu()).chain(Device::open(&Selection::Any, Checks::All).ok()).collect()
 }
 
 fn assert_close(found: &[(String, Vec<f64>)], expected: &[(&str, &[f64])]) {

@@ -130,7 +130,7 @@ pub fn all(event: &str, path: &Path, output: &mut Output, mut work: impl FnMut(&
     let jobs = read(path)?;
     let interrupted = interrupt::flag();
     let mut failed = 0;
-    // A job may read what one before it has written, and write nothing that one before it has read or written.
+    // A job may read what one before it has written, and write over nothing that one before it has read.
     let mut before = Before::reading(&Files::new().reads("the list of jobs", Some(path)));
     jobs.iter().for_each(|job| before.extend(&job.model()));
     for (done, job) in jobs.iter().enumerate() {

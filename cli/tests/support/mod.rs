@@ -70,7 +70,10 @@ pub fn fail(arguments: &[&str]) -> String {
 pub fn has_gpu() -> bool {
     static GPU: OnceLock<bool> = OnceLock::new();
     *GPU.get_or_init(|| {
-        let found = events(&["devices"]).iter().any(|event| event["backend"] != "cpu");
+        // OpenGL in software is no choice of `--device gpu`.
+        let usable =
+            |event: &Value| event["backend"] != "cpu" && (event["backend"] != "gl" || event["kind"] != "software");
+        let found = events(&["devices"]).iter().any(usable);
         assert!(found || std::env::var_os("WGRAD_REQUIRE_GPU").is_none(), "a GPU is required");
         if !found {
             // Not by `eprintln`, which tests capture: who runs them is to know.

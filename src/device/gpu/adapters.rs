@@ -132,7 +132,8 @@ pub enum Selection {
     /// The first that is hardware.
     #[default]
     Hardware,
-    /// The first of the list, which is a software driver where there is no hardware.
+    /// The first of the list, which is a software driver where there is no hardware. OpenGL in software has to be asked for by number or
+    /// name: it has one context for all threads, and wgpu gives up with a panic where a kernel holds it for long.
     Any,
     /// By its number in the list.
     Index(usize),
@@ -152,7 +153,9 @@ pub(super) fn select(selection: &Selection) -> Result<(usize, wgpu::Adapter)> {
     let is_hardware = |adapter: &wgpu::Adapter| adapter.get_info().device_type != wgpu::DeviceType::Cpu;
     let found = match selection {
         Selection::Hardware => adapters.iter().position(is_hardware),
-        Selection::Any => Some(0),
+        Selection::Any => {
+            adapters.iter().position(|adapter| is_hardware(adapter) || adapter.get_info().backend != wgpu::Backend::Gl)
+        }
         Selection::Index(index) => Some(*index),
         Selection::Name(text) => adapters.iter().position(|adapter| {
             let info = adapter.get_info();
@@ -173,6 +176,7 @@ pub(super) fn select(selection: &Selection) -> Result<(usize, wgpu::Adapter)> {
         };
         Error::Device(match selection {
             Selection::Hardware => format!("no hardware GPU; {there}"),
+            Selection::Any if !names.is_empty() => format!("no GPU adapter but OpenGL in software; {there}"),
             Selection::Any => there,
             Selection::Index(index) => format!("no adapter number {index}; {there}"),
             Selection::Name(name) => format!("no adapter is called {name:?}; {there}"),
