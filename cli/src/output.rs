@@ -117,7 +117,7 @@ pub const fn are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
 }
 
-/// A name of at most so many columns of a terminal, with an ellipsis where the rest was.
+/// A name of at most `most` columns of a terminal, with an ellipsis where the rest was.
 pub fn shortened(name: &str, most: usize) -> String {
     console::truncate_str(name, most, "…").into_owned()
 }

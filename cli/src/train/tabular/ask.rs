@@ -33,10 +33,10 @@ pub fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
     let mut warnings = Vec::new();
     for (name, count) in preparation.unknown(&table).map_err(of_table)? {
         warnings.push(format!(
-            "{}: '{name}' has {} that the model never saw: {} as no label",
+            "{}: '{name}' has {} that the model never saw: {}",
             path.display(),
             counted(count, "value"),
-            if count == 1 { "it counts" } else { "they count" }
+            super::as_no_label(count)
         ));
     }
     let left_out = whole.len() - table.len();

@@ -82,9 +82,9 @@ fn load(source: &Source) -> Result<Data> {
         };
         notes.extend(tested.iter().map(|(name, count)| {
             Note::Warning(format!(
-                "'{name}' has {} in the test part that the training part has not: {} as no label",
+                "'{name}' has {} in the test part that the training part has not: {}",
                 counted(*count, "value"),
-                if *count == 1 { "it counts" } else { "they count" }
+                as_no_label(*count)
             ))
         }));
     }
@@ -159,6 +159,11 @@ fn advised(failure: Failure, table: &Table) -> Failure {
         )),
         other => other,
     }
+}
+
+/// What becomes of values that training has not seen.
+const fn as_no_label(count: usize) -> &'static str {
+    if count == 1 { "it counts as no label" } else { "they count as no label" }
 }
 
 fn left_out(table: &Table, used: usize, preparation: &Preparation) -> Vec<Note> {
