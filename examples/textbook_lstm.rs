@@ -2,7 +2,7 @@
 //! numbers, all noise, a little above 0 or a little below? Run it with `cargo run --release --example textbook_lstm`.
 #![allow(clippy::print_stdout, reason = "an example shows its result")]
 
-use wgrad::nn::{Given, LSTM, Linear, Recurrent};
+use wgrad::nn::{LSTM, Linear, Recurrent, RecurrentInputs};
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
 
@@ -14,7 +14,7 @@ fn main() -> Result<()> {
     let (x, y) = (g.input("x", [STEPS, BATCH, 100], F32), g.input("y", [BATCH, 1], F32));
     let (h0, c0) = (g.input("h0", [2, BATCH, 64], F32), g.input("c0", [2, BATCH, 64], F32));
     let lstm = LSTM::with(&g, "lstm", 100, 64, Recurrent::new().num_layers(2));
-    let found = lstm.forward_with(&x, &Given::new().hidden(&h0).cell(&c0), Mode::Training);
+    let found = lstm.forward_with(&x, &RecurrentInputs::new().hidden(&h0).cell(&c0), Mode::Training);
     let logits = Linear::new(&g, "fc", 64, 1).forward(&found.outputs.at(0, STEPS - 1));
     let loss = logits.binary_cross_entropy_with_logits(&y);
     let mut session = g.minimize(&loss, Adam::new(3e-3)).compile(&Device::auto()?)?;

@@ -1,11 +1,11 @@
 //! The one error type of the library. Each variant says what was wrong, what was expected, and where.
 
-mod place;
+mod origin;
 
 use std::path::PathBuf;
 
-pub(crate) use place::interned;
-pub use place::{Place, omit_lines};
+pub(crate) use origin::interned;
+pub use origin::{Origin, omit_lines};
 
 /// A number of things in a message: `1 row`, `2 rows`, `3 classes`.
 pub(crate) fn counted(count: usize, noun: &str) -> String {
@@ -25,14 +25,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A mistake made while building a graph: shapes that do not fit, a dtype mixed up, a name used twice.
-    #[error("{operator}: {message}{}", .place.in_parentheses())]
+    #[error("{operator}: {message}{}", .origin.in_parentheses())]
     Graph {
         /// The operator that refused its inputs.
         operator: String,
         /// What was wrong and what was expected.
         message: String,
         /// The user's line that built the node, and its layer.
-        place: Place,
+        origin: Origin,
     },
     /// Something larger than the device can hold or bind; found when a program is compiled.
     #[error("device limit: {0}")]
@@ -94,8 +94,8 @@ pub enum Error {
 
 impl Error {
     /// A mistake in the graph, at the user's place.
-    pub fn graph(operator: impl Into<String>, message: impl Into<String>, place: Place) -> Self {
-        Self::Graph { operator: operator.into(), message: message.into(), place }
+    pub fn graph(operator: impl Into<String>, message: impl Into<String>, origin: Origin) -> Self {
+        Self::Graph { operator: operator.into(), message: message.into(), origin }
     }
 
     /// A file that could not be read or written.
@@ -113,8 +113,8 @@ impl Error {
 impl Clone for Error {
     fn clone(&self) -> Self {
         match self {
-            Self::Graph { operator, message, place } => {
-                Self::Graph { operator: operator.clone(), message: message.clone(), place: *place }
+            Self::Graph { operator, message, origin } => {
+                Self::Graph { operator: operator.clone(), message: message.clone(), origin: *origin }
             }
             Self::Limit(message) => Self::Limit(message.clone()),
             Self::Argument(message) => Self::Argument(message.clone()),

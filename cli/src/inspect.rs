@@ -205,7 +205,7 @@ fn dot(program: &Program, name: &str) -> String {
     for (number, step) in program.steps.iter().enumerate() {
         let types: Vec<String> = step.types.iter().map(ToString::to_string).collect();
         let label =
-            format!("{number}: {}\\n{}\\n{}", quoted(&step.label), types.join(", "), quoted(&step.place.to_string()));
+            format!("{number}: {}\\n{}\\n{}", quoted(&step.label), types.join(", "), quoted(&step.origin.to_string()));
         let _ = writeln!(text, "  step{number} [label=\"{label}\"];");
         let mut arrows = BTreeSet::new();
         for read in &step.reads {

@@ -3,7 +3,7 @@
 use super::{Case, Input, TOLERANCE, Work};
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};
-use crate::nn::{GRU, Given, LSTM, Linear, Mode, Model, Recurrent, Sequential};
+use crate::nn::{GRU, LSTM, Linear, Mode, Model, Recurrent, RecurrentInputs, Sequential};
 use crate::optim::{Adam, SGD};
 use crate::session::Session;
 use crate::tensor::{DType, Shape};
@@ -95,7 +95,7 @@ fn cnn(g: &Graph) {
 fn lstm(g: &Graph) {
     let (x, y) = (x(g, [50, 64, 100]), y(g, DType::F32, [64, 1]));
     let lstm = LSTM::with(g, "lstm", 100, 64, Recurrent::new().num_layers(2));
-    let last = lstm.forward_with(&x, &Given::new(), Mode::Training).h_n.at(0, 1);
+    let last = lstm.forward_with(&x, &RecurrentInputs::new(), Mode::Training).h_n.at(0, 1);
     let logits = Linear::new(g, "fc", 64, 1).forward(&last);
     g.minimize(&logits.binary_cross_entropy_with_logits(&y), Adam::new(LEARNING_RATE)).build();
 }
@@ -103,7 +103,7 @@ fn lstm(g: &Graph) {
 /// Sequences of 64 × 128, GRU of 256, the last step to 10; cross-entropy, Adam, batch 32.
 fn gru(g: &Graph) {
     let (x, y) = (x(g, [64, 32, 128]), y(g, DType::I32, [32]));
-    let last = GRU::new(g, "gru", 128, 256).forward_with(&x, &Given::new(), Mode::Training).h_n.at(0, 0);
+    let last = GRU::new(g, "gru", 128, 256).forward_with(&x, &RecurrentInputs::new(), Mode::Training).h_n.at(0, 0);
     let logits = Linear::new(g, "fc", 256, 10).forward(&last);
     g.minimize(&logits.cross_entropy(&y), Adam::new(LEARNING_RATE)).build();
 }

@@ -3,7 +3,7 @@
 use super::Family;
 use super::input::Input;
 use crate::graph::Tensor;
-use crate::nn::{Embedding, GRU, Given, LSTM, Mode, RNN, Recurrent, RecurrentKind, RecurrentWeights};
+use crate::nn::{Embedding, GRU, LSTM, Mode, RNN, Recurrent, RecurrentInputs, RecurrentKind, RecurrentWeights};
 
 /// Sums of products through several steps and layers.
 const SUM: f64 = 5e-5;
@@ -60,7 +60,7 @@ fn build(inputs: &[Tensor], kind: RecurrentKind, options: Recurrent) -> Tensor {
             weights.push(RecurrentWeights { input: input.clone(), hidden: hidden.clone(), biases });
         }
     }
-    let (g, given) = (x.graph(), Given::new().lengths(lengths));
+    let (g, given) = (x.graph(), RecurrentInputs::new().lengths(lengths));
     let parts = match kind {
         RecurrentKind::Rnn => {
             let found = RNN::with_weights(g, "layer", options, weights).forward_with(x, &given, Mode::Training);

@@ -103,7 +103,7 @@ pub(super) fn print(data: &GraphData) -> String {
             node.op.operator().name(),
             inputs.join(", "),
             types.join(", "),
-            node.place
+            node.origin
         );
     }
     for (name, id) in &data.outputs {

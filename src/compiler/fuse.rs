@@ -6,23 +6,23 @@ mod routines;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
-use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin, Tail};
+use super::fused::{BufferId, Content, FusedGraph, FusedKernel, Head, Tail};
 use super::{Options, Target};
-use crate::graph::{Expressing, GraphData, InputAccess, Meaning, ValueId};
+use crate::graph::{Expressing, GraphData, InputAccess, Kind, ValueId};
 use crate::ops::Op;
 use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarNode};
 use crate::tensor::{DType, Shape, TensorData, TensorType};
 
 /// How users see a value: an expression over its shape.
 #[derive(Clone, Debug)]
-struct Seen {
+struct LazyValue {
     expression: ScalarExpr,
     inputs: Vec<BufferId>,
     /// Nodes whose work is inside.
     names: Vec<String>,
 }
 
-impl Seen {
+impl LazyValue {
     /// A buffer, read element by element.
     fn buffer(buffer: BufferId, stored: DType, shape: &Shape) -> Self {
         let mut builder = Builder::new(DType::F32);
@@ -66,7 +66,7 @@ const LONGEST: usize = 160;
 struct Fuser<'a> {
     data: &'a GraphData,
     fused: FusedGraph,
-    seen: HashMap<ValueId, Seen>,
+    seen: HashMap<ValueId, LazyValue>,
     /// For each buffer that a kernel computes, the kernel.
     producers: HashMap<BufferId, usize>,
     /// Buffers that hold a value's compute type, for routines.
@@ -99,7 +99,7 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
             let widest = widest_broadcast.entry(node.inputs[0]).or_default();
             *widest = node.outputs[0].len().max(*widest);
         }
-        let routine = operator.meaning() == Meaning::Routine;
+        let routine = operator.kind() == Kind::Routine;
         for (place, &input) in node.inputs.iter().enumerate() {
             *uses.entry(input).or_default() += 1;
             if routine || operator.access(place) == InputAccess::Addressed {
@@ -147,7 +147,7 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
     for ((_, value), &target_buffer) in data.assignments.iter().zip(&targets) {
         let Some(target_buffer) = target_buffer else { continue };
         let mut source = fuser.stored(*value);
-        let computed = matches!(fuser.fused.buffers[source.0].origin, Origin::Kernel);
+        let computed = matches!(fuser.fused.buffers[source.0].content, Content::Kernel);
         if !computed || fuser.fused.assigned_to(source).is_some() {
             source = fuser.copy(*value);
         }
@@ -177,9 +177,9 @@ impl Fuser<'_> {
         let node = &self.data.nodes[index];
         let operator = node.op.operator();
         let value = |output: usize| ValueId { node: index as u32, output: output as u32 };
-        match operator.meaning() {
-            Meaning::Source => self.source(value(0), &node.op),
-            Meaning::Expression => {
+        match operator.kind() {
+            Kind::Source => self.source(value(0), &node.op),
+            Kind::Expression => {
                 let mut seen = self.express(index);
                 if seen.inputs.len() > self.most_inputs {
                     // Too many bindings: the widest operands are stored first.
@@ -195,20 +195,20 @@ impl Fuser<'_> {
                 }
                 self.keep(value(0), seen);
             }
-            Meaning::Reshape => {
+            Kind::Reshape => {
                 let (input, dims) = (node.inputs[0], node.outputs[0].shape.dims());
                 let reshaped = self.seen[&input].expression.reshaped(dims);
                 let seen = match reshaped {
-                    Some(expression) => Seen { expression, ..self.seen[&input].clone() },
+                    Some(expression) => LazyValue { expression, ..self.seen[&input].clone() },
                     None => {
                         let buffer = self.stored(input);
-                        Seen::buffer(buffer, node.outputs[0].dtype, &node.outputs[0].shape)
+                        LazyValue::buffer(buffer, node.outputs[0].dtype, &node.outputs[0].shape)
                     }
                 };
                 self.keep(value(0), seen);
             }
-            Meaning::Reduction { reduction, axes } => self.reduce(index, reduction, &axes),
-            Meaning::Routine => self.routine(index),
+            Kind::Reduction { reduction, axes } => self.reduce(index, reduction, &axes),
+            Kind::Routine => self.routine(index),
         }
     }
 
@@ -223,22 +223,22 @@ impl Fuser<'_> {
                 let mut builder = Builder::new(DType::F32);
                 let node = builder.constant(ty.dtype, number);
                 let expression = builder.finish(ty.shape.to_vec(), Vec::new(), vec![(node, ty.dtype)]);
-                self.seen.insert(value, Seen { expression, inputs: Vec::new(), names: Vec::new() });
+                self.seen.insert(value, LazyValue { expression, inputs: Vec::new(), names: Vec::new() });
                 return;
             }
         }
         let origin = match op {
-            Op::Input(name, _) => Origin::Input(name.clone()),
-            Op::Variable(variable) => Origin::Variable(variable.clone()),
-            Op::Constant(data) => Origin::Constant(data.clone()),
+            Op::Input(name, _) => Content::Input(name.clone()),
+            Op::Variable(variable) => Content::Variable(variable.clone()),
+            Op::Constant(data) => Content::Constant(data.clone()),
             _ => return,
         };
         let buffer = self.fused.add_buffer(ty.clone(), origin, Some(value));
-        self.seen.insert(value, Seen::buffer(buffer, ty.dtype, &ty.shape));
+        self.seen.insert(value, LazyValue::buffer(buffer, ty.dtype, &ty.shape));
     }
 
     /// A node's expression, with its operands' put in.
-    fn express(&mut self, index: usize) -> Seen {
+    fn express(&mut self, index: usize) -> LazyValue {
         let node = &self.data.nodes[index];
         let operator = node.op.operator();
         // What is read at computed addresses must lie in memory, at least as a view.
@@ -288,11 +288,11 @@ impl Fuser<'_> {
             names.push(operator.name());
         }
         let expression = builder.finish(dims, stored, vec![(value, output.dtype)]);
-        compact(Seen { expression, inputs, names })
+        compact(LazyValue { expression, inputs, names })
     }
 
     /// Keeps how a value is seen, and stores it where that is better.
-    fn keep(&mut self, value: ValueId, seen: Seen) {
+    fn keep(&mut self, value: ValueId, seen: LazyValue) {
         let uses = self.uses.get(&value).copied().unwrap_or(0);
         let view = seen.as_view().is_some();
         let node = &self.data.nodes[value.node()];
@@ -343,13 +343,13 @@ impl Fuser<'_> {
         let ty = self.data.ty(value).clone();
         let seen = self.seen[&value].clone();
         let buffer = self.map_kernel(value, &ty, seen);
-        self.seen.insert(value, Seen::buffer(buffer, ty.dtype, &ty.shape));
+        self.seen.insert(value, LazyValue::buffer(buffer, ty.dtype, &ty.shape));
         buffer
     }
 
-    fn map_kernel(&mut self, value: ValueId, ty: &TensorType, seen: Seen) -> BufferId {
+    fn map_kernel(&mut self, value: ValueId, ty: &TensorType, seen: LazyValue) -> BufferId {
         let node = &self.data.nodes[value.node()];
-        let buffer = self.fused.add_buffer(ty.clone(), Origin::Kernel, Some(value));
+        let buffer = self.fused.add_buffer(ty.clone(), Content::Kernel, Some(value));
         let mut names = seen.names;
         if names.is_empty() {
             names.push("copy".to_owned());
@@ -358,7 +358,7 @@ impl Fuser<'_> {
         let mut expression = seen.expression;
         expression.outputs[0].1 = ty.dtype;
         let tail = Tail { expression, inputs: seen.inputs };
-        self.push(FusedKernel { head: Head::Map, tail: Some(tail), outputs: vec![buffer], names, place: node.place });
+        self.push(FusedKernel { head: Head::Map, tail: Some(tail), outputs: vec![buffer], names, origin: node.origin });
         buffer
     }
 
@@ -385,13 +385,13 @@ impl Fuser<'_> {
         let compute = reduction.result(self.data.ty(input).dtype);
         let kept_dims: Vec<usize> = dims[..borders[0]].iter().chain(&dims[borders[1]..]).copied().collect();
         let raw_type = TensorType::new(compute, node.outputs[0].shape.clone());
-        let buffer = self.fused.add_buffer(raw_type, Origin::Kernel, Some(value));
+        let buffer = self.fused.add_buffer(raw_type, Content::Kernel, Some(value));
         let mut names = seen.names;
         self.fused.fused_nodes += names.len();
         names.push(reduction.name().to_owned());
         let head = Head::Reduce { expression, inputs: seen.inputs, borders, reduction };
         let tail = Some(identity_tail(kept_dims, compute));
-        self.push(FusedKernel { head, tail, outputs: vec![buffer], names, place: node.place });
+        self.push(FusedKernel { head, tail, outputs: vec![buffer], names, origin: node.origin });
         self.keep_raw(value, buffer, compute);
     }
 }
@@ -431,9 +431,9 @@ pub(super) fn include(
 }
 
 /// Without inputs that simplification has left unread.
-fn compact(seen: Seen) -> Seen {
+fn compact(seen: LazyValue) -> LazyValue {
     let (expression, inputs) = compacted(seen.expression, seen.inputs);
-    Seen { expression, inputs, ..seen }
+    LazyValue { expression, inputs, ..seen }
 }
 
 pub(super) fn compacted(mut expression: ScalarExpr, inputs: Vec<BufferId>) -> (ScalarExpr, Vec<BufferId>) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::layout::padded;
 use super::program::Location;
-use crate::error::Place;
+use crate::error::Origin;
 use crate::graph::ValueId;
 use crate::ops::{Op, Variable};
 use crate::scalar::{Affine, Reduction, ScalarExpr, ScalarNode};
@@ -18,7 +18,7 @@ pub(crate) struct BufferId(pub(crate) usize);
 
 /// Where a buffer's content comes from.
 #[derive(Clone, Debug)]
-pub(crate) enum Origin {
+pub(crate) enum Content {
     /// A kernel computes it.
     Kernel,
     /// The host writes it before each run.
@@ -67,7 +67,7 @@ impl Range {
 pub(crate) struct Buffer {
     /// As stored.
     pub(crate) ty: TensorType,
-    pub(crate) origin: Origin,
+    pub(crate) content: Content,
     /// The joined buffer that this value of the step is a part of, and the first byte there.
     pub(crate) part_of: Option<(BufferId, usize)>,
     /// The variable that takes this content at the end of the step.
@@ -114,7 +114,7 @@ pub(crate) struct FusedKernel {
     pub(crate) outputs: Vec<BufferId>,
     /// Names of the operators in it, for labels.
     pub(crate) names: Vec<String>,
-    pub(crate) place: Place,
+    pub(crate) origin: Origin,
 }
 
 impl FusedKernel {
@@ -187,8 +187,8 @@ pub(crate) struct FusedGraph {
 }
 
 impl FusedGraph {
-    pub(crate) fn add_buffer(&mut self, ty: TensorType, origin: Origin, value: Option<ValueId>) -> BufferId {
-        let buffer = Buffer { ty, origin, part_of: None, assigned_to: None, is_direct: false, is_output: false };
+    pub(crate) fn add_buffer(&mut self, ty: TensorType, content: Content, value: Option<ValueId>) -> BufferId {
+        let buffer = Buffer { ty, content, part_of: None, assigned_to: None, is_direct: false, is_output: false };
         self.buffers.push(buffer);
         self.values.push(value);
         BufferId(self.buffers.len() - 1)
@@ -233,9 +233,9 @@ impl FusedGraph {
 
     /// The parts of a buffer that has some, in the order in which they lie; of any other, itself.
     pub(crate) fn parts<'a>(&'a self, buffer: &'a BufferId) -> &'a [BufferId] {
-        match &self.buffers[buffer.0].origin {
-            Origin::Joined(parts) | Origin::Range(Range { parts, .. }) => parts,
-            Origin::Kernel | Origin::Input(_) | Origin::Variable(_) | Origin::Constant(_) => {
+        match &self.buffers[buffer.0].content {
+            Content::Joined(parts) | Content::Range(Range { parts, .. }) => parts,
+            Content::Kernel | Content::Input(_) | Content::Variable(_) | Content::Constant(_) => {
                 std::slice::from_ref(buffer)
             }
         }
@@ -249,13 +249,13 @@ impl FusedGraph {
             self.buffers[part.0].part_of = Some((joined, end));
             end += padded(self.buffers[part.0].ty.bytes());
         }
-        self.add_buffer(TensorType::new(dtype, [end / dtype.size()]), Origin::Joined(parts), None)
+        self.add_buffer(TensorType::new(dtype, [end / dtype.size()]), Content::Joined(parts), None)
     }
 
     /// A buffer that is a range of the store.
     pub(crate) fn add_range(&mut self, dtype: DType, range: Range) -> BufferId {
         let len = range.location.bytes / dtype.size();
-        self.add_buffer(TensorType::new(dtype, [len]), Origin::Range(range), None)
+        self.add_buffer(TensorType::new(dtype, [len]), Content::Range(range), None)
     }
 
     /// True where all that a kernel stores is assigned to variables.
@@ -285,7 +285,7 @@ impl fmt::Display for FusedGraph {
             if let Some(tail) = &kernel.tail {
                 write!(formatter, " | ({}) {:?} {}", list(&tail.inputs), tail.expression.dims, tail.expression)?;
             }
-            writeln!(formatter, "  // {} {}", kernel.label(), kernel.place)?;
+            writeln!(formatter, "  // {} {}", kernel.label(), kernel.origin)?;
         }
         for (variable, value) in self.assignments() {
             writeln!(formatter, "b{} := b{}", variable.0, value.0)?;

@@ -1,9 +1,9 @@
 //! From kernels to work: which output overwrites which input, and for a GPU, which dispatches with which parameters.
 
-use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin};
+use super::fused::{BufferId, Content, FusedGraph, FusedKernel, Head};
 use super::program::Work;
 use super::{Options, Target, choice};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Origin, Result};
 use crate::scalar::{Epilogue, QUAD_LANES, ScalarExpr, emit_map};
 use crate::shader::{Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, Limit, compose};
 use crate::tensor::TensorType;
@@ -13,7 +13,7 @@ use crate::tensor::TensorType;
 pub(super) struct LoweredStep {
     pub(super) work: Work,
     pub(super) label: String,
-    pub(super) place: Place,
+    pub(super) origin: Origin,
     pub(super) reads: Vec<BufferId>,
     pub(super) writes: Vec<BufferId>,
     pub(super) plan: Option<KernelPlan>,
@@ -45,11 +45,11 @@ pub(super) fn lower(fused: &FusedGraph, target: &Target, options: Options) -> Re
         if fused.direct_target(value).is_some() || fused.buffers[value.0].ty.is_empty() {
             continue;
         }
-        let producer = producers[value.0].map(|index| fused.kernels[index].place);
+        let producer = producers[value.0].map(|index| fused.kernels[index].origin);
         steps.push(LoweredStep {
             work: Work::Copy,
             label: "assign".to_owned(),
-            place: producer.unwrap_or_else(Place::caller),
+            origin: producer.unwrap_or_else(Origin::caller),
             reads: vec![value],
             writes: vec![variable],
             plan: None,
@@ -70,7 +70,7 @@ fn step(
     target: &Target,
     choose: &mut Choose<'_>,
 ) -> Result<LoweredStep> {
-    let refuse = |message: String| Error::graph(kernel.label(), message, kernel.place);
+    let refuse = |message: String| Error::graph(kernel.label(), message, kernel.origin);
     let adapter = match target {
         Target::Gpu(adapter) => Some(adapter),
         Target::Cpu => None,
@@ -114,7 +114,7 @@ fn step(
     Ok(LoweredStep {
         work,
         label: kernel.label(),
-        place: kernel.place,
+        origin: kernel.origin,
         reads,
         writes: kernel.outputs.clone(),
         plan,
@@ -153,7 +153,7 @@ fn overwritten(fused: &FusedGraph, kernel: &FusedKernel, index: usize, last_read
                 None => reads.iter().enumerate().position(|(place, &read)| {
                     let buffer = &fused.buffers[read.0];
                     !taken.contains(&place)
-                        && matches!(buffer.origin, Origin::Kernel)
+                        && matches!(buffer.content, Content::Kernel)
                         && buffer.part_of.is_none()
                         && !fused.is_root(read)
                         && last_read[read.0] == index
@@ -209,7 +209,7 @@ pub(super) fn traffic(fused: &FusedGraph, step: &LoweredStep) -> u64 {
 }
 
 /// Checks the adapter's limits for one dispatch.
-pub(super) fn check(dispatch: &DispatchPlan, adapter: &Adapter, label: &str, place: Place) -> Result<()> {
+pub(super) fn check(dispatch: &DispatchPlan, adapter: &Adapter, label: &str, origin: Origin) -> Result<()> {
     let needed = dispatch.kernel.bindings.len() as u64;
-    adapter.allows(Limit::StorageBuffers, needed, &format!("{label} at {place}"))
+    adapter.allows(Limit::StorageBuffers, needed, &format!("{label} at {origin}"))
 }

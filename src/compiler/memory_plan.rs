@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use super::Target;
-use super::fused::{BufferId, FusedGraph, Origin};
+use super::fused::{BufferId, Content, FusedGraph};
 use super::layout::{ALIGNMENT, Layout};
 use super::lower::{LoweredStep, check, traffic};
 use super::program::{BufferKind, BufferPlan, Dispatch, Location, Port, Program, Step, Work};
@@ -117,12 +117,12 @@ impl Planner<'_> {
         let mut shared: Option<usize> = None;
         for (index, buffer) in self.fused.buffers.iter().enumerate() {
             let bytes = buffer.ty.bytes();
-            let location = match &buffer.origin {
-                Origin::Variable(variable) => match self.layout.find(&variable.name) {
+            let location = match &buffer.content {
+                Content::Variable(variable) => match self.layout.find(&variable.name) {
                     Some(known) => known.location,
                     None => return Err(Error::Argument(format!("variable {:?} was not placed", variable.name))),
                 },
-                Origin::Input(_) if bytes <= SMALL_INPUT => {
+                Content::Input(_) if bytes <= SMALL_INPUT => {
                     let place = match shared {
                         Some(place) => place,
                         None => self.add(0, BufferKind::Input),
@@ -132,12 +132,12 @@ impl Planner<'_> {
                     self.program.buffers[place].bytes = offset + bytes.div_ceil(ALIGNMENT).max(1) * ALIGNMENT;
                     Location { buffer: place, offset, bytes }
                 }
-                Origin::Input(_) => Location { buffer: self.add(bytes, BufferKind::Input), offset: 0, bytes },
-                Origin::Constant(data) => {
+                Content::Input(_) => Location { buffer: self.add(bytes, BufferKind::Input), offset: 0, bytes },
+                Content::Constant(data) => {
                     Location { buffer: self.add(bytes, BufferKind::Constant(data.clone())), offset: 0, bytes }
                 }
-                Origin::Range(range) => range.location(),
-                Origin::Kernel | Origin::Joined(_) => continue,
+                Content::Range(range) => range.location(),
+                Content::Kernel | Content::Joined(_) => continue,
             };
             self.places.insert(BufferId(index), location);
         }
@@ -264,9 +264,9 @@ impl Planner<'_> {
         let mut dispatches = Vec::new();
         if let (Target::Gpu(adapter), Some(plan)) = (target, lowered.plan) {
             for planned in plan.dispatches {
-                check(&planned, adapter, &lowered.label, lowered.place)?;
+                check(&planned, adapter, &lowered.label, lowered.origin)?;
                 let limit = adapter.limits.workgroups_per_dimension;
-                let what = || format!("{} at {}", lowered.label, lowered.place);
+                let what = || format!("{} at {}", lowered.label, lowered.origin);
                 let Some(grid) = Grid::line(planned.workgroups, limit) else {
                     let needed = planned.workgroups.div_ceil(limit as usize);
                     adapter.allows(Limit::WorkgroupsPerDimension, needed as u64, &what())?;
@@ -300,7 +300,7 @@ impl Planner<'_> {
         Ok(Step {
             work: lowered.work,
             label: lowered.label,
-            place: lowered.place,
+            origin: lowered.origin,
             reads,
             writes,
             types,
@@ -316,7 +316,7 @@ impl Planner<'_> {
             self.add(0, BufferKind::Slot);
         }
         for (index, buffer) in self.fused.buffers.iter().enumerate() {
-            if let Origin::Input(name) = &buffer.origin {
+            if let Content::Input(name) = &buffer.content {
                 let location = self.location(BufferId(index));
                 self.program.inputs.push(Port {
                     name: name.clone(),

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::Target;
 use super::fuse::{compacted, include};
-use super::fused::{self, BufferId, FusedGraph, FusedKernel, Head, Origin, Tail};
+use super::fused::{self, BufferId, Content, FusedGraph, FusedKernel, Head, Tail};
 use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarNode};
 use crate::tensor::DType;
 
@@ -313,7 +313,7 @@ impl<'a> Merger<'a> {
         let shares = a_tail.inputs.iter().any(|input| {
             b_tail.inputs.contains(input)
                 && buffers[input.0].ty.len() > 1.min(len - 1)
-                && (!a_update || matches!(buffers[input.0].origin, Origin::Variable(_)))
+                && (!a_update || matches!(buffers[input.0].content, Content::Variable(_)))
         });
         if !shares || !self.may_fit([a, b]) || self.reaches(first, second) || self.reaches(second, first) {
             return None;
@@ -383,7 +383,7 @@ impl<'a> Merger<'a> {
             tail: Some(Tail { expression, inputs }),
             outputs: outputs.iter().map(|&(buffer, ..)| buffer).collect(),
             names,
-            place: second.place,
+            origin: second.origin,
         };
         (self.bindings_of(&kernel) <= self.bindings).then_some(kernel)
     }

@@ -45,7 +45,7 @@ pub(super) fn narrow(data: &mut GraphData) -> Result<Wide> {
         }
         let node = &mut data.nodes[index];
         self::node(node, needed, &mut wide).map_err(|message| {
-            Error::graph(node.op.operator().name(), format!("node %{index}: {message}"), node.place)
+            Error::graph(node.op.operator().name(), format!("node %{index}: {message}"), node.origin)
         })?;
         node.outputs.iter_mut().for_each(|ty| ty.dtype = ty.dtype.narrowed());
     }

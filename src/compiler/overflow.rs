@@ -150,16 +150,16 @@ pub(super) fn add(data: GraphData, checks: Checks) -> Result<(GraphData, Arc<[St
     }
     let names = checks.nodes.iter().map(|&(index, _)| {
         let node = &data.nodes[index];
-        format!("{} (at {})", node.op.operator().name(), node.place)
+        format!("{} (at {})", node.op.operator().name(), node.origin)
     });
     let names: Arc<[String]> = names.collect();
-    let outer = data.place;
+    let outer = data.origin;
     let graph = Graph::of(data);
     let mut codes: Vec<Tensor> = Vec::new();
     for (number, (index, check)) in checks.nodes.iter().enumerate() {
         let inputs: Vec<Tensor> = {
             let mut data = graph.data();
-            data.place = Some(data.nodes[*index].place);
+            data.origin = Some(data.nodes[*index].origin);
             data.nodes[*index].inputs.iter().map(|&id| Tensor::new(graph.clone(), id)).collect()
         };
         let result = Tensor::new(graph.clone(), ValueId { node: *index as u32, output: 0 });
@@ -178,7 +178,7 @@ pub(super) fn add(data: GraphData, checks: Checks) -> Result<(GraphData, Arc<[St
     if let Some(first) = all.reduce(|a, b| a.maximum(&b)) {
         graph.output(OVERFLOW, &first);
     }
-    graph.data().place = outer;
+    graph.data().origin = outer;
     Ok((graph.snapshot()?, names))
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::error::Place;
+use crate::error::Origin;
 use crate::ops::{Initial, Op, Role};
 use crate::scalar::{Epilogue, Reduction, ScalarExpr};
 use crate::shader::{Grid, Kernel, Operand};
@@ -131,7 +131,7 @@ pub struct Step {
     /// A name for profiles and errors: the operators that are in it.
     pub label: String,
     /// The user's line that its last operator came from.
-    pub place: Place,
+    pub origin: Origin,
     /// What it reads.
     pub reads: Vec<Location>,
     /// What it writes.
@@ -249,7 +249,7 @@ impl fmt::Display for Program {
                 places(&step.reads),
                 places(&step.writes),
                 types.join(", "),
-                step.place
+                step.origin
             )?;
             for dispatch in &step.dispatches {
                 let kernel = self.kernels.get(dispatch.kernel).map_or("?", |kernel| kernel.label.as_str());

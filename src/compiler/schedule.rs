@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::fused::{BufferId, FusedGraph, FusedKernel, Origin};
+use super::fused::{BufferId, Content, FusedGraph, FusedKernel};
 use super::layout::Layout;
 
 /// Orders the kernels, and decides which assignments are written in place.
@@ -51,10 +51,10 @@ fn may_be_direct(
     let store = |buffer: BufferId| {
         // A new value may itself be written straight into its variable's memory.
         let buffer = fused.assigned_to(buffer).unwrap_or(buffer);
-        match &fused.buffers[buffer.0].origin {
-            Origin::Variable(variable) => layout.find(&variable.name).map(|known| known.location.buffer),
-            Origin::Range(range) => Some(range.location().buffer),
-            Origin::Kernel | Origin::Input(_) | Origin::Constant(_) | Origin::Joined(_) => None,
+        match &fused.buffers[buffer.0].content {
+            Content::Variable(variable) => layout.find(&variable.name).map(|known| known.location.buffer),
+            Content::Range(range) => Some(range.location().buffer),
+            Content::Kernel | Content::Input(_) | Content::Constant(_) | Content::Joined(_) => None,
         }
     };
     let own = store(variable);
@@ -161,9 +161,9 @@ impl<'a> Live<'a> {
 
     /// Bytes of a buffer that the step itself holds.
     fn bytes(&self, buffer: BufferId) -> i64 {
-        match self.fused.buffers[buffer.0].origin {
-            Origin::Kernel | Origin::Joined(_) => self.fused.buffers[buffer.0].ty.bytes() as i64,
-            Origin::Input(_) | Origin::Variable(_) | Origin::Constant(_) | Origin::Range(_) => 0,
+        match self.fused.buffers[buffer.0].content {
+            Content::Kernel | Content::Joined(_) => self.fused.buffers[buffer.0].ty.bytes() as i64,
+            Content::Input(_) | Content::Variable(_) | Content::Constant(_) | Content::Range(_) => 0,
         }
     }
 

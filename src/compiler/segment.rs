@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Origin, Range, Tail};
+use super::fused::{BufferId, Content, FusedGraph, FusedKernel, Head, Range, Tail};
 use super::layout::{Layout, padded};
 use super::{Options, Target};
 use crate::error::Result;
@@ -26,8 +26,8 @@ pub(super) fn segment(fused: &mut FusedGraph, layout: &mut Layout, target: &Targ
     let variables: Vec<Arc<Variable>> = fused
         .buffers
         .iter()
-        .filter_map(|buffer| match &buffer.origin {
-            Origin::Variable(variable) => Some(variable.clone()),
+        .filter_map(|buffer| match &buffer.content {
+            Content::Variable(variable) => Some(variable.clone()),
             _ => None,
         })
         .collect();
@@ -47,8 +47,8 @@ pub(super) fn segment(fused: &mut FusedGraph, layout: &mut Layout, target: &Targ
 }
 
 fn variable_of(fused: &FusedGraph, buffer: BufferId) -> Option<Arc<Variable>> {
-    match &fused.buffers[buffer.0].origin {
-        Origin::Variable(variable) => Some(variable.clone()),
+    match &fused.buffers[buffer.0].content {
+        Content::Variable(variable) => Some(variable.clone()),
         _ => None,
     }
 }
@@ -233,7 +233,7 @@ fn join(fused: &mut FusedGraph, group: &Group, layout: &Layout, largest: usize, 
                     return Some(Some(Stream::Stored(range)));
                 }
                 // What the host gives, or a constant, cannot be moved.
-                let computed = buffers.iter().all(|buffer| matches!(fused.buffers[buffer.0].origin, Origin::Kernel));
+                let computed = buffers.iter().all(|buffer| matches!(fused.buffers[buffer.0].content, Content::Kernel));
                 (computed && can_join(fused, &buffers, &kernels)).then_some(Some(Stream::Computed(buffers)))
             })
             .collect();
@@ -286,8 +286,13 @@ fn join_run(fused: &mut FusedGraph, kernels: &[usize], streams: Vec<Option<Strea
     let mut names = vec![format!("update of {}", kernels.len())];
     names.extend(template.names.iter().rev().take(1).cloned());
     fused.fused_nodes += kernels.len() - 1;
-    let joined =
-        FusedKernel { head: Head::Map, tail: Some(Tail { expression, inputs }), outputs, names, place: template.place };
+    let joined = FusedKernel {
+        head: Head::Map,
+        tail: Some(Tail { expression, inputs }),
+        outputs,
+        names,
+        origin: template.origin,
+    };
     let last = kernels.iter().copied().max().unwrap_or(0);
     removed.extend(kernels.iter().copied().filter(|&kernel| kernel != last));
     fused.kernels[last] = joined;

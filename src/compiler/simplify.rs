@@ -113,7 +113,7 @@ fn fold_transpose(new_nodes: &mut Vec<Node>, known: &mut Known, node: &mut Node)
         return;
     }
     let factors: Vec<ValueId> = product.inputs.iter().rev().copied().collect();
-    let place = product.place;
+    let origin = product.origin;
     node.op = product.op.clone();
     node.inputs = factors
         .into_iter()
@@ -126,7 +126,7 @@ fn fold_transpose(new_nodes: &mut Vec<Node>, known: &mut Known, node: &mut Node)
             let count = new_nodes.len() as u32;
             let node = *known.entry(key).or_insert(count);
             if node == count {
-                new_nodes.push(Node { op: Op::Permute(permute), inputs: vec![factor], outputs, place });
+                new_nodes.push(Node { op: Op::Permute(permute), inputs: vec![factor], outputs, origin });
             }
             ValueId { node, output: 0 }
         })

@@ -56,7 +56,7 @@ impl Graph {
         let reached = self.between(of, with_respect_to);
         let outer = {
             let mut data = self.data();
-            (data.place, data.layer.take())
+            (data.origin, data.layer.take())
         };
         let mut found: HashMap<ValueId, Tensor> = HashMap::new();
         // Nodes are in topological order by construction, so one sweep from the end meets every user before its source.
@@ -68,8 +68,8 @@ impl Graph {
                 let mut data = self.data();
                 let node = &data.nodes[index];
                 let parts = (node.op.clone(), node.inputs.clone(), node.outputs.len());
-                let place = node.place;
-                data.place = Some(place);
+                let origin = node.origin;
+                data.origin = Some(origin);
                 parts
             };
             let upstream: Vec<Option<Tensor>> = (0..count as u32)
@@ -97,7 +97,7 @@ impl Graph {
         }
         {
             let mut data = self.data();
-            (data.place, data.layer) = outer;
+            (data.origin, data.layer) = outer;
         }
         with_respect_to
             .iter()

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Graph, Tensor};
-use crate::error::Place;
+use crate::error::Origin;
 use crate::ops::Variable;
 use crate::tensor::DType;
 
@@ -56,7 +56,7 @@ pub(crate) struct OptimizerPlan {
     /// Names of its states.
     pub(crate) states: Vec<String>,
     /// The user's line.
-    pub(crate) place: Place,
+    pub(crate) origin: Origin,
 }
 
 type OfStep = Arc<dyn Fn(&StepState) -> f64 + Send + Sync>;
@@ -174,14 +174,14 @@ impl Graph {
             if !plan.name.is_empty() && plan.name == other.name {
                 return Err(format!(
                     "another optimizer of this graph (at {}) is called {:?} too",
-                    other.place, plan.name
+                    other.origin, plan.name
                 ));
             }
             if let Some(shared) = plan.parameters.iter().find(|name| other.parameters.contains(name)) {
                 return Err(format!(
                     "{shared:?} is updated already by the optimizer at {}; leave it out of one of them: \
                      `.group(Group::named({shared:?}).frozen())`",
-                    other.place
+                    other.origin
                 ));
             }
         }
@@ -195,11 +195,11 @@ impl Graph {
         let other = {
             let optimizers = &self.data().host_scalars.optimizers;
             let mut others = optimizers.iter().enumerate().filter(|(index, _)| *index != optimizer.0);
-            others.find(|(_, other)| other.states.contains(&variable.name)).map(|(_, other)| other.place)
+            others.find(|(_, other)| other.states.contains(&variable.name)).map(|(_, other)| other.origin)
         };
-        if let Some(place) = other {
+        if let Some(origin) = other {
             let message = format!(
-                "the state {:?} belongs to the optimizer at {place}; give one of the two a name with `Minimize::named`",
+                "the state {:?} belongs to the optimizer at {origin}; give one of the two a name with `Minimize::named`",
                 variable.name
             );
             return self.mistake("minimize", message);

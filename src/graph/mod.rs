@@ -7,7 +7,7 @@
 mod differentiate;
 mod host;
 mod operator;
-mod place;
+mod origin;
 mod roles;
 mod tensor;
 
@@ -17,10 +17,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use host::{HostScalars, OptimizerId, OptimizerPlan};
 pub use host::{StepState, UpdateState};
-pub use operator::{CustomOperator, Expressing, Gradient, InputAccess, Meaning, Operator, RoutineCost};
+pub use operator::{CustomOperator, Expressing, Gradient, InputAccess, Kind, Operator, RoutineCost};
 pub use tensor::{IntoTensor, Tensor};
 
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Origin, Result};
 use crate::ops::{Initial, Op, Role, Variable};
 use crate::tensor::{DType, Shape, TensorData, TensorType};
 
@@ -59,7 +59,7 @@ pub struct Node {
     /// Types of the results.
     pub outputs: Vec<TensorType>,
     /// The user's line that built it.
-    pub place: Place,
+    pub origin: Origin,
 }
 
 /// What a graph consists of, as plain data. The compiler works on a copy of it.
@@ -74,9 +74,9 @@ pub(crate) struct GraphData {
     /// Number of random draws so far: each gets a stream of its own.
     pub(crate) random_draws: u32,
     /// Where new nodes come from while no user's line builds them: in gradient rules, the place of the node that is differentiated.
-    pub(crate) place: Option<Place>,
+    pub(crate) origin: Option<Origin>,
     /// The line of the user that the graph is built for by wgrad itself, as by a trainer.
-    pub(crate) user: Option<Place>,
+    pub(crate) user: Option<Origin>,
     /// The layer that new nodes belong to, where their place says none.
     pub(crate) layer: Option<&'static str>,
     /// The type in which layers multiply; `None` for their parameters' own.
@@ -153,18 +153,18 @@ impl Graph {
     /// Keeps a mistake, unless there is an earlier one, and gives a placeholder for what could not be built.
     #[track_caller]
     pub(crate) fn mistake(&self, operator: &str, message: impl Into<String>) -> Tensor {
-        let place = self.place_now();
+        let origin = self.origin_now();
         let mut data = self.data();
         if data.error.is_none() {
-            data.error = Some(Error::graph(operator, message, place));
+            data.error = Some(Error::graph(operator, message, origin));
         }
         drop(data);
-        self.placeholder(place)
+        self.placeholder(origin)
     }
 
-    fn placeholder(&self, place: Place) -> Tensor {
+    fn placeholder(&self, origin: Origin) -> Tensor {
         let node =
-            Node { op: Op::Placeholder, inputs: Vec::new(), outputs: vec![TensorType::new(DType::F32, [])], place };
+            Node { op: Op::Placeholder, inputs: Vec::new(), outputs: vec![TensorType::new(DType::F32, [])], origin };
         self.push(node).swap_remove(0)
     }
 
@@ -180,7 +180,7 @@ impl Graph {
     /// Applies an operator; a mistake gives placeholders.
     #[track_caller]
     pub(crate) fn apply(&self, op: Op, inputs: &[&Tensor]) -> Vec<Tensor> {
-        let place = self.place_now().or_layer(self.data().layer);
+        let origin = self.origin_now().or_layer(self.data().layer);
         let count = op.operator().output_count();
         if let Some(stranger) = inputs.iter().find(|tensor| !tensor.graph().is_same(self)) {
             let message = format!("its input {} belongs to another graph", stranger.id());
@@ -197,14 +197,14 @@ impl Graph {
             }
         };
         match inferred {
-            None => vec![self.placeholder(place); count],
+            None => vec![self.placeholder(origin); count],
             Some(Err(message)) => vec![self.mistake(&op.operator().name(), message); count],
             Some(Ok(outputs)) if !outputs.iter().all(|ty| ty.shape.is_addressable()) => {
                 let types: Vec<String> = outputs.iter().map(ToString::to_string).collect();
                 let message = format!("{} has more elements than the 2³¹ − 1 that wgrad can address", types.join(", "));
                 vec![self.mistake(&op.operator().name(), message); count]
             }
-            Some(Ok(outputs)) => self.push(Node { op, inputs: ids, outputs, place }),
+            Some(Ok(outputs)) => self.push(Node { op, inputs: ids, outputs, origin }),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::tensor::{DType, TensorType};
 
 /// How the compiler treats an operator.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Meaning {
+pub enum Kind {
     /// It computes nothing: an input, a variable, a constant.
     Source,
     /// Each element of the output is a scalar expression of elements of the inputs, given by [`Operator::express`].
@@ -120,7 +120,7 @@ pub trait Operator: fmt::Debug {
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String>;
 
     /// How the compiler treats it.
-    fn meaning(&self) -> Meaning;
+    fn kind(&self) -> Kind;
 
     /// How an expression reads an input.
     fn access(&self, _input: usize) -> InputAccess {
@@ -156,7 +156,7 @@ pub trait Operator: fmt::Debug {
     ///
     /// # Errors
     /// As for `evaluate`.
-    fn evaluate_in_stretches(
+    fn evaluate_in_chunks(
         &self,
         _inputs: &[(&Operand, &[u8])],
         _output: (&TensorType, &mut [u8]),

@@ -36,7 +36,7 @@ pub use norm::{
 };
 pub use pool::{Pool, PoolKind};
 pub use recurrent::{
-    CarriedState, GRU, GRUCell, Given, LSTM, LSTMCell, LSTMOutput, RNN, RNNCell, Recurrent, RecurrentKind,
+    CarriedState, GRU, GRUCell, LSTM, LSTMCell, LSTMOutput, RNN, RNNCell, Recurrent, RecurrentInputs, RecurrentKind,
     RecurrentLayer, RecurrentOutput, RecurrentWeights, check_lengths,
 };
 pub use residual::Residual;

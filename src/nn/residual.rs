@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Layer, Mode, Model, Sequential};
-use crate::error::Place;
+use crate::error::Origin;
 use crate::graph::{Graph, Tensor};
 use crate::tensor::Shape;
 
@@ -73,9 +73,9 @@ impl Residual {
     }
 
     /// The line of the first layer within that does not fit.
-    pub(super) fn place_of_mistake(&self) -> Option<Place> {
+    pub(super) fn origin_of_mistake(&self) -> Option<Origin> {
         self.ways().find_map(|(_, way)| match way.shapes() {
-            (shapes, Some(_)) => way.place_of_mistake(shapes.len()),
+            (shapes, Some(_)) => way.origin_of_mistake(shapes.len()),
             (_, None) => None,
         })
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Activation, Dense, Dropout, Initializer, Layer, Mode, Model, check_indices};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Origin, Result};
 use crate::graph::{Graph, Tensor};
 use crate::tensor::{Shape, TensorData, no_batch_axis};
 
@@ -25,10 +25,10 @@ pub struct Sequential {
     input: Shape,
     layers: Vec<Layer>,
     /// The user's line that added each.
-    places: Vec<Place>,
+    origins: Vec<Origin>,
     name: String,
     /// The first call that made no sense, as in `initializer` before any layer, and its line.
-    mistake: Option<(String, Place)>,
+    mistake: Option<(String, Origin)>,
 }
 
 /// The same layers under the same name, wherever in the source they were added.
@@ -43,7 +43,7 @@ impl PartialEq for Sequential {
 impl Sequential {
     /// For inputs of a shape, without the batch.
     pub fn new(input: impl Into<Shape>) -> Self {
-        Self { input: input.into(), layers: Vec::new(), places: Vec::new(), name: String::new(), mistake: None }
+        Self { input: input.into(), layers: Vec::new(), origins: Vec::new(), name: String::new(), mistake: None }
     }
 
     /// With a name that goes before those of the parameters: `encoder.0.weight`. Two models in one graph need one.
@@ -58,7 +58,7 @@ impl Sequential {
     #[track_caller]
     pub fn layer(mut self, layer: Layer) -> Self {
         self.layers.push(layer);
-        self.places.push(Place::caller());
+        self.origins.push(Origin::caller());
         self
     }
 
@@ -139,8 +139,8 @@ impl Sequential {
     pub(super) fn modify(mut self, call: &str, what: &str, change: impl FnOnce(&mut Layer) -> bool) -> Self {
         if !self.layers.last_mut().is_some_and(change) {
             let before = self.layers.last().map_or("nothing".to_owned(), ToString::to_string);
-            let place = Place::caller();
-            self.mistake.get_or_insert((format!("{call} is for {what}, but it follows {before}"), place));
+            let origin = Origin::caller();
+            self.mistake.get_or_insert((format!("{call} is for {what}, but it follows {before}"), origin));
         }
         self
     }
@@ -162,8 +162,8 @@ impl Sequential {
     pub fn output_shape(&self) -> Result<Shape> {
         match self.shapes() {
             (mut shapes, None) => Ok(shapes.pop().unwrap_or_else(|| self.input.clone())),
-            (shapes, Some(message)) => Err(match self.place_of_mistake(shapes.len()) {
-                Some(place) => Error::graph("sequential", message, place),
+            (shapes, Some(message)) => Err(match self.origin_of_mistake(shapes.len()) {
+                Some(origin) => Error::graph("sequential", message, origin),
                 None => Error::Argument(message),
             }),
         }
@@ -195,15 +195,15 @@ impl Sequential {
     }
 
     /// The line of what [`shapes`](Self::shapes) found wrong after so many layers.
-    pub(super) fn place_of_mistake(&self, layers: usize) -> Option<Place> {
-        if let Some((_, place)) = self.mistake {
-            return Some(place);
+    pub(super) fn origin_of_mistake(&self, layers: usize) -> Option<Origin> {
+        if let Some((_, origin)) = self.mistake {
+            return Some(origin);
         }
         let within = match self.layers.get(layers) {
-            Some(Layer::Residual(residual)) => residual.place_of_mistake(),
+            Some(Layer::Residual(residual)) => residual.origin_of_mistake(),
             _ => None,
         };
-        within.or_else(|| self.places.get(layers).copied())
+        within.or_else(|| self.origins.get(layers).copied())
     }
 
     /// Number (after a prefix), layer, output shape and number of parameters of each layer up to the first that does not fit. The
@@ -320,8 +320,8 @@ impl Model for Sequential {
     #[track_caller]
     fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor {
         if let (shapes, Some(message)) = self.shapes() {
-            return match self.place_of_mistake(shapes.len()) {
-                Some(place) => g.at(place, || g.mistake("sequential", message)),
+            return match self.origin_of_mistake(shapes.len()) {
+                Some(origin) => g.at(origin, || g.mistake("sequential", message)),
                 None => g.mistake("sequential", message),
             };
         }
@@ -335,10 +335,10 @@ impl Model for Sequential {
             return g.mistake("sequential", message);
         }
         let mut value = x.clone();
-        for (index, (layer, place)) in self.layers.iter().zip(&self.places).enumerate() {
+        for (index, (layer, origin)) in self.layers.iter().zip(&self.origins).enumerate() {
             let name = if self.name.is_empty() { index.to_string() } else { format!("{}.{index}", self.name) };
-            let place = place.in_layer(&format!("{name}.{layer}"));
-            value = g.at(place, || layer.forward(g, &name, &value, mode));
+            let origin = origin.in_layer(&format!("{name}.{layer}"));
+            value = g.at(origin, || layer.forward(g, &name, &value, mode));
         }
         value
     }

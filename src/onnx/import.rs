@@ -18,7 +18,7 @@ use super::statistics::{self, Statistics};
 use super::tensor::{decode, extents};
 use super::value::{Stored, Value};
 use super::weights::Weights;
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Origin, Result};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Op, Role, Variable};
 use crate::tensor::{DType, TensorData};
@@ -98,7 +98,7 @@ pub(super) struct Importer<'a> {
     pub(super) model: &'a Model,
     pub(super) graph: Graph,
     /// The user's line that asked for it.
-    place: Place,
+    origin: Origin,
     knowledge: RefCell<Knowledge>,
     /// Initializers of graphs within graphs, by their place in the model: a loop's body uses the same ones in each turn.
     inner: RefCell<HashMap<*const GraphProto, Vec<Rc<Stored>>>>,
@@ -120,13 +120,13 @@ impl Model {
     #[track_caller]
     pub fn import(&self, import: &Import) -> Result<Imported> {
         // Not in a closure: the user's line does not reach into one.
-        let place = Place::caller();
-        Importer::run(self, import, place).map_err(|error| self.at(error))
+        let origin = Origin::caller();
+        Importer::run(self, import, origin).map_err(|error| self.at(error))
     }
 }
 
 impl<'a> Importer<'a> {
-    fn run(model: &'a Model, import: &Import, place: Place) -> Result<Imported> {
+    fn run(model: &'a Model, import: &Import, origin: Origin) -> Result<Imported> {
         let missing = model.missing();
         if !missing.is_empty() {
             let names: Vec<String> = missing.iter().map(|(name, count)| format!("{name} ({count})")).collect();
@@ -141,11 +141,11 @@ impl<'a> Importer<'a> {
         }
         let given = import.values.iter().map(|(name, value)| (name.clone(), Arc::clone(value))).collect();
         let built = Graph::new();
-        built.built_for(place);
+        built.built_for(origin);
         let importer = Importer {
             model,
             graph: built,
-            place,
+            origin,
             knowledge: RefCell::new(Knowledge::new(given)),
             inner: RefCell::default(),
             nodes: Cell::new(0),
@@ -352,7 +352,7 @@ impl<'a> Importer<'a> {
             return Err(node.error(format!("with loops unrolled, the model has more than {MOST_NODES} nodes")));
         }
         let function = self.model.function(proto);
-        let outputs = self.graph.at(self.place.in_layer(&describe(proto)), || match function {
+        let outputs = self.graph.at(self.origin.in_layer(&describe(proto)), || match function {
             Some(function) => node.call(function),
             None => match ops::find(&proto.domain, &proto.op_type) {
                 Some(handler) => handler(&node),

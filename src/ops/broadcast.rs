@@ -1,7 +1,7 @@
 //! Stretching axes of extent 1, and putting new ones in front. A view: nothing is copied.
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, Meaning, Operator, Tensor};
+use crate::graph::{Expressing, Gradient, Kind, Operator, Tensor};
 use crate::scalar::{Affine, NodeId};
 use crate::tensor::{Shape, TensorType};
 
@@ -21,8 +21,8 @@ impl Operator for Broadcast {
         Ok(vec![TensorType::new(inputs[0].dtype, &self.0)])
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Expression
+    fn kind(&self) -> Kind {
+        Kind::Expression
     }
 
     fn express(&self, expressing: &mut Expressing<'_>, inputs: &[&TensorType], _: &TensorType) -> NodeId {

@@ -1,7 +1,7 @@
 //! Tensors one after the other along an axis.
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, Graph, InputAccess, Meaning, Operator, Tensor};
+use crate::graph::{Expressing, Gradient, Graph, InputAccess, Kind, Operator, Tensor};
 use crate::scalar::{Affine, NodeId, ScalarFunction};
 use crate::tensor::{DType, TensorType};
 
@@ -38,8 +38,8 @@ impl Operator for Concat {
         Ok(vec![TensorType::new(first.dtype, dims)])
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Expression
+    fn kind(&self) -> Kind {
+        Kind::Expression
     }
 
     fn access(&self, _: usize) -> InputAccess {

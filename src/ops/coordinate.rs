@@ -1,7 +1,7 @@
 //! The coordinate along an axis as a tensor: what counting from 0 gives. One-hot, masks and positions are made of it.
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, Graph, Meaning, Operator, Tensor};
+use crate::graph::{Expressing, Gradient, Graph, Kind, Operator, Tensor};
 use crate::scalar::NodeId;
 use crate::tensor::{AxisIndex, DType, Shape, TensorType};
 
@@ -26,8 +26,8 @@ impl Operator for Coordinate {
         Ok(vec![TensorType::new(DType::I32, &self.shape)])
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Expression
+    fn kind(&self) -> Kind {
+        Kind::Expression
     }
 
     fn express(&self, expressing: &mut Expressing<'_>, _: &[&TensorType], _: &TensorType) -> NodeId {

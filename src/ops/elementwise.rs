@@ -2,7 +2,7 @@
 //! [`crate::scalar::ScalarFunction`]; this file gives them shapes, broadcasting, gradients and names on [`Tensor`].
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, IntoTensor, Meaning, Operator, Tensor};
+use crate::graph::{Expressing, Gradient, IntoTensor, Kind, Operator, Tensor};
 use crate::scalar::{Builder, NodeId, ScalarFunction, ScalarNode};
 use crate::tensor::{DType, TensorType};
 
@@ -21,8 +21,8 @@ impl Operator for Elementwise {
         Ok(vec![TensorType::new(dtype, &inputs[0].shape)])
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Expression
+    fn kind(&self) -> Kind {
+        Kind::Expression
     }
 
     fn express(&self, expressing: &mut Expressing<'_>, inputs: &[&TensorType], output: &TensorType) -> NodeId {

@@ -4,7 +4,7 @@
 //! other memory; what feeds user data checks its range on the host.
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, InputAccess, Meaning, Operator, Tensor};
+use crate::graph::{Expressing, Gradient, InputAccess, Kind, Operator, Tensor};
 use crate::scalar::{Affine, Builder, NodeId, ScalarFunction};
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -61,8 +61,8 @@ impl Operator for Gather {
         Ok(vec![TensorType::new(inputs[0].dtype, index)])
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Expression
+    fn kind(&self) -> Kind {
+        Kind::Expression
     }
 
     fn access(&self, input: usize) -> InputAccess {
@@ -98,8 +98,8 @@ impl Operator for Take {
         Ok(vec![TensorType::new(inputs[0].dtype, dims.collect::<Shape>())])
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Expression
+    fn kind(&self) -> Kind {
+        Kind::Expression
     }
 
     fn access(&self, input: usize) -> InputAccess {

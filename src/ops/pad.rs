@@ -1,7 +1,7 @@
 //! A border of one value around a tensor, and between its elements. The gradient of a slice is one.
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, InputAccess, Meaning, Operator, Tensor};
+use crate::graph::{Expressing, Gradient, InputAccess, Kind, Operator, Tensor};
 use crate::scalar::{Affine, Constant, NodeId, ScalarFunction};
 use crate::tensor::{DType, TensorType};
 
@@ -48,8 +48,8 @@ impl Operator for Pad {
         Ok(vec![TensorType::new(inputs[0].dtype, dims)])
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Expression
+    fn kind(&self) -> Kind {
+        Kind::Expression
     }
 
     fn access(&self, _: usize) -> InputAccess {

@@ -1,7 +1,7 @@
 //! Axes in another order. A view: consumers read through its strides.
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, Meaning, Operator, Tensor};
+use crate::graph::{Expressing, Gradient, Kind, Operator, Tensor};
 use crate::scalar::{Affine, NodeId};
 use crate::tensor::{AxisIndex, TensorType};
 
@@ -35,8 +35,8 @@ impl Operator for Permute {
         )])
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Expression
+    fn kind(&self) -> Kind {
+        Kind::Expression
     }
 
     fn express(&self, expressing: &mut Expressing<'_>, _: &[&TensorType], _: &TensorType) -> NodeId {

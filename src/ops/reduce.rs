@@ -1,7 +1,7 @@
 //! Folding axes into one value each: sums, extremes, and what follows from them.
 
 use super::Op;
-use crate::graph::{Gradient, Meaning, Operator, Tensor};
+use crate::graph::{Gradient, Kind, Operator, Tensor};
 use crate::scalar::Reduction;
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -65,8 +65,8 @@ impl Operator for Reduce {
         Ok(vec![TensorType::new(dtype, self.shape(&ty.shape))])
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Reduction { reduction: self.reduction, axes: self.axes.clone() }
+    fn kind(&self) -> Kind {
+        Kind::Reduction { reduction: self.reduction, axes: self.axes.clone() }
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {

@@ -1,7 +1,7 @@
 //! The same elements in the same order under another shape. It moves nothing where the compiler can avoid it.
 
 use super::Op;
-use crate::graph::{Gradient, Meaning, Operator, Tensor};
+use crate::graph::{Gradient, Kind, Operator, Tensor};
 use crate::tensor::{AxisIndex, Shape, TensorType};
 
 /// Another shape for as many elements.
@@ -26,8 +26,8 @@ impl Operator for Reshape {
         Ok(vec![TensorType::new(inputs[0].dtype, &self.0)])
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Reshape
+    fn kind(&self) -> Kind {
+        Kind::Reshape
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {

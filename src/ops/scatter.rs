@@ -5,7 +5,7 @@
 
 use super::scatter_add::{evaluate, infer_elements, infer_rows, kernels};
 use super::{Op, ScatterAdd, ScatterRows};
-use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
+use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -63,8 +63,8 @@ impl Operator for Scatter {
         if self.rows { infer_rows(inputs) } else { infer_elements(self.axis, inputs) }
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Routine
+    fn kind(&self) -> Kind {
+        Kind::Routine
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::Op;
 use super::scatter::Combine;
-use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
+use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
 use crate::scalar::Real;
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
@@ -142,8 +142,8 @@ impl Operator for ScatterAdd {
         infer_elements(self.axis, inputs)
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Routine
+    fn kind(&self) -> Kind {
+        Kind::Routine
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -173,8 +173,8 @@ impl Operator for ScatterRows {
         infer_rows(inputs)
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Routine
+    fn kind(&self) -> Kind {
+        Kind::Routine
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {

@@ -1,7 +1,7 @@
 //! Every step-th element along each axis, forwards or backwards. A view. Flip, split and narrow are made of it.
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, Meaning, Operator, Tensor};
+use crate::graph::{Expressing, Gradient, Kind, Operator, Tensor};
 use crate::scalar::{Affine, NodeId};
 use crate::tensor::{AxisIndex, Shape, TensorType};
 
@@ -41,8 +41,8 @@ impl Operator for Slice {
         Ok(vec![TensorType::new(inputs[0].dtype, self.lengths.clone())])
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Expression
+    fn kind(&self) -> Kind {
+        Kind::Expression
     }
 
     fn express(&self, expressing: &mut Expressing<'_>, _: &[&TensorType], _: &TensorType) -> NodeId {

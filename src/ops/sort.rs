@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::Op;
 use super::tasks::lend;
-use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
+use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
@@ -41,8 +41,8 @@ impl Operator for Sort {
         Ok(vec![ty.clone(), TensorType::new(DType::I32, &ty.shape)])
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Routine
+    fn kind(&self) -> Kind {
+        Kind::Routine
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {

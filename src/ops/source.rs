@@ -1,7 +1,7 @@
 //! Values that nothing computes: inputs, variables, constants. And the identity that stops gradients.
 
 use super::Op;
-use crate::graph::{Gradient, Meaning, Operator, Tensor};
+use crate::graph::{Gradient, Kind, Operator, Tensor};
 use crate::tensor::{TensorData, TensorType};
 
 /// What a variable is for.
@@ -99,10 +99,10 @@ impl Operator for Op {
         }
     }
 
-    fn meaning(&self) -> Meaning {
+    fn kind(&self) -> Kind {
         match self {
-            Self::StopGradient => Meaning::Expression,
-            _ => Meaning::Source,
+            Self::StopGradient => Kind::Expression,
+            _ => Kind::Source,
         }
     }
 

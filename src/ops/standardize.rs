@@ -10,7 +10,7 @@
 //! ```
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, InputAccess, Meaning, Operator, Tensor};
+use crate::graph::{Expressing, Gradient, InputAccess, Kind, Operator, Tensor};
 use crate::scalar::{Affine, NodeId, Reduction, ScalarFunction};
 use crate::tensor::{Shape, TensorType};
 
@@ -55,8 +55,8 @@ impl Operator for Standardize {
         }
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Expression
+    fn kind(&self) -> Kind {
+        Kind::Expression
     }
 
     fn access(&self, input: usize) -> InputAccess {

@@ -7,7 +7,7 @@ use super::schedule::Schedule;
 use super::update::{Clock, Update};
 use super::{Decay, Group, Optimizer};
 use crate::device::Device;
-use crate::error::{Place, Result};
+use crate::error::{Origin, Result};
 use crate::graph::{Graph, OptimizerId, OptimizerPlan, Tensor};
 use crate::session::Session;
 use crate::tensor::{DType, Shape};
@@ -298,7 +298,7 @@ impl Minimize {
             learning_rate: self.optimizer.learning_rate(),
             parameters: names,
             states: Vec::new(),
-            place: Place::caller(),
+            origin: Origin::caller(),
         }
     }
 

@@ -61,7 +61,7 @@ impl Optimizers {
             }
             for other in &self.0 {
                 if let Some(message) = clash(&other.plan, plan) {
-                    return Err(Error::graph("minimize", message, plan.place));
+                    return Err(Error::graph("minimize", message, plan.origin));
                 }
             }
             let OptimizerPlan { name, parameters, learning_rate, .. } = plan.clone();
@@ -90,14 +90,14 @@ fn clash(known: &OptimizerPlan, new: &OptimizerPlan) -> Option<String> {
     if !new.name.is_empty() && known.name == new.name {
         return Some(format!(
             "this session has an optimizer {:?} already (at {}), which {differs}; give this one another name",
-            new.name, known.place
+            new.name, known.origin
         ));
     }
     let state = new.states.iter().find(|name| known.states.contains(name))?;
     Some(format!(
         "the state {state:?} belongs to the optimizer at {}, which {differs}, so that it is not this one; make them the same, \
          or give one a name with `Minimize::named`, so that each has its own states",
-        known.place
+        known.origin
     ))
 }
 

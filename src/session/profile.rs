@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{ProgramId, Session};
 use crate::compiler::Program;
-use crate::error::{Place, Result};
+use crate::error::{Origin, Result};
 use crate::tensor::TensorData;
 
 /// Runs before anything is measured: the first ones compile, and touch memory for the first time.
@@ -20,7 +20,7 @@ pub struct ProfiledStep {
     /// The kernels that it is made of; empty on the CPU.
     pub kernels: Vec<String>,
     /// The user's line that its last operator came from, and the layer.
-    pub place: Place,
+    pub origin: Origin,
     /// Seconds on the device.
     pub seconds: f64,
     /// Floating-point operations.
@@ -127,7 +127,7 @@ fn measured(program: &Program, step: usize, seconds: f64) -> Option<ProfiledStep
     Some(ProfiledStep {
         label: step.label.clone(),
         kernels: step.dispatches.iter().filter_map(|dispatch| kernel(dispatch.kernel)).collect(),
-        place: step.place,
+        origin: step.origin,
         seconds,
         flops: step.flops,
         bytes: step.bytes,
@@ -169,7 +169,7 @@ impl Profile {
             events.push(json!({
                 "name": step.label, "cat": "step", "ph": "X", "pid": 1, "tid": DEVICE, "ts": micros(at), "dur": micros(step.seconds),
                 "args": {
-                    "kernels": step.kernels, "line": step.place.to_string(), "layer": step.place.layer(), "flops": step.flops, "bytes": step.bytes,
+                    "kernels": step.kernels, "line": step.origin.to_string(), "layer": step.origin.layer(), "flops": step.flops, "bytes": step.bytes,
                     "gflops": step.gflops(), "gbytes_per_s": step.gbytes_per_s(),
                 },
             }));
@@ -204,7 +204,7 @@ impl fmt::Display for Profile {
                 step.gbytes_per_s(),
                 step.label,
                 step.kernels.join(", "),
-                step.place
+                step.origin
             )?;
         }
         Ok(())

@@ -16,5 +16,5 @@ pub use compose::{compose, files};
 pub(crate) use compose::{constants, element_types, module};
 pub use grid::Grid;
 pub use kernel::{Access, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes};
-pub(crate) use reduce::{reduce_candidates, reduce_plans, stretch_sums};
+pub(crate) use reduce::{chunk_sums, reduce_candidates, reduce_plans};
 pub use tuned::{PlanId, Tuned, WorkKey};

@@ -147,7 +147,7 @@ fn neighbours(chosen: Variant, extents: Extents, adapter: &Adapter) -> Vec<Varia
 ///
 /// # Errors
 /// Where the element type has no sum.
-pub(crate) fn stretch_sums(
+pub(crate) fn chunk_sums(
     dtype: DType,
     dims: [usize; 3],
     splits: usize,

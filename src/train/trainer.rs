@@ -8,7 +8,7 @@ use super::resident::{self, INDEX, Resident};
 use crate::compiler::Options;
 use crate::data::Dataset;
 use crate::device::Device;
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Origin, Result};
 use crate::graph::{Graph, Tensor};
 use crate::loss::Loss;
 use crate::metrics::Metric;
@@ -46,7 +46,7 @@ type Minimizing = dyn Fn(Minimize) -> Minimize + Send + Sync;
 /// ```
 pub struct Trainer {
     /// The user's line that made it: what a trainer adds to a model comes from there.
-    place: Place,
+    origin: Origin,
     device: Device,
     model: Arc<dyn Model + Send + Sync>,
     pub(super) loss: Loss,
@@ -80,7 +80,7 @@ impl Trainer {
         metrics: impl IntoIterator<Item = Metric>,
     ) -> Self {
         Self {
-            place: Place::caller(),
+            origin: Origin::caller(),
             device: device.clone(),
             model: Arc::new(model),
             loss: loss.into(),
@@ -264,7 +264,7 @@ impl Trainer {
     pub(super) fn graph(&self) -> Graph {
         let g = Graph::new();
         g.set_precision(self.precision);
-        g.built_for(self.place);
+        g.built_for(self.origin);
         g
     }
 

@@ -1,6 +1,6 @@
 //! Gradients of recurrent layers and embeddings, and gradients of those, against finite differences in f64.
 
-use wgrad::nn::{Embedding, GRU, Given, LSTM, RNN, Recurrent, RecurrentWeights};
+use wgrad::nn::{Embedding, GRU, LSTM, RNN, Recurrent, RecurrentInputs, RecurrentWeights};
 use wgrad::prelude::*;
 
 use super::finite_differences::{Source, check};
@@ -41,7 +41,8 @@ fn layer(what: Layer) {
     let sources: Vec<Source<'_>> = shapes.iter().map(|shape| (shape.as_slice(), -1.1, 1.3)).collect();
     check(&format!("{kind}, {options:?}, {lengths:?}"), &sources, |g, x| {
         let lengths = lengths.map(|lengths| g.constant(TensorData::from_f64(I32, &lengths, [2]).unwrap()));
-        let given = Given { hidden: Some(&x[1]), cell: (states == 2).then(|| &x[2]), lengths: lengths.as_ref() };
+        let given =
+            RecurrentInputs { hidden: Some(&x[1]), cell: (states == 2).then(|| &x[2]), lengths: lengths.as_ref() };
         let weights = x[1 + states..].chunks(if options.bias { 4 } else { 2 });
         let weights = weights
             .map(|part| RecurrentWeights {

@@ -9,7 +9,7 @@ use wgrad::scalar::{Reduction, ScalarFunction};
 use wgrad::tensor::TensorType;
 
 /// The inputs of every case: f, h: floats [2, 3] and [3, 2]; i: i32 [2, 3]; b: bool [2, 3]; u: u8 [4]; s: a number; z: f32 [0, 3].
-struct Given {
+struct Fixtures {
     g: Graph,
     f: Tensor,
     h: Tensor,
@@ -20,13 +20,13 @@ struct Given {
     z: Tensor,
 }
 
-fn given() -> Given {
+fn fixtures() -> Fixtures {
     let g = Graph::new();
     let input = |name: &str, shape: &[usize], dtype: DType| g.input(name, shape, dtype);
     let (f, h, i, b) =
         (input("f", &[2, 3], F32), input("h", &[3, 2], F32), input("i", &[2, 3], I32), input("b", &[2, 3], Bool));
     let (u, s, z) = (input("u", &[4], U8), input("s", &[], F32), input("z", &[0, 3], F32));
-    Given { g, f, h, i, b, u, s, z }
+    Fixtures { g, f, h, i, b, u, s, z }
 }
 
 /// The cases so far: how many, and what is wrong with them.
@@ -40,11 +40,11 @@ impl Table {
     /// Makes a mistake and looks at the error: its operator, parts of its message, and that it names the caller's line. Then
     /// goes on building on what the mistaken call gave back.
     #[track_caller]
-    fn case<R: Rest>(&mut self, operator: &str, parts: &[&str], mistake: impl FnOnce(&Given) -> R) {
+    fn case<R: Rest>(&mut self, operator: &str, parts: &[&str], mistake: impl FnOnce(&Fixtures) -> R) {
         self.count += 1;
         let line = Location::caller().line();
         let run = AssertUnwindSafe(|| {
-            let given = given();
+            let given = fixtures();
             let rest = mistake(&given).rest();
             let error = given.g.compile(&Device::cpu()).err();
             for tensor in &rest {
@@ -58,11 +58,11 @@ impl Table {
             Err(_) => Some("it panicked".to_owned()),
             Ok((None, _)) => Some("it was taken for right".to_owned()),
             Ok((Some((text, error)), again)) => match error {
-                Error::Graph { operator: found, place, .. } => {
+                Error::Graph { operator: found, origin, .. } => {
                     let missing: Vec<&&str> = parts.iter().filter(|part| !text.contains(**part)).collect();
-                    let right_place = place.file().ends_with("mistakes/graph.rs") && place.line() == line;
+                    let right_origin = origin.file().ends_with("mistakes/graph.rs") && origin.line() == line;
                     let first_stays = again.as_deref() == Some(text.as_str());
-                    (found != operator || !missing.is_empty() || !right_place || !first_stays).then(|| {
+                    (found != operator || !missing.is_empty() || !right_origin || !first_stays).then(|| {
                         format!("{text:?}; wanted {operator:?}, {parts:?} and line {line}; afterwards {again:?}")
                     })
                 }

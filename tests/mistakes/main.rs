@@ -6,7 +6,7 @@
 
 mod anything;
 mod graph;
-mod places;
+mod origins;
 mod pools;
 mod session;
 #[path = "../support/mod.rs"]

@@ -1,7 +1,7 @@
 //! What an export makes of graphs: it is read again and gives the same values. With `WGRAD_EXPORT` set to a folder, models are left there
 //! with their inputs and outputs, for `export.py` to run them elsewhere.
 
-use wgrad::nn::{GRU, Given, LSTM, Linear, RNN, Recurrent};
+use wgrad::nn::{GRU, LSTM, Linear, RNN, Recurrent, RecurrentInputs};
 use wgrad::onnx::{Export, Import, Model};
 use wgrad::ops::{
     AvgPool, AxisMap, Cell, Combine, ConvOptions, ConvTransposeOptions, Interpolate, Interpolation, MaxPool,
@@ -256,7 +256,7 @@ fn recurrences() {
         let mut case = Case::new();
         let x = case.floats(&[5, 5, 3]);
         let lengths = case.add(TensorData::from_vec(vec![5_i32, 1, 3, 4, 2], [5]).unwrap());
-        let given = Given::new().lengths(&lengths);
+        let given = RecurrentInputs::new().lengths(&lengths);
         let rnn = RNN::with(&case.g, "rnn", 3, 4, options.relu()).forward_with(&x, &given, Mode::Evaluation);
         let lstm = LSTM::with(&case.g, "lstm", 3, 4, options).forward_with(&x, &given, Mode::Evaluation);
         let gru = GRU::with(&case.g, "gru", 3, 4, options.reset_after(false)).forward(&x, Mode::Evaluation);

@@ -1,6 +1,6 @@
 //! State that goes from one batch to the next.
 
-use wgrad::nn::{GRU, Given, LSTM, Recurrent};
+use wgrad::nn::{GRU, LSTM, Recurrent, RecurrentInputs};
 use wgrad::prelude::*;
 use wgrad::session::ProgramId;
 
@@ -28,7 +28,7 @@ fn a_sequence_in_pieces_is_the_whole() {
         let mut session = g.compile(&device).unwrap();
         let whole = Graph::new();
         let lstm = LSTM::with(&whole, "lstm", 4, 5, options);
-        let found = lstm.forward_with(&whole.input("x", [9, 2, 4], F32), &Given::new(), Mode::Evaluation);
+        let found = lstm.forward_with(&whole.input("x", [9, 2, 4], F32), &RecurrentInputs::new(), Mode::Evaluation);
         for (name, tensor) in [("y", &found.outputs), ("h", &found.h_n), ("c", &found.c_n)] {
             whole.output(name, tensor);
         }
@@ -62,7 +62,7 @@ fn a_gradient_ends_where_a_piece_begins() {
                 gru.forward_carried(&input, &gru.carried(2), None, Mode::Training).outputs
             } else {
                 let first = g.input("h", [1, 2, 5], F32);
-                gru.forward_with(&input, &Given::new().hidden(&first), Mode::Training).outputs
+                gru.forward_with(&input, &RecurrentInputs::new().hidden(&first), Mode::Training).outputs
             };
             g.minimize(&outputs.mse(&g.input("y", [3, 2, 5], F32)), SGD::new(0.5)).compile(&device).unwrap()
         };

@@ -6,7 +6,7 @@
 use super::support::devices::{devices, slack};
 use super::support::golden::{self, Case};
 use wgrad::compiler::Options;
-use wgrad::nn::{Embedding, GRU, Given, LSTM, RNN, Recurrent, RecurrentWeights};
+use wgrad::nn::{Embedding, GRU, LSTM, RNN, Recurrent, RecurrentInputs, RecurrentWeights};
 use wgrad::prelude::*;
 
 const PROBES: usize = 24;
@@ -148,7 +148,7 @@ fn check(case: &Case, device: &Device) -> Result<Vec<String>> {
     options.reset_after = case.op != "gru_reset_before";
     let x = &x * &one;
     let x = if batch_first { x.transpose(0, 1) } else { x };
-    let given = Given { hidden: states.first(), cell: states.get(1), lengths: lengths.as_ref() };
+    let given = RecurrentInputs { hidden: states.first(), cell: states.get(1), lengths: lengths.as_ref() };
     let mut outputs = match gates {
         4 => {
             let found = LSTM::with_weights(&g, "layer", options, weights).forward_with(&x, &given, Mode::Training);

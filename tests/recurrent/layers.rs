@@ -1,6 +1,6 @@
 //! Layers: their parameters, and what they compute against cells, step by step.
 
-use wgrad::nn::{GRU, GRUCell, Given, LSTM, LSTMCell, RNN, RNNCell, Recurrent};
+use wgrad::nn::{GRU, GRUCell, LSTM, LSTMCell, RNN, RNNCell, Recurrent, RecurrentInputs};
 use wgrad::prelude::*;
 
 use super::support::devices::devices;
@@ -157,7 +157,7 @@ fn a_batch_first_is_a_batch_second_turned() {
         let plain = LSTM::with(&g, "lstm", 2, 5, options);
         let weights = plain.weights().to_vec();
         let turned = LSTM::with_weights(&g, "turned", options.batch_first(true), weights);
-        let given = Given::new().lengths(&lengths);
+        let given = RecurrentInputs::new().lengths(&lengths);
         let one = plain.forward_with(&input, &given, Mode::Training);
         let other = turned.forward_with(&input.transpose(0, 1), &given, Mode::Training);
         for (name, tensor) in [("a", &one.outputs), ("b", &other.outputs.transpose(0, 1))] {

@@ -1,6 +1,8 @@
 //! Mistakes name the layer, what was expected, and the line.
 
-use wgrad::nn::{Embedding, GRU, GRUCell, Given, LSTM, LSTMCell, RNN, Recurrent, RecurrentWeights, check_lengths};
+use wgrad::nn::{
+    Embedding, GRU, GRUCell, LSTM, LSTMCell, RNN, Recurrent, RecurrentInputs, RecurrentWeights, check_lengths,
+};
 use wgrad::prelude::*;
 
 use super::message;
@@ -65,15 +67,15 @@ fn of_states_and_lengths() {
     let train = Mode::Training;
     expect("lstm \"a\": the first cell state should be f32 of shape [1, 2, 6]", |g| {
         let (h, c) = (g.input("h", [1, 2, 6], F32), g.input("c", [2, 2, 6], F32));
-        LSTM::new(g, "a", 4, 6).forward_with(&x(g, &[3, 2, 4]), &Given::new().hidden(&h).cell(&c), train);
+        LSTM::new(g, "a", 4, 6).forward_with(&x(g, &[3, 2, 4]), &RecurrentInputs::new().hidden(&h).cell(&c), train);
     });
     expect("gru \"a\": has no cell state; that is for an lstm", |g| {
         let c = g.input("c", [1, 2, 6], F32);
-        GRU::new(g, "a", 4, 6).forward_with(&x(g, &[3, 2, 4]), &Given::new().cell(&c), train);
+        GRU::new(g, "a", 4, 6).forward_with(&x(g, &[3, 2, 4]), &RecurrentInputs::new().cell(&c), train);
     });
     expect("gru \"a\": lengths should be i32 or i64 of shape [2], and are i32[3]", |g| {
         let lengths = g.input("lengths", [3], I32);
-        GRU::new(g, "a", 4, 6).forward_with(&x(g, &[3, 2, 4]), &Given::new().lengths(&lengths), train);
+        GRU::new(g, "a", 4, 6).forward_with(&x(g, &[3, 2, 4]), &RecurrentInputs::new().lengths(&lengths), train);
     });
     expect("lstm \"a\": the first hidden state should be f32 of shape [1, 3, 6]", |g| {
         let lstm = LSTM::new(g, "a", 4, 6);

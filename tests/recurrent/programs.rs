@@ -1,6 +1,6 @@
 //! What a training step of recurrent layers consists of.
 
-use wgrad::nn::{GRU, Given, LSTM, Linear, Recurrent};
+use wgrad::nn::{GRU, LSTM, Linear, Recurrent, RecurrentInputs};
 use wgrad::prelude::*;
 
 /// Dispatches and planned bytes of a training step.
@@ -15,14 +15,14 @@ fn plan(steps: usize, build: fn(&Graph, usize) -> Tensor) -> Result<(usize, usiz
 fn lstm(g: &Graph, steps: usize) -> Tensor {
     let (x, y) = (g.input("x", [steps, 64, 100], F32), g.input("y", [64, 1], F32));
     let layer = LSTM::with(g, "lstm", 100, 64, Recurrent::new().num_layers(2));
-    let last = layer.forward_with(&x, &Given::new(), Mode::Training).h_n.at(0, 1);
+    let last = layer.forward_with(&x, &RecurrentInputs::new(), Mode::Training).h_n.at(0, 1);
     Linear::new(g, "fc", 64, 1).forward(&last).binary_cross_entropy_with_logits(&y)
 }
 
 /// 256 units, batch 32; the last state to ten classes.
 fn gru(g: &Graph, steps: usize) -> Tensor {
     let (x, y) = (g.input("x", [steps, 32, 128], F32), g.input("y", [32], I32));
-    let last = GRU::new(g, "gru", 128, 256).forward_with(&x, &Given::new(), Mode::Training).h_n.at(0, 0);
+    let last = GRU::new(g, "gru", 128, 256).forward_with(&x, &RecurrentInputs::new(), Mode::Training).h_n.at(0, 0);
     Linear::new(g, "fc", 256, 10).forward(&last).cross_entropy(&y)
 }
 

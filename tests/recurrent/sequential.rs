@@ -1,7 +1,7 @@
 //! Recurrent layers of a `Sequential`: shapes, counts, what they compute, training.
 
 use wgrad::data::Dataset;
-use wgrad::nn::{Given, LSTM, Recurrent};
+use wgrad::nn::{LSTM, Recurrent, RecurrentInputs};
 use wgrad::prelude::*;
 
 use super::support::devices::devices;
@@ -70,7 +70,7 @@ fn the_last_output_is_that_of_each_direction() {
             })
             .to_vec();
         let lstm = LSTM::with_weights(&g, "lstm", options, weights);
-        g.output("h", &lstm.forward_with(&input, &Given::new(), Mode::Evaluation).h_n);
+        g.output("h", &lstm.forward_with(&input, &RecurrentInputs::new(), Mode::Evaluation).h_n);
         let found = g.compile(&device).unwrap().run(&[("x", &x)]).unwrap();
         assert!(distance(&found["last"], &found["expected"]) < 1e-6);
         let (last, h) = (found["last"].to_f64_vec(), found["h"].to_f64_vec());

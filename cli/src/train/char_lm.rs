@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clap::Args;
 use wgrad::data::{CharVocabulary, Dataset, Encoding, read_text, streams};
 use wgrad::graph::{Graph, Tensor};
-use wgrad::nn::{Dropout, Embedding, Given, Linear, Mode, Model, Recurrent, RecurrentKind};
+use wgrad::nn::{Dropout, Embedding, Linear, Mode, Model, Recurrent, RecurrentInputs, RecurrentKind};
 use wgrad::scalar::threefry::HostRandom;
 use wgrad::session::{ProgramId, Session};
 use wgrad::tensor::{DType, TensorData, TensorType};
@@ -253,7 +253,7 @@ impl Letters {
             let name = format!("{states}{}.carried_{name}", self.kind.name());
             before.push(carried_state(g, &name, mode, [self.layers, batch, self.hidden]));
         }
-        let given = Given { hidden: before.first(), cell: before.get(1), lengths: None };
+        let given = RecurrentInputs { hidden: before.first(), cell: before.get(1), lengths: None };
         let options = Recurrent::new().num_layers(self.layers).dropout(self.dropout);
         let found = recurrent::forward(g, self.kind, &letters, self.hidden, options, &given, mode);
         for (state, last) in before.iter().zip(&found.last) {

@@ -1,7 +1,7 @@
 //! Recurrent layers of the demos, by the kind that the user names.
 
 use wgrad::graph::{Graph, Tensor};
-use wgrad::nn::{GRU, Given, LSTM, Mode, RNN, Recurrent, RecurrentKind};
+use wgrad::nn::{GRU, LSTM, Mode, RNN, Recurrent, RecurrentInputs, RecurrentKind};
 
 /// The kind of a model's name.
 pub fn kind(model: &str) -> RecurrentKind {
@@ -28,7 +28,7 @@ pub fn forward(
     x: &Tensor,
     hidden: usize,
     options: Recurrent,
-    given: &Given<'_>,
+    given: &RecurrentInputs<'_>,
     mode: Mode,
 ) -> Passed {
     let width = x.shape().last().copied().unwrap_or(1);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wgrad::data::{Dataset, Encoding, WordVocabulary, read_text, words};
 use wgrad::graph::{Graph, Tensor};
-use wgrad::nn::{Dropout, Embedding, Given, Initializer, Linear, Mode, Model, Recurrent, RecurrentKind};
+use wgrad::nn::{Dropout, Embedding, Initializer, Linear, Mode, Model, Recurrent, RecurrentInputs, RecurrentKind};
 use wgrad::tensor::{DType, TensorData};
 use wgrad::train::{Evaluation, ModelFile, ModelSettings, Trainer};
 
@@ -215,7 +215,8 @@ impl Model for Reading {
         let lengths = x.ne(f64::from(padding)).cast(DType::I32).sum(&[1]).maximum(1);
         let read = Dropout::new(DROPOUT).forward(&vectors, mode);
         let options = Recurrent::new().bidirectional();
-        let found = recurrent::forward(g, self.kind, &read, HIDDEN, options, &Given::new().lengths(&lengths), mode);
+        let found =
+            recurrent::forward(g, self.kind, &read, HIDDEN, options, &RecurrentInputs::new().lengths(&lengths), mode);
         // Outputs beyond a sentence's end are zeros.
         let mean = found.outputs.sum(&[0]) / lengths.cast(DType::F32).unsqueeze(-1);
         Linear::new(g, "head", 2 * HIDDEN, 1).forward(&Dropout::new(DROPOUT).forward(&mean, mode)).sigmoid()

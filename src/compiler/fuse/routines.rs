@@ -1,7 +1,7 @@
 //! What routines read and give: operands as they lie in memory, as views, or widened; results in their compute types.
 
-use super::{Fuser, Seen, identity_tail, include};
-use crate::compiler::fused::{self, BufferId, FusedKernel, Head, Origin};
+use super::{Fuser, LazyValue, identity_tail, include};
+use crate::compiler::fused::{self, BufferId, Content, FusedKernel, Head};
 use crate::graph::ValueId;
 use crate::scalar::{Affine, Builder, ScalarExpr, ScalarFunction, ScalarNode};
 use crate::shader::Operand;
@@ -46,12 +46,12 @@ impl Fuser<'_> {
         let buffers: Vec<BufferId> = outputs
             .iter()
             .zip(&values)
-            .map(|(ty, &value)| self.fused.add_buffer(ty.clone(), Origin::Kernel, Some(value)))
+            .map(|(ty, &value)| self.fused.add_buffer(ty.clone(), Content::Kernel, Some(value)))
             .collect();
         let tail = operator.accepts_epilogue().then(|| identity_tail(outputs[0].shape.to_vec(), outputs[0].dtype));
         let names = vec![operator.name()];
         let head = Head::Routine { op: node.op.clone(), operands, inputs, outputs: outputs.clone() };
-        self.push(FusedKernel { head, tail, outputs: buffers.clone(), names, place: node.place });
+        self.push(FusedKernel { head, tail, outputs: buffers.clone(), names, origin: node.origin });
         for ((value, buffer), ty) in values.into_iter().zip(buffers).zip(outputs) {
             self.keep_raw(value, buffer, ty.dtype);
         }
@@ -60,7 +60,7 @@ impl Fuser<'_> {
     /// How the users of a raw result see it: rounded, where the value's type is a 16-bit one.
     pub(super) fn keep_raw(&mut self, value: ValueId, buffer: BufferId, compute: DType) {
         let ty = self.data.ty(value).clone();
-        let mut seen = Seen::buffer(buffer, compute, &ty.shape);
+        let mut seen = LazyValue::buffer(buffer, compute, &ty.shape);
         if ty.dtype != compute {
             let mut builder = Builder::new(compute);
             let places = include(&mut builder, &seen.expression, |input| input);
@@ -91,7 +91,7 @@ impl Fuser<'_> {
 
     /// True where a value of 16 bits is put into memory as such for a routine. Not where it is computed element by element from a result
     /// whose kernel can store f32 on the way, but no 16-bit floats: that would take a kernel more.
-    pub(super) fn is_stored_for_routine(&self, value: ValueId, seen: &Seen) -> bool {
+    pub(super) fn is_stored_for_routine(&self, value: ValueId, seen: &LazyValue) -> bool {
         /// Kernels that are looked at; a value with more of them before it is taken for one that merges with none.
         const MOST: usize = 32;
         if !self.read_stored.contains(&value) {

@@ -122,7 +122,7 @@ impl CpuProgram {
         let program = Arc::clone(&self.program);
         for (step, prepared) in program.steps.iter().zip(&self.steps) {
             run_step(step, prepared, &mut self.buffers)
-                .map_err(|message| Error::graph(step.label.clone(), message, step.place))?;
+                .map_err(|message| Error::graph(step.label.clone(), message, step.origin))?;
         }
         Ok(())
     }
@@ -138,7 +138,7 @@ impl CpuProgram {
             let start = std::time::Instant::now();
             let done = run_step(step, prepared, &mut self.buffers);
             times.push((number, start.elapsed().as_secs_f64()));
-            result = result.and(done.map_err(|message| Error::graph(step.label.clone(), message, step.place)));
+            result = result.and(done.map_err(|message| Error::graph(step.label.clone(), message, step.origin)));
         }
         self.lend(store);
         result.map(|()| times)
@@ -328,7 +328,7 @@ impl EpilogueOf<'_> {
         }
         let sources = self.sources(Source::InPlace(0));
         if let [output] = outputs
-            && self.in_stretches(operator, inputs, (ty, output), &sources, stored.dtype.size())?
+            && self.in_chunks(operator, inputs, (ty, output), &sources, stored.dtype.size())?
         {
             return Ok(());
         }
@@ -338,7 +338,7 @@ impl EpilogueOf<'_> {
     }
 
     /// The same in stretches that are finished in a cache; false where the operator cannot.
-    fn in_stretches(
+    fn in_chunks(
         &self,
         operator: &dyn Operator,
         inputs: &[(&Operand, &[u8])],
@@ -360,6 +360,6 @@ impl EpilogueOf<'_> {
                 map_piece(rest, sources, &mut [out], first, count);
             }
         };
-        operator.evaluate_in_stretches(inputs, (ty, output), bias, &finish)
+        operator.evaluate_in_chunks(inputs, (ty, output), bias, &finish)
     }
 }

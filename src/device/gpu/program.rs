@@ -288,7 +288,7 @@ fn param_bytes(dispatch: &Dispatch) -> u64 {
 fn check_limits(device: &GpuDevice, program: &Program) -> Result<()> {
     let adapter = device.adapter();
     for step in &program.steps {
-        let what = format!("{} (at {})", step.label, step.place);
+        let what = format!("{} (at {})", step.label, step.origin);
         for dispatch in &step.dispatches {
             let bytes = dispatch.bindings.iter().map(bound_bytes).max().unwrap_or(0);
             let largest = dispatch.grid.width.max(dispatch.grid.height);

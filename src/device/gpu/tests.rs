@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::compiler::{BufferKind, BufferPlan, Dispatch, Location, Port, Program, Step, Work};
-use crate::error::{Error, Place};
+use crate::error::{Error, Origin};
 use crate::scalar::Builder;
 use crate::shader::{Access, Grid, Kernel, compose};
 use crate::tensor::{DType, TensorData, TensorType};
@@ -45,7 +45,7 @@ fn step(work: Work, from: Location, to: Location, dispatches: Vec<Dispatch>) -> 
     Step {
         work,
         label: "step".to_owned(),
-        place: Place::caller(),
+        origin: Origin::caller(),
         reads: vec![from],
         writes: vec![to],
         types: vec![TensorType::new(DType::F32, [to.bytes / 4])],

@@ -216,7 +216,7 @@ fn compare(gpu: &GpuDevice, piece: &Piece<'_>, plans: &[KernelPlan]) -> Result<O
     let step = TunedStep {
         key: piece.key,
         step: describe(piece.step),
-        place: piece.step.place,
+        origin: piece.step.origin,
         occurrences: piece.occurrences,
         candidates: outcome.candidates,
         default: default.describe(),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::compiler::Program;
-use crate::error::Place;
+use crate::error::Origin;
 use crate::shader::WorkKey;
 
 /// A piece of work whose kernels were compared.
@@ -15,7 +15,7 @@ pub struct TunedStep {
     /// Operators and operands.
     pub step: String,
     /// The user's line that its last operator came from, where it is met first.
-    pub place: Place,
+    pub origin: Origin,
     /// How many steps of the program it is.
     pub occurrences: usize,
     /// How many ways of doing it were compared.
@@ -147,7 +147,7 @@ mod tests {
         TunedStep {
             key: WorkKey::parse(&format!("{number:032x}")).unwrap(),
             step: format!("matmul {number}"),
-            place: Place::caller(),
+            origin: Origin::caller(),
             occurrences,
             candidates: 5,
             default: "small".into(),

@@ -10,7 +10,7 @@ mod warp;
 
 pub use pixels::Border;
 
-use crate::error::Place;
+use crate::error::Origin;
 use crate::graph::Tensor;
 use crate::nn::Mode;
 
@@ -45,7 +45,7 @@ enum Change {
 #[derive(Clone, Debug, Default)]
 pub struct Augment {
     /// With the user's lines.
-    changes: Vec<(Change, Place)>,
+    changes: Vec<(Change, Origin)>,
 }
 
 /// The same changes, wherever in the source they were listed.
@@ -65,7 +65,7 @@ impl Augment {
     #[must_use]
     #[track_caller]
     fn and(mut self, change: Change) -> Self {
-        self.changes.push((change, Place::caller()));
+        self.changes.push((change, Origin::caller()));
         self
     }
 
@@ -145,7 +145,7 @@ impl Augment {
     pub fn apply(&self, x: &Tensor, mode: Mode) -> Tensor {
         let mut value = x.clone();
         // Moves by whole pixels that wait for the end of their run.
-        let mut moves: Option<(Pixels, Place)> = None;
+        let mut moves: Option<(Pixels, Origin)> = None;
         let graph = x.graph();
         for (change, place) in &self.changes {
             if graph.error().is_some() {

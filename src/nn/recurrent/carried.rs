@@ -1,7 +1,7 @@
 //! State that stays on the device from one batch to the next, as truncated backpropagation through time wants it.
 
 use super::stack::Stack;
-use super::{Given, RecurrentKind};
+use super::{RecurrentInputs, RecurrentKind};
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Role, Variable};
@@ -49,9 +49,9 @@ impl CarriedState {
     }
 
     /// What the step begins with.
-    pub fn given<'a>(&'a self, lengths: Option<&'a Tensor>) -> Given<'a> {
+    pub fn given<'a>(&'a self, lengths: Option<&'a Tensor>) -> RecurrentInputs<'a> {
         let state = |place: usize| self.states.get(place).map(|(_, tensor)| tensor);
-        Given { hidden: state(0), cell: state(1), lengths }
+        RecurrentInputs { hidden: state(0), cell: state(1), lengths }
     }
 
     /// At the end of the step, the state is this, through which no gradient flows: hidden and, of an LSTM, cell.

@@ -2,7 +2,7 @@
 
 use super::cells::{GRUCell, LSTMCell, RNNCell};
 use super::stack::{Stack, Which};
-use super::{CarriedState, Given, LSTMOutput, Recurrent, RecurrentKind, RecurrentOutput, RecurrentWeights};
+use super::{CarriedState, LSTMOutput, Recurrent, RecurrentInputs, RecurrentKind, RecurrentOutput, RecurrentWeights};
 use crate::graph::{Graph, Tensor};
 use crate::nn::{Initializer, Mode};
 
@@ -61,7 +61,7 @@ macro_rules! layers {
                 /// first), from a state of zeros.
                 #[track_caller]
                 pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-                    self.0.forward(x, &Given::new(), mode).outputs
+                    self.0.forward(x, &RecurrentInputs::new(), mode).outputs
                 }
 
                 /// A step of one of the layers, forward, with the same parameters: for text and music written one step after another.
@@ -116,7 +116,7 @@ layers! {
     /// let g = Graph::new();
     /// let x = g.input("x", [50, 8, 100], F32); // steps, batch, features
     /// let lstm = nn::LSTM::with(&g, "lstm", 100, 64, nn::Recurrent::new().num_layers(2));
-    /// let found = lstm.forward_with(&x, &nn::Given::new(), Mode::Training);
+    /// let found = lstm.forward_with(&x, &nn::RecurrentInputs::new(), Mode::Training);
     /// assert_eq!((found.outputs.shape(), found.c_n.shape()), ([50, 8, 64].into(), [2, 8, 64].into()));
     /// assert_eq!(g.parameters()[4].0, "lstm.weight_ih_l1");
     /// assert!(g.error().is_none());
@@ -134,7 +134,7 @@ layers! {
     /// let g = Graph::new();
     /// let (x, lengths) = (g.input("x", [8, 20, 5], F32), g.input("lengths", [8], I32));
     /// let gru = nn::GRU::with(&g, "gru", 5, 16, nn::Recurrent::new().batch_first(true));
-    /// let found = gru.forward_with(&x, &nn::Given::new().lengths(&lengths), Mode::Training);
+    /// let found = gru.forward_with(&x, &nn::RecurrentInputs::new().lengths(&lengths), Mode::Training);
     /// assert_eq!((found.outputs.shape(), found.h_n.shape()), ([8, 20, 16].into(), [1, 8, 16].into()));
     /// assert!(g.error().is_none());
     /// ```
@@ -147,7 +147,7 @@ macro_rules! one_state {
             impl $name {
                 /// Outputs and last states from given ones, for rows of given lengths.
                 #[track_caller]
-                pub fn forward_with(&self, x: &Tensor, given: &Given<'_>, mode: Mode) -> RecurrentOutput {
+                pub fn forward_with(&self, x: &Tensor, given: &RecurrentInputs<'_>, mode: Mode) -> RecurrentOutput {
                     let passed = self.0.forward(x, given, mode);
                     let h_n = passed.last.first().unwrap_or(&passed.outputs).clone();
                     RecurrentOutput { outputs: passed.outputs, h_n }
@@ -177,7 +177,7 @@ one_state!(RNN GRU);
 impl LSTM {
     /// Outputs and last states from given ones, for rows of given lengths.
     #[track_caller]
-    pub fn forward_with(&self, x: &Tensor, given: &Given<'_>, mode: Mode) -> LSTMOutput {
+    pub fn forward_with(&self, x: &Tensor, given: &RecurrentInputs<'_>, mode: Mode) -> LSTMOutput {
         let passed = self.0.forward(x, given, mode);
         let state = |place: usize| passed.last.get(place).unwrap_or(&passed.outputs).clone();
         LSTMOutput { h_n: state(0), c_n: state(1), outputs: passed.outputs }

@@ -158,7 +158,7 @@ impl Recurrent {
 
 /// What a sequence begins with, and how long its rows are.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Given<'a> {
+pub struct RecurrentInputs<'a> {
     /// The hidden state before the first step, `[layers · directions, batch, hidden]`, PyTorch's `h_0`; zeros where there is none.
     pub hidden: Option<&'a Tensor>,
     /// Of an LSTM: the cell's state, of the same shape, PyTorch's `c_0`.
@@ -168,7 +168,7 @@ pub struct Given<'a> {
     pub lengths: Option<&'a Tensor>,
 }
 
-impl<'a> Given<'a> {
+impl<'a> RecurrentInputs<'a> {
     /// Nothing: from zeros, over all steps.
     pub const fn new() -> Self {
         Self { hidden: None, cell: None, lengths: None }

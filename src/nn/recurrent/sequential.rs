@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::stack::{Stack, joined};
-use super::{Given, Recurrent};
+use super::{Recurrent, RecurrentInputs};
 use crate::graph::{Graph, Tensor};
 use crate::nn::{Layer, Mode, Sequential};
 use crate::ops::Cell;
@@ -76,7 +76,7 @@ impl RecurrentLayer {
         let features = x.shape().get(2).copied().unwrap_or(0);
         let options = self.options.batch_first(true);
         let stack = Stack::shared(g, self.kind, name, [features, self.units], options);
-        let passed = stack.forward(x, &Given::new(), mode);
+        let passed = stack.forward(x, &RecurrentInputs::new(), mode);
         let Some(last) = passed.last.first() else { return passed.outputs };
         if self.return_sequences || g.error().is_some() {
             return passed.outputs;

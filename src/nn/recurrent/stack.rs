@@ -1,6 +1,6 @@
 //! What RNN, LSTM and GRU have in common: layers on top of each other, each gone through in one direction or both.
 
-use super::{Given, Recurrent, RecurrentKind};
+use super::{Recurrent, RecurrentInputs, RecurrentKind};
 use crate::graph::{Graph, Tensor};
 use crate::nn::{Dropout, Initializer, Mode, Precision};
 use crate::ops::{Cell, Initial, RecurrentOptions, Variable};
@@ -223,7 +223,7 @@ impl Stack {
     }
 
     /// What is wrong with what is given.
-    fn complaint(&self, x: &Tensor, given: &Given<'_>) -> Result<(), String> {
+    fn complaint(&self, x: &Tensor, given: &RecurrentInputs<'_>) -> Result<(), String> {
         let ty = x.ty();
         let order = if self.options.batch_first { "batch, steps" } else { "steps, batch" };
         let expected = format!("[{order}, {}]", self.input);
@@ -269,7 +269,7 @@ impl Stack {
 
     /// Through all layers.
     #[track_caller]
-    pub(super) fn forward(&self, x: &Tensor, given: &Given<'_>, mode: Mode) -> Passed {
+    pub(super) fn forward(&self, x: &Tensor, given: &RecurrentInputs<'_>, mode: Mode) -> Passed {
         let _layer = self.graph.in_layer(&self.name);
         if self.graph.error().is_none()
             && let Err(message) = self.complaint(x, given)
@@ -318,7 +318,7 @@ impl Stack {
 
     /// The state of a layer and direction before the first step, `[states, batch, hidden]`.
     #[track_caller]
-    fn initial(&self, given: &Given<'_>, place: usize) -> Option<Tensor> {
+    fn initial(&self, given: &RecurrentInputs<'_>, place: usize) -> Option<Tensor> {
         if self.kind != RecurrentKind::Lstm {
             return Some(given.hidden?.slice(0, place, place + 1));
         }

@@ -96,7 +96,7 @@ impl<'a> Export<'a> {
                 Op::Input(name, ty) if needed(place) => {
                     if name.starts_with('@') {
                         let message = "random numbers and numbers of the training step are not exported";
-                        return Err(Error::graph("export", message, node.place));
+                        return Err(Error::graph("export", message, node.origin));
                     }
                     inputs.push(declared(name, ty));
                     name.clone()

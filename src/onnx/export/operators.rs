@@ -17,7 +17,7 @@ impl Writer<'_> {
     /// # Errors
     /// What ONNX has not, by the operator's name.
     pub(super) fn operator(&mut self, place: usize, node: &Node) -> Result<Vec<String>> {
-        let refused = |message: String| Error::graph(node.op.operator().name(), message, node.place);
+        let refused = |message: String| Error::graph(node.op.operator().name(), message, node.origin);
         let names = self.inputs(node)?;
         let inputs: Vec<&str> = names.iter().map(String::as_str).collect();
         let first = inputs.first().copied().unwrap_or_default();

@@ -15,7 +15,7 @@ mod tests;
 mod whole;
 
 use super::{Op, WindowAxis};
-use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
+use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{Shape, TensorType};
 
@@ -157,8 +157,8 @@ impl Operator for Convolution {
         Ok(vec![TensorType::new(first.dtype, self.result(&first.shape, &second.shape)?)])
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Routine
+    fn kind(&self) -> Kind {
+        Kind::Routine
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {

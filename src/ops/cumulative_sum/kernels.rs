@@ -3,7 +3,7 @@
 
 use super::CumulativeSum;
 use crate::shader::{
-    Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, element_types, module, stretch_sums,
+    Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, chunk_sums, element_types, module,
 };
 use crate::tensor::DType;
 
@@ -64,7 +64,7 @@ impl Scan<'_> {
             kernel.bindings.push(crate::shader::Access::Read);
             bound.push(Bound::Scratch(0));
             scratch.push(4 * lines * stretches);
-            dispatches.push(stretch_sums(self.dtype, self.dims, stretches, self.adapter)?);
+            dispatches.push(chunk_sums(self.dtype, self.dims, stretches, self.adapter)?);
             dispatches.push(DispatchPlan {
                 kernel: Kernel::composed("scan_carries", "scan_carries", &replaced, 0, 1)?,
                 params: vec![lines as u32, stretches as u32, flags[0]],

@@ -2,13 +2,13 @@
 
 pub(in crate::ops) mod access;
 pub(in crate::ops) mod choice;
-mod deep;
-mod dots;
+mod dot_products;
 mod kernels;
+mod long_inner;
+mod packed;
 mod panels;
 mod problem;
 mod product;
-mod tall;
 #[cfg(test)]
 mod tests;
 mod vector;
@@ -19,7 +19,7 @@ pub(in crate::ops) use panels::{Panels, Start};
 pub(in crate::ops) use product::{Matrix, multiply};
 
 use super::Op;
-use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
+use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -74,8 +74,8 @@ impl Operator for Matmul {
         Ok(types)
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Routine
+    fn kind(&self) -> Kind {
+        Kind::Routine
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -96,14 +96,14 @@ impl Operator for Matmul {
         product::evaluate(inputs, outputs)
     }
 
-    fn evaluate_in_stretches(
+    fn evaluate_in_chunks(
         &self,
         inputs: &[(&Operand, &[u8])],
         output: (&TensorType, &mut [u8]),
         bias: Option<&[f32]>,
         finish: &(dyn Fn(usize, &mut [u8]) + Sync),
     ) -> Result<bool, String> {
-        product::in_stretches(inputs, output, bias, finish)
+        product::in_chunks(inputs, output, bias, finish)
     }
 
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {

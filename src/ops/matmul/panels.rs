@@ -136,7 +136,7 @@ impl pulp::WithSimd for Multiply<'_, '_> {
                 let (panel, after) = rest.split_at(width * inner);
                 rest = after;
                 let panel = &panel[place * width..(place + places) * width];
-                let stretch = Stretch { lhs, panel, place, places, first, count, out_step, start };
+                let stretch = Chunk { lhs, panel, place, places, first, count, out_step, start };
                 match width / lanes::<S>() {
                     1 => stretch.all_rows::<S, 1>(simd, out),
                     2 => stretch.all_rows::<S, 2>(simd, out),
@@ -151,7 +151,7 @@ impl pulp::WithSimd for Multiply<'_, '_> {
 
 /// A stretch of the inner dimension in one panel, for all rows.
 #[derive(Clone, Copy)]
-struct Stretch<'a> {
+struct Chunk<'a> {
     lhs: Matrix<'a, f32>,
     panel: &'a [f32],
     place: usize,
@@ -162,7 +162,7 @@ struct Stretch<'a> {
     start: Start<'a>,
 }
 
-impl Stretch<'_> {
+impl Chunk<'_> {
     #[inline(always)]
     fn all_rows<S: Simd, const V: usize>(self, simd: S, out: &mut [f32]) {
         let mut row = 0;

@@ -5,9 +5,9 @@
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-use super::deep;
-use super::dots::{self, Vectors};
-use super::{tall, whole};
+use super::dot_products::{self, Vectors};
+use super::long_inner;
+use super::{packed, whole};
 use crate::ops::widened::widened;
 use crate::scalar::{Affine, vectorized};
 use crate::shader::Operand;
@@ -161,18 +161,25 @@ fn over_long_inner(product: &Product<'_, f32>, out: &mut [f32], sums: &mut Optio
     let [m, n, k] = product.extents;
     let parallel = product.is_parallel();
     match product.steps() {
-        [1, left, right, 1] if deep::suits(m, n, k) && left >= 0 && right >= 0 => {
+        [1, left, right, 1] if long_inner::suits(m, n, k) && left >= 0 && right >= 0 => {
             let mut sums = sums.take();
             for (index, (lhs, rhs, out)) in product.each(out).enumerate() {
                 let sums = sums.as_deref_mut().map(|sums| &mut sums[index * m..(index + 1) * m]);
-                deep::multiply(lhs, rhs, out, sums, parallel);
+                long_inner::multiply(lhs, rhs, out, sums, parallel);
             }
             true
         }
-        [left, 1, 1, right] if dots::suits(m, n, k) && left >= 0 && right >= 0 => {
+        [left, 1, 1, right] if dot_products::suits(m, n, k) && left >= 0 && right >= 0 => {
             for (lhs, rhs, out) in product.each(out) {
                 let lhs = Vectors { elements: lhs.elements, step: lhs.steps[0] };
-                dots::multiply(lhs, Vectors { elements: rhs.elements, step: rhs.steps[1] }, n, k, out, parallel);
+                dot_products::multiply(
+                    lhs,
+                    Vectors { elements: rhs.elements, step: rhs.steps[1] },
+                    n,
+                    k,
+                    out,
+                    parallel,
+                );
             }
             true
         }
@@ -181,7 +188,7 @@ fn over_long_inner(product: &Product<'_, f32>, out: &mut [f32], sums: &mut Optio
 }
 
 /// A product of many rows with a small right operand, each stretch of which is finished in a cache; false where it is another one.
-pub(super) fn in_stretches(
+pub(super) fn in_chunks(
     inputs: &[(&Operand, &[u8])],
     (ty, out): (&TensorType, &mut [u8]),
     bias: Option<&[f32]>,
@@ -196,13 +203,13 @@ pub(super) fn in_stretches(
     let Some(product) = Product::<f32>::new(lhs, rhs)? else { return Ok(false) };
     let [m, n, k] = product.extents;
     let steps = product.steps();
-    if !tall::suits(m, n, k) || (steps[0] != 1 && steps[1] != 1) || steps.iter().any(|&step| step < 0) {
+    if !packed::suits(m, n, k) || (steps[0] != 1 && steps[1] != 1) || steps.iter().any(|&step| step < 0) {
         return Ok(false);
     }
     let out: &mut [f32] = bytemuck::cast_slice_mut(&mut out[..ty.bytes()]);
     for (index, (lhs, rhs, out)) in product.each(out).enumerate() {
         let finish = |first: usize, out: &mut [f32]| finish(index * m * n + first, bytemuck::cast_slice_mut(out));
-        tall::multiply(lhs, rhs, bias, out, product.is_parallel(), finish);
+        packed::multiply(lhs, rhs, bias, out, product.is_parallel(), finish);
     }
     Ok(true)
 }
@@ -258,7 +265,7 @@ where
     T: bytemuck::Pod + From<f32> + Send + Sync + std::ops::AddAssign,
 {
     /// Inner places of a stretch, and elements from which threads pay.
-    const STRETCH: usize = 256;
+    const CHUNK: usize = 256;
     const PARALLEL: usize = 1 << 16;
     let rank = operand.ty.shape.rank();
     let (rows, inner) = (operand.ty.shape[rank - 2], operand.ty.shape[rank - 1]);
@@ -273,7 +280,7 @@ where
             |row: usize, place: usize| start + row as isize * matrices.rows + place as isize * matrices.columns;
         let part = |stretch: usize| {
             let mut part = vec![T::from(0.0); rows];
-            let places = stretch * STRETCH..inner.min((stretch + 1) * STRETCH);
+            let places = stretch * CHUNK..inner.min((stretch + 1) * CHUNK);
             vectorized(
                 #[inline(always)]
                 || {
@@ -291,7 +298,7 @@ where
             );
             part
         };
-        let stretches = inner.div_ceil(STRETCH);
+        let stretches = inner.div_ceil(CHUNK);
         let parts: Vec<Vec<T>> = if rows * inner >= PARALLEL {
             (0..stretches).into_par_iter().map(part).collect()
         } else {

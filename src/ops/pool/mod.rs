@@ -13,7 +13,7 @@ mod tensor;
 mod tests;
 
 use super::Op;
-use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
+use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -130,8 +130,8 @@ impl Operator for Pool {
         Ok(outputs)
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Routine
+    fn kind(&self) -> Kind {
+        Kind::Routine
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {

@@ -10,7 +10,7 @@ mod tests;
 mod unrolled;
 
 use super::Op;
-use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
+use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
@@ -129,8 +129,8 @@ impl Operator for Recurrent {
         })
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Routine
+    fn kind(&self) -> Kind {
+        Kind::Routine
     }
 
     fn decompose(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::Op;
 use crate::error::Result as Outcome;
-use crate::graph::{Gradient, Meaning, Operator, RoutineCost, Tensor};
+use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
 use crate::scalar::Epilogue;
 use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorData, TensorType};
@@ -158,8 +158,8 @@ impl Operator for Resample {
         Ok(vec![TensorType::new(ty.dtype, dims)])
     }
 
-    fn meaning(&self) -> Meaning {
-        Meaning::Routine
+    fn kind(&self) -> Kind {
+        Kind::Routine
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {

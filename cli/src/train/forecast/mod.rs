@@ -12,7 +12,7 @@ use std::rc::Rc;
 use clap::Args;
 use wgrad::data::Series;
 use wgrad::graph::{Graph, Tensor};
-use wgrad::nn::{Dropout, Given, Linear, Mode, Model, Recurrent, RecurrentKind};
+use wgrad::nn::{Dropout, Linear, Mode, Model, Recurrent, RecurrentInputs, RecurrentKind};
 use wgrad::scalar::threefry::HostRandom;
 use wgrad::train::Evaluation;
 
@@ -216,7 +216,7 @@ impl Model for Foretelling {
     #[track_caller]
     fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor {
         let steps = x.transpose(0, 1);
-        let found = recurrent::forward(g, self.kind, &steps, HIDDEN, Recurrent::new(), &Given::new(), mode);
+        let found = recurrent::forward(g, self.kind, &steps, HIDDEN, Recurrent::new(), &RecurrentInputs::new(), mode);
         let state = found.outputs.at(0, self.window.saturating_sub(1));
         let state = Dropout::new(0.1).forward(&state, mode);
         let ahead = Linear::new(g, "head", HIDDEN, self.horizon).forward(&state);

@@ -6,9 +6,9 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// A place in the user's source code: the line that built a graph node, and the layer that the node is a part of.
+/// An origin in the user's source code: the line that built a graph node, and the layer that the node is a part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Origin {
     location: &'static Location<'static>,
     layer: Option<&'static str>,
 }
@@ -22,8 +22,8 @@ pub fn omit_lines() {
     WITHOUT_LINES.store(true, Ordering::Relaxed);
 }
 
-impl Place {
-    /// The caller's place, where the chain of functions up to it is `#[track_caller]`.
+impl Origin {
+    /// The caller's origin, where the chain of functions up to it is `#[track_caller]`.
     #[track_caller]
     pub fn caller() -> Self {
         Self { location: Location::caller(), layer: None }
@@ -66,7 +66,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (WITHOUT_LINES.load(Ordering::Relaxed), self.layer) {
             (true, layer) => formatter.write_str(layer.unwrap_or_default()),
@@ -76,7 +76,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// The one copy of a name. Names of layers are few and come again and again, so none is ever freed, and places stay small and `Copy`.
+/// The one copy of a name. Names of layers are few and come again and again, so none is ever freed, and origins stay small and `Copy`.
 pub(crate) fn interned(name: &str) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     // A panic elsewhere leaves whole names behind.
@@ -94,10 +94,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_has_a_line_and_may_have_a_layer() {
-        let (place, line) = (Place::caller(), line!());
-        assert_eq!(place.to_string(), format!("{}:{line}", file!()));
-        let layer = place.in_layer(&["2.", "relu"].concat());
+    fn an_origin_has_a_line_and_may_have_a_layer() {
+        let (origin, line) = (Origin::caller(), line!());
+        assert_eq!(origin.to_string(), format!("{}:{line}", file!()));
+        let layer = origin.in_layer(&["2.", "relu"].concat());
         assert_eq!(layer.to_string(), format!("{}:{line} in 2.relu", file!()));
         assert_eq!((layer.file(), layer.line(), layer.layer()), (file!(), line, Some("2.relu")));
         assert_eq!(layer.or_layer(Some("other")), layer);

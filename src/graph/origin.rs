@@ -1,25 +1,25 @@
 //! Where nodes come from while something builds them that the user did not write.
 
 use super::Graph;
-use crate::error::{Place, interned};
+use crate::error::{Origin, interned};
 
 impl Graph {
-    /// Lets all nodes that are built come from one place.
-    pub(crate) fn at<T>(&self, place: Place, build: impl FnOnce() -> T) -> T {
+    /// Lets all nodes that are built come from one origin.
+    pub(crate) fn at<T>(&self, origin: Origin, build: impl FnOnce() -> T) -> T {
         let (outer, layer) = {
             let mut data = self.data();
-            (data.place.replace(place), data.layer.take())
+            (data.origin.replace(origin), data.layer.take())
         };
         let built = build();
         let mut data = self.data();
-        (data.place, data.layer) = (outer, layer);
+        (data.origin, data.layer) = (outer, layer);
         built
     }
 
-    /// Whose graph this is: nodes that wgrad's own code builds for it come from this place, those of the user's functions from their
+    /// Whose graph this is: nodes that wgrad's own code builds for it come from this origin, those of the user's functions from their
     /// lines.
-    pub(crate) fn built_for(&self, place: Place) {
-        self.data().user = Some(place);
+    pub(crate) fn built_for(&self, origin: Origin) {
+        self.data().user = Some(origin);
     }
 
     /// Lets nodes that are built belong to a layer, as long as the result lives.
@@ -29,13 +29,13 @@ impl Graph {
         LayerScope { graph: self.clone(), outer }
     }
 
-    /// The place of a node that is built now.
+    /// The origin of a node that is built now.
     #[track_caller]
-    pub(super) fn place_now(&self) -> Place {
-        let caller = Place::caller();
+    pub(super) fn origin_now(&self) -> Origin {
+        let caller = Origin::caller();
         let data = self.data();
-        match (data.place, data.user) {
-            (Some(place), _) => place,
+        match (data.origin, data.user) {
+            (Some(origin), _) => origin,
             (None, Some(user)) if is_own(caller.file()) => user,
             (None, _) => caller,
         }
@@ -44,7 +44,7 @@ impl Graph {
 
 /// True for the sources of this crate.
 fn is_own(file: &str) -> bool {
-    file!().strip_suffix("graph/place.rs").is_some_and(|folder| file.starts_with(folder))
+    file!().strip_suffix("graph/origin.rs").is_some_and(|folder| file.starts_with(folder))
 }
 
 /// See [`Graph::in_layer`].

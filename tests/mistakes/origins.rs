@@ -48,7 +48,7 @@ fn every_node_carries_the_users_line() {
     let printed = &session.stages(ProgramId::FIRST).graph;
     let strangers: Vec<&str> = printed
         .lines()
-        .filter(|line| line.starts_with('%') && !line.contains("// tests/mistakes/places.rs:"))
+        .filter(|line| line.starts_with('%') && !line.contains("// tests/mistakes/origins.rs:"))
         .collect();
     assert!(printed.lines().count() > 200);
     assert!(strangers.is_empty(), "{} of {}:\n{}", strangers.len(), printed.lines().count(), strangers.join("\n"));
@@ -58,7 +58,7 @@ fn every_node_carries_the_users_line() {
 fn strangers(session: &Session, id: ProgramId) -> Vec<String> {
     let printed = &session.stages(id).graph;
     let lines = printed.lines().filter(|line| line.starts_with('%'));
-    lines.filter(|line| !line.contains("// tests/mistakes/places.rs:")).map(str::to_owned).collect()
+    lines.filter(|line| !line.contains("// tests/mistakes/origins.rs:")).map(str::to_owned).collect()
 }
 
 fn pictures() -> Dataset {
@@ -136,7 +136,7 @@ fn layers_and_trainers_carry_the_users_lines() {
             );
         }
         let block = line_of("a line of its own");
-        assert!(printed.contains(&format!("places.rs:{block} in 4.block.0.conv2d(8, 3)")), "{printed}");
+        assert!(printed.contains(&format!("origins.rs:{block} in 4.block.0.conv2d(8, 3)")), "{printed}");
         for id in session.programs() {
             let strangers = strangers(session, id);
             assert!(strangers.is_empty(), "{} lines:\n{}", strangers.len(), strangers.join("\n"));
@@ -146,7 +146,7 @@ fn layers_and_trainers_carry_the_users_lines() {
 
 /// The line of this file that has some words.
 fn line_of(words: &str) -> usize {
-    include_str!("places.rs").lines().position(|line| line.ends_with(&format!("// {words}"))).unwrap() + 1
+    include_str!("origins.rs").lines().position(|line| line.ends_with(&format!("// {words}"))).unwrap() + 1
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn sequences_and_models_of_ones_own_carry_lines_and_names_of_layers() {
         }
         // Where time goes, by layer.
         let profile = trainer.profile(&data, 2).unwrap();
-        let layers: Vec<&str> = profile.steps.iter().filter_map(|step| step.place.layer()).collect();
+        let layers: Vec<&str> = profile.steps.iter().filter_map(|step| step.origin.layer()).collect();
         assert!(names.iter().filter(|name| layers.contains(name)).count() >= names.len() - 2, "{layers:?}");
         assert!(
             profile.to_string().contains(&format!(" in {}", layers[0]))
