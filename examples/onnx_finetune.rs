@@ -1,4 +1,4 @@
-//! Goes on training a model that PyTorch exported. The CNN in `examples/data/digits_cnn.onnx` knows the digits from 0 to 4 (see
+//! Continues to train a model that PyTorch exported. The CNN in `examples/data/digits_cnn.onnx` knows the digits from 0 to 4 (see
 //! `tools/digits_cnn.py`); here its last layer alone learns all ten, and the result is saved as ONNX and as safetensors. Run it with
 //! `cargo run --release --features onnx --example onnx_finetune [FOLDER]`.
 #![allow(clippy::print_stdout, reason = "an example shows its result")]

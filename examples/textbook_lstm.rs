@@ -22,7 +22,7 @@ fn main() -> Result<()> {
     let (mut random, zeros) = (HostRandom::new(1), TensorData::zeros(F32, [2, BATCH, 64]));
     for step in 0..=60 {
         let labels: Vec<f32> = (0..BATCH).map(|_| random.below(2) as f32).collect();
-        let number = |place: usize| random.normal() as f32 + if labels[place / 100 % BATCH] > 0.5 { 0.1 } else { -0.1 };
+        let number = |index: usize| random.normal() as f32 + if labels[index / 100 % BATCH] > 0.5 { 0.1 } else { -0.1 };
         let x = TensorData::from_vec((0..STEPS * BATCH * 100).map(number).collect(), [STEPS, BATCH, 100])?;
         let y = TensorData::from_vec(labels, [BATCH, 1])?;
         session.step(&[("x", &x), ("y", &y), ("h0", &zeros), ("c0", &zeros)])?;

@@ -1,4 +1,4 @@
-//! A model of your own in twenty lines: which points lie inside a ring? Run it with
+//! A model of your own in twenty lines: which points are inside a ring? Run it with
 //! `cargo run --release --example twenty_lines`.
 #![allow(clippy::print_stdout, reason = "an example shows its result")]
 

@@ -21,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var lefts: array<i32, ROWS>;
     var rights: array<i32, COLUMNS>;
     var positions: array<vec3<i32>, COLUMNS>;
-    // Places over the edge read the last row or column again, and are not stored.
+    // Rows and columns over the edge read the last one again, and are not stored.
     for (var r = 0u; r < ROWS; r++) {
         lefts[r] = work.lhs_start + i32(min(row + r, params.rows - 1u)) * params.lhs_row;
         for (var c = 0u; c < COLUMNS; c++) {
@@ -29,12 +29,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     for (var c = 0u; c < COLUMNS; c++) {
-        let found = column_place(work, split_column(min(column_of(column, c), params.columns - 1u)));
+        let found = column_offset(work, split_column(min(column_of(column, c), params.columns - 1u)));
         rights[c] = work.rhs_start + found.address;
         positions[c] = found.at;
     }
     for (var k = work.first; k < work.last; k++) {
-        let inner = inner_place(work, k);
+        let inner = inner_offset(work, k);
         var right: array<f32, COLUMNS>;
         for (var c = 0u; c < COLUMNS; c++) {
             right[c] = load_source(rights[c] + inner.address, positions[c] + inner.at);
@@ -57,10 +57,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     for (var c = 0u; c < COLUMNS; c++) {
         if column_of(column, c) < params.columns {
-            let place = split_column(column_of(column, c));
+            let position = split_column(column_of(column, c));
             for (var r = 0u; r < ROWS; r++) {
                 if row + r < params.rows {
-                    store(work, row + r, place, sums[r][c]);
+                    store(work, row + r, position, sums[r][c]);
                 }
             }
         }

@@ -1,11 +1,11 @@
 // Convolution for software drivers, as `matmul_software`: a workgroup is one subgroup with its lanes along the columns, and each
-// lane keeps ROWS × COLUMNS sums. Where LANES inner places lie in both operands is worked out by a lane each, and handed round by
-// shuffles, which are nearly free. A turn of the inner loop goes through two places, as in `matmul_software`.
+// lane keeps ROWS × COLUMNS sums. The addresses of LANES inner indices in both operands are computed by a lane each, and shared by
+// shuffles, which are nearly free. An iteration of the inner loop covers two inner indices, as in `matmul_software`.
 #import shared/convolution_source
 #import shared/convolution_storing
 
-// Places of a turn. Of a single row, few sums are stored, and a place too many costs a load.
-const TURN: u32 = select(1u, 2u, ROWS > 1u);
+// Inner indices of an iteration. Of a single row, few sums are stored, and an index too many costs a load.
+const INNER_STEP: u32 = select(1u, 2u, ROWS > 1u);
 
 // A lane's columns: groups of four that are stored at once, or one of each LANES.
 fn column_of(first: u32, c: u32) -> u32 {
@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
     var lefts: array<i32, ROWS>;
     var rights: array<i32, COLUMNS>;
     var positions: array<vec3<i32>, COLUMNS>;
-    // Places over the edge read the last row or column again, and are not stored.
+    // Rows and columns over the edge read the last one again, and are not stored.
     for (var r = 0u; r < ROWS; r++) {
         lefts[r] = work.lhs_start + i32(min(row + r, params.rows - 1u)) * params.lhs_row;
         for (var c = 0u; c < COLUMNS; c++) {
@@ -33,21 +33,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         }
     }
     for (var c = 0u; c < COLUMNS; c++) {
-        let found = column_place(work, split_column(min(column_of(column, c), params.columns - 1u)));
+        let found = column_offset(work, split_column(min(column_of(column, c), params.columns - 1u)));
         rights[c] = work.rhs_start + found.address;
         positions[c] = found.at;
     }
     for (var k = work.first; k < work.last; k += LANES) {
-        let own = inner_place(work, min(k + lane, work.last - 1u));
+        let own = inner_offset(work, min(k + lane, work.last - 1u));
         var left: array<f32, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
             // Beyond the end zeros, which meet zeros: an infinite number there would make NaN of them.
             left[r] = select(0.0, lhs_at(u32(lefts[r] + own.lhs)), k + lane < work.last);
         }
         let steps = min(LANES, work.last - k);
-        for (var step = 0u; step < steps; step += TURN) {
-            // After an odd number of places, zeros.
-            let has_second = TURN == 2u && step + 1u < steps;
+        for (var step = 0u; step < steps; step += INNER_STEP) {
+            // After an odd number of indices, zeros.
+            let has_second = INNER_STEP == 2u && step + 1u < steps;
             let address = subgroupShuffle(own.address, step);
             let at = subgroupShuffle(own.at, step);
             let second_address = subgroupShuffle(own.address, step + 1u);
@@ -78,10 +78,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
     }
     for (var c = 0u; c < COLUMNS; c++) {
         if column_of(column, c) < params.columns {
-            let place = split_column(column_of(column, c));
+            let position = split_column(column_of(column, c));
             for (var r = 0u; r < ROWS; r++) {
                 if row + r < params.rows {
-                    store(work, row + r, place, sums[r][c]);
+                    store(work, row + r, position, sums[r][c]);
                 }
             }
         }

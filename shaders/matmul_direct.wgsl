@@ -21,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var lefts: array<i32, ROWS>;
     var rights: array<i32, COLUMNS>;
     var row_parts: array<f32, ROWS>;
-    // Places over the edge read the last row or column again, and are not stored.
+    // Rows and columns over the edge read the last one again, and are not stored.
     for (var r = 0u; r < ROWS; r++) {
         lefts[r] = work.lhs_start + i32(min(row + r, params.rows - 1u)) * params.lhs_row;
         for (var c = 0u; c < COLUMNS; c++) {

@@ -1,12 +1,12 @@
 // Matrix product for real GPUs, for small products: as `matmul`, with 4 × 4 elements an invocation, which makes more and
 // smaller workgroups.
-#import shared/bringing
+#import shared/loading
 #import shared/row_sums_tiles
 
 const ACROSS = TILE_COLUMNS / 4u;
-const THREADS_IN_ALL = ACROSS * TILE_ROWS / 4u;
+const TOTAL_THREADS = ACROSS * TILE_ROWS / 4u;
 
-@compute @workgroup_size(THREADS_IN_ALL)
+@compute @workgroup_size(TOTAL_THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let number = group.y * params.grid_width + group.x;
     if !has_work(number) {
@@ -15,25 +15,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let work = work_of(number);
     let across = local % ACROSS;
     let down = local / ACROSS;
-    var brought: Brought;
+    var loaded: Loaded;
     if work.first < work.last {
-        brought = bring(work, local, work.first);
+        loaded = load_tiles(work, local, work.first);
     }
     var sum0 = vec4<f32>(0.0);
     var sum1 = vec4<f32>(0.0);
     var sum2 = vec4<f32>(0.0);
     var sum3 = vec4<f32>(0.0);
-    var row_parts: Brought;
+    var row_parts: Loaded;
     for (var first = work.first; first < work.last; first += TILE_INNER) {
         workgroupBarrier();
-        put(local, brought);
+        write_tiles(local, loaded);
         if ROW_SUMS {
-            row_parts = added(row_parts, brought);
+            row_parts = added(row_parts, loaded);
         }
         workgroupBarrier();
         let next = first + TILE_INNER;
         if next < work.last {
-            brought = bring(work, local, next);
+            loaded = load_tiles(work, local, next);
         }
         for (var k = 0u; k < TILE_INNER; k++) {
             let a = lhs_tile[slot(k, down, LHS_QUADS)];

@@ -1,9 +1,9 @@
 // Matrix product for software drivers, where a workgroup is a task of a CPU thread and an invocation a lane of its vector
 // unit. A workgroup is one subgroup with its lanes along the columns; each lane keeps ROWS × COLUMNS sums. What costs
-// there is the load, one element a lane at a time: LANES inner places of the left operand are loaded at once, one a lane,
-// and handed round by a shuffle, which is nearly free. A turn of the inner loop goes through two places: the driver stores
-// each sum under the mask of active lanes once a turn, and more places leave the processor's instruction cache. Where the right operand's
-// layout allows it, a load brings two neighbours.
+// there is the load, one element a lane at a time: LANES inner indices of the left operand are loaded at once, one a lane,
+// and shared by a shuffle, which is nearly free. An iteration of the inner loop covers two inner indices: the driver stores
+// each sum under the mask of active lanes once an iteration, and more indices leave the processor's instruction cache. Where the
+// right operand's layout allows it, a load returns two neighbours.
 #import shared/storing
 
 // A lane's columns are groups of neighbours: four that are stored at once, two that are loaded at once, or one of each LANES.
@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
     var rights: array<i32, COLUMNS>;
     // Each lane's part of the sums of rows.
     var row_parts: array<f32, ROWS>;
-    // Places over the edge read the last row or column again, and are not stored.
+    // Rows and columns over the edge read the last one again, and are not stored.
     for (var r = 0u; r < ROWS; r++) {
         lefts[r] = work.lhs_start + i32(min(row + r, params.rows - 1u)) * params.lhs_row;
         for (var c = 0u; c < COLUMNS; c++) {
@@ -52,7 +52,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         }
         let steps = min(LANES, work.last - k);
         for (var step = 0u; step < steps; step += 2u) {
-            // After an odd number of places, zeros.
+            // After an odd number of indices, zeros.
             let has_second = step + 1u < steps;
             let rhs_step = i32(k + step) * params.rhs_inner;
             let second_step = select(rhs_step, rhs_step + params.rhs_inner, has_second);
@@ -67,7 +67,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
                     second[c] = select(0.0, second_pair.x, has_second);
                     second[c + 1u] = select(0.0, second_pair.y, has_second);
                 } else if RHS_PAIRS {
-                    // The number of places is even.
+                    // The number of inner indices is even.
                     let pair = rhs_pair(u32(rights[c] + rhs_step));
                     right[c] = pair.x;
                     second[c] = pair.y;

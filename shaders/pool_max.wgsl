@@ -1,4 +1,4 @@
-// The largest element of each window, and its place in the plane: an invocation a window, which reads its elements in order.
+// The largest element of each window, and its index in the plane: an invocation a window, which reads its elements in order.
 // The first of equals counts; a NaN wins, the last of several.
 #import shared/element
 #import shared/windows
@@ -15,7 +15,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<Value>;
 @group(0) @binding(2) var<storage, read_write> values: array<Value>;
-@group(0) @binding(3) var<storage, read_write> places: array<i32>;
+@group(0) @binding(3) var<storage, read_write> indices: array<i32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -23,14 +23,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if index >= params.count {
         return;
     }
-    let place = place_of(index, vec3<i32>(Z.windows, Y.windows, X.windows));
-    let start = place.plane * (Z.extent * Y.extent * X.extent);
-    let planes = window(Z, place.at.x);
-    let rows = window(Y, place.at.y);
-    let columns = window(X, place.at.z);
+    let position = position_of(index, vec3<i32>(Z.windows, Y.windows, X.windows));
+    let start = position.plane * (Z.extent * Y.extent * X.extent);
+    let planes = window(Z, position.at.x);
+    let rows = window(Y, position.at.y);
+    let columns = window(X, position.at.z);
     var best = bitcast<f32>(params.lowest);
     var found = -1;
-    // Numbers of turns are constants, so that small windows need no loops.
+    // Iteration counts are constants, so that small windows need no loops.
     for (var k = 0; k < Z.longest; k++) {
         let plane = planes.x + k * Z.dilation;
         for (var j = 0; j < Y.longest; j++) {
@@ -49,5 +49,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     values[index] = best;
-    places[index] = found;
+    indices[index] = found;
 }

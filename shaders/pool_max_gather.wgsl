@@ -1,4 +1,4 @@
-// The elements of another tensor at the places that a max pool found: an invocation a window. A window without elements gets 0.
+// The elements of another tensor at the indices that a max pool found: an invocation a window. A window without elements gets 0.
 #import shared/finish
 #import shared/windows
 
@@ -11,7 +11,7 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<Value>;
-@group(0) @binding(2) var<storage, read> places: array<i32>;
+@group(0) @binding(2) var<storage, read> indices: array<i32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -21,10 +21,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let plane = i32(index) / (Z.windows * Y.windows * X.windows);
     let extent = Z.extent * Y.extent * X.extent;
-    let place = places[index];
+    let found = indices[index];
     var value = Value(0);
-    if place >= 0 && place < extent {
-        value = source[plane * extent + place];
+    if found >= 0 && found < extent {
+        value = source[plane * extent + found];
     }
-    finish(value, index, result_place(index));
+    finish(value, index, result_position(index));
 }

@@ -18,13 +18,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if index >= params.count {
         return;
     }
-    let place = place_of(index, vec3<i32>(Z.windows, Y.windows, X.windows));
-    let start = place.plane * (Z.extent * Y.extent * X.extent);
-    let planes = window(Z, place.at.x);
-    let rows = window(Y, place.at.y);
-    let columns = window(X, place.at.z);
+    let position = position_of(index, vec3<i32>(Z.windows, Y.windows, X.windows));
+    let start = position.plane * (Z.extent * Y.extent * X.extent);
+    let planes = window(Z, position.at.x);
+    let rows = window(Y, position.at.y);
+    let columns = window(X, position.at.z);
     var sum = Value(0);
-    // Numbers of turns are constants, so that small windows need no loops.
+    // Iteration counts are constants, so that small windows need no loops.
     for (var k = 0; k < Z.longest; k++) {
         let plane = planes.x + k * Z.dilation;
         for (var j = 0; j < Y.longest; j++) {
@@ -37,5 +37,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
         }
     }
-    finish(sum, index, result_place(index));
+    finish(sum, index, result_position(index));
 }

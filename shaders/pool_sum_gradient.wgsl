@@ -18,27 +18,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if index >= params.count {
         return;
     }
-    let place = place_of(index, vec3<i32>(Z.extent, Y.extent, X.extent));
-    let start = place.plane * (Z.windows * Y.windows * X.windows);
-    let planes = windows_over(Z, place.at.x);
-    let rows = windows_over(Y, place.at.y);
-    let columns = windows_over(X, place.at.z);
+    let position = position_of(index, vec3<i32>(Z.extent, Y.extent, X.extent));
+    let start = position.plane * (Z.windows * Y.windows * X.windows);
+    let planes = windows_over(Z, position.at.x);
+    let rows = windows_over(Y, position.at.y);
+    let columns = windows_over(X, position.at.z);
     var sum = Value(0);
-    // Numbers of turns are constants, so that there is no loop where windows do not overlap.
+    // Iteration counts are constants, so that there is no loop where windows do not overlap.
     for (var k = 0; k < Z.over; k++) {
         let plane = planes.x + k;
-        let is_plane = plane <= planes.y && lies_on(Z, plane, place.at.x);
+        let is_plane = plane <= planes.y && covers(Z, plane, position.at.x);
         for (var j = 0; j < Y.over; j++) {
             let row = rows.x + j;
-            let is_row = is_plane && row <= rows.y && lies_on(Y, row, place.at.y);
+            let is_row = is_plane && row <= rows.y && covers(Y, row, position.at.y);
             let first = start + (plane * Y.windows + row) * X.windows;
             for (var i = 0; i < X.over; i++) {
                 let column = columns.x + i;
-                if is_row && column <= columns.y && lies_on(X, column, place.at.z) {
+                if is_row && column <= columns.y && covers(X, column, position.at.z) {
                     sum += upstream[first + column];
                 }
             }
         }
     }
-    finish(sum, index, result_place(index));
+    finish(sum, index, result_position(index));
 }

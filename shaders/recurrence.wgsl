@@ -1,8 +1,8 @@
-// A recurrence over steps of a sequence. What a step leaves for the next lies in memory with what is kept for the way back, so that a
-// dispatch can go through any number of steps: all of them, where a workgroup has all units of its rows; else one.
+// A recurrence over steps of a sequence. What a step leaves for the next is in memory, with what is saved for the backward pass, so
+// that a dispatch can compute any number of steps: all of them, where a workgroup has all units of its rows; else one.
 #import shared/recurrence
 #import shared/state_product
-#import shared/turn_end
+#import shared/step_barrier
 
 const WIDTH = GATES;
 // The update gate, where there is one.
@@ -15,32 +15,32 @@ const UPDATE = min(1u, GATES - 1u);
 @group(0) @binding(5) var<storage, read> lengths: array<i32>;
 @group(0) @binding(6) var<storage, read_write> outputs: array<f32>;
 @group(0) @binding(7) var<storage, read_write> last: array<f32>;
-@group(0) @binding(8) var<storage, read_write> kept: array<f32>;
+@group(0) @binding(8) var<storage, read_write> saved: array<f32>;
 
 fn source(address: u32, initial: bool) -> f32 {
     if HAS_INITIAL && initial {
         return initial_state[address];
     }
-    return kept[address];
+    return saved[address];
 }
 
-// State `place` of a unit before a turn.
-fn state_before(turn: u32, row: u32, unit: u32, place: u32) -> f32 {
-    if turn > 0u {
-        return kept[slot_start(step_of(turn), row, SLOTS, SLOTS - 1u - place) + unit];
+// A state of a unit before an iteration.
+fn state_before(iteration: u32, row: u32, unit: u32, state: u32) -> f32 {
+    if iteration > 0u {
+        return saved[value_start(step_of(iteration), row, SAVED, SAVED - 1u - state) + unit];
     }
     if HAS_INITIAL {
-        return initial_state[(place * params.batch + row) * params.hidden + unit];
+        return initial_state[(state * params.batch + row) * params.hidden + unit];
     }
     return 0.0;
 }
 
-// Leaves a state for the next turn.
-fn leave(turn: u32, row: u32, unit: u32, place: u32, value: f32) {
-    if turn + 1u < params.steps {
-        kept[slot_start(step_of(turn + 1u), row, SLOTS, SLOTS - 1u - place) + unit] = value;
+// Stores a state for the next iteration.
+fn store_state(iteration: u32, row: u32, unit: u32, state: u32, value: f32) {
+    if iteration + 1u < params.steps {
+        saved[value_start(step_of(iteration + 1u), row, SAVED, SAVED - 1u - state) + unit] = value;
     } else {
-        last[(place * params.batch + row) * params.hidden + unit] = value;
+        last[(state * params.batch + row) * params.hidden + unit] = value;
     }
 }
 
@@ -48,18 +48,18 @@ fn leave(turn: u32, row: u32, unit: u32, place: u32, value: f32) {
 // are, since drivers write out a loop that is as long as its array.
 var<private> products: array<array<f32, UNITS * ROWS + 1u>, GATES>;
 
-fn finish_unit(turn: u32, half: u32, row: u32, unit: u32, item: u32) {
-    let step = step_of(turn);
+fn finish_unit(iteration: u32, half: u32, row: u32, unit: u32, item: u32) {
+    let step = step_of(iteration);
     var h = 0.0;
-    if READS_HIDDEN || HAS_LENGTHS || turn == 0u {
-        h = state_before(turn, row, unit, 0u);
+    if READS_HIDDEN || HAS_LENGTHS || iteration == 0u {
+        h = state_before(iteration, row, unit, 0u);
     }
     var c = 0.0;
     if STATES > 1u {
-        c = state_before(turn, row, unit, 1u);
+        c = state_before(iteration, row, unit, 1u);
     }
-    let start = slot_start(step, row, SLOTS, 0u) + unit;
-    let x_start = slot_start(step, row, GATES, 0u) + unit;
+    let start = value_start(step, row, SAVED, 0u) + unit;
+    let x_start = value_start(step, row, GATES, 0u) + unit;
     var x: array<f32, GATES>;
     for (var gate = 0u; gate < GATES; gate++) {
         x[gate] = gates[x_start + gate * params.hidden];
@@ -73,44 +73,44 @@ fn finish_unit(turn: u32, half: u32, row: u32, unit: u32, item: u32) {
             sums[gate] += biases[gate * params.hidden + unit];
         }
     }
-    if turn == 0u {
-        kept[start + (SLOTS - 1u) * params.hidden] = h;
+    if iteration == 0u {
+        saved[start + (SAVED - 1u) * params.hidden] = h;
         if STATES > 1u {
-            kept[start + (SLOTS - 2u) * params.hidden] = c;
+            saved[start + (SAVED - 2u) * params.hidden] = c;
         }
     }
     if RESET_BEFORE && half == 0u {
         let r = sigmoid(x[0] + sums[0]);
-        kept[start] = r;
-        kept[start + params.hidden] = x[UPDATE] + sums[UPDATE];
-        kept[start + 3u * params.hidden] = r * h;
+        saved[start] = r;
+        saved[start + params.hidden] = x[UPDATE] + sums[UPDATE];
+        saved[start + 3u * params.hidden] = r * h;
         return;
     }
     if RESET_BEFORE {
         // What the first half found.
-        x[UPDATE] = kept[start + params.hidden];
+        x[UPDATE] = saved[start + params.hidden];
         sums[UPDATE] = 0.0;
     }
     var next = advance(x, sums, h, c);
-    for (var slot = 0u; slot < SLOTS - STATES; slot++) {
-        if !RESET_BEFORE || slot == 1u || slot == 2u {
-            kept[start + slot * params.hidden] = next.own[slot];
+    for (var k = 0u; k < SAVED - STATES; k++) {
+        if !RESET_BEFORE || k == 1u || k == 2u {
+            saved[start + k * params.hidden] = next.own[k];
         }
     }
-    let goes_on = !HAS_LENGTHS || i32(step) < lengths[row];
-    outputs[slot_start(step, row, 1u, 0u) + unit] = select(0.0, next.h, goes_on);
-    leave(turn, row, unit, 0u, select(h, next.h, goes_on));
+    let is_active = !HAS_LENGTHS || i32(step) < lengths[row];
+    outputs[value_start(step, row, 1u, 0u) + unit] = select(0.0, next.h, is_active);
+    store_state(iteration, row, unit, 0u, select(h, next.h, is_active));
     if STATES > 1u {
-        leave(turn, row, unit, 1u, select(c, next.c, goes_on));
+        store_state(iteration, row, unit, 1u, select(c, next.c, is_active));
     }
 }
 
 // Of the units and rows of a block, one item.
-fn finish(turn: u32, half: u32, first_row: u32, block: u32, item: u32, local: u32) {
+fn finish(iteration: u32, half: u32, first_row: u32, block: u32, item: u32, local: u32) {
     let unit = (block * UNITS + item % UNITS) * LANES + local;
     let row = first_row + item / UNITS;
     if unit < params.hidden && row < params.batch {
-        finish_unit(turn, half, row, unit, item);
+        finish_unit(iteration, half, row, unit, item);
     }
 }
 
@@ -125,7 +125,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first_row = number / sharing() * ROWS;
     let first_block = number % sharing() * params.blocks_each;
     let end_block = min(first_block + params.blocks_each, params.unit_blocks);
-    for (var turn = params.first; turn < params.first + params.count; turn++) {
+    for (var iteration = params.first; iteration < params.first + params.count; iteration++) {
         for (var half = params.first_half; half < params.end_half; half++) {
             for (var block = first_block + wave; block < end_block; block += WAVES) {
                 var sums: array<array<array<f32, ROWS>, UNITS>, WIDTH>;
@@ -140,13 +140,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     }
                 }
                 var starts: array<u32, ROWS>;
-                let of_initial = turn == 0u && half == 0u;
+                let of_initial = iteration == 0u && half == 0u;
                 for (var r = 0u; r < ROWS; r++) {
                     let row = min(first_row + r, params.batch - 1u);
                     if of_initial {
                         starts[r] = row * params.hidden;
                     } else {
-                        starts[r] = slot_start(step_of(turn), row, SLOTS, select(SLOTS - 1u, 3u, half == 1u));
+                        starts[r] = value_start(step_of(iteration), row, SAVED, select(SAVED - 1u, 3u, half == 1u));
                     }
                 }
                 if !of_initial || HAS_INITIAL {
@@ -164,18 +164,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     }
                 }
                 for (var item = 0u; item < UNITS * ROWS; item += ITEMS) {
-                    finish(turn, half, first_row, block, item, local);
+                    finish(iteration, half, first_row, block, item, local);
                     if ITEMS > 1u {
-                        finish(turn, half, first_row, block, item + 1u, local);
+                        finish(iteration, half, first_row, block, item + 1u, local);
                     }
                     if ITEMS > 2u {
-                        finish(turn, half, first_row, block, item + 2u, local);
-                        finish(turn, half, first_row, block, item + 3u, local);
+                        finish(iteration, half, first_row, block, item + 2u, local);
+                        finish(iteration, half, first_row, block, item + 3u, local);
                     }
                 }
             }
-            // What other invocations of the workgroup have left is read in the next turn.
-            end_turn();
+            // What other invocations of the workgroup have stored is read in the next iteration.
+            step_barrier();
         }
     }
 }

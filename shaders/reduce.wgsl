@@ -6,7 +6,7 @@
 
 struct Params {
     grid_width: u32,
-    // Results, and how many neighbouring ones belong to one outer place.
+    // Results, and how many neighbouring ones belong to one outer index.
     lines: u32,
     inner: u32,
     reduced: u32,

@@ -1,4 +1,4 @@
-// Second pass of a reduction of few lines over a long range: joins the stretches' results in their order.
+// Second pass of a reduction of few lines over a long range: joins the splits' results in their order.
 #import shared/fold
 #import shared/finish
 
@@ -10,7 +10,7 @@ struct Params {
     finish: FinishParams,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> stretches: array<Partial>;
+@group(0) @binding(1) var<storage, read> partials: array<Partial>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -18,9 +18,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if line >= params.lines {
         return;
     }
-    var total = stretches[line];
+    var total = partials[line];
     for (var split = 1u; split < params.splits; split++) {
-        total = join(total, stretches[split * params.lines + line]);
+        total = join(total, partials[split * params.lines + line]);
     }
     finish(project(total), line, vec3<u32>(line / params.inner, 0u, line % params.inner));
 }

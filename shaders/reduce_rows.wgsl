@@ -1,4 +1,4 @@
-// A reduction of each row, and an expression of the result and of other tensors at every element of the row, which is gone through
+// A reduction of each row, and an expression of the result and of other tensors at every element of the row, which is read
 // again while it is in a cache.
 #import shared/operand
 #import shared/fold
@@ -25,8 +25,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let value = project(join_for_all(local, mine, params.reduced));
     if line < params.lines {
-        for (var place = lane; place < params.reduced; place += LANES) {
-            finish(value, line * params.reduced + place, vec3<u32>(line, place, 0u));
+        for (var index = lane; index < params.reduced; index += LANES) {
+            finish(value, line * params.reduced + index, vec3<u32>(line, index, 0u));
         }
     }
 }

@@ -1,4 +1,4 @@
-// First pass of a reduction of few lines over a long range: each workgroup folds a stretch of it.
+// First pass of a reduction of few lines over a long range: each workgroup folds a part of it.
 #import shared/operand
 #import shared/fold
 #import shared/tree
@@ -8,9 +8,9 @@ struct Params {
     lines: u32,
     inner: u32,
     reduced: u32,
-    // Stretches of the reduced range, and the length of each but the last; none is empty.
+    // Splits of the reduced range, and the length of each but the last; none is empty.
     splits: u32,
-    stretch: u32,
+    split_length: u32,
     padding0: u32,
     padding1: u32,
     expression: ExpressionParams,
@@ -24,8 +24,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let line = (number / params.splits) * LINES + line_of(local);
     let split = number % params.splits;
     let lane = lane_of(local);
-    let first = split * params.stretch;
-    let last = min(first + params.stretch, params.reduced);
+    let first = split * params.split_length;
+    let last = min(first + params.split_length, params.reduced);
     var mine: Partial;
     if line < params.lines && first + lane < last {
         mine = fold(line, params.inner, first + lane, last, LANES);

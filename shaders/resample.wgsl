@@ -19,7 +19,7 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<Value>;
-// Where each result's part begins, and an end behind the last; then places; then weights, as the bits of floats.
+// Where each result's part begins, and an end behind the last; then indices; then weights, as the bits of floats.
 @group(0) @binding(2) var<storage, read> table: array<i32>;
 
 @compute @workgroup_size(64)
@@ -34,11 +34,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let number = line % params.results;
     var sum = 0.0;
     let end = u32(table[number + 1u]);
-    let places = params.results + 1u;
-    let weights = places + params.entries;
+    let indices = params.results + 1u;
+    let weights = indices + params.entries;
     for (var k = u32(table[number]); k < end; k++) {
-        let place = start + u32(table[places + k]);
-        sum += bitcast<f32>(table[weights + k]) * source[place * params.inner + inner];
+        let source_index = start + u32(table[indices + k]);
+        sum += bitcast<f32>(table[weights + k]) * source[source_index * params.inner + inner];
     }
     let rest = index / params.columns;
     finish(sum, index, vec3<u32>(rest / params.rows, rest % params.rows, index % params.columns));

@@ -1,4 +1,4 @@
-// Running sums of few long lines: a workgroup a stretch, which it walks in blocks of as many elements as it has
+// Running sums of few long lines: a workgroup a chunk, which it walks in blocks of as many elements as it has
 // invocations.
 #import shared/running
 
@@ -8,19 +8,19 @@ var<workgroup> sums: array<Element, BLOCK>;
 @compute @workgroup_size(BLOCK)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let number = group.y * params.grid_width + group.x;
-    if number >= params.lines * params.stretches {
+    if number >= params.lines * params.chunks {
         return;
     }
     let line = number % params.lines;
-    let stretch = number / params.lines;
-    let first = stretch * params.stretch;
-    let last = min(first + params.stretch, params.length);
+    let chunk = number / params.lines;
+    let first = chunk * params.chunk_length;
+    let last = min(first + params.chunk_length, params.length);
     let start = (line / params.inner) * params.length * params.inner + line % params.inner;
     var before = carry(number);
     for (var block = first; block < last; block += BLOCK) {
         let k = block + local;
-        let place = select(k, last - 1u - (k - first), params.reverse != 0u);
-        let index = start + place * params.inner;
+        let position = select(k, last - 1u - (k - first), params.reverse != 0u);
+        let index = start + position * params.inner;
         var mine = Element(0);
         if k < last {
             mine = source[index];

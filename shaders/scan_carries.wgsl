@@ -1,10 +1,10 @@
-// Between the passes of a scan in stretches: turns each stretch's sum into the sum of all stretches before it.
+// Between the passes of a scan in chunks: turns each chunk's sum into the sum of all chunks before it.
 #import shared/element
 
 struct Params {
     grid_width: u32,
     lines: u32,
-    stretches: u32,
+    chunks: u32,
     reverse: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -17,8 +17,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
     var sum = Element(0);
-    for (var k = 0u; k < params.stretches; k++) {
-        let index = select(k, params.stretches - 1u - k, params.reverse != 0u) * params.lines + line;
+    for (var k = 0u; k < params.chunks; k++) {
+        let index = select(k, params.chunks - 1u - k, params.reverse != 0u) * params.lines + line;
         let mine = sums[index];
         sums[index] = sum;
         sum += mine;

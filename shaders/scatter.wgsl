@@ -1,5 +1,5 @@
-// Joins contributions with the values at the places that indices name: an invocation an element, which looks at all of its line's indices
-// in order.
+// Joins contributions with the values at the positions that indices name: an invocation an element, which looks at all of its
+// line's indices in order.
 #import shared/scatter
 #import shared/fold
 
@@ -14,7 +14,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let last = min(params.skipped + params.limit, params.count);
     for (var k = params.skipped; k < last; k++) {
         let named_by = mine.outer * params.index_outer + k * params.index_step + mine.inner * params.index_inner;
-        if named(indices[named_by]) == mine.place {
+        if named(indices[named_by]) == mine.position {
             total = join(total, source[(mine.outer * params.count + k) * params.inner + mine.inner]);
         }
     }

@@ -1,9 +1,10 @@
-// Joins contributions with the values at the places that sorted indices name: an invocation an element, which finds its own and joins them in
-// the order of the source. The sort was stable.
+// Joins contributions with the values at the positions that sorted indices name: an invocation an element, which finds its own and
+// joins them in the order of the source. The sort was stable.
 #import shared/scatter
 #import shared/fold
 
-@group(0) @binding(5) var<storage, read> places: array<i32>;
+// Where each sorted index was before the sort.
+@group(0) @binding(5) var<storage, read> order: array<i32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -18,7 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var high = params.count;
     while low < high {
         let middle = (low + high) / 2u;
-        if named(indices[start + middle]) < mine.place {
+        if named(indices[start + middle]) < mine.position {
             low = middle + 1u;
         } else {
             high = middle;
@@ -28,10 +29,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first = min(low + params.skipped, params.count);
     let last = min(first + params.limit, params.count);
     for (var k = first; k < last; k++) {
-        if named(indices[start + k]) != mine.place {
+        if named(indices[start + k]) != mine.position {
             break;
         }
-        total = join(total, source[(start + u32(places[start + k])) * params.inner + mine.inner]);
+        total = join(total, source[(start + u32(order[start + k])) * params.inner + mine.inner]);
     }
     result[index] = total;
 }

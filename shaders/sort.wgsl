@@ -4,7 +4,7 @@
 
 @group(0) @binding(1) var<storage, read> source: array<Value>;
 @group(0) @binding(2) var<storage, read_write> values: array<Value>;
-@group(0) @binding(3) var<storage, read_write> places: array<i32>;
+@group(0) @binding(3) var<storage, read_write> indices: array<i32>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -19,8 +19,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
     sort_pairs(local, params.length);
     for (var k = local; k < params.length; k += THREADS) {
-        let place = pairs[k].y;
-        values[start + k] = source[start + place];
-        places[start + k] = i32(place);
+        let index = pairs[k].y;
+        values[start + k] = source[start + index];
+        indices[start + k] = i32(index);
     }
 }

@@ -7,7 +7,7 @@
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let number = (group.y * params.grid_width + group.x) * THREADS + local;
-    // Exchanges of a line: half its blocks, rounded up to whole merges.
+    // Exchanges of a line: half its blocks, rounded up to full merges.
     let extent = params.distance * 2u;
     let exchanges = ((params.length + extent - 1u) / extent) * params.distance;
     if number >= params.lines * exchanges {

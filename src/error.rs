@@ -24,7 +24,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A mistake made while building a graph: shapes that do not fit, a dtype mixed up, a name used twice.
+    /// An error made while building a graph: shapes that do not fit, a dtype mixed up, a name used twice.
     #[error("{operator}: {message}{}", .origin.in_parentheses())]
     Graph {
         /// The operator that refused its inputs.
@@ -87,13 +87,13 @@ pub enum Error {
         /// What the compiler said.
         message: String,
     },
-    /// The caller asked to stop (a callback, Ctrl-C); everything up to here is kept.
+    /// The caller asked to stop (a callback, Ctrl-C); everything done before is retained.
     #[error("stopped: {0}")]
     Stopped(String),
 }
 
 impl Error {
-    /// A mistake in the graph, at the user's place.
+    /// An error in the graph, with the user's line.
     pub fn graph(operator: impl Into<String>, message: impl Into<String>, origin: Origin) -> Self {
         Self::Graph { operator: operator.into(), message: message.into(), origin }
     }
@@ -109,7 +109,7 @@ impl Error {
     }
 }
 
-/// Lets a graph error be stored and handed out again by every later `compile`.
+/// Lets a graph error be stored and returned again by every later `compile`.
 impl Clone for Error {
     fn clone(&self) -> Self {
         match self {

@@ -43,7 +43,7 @@ struct Loaded {
     host_scalars: HostScalars,
     /// The optimizers of the session that the program's are, in the order of the graph.
     optimizers: Vec<usize>,
-    /// Inputs that the graph has but the program does not need: they may be given all the same.
+    /// Inputs that the graph has but the program does not need: they are accepted all the same.
     unneeded: Vec<(String, TensorType)>,
     /// True once it has run, so that its outputs can be read.
     has_run: bool,
@@ -82,10 +82,10 @@ impl ProgramId {
 
 /// A program with its parameters and state on a device.
 ///
-/// A GPU has neither i64 nor f64, and computes in i32 and f32 in their place; inputs, outputs and variables are the graph's own
-/// types here all the same. An i64 or f64 that does not fit is refused. An i64 that leaves 32 bits on the way is noticed on the device, and
-/// is an error of the call that reads outputs or variables afterwards, or of one of the next steps: a result is right, or an error. An f64
-/// on the way has the digits and the range of f32: beyond 3.4·10³⁸ it is infinite.
+/// A GPU has neither i64 nor f64, and computes in i32 and f32 instead; inputs, outputs and variables are the graph's own
+/// types here all the same. An i64 or f64 that does not fit is refused. An intermediate i64 that leaves 32 bits is detected on the device,
+/// and is an error of the call that reads outputs or variables afterwards, or of one of the next steps: a result is right, or an error.
+/// An intermediate f64 has the digits and the range of f32: beyond 3.4·10³⁸ it is infinite.
 pub struct Session {
     device: Device,
     layout: Layout,
@@ -146,7 +146,7 @@ impl Session {
     }
 
     /// Compiles another graph into this session. Variables of the same name are shared; new ones get their first values. Its kernels are
-    /// ready when it comes back: the first step takes no longer than others. [`Device::on_compiling`] tells how far they are.
+    /// ready when it returns: the first step takes no longer than others. [`Device::on_compiling`] tells how far they are.
     ///
     /// # Errors
     /// As [`Graph::compile`]; where a shared variable has another type here; where the graph has another optimizer than a program that
@@ -156,7 +156,7 @@ impl Session {
         id.ok_or_else(|| Error::Limit("the program's values have no size that can be counted".into()))
     }
 
-    /// As [`load`](Self::load), unless the program's own values would take more than so many bytes: then nothing is loaded, and there
+    /// As [`load`](Self::load), unless the program's own values would take more than `bytes` bytes: then nothing is loaded, and there
     /// is no id.
     ///
     /// # Errors
@@ -180,8 +180,8 @@ impl Session {
             }
         }
         self.layout = layout;
-        for place in known..self.layout.variables.len() {
-            let variable = self.layout.variables[place].clone();
+        for index in known..self.layout.variables.len() {
+            let variable = self.layout.variables[index].clone();
             if !initial::is_zero(&variable.initial) {
                 let values = initial::values(&variable, self.seed)?;
                 let converted = sent("variable", &variable.name, &values, variable.stored)?;
@@ -254,9 +254,9 @@ impl Session {
         self.seed
     }
 
-    /// One training step with the first program: counts it and hands it to the device. On a GPU it comes back before the step is done, and
+    /// One training step with the first program: counts it and submits it to the device. On a GPU it returns before the step is done, and
     /// waits only where three runs are under way already, for the oldest of them; [`try_step`](Self::try_step) refuses then, and
-    /// [`pending`](Self::pending) tells how many there are. On the CPU the step is done when it comes back.
+    /// [`pending`](Self::pending) tells how many there are. On the CPU the step is done when it returns.
     ///
     /// # Errors
     /// Inputs that are missing, unknown or of the wrong type; a device that fails or was lost.
@@ -294,7 +294,7 @@ impl Session {
         self.unchecked.push(capture)
     }
 
-    /// Runs that were handed to the device and are not done, those of other sessions on it included; a
+    /// Runs that were submitted to the device and are not done, those of other sessions on it included; a
     /// [`step`](Self::step) waits from three on. Waits for nothing.
     ///
     /// # Errors
@@ -368,14 +368,14 @@ impl Session {
         let port = self.output_port(id, output)?;
         let loaded = &mut self.programs[id.0];
         if !loaded.has_run {
-            // A run that was lost with the device is no mistake of the caller's.
+            // A run that was lost with the device is no error of the caller's.
             self.device.check()?;
             return Err(Error::Argument(format!("output {output:?} was read before the program ran")));
         }
         let watch = Watch::of(&loaded.program);
-        let places: Vec<Location> =
+        let locations: Vec<Location> =
             std::iter::once(port.location).chain(watch.iter().map(|watch| watch.location)).collect();
-        let values = loaded.runner.read(&self.store, &places)?;
+        let values = loaded.runner.read(&self.store, &locations)?;
         if let (Some(watch), Some(bytes)) = (watch, values.get(1)) {
             watch.check(bytes)?;
         }
@@ -390,20 +390,20 @@ impl Session {
         how: How,
     ) -> Result<Capture> {
         let counts = self.counts(id, how.is_step)?;
-        let (hidden, given) = self.inputs(id, inputs, &counts)?;
-        let mut all: Vec<(usize, &[u8])> = given;
-        all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
+        let (hidden, direct) = self.inputs(id, inputs, &counts)?;
+        let mut all: Vec<(usize, &[u8])> = direct;
+        all.extend(hidden.iter().map(|(port, bytes)| (*port, bytes.as_slice())));
         let loaded = &mut self.programs[id.0];
         let watch = Watch::of(&loaded.program);
-        let places: Vec<Location> =
+        let locations: Vec<Location> =
             captured.iter().map(|port| port.location).chain(watch.iter().map(|watch| watch.location)).collect();
-        let arrival = loaded.runner.run(&mut self.store, &all, &places, how.waits)?;
+        let arrival = loaded.runner.run(&mut self.store, &all, &locations, how.waits)?;
         loaded.has_run = true;
         self.count(counts);
         Ok(Capture { ports: captured.to_vec(), watch, arrival })
     }
 
-    /// The bytes of every input: those that the session computes or converts, and those that were given as they are.
+    /// The bytes of every input: those that the session computes or converts, and those that are passed on as they are.
     #[allow(clippy::type_complexity, reason = "a pair of lists, taken apart at once")]
     fn inputs<'a>(
         &self,
@@ -412,8 +412,8 @@ impl Session {
         counts: &Counts,
     ) -> Result<(Vec<(usize, Vec<u8>)>, Vec<(usize, &'a [u8])>)> {
         let loaded = self.loaded(id)?;
-        for (place, (name, data)) in inputs.iter().enumerate() {
-            if inputs[..place].iter().any(|(other, _)| other == name) {
+        for (index, (name, data)) in inputs.iter().enumerate() {
+            if inputs[..index].iter().any(|(other, _)| other == name) {
                 return Err(Error::Argument(format!("input {name:?} was given twice")));
             }
             let port = loaded.program.inputs.iter().map(|port| (&port.name, &port.ty));
@@ -439,23 +439,23 @@ impl Session {
             }
         }
         let mut hidden: Vec<(usize, Vec<u8>)> = Vec::new();
-        let mut given: Vec<(usize, &'a [u8])> = Vec::new();
-        for (place, port) in loaded.program.inputs.iter().enumerate() {
+        let mut direct: Vec<(usize, &'a [u8])> = Vec::new();
+        for (index, port) in loaded.program.inputs.iter().enumerate() {
             if let Some((_, data)) = inputs.iter().find(|(name, _)| *name == port.name) {
                 match sent("input", &port.name, data, port.stored)? {
-                    Some(converted) => hidden.push((place, converted.bytes().to_vec())),
-                    None => given.push((place, data.bytes())),
+                    Some(converted) => hidden.push((index, converted.bytes().to_vec())),
+                    None => direct.push((index, data.bytes())),
                 }
             } else if port.name == RANDOM_STATE {
                 let key = threefry::key_of_seed(self.seed);
                 let words = [key[0] ^ key[1].rotate_left(16), counts.step() as u32];
-                hidden.push((place, bytemuck::cast_slice(&words).to_vec()));
+                hidden.push((index, bytemuck::cast_slice(&words).to_vec()));
             } else if let Some(values) = counts.block(&loaded.host_scalars, &port.name) {
-                hidden.push((place, bytemuck::cast_slice(&values).to_vec()));
-            } else if !loaded.bound.contains(&place) {
+                hidden.push((index, bytemuck::cast_slice(&values).to_vec()));
+            } else if !loaded.bound.contains(&index) {
                 return Err(Error::Argument(format!("input {:?} ({}) was not given", port.name, port.ty)));
             }
         }
-        Ok((hidden, given))
+        Ok((hidden, direct))
     }
 }

@@ -1,5 +1,5 @@
-//! The floors of DESIGN.md: a module imports only floors below its own (or beside it, in the same one), and only the GPU device
-//! knows wgpu. The sources themselves are read, so a new file is held to it too.
+//! The floors of ARCHITECTURE.md: a module imports only floors below its own (or beside it, in the same one), and only the GPU
+//! device knows wgpu. The sources themselves are read, so a new file is held to it too.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
 
@@ -96,12 +96,12 @@ fn shipped(text: &str) -> String {
 /// The top-level modules that a text names by `crate::…`, also in a list in braces.
 fn imported(code: &str) -> Vec<String> {
     let mut modules = Vec::new();
-    for (place, _) in code.match_indices("crate::") {
+    for (offset, _) in code.match_indices("crate::") {
         // `$crate::` in a macro and `wgrad_crate::` are something else.
-        if code[..place].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+        if code[..offset].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
             continue;
         }
-        let rest = &code[place + "crate::".len()..];
+        let rest = &code[offset + "crate::".len()..];
         if let Some(list) = rest.strip_prefix('{') {
             let mut depth = 0;
             let mut item = String::new();

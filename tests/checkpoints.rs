@@ -98,7 +98,7 @@ fn a_damaged_checkpoint_is_refused_and_the_one_before_it_named_and_good() {
         refused(run(&device, checkpoints.clone(), 4), &["nor can the one before it be used"]);
         fs::remove_file(checkpoints.previous_file()).unwrap();
         refused(run(&device, checkpoints.clone(), 4), &["there is none before it"]);
-        // As the advice says: the one before it takes its place, and the run ends as it would have.
+        // As the advice says: it is replaced by the one before it, and the run ends as it would have.
         fs::write(checkpoints.file(), &previous).unwrap();
         assert_eq!(run(&device, checkpoints.clone(), 3).unwrap().epochs.len(), 3);
         let times = |bytes: &[u8]| bytes[bytes.len() - 200..].to_vec();

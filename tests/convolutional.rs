@@ -58,8 +58,8 @@ fn every_device_learns_the_same() -> Result<()> {
         .map(|step: usize| {
             let labels: Vec<i32> = (0..BATCH).map(|example| ((step * 7 + example * 3) % 10) as i32).collect();
             let pixels: Vec<f32> = (0..BATCH * 3 * 1024)
-                .map(|place| {
-                    let (example, pixel) = (place / 3072, place % 1024);
+                .map(|index| {
+                    let (example, pixel) = (index / 3072, index % 1024);
                     let phase = labels[example] as f64 * 0.6;
                     let wave = ((pixel % 32) as f64 * 0.4 + phase).sin() * ((pixel / 32) as f64 * 0.3 - phase).cos();
                     (wave + 0.3 * random.normal()) as f32

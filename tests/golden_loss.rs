@@ -14,7 +14,7 @@ fn reduction(case: &Case) -> Option<Reduction> {
         .find(|reduction| reduction.name() == case.text("reduction"))
 }
 
-fn meaning(case: &Case, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
+fn reference(case: &Case, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
     let weights = |flag: &str| case.flag(flag).then(|| case.inputs[2].to_f64_vec());
     let options = || CrossEntropyOptions {
         class_weights: weights("class_weights"),
@@ -54,7 +54,7 @@ fn losses_are_torchs() -> Result<()> {
     }
     assert!(cases.len() > 150, "there are {} cases", cases.len());
     for device in devices() {
-        golden::assert_none(&golden::complaints(&cases, &device, &meaning));
+        golden::assert_none(&golden::complaints(&cases, &device, &reference));
     }
     Ok(())
 }

@@ -58,8 +58,8 @@ fn run(family: &str, at_least: usize) {
     let mut complaints = BTreeSet::new();
     for device in devices() {
         // Every unfused kernel on a software driver would take long; `engine` compares those with fused ones.
-        let ways: &[bool] = if device.is_cpu() { &[true, false] } else { &[true] };
-        for &fuse in ways {
+        let variants: &[bool] = if device.is_cpu() { &[true, false] } else { &[true] };
+        for &fuse in variants {
             for case in &cases {
                 if let Err(problem) = check(case, &device, fuse, &mut complaints)
                     && !lacks_kernel(&problem)
@@ -142,11 +142,11 @@ fn apply(case: &Case, g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
         "celu" => x.celu(case.number("alpha").unwrap()),
         "mean" => x.mean_keep(&signed("axes"), keep),
         "variance" => {
-            let kept = x.variance(&signed("axes"), case.integer("correction").unwrap() as usize);
+            let variance = x.variance(&signed("axes"), case.integer("correction").unwrap() as usize);
             let axes = sizes("axes");
             let dims =
                 x.shape().iter().enumerate().map(|(k, &n)| if axes.contains(&k) { 1 } else { n }).collect::<Shape>();
-            if keep { kept.reshape(dims) } else { kept }
+            if keep { variance.reshape(dims) } else { variance }
         }
         "argmax" => x.reduce(Reduction::ArgMax, &[axis()], keep),
         "argmin" => x.reduce(Reduction::ArgMin, &[axis()], keep),
@@ -168,12 +168,12 @@ fn apply(case: &Case, g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
         "scatter_add" => x.scatter_add(axis(), &inputs[1], &inputs[2]),
         "index_add" => x.index_add(axis(), &inputs[1], &inputs[2]),
         "top_k" => {
-            let (values, places) = x.top_k(case.integer("k").unwrap() as usize, axis());
-            return vec![values, places];
+            let (values, indices) = x.top_k(case.integer("k").unwrap() as usize, axis());
+            return vec![values, indices];
         }
         "sort" => {
-            let (values, places) = x.sort(axis(), case.flag("descending"));
-            return vec![values, places];
+            let (values, indices) = x.sort(axis(), case.flag("descending"));
+            return vec![values, indices];
         }
         "matmul" => x.matmul(&inputs[1]),
         "conv" => x.conv(&inputs[1], &conv_options(case)),

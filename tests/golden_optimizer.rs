@@ -14,16 +14,16 @@ use wgrad::tensor::TensorType;
 fn given_gradients(parameters: &[TensorData]) -> (Graph, Tensor) {
     let g = Graph::new();
     let mut loss = g.scalar(F32, 0.0);
-    for (place, data) in parameters.iter().enumerate() {
+    for (index, data) in parameters.iter().enumerate() {
         let initial = Initial::Values(data.clone());
-        let parameter = g.variable(Variable::parameter(format!("p{place}"), data.ty().clone(), initial));
-        loss = loss + (parameter * g.input(&format!("g{place}"), data.shape(), F32)).sum_all();
+        let parameter = g.variable(Variable::parameter(format!("p{index}"), data.ty().clone(), initial));
+        loss = loss + (parameter * g.input(&format!("g{index}"), data.shape(), F32)).sum_all();
     }
     (g, loss)
 }
 
 fn step(session: &mut Session, gradients: &[TensorData]) -> Result<()> {
-    let names: Vec<String> = (0..gradients.len()).map(|place| format!("g{place}")).collect();
+    let names: Vec<String> = (0..gradients.len()).map(|index| format!("g{index}")).collect();
     let inputs: Vec<(&str, &TensorData)> = names.iter().map(String::as_str).zip(gradients).collect();
     session.step(&inputs)
 }
@@ -37,8 +37,8 @@ fn on_devices(cases: &[Case]) -> Vec<(Case, Device)> {
 fn minimize(case: &Case, g: &Graph, loss: &Tensor) -> Option<Minimize> {
     let learning_rate = case.number("lr")?;
     let number = |key: &str| case.number(key).unwrap_or(f64::NAN);
-    let pair = |key: &str, place: usize| case.attribute(key)[place].as_f64().unwrap_or(f64::NAN);
-    let beta = |place: usize| pair("betas", place);
+    let pair = |key: &str, index: usize| case.attribute(key)[index].as_f64().unwrap_or(f64::NAN);
+    let beta = |index: usize| pair("betas", index);
     let (epsilon, decay) = (number("eps"), number("weight_decay"));
     let minimize = match case.op.as_str() {
         "sgd" => {
@@ -110,11 +110,11 @@ fn optimizers_are_torchs() -> Result<()> {
         let mut session = minimize.compile(&device)?;
         let steps = case.fields["step_gradients"].as_array().map_or(0, Vec::len);
         assert!(steps >= 5, "{}", case.name);
-        for place in 0..steps {
-            step(&mut session, &case.tensors(&case.fields["step_gradients"][place])?)?;
-            for (parameter, right) in case.tensors(&case.fields["step_parameters"][place])?.iter().enumerate() {
+        for number in 0..steps {
+            step(&mut session, &case.tensors(&case.fields["step_gradients"][number])?)?;
+            for (parameter, right) in case.tensors(&case.fields["step_parameters"][number])?.iter().enumerate() {
                 let found = session.parameter(&format!("p{parameter}"))?;
-                complaints.extend(case.complaint(&format!("step {place} p{parameter}"), &found, right));
+                complaints.extend(case.complaint(&format!("step {number} p{parameter}"), &found, right));
             }
         }
     }
@@ -140,11 +140,11 @@ fn clipping_is_torchs() -> Result<()> {
         };
         let mut session = minimize.compile(&device)?;
         step(&mut session, &case.inputs)?;
-        for place in 0..case.inputs.len() {
-            let found = session.parameter(&format!("p{place}"))?;
+        for index in 0..case.inputs.len() {
+            let found = session.parameter(&format!("p{index}"))?;
             let clipped: Vec<f64> = found.to_f64_vec().iter().map(|value| -value).collect();
             let clipped = TensorData::from_f64(F32, &clipped, found.shape())?;
-            complaints.extend(case.complaint(&format!("gradient {place}"), &clipped, &case.outputs[place]));
+            complaints.extend(case.complaint(&format!("gradient {index}"), &clipped, &case.outputs[index]));
         }
         if let (Some(norm), "clip_grad_norm") = (case.outputs.last(), case.op.as_str()) {
             complaints.extend(case.complaint("norm", &session.read("gradient_norm")?, norm));
@@ -162,7 +162,7 @@ fn twenty_steps_of_a_network_are_torchs() -> Result<()> {
     for (case, device) in on_devices(&cases) {
         let g = Graph::new();
         let [x, y] =
-            [0, 1].map(|place| g.input(["x", "y"][place], case.inputs[place].shape(), case.inputs[place].dtype()));
+            [0, 1].map(|index| g.input(["x", "y"][index], case.inputs[index].shape(), case.inputs[index].dtype()));
         let hidden = nn::Linear::new(&g, "fc1", 7, 5).forward(&x).relu();
         let loss = nn::Linear::new(&g, "fc2", 5, 3).forward(&hidden).cross_entropy(&y);
         let names: Vec<String> = g.parameters().into_iter().map(|(name, _)| name).collect();
@@ -261,13 +261,13 @@ fn orthonormal(case: &Case, values: &[f64]) {
     let size = |key: &str| case.fields[key].as_u64().unwrap_or_default() as usize;
     let (rows, columns) = (size("rows"), size("columns"));
     let by_rows = case.fields["gram"] == "W W^T";
-    let at = |vector: usize, place: usize| {
-        if by_rows { values[vector * columns + place] } else { values[place * columns + vector] }
+    let at = |vector: usize, index: usize| {
+        if by_rows { values[vector * columns + index] } else { values[index * columns + vector] }
     };
     let length = if by_rows { columns } else { rows };
     let diagonal = case.fields["gram_diagonal"].as_f64().unwrap_or(f64::NAN);
     for (a, b) in (0..size("gram_size")).flat_map(|a| (0..size("gram_size")).map(move |b| (a, b))) {
-        let product: f64 = (0..length).map(|place| at(a, place) * at(b, place)).sum();
+        let product: f64 = (0..length).map(|index| at(a, index) * at(b, index)).sum();
         let right = if a == b { diagonal } else { 0.0 };
         assert!((product - right).abs() < 1e-5 * diagonal, "{}: ({a}, {b}) is {product}", case.name);
     }

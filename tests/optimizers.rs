@@ -1,4 +1,4 @@
-//! Several optimizers in one session: each has its own learning rate, schedule, steps and states, and its own place in a file.
+//! Several optimizers in one session: each has its own learning rate, schedule, steps and states, and its own entries in a file.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 

@@ -96,8 +96,8 @@ fn rewritten(path: &Path, whole: &Path, random: &mut HostRandom) -> Vec<u8> {
     let other = metadata[index(random, metadata.len())].1.clone().into_bytes();
     match random.below(6) {
         0 => {
-            let place = index(random, tensors.len());
-            let (name, tensor) = &mut tensors[place];
+            let chosen = index(random, tensors.len());
+            let (name, tensor) = &mut tensors[chosen];
             match random.below(3) {
                 0 => *name = format!("{name}x"),
                 1 => *tensor = TensorData::zeros(F32, [random.below(4) as usize, 3]),
@@ -108,10 +108,10 @@ fn rewritten(path: &Path, whole: &Path, random: &mut HostRandom) -> Vec<u8> {
         2 => drop(metadata.remove(index(random, metadata.len()))),
         _ => {
             for _ in 0..=random.below(2) {
-                let place = index(random, metadata.len());
-                let mut value = metadata[place].1.clone().into_bytes();
+                let chosen = index(random, metadata.len());
+                let mut value = metadata[chosen].1.clone().into_bytes();
                 mutate_text(&mut value, &other, random);
-                metadata[place].1 = String::from_utf8_lossy(&value).into_owned();
+                metadata[chosen].1 = String::from_utf8_lossy(&value).into_owned();
             }
         }
     }

@@ -301,11 +301,11 @@ fn targets_are_looked_at_before_they_are_learned_or_measured_on() {
                 3 => labels(&[0, 1, 2, 0]),
                 _ => floats(&[1.0; 4]),
             };
-            let check = |result: Result<()>, way: &str| {
+            let check = |result: Result<()>, method: &str| {
                 let found = result.err().map(|error| error.to_string()).unwrap_or_default();
                 assert!(
                     found.starts_with(expected) && found.is_empty() == expected.is_empty(),
-                    "{device:?} {loss:?} {way}: {found:?}, not {expected:?}"
+                    "{device:?} {loss:?} {method}: {found:?}, not {expected:?}"
                 );
             };
             check(trainer().fit(data, Fit::epochs(1).batch_size(2)).map(|_| ()), "fit");
@@ -326,7 +326,7 @@ fn targets_are_looked_at_before_they_are_learned_or_measured_on() {
 
 #[test]
 fn texts_and_indices_are_looked_at_too() {
-    let text: Vec<i32> = (0..41).map(|place| if place == 30 { 7 } else { place % 5 }).collect();
+    let text: Vec<i32> = (0..41).map(|k| if k == 30 { 7 } else { k % 5 }).collect();
     let data = streams(&text, 2, 4).unwrap();
     let message = |result: Result<History>| result.unwrap_err().to_string();
     let model = |rows| {
@@ -355,7 +355,7 @@ fn labels_that_do_not_count_count_nowhere() {
         ("y", TensorData::from_vec(y.clone(), [7]).unwrap()),
     ])
     .unwrap();
-    let kept = data.take(&[0, 2, 6]).unwrap();
+    let counted = data.take(&[0, 2, 6]).unwrap();
     for weights in [None, Some(vec![0.5, 2.0, 1.0])] {
         let options = CrossEntropyOptions { ignore_index: Some(-100), class_weights: weights, ..Default::default() };
         for device in devices() {
@@ -364,7 +364,7 @@ fn labels_that_do_not_count_count_nowhere() {
                 let loss = Loss::CrossEntropyWith(options.clone());
                 model.compile(&device, SGD::new(0.0), loss, [Accuracy]).unwrap().evaluation_batch(batch)
             };
-            let whole = trainer(7).evaluate(&kept).unwrap();
+            let whole = trainer(7).evaluate(&counted).unwrap();
             // Of batches of three, two and one, some have no label that counts.
             for batch in [1, 2, 3, 4, 7] {
                 let found = trainer(batch).evaluate(&data).unwrap();
@@ -415,7 +415,7 @@ fn rows(count: usize) -> TensorData {
 fn assert_near(found: &TensorData, right: &TensorData) {
     assert_eq!(found.ty(), right.ty());
     let pairs = found.to_f64_vec().into_iter().zip(right.to_f64_vec());
-    pairs.enumerate().for_each(|(place, (a, b))| assert!((a - b).abs() < 1e-5, "{place}: {a}, not {b}"));
+    pairs.enumerate().for_each(|(k, (a, b))| assert!((a - b).abs() < 1e-5, "{k}: {a}, not {b}"));
 }
 
 #[test]
@@ -498,7 +498,7 @@ fn memory_does_not_grow_with_sizes_and_data_sets() {
             trainer.session().unwrap().variables().iter().filter(|known| known.name.starts_with("data/")).collect();
         assert!(data.len() <= 2 * 5, "{device:?}: {} columns", data.len());
         assert!(last.variable_bytes <= seen[3].variable_bytes + 4 * 2 * 512, "{device:?}: {seen:?}");
-        // Training goes on with the program that it had, and with data that had to go.
+        // Training continues with the program that it had, and with data that had to go.
         assert!(trainer.session().unwrap().programs().any(|id| id == training));
         let history = trainer.fit(&train, Fit::epochs(1).batch_size(16).validate(&clusters(20, 2))).unwrap();
         assert_eq!((history.epochs.len(), trainer.training_program()), (1, Some(training)));
@@ -506,7 +506,7 @@ fn memory_does_not_grow_with_sizes_and_data_sets() {
             trainer.fit(&train, Fit::epochs(1).steps(1).batch_size(batch)).unwrap();
             assert!(trainer.session().unwrap().memory().programs <= most + 1);
         }
-        // An id that was let go names nothing.
+        // An id that was released names nothing.
         let session = trainer.session_mut().unwrap();
         assert!(!session.programs().any(|id| id == training));
         let error = session.run_with(training, &[]).unwrap_err().to_string();

@@ -153,11 +153,11 @@ def kernels():
     for batch, m, k, n in [(64, 128, 64, 128), (512, 32, 32, 32)]:
         table[f"matmul/f32/batch{batch}/{m}x{k}x{n}"] = (lambda s=(batch, m, k, n): batched(*s), 2 * batch * m * k * n)
 
-    def convolution(shape, k, r, groups, way):
+    def convolution(shape, k, r, groups, direction):
         n, c, h, w = shape
         x, weight, upstream = uniform(*shape), uniform(k, c // groups, r, r), uniform(n, k, h, w)
-        mask = [way == "input_gradient", way == "weight_gradient", False]
-        if way == "forward":
+        mask = [direction == "input_gradient", direction == "weight_gradient", False]
+        if direction == "forward":
             return lambda: F.conv2d(x, weight, padding=r // 2, groups=groups)
         return lambda: torch.ops.aten.convolution_backward(
             upstream, x, weight, None, [1, 1], [r // 2] * 2, [1, 1], False, [0, 0], groups, mask)
@@ -166,9 +166,9 @@ def kernels():
                                 ((8, 256, 28, 28), 64, 1, 1), ((8, 128, 28, 28), 128, 3, 128)]:
         n, c, h, w = shape
         grouped = f"g{groups}" if groups > 1 else ""
-        for way in ["forward", "input_gradient", "weight_gradient"]:
-            table[f"conv2d/f32/n{n}c{c}h{h}w{w}k{k}r{r}{grouped}/{way}"] = (
-                lambda s=(shape, k, r, groups, way): convolution(*s), 2 * n * k * h * w * (c // groups) * r * r)
+        for direction in ["forward", "input_gradient", "weight_gradient"]:
+            table[f"conv2d/f32/n{n}c{c}h{h}w{w}k{k}r{r}{grouped}/{direction}"] = (
+                lambda s=(shape, k, r, groups, direction): convolution(*s), 2 * n * k * h * w * (c // groups) * r * r)
 
     def on(shape, work):
         def make():

@@ -45,7 +45,7 @@ pub struct Arguments {
     /// The column to be learned, of a table
     #[arg(long, value_name = "COLUMN")]
     target: Option<String>,
-    /// Width and height that pictures are brought to
+    /// Width and height that pictures are resized to
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     image_size: Option<u64>,
 }
@@ -164,7 +164,7 @@ fn show(stage: &str, text: &str, output: &mut Output) -> Result {
     output.text(text.trim_end())
 }
 
-/// The demo's data; where the user has to bring it and has not, blanks of the same shapes.
+/// The demo's data; where the user has to provide it and has not, blanks of the same shapes.
 fn data(demo: &Demo, model: &'static str, arguments: &Arguments, seed: u64) -> Result<Data> {
     match (demo.blank, &arguments.data) {
         (Some(blank), None) => blank(),
@@ -211,15 +211,15 @@ fn dot(program: &Program, name: &str) -> String {
         for read in &step.reads {
             let before = program.steps.iter().enumerate().take(number).rev();
             let writer = before
-                .map(|(place, step)| (place, &step.writes))
+                .map(|(index, step)| (index, &step.writes))
                 .find(|(_, writes)| writes.iter().any(|write| overlap(write, read)));
-            if let Some((place, _)) = writer {
+            if let Some((index, _)) = writer {
                 arrows.insert(format!(
-                    "step{place} -> step{number} [label=\"{}\"]",
+                    "step{index} -> step{number} [label=\"{}\"]",
                     crate::output::bytes(read.bytes as u64)
                 ));
-            } else if let Some(place) = program.inputs.iter().position(|input| overlap(&input.location, read)) {
-                arrows.insert(format!("input{place} -> step{number}"));
+            } else if let Some(index) = program.inputs.iter().position(|input| overlap(&input.location, read)) {
+                arrows.insert(format!("input{index} -> step{number}"));
             }
         }
         for arrow in arrows {
@@ -230,8 +230,8 @@ fn dot(program: &Program, name: &str) -> String {
         let _ = writeln!(text, "  output{number} [shape=ellipse, label=\"{}\\n{}\"];", quoted(&port.name), port.ty);
         let last =
             program.steps.iter().rposition(|step| step.writes.iter().any(|write| overlap(write, &port.location)));
-        if let Some(place) = last {
-            let _ = writeln!(text, "  step{place} -> output{number};");
+        if let Some(index) = last {
+            let _ = writeln!(text, "  step{index} -> output{number};");
         }
     }
     text.push_str("}\n");

@@ -59,8 +59,8 @@ impl Output {
 pub fn table(columns: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let names: Vec<String> = columns.iter().map(|column| column.trim_start_matches(['<', '>']).to_owned()).collect();
     let widths: Vec<usize> = (0..columns.len())
-        .map(|place| {
-            let cells = rows.iter().filter_map(|row| row.get(place)).chain(names.get(place));
+        .map(|column| {
+            let cells = rows.iter().filter_map(|row| row.get(column)).chain(names.get(column));
             cells.map(|cell| measure_text_width(cell)).max().unwrap_or(0)
         })
         .collect();
@@ -93,8 +93,8 @@ fn write_line(text: &str) -> Result {
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -15,7 +15,7 @@ fn model() -> PathBuf {
 }
 
 fn images(count: usize, level: f64) -> TensorData {
-    let values: Vec<f64> = (0..count * 64).map(|place| level * (place % 7) as f64 / 7.0).collect();
+    let values: Vec<f64> = (0..count * 64).map(|index| level * (index % 7) as f64 / 7.0).collect();
     TensorData::from_f64(F32, &values, [count, 1, 8, 8]).unwrap()
 }
 
@@ -84,7 +84,7 @@ fn batches_may_differ_in_shape() {
     assert!(fail(&good).contains("there is no 0.safetensors"));
 }
 
-/// Losses of twelve steps with batches of three and two in turn, as PyTorch has them in f64.
+/// Losses of twelve steps with batches of three and two alternately, as PyTorch has them in f64.
 #[test]
 fn optimizers_clipping_and_schedules_follow_pytorch() {
     let folder = tempfile::tempdir().unwrap();

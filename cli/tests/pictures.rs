@@ -8,7 +8,7 @@ use std::path::Path;
 use image::{ImageResult, Rgb, RgbImage};
 use support::{events, fail, of_kind, run, succeed, text};
 
-/// A shape of a class's own on a dark ground, at a place that depends on the number.
+/// A shape of a class's own on a dark ground, at a position that depends on the number.
 fn shape(class: usize, number: u32, width: u32, height: u32) -> RgbImage {
     let (left, top) = (width as i32 / 2 - 2 + (number % 5) as i32, height as i32 / 2 - 2 + (number / 5 % 5) as i32);
     let reach = width.min(height) as i32 / 4;
@@ -132,7 +132,7 @@ fn parts_and_sizes_are_as_asked_for() -> ImageResult<()> {
 }
 
 #[test]
-fn decoded_pictures_are_kept_until_something_changes() -> ImageResult<()> {
+fn decoded_pictures_are_cached_until_something_changes() -> ImageResult<()> {
     let directory = tempfile::tempdir()?;
     shapes(directory.path(), 4, 16, 16)?;
     let told = || succeed(&train(directory.path(), &SHORT));
@@ -223,7 +223,7 @@ fn damaged_pictures_end_the_run_or_are_left_out_and_counted() -> ImageResult<()>
 }
 
 #[test]
-fn a_place_that_cannot_hold_a_cache_is_no_harm() -> ImageResult<()> {
+fn a_folder_that_cannot_hold_a_cache_is_no_harm() -> ImageResult<()> {
     let directory = tempfile::tempdir()?;
     shapes(directory.path(), 3, 8, 8)?;
     fs::write(directory.path().join(".wgrad-cache"), "a file is in the way")?;

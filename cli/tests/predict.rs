@@ -58,7 +58,7 @@ fn digits(directory: &Path) -> (PathBuf, PathBuf) {
     let rows: Vec<String> = test.labels("x").unwrap().iter().map(|row| lines[row + 1].clone()).collect();
     let without = |line: &String| -> String {
         let cells: Vec<&str> =
-            line.split(',').enumerate().filter(|(place, _)| *place != target).map(|(_, cell)| cell).collect();
+            line.split(',').enumerate().filter(|(column, _)| *column != target).map(|(_, cell)| cell).collect();
         cells.join(",")
     };
     let with: Vec<String> = [&lines[0]].into_iter().chain(&rows).cloned().collect();
@@ -174,7 +174,7 @@ fn files_that_are_no_models_are_refused() {
         let message = changed(name, value);
         assert!(message.contains("changed.safetensors") && message.contains(expected), "{name} {value:?}: {message}");
     }
-    assert!(fail(&["predict", text(&path("checkpoint.safetensors"))]).contains("checkpoint to go on training from"));
+    assert!(fail(&["predict", text(&path("checkpoint.safetensors"))]).contains("checkpoint to continue training from"));
     assert!(fail(&["predict", "/nowhere.safetensors"]).contains("/nowhere.safetensors"));
     let whole = fs::read(&save).unwrap();
     fs::write(&save, &whole[..whole.len() - 1]).unwrap();
@@ -197,7 +197,7 @@ fn images_are_told_as_in_training() {
     let path = directory.path();
     for (part, count) in [("train", 60_u32), ("t10k", 30)] {
         let labels: Vec<u8> = (0..count).map(|label| (label % 10) as u8).collect();
-        let pixels: Vec<u8> = (0..count * 784).map(|place| ((place / 784 % 10) * 23 + place % 17) as u8).collect();
+        let pixels: Vec<u8> = (0..count * 784).map(|index| ((index / 784 % 10) * 23 + index % 17) as u8).collect();
         fs::write(path.join(format!("{part}-images-idx3-ubyte")), idx(&[count, 28, 28], &pixels)).unwrap();
         fs::write(path.join(format!("{part}-labels-idx1-ubyte")), idx(&[count], &labels)).unwrap();
     }

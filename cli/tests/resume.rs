@@ -1,4 +1,4 @@
-//! Runs are the same every time, also when they end in the middle and go on.
+//! Runs are the same every time, also when they end in the middle and are resumed.
 
 mod support;
 
@@ -138,7 +138,7 @@ fn options_of_a_run_that_goes_on_are_taken_over_used_or_refused() -> std::io::Re
     assert!(message.contains("is a run of digits, not of mnist"), "{message}");
     assert_eq!(fs::read(&file)?, before);
 
-    // With none of them, the run goes on as it began, to the end of its epochs.
+    // With none of them, the run continues as it began, to the end of its epochs.
     let rest = events(&again(&["--resume", "--log-every", "1"]));
     let steps = of_kind(&rest, "step");
     let rate = |event: &serde_json::Value| event["learning_rate"].as_f64();
@@ -174,7 +174,7 @@ fn where_nothing_is_left_to_do_nothing_is_written() -> std::io::Result<()> {
         assert!(stderr.contains("has 2 epochs already"), "{stderr}");
         assert_eq!([fs::read(&files[0])?, fs::read(&files[1])?], before);
     }
-    // The newest state is gone: what goes on from the one before says so, whatever is on stdout.
+    // The newest state is gone: what continues from the one before says so, whatever is on stdout.
     fs::remove_file(&files[0])?;
     let output = run(&[&keep[..], &["--resume", "--json"]].concat());
     let stderr = String::from_utf8_lossy(&output.stderr);

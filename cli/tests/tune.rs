@@ -50,7 +50,7 @@ fn what_is_unknown_is_refused_in_one_line() {
 }
 
 #[test]
-fn winners_are_kept_listed_used_and_forgotten() {
+fn winners_are_saved_listed_used_and_forgotten() {
     if !has_gpu() {
         return;
     }

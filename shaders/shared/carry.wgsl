@@ -1,4 +1,4 @@
-// The sum of what comes before a line's stretch: nothing, where the line is one stretch.
+// The sum of what comes before a chunk of a line: nothing, where the line is one chunk.
 #import shared/element
 fn carry(number: u32) -> Element {
     return Element(0);

@@ -3,9 +3,9 @@
 
 const GATES = 4u;
 const STATES = 2u;
-// Values kept for the way back; the last are the states before the step, the hidden one at the end.
-const SLOTS = 6u;
-// Gradients handed out.
+// Values saved for the backward pass; the last are the states before the step, the hidden one at the end.
+const SAVED = 6u;
+// Gradients returned.
 const GRADIENTS = 4u;
 // True where the next state is a mean with the hidden one before.
 const READS_HIDDEN = false;
@@ -15,7 +15,7 @@ const RESET_BEFORE = false;
 struct Next {
     h: f32,
     c: f32,
-    own: array<f32, SLOTS - STATES>,
+    own: array<f32, SAVED - STATES>,
 }
 
 fn advance(x: array<f32, GATES>, product: array<f32, GATES>, h: f32, c: f32) -> Next {
@@ -27,27 +27,27 @@ fn advance(x: array<f32, GATES>, product: array<f32, GATES>, h: f32, c: f32) -> 
     return Next(o * hyperbolic_tangent(next), next, array<f32, 4>(i, f, g, o));
 }
 
-struct Back {
-    // Of the states before, less what the products add.
+struct Backward {
+    // Of the states before the step, without what the products add.
     dh: f32,
     dc: f32,
     gates: array<f32, GRADIENTS>,
 }
 
-fn go_back(kept: array<f32, SLOTS>, dh: f32, dc: f32) -> Back {
-    let i = kept[0];
-    let f = kept[1];
-    let g = kept[2];
-    let o = kept[3];
-    let c = hyperbolic_tangent(f * kept[4] + i * g);
+fn backward(saved: array<f32, SAVED>, dh: f32, dc: f32) -> Backward {
+    let i = saved[0];
+    let f = saved[1];
+    let g = saved[2];
+    let o = saved[3];
+    let c = hyperbolic_tangent(f * saved[4] + i * g);
     let d = dc + dh * o * (1.0 - c * c);
     let gates = array<f32, 4>(
         d * g * i * (1.0 - i),
-        d * kept[4] * f * (1.0 - f),
+        d * saved[4] * f * (1.0 - f),
         d * i * (1.0 - g * g),
         dh * c * o * (1.0 - o),
     );
-    return Back(0.0, d * f, gates);
+    return Backward(0.0, d * f, gates);
 }
 
 // The gradient that a gate's rows of the weight are multiplied by.

@@ -1,10 +1,10 @@
-// A step of a GRU whose reset gate comes before the product. Stands in for `shared/cell`. The first half, r, z and r·h, and its way
-// back are the kernels' own.
+// A step of a GRU whose reset gate comes before the product. Replaces `shared/cell`. The kernels compute the first half themselves
+// (r, z and r·h), and its gradients.
 #import shared/functions
 
 const GATES = 3u;
 const STATES = 1u;
-const SLOTS = 5u;
+const SAVED = 5u;
 const GRADIENTS = 3u;
 const READS_HIDDEN = true;
 const RESET_BEFORE = true;
@@ -12,7 +12,7 @@ const RESET_BEFORE = true;
 struct Next {
     h: f32,
     c: f32,
-    own: array<f32, SLOTS - STATES>,
+    own: array<f32, SAVED - STATES>,
 }
 
 fn advance(x: array<f32, GATES>, product: array<f32, GATES>, h: f32, c: f32) -> Next {
@@ -22,18 +22,18 @@ fn advance(x: array<f32, GATES>, product: array<f32, GATES>, h: f32, c: f32) -> 
     return Next(n + z * (h - n), 0.0, array<f32, 4>(r, z, n, r * h));
 }
 
-struct Back {
+struct Backward {
     dh: f32,
     dc: f32,
     gates: array<f32, GRADIENTS>,
 }
 
-fn go_back(kept: array<f32, SLOTS>, dh: f32, dc: f32) -> Back {
-    let z = kept[1];
-    let n = kept[2];
+fn backward(saved: array<f32, SAVED>, dh: f32, dc: f32) -> Backward {
+    let z = saved[1];
+    let n = saved[2];
     let dn = dh * (1.0 - z) * (1.0 - n * n);
-    let dz = dh * (kept[4] - n) * z * (1.0 - z);
-    return Back(dh * z, 0.0, array<f32, 3>(0.0, dz, dn));
+    let dz = dh * (saved[4] - n) * z * (1.0 - z);
+    return Backward(dh * z, 0.0, array<f32, 3>(0.0, dz, dn));
 }
 
 fn gradient_of(gate: u32) -> u32 {

@@ -1,9 +1,9 @@
-// A step of a recurrence with relu. Stands in for `shared/cell`.
+// A step of a recurrence with relu. Replaces `shared/cell`.
 #import shared/functions
 
 const GATES = 1u;
 const STATES = 1u;
-const SLOTS = 2u;
+const SAVED = 2u;
 const GRADIENTS = 1u;
 const READS_HIDDEN = false;
 const RESET_BEFORE = false;
@@ -11,7 +11,7 @@ const RESET_BEFORE = false;
 struct Next {
     h: f32,
     c: f32,
-    own: array<f32, SLOTS - STATES>,
+    own: array<f32, SAVED - STATES>,
 }
 
 fn advance(x: array<f32, GATES>, product: array<f32, GATES>, h: f32, c: f32) -> Next {
@@ -19,14 +19,14 @@ fn advance(x: array<f32, GATES>, product: array<f32, GATES>, h: f32, c: f32) -> 
     return Next(next, 0.0, array<f32, 1>(next));
 }
 
-struct Back {
+struct Backward {
     dh: f32,
     dc: f32,
     gates: array<f32, GRADIENTS>,
 }
 
-fn go_back(kept: array<f32, SLOTS>, dh: f32, dc: f32) -> Back {
-    return Back(0.0, 0.0, array<f32, 1>(select(dh, 0.0, kept[0] <= 0.0)));
+fn backward(saved: array<f32, SAVED>, dh: f32, dc: f32) -> Backward {
+    return Backward(0.0, 0.0, array<f32, 1>(select(dh, 0.0, saved[0] <= 0.0)));
 }
 
 fn gradient_of(gate: u32) -> u32 {

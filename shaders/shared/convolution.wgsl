@@ -1,6 +1,6 @@
-// A convolution as a product for each group: rows × columns, summed over an inner dimension that lies nowhere in memory. Rows
-// belong to the left operand (a weight, or the gradient of the result); columns and inner places both move windows over the
-// source, the right operand: a column is an element of the result and an inner place one of the kernel, or the reverse for the
+// A convolution as a product for each group: rows × columns, summed over an inner dimension that is not stored anywhere. Rows
+// belong to the left operand (a weight, or the gradient of the result); columns and inner indices both move windows over the
+// source, the right operand: a column is an element of the result and an inner index one of the kernel, or the reverse for the
 // gradient of a weight. Vectors of three are depth, height and width.
 #import shared/tile
 #import shared/window
@@ -11,9 +11,9 @@
 struct Params {
     grid_width: u32,
     groups: u32,
-    // Stretches of the inner dimension, and the length of each but the last.
+    // Splits of the inner dimension, and the length of each but the last.
     splits: u32,
-    stretch: u32,
+    split_length: u32,
     // Of one group, and of one phase where there are phases.
     rows: u32,
     columns: u32,
@@ -35,7 +35,7 @@ struct Params {
     rhs_channel: i32,
     lhs_space: vec4<i32>,
     rhs_space: vec4<i32>,
-    // Windows: how far apart they and their places are, where the first begins, and the extents of the kernel.
+    // Windows: how far apart they and their elements are, where the first begins, and the extents of the kernel.
     stride: vec4<i32>,
     dilation: vec4<i32>,
     low: vec4<i32>,
@@ -44,7 +44,7 @@ struct Params {
     source: vec4<u32>,
     pixels: vec4<u32>,
     result: vec4<u32>,
-    // Phases, and how far apart the places of the kernel are that a phase meets.
+    // Phases, and how far apart the taps of the kernel are that a phase meets.
     phases: vec4<u32>,
     every: vec4<i32>,
     finish: FinishParams,
@@ -55,26 +55,26 @@ struct Params {
 struct Work {
     group: u32,
     split: u32,
-    // First inner place, and the place after the last.
+    // First inner index, and the end behind the last.
     first: u32,
     last: u32,
     // Tile along the rows and the columns.
     tile: vec2<u32>,
     lhs_start: i32,
     rhs_start: i32,
-    // An element `o` of the phase meets place `t` of its part of the kernel at o · scale + base + t · step.
+    // An element `o` of the phase meets tap `t` of its part of the kernel at o · scale + base + t · step.
     phase: vec3<u32>,
     scale: vec3<i32>,
     base: vec3<i32>,
     step: vec3<i32>,
-    // The part of the kernel: first place, and how many.
+    // The part of the kernel: its first tap, and the number of taps.
     tap: vec3<i32>,
     taps: vec3<u32>,
 }
 
-// A place along the columns or the inner dimension: what it adds to the address in the source, its position there, and (of an
-// inner place) what it adds to the address of the left operand.
-struct Place {
+// What an index along the columns or the inner dimension adds to the address in the source, and to the position there; and what an
+// inner index adds to the address of the left operand.
+struct Offset {
     address: i32,
     lhs: i32,
     at: vec3<i32>,
@@ -85,7 +85,7 @@ fn has_work(number: u32) -> bool {
     return number < params.groups * phases * params.splits * params.tiles.x * params.tiles.y;
 }
 
-// Base, first place and number of places of a phase along one axis.
+// Base, first tap and number of taps of a phase along one axis.
 fn met(phase: u32, low: i32, dilation: i32, stride: i32, kernel: i32, every: i32) -> vec3<i32> {
     let start = i32(phase) + low;
     for (var tap = 0; tap < min(every, kernel); tap++) {
@@ -128,38 +128,38 @@ fn work_of(number: u32) -> Work {
     if TOWARD_WEIGHT {
         inner = params.outer * params.pixels.x * params.pixels.y * params.pixels.z;
     }
-    work.first = min(work.split * params.stretch, inner);
-    work.last = min(work.first + params.stretch, inner);
+    work.first = min(work.split * params.split_length, inner);
+    work.last = min(work.first + params.split_length, inner);
     work.lhs_start = params.lhs_offset + i32(work.group) * params.lhs_group;
     work.rhs_start = params.rhs_offset + i32(work.group) * params.rhs_group;
     return work;
 }
 
-// A number as an outer place and one in space: w, and x, y, z.
-fn split_place(number: u32, extents: vec3<u32>) -> vec4<u32> {
-    var place = vec4<u32>(0u, 0u, number % extents.z, number / extents.z);
+// A number as an outer index and a position in space: w, and x, y, z.
+fn split_position(number: u32, extents: vec3<u32>) -> vec4<u32> {
+    var position = vec4<u32>(0u, 0u, number % extents.z, number / extents.z);
     if AXES > 1u {
-        place.y = place.w % extents.y;
-        place.w /= extents.y;
+        position.y = position.w % extents.y;
+        position.w /= extents.y;
     }
     if AXES > 2u {
-        place.x = place.w % extents.x;
-        place.w /= extents.x;
+        position.x = position.w % extents.x;
+        position.w /= extents.x;
     }
-    return place;
+    return position;
 }
 
-// The same for a channel and a place of the kernel.
+// The same for a channel and a tap of the kernel.
 fn split_tap(number: u32, extents: vec3<u32>) -> vec4<u32> {
     if POINT {
         return vec4<u32>(0u, 0u, 0u, number);
     }
-    return split_place(number, extents);
+    return split_position(number, extents);
 }
 
-// The next place.
-fn next_place(place: vec4<u32>, extents: vec3<u32>) -> vec4<u32> {
-    var next = place;
+// The next position.
+fn next_position(position: vec4<u32>, extents: vec3<u32>) -> vec4<u32> {
+    var next = position;
     next.z += 1u;
     if next.z == extents.z {
         next.z = 0u;
@@ -195,15 +195,15 @@ fn steps_in(space: vec4<i32>, at: vec3<i32>) -> i32 {
 }
 
 // Where an element of the result, or a window, begins in the source.
-fn pixel(work: Work, place: vec4<u32>) -> Place {
-    let at = vec3<i32>(place.xyz) * work.scale + work.base;
-    return Place(i32(place.w) * params.rhs_image + steps_in(params.rhs_space, at), 0, at);
+fn pixel(work: Work, position: vec4<u32>) -> Offset {
+    let at = vec3<i32>(position.xyz) * work.scale + work.base;
+    return Offset(i32(position.w) * params.rhs_image + steps_in(params.rhs_space, at), 0, at);
 }
 
-// How far a place of the kernel lies from there.
-fn tap(work: Work, place: vec4<u32>) -> Place {
-    let at = vec3<i32>(place.xyz) * work.step;
-    return Place(i32(place.w) * params.rhs_channel + steps_in(params.rhs_space, at), 0, at);
+// How far a tap of the kernel is from there.
+fn tap(work: Work, position: vec4<u32>) -> Offset {
+    let at = vec3<i32>(position.xyz) * work.step;
+    return Offset(i32(position.w) * params.rhs_channel + steps_in(params.rhs_space, at), 0, at);
 }
 
 // The extents that columns are numbered in.
@@ -218,35 +218,35 @@ fn split_column(number: u32) -> vec4<u32> {
     if TOWARD_WEIGHT {
         return split_tap(number, vec3<u32>(params.kernel.xyz));
     }
-    return split_place(number, params.pixels.xyz);
+    return split_position(number, params.pixels.xyz);
 }
 
-fn column_place(work: Work, place: vec4<u32>) -> Place {
+fn column_offset(work: Work, position: vec4<u32>) -> Offset {
     if TOWARD_WEIGHT {
-        return tap(work, place);
+        return tap(work, position);
     }
-    return pixel(work, place);
+    return pixel(work, position);
 }
 
-fn inner_place(work: Work, number: u32) -> Place {
+fn inner_offset(work: Work, number: u32) -> Offset {
     if TOWARD_WEIGHT {
-        let place = split_place(number, params.pixels.xyz);
-        var found = pixel(work, place);
-        found.lhs = i32(place.w) * params.lhs_outer + steps_in(params.lhs_space, vec3<i32>(place.xyz));
+        let position = split_position(number, params.pixels.xyz);
+        var found = pixel(work, position);
+        found.lhs = i32(position.w) * params.lhs_outer + steps_in(params.lhs_space, vec3<i32>(position.xyz));
         return found;
     }
-    let place = split_tap(number, work.taps);
-    var found = tap(work, place);
-    let taps = work.tap + vec3<i32>(place.xyz) * params.every.xyz;
-    found.lhs = i32(place.w) * params.lhs_outer + steps_in(params.lhs_space, taps);
+    let position = split_tap(number, work.taps);
+    var found = tap(work, position);
+    let taps = work.tap + vec3<i32>(position.xyz) * params.every.xyz;
+    found.lhs = i32(position.w) * params.lhs_outer + steps_in(params.lhs_space, taps);
     return found;
 }
 
-// Where an element of an operand lies. Of the right one, where no window reaches beyond the source.
+// The address of an element of an operand. Of the right one, where no window reaches beyond the source.
 fn lhs_address(work: Work, row: u32, k: u32) -> i32 {
-    return work.lhs_start + inner_place(work, k).lhs + i32(row) * params.lhs_row;
+    return work.lhs_start + inner_offset(work, k).lhs + i32(row) * params.lhs_row;
 }
 
 fn rhs_address(work: Work, column: u32, k: u32) -> i32 {
-    return work.rhs_start + inner_place(work, k).address + column_place(work, split_column(column)).address;
+    return work.rhs_start + inner_offset(work, k).address + column_offset(work, split_column(column)).address;
 }

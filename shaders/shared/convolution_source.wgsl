@@ -7,13 +7,13 @@ fn load_source(address: i32, at: vec3<i32>) -> f32 {
     if !CHECKED {
         return rhs_at(u32(address));
     }
-    let place = vec3<u32>(at);
-    var inside = place.z < params.source.z;
+    let position = vec3<u32>(at);
+    var inside = position.z < params.source.z;
     if AXES > 1u {
-        inside = inside && place.y < params.source.y;
+        inside = inside && position.y < params.source.y;
     }
     if AXES > 2u {
-        inside = inside && place.x < params.source.x;
+        inside = inside && position.x < params.source.x;
     }
     return select(0.0, rhs_at(u32(select(0, address, inside))), inside);
 }

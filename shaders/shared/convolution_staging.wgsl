@@ -1,14 +1,14 @@
-// What convolutions bring into the tiles of a product: stands in for `shared/staging`, so that the kernels with register tiles are
+// What convolutions load into the tiles of a product: replaces `shared/staging`, so that the kernels with register tiles are
 // those of matrix products.
 #import shared/tiles
 #import shared/convolution_source
 #import shared/convolution_storing
 
-// Four rows at one inner place. Over the edge, rows are read again and not stored; inner places must count as zeros.
+// Four rows at one inner index. Over the edge, rows are read again and not stored; inner indices must count as zeros.
 fn load_lhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
     let k = first + item.y;
     let row = work.tile.x * TILE_ROWS + item.x * 4u;
-    let start = work.lhs_start + inner_place(work, min(k, work.last - 1u)).lhs;
+    let start = work.lhs_start + inner_offset(work, min(k, work.last - 1u)).lhs;
     let rows = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(params.rows - 1u));
     let at = vec4<u32>(start + vec4<i32>(rows) * params.lhs_row);
     let values = vec4<f32>(lhs_at(at.x), lhs_at(at.y), lhs_at(at.z), lhs_at(at.w));
@@ -17,17 +17,17 @@ fn load_lhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
 
 fn load_rhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
     let k = first + item.y;
-    let inner = inner_place(work, min(k, work.last - 1u));
+    let inner = inner_offset(work, min(k, work.last - 1u));
     let column = work.tile.y * TILE_COLUMNS + item.x * 4u;
     let extents = column_extents();
     let start = work.rhs_start + inner.address;
-    var place = split_column(min(column, params.columns - 1u));
+    var position = split_column(min(column, params.columns - 1u));
     var values = vec4<f32>(0.0);
     for (var c = 0u; c < 4u; c++) {
-        let found = column_place(work, place);
+        let found = column_offset(work, position);
         values[c] = load_source(start + found.address, found.at + inner.at);
         if column + c + 1u < params.columns {
-            place = next_place(place, extents);
+            position = next_position(position, extents);
         }
     }
     return select(vec4<f32>(0.0), values, k < work.last);

@@ -2,7 +2,7 @@
 // Twins of src/scalar/real.rs: same polynomials, same cases.
 #import shared/numbers
 
-// 2^n for whole n from −126 to 127.
+// 2^n for integer n from −126 to 127.
 fn power_of_two(n: IntLanes) -> Lanes {
     return bitcast<Lanes>((n + IntLanes(127)) << UintLanes(23u));
 }

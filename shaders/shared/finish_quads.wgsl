@@ -1,4 +1,4 @@
-// The last step of a routine for four neighbouring elements: stands in for `shared/finish`, and stores them as they are.
+// The last step of a routine for four neighbouring elements: replaces `shared/finish`, and stores them as they are.
 alias FinishParams = array<vec4<i32>, 1>;
 @group(0) @binding(3) var<storage, read_write> result0: array<vec4<f32>>;
 

@@ -3,8 +3,8 @@
 #import shared/element
 alias Partial = Element;
 
-// One value and its place in the reduced range.
-fn lift(value: Value, place: u32) -> Partial {
+// One value and its index in the reduced range.
+fn lift(value: Value, index: u32) -> Partial {
     return value;
 }
 

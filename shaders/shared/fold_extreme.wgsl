@@ -3,7 +3,7 @@
 #import shared/better
 alias Partial = Element;
 
-fn lift(value: Value, place: u32) -> Partial {
+fn lift(value: Value, index: u32) -> Partial {
     return value;
 }
 

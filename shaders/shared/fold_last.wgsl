@@ -1,8 +1,8 @@
-// What comes last: of several values that are put into one place, the last one stays.
+// What comes last: of several values that are written to one position, the last one stays.
 #import shared/element
 alias Partial = Element;
 
-fn lift(value: Value, place: u32) -> Partial {
+fn lift(value: Value, index: u32) -> Partial {
     return value;
 }
 
@@ -14,7 +14,7 @@ fn project(total: Partial) -> Element {
     return total;
 }
 
-// Not asked for: a place that gets nothing keeps what it has.
+// Not asked for: a position that gets nothing keeps its value.
 fn nothing(count: u32) -> Element {
     return Element(count);
 }

@@ -6,7 +6,7 @@ struct Partial {
     sum: f32,
 }
 
-fn lift(value: Value, place: u32) -> Partial {
+fn lift(value: Value, index: u32) -> Partial {
     return Partial(value, 1.0);
 }
 

@@ -2,7 +2,7 @@
 #import shared/element
 alias Partial = Element;
 
-fn lift(value: Value, place: u32) -> Partial {
+fn lift(value: Value, index: u32) -> Partial {
     return value;
 }
 

@@ -24,7 +24,7 @@ fn hyperbolic_tangent(x: Lanes) -> Lanes {
     return within_one(x, t * p / d);
 }
 
-// A value from −1 to 1, but what is no number as it is.
+// A value from −1 to 1; a NaN stays one.
 fn within_one(x: Lanes, value: Lanes) -> Lanes {
     return select(clamp(value, Lanes(-1.0), Lanes(1.0)), x, no_number(x));
 }

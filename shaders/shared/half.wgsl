@@ -17,10 +17,10 @@ fn f32_to_f16(value: f32) -> u32 {
     let bits = bitcast<u32>(value);
     let sign = (bits >> 16u) & 0x8000u;
     let magnitude = bits & 0x7fffffffu;
-    // Normal results: rebias, add half of the last place less one plus the last kept bit.
+    // Normal results: rebias, add half a unit of the last place less one, plus the last remaining bit.
     let rebiased = magnitude - 0x38000000u;
     let normal = (rebiased + 0xfffu + ((rebiased >> 13u) & 1u)) >> 13u;
-    // Subnormal results: whole multiples of 2^−24, rounded to even.
+    // Subnormal results: integer multiples of 2^−24, rounded to even.
     let small = u32(round(bitcast<f32>(min(magnitude, 0x38800000u)) * 16777216.0));
     var result = select(normal, small, magnitude < 0x38800000u);
     result = select(result, 0x7c00u, magnitude >= 0x477ff000u);

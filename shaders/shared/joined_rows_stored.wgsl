@@ -1,16 +1,16 @@
-// Stands in for `shared/joined_rows` where there are sums of rows.
+// Replaces `shared/joined_rows` where there are sums of rows.
 const ROW_SUMS = true;
 
 @group(0) @binding(2) var<storage, read> row_partials: array<f32>;
 @group(0) @binding(4) var<storage, read_write> row_sums: array<f32>;
 
-fn join_row(place: u32) {
+fn join_row(row: u32) {
     let rows = params.count / params.columns;
-    if place < rows {
+    if row < rows {
         var sum = 0.0;
         for (var split = 0u; split < params.splits; split++) {
-            sum += row_partials[split * rows + place];
+            sum += row_partials[split * rows + row];
         }
-        row_sums[place] = sum;
+        row_sums[row] = sum;
     }
 }

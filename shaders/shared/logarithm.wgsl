@@ -7,12 +7,12 @@ struct Normalized {
     exponent: Lanes,
 }
 
-// A positive number as (1 + fraction)·2^exponent. A subnormal's bits are a whole number that is its multiple of 2^−149: drivers that
+// A positive number as (1 + fraction)·2^exponent. A subnormal's bits are an integer that is its multiple of 2^−149: drivers that
 // take subnormals for 0 convert it like any other.
 fn normalized(x: Lanes) -> Normalized {
-    let given = bitcast<UintLanes>(x) & UintLanes(0x7fffffffu);
-    let small = given < UintLanes(0x00800000u);
-    let bits = bitcast<IntLanes>(select(given, bitcast<UintLanes>(Lanes(given)), small));
+    let magnitude = bitcast<UintLanes>(x) & UintLanes(0x7fffffffu);
+    let small = magnitude < UintLanes(0x00800000u);
+    let bits = bitcast<IntLanes>(select(magnitude, bitcast<UintLanes>(Lanes(magnitude)), small));
     let exponent = (bits - IntLanes(0x3f3504f3)) >> UintLanes(23u);
     let fraction = bitcast<Lanes>(bits - (exponent << UintLanes(23u))) - Lanes(1.0);
     return Normalized(fraction, Lanes(exponent) - select(Lanes(0.0), Lanes(149.0), small));
@@ -33,7 +33,7 @@ fn natural_logarithm(x: Lanes) -> Lanes {
     let square = f * f;
     let e = parts.exponent;
     let value = (f + (p * f * square - Lanes(0.5) * square - e * Lanes(2.1219444e-4))) + e * Lanes(0.6933594);
-    // By the bits: 0 has −∞; infinity and what is no number stay; other negative numbers have none.
+    // By the bits: 0 has −∞; infinity and NaN stay; other negative numbers have none.
     let bits = bitcast<UintLanes>(x);
     let zero = (bits & UintLanes(0x7fffffffu)) == UintLanes(0u);
     let negative = (bits ^ UintLanes(0x80000000u)) <= UintLanes(0x7f800000u);

@@ -1,4 +1,4 @@
-// A sorting network over pairs of a key and a place in workgroup memory. Places differ, so that pairs have a strict order
+// A sorting network over pairs of a key and an index in workgroup memory. Indices differ, so that pairs have a strict order
 // and equal keys keep theirs. Every step exchanges towards ascending order (the first step of a merge pairs mirrored
 // elements), so that what is missing at the end may be left out instead of being padded.
 #import shared/tile
@@ -12,8 +12,8 @@ fn is_after(a: vec2<u32>, b: vec2<u32>) -> bool {
 // The lower element of an exchange, and the upper; `half` is half the extent of the merge.
 fn mirrored(exchange: u32, half: u32) -> vec2<u32> {
     let start = (exchange / half) * half * 2u;
-    let place = exchange % half;
-    return vec2<u32>(start + place, start + 2u * half - 1u - place);
+    let offset = exchange % half;
+    return vec2<u32>(start + offset, start + 2u * half - 1u - offset);
 }
 
 fn apart(exchange: u32, distance: u32) -> vec2<u32> {

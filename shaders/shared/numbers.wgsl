@@ -1,5 +1,5 @@
-// What is no number, and functions that keep it: WGSL lets drivers assume that there are none, so that built-in `min`, `max` and
-// `clamp` may swallow one and a comparison may be turned around. Tests of the bits stay what they are.
+// NaN, and functions that propagate it: WGSL lets drivers assume that there are no NaNs, so that built-in `min`, `max` and `clamp`
+// may swallow one and a comparison may be negated. Tests of the bits stay what they are.
 #import shared/lanes
 
 fn no_number(x: Lanes) -> BoolLanes {
@@ -25,7 +25,7 @@ fn smaller(a: Lanes, b: Lanes) -> Lanes {
     return select(select(min(a, b), b, no_number(b)), a, no_number(a));
 }
 
-// max(x, low) and min(x, high), of bounds that are numbers.
+// max(x, low) and min(x, high), of bounds that are not NaN.
 fn at_least(x: Lanes, low: Lanes) -> Lanes {
     return select(max(x, low), x, no_number(x));
 }
@@ -36,13 +36,13 @@ fn clamped(x: Lanes, low: Lanes, high: Lanes) -> Lanes {
     return select(min(max(x, low), high), x, no_number(x));
 }
 
-// max(x, 0): 0 where the sign is set and there is a number.
+// max(x, 0): 0 where the sign is set and it is no NaN.
 fn rectified(x: Lanes) -> Lanes {
     let negative = (bitcast<UintLanes>(x) ^ UintLanes(0x80000000u)) <= UintLanes(0x7f800000u);
     return select(x, Lanes(0.0), negative);
 }
 
-// 1 with the sign of x, but zeros and what is no number as they are: less 1, their magnitudes are above all others.
+// 1 with the sign of x, but zeros and NaNs as they are: less 1, their magnitudes are above all others.
 fn sign_of(x: Lanes) -> Lanes {
     let bits = bitcast<UintLanes>(x);
     let other = (bits & UintLanes(0x7fffffffu)) - UintLanes(1u) >= UintLanes(0x7f800000u);

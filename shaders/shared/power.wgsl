@@ -9,12 +9,12 @@ fn upper(x: Lanes) -> Lanes {
 // |a|^b for |a| other than 0 and infinity: 2^(b·log₂|a|), with the logarithm in two parts. |a| = (c + f)·2^e with c a quarter,
 // and log₂(1 + f/c) = K·artanh s where s = f/(2c + f) and K = 2/ln 2.
 fn power_of_magnitude(a: Lanes, b: Lanes) -> Lanes {
-    let given = bitcast<UintLanes>(a) & UintLanes(0x7fffffffu);
-    let small = given < UintLanes(0x00800000u);
-    let bits = bitcast<IntLanes>(select(given, bitcast<UintLanes>(Lanes(given)), small));
-    let whole = (bits - IntLanes(0x3f700000)) >> UintLanes(23u);
-    let m = bitcast<Lanes>(bits - (whole << UintLanes(23u)));
-    let e = Lanes(whole) - select(Lanes(0.0), Lanes(149.0), small);
+    let magnitude = bitcast<UintLanes>(a) & UintLanes(0x7fffffffu);
+    let small = magnitude < UintLanes(0x00800000u);
+    let bits = bitcast<IntLanes>(select(magnitude, bitcast<UintLanes>(Lanes(magnitude)), small));
+    let integer = (bits - IntLanes(0x3f700000)) >> UintLanes(23u);
+    let m = bitcast<Lanes>(bits - (integer << UintLanes(23u)));
+    let e = Lanes(integer) - select(Lanes(0.0), Lanes(149.0), small);
     let first = m >= Lanes(1.125);
     let second = m >= Lanes(1.375);
     let third = m >= Lanes(1.625);
@@ -71,11 +71,11 @@ fn power(a: Lanes, b: Lanes) -> Lanes {
     let is_limit = (a_size == UintLanes(0u)) | (a_size == top);
     let magnitude = select(power_of_magnitude(a, b), limit, is_limit);
     let half = b * Lanes(0.5);
-    let is_whole = (round(b) == b) | (b_size == top);
-    let odd = is_whole & (round(half) != half) & (b_size < top);
+    let is_integer = (round(b) == b) | (b_size == top);
+    let odd = is_integer & (round(half) != half) & (b_size < top);
     let is_negative = a_bits >= UintLanes(0x80000000u);
     let signed = select(magnitude, -magnitude, is_negative & odd);
-    let undefined = (is_negative & !is_whole & !is_limit) | (a_size > top) | (b_size > top);
+    let undefined = (is_negative & !is_integer & !is_limit) | (a_size > top) | (b_size > top);
     let value = select(signed, not_a_number(a), undefined);
     return select(value, Lanes(1.0), (b_size == UintLanes(0u)) | (a_bits == UintLanes(0x3f800000u)));
 }

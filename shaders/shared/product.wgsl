@@ -1,5 +1,5 @@
 // A batch of matrix products as the kernels of the matmul family see it: operands with any strides, the work cut into
-// tiles of the product and, where there are few of those, stretches of the inner dimension.
+// tiles of the product and, where there are few of those, splits of the inner dimension.
 #import shared/tile
 #import shared/lhs
 #import shared/rhs
@@ -15,12 +15,12 @@ struct Params {
     rows: u32,
     columns: u32,
     inner: u32,
-    // Stretches of the inner dimension.
+    // Splits of the inner dimension.
     splits: u32,
     // Tiles along the rows and the columns.
     tiles: vec2<u32>,
-    // Length of each stretch but the last.
-    stretch: u32,
+    // Length of each split but the last.
+    split_length: u32,
     lhs_offset: i32,
     lhs_row: i32,
     lhs_inner: i32,
@@ -38,7 +38,7 @@ struct Params {
 struct Work {
     batch: u32,
     split: u32,
-    // First inner place, and the place after the last.
+    // First inner index, and the end behind the last.
     first: u32,
     last: u32,
     // Tile along the rows and the columns.
@@ -56,30 +56,30 @@ fn work_of(number: u32) -> Work {
     var work: Work;
     // Tiles are taken in bands of a few rows, down each column of the band: what runs at the same time shares operands.
     let tiles = params.tiles.x * params.tiles.y;
-    let place = number % tiles;
+    let tile = number % tiles;
     var rest = number / tiles;
-    let band = place / (BAND * params.tiles.y);
+    let band = tile / (BAND * params.tiles.y);
     let height = min(params.tiles.x - band * BAND, BAND);
-    let within = place - band * BAND * params.tiles.y;
+    let within = tile - band * BAND * params.tiles.y;
     work.tile = vec2<u32>(band * BAND + within % height, within / height);
     work.split = rest % params.splits;
     work.batch = rest / params.splits;
-    work.first = min(work.split * params.stretch, params.inner);
-    work.last = min(work.first + params.stretch, params.inner);
+    work.first = min(work.split * params.split_length, params.inner);
+    work.last = min(work.first + params.split_length, params.inner);
     work.lhs_start = params.lhs_offset;
     work.rhs_start = params.rhs_offset;
     rest = work.batch;
     for (var axis = BATCH_AXES; axis > 0u; axis--) {
         let steps = params.batch_axes[axis - 1u];
-        let place = i32(rest % u32(steps.x));
+        let index = i32(rest % u32(steps.x));
         rest /= u32(steps.x);
-        work.lhs_start += place * steps.y;
-        work.rhs_start += place * steps.z;
+        work.lhs_start += index * steps.y;
+        work.rhs_start += index * steps.z;
     }
     return work;
 }
 
-// Where an element of an operand lies.
+// The address of an element of an operand.
 fn lhs_address(work: Work, row: u32, k: u32) -> i32 {
     return work.lhs_start + i32(row) * params.lhs_row + i32(k) * params.lhs_inner;
 }

@@ -1,6 +1,6 @@
 // What the kernels of a recurrence share: the parameters, and how the work is cut. A workgroup has ROWS sequences of the batch and
-// goes through some of the units in blocks of UNITS × LANES, which its WAVES of LANES invocations share; where it goes through all, it
-// goes through many steps too.
+// iterates over some of the units in blocks of UNITS × LANES, which its WAVES of LANES invocations share; where it has all units,
+// it computes many steps too.
 #import shared/tile
 #import shared/recurrence_kind
 #import shared/cell
@@ -10,14 +10,14 @@ struct Params {
     steps: u32,
     batch: u32,
     hidden: u32,
-    // The turns of this dispatch, in the order in which steps are gone through; and its halves of a step.
+    // The iterations of this dispatch, in the order in which steps are computed; and its halves of a step.
     first: u32,
     count: u32,
     first_half: u32,
     end_half: u32,
     row_blocks: u32,
     unit_blocks: u32,
-    // Blocks of units that a workgroup goes through.
+    // Blocks of units that a workgroup iterates over.
     blocks_each: u32,
     padding: u32,
 }
@@ -32,12 +32,12 @@ fn has_work(number: u32) -> bool {
     return number < params.row_blocks * sharing();
 }
 
-// The step of a turn, by the time of the sequence.
-fn step_of(turn: u32) -> u32 {
-    return select(turn, params.steps - 1u - turn, REVERSE);
+// The step of an iteration, as an index in the sequence.
+fn step_of(iteration: u32) -> u32 {
+    return select(iteration, params.steps - 1u - iteration, REVERSE);
 }
 
-// Where a slot of a step's unit 0 is, in a tensor of so many slots.
-fn slot_start(step: u32, row: u32, slots: u32, slot: u32) -> u32 {
-    return ((step * params.batch + row) * slots + slot) * params.hidden;
+// The address of value `k` of a step's unit 0, in a tensor of `count` values a unit.
+fn value_start(step: u32, row: u32, count: u32, k: u32) -> u32 {
+    return ((step * params.batch + row) * count + k) * params.hidden;
 }

@@ -1,4 +1,5 @@
-// The rest of a / b with the sign of a, exact whatever the quotient: a long division of mantissas in whole numbers, eight bits at a time.
+// The rest of a / b with the sign of a, exact whatever the quotient: a long division of mantissas in integers, eight bits at a
+// time.
 #import shared/numbers
 
 fn remainder(a: Lanes, b: Lanes) -> Lanes {
@@ -19,13 +20,13 @@ fn remainder(a: Lanes, b: Lanes) -> Lanes {
     let b_mantissa = (b_size & UintLanes(0x7fffffu)) | select(UintLanes(0u), hidden, b_normal);
     let divisor = select(UintLanes(1u), b_mantissa, divides);
     var rest = select(UintLanes(0u), a_mantissa, divides) % divisor;
-    var places = select(UintLanes(0u), a_exponent - b_exponent, divides);
-    while any(places > UintLanes(0u)) {
-        let turn = min(places, UintLanes(8u));
-        rest = (rest << turn) % divisor;
-        places -= turn;
+    var remaining = select(UintLanes(0u), a_exponent - b_exponent, divides);
+    while any(remaining > UintLanes(0u)) {
+        let step = min(remaining, UintLanes(8u));
+        rest = (rest << step) % divisor;
+        remaining -= step;
     }
-    // rest·2^(exponent − 150), put together from bits: what is subnormal is a whole number.
+    // rest·2^(exponent − 150), put together from bits: what is subnormal is an integer.
     let number = bitcast<UintLanes>(Lanes(rest));
     let exponent = (number >> UintLanes(23u)) + b_exponent;
     let normal = number + ((b_exponent - UintLanes(150u)) << UintLanes(23u));

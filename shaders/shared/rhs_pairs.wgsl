@@ -1,4 +1,4 @@
-// Stands in for `shared/rhs` where two neighbours are read at once, from an even address on, as one integer of 64 bits: to a software
+// Replaces `shared/rhs` where two neighbours are read at once, from an even address on, as one integer of 64 bits: to a software
 // driver that is one load, and a vector of two would be two. They are f32.
 @group(0) @binding(2) var<storage, read> rhs: array<u64>;
 

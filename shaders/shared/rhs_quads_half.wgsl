@@ -1,4 +1,4 @@
-// Stands in for `shared/rhs` where four neighbours are read at once, from a multiple of four on: floats of 16 bits, two to a word.
+// Replaces `shared/rhs` where four neighbours are read at once, from a multiple of four on: floats of 16 bits, two to a word.
 #import shared/tile
 #import shared/widen
 

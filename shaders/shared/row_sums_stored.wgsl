@@ -1,4 +1,4 @@
-// Stands in for `shared/row_sums` where the sums are wanted. Of several splits, each keeps its own.
+// Replaces `shared/row_sums` where the sums are wanted. Of several splits, each stores its own.
 const ROW_SUMS = true;
 
 @group(0) @binding(4) var<storage, read_write> row_sums: array<f32>;

@@ -1,16 +1,17 @@
-// The sums of rows from what each invocation has brought into the tiles: it always brings the same rows, and a few inner places of each.
-#import shared/bringing
+// The sums of rows from what each invocation has loaded into the tiles: it always loads the same rows, and a few inner indices of
+// each.
+#import shared/loading
 
-fn added(a: Brought, b: Brought) -> Brought {
-    return Brought(a.quad0 + b.quad0, a.quad1 + b.quad1, a.quad2 + b.quad2, a.quad3 + b.quad3);
+fn added(a: Loaded, b: Loaded) -> Loaded {
+    return Loaded(a.quad0 + b.quad0, a.quad1 + b.quad1, a.quad2 + b.quad2, a.quad3 + b.quad3);
 }
 
-fn store_row_sums(work: Work, local: u32, sums: Brought) {
+fn store_row_sums(work: Work, local: u32, sums: Loaded) {
     if !ROW_SUMS || work.tile.y > 0u {
         return;
     }
     workgroupBarrier();
-    put_lhs(local, sums);
+    write_lhs_tile(local, sums);
     workgroupBarrier();
     if local < LHS_QUADS {
         var sum = vec4<f32>(0.0);

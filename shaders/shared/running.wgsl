@@ -1,4 +1,4 @@
-// What scans share: lines of a row-major tensor `outer × length × inner`, each in stretches.
+// What scans share: lines of a row-major tensor `outer × length × inner`, each in chunks.
 #import shared/element
 #import shared/carry
 
@@ -7,9 +7,9 @@ struct Params {
     lines: u32,
     length: u32,
     inner: u32,
-    stretches: u32,
-    // Length of each stretch but the last.
-    stretch: u32,
+    chunks: u32,
+    // Length of each chunk but the last.
+    chunk_length: u32,
     // From the end.
     reverse: u32,
     // Without the element itself.

@@ -10,7 +10,7 @@ struct Params {
     count: u32,
     skipped: u32,
     limit: u32,
-    // Steps of the indices: from an outer place, from a contribution and from an inner place to the next.
+    // Steps of the indices: from an outer index, from a contribution and from an inner index to the next.
     index_outer: u32,
     index_step: u32,
     index_inner: u32,
@@ -25,7 +25,7 @@ struct Params {
 
 struct Target {
     outer: u32,
-    place: i32,
+    position: i32,
     inner: u32,
 }
 
@@ -41,7 +41,7 @@ fn start_value(index: u32) -> Element {
     return result[index];
 }
 
-// The place that a number names: indices outside are clamped, as those of a gather are.
+// The position that an index names: indices outside are clamped, as those of a gather are.
 fn named(index: i32) -> i32 {
     return clamp(index, 0, i32(params.length) - 1);
 }

@@ -13,12 +13,12 @@ struct Params {
     // Of a step between blocks: the distance of exchanged elements, or half the extent of mirrored ones.
     distance: u32,
     mirrored: u32,
-    // The last place that an index may name, where indices are sorted.
+    // The last position that an index may name, where indices are sorted.
     top: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 
-fn pair_of(value: Value, place: u32) -> vec2<u32> {
+fn pair_of(value: Value, index: u32) -> vec2<u32> {
     let key = sort_key(value);
-    return vec2<u32>(select(key, ~key, params.descending != 0u), place);
+    return vec2<u32>(select(key, ~key, params.descending != 0u), index);
 }

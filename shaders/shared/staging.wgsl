@@ -1,9 +1,9 @@
-// What matrix products bring into their tiles: operands with any strides. Each invocation brings two groups of each operand.
+// What matrix products load into their tiles: operands with any strides. Each invocation loads two groups of each operand.
 #import shared/tiles
 #import shared/product
 #import shared/storing
 
-// Four rows at one inner place. Over the edge, rows are read again and not stored; inner places must count as zeros.
+// Four rows at one inner index. Over the edge, rows are read again and not stored; inner indices must count as zeros.
 fn load_lhs(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
     let k = first + item.y;
     let row = work.tile.x * TILE_ROWS + item.x * 4u;

@@ -1,4 +1,4 @@
-// Sums of states with columns of a weight: this default brings the states into workgroup memory, a piece at a time.
+// Sums of states with columns of a weight: this default loads the states into workgroup memory, a piece at a time.
 // sums[w][r] += Σ_k source(starts[r] + k) · weight[offset + k · row_step + columns[w][u]], for w from `low` up to `high` (all of
 // them, unless the reset gate comes before the product).
 const PIECE = 64u;
@@ -18,18 +18,18 @@ fn add_products(
 ) {
     var begin = starts;
     var column = columns;
-    for (var place = 0u; place < params.hidden; place += PIECE) {
-        let end = min(PIECE, params.hidden - place);
+    for (var first = 0u; first < params.hidden; first += PIECE) {
+        let end = min(PIECE, params.hidden - first);
         workgroupBarrier();
         for (var item = local; item < PIECE * ROWS; item += LANES) {
             let k = item % PIECE;
             if k < end {
-                piece[item] = source(begin[item / PIECE] + place + k, initial);
+                piece[item] = source(begin[item / PIECE] + first + k, initial);
             }
         }
         workgroupBarrier();
         for (var k = 0u; k < end; k++) {
-            let row = offset + (place + k) * row_step;
+            let row = offset + (first + k) * row_step;
             for (var w = 0u; w < WIDTH; w++) {
                 if !RESET_BEFORE || (w >= low && w < high) {
                     for (var u = 0u; u < UNITS; u++) {

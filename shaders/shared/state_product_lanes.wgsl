@@ -1,7 +1,7 @@
-// Sums of states with columns of a weight, for software drivers: stands in for `shared/state_product`. A workgroup is one subgroup;
-// each lane brings one place of every row, and shuffles hand them round. PLACES of them a turn, four or eight, are written out, as such
-// drivers count the turns of loops.
-fn add_place(
+// Sums of states with columns of a weight, for software drivers: replaces `shared/state_product`. A workgroup is one subgroup;
+// each lane loads one element of every row, and shuffles share them. UNROLL of them, four or eight, are written out in an
+// iteration, as such drivers count the iterations of loops.
+fn add_inner_index(
     sums: ptr<function, array<array<array<f32, ROWS>, UNITS>, WIDTH>>,
     low: u32,
     high: u32,
@@ -13,11 +13,11 @@ fn add_place(
     columns: array<array<u32, UNITS>, WIDTH>,
 ) {
     let row = offset + min(index, params.hidden - 1u) * row_step;
-    var brought = states;
+    var loaded = states;
     var column = columns;
-    var handed: array<f32, ROWS>;
+    var shared_state: array<f32, ROWS>;
     for (var r = 0u; r < ROWS; r++) {
-        handed[r] = subgroupShuffle(brought[r], lane);
+        shared_state[r] = subgroupShuffle(loaded[r], lane);
     }
     for (var w = 0u; w < WIDTH; w++) {
         if !RESET_BEFORE || (w >= low && w < high) {
@@ -28,15 +28,15 @@ fn add_place(
                     value = select(0.0, value, index < params.hidden);
                 }
                 for (var r = 0u; r < ROWS; r++) {
-                    (*sums)[w][u][r] = fma(handed[r], value, (*sums)[w][u][r]);
+                    (*sums)[w][u][r] = fma(shared_state[r], value, (*sums)[w][u][r]);
                 }
             }
         }
     }
 }
 
-// What PLACES places add, whose first one the given lane has.
-fn add_places(
+// What UNROLL inner indices add, whose first one the given lane has.
+fn add_inner_indices(
     sums: ptr<function, array<array<array<f32, ROWS>, UNITS>, WIDTH>>,
     low: u32,
     high: u32,
@@ -47,15 +47,15 @@ fn add_places(
     row_step: u32,
     columns: array<array<u32, UNITS>, WIDTH>,
 ) {
-    add_place(sums, low, high, states, lane, first, offset, row_step, columns);
-    add_place(sums, low, high, states, lane + 1u, first + 1u, offset, row_step, columns);
-    add_place(sums, low, high, states, lane + 2u, first + 2u, offset, row_step, columns);
-    add_place(sums, low, high, states, lane + 3u, first + 3u, offset, row_step, columns);
-    if PLACES > 4u {
-        add_place(sums, low, high, states, lane + 4u, first + 4u, offset, row_step, columns);
-        add_place(sums, low, high, states, lane + 5u, first + 5u, offset, row_step, columns);
-        add_place(sums, low, high, states, lane + 6u, first + 6u, offset, row_step, columns);
-        add_place(sums, low, high, states, lane + 7u, first + 7u, offset, row_step, columns);
+    add_inner_index(sums, low, high, states, lane, first, offset, row_step, columns);
+    add_inner_index(sums, low, high, states, lane + 1u, first + 1u, offset, row_step, columns);
+    add_inner_index(sums, low, high, states, lane + 2u, first + 2u, offset, row_step, columns);
+    add_inner_index(sums, low, high, states, lane + 3u, first + 3u, offset, row_step, columns);
+    if UNROLL > 4u {
+        add_inner_index(sums, low, high, states, lane + 4u, first + 4u, offset, row_step, columns);
+        add_inner_index(sums, low, high, states, lane + 5u, first + 5u, offset, row_step, columns);
+        add_inner_index(sums, low, high, states, lane + 6u, first + 6u, offset, row_step, columns);
+        add_inner_index(sums, low, high, states, lane + 7u, first + 7u, offset, row_step, columns);
     }
 }
 
@@ -72,18 +72,18 @@ fn add_products(
 ) {
     var begin = starts;
     let end = params.hidden - 1u;
-    for (var place = 0u; place < params.hidden; place += LANES) {
-        // Places beyond the last count as zeros.
+    for (var first = 0u; first < params.hidden; first += LANES) {
+        // Elements beyond the last count as zeros.
         var states: array<f32, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
-            states[r] = select(0.0, source(begin[r] + min(place + local, end), initial), place + local <= end);
+            states[r] = select(0.0, source(begin[r] + min(first + local, end), initial), first + local <= end);
         }
-        if LANES == PLACES {
-            // A loop of one turn would count as two.
-            add_places(sums, low, high, states, 0u, place, offset, row_step, columns);
+        if LANES == UNROLL {
+            // A loop of one iteration would count as two.
+            add_inner_indices(sums, low, high, states, 0u, first, offset, row_step, columns);
         } else {
-            for (var k = 0u; k < LANES; k += PLACES) {
-                add_places(sums, low, high, states, k, place + k, offset, row_step, columns);
+            for (var k = 0u; k < LANES; k += UNROLL) {
+                add_inner_indices(sums, low, high, states, k, first + k, offset, row_step, columns);
             }
         }
     }

@@ -1,7 +1,7 @@
-// How a product hands over what it has computed: element by element.
+// How a product stores what it has computed: element by element.
 #import shared/product
 
-// Hands over one element. With several splits, `finish` is that of the first pass, which keeps partial products apart.
+// Passes one element to `finish`. With several splits, that is the one of the first pass, which stores partial products apart.
 // Kernels may have exchanged the operands, so that what is a row to them is a column of the product.
 fn store(work: Work, row: u32, column: u32, value: f32) {
     let at = select(vec2<u32>(row, column), vec2<u32>(column, row), SWAPPED);

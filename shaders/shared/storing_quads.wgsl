@@ -1,4 +1,4 @@
-// Stands in for `shared/storing` where rows are whole groups of four elements, which `finish_quad` takes at once.
+// Replaces `shared/storing` where rows are whole groups of four elements, which `finish_quad` takes at once.
 #import shared/product
 
 fn store_quad(work: Work, row: u32, column: u32, values: vec4<f32>) {
@@ -9,5 +9,5 @@ fn store_quad(work: Work, row: u32, column: u32, values: vec4<f32>) {
     }
 }
 
-// No element is handed over alone.
+// No element is stored alone.
 fn store(work: Work, row: u32, column: u32, value: f32) {}

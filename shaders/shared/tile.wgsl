@@ -14,11 +14,11 @@ const RHS_F16 = false;
 const RHS_BF16 = false;
 // Whether two neighbours of the right operand are read at once, in kernels for software drivers.
 const RHS_PAIRS = false;
-// Recurrences: units that an invocation has at a time, groups of LANES invocations that share a workgroup's units, inner places of a
-// turn, and elements of a turn of the loop after the products.
+// Recurrences: units that an invocation has at a time, groups of LANES invocations that share a workgroup's units, inner
+// indices of an iteration, and elements of an iteration of the loop after the products.
 const UNITS = 1u;
 const WAVES = 1u;
-const PLACES = 4u;
+const UNROLL = 4u;
 const ITEMS = 1u;
 // Tiles in workgroup memory, and whether an operand's neighbours in memory lie along the inner dimension.
 const TILE_ROWS = 64u;

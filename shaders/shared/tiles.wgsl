@@ -1,5 +1,5 @@
-// Tiles of both operands of a product in workgroup memory. A tile is stored by inner places, its other dimension in groups of four;
-// each invocation brings two groups of each operand. Neighbouring invocations read along the dimension in which the operand's
+// Tiles of both operands of a product in workgroup memory. A tile is stored by inner index, its other dimension in groups of four;
+// each invocation loads two groups of each operand. Neighbouring invocations read along the dimension in which the operand's
 // elements are neighbours, whichever that is: transposes need no pass of their own.
 #import shared/tile
 
@@ -9,12 +9,12 @@ const RHS_QUADS = TILE_COLUMNS / 4u;
 var<workgroup> lhs_tile: array<vec4<f32>, TILE_INNER * LHS_QUADS>;
 var<workgroup> rhs_tile: array<vec4<f32>, TILE_INNER * RHS_QUADS>;
 
-// Groups of consecutive inner places lie in different banks, so that writing along the inner dimension has no conflicts.
+// Groups of consecutive inner indices are in different banks, so that writing along the inner dimension has no conflicts.
 fn slot(k: u32, quad: u32, quads: u32) -> u32 {
     return k * quads + (quad ^ (k & 7u));
 }
 
-// Group and inner place of an item.
+// Group and inner index of an item.
 fn lhs_item(item: u32) -> vec2<u32> {
     let along_inner = vec2<u32>(item / TILE_INNER, item % TILE_INNER);
     return select(vec2<u32>(item % LHS_QUADS, item / LHS_QUADS), along_inner, LHS_ALONG_INNER);

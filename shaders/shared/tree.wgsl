@@ -13,28 +13,28 @@ fn lane_of(local: u32) -> u32 {
     return select(local / LINES, local % LANES, ALONG_LANES);
 }
 
-fn partial_at(outer: u32, place: u32, column: u32) -> Partial {
-    return lift(element(vec3<u32>(outer, place, column)), place);
+fn partial_at(outer: u32, index: u32, column: u32) -> Partial {
+    return lift(element(vec3<u32>(outer, index, column)), index);
 }
 
-// The fold of places `first`, `first + step`, … before `last` of a line; there is at least one. Four at a time: their
+// The fold of indices `first`, `first + step`, … before `last` of a line; there is at least one. Four at a time: their
 // loads do not wait for each other, and sums of sums lose fewer digits.
 fn fold(line: u32, inner: u32, first: u32, last: u32, step: u32) -> Partial {
     let outer = line / inner;
     let column = line % inner;
     var total = partial_at(outer, first, column);
-    var place = first + step;
-    while place + 3u * step < last {
-        let a = partial_at(outer, place, column);
-        let b = partial_at(outer, place + step, column);
-        let c = partial_at(outer, place + 2u * step, column);
-        let d = partial_at(outer, place + 3u * step, column);
+    var index = first + step;
+    while index + 3u * step < last {
+        let a = partial_at(outer, index, column);
+        let b = partial_at(outer, index + step, column);
+        let c = partial_at(outer, index + 2u * step, column);
+        let d = partial_at(outer, index + 3u * step, column);
         total = join(total, join(join(a, b), join(c, d)));
-        place += 4u * step;
+        index += 4u * step;
     }
-    while place < last {
-        total = join(total, partial_at(outer, place, column));
-        place += step;
+    while index < last {
+        total = join(total, partial_at(outer, index, column));
+        index += step;
     }
     return total;
 }

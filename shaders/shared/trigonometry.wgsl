@@ -18,8 +18,8 @@ fn product_high(a: UintLanes, b: UintLanes) -> UintLanes {
     return (a >> shift) * (b >> shift) + (cross >> shift) + (other >> shift);
 }
 
-// An angle beyond 8192 (Payne and Hanek 1983): its mantissa times the 96 bits of 2/π that tell quarter turns and what is left of one.
-// Higher bits are whole turns.
+// An angle beyond 8192 (Payne and Hanek 1983): its mantissa times the 96 bits of 2/π that tell quarter turns and what is left of
+// one. Higher bits are whole turns.
 fn far_angle(x: Lanes) -> Angle {
     let bits = bitcast<UintLanes>(x);
     let mantissa = (bits & UintLanes(0x7fffffu)) | UintLanes(0x800000u);

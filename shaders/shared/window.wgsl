@@ -5,5 +5,5 @@ const TOWARD_INPUT = false;
 const TOWARD_WEIGHT = false;
 // False where no window reaches beyond the source.
 const CHECKED = true;
-// True where the kernel has one place that meets every element, so that the convolution is a product of matrices.
+// True where the kernel has one tap, which meets every element, so that the convolution is a product of matrices.
 const POINT = false;

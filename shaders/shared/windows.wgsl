@@ -4,7 +4,7 @@
 struct Axis {
     extent: i32,
     windows: i32,
-    // Elements from the first place of a window to behind its last.
+    // Elements from the first one of a window to the end behind its last.
     span: i32,
     stride: i32,
     dilation: i32,
@@ -18,23 +18,23 @@ struct Axis {
     over: i32,
 }
 
-// A place: number of the plane (batch and channel), and coordinates in it.
-struct Place {
+// A position: number of the plane (batch and channel), and coordinates in it.
+struct Position {
     plane: i32,
     at: vec3<i32>,
 }
 
-fn place_of(index: u32, extents: vec3<i32>) -> Place {
+fn position_of(index: u32, extents: vec3<i32>) -> Position {
     var rest = i32(index);
     let x = rest % extents.z;
     rest /= extents.z;
     let y = rest % extents.y;
     rest /= extents.y;
-    return Place(rest / extents.x, vec3<i32>(rest % extents.x, y, x));
+    return Position(rest / extents.x, vec3<i32>(rest % extents.x, y, x));
 }
 
-// An element of the result as its place behind its last two extents, in rows and in columns.
-fn result_place(index: u32) -> vec3<u32> {
+// The position of an element of the result: before its last two extents, in rows and in columns.
+fn result_position(index: u32) -> vec3<u32> {
     let rest = index / RESULT_COLUMNS;
     return vec3<u32>(rest / RESULT_ROWS, rest % RESULT_ROWS, index % RESULT_COLUMNS);
 }
@@ -51,7 +51,7 @@ fn window(axis: Axis, number: i32) -> vec2<i32> {
     return vec2<i32>(start + skipped * axis.dilation, min(start + axis.span, axis.extent));
 }
 
-// The first and the last window that may lie over an element.
+// The first and the last window that may contain an element.
 fn windows_over(axis: Axis, element: i32) -> vec2<i32> {
     if axis.adaptive == 1 {
         let first = element * axis.windows / axis.extent;
@@ -63,7 +63,7 @@ fn windows_over(axis: Axis, element: i32) -> vec2<i32> {
     return vec2<i32>(first, min(reached / axis.stride, axis.windows - 1));
 }
 
-// True where one of these windows has a place on the element, and not only dilated around it.
-fn lies_on(axis: Axis, number: i32, element: i32) -> bool {
+// True where one of these windows contains the element, and not only dilated around it.
+fn covers(axis: Axis, number: i32, element: i32) -> bool {
     return axis.adaptive == 1 || (element + axis.low - number * axis.stride) % axis.dilation == 0;
 }

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use crate::error::Result;
 
-/// Seconds of processor time that the calling thread spends in a call; what it waits for, and what others do meanwhile, is not in it.
-/// `None` where the system has no such clock.
+/// Seconds of processor time that the calling thread spends in a call; what it waits for, and what others do meanwhile, is not in
+/// it. `None` where the system has no such clock.
 pub(super) fn processor_time(work: impl FnOnce() -> Result<()>) -> Result<Option<f64>> {
     let start = thread_seconds();
     work()?;

@@ -1,5 +1,6 @@
-//! How long compiling takes: graphs of one form in growing sizes, from the first tensor to the finished program, with the gradients and
-//! updates where there are some. Pipelines, which a driver makes of the program, are not in it. Time should grow as the graph does.
+//! How long compiling takes: graphs of one form in growing sizes, from the first tensor to the finished program, with the gradients
+//! and updates where there are some. Pipelines, which a driver makes of the program, are not in it. Time should grow as the graph
+//! does.
 
 use super::{Case, Input, TOLERANCE, Work};
 use crate::compiler::{self, Layout, Options, Program};

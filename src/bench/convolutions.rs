@@ -21,13 +21,13 @@ pub(super) fn cases() -> Vec<Case> {
         let (input, weight, result) = ([n, c, h, w], [k, c / groups, r, r], [n, k, h, w]);
         let pair = |left: [usize; 4], right: [usize; 4]| [left, right].map(|shape| Input::uniform(DType::F32, shape));
         let grouped = if groups > 1 { format!("g{groups}") } else { String::new() };
-        let name = |way: &str| format!("conv2d/f32/n{n}c{c}h{h}w{w}k{k}r{r}{grouped}/{way}");
+        let name = |pass: &str| format!("conv2d/f32/n{n}c{c}h{h}w{w}k{k}r{r}{grouped}/{pass}");
         let options = ConvOptions::new().padding(r / 2).groups(groups);
-        let back = ConvTransposeOptions::new().padding(r / 2).groups(groups);
+        let transposed = ConvTransposeOptions::new().padding(r / 2).groups(groups);
         let forward = options.clone();
         cases.push(Case::kernel(name("forward"), pair(input, weight), move |x| vec![x[0].conv(&x[1], &forward)]));
         cases.push(Case::kernel(name("input_gradient"), pair(result, weight), move |x| {
-            vec![x[0].conv_transpose(&x[1], &back)]
+            vec![x[0].conv_transpose(&x[1], &transposed)]
         }));
         cases.push(Case::kernel(name("weight_gradient"), pair(input, result), move |x| {
             let weight = x[0].graph().constant(TensorData::zeros(x[0].dtype(), weight));

@@ -1,4 +1,4 @@
-//! What kernels are measured on: numbers that look random and are made fast.
+//! What kernels are measured on: values that look random and are generated fast.
 
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};
@@ -17,7 +17,7 @@ pub struct Input {
 enum Fill {
     /// Between two bounds.
     Uniform(f64, f64),
-    /// Whole numbers from 0 to below a bound.
+    /// Integers from 0 to below a bound.
     Below(u32),
     /// 0 and 1.
     Truth,
@@ -34,7 +34,7 @@ impl Input {
         Self { ty: TensorType::new(dtype, shape), fill: Fill::Uniform(low, high) }
     }
 
-    /// i32 from 0 to below a bound: labels, and places in a table.
+    /// i32 from 0 to below a bound: labels, and indices into a table.
     pub fn below(bound: u32, shape: impl Into<Shape>) -> Self {
         Self { ty: TensorType::new(DType::I32, shape), fill: Fill::Below(bound.max(1)) }
     }
@@ -49,7 +49,7 @@ impl Input {
         self.ty.dtype
     }
 
-    /// A value that lies on the device.
+    /// A value that is stored on the device.
     pub(super) fn variable(&self, g: &Graph, name: &str) -> Tensor {
         let initial = Initial::Constant(0.0);
         g.variable(Variable { name: name.to_owned(), ty: self.ty.clone(), role: Role::Data, initial })
@@ -68,7 +68,7 @@ impl Input {
         let (length, shape) = (self.ty.len(), &self.ty.shape);
         match self.fill {
             Fill::Below(bound) => {
-                TensorData::from_vec((0..length).map(|place| (word(stream, place) % bound) as i32).collect(), shape)
+                TensorData::from_vec((0..length).map(|index| (word(stream, index) % bound) as i32).collect(), shape)
             }
             Fill::Truth => self.floats(stream, f32::round),
             Fill::Uniform(low, high) => {
@@ -79,16 +79,16 @@ impl Input {
     }
 
     fn floats(&self, stream: usize, value: impl Fn(f32) -> f32) -> Result<TensorData> {
-        let unit = |place: usize| word(stream, place) as f32 / 16_777_216.0;
-        let numbers: Vec<f32> = (0..self.ty.len()).map(|place| value(unit(place))).collect();
+        let unit = |index: usize| word(stream, index) as f32 / 16_777_216.0;
+        let numbers: Vec<f32> = (0..self.ty.len()).map(|index| value(unit(index))).collect();
         let values = TensorData::from_vec(numbers, &self.ty.shape)?;
         if self.ty.dtype == DType::F32 { Ok(values) } else { values.cast(self.ty.dtype) }
     }
 }
 
 /// 24 bits: Weyl's sequence of the golden ratio, and two multiplications that scatter it.
-fn word(stream: usize, place: usize) -> u32 {
-    let mixed = (place as u32).wrapping_mul(0x9e37_79b9) ^ (stream as u32 + 1).wrapping_mul(0x5bd1_e995);
+fn word(stream: usize, index: usize) -> u32 {
+    let mixed = (index as u32).wrapping_mul(0x9e37_79b9) ^ (stream as u32 + 1).wrapping_mul(0x5bd1_e995);
     let mixed = (mixed ^ (mixed >> 15)).wrapping_mul(0x85eb_ca6b);
     (mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35) >> 8
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::error::Result;
 
-/// How much time goes into a case.
+/// How much time is spent on a case.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Effort {
     /// Seconds that one sample takes at least; short work is repeated.
@@ -50,8 +50,8 @@ pub(super) fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-/// Times `work(n)`, which does something n times, waits until it is done, and tells the seconds that it took. With `block`, n is that, or as
-/// many as the effort allows. What is timed has run before.
+/// Times `work(n)`, which does something n times, waits until it is done, and tells the seconds that it took. With `block`, n is
+/// that, or as many as the effort allows. What is timed has run before.
 pub(super) fn time(effort: Effort, block: Option<usize>, mut work: impl FnMut(usize) -> Result<f64>) -> Result<Timing> {
     let mut once = |repetitions: usize| -> Result<f64> { Ok(work(repetitions)? / repetitions as f64) };
     let mut repetitions = 1;

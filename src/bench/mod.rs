@@ -1,4 +1,4 @@
-//! Floor 6: how fast is a device? Single kernels on data that lies there, and whole training steps.
+//! Floor 6: how fast is a device? Single kernels on data that is stored there, and whole training steps.
 //!
 //! A [`Case`] is something to measure, and [`cases`] lists those that `wgrad bench` and `cargo bench` share; an application may
 //! make its own. [`Case::prepare`] compiles one for a device and compares what it computes with a reference on the CPU;
@@ -60,7 +60,7 @@ pub struct Case {
 
 /// What a case does.
 enum Work {
-    /// A graph of some inputs that lie on the device.
+    /// A graph of some inputs that are stored on the device.
     Kernel { inputs: Vec<Input>, build: Build },
     /// A training step; whether the loss is read after each.
     Step { build: fn(&Graph), synced: bool },
@@ -74,7 +74,8 @@ impl fmt::Debug for Case {
     }
 }
 
-/// All cases: products, convolutions, rows and the rest, then training steps, then how long compiling takes. See `wgrad bench --list`.
+/// All cases: products, convolutions, rows and the rest, then training steps, then how long compiling takes. See
+/// `wgrad bench --list`.
 ///
 /// Names say what, in which element type, and how large: a product of matrices is `rows × inner × columns`.
 pub fn cases() -> Vec<Case> {
@@ -88,8 +89,8 @@ pub fn cases() -> Vec<Case> {
 }
 
 impl Case {
-    /// A case of one's own: what `build` makes of the inputs, each of which lies on the device. Outputs are compared with those of
-    /// the same graph in f64 on the CPU, without fusion.
+    /// A case of one's own: what `build` makes of the inputs, each of which is stored on the device. Outputs are compared with
+    /// those of the same graph in f64 on the CPU, without fusion.
     pub fn kernel(
         name: impl Into<String>,
         inputs: impl Into<Vec<Input>>,
@@ -129,7 +130,7 @@ impl Case {
         Prepared::new(self, device, seed)
     }
 
-    /// A session that is ready to run the case, with inputs that lie on the device: `session.step(&[])`.
+    /// A session that is ready to run the case, with inputs that are stored on the device: `session.step(&[])`.
     ///
     /// # Errors
     /// What the device refuses.
@@ -152,13 +153,13 @@ impl Case {
         match &self.work {
             Work::Kernel { inputs, build } => {
                 let mut tensors = Vec::with_capacity(inputs.len());
-                for (place, input) in inputs.iter().enumerate() {
-                    let tensor = input.variable(&g, &format!("in{place}"));
+                for (index, input) in inputs.iter().enumerate() {
+                    let tensor = input.variable(&g, &format!("in{index}"));
                     let widen = is_reference && input.dtype().is_float();
                     tensors.push(if widen { tensor.cast(DType::F64) } else { tensor });
                 }
-                for (place, output) in build(&tensors).iter().enumerate() {
-                    g.output(&format!("out{place}"), output);
+                for (index, output) in build(&tensors).iter().enumerate() {
+                    g.output(&format!("out{index}"), output);
                 }
             }
             Work::Step { build, .. } => build(&g),
@@ -172,8 +173,8 @@ impl Case {
         let mut session = Session::with_options(&self.graph_in(is_reference), device, seed, options)?;
         match &self.work {
             Work::Kernel { inputs, .. } => {
-                for (place, input) in inputs.iter().enumerate() {
-                    input.fill(&mut session, &format!("in{place}"), place)?;
+                for (index, input) in inputs.iter().enumerate() {
+                    input.fill(&mut session, &format!("in{index}"), index)?;
                 }
             }
             Work::Step { .. } | Work::Compile(_) => steps::fill(&mut session)?,

@@ -1,8 +1,8 @@
 //! A device's limits, measured on the spot: what the cases are to be compared with.
 //!
-//! On the CPU they are measured without the engine ([`super::processor`]). On a GPU, where everything goes through it, they come from
-//! programs that do as little else as possible: a chain of multiplications and additions in registers, a triad, a chain of tiny kernels.
-//! A product of matrices that does better than the chain raises the limit.
+//! On the CPU they are measured without the engine ([`super::processor`]). On a GPU, where everything uses it, they come from
+//! programs that do as little else as possible: a chain of multiplications and additions in registers, a triad, a chain of tiny
+//! kernels. A product of matrices that does better than the chain raises the limit.
 
 use std::time::Instant;
 
@@ -25,10 +25,12 @@ const TINY: usize = 128;
 /// Side of the matrices whose product may set the limit.
 const SIDE: usize = 512;
 
-/// Of each round, the best of so many short samples.
+/// The number of short samples in each round, of which the best counts.
 const SAMPLES: usize = 3;
 
-/// Limits of a device. All are measured in turn, in short rounds, for as long as the effort says (four seconds, [`Effort::QUICK`] one and a half): what disturbs a machine for a while disturbs some of the rounds. Rates are the best of all rounds, costs their median.
+/// Limits of a device. All are measured in turn, in short rounds, for as long as the effort says (four seconds, [`Effort::QUICK`]
+/// one and a half): what disturbs a machine for a while disturbs some of the rounds. Rates are the best of all rounds, costs their
+/// median.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Peak {
     /// 10⁹ multiplications and additions of f32 a second, fused ones as two.
@@ -142,7 +144,7 @@ fn triad(device: &Device) -> Result<Runner> {
     Runner::new(ran(g.compile(device)?)?, None, None)
 }
 
-/// So many tiny kernels, each of which waits for the one before.
+/// A chain of `kernels` tiny kernels, each of which waits for the one before.
 fn tiny(device: &Device, kernels: usize) -> Result<Session> {
     let g = Graph::new();
     let x = variable(&g, "x", &[1]);

@@ -24,7 +24,7 @@ const COMMANDS: usize = 4096;
 /// By what a time was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Clock {
-    /// The GPU's timestamps around the kernels alone: what the host does, and the way to the device, are not in it.
+    /// The GPU's timestamps around the kernels alone: what the host does, and the transfer to the device, are not in it.
     Gpu,
     /// The wall's: from the call until the device is done.
     Wall,
@@ -65,8 +65,8 @@ pub struct Outcome {
     pub max_error: f64,
     /// True where that is allowed.
     pub is_right: bool,
-    /// Median seconds of host time in a call, without waiting; of steps. For a GPU, processor time of the calling thread, where the system
-    /// tells it.
+    /// Median seconds of host time in a call, without waiting; of steps. For a GPU, processor time of the calling thread, where the
+    /// system tells it.
     pub host: Option<f64>,
 }
 
@@ -93,8 +93,8 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// Something that has run once. Kernels are timed by the GPU's clock, where there is one and what it says can be true: some drivers
-    /// have timestamps that do not move. Steps are timed by the wall's, which is what a user waits for.
+    /// Something that has run once. Kernels are timed by the GPU's clock, where there is one and what it says can be true: some
+    /// drivers have timestamps that do not move. Steps are timed by the wall's, which is what a user waits for.
     pub(super) fn new(mut session: Session, synced: Option<bool>, compiling: Option<Compiling>) -> Result<Self> {
         let mut gpu = None;
         if synced.is_none() && compiling.is_none() {
@@ -107,7 +107,7 @@ impl Runner {
         Ok(Self { session, clock: if gpu.is_some() { Clock::Gpu } else { Clock::Wall }, synced, compiling })
     }
 
-    /// Seconds of so many runs.
+    /// Seconds of a number of runs.
     pub(super) fn repeat(&mut self, repetitions: usize) -> Result<f64> {
         let (session, synced) = (&mut self.session, self.synced);
         if let Some(compiling) = self.compiling {
@@ -180,7 +180,7 @@ impl Prepared {
         Ok(Self { runner: Runner::new(session, synced, compiling)?, max_error, tolerance: case.tolerance })
     }
 
-    /// The largest difference from the reference, over the largest magnitude of the reference; infinite where something is no number.
+    /// The largest difference from the reference, over the largest magnitude of the reference; infinite where something is NaN.
     pub fn max_error(&self) -> f64 {
         self.max_error
     }
@@ -200,8 +200,8 @@ impl Prepared {
         &self.runner.session
     }
 
-    /// Runs the case so many times and tells the seconds of all, by the case's clock. A training step's loss is read at the end, or after
-    /// each step where the case is a synced one.
+    /// Runs the case `repetitions` times and returns the seconds of all, by the case's clock. A training step's loss is read at the
+    /// end, or after each step where the case is a synced one.
     ///
     /// # Errors
     /// A device that fails or was lost.
@@ -234,7 +234,8 @@ impl Prepared {
     }
 
     /// Of a GPU's host, what the call costs its thread while steps follow each other as in training. An idle device would add that
-    /// its driver's threads must be woken, and a full queue makes the call wait, which is the device's time. Elsewhere, how long the call takes.
+    /// its driver's threads must be woken, and a full queue makes the call wait, which is the device's time. Elsewhere, how long
+    /// the call takes.
     fn host(&mut self, effort: Effort) -> Result<f64> {
         let session = &mut self.runner.session;
         let has_queue = session.device().as_gpu().is_ok();
@@ -254,7 +255,7 @@ impl Prepared {
     }
 }
 
-/// The largest difference, over the largest magnitude of what is expected; infinite where something is no number.
+/// The largest difference, over the largest magnitude of what is expected; infinite where something is NaN.
 fn difference(found: &TensorData, expected: &TensorData) -> f64 {
     let (found, expected) = (found.to_f64_vec(), expected.to_f64_vec());
     let largest = expected.iter().fold(f64::MIN_POSITIVE, |largest, value| largest.max(value.abs()));

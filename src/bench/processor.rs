@@ -7,13 +7,13 @@ use rayon::prelude::*;
 
 /// Registers of independent sums, so that one does not wait for another: more than latency times units of today's processors.
 const SUMS: usize = 12;
-/// Times that all sums go on in a sample: some milliseconds.
+/// Times that all sums are continued in a sample: some milliseconds.
 const ROUNDS: usize = 1_500_000;
 
 /// Floats of each of the three arrays: beyond any cache.
 const LENGTH: usize = 16 << 20;
 
-/// The best of so many attempts counts.
+/// The number of attempts, of which the best counts.
 const ATTEMPTS: usize = 3;
 
 /// All threads of a processor: those that the CPU device uses, as new ones would first have to find a core each.
@@ -56,7 +56,7 @@ impl Processor {
     }
 }
 
-/// The chain of multiplications with addition, in the widest registers that the processor has; tells how many numbers one holds.
+/// The chain of multiplications with addition, in the widest registers that the processor has; returns how many values one holds.
 struct Multiply(f32);
 
 impl pulp::WithSimd for Multiply {

@@ -1,4 +1,4 @@
-//! What goes along the rows or columns of a matrix: reductions, softmax and norms, cumulative sums, sorting.
+//! What runs along the rows or columns of a matrix: reductions, softmax and norms, cumulative sums, sorting.
 
 use super::{Case, Input, with_gradients};
 use crate::tensor::DType;

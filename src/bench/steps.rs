@@ -1,4 +1,4 @@
-//! Whole training steps: forward, backward and update, with a batch that lies on the device. What a user waits for.
+//! Whole training steps: forward, backward and update, with a batch that is stored on the device. What a user waits for.
 
 use super::{Case, Input, TOLERANCE, Work};
 use crate::error::Result;
@@ -11,7 +11,7 @@ use crate::tensor::{DType, Shape};
 /// Of all cases: the speed does not depend on it.
 const LEARNING_RATE: f64 = 1e-3;
 
-/// Labels are of so many classes.
+/// The number of classes of the labels.
 const CLASSES: u32 = 10;
 
 pub(super) fn cases() -> Vec<Case> {

@@ -22,7 +22,7 @@ const HALVES: &[f64] = &[0.0, -0.0, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 7.0, -7.0, 
 /// Positive numbers of all sizes.
 const POSITIVE: &[f64] = &[1e-30, 1e-6, 0.25, 1.0, 1.0 + 1e-6, 2.0, 65_504.0, 1e30];
 
-/// Everything that is awkward about floats: what is no number, infinities, zeros of both signs, the largest and the smallest, and
+/// Everything that is awkward about floats: NaN, infinities, zeros of both signs, the largest and the smallest, and
 /// neighbours of 1. Without subnormals, for functions whose results differ where a driver takes those for 0.
 const EXTREMES: &[f64] = &[
     f64::NAN,
@@ -62,7 +62,7 @@ const F32_MAX: f64 = f32::MAX as f64;
 const F32_MIN: f64 = f32::MIN_POSITIVE as f64;
 
 /// Integers whose sums, products, negatives and quotients leave the type, or are by 0.
-const WHOLE_EXTREMES: &[i64] = &[0, 1, -1, 2, -7, 31, 46_341, i32::MAX as i64, i32::MIN as i64, i32::MIN as i64 + 1];
+const INTEGER_EXTREMES: &[i64] = &[0, 1, -1, 2, -7, 31, 46_341, i32::MAX as i64, i32::MIN as i64, i32::MIN as i64 + 1];
 
 /// True where a subnormal argument taken for 0 changes the result by more than a little.
 fn minds_subnormals(function: ScalarFunction) -> bool {
@@ -74,15 +74,15 @@ fn minds_subnormals(function: ScalarFunction) -> bool {
 const SHAPES: &[&[usize]] = &[&[1], &[3], &[5, 7], &[256], &[3, 1, 259], &[1025]];
 
 /// What an argument of a function is.
-fn argument(function: ScalarFunction, place: usize, shape: &[usize]) -> Input {
+fn argument(function: ScalarFunction, index: usize, shape: &[usize]) -> Input {
     use ScalarFunction as F;
-    match (function, place) {
+    match (function, index) {
         (F::Log | F::Sqrt | F::Rsqrt, _) => Input::uniform(shape, 0.01, 10.0, POSITIVE),
         (F::Log1p, _) => Input::uniform(shape, -0.9, 10.0, &[0.0, 1e-6, -1e-6, 1e6]),
         (F::Pow, 0) => Input::uniform(shape, 0.1, 4.0, &[1.0, 2.0]),
         (F::Pow, _) => Input::awkward(shape, 2.0, &[0.0, 1.0, 2.0, 0.5, -1.0]),
         (F::Div, 1) | (F::Reciprocal, _) => Input::uniform(shape, 0.3, 4.0, &[-1.0, -3.0, 1e-3, 1e6]),
-        // Powers of two: a quotient is exact, so that all agree on which side of a whole number it lies.
+        // Powers of two: a quotient is exact, so that all agree on which side of an integer it is.
         (F::Rem, 1) => Input::some(shape, &[0.5, 1.0, 2.0, 4.0]),
         (F::Tan, _) => Input::uniform(shape, -1.4, 1.4, &[0.0, 1e-6]),
         (F::Sin | F::Cos, _) => {
@@ -174,10 +174,10 @@ fn named(function: ScalarFunction, tolerance: f64) -> Family {
 }
 
 /// An argument at the ends of what there is.
-fn extreme(function: ScalarFunction, place: usize, extremes: &'static [f64]) -> Input {
+fn extreme(function: ScalarFunction, index: usize, extremes: &'static [f64]) -> Input {
     use ScalarFunction as F;
     let shape = &[1025];
-    match (function, place) {
+    match (function, index) {
         // As an α or a slope, only what is in range in f32 as in f64.
         (F::Elu | F::Celu | F::LeakyRelu, 1) => Input::uniform(shape, 0.1, 2.0, &[]),
         _ => Input::some(shape, extremes),
@@ -187,28 +187,28 @@ fn extreme(function: ScalarFunction, place: usize, extremes: &'static [f64]) -> 
 fn numeric(function: ScalarFunction) -> Family {
     let mut family = named(function, tolerance(function));
     for shape in SHAPES {
-        let inputs: Vec<Input> = (0..function.arity()).map(|place| argument(function, place, shape)).collect();
+        let inputs: Vec<Input> = (0..function.arity()).map(|index| argument(function, index, shape)).collect();
         family = family.case(inputs, move |inputs| apply(function, inputs));
     }
     for (extremes, wanted) in [(EXTREMES, true), (SUBNORMALS, !minds_subnormals(function))] {
         if wanted {
-            let inputs: Vec<Input> = (0..function.arity()).map(|place| extreme(function, place, extremes)).collect();
+            let inputs: Vec<Input> = (0..function.arity()).map(|index| extreme(function, index, extremes)).collect();
             family = family.forward(inputs, move |_, inputs| vec![apply(function, inputs)]);
         }
     }
     if function.signature() == Signature::Number {
-        let inputs = vec![Input::some_integers(&[301], WHOLE_EXTREMES); function.arity()];
+        let inputs = vec![Input::some_integers(&[301], INTEGER_EXTREMES); function.arity()];
         family = family.forward(inputs, move |_, inputs| vec![apply(function, inputs)]);
         let divides = matches!(function, ScalarFunction::Div | ScalarFunction::Rem);
-        let low = |place: usize| if divides && place == 1 { 1 } else { -99 };
-        let inputs: Vec<Input> = (0..function.arity()).map(|place| Input::integers(&[130], low(place), 99)).collect();
+        let low = |index: usize| if divides && index == 1 { 1 } else { -99 };
+        let inputs: Vec<Input> = (0..function.arity()).map(|index| Input::integers(&[130], low(index), 99)).collect();
         family = family.forward(inputs, move |_, inputs| vec![apply(function, inputs)]);
     }
     family
 }
 
-/// Bits read as other types; the CPU, which otherwise computes in f64, does so in f32. Integers become floats only where they are no
-/// denormal ones, which a GPU may flush.
+/// Bits read as other types; the CPU, which otherwise computes in f64, does so in f32. Integers become floats only where they are
+/// no denormal ones, which a GPU may flush.
 fn bit_casts() -> Family {
     let mut family = Family::new("elementwise/bit_cast", 0.0);
     for shape in SHAPES {

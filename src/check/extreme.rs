@@ -1,8 +1,9 @@
-//! Numbers at the ends of arithmetic, put among a case's usual ones: NaN, infinities and zeros of both signs, subnormal numbers, the
-//! largest ones. Every kernel is to make of them what the reference does: NaN and infinity arise in the same elements, and nowhere else.
+//! Numbers at the ends of arithmetic, put among a case's usual ones: NaN, infinities and zeros of both signs, subnormal numbers,
+//! the largest ones. Every kernel is to make of them what the reference does: NaN and infinity arise in the same elements, and
+//! nowhere else.
 //!
-//! A driver may take subnormal numbers for 0 (WGSL leaves it free to), in inputs and in what it stores. So what is right with them, and what is
-//! right with zeros in their place, both are.
+//! A driver may take subnormal numbers for 0 (WGSL leaves it free to), in inputs and in what it stores. So what is right with them,
+//! and what is right with zeros instead, both are.
 
 use super::input::Input;
 use crate::error::Result;
@@ -20,7 +21,7 @@ pub(super) enum Extreme {
     Infinite,
     /// Numbers below the smallest normal one.
     Subnormal,
-    /// Zeros in their place.
+    /// Zeros instead of them.
     Flushed,
     /// The largest numbers, in what only moves and compares numbers: elsewhere it depends on the order what overflows.
     Largest,
@@ -31,7 +32,7 @@ impl Extreme {
     pub(super) fn of(family: &str) -> Vec<Self> {
         const ORDER: &[&str] = &["movement/pad", "movement/concat", "index/sort", "index/top_k", "pool/max_places"];
         const EXTREMES: &[&str] = &["reduce/max", "reduce/min", "reduce/argmax", "reduce/argmin"];
-        // Functions are looked at over their whole domain by tests of their own; augmentation moves pixels to drawn places.
+        // Functions are looked at over their whole domain by tests of their own; augmentation moves pixels to random positions.
         if ["elementwise/", "random/"].iter().any(|start| family.starts_with(start)) {
             return Vec::new();
         }
@@ -71,7 +72,7 @@ impl Extreme {
         }
     }
 
-    /// An input's values, a few of which are other ones. Few, so that what they should leave alone can be seen.
+    /// An input's values, a few of which are other ones. Few, so that it shows what they should leave alone.
     pub(super) fn among(self, usual: &TensorData, input: &Input, mut random: HostRandom) -> Result<TensorData> {
         let (numbers, count) = (self.numbers(), usual.len());
         if numbers.is_empty() || count == 0 || !usual.dtype().is_float() || input.is_fixed() {
@@ -79,8 +80,8 @@ impl Extreme {
         }
         let mut values = usual.to_f64_vec();
         for number in numbers.iter().take(count.div_ceil(4).max(1)) {
-            let place = random.below(count as u64) as usize;
-            if let Some(value) = values.get_mut(place) {
+            let index = random.below(count as u64) as usize;
+            if let Some(value) = values.get_mut(index) {
                 *value = match usual.dtype() {
                     DType::F64 => f64::from(*number as f32),
                     _ => *number,

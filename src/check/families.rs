@@ -130,8 +130,10 @@ fn products() -> Vec<Family> {
             // Small factors keep the sums near 1, where the tolerance is relative to.
             let lhs = Input::awkward(&lhs, (k as f64).sqrt().recip(), &[]);
             family.case([lhs, Input::normal(&rhs)], move |inputs| {
-                let turn = |tensor: &Tensor, turned: bool| if turned { tensor.transpose(0, 1) } else { tensor.clone() };
-                turn(&inputs[0], left).matmul(&turn(&inputs[1], right))
+                let oriented = |tensor: &Tensor, transposed: bool| {
+                    if transposed { tensor.transpose(0, 1) } else { tensor.clone() }
+                };
+                oriented(&inputs[0], left).matmul(&oriented(&inputs[1], right))
             })
         })
     };
@@ -171,7 +173,8 @@ fn products() -> Vec<Family> {
     families
 }
 
-/// Products of 16 bits: one, and one of another's result, which its kernel rounds and stores in 16 bits where rows are groups of four.
+/// Products of 16 bits: one, and one of another's result, which its kernel rounds and stores in 16 bits where rows are groups of
+/// four.
 fn halves() -> Vec<Family> {
     let mut families = Vec::new();
     for (name, dtype, tolerance) in [("bf16", DType::BF16, BF16), ("f16", DType::F16, F16)] {
@@ -234,10 +237,10 @@ fn movement() -> Vec<Family> {
 
 fn indexed() -> Vec<Family> {
     let sorted = |family: Family, shape: &'static [usize]| {
-        // Many equal values: the order of their places is part of the meaning.
+        // Many equal values: the order of their indices is part of the definition.
         family.forward([Input::some(shape, &[1.0, -2.0, 0.5, 7.0])], |_, inputs| {
-            let ((up, up_places), (down, down_places)) = (inputs[0].sort(-1, false), inputs[0].sort(-1, true));
-            vec![up, up_places, down, down_places]
+            let ((up, up_indices), (down, down_indices)) = (inputs[0].sort(-1, false), inputs[0].sort(-1, true));
+            vec![up, up_indices, down, down_indices]
         })
     };
     vec![
@@ -285,8 +288,8 @@ fn indexed() -> Vec<Family> {
             .forward([Input::integers(&[77], 0, 10)], |_, inputs| vec![inputs[0].one_hot(10, DType::F32)]),
         [&[1][..], &[7], &[3, 64], &[2, 1000], &[5, 257]].into_iter().fold(Family::new("index/sort", 0.0), sorted),
         Family::new("index/top_k", 0.0).forward([Input::normal(&[6, 100])], |_, inputs| {
-            let (values, places) = inputs[0].top_k(5, -1);
-            vec![values, places]
+            let (values, indices) = inputs[0].top_k(5, -1);
+            vec![values, indices]
         }),
         [(&[1][..], 0), (&[1000], 0), (&[3, 5, 7], 1), (&[40, 300], 1), (&[300, 40], 0)].into_iter().fold(
             Family::new("index/cumulative_sum", SUM),

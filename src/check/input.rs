@@ -15,9 +15,9 @@ enum Fill {
     Uniform(f64, f64, &'static [f64]),
     /// Some of these.
     Some(&'static [f64]),
-    /// Whole numbers from the first up to, without, the second, as i32.
+    /// Integers from the first up to, without, the second, as i32.
     Integers(i64, i64),
-    /// Some of these whole numbers, as i32.
+    /// Some of these integers, as i32.
     SomeIntegers(&'static [i64]),
     /// Truth values.
     Truth,
@@ -51,12 +51,12 @@ impl Input {
         Self { shape: shape.to_vec(), fill: Fill::Some(values) }
     }
 
-    /// Whole numbers, i32.
+    /// Integers, i32.
     pub(super) fn integers(shape: &[usize], low: i64, end: i64) -> Self {
         Self { shape: shape.to_vec(), fill: Fill::Integers(low, end) }
     }
 
-    /// Whole numbers of a small set, i32.
+    /// Integers of a small set, i32.
     pub(super) fn some_integers(shape: &[usize], values: &'static [i64]) -> Self {
         Self { shape: shape.to_vec(), fill: Fill::SomeIntegers(values) }
     }
@@ -71,7 +71,7 @@ impl Input {
         matches!(self.fill, Fill::Integers(..) | Fill::Truth)
     }
 
-    /// The element type where floats have the given one.
+    /// The element type where floats have the type `float`.
     pub(super) fn dtype(&self, float: DType) -> DType {
         match self.fill {
             Fill::Integers(..) | Fill::SomeIntegers(_) => DType::I32,

@@ -41,8 +41,8 @@ fn recurrent(family: Family, kind: RecurrentKind, options: Recurrent, sizes: [us
     };
     let bound = (hidden as f64).sqrt().recip();
     let mut inputs = vec![Input::normal(&[steps, batch, features]), Input::integers(&[batch], 1, steps as i64 + 1)];
-    for place in 0..options.num_layers * options.directions() {
-        let width = if place < options.directions() { features } else { hidden * options.directions() };
+    for index in 0..options.num_layers * options.directions() {
+        let width = if index < options.directions() { features } else { hidden * options.directions() };
         let rows = gates * hidden;
         for shape in [&[rows, width][..], &[rows, hidden], &[rows], &[rows]] {
             inputs.push(Input::uniform(shape, -bound, bound, &[]));
@@ -60,18 +60,18 @@ fn build(inputs: &[Tensor], kind: RecurrentKind, options: Recurrent) -> Tensor {
             weights.push(RecurrentWeights { input: input.clone(), hidden: hidden.clone(), biases });
         }
     }
-    let (g, given) = (x.graph(), RecurrentInputs::new().lengths(lengths));
+    let (g, inputs) = (x.graph(), RecurrentInputs::new().lengths(lengths));
     let parts = match kind {
         RecurrentKind::Rnn => {
-            let found = RNN::with_weights(g, "layer", options, weights).forward_with(x, &given, Mode::Training);
+            let found = RNN::with_weights(g, "layer", options, weights).forward_with(x, &inputs, Mode::Training);
             vec![found.outputs, found.h_n]
         }
         RecurrentKind::Lstm => {
-            let found = LSTM::with_weights(g, "layer", options, weights).forward_with(x, &given, Mode::Training);
+            let found = LSTM::with_weights(g, "layer", options, weights).forward_with(x, &inputs, Mode::Training);
             vec![found.outputs, found.h_n, found.c_n]
         }
         RecurrentKind::Gru => {
-            let found = GRU::with_weights(g, "layer", options, weights).forward_with(x, &given, Mode::Training);
+            let found = GRU::with_weights(g, "layer", options, weights).forward_with(x, &inputs, Mode::Training);
             vec![found.outputs, found.h_n]
         }
     };

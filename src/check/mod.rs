@@ -2,8 +2,9 @@
 //!
 //! A `Family` is an operator with cases: input shapes and a function that builds a graph of it. Each case is compiled
 //! for the device once for each kernel variant that fits, and once for the CPU in f64 without fusion, which is what the
-//! results are compared with. Gradients are taken with an upstream gradient that is not ones. The same is done with NaN, infinities,
-//! subnormal and the largest numbers among the inputs. `wgrad check` prints the [`Report`]s; it is what somebody with an unknown driver runs first.
+//! results are compared with. Gradients are taken with an upstream gradient that is not ones. The same is done with NaN,
+//! infinities, subnormal and the largest numbers among the inputs. `wgrad check` prints the [`Report`]s; it is what somebody with
+//! an unknown driver runs first.
 
 mod convolution;
 mod elementwise;
@@ -41,7 +42,7 @@ pub struct Report {
     /// Cases that ran it.
     pub cases: usize,
     /// The largest difference from the reference, over 1 + the reference's magnitude. Infinite where it is NaN, and 1 for
-    /// whole numbers that differ.
+    /// integers that differ.
     pub max_error: f64,
     /// What is allowed.
     pub tolerance: f64,
@@ -59,7 +60,7 @@ impl Report {
 type Build = Box<dyn Fn(&Graph, &[Tensor]) -> Vec<Tensor>>;
 
 /// The values of an input, and what it is.
-struct Given {
+struct CaseInput {
     name: String,
     values: TensorData,
     input: Input,
@@ -108,7 +109,7 @@ pub fn names() -> Vec<String> {
     families::all().into_iter().map(|family| family.name).collect()
 }
 
-/// Checks the operators that a filter means ([`select`]), and tells each report as soon as it is there. True where all
+/// Checks the operators that a filter means ([`select`]), and reports each one as soon as it is there. True where all
 /// are well.
 ///
 /// ```
@@ -218,11 +219,12 @@ fn compared(
     for (extreme, values) in found {
         let allowed: Vec<&Outputs> =
             expected.iter().filter(|(other, _)| other.stands_for() == *extreme).map(|(_, outputs)| outputs).collect();
-        let (error, place) = difference(values, &allowed)?;
+        let (error, element) = difference(values, &allowed)?;
         largest = largest.max(error);
         if error > tolerance && problem.is_none() {
             let with = extreme.describe();
-            problem = Some(format!("{}{with}: {place} is off by {error:.1e}", if with.is_empty() { "" } else { " " }));
+            problem =
+                Some(format!("{}{with}: {element} is off by {error:.1e}", if with.is_empty() { "" } else { " " }));
         }
     }
     Ok((largest, problem))
@@ -243,46 +245,46 @@ impl Case {
     }
 
     /// The case's graph with floats of a type, and the values of its inputs.
-    fn graph(&self, number: usize, float: DType) -> Result<(Graph, Vec<Given>)> {
+    fn graph(&self, number: usize, float: DType) -> Result<(Graph, Vec<CaseInput>)> {
         let g = Graph::new();
         let stream = HostRandom::new(SEED).fold(number as u32);
         let mut values = Vec::new();
         let mut tensors = Vec::new();
-        for (place, input) in self.inputs.iter().enumerate() {
-            let name = format!("in{place}");
+        for (index, input) in self.inputs.iter().enumerate() {
+            let name = format!("in{index}");
             tensors.push(g.input(&name, input.shape.as_slice(), input.dtype(float)));
-            values.push(Given {
+            values.push(CaseInput {
                 name,
-                values: input.values(float, &mut stream.fold(place as u32))?,
+                values: input.values(float, &mut stream.fold(index as u32))?,
                 input: input.clone(),
             });
         }
         let outputs = (self.build)(&g, &tensors);
-        for (place, output) in outputs.iter().enumerate() {
-            g.output(&format!("out{place}"), output);
+        for (index, output) in outputs.iter().enumerate() {
+            g.output(&format!("out{index}"), output);
         }
         if self.gradient && g.error().is_none() {
             let floats: Vec<(usize, &Tensor)> =
                 tensors.iter().enumerate().filter(|(_, tensor)| tensor.dtype().is_float()).collect();
             let mut pairs = Vec::new();
-            for (place, output) in outputs.iter().enumerate().filter(|(_, output)| output.dtype().is_float()) {
+            for (index, output) in outputs.iter().enumerate().filter(|(_, output)| output.dtype().is_float()) {
                 // An upstream gradient of ones hides what is not multiplied by it.
                 let upstream = Input::normal(output.shape().dims());
-                let name = format!("upstream{place}");
+                let name = format!("upstream{index}");
                 pairs.push((output, g.input(&name, output.shape(), output.dtype())));
-                let drawn = upstream.values(output.dtype(), &mut stream.fold(1000 + place as u32))?;
-                values.push(Given { name, values: drawn, input: upstream });
+                let drawn = upstream.values(output.dtype(), &mut stream.fold(1000 + index as u32))?;
+                values.push(CaseInput { name, values: drawn, input: upstream });
             }
             let pairs: Vec<(&Tensor, &Tensor)> = pairs.iter().map(|(output, upstream)| (*output, upstream)).collect();
             let sources: Vec<&Tensor> = floats.iter().map(|(_, tensor)| *tensor).collect();
-            for ((place, _), gradient) in floats.iter().zip(g.gradients_from(&pairs, &sources)) {
-                g.output(&format!("gradient of in{place}"), &gradient);
+            for ((index, _), gradient) in floats.iter().zip(g.gradients_from(&pairs, &sources)) {
+                g.output(&format!("gradient of in{index}"), &gradient);
             }
         }
         Ok((g, values))
     }
 
-    /// A session of the case's graph, and what it gives with the usual numbers and with others among them.
+    /// A session of the case's graph, and its outputs with the usual numbers and with others among them.
     fn session(
         &self,
         device: &Device,
@@ -298,17 +300,17 @@ impl Case {
         let stream = HostRandom::new(SEED).fold(number as u32).fold(2000);
         let mut outputs = Vec::new();
         for &extreme in std::iter::once(&Extreme::None).chain(extremes) {
-            let mut given = Vec::new();
-            for (place, value) in values.iter().enumerate().filter(|(_, value)| known.contains(&value.name)) {
-                given.push((&value.name, extreme.among(&value.values, &value.input, stream.fold(place as u32))?));
+            let mut inputs = Vec::new();
+            for (index, value) in values.iter().enumerate().filter(|(_, value)| known.contains(&value.name)) {
+                inputs.push((&value.name, extreme.among(&value.values, &value.input, stream.fold(index as u32))?));
             }
-            let given: Vec<(&str, &TensorData)> = given.iter().map(|(name, data)| (name.as_str(), data)).collect();
-            outputs.push((extreme, session.run(&given)?));
+            let inputs: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (name.as_str(), data)).collect();
+            outputs.push((extreme, session.run(&inputs)?));
         }
         Ok((session, outputs))
     }
 
-    /// What is right: in f64, and with extreme numbers also in f32, in which more becomes 0 or infinite on the way.
+    /// What is right: in f64, and with extreme numbers also in f32, in which more becomes 0 or infinite in between.
     fn reference(&self, number: usize, extremes: &[Extreme]) -> Result<Vec<(Extreme, Outputs)>> {
         let options = Options { fuse: false, ..Options::default() };
         let mut extremes = extremes.to_vec();
@@ -353,7 +355,7 @@ fn difference(found: &Outputs, allowed: &[&Outputs]) -> Result<(f64, String)> {
         let values = found.to_f64_vec();
         let mut errors = vec![f64::INFINITY; values.len()];
         for expected in allowed.iter().filter_map(|outputs| outputs.get(name)) {
-            // The reference is asked for what the device can say: beyond the range of its type lies infinity.
+            // The reference is asked for what the device can say: what is beyond the range of its type is infinite.
             let asked = expected.cast(found.dtype())?;
             let is_float = found.dtype().is_float();
             let rounded = asked.to_f64_vec();
@@ -369,9 +371,9 @@ fn difference(found: &Outputs, allowed: &[&Outputs]) -> Result<(f64, String)> {
             }
         }
         let exact = expected.to_f64_vec();
-        for (place, ((found, exact), error)) in values.into_iter().zip(exact).zip(errors).enumerate() {
+        for (index, ((found, exact), error)) in values.into_iter().zip(exact).zip(errors).enumerate() {
             if error > largest.0 {
-                largest = (error, format!("{name}[{place}], which is {found:e} and should be {exact:e},"));
+                largest = (error, format!("{name}[{index}], which is {found:e} and should be {exact:e},"));
             }
         }
     }

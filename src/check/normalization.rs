@@ -82,7 +82,7 @@ fn augmentation() -> Vec<Family> {
         family("augment/crop", 0.0, |x| x.random_crop(3, Border::Zeros)),
         family("augment/crop_reflect", 0.0, |x| x.random_crop(3, Border::Reflect)),
         family("augment/cutout", 0.0, |x| x.cutout(3)),
-        // Angles and places between pixels are computed in f32 on the device and in the reference alike.
+        // Angles and positions between pixels are computed in f32 on the device and in the reference alike.
         family("augment/rotation", 2e-4, |x| x.random_rotation(20.0)),
         family("augment/scale", 2e-4, |x| x.random_scale(0.8, 1.25)),
         family("augment/noise", 5e-5, |x| x.gaussian_noise(0.1)),

@@ -41,8 +41,8 @@ pub(super) fn families() -> Vec<Family> {
         pooled("max_of_relu", Input::normal, |x| x.relu().max_pool(&MaxPool::new(2).stride(1)) * 0.5),
         SHAPES.iter().fold(Family::new("pool/max_places", 0.0), |family, shape| {
             family.forward([ties(shape)], |_, inputs| {
-                let (values, places) = inputs[0].max_pool_with_indices(&MaxPool::new(3).stride(1).padding(1));
-                vec![values, places]
+                let (values, indices) = inputs[0].max_pool_with_indices(&MaxPool::new(3).stride(1).padding(1));
+                vec![values, indices]
             })
         }),
         pooled("average", Input::normal, |x| x.avg_pool(&AvgPool::new(3).stride(2).padding(1))),

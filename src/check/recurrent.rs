@@ -1,4 +1,5 @@
-//! Recurrences to check: every cell, both ways, with and without what they may have; hidden sizes on both sides of a workgroup's.
+//! Recurrences to check: every cell, both directions, with and without what they may have; hidden sizes on both sides of a
+//! workgroup's.
 
 use super::Family;
 use super::input::Input;
@@ -44,7 +45,7 @@ pub(super) fn families() -> Vec<Family> {
                         bias: inputs.get(4),
                     };
                     let found = inputs[0].recurrent(&inputs[1], &options);
-                    // The last state is seen too.
+                    // The last state is checked too.
                     found.outputs + found.last.sum(&[0])
                 })
             })

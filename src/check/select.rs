@@ -1,8 +1,8 @@
 //! What a filter means.
 
 /// The items whose name has the filter as a part between slashes, or as several of them: `relu` takes `elementwise/relu` and not
-/// `elementwise/leaky_relu`, `step/mlp` takes `step/mlp` and `step/mlp/synced` and not `step/mlp-tiny`. Where no name has such a part,
-/// those that have the filter anywhere: `gelu_` takes `elementwise/gelu_tanh`. An empty filter takes all.
+/// `elementwise/leaky_relu`, `step/mlp` takes `step/mlp` and `step/mlp/synced` and not `step/mlp-tiny`. Where no name has such a
+/// part, those that have the filter anywhere: `gelu_` takes `elementwise/gelu_tanh`. An empty filter takes all.
 ///
 /// ```
 /// use wgrad::check::select;

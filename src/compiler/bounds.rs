@@ -1,5 +1,5 @@
-//! What is known of a graph's numbers before it runs: for each value the least and the largest that it can be. Whole numbers that a
-//! program makes of shapes, coordinates, comparisons and positions are bounded, and need no checks on a device of 32 bits.
+//! What is known of a graph's values before it runs: the least and the largest that each can be. Integers that a
+//! program computes from shapes, coordinates, comparisons and positions are bounded, and need no checks on a device of 32 bits.
 
 use crate::graph::{GraphData, Node, ValueId};
 use crate::ops::{Combine, Elementwise, Op};
@@ -24,7 +24,7 @@ impl Range {
         Self { low, high }
     }
 
-    /// All that a type holds; an i64 is within i32 on a GPU, or has been noticed.
+    /// All that a type holds; an i64 is within i32 on a GPU, or has been detected.
     const fn of_type(dtype: DType) -> Self {
         match dtype {
             DType::Bool => Self::new(0.0, 1.0),
@@ -83,7 +83,7 @@ impl Range {
         Self::new(function(self.low), function(self.high))
     }
 
-    /// The sum of so many.
+    /// The sum of `count` of them.
     fn times(self, count: f64) -> Self {
         self.mul(Self::new(count, count))
     }
@@ -93,8 +93,8 @@ impl Range {
     }
 }
 
-/// The range of each value of a graph, as far as it can be told; and for i64 also what comes out in whole numbers without an end, before
-/// it meets 32 bits.
+/// The range of each value of a graph, as far as it can be told; and for i64 also the result in unbounded integers, before
+/// it is held in 32 bits.
 pub(super) struct Bounds {
     /// For each node and output, what the value is.
     values: Vec<Vec<Range>>,
@@ -106,7 +106,7 @@ impl Bounds {
     pub(super) fn of(data: &GraphData) -> Self {
         let mut bounds = Self { values: Vec::new(), exact: Vec::new() };
         for node in &data.nodes {
-            let input = |place: usize| node.inputs.get(place).map_or(I32, |&id| bounds.value(id));
+            let input = |index: usize| node.inputs.get(index).map_or(I32, |&id| bounds.value(id));
             let types: Vec<&TensorType> = node.inputs.iter().map(|&id| data.ty(id)).collect();
             let results = results(node, &input, &types);
             bounds.exact.push(results.first().copied().unwrap_or(I32));
@@ -114,7 +114,7 @@ impl Bounds {
                 let all = Range::of_type(ty.dtype);
                 match results.get(output) {
                     Some(range) if range.within(all) => *range,
-                    // What leaves i64's 32 bits is noticed; the rest lies within.
+                    // What leaves i64's 32 bits is detected; the rest is within.
                     Some(range) if ty.dtype == DType::I64 => {
                         let inside = Range::new(range.low.max(all.low), range.high.min(all.high));
                         if inside.low <= inside.high { inside } else { all }
@@ -142,9 +142,9 @@ impl Bounds {
 /// Ranges of a node's outputs in arithmetic without ends; what is not said is all of its type.
 fn results(node: &Node, input: &impl Fn(usize) -> Range, types: &[&TensorType]) -> Vec<Range> {
     let unknown = || node.outputs.iter().map(|ty| Range::of_type(ty.dtype)).collect();
-    let length = |place: usize| types.get(place).map_or(0.0, |ty| ty.shape.len() as f64);
+    let length = |index: usize| types.get(index).map_or(0.0, |ty| ty.shape.len() as f64);
     let extent = |axis: usize| types.first().and_then(|ty| ty.shape.get(axis)).copied().unwrap_or(0) as f64;
-    let places = |count: f64| Range::new(0.0, (count - 1.0).max(0.0));
+    let indices = |count: f64| Range::new(0.0, (count - 1.0).max(0.0));
     match &node.op {
         Op::Constant(data) if data.is_empty() => vec![Range::new(0.0, 0.0)],
         Op::Constant(data) => {
@@ -156,7 +156,7 @@ fn results(node: &Node, input: &impl Fn(usize) -> Range, types: &[&TensorType]) 
             ends.map_or_else(unknown, |ends| vec![ends])
         }
         Op::Coordinate(coordinate) => {
-            vec![places(coordinate.shape.get(coordinate.axis).copied().unwrap_or(0) as f64)]
+            vec![indices(coordinate.shape.get(coordinate.axis).copied().unwrap_or(0) as f64)]
         }
         Op::StopGradient
         | Op::Reshape(_)
@@ -171,7 +171,7 @@ fn results(node: &Node, input: &impl Fn(usize) -> Range, types: &[&TensorType]) 
             vec![parts.reduce(Range::union).unwrap_or(Range::new(0.0, 0.0))]
         }
         Op::Sort(_) => {
-            vec![input(0), places(types.first().and_then(|ty| ty.shape.last()).copied().unwrap_or(0) as f64)]
+            vec![input(0), indices(types.first().and_then(|ty| ty.shape.last()).copied().unwrap_or(0) as f64)]
         }
         Op::Reduce(reduce) => {
             let count: f64 = reduce.axes.iter().map(|&axis| extent(axis)).product();
@@ -183,7 +183,7 @@ fn results(node: &Node, input: &impl Fn(usize) -> Range, types: &[&TensorType]) 
                     vec![Range::new(low, most)]
                 }
                 Reduction::Max | Reduction::Min => vec![input(0)],
-                Reduction::ArgMax | Reduction::ArgMin => vec![places(count)],
+                Reduction::ArgMax | Reduction::ArgMin => vec![indices(count)],
                 Reduction::LogSumExp => unknown(),
             }
         }
@@ -194,12 +194,12 @@ fn results(node: &Node, input: &impl Fn(usize) -> Range, types: &[&TensorType]) 
         }
         Op::ScatterAdd(_) | Op::ScatterRows(_) => vec![input(0).add(input(2).with_zero().times(length(1)))],
         Op::Elementwise(Elementwise(function)) => {
-            let whole = node.outputs.first().is_some_and(|ty| !ty.dtype.is_float());
-            vec![elementwise(*function, whole, input, types).unwrap_or(Range::ALL)]
+            let is_integer = node.outputs.first().is_some_and(|ty| !ty.dtype.is_float());
+            vec![elementwise(*function, is_integer, input, types).unwrap_or(Range::ALL)]
         }
         Op::Scatter(scatter) if scatter.combine == Combine::Product => vec![Range::ALL],
         Op::Scatter(_) => vec![input(0).union(input(2))],
-        // What has numbers of its own: all of its type.
+        // What has values of its own: all of its type.
         Op::Placeholder
         | Op::Input(..)
         | Op::Variable(_)
@@ -213,7 +213,7 @@ fn results(node: &Node, input: &impl Fn(usize) -> Range, types: &[&TensorType]) 
 }
 
 /// The range of a scalar function; `None` where it may be anything.
-fn elementwise(function: F, whole: bool, input: &impl Fn(usize) -> Range, types: &[&TensorType]) -> Option<Range> {
+fn elementwise(function: F, is_integer: bool, input: &impl Fn(usize) -> Range, types: &[&TensorType]) -> Option<Range> {
     let (a, b) = (input(0), input(1));
     let shifts = (0.0..32.0).contains(&b.low) && (0.0..32.0).contains(&b.high);
     Some(match function {
@@ -225,7 +225,7 @@ fn elementwise(function: F, whole: bool, input: &impl Fn(usize) -> Range, types:
         F::Abs => Range::new(0.0, a.magnitude()),
         F::Square => Range::new(0.0, a.magnitude() * a.magnitude()),
         // A divisor of 0 leaves the dividend, and no other one makes it larger; that of a float may be small.
-        F::Div if whole => Range::new(if a.low >= 0.0 && b.low >= 0.0 { 0.0 } else { -a.magnitude() }, {
+        F::Div if is_integer => Range::new(if a.low >= 0.0 && b.low >= 0.0 { 0.0 } else { -a.magnitude() }, {
             if a.high <= 0.0 && b.low >= 0.0 {
                 0.0
             } else if b.low >= 0.0 {
@@ -234,7 +234,7 @@ fn elementwise(function: F, whole: bool, input: &impl Fn(usize) -> Range, types:
                 a.magnitude()
             }
         }),
-        F::Rem if whole => {
+        F::Rem if is_integer => {
             let most = a.magnitude().min((b.magnitude() - 1.0).max(0.0));
             Range::new(if a.low >= 0.0 { 0.0 } else { -most }, if a.high <= 0.0 { 0.0 } else { most })
         }
@@ -280,7 +280,7 @@ fn cast(range: Range, from: DType, to: DType) -> Option<Range> {
         return Some(Range::new(0.0, 1.0));
     }
     if from.is_float() {
-        // Bounds are those of exact arithmetic: floats of 16 bits may lie a little beyond, and NaN becomes 0.
+        // Bounds are those of exact arithmetic: floats of 16 bits may be a little beyond, and NaN becomes 0.
         let slack = |end: f64| end.abs() * 0.1;
         let wide = Range::new(range.low - slack(range.low), range.high + slack(range.high));
         return Some(if to.is_float() { wide } else { wide.map(f64::trunc).with_zero() });
@@ -288,7 +288,7 @@ fn cast(range: Range, from: DType, to: DType) -> Option<Range> {
     if to.is_float() {
         return Some(range);
     }
-    // Whole numbers keep their lower bits: as they are where they fit.
+    // Integers keep their lower bits: as they are where they fit.
     Some(range).filter(|range| to == DType::I64 || range.within(Range::of_type(to)))
 }
 
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_of_shapes_and_comparisons_are_bounded() {
+    fn integers_of_shapes_and_comparisons_are_bounded() {
         let ends = |build: fn(&Graph, &Tensor) -> Tensor| {
             let Range { low, high } = range(build);
             (low, high)

@@ -39,7 +39,7 @@ pub(crate) fn candidates(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPla
 }
 
 impl Work {
-    /// What tells this work from others, in any process: the name under which tuning keeps the fastest plan. Nothing where there is no
+    /// What tells this work from others, in any process: the name under which tuning stores the fastest plan. Nothing where there is no
     /// choice, as for maps and copies.
     pub fn key(&self) -> Option<WorkKey> {
         match self {
@@ -123,12 +123,12 @@ mod tests {
         let adapters = [adapter(), Adapter::default()];
         for adapter in adapters {
             let default = compiled(adapter.clone(), Options::default());
-            for place in [1, usize::MAX] {
+            for index in [1, usize::MAX] {
                 let mut changed = 0;
                 for (number, step) in default.steps.iter().enumerate() {
                     let Some(key) = step.work.key() else { continue };
                     let plans = candidates(&step.work, &adapter).unwrap();
-                    let plan = &plans[place.min(plans.len() - 1)];
+                    let plan = &plans[index.min(plans.len() - 1)];
                     let tuned: Tuned = [(key, plan.id())].into_iter().collect();
                     let program = compiled(Adapter { tuned, ..adapter.clone() }, Options::default());
                     let params: Vec<Vec<u32>> =
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variant_that_is_asked_for_goes_before_the_table() {
+    fn a_variant_that_is_asked_for_takes_precedence_over_the_table() {
         let default = compiled(adapter(), Options::default());
         let pairs = default.steps.iter().filter_map(|step| {
             let plans = candidates(&step.work, &adapter()).unwrap();
@@ -188,10 +188,10 @@ mod tests {
             let program = compile(&g, &Target::Cpu, &mut Layout::default(), Options::default()).unwrap().0;
             program.steps.iter().find_map(|step| step.work.key()).unwrap()
         };
-        let product = |shapes: [[usize; 2]; 2], dtype: DType, turned: bool, relu: bool| {
+        let product = |shapes: [[usize; 2]; 2], dtype: DType, transposed: bool, relu: bool| {
             key(&|g: &Graph| {
                 let [lhs, rhs] = [g.input("a", shapes[0], dtype), g.input("b", shapes[1], dtype)];
-                let lhs = if turned { lhs.transpose(0, 1) } else { lhs };
+                let lhs = if transposed { lhs.transpose(0, 1) } else { lhs };
                 let out = lhs.matmul(&rhs);
                 g.output("out", &if relu { out.relu() } else { out });
             })
@@ -206,8 +206,8 @@ mod tests {
             key(&|g: &Graph| g.output("out", &g.input("x", [8, 8], F32).sum_all())),
             key(&|g: &Graph| g.output("out", &g.input("x", [8, 8], F32).mean_all())),
         ];
-        for (place, left) in keys.iter().enumerate() {
-            assert!(keys[..place].iter().all(|right| right != left), "{place}");
+        for (index, left) in keys.iter().enumerate() {
+            assert!(keys[..index].iter().all(|right| right != left), "{index}");
         }
         assert_eq!(keys[0], product(square, F32, false, false));
     }

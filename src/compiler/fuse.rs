@@ -1,5 +1,5 @@
-//! From nodes to kernels. Each value is seen by its users as an expression of buffers; substitution does the fusing. A value
-//! gets a buffer of its own where it must lie in memory, or where computing it again would cost more than storing it.
+//! From nodes to kernels. Each value is lazy: an expression of buffers, which is substituted into its users. A value
+//! gets a buffer of its own where it must be in memory, or where computing it again would cost more than storing it.
 
 mod routines;
 
@@ -13,7 +13,7 @@ use crate::ops::Op;
 use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarNode};
 use crate::tensor::{DType, Shape, TensorData, TensorType};
 
-/// How users see a value: an expression over its shape.
+/// A value before it is stored: an expression over its shape, which its users include.
 #[derive(Clone, Debug)]
 struct LazyValue {
     expression: ScalarExpr,
@@ -54,7 +54,7 @@ impl LazyValue {
     }
 }
 
-/// The number that a constant of equal elements is, where it can stand in an expression: an i64 that f64 has not cannot.
+/// The value of a constant of equal elements, where an expression can hold it: not an i64 that f64 cannot represent.
 fn number(data: &TensorData) -> Option<f64> {
     let exact = data.as_slice::<i64>().map_or(true, |values| values.iter().take(1).all(|&x| x.abs_diff(0) <= 1 << 53));
     exact.then(|| data.to_f64_vec().first().copied()).flatten()
@@ -66,7 +66,7 @@ const LONGEST: usize = 160;
 struct Fuser<'a> {
     data: &'a GraphData,
     fused: FusedGraph,
-    seen: HashMap<ValueId, LazyValue>,
+    lazy: HashMap<ValueId, LazyValue>,
     /// For each buffer that a kernel computes, the kernel.
     producers: HashMap<BufferId, usize>,
     /// Buffers that hold a value's compute type, for routines.
@@ -74,13 +74,13 @@ struct Fuser<'a> {
     /// Row-major copies of values that are views.
     laid_out: HashMap<ValueId, BufferId>,
     uses: HashMap<ValueId, usize>,
-    /// Values that a routine reads, or that are read at computed addresses: they must lie in memory in any case.
+    /// Values that a routine reads, or that are read at computed addresses: they must be in memory in any case.
     in_memory: HashSet<ValueId>,
     /// Those of 16 bits that a routine reads as they are stored.
     read_stored: HashSet<ValueId>,
     most_inputs: usize,
     reads_halves: bool,
-    /// For each value that a node broadcasts, the largest number of elements that comes of it.
+    /// For each value that a node broadcasts, the largest number of elements that results.
     widest_broadcast: HashMap<ValueId, usize>,
     options: Options,
 }
@@ -90,7 +90,7 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
     let mut uses: HashMap<ValueId, usize> = HashMap::new();
     let mut in_memory = HashSet::new();
     let mut read_stored = HashSet::new();
-    // On a software driver, widening at each load is dearer than doing so once.
+    // On a software driver, widening at each load costs more than doing so once.
     let reads_halves = matches!(target, Target::Gpu(adapter) if !adapter.is_software);
     let mut widest_broadcast: HashMap<ValueId, usize> = HashMap::new();
     for node in &data.nodes {
@@ -100,12 +100,12 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
             *widest = node.outputs[0].len().max(*widest);
         }
         let routine = operator.kind() == Kind::Routine;
-        for (place, &input) in node.inputs.iter().enumerate() {
+        for (position, &input) in node.inputs.iter().enumerate() {
             *uses.entry(input).or_default() += 1;
-            if routine || operator.access(place) == InputAccess::Addressed {
+            if routine || operator.access(position) == InputAccess::Addressed {
                 in_memory.insert(input);
             }
-            if routine && reads_halves && operator.reads_stored(place) && routines::is_half(data.ty(input).dtype) {
+            if routine && reads_halves && operator.reads_stored(position) && routines::is_half(data.ty(input).dtype) {
                 read_stored.insert(input);
             }
         }
@@ -126,7 +126,7 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
     let mut fuser = Fuser {
         data,
         fused: FusedGraph::default(),
-        seen: HashMap::new(),
+        lazy: HashMap::new(),
         producers: HashMap::new(),
         computed: HashMap::new(),
         laid_out: HashMap::new(),
@@ -141,9 +141,9 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
     for index in 0..data.nodes.len() {
         fuser.node(index);
     }
-    // Before any value is copied: from then on a variable is seen as its copy.
+    // Before any value is copied: from then on a variable's lazy value is its copy.
     let targets: Vec<Option<BufferId>> =
-        data.assignments.iter().map(|(variable, _)| fuser.seen[variable].as_view().map(|(buffer, _)| buffer)).collect();
+        data.assignments.iter().map(|(variable, _)| fuser.lazy[variable].as_view().map(|(buffer, _)| buffer)).collect();
     for ((_, value), &target_buffer) in data.assignments.iter().zip(&targets) {
         let Some(target_buffer) = target_buffer else { continue };
         let mut source = fuser.stored(*value);
@@ -180,32 +180,32 @@ impl Fuser<'_> {
         match operator.kind() {
             Kind::Source => self.source(value(0), &node.op),
             Kind::Expression => {
-                let mut seen = self.express(index);
-                if seen.inputs.len() > self.most_inputs {
+                let mut lazy = self.express(index);
+                if lazy.inputs.len() > self.most_inputs {
                     // Too many bindings: the widest operands are stored first.
                     let mut inputs = node.inputs.clone();
-                    inputs.sort_by_key(|input| std::cmp::Reverse(self.seen[input].inputs.len()));
+                    inputs.sort_by_key(|input| std::cmp::Reverse(self.lazy[input].inputs.len()));
                     for input in inputs {
                         self.stored(input);
-                        seen = self.express(index);
-                        if seen.inputs.len() <= self.most_inputs {
+                        lazy = self.express(index);
+                        if lazy.inputs.len() <= self.most_inputs {
                             break;
                         }
                     }
                 }
-                self.keep(value(0), seen);
+                self.insert(value(0), lazy);
             }
             Kind::Reshape => {
                 let (input, dims) = (node.inputs[0], node.outputs[0].shape.dims());
-                let reshaped = self.seen[&input].expression.reshaped(dims);
-                let seen = match reshaped {
-                    Some(expression) => LazyValue { expression, ..self.seen[&input].clone() },
+                let reshaped = self.lazy[&input].expression.reshaped(dims);
+                let lazy = match reshaped {
+                    Some(expression) => LazyValue { expression, ..self.lazy[&input].clone() },
                     None => {
                         let buffer = self.stored(input);
                         LazyValue::buffer(buffer, node.outputs[0].dtype, &node.outputs[0].shape)
                     }
                 };
-                self.keep(value(0), seen);
+                self.insert(value(0), lazy);
             }
             Kind::Reduction { reduction, axes } => self.reduce(index, reduction, &axes),
             Kind::Routine => self.routine(index),
@@ -223,27 +223,27 @@ impl Fuser<'_> {
                 let mut builder = Builder::new(DType::F32);
                 let node = builder.constant(ty.dtype, number);
                 let expression = builder.finish(ty.shape.to_vec(), Vec::new(), vec![(node, ty.dtype)]);
-                self.seen.insert(value, LazyValue { expression, inputs: Vec::new(), names: Vec::new() });
+                self.lazy.insert(value, LazyValue { expression, inputs: Vec::new(), names: Vec::new() });
                 return;
             }
         }
-        let origin = match op {
+        let content = match op {
             Op::Input(name, _) => Content::Input(name.clone()),
             Op::Variable(variable) => Content::Variable(variable.clone()),
             Op::Constant(data) => Content::Constant(data.clone()),
             _ => return,
         };
-        let buffer = self.fused.add_buffer(ty.clone(), origin, Some(value));
-        self.seen.insert(value, LazyValue::buffer(buffer, ty.dtype, &ty.shape));
+        let buffer = self.fused.add_buffer(ty.clone(), content, Some(value));
+        self.lazy.insert(value, LazyValue::buffer(buffer, ty.dtype, &ty.shape));
     }
 
-    /// A node's expression, with its operands' put in.
+    /// A node's expression, with its operands' expressions substituted.
     fn express(&mut self, index: usize) -> LazyValue {
         let node = &self.data.nodes[index];
         let operator = node.op.operator();
-        // What is read at computed addresses must lie in memory, at least as a view.
-        for (place, &input) in node.inputs.iter().enumerate() {
-            if operator.access(place) == InputAccess::Addressed && self.seen[&input].as_view().is_none() {
+        // What is read at computed addresses must be in memory, at least as a view.
+        for (position, &input) in node.inputs.iter().enumerate() {
+            if operator.access(position) == InputAccess::Addressed && self.lazy[&input].as_view().is_none() {
                 self.stored(input);
             }
         }
@@ -254,8 +254,8 @@ impl Fuser<'_> {
         let names: RefCell<Vec<String>> = RefCell::default();
         let bind = |buffer: BufferId, stored: DType| {
             let mut bound = bound.borrow_mut();
-            if let Some(place) = bound.0.iter().position(|&other| other == buffer) {
-                return place;
+            if let Some(index) = bound.0.iter().position(|&other| other == buffer) {
+                return index;
             }
             bound.0.push(buffer);
             bound.1.push(stored);
@@ -265,16 +265,16 @@ impl Fuser<'_> {
             if output.dtype.is_float() { output.dtype } else { types.first().map_or(DType::F32, |ty| ty.dtype) };
         let mut builder = Builder::new(if float.is_float() { float } else { DType::F32 });
         let mut mapped = |builder: &mut Builder, input: usize, maps: &[Affine]| -> NodeId {
-            let seen = &self.seen[&node.inputs[input]];
-            let viewed = seen.expression.viewed(&dims, maps);
-            names.borrow_mut().extend(seen.names.iter().cloned());
-            include(builder, &viewed, |input| bind(seen.inputs[input], seen.expression.inputs[input]))
+            let lazy = &self.lazy[&node.inputs[input]];
+            let viewed = lazy.expression.viewed(&dims, maps);
+            names.borrow_mut().extend(lazy.names.iter().cloned());
+            include(builder, &viewed, |input| bind(lazy.inputs[input], lazy.expression.inputs[input]))
                 [viewed.outputs[0].0.index()]
         };
         let mut addressed = |input: usize| {
-            let seen = &self.seen[&node.inputs[input]];
-            let stored = seen.expression.inputs.first().copied().unwrap_or(DType::F32);
-            match seen.as_view() {
+            let lazy = &self.lazy[&node.inputs[input]];
+            let stored = lazy.expression.inputs.first().copied().unwrap_or(DType::F32);
+            match lazy.as_view() {
                 Some((buffer, at)) => (bind(buffer, stored), stored, at.clone()),
                 None => (0, stored, Affine::constant(0, types[input].shape.rank())),
             }
@@ -291,73 +291,73 @@ impl Fuser<'_> {
         compact(LazyValue { expression, inputs, names })
     }
 
-    /// Keeps how a value is seen, and stores it where that is better.
-    fn keep(&mut self, value: ValueId, seen: LazyValue) {
+    /// Records a lazy value, and stores it in memory where that is better.
+    fn insert(&mut self, value: ValueId, lazy: LazyValue) {
         let uses = self.uses.get(&value).copied().unwrap_or(0);
-        let view = seen.as_view().is_some();
+        let view = lazy.as_view().is_some();
         let node = &self.data.nodes[value.node()];
-        let stretches = self.stretching_user(value);
+        let expands = self.expanding_user(value);
         // What a routine reads as it is must be in memory anyway; other 16-bit values it reads in f32, from a copy of their own.
         let as_it_is =
-            node.outputs[0].dtype.compute() == node.outputs[0].dtype || self.is_stored_for_routine(value, &seen);
+            node.outputs[0].dtype.compute() == node.outputs[0].dtype || self.is_stored_for_routine(value, &lazy);
         let wanted = self.in_memory.contains(&value) && as_it_is;
-        let store = (!view && (((uses > 1 || stretches) && !seen.is_cheap()) || wanted))
-            || seen.expression.nodes.len() > LONGEST
-            || (!self.options.fuse && !view && !seen.inputs.is_empty() && !matches!(node.op, Op::Broadcast(_)));
-        self.seen.insert(value, seen);
+        let store = (!view && (((uses > 1 || expands) && !lazy.is_cheap()) || wanted))
+            || lazy.expression.nodes.len() > LONGEST
+            || (!self.options.fuse && !view && !lazy.inputs.is_empty() && !matches!(node.op, Op::Broadcast(_)));
+        self.lazy.insert(value, lazy);
         if store {
             self.stored(value);
         }
     }
 
-    /// True where a user repeats the value along an axis, so that inside it the value would be computed many times.
-    fn stretching_user(&self, value: ValueId) -> bool {
+    /// True where a user expands the value along an axis, so that inside it the value would be computed many times.
+    fn expanding_user(&self, value: ValueId) -> bool {
         let len = self.data.ty(value).len();
         self.widest_broadcast.get(&value).is_some_and(|&widest| widest > len)
     }
 
     /// The row-major buffer of a value, in its own type; made now if there is none.
     fn stored(&mut self, value: ValueId) -> BufferId {
-        let seen = &self.seen[&value];
+        let lazy = &self.lazy[&value];
         let ty = self.data.ty(value);
-        if let Some((buffer, at)) = seen.as_view() {
+        if let Some((buffer, at)) = lazy.as_view() {
             let whole = self.fused.buffers[buffer.0].ty.len() == ty.len();
             let same_type = self.fused.buffers[buffer.0].ty.dtype == ty.dtype;
             if at.offset == 0 && at.is_row_major(&ty.shape) && whole && same_type {
                 return buffer;
             }
-            // Users that can read the view go on doing so: a transpose of this one is no copy of the copy.
+            // Users that can read the view continue to do so: a transpose of this value does not copy the copy.
             if let Some(&buffer) = self.laid_out.get(&value) {
                 return buffer;
             }
-            let (ty, seen) = (ty.clone(), seen.clone());
-            let buffer = self.map_kernel(value, &ty, seen);
+            let (ty, lazy) = (ty.clone(), lazy.clone());
+            let buffer = self.map_kernel(value, &ty, lazy);
             self.laid_out.insert(value, buffer);
             return buffer;
         }
         self.copy(value)
     }
 
-    /// A buffer of its own for a value, computed from how it is seen; from now on it is seen as that buffer.
+    /// A buffer of its own for a value, computed from its lazy value; from now on the lazy value is that buffer.
     fn copy(&mut self, value: ValueId) -> BufferId {
         let ty = self.data.ty(value).clone();
-        let seen = self.seen[&value].clone();
-        let buffer = self.map_kernel(value, &ty, seen);
-        self.seen.insert(value, LazyValue::buffer(buffer, ty.dtype, &ty.shape));
+        let lazy = self.lazy[&value].clone();
+        let buffer = self.map_kernel(value, &ty, lazy);
+        self.lazy.insert(value, LazyValue::buffer(buffer, ty.dtype, &ty.shape));
         buffer
     }
 
-    fn map_kernel(&mut self, value: ValueId, ty: &TensorType, seen: LazyValue) -> BufferId {
+    fn map_kernel(&mut self, value: ValueId, ty: &TensorType, lazy: LazyValue) -> BufferId {
         let node = &self.data.nodes[value.node()];
         let buffer = self.fused.add_buffer(ty.clone(), Content::Kernel, Some(value));
-        let mut names = seen.names;
+        let mut names = lazy.names;
         if names.is_empty() {
             names.push("copy".to_owned());
         }
         self.fused.fused_nodes += names.len() - 1;
-        let mut expression = seen.expression;
+        let mut expression = lazy.expression;
         expression.outputs[0].1 = ty.dtype;
-        let tail = Tail { expression, inputs: seen.inputs };
+        let tail = Tail { expression, inputs: lazy.inputs };
         self.push(FusedKernel { head: Head::Map, tail: Some(tail), outputs: vec![buffer], names, origin: node.origin });
         buffer
     }
@@ -367,36 +367,36 @@ impl Fuser<'_> {
         let value = ValueId { node: index as u32, output: 0 };
         let input = node.inputs[0];
         let shape = self.data.ty(input).shape.clone();
-        let seen = self.seen[&input].clone();
-        // Kept axes after the last reduced one stay innermost, so that neighbours in memory stay neighbours.
+        let lazy = self.lazy[&input].clone();
+        // Retained axes after the last reduced one stay innermost, so that neighbours in memory stay neighbours.
         let last = axes.iter().copied().filter(|&axis| shape[axis] != 1).max();
-        let kept: Vec<usize> = (0..shape.rank()).filter(|axis| !axes.contains(axis)).collect();
+        let retained: Vec<usize> = (0..shape.rank()).filter(|axis| !axes.contains(axis)).collect();
         let (outer, inner): (Vec<usize>, Vec<usize>) =
-            kept.into_iter().partition(|&axis| last.is_some_and(|last| axis < last));
+            retained.into_iter().partition(|&axis| last.is_some_and(|last| axis < last));
         let order: Vec<usize> = outer.iter().chain(axes).chain(&inner).copied().collect();
         let rank = order.len();
         let mut maps = vec![Affine::constant(0, rank); rank];
-        for (place, &axis) in order.iter().enumerate() {
-            maps[axis] = Affine::coordinate(place, rank);
+        for (position, &axis) in order.iter().enumerate() {
+            maps[axis] = Affine::coordinate(position, rank);
         }
         let dims: Vec<usize> = order.iter().map(|&axis| shape[axis]).collect();
-        let expression = seen.expression.viewed(&dims, &maps);
+        let expression = lazy.expression.viewed(&dims, &maps);
         let borders = [outer.len(), outer.len() + axes.len()];
         let compute = reduction.result(self.data.ty(input).dtype);
-        let kept_dims: Vec<usize> = dims[..borders[0]].iter().chain(&dims[borders[1]..]).copied().collect();
+        let retained_dims: Vec<usize> = dims[..borders[0]].iter().chain(&dims[borders[1]..]).copied().collect();
         let raw_type = TensorType::new(compute, node.outputs[0].shape.clone());
         let buffer = self.fused.add_buffer(raw_type, Content::Kernel, Some(value));
-        let mut names = seen.names;
+        let mut names = lazy.names;
         self.fused.fused_nodes += names.len();
         names.push(reduction.name().to_owned());
-        let head = Head::Reduce { expression, inputs: seen.inputs, borders, reduction };
-        let tail = Some(identity_tail(kept_dims, compute));
+        let head = Head::Reduce { expression, inputs: lazy.inputs, borders, reduction };
+        let tail = Some(identity_tail(retained_dims, compute));
         self.push(FusedKernel { head, tail, outputs: vec![buffer], names, origin: node.origin });
-        self.keep_raw(value, buffer, compute);
+        self.insert_raw(value, buffer, compute);
     }
 }
 
-/// The tail that stores what the head gives.
+/// The tail that stores the head's result.
 fn identity_tail(dims: Vec<usize>, dtype: DType) -> Tail {
     let mut builder = Builder::new(dtype);
     let node = builder.accumulator(dtype);
@@ -407,33 +407,33 @@ fn identity_tail(dims: Vec<usize>, dtype: DType) -> Tail {
 pub(super) fn include(
     builder: &mut Builder,
     expression: &ScalarExpr,
-    input_place: impl Fn(usize) -> usize,
+    input_index: impl Fn(usize) -> usize,
 ) -> Vec<NodeId> {
-    let mut places: Vec<NodeId> = Vec::new();
+    let mut ids: Vec<NodeId> = Vec::new();
     for (node, &dtype) in expression.nodes.iter().zip(&expression.types) {
-        let place = match node {
+        let id = match node {
             ScalarNode::Load { input, at } => {
-                builder.push(ScalarNode::Load { input: input_place(*input), at: at.clone() }, dtype)
+                builder.push(ScalarNode::Load { input: input_index(*input), at: at.clone() }, dtype)
             }
             ScalarNode::Gather { input, address } => {
-                builder.push(ScalarNode::Gather { input: input_place(*input), address: places[address.index()] }, dtype)
+                builder.push(ScalarNode::Gather { input: input_index(*input), address: ids[address.index()] }, dtype)
             }
             ScalarNode::Call { function, arguments } => {
-                let arguments: Vec<NodeId> = arguments.iter().map(|id| places[id.index()]).collect();
+                let arguments: Vec<NodeId> = arguments.iter().map(|argument| ids[argument.index()]).collect();
                 builder.call(*function, &arguments)
             }
             ScalarNode::Index(at) => builder.index(at.clone()),
             other => builder.push(other.clone(), dtype),
         };
-        places.push(place);
+        ids.push(id);
     }
-    places
+    ids
 }
 
 /// Without inputs that simplification has left unread.
-fn compact(seen: LazyValue) -> LazyValue {
-    let (expression, inputs) = compacted(seen.expression, seen.inputs);
-    LazyValue { expression, inputs, ..seen }
+fn compact(lazy: LazyValue) -> LazyValue {
+    let (expression, inputs) = compacted(lazy.expression, lazy.inputs);
+    LazyValue { expression, inputs, ..lazy }
 }
 
 pub(super) fn compacted(mut expression: ScalarExpr, inputs: Vec<BufferId>) -> (ScalarExpr, Vec<BufferId>) {
@@ -446,18 +446,18 @@ pub(super) fn compacted(mut expression: ScalarExpr, inputs: Vec<BufferId>) -> (S
     if read.iter().all(|&read| read) {
         return (expression, inputs);
     }
-    let mut places = vec![0; inputs.len()];
-    let (mut kept, mut dtypes) = (Vec::new(), Vec::new());
+    let mut indices = vec![0; inputs.len()];
+    let (mut retained, mut dtypes) = (Vec::new(), Vec::new());
     for (input, &buffer) in inputs.iter().enumerate().filter(|(input, _)| read[*input]) {
-        places[input] = kept.len();
-        kept.push(buffer);
+        indices[input] = retained.len();
+        retained.push(buffer);
         dtypes.push(expression.inputs[input]);
     }
     for node in &mut expression.nodes {
         if let ScalarNode::Load { input, .. } | ScalarNode::Gather { input, .. } = node {
-            *input = places[*input];
+            *input = indices[*input];
         }
     }
     expression.inputs = dtypes;
-    (expression, kept)
+    (expression, retained)
 }

@@ -12,7 +12,7 @@ use crate::scalar::{Affine, Reduction, ScalarExpr, ScalarNode};
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorData, TensorType};
 
-/// A buffer, by its place in the fused graph.
+/// A buffer, by its index in the fused graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct BufferId(pub(crate) usize);
 
@@ -29,11 +29,11 @@ pub(crate) enum Content {
     Constant(Arc<TensorData>),
     /// Values of the step side by side: its parts, each behind the padding of the one before.
     Joined(Vec<BufferId>),
-    /// A range of the store: the variables that lie there, in the order in which they do.
+    /// A range of the store: the variables stored there, in that order.
     Range(Range),
 }
 
-/// Variables that lie next to each other in the store. It can only be made of such, so what reads or writes the whole range cannot
+/// Variables that are adjacent in the store. It can only be made of such, so what reads or writes the whole range cannot
 /// mistake one for another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Range {
@@ -72,7 +72,7 @@ pub(crate) struct Buffer {
     pub(crate) part_of: Option<(BufferId, usize)>,
     /// The variable that takes this content at the end of the step.
     pub(crate) assigned_to: Option<BufferId>,
-    /// True where the kernel that computes it writes straight into that variable's memory; else a copy ends the step.
+    /// True where the kernel that computes it writes directly into that variable's memory; else a copy ends the step.
     pub(crate) is_direct: bool,
     /// True where the host may read it after a run.
     pub(crate) is_output: bool,
@@ -132,8 +132,8 @@ impl FusedKernel {
     pub(crate) fn is_spread(&self) -> bool {
         match (&self.head, &self.tail) {
             (Head::Reduce { expression, borders, .. }, Some(tail)) => {
-                let kept = expression.dims[..borders[0]].iter().chain(&expression.dims[borders[1]..]);
-                tail.expression.len() > kept.product()
+                let retained = expression.dims[..borders[0]].iter().chain(&expression.dims[borders[1]..]);
+                tail.expression.len() > retained.product()
             }
             _ => false,
         }
@@ -143,7 +143,7 @@ impl FusedKernel {
         matches!(self.head, Head::Map)
     }
 
-    /// True where it reads a buffer at most as a map does that goes over it element by element, so that it may overwrite it.
+    /// True where it reads a buffer at most as a map does that reads it element by element, so that it may overwrite it.
     pub(crate) fn reads_in_place(&self, buffer: BufferId) -> bool {
         let Some(tail) = self.tail.as_ref().filter(|_| self.is_map()) else {
             return !self.reads().contains(&buffer);
@@ -225,13 +225,13 @@ impl FusedGraph {
         self.buffers[buffer.0].assigned_to
     }
 
-    /// The variable into whose memory a buffer is written straight away.
+    /// The variable into whose memory a buffer is written directly.
     pub(crate) fn direct_target(&self, buffer: BufferId) -> Option<BufferId> {
         let Buffer { is_direct, assigned_to, .. } = self.buffers[buffer.0];
         assigned_to.filter(|_| is_direct)
     }
 
-    /// The parts of a buffer that has some, in the order in which they lie; of any other, itself.
+    /// The parts of a buffer that has some, in the order in which they are stored; of any other, itself.
     pub(crate) fn parts<'a>(&'a self, buffer: &'a BufferId) -> &'a [BufferId] {
         match &self.buffers[buffer.0].content {
             Content::Joined(parts) | Content::Range(Range { parts, .. }) => parts,

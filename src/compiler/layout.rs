@@ -1,5 +1,5 @@
 //! Where variables live in the store: a few large buffers, shared by all programs of a session. Parameters that one kernel
-//! updates lie next to each other, as do their states and gradients, so that the kernel goes over one range.
+//! updates are adjacent, as are their states and gradients, so that the kernel iterates over one range.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,25 +20,25 @@ pub(crate) fn padded(bytes: usize) -> usize {
     bytes.div_ceil(ALIGNMENT).max(1) * ALIGNMENT
 }
 
-/// The plan of the store: its buffers' sizes and its variables' places.
+/// The plan of the store: its buffers' sizes and its variables' locations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
     /// Bytes of each buffer.
     pub buffers: Vec<usize>,
-    /// Variables in the order in which they were placed.
+    /// Variables in the order in which they were allocated.
     pub variables: Vec<VariablePlan>,
-    places: HashMap<String, usize>,
+    indices: HashMap<String, usize>,
     /// Buffers that still grow while a program is compiled: by role and element type.
     open: HashMap<(Role, DType), usize>,
 }
 
 impl Layout {
-    /// The place of a variable.
+    /// The plan of a variable.
     pub fn find(&self, name: &str) -> Option<&VariablePlan> {
-        self.places.get(name).map(|&place| &self.variables[place])
+        self.indices.get(name).map(|&index| &self.variables[index])
     }
 
-    /// Checks that a graph's variables are those of the same names that have places.
+    /// Checks that a graph's variables are those of the same names that are allocated.
     pub(crate) fn agrees(&self, data: &GraphData) -> Result<()> {
         for node in &data.nodes {
             let Op::Variable(variable) = &node.op else { continue };
@@ -53,8 +53,8 @@ impl Layout {
         Ok(())
     }
 
-    /// Gives a variable a place, if it has none.
-    pub(crate) fn place(&mut self, variable: &Arc<Variable>, target: &Target) -> Result<Location> {
+    /// Allocates a variable, if it has no location yet.
+    pub(crate) fn allocate(&mut self, variable: &Arc<Variable>, target: &Target) -> Result<Location> {
         if let Some(known) = self.find(&variable.name) {
             return Ok(known.location);
         }
@@ -82,7 +82,7 @@ impl Layout {
         }
         let location = Location { buffer, offset: self.buffers[buffer], bytes };
         self.buffers[buffer] += padded(bytes);
-        self.places.insert(variable.name.clone(), self.variables.len());
+        self.indices.insert(variable.name.clone(), self.variables.len());
         self.variables.push(VariablePlan {
             name: variable.name.clone(),
             ty: variable.ty.clone(),
@@ -94,14 +94,14 @@ impl Layout {
         Ok(location)
     }
 
-    /// Forgets a variable that has a buffer to itself, as data has. Buffers keep their numbers.
+    /// Removes a variable that has a buffer to itself, as data has. Buffers keep their indices.
     pub(crate) fn remove(&mut self, name: &str) {
-        let Some(place) = self.places.remove(name) else { return };
-        let gone = self.variables.remove(place);
+        let Some(index) = self.indices.remove(name) else { return };
+        let gone = self.variables.remove(index);
         if let Some(bytes) = self.buffers.get_mut(gone.location.buffer) {
             *bytes = 0;
         }
-        for later in self.places.values_mut().filter(|later| **later > place) {
+        for later in self.indices.values_mut().filter(|later| **later > index) {
             *later -= 1;
         }
     }

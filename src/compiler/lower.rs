@@ -21,7 +21,7 @@ pub(super) struct LoweredStep {
 }
 
 /// Work for every kernel that has any, in order, and copies for assignments that were not written in place. With it, the
-/// largest number of ways that one step could have gone: what [`Options::variant`] can choose from.
+/// largest number of variants that one step has: what [`Options::variant`] can choose from.
 pub(super) fn lower(fused: &FusedGraph, target: &Target, options: Options) -> Result<(Vec<LoweredStep>, usize)> {
     let mut variants = 1;
     let mut last_read = vec![0; fused.buffers.len()];
@@ -87,13 +87,13 @@ fn step(
         (Head::Reduce { expression, borders, reduction, .. }, Some(tail)) => {
             let flops = (expression.flops() + 1) * expression.len() as u64
                 + tail.expression.flops() * tail.expression.len() as u64;
-            // At every element of a row: the rows, then the places in them.
+            // At every element of a row: the rows, then the positions in them.
             let rank = tail.expression.dims.len();
             let end = if kernel.is_spread() { rank } else { tail_border(kernel) };
-            let (kept, places) = tail.expression.collapsed(&[tail_border(kernel), end]);
-            let epilogue = Epilogue { expression: kept, borders: [places[0], places[1]] };
-            let (expression, places) = expression.collapsed(borders);
-            let borders = [places[0], places[1]];
+            let (collapsed, ends) = tail.expression.collapsed(&[tail_border(kernel), end]);
+            let epilogue = Epilogue { expression: collapsed, borders: [ends[0], ends[1]] };
+            let (expression, ends) = expression.collapsed(borders);
+            let borders = [ends[0], ends[1]];
             let work = Work::Reduce { expression, borders, reduction: *reduction, epilogue };
             let plan = adapter.map(|adapter| choose(&work, adapter)).transpose().map_err(refuse)?;
             (work, plan, flops)
@@ -133,8 +133,8 @@ fn tail_border(kernel: &FusedKernel) -> usize {
 /// Groups of a product's output: batch, row, column.
 fn routine_epilogue(expression: &ScalarExpr) -> Epilogue {
     let rank = expression.dims.len();
-    let (collapsed, places) = expression.collapsed(&[rank.saturating_sub(2), rank.saturating_sub(1)]);
-    Epilogue { expression: collapsed, borders: [places[0], places[1]] }
+    let (collapsed, borders) = expression.collapsed(&[rank.saturating_sub(2), rank.saturating_sub(1)]);
+    Epilogue { expression: collapsed, borders: [borders[0], borders[1]] }
 }
 
 /// For each output of a map, the read that it overwrites: the variable that it is the new value of, or a value of the same
@@ -147,12 +147,12 @@ fn overwritten(fused: &FusedGraph, kernel: &FusedKernel, index: usize, last_read
         .iter()
         .map(|&output| {
             let ty = &fused.buffers[output.0].ty;
-            let place = match fused.direct_target(output) {
+            let position = match fused.direct_target(output) {
                 Some(variable) => reads.iter().position(|&read| read == variable),
                 None if fused.buffers[output.0].part_of.is_some() || ty.dtype.size() != 4 => None,
-                None => reads.iter().enumerate().position(|(place, &read)| {
+                None => reads.iter().enumerate().position(|(k, &read)| {
                     let buffer = &fused.buffers[read.0];
-                    !taken.contains(&place)
+                    !taken.contains(&k)
                         && matches!(buffer.content, Content::Kernel)
                         && buffer.part_of.is_none()
                         && !fused.is_root(read)
@@ -162,8 +162,8 @@ fn overwritten(fused: &FusedGraph, kernel: &FusedKernel, index: usize, last_read
                         && kernel.reads_in_place(read)
                 }),
             };
-            taken.extend(place);
-            place.filter(|_| ty.dtype.size() == 4 || fused.direct_target(output).is_some())
+            taken.extend(position);
+            position.filter(|_| ty.dtype.size() == 4 || fused.direct_target(output).is_some())
         })
         .collect()
 }
@@ -198,8 +198,8 @@ pub(super) fn traffic(fused: &FusedGraph, step: &LoweredStep) -> u64 {
             let whole = fused.buffers[read.0].ty.bytes() as u64;
             match &step.work {
                 Work::Map { expression, .. } => {
-                    let place = step.reads.iter().position(|other| other == read).unwrap_or(0);
-                    if expression.gathers(place) { whole.min(written) } else { whole }
+                    let position = step.reads.iter().position(|other| other == read).unwrap_or(0);
+                    if expression.gathers(position) { whole.min(written) } else { whole }
                 }
                 _ => whole,
             }

@@ -1,4 +1,4 @@
-//! Memory: every value that lives within a step gets a slot, and slots are used again when their value is dead. Slots are whole
+//! Memory: every value that lives within a step gets a slot, and slots are reused when their value is dead. Slots are whole
 //! buffers, not ranges of one: wgpu tracks usage by buffer, and refuses one that is read and written in a dispatch.
 
 use std::collections::{BTreeMap, HashMap};
@@ -33,9 +33,9 @@ pub(crate) struct Lifetime {
 pub(crate) fn assign_slots(values: &[Lifetime]) -> (Vec<usize>, Vec<usize>) {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by_key(|&value| (std::cmp::Reverse(values[value].bytes), values[value].first));
-    // For each slot, the first and last steps of those that have it; no two of them meet.
+    // For each slot, the first and last steps of those that have it; no two of them overlap.
     let mut slots: Vec<(usize, BTreeMap<usize, usize>)> = Vec::new();
-    let mut places = vec![0; values.len()];
+    let mut assigned = vec![0; values.len()];
     for value in order {
         let life = values[value];
         let is_free = |lives: &BTreeMap<usize, usize>| {
@@ -48,17 +48,17 @@ pub(crate) fn assign_slots(values: &[Lifetime]) -> (Vec<usize>, Vec<usize>) {
             slots.len() - 1
         });
         slots[slot].1.insert(life.first, life.last);
-        places[value] = slot;
+        assigned[value] = slot;
     }
-    (places, slots.into_iter().map(|(bytes, _)| bytes).collect())
+    (assigned, slots.into_iter().map(|(bytes, _)| bytes).collect())
 }
 
 struct Planner<'a> {
     fused: &'a FusedGraph,
     layout: &'a Layout,
     program: Program,
-    /// Where each buffer that has been placed is.
-    places: HashMap<BufferId, Location>,
+    /// Where each buffer that has memory is.
+    locations: HashMap<BufferId, Location>,
     /// The buffer in whose memory another one lives.
     owner: HashMap<BufferId, BufferId>,
 }
@@ -72,7 +72,7 @@ pub(super) fn plan(
     target: &Target,
 ) -> Result<(Program, String)> {
     let mut planner =
-        Planner { fused, layout, program: Program::default(), places: HashMap::new(), owner: HashMap::new() };
+        Planner { fused, layout, program: Program::default(), locations: HashMap::new(), owner: HashMap::new() };
     planner.program.buffers = layout
         .buffers
         .iter()
@@ -120,17 +120,17 @@ impl Planner<'_> {
             let location = match &buffer.content {
                 Content::Variable(variable) => match self.layout.find(&variable.name) {
                     Some(known) => known.location,
-                    None => return Err(Error::Argument(format!("variable {:?} was not placed", variable.name))),
+                    None => return Err(Error::Argument(format!("variable {:?} was not allocated", variable.name))),
                 },
                 Content::Input(_) if bytes <= SMALL_INPUT => {
-                    let place = match shared {
-                        Some(place) => place,
+                    let shared_buffer = match shared {
+                        Some(known) => known,
                         None => self.add(0, BufferKind::Input),
                     };
-                    let offset = if shared.is_some() { self.program.buffers[place].bytes } else { 0 };
-                    shared = Some(place);
-                    self.program.buffers[place].bytes = offset + bytes.div_ceil(ALIGNMENT).max(1) * ALIGNMENT;
-                    Location { buffer: place, offset, bytes }
+                    let offset = if shared.is_some() { self.program.buffers[shared_buffer].bytes } else { 0 };
+                    shared = Some(shared_buffer);
+                    self.program.buffers[shared_buffer].bytes = offset + bytes.div_ceil(ALIGNMENT).max(1) * ALIGNMENT;
+                    Location { buffer: shared_buffer, offset, bytes }
                 }
                 Content::Input(_) => Location { buffer: self.add(bytes, BufferKind::Input), offset: 0, bytes },
                 Content::Constant(data) => {
@@ -139,7 +139,7 @@ impl Planner<'_> {
                 Content::Range(range) => range.location(),
                 Content::Kernel | Content::Joined(_) => continue,
             };
-            self.places.insert(BufferId(index), location);
+            self.locations.insert(BufferId(index), location);
         }
         Ok(())
     }
@@ -163,7 +163,7 @@ impl Planner<'_> {
     fn root(&self, mut buffer: BufferId) -> (BufferId, usize) {
         let mut offset = 0;
         loop {
-            if self.places.contains_key(&buffer) {
+            if self.locations.contains_key(&buffer) {
                 return (buffer, offset);
             }
             if let Some(&owner) = self.owner.get(&buffer) {
@@ -180,24 +180,24 @@ impl Planner<'_> {
     /// Slots for all values within the step and for scratch memory. Returns the printed form and each step's scratch.
     fn slots(&mut self, steps: &[LoweredStep]) -> (String, Vec<Vec<Location>>) {
         let mut lives: Vec<(Option<BufferId>, Lifetime)> = Vec::new();
-        let mut place_of: HashMap<BufferId, usize> = HashMap::new();
+        let mut index_of: HashMap<BufferId, usize> = HashMap::new();
         for (index, step) in steps.iter().enumerate() {
             for &buffer in step.writes.iter().chain(&step.reads) {
                 let (root, _) = self.root(buffer);
-                if self.places.contains_key(&root) {
+                if self.locations.contains_key(&root) {
                     continue;
                 }
                 let bytes = self.fused.buffers[root.0].ty.bytes().div_ceil(16) * 16;
-                let place = *place_of.entry(root).or_insert_with(|| {
+                let life = *index_of.entry(root).or_insert_with(|| {
                     lives.push((Some(root), Lifetime { first: index, last: index, bytes }));
                     lives.len() - 1
                 });
-                lives[place].1.last = index;
+                lives[life].1.last = index;
             }
         }
         for (_, _, buffer) in &self.fused.outputs {
-            if let Some(&place) = place_of.get(&self.root(*buffer).0) {
-                lives[place].1.last = usize::MAX;
+            if let Some(&life) = index_of.get(&self.root(*buffer).0) {
+                lives[life].1.last = usize::MAX;
             }
         }
         let mut scratch: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
@@ -232,7 +232,7 @@ impl Planner<'_> {
         for (value, (buffer, _)) in lives.iter().enumerate() {
             if let Some(buffer) = buffer {
                 let bytes = self.fused.buffers[buffer.0].ty.bytes();
-                self.places.insert(*buffer, Location { buffer: buffers[slots[value]], offset: 0, bytes });
+                self.locations.insert(*buffer, Location { buffer: buffers[slots[value]], offset: 0, bytes });
             }
         }
         let location =
@@ -243,9 +243,9 @@ impl Planner<'_> {
     fn location(&self, buffer: BufferId) -> Location {
         let (root, offset) = self.root(buffer);
         let bytes = self.fused.buffers[buffer.0].ty.bytes();
-        self.places.get(&root).map_or(Location { buffer: 0, offset: 0, bytes: 0 }, |place| Location {
-            buffer: place.buffer,
-            offset: place.offset + offset,
+        self.locations.get(&root).map_or(Location { buffer: 0, offset: 0, bytes: 0 }, |root| Location {
+            buffer: root.buffer,
+            offset: root.offset + offset,
             bytes,
         })
     }
@@ -279,7 +279,7 @@ impl Planner<'_> {
                     .map(|bound| match *bound {
                         Bound::Input(input) => reads[input],
                         Bound::Output(output) => writes[output],
-                        Bound::Scratch(place) => scratch[place],
+                        Bound::Scratch(index) => scratch[index],
                     })
                     .collect();
                 let largest = bindings.iter().map(|location| location.bytes).max().unwrap_or(0);
@@ -311,7 +311,7 @@ impl Planner<'_> {
     }
 
     fn ports(&mut self) {
-        // Where nothing is computed, as of empty tensors alone, there is still a place to read them from.
+        // Where nothing is computed, as of empty tensors alone, there is still a buffer to read them from.
         if self.program.buffers.is_empty() {
             self.add(0, BufferKind::Slot);
         }
@@ -348,12 +348,12 @@ mod tests {
                 .iter()
                 .map(|&(first, length, bytes)| Lifetime { first, last: first + length, bytes: bytes * 16 })
                 .collect();
-            let (places, sizes) = assign_slots(&values);
+            let (slots, sizes) = assign_slots(&values);
             for (a, life) in values.iter().enumerate() {
-                prop_assert!(sizes[places[a]] >= life.bytes);
+                prop_assert!(sizes[slots[a]] >= life.bytes);
                 for b in 0..a {
                     let together = values[b].first <= life.last && life.first <= values[b].last;
-                    prop_assert!(!together || places[a] != places[b]);
+                    prop_assert!(!together || slots[a] != slots[b]);
                 }
             }
         }

@@ -1,9 +1,9 @@
 //! Joining kernels that go over one domain: a map into the kernel whose result it reads element by element (as its
 //! epilogue), and maps that share an input. Each join saves a dispatch, and often a buffer.
 //!
-//! Two kernels may run as one only where no third lies on a way between them. That question is asked for every candidate, so who
-//! makes and who reads a buffer is kept up to date from join to join, and so is a level for each kernel, greater than the
-//! levels of all that it needs: a search for a way leaves out what lies beyond its ends.
+//! Two kernels may run as one only where no third is on a path between them. That question is asked for every candidate, so who
+//! writes and who reads a buffer is updated from join to join, and so is a level for each kernel, greater than the
+//! levels of all that it needs: a search for a path leaves out what is beyond its ends.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -19,10 +19,10 @@ const LONGEST: usize = 240;
 /// Maps before a map, nearest first, that are tried as its sibling: a value that very many read must not make compiling slow.
 const SIBLINGS: usize = 64;
 
-/// Kernels that the search for a way between two others looks at. Where that is not enough, they are left apart.
+/// Kernels that the search for a path between two others visits. Where that is not enough, they stay separate.
 const SEARCHED: usize = 2048;
 
-/// Rows from which one workgroup goes through each, and their longest.
+/// The number of rows from which one workgroup processes each, and the longest row.
 const FEWEST_ROWS: usize = 64;
 const LONGEST_ROW: usize = 1 << 15;
 
@@ -30,7 +30,7 @@ const LONGEST_ROW: usize = 1 << 15;
 pub(super) fn merge(fused: &mut FusedGraph, target: &Target) {
     let mut merger = Merger::new(fused, target);
     merger.settle();
-    // Last, as a kernel that goes over rows joins with fewer others.
+    // Last, as a kernel that iterates over rows joins with fewer others.
     // CPU threads keep rows in their caches anyway, and software drivers store whole vectors faster than single elements.
     merger.joins_rows = matches!(target, Target::Gpu(adapter) if !adapter.is_software);
     if merger.joins_rows {
@@ -39,7 +39,7 @@ pub(super) fn merge(fused: &mut FusedGraph, target: &Target) {
     merger.finish();
 }
 
-/// The kernels while they are joined. A kernel's number is its place in the order from which merging starts; the joined kernel has
+/// The kernels while they are joined. A kernel's number is its position in the order from which merging starts; the joined kernel has
 /// the second's.
 struct Merger<'a> {
     fused: &'a mut FusedGraph,
@@ -166,7 +166,7 @@ impl<'a> Merger<'a> {
         let expression = second.expression.reshaped(&first.expression.dims);
         let (base, addition) = match expression {
             Some(expression) => (first.expression.clone(), expression),
-            // A map producer may also be seen over the consumer's shape.
+            // A map producer may also be taken over the consumer's shape.
             None if producer.is_map() => {
                 (first.expression.reshaped(&second.expression.dims)?, second.expression.clone())
             }
@@ -192,10 +192,10 @@ impl<'a> Merger<'a> {
         let (producer, consumer) = (self.kernels[source].as_ref()?, self.kernels[user].as_ref()?);
         let (first, second) = (producer.tail.as_ref()?, consumer.tail.as_ref()?);
         let Head::Reduce { expression: ScalarExpr { dims, .. }, borders, .. } = &producer.head else { return None };
-        let (kept, rest) = dims.split_at(borders[0]);
+        let (outer, rest) = dims.split_at(borders[0]);
         let (row, inner) = rest.split_at(borders[1] - borders[0]);
-        let [rows, length, inner] = [kept, row, inner].map(|dims| dims.iter().product::<usize>());
-        // Few rows are cut into stretches, for more workgroups than there are rows.
+        let [rows, length, inner] = [outer, row, inner].map(|dims| dims.iter().product::<usize>());
+        // Few rows are split into chunks, for more workgroups than there are rows.
         let fits = inner == 1 && rows >= FEWEST_ROWS && (2..=LONGEST_ROW).contains(&length);
         let &[result] = producer.outputs.as_slice() else { return None };
         let is_read_elsewhere =
@@ -213,10 +213,10 @@ impl<'a> Merger<'a> {
         }
         let addition = second.expression.reshaped(dims)?;
         let is_rows = |at: &Affine| {
-            let (along, others) = at.strides.split_at(kept.len());
+            let (along, others) = at.strides.split_at(outer.len());
             let along = Affine { offset: 0, strides: along.to_vec() };
             at.offset == 0
-                && along.is_row_major(kept)
+                && along.is_row_major(outer)
                 && others.iter().zip(rest).all(|(&stride, &n)| stride == 0 || n == 1)
         };
         let is_result = |input: usize| second.inputs[input] == result;
@@ -232,17 +232,17 @@ impl<'a> Merger<'a> {
         self.joined([source, user], base, addition)
     }
 
-    /// True where a third kernel lies on a way from `source` to `user`: then they cannot run as one. The search goes from both ends
-    /// in turn, as one of them is often near its own end.
+    /// True where a third kernel is on a path from `source` to `user`: then they cannot run as one. The search proceeds from both ends
+    /// alternately, as one of them is often near its own end.
     fn indirect_path(&self, source: usize, user: usize) -> bool {
         let (low, high) = (self.level[source], self.level[user]);
-        let mut seen = [HashSet::new(), HashSet::new()];
+        let mut visited = [HashSet::new(), HashSet::new()];
         let between = |kernel: &usize| (low + 1..high).contains(&self.level[*kernel]);
         let mut searched = 0;
         let mut forward: Vec<usize> =
-            self.consumers(source).filter(between).filter(|&kernel| seen[0].insert(kernel)).collect();
+            self.consumers(source).filter(between).filter(|&kernel| visited[0].insert(kernel)).collect();
         let mut backward: Vec<usize> =
-            self.producers(user).filter(between).filter(|&kernel| seen[1].insert(kernel)).collect();
+            self.producers(user).filter(between).filter(|&kernel| visited[1].insert(kernel)).collect();
         while let (Some(ahead), Some(behind)) = (forward.pop(), backward.pop()) {
             searched += 1;
             if searched > SEARCHED {
@@ -252,7 +252,7 @@ impl<'a> Merger<'a> {
                 if kernel == user {
                     return true;
                 }
-                if between(&kernel) && seen[0].insert(kernel) {
+                if between(&kernel) && visited[0].insert(kernel) {
                     forward.push(kernel);
                 }
             }
@@ -260,7 +260,7 @@ impl<'a> Merger<'a> {
                 if kernel == source {
                     return true;
                 }
-                if between(&kernel) && seen[1].insert(kernel) {
+                if between(&kernel) && visited[1].insert(kernel) {
                     backward.push(kernel);
                 }
             }
@@ -333,14 +333,14 @@ impl<'a> Merger<'a> {
         let dims = base.dims.clone();
         let mut inputs = first_tail.inputs.clone();
         let mut dtypes = base.inputs.clone();
-        let mut places = Vec::new();
+        let mut indices = Vec::new();
         for (input, &buffer) in second_tail.inputs.iter().enumerate() {
-            let place = inputs.iter().position(|&other| other == buffer).unwrap_or_else(|| {
+            let index = inputs.iter().position(|&other| other == buffer).unwrap_or_else(|| {
                 inputs.push(buffer);
                 dtypes.push(addition.inputs[input]);
                 inputs.len() - 1
             });
-            places.push(place);
+            indices.push(index);
         }
         let mut builder = Builder::new(DType::F32);
         let base_nodes = include(&mut builder, &base, |input| input);
@@ -355,7 +355,7 @@ impl<'a> Merger<'a> {
         let mut addition = addition;
         for node in &mut addition.nodes {
             if let ScalarNode::Load { input, .. } | ScalarNode::Gather { input, .. } = node {
-                *input = places[*input];
+                *input = indices[*input];
             }
         }
         let added = builder.include(&addition, |_, node, _| match node {
@@ -418,7 +418,7 @@ impl<'a> Merger<'a> {
         reads.len() + kernel.outputs.len() - shared
     }
 
-    /// Puts the joined kernel at the second's place and takes the first away, which moves the first's work later.
+    /// Puts the joined kernel at the second's position and removes the first, which moves the first's work later.
     fn replace(&mut self, first: usize, second: usize, kernel: FusedKernel) {
         self.joins += 1;
         self.fused.fused_nodes += 1;
@@ -441,7 +441,7 @@ impl<'a> Merger<'a> {
         self.waiting.insert(second);
     }
 
-    /// Hands the kernels back in an order in which every buffer is written before it is read; among those that could come next, the
+    /// Returns the kernels in an order in which every buffer is written before it is read; among those that could come next, the
     /// one that came first before.
     fn finish(mut self) {
         let needs = |merger: &Self, number: usize| merger.producers(number).collect::<BTreeSet<_>>();

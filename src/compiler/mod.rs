@@ -69,7 +69,7 @@ pub struct Options {
     /// Which of the kernels that fit a step is taken: 0 is what tuning found, else the best guess, and a number beyond the last gives the
     /// last.
     pub variant: usize,
-    /// True where `variant` goes through the kernels that only tuning tries, too.
+    /// True where `variant` iterates over the kernels that only tuning tries, too.
     pub candidates: bool,
 }
 
@@ -90,7 +90,7 @@ pub struct Stages {
     pub memory: String,
 }
 
-/// Compiles a graph. Variables get their places in `layout`, which programs of one store share.
+/// Compiles a graph. Variables get their locations in `layout`, which programs of one store share.
 ///
 /// # Errors
 /// The graph's first mistake, or what breaks a limit of the target.
@@ -127,7 +127,7 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
     segment::segment(&mut fused, layout, target, options)?;
     // A buffer belongs to the model, and to its files, whether or not this program reads it.
     for buffer in &buffers {
-        layout.place(buffer, target)?;
+        layout.allocate(buffer, target)?;
     }
     layout.close();
     wide.variables(layout);

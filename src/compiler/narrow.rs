@@ -1,6 +1,6 @@
 //! For a GPU: what has 64 bits has 32. WGSL has neither i64 nor f64, so a graph's i64 become i32 and its f64 become f32, in
 //! inputs, constants, variables, casts and everything between. The session checks and converts what is fed, and gives results
-//! in the graph's own types. What is beyond f32's range becomes infinite on the way; what leaves i32 is noticed (`overflow`).
+//! in the graph's own types. What is beyond f32's range becomes infinite; what leaves i32 is detected (`overflow`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,11 +37,11 @@ pub(super) fn narrow(data: &mut GraphData) -> Result<Wide> {
         if let Op::Resample(resample) = &node.op
             && node.outputs.iter().any(|ty| ty.dtype == DType::F64)
         {
-            // Its weights lie in a constant, as bits of the elements' type.
+            // Its weights are in a constant, as bits of the elements' type.
             let table = resample.table(DType::F32)?;
-            let place = node.inputs[1].node();
-            data.nodes[place].outputs = vec![table.ty().clone()];
-            data.nodes[place].op = Op::Constant(Arc::new(table));
+            let weights = node.inputs[1].node();
+            data.nodes[weights].outputs = vec![table.ty().clone()];
+            data.nodes[weights].op = Op::Constant(Arc::new(table));
         }
         let node = &mut data.nodes[index];
         self::node(node, needed, &mut wide).map_err(|message| {

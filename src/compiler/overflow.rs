@@ -1,9 +1,9 @@
-//! For a GPU, which computes in i32 instead of i64: notices what leaves 32 bits. For each node whose result cannot be bounded beforehand
-//! (`bounds`), the program computes whether it was right, beside the result; one hidden number, the output [`OVERFLOW`], says at the end of
+//! For a GPU, which computes in i32 instead of i64: detects what leaves 32 bits. For each node whose result cannot be bounded beforehand
+//! (`bounds`), the program computes whether it was right, beside the result; one hidden scalar, the output [`OVERFLOW`], says at the end of
 //! a run whether all were, or which one was not. The session reads it with the outputs. So a result is right, or an error.
 //!
 //! A wrapped result differs from the right one by a multiple of 2³². So the same arithmetic in f32, be it rounded, tells them apart, as long
-//! as its error is below 2³⁰; sums of so many numbers that it might be more are held against the sum of their magnitudes too.
+//! as its error is below 2³⁰; sums of more values, whose error might be larger, are compared with the sum of their magnitudes too.
 
 use std::sync::Arc;
 
@@ -36,9 +36,9 @@ pub(super) struct Checks {
 
 /// How a result is checked.
 enum Check {
-    /// The same operator in f32, beside which the result should lie.
+    /// The same operator in f32, which the result should be close to.
     Beside(Op),
-    /// The same for a sum of so many terms, and the sum of their magnitudes below the bound.
+    /// The same for a sum of many terms, and the sum of their magnitudes below the bound.
     Sum(Op, Option<f64>),
     /// A cast from floats, which saturates.
     FromFloat,
@@ -64,7 +64,7 @@ pub(super) fn find(data: &GraphData) -> Checks {
     }
     let bounds = Bounds::of(data);
     let found = nodes.filter_map(|(index, node)| {
-        let input = |place: usize| node.inputs.get(place).map_or(Range { low: 0.0, high: 0.0 }, |&id| bounds.value(id));
+        let input = |index: usize| node.inputs.get(index).map_or(Range { low: 0.0, high: 0.0 }, |&id| bounds.value(id));
         let types: Vec<&TensorType> = node.inputs.iter().map(|&id| data.ty(id)).collect();
         if bounds.exact(index).fits() && !is_long_shift(&node.op, input(1)) {
             return None;
@@ -80,7 +80,7 @@ fn is_long_shift(op: &Op, by: Range) -> bool {
 }
 
 fn check(op: &Op, input: &impl Fn(usize) -> Range, types: &[&TensorType]) -> Option<Check> {
-    let shape = |place: usize| types.get(place).map(|ty| &ty.shape);
+    let shape = |index: usize| types.get(index).map(|ty| &ty.shape);
     let sum = |op: Op, count: f64, largest: f64| {
         let certain = count * count * largest <= ROUNDED;
         Check::Sum(op, (!certain).then(|| (ROUNDED / count).max((1_u64 << 37) as f64)))
@@ -94,7 +94,7 @@ fn check(op: &Op, input: &impl Fn(usize) -> Range, types: &[&TensorType]) -> Opt
             F::Div => Some(Check::Quotient),
             F::ShiftLeft => Some(Check::ShiftLeft),
             F::ShiftRight => Some(Check::ShiftRight),
-            // What chooses among numbers, or clears bits of them, leaves no range.
+            // What chooses among values, or clears bits of them, leaves no range.
             _ => None,
         },
         Op::Reduce(reduce) => match reduce.reduction {
@@ -191,7 +191,7 @@ fn wrong(check: &Check, inputs: &[Tensor], result: &Tensor) -> Tensor {
     };
     // Indices and the like stay what they are.
     let floats = |of: &dyn Fn(&Tensor) -> Tensor, indexed: bool| -> Vec<Tensor> {
-        let each = |(place, input): (usize, &Tensor)| if indexed && place == 1 { input.clone() } else { of(input) };
+        let each = |(index, input): (usize, &Tensor)| if indexed && index == 1 { input.clone() } else { of(input) };
         inputs.iter().enumerate().map(each).collect()
     };
     let again = |op: &Op, of: &dyn Fn(&Tensor) -> Tensor| {
@@ -200,7 +200,7 @@ fn wrong(check: &Check, inputs: &[Tensor], result: &Tensor) -> Tensor {
         result.graph().apply1(op.clone(), &inputs.iter().collect::<Vec<_>>())
     };
     let float = |x: &Tensor| x.cast(DType::F32);
-    // What is no number is not beside the result.
+    // A NaN is not close to the result.
     let apart = |op: &Op| (again(op, &float) - float(result)).abs().le(APART).logical_not();
     match check {
         Check::Beside(op) => apart(op),
@@ -210,7 +210,7 @@ fn wrong(check: &Check, inputs: &[Tensor], result: &Tensor) -> Tensor {
             apart(op).logical_or(magnitudes.le(*most).logical_not())
         }
         Check::FromFloat => {
-            // In f32 the largest i32 is no number; the next one below is as far as a float gets.
+            // f32 cannot represent the largest i32; the next float below is the largest that fits.
             let x = float(first);
             let inside = x.lt(END).logical_and(x.ge(-END));
             inside.logical_or(x.is_nan()).logical_not()

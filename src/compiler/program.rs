@@ -10,7 +10,7 @@ use crate::scalar::{Epilogue, Reduction, ScalarExpr};
 use crate::shader::{Grid, Kernel, Operand};
 use crate::tensor::{DType, TensorData, TensorType};
 
-/// A stretch of a buffer. Offsets are multiples of 256 and stretches are padded to 16 bytes, so that each can be bound.
+/// A range of a buffer. Offsets are multiples of 256 and ranges are padded to 16 bytes, so that each can be bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Location {
     /// Which of the program's buffers.
@@ -76,7 +76,7 @@ pub struct VariablePlan {
 /// What a step does, independent of any device: the CPU runs this.
 #[derive(Clone, Debug)]
 pub enum Work {
-    /// Every output is an expression over one domain. `in_place[k]` is the read (by its place in `reads`) that output k overwrites.
+    /// Every output is an expression over one domain. `in_place[k]` is the read (by its index in `reads`) that output k overwrites.
     Map {
         /// The expression; its input k is the step's read k.
         expression: ScalarExpr,
@@ -149,9 +149,9 @@ pub struct Step {
 /// Values that the session itself writes into each run, by the names of hidden inputs.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
-    /// Buffers; steps name them by place.
+    /// Buffers; steps refer to them by index.
     pub buffers: Vec<BufferPlan>,
-    /// Kernels; dispatches name them by place. Empty in a program for the CPU.
+    /// Kernels; dispatches refer to them by index. Empty in a program for the CPU.
     pub kernels: Vec<Kernel>,
     /// In the order in which they run.
     pub steps: Vec<Step>,
@@ -168,7 +168,7 @@ pub struct Program {
     /// For a GPU: operators and lines of the nodes whose results are checked to be within i32, in which it computes instead of i64. The
     /// hidden output `@overflow` is 0, or one more than the number of one that was not.
     pub checked: Arc<[String]>,
-    /// How many ways the step with the most kernels to choose from could have gone; 1 on the CPU.
+    /// The number of variants of the step with the most kernels to choose from; 1 on the CPU.
     pub variants: usize,
 }
 
@@ -236,7 +236,7 @@ impl fmt::Display for Program {
             self.bytes()
         )?;
         for (index, step) in self.steps.iter().enumerate() {
-            let places = |locations: &[Location]| {
+            let list = |locations: &[Location]| {
                 let texts: Vec<String> =
                     locations.iter().map(|location| format!("b{}+{}", location.buffer, location.offset)).collect();
                 texts.join(" ")
@@ -246,8 +246,8 @@ impl fmt::Display for Program {
                 formatter,
                 "{index:4}  {}  {} -> {} ({})  {}",
                 step.label,
-                places(&step.reads),
-                places(&step.writes),
+                list(&step.reads),
+                list(&step.writes),
                 types.join(", "),
                 step.origin
             )?;

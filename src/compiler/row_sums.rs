@@ -1,5 +1,5 @@
 //! A bias's gradient from the product that makes its weight's: where a sum over the rows of a product's left operand is wanted, the product
-//! gives it as a second result, since it reads those rows anyway. Saves a kernel, and a pass over the operand.
+//! returns it as a second result, since it reads those rows anyway. Saves a kernel, and a pass over the operand.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,7 +8,7 @@ use crate::ops::{Matmul, Op, Reduce, Reshape};
 use crate::scalar::{Affine, Reduction};
 use crate::tensor::TensorType;
 
-/// A set of rows within a value: where its elements lie, by rows and along them, with extents of 1 gone and neighbours joined.
+/// A set of rows within a value: where its elements are, by rows and along them, with extents of 1 dropped and neighbours joined.
 #[derive(Clone, Debug, PartialEq)]
 struct Rows {
     value: ValueId,
@@ -17,7 +17,7 @@ struct Rows {
     along: Vec<(usize, i64)>,
 }
 
-/// Replaces sums that products can bring.
+/// Replaces sums that products can compute.
 pub(super) fn absorb(mut data: GraphData) -> GraphData {
     let products: Vec<(usize, Rows)> = (0..data.nodes.len())
         .filter_map(|index| {
@@ -32,7 +32,7 @@ pub(super) fn absorb(mut data: GraphData) -> GraphData {
         let node = &data.nodes[index];
         let Op::Reduce(Reduce { reduction: Reduction::Sum, axes, .. }) = &node.op else { continue };
         let Some(wanted) = rows(&data, node.inputs[0], axes) else { continue };
-        // Each product brings one sum, so that two parameters with equal gradients have one each.
+        // Each product computes one sum, so that two parameters with equal gradients have one each.
         let product = products
             .iter()
             .filter(|(product, found)| {
@@ -84,7 +84,7 @@ fn rows(data: &GraphData, value: ValueId, axes: &[usize]) -> Option<Rows> {
     Some(Rows { value: source, offset: at.offset, across: joined(false), along: joined(true) })
 }
 
-/// What a value is a view of, and where its elements lie there.
+/// What a value is a view of, and where its elements are there.
 fn view(data: &GraphData, value: ValueId) -> (ValueId, Affine) {
     let node = &data.nodes[value.node()];
     let dims = data.ty(value).shape.dims();
@@ -113,14 +113,14 @@ fn view(data: &GraphData, value: ValueId) -> (ValueId, Affine) {
 /// True where a node needs what another computes, in however many steps.
 fn needs(data: &GraphData, node: usize, other: usize) -> bool {
     let mut waiting = vec![node];
-    let mut seen = HashSet::new();
+    let mut visited = HashSet::new();
     while let Some(node) = waiting.pop() {
         if node == other {
             return true;
         }
-        // Inputs come before their users: what lies before the other cannot need it.
+        // Inputs come before their users: what comes before the other cannot need it.
         let inputs = data.nodes[node].inputs.iter().map(|input| input.node());
-        waiting.extend(inputs.filter(|&input| input >= other && seen.insert(input)));
+        waiting.extend(inputs.filter(|&input| input >= other && visited.insert(input)));
     }
     false
 }
@@ -139,9 +139,9 @@ fn sorted(data: GraphData) -> GraphData {
     }
     let mut ready: BTreeSet<usize> = (0..count).filter(|&index| missing[index] == 0).collect();
     let mut order = Vec::with_capacity(count);
-    let mut places = vec![0_u32; count];
+    let mut positions = vec![0_u32; count];
     while let Some(index) = ready.pop_first() {
-        places[index] = order.len() as u32;
+        positions[index] = order.len() as u32;
         order.push(index);
         for &user in &users[index] {
             missing[user] -= 1;
@@ -150,7 +150,7 @@ fn sorted(data: GraphData) -> GraphData {
             }
         }
     }
-    let moved = |id: ValueId| ValueId { node: places[id.node()], output: id.output };
+    let moved = |id: ValueId| ValueId { node: positions[id.node()], output: id.output };
     let mut nodes: Vec<Option<Node>> = data.nodes.into_iter().map(Some).collect();
     let nodes = order
         .into_iter()

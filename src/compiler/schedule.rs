@@ -49,7 +49,7 @@ fn may_be_direct(
     // A GPU refuses a dispatch that reads and writes one buffer, whatever the ranges: the kernel's other operands must live in
     // other buffers of the store.
     let store = |buffer: BufferId| {
-        // A new value may itself be written straight into its variable's memory.
+        // A new value may itself be written directly into its variable's memory.
         let buffer = fused.assigned_to(buffer).unwrap_or(buffer);
         match &fused.buffers[buffer.0].content {
             Content::Variable(variable) => layout.find(&variable.name).map(|known| known.location.buffer),
@@ -172,17 +172,17 @@ impl<'a> Live<'a> {
         if self.fused.is_root(buffer) { 0 } else { self.bytes(buffer) }
     }
 
-    /// Where a kernel stands among those that are ready.
+    /// The sort key of a kernel among those that are ready.
     fn rank(&self, kernel: usize) -> (i64, usize) {
         (self.growth[kernel].max(0), kernel)
     }
 
-    /// Marks a kernel as run. Gives the kernels that are now the last readers of something, with their ranks before.
+    /// Marks a kernel as run. Returns the kernels that are now the last readers of something, with their ranks before.
     fn run(&mut self, kernel: usize) -> Vec<(usize, (i64, usize))> {
         self.has_run[kernel] = true;
         let mut changed = Vec::new();
-        for place in 0..self.reads[kernel].len() {
-            let read = self.reads[kernel][place];
+        for index in 0..self.reads[kernel].len() {
+            let read = self.reads[kernel][index];
             self.left[read.0] -= 1;
             if self.left[read.0] == 1
                 && let Some(&last) = self.readers[read.0].iter().find(|&&reader| !self.has_run[reader])

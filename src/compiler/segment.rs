@@ -1,5 +1,5 @@
 //! One update kernel for many parameters. Maps that only write variables and compute the same expression become one map
-//! over the range in which their variables (and the gradients that they read) lie next to each other.
+//! over the range in which their variables (and the gradients that they read) are adjacent.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use crate::ops::Variable;
 use crate::scalar::{Affine, ScalarExpr, ScalarNode};
 use crate::tensor::DType;
 
-/// Places all variables, and joins the updates that can be.
+/// Allocates all variables, and joins the updates that can be.
 pub(super) fn segment(fused: &mut FusedGraph, layout: &mut Layout, target: &Target, options: Options) -> Result<()> {
     let groups = if options.fuse { groups(fused) } else { Vec::new() };
-    // The members of a group are placed in one order for all its streams; the rest in the order of the graph.
+    // The members of a group are allocated in one order for all its streams; the rest in the order of the graph.
     for group in &groups {
         for &buffer in group.streams.iter().flatten() {
             if let Some(variable) = variable_of(fused, buffer) {
-                layout.place(&variable, target)?;
+                layout.allocate(&variable, target)?;
             }
         }
     }
@@ -32,7 +32,7 @@ pub(super) fn segment(fused: &mut FusedGraph, layout: &mut Layout, target: &Targ
         })
         .collect();
     for variable in variables {
-        layout.place(&variable, target)?;
+        layout.allocate(&variable, target)?;
     }
     layout.close();
     let mut removed: Vec<usize> = Vec::new();
@@ -56,7 +56,7 @@ fn variable_of(fused: &FusedGraph, buffer: BufferId) -> Option<Arc<Variable>> {
 /// Updates with the same expression. A stream is an input that differs from member to member.
 #[derive(Debug)]
 struct Group {
-    /// Members, by their kernels' places.
+    /// Members, by their kernels' indices.
     kernels: Vec<usize>,
     /// Which inputs are streams.
     is_stream: Vec<bool>,
@@ -91,10 +91,12 @@ fn groups(fused: &FusedGraph) -> Vec<Group> {
         let kernel = &fused.kernels[index];
         let Some(tail) = kernel.tail.as_ref().filter(|_| fused.is_update(kernel)) else { continue };
         let Some(dtype) = kernel.outputs.first().map(|output| fused.buffers[output.0].ty.dtype) else { continue };
-        let whole = matches!(dtype, DType::F32 | DType::I32)
+        let one_type = matches!(dtype, DType::F32 | DType::I32)
             && kernel.outputs.iter().all(|output| fused.buffers[output.0].ty.dtype == dtype);
-        let Some(key) = shape_free(&tail.expression).filter(|_| whole && !tail.expression.is_empty()) else { continue };
-        // A stream of another type would lie elsewhere in its range than the others.
+        let Some(key) = shape_free(&tail.expression).filter(|_| one_type && !tail.expression.is_empty()) else {
+            continue;
+        };
+        // A stream of another type would be at other offsets in its range than the others.
         if (0..tail.inputs.len()).any(|input| tail.expression.inputs[input] != dtype) {
             continue;
         }
@@ -176,18 +178,18 @@ fn is_updated(fused: &FusedGraph, kernel: &FusedKernel, variable: BufferId) -> b
 
 /// A stream's buffers in a run of members.
 enum Stream {
-    /// Variables that lie next to each other.
+    /// Variables that are adjacent.
     Stored(Range),
-    /// Values of the step that can be laid next to each other.
+    /// Values of the step that can be made adjacent.
     Computed(Vec<BufferId>),
 }
 
-/// Replaces a group's kernels by one for each run of members whose streams all lie next to each other.
+/// Replaces a group's kernels by one for each run of members whose streams are all adjacent.
 fn join(fused: &mut FusedGraph, group: &Group, layout: &Layout, largest: usize, removed: &mut Vec<usize>) {
     let location = |fused: &FusedGraph, buffer: BufferId| {
         variable_of(fused, buffer).and_then(|variable| layout.find(&variable.name).map(|known| known.location))
     };
-    // Members in the order in which their first variables lie.
+    // Members in the order in which their first variables are stored.
     let Some(leading) =
         group.streams.iter().position(|stream| stream.first().is_some_and(|&b| location(fused, b).is_some()))
     else {
@@ -243,7 +245,7 @@ fn join(fused: &mut FusedGraph, group: &Group, layout: &Layout, largest: usize, 
     }
 }
 
-/// One kernel for the updates of a run. Each of its streams is given; an input that is none is the same buffer for all members.
+/// One kernel for the updates of a run. An input that is not a stream is the same buffer for all members.
 fn join_run(fused: &mut FusedGraph, kernels: &[usize], streams: Vec<Option<Stream>>, removed: &mut Vec<usize>) {
     let template = fused.kernels[kernels[0]].clone();
     let Some(tail) = template.tail.as_ref() else { return };

@@ -15,38 +15,38 @@ type Known = HashMap<(Identity, Vec<ValueId>), u32>;
 /// A graph of the nodes that outputs and assignments need, in topological order.
 pub(super) fn simplify(data: GraphData) -> GraphData {
     let mut new_nodes: Vec<Node> = Vec::new();
-    let mut places: HashMap<ValueId, ValueId> = HashMap::new();
+    let mut new_ids: HashMap<ValueId, ValueId> = HashMap::new();
     let mut known = Known::new();
     let needed = needed(&data);
     let users = users(&data, &needed);
     for (index, node) in data.nodes.iter().enumerate().filter(|(index, _)| needed[*index]) {
         let lone = node.inputs.first().is_some_and(|input| users[input.node()] == 1);
         let mut node = node.clone();
-        node.inputs.iter_mut().for_each(|input| *input = places[input]);
+        node.inputs.iter_mut().for_each(|input| *input = new_ids[input]);
         let old = |output: usize| ValueId { node: index as u32, output: output as u32 };
         if let Some(same) = neutral(&new_nodes, &mut node) {
-            places.insert(old(0), same);
+            new_ids.insert(old(0), same);
             continue;
         }
         if lone {
             fold_transpose(&mut new_nodes, &mut known, &mut node);
         }
         let key = node.op.identity().map(|identity| (identity, node.inputs.clone()));
-        let place = key.as_ref().and_then(|key| known.get(key).copied()).unwrap_or_else(|| {
-            let place = new_nodes.len() as u32;
+        let new_index = key.as_ref().and_then(|key| known.get(key).copied()).unwrap_or_else(|| {
+            let next = new_nodes.len() as u32;
             if let Some(key) = key {
-                known.insert(key, place);
+                known.insert(key, next);
             }
             new_nodes.push(node.clone());
-            place
+            next
         });
         for output in 0..node.outputs.len() {
-            places.insert(old(output), ValueId { node: place, output: output as u32 });
+            new_ids.insert(old(output), ValueId { node: new_index, output: output as u32 });
         }
     }
     let mut result = GraphData { nodes: new_nodes, ..GraphData::default() };
-    result.outputs = data.outputs.iter().map(|(name, id)| (name.clone(), places[id])).collect();
-    result.assignments = data.assignments.iter().map(|(variable, value)| (places[variable], places[value])).collect();
+    result.outputs = data.outputs.iter().map(|(name, id)| (name.clone(), new_ids[id])).collect();
+    result.assignments = data.assignments.iter().map(|(variable, value)| (new_ids[variable], new_ids[value])).collect();
     result.host_scalars = data.host_scalars;
     // A rule may have left nodes without users (the inner of two reshapes).
     drop_unneeded(result)
@@ -81,18 +81,18 @@ fn users(data: &GraphData, needed: &[bool]) -> Vec<usize> {
 
 fn drop_unneeded(data: GraphData) -> GraphData {
     let needed = needed(&data);
-    let mut places = vec![0_u32; data.nodes.len()];
+    let mut positions = vec![0_u32; data.nodes.len()];
     let mut nodes = Vec::new();
-    let moved = |places: &[u32], id: ValueId| ValueId { node: places[id.node()], output: id.output };
+    let moved = |positions: &[u32], id: ValueId| ValueId { node: positions[id.node()], output: id.output };
     for (index, mut node) in data.nodes.into_iter().enumerate().filter(|(index, _)| needed[*index]) {
-        node.inputs.iter_mut().for_each(|input| *input = moved(&places, *input));
-        places[index] = nodes.len() as u32;
+        node.inputs.iter_mut().for_each(|input| *input = moved(&positions, *input));
+        positions[index] = nodes.len() as u32;
         nodes.push(node);
     }
     GraphData {
         nodes,
-        outputs: data.outputs.into_iter().map(|(name, id)| (name, moved(&places, id))).collect(),
-        assignments: data.assignments.into_iter().map(|(a, b)| (moved(&places, a), moved(&places, b))).collect(),
+        outputs: data.outputs.into_iter().map(|(name, id)| (name, moved(&positions, id))).collect(),
+        assignments: data.assignments.into_iter().map(|(a, b)| (moved(&positions, a), moved(&positions, b))).collect(),
         host_scalars: data.host_scalars,
         ..GraphData::default()
     }
@@ -133,7 +133,7 @@ fn fold_transpose(new_nodes: &mut Vec<Node>, known: &mut Known, node: &mut Node)
         .collect();
 }
 
-/// The number that a value is everywhere, if it is a constant one.
+/// The scalar that every element equals, if the value is a constant.
 fn constant_of(nodes: &[Node], id: ValueId) -> Option<f64> {
     let node = &nodes[id.node()];
     match &node.op {
@@ -143,7 +143,7 @@ fn constant_of(nodes: &[Node], id: ValueId) -> Option<f64> {
     }
 }
 
-/// A slice of joined tensors that lies within one of them, as a slice of that one.
+/// A slice of joined tensors that is within one of them, as a slice of that one.
 fn slice_of_part(nodes: &[Node], slice: &Slice, joined: ValueId) -> Option<(Slice, ValueId)> {
     let Op::Concat(concat) = &nodes[joined.node()].op else { return None };
     let axis = concat.axis;
@@ -172,14 +172,14 @@ fn neutral(nodes: &[Node], node: &mut Node) -> Option<ValueId> {
         Op::Elementwise(_) => {
             let (first, second) = (*node.inputs.first()?, *node.inputs.get(1)?);
             let constant = |id: ValueId| constant_of(nodes, id);
-            let kept = match node.op.function()? {
+            let operand = match node.op.function()? {
                 F::Mul if constant(first) == Some(1.0) => second,
                 F::Mul | F::Div if constant(second) == Some(1.0) => first,
                 F::Add if constant(first) == Some(0.0) => second,
                 F::Add | F::Sub if constant(second) == Some(0.0) => first,
                 _ => return None,
             };
-            same_type(kept).then_some(kept)
+            same_type(operand).then_some(operand)
         }
         Op::StopGradient => Some(node.inputs[0]),
         Op::Slice(slice) => {

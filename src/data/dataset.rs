@@ -8,7 +8,7 @@ use crate::tensor::{Storage, TensorData, TensorType};
 /// The sub-stream of a seed that orders epochs; [`split`](super::split) has its own.
 const EPOCH_ORDER: u32 = 0x6f72_6465;
 
-/// Named tensors of equal first extent, the number of examples; by custom `x` for what goes in and `y` for what is to
+/// Named tensors of equal first extent, the number of examples; by custom `x` for the input and `y` for what is to
 /// come out.
 ///
 /// ```
@@ -205,8 +205,8 @@ impl Dataset {
                 counted(self.examples, "example")
             )));
         }
-        let kept = if drop_last { order.len() / batch_size * batch_size } else { order.len() };
-        Ok(order.get(..kept).unwrap_or(order).chunks(batch_size))
+        let used = if drop_last { order.len() / batch_size * batch_size } else { order.len() };
+        Ok(order.get(..used).unwrap_or(order).chunks(batch_size))
     }
 }
 

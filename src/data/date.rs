@@ -33,7 +33,7 @@ impl DateOrder {
     pub fn parse(self, cell: &str) -> Option<f64> {
         let cell = cell.trim();
         let (date, time) = match cell.find(['T', 't', ' ']) {
-            Some(place) => (cell.get(..place)?, cell.get(place + 1..)?.trim()),
+            Some(position) => (cell.get(..position)?, cell.get(position + 1..)?.trim()),
             None => (cell, ""),
         };
         let mark = date.chars().find(|c| !c.is_ascii_digit()).filter(|c| matches!(c, '-' | '/' | '.'))?;
@@ -90,7 +90,7 @@ const fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let before_month = (153 * month + 2) / 5;
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    // 719,468 days lie between the first of March of the year 0 and the first of January 1970.
+    // There are 719,468 days between the first of March of the year 0 and the first of January 1970.
     365 * year + leap_days + before_month + day - 1 - 719_468
 }
 
@@ -124,7 +124,7 @@ fn seconds(time: &str) -> Option<f64> {
         return Some(0.0);
     }
     let (clock, offset) = match time.find(['Z', 'z', '+', '-', '\u{2212}']) {
-        Some(place) => time.split_at_checked(place)?,
+        Some(position) => time.split_at_checked(position)?,
         None => (time, ""),
     };
     let mut parts = clock.trim_end().split(':');

@@ -61,7 +61,7 @@ impl Default for Format {
 
 impl Format {
     /// The number that a cell stands for: finite, of percent the number before the sign, of dates seconds since 1970. None
-    /// where the cell is not written in this way.
+    /// where the cell is not written in this format.
     pub fn parse(&self, cell: &str) -> Option<f64> {
         match self.0 {
             Notation::Decimal(decimal) => decimal.parse(cell),
@@ -223,7 +223,7 @@ fn after_first(text: &str) -> &str {
     rest.as_str()
 }
 
-/// Adds the digits of a whole number whose thousands are set apart, or of one without any; groups after the first have three
+/// Adds the digits of an integer whose thousands are set apart, or of one without any; groups after the first have three
 /// digits, or two before the last one as in India.
 fn join_groups(whole: &str, is_mark: impl Fn(char) -> bool, into: &mut String) -> Option<()> {
     let groups: Vec<&str> = whole.split(&is_mark).collect();
@@ -243,7 +243,7 @@ fn join_groups(whole: &str, is_mark: impl Fn(char) -> bool, into: &mut String) -
     Some(())
 }
 
-/// `0x1F`; whole numbers that f64 holds exactly, since longer ones are names of something.
+/// `0x1F`; integers that f64 holds exactly, since longer ones are names of something.
 fn hexadecimal(cell: &str) -> Option<f64> {
     let cell = cell.trim();
     let positive = cell.strip_prefix(MINUS).or_else(|| cell.strip_prefix('+')).unwrap_or(cell);
@@ -260,7 +260,7 @@ pub(super) fn looks_like_number(cell: &str) -> bool {
     candidates(&[cell]).iter().any(|format| format.parse(cell).is_some())
 }
 
-/// What is known of a file, for columns that could be read in two ways.
+/// What is known of a file, for columns that could be read in two formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marks {
     /// Numbers have decimal commas.
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_read_in_two_ways_is_known_and_settled_by_the_rest_of_the_file() {
+    fn what_can_be_read_in_two_formats_is_known_and_settled_by_the_rest_of_the_file() {
         let guess_of = |cells: &[&str]| (guess(cells).ambiguous, guess(cells).proof);
         assert_eq!(guess_of(&["1,234", "5"]), (true, None));
         assert_eq!(guess_of(&["1.234", "5"]), (true, None));

@@ -1,6 +1,6 @@
 //! IDX, the format of MNIST and its kin: a magic number, the extents, the values, all big-endian; often in gzip.
 //!
-//! Format: the foot of Yann LeCun's MNIST page, kept at
+//! Format: the foot of Yann LeCun's MNIST page, archived at
 //! <https://github.com/cvdfoundation/mnist#file-format>.
 
 use std::fs;

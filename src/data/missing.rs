@@ -19,8 +19,8 @@ pub enum Missing {
     Median,
     /// The value that is most frequent, the smallest of equals.
     Frequent,
-    /// A class of its own, in columns that lack something: among categories one more, beside numbers one more feature that is 1 where
-    /// the number is lacking (which is then the mean).
+    /// A class of its own, in columns that lack something: among categories one more, beside numbers one more feature that is 1
+    /// where the number is lacking (which is then the mean).
     Class,
 }
 
@@ -58,7 +58,7 @@ impl FromStr for Missing {
     }
 }
 
-/// The ways in which tables of this world write that nothing is known.
+/// The markers with which tables of this world write that nothing is known.
 pub(super) fn is_missing(cell: &str) -> bool {
     const MARKS: [&str; 11] = ["", "?", "na", "n/a", "nan", "-nan", "null", "#n/a", "#na", "<na>", "\\n"];
     MARKS.iter().any(|mark| cell.eq_ignore_ascii_case(mark))

@@ -70,7 +70,7 @@ pub fn to_bytes(tensor: &TensorData) -> Result<Vec<u8>> {
         dims => format!("({})", dims.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
     };
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}").into_bytes();
-    // Spaces and a line feed bring the values to a multiple of 64 bytes, as NumPy does it.
+    // Spaces and a line feed align the values to a multiple of 64 bytes, as NumPy does it.
     let prefix = MAGIC.len() + 4;
     header.resize((prefix + header.len() + 1).next_multiple_of(64) - prefix - 1, b' ');
     header.push(b'\n');

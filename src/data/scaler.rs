@@ -6,8 +6,8 @@ use crate::tensor::{DType, TensorData};
 
 /// One straight line a feature, `(value - offset) / scale`, fitted on the training part and applied to every part.
 ///
-/// Everything is computed in f64. Values that are large and change little, such as seconds since 1970, are given as f64: as f32 they
-/// have lost their content before they come here.
+/// Everything is computed in f64. Values that are large and change little, such as seconds since 1970, are given as f64: as f32
+/// they have lost their content before they come here.
 ///
 /// A feature is a position within an example: for `[n, 30]` there are 30, for `[n, 28, 28]` there are 784.
 ///
@@ -169,7 +169,7 @@ pub(crate) fn label_out_of_range(label: f64, example: usize, classes: usize) -> 
         format!("label {label} of example {example} is out of range: with {classes} classes, labels are 0 to {last}")
     } else {
         format!(
-            "label {label} of example {example} is no class: with {classes} classes, labels are whole numbers, 0 to {last}"
+            "label {label} of example {example} is no class: with {classes} classes, labels are integers, 0 to {last}"
         )
     })
 }
@@ -191,8 +191,8 @@ mod tests {
             assert_relative_eq!(column.iter().sum::<f64>(), 0.0, epsilon = 1e-9);
             assert_relative_eq!(column.iter().map(|value| value * value).sum::<f64>(), 10.0, epsilon = 1e-9);
         }
-        for (back, value) in scaler.invert(&scaled)?.to_f64_vec().into_iter().zip(values) {
-            assert_relative_eq!(back, value, epsilon = 1e-9);
+        for (restored, value) in scaler.invert(&scaled)?.to_f64_vec().into_iter().zip(values) {
+            assert_relative_eq!(restored, value, epsilon = 1e-9);
         }
         assert_eq!(Scaler::from_parts(scaler.offset().to_vec(), scaler.scale().to_vec())?, scaler);
         Ok(())
@@ -211,8 +211,8 @@ mod tests {
                 for (a, b) in scaled.to_f64_vec().into_iter().zip(near.to_f64_vec()) {
                     assert_relative_eq!(a, b, epsilon = 1e-3 * f64::EPSILON * offset.abs() / f64::EPSILON.sqrt());
                 }
-                for (back, value) in scaler.invert(&scaled)?.to_f64_vec().into_iter().zip(values(offset)) {
-                    assert_relative_eq!(back, value, max_relative = 1e-15);
+                for (restored, value) in scaler.invert(&scaled)?.to_f64_vec().into_iter().zip(values(offset)) {
+                    assert_relative_eq!(restored, value, max_relative = 1e-15);
                 }
             }
         }

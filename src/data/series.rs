@@ -35,14 +35,14 @@ pub struct Series {
     remarks: Vec<String>,
 }
 
-/// A series as data sets of windows: `x` f32 `[windows, window, 1]`, and `y` f32 `[windows, horizon]`, the values that follow. Both are
-/// standardized: minus the training part's mean, over its standard deviation. That is done in f64, as f32 would lose what happens
-/// to values that are large and change little; [`restored`](Self::restored) is the way back to the series' own unit.
+/// A series as data sets of windows: `x` f32 `[windows, window, 1]`, and `y` f32 `[windows, horizon]`, the values that follow. Both
+/// are standardized: minus the training part's mean, over its standard deviation. That is done in f64, as f32 would lose what
+/// happens to values that are large and change little; [`restored`](Self::restored) converts back to the series' own unit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeriesWindows {
     /// Windows of the first part of the series.
     pub train: Dataset,
-    /// Windows whose `y` lies in the rest; the first of them begin in the training part.
+    /// Windows whose `y` is in the rest; the first of them begin in the training part.
     pub test: Dataset,
     /// Number of values in the training part.
     pub train_len: usize,
@@ -71,23 +71,23 @@ impl Series {
         if values.is_empty() {
             return Err(Error::Data(format!("the series '{name}' is empty")));
         }
-        if let Some((place, value)) =
+        if let Some((index, value)) =
             values.iter().enumerate().find(|(_, value)| value.is_nan() || value.abs() > LARGEST)
         {
             let problem = if value.is_finite() { "too large: its square is beyond f64" } else { "not a number" };
-            return Err(Error::Data(format!("value {} of the series '{name}' is {value:e}, {problem}", place + 1)));
+            return Err(Error::Data(format!("value {} of the series '{name}' is {value:e}, {problem}", index + 1)));
         }
         Ok(Self { name, values, dates: None, lines: Vec::new(), remarks: Vec::new() })
     }
 
-    /// A column of a CSV file, by name or number; without one, the only column of numbers. Where the file has a column of dates, they
-    /// say in which order the values are: a file that begins with the latest is reversed, and gaps are counted
+    /// A column of a CSV file, by name or number; without one, the only column of numbers. Where the file has a column of dates,
+    /// they say in which order the values are: a file that begins with the latest is reversed, and gaps are counted
     /// ([`remarks`](Self::remarks)).
     ///
     /// # Errors
-    /// As [`Csv::read`], with the line: a value or a date that is missing, and what is not a number. [`Error::Format`] with the line
-    /// where dates go back and forth, or one is there twice. [`Error::Argument`] where there is no such column, or several have numbers
-    /// and none is named.
+    /// As [`Csv::read`], with the line: a value or a date that is missing, and what is not a number. [`Error::Format`] with the
+    /// line where dates are not in order, or one is there twice. [`Error::Argument`] where there is no such column, or several have
+    /// numbers and none is named.
     pub fn read_csv(path: impl AsRef<Path>, column: Option<&str>) -> Result<Self> {
         let path = path.as_ref();
         let mut csv = Csv::new().keep_missing();
@@ -139,10 +139,10 @@ impl Series {
     fn with_dates(mut self, table: &Table) -> Result<Self, String> {
         let is_dates = |values: &Values| matches!(values, Values::Numbers { format, .. } if format.is_date());
         let columns = || table.columns.iter().filter(|column| is_dates(&column.values) && !column.values.is_blank());
-        let goes_one_way = |dates: &[f64]| {
+        let is_monotonic = |dates: &[f64]| {
             dates.is_sorted_by(|left, right| left < right) || dates.is_sorted_by(|left, right| left > right)
         };
-        let in_order = columns().find(|column| column.values.numbers().is_ok_and(|dates| goes_one_way(&dates)));
+        let in_order = columns().find(|column| column.values.numbers().is_ok_and(|dates| is_monotonic(&dates)));
         let Some(column) = in_order.or_else(|| columns().next()) else { return Ok(self) };
         if let Some(row) = (0..table.len()).find(|&row| !column.values.has(row)) {
             return Err(format!("line {}, column '{}': the date is missing", table.line(row), column.name));
@@ -225,12 +225,13 @@ impl Series {
         &self.values
     }
 
-    /// All windows of `window` values with the `horizon` values after each, in the order of time. The first `fraction` of the series
-    /// is for training, and what the mean and standard deviation are taken from; the targets of the two parts do not overlap.
+    /// All windows of `window` values with the `horizon` values after each, in the order of time. The first `fraction` of the
+    /// series is for training, and what the mean and standard deviation are taken from; the targets of the two parts do not
+    /// overlap.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a window or horizon of 0, and a fraction outside 0 … 1; [`Error::Data`] for a series that is too short
-    /// to give both parts a window.
+    /// [`Error::Argument`] for a window or horizon of 0, and a fraction outside 0 … 1; [`Error::Data`] for a series that is too
+    /// short to give both parts a window.
     pub fn windows(&self, window: usize, horizon: usize, fraction: f64) -> Result<SeriesWindows> {
         if window == 0 || horizon == 0 {
             return Err(Error::Argument("a window and a horizon hold at least 1 value".into()));

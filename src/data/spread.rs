@@ -9,8 +9,8 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// Of any numbers; of none, both are 0. Over the whole range of f64: what is added up and squared are the numbers over a power of
-    /// two near the largest, a division that rounds nothing.
+    /// Of any numbers; of none, both are 0. Over the whole range of f64: what is added up and squared are the numbers over a power
+    /// of two near the largest, a division that rounds nothing.
     pub fn of(numbers: impl Iterator<Item = f64> + Clone) -> Self {
         let count = numbers.clone().count().max(1) as f64;
         let largest = numbers.clone().map(f64::abs).fold(0.0, f64::max);
@@ -28,7 +28,8 @@ impl Spread {
         Self { mean: mean.max(low).min(high) * unit, deviation: variance.sqrt() * unit }
     }
 
-    /// True where the numbers differ by no more than rounding makes of one and the same, or by less than f64 holds with all its digits.
+    /// True where the numbers differ by no more than rounding makes of one and the same, or by less than f64 holds with all its
+    /// digits.
     pub fn is_constant(self) -> bool {
         self.deviation <= f64::EPSILON * self.mean.abs() || self.deviation < f64::MIN_POSITIVE
     }
@@ -42,14 +43,15 @@ impl Spread {
 /// How many deviations a value is from the mean.
 pub(super) fn standardized(value: f64, mean: f64, deviation: f64) -> f64 {
     let difference = value - mean;
-    // Between two ends of f64's range lies more than it holds.
+    // The difference between the two ends of f64's range is more than f64 holds.
     if difference.is_finite() { difference / deviation } else { (value / 4.0 - mean / 4.0) / (deviation / 4.0) }
 }
 
 /// The part of the standard deviation that rounding to f32 may be.
 const MOST_ROUNDING: f64 = 0.01;
 
-/// Deviations from the mean beyond which nothing is computed: a network makes larger numbers of them, and their squares have to stay within f32.
+/// Deviations from the mean beyond which nothing is computed: a network makes larger numbers of them, and their squares have to
+/// stay within f32.
 const FARTHEST: f64 = 1e12;
 
 /// An error, in words, for a standardized value that is so far from what was learned from that f32 cannot compute with it.

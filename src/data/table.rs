@@ -168,11 +168,11 @@ impl Table {
     /// # Errors
     /// [`Error::Argument`] where there is no column `except`; [`Error::Data`] where a category is missing.
     pub fn one_hot(&self, except: &str) -> Result<Self> {
-        let kept = self.position(except)?;
+        let excepted = self.position(except)?;
         let mut columns = Vec::new();
         for (number, column) in self.columns.iter().enumerate() {
             match &column.values {
-                Values::Categories { labels, .. } if number != kept => {
+                Values::Categories { labels, .. } if number != excepted => {
                     let (codes, _) = column.classes()?;
                     columns.extend(labels.iter().enumerate().map(|(code, label)| Column {
                         name: format!("{}={label}", column.name),
@@ -191,9 +191,9 @@ impl Table {
     /// missing, or categories are no numbers, a [`Preparation`](super::Preparation) does more.
     ///
     /// # Errors
-    /// [`Error::Argument`] where there is no such column; [`Error::Data`] where there is no other, where values are missing, where a
-    /// target that is to be a number has categories or one that is to be binary has not two classes, and for numbers that f32 cannot
-    /// hold: beyond its range, or so near each other and so far from 0 that it does not tell them apart.
+    /// [`Error::Argument`] where there is no such column; [`Error::Data`] where there is no other, where values are missing, where
+    /// a target that is to be a number has categories or one that is to be binary has not two classes, and for numbers that f32
+    /// cannot hold: beyond its range, or so near each other and so far from 0 that it does not tell them apart.
     pub fn dataset(&self, target: &str, kind: Target) -> Result<Dataset> {
         self.refuse_missing().map_err(Error::Data)?;
         let target = self.position(target)?;

@@ -22,7 +22,7 @@ pub enum Encoding {
 ///
 /// # Errors
 /// [`Error::File`] where it cannot be read; [`Error::Format`] where it is empty, or is not UTF-8 although it should be, with the
-/// place of the first byte that does not fit.
+/// position of the first byte that does not fit.
 pub fn read_text(path: impl AsRef<Path>, encoding: Encoding) -> Result<String> {
     let path = path.as_ref();
     let bytes = fs::read(path).map_err(|source| Error::file("cannot read", path, source))?;
@@ -87,13 +87,13 @@ impl CharVocabulary {
 
     /// The number of a character, if it has one.
     pub fn number(&self, character: char) -> Option<i32> {
-        self.characters.binary_search(&character).ok().map(|place| place as i32)
+        self.characters.binary_search(&character).ok().map(|index| index as i32)
     }
 
     /// A text as numbers.
     ///
     /// # Errors
-    /// [`Error::Data`] for the first character that has no number, with its place.
+    /// [`Error::Data`] for the first character that has no number, with its position.
     pub fn encode(&self, text: &str) -> Result<Vec<i32>> {
         let (mut line, mut column) = (1, 1);
         let mut numbers = Vec::with_capacity(text.len());
@@ -115,7 +115,7 @@ impl CharVocabulary {
     /// [`Error::Data`] for a number that no character has.
     pub fn decode(&self, numbers: &[i32]) -> Result<String> {
         let character = |&number: &i32| {
-            let found = usize::try_from(number).ok().and_then(|place| self.characters.get(place));
+            let found = usize::try_from(number).ok().and_then(|index| self.characters.get(index));
             found.copied().ok_or_else(|| {
                 Error::Data(format!("{number} is no character's number: there are {}, counted from 0", self.len()))
             })
@@ -256,7 +256,7 @@ impl WordVocabulary {
         length: usize,
     ) -> Result<TensorData> {
         if length == 0 {
-            return Err(Error::Argument("texts cannot be brought to a length of 0 words".into()));
+            return Err(Error::Argument("texts cannot be padded or cut to a length of 0 words".into()));
         }
         let mut rows = Vec::new();
         let mut count = 0;
@@ -275,22 +275,22 @@ impl WordVocabulary {
     /// [`Error::Data`] for a number that no word has.
     pub fn decode(&self, numbers: &[i32]) -> Result<String> {
         let word = |&number: &i32| {
-            let found = usize::try_from(number).ok().and_then(|place| self.words.get(place));
+            let found = usize::try_from(number).ok().and_then(|index| self.words.get(index));
             found.map(String::as_str).ok_or_else(|| {
                 Error::Data(format!("{number} is no word's number: there are {}, counted from 0", self.len()))
             })
         };
-        let kept = numbers.iter().filter(|&&number| number != Self::PADDING);
-        Ok(kept.map(word).collect::<Result<Vec<&str>>>()?.join(" "))
+        let present = numbers.iter().filter(|&&number| number != Self::PADDING);
+        Ok(present.map(word).collect::<Result<Vec<&str>>>()?.join(" "))
     }
 }
 
 /// A long text as a data set of short sequences, from which a model learns to tell each next number: `x` and `y`, i32
-/// `[sequences, steps]`, where `y` is one place further on.
+/// `[sequences, steps]`, where `y` is one position further on.
 ///
 /// The text is cut into as many `streams` of equal length, and each stream into sequences of `steps`. Examples are ordered so that
-/// batches of `streams` examples, taken in order, go along all streams at once: the state after one batch is the state before the next
-/// ([`carried_state`](crate::train::carried_state)). What does not fill a sequence at the end of a stream is left out.
+/// batches of `streams` examples, taken in order, go along all streams at once: the state after one batch is the state before the
+/// next ([`carried_state`](crate::train::carried_state)). What does not fill a sequence at the end of a stream is left out.
 ///
 /// ```
 /// let text: Vec<i32> = (0..14).collect();
@@ -334,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_text_has_a_place() {
+    fn what_is_no_text_has_a_position() {
         assert_eq!(decode_text(b"", Encoding::Utf8), Err("the file is empty, and should hold text".into()));
         let expected = "not UTF-8 text: byte 0xe9 at offset 6, in line 2".to_owned();
         assert_eq!(decode_text(b"ab\ncaf\xe9s", Encoding::Utf8), Err(expected));
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_go_there_and_back() -> Result<()> {
+    fn characters_are_restored() -> Result<()> {
         let text = "héllo,\n wörld ☃";
         let vocabulary = CharVocabulary::of(text);
         assert_eq!(vocabulary.decode(&vocabulary.encode(text)?)?, text);

@@ -1,4 +1,4 @@
-//! Stores and programs of either device behind one face, for sessions.
+//! Stores and programs of either device behind one interface, for sessions.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl DeviceStore {
         Ok(())
     }
 
-    /// Takes back the buffers from a number on.
+    /// Removes the buffers from an index on.
     pub(crate) fn truncate(&mut self, buffers: usize) {
         match self {
             Self::Cpu(store) => store.buffers.truncate(buffers),
@@ -50,7 +50,7 @@ impl DeviceStore {
         }
     }
 
-    /// Gives a buffer's memory back; its number stays.
+    /// Frees a buffer's memory; its index stays.
     pub(crate) fn clear(&mut self, buffer: usize) -> Result<()> {
         match self {
             Self::Cpu(store) => {
@@ -112,7 +112,7 @@ impl Arrival {
 pub(crate) enum DeviceProgram {
     Cpu(CpuProgram),
     Gpu(Box<GpuProgram>),
-    /// What is left of one that was let go.
+    /// What is left of one that was freed.
     Unloaded,
 }
 
@@ -137,7 +137,7 @@ impl DeviceProgram {
         }
     }
 
-    /// Runs once; gives what is captured, as it is at the end of the run. With `waits`, it waits where the device has enough to do,
+    /// Runs once; returns what is captured, as it is at the end of the run. With `waits`, it waits where the device has enough to do,
     /// else it refuses then.
     pub(crate) fn run(
         &mut self,
@@ -168,18 +168,18 @@ impl DeviceProgram {
         }
     }
 
-    /// Reads places after a run.
-    pub(crate) fn read(&mut self, store: &DeviceStore, places: &[Location]) -> Result<Vec<Vec<u8>>> {
+    /// Reads locations after a run.
+    pub(crate) fn read(&mut self, store: &DeviceStore, locations: &[Location]) -> Result<Vec<Vec<u8>>> {
         match (self, store) {
             (Self::Cpu(program), DeviceStore::Cpu(store)) => {
-                Ok(places.iter().map(|&location| program.read(store, location)).collect())
+                Ok(locations.iter().map(|&location| program.read(store, location)).collect())
             }
-            (Self::Gpu(program), DeviceStore::Gpu(_)) => program.read(places),
+            (Self::Gpu(program), DeviceStore::Gpu(_)) => program.read(locations),
             _ => Err(mismatch()),
         }
     }
 
-    /// Runs so many times and tells the seconds of all by the device's own clock, if it has one.
+    /// Runs `repetitions` times and returns the seconds of all by the device's own clock, if it has one.
     pub(crate) fn time_runs(&mut self, inputs: &[(usize, &[u8])], repetitions: usize) -> Result<Option<f64>> {
         match self {
             Self::Gpu(program) => program.time_runs(inputs, repetitions),
@@ -187,7 +187,7 @@ impl DeviceProgram {
         }
     }
 
-    /// Runs once and tells the seconds that each step took, by its number.
+    /// Runs once and returns the seconds that each step took, by its number.
     pub(crate) fn profile(&mut self, store: &mut DeviceStore, inputs: &[(usize, &[u8])]) -> Result<Vec<(usize, f64)>> {
         match (self, store) {
             (Self::Cpu(program), DeviceStore::Cpu(store)) => program.profile(store, inputs),

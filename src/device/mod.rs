@@ -122,8 +122,8 @@ impl Device {
         }
     }
 
-    /// A handle to the same device that tells how far the compilation of kernels has come, while a graph is compiled with it: each kernel is
-    /// ready to run when [`Graph::compile`](crate::graph::Graph::compile) or [`Session::load`](crate::session::Session::load) comes back.
+    /// A handle to the same device that reports how far the compilation of kernels has come, while a graph is compiled with it: each kernel
+    /// is ready to run when [`Graph::compile`](crate::graph::Graph::compile) or [`Session::load`](crate::session::Session::load) returns.
     /// Kernels that the device has already are not compiled again. It is called from several threads.
     ///
     /// ```
@@ -150,8 +150,8 @@ impl Device {
         }
     }
 
-    /// Runs that were handed to the device and are not done, of all sessions on it. It has room for three; a further one waits for the
-    /// oldest. 0 on the CPU, where a run is done when the call comes back.
+    /// Runs that were submitted to the device and are not done, of all sessions on it. It has room for three; a further one waits for the
+    /// oldest. 0 on the CPU, where a run is done when the call returns.
     ///
     /// # Errors
     /// A device that was lost.

@@ -76,10 +76,10 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The one copy of a name. Names of layers are few and come again and again, so none is ever freed, and origins stay small and `Copy`.
+/// The one copy of a name. Names of layers are few and recur, so none is ever freed, and origins stay small and `Copy`.
 pub(crate) fn interned(name: &str) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    // A panic elsewhere leaves whole names behind.
+    // A panic elsewhere leaves complete names behind.
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = names.get(name) {
         return known;

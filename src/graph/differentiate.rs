@@ -138,7 +138,7 @@ impl Graph {
         parameters
     }
 
-    /// Which nodes lie on a way from `with_respect_to` to `of`.
+    /// Which nodes are on a path from `with_respect_to` to `of`.
     fn between(&self, of: &[(&Tensor, &Tensor)], with_respect_to: &[&Tensor]) -> Vec<bool> {
         let data = self.data();
         let len = of.iter().map(|(tensor, _)| tensor.id().node() + 1).max().unwrap_or(0).min(data.nodes.len());
@@ -169,7 +169,7 @@ impl Graph {
     }
 }
 
-/// The sum of the gradients that arrive on several ways.
+/// The sum of the gradients that arrive on several paths.
 fn sum_of(parts: Vec<Tensor>) -> Option<Tensor> {
     parts.into_iter().reduce(|sum, part| &sum + &part)
 }

@@ -1,4 +1,4 @@
-//! Numbers that the host computes before each step, in f64: schedules, bias corrections. Those of an optimizer follow from its own
+//! Scalars that the host computes before each step, in f64: schedules, bias corrections. Those of an optimizer follow from its own
 //! count and learning rate, which therefore are a part of the graph that it updates.
 
 use std::fmt;
@@ -48,7 +48,7 @@ pub(crate) struct OptimizerId(usize);
 pub(crate) struct OptimizerPlan {
     /// The user's name for it; empty where there is none.
     pub(crate) name: String,
-    /// Its kind and its numbers, so that programs can tell whether theirs is the same.
+    /// Its kind and its hyperparameters, so that programs can tell whether theirs is the same.
     pub(crate) definition: String,
     pub(crate) learning_rate: f64,
     /// Names of the parameters that it updates, sorted.
@@ -62,7 +62,7 @@ pub(crate) struct OptimizerPlan {
 type OfStep = Arc<dyn Fn(&StepState) -> f64 + Send + Sync>;
 type OfUpdate = Arc<dyn Fn(&UpdateState) -> f64 + Send + Sync>;
 
-/// How a number follows from the step.
+/// How a scalar follows from the step.
 #[derive(Clone)]
 enum Rule {
     Step(OfStep),
@@ -84,7 +84,7 @@ impl HostScalar {
     }
 }
 
-/// All such numbers of a graph, and its optimizers.
+/// All such scalars of a graph, and its optimizers.
 #[derive(Clone, Default)]
 pub(crate) struct HostScalars {
     scalars: Vec<HostScalar>,
@@ -125,11 +125,11 @@ impl HostScalars {
 
 impl Graph {
     /// A single f32 that the session computes on the host before each step, from the step's number, and writes together with the
-    /// inputs: so a schedule costs the device nothing. Asking twice for a name gives the same number. What depends on an optimizer's
-    /// learning rate is [`Update::scalar`](crate::optim::Update::scalar).
+    /// inputs: so a schedule costs the device nothing. Asking twice for a name returns the same scalar. What depends on an
+    /// optimizer's learning rate is [`Update::scalar`](crate::optim::Update::scalar).
     #[track_caller]
     pub fn host_scalar(&self, name: &str, compute: impl Fn(&StepState) -> f64 + Send + Sync + 'static) -> Tensor {
-        self.host_number(name, Rule::Step(Arc::new(compute)))
+        self.scalar_by_rule(name, Rule::Step(Arc::new(compute)))
     }
 
     /// The same of an optimizer, from its own steps and learning rate.
@@ -140,11 +140,11 @@ impl Graph {
         name: &str,
         compute: impl Fn(&UpdateState) -> f64 + Send + Sync + 'static,
     ) -> Tensor {
-        self.host_number(name, Rule::Update(optimizer, Arc::new(compute)))
+        self.scalar_by_rule(name, Rule::Update(optimizer, Arc::new(compute)))
     }
 
     #[track_caller]
-    fn host_number(&self, name: &str, rule: Rule) -> Tensor {
+    fn scalar_by_rule(&self, name: &str, rule: Rule) -> Tensor {
         let scalar = HostScalar { name: name.to_owned(), rule };
         let index = {
             let scalars = &mut self.data().host_scalars.scalars;

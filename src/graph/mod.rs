@@ -1,6 +1,6 @@
 //! Floor 2: the graph. Nodes are operators on values; [`Tensor`] is the handle with which users build it.
 //!
-//! Building never fails on the spot. The first mistake is kept with the user's file and line, everything that depends on it
+//! Building never fails on the spot. The first mistake is stored with the user's file and line, everything that depends on it
 //! becomes a placeholder, and `compile` returns the mistake. `graph` and `ops` share a floor, because gradient rules build
 //! graph.
 
@@ -27,7 +27,7 @@ use crate::tensor::{DType, Shape, TensorData, TensorType};
 /// One output of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ValueId {
-    /// The node's place in the graph.
+    /// The node's index in the graph.
     pub node: u32,
     /// Which of its outputs.
     pub output: u32,
@@ -73,11 +73,12 @@ pub(crate) struct GraphData {
     pub(crate) names: HashMap<String, ValueId>,
     /// Number of random draws so far: each gets a stream of its own.
     pub(crate) random_draws: u32,
-    /// Where new nodes come from while no user's line builds them: in gradient rules, the place of the node that is differentiated.
+    /// Where new nodes come from while no user's line builds them: in gradient rules, the origin of the node that is
+    /// differentiated.
     pub(crate) origin: Option<Origin>,
     /// The line of the user that the graph is built for by wgrad itself, as by a trainer.
     pub(crate) user: Option<Origin>,
-    /// The layer that new nodes belong to, where their place says none.
+    /// The layer that new nodes belong to, where their origin names none.
     pub(crate) layer: Option<&'static str>,
     /// The type in which layers multiply; `None` for their parameters' own.
     pub(crate) product_dtype: Option<DType>,
@@ -120,11 +121,11 @@ impl Graph {
     }
 
     pub(crate) fn data(&self) -> MutexGuard<'_, GraphData> {
-        // A panic in another thread while it held the lock leaves whole nodes behind, never half ones.
+        // A panic in another thread while it held the lock leaves complete nodes behind, never partial ones.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A graph of what it consists of, for passes that add nodes.
+    /// A graph of its data, for passes that add nodes.
     pub(crate) fn of(data: GraphData) -> Self {
         Self(Arc::new(Mutex::new(data)))
     }
@@ -150,7 +151,7 @@ impl Graph {
         self.data().error.clone()
     }
 
-    /// Keeps a mistake, unless there is an earlier one, and gives a placeholder for what could not be built.
+    /// Stores a mistake, unless there is an earlier one, and returns a placeholder for what could not be built.
     #[track_caller]
     pub(crate) fn mistake(&self, operator: &str, message: impl Into<String>) -> Tensor {
         let origin = self.origin_now();
@@ -177,7 +178,7 @@ impl Graph {
         (0..count).map(|output| Tensor::new(self.clone(), ValueId { node: index, output })).collect()
     }
 
-    /// Applies an operator; a mistake gives placeholders.
+    /// Applies an operator; a mistake returns placeholders.
     #[track_caller]
     pub(crate) fn apply(&self, op: Op, inputs: &[&Tensor]) -> Vec<Tensor> {
         let origin = self.origin_now().or_layer(self.data().layer);
@@ -227,14 +228,14 @@ impl Graph {
         tensor
     }
 
-    /// A value that the host gives at each step, by this name.
+    /// A value that the host passes at each step, by this name.
     #[track_caller]
     pub fn input(&self, name: &str, shape: impl Into<Shape>, dtype: DType) -> Tensor {
         self.named(name, Op::Input(name.to_owned(), TensorType::new(dtype, shape)), "input")
     }
 
     /// A value that lives on the device from step to step: a parameter, an optimizer's state, a data set.
-    /// Asking twice for the same name gives the same tensor, if the descriptions agree.
+    /// Asking twice for the same name returns the same tensor, if the descriptions agree.
     #[track_caller]
     pub fn variable(&self, variable: Variable) -> Tensor {
         let known = self.data().names.get(&variable.name).copied();
@@ -278,7 +279,7 @@ impl Graph {
         }
     }
 
-    /// Names a value that a run gives back.
+    /// Names a value that a run returns.
     #[track_caller]
     pub fn output(&self, name: &str, tensor: &Tensor) {
         if !tensor.graph().is_same(self) {
@@ -296,7 +297,7 @@ impl Graph {
         self.data().outputs.push((name.to_owned(), tensor.id()));
     }
 
-    /// The value that is given back by this name, if there is one.
+    /// The value that is returned by this name, if there is one.
     pub(crate) fn output_named(&self, name: &str) -> Option<ValueId> {
         self.data().outputs.iter().find(|(known, _)| known == name).map(|&(_, value)| value)
     }

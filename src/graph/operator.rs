@@ -30,9 +30,9 @@ pub enum Kind {
 /// How an expression reads one of its inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputAccess {
-    /// Through affine maps of the coordinates: whatever computes the input can be put in its place.
+    /// Through affine maps of the coordinates: whatever computes the input can replace it.
     Mapped,
-    /// At computed addresses: the input must lie in memory.
+    /// At computed addresses: the input must be in memory.
     Addressed,
 }
 
@@ -43,13 +43,13 @@ pub struct RoutineCost {
     pub flops: u64,
 }
 
-/// What [`Operator::express`] works with: the inputs as seen from the output's coordinates, and a builder.
+/// What [`Operator::express`] works with: the inputs as functions of the output's coordinates, and a builder.
 pub struct Expressing<'a> {
     pub(crate) builder: &'a mut Builder,
     pub(crate) dims: &'a [usize],
     /// The value of an input under maps from the output's coordinates to the input's.
     pub(crate) mapped: &'a mut dyn FnMut(&mut Builder, usize, &[Affine]) -> NodeId,
-    /// An input that lies in memory: its number, stored type, and the map from its coordinates to addresses.
+    /// An input in memory: its number, stored type, and the map from its coordinates to addresses.
     pub(crate) addressed: &'a mut dyn FnMut(usize) -> (usize, DType, Affine),
 }
 
@@ -103,7 +103,7 @@ pub struct Gradient {
     pub upstream: Vec<Option<Tensor>>,
 }
 
-/// An operator: its shape rule, meaning, gradient, kernels and cost.
+/// An operator: its shape rule, definition, gradient, kernels and cost.
 pub trait Operator: fmt::Debug {
     /// The name, as in error messages and printed programs.
     fn name(&self) -> String;
@@ -127,22 +127,22 @@ pub trait Operator: fmt::Debug {
         InputAccess::Mapped
     }
 
-    /// The value at the output's coordinates. Asked of operators whose meaning is an expression.
+    /// The value at the output's coordinates. Asked of operators whose kind is an expression.
     fn express(&self, expressing: &mut Expressing<'_>, _inputs: &[&TensorType], _output: &TensorType) -> NodeId {
         expressing.input(0)
     }
 
-    /// What it means in terms of simpler operators: oracle, default gradient and fallback at once.
+    /// Its definition in terms of simpler operators: oracle, default gradient and fallback at once.
     fn decompose(&self, _inputs: &[Tensor]) -> Option<Vec<Tensor>> {
         None
     }
 
-    /// The gradient with respect to each input; `None` in a place where there is none, and as a whole where it is to be
+    /// The gradient with respect to each input; `None` for an input that has none, and as a whole where it is to be
     /// taken from [`decompose`](Self::decompose).
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>>;
 
-    /// The CPU's way. Asked of routines. Inputs are read through their maps (row-major unless the operator accepts views),
-    /// outputs are row-major bytes of the given types.
+    /// The CPU's implementation. Asked of routines. Inputs are read through their maps (row-major unless the operator accepts
+    /// views), outputs are row-major bytes of the given types.
     ///
     /// # Errors
     /// Where the element type has no implementation; a program that could meet this is refused when compiled.
@@ -150,8 +150,8 @@ pub trait Operator: fmt::Debug {
         Err(format!("{} has no CPU implementation", self.name()))
     }
 
-    /// Computes the only output on the CPU as [`evaluate`](Self::evaluate) does, in stretches that are finished while they are in a
-    /// cache: adds a number for each place along the last axis, where there is a bias, then hands the stretch with the number of its
+    /// Computes the only output on the CPU as [`evaluate`](Self::evaluate) does, in chunks that are finished while they are in a
+    /// cache: adds a value for each index along the last axis, where there is a bias, then passes the chunk with the index of its
     /// first element to `finish`, once. False where it cannot; nothing is written then. Asked of routines that accept an epilogue.
     ///
     /// # Errors
@@ -166,7 +166,7 @@ pub trait Operator: fmt::Debug {
         Ok(false)
     }
 
-    /// The GPU's ways, best guess first. Asked of routines.
+    /// The GPU's variants, best guess first. Asked of routines.
     ///
     /// # Errors
     /// A message for the user where no kernel fits the device or type.
@@ -174,8 +174,8 @@ pub trait Operator: fmt::Debug {
         Err(format!("{} has no GPU kernel", self.name()))
     }
 
-    /// The ways that may be the fastest on a GPU, some more than [`kernels`](Self::kernels) has, with the same best guess first: what
-    /// tuning tries. They are made only while tuning, and where it found one of them.
+    /// The variants that may be the fastest on a GPU, some more than [`kernels`](Self::kernels) has, with the same best guess
+    /// first: what tuning tries. They are made only while tuning, and where it found one of them.
     ///
     /// # Errors
     /// As of [`kernels`](Self::kernels).
@@ -199,7 +199,7 @@ pub trait Operator: fmt::Debug {
         false
     }
 
-    /// True where the kernels hand results of this type over in groups of four neighbours along the last axis, so that an epilogue
+    /// True where the kernels store results of this type in groups of four neighbours along the last axis, so that an epilogue
     /// can store 16-bit floats of them. Asked of routines that accept an epilogue, for GPUs only.
     fn stores_quads(&self, _output: &TensorType) -> bool {
         false

@@ -16,8 +16,8 @@ impl Graph {
         built
     }
 
-    /// Whose graph this is: nodes that wgrad's own code builds for it come from this origin, those of the user's functions from their
-    /// lines.
+    /// Whose graph this is: nodes that wgrad's own code builds for it come from this origin, those of the user's functions from
+    /// their lines.
     pub(crate) fn built_for(&self, origin: Origin) {
         self.data().user = Some(origin);
     }

@@ -16,7 +16,7 @@ impl Graph {
         data.names.insert(name.to_owned(), constant.id());
     }
 
-    /// Changes what a variable says of itself, in its place in the graph.
+    /// Changes what a variable says of itself, in place.
     fn change(&self, variable: &Tensor, change: impl FnOnce(&mut Variable)) -> Option<(String, String)> {
         let mut data = self.data();
         let Some(Node { op: Op::Variable(known), .. }) = data.nodes.get_mut(variable.id().node()) else {

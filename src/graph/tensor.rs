@@ -23,7 +23,7 @@ impl Tensor {
         &self.graph
     }
 
-    /// Its place in the graph.
+    /// Its position in the graph.
     pub fn id(&self) -> ValueId {
         self.id
     }
@@ -68,7 +68,7 @@ impl Tensor {
         self.filled_like(1.0)
     }
 
-    /// One number everywhere, in the same type.
+    /// One value everywhere, in the same type.
     #[track_caller]
     #[must_use]
     pub fn filled_like(&self, value: f64) -> Self {
@@ -94,7 +94,7 @@ impl fmt::Debug for Tensor {
     }
 }
 
-/// What can stand on the right of an operator: a tensor, or a number, which takes the left side's type.
+/// What can be the right operand of an operator: a tensor, or a number, which takes the left side's type.
 pub trait IntoTensor {
     /// The value as a tensor of the graph; a bare number gets the given type.
     #[track_caller]

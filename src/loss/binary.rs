@@ -25,7 +25,7 @@ pub(super) fn with_logits(x: &Tensor, y: &Tensor) -> Tensor {
     x.softplus() - y * x
 }
 
-/// w·y·softplus(−x) + (1 − y)·softplus(x) for each element, with a weight for each place of the last axis, or for all.
+/// w·y·softplus(−x) + (1 − y)·softplus(x) for each element, with a weight for each element of the last axis, or for all.
 #[track_caller]
 pub(super) fn with_positive_weight(x: &Tensor, y: &Tensor, weights: &[f64]) -> Tensor {
     let graph = x.graph();

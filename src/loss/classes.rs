@@ -22,8 +22,8 @@ use crate::tensor::{DType, Shape, TensorData};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrossEntropyOptions {
-    /// A weight for each class; without, all weigh the same. A mean is over the weights: where those of a whole batch are 0, or all of
-    /// its labels are ignored, it is NaN and the gradients are 0.
+    /// A weight for each class; without, all weigh the same. A mean is over the weights: where those of a whole batch are 0, or all
+    /// of its labels are ignored, it is NaN and the gradients are 0.
     pub class_weights: Option<Vec<f64>>,
     /// The share of the target that is spread evenly over all classes (Szegedy et al. 2016), from 0 to 1.
     pub label_smoothing: f64,
@@ -129,10 +129,10 @@ impl Classes {
         let graph = x.graph();
         let axis = match check(x, labels, options) {
             Ok(axis) => axis,
-            // Where there is an earlier mistake, this one follows from it, and is not kept.
+            // Where there is an earlier mistake, this one follows from it, and is not recorded.
             Err(message) => return Err(graph.mistake(operator, message)),
         };
-        let labels = &labels.places();
+        let labels = &labels.i32_indices();
         let (shape, label_shape) = (x.shape(), labels.shape());
         let count = shape[axis];
         let mut weights = None;

@@ -55,7 +55,7 @@ impl Reduction {
     }
 }
 
-/// Σ losses / Σ shares, a single number. Of no shares at all it is NaN, and its gradients are 0: a batch in which nothing counts shows
+/// Σ losses / Σ shares, a scalar. Of no shares at all it is NaN, and its gradients are 0: a batch in which nothing counts shows
 /// in the loss, and changes no parameter.
 #[track_caller]
 pub(crate) fn weighted_mean(losses: &Tensor, shares: &Tensor) -> Tensor {
@@ -65,7 +65,7 @@ pub(crate) fn weighted_mean(losses: &Tensor, shares: &Tensor) -> Tensor {
     some.select(&mean, mean.filled_like(f64::NAN))
 }
 
-/// A function of prediction and target to a single number.
+/// A function of prediction and target to a scalar.
 pub type LossFunction = dyn Fn(&Tensor, &Tensor) -> Tensor + Send + Sync;
 
 /// A loss as data. Predictions and targets have one shape, but for the losses of classes, whose targets are i32 labels.
@@ -100,7 +100,7 @@ pub enum Loss {
     /// The same of the sigmoid of x, without overflow.
     BinaryCrossEntropyWithLogits,
     /// [`BinaryCrossEntropyWithLogits`](Self::BinaryCrossEntropyWithLogits) with the first term times a weight: one for each
-    /// place of the last axis, or one for all.
+    /// element of the last axis, or one for all.
     BinaryCrossEntropyWithPositiveWeight(Vec<f64>),
     /// −log softmax(x) at the label, along the last axis.
     CrossEntropy,
@@ -116,7 +116,7 @@ pub enum Loss {
     KlDivLogTarget,
     /// max(0, 1 − y·x), of targets ±1.
     Hinge,
-    /// A function of prediction and target to a single number.
+    /// A function of prediction and target to a scalar.
     Custom(Arc<LossFunction>),
 }
 
@@ -132,7 +132,7 @@ impl Loss {
         Self::Custom(Arc::new(function))
     }
 
-    /// The mean loss, a single number, of targets as data sets have them: integers are cast to the prediction's type, numbers
+    /// The mean loss, a scalar, of targets as data sets have them: integers are cast to the prediction's type, numbers
     /// to labels, and a last axis of 1 is taken or given where one side lacks it.
     #[track_caller]
     pub fn forward(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
@@ -140,7 +140,7 @@ impl Loss {
             return self.reduced(prediction, target, Reduction::Mean);
         }
         let dtype = if self.takes_labels() { DType::I32 } else { prediction.dtype() };
-        let target = target.places().cast(dtype);
+        let target = target.i32_indices().cast(dtype);
         let (shape, own) = (prediction.shape(), target.shape());
         let wanted = shape.rank().saturating_sub(usize::from(self.takes_labels()));
         let target = if own.rank() == wanted + 1 && own.last() == Some(&1) {
@@ -213,7 +213,7 @@ impl Loss {
         }
     }
 
-    /// True where targets are i32 labels of classes, one for each example (or place), instead of numbers like the prediction.
+    /// True where targets are i32 labels of classes, one for each example (or position), instead of numbers like the prediction.
     pub const fn takes_labels(&self) -> bool {
         matches!(self, Self::CrossEntropy | Self::CrossEntropyWith(_) | Self::Nll | Self::NllWith(_))
     }
@@ -256,7 +256,7 @@ macro_rules! methods {
         impl Tensor {
             $(#[doc = $doc]
             #[doc = ""]
-            #[doc = "The mean over all elements, a single number; for other reductions see [`Loss::reduced`]."]
+            #[doc = "The mean over all elements, a scalar; for other reductions see [`Loss::reduced`]."]
             #[track_caller]
             #[must_use]
             pub fn $name(&self, target: &Self) -> Self {
@@ -281,7 +281,7 @@ methods! {
 impl Tensor {
     /// d²/2 for |d| < δ, else δ·(|d| − δ/2), of the difference d to a target of the same shape (Huber 1964).
     ///
-    /// The mean over all elements, a single number; for other reductions see [`Loss::reduced`].
+    /// The mean over all elements, a scalar; for other reductions see [`Loss::reduced`].
     #[track_caller]
     #[must_use]
     pub fn huber(&self, target: &Self, delta: f64) -> Self {

@@ -1,5 +1,5 @@
-//! What targets may be: no program looks at the values of its inputs, and a label beyond the classes, or a probability of 2, would be
-//! learned without a word.
+//! What targets may be: no program looks at the values of its inputs, and a label beyond the classes, or a probability of 2, would
+//! be learned without a word.
 
 use super::{CrossEntropyOptions, Loss};
 use crate::data::{class_index, label_out_of_range};
@@ -8,15 +8,15 @@ use crate::tensor::{Shape, TensorData};
 
 /// Targets that a loss takes.
 enum Takes {
-    /// Labels of so many classes, and one for examples that do not count.
+    /// Labels: the number of classes, and the label of examples that do not count.
     Labels { classes: usize, ignored: Option<i32> },
     /// Numbers, what they are called, and which.
     Numbers { what: &'static str, holds: fn(f64) -> bool },
 }
 
 impl Loss {
-    /// Checks the values of targets, whose first axis counts the examples, for predictions of a shape. A [custom](Self::Custom) loss
-    /// may take anything.
+    /// Checks the values of targets, whose first axis counts the examples, for predictions of a shape. A [custom](Self::Custom)
+    /// loss may take anything.
     ///
     /// ```
     /// use wgrad::{loss::Loss, tensor::TensorData};
@@ -27,27 +27,28 @@ impl Loss {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Data`] that names the first example whose target is a label that is no class (nor the one that the options ignore), a
-    /// binary target that is not from 0 to 1, a side other than −1 and 1 of a hinge, a probability below 0, or no finite number.
+    /// [`Error::Data`] that names the first example whose target is a label that is no class (nor the one that the options ignore),
+    /// a binary target that is not from 0 to 1, a side other than −1 and 1 of a hinge, a probability below 0, or a value that is
+    /// not finite.
     pub fn check_targets(&self, prediction: &Shape, targets: &TensorData) -> Result<()> {
         let Some(takes) = self.takes(prediction) else { return Ok(()) };
         let values = targets.to_f64_vec();
-        let example = |place: usize| place * targets.shape().first().copied().unwrap_or(1) / values.len().max(1);
+        let example = |index: usize| index * targets.shape().first().copied().unwrap_or(1) / values.len().max(1);
         match takes {
             Takes::Labels { classes, ignored } => {
                 let known = |label: f64| {
                     class_index(label, classes).is_some() || ignored.is_some_and(|ignored| f64::from(ignored) == label)
                 };
                 match values.iter().position(|&label| !known(label)) {
-                    Some(place) => Err(label_out_of_range(values[place], example(place), classes)),
+                    Some(index) => Err(label_out_of_range(values[index], example(index), classes)),
                     None => Ok(()),
                 }
             }
             Takes::Numbers { what, holds } => match values.iter().position(|&value| !holds(value)) {
-                Some(place) => Err(Error::Data(format!(
+                Some(index) => Err(Error::Data(format!(
                     "target {} of example {} is {what}, as {} needs",
-                    values[place],
-                    example(place),
+                    values[index],
+                    example(index),
                     self.name()
                 ))),
                 None => Ok(()),
@@ -166,7 +167,7 @@ mod tests {
             (Loss::CrossEntropy, &[2, 4], &[0.0, -100.0], &[2], "label -100 of example 1 is out of range"),
             (Loss::CrossEntropyWith(ignoring()), &[2, 4], &[0.0, -100.0], &[2], ""),
             (Loss::NllWith(ignoring()), &[2, 4], &[0.0, -99.0], &[2], "label -99 of example 1"),
-            // Labels of places: the example is the row.
+            // Labels of positions: the example is the row.
             (Loss::CrossEntropy, &[2, 3, 4], &[0.0, 1.0, 2.0, 3.0, 4.0, 0.0], &[2, 3], "label 4 of example 1"),
             (Loss::CrossEntropyWith(first()), &[2, 5, 3], &[0.0, 1.0, 2.0, 3.0, 4.0, 0.0], &[2, 3], ""),
             (Loss::BinaryCrossEntropy, &[3, 1], &[0.0, 1.0, 0.3], &[3], ""),

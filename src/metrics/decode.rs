@@ -114,14 +114,14 @@ fn layout(predictions: &[usize], targets: &[usize]) -> Option<Layout> {
     let (first, rest) = predictions.split_first()?;
     let (&classes, spatial) = rest.split_first()?;
     if targets.split_first() == Some((first, spatial)) {
-        return Some(Layout { classes, inner: spatial.iter().product(), one_hot: false }).filter(Layout::is_whole);
+        return Some(Layout { classes, inner: spatial.iter().product(), one_hot: false }).filter(Layout::is_valid);
     }
     let (&classes, outer) = predictions.split_last()?;
-    (outer == targets).then_some(Layout { classes, inner: 1, one_hot: false }).filter(Layout::is_whole)
+    (outer == targets).then_some(Layout { classes, inner: 1, one_hot: false }).filter(Layout::is_valid)
 }
 
 impl Layout {
-    fn is_whole(&self) -> bool {
+    fn is_valid(&self) -> bool {
         self.classes >= 2 && self.inner >= 1
     }
 }

@@ -1,7 +1,7 @@
 //! Floor 6: metrics, which say how good predictions are in terms that people use.
 //!
-//! A [`Metric`] names what to measure; its [`Accumulator`] is fed batch after batch on the host, as a validation epoch goes.
-//! Everything about classes is counted in one [`ConfusionMatrix`] and derived from it. The meanings are scikit-learn's,
+//! A [`Metric`] names what to measure; its [`Accumulator`] is fed batch after batch on the host, as a validation epoch proceeds.
+//! Everything about classes is counted in one [`ConfusionMatrix`] and derived from it. The definitions are scikit-learn's,
 //! and the tests compare with it.
 
 mod confusion;
@@ -101,7 +101,7 @@ impl Metric {
         !matches!(self, Self::Mse | Self::Mae)
     }
 
-    /// An accumulator that has seen nothing.
+    /// An empty accumulator.
     pub fn accumulator(self) -> Accumulator {
         Accumulator { metric: self, options: Options::default(), state: State::new(self) }
     }
@@ -117,7 +117,7 @@ impl Metric {
     }
 }
 
-/// A [`Metric`] over the batches seen so far.
+/// A [`Metric`] over the batches added so far.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accumulator {
     metric: Metric,
@@ -171,9 +171,9 @@ impl Accumulator {
 
     /// Takes a batch.
     ///
-    /// Of classes, `predictions` are scores (logits or probabilities; the highest wins) as `[n, c]` with labels `[n]` or `[n, 1]`, or
-    /// with one-hot rows `[n, c]`; as `[n, c, …]` with labels `[n, …]`, where axis 1 holds the classes as for a cross-entropy; or
-    /// as `[…, c]` with labels `[…]`. A score per example, `[n]` or `[n, 1]`, is that of class 1 against class 0.
+    /// Of classes, `predictions` are scores (logits or probabilities; the highest wins) as `[n, c]` with labels `[n]` or `[n, 1]`,
+    /// or with one-hot rows `[n, c]`; as `[n, c, …]` with labels `[n, …]`, where axis 1 holds the classes as for a cross-entropy;
+    /// or as `[…, c]` with labels `[…]`. A score per example, `[n]` or `[n, 1]`, is that of class 1 against class 0.
     ///
     /// For mse, mae and r2, both have one shape, but for a last axis of 1.
     ///
@@ -204,7 +204,7 @@ impl Accumulator {
         }
     }
 
-    /// The value so far. None where there is none: nothing was seen yet, or a ROC AUC of a single class, or an R² of fewer than
+    /// The value so far. None where there is none: nothing was added yet, or a ROC AUC of a single class, or an R² of fewer than
     /// two examples.
     pub fn value(&self) -> Option<f64> {
         match &self.state {
@@ -238,7 +238,7 @@ impl Accumulator {
         }
     }
 
-    /// Forgets what was seen.
+    /// Forgets what was added.
     pub fn reset(&mut self) {
         self.state = State::new(self.metric);
     }

@@ -24,7 +24,7 @@ pub(super) fn top_k_hits(scored: &Scored, k: usize) -> (u64, u64) {
     (hits, examples)
 }
 
-/// The scores of two classes, kept until the area under the receiver operating characteristic is asked for.
+/// The scores of two classes, stored until the area under the receiver operating characteristic is asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct RankedScores {
     scores: Vec<(f64, bool)>,

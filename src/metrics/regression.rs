@@ -5,7 +5,7 @@ use super::{mismatch, not_a_number};
 use crate::error::Result;
 use crate::tensor::TensorData;
 
-/// Sums over the examples seen, one a output (a position within an example).
+/// Sums over the examples added, one an output (a position within an example).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Regression {
     examples: f64,
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn batches_of_any_size_give_the_same() -> Result<()> {
         let truth: Vec<f32> = (0..12_u8).map(|value| f32::from(value * value) + 1e4).collect();
-        let guess: Vec<f32> = truth.iter().enumerate().map(|(place, value)| value + (place % 3) as f32 - 1.0).collect();
+        let guess: Vec<f32> = truth.iter().enumerate().map(|(index, value)| value + (index % 3) as f32 - 1.0).collect();
         let tensors = |from: usize, to: usize| -> Result<(TensorData, TensorData)> {
             let rows = (to - from) / 2;
             Ok((

@@ -46,7 +46,7 @@ pub enum Activation {
     Softplus,
     /// x / (1 + |x|)
     Softsign,
-    /// x/6 + 1/2, kept within 0 and 1.
+    /// x/6 + 1/2, clamped to 0…1.
     HardSigmoid,
     /// x·hard_sigmoid(x)
     HardSwish,

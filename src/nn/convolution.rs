@@ -5,7 +5,7 @@ use crate::graph::{Graph, Tensor};
 use crate::ops::{ConvOptions, ConvTransposeOptions, Initial, Sizes, Variable};
 use crate::tensor::{DType, Shape, TensorType, no_batch_axis};
 
-/// Which way a layer goes.
+/// The direction of a layer: a convolution or a transposed one.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Moves {
     /// A convolution.
@@ -244,7 +244,7 @@ macro_rules! layers {
                     self
                 }
 
-                /// With products in this precision, whatever the graph's is. What comes out is f32 again.
+                /// With products in this precision, whatever the graph's is. The result is f32 again.
                 #[must_use]
                 pub const fn precision(mut self, precision: Precision) -> Self {
                     self.0.precision = Some(precision);
@@ -262,7 +262,7 @@ macro_rules! layers {
                     &self.0.weight
                 }
 
-                /// The bias, one number for each channel of the result.
+                /// The bias, one value for each channel of the result.
                 pub const fn bias(&self) -> Option<&Tensor> {
                     self.0.bias.as_ref()
                 }
@@ -298,8 +298,8 @@ layers! {
     Conv2d 2 Forward ConvOptions;
     /// A convolution over depth, height and width, PyTorch's `Conv3d`.
     Conv3d 3 Forward ConvOptions;
-    /// A transposed convolution over one axis, PyTorch's `ConvTranspose1d`: the gradient of a convolution with respect to its input,
-    /// as a layer. The weight's shape is `[in, out / groups, kernel]`.
+    /// A transposed convolution over one axis, PyTorch's `ConvTranspose1d`: the gradient of a convolution with respect to its
+    /// input, as a layer. The weight's shape is `[in, out / groups, kernel]`.
     ConvTranspose1d 1 Transposed ConvTransposeOptions;
     /// A transposed convolution over height and width, PyTorch's `ConvTranspose2d`, which makes images larger:
     /// `[n, in, height, width]` to `[n, out, (height − 1) · stride − 2 · padding + kernel, …]`. The weight's shape is

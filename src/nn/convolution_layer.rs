@@ -21,7 +21,7 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// Over so many spatial axes, to so many channels.
+    /// The number of spatial axes, and the number of output channels.
     pub fn new(axes: usize, channels: usize, kernel: impl Into<Sizes>, options: ConvOptions) -> Self {
         Self::moving(axes, channels, kernel.into(), Moves::Forward(options))
     }
@@ -81,8 +81,8 @@ macro_rules! builders {
     ($($name:ident $transposed:ident $axes:literal $input:literal;)*) => {
         impl Sequential {
             $(
-                #[doc = concat!("A convolution to so many channels, for examples of `", $input, "`. What follows it may say how it ",
-                    "moves: [`stride`](Self::stride), [`padding`](Self::padding), [`dilation`](Self::dilation), ",
+                #[doc = concat!("A convolution to `channels` channels, for examples of `", $input, "`. What follows it may say how ",
+                    "it moves: [`stride`](Self::stride), [`padding`](Self::padding), [`dilation`](Self::dilation), ",
                     "[`groups`](Self::groups), [`padding_mode`](Self::padding_mode).")]
                 #[must_use]
                 #[track_caller]
@@ -90,7 +90,7 @@ macro_rules! builders {
                     self.layer(Layer::Conv(Box::new(Conv::new($axes, channels, kernel, ConvOptions::new()))))
                 }
 
-                #[doc = concat!("A transposed convolution to so many channels, for examples of `", $input, "`.")]
+                #[doc = concat!("A transposed convolution to `channels` channels, for examples of `", $input, "`.")]
                 #[must_use]
                 #[track_caller]
                 pub fn $transposed(self, channels: usize, kernel: impl Into<Sizes>) -> Self {
@@ -148,7 +148,7 @@ impl Sequential {
         })
     }
 
-    /// Elements from one place of the kernel to the next, of the convolution or pool just added.
+    /// Elements from one position of the kernel to the next, of the convolution or pool just added.
     #[must_use]
     #[track_caller]
     pub fn dilation(self, dilation: impl Into<Sizes>) -> Self {
@@ -176,7 +176,7 @@ impl Sequential {
         })
     }
 
-    /// What lies beyond the edges, for the convolution just added.
+    /// What is beyond the edges, for the convolution just added.
     #[must_use]
     #[track_caller]
     pub fn padding_mode(self, mode: PaddingMode) -> Self {
@@ -204,9 +204,9 @@ impl Sequential {
     }
 }
 
-/// Puts a value in its place, where there is one.
-fn replace<T>(place: &mut T, value: T) -> bool {
-    *place = value;
+/// Puts a value where it belongs, where there is such a setting.
+fn replace<T>(target: &mut T, value: T) -> bool {
+    *target = value;
     true
 }
 

@@ -39,11 +39,11 @@ impl Dropout {
         match mode {
             Mode::Evaluation => x.clone(),
             Mode::Training if self.probability == 0.0 => x.clone(),
-            // 1/(1 − p) would be infinite, and its gradient no number.
+            // 1/(1 − p) would be infinite, and its gradient NaN.
             Mode::Training if self.probability == 1.0 => x.zeros_like(),
             Mode::Training => {
                 let keep = 1.0 - self.probability;
-                // Times 0, so that what is no number stays none, as in PyTorch.
+                // Times 0, so that NaN stays NaN, as in PyTorch.
                 let factor = x.graph().random_bernoulli(x.shape(), keep).select(x.filled_like(1.0 / keep), 0.0);
                 x * factor
             }

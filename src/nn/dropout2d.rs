@@ -4,9 +4,9 @@ use super::{Dropout, Layer, Mode, Sequential};
 use crate::graph::Tensor;
 use crate::tensor::Shape;
 
-/// Sets whole channels of `[N, C, …]` to 0 with a probability while training, and scales the others by 1/(1 − p) (Tompson et al. 2015;
-/// PyTorch's `Dropout2d`). In evaluation it is the identity. Where neighbours are alike, [`Dropout`] of single elements would change
-/// little.
+/// Sets whole channels of `[N, C, …]` to 0 with a probability while training, and scales the others by 1/(1 − p) (Tompson et al.
+/// 2015; PyTorch's `Dropout2d`). In evaluation it is the identity. Where neighbours are alike, [`Dropout`] of single elements would
+/// change little.
 ///
 /// ```
 /// use wgrad::prelude::*;
@@ -44,12 +44,12 @@ impl Dropout2d {
         match mode {
             Mode::Evaluation => x.clone(),
             Mode::Training if self.probability == 0.0 => x.clone(),
-            // 1/(1 − p) would be infinite, and its gradient no number.
+            // 1/(1 − p) would be infinite, and its gradient NaN.
             Mode::Training if self.probability == 1.0 => x.zeros_like(),
             Mode::Training => {
                 let keep = 1.0 - self.probability;
                 let channels: Shape = (0..shape.rank()).map(|axis| if axis < 2 { shape[axis] } else { 1 }).collect();
-                // Times 0, so that what is no number stays none, as in PyTorch.
+                // Times 0, so that NaN stays NaN, as in PyTorch.
                 let factor = x.graph().scalar(x.dtype(), 1.0 / keep);
                 x * x.graph().random_bernoulli(channels, keep).select(factor, 0.0)
             }

@@ -8,11 +8,11 @@ use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Variable};
 use crate::tensor::{AxisIndex, DType, Shape, TensorData, TensorType};
 
-/// A table whose rows are looked up by i32 indices, PyTorch's `torch.nn.Embedding`: parameter `NAME.weight` of shape `[num, dim]`, which begins
-/// normal (0, 1).
+/// A table whose rows are looked up by i32 indices, PyTorch's `torch.nn.Embedding`: parameter `NAME.weight` of shape `[num, dim]`,
+/// which begins normal (0, 1).
 ///
-/// The gradient adds up what arrives at equal indices in a fixed order, so it has the same bits every time. An index beyond the table
-/// reads its nearest row; [`check_indices`] finds such on the host.
+/// The gradient adds up what arrives at equal indices in a fixed order, so it has the same bits every time. An index beyond the
+/// table reads its nearest row; [`check_indices`] finds such on the host.
 ///
 /// ```
 /// use wgrad::prelude::*;
@@ -34,7 +34,7 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// A table of `num` vectors of `dim` numbers.
+    /// A table of `num` vectors of `dim` values.
     #[track_caller]
     pub fn new(g: &Graph, name: &str, num: usize, dim: usize) -> Self {
         if g.find(&format!("{name}.weight")).is_some() {
@@ -168,20 +168,20 @@ fn label(name: &str) -> String {
 /// ```
 ///
 /// # Errors
-/// [`Error::Data`] that names the first one that is not, and its place; or where they are neither i32 nor i64.
+/// [`Error::Data`] that names the first one that is not, and its position; or where they are neither i32 nor i64.
 pub fn check_indices(indices: &TensorData, num: usize) -> Result<()> {
     if !matches!(indices.dtype(), DType::I32 | DType::I64) {
         return Err(Error::Data(format!("indices should be i32 or i64, and are {}", indices.ty())));
     }
     let wide = indices.cast(DType::I64)?;
     let outside = |&(_, &index): &(usize, &i64)| usize::try_from(index).map_or(true, |index| index >= num);
-    let Some((mut place, index)) = wide.as_slice::<i64>()?.iter().enumerate().find(outside) else {
+    let Some((mut position, index)) = wide.as_slice::<i64>()?.iter().enumerate().find(outside) else {
         return Ok(());
     };
     let mut coordinates = Vec::new();
     for &extent in indices.shape().iter().rev() {
-        coordinates.insert(0, place % extent.max(1));
-        place /= extent.max(1);
+        coordinates.insert(0, position % extent.max(1));
+        position /= extent.max(1);
     }
     Err(Error::Data(format!("index {index} at {coordinates:?} is none of {num} rows, which count from 0")))
 }
@@ -239,7 +239,7 @@ impl fmt::Display for EmbeddingLayer {
 }
 
 impl Sequential {
-    /// A table of `vocabulary` rows of `dim` numbers, looked up by examples of i32: `[steps]` to `[steps, dim]`. See [`Embedding`].
+    /// A table of `vocabulary` rows of `dim` values, looked up by examples of i32: `[steps]` to `[steps, dim]`. See [`Embedding`].
     #[must_use]
     #[track_caller]
     pub fn embedding(self, vocabulary: usize, dim: usize) -> Self {

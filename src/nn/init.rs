@@ -57,9 +57,9 @@ pub enum Initializer {
         /// The gain; see [`gain`].
         gain: f64,
     },
-    /// Uniform within ± √(3 / fan_in) (LeCun et al. 1998); goes with selu.
+    /// Uniform within ± √(3 / fan_in) (LeCun et al. 1998); for selu.
     LeCunUniform,
-    /// Normal with σ = √(1 / fan_in) (LeCun et al. 1998); goes with selu.
+    /// Normal with σ = √(1 / fan_in) (LeCun et al. 1998); for selu.
     LeCunNormal,
     /// Rows (or columns, where they are fewer) orthonormal, times a gain (Saxe et al. 2013).
     Orthogonal {

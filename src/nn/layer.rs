@@ -49,7 +49,7 @@ pub enum Layer {
     Normalization(Normalization),
     /// Whole channels set to 0 at random while training.
     Dropout2d(Dropout2d),
-    /// Layers whose result is added to what goes in.
+    /// Layers whose result is added to the input.
     Residual(Box<Residual>),
     /// Rows of a table, by indices: i32 `[…]` to `[…, dim]`.
     Embedding(EmbeddingLayer),
@@ -58,7 +58,7 @@ pub enum Layer {
 }
 
 impl Layer {
-    /// The shape of what comes out for an example of shape `input`.
+    /// The output shape for an example of shape `input`.
     ///
     /// # Errors
     /// A message for the user where the shape does not fit, or a number in the layer is out of range.
@@ -66,7 +66,7 @@ impl Layer {
         match self {
             Self::Dense(dense) => {
                 let Some((_, lead)) = input.split_last() else {
-                    return Err("takes examples of one dimension or more, not single numbers".into());
+                    return Err("takes examples of one dimension or more, not scalars".into());
                 };
                 if dense.units == 0 {
                     return Err("needs one unit or more".into());
@@ -86,7 +86,7 @@ impl Layer {
         }
     }
 
-    /// Number of trainable numbers, for examples of shape `input`.
+    /// Number of trainable values, for examples of shape `input`.
     pub fn parameter_count(&self, input: &Shape) -> usize {
         match self {
             Self::Dense(dense) => {

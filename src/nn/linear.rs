@@ -101,7 +101,7 @@ impl Linear {
         }
     }
 
-    /// With products in this precision, whatever the graph's is. What comes out is f32 again.
+    /// With products in this precision, whatever the graph's is. The result is f32 again.
     #[must_use]
     pub const fn precision(mut self, precision: Precision) -> Self {
         self.precision = Some(precision);

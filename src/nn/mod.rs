@@ -1,6 +1,6 @@
 //! Floor 6: layers. Each is a plain struct that makes its parameters once and is applied with `forward`.
 //!
-//! There are two ways to a model. [`Sequential`] is a list of layers, as data, and knows its shapes before there is a graph.
+//! There are two kinds of models. [`Sequential`] is a list of layers, as data, and knows its shapes before there is a graph.
 //! Everything else is a function from tensors to tensors that calls layers such as [`Linear`]. Both are a [`Model`].
 //! Names and layouts of parameters are PyTorch's, so that weights move between the two unchanged.
 
@@ -121,7 +121,7 @@ impl Graph {
 /// assert!(g.error().is_none());
 /// ```
 pub trait Model {
-    /// The prediction for a batch, whose first axis counts examples. Mistakes are kept by the graph.
+    /// The prediction for a batch, whose first axis counts examples. The graph records mistakes.
     #[track_caller]
     fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor;
 

@@ -17,15 +17,15 @@ pub enum PoolKind {
     Average(AvgPool),
     /// The power average of each window.
     Power(LpPool),
-    /// The largest of so many windows, spread over each axis.
+    /// The largest of each of a number of windows, spread over each axis.
     AdaptiveMax(Sizes),
-    /// The averages of so many windows, spread over each axis.
+    /// The averages of a number of windows, spread over each axis.
     AdaptiveAverage(Sizes),
     /// The largest of all; the axes go.
     GlobalMax,
     /// The average of all; the axes go.
     GlobalAverage,
-    /// Stretched or shrunk.
+    /// Enlarged or shrunk.
     Interpolate(Interpolate),
 }
 
@@ -61,7 +61,7 @@ impl Pool {
         Self { kind, axes: Some(axes) }
     }
 
-    /// The shape of what comes out for an example of shape `input`.
+    /// The output shape for an example of shape `input`.
     pub(super) fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
         let spatial = input.rank().saturating_sub(1);
         let fits = self.axes.map_or((1..=3).contains(&spatial), |axes| axes == spatial);
@@ -192,14 +192,14 @@ macro_rules! windowed {
                 self.pool(Pool::over($axes, PoolKind::Power(LpPool::new(norm, kernel))))
             }
 
-            #[doc = concat!("The largest of so many windows, spread over each of ", $axes, " spatial axes.")]
+            #[doc = concat!("The largest of each of `size` windows, spread over each of ", $axes, " spatial axes.")]
             #[must_use]
             #[track_caller]
             pub fn $adaptive_max(self, size: impl Into<Sizes>) -> Self {
                 self.pool(Pool::over($axes, PoolKind::AdaptiveMax(size.into())))
             }
 
-            #[doc = concat!("The averages of so many windows, spread over each of ", $axes, " spatial axes.")]
+            #[doc = concat!("The averages of `size` windows, spread over each of ", $axes, " spatial axes.")]
             #[must_use]
             #[track_caller]
             pub fn $adaptive_average(self, size: impl Into<Sizes>) -> Self {
@@ -238,14 +238,14 @@ impl Sequential {
         self.pool(Pool::new(PoolKind::GlobalMax))
     }
 
-    /// The spatial axes stretched by a factor.
+    /// The spatial axes enlarged by a factor.
     #[must_use]
     #[track_caller]
     pub fn upsample(self, factor: f64, interpolation: Interpolation) -> Self {
         self.interpolate(Interpolate::scale_factor(factor).mode(interpolation))
     }
 
-    /// The spatial axes stretched or shrunk.
+    /// The spatial axes enlarged or shrunk.
     #[must_use]
     #[track_caller]
     pub fn interpolate(self, interpolate: Interpolate) -> Self {

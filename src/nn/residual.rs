@@ -27,7 +27,7 @@ pub struct Residual {
 }
 
 impl Residual {
-    /// Of layers, and of those on the way around them. Both are for the shape of the examples that the layer meets.
+    /// Of layers, and of those of the shortcut around them. Both are for the shape of the examples that the layer meets.
     pub const fn new(block: Sequential, shortcut: Option<Sequential>) -> Self {
         Self { block, shortcut }
     }
@@ -37,23 +37,23 @@ impl Residual {
         &self.block
     }
 
-    /// The layers on the way around; `None` for the identity.
+    /// The layers of the shortcut; `None` for the identity.
     pub const fn shortcut(&self) -> Option<&Sequential> {
         self.shortcut.as_ref()
     }
 
-    fn ways(&self) -> impl Iterator<Item = (&'static str, &Sequential)> {
-        std::iter::once(("block", &self.block)).chain(self.shortcut.iter().map(|way| ("shortcut", way)))
+    fn branches(&self) -> impl Iterator<Item = (&'static str, &Sequential)> {
+        std::iter::once(("block", &self.block)).chain(self.shortcut.iter().map(|branch| ("shortcut", branch)))
     }
 
-    /// The shape of what comes out.
+    /// The output shape.
     pub(super) fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
         let mut shapes = Vec::new();
-        for (name, way) in self.ways() {
-            if way.input_shape() != input {
-                return Err(format!("the {name} is for {}, but comes after {input}", way.input_shape()));
+        for (name, branch) in self.branches() {
+            if branch.input_shape() != input {
+                return Err(format!("the {name} is for {}, but comes after {input}", branch.input_shape()));
             }
-            let (mut found, mistake) = way.shapes();
+            let (mut found, mistake) = branch.shapes();
             if let Some(message) = mistake {
                 return Err(format!("in the {name}, {message}"));
             }
@@ -74,19 +74,19 @@ impl Residual {
 
     /// The line of the first layer within that does not fit.
     pub(super) fn origin_of_mistake(&self) -> Option<Origin> {
-        self.ways().find_map(|(_, way)| match way.shapes() {
-            (shapes, Some(_)) => way.origin_of_mistake(shapes.len()),
+        self.branches().find_map(|(_, branch)| match branch.shapes() {
+            (shapes, Some(_)) => branch.origin_of_mistake(shapes.len()),
             (_, None) => None,
         })
     }
 
     pub(super) fn parameter_count(&self) -> usize {
-        self.ways().map(|(_, way)| way.parameter_count().unwrap_or(0)).sum()
+        self.branches().map(|(_, branch)| branch.parameter_count().unwrap_or(0)).sum()
     }
 
     /// The lines of a summary for what is inside.
     pub(super) fn numbered_rows(&self, number: &str) -> Vec<(String, String, Shape, usize)> {
-        self.ways().flat_map(|(name, way)| way.numbered_rows(&format!("{number}.{name}."))).collect()
+        self.branches().flat_map(|(name, branch)| branch.numbered_rows(&format!("{number}.{name}."))).collect()
     }
 
     /// Applied to a batch; parameters are called `name.block.0.weight` and so on.
@@ -107,7 +107,7 @@ impl fmt::Display for Residual {
 }
 
 impl Sequential {
-    /// Layers whose result is added to what goes in. The closure gets an empty model for the shape so far.
+    /// Layers whose result is added to the input. The closure gets an empty model for the shape so far.
     #[must_use]
     #[track_caller]
     pub fn residual(self, block: impl FnOnce(Self) -> Self) -> Self {

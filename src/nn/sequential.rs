@@ -46,7 +46,7 @@ impl Sequential {
         Self { input: input.into(), layers: Vec::new(), origins: Vec::new(), name: String::new(), mistake: None }
     }
 
-    /// With a name that goes before those of the parameters: `encoder.0.weight`. Two models in one graph need one.
+    /// With a name that is put before those of the parameters: `encoder.0.weight`. Two models in one graph need one.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
@@ -155,7 +155,7 @@ impl Sequential {
         &self.input
     }
 
-    /// The shape of what comes out, without the batch.
+    /// The output shape, without the batch.
     ///
     /// # Errors
     /// [`Error::Graph`] that names the layer that does not fit, and the line that added it.
@@ -169,7 +169,7 @@ impl Sequential {
         }
     }
 
-    /// Number of trainable numbers.
+    /// Number of trainable values.
     ///
     /// # Errors
     /// As [`output_shape`](Self::output_shape).
@@ -194,7 +194,7 @@ impl Sequential {
         (shapes, None)
     }
 
-    /// The line of what [`shapes`](Self::shapes) found wrong after so many layers.
+    /// The line of what [`shapes`](Self::shapes) found wrong after `layers` layers.
     pub(super) fn origin_of_mistake(&self, layers: usize) -> Option<Origin> {
         if let Some((_, origin)) = self.mistake {
             return Some(origin);
@@ -274,8 +274,8 @@ impl Sequential {
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let lead = digits.len() % 3;
-    digits.char_indices().fold(String::new(), |mut text, (place, digit)| {
-        if place > 0 && place % 3 == lead {
+    digits.char_indices().fold(String::new(), |mut text, (position, digit)| {
+        if position > 0 && position % 3 == lead {
             text.push(',');
         }
         text.push(digit);
@@ -308,7 +308,7 @@ activations! {
     mish Activation::Mish, "x·tanh(softplus(x))";
     softplus Activation::Softplus, "log(1 + e^x)";
     softsign Activation::Softsign, "x / (1 + |x|)";
-    hard_sigmoid Activation::HardSigmoid, "x/6 + 1/2, kept within 0 and 1.";
+    hard_sigmoid Activation::HardSigmoid, "x/6 + 1/2, clamped to 0…1.";
     hard_swish Activation::HardSwish, "x·hard_sigmoid(x)";
     sigmoid Activation::Sigmoid, "1 / (1 + e^−x)";
     tanh Activation::Tanh, "The hyperbolic tangent.";

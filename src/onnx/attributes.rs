@@ -24,7 +24,7 @@ impl<'a> Node<'a> {
         own.or_else(|| self.references().find(|(known, _)| *known == name).map(|(_, attribute)| attribute))
     }
 
-    /// True where the attribute is given.
+    /// True where the attribute is there.
     pub(super) fn has_attribute(&self, name: &str) -> bool {
         self.attribute(name).is_some()
     }
@@ -39,18 +39,18 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A whole number.
+    /// An integer.
     pub(super) fn optional_int(&self, name: &str) -> Result<Option<i64>> {
-        let attribute = self.of_kind(name, attribute_type::INT, "a whole number")?;
+        let attribute = self.of_kind(name, attribute_type::INT, "an integer")?;
         Ok(attribute.map(|attribute| attribute.i.unwrap_or(0)))
     }
 
-    /// A whole number, or what holds without it.
+    /// An integer, or the default.
     pub(super) fn int(&self, name: &str, default: i64) -> Result<i64> {
         Ok(self.optional_int(name)?.unwrap_or(default))
     }
 
-    /// A whole number that says yes or no.
+    /// An integer that is a flag: 0 or 1.
     pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool> {
         Ok(self.int(name, default.into())? != 0)
     }
@@ -61,14 +61,14 @@ impl<'a> Node<'a> {
         Ok(attribute.map(|attribute| attribute.f.unwrap_or(0.0).into()))
     }
 
-    /// A number, or what holds without it.
+    /// A number, or the default.
     pub(super) fn float(&self, name: &str, default: f64) -> Result<f64> {
         Ok(self.optional_float(name)?.unwrap_or(default))
     }
 
-    /// A list of whole numbers.
+    /// A list of integers.
     pub(super) fn ints(&self, name: &str) -> Result<Option<&'a [i64]>> {
-        let attribute = self.of_kind(name, attribute_type::INTS, "a list of whole numbers")?;
+        let attribute = self.of_kind(name, attribute_type::INTS, "a list of integers")?;
         Ok(attribute.map(|attribute| &*attribute.ints))
     }
 

@@ -1,5 +1,5 @@
-//! Whether a decoded model is whole: names are given once and exist where they are used, nodes can be put into an order,
-//! initializers have as many values as their shapes say. Nodes come out in an order in which they can run.
+//! Whether a decoded model is complete: names are defined once and exist where they are used, nodes can be put into an order,
+//! initializers have as many values as their shapes say. Nodes are put into an order in which they can run.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -8,8 +8,8 @@ use std::path::Path;
 use super::proto::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 use super::tensor;
 
-/// The versions of ONNX's own operator set that are read. Handlers follow the history of their operators from version 6 on; of what is
-/// older, they import what was the same then, and say what they miss in the rest.
+/// The versions of ONNX's own operator set that are read. Handlers follow the history of their operators from version 6 on; of what
+/// is older, they import what was the same then, and say what they miss in the rest.
 pub(super) const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
 
 /// Names that are visible in a graph: its own, and those of the graphs around it.
@@ -50,7 +50,7 @@ fn subgraphs_mut(attribute: &mut AttributeProto) -> impl Iterator<Item = &mut Gr
 /// Checks a model and sorts its nodes.
 ///
 /// # Errors
-/// The first thing that is wrong, with its place in the model.
+/// The first thing that is wrong, with its location in the model.
 pub(super) fn check(model: &mut ModelProto, folder: Option<&Path>) -> Result<(), String> {
     opsets(&model.opset_import)?;
     let Some(main) = &mut model.graph else { return Err("not an ONNX model: there is no graph in it".into()) };
@@ -105,7 +105,7 @@ fn graph(graph: &mut GraphProto, outer: Option<&Names<'_>>, folder: Option<&Path
     let mut names = Names { own, outer };
     nodes(&mut graph.node, &mut names, folder)?;
     match graph.output.iter().find(|output| !names.contains(&output.name)) {
-        Some(output) => Err(format!("output {:?} is given by no node", output.name)),
+        Some(output) => Err(format!("output {:?} is computed by no node", output.name)),
         None => Ok(()),
     }
 }
@@ -120,7 +120,7 @@ fn function(function: &mut FunctionProto, folder: Option<&Path>) -> Result<(), S
     }
     nodes(&mut function.node, &mut names, folder)?;
     match function.output.iter().find(|output| !names.contains(output)) {
-        Some(output) => Err(format!("output {output:?} is given by no node")),
+        Some(output) => Err(format!("output {output:?} is computed by no node")),
         None => Ok(()),
     }
 }
@@ -129,16 +129,16 @@ fn function(function: &mut FunctionProto, folder: Option<&Path>) -> Result<(), S
 fn nodes(nodes: &mut Vec<NodeProto>, names: &mut Names<'_>, folder: Option<&Path>) -> Result<(), String> {
     let order = order(nodes, names)?;
     if !order.is_sorted() {
-        let mut places: Vec<Option<NodeProto>> = std::mem::take(nodes).into_iter().map(Some).collect();
-        nodes.extend(order.into_iter().filter_map(|place| places.get_mut(place)?.take()));
+        let mut moved: Vec<Option<NodeProto>> = std::mem::take(nodes).into_iter().map(Some).collect();
+        nodes.extend(order.into_iter().filter_map(|index| moved.get_mut(index)?.take()));
     }
-    let given = nodes.iter().flat_map(|node| &node.output).filter(|name| !name.is_empty());
-    names.own.extend(given.cloned());
+    let outputs = nodes.iter().flat_map(|node| &node.output).filter(|name| !name.is_empty());
+    names.own.extend(outputs.cloned());
     for node in nodes {
-        let place = node.attribute.iter().any(|attribute| attribute.g.is_some() || !attribute.graphs.is_empty());
-        let place = if place { describe(node) } else { String::new() };
+        let nests = node.attribute.iter().any(|attribute| attribute.g.is_some() || !attribute.graphs.is_empty());
+        let location = if nests { describe(node) } else { String::new() };
         for inner in node.attribute.iter_mut().flat_map(subgraphs_mut) {
-            graph(inner, Some(&*names), folder).map_err(|message| format!("{place}: {message}"))?;
+            graph(inner, Some(&*names), folder).map_err(|message| format!("{location}: {message}"))?;
         }
     }
     Ok(())
@@ -146,23 +146,23 @@ fn nodes(nodes: &mut Vec<NodeProto>, names: &mut Names<'_>, folder: Option<&Path
 
 /// An order in which nodes come after what they need, and else stay as they are.
 fn order(nodes: &[NodeProto], names: &Names<'_>) -> Result<Vec<usize>, String> {
-    let mut givers: HashMap<&str, usize> = HashMap::new();
-    for (place, node) in nodes.iter().enumerate() {
+    let mut producers: HashMap<&str, usize> = HashMap::new();
+    for (index, node) in nodes.iter().enumerate() {
         for output in node.output.iter().filter(|output| !output.is_empty()) {
-            if names.own.contains(output) || givers.insert(output, place).is_some() {
-                return Err(format!("{}: the name {output:?} is given twice", describe(node)));
+            if names.own.contains(output) || producers.insert(output, index).is_some() {
+                return Err(format!("{}: the name {output:?} is defined twice", describe(node)));
             }
         }
     }
     let mut waiting = vec![0_usize; nodes.len()];
     let mut followers: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
-    for (place, (node, waiting)) in nodes.iter().zip(&mut waiting).enumerate() {
+    for (index, (node, waiting)) in nodes.iter().zip(&mut waiting).enumerate() {
         let mut needed: Vec<&str> = node.input.iter().map(String::as_str).collect();
         subgraphs(node).for_each(|graph| free(graph, &mut needed));
         for name in needed.into_iter().filter(|name| !name.is_empty()) {
-            match givers.get(name).and_then(|&giver| followers.get_mut(giver)) {
+            match producers.get(name).and_then(|&giver| followers.get_mut(giver)) {
                 Some(followers) => {
-                    followers.push(place);
+                    followers.push(index);
                     *waiting += 1;
                 }
                 None if names.contains(name) => {}
@@ -170,12 +170,12 @@ fn order(nodes: &[NodeProto], names: &Names<'_>) -> Result<Vec<usize>, String> {
             }
         }
     }
-    let ready = waiting.iter().enumerate().filter(|&(_, &waiting)| waiting == 0).map(|(place, _)| Reverse(place));
+    let ready = waiting.iter().enumerate().filter(|&(_, &waiting)| waiting == 0).map(|(index, _)| Reverse(index));
     let mut ready: BinaryHeap<Reverse<usize>> = ready.collect();
     let mut order = Vec::with_capacity(nodes.len());
-    while let Some(Reverse(place)) = ready.pop() {
-        order.push(place);
-        for &follower in followers.get(place).into_iter().flatten() {
+    while let Some(Reverse(index)) = ready.pop() {
+        order.push(index);
+        for &follower in followers.get(index).into_iter().flatten() {
             if let Some(waiting) = waiting.get_mut(follower) {
                 *waiting -= 1;
                 if *waiting == 0 {

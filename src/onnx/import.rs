@@ -47,12 +47,12 @@ pub struct Imported {
     /// All float initializers of the main graph with their values, those too that only steer shapes or that nothing uses; then
     /// the weights that the file has as `Constant` nodes, which are parameters or buffers ([`Import::train_constants`]).
     pub initializers: Vec<(String, TensorData)>,
-    /// The variables of the graph that hold each of [`initializers`](Self::initializers), by its name: none where nothing computes with
-    /// it, several where running statistics are stored together with something else.
+    /// The variables of the graph that hold each of [`initializers`](Self::initializers), by its name: none where nothing computes
+    /// with it, several where running statistics are stored together with something else.
     pub variables: Vec<(String, Vec<Tensor>)>,
     /// The weights in `Constant` nodes that are no parameters, since the file has initializers ([`Import::train_constants`]).
     pub untrained: Vec<String>,
-    /// The inputs for whose given values the graph was made: it must be run with no others.
+    /// The inputs for whose values the graph was made: it must be run with no others.
     pub fixed: Vec<String>,
     /// The running means and variances of batch normalisations in training mode, with what a step makes of them. A program that
     /// trains assigns it to them ([`Graph::assign`]).
@@ -93,14 +93,14 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// An import under way.
+/// An import in progress.
 pub(super) struct Importer<'a> {
     pub(super) model: &'a Model,
     pub(super) graph: Graph,
     /// The user's line that asked for it.
     origin: Origin,
     knowledge: RefCell<Knowledge>,
-    /// Initializers of graphs within graphs, by their place in the model: a loop's body uses the same ones in each turn.
+    /// Initializers of graphs within graphs, by their position in the model: a loop's body uses the same ones in each iteration.
     inner: RefCell<HashMap<*const GraphProto, Vec<Rc<Stored>>>>,
     nodes: Cell<usize>,
     pub(super) statistics: RefCell<Statistics>,
@@ -115,7 +115,7 @@ impl Model {
     /// Makes a graph of the model.
     ///
     /// # Errors
-    /// All operators that are missing, in one error; an input whose shape or value has to be given; whatever a node cannot do
+    /// All operators that are missing, in one error; an input whose shape or value has to be set; whatever a node cannot do
     /// with its inputs, by the node's name.
     #[track_caller]
     pub fn import(&self, import: &Import) -> Result<Imported> {
@@ -139,14 +139,14 @@ impl<'a> Importer<'a> {
             let names: Vec<&str> = declared.iter().map(|input| &*input.name).collect();
             return Err(Error::Argument(format!("the model has no input {name:?}; there are {names:?}")));
         }
-        let given = import.values.iter().map(|(name, value)| (name.clone(), Arc::clone(value))).collect();
+        let values = import.values.iter().map(|(name, value)| (name.clone(), Arc::clone(value))).collect();
         let built = Graph::new();
         built.built_for(origin);
         let importer = Importer {
             model,
             graph: built,
             origin,
-            knowledge: RefCell::new(Knowledge::new(given)),
+            knowledge: RefCell::new(Knowledge::new(values)),
             inner: RefCell::default(),
             nodes: Cell::new(0),
             statistics: RefCell::default(),
@@ -186,7 +186,7 @@ impl<'a> Importer<'a> {
             };
             let tensor = importer
                 .tensor(value)
-                .map_err(|message| Error::Data(format!("output {:?} cannot be given back: {message}", output.name)))?;
+                .map_err(|message| Error::Data(format!("output {:?} cannot be returned: {message}", output.name)))?;
             importer.graph.output(&output.name, &tensor);
             outputs.push((output.name.clone(), tensor));
         }
@@ -208,12 +208,12 @@ impl<'a> Importer<'a> {
         })
     }
 
-    /// The engine's first mistake, said of `place`.
-    pub(super) fn check(&self, place: &str) -> Result<(), String> {
+    /// The engine's first mistake, attributed to `location`.
+    pub(super) fn check(&self, location: &str) -> Result<(), String> {
         match self.graph.error() {
             None => Ok(()),
-            Some(Error::Graph { operator, message, .. }) => Err(format!("{place}: {operator}: {message}")),
-            Some(other) => Err(format!("{place}: {other}")),
+            Some(Error::Graph { operator, message, .. }) => Err(format!("{location}: {operator}: {message}")),
+            Some(other) => Err(format!("{location}: {other}")),
         }
     }
 
@@ -225,7 +225,7 @@ impl<'a> Importer<'a> {
         if let Some(value) = import.values.get(&declared.name)
             && value.dtype() != dtype
         {
-            return Err(Error::Argument(format!("input {declared} is {dtype}, but {} was given", value.ty())));
+            return Err(Error::Argument(format!("input {declared} is {dtype}, but {} was passed", value.ty())));
         }
         let dims: Vec<i64> = shape.iter().map(|&extent| i64::try_from(extent).unwrap_or(i64::MAX)).collect();
         extents(&dims).map_err(|message| Error::Argument(format!("input {declared}: {message}")))?;
@@ -372,7 +372,7 @@ impl<'a> Importer<'a> {
         Ok(outputs.into_iter().map(|value| self.folded(value)).collect())
     }
 
-    /// Whole numbers and truth values that follow from constants, as constants: the arithmetic of shapes leaves the graph.
+    /// Integers and truth values that follow from constants, as constants: the arithmetic of shapes leaves the graph.
     fn folded(&self, value: Value) -> Value {
         let Value::Tensor(tensor) = &value else { return value };
         let ty = tensor.ty();
@@ -401,8 +401,11 @@ impl<'a> Importer<'a> {
         let mut scope = Scope::within(parent);
         deep_enough(scope.depth)?;
         if inputs.len() != graph.input.len() {
-            let (takes, given) = (graph.input.len(), inputs.len());
-            return Err(Error::Data(format!("the graph {:?} takes {takes} inputs, but {given} are given", graph.name)));
+            let (takes, found) = (graph.input.len(), inputs.len());
+            return Err(Error::Data(format!(
+                "the graph {:?} takes {takes} inputs, but {found} are passed",
+                graph.name
+            )));
         }
         let stored = self.stored(graph)?;
         scope.values.extend(
@@ -435,7 +438,7 @@ impl<'a> Importer<'a> {
         results(&scope, function.output.iter().map(String::as_str))
     }
 
-    /// How deep a scope lies.
+    /// How deep a scope is nested.
     pub(super) const fn depth(scope: &Scope<'_>) -> usize {
         scope.depth
     }

@@ -1,5 +1,5 @@
 //! What is known of a graph's values before it runs. Shapes are static, so whatever steers one has to be known on the host
-//! while the graph is built: constants, initializers, inputs whose value was given, and all that follows from them. A value that is
+//! while the graph is built: constants, initializers, inputs whose value was set, and all that follows from them. A value that is
 //! asked for is computed by the CPU device from the part of the graph above it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,8 +19,8 @@ const MOST_ELEMENTS: usize = 1 << 22;
 enum Certainty {
     /// They follow from constants.
     Constant,
-    /// They follow from constants, parameters as they are now, and inputs whose values were given.
-    Given,
+    /// They follow from constants, parameters as they are now, and inputs whose values were set.
+    Fixed,
     /// They depend on this node, whose value is not known.
     Unknown(usize),
 }
@@ -28,8 +28,8 @@ enum Certainty {
 /// What is known of one graph.
 #[derive(Debug, Default)]
 pub(super) struct Knowledge {
-    /// The values of inputs that were given.
-    given: HashMap<String, Arc<TensorData>>,
+    /// The values of inputs that were set.
+    inputs: HashMap<String, Arc<TensorData>>,
     /// One for each node so far.
     certain: Vec<Certainty>,
     values: HashMap<ValueId, Arc<TensorData>>,
@@ -38,8 +38,8 @@ pub(super) struct Knowledge {
 }
 
 impl Knowledge {
-    pub(super) fn new(given: HashMap<String, Arc<TensorData>>) -> Self {
-        Self { given, ..Self::default() }
+    pub(super) fn new(inputs: HashMap<String, Arc<TensorData>>) -> Self {
+        Self { inputs, ..Self::default() }
     }
 
     /// The inputs on whose values the graph has been built.
@@ -49,12 +49,12 @@ impl Knowledge {
 
     /// Catches up with nodes that were added to the graph.
     fn observe(&mut self, nodes: &[Node]) {
-        for (place, node) in nodes.iter().enumerate().skip(self.certain.len()) {
+        for (index, node) in nodes.iter().enumerate().skip(self.certain.len()) {
             let certainty = match &node.op {
                 Op::Constant(_) => Certainty::Constant,
-                Op::Input(name, _) if self.given.contains_key(name) => Certainty::Given,
-                Op::Variable(variable) if matches!(variable.initial, Initial::Values(_)) => Certainty::Given,
-                Op::Input(..) | Op::Variable(_) | Op::Placeholder => Certainty::Unknown(place),
+                Op::Input(name, _) if self.inputs.contains_key(name) => Certainty::Fixed,
+                Op::Variable(variable) if matches!(variable.initial, Initial::Values(_)) => Certainty::Fixed,
+                Op::Input(..) | Op::Variable(_) | Op::Placeholder => Certainty::Unknown(index),
                 _ => {
                     let inputs = node.inputs.iter().filter_map(|input| self.certain.get(input.node()));
                     inputs.copied().max().unwrap_or(Certainty::Constant)
@@ -73,7 +73,7 @@ impl Knowledge {
     /// The value.
     ///
     /// # Errors
-    /// The input whose value would have to be given; a value that is too large to be computed here.
+    /// The input whose value would have to be set; a value that is too large to be computed here.
     pub(super) fn value(&mut self, graph: &Graph, value: ValueId) -> Result<Arc<TensorData>> {
         if let Some(known) = self.values.get(&value) {
             return Ok(Arc::clone(known));
@@ -94,7 +94,7 @@ impl Knowledge {
     fn held(&self, node: &Node) -> Option<Arc<TensorData>> {
         match &node.op {
             Op::Constant(data) => Some(Arc::clone(data)),
-            Op::Input(name, _) => self.given.get(name).map(Arc::clone),
+            Op::Input(name, _) => self.inputs.get(name).map(Arc::clone),
             Op::Variable(variable) => match &variable.initial {
                 Initial::Values(data) => Some(Arc::new(data.clone())),
                 _ => None,
@@ -103,7 +103,7 @@ impl Knowledge {
         }
     }
 
-    /// A graph of the part that computes a value, with constants in the place of what is known; or the value itself, where it
+    /// A graph of the part that computes a value, with constants instead of what is known; or the value itself, where it
     /// has not to be computed.
     fn part_above(&mut self, graph: &Graph, value: ValueId) -> Result<(Graph, Option<Arc<TensorData>>)> {
         let data = graph.data();
@@ -122,36 +122,36 @@ impl Knowledge {
         // Nodes come after their inputs: from the last to the first, all that is needed is known when it is met.
         let mut needed: BTreeSet<usize> = BTreeSet::from([value.node()]);
         let mut chosen: BTreeMap<usize, Node> = BTreeMap::new();
-        while let Some(place) = needed.pop_last() {
-            let Some(node) = data.nodes.get(place) else { continue };
+        while let Some(index) = needed.pop_last() {
+            let Some(node) = data.nodes.get(index) else { continue };
             if let Op::Input(name, _) = &node.op {
                 self.fixed.insert(name.clone());
             }
             let known = match &*node.outputs {
-                [_] => self.values.get(&ValueId { node: place as u32, output: 0 }).map(Arc::clone),
+                [_] => self.values.get(&ValueId { node: index as u32, output: 0 }).map(Arc::clone),
                 _ => None,
             };
             if let Some(held) = known.or_else(|| self.held(node)) {
-                if place == value.node() {
+                if index == value.node() {
                     return Ok((scratch, Some(held)));
                 }
-                chosen.insert(place, Node { op: Op::Constant(held), inputs: Vec::new(), ..node.clone() });
+                chosen.insert(index, Node { op: Op::Constant(held), inputs: Vec::new(), ..node.clone() });
                 continue;
             }
             if let Some(large) = node.outputs.iter().find(|ty| ty.len() > MOST_ELEMENTS) {
                 return Err(Error::Data(format!("a value that steers shapes depends on {large}, which is too large")));
             }
             needed.extend(node.inputs.iter().map(|input| input.node()));
-            chosen.insert(place, node.clone());
+            chosen.insert(index, node.clone());
         }
         let mut numbers: HashMap<usize, u32> = HashMap::new();
         let mut part = scratch.data();
-        for (place, mut node) in chosen {
+        for (index, mut node) in chosen {
             for input in &mut node.inputs {
                 let number = numbers.get(&input.node()).copied();
                 input.node = number.ok_or_else(|| Error::Data("a graph is out of order".into()))?;
             }
-            numbers.insert(place, part.nodes.len() as u32);
+            numbers.insert(index, part.nodes.len() as u32);
             part.nodes.push(node);
         }
         let number = numbers.get(&value.node()).copied().unwrap_or_default();

@@ -1,11 +1,12 @@
 //! Floor 7: models in ONNX files. [`Model`] reads one and says what is in it; [`Model::import`] makes a graph of it, whose float
-//! initializers are parameters, and weights in `Constant` nodes too, so that it runs, differentiates, trains and saves like any other.
+//! initializers are parameters, and weights in `Constant` nodes too, so that it runs, differentiates, trains and saves like any
+//! other.
 //!
 //! Operators stand in `ops/`, a family a file. A handler builds its part of the graph with [`Tensor`](crate::graph::Tensor)'s own
 //! methods. Where it has to know a value on the host (axes, sizes, pads), it asks its node for it, and what the value depends on
 //! is computed at once on the CPU (`knowledge`).
 //!
-//! [`Export`] goes the other way, from a graph to a model for inference.
+//! [`Export`] is the inverse, from a graph to a model for inference.
 
 mod attributes;
 mod check;

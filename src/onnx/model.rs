@@ -30,7 +30,7 @@ use crate::tensor::{DType, TensorType};
 #[derive(Clone, Debug)]
 pub struct Model {
     pub(super) proto: ModelProto,
-    /// Where external data lies.
+    /// The folder of external data.
     pub(super) folder: Option<PathBuf>,
     path: Option<PathBuf>,
 }
@@ -86,7 +86,8 @@ impl Declared {
     }
 }
 
-/// A type in ONNX's words, and that of the tensor, where it is one. An optional input that is fed is there, so it is what it may hold.
+/// A type in ONNX's words, and that of the tensor, where it is one. An optional input that is fed is there, so it is what it may
+/// hold.
 fn kind(ty: &TypeProto) -> (String, Option<DType>, Option<Vec<Dimension>>) {
     match ty {
         TypeProto { tensor_type: Some(tensor), .. } => {
@@ -134,7 +135,7 @@ impl Model {
         Ok(model)
     }
 
-    /// As [`load`](Self::load), from the bytes of a file; `folder` is where external data lies.
+    /// As [`load`](Self::load), from the bytes of a file; `folder` is where external data is stored.
     ///
     /// # Errors
     /// [`Error::Data`] where they are no ONNX model or not a whole one.
@@ -188,7 +189,7 @@ impl Model {
         import.map_or(0, |import| import.version)
     }
 
-    /// The inputs: what a run is given. Initializers that are listed as inputs too are not among them.
+    /// The inputs: what is passed to a run. Initializers that are listed as inputs too are not among them.
     pub fn inputs(&self) -> Vec<Declared> {
         let graph = self.graph();
         let stored: HashMap<&str, ()> = graph.initializer.iter().map(|initializer| (&*initializer.name, ())).collect();
@@ -200,7 +201,7 @@ impl Model {
         self.graph().input.iter().map(Declared::of).collect()
     }
 
-    /// The outputs: what a run gives back.
+    /// The outputs: what a run returns.
     pub fn outputs(&self) -> Vec<Declared> {
         self.graph().output.iter().map(Declared::of).collect()
     }
@@ -214,7 +215,7 @@ impl Model {
         types.collect()
     }
 
-    /// The files beside the model's own in which values of it lie.
+    /// The files beside the model's own in which values of it are stored.
     pub fn data_files(&self) -> Vec<PathBuf> {
         let mut tensors: Vec<&TensorProto> = self.graph().initializer.iter().collect();
         self.walk(&mut |node| {

@@ -76,7 +76,7 @@ impl<'a> Node<'a> {
         self.inputs.get(input).unwrap_or(&Value::None)
     }
 
-    /// True where an input is given.
+    /// True where an input is there.
     pub(super) fn has(&self, input: usize) -> bool {
         !matches!(self.value(input), Value::None)
     }
@@ -119,7 +119,7 @@ impl<'a> Node<'a> {
         self.importer.is_constant(self.value(input))
     }
 
-    /// The whole numbers in an input, row-major.
+    /// The integers in an input, row-major.
     pub(super) fn host_ints(&self, input: usize) -> Result<Vec<i64>> {
         integers(&*self.host(input)?).map_err(|message| self.of_input(input, message))
     }
@@ -129,12 +129,12 @@ impl<'a> Node<'a> {
         if self.has(input) { self.host_ints(input).map(Some) } else { Ok(None) }
     }
 
-    /// The numbers in an input, row-major.
+    /// The values in an input, row-major.
     pub(super) fn host_floats(&self, input: usize) -> Result<Vec<f64>> {
         Ok(self.host(input)?.to_f64_vec())
     }
 
-    /// The single whole number in an input.
+    /// The single integer in an input.
     pub(super) fn host_int(&self, input: usize) -> Result<i64> {
         match self.host_ints(input)?[..] {
             [value] => Ok(value),
@@ -142,7 +142,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The single number in an input.
+    /// The scalar in an input.
     pub(super) fn host_float(&self, input: usize) -> Result<f64> {
         match self.host_floats(input)?[..] {
             [value] => Ok(value),
@@ -160,7 +160,7 @@ impl<'a> Node<'a> {
         Ok(self.constant(int64(values, shape).map_err(|message| self.error(message))?))
     }
 
-    /// A shape from numbers that the model gives.
+    /// A shape from numbers in the model.
     pub(super) fn extents(&self, dims: &[i64]) -> Result<Shape> {
         extents(dims).map_err(|message| self.error(message))
     }
@@ -190,16 +190,16 @@ impl<'a> Node<'a> {
         Ok(resolved)
     }
 
-    /// Imports a graph within the node with these inputs, and gives its outputs. Each call builds its nodes anew.
+    /// Imports a graph within the node with these inputs, and returns its outputs. Each call builds its nodes anew.
     pub(super) fn run(&self, graph: &GraphProto, inputs: Vec<Value>) -> Result<Vec<Value>> {
         self.importer.subgraph(graph, inputs, self.scope)
     }
 
-    /// Imports a function of the model in the node's place.
+    /// Imports a function of the model instead of the node.
     pub(super) fn call(&self, function: &FunctionProto) -> Result<Vec<Value>> {
         if self.inputs.len() > function.input.len() {
-            let (takes, given) = (function.input.len(), self.inputs.len());
-            return Err(self.error(format!("the function takes {takes} inputs, but {given} are given")));
+            let (takes, found) = (function.input.len(), self.inputs.len());
+            return Err(self.error(format!("the function takes {takes} inputs, but {found} are passed")));
         }
         let attributes: Vec<&AttributeProto> = self.attributes().collect();
         // A reference takes the name under which the body knows it.

@@ -32,7 +32,7 @@ impl Import {
         Self::default()
     }
 
-    /// An input's shape. Shapes that the model gives need not be repeated.
+    /// An input's shape. Shapes that the model declares need not be repeated.
     #[must_use]
     pub fn shape(mut self, input: impl Into<String>, shape: impl Into<Shape>) -> Self {
         self.shapes.insert(input.into(), shape.into());
@@ -54,8 +54,9 @@ impl Import {
         self
     }
 
-    /// Whether the weights that a file has as `Constant` nodes are parameters. Without this they are where no initializer is: a file with
-    /// both has said by that which numbers are trained. Where they are not, they are buffers, of which there are gradients all the same.
+    /// Whether the weights that a file has as `Constant` nodes are parameters. Without this they are where no initializer is: a
+    /// file with both has said by that which numbers are trained. Where they are not, they are buffers, of which there are
+    /// gradients all the same.
     #[must_use]
     pub const fn train_constants(mut self, trained: bool) -> Self {
         self.trains_constants = Some(trained);
@@ -68,23 +69,23 @@ impl Import {
 
     /// The shape of a declared input.
     pub(super) fn shape_of(&self, input: &Declared) -> Result<Shape, String> {
-        let given = self.values.get(&input.name).map(|value| value.shape()).or_else(|| self.shapes.get(&input.name));
-        if let Some(given) = given {
+        let found = self.values.get(&input.name).map(|value| value.shape()).or_else(|| self.shapes.get(&input.name));
+        if let Some(found) = found {
             let fits = |dims: &[Dimension]| {
-                dims.len() == given.rank()
-                    && dims.iter().zip(given.iter()).all(|(dim, &own)| match dim {
+                dims.len() == found.rank()
+                    && dims.iter().zip(found.iter()).all(|(dim, &own)| match dim {
                         Dimension::Extent(extent) => *extent == own,
                         _ => true,
                     })
             };
-            let Some(dims) = &input.dims else { return Ok(given.clone()) };
+            let Some(dims) = &input.dims else { return Ok(found.clone()) };
             return if fits(dims) {
-                Ok(given.clone())
+                Ok(found.clone())
             } else if dims.get(1..).is_some_and(fits) {
                 let expected = dims.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                Err(format!("input {input}: {}", no_batch_axis(&format!("[{expected}]"), given, 0)))
+                Err(format!("input {input}: {}", no_batch_axis(&format!("[{expected}]"), found, 0)))
             } else {
-                Err(format!("input {input} was given shape {given}"))
+                Err(format!("input {input} was given shape {found}"))
             };
         }
         let Some(dims) = &input.dims else { return Err(format!("input {input} has no shape: give one")) };
@@ -98,13 +99,13 @@ impl Import {
             .map_err(|()| format!("the shape of input {input} is open: give one (Import::shape)"))
     }
 
-    /// What symbols stand for, from shapes that were given.
+    /// What symbols stand for, from shapes that were set.
     pub(super) fn bind(&mut self, inputs: &[Declared]) {
         for input in inputs {
-            let given =
+            let found =
                 self.values.get(&input.name).map(|value| value.shape()).or_else(|| self.shapes.get(&input.name));
-            let (Some(dims), Some(given)) = (&input.dims, given) else { continue };
-            for (dim, &extent) in dims.iter().zip(given.iter()) {
+            let (Some(dims), Some(found)) = (&input.dims, found) else { continue };
+            for (dim, &extent) in dims.iter().zip(found.iter()) {
                 if let Dimension::Symbol(symbol) = dim {
                     self.symbols.entry(symbol.clone()).or_insert(extent);
                 }

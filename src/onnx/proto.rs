@@ -44,7 +44,7 @@ pub mod data_type {
             "complex128",
             "bfloat16",
         ];
-        let known = usize::try_from(number).ok().and_then(|place| NAMES.get(place));
+        let known = usize::try_from(number).ok().and_then(|index| NAMES.get(index));
         known.map_or_else(|| format!("element type {number}"), |&name| name.to_owned())
     }
 }
@@ -61,7 +61,7 @@ pub mod attribute_type {
     pub const STRINGS: i32 = 8;
 }
 
-/// `TensorProto.DataLocation`: the values lie in another file.
+/// `TensorProto.DataLocation`: the values are in another file.
 pub const EXTERNAL: i32 = 1;
 
 #[derive(Clone, PartialEq, Message)]

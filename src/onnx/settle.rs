@@ -20,8 +20,8 @@ pub(super) struct Settled {
 
 impl Importer<'_> {
     /// Makes parameters of the constants that are weights (buffers where initializers are the parameters, unless `trains_constants`
-    /// says otherwise) and buffers of what is read as running statistics alone, and gives the initializers of the main graph, then such
-    /// constants, by their names in the graph.
+    /// says otherwise) and buffers of what is read as running statistics alone, and gives the initializers of the main graph, then
+    /// such constants, by their names in the graph.
     pub(super) fn settle(&self, initializers: &[Rc<Stored>], trains_constants: Option<bool>) -> Settled {
         let mut sources: Vec<(String, Rc<Stored>)> = initializers
             .iter()

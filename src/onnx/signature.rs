@@ -1,6 +1,6 @@
 //! Which initializers of a graph are parameters. PyTorch's exporter from 2.5 on puts numbers of the program's text among the
-//! initializers too (a factor, the bounds of a clip, a first state of zeros), and says in the file's metadata what the module's parameters
-//! were, and what it has folded into what. Where a file says nothing, all float initializers are parameters.
+//! initializers too (a factor, the bounds of a clip, a first state of zeros), and says in the file's metadata what the module's
+//! parameters were, and what it has folded into what. Where a file says nothing, all float initializers are parameters.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,5 +1,5 @@
-//! Running means and variances of batch normalisations. They are no parameters: nothing is learned in them, but a step in training mode
-//! leaves new values.
+//! Running means and variances of batch normalisations. They are no parameters: nothing is learned in them, but a step in training
+//! mode leaves new values.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -12,13 +12,13 @@ use super::value::{Stored, Value};
 use crate::graph::Tensor;
 use crate::ops::Role;
 
-/// The inputs that hold them, with the outputs of the same meaning.
-const PLACES: [(usize, usize); 2] = [(3, 1), (4, 2)];
+/// The inputs that hold them, with the outputs of the same kind.
+const INDICES: [(usize, usize); 2] = [(3, 1), (4, 2)];
 
 /// The statistics of a graph that is imported.
 #[derive(Debug, Default)]
 pub(super) struct Statistics {
-    /// By the place of the initializer and the name under which it is used.
+    /// By the address of the initializer and the name under which it is used.
     own: HashMap<(*const Stored, String), Rc<Stored>>,
     /// The same in the order in which they were met, each with the initializer that it is a part of.
     parts: Vec<(Rc<Stored>, Rc<Stored>)>,
@@ -35,8 +35,8 @@ impl Statistics {
     /// Makes statistics variables of their own. Exporters that find a mean of zeros equal to a bias of zeros store both once, and
     /// here they part again, as only the bias is trained.
     pub(super) fn part(&mut self, proto: &NodeProto, in_main: bool, inputs: &mut [Value]) {
-        for (place, _) in PLACES {
-            let (Some(Value::Stored(stored)), Some(name)) = (inputs.get(place), proto.input.get(place)) else {
+        for (index, _) in INDICES {
+            let (Some(Value::Stored(stored)), Some(name)) = (inputs.get(index), proto.input.get(index)) else {
                 continue;
             };
             // In the body of a function, names are the function's.
@@ -50,7 +50,7 @@ impl Statistics {
                 own
             });
             let own = Value::Stored(Rc::clone(own));
-            if let Some(input) = inputs.get_mut(place) {
+            if let Some(input) = inputs.get_mut(index) {
                 *input = own;
             }
         }
@@ -61,9 +61,9 @@ impl Statistics {
         &self.parts
     }
 
-    /// Keeps the next values that a node gives, if it gives any.
+    /// Records the next values that a node computes, if it computes any.
     pub(super) fn keep(&mut self, node: &Node<'_>, outputs: &[Value]) {
-        for (input, output) in PLACES {
+        for (input, output) in INDICES {
             let Value::Stored(stored) = node.value(input) else { continue };
             if let (Some(variable), Some(Value::Tensor(next))) = (stored.tensor.get(), outputs.get(output))
                 && next.ty() == variable.ty()

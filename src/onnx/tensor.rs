@@ -1,4 +1,4 @@
-//! Tensors of ONNX files as host values: element types, the ways in which values are stored, and data in other files.
+//! Tensors of ONNX files as host values: element types, the formats in which values are stored, and data in other files.
 //!
 //! Everything is counted before memory is asked for, so a small file cannot ask for much of it.
 
@@ -50,7 +50,7 @@ pub(super) fn int64(values: &[i64], shape: impl Into<Shape>) -> Result<TensorDat
 /// Where it holds no integers.
 pub(super) fn integers(data: &TensorData) -> Result<Vec<i64>, String> {
     if !data.dtype().is_integer() && data.dtype() != DType::Bool {
-        return Err(format!("whole numbers are expected, not {}", data.ty()));
+        return Err(format!("integers are expected, not {}", data.ty()));
     }
     data.cast(DType::I64).and_then(|data| data.to_vec()).map_err(|error| error.to_string())
 }
@@ -131,33 +131,33 @@ fn from_raw(ty: TensorType, raw: &[u8]) -> Result<TensorData, String> {
 }
 
 fn from_lists(proto: &TensorProto, ty: TensorType) -> Result<TensorData, String> {
-    fn whole<T: Element>(values: Vec<T>, shape: Shape) -> Result<TensorData, String> {
+    fn tensor<T: Element>(values: Vec<T>, shape: Shape) -> Result<TensorData, String> {
         TensorData::from_vec(values, shape).map_err(|error| error.to_string())
     }
     let halves = || proto.int32_data.iter().map(|&bits| bits as u16);
     match ty.dtype {
         DType::I64 => int64(&proto.int64_data, ty.shape),
-        DType::F32 => whole(proto.float_data.clone(), ty.shape),
-        DType::F64 => whole(proto.double_data.clone(), ty.shape),
-        DType::F16 => whole(halves().map(half::f16::from_bits).collect(), ty.shape),
-        DType::BF16 => whole(halves().map(half::bf16::from_bits).collect(), ty.shape),
-        DType::U32 => whole(proto.uint64_data.iter().map(|&value| value as u32).collect(), ty.shape),
-        DType::U8 => whole(proto.int32_data.iter().map(|&value| value as u8).collect(), ty.shape),
+        DType::F32 => tensor(proto.float_data.clone(), ty.shape),
+        DType::F64 => tensor(proto.double_data.clone(), ty.shape),
+        DType::F16 => tensor(halves().map(half::f16::from_bits).collect(), ty.shape),
+        DType::BF16 => tensor(halves().map(half::bf16::from_bits).collect(), ty.shape),
+        DType::U32 => tensor(proto.uint64_data.iter().map(|&value| value as u32).collect(), ty.shape),
+        DType::U8 => tensor(proto.int32_data.iter().map(|&value| value as u8).collect(), ty.shape),
         DType::Bool => {
             let values: Vec<bool> = proto.int32_data.iter().map(|&value| value != 0).collect();
             TensorData::from_bools(&values, ty.shape).map_err(|error| error.to_string())
         }
-        _ => whole(proto.int32_data.clone(), ty.shape),
+        _ => tensor(proto.int32_data.clone(), ty.shape),
     }
 }
 
-/// The file in which a tensor's values lie, seen from the model's folder, where that is not the model's own.
+/// The file in which a tensor's values are stored, relative to the model's folder, where that is not the model's own.
 pub(super) fn external_location(proto: &TensorProto) -> Option<&str> {
     let mut entries = proto.external_data.iter().filter(|_| proto.data_location == EXTERNAL);
     entries.find(|entry| entry.key == "location").map(|entry| &*entry.value)
 }
 
-/// Where values lie in another file, as `external_data` says.
+/// Where values are in another file, as `external_data` says.
 struct External<'a> {
     location: &'a str,
     offset: u64,
@@ -171,7 +171,7 @@ impl<'a> External<'a> {
             None => Ok(None),
             Some(text) => text.parse::<u64>().map(Some).map_err(|_| format!("external {key} {text:?} is no number")),
         };
-        let location = entry("location").ok_or("its data is external, but no location is given")?;
+        let location = entry("location").ok_or("its data is external, but no location is named")?;
         if let Some(length) = number("length")?
             && length != bytes as u64
         {

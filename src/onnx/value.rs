@@ -8,7 +8,8 @@ use crate::graph::Tensor;
 use crate::ops::Role;
 use crate::tensor::TensorData;
 
-/// An initializer, or a constant of floats. It becomes part of the graph where a tensor is needed; what is only known on the host (axes, sizes) never does.
+/// An initializer, or a constant of floats. It becomes part of the graph where a tensor is needed; what is only known on the host
+/// (axes, sizes) never does.
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) name: String,

@@ -1,8 +1,9 @@
 //! Which constants of a model are its weights. Paddle's exporter, spox and others write weights as `Constant` nodes and not as
-//! initializers, together with the numbers of the program's text (a factor, an ε). What tells them apart is who reads them: a product, a
-//! convolution, a norm, a recurrence, a table that is looked up, or the bias added after one of these, directly or through nodes
-//! that compute with constants alone (a transpose, a cast, a dequantization). Such a constant becomes a variable of its output's name:
-//! a parameter, or a buffer in a file that has initializers to train, since that file says by its initializers what its parameters are.
+//! initializers, together with the numbers of the program's text (a factor, an ε). What tells them apart is who reads them: a
+//! product, a convolution, a norm, a recurrence, a table that is looked up, or the bias added after one of these, directly or
+//! through nodes that compute with constants alone (a transpose, a cast, a dequantization). Such a constant becomes a variable of
+//! its output's name: a parameter, or a buffer in a file that has initializers to train, since that file says by its initializers
+//! what its parameters are.
 //!
 //! Constants stay constants where the file's metadata says what its parameters are (`signature`), and so do the ones and zeros that
 //! PyTorch's exporter gives to an instance normalisation when it writes a group norm.
@@ -69,7 +70,7 @@ const PRODUCTS: &[&str] = &[
     "TransposeMatMul",
 ];
 
-/// Operators that give their first input's numbers in another place, shape or type.
+/// Operators that give their first input's values at other positions, in another shape or type.
 const MOVEMENTS: &[&str] = &[
     "Cast",
     "CastLike",
@@ -101,7 +102,7 @@ enum Kind {
     Normal,
 }
 
-/// What an import has seen of constants and their readers.
+/// What an import has recorded of constants and their readers.
 #[derive(Debug, Default)]
 pub(super) struct Weights {
     /// What a value was computed from, where that is nothing but constants and initializers.
@@ -117,7 +118,7 @@ struct Input {
     reading: Reading,
     origins: Vec<Rc<Stored>>,
     kind: Option<Kind>,
-    /// Whether it depends on what a run is given.
+    /// Whether it depends on what is passed to a run.
     varies: bool,
     elements: usize,
 }
@@ -140,19 +141,19 @@ impl Weights {
         }
     }
 
-    fn input(&self, node: &Node<'_>, place: usize, value: &Value) -> Input {
+    fn input(&self, node: &Node<'_>, index: usize, value: &Value) -> Input {
         let (own, origins) = (node.operator(), self.origins(value));
         let known = is_default(&node.proto.domain) || node.proto.domain == "com.microsoft";
-        let weights = WEIGHTS.iter().find(|(name, _)| known && *name == own).map_or(&[][..], |(_, places)| *places);
+        let weights = WEIGHTS.iter().find(|(name, _)| known && *name == own).map_or(&[][..], |(_, indices)| *indices);
         let reading = match own {
-            "BatchNormalization" if known && matches!(place, 3 | 4) => Reading::Statistic,
+            "BatchNormalization" if known && matches!(index, 3 | 4) => Reading::Statistic,
             "Add" | "Sub" | "Mul" | "Sum" if known => Reading::Operand,
-            _ if weights.contains(&place) => Reading::Weight,
+            _ if weights.contains(&index) => Reading::Weight,
             _ => Reading::Number,
         };
         let varies = origins.is_empty() && !matches!(value, Value::None) && !node.importer.is_constant(value);
         let kind = tensor_id(value).and_then(|id| self.kinds.get(&id)).copied();
-        Input { reading, origins, kind, varies, elements: node.ty(place).map_or(0, |ty| ty.len()) }
+        Input { reading, origins, kind, varies, elements: node.ty(index).map_or(0, |ty| ty.len()) }
     }
 
     /// Takes note of a node that was imported.
@@ -162,7 +163,7 @@ impl Weights {
             return;
         }
         let inputs: Vec<Input> =
-            (0..node.input_count()).map(|place| self.input(node, place, node.value(place))).collect();
+            (0..node.input_count()).map(|index| self.input(node, index, node.value(index))).collect();
         if inputs.iter().any(|input| input.varies) {
             self.read(node, &inputs, outputs);
         } else {
@@ -192,14 +193,14 @@ impl Weights {
         }
     }
 
-    /// A node that computes with constants and with what a run is given.
+    /// A node that computes with constants and with what is passed to a run.
     fn read(&mut self, node: &Node<'_>, inputs: &[Input], outputs: &[Value]) {
         let own = node.operator();
         let neutral = own == "InstanceNormalization" && is_neutral(node);
-        for (place, input) in inputs.iter().enumerate() {
+        for (index, input) in inputs.iter().enumerate() {
             let weight = match input.reading {
                 Reading::Weight => !neutral,
-                Reading::Operand => is_operand_weight(node, inputs, place),
+                Reading::Operand => is_operand_weight(node, inputs, index),
                 Reading::Statistic => {
                     self.statistics.extend(input.origins.iter().cloned());
                     continue;
@@ -220,7 +221,8 @@ impl Weights {
         }
     }
 
-    /// The constants that are weights, each once, in the order in which they were read; and whether they are but running statistics.
+    /// The constants that are weights, each once, in the order in which they were read; and whether they are but running
+    /// statistics.
     pub(super) fn found(&self) -> Vec<(Rc<Stored>, bool)> {
         let mut found: Vec<(Rc<Stored>, bool)> = Vec::new();
         let read = self.read.iter().map(|stored| (stored, false));
@@ -244,9 +246,9 @@ fn is_neutral(node: &Node<'_>) -> bool {
 }
 
 /// True where a constant is added to a product or to a scaled norm, or scales a norm: one number for each channel, or more.
-fn is_operand_weight(node: &Node<'_>, inputs: &[Input], place: usize) -> bool {
-    let (Some(input), [_, _]) = (inputs.get(place), inputs) else { return false };
-    let Some(other) = inputs.get(1 - place) else { return false };
+fn is_operand_weight(node: &Node<'_>, inputs: &[Input], index: usize) -> bool {
+    let (Some(input), [_, _]) = (inputs.get(index), inputs) else { return false };
+    let Some(other) = inputs.get(1 - index) else { return false };
     let wanted = match node.operator() {
         "Mul" => Kind::Normal,
         _ => Kind::Product,
@@ -256,8 +258,8 @@ fn is_operand_weight(node: &Node<'_>, inputs: &[Input], place: usize) -> bool {
     }
     // A layer of one unit has a bias of one number; a number of no dimensions is one of the program's text.
     let single = || {
-        let rank = node.ty(place).map_or(0, |ty| ty.shape.rank());
-        let last = node.ty(1 - place).map_or(0, |ty| ty.shape.last().copied().unwrap_or(0));
+        let rank = node.ty(index).map_or(0, |ty| ty.shape.rank());
+        let last = node.ty(1 - index).map_or(0, |ty| ty.shape.last().copied().unwrap_or(0));
         rank > 0 && last == 1
     };
     input.elements > 1 || input.elements == 1 && single()
@@ -265,8 +267,8 @@ fn is_operand_weight(node: &Node<'_>, inputs: &[Input], place: usize) -> bool {
 
 /// What is known of the result of a node, by its inputs.
 fn kind_of(own: &str, inputs: &[Input]) -> Option<Kind> {
-    let kind = |place: usize| inputs.get(place).and_then(|input| input.kind);
-    let number = |place: usize| inputs.get(place).is_some_and(|input| !input.varies && input.elements <= 1);
+    let kind = |index: usize| inputs.get(index).and_then(|input| input.kind);
+    let number = |index: usize| inputs.get(index).is_some_and(|input| !input.varies && input.elements <= 1);
     match own {
         _ if PRODUCTS.contains(&own) => {
             let weighs = |input: &Input| input.reading == Reading::Weight && !input.origins.is_empty();

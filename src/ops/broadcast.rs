@@ -1,4 +1,4 @@
-//! Stretching axes of extent 1, and putting new ones in front. A view: nothing is copied.
+//! Expanding axes of extent 1, and adding new ones in front. A view: nothing is copied.
 
 use super::Op;
 use crate::graph::{Expressing, Gradient, Kind, Operator, Tensor};
@@ -45,7 +45,7 @@ impl Operator for Broadcast {
 }
 
 impl Tensor {
-    /// Stretched to a shape by NumPy's rule: axes are aligned at the right, extents of 1 stretch.
+    /// Expanded to a shape by NumPy's rule: axes are aligned at the right, extents of 1 expand.
     #[track_caller]
     #[must_use]
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Self {

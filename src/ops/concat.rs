@@ -72,7 +72,7 @@ impl Operator for Concat {
             let safe = b.select(inside, address, origin);
             let element = expressing.gather(input, safe);
             value = Some(match value {
-                // Earlier parts keep their places: each later one only takes its own.
+                // Earlier parts keep their positions: each later one only takes its own.
                 Some(other) => expressing.builder().select(inside, element, other),
                 None => element,
             });
@@ -83,7 +83,7 @@ impl Operator for Concat {
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
         let upstream = gradient.upstream[0].as_ref()?;
-        // Where only a slice of the whole was used, its gradient is that slice's with zeros around it: no part needs those zeros.
+        // Where only a slice of the result was used, its gradient is that slice's with zeros around it: no part needs those zeros.
         let bordered = match upstream.origin() {
             (Op::Pad(pad), mut inputs) if pad.is_border_of_zeros(self.axis) => inputs.pop().map(|inner| (pad, inner)),
             _ => None,
@@ -124,7 +124,7 @@ impl Graph {
         if tensors.iter().any(|tensor| !tensor.graph().is_same(self)) {
             return self.mistake("concat", "a tensor belongs to another graph");
         }
-        let Some(place) = first.resolve_axis("concat", axis) else { return (*first).clone() };
+        let Some(resolved) = first.resolve_axis("concat", axis) else { return (*first).clone() };
         let mut level: Vec<Tensor> = tensors.iter().map(|&tensor| tensor.clone()).collect();
         // Loops, not closures: the user's line does not reach through closures. The same below.
         while level.len() > 1 {
@@ -132,7 +132,7 @@ impl Graph {
             for group in level.chunks(FAN_IN) {
                 joined.push(match group {
                     [only] => only.clone(),
-                    several => self.apply1(Op::Concat(Concat { axis: place }), &several.iter().collect::<Vec<_>>()),
+                    several => self.apply1(Op::Concat(Concat { axis: resolved }), &several.iter().collect::<Vec<_>>()),
                 });
             }
             level = joined;

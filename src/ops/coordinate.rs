@@ -58,7 +58,8 @@ impl Graph {
 }
 
 impl Tensor {
-    /// For i32 or i64 labels of any shape: a last axis more, 1 at the label's place and 0 elsewhere (all 0 for a label out of range).
+    /// For i32 or i64 labels of any shape: a last axis more, 1 at the label's index and 0 elsewhere (all 0 for a label out of
+    /// range).
     #[track_caller]
     #[must_use]
     pub fn one_hot(&self, classes: usize, dtype: DType) -> Self {
@@ -67,6 +68,6 @@ impl Tensor {
         }
         let shape: Shape = self.shape().iter().copied().chain([classes]).collect();
         let rank = shape.rank();
-        self.graph().coordinate(shape, rank - 1).eq(self.places().unsqueeze(-1)).cast(dtype)
+        self.graph().coordinate(shape, rank - 1).eq(self.i32_indices().unsqueeze(-1)).cast(dtype)
     }
 }

@@ -26,27 +26,27 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn cumulative_product_with(&self, axis: isize, reverse: bool, exclusive: bool) -> Self {
-        let Some(place) = self.resolve_axis("cumulative_product", axis) else { return self.clone() };
-        let extent = self.shape()[place];
-        let mut product = if exclusive { self.shifted(place, 1.min(extent), reverse) } else { self.clone() };
+        let Some(resolved) = self.resolve_axis("cumulative_product", axis) else { return self.clone() };
+        let extent = self.shape()[resolved];
+        let mut product = if exclusive { self.shifted(resolved, 1.min(extent), reverse) } else { self.clone() };
         let mut distance = 1;
         while distance < extent && self.graph().error().is_none() {
-            product = &product * product.shifted(place, distance, reverse);
+            product = &product * product.shifted(resolved, distance, reverse);
             distance *= 2;
         }
         product
     }
 
-    /// Moved along an axis (towards the front where `reverse`), with ones where nothing comes from.
+    /// Moved along an axis (towards the front where `reverse`), with ones where it leaves a gap.
     #[track_caller]
     fn shifted(&self, axis: usize, distance: usize, reverse: bool) -> Self {
         let shape = self.shape();
         let (mut near, far) = (vec![0; shape.rank()], vec![0; shape.rank()]);
         near[axis] = distance;
         let (start, end) = if reverse { (distance, shape[axis]) } else { (0, shape[axis] - distance) };
-        let kept = self.slice(axis as isize, start, end);
+        let remaining = self.slice(axis as isize, start, end);
         let (low, high) = if reverse { (far, near) } else { (near, far) };
-        kept.pad(&low, &high, 1.0)
+        remaining.pad(&low, &high, 1.0)
     }
 }
 

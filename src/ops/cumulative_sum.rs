@@ -43,8 +43,8 @@ impl Operator for CumulativeSum {
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
         let upstream = gradient.upstream[0].as_ref()?;
-        let back = Self { reverse: !self.reverse, ..*self };
-        Some(vec![Some(upstream.graph().apply1(Op::CumulativeSum(back), &[upstream]))])
+        let backward = Self { reverse: !self.reverse, ..*self };
+        Some(vec![Some(upstream.graph().apply1(Op::CumulativeSum(backward), &[upstream]))])
     }
 
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
@@ -92,9 +92,9 @@ impl CumulativeSum {
             for column in 0..inner {
                 let mut sum = start;
                 for k in 0..n {
-                    let place = (if self.reverse { n - 1 - k } else { k }) * inner + column;
-                    let next = add(sum, values[place]);
-                    out[place] = store(if self.exclusive { sum } else { next });
+                    let index = (if self.reverse { n - 1 - k } else { k }) * inner + column;
+                    let next = add(sum, values[index]);
+                    out[index] = store(if self.exclusive { sum } else { next });
                     sum = next;
                 }
             }

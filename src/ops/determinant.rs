@@ -34,16 +34,16 @@ impl Tensor {
         let mut value = self.graph().scalar(self.dtype(), 1.0).broadcast_to([count]);
         let mut rest = self.reshape([count, n, n]);
         for m in (1..=n).rev() {
-            // The row whose first element is the largest goes to the front, and the first one to its place.
-            let place = rest.slice(2, 0, 1).abs().argmax(1).reshape([count, 1, 1]);
-            let pivots = rest.gather(1, &place.broadcast_to([count, 1, m]));
+            // The row whose first element is the largest is swapped with the first one.
+            let row = rest.slice(2, 0, 1).abs().argmax(1).reshape([count, 1, 1]);
+            let pivots = rest.gather(1, &row.broadcast_to([count, 1, m]));
             let pivot = pivots.slice(2, 0, 1);
-            let sign = place.eq(0).select(pivot.ones_like(), -pivot.ones_like());
+            let sign = row.eq(0).select(pivot.ones_like(), -pivot.ones_like());
             value = value * (&pivot * sign).reshape([count]);
             if m == 1 || self.graph().error().is_some() {
                 break;
             }
-            let chosen = self.graph().coordinate([count, m, 1], 1).eq(&place);
+            let chosen = self.graph().coordinate([count, m, 1], 1).eq(&row);
             let lower = chosen.select(rest.slice(1, 0, 1), &rest).slice(1, 1, m);
             let divisor = pivot.eq(0.0).select(pivot.ones_like(), &pivot);
             let factors = lower.slice(2, 0, 1) / divisor;

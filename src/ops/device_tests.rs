@@ -5,7 +5,7 @@ use crate::shader::testing::{Runner, adapters, assert_close, check};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
-/// How an operator gives its plans.
+/// How an operator returns its plans.
 type Plans<'a> = &'a dyn Fn(&RoutineShapes<'_>, &Adapter) -> Result<Vec<KernelPlan>, String>;
 
 /// Runs every plan; f32 results may differ by the tolerance (relative above 1), others not at all. Returns the number of
@@ -49,9 +49,9 @@ fn compare_plans(
     tolerance: f32,
 ) -> usize {
     let mut want: Vec<Vec<u32>> = outputs.iter().map(|ty| vec![0; ty.len()]).collect();
-    let mut places: Vec<(&TensorType, &mut [u8])> =
+    let mut results: Vec<(&TensorType, &mut [u8])> =
         outputs.iter().zip(&mut want).map(|(ty, words)| (ty, bytemuck::cast_slice_mut(words))).collect();
-    op.evaluate(inputs, &mut places).unwrap();
+    op.evaluate(inputs, &mut results).unwrap();
     let operands: Vec<Operand> = inputs.iter().map(|(operand, _)| (*operand).clone()).collect();
     let data: Vec<&[u8]> = inputs.iter().map(|(_, bytes)| *bytes).collect();
     let sizes: Vec<usize> = outputs.iter().map(TensorType::bytes).collect();

@@ -35,7 +35,7 @@ fn labels(term: &str, rank: Option<usize>, ellipsis: usize) -> Result<Vec<Label>
         _ => return Err(format!("{term:?} has several ellipses")),
     };
     let mut found: Vec<Label> = around[0].chars().map(Label::Letter).collect();
-    found.extend((0..between).rev().map(|place| Label::Ellipsis(std::cmp::Reverse(place))));
+    found.extend((0..between).rev().map(|index| Label::Ellipsis(std::cmp::Reverse(index))));
     found.extend(around.get(1).into_iter().flat_map(|part| part.chars()).map(Label::Letter));
     Ok(found)
 }
@@ -57,13 +57,13 @@ fn parse(equation: &str, ranks: &[usize]) -> Result<(Vec<Vec<Label>>, Vec<Label>
     operands.iter().flatten().for_each(|&label| *counts.entry(label).or_default() += 1);
     let ellipsis = counts.keys().filter(|label| matches!(label, Label::Ellipsis(_))).count();
     let Some(result) = result else {
-        // Those of the ellipsis, then the letters that stand once, in the alphabet's order.
+        // Those of the ellipsis, then the letters that occur once, in the alphabet's order.
         let left = counts.iter().filter(|&(label, &count)| matches!(label, Label::Ellipsis(_)) || count == 1);
         return Ok((operands, left.map(|(&label, _)| label).collect()));
     };
     let result = labels(result, None, ellipsis)?;
-    for (place, label) in result.iter().enumerate() {
-        if result[..place].contains(label) || !counts.contains_key(label) {
+    for (index, label) in result.iter().enumerate() {
+        if result[..index].contains(label) || !counts.contains_key(label) {
             return Err(format!("the result of {equation:?} has a label twice, or one that no operand has"));
         }
     }
@@ -71,7 +71,7 @@ fn parse(equation: &str, ranks: &[usize]) -> Result<(Vec<Vec<Label>>, Vec<Label>
 }
 
 impl Named {
-    /// With one axis for each label: the diagonal where a label stands twice.
+    /// With one axis for each label: the diagonal where a label occurs twice.
     fn diagonal(mut self) -> Result<Self, String> {
         while let Some((first, second)) = twice(&self.labels) {
             let shape = self.tensor.shape();
@@ -95,7 +95,7 @@ impl Named {
     }
 
     /// With each axis as long as its label says.
-    fn stretched(mut self, extents: &BTreeMap<Label, usize>) -> Self {
+    fn expanded(mut self, extents: &BTreeMap<Label, usize>) -> Self {
         self.tensor = self.tensor.broadcast_to(shape_of(&self.labels, extents));
         self
     }
@@ -127,7 +127,7 @@ impl Named {
                 let order: Vec<Label> = parts.into_iter().flatten().copied().collect();
                 named.ordered(&order).reshape(parts.map(|part| count(part)))
             });
-        // Without a common sum, the axes of 1 stretch.
+        // Without a common sum, the axes of 1 expand.
         let product = match (inner.is_empty(), batch.is_empty()) {
             (true, _) => lhs * rhs,
             (false, true) => lhs.at(0, 0).matmul(&rhs.at(0, 0)),
@@ -152,7 +152,7 @@ fn shape_of(labels: &[Label], extents: &BTreeMap<Label, usize>) -> Shape {
 impl Graph {
     /// NumPy's and PyTorch's `einsum`: letters name axes, and what the result does not name is summed. An ellipsis stands for the
     /// axes that have no letter; a letter that a term has twice takes a diagonal; without `->`, the result has the letters that
-    /// stand once, in the alphabet's order. Axes of 1 stretch.
+    /// occur once, in the alphabet's order. Axes of 1 expand.
     ///
     /// ```
     /// use wgrad::prelude::*;
@@ -199,16 +199,16 @@ fn contract(equation: &str, tensors: &[&Tensor]) -> Result<Tensor, String> {
     let mut named = Vec::with_capacity(tensors.len());
     for (labels, &tensor) in operands.iter().zip(tensors) {
         let operand = Named { tensor: tensor.clone(), labels: labels.clone() }.diagonal()?;
-        named.push(operand.stretched(&extents));
+        named.push(operand.expanded(&extents));
     }
     let mut rest = named.into_iter();
-    let Some(mut whole) = rest.next() else { return Err("wants at least one tensor".into()) };
-    for (place, operand) in rest.enumerate() {
-        let later = operands.get(place + 2..).unwrap_or_default();
+    let Some(mut product) = rest.next() else { return Err("wants at least one tensor".into()) };
+    for (index, operand) in rest.enumerate() {
+        let later = operands.get(index + 2..).unwrap_or_default();
         let needed = |label: &Label| result.contains(label) || later.iter().flatten().any(|other| other == label);
-        whole = whole.times(operand, needed, &extents);
+        product = product.times(operand, needed, &extents);
     }
-    Ok(whole.summed(|label| result.contains(label)).ordered(&result))
+    Ok(product.summed(|label| result.contains(label)).ordered(&result))
 }
 
 #[cfg(test)]

@@ -68,8 +68,8 @@ impl Operator for Elementwise {
     }
 }
 
-/// The upstream gradient times a partial derivative. A choice of derivatives is one of products, so that nothing, not even infinity, comes
-/// through where the derivative is 0, as in PyTorch.
+/// The upstream gradient times a partial derivative. A choice of derivatives is one of products, so that nothing, not even
+/// infinity, comes through where the derivative is 0, as in PyTorch.
 fn scaled(
     builder: &Builder,
     partial: NodeId,
@@ -92,7 +92,7 @@ fn scaled(
     }
 }
 
-/// The tensor that a node of a derivative expression stands for.
+/// The tensor that a node of a derivative expression represents.
 fn build(builder: &Builder, id: NodeId, gradient: &Gradient, tensors: &mut Vec<Option<Tensor>>) -> Tensor {
     if let Some(tensor) = &tensors[id.index()] {
         return tensor.clone();
@@ -139,11 +139,11 @@ impl Tensor {
             return self.graph().mistake(function.name(), message);
         }
         // A loop, not a closure: the user's line does not reach through closures.
-        let mut stretched = vec![self.broadcast_to(&shape)];
+        let mut expanded = vec![self.broadcast_to(&shape)];
         for other in others {
-            stretched.push(other.broadcast_to(&shape));
+            expanded.push(other.broadcast_to(&shape));
         }
-        let references: Vec<&Self> = stretched.iter().collect();
+        let references: Vec<&Self> = expanded.iter().collect();
         self.graph().apply1(Op::Elementwise(Elementwise(function)), &references)
     }
 
@@ -202,7 +202,7 @@ impl Tensor {
         self.elementwise(ScalarFunction::Select, &[&a, &b])
     }
 
-    /// The value kept within two bounds. Where it is at one of them, no gradient flows, as in PyTorch.
+    /// The value clamped to two bounds. Where it is at one of them, no gradient flows, as in PyTorch.
     #[track_caller]
     #[must_use]
     pub fn clamp(&self, low: f64, high: f64) -> Self {
@@ -241,10 +241,10 @@ macro_rules! methods {
 methods! { unary
     abs Abs "The magnitude.";
     sign Sign "−1, 0 or 1.";
-    floor Floor "The largest whole number not above.";
-    ceil Ceil "The smallest whole number not below.";
-    round Round "The nearest whole number, halves to even.";
-    trunc Trunc "The whole part.";
+    floor Floor "The largest integer not above.";
+    ceil Ceil "The smallest integer not below.";
+    round Round "The nearest integer, halves to even.";
+    trunc Trunc "The integer part.";
     reciprocal Reciprocal "1 / x";
     square Square "x²";
     sqrt Sqrt "The square root.";
@@ -275,10 +275,10 @@ methods! { unary
     mish Mish "x·tanh(softplus(x))";
     softplus Softplus "log(1 + e^x)";
     softsign Softsign "x / (1 + |x|)";
-    hard_sigmoid HardSigmoid "x/6 + 1/2, kept within 0 and 1.";
+    hard_sigmoid HardSigmoid "x/6 + 1/2, clamped to 0 and 1.";
     hard_swish HardSwish "x·hard_sigmoid(x)";
     logical_not Not "True where this is false.";
-    is_nan IsNan "True where this is no number.";
+    is_nan IsNan "True where this is NaN.";
     is_inf IsInf "True where this is infinite, on either side.";
 }
 

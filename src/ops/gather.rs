@@ -1,6 +1,6 @@
 //! Elements picked by indices: one index an element ([`Gather`]), or one a whole slice ([`Take`], as embeddings do).
 //!
-//! Indices are i32. The engine keeps them inside the axis by clamping, so that a wrong one reads a wrong element but never
+//! Indices are i32. The engine clamps them to the axis, so that a wrong one reads a wrong element but never
 //! other memory; what feeds user data checks its range on the host.
 
 use super::Op;
@@ -11,25 +11,25 @@ use crate::tensor::{DType, Shape, TensorType};
 /// PyTorch's `gather`: the output has the index's shape; its coordinates are the input's but for the axis.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Gather {
-    /// The axis that the index names places of.
+    /// The axis that the index refers to.
     pub axis: usize,
 }
 
 /// NumPy's `take`: the axis is replaced by the index's axes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Take {
-    /// The axis that the index names places of.
+    /// The axis that the index refers to.
     pub axis: usize,
 }
 
-/// The address `rest + stride · index`, with the index kept within the axis.
+/// The address `rest + stride · index`, with the index clamped to the axis.
 fn address(b: &mut Builder, index: NodeId, extent: usize, stride: i64, rest: NodeId) -> NodeId {
     let (zero, last) = (b.constant(DType::I32, 0.0), b.constant(DType::I32, extent as f64 - 1.0));
     let index = b.call(ScalarFunction::Maximum, &[index, zero]);
     let index = b.call(ScalarFunction::Minimum, &[index, last]);
     let stride = b.constant(DType::I32, stride as f64);
-    let place = b.call(ScalarFunction::Mul, &[index, stride]);
-    b.call(ScalarFunction::Add, &[rest, place])
+    let offset = b.call(ScalarFunction::Mul, &[index, stride]);
+    b.call(ScalarFunction::Add, &[rest, offset])
 }
 
 fn check_index(axis: usize, inputs: &[&TensorType]) -> Result<(), String> {
@@ -123,7 +123,7 @@ impl Operator for Take {
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
         let upstream = gradient.upstream[0].as_ref()?;
         let (shape, picks) = (gradient.inputs[0].shape(), gradient.inputs[1].shape());
-        // Index axes become one, in front; rows are added up there and the axis goes back to its place.
+        // Index axes become one, in front; rows are added up there, and then the axis is moved back.
         let before: usize = shape[..self.axis].iter().product();
         let after: usize = shape[self.axis + 1..].iter().product();
         let rows =
@@ -139,7 +139,7 @@ impl Tensor {
     /// Indices as the engine addresses with them: i32. Those of 64 bits that are beyond it saturate, so that they stay
     /// out of range.
     #[track_caller]
-    pub(crate) fn places(&self) -> Self {
+    pub(crate) fn i32_indices(&self) -> Self {
         if self.dtype() != DType::I64 {
             return self.clone();
         }
@@ -151,16 +151,16 @@ impl Tensor {
     #[must_use]
     pub fn gather(&self, axis: isize, index: &Self) -> Self {
         let Some(axis) = self.resolve_axis("gather", axis) else { return self.clone() };
-        self.graph().apply1(Op::Gather(Gather { axis }), &[self, &index.places()])
+        self.graph().apply1(Op::Gather(Gather { axis }), &[self, &index.i32_indices()])
     }
 
-    /// NumPy's `take`: slices along an axis by integer indices (i32 or i64) of any shape, which takes the axis's place.
+    /// NumPy's `take`: slices along an axis by integer indices (i32 or i64) of any shape, whose axes replace the axis.
     /// With axis 0 on a table of shape `[words, width]` this is an embedding.
     #[track_caller]
     #[must_use]
     pub fn take(&self, axis: isize, index: &Self) -> Self {
         let Some(axis) = self.resolve_axis("take", axis) else { return self.clone() };
-        self.graph().apply1(Op::Take(Take { axis }), &[self, &index.places()])
+        self.graph().apply1(Op::Take(Take { axis }), &[self, &index.i32_indices()])
     }
 
     /// PyTorch's `index_select`: [`take`](Self::take) with a one-dimensional index.

@@ -72,7 +72,7 @@ macro_rules! operators {
         #[derive(Clone, Debug)]
         #[allow(missing_docs, reason = "each variant is documented at its operator")]
         pub enum Op {
-            /// What could not be built; the graph keeps the reason.
+            /// What could not be built; the graph stores the reason.
             Placeholder,
             Input(String, TensorType),
             Variable(Arc<Variable>),
@@ -102,8 +102,8 @@ macro_rules! operators {
                 }
             }
 
-            /// For finding common subexpressions; `None` where nodes must stay apart, and for large constants, which would be compared
-            /// byte by byte.
+            /// For finding common subexpressions; `None` where nodes must stay apart, and for large constants, which would be
+            /// compared byte by byte.
             pub(crate) fn identity(&self) -> Option<Identity> {
                 match self {
                     Self::Placeholder | Self::Input(..) | Self::Variable(_) | Self::Custom(_) => None,

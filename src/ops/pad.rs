@@ -21,7 +21,7 @@ pub struct Pad {
 impl Pad {
     /// True where it adds nothing but zeros before and after one axis.
     pub(super) fn is_border_of_zeros(&self, axis: usize) -> bool {
-        let plain = |widths: &[usize]| widths.iter().enumerate().all(|(place, &width)| place == axis || width == 0);
+        let plain = |widths: &[usize]| widths.iter().enumerate().all(|(other, &width)| other == axis || width == 0);
         self.value.value == 0.0
             && plain(&self.low)
             && plain(&self.high)

@@ -1,8 +1,8 @@
-//! Borders that come from the tensor itself: reflected, repeated or carried on from the other end.
+//! Borders that come from the tensor itself: reflected, repeated or wrapped around from the other end.
 
 use crate::graph::Tensor;
 
-/// What lies beyond the edges of a tensor.
+/// What is beyond the edges of a tensor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum PaddingMode {
     /// Zeros.
@@ -66,10 +66,10 @@ impl Tensor {
             PaddingMode::Reflect => self.slice(axis, start, end).flip(&[axis]),
             _ => self.slice(axis, start, end),
         };
-        let repeated = |place: usize, count: usize| {
+        let repeated = |index: usize, count: usize| {
             let mut shape = self.shape().to_vec();
             shape[axis as usize] = count;
-            self.slice(axis, place, place + 1).broadcast_to(shape)
+            self.slice(axis, index, index + 1).broadcast_to(shape)
         };
         let mut parts = Vec::new();
         if low > 0 {

@@ -12,7 +12,7 @@ pub struct Permute(pub Vec<usize>);
 impl Permute {
     fn inverse(&self) -> Vec<usize> {
         let mut inverse = vec![0; self.0.len()];
-        self.0.iter().enumerate().for_each(|(place, &axis)| inverse[axis] = place);
+        self.0.iter().enumerate().for_each(|(position, &axis)| inverse[axis] = position);
         inverse
     }
 }
@@ -41,7 +41,7 @@ impl Operator for Permute {
 
     fn express(&self, expressing: &mut Expressing<'_>, _: &[&TensorType], _: &TensorType) -> NodeId {
         let rank = self.0.len();
-        let maps: Vec<Affine> = self.inverse().into_iter().map(|place| Affine::coordinate(place, rank)).collect();
+        let maps: Vec<Affine> = self.inverse().into_iter().map(|axis| Affine::coordinate(axis, rank)).collect();
         expressing.input_at(0, &maps)
     }
 

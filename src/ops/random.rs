@@ -1,4 +1,4 @@
-//! Random tensors, drawn from Threefry-2x32: a function of the seed, the draw's place in the graph, the element and the step.
+//! Random tensors, drawn from Threefry-2x32: a function of the seed, the draw's index in the graph, the element and the step.
 //! The same bits on every device, in any order, and again after a resume.
 
 use crate::graph::{Graph, Tensor};
@@ -57,7 +57,7 @@ impl Graph {
     }
 }
 
-/// 24 bits as a number from 0 up to, without, 1.
+/// 24 bits as a float in [0, 1).
 #[track_caller]
 fn unit(bits: &Tensor) -> Tensor {
     bits.shift_right(8).cast(DType::F32) * (1.0 / 16_777_216.0)

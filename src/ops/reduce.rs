@@ -5,7 +5,7 @@ use crate::graph::{Gradient, Kind, Operator, Tensor};
 use crate::scalar::Reduction;
 use crate::tensor::{DType, Shape, TensorType};
 
-/// A reduction over some axes, which stay with an extent of 1 or go.
+/// A reduction over some axes, which stay with an extent of 1 or are removed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reduce {
     /// Which reduction.
@@ -24,11 +24,11 @@ impl Reduce {
             .collect()
     }
 
-    /// A tensor of the reduced shape, stretched back over the input's.
-    fn stretched(&self, tensor: &Tensor, shape: &Shape) -> Tensor {
-        let kept: Shape =
+    /// A tensor of the reduced shape, expanded to the input's.
+    fn expanded(&self, tensor: &Tensor, shape: &Shape) -> Tensor {
+        let with_ones: Shape =
             (0..shape.rank()).map(|axis| if self.axes.contains(&axis) { 1 } else { shape[axis] }).collect();
-        tensor.reshape(kept).broadcast_to(shape)
+        tensor.reshape(with_ones).broadcast_to(shape)
     }
 }
 
@@ -73,25 +73,25 @@ impl Operator for Reduce {
         let upstream = gradient.upstream[0].as_ref()?;
         let (x, y) = (&gradient.inputs[0], &gradient.outputs[0]);
         let shape = x.shape();
-        let upstream = self.stretched(upstream, &shape);
+        let upstream = self.expanded(upstream, &shape);
         Some(vec![match self.reduction {
             Reduction::Sum => Some(upstream),
             Reduction::Max | Reduction::Min => {
                 // Equal extremes share the gradient evenly, as PyTorch's amax does.
-                let chosen = x.eq(self.stretched(y, &shape));
+                let chosen = x.eq(self.expanded(y, &shape));
                 let count = chosen.cast(x.dtype()).stop_gradient().reduce_axes(Reduction::Sum, &self.axes);
                 // What is not chosen gets 0, and NaN where the extreme is.
                 let rest = y.is_nan().select(y, 0.0).stop_gradient();
-                let rest = self.stretched(&rest, &shape);
-                Some(chosen.select(upstream / self.stretched(&count, &shape), rest))
+                let rest = self.expanded(&rest, &shape);
+                Some(chosen.select(upstream / self.expanded(&count, &shape), rest))
             }
-            Reduction::LogSumExp => Some(upstream * (x - &self.stretched(y, &shape)).exp()),
+            Reduction::LogSumExp => Some(upstream * (x - &self.expanded(y, &shape)).exp()),
             Reduction::Product => {
-                // The product of the others; one zero leaves it at the zero's place alone, two leave nothing.
+                // The product of the others; one zero leaves it at the zero's position alone, two leave nothing.
                 let zero = x.eq(0.0);
                 let safe = zero.select(x.ones_like(), x);
-                let rest = self.stretched(&safe.reduce_axes(Reduction::Product, &self.axes), &shape);
-                let zeros = self.stretched(&zero.cast(x.dtype()).reduce_axes(Reduction::Sum, &self.axes), &shape);
+                let rest = self.expanded(&safe.reduce_axes(Reduction::Product, &self.axes), &shape);
+                let zeros = self.expanded(&zero.cast(x.dtype()).reduce_axes(Reduction::Sum, &self.axes), &shape);
                 let nothing = x.zeros_like();
                 let at_zero = zeros.eq(1.0).select(&rest, &nothing);
                 let elsewhere = zeros.eq(0.0).select(&(&rest / &safe), &nothing);
@@ -103,7 +103,7 @@ impl Operator for Reduce {
 }
 
 impl Tensor {
-    /// Reduces resolved axes, which go.
+    /// Reduces resolved axes, which are removed.
     #[track_caller]
     pub(crate) fn reduce_axes(&self, reduction: Reduction, axes: &[usize]) -> Self {
         if axes.is_empty() && !matches!(reduction, Reduction::ArgMax | Reduction::ArgMin | Reduction::LogSumExp) {
@@ -127,7 +127,7 @@ impl Tensor {
         self.graph().apply1(Op::Reduce(Reduce { reduction, axes: resolved, keep }), &[self])
     }
 
-    /// Σ over axes, which go.
+    /// Σ over axes, which are removed.
     #[track_caller]
     #[must_use]
     pub fn sum(&self, axes: &[isize]) -> Self {
@@ -141,7 +141,7 @@ impl Tensor {
         self.reduce_axes(Reduction::Sum, &self.all_axes())
     }
 
-    /// The mean over axes, which go.
+    /// The mean over axes, which are removed.
     #[track_caller]
     #[must_use]
     pub fn mean(&self, axes: &[isize]) -> Self {
@@ -168,35 +168,35 @@ impl Tensor {
         self.mean(&axes)
     }
 
-    /// Π over axes, which go.
+    /// Π over axes, which are removed.
     #[track_caller]
     #[must_use]
     pub fn product(&self, axes: &[isize]) -> Self {
         self.reduce(Reduction::Product, axes, false)
     }
 
-    /// The largest over axes, which go.
+    /// The largest over axes, which are removed.
     #[track_caller]
     #[must_use]
     pub fn max(&self, axes: &[isize]) -> Self {
         self.reduce(Reduction::Max, axes, false)
     }
 
-    /// The smallest over axes, which go.
+    /// The smallest over axes, which are removed.
     #[track_caller]
     #[must_use]
     pub fn min(&self, axes: &[isize]) -> Self {
         self.reduce(Reduction::Min, axes, false)
     }
 
-    /// The place of the largest along an axis, which goes; the first of equals. i32.
+    /// The index of the largest along an axis, which is removed; the first of equals. i32.
     #[track_caller]
     #[must_use]
     pub fn argmax(&self, axis: isize) -> Self {
         self.reduce(Reduction::ArgMax, &[axis], false)
     }
 
-    /// The place of the smallest along an axis, which goes; the first of equals. i32.
+    /// The index of the smallest along an axis, which is removed; the first of equals. i32.
     #[track_caller]
     #[must_use]
     pub fn argmin(&self, axis: isize) -> Self {
@@ -207,34 +207,34 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn argmax_last(&self, axis: isize) -> Self {
-        self.last_place(Reduction::ArgMax, axis)
+        self.last_index(Reduction::ArgMax, axis)
     }
 
     /// As [`argmin`](Self::argmin), with the last of equals.
     #[track_caller]
     #[must_use]
     pub fn argmin_last(&self, axis: isize) -> Self {
-        self.last_place(Reduction::ArgMin, axis)
+        self.last_index(Reduction::ArgMin, axis)
     }
 
     #[track_caller]
-    fn last_place(&self, reduction: Reduction, axis: isize) -> Self {
-        let Some(place) = self.resolve_axis(reduction.name(), axis) else { return self.clone() };
+    fn last_index(&self, reduction: Reduction, axis: isize) -> Self {
+        let Some(resolved) = self.resolve_axis(reduction.name(), axis) else { return self.clone() };
         let from_end = self.flip(&[axis]).reduce(reduction, &[axis], false);
         if self.graph().error().is_some() {
             return from_end;
         }
-        self.graph().scalar(DType::I32, self.shape()[place] as f64 - 1.0) - from_end
+        self.graph().scalar(DType::I32, self.shape()[resolved] as f64 - 1.0) - from_end
     }
 
-    /// log Σ e^x over axes, which go, without overflow.
+    /// log Σ e^x over axes, which are removed, without overflow.
     #[track_caller]
     #[must_use]
     pub fn log_sum_exp(&self, axes: &[isize]) -> Self {
         self.reduce(Reduction::LogSumExp, axes, false)
     }
 
-    /// The variance over axes, which go: the mean square distance from the mean, over n − `correction` (1 for a sample).
+    /// The variance over axes, which are removed: the mean square distance from the mean, over n − `correction` (1 for a sample).
     #[track_caller]
     #[must_use]
     pub fn variance(&self, axes: &[isize], correction: usize) -> Self {
@@ -261,8 +261,8 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn log_softmax(&self, axis: isize) -> Self {
-        let Some(place) = self.resolve_axis("log_softmax", axis) else { return self.clone() };
-        if self.shape()[place] == 0 {
+        let Some(resolved) = self.resolve_axis("log_softmax", axis) else { return self.clone() };
+        if self.shape()[resolved] == 0 {
             return self.clone();
         }
         let shifted = self - &self.reduce(Reduction::Max, &[axis], true).stop_gradient();

@@ -65,11 +65,11 @@ impl Tensor {
     #[must_use]
     pub fn unsqueeze(&self, axis: isize) -> Self {
         let mut dims = self.shape().to_vec();
-        let place = if axis < 0 { axis + dims.len() as isize + 1 } else { axis };
-        if place < 0 || place > dims.len() as isize {
-            return self.graph().mistake("unsqueeze", format!("axis {axis} has no place in shape {:?}", dims));
+        let position = if axis < 0 { axis + dims.len() as isize + 1 } else { axis };
+        if position < 0 || position > dims.len() as isize {
+            return self.graph().mistake("unsqueeze", format!("axis {axis} does not exist in shape {:?}", dims));
         }
-        dims.insert(place as usize, 1);
+        dims.insert(position as usize, 1);
         self.reshape(dims)
     }
 
@@ -77,12 +77,12 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn squeeze(&self, axis: isize) -> Self {
-        let Some(place) = self.resolve_axis("squeeze", axis) else { return self.clone() };
+        let Some(resolved) = self.resolve_axis("squeeze", axis) else { return self.clone() };
         let mut dims = self.shape().to_vec();
-        if dims[place] != 1 {
+        if dims[resolved] != 1 {
             return self.graph().mistake("squeeze", format!("axis {axis} of shape {dims:?} is not 1"));
         }
-        dims.remove(place);
+        dims.remove(resolved);
         self.reshape(dims)
     }
 }

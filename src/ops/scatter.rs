@@ -1,4 +1,4 @@
-//! Values put into places that indices name, and joined there with what is there: ONNX's `ScatterElements` and `ScatterND`,
+//! Values written to positions that indices name, and combined with what is there: ONNX's `ScatterElements` and `ScatterND`,
 //! PyTorch's `scatter` and `scatter_reduce`. Sums have operators of their own ([`super::ScatterAdd`]), since gradients are made
 //! of them; kernels and order are the same. Whatever joins, it does so in the order of the source, so that results have the
 //! same bits every time.
@@ -9,7 +9,7 @@ use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
 
-/// How a value joins what is in its place already.
+/// How a value is combined with what is at its position already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Combine {
     /// Their sum.
@@ -20,14 +20,14 @@ pub enum Combine {
     Max,
     /// The smaller; a NaN wins.
     Min,
-    /// The new one; of several for one place the last of the source.
+    /// The new one; of several for one position the last of the source.
     Last,
 }
 
 /// A base, i32 indices (clamped into the axis) and a source, of the shapes of [`ScatterAdd`] or, with `rows`, of [`ScatterRows`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Scatter {
-    /// The axis that the index names places of; 0 with `rows`.
+    /// The axis that the index refers to; 0 with `rows`.
     pub axis: usize,
     /// True where one index stands for a row of a matrix.
     pub rows: bool,
@@ -36,7 +36,7 @@ pub struct Scatter {
 }
 
 impl Scatter {
-    /// The same with another way of joining.
+    /// The same with another `Combine`.
     #[track_caller]
     fn with(self, combine: Combine, base: &Tensor, index: &Tensor, source: &Tensor) -> Tensor {
         let op = match combine {
@@ -47,7 +47,7 @@ impl Scatter {
         base.graph().apply1(op, &[base, index, source])
     }
 
-    /// What stands at each source element's place.
+    /// What is at each source element's position.
     #[track_caller]
     fn picked(self, from: &Tensor, index: &Tensor) -> Tensor {
         if self.rows { from.take(0, index) } else { from.gather(self.axis as isize, index) }
@@ -76,7 +76,7 @@ impl Operator for Scatter {
         let (for_base, for_source) = match self.combine {
             Combine::Sum => (upstream.clone(), arriving),
             Combine::Last => {
-                // Each source element's own number; the one that is left at its place won.
+                // Each source element's own number; the one that is left at its position won.
                 let numbers = source.graph().arange(source.shape().len()).reshape(source.shape());
                 let none = base.graph().scalar(DType::I32, -1.0).broadcast_to(base.shape());
                 let winner = self.with(Combine::Last, &none, index, &numbers);
@@ -85,13 +85,13 @@ impl Operator for Scatter {
             }
             Combine::Max | Combine::Min => {
                 // Equal extremes share the gradient evenly, as PyTorch's do.
-                let (kept, chosen) = (base.eq(y), source.eq(self.picked(y, index)));
-                let counts = [&kept, &chosen].map(|truth| truth.cast(y.dtype()).stop_gradient());
+                let (from_base, chosen) = (base.eq(y), source.eq(self.picked(y, index)));
+                let counts = [&from_base, &chosen].map(|truth| truth.cast(y.dtype()).stop_gradient());
                 let share = upstream / sum(&counts[0], &counts[1]);
-                (kept.select(&share, 0.0), chosen.select(self.picked(&share, index), 0.0))
+                (from_base.select(&share, 0.0), chosen.select(self.picked(&share, index), 0.0))
             }
             Combine::Product => {
-                // The product of the others; one zero leaves it at the zero's place alone, two leave nothing.
+                // The product of the others; one zero leaves it at the zero's position alone, two leave nothing.
                 let (base_zero, source_zero) = (base.eq(0.0), source.eq(0.0));
                 let safe_base = base_zero.select(base.ones_like(), base);
                 let safe_source = source_zero.select(source.ones_like(), source);
@@ -128,15 +128,15 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn wrap_indices(&self, extent: usize) -> Self {
-        let places = self.places();
-        if places.dtype() != DType::I32 {
+        let indices = self.i32_indices();
+        if indices.dtype() != DType::I32 {
             return self.graph().mistake("wrap_indices", format!("wants i32 or i64 indices, not {}", self.dtype()));
         }
-        places.lt(0).select(&places + extent as f64, &places)
+        indices.lt(0).select(&indices + extent as f64, &indices)
     }
 
     /// Joins each source element with the element that its integer index names along an axis: ONNX's `ScatterElements`, PyTorch's
-    /// `scatter` and `scatter_reduce`. The index may be smaller than base and source; what lies outside of it stays as it is.
+    /// `scatter` and `scatter_reduce`. The index may be smaller than base and source; what is outside of it stays as it is.
     ///
     /// ```
     /// use wgrad::ops::Combine;
@@ -167,20 +167,20 @@ impl Tensor {
         let base = self.shape();
         let (zeros, ones) = (vec![0; base.rank()], vec![1; base.rank()]);
         let scatter = Scatter { axis, rows: false, combine };
-        let part = scatter.with(combine, &self.slice_steps(&zeros, &smaller, &ones), &index.places(), &source);
+        let part = scatter.with(combine, &self.slice_steps(&zeros, &smaller, &ones), &index.i32_indices(), &source);
         if smaller == base || self.graph().error().is_some() {
             return part;
         }
-        let rest: Vec<usize> = base.iter().zip(smaller.iter()).map(|(whole, part)| whole - part).collect();
+        let rest: Vec<usize> = base.iter().zip(smaller.iter()).map(|(full, part)| full - part).collect();
         let mut inside = self.graph().scalar(DType::Bool, 1.0).broadcast_to(&base);
-        for (place, &extent) in smaller.iter().enumerate() {
-            inside = inside.logical_and(self.graph().coordinate(&base, place).lt(extent as f64));
+        for (axis, &extent) in smaller.iter().enumerate() {
+            inside = inside.logical_and(self.graph().coordinate(&base, axis).lt(extent as f64));
         }
         inside.select(part.pad(&zeros, &rest, 0.0), self)
     }
 
     /// Joins slices of the source with the slices that indices name: ONNX's `ScatterND`. The index is `[…, k]`, each of its last
-    /// axis a place along the first `k` axes of this; the source is `[…, rest of this]`. Negative indices count from the end.
+    /// axis an index along the first `k` axes of this; the source is `[…, rest of this]`. Negative indices count from the end.
     #[track_caller]
     #[must_use]
     pub fn scatter_nd(&self, index: &Self, source: &Self, combine: Combine) -> Self {
@@ -199,12 +199,12 @@ impl Tensor {
         let (count, width) = (Shape::from(lead).len(), Shape::from(rest).len());
         let rows = self.reshape([Shape::from(outer).len(), width]);
         let source = source.reshape([count, width]);
-        let places = index.linear(outer).reshape([count]);
-        Scatter { axis: 0, rows: true, combine }.with(combine, &rows, &places, &source).reshape(base)
+        let linear = index.linear(outer).reshape([count]);
+        Scatter { axis: 0, rows: true, combine }.with(combine, &rows, &linear, &source).reshape(base)
     }
 
-    /// Slices at the places that indices name: ONNX's `GatherND` without batch axes. The index is `[…, k]`, each of its last axis a
-    /// place along the first `k` axes of this; the result is `[…, rest of this]`. Negative indices count from the end.
+    /// Slices at the positions that indices name: ONNX's `GatherND` without batch axes. The index is `[…, k]`, each of its last
+    /// axis an index along the first `k` axes of this; the result is `[…, rest of this]`. Negative indices count from the end.
     #[track_caller]
     #[must_use]
     pub fn gather_nd(&self, index: &Self) -> Self {
@@ -218,7 +218,7 @@ impl Tensor {
         self.reshape(flat).take(0, &index.linear(outer))
     }
 
-    /// From places along several axes, in the last axis, to places in row-major order; each kept within its axis.
+    /// From indices along several axes, in the last axis, to indices in row-major order; each clamped to its axis.
     #[track_caller]
     fn linear(&self, extents: &[usize]) -> Self {
         let strides = Shape::from(extents).strides();
@@ -226,8 +226,8 @@ impl Tensor {
         let lead = Shape::from(&shape[..shape.rank().saturating_sub(1)]);
         let mut sum = self.graph().scalar(DType::I32, 0.0).broadcast_to(lead);
         for (axis, (&extent, &stride)) in extents.iter().zip(&strides).enumerate() {
-            let place = self.at(-1, axis).wrap_indices(extent).clamp(0.0, extent.saturating_sub(1) as f64);
-            sum = sum + place * stride as f64;
+            let index = self.at(-1, axis).wrap_indices(extent).clamp(0.0, extent.saturating_sub(1) as f64);
+            sum = sum + index * stride as f64;
         }
         sum
     }

@@ -1,4 +1,4 @@
-//! Adding values to places named by indices, in a fixed order: the gradients of [`super::Gather`] and [`super::Take`].
+//! Adding values at positions named by indices, in a fixed order: the gradients of [`super::Gather`] and [`super::Take`].
 //!
 //! There are no float atomics: each output element adds its own contributions, in the order of the source. Indices are
 //! i32, clamped into the axis as those of a gather are.
@@ -19,7 +19,7 @@ use crate::tensor::{DType, Shape, TensorType};
 /// PyTorch's `scatter_add`, with index and source of one shape that equals the base's beside the axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ScatterAdd {
-    /// The axis that the index names places of.
+    /// The axis that the index refers to.
     pub axis: usize,
 }
 
@@ -124,10 +124,10 @@ fn join<T: bytemuck::Pod + Send + Sync>(
     out.par_chunks_mut(n * inner).enumerate().for_each(|(outer, out)| {
         for j in 0..m {
             for column in 0..inner {
-                let place = (outer * m + j) * inner + column;
-                let index = index[if rows { j } else { place }].clamp(0, n as i32 - 1) as usize;
+                let from = (outer * m + j) * inner + column;
+                let index = index[if rows { j } else { from }].clamp(0, n as i32 - 1) as usize;
                 let target = &mut out[index * inner + column];
-                *target = combine(*target, source[place]);
+                *target = combine(*target, source[from]);
             }
         }
     });
@@ -196,12 +196,12 @@ impl Operator for ScatterRows {
 }
 
 impl Tensor {
-    /// PyTorch's `scatter_add`: adds each source element to the place that its integer index (i32 or i64) names along an axis, in the order
-    /// of the source. The index may be smaller than base and source; what lies outside of it is left out.
+    /// PyTorch's `scatter_add`: adds each source element at the position that its integer index (i32 or i64) names along an axis,
+    /// in the order of the source. The index may be smaller than base and source; what is outside of it is left out.
     #[track_caller]
     #[must_use]
     pub fn scatter_add(&self, axis: isize, index: &Self, source: &Self) -> Self {
-        let index = &index.places();
+        let index = &index.i32_indices();
         let Some(axis) = self.resolve_axis("scatter_add", axis) else { return self.clone() };
         let (source, smaller) = match self.scattered("scatter_add", axis, index, source) {
             Ok(fitting) => fitting,
@@ -214,11 +214,11 @@ impl Tensor {
         }
         let zeros = self.graph().scalar(self.dtype(), 0.0).broadcast_to(smaller.clone());
         let part = self.graph().apply1(op, &[&zeros, index, &source]);
-        let rest: Vec<usize> = base.iter().zip(smaller.iter()).map(|(whole, part)| whole - part).collect();
+        let rest: Vec<usize> = base.iter().zip(smaller.iter()).map(|(full, part)| full - part).collect();
         self + &part.pad(&vec![0; base.rank()], &rest, 0.0)
     }
 
-    /// The part of the source that an index names places for, and the shape of the part of this base that it can reach. A placeholder where
+    /// The part of the source that an index covers, and the shape of the part of this base that it can reach. A placeholder where
     /// they do not fit.
     #[track_caller]
     pub(super) fn scattered(
@@ -245,10 +245,10 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn scatter_rows(&self, index: &Self, source: &Self) -> Self {
-        self.graph().apply1(Op::ScatterRows(ScatterRows), &[self, &index.places(), source])
+        self.graph().apply1(Op::ScatterRows(ScatterRows), &[self, &index.i32_indices(), source])
     }
 
-    /// PyTorch's `index_add`: adds slices of the source along an axis to the places that the integer indices `[m]` name.
+    /// PyTorch's `index_add`: adds slices of the source along an axis at the positions that the integer indices `[m]` name.
     #[track_caller]
     #[must_use]
     pub fn index_add(&self, axis: isize, index: &Self, source: &Self) -> Self {
@@ -260,13 +260,13 @@ impl Tensor {
                 .mistake("index_add", format!("source {given} does not fit base {base} beside axis {axis}"));
         }
         let width: usize = base.iter().enumerate().filter(|&(k, _)| k != axis).map(|(_, &extent)| extent).product();
-        let turned = self.transpose(0, axis as isize);
-        let turned_shape = turned.shape();
+        let transposed = self.transpose(0, axis as isize);
+        let transposed_shape = transposed.shape();
         let rows = source.transpose(0, axis as isize).reshape([given[axis], width]);
-        let sum = turned.reshape([base[axis], width]).scatter_rows(index, &rows);
+        let sum = transposed.reshape([base[axis], width]).scatter_rows(index, &rows);
         if self.graph().error().is_some() {
             return sum;
         }
-        sum.reshape(turned_shape).transpose(0, axis as isize)
+        sum.reshape(transposed_shape).transpose(0, axis as isize)
     }
 }

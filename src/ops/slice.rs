@@ -60,18 +60,18 @@ impl Operator for Slice {
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
         let mut part = gradient.upstream[0].clone()?;
         let shape = gradient.inputs[0].shape();
-        // Backwards slices are turned first; then every element goes back to its place among zeros.
-        let turned: Vec<isize> =
+        // Backwards slices are flipped first; then every element goes back to its position among zeros.
+        let flipped: Vec<isize> =
             (0..shape.rank()).filter(|&axis| self.steps[axis] < 0).map(|axis| axis as isize).collect();
-        part = part.flip(&turned);
-        let place = |axis: usize| {
+        part = part.flip(&flipped);
+        let range = |axis: usize| {
             let span = (self.lengths[axis].max(1) - 1) * self.steps[axis].unsigned_abs();
             let low = if self.steps[axis] < 0 { self.starts[axis] - span } else { self.starts[axis] };
             (low, span)
         };
         let (mut low, mut high, mut between) = (Vec::new(), Vec::new(), Vec::new());
         for axis in 0..shape.rank() {
-            let (first, span) = place(axis);
+            let (first, span) = range(axis);
             if self.lengths[axis] == 0 {
                 low.push(0);
                 high.push(shape[axis]);
@@ -92,8 +92,8 @@ impl Tensor {
     pub fn slice_steps(&self, starts: &[usize], lengths: &[usize], steps: &[isize]) -> Self {
         let shape = self.shape();
         let named = [starts.len(), lengths.len(), steps.len()] == [shape.rank(); 3];
-        let whole = starts.iter().all(|&start| start == 0) && steps.iter().all(|&step| step == 1) && *lengths == *shape;
-        if named && whole {
+        let full = starts.iter().all(|&start| start == 0) && steps.iter().all(|&step| step == 1) && *lengths == *shape;
+        if named && full {
             return self.clone();
         }
         let slice = Slice { starts: starts.to_vec(), lengths: lengths.to_vec(), steps: steps.to_vec() };
@@ -133,11 +133,11 @@ impl Tensor {
     /// Parts of the given sizes along an axis.
     #[track_caller]
     pub fn split(&self, axis: isize, sizes: &[usize]) -> Vec<Self> {
-        let Some(place) = self.resolve_axis("split", axis) else { return vec![self.clone(); sizes.len()] };
+        let Some(resolved) = self.resolve_axis("split", axis) else { return vec![self.clone(); sizes.len()] };
         let shape = self.shape();
         let total = sizes.iter().try_fold(0_usize, |sum, &size| sum.checked_add(size));
-        if total != Some(shape[place]) {
-            let message = format!("parts {sizes:?} do not add up to axis {place} of shape {shape}");
+        if total != Some(shape[resolved]) {
+            let message = format!("parts {sizes:?} do not add up to axis {resolved} of shape {shape}");
             return vec![self.graph().mistake("split", message); sizes.len()];
         }
         // A loop, not a closure: the user's line does not reach through closures.
@@ -149,16 +149,16 @@ impl Tensor {
         parts
     }
 
-    /// One place of an axis, without the axis; a negative one counts from the end.
+    /// One index of an axis, without the axis; a negative one counts from the end.
     #[track_caller]
     #[must_use]
     pub fn at(&self, axis: isize, index: impl AxisIndex) -> Self {
-        let Some(place) = self.resolve_axis("at", axis) else { return self.clone() };
+        let Some(resolved) = self.resolve_axis("at", axis) else { return self.clone() };
         let mut dims: Shape = self.shape();
-        let Some(index) = index.within(dims[place]) else {
-            return self.graph().mistake("at", format!("index {index} is not within axis {place} of shape {dims}"));
+        let Some(index) = index.within(dims[resolved]) else {
+            return self.graph().mistake("at", format!("index {index} is not within axis {resolved} of shape {dims}"));
         };
-        dims = dims.iter().enumerate().filter(|&(axis, _)| axis != place).map(|(_, &extent)| extent).collect();
+        dims = dims.iter().enumerate().filter(|&(axis, _)| axis != resolved).map(|(_, &extent)| extent).collect();
         self.slice(axis, index, index + 1).reshape(dims)
     }
 }

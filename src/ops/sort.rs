@@ -1,4 +1,4 @@
-//! Sorting along the last axis, stable, with the places that the values came from. Top-k is a part of it.
+//! Sorting along the last axis, stable, with the indices that the values came from. Top-k is a part of it.
 
 pub(super) mod kernels;
 #[cfg(test)]
@@ -14,7 +14,7 @@ use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
-/// Values in order along the last axis, and the i32 places that they had. NaNs count as largest, as in PyTorch.
+/// Values in order along the last axis, and the i32 indices that they had. NaNs count as largest, as in PyTorch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sort {
     /// Largest first. Equal values keep their order either way.
@@ -52,20 +52,20 @@ impl Operator for Sort {
     }
 
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
-        let [(ty, values), (_, places)] = outputs else { return Err("sort gives two outputs".into()) };
+        let [(ty, values), (_, indices)] = outputs else { return Err("sort returns two outputs".into()) };
         let bytes = inputs[0].1;
         match ty.dtype {
-            DType::F32 => each_line(ty, bytes, values, places, |x, v, p| self.by_keys(x, v, p, ordered)),
+            DType::F32 => each_line(ty, bytes, values, indices, |x, v, i| self.by_keys(x, v, i, ordered)),
             DType::I32 => {
-                each_line(ty, bytes, values, places, |x, v, p| self.by_keys(x, v, p, |x: i32| x as u32 ^ (1 << 31)))
+                each_line(ty, bytes, values, indices, |x, v, i| self.by_keys(x, v, i, |x: i32| x as u32 ^ (1 << 31)))
             }
-            DType::U32 => each_line(ty, bytes, values, places, |x, v, p| self.by_keys(x, v, p, |x: u32| x)),
-            DType::F64 => each_line(ty, bytes, values, places, |x, v, p| {
-                self.by_order(x, v, p, |a: &f64, b: &f64| {
+            DType::U32 => each_line(ty, bytes, values, indices, |x, v, i| self.by_keys(x, v, i, |x: u32| x)),
+            DType::F64 => each_line(ty, bytes, values, indices, |x, v, i| {
+                self.by_order(x, v, i, |a: &f64, b: &f64| {
                     a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
                 })
             }),
-            DType::I64 => each_line(ty, bytes, values, places, |x, v, p| self.by_order(x, v, p, i64::cmp)),
+            DType::I64 => each_line(ty, bytes, values, indices, |x, v, i| self.by_order(x, v, i, i64::cmp)),
             dtype => return Err(format!("sort does not compare {dtype}")),
         }
         Ok(())
@@ -81,7 +81,7 @@ impl Operator for Sort {
     }
 }
 
-/// A float as a number of the same order: zeros of either sign are equal, and so are NaNs, which are the largest.
+/// A float as an integer of the same order: zeros of either sign are equal, and so are NaNs, which are the largest.
 fn ordered(x: f32) -> u32 {
     if x.is_nan() {
         return u32::MAX;
@@ -90,12 +90,12 @@ fn ordered(x: f32) -> u32 {
     if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
 }
 
-/// Sorts each line with a function of the line, its values in order and their places.
+/// Sorts each line with a function of the line, its values in order and their indices.
 fn each_line<T: bytemuck::Pod + Send + Sync>(
     ty: &TensorType,
     bytes: &[u8],
     values: &mut [u8],
-    places: &mut [u8],
+    indices: &mut [u8],
     sort: impl Fn(&[T], &mut [T], &mut [i32]) + Sync,
 ) {
     if ty.is_empty() {
@@ -104,22 +104,23 @@ fn each_line<T: bytemuck::Pod + Send + Sync>(
     let n = ty.shape[ty.shape.rank() - 1];
     let source: &[T] = &bytemuck::cast_slice(bytes)[..ty.len()];
     let values: &mut [T] = &mut bytemuck::cast_slice_mut(values)[..ty.len()];
-    let places: &mut [i32] = &mut bytemuck::cast_slice_mut(places)[..ty.len()];
-    let lines = values.par_chunks_mut(n).zip(places.par_chunks_mut(n)).zip(source.par_chunks(n));
-    lines.for_each(|((values, places), source)| sort(source, values, places));
+    let indices: &mut [i32] = &mut bytemuck::cast_slice_mut(indices)[..ty.len()];
+    let lines = values.par_chunks_mut(n).zip(indices.par_chunks_mut(n)).zip(source.par_chunks(n));
+    lines.for_each(|((values, indices), source)| sort(source, values, indices));
 }
 
 impl Sort {
-    /// Sorts 32-bit elements by keys that hold their places too: plain numbers, which are sorted fast, and equal elements stay in order.
-    fn by_keys<T: Copy>(&self, source: &[T], values: &mut [T], places: &mut [i32], key: impl Fn(T) -> u32) {
-        let turned = if self.descending { u32::MAX } else { 0 };
+    /// Sorts 32-bit elements by keys that hold their indices too: plain integers, which are sorted fast, and equal elements stay in
+    /// order.
+    fn by_keys<T: Copy>(&self, source: &[T], values: &mut [T], indices: &mut [i32], key: impl Fn(T) -> u32) {
+        let mask = if self.descending { u32::MAX } else { 0 };
         lend(source.len(), |keys: &mut [u64]| {
-            for (place, (to, &element)) in keys.iter_mut().zip(source).enumerate() {
-                *to = u64::from(key(element) ^ turned) << 32 | place as u64;
+            for (index, (to, &element)) in keys.iter_mut().zip(source).enumerate() {
+                *to = u64::from(key(element) ^ mask) << 32 | index as u64;
             }
             keys.sort_unstable();
-            for ((value, place), &key) in values.iter_mut().zip(places).zip(keys.iter()) {
-                *place = key as u32 as i32;
+            for ((value, index), &key) in values.iter_mut().zip(indices).zip(keys.iter()) {
+                *index = key as u32 as i32;
                 *value = source[key as u32 as usize];
             }
         });
@@ -130,54 +131,54 @@ impl Sort {
         &self,
         source: &[T],
         values: &mut [T],
-        places: &mut [i32],
+        indices: &mut [i32],
         order: impl Fn(&T, &T) -> Ordering,
     ) {
-        places.iter_mut().enumerate().for_each(|(k, place)| *place = k as i32);
-        places.sort_by(|&a, &b| {
+        indices.iter_mut().enumerate().for_each(|(k, index)| *index = k as i32);
+        indices.sort_by(|&a, &b| {
             let ordering = order(&source[a as usize], &source[b as usize]);
             if self.descending { ordering.reverse() } else { ordering }
         });
-        values.iter_mut().zip(places.iter()).for_each(|(value, &place)| *value = source[place as usize]);
+        values.iter_mut().zip(indices.iter()).for_each(|(value, &index)| *value = source[index as usize]);
     }
 }
 
 impl Tensor {
-    /// Values in order along an axis, and the i32 places that they had. Stable.
+    /// Values in order along an axis, and the i32 indices that they had. Stable.
     #[track_caller]
     pub fn sort(&self, axis: isize, descending: bool) -> (Self, Self) {
         let Some(axis) = self.resolve_axis("sort", axis) else { return (self.clone(), self.clone()) };
         let last = self.rank() as isize - 1;
-        let turned = self.transpose(axis as isize, last);
-        let mut sorted = self.graph().apply(Op::Sort(Sort { descending }), &[&turned]);
-        let (places, values) = (sorted.swap_remove(1), sorted.swap_remove(0));
+        let transposed = self.transpose(axis as isize, last);
+        let mut sorted = self.graph().apply(Op::Sort(Sort { descending }), &[&transposed]);
+        let (indices, values) = (sorted.swap_remove(1), sorted.swap_remove(0));
         if self.graph().error().is_some() {
-            return (values, places);
+            return (values, indices);
         }
-        (values.transpose(axis as isize, last), places.transpose(axis as isize, last))
+        (values.transpose(axis as isize, last), indices.transpose(axis as isize, last))
     }
 
-    /// The `k` largest along an axis, largest first, and the i32 places that they had.
+    /// The `k` largest along an axis, largest first, and the i32 indices that they had.
     #[track_caller]
     pub fn top_k(&self, k: usize, axis: isize) -> (Self, Self) {
         self.top_k_with(k, axis, true)
     }
 
-    /// The `k` largest along an axis, largest first, or the `k` smallest, smallest first, and the i32 places that they had. Of
+    /// The `k` largest along an axis, largest first, or the `k` smallest, smallest first, and the i32 indices that they had. Of
     /// equals the first come first.
     #[track_caller]
     pub fn top_k_with(&self, k: usize, axis: isize, largest: bool) -> (Self, Self) {
-        let Some(place) = self.resolve_axis("top_k", axis) else { return (self.clone(), self.clone()) };
+        let Some(resolved) = self.resolve_axis("top_k", axis) else { return (self.clone(), self.clone()) };
         let shape = self.shape();
-        if k > shape[place] {
-            let message = format!("axis {place} of shape {shape} has no {k} elements");
+        if k > shape[resolved] {
+            let message = format!("axis {resolved} of shape {shape} has no {k} elements");
             let mistake = self.graph().mistake("top_k", message);
             return (mistake.clone(), mistake);
         }
-        let (values, places) = self.sort(axis, largest);
+        let (values, indices) = self.sort(axis, largest);
         if self.graph().error().is_some() {
-            return (values, places);
+            return (values, indices);
         }
-        (values.slice(axis, 0, k), places.slice(axis, 0, k))
+        (values.slice(axis, 0, k), indices.slice(axis, 0, k))
     }
 }

@@ -7,13 +7,13 @@ use crate::tensor::{TensorData, TensorType};
 /// What a variable is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
-    /// Trained: optimizers update it, checkpoints and `save` keep it.
+    /// Trained: optimizers update it, checkpoints and `save` include it.
     Parameter,
-    /// Kept with the model but not trained, as running statistics are.
+    /// Saved with the model but not trained, as running statistics are.
     Buffer,
-    /// An optimizer's or trainer's state, of the named kind (`exp_avg`); checkpoints keep it.
+    /// An optimizer's or trainer's state, of the named kind (`exp_avg`); checkpoints include it.
     State(String),
-    /// Data that lives on the device, as a data set does; not kept in checkpoints.
+    /// Data that lives on the device, as a data set does; not saved in checkpoints.
     Data,
 }
 

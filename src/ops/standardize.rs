@@ -28,7 +28,7 @@ pub struct Standardize {
 }
 
 impl Standardize {
-    /// Places of the deviation and of the weight among the inputs.
+    /// The index of the deviation among the inputs; those of weight and bias follow.
     const fn deviation(&self) -> usize {
         1 + self.centred as usize
     }

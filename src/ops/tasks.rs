@@ -1,4 +1,4 @@
-//! Tasks of a CPU implementation that know nothing of each other.
+//! Independent tasks of a CPU implementation.
 
 use std::cell::RefCell;
 
@@ -7,24 +7,25 @@ use rayon::prelude::*;
 
 use crate::tensor::Storage;
 
-/// Bytes that a thread keeps at most.
-const KEPT: usize = 8 << 20;
+/// Bytes that a thread retains at most.
+const RETAINED: usize = 8 << 20;
 
 thread_local! {
     static MEMORY: RefCell<Storage> = RefCell::default();
 }
 
-/// Lends a task memory that its thread keeps, with whatever is in it: fresh zeros for each task would be most of a short one's time.
+/// Lends a task memory that its thread retains, with whatever is in it: fresh zeros for each task would be most of a short one's
+/// time.
 pub(in crate::ops) fn lend<T: Pod, R>(count: usize, work: impl FnOnce(&mut [T]) -> R) -> R {
     let bytes = count * size_of::<T>();
     MEMORY.with(|memory| match memory.try_borrow_mut() {
-        Ok(mut memory) if bytes <= KEPT => {
+        Ok(mut memory) if bytes <= RETAINED => {
             if memory.len() < bytes {
                 *memory = Storage::zeroed(bytes);
             }
             work(&mut memory.as_mut_slice()[..count])
         }
-        // More than a thread should keep; or rayon runs this within another task's wait.
+        // More than a thread should retain; or rayon runs this within another task's wait.
         _ => work(Storage::zeroed(bytes).as_mut_slice()),
     })
 }

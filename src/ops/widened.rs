@@ -1,5 +1,5 @@
-//! Operands of 16 bits in f32, for CPU implementations that compute in it. The compiler widens them for the CPU; what calls an operator
-//! itself need not.
+//! Operands of 16 bits in f32, for CPU implementations that compute in it. The compiler widens them for the CPU; what calls an
+//! operator itself need not.
 
 use std::borrow::Cow;
 

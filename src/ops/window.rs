@@ -14,10 +14,10 @@ use std::fmt;
 pub struct Sizes(Vec<usize>);
 
 impl Sizes {
-    /// The numbers for so many axes.
+    /// The sizes for this number of axes.
     ///
     /// # Errors
-    /// A message for the user that names `what` the numbers are, where there are too many or too few.
+    /// A message for the user that names `what` the sizes are, where there are too many or too few.
     pub fn along(&self, axes: usize, what: &str) -> Result<Vec<usize>, String> {
         match self.0.as_slice() {
             [one] => Ok(vec![*one; axes]),
@@ -67,9 +67,9 @@ impl From<Vec<usize>> for Sizes {
 pub enum Padding {
     /// As far at both ends of an axis.
     Symmetric(Sizes),
-    /// So far at the beginning and at the end of each axis.
+    /// These widths at the beginning and at the end of each axis.
     Explicit(Vec<[usize; 2]>),
-    /// So far that there are extent ÷ stride windows, rounded up: Keras's `same`. An odd one is added at the end.
+    /// As far as makes extent ÷ stride windows, rounded up: Keras's `same`. An odd one is added at the end.
     Same,
     /// Not at all: Keras's `valid`.
     Valid,
@@ -93,14 +93,14 @@ impl<const N: usize> From<[[usize; 2]; N]> for Padding {
     }
 }
 
-/// Windows along one axis. Window `o` begins at element `o · stride − low`, and its place `t` lies `t · dilation` further.
+/// Windows along one axis. Window `o` begins at element `o · stride − low`, and its element `t` is `t · dilation` further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WindowAxis {
-    /// Places of a window.
+    /// Elements of a window.
     pub kernel: usize,
     /// Elements from one window to the next.
     pub stride: usize,
-    /// Elements from one place to the next.
+    /// Elements of the axis from one of them to the next.
     pub dilation: usize,
     /// Elements that the first window may reach before the axis.
     pub low: usize,
@@ -109,7 +109,7 @@ pub struct WindowAxis {
 }
 
 impl WindowAxis {
-    /// Elements from the first place of a window to behind its last.
+    /// Elements from the first one of a window to the end behind its last.
     pub const fn span(&self) -> usize {
         self.dilation.saturating_mul(self.kernel.saturating_sub(1)).saturating_add(1)
     }
@@ -159,7 +159,7 @@ pub fn window_axes(
         if sizes.contains(&0) {
             return Err(format!("{what} is {sizes:?}, and must be at least 1"));
         }
-        // What the kernels compute with are 32-bit numbers.
+        // The kernels compute with 32-bit integers.
         if sizes.iter().any(|&size| size > 1 << 20) {
             return Err(format!("{what} is {sizes:?}, and may be {} at most", 1 << 20));
         }
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn senseless_numbers_are_refused() {
+    fn invalid_numbers_are_refused() {
         let axes = |kernel: &[usize], stride: Sizes, padding: Padding| {
             window_axes(kernel, &stride, &1.into(), &padding, &[5, 5]).unwrap_err()
         };

@@ -100,8 +100,8 @@ macro_rules! moments {
                 self
             }
 
-            /// With steps measured by the largest running mean of squares so far, so that they never grow again (Reddi et al. 2018).
-            /// It costs a state more.
+            /// With steps measured by the largest running mean of squares so far, so that they never grow again (Reddi et al.
+            /// 2018). It costs a state more.
             #[must_use]
             pub const fn amsgrad(mut self) -> Self {
                 self.amsgrad = true;

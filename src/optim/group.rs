@@ -39,7 +39,7 @@ pub struct Group {
 /// A group's learning rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Rate {
-    /// So many times the optimizer's.
+    /// This factor times the optimizer's.
     Factor(f64),
     /// This, where the optimizer's own is meant to be as it was given; a schedule changes both alike.
     Base(f64),
@@ -73,7 +73,7 @@ impl Group {
         self
     }
 
-    /// With so many times the optimizer's learning rate.
+    /// With `factor` times the optimizer's learning rate.
     #[must_use]
     pub const fn learning_rate_factor(mut self, factor: f64) -> Self {
         self.rate = Rate::Factor(factor);

@@ -41,9 +41,9 @@ impl Graph {
     /// A step that makes a loss (a single number) smaller, by changing all parameters that it depends on. The loss becomes the
     /// output `loss`; of further ones in the same graph, `loss_1`, `loss_2` and so on.
     ///
-    /// What is made here is an optimizer of its own: its learning rate, schedule, steps and states are not shared with others, be they
-    /// in the same graph or in other programs of the session. Programs whose optimizers have the same settings and parameters (for
-    /// other batch sizes, say) do share one.
+    /// What is made here is an optimizer of its own: its learning rate, schedule, steps and states are not shared with others, be
+    /// they in the same graph or in other programs of the session. Programs whose optimizers have the same settings and parameters
+    /// (for other batch sizes, say) do share one.
     ///
     /// ```
     /// use wgrad::optim::Adam;
@@ -86,8 +86,8 @@ impl Graph {
 }
 
 impl Minimize {
-    /// Names the optimizer. Its states are called `NAME.PARAMETER.kind`, and its outputs `NAME.loss` and `NAME.gradient_norm`, so two
-    /// optimizers can update the same parameters in different programs.
+    /// Names the optimizer. Its states are called `NAME.PARAMETER.kind`, and its outputs `NAME.loss` and `NAME.gradient_norm`, so
+    /// two optimizers can update the same parameters in different programs.
     ///
     /// ```
     /// use wgrad::prelude::*;
@@ -132,7 +132,7 @@ impl Minimize {
     }
 
     /// Updates parameters only at every n-th step, with the mean of the gradients since the last update: as one step with
-    /// n times the batch. Sums are kept as the state `accumulated_gradient`.
+    /// n times the batch. Sums are stored as the state `accumulated_gradient`.
     pub const fn accumulate(mut self, steps: u64) -> Self {
         self.accumulate = steps;
         self
@@ -173,8 +173,8 @@ impl Minimize {
         Session::new(&graph, device, seed)
     }
 
-    /// Writes gradients and updates into the graph, for those who compile it themselves. The optimizer and its learning rate go with
-    /// the graph.
+    /// Writes gradients and updates into the graph, for those who compile it themselves. The optimizer and its learning rate go
+    /// with the graph.
     #[track_caller]
     pub fn build(self) {
         let graph = &self.graph;
@@ -267,8 +267,8 @@ impl Minimize {
         }
     }
 
-    /// Makes a value an output: by its name after the optimizer's, or by the first free one of `loss`, `loss_1`, …. A value that the
-    /// user named so already stays what it is.
+    /// Makes a value an output: by its name after the optimizer's, or by the first free one of `loss`, `loss_1`, …. A value that
+    /// the user named so already stays what it is.
     #[track_caller]
     fn output(&self, what: &str, value: &Tensor) {
         let base = if self.name.is_empty() { what.to_owned() } else { format!("{}.{what}", self.name) };

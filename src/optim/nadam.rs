@@ -86,12 +86,12 @@ impl Momenta {
     /// μ₁·…·μ_step, by the same multiplications in the same order whatever was asked for before.
     fn product(&self, step: u64) -> f64 {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut place, mut product) = if known.0 <= step { *known } else { (0, 1.0) };
-        while place < step && product > 0.0 {
-            place += 1;
-            product *= self.at(place);
+        let (mut index, mut product) = if known.0 <= step { *known } else { (0, 1.0) };
+        while index < step && product > 0.0 {
+            index += 1;
+            product *= self.at(index);
         }
-        *known = (place, product);
+        *known = (index, product);
         product
     }
 }

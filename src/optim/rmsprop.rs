@@ -67,7 +67,7 @@ impl RMSprop {
         self
     }
 
-    /// With the variance in place of the mean square.
+    /// With the variance instead of the mean square.
     #[must_use]
     pub const fn centered(mut self) -> Self {
         self.centered = true;

@@ -20,7 +20,7 @@ pub struct SGD {
     pub momentum: f64,
     /// The share of the gradient that does not enter the buffer.
     pub dampening: f64,
-    /// Whether a step looks ahead: `g + momentum·b` in place of `b` (Sutskever et al. 2013).
+    /// Whether a step looks ahead: `g + momentum·b` instead of `b` (Sutskever et al. 2013).
     pub nesterov: bool,
     /// What draws parameters to 0.
     pub decay: Decay,

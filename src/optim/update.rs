@@ -32,7 +32,8 @@ impl Clock {
         UpdateState::new(step, learning_rate * self.factor)
     }
 
-    /// A state of the optimizer that is the same number everywhere before the first step. `name` is what comes after the optimizer's.
+    /// A state of the optimizer that is the same number everywhere before the first step. `name` is what comes after the
+    /// optimizer's.
     #[track_caller]
     pub(super) fn state(&self, graph: &Graph, name: &str, kind: &str, ty: TensorType, initial: f64) -> Tensor {
         let variable = Variable {
@@ -68,21 +69,21 @@ impl Update<'_> {
         &self.gradient
     }
 
-    /// A state of the parameter's type, called `PARAMETER.kind` (`OPTIMIZER.PARAMETER.kind` where the optimizer has a name), that is
-    /// the same number everywhere before the first step.
+    /// A state of the parameter's type, called `PARAMETER.kind` (`OPTIMIZER.PARAMETER.kind` where the optimizer has a name), that
+    /// is the same number everywhere before the first step.
     #[track_caller]
     pub fn state(&self, kind: &str, initial: f64) -> Tensor {
         self.clock.state(self.graph, &format!("{}.{kind}", self.name), kind, self.parameter.ty(), initial)
     }
 
-    /// At the end of the step the state takes this value, which is given back.
+    /// At the end of the step the state takes this value, which is returned.
     pub fn set_state(&mut self, state: &Tensor, value: Tensor) -> Tensor {
         self.states.push((state.clone(), value.clone()));
         value
     }
 
-    /// A number that the host computes before each step, in f64, from the number of the optimizer's update (from 1 on) and its learning
-    /// rate. The same name gives the same number for all parameters, so it must tell all that the function depends on.
+    /// A number that the host computes before each step, in f64, from the number of the optimizer's update (from 1 on) and its
+    /// learning rate. The same name gives the same number for all parameters, so it must tell all that the function depends on.
     #[track_caller]
     pub fn scalar(&self, name: &str, compute: impl Fn(&UpdateState) -> f64 + Send + Sync + 'static) -> Tensor {
         let clock = self.clock.clone();

@@ -10,7 +10,7 @@ use crate::tensor::DType;
 /// A register: room for a block of any element type. Truth values take 32 bits here.
 pub(crate) type Register = Vec<u64>;
 
-/// The first `n` elements of an operand: a register's bytes, or an input's where they lie aligned.
+/// The first `n` elements of an operand: a register's bytes, or an input's own where they are aligned.
 #[inline(always)]
 pub(crate) fn lanes<T: Pod>(operand: &[u8], n: usize) -> &[T] {
     bytemuck::cast_slice(&operand[..n * size_of::<T>()])
@@ -92,7 +92,7 @@ fn cast(to: DType, from: DType, out: &mut [u64], a: &[u8], n: usize) {
         (D::F32, D::U8) => zip1(out, a, n, |x: f32| u32::from(x as u8)),
         (D::F32, D::Bool) => zip1(out, a, n, |x: f32| u32::from(x != 0.0)),
         (D::F64, D::F32) => zip1(out, a, n, |x: f64| x as f32),
-        // By way of f32, as on the host: from f64 straight away, some processors round differently from others.
+        // Through f32, as on the host: directly from f64, some processors round differently from others.
         (D::F64, D::F16) => zip1(out, a, n, |x: f64| f16::from_f32(x as f32).to_f32()),
         (D::F64, D::BF16) => zip1(out, a, n, |x: f64| bf16::from_f32(x as f32).to_f32()),
         (D::F64, D::I32) => zip1(out, a, n, |x: f64| x as i32),

@@ -1,4 +1,4 @@
-//! A bias in an epilogue: what begins with adding a number for each column can leave that to the routine, which has its sums in
+//! A bias in an epilogue: what begins with adding a value per column can leave that to the routine, which has its sums in
 //! registers.
 
 use super::expression::{NodeId, ScalarExpr, ScalarNode};
@@ -8,7 +8,7 @@ use crate::tensor::DType;
 /// An epilogue that has been taken apart.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ColumnBias {
-    /// The input that holds the numbers, and the first of them.
+    /// The input that holds the values, and the index of the first.
     pub(crate) input: usize,
     pub(crate) offset: usize,
     /// What is done after they have been added; `None` for nothing.
@@ -21,8 +21,8 @@ pub(crate) fn column_bias(epilogue: &ScalarExpr, columns: usize) -> Option<Colum
     if expression.dims.last() != Some(&columns) {
         return None;
     }
-    let place = |wanted: &dyn Fn(&ScalarNode) -> bool| expression.nodes.iter().position(wanted);
-    let accumulator = NodeId(place(&|node| matches!(node, ScalarNode::Accumulator))? as u32);
+    let position = |wanted: &dyn Fn(&ScalarNode) -> bool| expression.nodes.iter().position(wanted);
+    let accumulator = NodeId(position(&|node| matches!(node, ScalarNode::Accumulator))? as u32);
     let mut users = (0..expression.nodes.len())
         .filter(|&node| ScalarExpr::operands(&expression.nodes[node]).contains(&accumulator));
     let (sum, None) = (users.next()?, users.next()) else { return None };
@@ -31,8 +31,8 @@ pub(crate) fn column_bias(epilogue: &ScalarExpr, columns: usize) -> Option<Colum
     let ScalarNode::Load { input, at } = &expression.nodes[other.index()] else { return None };
     let (last, outer) = at.strides.split_last()?;
     let is_stored = expression.inputs[*input] == DType::F32 && expression.types[sum] == DType::F32;
-    let is_kept = expression.outputs.iter().any(|&(id, _)| id == accumulator);
-    if *last != 1 || outer.iter().any(|&stride| stride != 0) || !is_stored || is_kept {
+    let is_output = expression.outputs.iter().any(|&(id, _)| id == accumulator);
+    if *last != 1 || outer.iter().any(|&stride| stride != 0) || !is_stored || is_output {
         return None;
     }
     let (input, offset) = (*input, usize::try_from(at.offset).ok()?);

@@ -69,7 +69,7 @@ impl Builder {
         self.push(ScalarNode::Gather { input, address }, stored.compute())
     }
 
-    /// The value that the epilogue is given.
+    /// The value that the epilogue receives.
     pub fn accumulator(&mut self, dtype: DType) -> NodeId {
         self.push(ScalarNode::Accumulator, dtype.compute())
     }
@@ -97,7 +97,7 @@ impl Builder {
             F::Select if arguments[1] == arguments[2] => return arguments[1],
             F::Select if number(self, 0) == Some(1.0) => return arguments[1],
             F::Select if number(self, 0) == Some(0.0) => return arguments[2],
-            // Of one value, these tell numbers from what is none; as comparisons, a driver may take them to be known.
+            // Of one value, these tell numbers from NaN; as comparisons, a driver may take them to be known.
             F::NotEqual if arguments[0] == arguments[1] && dtypes[0].is_float() => {
                 return self.call(F::IsNan, &arguments[..1]);
             }
@@ -161,7 +161,7 @@ impl Builder {
     pub(super) fn reciprocal(&mut self, a: NodeId) -> NodeId {
         self.call(ScalarFunction::Reciprocal, &[a])
     }
-    /// 1 where a is not below b, ½ where they are equal, else 0: both of two that are no numbers have a share, as in PyTorch.
+    /// 1 where a is not below b, ½ where they are equal, else 0: both of two NaNs have a share, as in PyTorch.
     pub(super) fn preference(&mut self, a: NodeId, b: NodeId) -> NodeId {
         let (zero, half, one) = (self.number(0.0), self.number(0.5), self.number(1.0));
         let below = self.call(ScalarFunction::Less, &[a, b]);
@@ -201,29 +201,29 @@ impl Builder {
     }
 
     /// Copies another expression's nodes into this one. `leaf` may replace a node (an input by what computes it); where it
-    /// returns `None`, the node is copied with `address` applied to its map. Returns the new place of each node.
+    /// returns `None`, the node is copied with `address` applied to its map. Returns each node's new id.
     pub(crate) fn include(
         &mut self,
         other: &ScalarExpr,
         mut leaf: impl FnMut(&mut Self, &ScalarNode, DType) -> Option<NodeId>,
     ) -> Vec<NodeId> {
-        let mut places: Vec<NodeId> = Vec::with_capacity(other.nodes.len());
+        let mut ids: Vec<NodeId> = Vec::with_capacity(other.nodes.len());
         for (node, &dtype) in other.nodes.iter().zip(&other.types) {
-            let place = leaf(self, node, dtype).unwrap_or_else(|| match node {
+            let id = leaf(self, node, dtype).unwrap_or_else(|| match node {
                 ScalarNode::Call { function, arguments } => {
-                    let arguments: Vec<NodeId> = arguments.iter().map(|id| places[id.index()]).collect();
+                    let arguments: Vec<NodeId> = arguments.iter().map(|argument| ids[argument.index()]).collect();
                     self.call(*function, &arguments)
                 }
                 ScalarNode::Gather { input, address } => {
-                    let address = places[address.index()];
+                    let address = ids[address.index()];
                     self.push(ScalarNode::Gather { input: *input, address }, dtype)
                 }
                 ScalarNode::Index(at) => self.index(at.clone()),
                 other => self.push(other.clone(), dtype),
             });
-            places.push(place);
+            ids.push(id);
         }
-        places
+        ids
     }
 
     /// The finished expression, without the nodes that no output needs.

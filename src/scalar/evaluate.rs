@@ -29,7 +29,7 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Hands the thread's registers to `work`.
+/// Passes the thread's registers to `work`.
 fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
     SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
         Ok(mut scratch) => work(&mut scratch),
@@ -38,8 +38,8 @@ fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
     })
 }
 
-/// Evaluates the `len` points from `start` on, a block after the other, and hands `work` the first output's elements of each, with the
-/// points that were done before and those of the block.
+/// Evaluates the `len` points from `start` on, one block after the other, and passes `work` the first output's elements of each, with the
+/// number of points done before and in the block.
 #[inline(always)]
 pub(super) fn each_block(
     tape: &Tape,
@@ -94,19 +94,19 @@ pub(crate) fn map_piece(tape: &Tape, inputs: &[Source<'_>], outputs: &mut [&mut 
     with_scratch(|scratch| {
         tape.prepare(scratch, inputs, len);
         let mut views = Views::default();
-        let mut place = 0;
-        while place < len {
-            let n = BLOCK.min(len - place);
-            tape.block(scratch, &mut views, inputs, outputs, place, start + place, n);
+        let mut done = 0;
+        while done < len {
+            let n = BLOCK.min(len - done);
+            tape.block(scratch, &mut views, inputs, outputs, done, start + done, n);
             for (output, bytes) in outputs.iter_mut().enumerate() {
-                tape.store(scratch, &views, output, bytes, place, n);
+                tape.store(scratch, &views, output, bytes, done, n);
             }
-            place += n;
+            done += n;
         }
     });
 }
 
-/// Extents of a reduction's domain: `outer × reduced × inner`, where outer and inner are kept.
+/// Extents of a reduction's domain: `outer × reduced × inner`, where outer and inner are retained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReduceDims {
     pub(crate) outer: usize,
@@ -114,7 +114,7 @@ pub(crate) struct ReduceDims {
     pub(crate) inner: usize,
 }
 
-/// A running result: the value, and what else the reduction carries (a scaled sum, a place).
+/// A running result: the value, and what else the reduction carries (a scaled sum, an index).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Partial {
     pub(super) value: f64,
@@ -132,7 +132,7 @@ impl Partial {
         Self { value, extra: 0.0 }
     }
 
-    /// Joins what comes later in order; on equal values the earlier place stays.
+    /// Joins what comes later in order; on equal values the earlier index stays.
     #[inline(always)]
     pub(super) fn join(&mut self, reduction: Reduction, later: Self) {
         match reduction {
@@ -166,7 +166,7 @@ impl Partial {
     }
 }
 
-/// Reduces an expression over the middle of its domain; returns the kept values as bytes of the reduction's result type.
+/// Reduces an expression over the middle of its domain; returns the results as bytes of the reduction's result type.
 pub(crate) fn reduce(
     tape: &Tape,
     inputs: &[Source<'_>],
@@ -175,13 +175,13 @@ pub(crate) fn reduce(
     dims: ReduceDims,
 ) -> Vec<u64> {
     if dtype == DType::I64 {
-        return super::whole::reduce(tape, inputs, reduction, dims);
+        return super::integer::reduce(tape, inputs, reduction, dims);
     }
     if dtype == DType::F32 && reduction == Reduction::Sum {
         let totals = fold(
             dims,
             0.0,
-            |place, first, count, partials: &mut [f64]| sum_unit(tape, inputs, dims, place, first, count, partials),
+            |outer, first, count, partials: &mut [f64]| sum_unit(tape, inputs, dims, outer, first, count, partials),
             |total, later| *total += later,
         );
         let mut words = vec![0_u64; totals.len().div_ceil(2)];
@@ -191,8 +191,8 @@ pub(crate) fn reduce(
     let totals = fold(
         dims,
         Partial::start(reduction),
-        |place, first, count, partials: &mut [Partial]| {
-            reduce_unit(tape, inputs, dtype, reduction, dims, place, first, count, partials);
+        |outer, first, count, partials: &mut [Partial]| {
+            reduce_unit(tape, inputs, dtype, reduction, dims, outer, first, count, partials);
         },
         |total, later| {
             if wraps(reduction, dtype) {
@@ -214,8 +214,8 @@ pub(crate) fn reduce(
     words
 }
 
-/// The running results of all kept places. `unit` folds some of the reduced range (outer place, first, count) into those of the
-/// inner places, which begin as `start`; `join` adds what comes later in order.
+/// The running results of all outputs. `unit` folds a range of the reduced dimension (outer index, first, count) into those of the
+/// inner indices, which begin as `start`; `join` adds what comes later in order.
 pub(super) fn fold<P: Copy + Send + Sync>(
     dims: ReduceDims,
     start: P,
@@ -223,18 +223,18 @@ pub(super) fn fold<P: Copy + Send + Sync>(
     join: impl Fn(&mut P, P),
 ) -> Vec<P> {
     let ReduceDims { outer, reduced, inner } = dims;
-    // A unit is a stretch of the reduced range for one outer place; its bounds depend on sizes alone.
+    // A unit is a chunk of the reduced dimension for one outer index; its bounds depend on sizes alone.
     // Long rows of results would leave more partial results than elements are folded into each.
-    let stretch = (PIECE * 4 / inner.max(1)).max(FOLDED.min(reduced / 8)).clamp(1, reduced.max(1));
-    let stretches = reduced.div_ceil(stretch).max(1);
-    let units = outer * stretches;
+    let chunk = (PIECE * 4 / inner.max(1)).max(FOLDED.min(reduced / 8)).clamp(1, reduced.max(1));
+    let chunks = reduced.div_ceil(chunk).max(1);
+    let units = outer * chunks;
     let run_unit = |index: usize, partials: &mut [P]| {
-        let (place, first) = (index / stretches, (index % stretches) * stretch);
-        unit(place, first, stretch.min(reduced - first.min(reduced)), partials);
+        let (outer, first) = (index / chunks, (index % chunks) * chunk);
+        unit(outer, first, chunk.min(reduced - first.min(reduced)), partials);
     };
     let mut partials = vec![start; units * inner];
     if inner > 0 {
-        let group = (PIECE / (stretch * inner).max(1)).max(1);
+        let group = (PIECE / (chunk * inner).max(1)).max(1);
         if units <= group {
             partials.chunks_mut(inner).enumerate().for_each(|(unit, out)| run_unit(unit, out));
         } else {
@@ -244,9 +244,9 @@ pub(super) fn fold<P: Copy + Send + Sync>(
         }
     }
     let mut totals = Vec::with_capacity(outer * inner);
-    for place in 0..outer {
-        let of_place = &partials[place * stretches * inner..(place + 1) * stretches * inner];
-        let (first, later) = of_place.split_at(inner);
+    for index in 0..outer {
+        let of_index = &partials[index * chunks * inner..(index + 1) * chunks * inner];
+        let (first, later) = of_index.split_at(inner);
         totals.extend_from_slice(first);
         let begin = totals.len() - inner;
         for row in later.chunks(inner.max(1)) {
@@ -256,7 +256,7 @@ pub(super) fn fold<P: Copy + Send + Sync>(
     totals
 }
 
-/// True for sums and products of integers, which wrap as a GPU's do. Their partial values are words, kept as f64.
+/// True for sums and products of integers, which wrap as a GPU's do. Their partial values are words, held as f64.
 fn wraps(reduction: Reduction, dtype: DType) -> bool {
     matches!(reduction, Reduction::Sum | Reduction::Product) && matches!(dtype, DType::I32 | DType::U32)
 }
@@ -273,7 +273,7 @@ fn fill<T: bytemuck::Pod>(words: &mut [u64], values: &[f64], convert: impl Fn(f6
     }
 }
 
-/// Reduces `count` of the reduced range from `first` on, for one outer place and all inner ones.
+/// Reduces `count` elements of the reduced dimension from `first` on, for one outer index and all inner ones.
 #[allow(clippy::too_many_arguments, reason = "one call, from the function above")]
 fn reduce_unit(
     tape: &Tape,
@@ -281,14 +281,14 @@ fn reduce_unit(
     dtype: DType,
     reduction: Reduction,
     dims: ReduceDims,
-    place: usize,
+    outer: usize,
     first: usize,
     count: usize,
     partials: &mut [Partial],
 ) {
     let inner = dims.inner;
     let len = count * inner;
-    let start = (place * dims.reduced + first) * inner;
+    let start = (outer * dims.reduced + first) * inner;
     let row = matches!(reduction, Reduction::LogSumExp | Reduction::Max | Reduction::Min);
     if row && inner == 1 && dtype == DType::F32 {
         partials[0].join(reduction, row_unit(tape, inputs, reduction, start, len));
@@ -391,13 +391,13 @@ fn columns(reduction: Reduction, partials: &mut [Partial], values: &[f64], index
     }
 }
 
-/// An epilogue as an expression of its own: what was handed over becomes one more input, read row-major along the first `kept`
-/// dimensions and the same along the others.
-pub(crate) fn accumulator_as_input(epilogue: &ScalarExpr, dtype: DType, kept: usize) -> ScalarExpr {
+/// An epilogue as an expression of its own: the accumulator becomes one more input, read row-major along the first `rank`
+/// dimensions and broadcast along the others.
+pub(crate) fn accumulator_as_input(epilogue: &ScalarExpr, dtype: DType, rank: usize) -> ScalarExpr {
     let mut expression = epilogue.clone();
     let input = expression.inputs.len();
     expression.inputs.push(dtype);
-    let mut at = super::affine::Affine::row_major(&expression.dims[..kept]);
+    let mut at = super::affine::Affine::row_major(&expression.dims[..rank]);
     at.strides.resize(expression.dims.len(), 0);
     for node in &mut expression.nodes {
         if matches!(node, ScalarNode::Accumulator) {

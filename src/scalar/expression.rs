@@ -11,7 +11,7 @@ use super::affine::Affine;
 use super::function::ScalarFunction;
 use crate::tensor::{DType, Shape};
 
-/// A node of an expression, by its place in it; operands come before their users.
+/// A node of an expression, by its index in it; operands come before their users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub(crate) u32);
 
@@ -21,7 +21,7 @@ impl NodeId {
     }
 }
 
-/// A number of a compute type. Floats are kept as f64 and rounded where they are used.
+/// A number of a compute type. Floats are held as f64 and rounded where they are used.
 #[derive(Clone, Copy, Debug)]
 pub struct Constant {
     /// The compute type.
@@ -63,7 +63,7 @@ pub enum ScalarNode {
         /// The address.
         address: NodeId,
     },
-    /// The value that a product or reduction hands to its epilogue.
+    /// The value that a product or reduction passes to its epilogue.
     Accumulator,
     /// A function of other nodes.
     Call {
@@ -109,7 +109,7 @@ impl ScalarExpr {
         }
     }
 
-    /// Without nodes that no output needs. Inputs keep their numbers.
+    /// Without nodes that no output needs. Inputs keep their indices.
     pub(super) fn pruned(mut self) -> Self {
         let mut live = vec![false; self.nodes.len()];
         for &(id, _) in &self.outputs {
@@ -122,7 +122,7 @@ impl ScalarExpr {
                 }
             }
         }
-        let mut places = vec![NodeId(0); self.nodes.len()];
+        let mut new_ids = vec![NodeId(0); self.nodes.len()];
         let (mut nodes, mut types) = (Vec::new(), Vec::new());
         for (index, mut node) in std::mem::take(&mut self.nodes).into_iter().enumerate() {
             if !live[index] {
@@ -130,16 +130,16 @@ impl ScalarExpr {
             }
             match &mut node {
                 ScalarNode::Call { arguments, .. } => {
-                    arguments.iter_mut().for_each(|id| *id = places[id.index()]);
+                    arguments.iter_mut().for_each(|id| *id = new_ids[id.index()]);
                 }
-                ScalarNode::Gather { address, .. } => *address = places[address.index()],
+                ScalarNode::Gather { address, .. } => *address = new_ids[address.index()],
                 _ => {}
             }
-            places[index] = NodeId(nodes.len() as u32);
+            new_ids[index] = NodeId(nodes.len() as u32);
             nodes.push(node);
             types.push(self.types[index]);
         }
-        self.outputs.iter_mut().for_each(|(id, _)| *id = places[id.index()]);
+        self.outputs.iter_mut().for_each(|(id, _)| *id = new_ids[id.index()]);
         Self { nodes, types, ..self }
     }
 
@@ -160,7 +160,7 @@ impl ScalarExpr {
         Some(Self { dims, nodes, ..self.clone() })
     }
 
-    /// Seen from another domain: `maps` gives each of this domain's coordinates from the new ones.
+    /// The same over another domain: `maps` gives each of this domain's coordinates from the new ones.
     pub(crate) fn viewed(&self, dims: &[usize], maps: &[Affine]) -> Self {
         self.with_maps(dims.to_vec(), |at| Some(at.after(maps, dims.len()))).unwrap_or_else(|| self.clone())
     }
@@ -178,7 +178,7 @@ impl ScalarExpr {
     }
 
     /// Neighbouring dimensions merged wherever every address allows it, and extents of 1 dropped. Dimensions are only merged
-    /// within the ranges between `borders` (places in `dims`); returns the new places of the borders too.
+    /// within the ranges between `borders` (indices into `dims`); returns the new borders too.
     pub(crate) fn collapsed(&self, borders: &[usize]) -> (Self, Vec<usize>) {
         let maps: Vec<&Affine> = self
             .nodes
@@ -193,9 +193,9 @@ impl ScalarExpr {
         let mut new_borders = vec![0; borders.len()];
         let mut may_merge = false;
         for axis in 0..=self.dims.len() {
-            for (border, place) in borders.iter().zip(&mut new_borders) {
+            for (border, new_border) in borders.iter().zip(&mut new_borders) {
                 if *border == axis {
-                    *place = runs.len();
+                    *new_border = runs.len();
                     may_merge = false;
                 }
             }

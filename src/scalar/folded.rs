@@ -16,13 +16,13 @@ pub(super) fn folded(function: ScalarFunction, arguments: &[Constant], result: D
         _ => u64::from((constant.value as f32).to_bits()),
     };
     let mut words = [0; 4];
-    words.iter_mut().zip(arguments).for_each(|(place, constant)| *place = word(constant));
+    words.iter_mut().zip(arguments).for_each(|(out, constant)| *out = word(constant));
     let word = apply_one(function, arguments.last()?.dtype, words);
     let low = word as u32;
     Some(match result {
         DType::F64 => f64::from_bits(word),
         DType::I64 => {
-            // Beyond 2⁵³, numbers are no longer told apart.
+            // Beyond 2⁵³, an f64 no longer tells integers apart.
             let value = word as i64;
             return (value.unsigned_abs() <= 1 << f64::MANTISSA_DIGITS).then_some(value as f64);
         }

@@ -56,7 +56,7 @@ functions! {
         let ratio = e.div(y, b); e.neg(ratio) }];
     /// The rest of a / b with the sign of a, as C's fmod.
     Rem "rem" Number (a, b) = a % b; wgsl "remainder({a}, {b})"; derivative |e, y| [e.number(1.0), {
-        let quotient = e.div(a, b); let whole = e.call(ScalarFunction::Trunc, &[quotient]); e.neg(whole) }];
+        let quotient = e.div(a, b); let integer = e.call(ScalarFunction::Trunc, &[quotient]); e.neg(integer) }];
     /// a to the power b
     Pow "pow" Float (a, b) = a.pow(b); wgsl "power({a}, {b})"; derivative |e, y| [{
         // b·a^(b−1), and 0 where b is 0 whatever a is.
@@ -73,7 +73,7 @@ functions! {
     Maximum "maximum" Number (a, b) = a.larger(b); wgsl "larger({a}, {b})"; derivative |e, y| [e.preference(a, b), e.preference(b, a)];
     /// The smaller; where equal, each side gets half of the gradient, as in PyTorch.
     Minimum "minimum" Number (a, b) = a.smaller(b); wgsl "smaller({a}, {b})"; derivative |e, y| [e.preference(b, a), e.preference(a, b)];
-    /// a kept within b and c; at a bound, the gradient is 0, as in PyTorch
+    /// a clamped to b and c; at a bound, the gradient is 0, as in PyTorch
     Clamp "clamp" Float (a, b, c) = a.larger(b).smaller(c); wgsl "smaller(larger({a}, {b}), {c})"; derivative |e, y| [{
         let above = e.call(ScalarFunction::Greater, &[a, b]); let below = e.call(ScalarFunction::Less, &[a, c]);
         let inside = e.call(ScalarFunction::And, &[above, below]); let (one, zero) = (e.number(1.0), e.number(0.0)); e.select(inside, one, zero)
@@ -91,13 +91,13 @@ functions! {
     Abs "abs" Number (a) = a.abs(); wgsl "abs({a})"; derivative |e, y| [e.call(ScalarFunction::Sign, &[a])];
     /// −1, 0 or 1
     Sign "sign" Number (a) = a.sign(); wgsl "sign_of({a})"; derivative |e, y| [None];
-    /// Largest whole number not above a
+    /// Largest integer not above a
     Floor "floor" Float (a) = a.floor(); wgsl "floor({a})"; derivative |e, y| [None];
-    /// Smallest whole number not below a
+    /// Smallest integer not below a
     Ceil "ceil" Float (a) = a.ceil(); wgsl "ceil({a})"; derivative |e, y| [None];
-    /// Nearest whole number, halves to even
+    /// Nearest integer, halves to even
     Round "round" Float (a) = a.round_ties_even(); wgsl "round({a})"; derivative |e, y| [None];
-    /// The whole part
+    /// The integer part
     Trunc "trunc" Float (a) = a.trunc(); wgsl "trunc({a})"; derivative |e, y| [None];
     /// 1 / a
     Reciprocal "reciprocal" Float (a) = T::real(1.0) / a; wgsl "(Lanes(1.0) / {a})"; derivative |e, y| [{
@@ -221,7 +221,7 @@ functions! {
         let one = e.number(1.0); let magnitude = e.call(ScalarFunction::Abs, &[a]); let sum = e.add(one, magnitude);
         let square = e.mul(sum, sum); e.reciprocal(square)
     }];
-    /// a/6 + 1/2, kept within 0 and 1
+    /// a/6 + 1/2, clamped to 0 and 1
     HardSigmoid "hard_sigmoid" Float (a) = (a / T::real(6.0) + T::real(0.5)).larger(T::real(0.0)).smaller(T::real(1.0));
         wgsl "clamped({a} / Lanes(6.0) + Lanes(0.5), Lanes(0.0), Lanes(1.0))"; derivative |e, y| [{
         let three = e.number(3.0); let sixth = e.number(1.0 / 6.0); let zero = e.number(0.0); let magnitude = e.call(ScalarFunction::Abs, &[a]);
@@ -276,7 +276,7 @@ impl ScalarFunction {
         )
     }
 
-    /// The type of the value, given the arguments' compute types; an explanation where they do not fit.
+    /// The type of the value for the arguments' compute types; an explanation where they do not fit.
     pub(crate) fn result(self, arguments: &[DType]) -> Result<DType, String> {
         let first = arguments.first().copied().unwrap_or(DType::F32);
         let same = |dtypes: &[DType]| {

@@ -120,11 +120,11 @@ macro_rules! functions {
                 }
             }
 
-            /// The partial derivatives to each argument as expressions, given the arguments and the value;
+            /// The partial derivatives to each argument as expressions of the arguments and the value;
             /// `None` where a partial derivative is zero or not defined (integers, truth values).
             pub(crate) fn derivative(self, builder: &mut Builder, arguments: &[NodeId], value: NodeId) -> Vec<Option<NodeId>> {
-                let mut place = arguments.iter().copied();
-                let mut next = || place.next().unwrap_or(value);
+                let mut rest = arguments.iter().copied();
+                let mut next = || rest.next().unwrap_or(value);
                 match self {
                     $(Self::$variant => {
                         #[allow(unused_variables)]

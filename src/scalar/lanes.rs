@@ -1,5 +1,5 @@
 //! Vectors of f32 with the elementary functions that recurrences want: for loops that are too large for the compiler to vectorise them
-//! by itself, and always the same way.
+//! by itself, with the same result everywhere.
 
 use std::ops::{Add, Div, Mul, Sub};
 
@@ -11,13 +11,13 @@ use super::real::{EXPONENTIAL, ROUND, Real, TANH};
 pub(crate) trait Number:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
-    /// The same number in each place.
+    /// The same number in each lane.
     fn number(self, value: f64) -> Self;
     fn sigmoid(self) -> Self;
     fn tanh(self) -> Self;
-    /// 0 in the place of what is negative; a NaN stays one.
+    /// 0 instead of what is negative; a NaN stays one.
     fn relu(self) -> Self;
-    /// `value` in the places where this is positive or NaN, as the gradient of a relu in PyTorch, else 0.
+    /// `value` in the lanes where this is positive or NaN, as the gradient of a relu in PyTorch, else 0.
     fn where_positive(self, value: Self) -> Self;
 }
 

@@ -12,6 +12,7 @@ mod evaluate;
 mod expression;
 mod folded;
 mod function;
+mod integer;
 mod lanes;
 mod real;
 mod reduction;
@@ -22,7 +23,6 @@ mod tape;
 pub mod threefry;
 mod vector;
 mod wgsl;
-mod whole;
 
 pub use affine::Affine;
 pub(crate) use bias::{ColumnBias, column_bias};

@@ -216,7 +216,7 @@ impl Real for f32 {
         value as f32
     }
 
-    /// Relative error below 2e-7; subnormal results are kept, overflow is infinity.
+    /// Relative error below 2e-7; subnormal results are preserved, overflow is infinity.
     #[inline(always)]
     fn exp(self) -> Self {
         let x = if self < -104.0 { -104.0 } else { self };

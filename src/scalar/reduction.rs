@@ -1,4 +1,4 @@
-//! The ways to fold many values into one.
+//! The functions that fold many values into one.
 
 use crate::tensor::DType;
 
@@ -13,9 +13,9 @@ pub enum Reduction {
     Max,
     /// The smallest
     Min,
-    /// The place of the largest; the first of equals
+    /// The index of the largest; the first of equals
     ArgMax,
-    /// The place of the smallest; the first of equals
+    /// The index of the smallest; the first of equals
     ArgMin,
     /// log Σ e^x, without overflow
     LogSumExp,
@@ -39,7 +39,7 @@ impl Reduction {
         }
     }
 
-    /// The compute type of the result: i32 for places, else the values' own.
+    /// The compute type of the result: i32 for indices, else the values' own.
     pub fn result(self, values: DType) -> DType {
         match self {
             Self::ArgMax | Self::ArgMin => DType::I32,

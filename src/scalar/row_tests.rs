@@ -1,5 +1,5 @@
-//! Maps and reductions where a fast way could go wrong: odd lengths, memory that is not aligned, registers that stand for inputs, and
-//! values that are no numbers.
+//! Maps and reductions where a fast path could go wrong: odd lengths, memory that is not aligned, registers that stand for inputs, and
+//! NaN.
 
 use super::{Affine, Builder, ReduceDims, Reduction, ScalarFunction as F, Source, Tape, map, reduce};
 use crate::tensor::DType;
@@ -10,7 +10,7 @@ fn values(len: usize) -> Vec<f32> {
     (0..len).map(|k| ((k * 7919 + 13) % 1009) as f32 / 256.0 - 2.0).collect()
 }
 
-/// The values themselves, which are read where they lie, or as a difference, which is computed in blocks.
+/// The values themselves, which are read where they are, or as a difference, which is computed in blocks.
 fn tape(dims: &[usize], stored: DType, computed: bool) -> Tape {
     let mut builder = Builder::new(stored);
     let value = builder.load(0, stored, Affine::row_major(dims));
@@ -33,7 +33,7 @@ fn reduced(values: &[f32], reduction: Reduction, dims: ReduceDims, computed: boo
 
 fn expected(values: &[f32], reduction: Reduction, dims: ReduceDims) -> Vec<f64> {
     let at =
-        |place: usize, k: usize, column: usize| f64::from(values[(place * dims.reduced + k) * dims.inner + column]);
+        |outer: usize, k: usize, column: usize| f64::from(values[(outer * dims.reduced + k) * dims.inner + column]);
     (0..dims.outer * dims.inner)
         .map(|result| {
             let row = (0..dims.reduced).map(|k| at(result / dims.inner, k, result % dims.inner));
@@ -84,7 +84,7 @@ fn a_sum_keeps_what_f32_would_lose() {
 }
 
 #[test]
-fn nothing_but_a_number_is_a_number() {
+fn a_nan_or_infinity_reaches_the_result() {
     for len in LENGTHS {
         let dims = ReduceDims { outer: 1, reduced: len, inner: 1 };
         for computed in [false, true] {
@@ -93,14 +93,14 @@ fn nothing_but_a_number_is_a_number() {
             for reduction in [Reduction::Sum, Reduction::Max, Reduction::Min, Reduction::LogSumExp] {
                 assert_eq!(of(&low, reduction), f32::NEG_INFINITY, "{reduction:?} of {len} −∞");
             }
-            for place in [0, len / 2, len - 1] {
+            for index in [0, len / 2, len - 1] {
                 let with = |odd: f32| {
                     let mut values = values(len);
-                    values[place] = odd;
+                    values[index] = odd;
                     values
                 };
                 for reduction in [Reduction::Sum, Reduction::Max, Reduction::Min, Reduction::LogSumExp] {
-                    assert!(of(&with(f32::NAN), reduction).is_nan(), "{reduction:?} of {len} with a NaN at {place}");
+                    assert!(of(&with(f32::NAN), reduction).is_nan(), "{reduction:?} of {len} with a NaN at {index}");
                 }
                 for reduction in [Reduction::Sum, Reduction::Max, Reduction::LogSumExp] {
                     assert_eq!(of(&with(f32::INFINITY), reduction), f32::INFINITY, "{reduction:?} of {len}");
@@ -182,9 +182,9 @@ fn many_inputs_keep_apart() {
             let total = (2..count).fold(value(0) + value(1), |total, input| {
                 if input % 2 == 0 { value(input) - total } else { total.max(value(input)) }
             });
-            let place = row * columns + column;
+            let index = row * columns + column;
             assert_eq!(
-                [0, 1, 2].map(|out: usize| found[out][place]),
+                [0, 1, 2].map(|out: usize| found[out][index]),
                 [value(0), total, value(38)],
                 "at {row}, {column}"
             );

@@ -1,5 +1,5 @@
 //! Reductions of f32 that need no f64 for each value: sums, and the extremes and sums of exponentials of rows. In interleaved strands,
-//! which a vector unit keeps apart; where a row is an input as it lies, straight from there.
+//! which a vector unit keeps apart; where a row is an input as it is stored, directly from there.
 
 use super::apply::lanes;
 use super::evaluate::{Partial, ReduceDims, each_block};
@@ -8,19 +8,19 @@ use super::reduction::Reduction;
 use super::tape::{Source, Tape};
 use super::vector::vectorized;
 
-/// Adds `count` of the reduced range from `first` on to the sums of all inner places, for one outer place.
+/// Adds `count` elements of the reduced dimension from `first` on to the sums of all inner indices, for one outer index.
 pub(super) fn sum_unit(
     tape: &Tape,
     inputs: &[Source<'_>],
     dims: ReduceDims,
-    place: usize,
+    outer: usize,
     first: usize,
     count: usize,
     partials: &mut [f64],
 ) {
     let inner = dims.inner;
     let len = count * inner;
-    let start = (place * dims.reduced + first) * inner;
+    let start = (outer * dims.reduced + first) * inner;
     if inner == 1
         && let Some(values) = tape.plain::<f32>(inputs, start, len)
     {

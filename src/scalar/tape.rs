@@ -15,7 +15,7 @@ pub(crate) const BLOCK: usize = 1024;
 
 #[derive(Clone, Debug)]
 enum Fetch {
-    /// Consecutive elements, from the block's place plus this offset on.
+    /// Consecutive elements, from the block's start plus this offset on.
     Linear(i64),
     /// Addresses that follow the coordinates.
     Strided(Affine),
@@ -41,7 +41,7 @@ enum Fixed {
 pub(crate) enum Source<'a> {
     /// In memory of their own.
     Bytes(&'a [u8]),
-    /// In the part of an output that is about to be overwritten, at the same place.
+    /// In the part of an output that is about to be overwritten, at the same index.
     InPlace(usize),
 }
 
@@ -55,17 +55,17 @@ pub(crate) struct Tape {
     outputs: Vec<(usize, DType)>,
 }
 
-/// Registers, kept from call to call by their thread.
+/// Registers, reused from call to call by their thread.
 #[derive(Default)]
 pub(crate) struct Scratch {
     registers: Vec<Register>,
 }
 
-/// Registers that can stand for elements of an input where these lie.
+/// The number of registers that an input's elements can replace.
 const VIEWS: usize = 32;
 
-/// Elements of inputs that a block reads where they are, in the place of registers. Kept from block to block: whatever writes to a
-/// register says anew where it is.
+/// Elements of inputs that a block reads where they are, instead of from registers. Stored from block to block: whatever writes to a
+/// register updates this.
 #[derive(Default)]
 pub(crate) struct Views<'a>([Option<&'a [u8]>; VIEWS]);
 
@@ -74,15 +74,15 @@ impl<'a> Views<'a> {
     #[inline(always)]
     fn set(&mut self, register: usize, view: Option<&'a [u8]>) -> bool {
         match self.0.get_mut(register) {
-            Some(place) => {
-                *place = view;
+            Some(slot) => {
+                *slot = view;
                 view.is_some()
             }
             None => false,
         }
     }
 
-    /// The bytes of a register, or of what stands for it.
+    /// The bytes of a register, or of what replaces it.
     #[inline(always)]
     fn operand<'b>(&self, scratch: &'b Scratch, register: usize) -> &'b [u8]
     where
@@ -112,7 +112,7 @@ impl Tape {
             outputs: Vec::new(),
         };
         let mut free: Vec<usize> = Vec::new();
-        let mut places = vec![0; expression.nodes.len()];
+        let mut register_of = vec![0; expression.nodes.len()];
         // Of a single point every load is the same everywhere, but it may be one that is overwritten in place.
         let single = tape.len() == 1;
         let is_uniform = |at: &Affine| at.is_constant() && !single;
@@ -126,7 +126,7 @@ impl Tape {
                 tape.registers += 1;
                 tape.registers - 1
             });
-            places[index] = out;
+            register_of[index] = out;
             let stored = |input: usize| expression.inputs[input];
             match node {
                 ScalarNode::Constant(constant) => tape.fixed.push((Fixed::Constant(*constant), out)),
@@ -146,13 +146,13 @@ impl Tape {
                 ScalarNode::Gather { input, address } => tape.instructions.push(Instruction::Gather {
                     input: *input,
                     stored: stored(*input),
-                    address: places[address.index()],
+                    address: register_of[address.index()],
                     out,
                 }),
                 ScalarNode::Call { function, arguments } => {
-                    let mut registers = [places[arguments[0].index()]; 4];
+                    let mut registers = [register_of[arguments[0].index()]; 4];
                     for (register, id) in registers.iter_mut().zip(arguments) {
-                        *register = places[id.index()];
+                        *register = register_of[id.index()];
                     }
                     let dtype = arguments.last().map_or(DType::F32, |id| expression.types[id.index()]);
                     tape.instructions.push(Instruction::Call { function: *function, dtype, arguments: registers, out });
@@ -168,11 +168,11 @@ impl Tape {
                 let fixed = matches!(operand, ScalarNode::Constant(_))
                     || matches!(operand, ScalarNode::Load { at, .. } if is_uniform(at));
                 if last_use[id.index()] == index && !fixed {
-                    free.push(places[id.index()]);
+                    free.push(register_of[id.index()]);
                 }
             }
         }
-        tape.outputs = expression.outputs.iter().map(|&(id, stored)| (places[id.index()], stored)).collect();
+        tape.outputs = expression.outputs.iter().map(|&(id, stored)| (register_of[id.index()], stored)).collect();
         tape
     }
 
@@ -219,7 +219,7 @@ impl Tape {
     /// Evaluates the block of `n` points from `start` on. `outputs` gives the parts of the outputs that the block will
     /// overwrite, for inputs that are read in place.
     #[inline(never)]
-    #[allow(clippy::too_many_arguments, reason = "what stays from block to block, and the block's place in it")]
+    #[allow(clippy::too_many_arguments, reason = "what stays from block to block, and the block's offset in it")]
     pub(crate) fn block<'a>(
         &self,
         scratch: &mut Scratch,
@@ -285,12 +285,12 @@ impl Tape {
             Instruction::Index { at, out } => {
                 views.set(*out, None);
                 let lanes = lanes_mut::<i32>(&mut scratch.registers[*out], n);
-                let mut place = 0;
+                let mut done = 0;
                 for (address, step, count) in Runs::new(&self.dims, at, start, n) {
-                    for (k, lane) in lanes[place..place + count].iter_mut().enumerate() {
+                    for (k, lane) in lanes[done..done + count].iter_mut().enumerate() {
                         *lane = (address + step * k as i64) as i32;
                     }
-                    place += count;
+                    done += count;
                 }
             }
             Instruction::Gather { input, stored, address, out } => {
@@ -312,7 +312,7 @@ impl Tape {
         }
     }
 
-    /// The elements of the only output at the points from `start` on, where it is an input's elements as they lie.
+    /// The elements of the only output at the points from `start` on, where it is an input's elements as they are stored.
     pub(crate) fn plain<'a, T: Pod>(&self, inputs: &[Source<'a>], start: usize, n: usize) -> Option<&'a [T]> {
         let [Instruction::Load { input, stored, fetch: Fetch::Linear(offset), out }] = self.instructions.as_slice()
         else {
@@ -333,7 +333,7 @@ impl Tape {
         views.operand(scratch, self.outputs[output].0)
     }
 
-    /// Writes an output's block as stored elements, from element `place` of `bytes` on.
+    /// Writes an output's block as stored elements, from element `offset` of `bytes` on.
     #[inline(always)]
     pub(crate) fn store(
         &self,
@@ -341,24 +341,24 @@ impl Tape {
         views: &Views<'_>,
         output: usize,
         bytes: &mut [u8],
-        place: usize,
+        offset: usize,
         n: usize,
     ) {
         let (register, stored) = self.outputs[output];
         let operand = views.operand(scratch, register);
         match stored {
             DType::F32 | DType::I32 | DType::U32 => {
-                bytes[place * 4..(place + n) * 4].copy_from_slice(&operand[..n * 4])
+                bytes[offset * 4..(offset + n) * 4].copy_from_slice(&operand[..n * 4])
             }
-            DType::F64 | DType::I64 => bytes[place * 8..(place + n) * 8].copy_from_slice(&operand[..n * 8]),
-            DType::F16 => narrow(bytes, place, lanes::<f32>(operand, n), f16::from_f32),
-            DType::BF16 => narrow(bytes, place, lanes::<f32>(operand, n), bf16::from_f32),
-            DType::U8 | DType::Bool => narrow(bytes, place, lanes::<u32>(operand, n), |value| value as u8),
+            DType::F64 | DType::I64 => bytes[offset * 8..(offset + n) * 8].copy_from_slice(&operand[..n * 8]),
+            DType::F16 => narrow(bytes, offset, lanes::<f32>(operand, n), f16::from_f32),
+            DType::BF16 => narrow(bytes, offset, lanes::<f32>(operand, n), bf16::from_f32),
+            DType::U8 | DType::Bool => narrow(bytes, offset, lanes::<u32>(operand, n), |value| value as u8),
         }
     }
 }
 
-/// The bytes of `n` elements from an address on, where they can be computed with as they lie: of a type that is its own compute type,
+/// The bytes of `n` elements from an address on, where they can be computed with as they are: of a type that is its own compute type,
 /// within the memory, and aligned.
 #[inline(always)]
 fn aligned(stored: DType, bytes: &[u8], address: i64, n: usize) -> Option<&[u8]> {
@@ -373,9 +373,9 @@ fn aligned(stored: DType, bytes: &[u8], address: i64, n: usize) -> Option<&[u8]>
     fits.then_some(view)
 }
 
-fn narrow<A: Pod, B: Pod>(bytes: &mut [u8], place: usize, values: &[A], convert: impl Fn(A) -> B) {
+fn narrow<A: Pod, B: Pod>(bytes: &mut [u8], offset: usize, values: &[A], convert: impl Fn(A) -> B) {
     let size = size_of::<B>();
-    let out = &mut bytes[place * size..(place + values.len()) * size];
+    let out = &mut bytes[offset * size..(offset + values.len()) * size];
     for (out, &value) in out.chunks_exact_mut(size).zip(values) {
         out.copy_from_slice(bytemuck::bytes_of(&convert(value)));
     }
@@ -392,13 +392,13 @@ fn fetch_runs(stored: DType, bytes: &[u8], register: &mut [u64], runs: impl Iter
         runs: impl Iterator<Item = (i64, i64, usize)>,
         convert: impl Fn(S) -> C,
     ) {
-        let whole = bytes.len() / size_of::<S>() * size_of::<S>();
-        let source: &[S] = bytemuck::cast_slice(&bytes[..whole]);
+        let full = bytes.len() / size_of::<S>() * size_of::<S>();
+        let source: &[S] = bytemuck::cast_slice(&bytes[..full]);
         let lanes: &mut [C] = bytemuck::cast_slice_mut(register);
-        let mut place = 0;
+        let mut done = 0;
         for (address, step, count) in runs {
-            let out = &mut lanes[place..place + count];
-            place += count;
+            let out = &mut lanes[done..done + count];
+            done += count;
             let at = |k: usize| source.get((address + step * k as i64) as usize).copied().unwrap_or_default();
             if step == 1
                 && let Some(run) = usize::try_from(address).ok().and_then(|a| source.get(a..a + count))

@@ -134,7 +134,7 @@ impl HostRandom {
     ///
     /// The second number of each pair is dropped, so that the state stays a key and a position.
     pub fn normal(&mut self) -> f64 {
-        // 1 - u lies in (0, 1], where the logarithm is finite.
+        // 1 - u is in (0, 1], where the logarithm is finite.
         let radius = (-2.0 * (1.0 - self.uniform_f64()).ln()).sqrt();
         radius * (TAU * self.uniform_f64()).cos()
     }

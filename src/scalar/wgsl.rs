@@ -27,7 +27,7 @@ pub struct Emitted {
 }
 
 /// The module `shared/operand` of a reduction: `fn element(at: vec3<u32>) -> Value`, where `at` is outer, reduced and
-/// inner place, and the alias `ExpressionParams`. Its inputs are bound from binding 1 on.
+/// inner index, and the alias `ExpressionParams`. Its inputs are bound from binding 1 on.
 pub(crate) fn emit_element(expression: &ScalarExpr, borders: [usize; 2]) -> Emitted {
     let mut emitter = Emitter::new(expression, Style::Element, 1);
     emitter.decompose(borders);
@@ -77,7 +77,7 @@ enum Style {
     Map,
     /// One element, returned.
     Element,
-    /// One element, from a value that is given, stored.
+    /// One element, from a value that is passed, stored.
     Finish,
     /// The same of four neighbouring elements.
     FinishQuad,
@@ -158,7 +158,7 @@ impl<'a> Emitter<'a> {
         format!("params.{name}[{}].{}", k / 4, ["x", "y", "z", "w"][k % 4])
     }
 
-    /// Coordinates `c0, c1, …` from the three group places in `at`.
+    /// Coordinates `c0, c1, …` from the three groups' indices in `at`.
     fn decompose(&mut self, borders: [usize; 2]) {
         let rank = self.expression.dims.len();
         let groups = [0..borders[0], borders[0]..borders[1], borders[1]..rank];
@@ -203,7 +203,7 @@ impl<'a> Emitter<'a> {
         let _ = writeln!(self.body, "    let c0 = {signed}(rest);");
     }
 
-    /// Stores each output's four neighbouring elements at the place `quad`.
+    /// Stores each output's four neighbouring elements at the index `quad`.
     fn store_quads(&mut self) {
         let expression = self.expression;
         for (output, &(id, stored)) in expression.outputs.iter().enumerate() {
@@ -422,8 +422,8 @@ fn accessors(module: &mut String, source: &str, stored: DType, quads: bool) {
     }
     let parts: Vec<String> = (0..4)
         .map(|lane| {
-            let (name, place) = if shift == 1 { (lane / 2, lane % 2) } else { (0, lane) };
-            wrap(&format!("((word{name} >> {}u) & {mask})", place * width))
+            let (name, position) = if shift == 1 { (lane / 2, lane % 2) } else { (0, lane) };
+            wrap(&format!("((word{name} >> {}u) & {mask})", position * width))
         })
         .collect();
     let second =

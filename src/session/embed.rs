@@ -34,14 +34,14 @@ impl Session {
         loaded.runner.as_gpu()?.bind_output(port, buffer)
     }
 
-    /// Records a run among an application's own commands, instead of submitting it. The inputs that are given go with the recording: however
+    /// Records a run among an application's own commands, instead of submitting it. The inputs are a part of the recording: however
     /// many are recorded, into one encoder or several, each sees its own.
     ///
-    /// Where the program updates parameters, the recording is a step: it is counted here, and taken back if what it was recorded into is
+    /// Where the program updates parameters, the recording is a step: it is counted here, and uncounted if what it was recorded into is
     /// dropped without being submitted. Recordings are to be submitted in the order in which they were made, and before other
     /// steps of this session; what is set with [`set_parameter`](Self::set_parameter) meanwhile is seen by them.
     ///
-    /// An i64 that leaves the 32 bits in which a GPU computes is noticed where an output is read through the session.
+    /// An i64 that leaves the 32 bits in which a GPU computes is detected where an output is read through the session.
     ///
     /// # Errors
     /// The CPU device; inputs as for [`step`](Self::step), or more of them than a buffer holds; a device that fails or was lost; an earlier
@@ -54,7 +54,7 @@ impl Session {
     ) -> Result<()> {
         let counts = self.counts(id, false)?;
         let (hidden, mut all) = self.inputs(id, inputs, &counts)?;
-        all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
+        all.extend(hidden.iter().map(|(port, bytes)| (*port, bytes.as_slice())));
         let loaded = &mut self.programs[id.0];
         loaded.runner.as_gpu()?.record(encoder, &all)?;
         loaded.has_run = true;

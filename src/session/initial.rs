@@ -73,8 +73,8 @@ fn orthogonal(rows: usize, columns: usize, gain: f64, random: &mut HostRandom) -
     let mut matrix = vec![0.0; rows * columns];
     for (k, vector) in vectors.iter().enumerate() {
         for (j, value) in vector.iter().enumerate() {
-            let place = if rows <= columns { k * columns + j } else { j * columns + k };
-            matrix[place] = gain * value;
+            let index = if rows <= columns { k * columns + j } else { j * columns + k };
+            matrix[index] = gain * value;
         }
     }
     matrix

@@ -5,7 +5,7 @@ use super::{ProgramId, Session};
 use crate::error::{Error, Result};
 use crate::graph::{HostScalars, OptimizerPlan, StepState, UpdateState};
 
-/// Where an optimizer of a session stands. Its states are variables of the session.
+/// The state of an optimizer of a session. Its states are variables of the session.
 ///
 /// ```
 /// use wgrad::prelude::*;
@@ -74,8 +74,8 @@ impl Optimizers {
 }
 
 impl Optimizers {
-    /// A step of these did not take place.
-    pub(super) fn take_back(&mut self, optimizers: &[usize]) {
+    /// Uncounts a step of these that did not take place.
+    pub(super) fn uncount(&mut self, optimizers: &[usize]) {
         for &index in optimizers {
             if let Some(known) = self.0.get_mut(index) {
                 known.state.steps = known.state.steps.saturating_sub(1);
@@ -131,7 +131,7 @@ impl Session {
     /// The optimizers of all programs, in the order in which they were loaded.
     pub fn optimizers(&self) -> Vec<OptimizerState> {
         let mut now = self.optimizers.clone();
-        self.recordings.dropped().iter().for_each(|(_, optimizers)| now.take_back(optimizers));
+        self.recordings.dropped().iter().for_each(|(_, optimizers)| now.uncount(optimizers));
         now.0.into_iter().map(|known| known.state).collect()
     }
 
@@ -160,7 +160,7 @@ impl Session {
         }
     }
 
-    /// Goes on counting from here, as after a resume: the session's steps, and those of each of its optimizers. Where optimizers have
+    /// Continues counting from here, as after a resume: the session's steps, and those of each of its optimizers. Where optimizers have
     /// done different numbers of steps, [`set_optimizer`](Self::set_optimizer) tells each its own.
     pub fn set_steps(&mut self, step: u64) {
         // What was recorded before has nothing to do with this count.

@@ -1,4 +1,4 @@
-//! What a run gives back.
+//! What a run returns.
 
 use std::collections::BTreeMap;
 use std::ops::Index;

@@ -1,5 +1,5 @@
-//! Whole numbers that left 32 bits on a GPU, which computes in i32 instead of i64: the program tells in a hidden number (see
-//! `compiler::overflow`), which comes to the host with what is read, and makes an error of it.
+//! Integers that left 32 bits on a GPU, which computes in i32 instead of i64: the program reports them in a hidden output (see
+//! `compiler::overflow`), which is read with the other outputs and becomes an error.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,10 +8,10 @@ use super::Capture;
 use crate::compiler::{Location, OVERFLOW, Port, Program};
 use crate::error::{Error, Result};
 
-/// Runs that may wait to be looked at: more than a device has in flight, so that looking at the oldest seldom waits.
+/// Runs that may wait to be checked: more than a device has in flight, so that checking the oldest seldom waits.
 const WAITING: usize = 4;
 
-/// A program's hidden number.
+/// A program's hidden output.
 pub(super) struct Watch {
     pub(super) location: Location,
     nodes: Arc<[String]>,
@@ -40,12 +40,12 @@ pub(super) fn visible(program: &Program) -> impl Iterator<Item = &Port> {
     program.outputs.iter().filter(|port| port.name != OVERFLOW)
 }
 
-/// Steps from which nothing is read, on their way.
+/// Steps in flight from which nothing is read.
 #[derive(Default)]
 pub(super) struct Unchecked(Mutex<VecDeque<Capture>>);
 
 impl Unchecked {
-    /// One more step; looks at the oldest where there are many.
+    /// One more step; checks the oldest where there are many.
     pub(super) fn push(&self, capture: Capture) -> Result<()> {
         if capture.watch.is_none() {
             return Ok(());
@@ -58,7 +58,7 @@ impl Unchecked {
         oldest.map_or(Ok(()), |oldest| oldest.wait().map(|_| ()))
     }
 
-    /// Looks at all steps so far; what one of them tells, the next call does not.
+    /// Checks all steps so far; an error is returned once.
     pub(super) fn settle(&self) -> Result<()> {
         let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         waiting.into_iter().map(|capture| capture.wait().map(|_| ())).fold(Ok(()), Result::and)

@@ -1,4 +1,4 @@
-//! Where the time of a run goes: kernel by kernel on the device, and on the host.
+//! How the time of a run is spent: kernel by kernel on the device, and on the host.
 
 use std::fmt;
 
@@ -51,7 +51,7 @@ pub struct Profile {
     pub device: String,
     /// The steps, in the order in which they run. Each is measured by itself, so that their sum may be more than a run takes.
     pub steps: Vec<ProfiledStep>,
-    /// Seconds that the host spends to hand a run to the device (on the CPU: that it takes).
+    /// Seconds that the host spends to submit a run to the device (on the CPU: that it takes).
     pub host: f64,
     /// Seconds from the call to the end of all work, of an ordinary run.
     pub run: f64,
@@ -75,7 +75,7 @@ impl Session {
         let run = start.elapsed().as_secs_f64();
         let counts = self.counts(id, true)?;
         let (hidden, mut all) = self.inputs(id, inputs, &counts)?;
-        all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
+        all.extend(hidden.iter().map(|(port, bytes)| (*port, bytes.as_slice())));
         let times = self.programs[id.0].runner.profile(&mut self.store, &all)?;
         self.count(counts);
         let program = self.program_of(id);
@@ -83,7 +83,7 @@ impl Session {
         Ok(Profile { device: self.device().name(), steps, host, run })
     }
 
-    /// Runs a program so many times with the same inputs and tells the seconds that all of it took by the device's own clock: no
+    /// Runs a program `repetitions` times with the same inputs and returns the seconds that all of it took by the device's own clock: no
     /// time of the host's is in it. `None`, and nothing was run, where the device has no clock: the CPU, and adapters without
     /// timestamps. They are real runs with the numbers of one step, which is counted where the program updates parameters.
     ///
@@ -110,7 +110,7 @@ impl Session {
     ) -> Result<Option<f64>> {
         let counts = self.counts(id, false)?;
         let (hidden, mut all) = self.inputs(id, inputs, &counts)?;
-        all.extend(hidden.iter().map(|(place, bytes)| (*place, bytes.as_slice())));
+        all.extend(hidden.iter().map(|(port, bytes)| (*port, bytes.as_slice())));
         let loaded = &mut self.programs[id.0];
         let seconds = loaded.runner.time_runs(&all, repetitions)?;
         if seconds.is_some() && repetitions > 0 {

@@ -1,4 +1,4 @@
-//! Which programs a session holds, what memory they take, and how they go again.
+//! Which programs a session holds, what memory they take, and how they are unloaded.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl Session {
         }
     }
 
-    /// Lets a program go, with the memory that it has for itself; variables stay. Its id is of no more use, and no other program
+    /// Frees a program, with the memory that it has for itself; variables stay. Its id is not valid any more, and no other program
     /// gets it.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Session {
         Ok(())
     }
 
-    /// Lets data that lives on the device go (a variable of the role [`Role::Data`]), with its memory. A program that knows the name
+    /// Frees data that lives on the device (a variable of the role [`Role::Data`]), with its memory. A program that knows the name
     /// would make it anew.
     ///
     /// # Errors
@@ -82,13 +82,13 @@ impl Session {
     /// True where a program uses a buffer of the store.
     fn reads(&self, id: ProgramId, buffer: usize) -> bool {
         let program = self.program_of(id);
-        let place = program.buffers.iter().position(|plan| plan.kind == BufferKind::Persistent(buffer));
-        place.is_some_and(|place| program.touched().contains(&place))
+        let index = program.buffers.iter().position(|plan| plan.kind == BufferKind::Persistent(buffer));
+        index.is_some_and(|index| program.touched().contains(&index))
     }
 }
 
 impl Loaded {
-    /// Leaves nothing of it but its place in the list.
+    /// Leaves nothing of it but its index in the list.
     fn clear(&mut self) {
         self.program = Arc::new(Program::default());
         self.stages = Stages::default();

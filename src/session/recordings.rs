@@ -1,5 +1,5 @@
 //! Steps that were recorded into an application's encoder. They are counted when they are recorded, since their numbers go into the
-//! recording; one that is dropped without being submitted is taken back.
+//! recording; one that is dropped without being submitted is uncounted.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +17,7 @@ pub(super) struct Recordings {
     dropped: Arc<Mutex<Vec<Dropped>>>,
 }
 
-/// Goes with a recording: it is dropped together with it, or told that it was submitted and is done.
+/// Belongs to a recording: it is dropped together with it, or told that it was submitted and is done.
 pub(super) struct Fate {
     recording: Option<Dropped>,
     dropped: Arc<Mutex<Vec<Dropped>>>,
@@ -44,12 +44,12 @@ impl Recordings {
         self.counted += 1;
     }
 
-    /// What goes with the recording that was counted last.
+    /// What belongs to the recording that was counted last.
     pub(super) fn fate(&self, optimizers: Vec<usize>) -> Fate {
         Fate { recording: Some((self.counted, optimizers)), dropped: Arc::clone(&self.dropped) }
     }
 
-    /// Steps that were taken back since they were last seen to.
+    /// Steps of dropped recordings that are not uncounted yet.
     pub(super) fn dropped(&self) -> Vec<Dropped> {
         lock(&self.dropped).clone()
     }
@@ -60,7 +60,7 @@ fn lock(dropped: &Mutex<Vec<Dropped>>) -> MutexGuard<'_, Vec<Dropped>> {
 }
 
 impl Session {
-    /// Takes back the recordings that were dropped.
+    /// Uncounts the recordings that were dropped.
     ///
     /// # Errors
     /// Where something was counted after one of them, so that it took place under a number that is too high. That is told once.
@@ -73,7 +73,7 @@ impl Session {
             is_late |= number != self.recordings.counted;
             self.recordings.counted -= 1;
             self.step -= 1;
-            self.optimizers.take_back(&optimizers);
+            self.optimizers.uncount(&optimizers);
         }
         if is_late {
             return Err(Error::Argument(

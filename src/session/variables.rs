@@ -8,7 +8,7 @@ use crate::ops::Role;
 use crate::tensor::TensorData;
 
 impl Session {
-    /// All variables of the store, in the order of their places.
+    /// All variables of the store, in the order in which they were allocated.
     pub fn variables(&self) -> &[VariablePlan] {
         &self.layout.variables
     }

@@ -101,15 +101,15 @@ impl Adapter {
         Err(Error::Limit(format!("{what} needs {needed} {unit}; {whose}")))
     }
 
-    /// Iterations that all loops of one invocation may take together. Lavapipe silently leaves every loop after 65,535.
+    /// The number of iterations that all loops of one invocation may take together. Lavapipe silently exits every loop after 65,535.
     pub(crate) fn most_iterations(&self) -> usize {
         if self.is_software { 1 << 15 } else { 1 << 24 }
     }
 }
 
 impl Adapter {
-    /// Places that an invocation may sum over at once, in a loop that holds one over so many rows. That one is unrolled, unless naga
-    /// bounds it.
+    /// The number of positions that an invocation may sum over at once, in a loop with an inner loop over `rows` rows. The inner loop is
+    /// unrolled, unless naga bounds it.
     pub(crate) fn most_summed(&self, rows: usize) -> usize {
         if self.is_software && self.bounded_loops { 60_000 / (rows + 1) } else { self.most_iterations() }
     }

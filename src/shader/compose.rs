@@ -48,8 +48,8 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "shared/joined_rows",
         "shared/joined_rows_stored",
         "shared/staging",
-        "shared/bringing",
-        "shared/bringing_quads",
+        "shared/loading",
+        "shared/loading_quads",
         "shared/window",
         "shared/convolution",
         "shared/convolution_source",
@@ -65,7 +65,7 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "shared/fold_last",
         "shared/fold_product",
         "shared/fold_extreme",
-        "shared/fold_place",
+        "shared/fold_index",
         "shared/fold_log_sum_exp",
         "shared/tree",
         "shared/running",
@@ -78,10 +78,10 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "shared/recurrence_kind",
         "shared/state_product",
         "shared/state_product_lanes",
-        "shared/turn_end",
-        "shared/turn_end_subgroup",
+        "shared/step_barrier",
+        "shared/step_barrier_subgroup",
         "shared/carry",
-        "shared/carry_stretches",
+        "shared/carry_chunks",
         "shared/sort_key",
         "shared/sort_key_i32",
         "shared/sort_key_u32",
@@ -105,7 +105,7 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "convolution_software",
         "convolution_direct",
         "recurrence",
-        "recurrence_back",
+        "recurrence_backward",
         "scan",
         "scan_blocks",
         "scan_carries",
@@ -144,7 +144,7 @@ pub(crate) fn constants(numbers: &[(&str, usize)], flags: &[(&str, bool)]) -> St
     numbers.chain(flags).collect()
 }
 
-/// The replacement of `shared/element`: what a routine is given, and what it hands to its last step.
+/// The replacement of `shared/element`: the types of a routine's values, and of what it passes to its last step.
 ///
 /// # Errors
 /// Where a type has no arithmetic on a GPU.
@@ -158,7 +158,7 @@ pub(crate) fn element_types(value: DType, element: DType) -> Result<String, Stri
     Ok(format!("alias Value = {};\nalias Element = {};\n", name(value)?, name(element)?))
 }
 
-/// A module as it is on disk, to stand in for its sibling.
+/// A module as it is on disk, to replace its sibling.
 ///
 /// # Errors
 /// Where there is none of that name.

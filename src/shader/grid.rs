@@ -1,4 +1,4 @@
-//! Workgroup counts. This is the only place that computes them.
+//! Workgroup counts. Only this module computes them.
 
 /// Workgroups of a dispatch. Kernels number their workgroups in one line; where that is longer than a dimension may be,
 /// it is folded into rows of `width`, and the kernel unfolds it: `group = id.y * width + id.x`.
@@ -19,7 +19,7 @@ impl Grid {
             return Some(Self { width: groups as u32, height: 1 });
         }
         let height = groups.div_ceil(limit);
-        // As even as it goes, so that few workgroups of the last row are idle.
+        // As even as possible, so that few workgroups of the last row are idle.
         let width = groups.div_ceil(height);
         (height <= limit).then_some(Self { width: width as u32, height: height as u32 })
     }

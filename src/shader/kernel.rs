@@ -65,7 +65,7 @@ pub enum Bound {
 pub struct DispatchPlan {
     /// What runs.
     pub kernel: Kernel,
-    /// Words of the uniform parameters after the first, which is the grid's width and is put before them.
+    /// Words of the uniform parameters after the first, which is the grid's width and precedes them.
     pub params: Vec<u32>,
     /// What the kernel's storage bindings are.
     pub bound: Vec<Bound>,
@@ -99,6 +99,6 @@ pub struct RoutineShapes<'a> {
     /// The operator's outputs as the operator states them (compute types).
     pub outputs: &'a [TensorType],
     /// The generated epilogue, for operators that accept one. Its extra inputs come after the operator's own in
-    /// [`Bound::Input`], and its outputs take the place of the operator's.
+    /// [`Bound::Input`], and its outputs replace the operator's.
     pub epilogue: Option<&'a crate::scalar::Epilogue>,
 }

@@ -1,4 +1,4 @@
-//! Choice of reduction kernels: how many invocations fold one result, and whether the range is cut into stretches whose
+//! Choice of reduction kernels: how many invocations fold one result, and whether the reduced dimension is split into chunks whose
 //! results a second dispatch joins. Every choice depends on sizes alone, so that results are the same every time.
 
 use super::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, constants, element_types, module};
@@ -13,7 +13,7 @@ struct Extents {
     inner: usize,
 }
 
-/// Elements that one invocation folds at most: beyond that, more invocations are faster, and lavapipe silently leaves all
+/// Elements that one invocation folds at most: beyond that, more invocations are faster, and lavapipe silently exits all
 /// loops after 65,535 iterations.
 const LONGEST: usize = 1 << 13;
 
@@ -37,12 +37,12 @@ struct Variant {
     lanes: usize,
     /// True where neighbouring invocations fold one result.
     along_lanes: bool,
-    /// Stretches of the range, none empty.
+    /// Splits of the reduced dimension, none empty.
     splits: usize,
 }
 
 /// Plans for a reduction of an expression over the dimensions between the borders, best guess first. The epilogue is over the dimensions
-/// that are kept; or over all of them, where no inner ones are: then it is stored for every element of each row.
+/// that are retained; or over all of them, where none of these is inner: then it is stored for every element of each row.
 ///
 /// # Errors
 /// A message for the user where an element type cannot be folded or stored.
@@ -101,28 +101,28 @@ fn all_plans(
         variants.extend(others.into_iter().filter(|other| !variants.contains(other)).collect::<Vec<_>>());
     }
     if extents.is_spread(epilogue) {
-        // A row is gone through by one workgroup.
-        let mut whole: Vec<Variant> = Vec::new();
+        // One workgroup processes a row.
+        let mut unsplit: Vec<Variant> = Vec::new();
         for variant in variants {
             let variant = Variant { splits: 1, ..variant };
-            if extents.reduced <= variant.lanes * LONGEST && !whole.contains(&variant) {
-                whole.push(variant);
+            if extents.reduced <= variant.lanes * LONGEST && !unsplit.contains(&variant) {
+                unsplit.push(variant);
             }
         }
-        variants = whole;
+        variants = unsplit;
     }
     variants.iter().map(|variant| source.plan(extents, *variant)).collect()
 }
 
-/// Ways of sharing the work that are near the best guess: fewer and more lanes, lines and stretches.
+/// Variants near the best guess: fewer and more lanes, lines and splits.
 fn neighbours(chosen: Variant, extents: Extents, adapter: &Adapter) -> Vec<Variant> {
     let largest = if adapter.limits.workgroup_invocations >= 256 { 256 } else { 64 };
     let reduced = extents.reduced.max(1);
     let with = |lines: usize, lanes: usize, splits: usize| {
-        // No stretch longer than an invocation may fold, none empty.
+        // No split longer than an invocation may fold, none empty.
         let least = reduced.div_ceil(lanes * LONGEST);
-        let stretch = reduced.div_ceil(splits.clamp(least, reduced.max(least)));
-        Variant { lines, lanes, splits: reduced.div_ceil(stretch), ..chosen }
+        let chunk = reduced.div_ceil(splits.clamp(least, reduced.max(least)));
+        Variant { lines, lanes, splits: reduced.div_ceil(chunk), ..chosen }
     };
     let Variant { lines, lanes, splits, .. } = chosen;
     let others = [
@@ -142,8 +142,8 @@ fn neighbours(chosen: Variant, extents: Extents, adapter: &Adapter) -> Vec<Varia
     others.into_iter().filter(fits).map(|(lines, lanes, splits)| with(lines, lanes, splits)).collect()
 }
 
-/// The sum of each stretch of the lines of a row-major tensor `outer × length × inner`, for passes over long lines: reads
-/// input 0, writes `Scratch(0)`, where the sums of a stretch are neighbours. No stretch may be empty.
+/// The sum of each chunk of the lines of a row-major tensor `outer × length × inner`, for passes over long lines: reads
+/// input 0, writes `Scratch(0)`, where the sums of a chunk are neighbours. No chunk may be empty.
 ///
 /// # Errors
 /// Where the element type has no sum.
@@ -192,18 +192,18 @@ fn variants(extents: Extents, along_lanes: bool, adapter: &Adapter) -> Vec<Varia
         let most = (reduced / shortest.max(lanes)).max(1);
         let splits = if groups * 2 > wanted { 1 } else { wanted.div_ceil(groups).min(most) };
         let least = reduced.div_ceil(lanes * LONGEST);
-        let stretch = reduced.div_ceil(splits.max(least));
-        Variant { lines, lanes, along_lanes, splits: reduced.div_ceil(stretch) }
+        let chunk = reduced.div_ceil(splits.max(least));
+        Variant { lines, lanes, along_lanes, splits: reduced.div_ceil(chunk) }
     };
     let simple = variant(64, 1, 0, 1);
     let chosen = match (adapter.is_software, along_lanes) {
         // A lane a result: no barrier, and what is loaded together does not matter there.
         (true, true) if extents.lines() < 64 => variant(1, 8, 8, 1024),
         (true, _) => {
-            // Long strides: a stretch should stay within the pages that the processor can look up at once.
-            let stretches = if extents.inner >= 512 { reduced / 512 } else { 1 };
+            // Long strides: a chunk should stay within the pages that the processor can look up at once.
+            let chunks = if extents.inner >= 512 { reduced / 512 } else { 1 };
             let lines = extents.lines().next_power_of_two().min(64);
-            let wanted = if stretches > 2 { extents.lines().div_ceil(lines) * stretches } else { 8 };
+            let wanted = if chunks > 2 { extents.lines().div_ceil(lines) * chunks } else { 8 };
             variant(lines, 1, wanted, 256)
         }
         (false, true) => {
@@ -259,7 +259,7 @@ impl<'a> Source<'a> {
             Reduction::Sum => ("shared/fold", 4),
             Reduction::Product => ("shared/fold_product", 4),
             Reduction::Max | Reduction::Min => ("shared/fold_extreme", 4),
-            Reduction::ArgMax | Reduction::ArgMin => ("shared/fold_place", 8),
+            Reduction::ArgMax | Reduction::ArgMin => ("shared/fold_index", 8),
             Reduction::LogSumExp => ("shared/fold_log_sum_exp", 8),
         };
         Ok(Self {
@@ -275,7 +275,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// One dispatch, or two where the range is cut.
+    /// One dispatch, or two where the reduced dimension is split.
     fn plan(&self, extents: Extents, variant: Variant) -> Result<KernelPlan, String> {
         let split = variant.splits > 1;
         let tile = constants(

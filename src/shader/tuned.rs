@@ -1,5 +1,5 @@
 //! What tuning found: for pieces of work, which of their plans is the fastest on a device. Both go by digests that are the same
-//! in every process, so that they can be kept in files.
+//! in every process, so that they can be stored in files.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::{Access, Bound, KernelPlan};
 
-/// What was asked for: an operator with its attributes, the types of its operands and how they lie in memory, its outputs, and what is done
+/// What was asked for: an operator with its attributes, the types and memory layouts of its operands, its outputs, and what is done
 /// with them before they are stored. Printed as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkKey(u128);
 
-/// A way of doing it: the sources of the kernels with their parameters, bindings and workgroups. Printed as 32 hexadecimal digits.
+/// A variant that does it: the sources of the kernels with their parameters, bindings and workgroups. Printed as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlanId(u128);
 
@@ -190,8 +190,8 @@ mod tests {
     fn other_plans_have_other_digests() {
         let plans =
             [plan("a", &[1], 3), plan("b", &[1], 3), plan("a", &[2], 3), plan("a", &[1], 4), plan("a", &[1, 0], 3)];
-        for (place, left) in plans.iter().enumerate() {
-            assert!(plans[..place].iter().all(|right| right.id() != left.id()), "{place}");
+        for (index, left) in plans.iter().enumerate() {
+            assert!(plans[..index].iter().all(|right| right.id() != left.id()), "{index}");
         }
         let mut named = plan("a", &[1], 3);
         named.dispatches[0].kernel.label = "another".into();
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn printed_forms_come_back() {
+    fn printed_forms_parse_to_the_same() {
         let key = WorkKey::of(format_args!("matmul"));
         assert_eq!(WorkKey::parse(&key.to_string()), Some(key));
         for wrong in ["", "12", "+0112233445566778899aabbccddeeff", "x0112233445566778899aabbccddeeff"] {

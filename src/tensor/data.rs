@@ -197,27 +197,27 @@ impl TensorData {
             return Ok(self.clone());
         }
         if (self.ty.dtype, dtype) == (DType::I64, DType::F32) {
-            // By way of f64 it would be rounded twice.
+            // Through f64 it would be rounded twice.
             let values = self.as_slice::<i64>()?.iter().map(|&value| value as f32).collect();
             return Self::from_vec::<f32>(values, self.ty.shape.clone());
         }
         Self::from_f64(dtype, &self.to_f64_vec(), self.ty.shape.clone())
     }
 
-    /// With an axis of extent 1 put before `axis`, which may be the rank; negative ones count from the end, as for
+    /// With an axis of extent 1 inserted before `axis`, which may be the rank; negative ones count from the end, as for
     /// [`Tensor::unsqueeze`](crate::graph::Tensor::unsqueeze). So an example becomes a batch of one: `example.unsqueeze(0)`.
     ///
     /// # Errors
-    /// Where there is no such place.
+    /// Where `axis` is out of range.
     pub fn unsqueeze(self, axis: isize) -> Result<Self> {
         let mut dims = self.shape().to_vec();
-        let place = if axis < 0 { axis + dims.len() as isize + 1 } else { axis };
-        match usize::try_from(place).ok().filter(|&place| place <= dims.len()) {
-            Some(place) => {
-                dims.insert(place, 1);
+        let position = if axis < 0 { axis + dims.len() as isize + 1 } else { axis };
+        match usize::try_from(position).ok().filter(|&position| position <= dims.len()) {
+            Some(position) => {
+                dims.insert(position, 1);
                 self.reshape(dims)
             }
-            None => Err(Error::Argument(format!("axis {axis} has no place in shape {}", self.ty.shape))),
+            None => Err(Error::Argument(format!("axis {axis} is out of range for shape {}", self.ty.shape))),
         }
     }
 

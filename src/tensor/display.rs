@@ -19,7 +19,7 @@ const WIDTH: usize = 75;
 /// Digits after the point.
 const PRECISION: usize = 8;
 
-/// A number's digits, the first before the point, and its power of ten: the fewest that give it back in its own type.
+/// A number's digits, the first before the point, and its power of ten: the fewest that parse to it in its own type.
 struct Decimal {
     negative: bool,
     digits: String,
@@ -56,14 +56,14 @@ impl Decimal {
 
     /// Digits before and after the point.
     fn positional(&self) -> (String, String) {
-        let digit = |place: i32| {
-            let known = usize::try_from(place).ok().and_then(|place| self.digits.as_bytes().get(place));
+        let digit = |index: i32| {
+            let known = usize::try_from(index).ok().and_then(|index| self.digits.as_bytes().get(index));
             known.map_or('0', |&digit| char::from(digit))
         };
-        let whole: String = (0..=self.exponent.max(0)).map(|place| digit(place + self.exponent.min(0))).collect();
+        let integer: String = (0..=self.exponent.max(0)).map(|index| digit(index + self.exponent.min(0))).collect();
         let last = self.digits.len() as i32;
         let part: String = (self.exponent + 1..last).map(digit).collect();
-        (format!("{}{whole}", self.sign()), part.trim_end_matches('0').to_owned())
+        (format!("{}{integer}", self.sign()), part.trim_end_matches('0').to_owned())
     }
 
     /// Digits before and after the point, and the power with its sign.
@@ -74,7 +74,7 @@ impl Decimal {
     }
 }
 
-/// How the numbers of a tensor are written, so that their points are in line.
+/// How the values of a tensor are written, so that their points are in line.
 enum Layout {
     Positional { before: usize, after: usize },
     Scientific { before: usize, after: usize, power: usize },
@@ -82,13 +82,13 @@ enum Layout {
 }
 
 fn positional(value: f64, dtype: DType) -> (String, String) {
-    let (whole, part) = Decimal::shortest(value, dtype).positional();
+    let (integer, part) = Decimal::shortest(value, dtype).positional();
     if part.len() <= PRECISION {
-        return (whole, part);
+        return (integer, part);
     }
     let text = format!("{value:.PRECISION$}");
-    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
-    (whole.to_owned(), part.trim_end_matches('0').to_owned())
+    let (integer, part) = text.split_once('.').unwrap_or((&text, ""));
+    (integer.to_owned(), part.trim_end_matches('0').to_owned())
 }
 
 fn scientific(value: f64, dtype: DType) -> (String, String, String) {
@@ -104,7 +104,7 @@ fn longest<'a>(texts: impl Iterator<Item = &'a String>) -> usize {
 }
 
 impl Layout {
-    /// For the numbers that are shown.
+    /// For the values that are shown.
     fn of_floats(values: &[f64], dtype: DType) -> Self {
         let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
         let sizes = finite.iter().map(|value| value.abs()).filter(|&size| size > 0.0);
@@ -120,12 +120,12 @@ impl Layout {
         let (mut before, after, power) = if wide {
             let parts: Vec<_> = finite.iter().map(|&value| scientific(value, dtype)).collect();
             let power = longest(parts.iter().map(|(_, _, power)| power));
-            (longest(parts.iter().map(|(whole, ..)| whole)), longest(parts.iter().map(|(_, part, _)| part)), power)
+            (longest(parts.iter().map(|(integer, ..)| integer)), longest(parts.iter().map(|(_, part, _)| part)), power)
         } else {
             let parts: Vec<_> = finite.iter().map(|&value| positional(value, dtype)).collect();
-            (longest(parts.iter().map(|(whole, _)| whole)), longest(parts.iter().map(|(_, part)| part)), 0)
+            (longest(parts.iter().map(|(integer, _)| integer)), longest(parts.iter().map(|(_, part)| part)), 0)
         };
-        // The room behind the whole digits: point, digits, and `e` with the power.
+        // The room behind the integer digits: point, digits, and `e` with the power.
         let behind = after + 1 + if wide { power + 1 } else { 0 };
         for value in values.iter().filter(|value| !value.is_finite()) {
             before = before.max(special(*value).len().saturating_sub(behind));
@@ -137,13 +137,13 @@ impl Layout {
         match (self, element) {
             (Self::Right { width }, Element::Text(text)) => format!("{text:>width$}"),
             (&Self::Positional { before, after }, &Element::Float(value)) if value.is_finite() => {
-                let (whole, part) = positional(value, dtype);
-                format!("{whole:>before$}.{part:<after$}")
+                let (integer, part) = positional(value, dtype);
+                format!("{integer:>before$}.{part:<after$}")
             }
             (&Self::Scientific { before, after, power }, &Element::Float(value)) if value.is_finite() => {
-                let (whole, part, exponent) = scientific(value, dtype);
+                let (integer, part, exponent) = scientific(value, dtype);
                 let (sign, digits) = exponent.split_at(1);
-                format!("{whole:>before$}.{part:0<after$}e{sign}{digits:0>0$}", power.saturating_sub(1))
+                format!("{integer:>before$}.{part:0<after$}e{sign}{digits:0>0$}", power.saturating_sub(1))
             }
             (&Self::Positional { before, after }, &Element::Float(value)) => {
                 format!("{:>1$}", special(value), before + 1 + after)
@@ -188,14 +188,14 @@ impl Printer<'_> {
             DType::Bool => Element::Text(if value == 0.0 { "False".into() } else { " True".into() }),
             // Beyond 2⁵³ an f64 is not enough.
             DType::I64 => {
-                let whole = data.as_slice::<i64>().ok().and_then(|values| values.get(index));
-                Element::Text(whole.map_or_else(String::new, ToString::to_string))
+                let exact = data.as_slice::<i64>().ok().and_then(|values| values.get(index));
+                Element::Text(exact.map_or_else(String::new, ToString::to_string))
             }
             _ => Element::Text(format!("{value}")),
         }
     }
 
-    /// Places of an axis that are shown; none for the gap.
+    /// Indices along an axis that are shown; none for the gap.
     fn shown(extent: usize, shortened: bool) -> Vec<Option<usize>> {
         if shortened && extent > 2 * EDGE {
             (0..EDGE).map(Some).chain([None]).chain((extent - EDGE..extent).map(Some)).collect()
@@ -208,8 +208,11 @@ impl Printer<'_> {
     fn indices(dims: &[usize], shortened: bool) -> Vec<usize> {
         let mut all = vec![0];
         for &extent in dims {
-            let places: Vec<usize> = Self::shown(extent, shortened).into_iter().flatten().collect();
-            all = all.iter().flat_map(|&before| places.iter().map(move |&place| before * extent + place)).collect();
+            let positions: Vec<usize> = Self::shown(extent, shortened).into_iter().flatten().collect();
+            all = all
+                .iter()
+                .flat_map(|&before| positions.iter().map(move |&position| before * extent + position))
+                .collect();
         }
         all
     }
@@ -234,7 +237,7 @@ impl Printer<'_> {
         self.layout.write(&Self::element(self.data, &self.floats, index), self.data.dtype())
     }
 
-    /// The part of the tensor from an element on, whose axes are these. `indent` is how deep it stands.
+    /// The part of the tensor from an element on, whose axes are these. `indent` is its depth.
     fn nested(&self, first: usize, dims: &[usize], indent: usize, width: usize, text: &mut String) {
         let Some((&extent, inner)) = dims.split_first() else {
             text.push_str(&self.word(first));
@@ -245,19 +248,19 @@ impl Printer<'_> {
         text.push('[');
         // A line so far, with its margin: the bracket takes the last column of it.
         let mut line = indent;
-        for (number, place) in Self::shown(extent, self.shortened).into_iter().enumerate() {
+        for (number, index) in Self::shown(extent, self.shortened).into_iter().enumerate() {
             if !inner.is_empty() {
                 if number > 0 {
                     text.push_str(&"\n".repeat(inner.len()));
                     text.push_str(&margin);
                 }
-                match place {
-                    Some(place) => self.nested(first + place * elements, inner, indent + 1, width - 1, text),
+                match index {
+                    Some(index) => self.nested(first + index * elements, inner, indent + 1, width - 1, text),
                     None => text.push_str("..."),
                 }
                 continue;
             }
-            let word = place.map_or_else(|| "...".to_owned(), |place| self.word(first + place));
+            let word = index.map_or_else(|| "...".to_owned(), |index| self.word(first + index));
             let spaced = usize::from(number > 0);
             if line > indent && line + spaced + word.chars().count() > width - 1 {
                 text.truncate(text.trim_end_matches(' ').len());
@@ -281,12 +284,12 @@ fn scalar(value: f64, dtype: DType) -> String {
     }
     let decimal = Decimal::shortest(value, dtype);
     if value != 0.0 && !(-4..16).contains(&decimal.exponent) {
-        let (whole, part, power) = decimal.scientific();
+        let (integer, part, power) = decimal.scientific();
         let point = if part.is_empty() { "" } else { "." };
-        return format!("{whole}{point}{part}e{power}");
+        return format!("{integer}{point}{part}e{power}");
     }
-    let (whole, part) = decimal.positional();
-    format!("{whole}.{}", if part.is_empty() { "0" } else { &part })
+    let (integer, part) = decimal.positional();
+    format!("{integer}.{}", if part.is_empty() { "0" } else { &part })
 }
 
 /// As NumPy prints an array.

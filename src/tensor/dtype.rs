@@ -17,11 +17,11 @@ pub enum DType {
     F16,
     /// 16-bit brain float; computed in f32.
     BF16,
-    /// 64-bit IEEE float, for gradient checks. A GPU computes in f32 in its place.
+    /// 64-bit IEEE float, for gradient checks. A GPU computes in f32 instead.
     F64,
     /// 32-bit signed integer: labels and indices.
     I32,
-    /// 64-bit signed integer: the indices and shapes of other frameworks. A GPU computes in i32 in its place.
+    /// 64-bit signed integer: the indices and shapes of other frameworks. A GPU computes in i32 instead.
     I64,
     /// 32-bit unsigned integer: random bits.
     U32,
@@ -65,7 +65,7 @@ impl DType {
         }
     }
 
-    /// The type in whose place a GPU computes: i32 for i64, f32 for f64, which it has not; else itself.
+    /// The type in which a GPU computes: i32 instead of i64 and f32 instead of f64, which it does not have; else itself.
     ///
     /// ```
     /// use wgrad::tensor::DType;

@@ -1,4 +1,4 @@
-//! Places along an axis, as Python counts them: from 0 on, or from the end where they are negative.
+//! Indices along an axis, as in Python: from 0 on, or from the end where they are negative.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A whole number that names a place along an axis, or the axis itself: −1 is the last one.
+/// An integer that is an index along an axis, or the number of an axis: −1 is the last one.
 ///
 /// ```
 /// use wgrad::prelude::*;
@@ -21,10 +21,10 @@ mod sealed {
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub trait AxisIndex: Copy + fmt::Display + sealed::Sealed {
-    /// The place among `extent`, counted from 0; `None` where there is no such place.
+    /// The index within `extent`, counted from 0; `None` where it is out of range.
     fn within(self, extent: usize) -> Option<usize>;
 
-    /// As [`within`](Self::within), where the end itself is a place too: a bound of a slice.
+    /// As [`within`](Self::within), where the end itself is included: a bound of a slice.
     fn bound(self, extent: usize) -> Option<usize>;
 }
 
@@ -34,13 +34,13 @@ macro_rules! indices {
 
         impl AxisIndex for $number {
             fn within(self, extent: usize) -> Option<usize> {
-                self.bound(extent).filter(|&place| place < extent)
+                self.bound(extent).filter(|&index| index < extent)
             }
 
             #[allow(unused_comparisons, reason = "unsigned numbers are never negative")]
             fn bound(self, extent: usize) -> Option<usize> {
-                let place = self as i128 + if self < 0 { extent as i128 } else { 0 };
-                usize::try_from(place).ok().filter(|&place| place <= extent)
+                let index = self as i128 + if self < 0 { extent as i128 } else { 0 };
+                usize::try_from(index).ok().filter(|&index| index <= extent)
             }
         }
     )*};
@@ -53,7 +53,7 @@ mod tests {
     use super::AxisIndex;
 
     #[test]
-    fn places_are_pythons() {
+    fn indices_are_as_in_python() {
         assert_eq!([(-3).within(3), (-1).within(3), 0.within(3), 2.within(3)], [Some(0), Some(2), Some(0), Some(2)]);
         assert_eq!([(-4).within(3), 3.within(3), (-1).within(0)], [None; 3]);
         assert_eq!([3.bound(3), (-3).bound(3), (-4).bound(3), 4.bound(3)], [Some(3), Some(0), None, None]);

@@ -11,12 +11,12 @@ impl TensorData {
     /// let wide = TensorData::from_vec(vec![7_i64, -1], [2])?;
     /// assert_eq!(wide.narrowed()?.as_slice::<i32>()?, [7, -1]);
     /// let message = TensorData::from_vec(vec![7, 1_i64 << 31], [2])?.narrowed().unwrap_err().to_string();
-    /// assert!(message.contains("2147483648 at place [1] does not fit i32"), "{message}");
+    /// assert!(message.contains("2147483648 at index [1] does not fit i32"), "{message}");
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     ///
     /// # Errors
-    /// The first value that does not fit, and its place: an i64 outside of i32, or a finite f64 beyond f32's range.
+    /// The first value that does not fit, and its index: an i64 outside of i32, or a finite f64 beyond f32's range.
     pub fn narrowed(&self) -> Result<Self> {
         self.fitting().map_err(Error::Data)
     }
@@ -37,7 +37,7 @@ impl TensorData {
                 let wide = self.storage().as_slice::<f64>();
                 let fits = |value: f64| !value.is_finite() || (value as f32).is_finite();
                 match wide.iter().position(|&value| !fits(value)) {
-                    Some(place) => Err(self.misfit(place, &format!("{:e}", wide[place]))),
+                    Some(index) => Err(self.misfit(index, &format!("{:e}", wide[index]))),
                     None => values(Self::from_vec(wide.iter().map(|&value| value as f32).collect(), self.shape())),
                 }
             }
@@ -45,17 +45,17 @@ impl TensorData {
         }
     }
 
-    fn misfit(&self, place: usize, value: &str) -> String {
-        let (mut rest, mut coordinates) = (place, vec![0; self.shape().rank()]);
+    fn misfit(&self, index: usize, value: &str) -> String {
+        let (mut rest, mut coordinates) = (index, vec![0; self.shape().rank()]);
         for (coordinate, &extent) in coordinates.iter_mut().zip(self.shape().iter()).rev() {
             *coordinate = rest % extent.max(1);
             rest /= extent.max(1);
         }
         let (wide, narrow) = (self.dtype(), self.dtype().narrowed());
-        format!("{value} at place {coordinates:?} does not fit {narrow}, in which a GPU computes instead of {wide}")
+        format!("{value} at index {coordinates:?} does not fit {narrow}, in which a GPU computes instead of {wide}")
     }
 
-    /// Values that [`narrowed`](Self::narrowed) made, or a GPU, in the type that they stand for.
+    /// Values that [`narrowed`](Self::narrowed) made, or a GPU, in the graph's type.
     pub(crate) fn widened(self, dtype: DType) -> Result<Self> {
         if self.dtype() == dtype { Ok(self) } else { self.cast(dtype) }
     }
@@ -66,16 +66,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fits_comes_back_and_the_first_that_does_not_is_named() -> Result<()> {
-        let whole = TensorData::from_vec(vec![i64::from(i32::MIN), -1, 0, i64::from(i32::MAX)], [2, 2])?;
-        assert_eq!(whole.narrowed()?.widened(DType::I64)?, whole);
+    fn what_fits_is_restored_and_the_first_that_does_not_is_named() -> Result<()> {
+        let integers = TensorData::from_vec(vec![i64::from(i32::MIN), -1, 0, i64::from(i32::MAX)], [2, 2])?;
+        assert_eq!(integers.narrowed()?.widened(DType::I64)?, integers);
         let floats = TensorData::from_vec(vec![0.5, f64::INFINITY, -3.25e30, 1e-300], [4])?;
-        let back = floats.narrowed()?.widened(DType::F64)?.to_vec::<f64>()?;
-        assert_eq!(back[..2], [0.5, f64::INFINITY]);
-        assert_eq!(back[3], 0.0);
+        let widened = floats.narrowed()?.widened(DType::F64)?.to_vec::<f64>()?;
+        assert_eq!(widened[..2], [0.5, f64::INFINITY]);
+        assert_eq!(widened[3], 0.0);
         let large = TensorData::from_vec(vec![0, 0, 0, 0, -(1_i64 << 40), 1 << 50], [2, 3])?;
         let message = large.narrowed().map_err(|error| error.to_string());
-        let expected = "-1099511627776 at place [1, 1] does not fit i32, in which a GPU computes instead of i64";
+        let expected = "-1099511627776 at index [1, 1] does not fit i32, in which a GPU computes instead of i64";
         assert!(message.as_ref().is_err_and(|message| message.ends_with(expected)), "{message:?}");
         assert!(TensorData::scalar(1e39).narrowed().is_err());
         assert!(TensorData::scalar(f64::NAN).narrowed().is_ok());

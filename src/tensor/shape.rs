@@ -48,7 +48,7 @@ impl Shape {
         strides
     }
 
-    /// The shape that both broadcast to by NumPy's rule (right-aligned; an extent of 1 stretches), if there is one.
+    /// The shape that both broadcast to by NumPy's rule (right-aligned; an extent of 1 expands), if there is one.
     pub fn broadcast(&self, other: &Self) -> Option<Self> {
         let rank = self.rank().max(other.rank());
         let extent = |shape: &Self, axis: usize| (axis + shape.rank()).checked_sub(rank).map_or(1, |own| shape.0[own]);
@@ -72,8 +72,8 @@ impl Shape {
 }
 
 /// What is wrong where a shape is right but for its missing batch axis. `expected` is told as an error tells it: `[batch, 784]`.
-pub(crate) fn no_batch_axis(expected: &str, given: &Shape, axis: usize) -> String {
-    format!("the input has no batch axis: expected {expected}, got {given}; add it with unsqueeze({axis})")
+pub(crate) fn no_batch_axis(expected: &str, actual: &Shape, axis: usize) -> String {
+    format!("the input has no batch axis: expected {expected}, got {actual}; add it with unsqueeze({axis})")
 }
 
 impl Deref for Shape {

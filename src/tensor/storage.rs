@@ -1,4 +1,4 @@
-//! Bytes on the host, aligned for every element type, so that views of them as numbers are free and safe.
+//! Bytes on the host, aligned for every element type, so that views of them as values are free and safe.
 
 use bytemuck::Pod;
 
@@ -39,7 +39,7 @@ impl Storage {
         self.bytes == 0
     }
 
-    /// The bytes as whole elements of `T`; a rest that makes no whole element is left out.
+    /// The bytes as elements of `T`; a rest that is no complete element is left out.
     pub fn as_slice<T: Pod>(&self) -> &[T] {
         let bytes: &[u8] = bytemuck::cast_slice(&self.words);
         bytemuck::cast_slice(&bytes[..self.bytes / size_of::<T>() * size_of::<T>()])

@@ -1,4 +1,4 @@
-//! Losses on their way from the device: training goes on while they come.
+//! Losses in transfer from the device: training continues meanwhile.
 
 use std::collections::VecDeque;
 
@@ -11,7 +11,7 @@ use crate::loss::Loss;
 use crate::session::Capture;
 use crate::tensor::TensorData;
 
-/// Losses that may be on their way before the loop waits for the oldest.
+/// Losses that may be in transfer before the loop waits for the oldest.
 pub(super) const IN_FLIGHT: usize = 16;
 
 /// What the examples of a data set weigh in mean losses.
@@ -31,7 +31,7 @@ impl Weights {
     }
 }
 
-/// A loss on its way.
+/// A loss in transfer.
 pub(super) struct Arriving {
     pub(super) step: u64,
     pub(super) learning_rate: f64,

@@ -13,14 +13,15 @@ const KIND: &str = "carried";
 /// What the names of the others begin with.
 const EVALUATION: &str = "carried/evaluation/";
 
-/// A state, f32, that a batch begins with: zeros in the first batch of each pass over the data, and from then on what the model gives it
-/// with [`Graph::assign`]. Gradients end at it, so this is truncated backpropagation through time. Data whose batches go on where the
-/// one before ended comes from [`streams`](crate::data::streams), with [`Fit::shuffle(false)`](super::Fit::shuffle).
+/// A state, f32, that a batch begins with: zeros in the first batch of each pass over the data, and from then on what the model
+/// assigns to it with [`Graph::assign`]. Gradients end at it, so this is truncated backpropagation through time. Data whose batches
+/// continue where the one before ended comes from [`streams`](crate::data::streams), with
+/// [`Fit::shuffle(false)`](super::Fit::shuffle).
 ///
 /// A [`nn::CarriedState`](crate::nn::CarriedState) begins anew in the same way, but is one for all programs.
 ///
-/// Training and evaluation have states of their own: validating in between changes nothing. Evaluation batches must have one size, so
-/// [`Trainer::evaluation_batch`](super::Trainer::evaluation_batch) has to divide the examples.
+/// Training and evaluation have states of their own: validating in between changes nothing. Evaluation batches must have one size,
+/// so [`Trainer::evaluation_batch`](super::Trainer::evaluation_batch) has to divide the examples.
 ///
 /// ```
 /// use wgrad::data::streams;
@@ -46,7 +47,7 @@ const EVALUATION: &str = "carried/evaluation/";
 pub fn carried_state(g: &Graph, name: &str, mode: Mode, shape: impl Into<Shape>) -> Tensor {
     let (name, role) = match mode {
         Mode::Training => (name.to_owned(), Role::State(KIND.to_owned())),
-        // No checkpoint keeps it: a run that goes on has not evaluated yet.
+        // No checkpoint keeps it: a run that is resumed has not evaluated yet.
         Mode::Evaluation => (format!("{EVALUATION}{name}"), Role::Data),
     };
     let ty = TensorType::new(DType::F32, shape);

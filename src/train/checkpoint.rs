@@ -1,4 +1,4 @@
-//! A run in one file: parameters, optimizer state, step, place in the epoch, schedule, seed and history. Resuming from it
+//! A run in one file: parameters, optimizer state, step, position in the epoch, schedule, seed and history. Resuming from it
 //! gives the same bits as never having stopped.
 
 use std::collections::BTreeMap;
@@ -26,9 +26,9 @@ pub(super) struct Progress {
     pub(super) step: u64,
     /// Finished epochs.
     pub(super) epoch: u64,
-    /// Batches done of the epoch under way.
+    /// Batches done of the epoch in progress.
     pub(super) batch: u64,
-    /// Sum of the batches' mean losses in the epoch under way, each times what its examples weigh; and the sum of that.
+    /// Sum of the batches' mean losses in the epoch in progress, each times what its examples weigh; and the sum of that.
     pub(super) loss_sum: f64,
     pub(super) weight: f64,
     /// State of the learning-rate schedule.
@@ -55,7 +55,7 @@ impl Progress {
     }
 }
 
-/// How examples become steps. Others would make the place in the epoch mean something else.
+/// How examples become steps. Others would make the position in the epoch mean something else.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Batches {
     /// Examples in a batch.
@@ -95,14 +95,14 @@ fn digest(data: &Dataset) -> String {
     data.columns().iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
-fn kept(role: &Role) -> bool {
+fn is_saved(role: &Role) -> bool {
     matches!(role, Role::Parameter | Role::Buffer | Role::State(_))
 }
 
-/// Writes the file whole or not at all; the one before it goes to the other path.
+/// Writes the file whole or not at all; the one before it is moved to the other path.
 pub(super) fn save(checkpoints: &Checkpoints, session: &Session, progress: &Progress) -> Result<()> {
     let mut tensors = Vec::new();
-    for variable in session.variables().iter().filter(|variable| kept(&variable.role)) {
+    for variable in session.variables().iter().filter(|variable| is_saved(&variable.role)) {
         tensors.push((variable.name.clone(), session.parameter(&variable.name)?));
     }
     // Floats as their bits: what is read back is what was there.
@@ -130,7 +130,7 @@ pub(super) fn save(checkpoints: &Checkpoints, session: &Session, progress: &Prog
     checkpoint_file::write_after(&checkpoints.file(), Some(&checkpoints.previous_file()), &tensors, &metadata)
 }
 
-/// Reads a checkpoint. Of a damaged one, the error says what there is in its place.
+/// Reads a checkpoint. Of a damaged one, the error says what there is instead.
 fn read(path: &Path, previous: &Path) -> Result<(Tensors, Metadata)> {
     let whole = |path: &Path| -> Result<(Tensors, Metadata)> {
         let (tensors, metadata, verified) = checkpoint_file::read_verified(path)?;
@@ -146,7 +146,7 @@ fn read(path: &Path, previous: &Path) -> Result<(Tensors, Metadata)> {
         Error::Format { path, message } if path != previous => {
             let advice = match whole(previous) {
                 Ok((_, metadata)) => format!(
-                    "the one before it, {}, is whole (step {}): put it in the place of the damaged one to go on from there",
+                    "the one before it, {}, is whole (step {}): replace the damaged one with it to continue from there",
                     previous.display(),
                     metadata.get("step").map_or("?", String::as_str)
                 ),
@@ -174,7 +174,7 @@ fn fields(path: &Path, metadata: &Metadata, name: &str) -> Result<BTreeMap<Strin
 }
 
 /// Reads the file into a session of the same model. `run` is what this run would be at its beginning; that and what the file says
-/// make the progress from which it goes on.
+/// make the progress from which it continues.
 pub(super) fn load(path: &Path, checkpoints: &Checkpoints, session: &mut Session, run: Progress) -> Result<Progress> {
     let (tensors, metadata) = read(path, &checkpoints.previous_file())?;
     let wrong = |message: String| Error::format(path, message);
@@ -217,11 +217,11 @@ pub(super) fn load(path: &Path, checkpoints: &Checkpoints, session: &mut Session
     for (state, text) in progress.schedule.iter_mut().zip(field("schedule")?.split(' ')) {
         *state = float(text)?;
     }
-    // Another rate than before takes the place of the old one, with whatever a plateau made of it.
+    // Another rate than before replaces the old one, with whatever a plateau made of it.
     if float(field("learning_rate")?)?.to_bits() != progress.learning_rate.to_bits() {
         progress.schedule[0] = progress.learning_rate;
     }
-    restore(path, session, &tensors, kept)?;
+    restore(path, session, &tensors, is_saved)?;
     session.set_steps(progress.step);
     counters::restore(session, field("optimizers")?).map_err(|error| wrong(error.to_string()))?;
     Ok(progress)
@@ -286,7 +286,7 @@ pub(super) fn restore(
     Ok(())
 }
 
-/// Writes the parameters (and buffers) alone, by their names, as PyTorch reads them, and the text that goes with them.
+/// Writes the parameters (and buffers) alone, by their names, as PyTorch reads them, and the text that belongs to them.
 pub(super) fn save_parameters(path: &Path, session: &Session, metadata: &[(String, String)]) -> Result<()> {
     let mut tensors = Vec::new();
     for variable in session.variables() {

@@ -62,7 +62,7 @@ pub fn write(path: impl AsRef<Path>, tensors: &[(String, TensorData)], metadata:
     write_after(path.as_ref(), None, tensors, metadata)
 }
 
-/// As [`write`]; what was there before goes to another path in the same directory, where there is one.
+/// As [`write`]; what was there before is moved to another path in the same directory, where there is one.
 pub(super) fn write_after(
     path: &Path,
     previous: Option<&Path>,
@@ -77,8 +77,8 @@ pub(super) fn write_after(
     let length = (header.len() as u64).to_le_bytes();
     let tensors = sorted.iter().map(|(_, tensor)| tensor.bytes());
     let digits = checksum::of([&length[..], &header].into_iter().chain(tensors));
-    if let Some(place) = checksum::place(&header, &key_of_checksum())
-        && let Some(blank) = header.get_mut(place..place + digits.len())
+    if let Some(offset) = checksum::position(&header, &key_of_checksum())
+        && let Some(blank) = header.get_mut(offset..offset + digits.len())
     {
         blank.copy_from_slice(digits.as_bytes());
     }
@@ -256,8 +256,8 @@ fn not_json(error: serde_json::Error) -> Error {
     Error::Data(format!("cannot be written as JSON: {error}"))
 }
 
-/// Replaces the file at `path` by what `fill` writes, in one step that the file system makes whole. What was there before goes to
-/// `previous` in the same directory, where that is wanted.
+/// Replaces the file at `path` by what `fill` writes, in one step that the file system makes whole. What was there before is moved
+/// to `previous` in the same directory, where that is wanted.
 pub(crate) fn replace(
     path: &Path,
     previous: Option<&Path>,
@@ -302,7 +302,7 @@ pub(crate) fn replace(
     Ok(())
 }
 
-/// Gives a file a second name, in the place of what had it, so that at no moment there is no file of either name.
+/// Gives a file a second name, replacing what had it, so that at no moment there is no file of either name.
 fn keep(path: &Path, previous: &Path) -> io::Result<()> {
     if !path.is_file() {
         return Ok(());
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_integers_are_kept_or_widened_or_refused() {
+    fn foreign_integers_are_retained_or_widened_or_refused() {
         let value = (1_i64 << 60) + 1;
         let read = foreign("I64", &value.to_le_bytes(), 1).map(|(tensors, ..)| tensors["t"].to_vec::<i64>().ok());
         assert_eq!(read, Ok(Some(vec![value])));

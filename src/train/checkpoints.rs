@@ -21,7 +21,7 @@ pub struct Checkpoints {
 
 impl Checkpoints {
     /// Saves to `checkpoint.safetensors` in a directory at the end of each epoch. A directory that holds another run is refused by
-    /// [`Trainer::fit`](super::Trainer::fit), unless this one [goes on](Self::resume) from it.
+    /// [`Trainer::fit`](super::Trainer::fit), unless this one [resumes](Self::resume) it.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
@@ -32,39 +32,40 @@ impl Checkpoints {
         }
     }
 
-    /// Also after every so many steps.
+    /// Also after every `steps` steps.
     #[must_use]
     pub fn every_steps(mut self, steps: u64) -> Self {
         self.every_steps = Some(steps.max(1));
         self
     }
 
-    /// Goes on from the checkpoint that is there, if there is one. What is restored is what the run has learned and where it stands;
-    /// what the trainer and [`Fit`](super::Fit) say is used as it is, also where it was another before: optimizer settings, learning
-    /// rate, schedule, precision, number of epochs. Seed, batch size, order and training data must be the same, since steps are
-    /// counted by them. Where nothing is left to do, nothing is written.
+    /// Continues from the checkpoint that is there, if there is one. What is restored is what the run has learned and where it
+    /// stands; what the trainer and [`Fit`](super::Fit) say is used as it is, also where it was another before: optimizer settings,
+    /// learning rate, schedule, precision, number of epochs. Seed, batch size, order and training data must be the same, since
+    /// steps are counted by them. Where nothing is left to do, nothing is written.
     #[must_use]
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;
         self
     }
 
-    /// Something that a run must not change when it goes on, by the name that the user knows it by: it is saved, and another value is
-    /// an error.
+    /// Something that a run must not change when it is resumed, by the name that the user knows it by: it is saved, and another
+    /// value is an error.
     #[must_use]
     pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.options.insert(name.into(), value.into());
         self
     }
 
-    /// Something that is saved with the run and may be another when it goes on.
+    /// Something that is saved with the run and may be another when it is resumed.
     #[must_use]
     pub fn note(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.notes.insert(name.into(), value.into());
         self
     }
 
-    /// What [`option`](Self::option) and [`note`](Self::note) said when the run that is there was saved; `None` where there is none.
+    /// What [`option`](Self::option) and [`note`](Self::note) said when the run that is there was saved; `None` where there is
+    /// none.
     ///
     /// # Errors
     /// A checkpoint that cannot be read or is damaged.
@@ -87,7 +88,7 @@ impl Checkpoints {
         [self.file(), self.previous_file()].into_iter().find(|file| file.exists())
     }
 
-    /// Makes the directory; the file to go on from, if that is wanted and there is one.
+    /// Makes the directory; the file to resume from, if that is wanted and there is one.
     pub(super) fn open(&self) -> Result<Option<PathBuf>> {
         std::fs::create_dir_all(&self.directory)
             .map_err(|source| Error::file("cannot make the directory", &self.directory, source))?;
@@ -100,7 +101,7 @@ impl Checkpoints {
 
 fn occupied(file: &Path) -> String {
     format!(
-        "{} is there already: go on from it with Checkpoints::resume(true), or save to another directory",
+        "{} is there already: resume it with Checkpoints::resume(true), or save to another directory",
         file.display()
     )
 }

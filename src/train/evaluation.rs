@@ -18,7 +18,7 @@ pub struct Evaluation {
     pub loss: f64,
     /// Metrics by name, in the order asked for; those that the data does not define are left out.
     pub metrics: Vec<(String, f64)>,
-    /// The model's output for every example; `[0]` where it was not kept ([`Trainer::perplexity`](super::Trainer::perplexity)).
+    /// The model's output for every example; `[0]` where it was not stored ([`Trainer::perplexity`](super::Trainer::perplexity)).
     pub predictions: TensorData,
 }
 
@@ -68,8 +68,8 @@ impl Trainer {
     }
 
     /// Loss and metrics on a data set, and the predictions that they come from, of as many examples at a time as
-    /// [`evaluation_batch`](Self::evaluation_batch) says, or fewer where those would take too much memory. Labels that the loss ignores count for neither. A
-    /// score of a loss of logits is taken for class 1 above 0, any other above 0.5.
+    /// [`evaluation_batch`](Self::evaluation_batch) says, or fewer where those would take too much memory. Labels that the loss
+    /// ignores count for neither. A score of a loss of logits is taken for class 1 above 0, any other above 0.5.
     ///
     /// # Errors
     /// Data that does not fit the model, targets that do not fit the loss; a device that fails.

@@ -1,4 +1,4 @@
-//! How a run is asked for, and what it tells while it goes on.
+//! How a run is asked for, and what it tells while it runs.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -14,7 +14,7 @@ use crate::session::Session;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The training program is compiled; the run begins (or goes on) after this step.
+    /// The training program is compiled; the run begins (or continues) after this step.
     Start {
         /// Steps done before.
         step: u64,
@@ -53,8 +53,8 @@ pub trait Callback {
     /// An error ends the run and is returned from `fit`.
     fn on_event(&mut self, event: &Event) -> Result<Control>;
 
-    /// Called after each epoch, after its event, with the session: to run a program of one's own with what was learned so far, or to
-    /// look at parameters. What changes them, or counts steps, changes the run.
+    /// Called after each epoch, after its event, with the session: to run a program of one's own with what was learned so far, or
+    /// to look at parameters. What changes them, or counts steps, changes the run.
     ///
     /// # Errors
     /// As for [`on_event`](Self::on_event).
@@ -140,7 +140,7 @@ pub struct Fit<'a> {
 }
 
 impl<'a> Fit<'a> {
-    /// So many times over the training data, in batches of 32, shuffled anew each time.
+    /// The number of passes over the training data, in batches of 32, shuffled anew each time.
     pub fn epochs(epochs: u64) -> Self {
         Self {
             epochs,
@@ -156,7 +156,7 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// Ends after so many steps in all, whatever the epochs.
+    /// Ends after `steps` steps in all, whatever the epochs.
     #[must_use]
     pub fn steps(mut self, steps: u64) -> Self {
         self.steps = Some(steps);
@@ -198,14 +198,14 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Something that sees the events; several are called in the order given.
+    /// Something that receives the events; several are called in the order given.
     #[must_use]
     pub fn callback(mut self, callback: &'a mut dyn Callback) -> Self {
         self.callbacks.push(callback);
         self
     }
 
-    /// Saves the run as it goes.
+    /// Saves the run as it proceeds.
     #[must_use]
     pub fn checkpoints(mut self, checkpoints: Checkpoints) -> Self {
         self.checkpoints = Some(checkpoints);

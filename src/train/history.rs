@@ -1,4 +1,4 @@
-//! What a training run reports: a record an epoch, kept in checkpoints.
+//! What a training run reports: a record an epoch, saved in checkpoints.
 
 use serde_json::{Map, Value, json};
 

@@ -19,8 +19,8 @@ const FAMILY: &str = "wgrad-model-";
 const FORMAT_KEY: &str = "format";
 const KIND_KEY: &str = "kind";
 
-/// What a model's file says beside the parameters: which kind of model it is, and by name whatever its program needs to build the network
-/// and to prepare data: sizes, a [`Scaler`](crate::data::Scaler)'s numbers, the names of classes, a vocabulary.
+/// What a model's file says beside the parameters: which kind of model it is, and by name whatever its program needs to build the
+/// network and to prepare data: sizes, a [`Scaler`](crate::data::Scaler)'s numbers, the names of classes, a vocabulary.
 ///
 /// It is the text in the safetensors header, where PyTorch and others find it too (`safe_open(…).metadata()`).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,10 +42,10 @@ impl ModelSettings {
         self
     }
 
-    /// Numbers, which come back to the last bit.
+    /// Numbers, which are restored to the last bit.
     #[must_use]
     pub fn with_numbers(self, name: impl Into<String>, values: &[f64]) -> Self {
-        // What JSON has no number for comes back as an error when it is read.
+        // What JSON has no number for becomes an error when it is read.
         let numbers: Vec<serde_json::Value> = values.iter().map(|&value| value.into()).collect();
         self.with(name, serde_json::Value::Array(numbers))
     }
@@ -117,8 +117,8 @@ impl ModelFile {
     /// Reads it.
     ///
     /// # Errors
-    /// [`Error::File`] where it cannot be read; [`Error::Format`] where it is damaged, of another version, or no file of a model with
-    /// its settings: parameters alone, as PyTorch or [`Trainer::save`](super::Trainer::save) write them, are for
+    /// [`Error::File`] where it cannot be read; [`Error::Format`] where it is damaged, of another version, or no file of a model
+    /// with its settings: parameters alone, as PyTorch or [`Trainer::save`](super::Trainer::save) write them, are for
     /// [`Trainer::load_parameters`](super::Trainer::load_parameters).
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
@@ -130,7 +130,7 @@ impl ModelFile {
                 return wrong(format!("its format is {format:?}, and this version of wgrad reads {FORMAT:?}"));
             }
             Some(format) if format.starts_with("wgrad-checkpoint-") => {
-                return wrong("it is a checkpoint to go on training from, and not a saved model".into());
+                return wrong("it is a checkpoint to continue training from, and not a saved model".into());
             }
             _ => {
                 return wrong(
@@ -184,7 +184,7 @@ impl ModelFile {
     /// A setting as it is written.
     ///
     /// # Errors
-    /// [`Error::Format`] where it is not there; the same goes for the others.
+    /// [`Error::Format`] where it is not there; the same holds for the others.
     pub fn text(&self, name: &str) -> Result<&str> {
         let found = self.settings.entries.get(name).map(String::as_str);
         found.ok_or_else(|| {
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_come_back() -> Result<()> {
+    fn settings_are_restored() -> Result<()> {
         let numbers = [1.0 / 3.0, -0.0, f64::MIN_POSITIVE, 1e300, 0.1 + 0.2];
         let settings = ModelSettings::new("mine")
             .with("size", 7)

@@ -48,7 +48,7 @@ impl Trainer {
     }
 
     /// Reads parameters from a safetensors file of the same model, as [`save`](Self::save) or PyTorch wrote it. Before anything
-    /// is compiled, they are kept until then.
+    /// is compiled, they are held until then.
     ///
     /// # Errors
     /// A file that cannot be read or is of another model; before anything is compiled, the latter comes from what compiles:

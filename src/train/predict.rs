@@ -9,17 +9,17 @@ use crate::nn::Mode;
 use crate::session::ProgramId;
 use crate::tensor::{DType, TensorData, TensorType};
 
-/// A prediction, and how it hangs on its input.
+/// A prediction, and how it depends on its input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputGradient {
-    /// The model's output, as [`Trainer::predict`] gives it.
+    /// The model's output, as [`Trainer::predict`] returns it.
     pub prediction: TensorData,
     /// The gradient of each example's largest output with respect to the input that the model saw: what
     /// [`Trainer::prepare`] made of the example, in its shape.
     pub gradient: TensorData,
 }
 
-/// What a program gives for inputs of a type and shape.
+/// What a program returns for inputs of a type and shape.
 struct Asked {
     wanted: fn(DType, Vec<usize>) -> Use,
     outputs: &'static [&'static str],
@@ -95,7 +95,7 @@ impl Trainer {
         Ok(InputGradient { prediction: answer.swap_remove(0), gradient })
     }
 
-    /// What a program gives, for as many examples at a time as fit.
+    /// What a program returns, for as many examples at a time as fit.
     fn ask(&mut self, x: &TensorData, asked: &Asked) -> Result<Vec<TensorData>> {
         let examples = x.shape().first().copied().unwrap_or(0);
         let mut batch = self.evaluation_batch.max(1);
@@ -126,7 +126,7 @@ impl Trainer {
             .collect()
     }
 
-    /// True where what the model gives hangs on the batch before.
+    /// True where the model's output depends on the batch before.
     fn carries_state(&self, x: &TensorData, asked: &Asked) -> bool {
         let g = self.graph();
         (asked.write)(self, &g, &g.input(X, x.shape(), x.dtype()));

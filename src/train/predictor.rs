@@ -10,13 +10,14 @@ use crate::nn::{Mode, Model, Precision};
 use crate::optim::SGD;
 use crate::tensor::TensorData;
 
-/// A model on a device that gives its outputs for inputs, with parameters from a [`ModelFile`]; its documentation has an example.
+/// A model on a device that computes its outputs for inputs, with parameters from a [`ModelFile`]; its documentation has an
+/// example.
 pub struct Predictor {
     trainer: Trainer,
 }
 
 impl Predictor {
-    /// For a model, whose parameters [`load`](Self::load) brings.
+    /// For a model, whose parameters [`load`](Self::load) reads.
     pub fn new(model: impl Model + Send + Sync + 'static, device: &Device) -> Self {
         // Loss and optimizer are compiled with training alone, which never comes.
         let loss = Loss::custom(|prediction, _| prediction.mean_all());
@@ -44,7 +45,7 @@ impl Predictor {
         Ok(self)
     }
 
-    /// The model's output for a batch of inputs, as [`Trainer::predict`] gives it.
+    /// The model's output for a batch of inputs, as [`Trainer::predict`] returns it.
     ///
     /// # Errors
     /// A file of another model; inputs that do not fit; a device that fails.

@@ -1,4 +1,4 @@
-//! Where the time of a training step goes.
+//! How the time of a training step is spent.
 
 use super::Trainer;
 use super::resident::{INDEX, index_of};
@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::session::Profile;
 
 impl Trainer {
-    /// Measures training steps of this batch size: see [`Session::profile`](crate::session::Session::profile). They are real steps, on the first examples.
+    /// Measures training steps of this batch size: see [`Session::profile`](crate::session::Session::profile). They are real steps,
+    /// on the first examples.
     ///
     /// # Errors
     /// As of [`compile_training`](Self::compile_training); a device that fails.

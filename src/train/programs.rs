@@ -37,14 +37,14 @@ pub(super) struct Programs(Vec<(Use, ProgramId)>);
 impl Programs {
     /// The program for a use, which is now the most recently used one.
     pub(super) fn find(&mut self, wanted: &Use) -> Option<ProgramId> {
-        let place = self.0.iter().position(|(known, _)| known == wanted)?;
-        let entry = self.0.remove(place);
+        let index = self.0.iter().position(|(known, _)| known == wanted)?;
+        let entry = self.0.remove(index);
         let id = entry.1;
         self.0.push(entry);
         Some(id)
     }
 
-    /// Adds a program; gives back those that have to go for it, which are never `pinned`.
+    /// Adds a program; returns those that are dropped for it, which are never `pinned`.
     pub(super) fn add(&mut self, wanted: Use, id: ProgramId, pinned: Option<ProgramId>) -> Vec<ProgramId> {
         self.0.push((wanted, id));
         let mut gone = Vec::new();
@@ -55,11 +55,11 @@ impl Programs {
                 let of_oldest_set = sets.len() > DATA_SETS
                     && wanted
                         .resident()
-                        .is_some_and(|resident| !sets.iter().rev().take(DATA_SETS).any(|kept| kept == resident));
+                        .is_some_and(|resident| !sets.iter().rev().take(DATA_SETS).any(|recent| recent == resident));
                 Some(*other) != pinned && (of_oldest_set || self.0.len() > PROGRAMS)
             });
             match surplus {
-                Some(place) => gone.push(self.0.remove(place).1),
+                Some(index) => gone.push(self.0.remove(index).1),
                 None => return gone,
             }
         }
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_recently_used_program_goes() {
+    fn the_least_recently_used_program_is_dropped() {
         let (mut programs, mut ids) = (Programs::default(), ids());
         let first = ids.next().unwrap();
         assert!(programs.add(Use::Train(set(0), 8), first, None).is_empty());

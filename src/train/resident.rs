@@ -85,13 +85,13 @@ pub(super) fn forget_others(session: &mut Session, sets: &[Resident]) -> Result<
 
 /// The index input's value for some examples.
 pub(super) fn index_of(examples: &[usize]) -> Result<TensorData> {
-    let places: Vec<i32> = examples
+    let indices: Vec<i32> = examples
         .iter()
         .map(|&example| {
             i32::try_from(example)
                 .map_err(|_| Error::Data(format!("example {example}: wgrad counts at most 2³¹ examples")))
         })
         .collect::<Result<_>>()?;
-    let count = places.len();
-    TensorData::from_vec(places, [count])
+    let count = indices.len();
+    TensorData::from_vec(indices, [count])
 }

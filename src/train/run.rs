@@ -1,4 +1,4 @@
-//! The loop: batches in, losses out, validation after each epoch, checkpoints on the way.
+//! The loop: batches in, losses out, validation after each epoch, checkpoints in between.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -65,7 +65,7 @@ impl Trainer {
             self.epoch(data, &resident, &mut fit, &mut scheduler, &mut progress, total_steps)?;
         }
         progress.history.stopped |= fit.is_stopped(&progress.history);
-        // A run that was finished before has nothing to save: the same state again would take the place of the one before it.
+        // A run that was finished before has nothing to save: the same state again would replace the one before it.
         if resumed == Some(progress.step) {
             return Ok(progress.history);
         }
@@ -73,7 +73,7 @@ impl Trainer {
         Ok(progress.history)
     }
 
-    /// The rest of the epoch under way.
+    /// The rest of the epoch in progress.
     fn epoch(
         &mut self,
         data: &Dataset,

@@ -16,7 +16,8 @@ fn is_saved(role: &Role) -> bool {
 
 impl Session {
     /// Writes parameters, buffers and states of optimizers as safetensors, with the count of steps, and each optimizer's steps and
-    /// learning rate: whole or not at all. A session of the same programs that [`restore`](Self::restore)s it goes on bit for bit.
+    /// learning rate: whole or not at all. A session of the same programs that [`restore`](Self::restore)s it continues bit for
+    /// bit.
     ///
     /// ```
     /// use wgrad::prelude::*;

@@ -17,7 +17,7 @@ use crate::optim::{LossScale, Minimize, Optimizer};
 use crate::session::{ProgramId, Session};
 use crate::tensor::{DType, TensorData};
 
-/// The columns of a data set that a trainer uses: what goes in and what should come out.
+/// The columns of a data set that a trainer uses: the inputs and the targets.
 pub(super) const X: &str = "x";
 pub(super) const Y: &str = "y";
 
@@ -150,14 +150,14 @@ impl Trainer {
     }
 
     /// Something done to each batch on the device before the model sees it: scaling, augmentation. Without it, u8 inputs
-    /// are brought to 0…1 and others left as they are.
+    /// are scaled to 0…1 and others left as they are.
     #[must_use]
     pub fn prepare(mut self, prepare: impl Fn(&Tensor, Mode) -> Tensor + Send + Sync + 'static) -> Self {
         self.prepare = Some(Arc::new(prepare));
         self
     }
 
-    /// Examples that [`evaluate`](Self::evaluate) and [`predict`](Self::predict) take at a time, in place of 512: fewer take less
+    /// Examples that [`evaluate`](Self::evaluate) and [`predict`](Self::predict) take at a time, instead of 512: fewer take less
     /// memory.
     #[must_use]
     pub fn evaluation_batch(mut self, examples: usize) -> Self {
@@ -165,7 +165,7 @@ impl Trainer {
         self
     }
 
-    /// Bytes that the values of a program for evaluation or prediction may take, in place of 2³⁰. Where they would take more, as few
+    /// Bytes that the values of a program for evaluation or prediction may take, instead of 2³⁰. Where they would take more, as few
     /// examples go at a time as it takes; a single one may take what it needs.
     #[must_use]
     pub fn evaluation_memory(mut self, bytes: usize) -> Self {
@@ -173,8 +173,8 @@ impl Trainer {
         self
     }
 
-    /// Measures perplexity too, e to the mean loss, as is usual for the cross-entropy of texts. Where no other metric was asked for,
-    /// predictions are not read: there are as many numbers as the text has places, times the vocabulary.
+    /// Measures perplexity too, e to the mean loss, as is usual for the cross-entropy of texts. Where no other metric was asked
+    /// for, predictions are not read: there are as many values as the text has positions, times the vocabulary.
     #[must_use]
     pub fn perplexity(mut self) -> Self {
         self.perplexity = true;
@@ -234,10 +234,10 @@ impl Trainer {
         Ok(Some(id))
     }
 
-    /// Compiles a graph for a use, of so many examples, and lets go what was not used for long. None where its values would take too
-    /// much memory and fewer examples would do.
+    /// Compiles a graph for a use, of a number of examples, and drops what was not used for long. None where its values would take
+    /// too much memory and fewer examples would do.
     fn admit(&mut self, wanted: Use, graph: &Graph, examples: usize) -> Result<Option<ProgramId>> {
-        // A batch that hangs on the one before it cannot be cut.
+        // A batch that depends on the one before it cannot be cut.
         let divisible = examples > 1 && !graph.assigns();
         let bytes = if divisible { self.evaluation_memory } else { usize::MAX };
         let id = match self.load(graph, bytes) {
@@ -254,7 +254,7 @@ impl Trainer {
         Ok(Some(id))
     }
 
-    /// Lets evaluation and prediction take fewer than so many examples at a time, from now on.
+    /// Lets evaluation and prediction take fewer than `examples` examples at a time, from now on.
     pub(super) fn fewer(&mut self, examples: usize) -> usize {
         self.evaluation_batch = (examples / 2).max(1);
         self.evaluation_batch
@@ -268,7 +268,7 @@ impl Trainer {
         g
     }
 
-    /// The program of a use, of so many examples, which `write` puts into a graph the first time; none as of `admit`.
+    /// The program of a use, of a number of examples, which `write` puts into a graph the first time; none as of `admit`.
     pub(super) fn program(
         &mut self,
         wanted: Use,
@@ -364,7 +364,7 @@ impl Trainer {
         Ok((g, prediction, loss))
     }
 
-    /// As `admit`, of a graph that reads a data set, which goes to the device if it is not there.
+    /// As `admit`, of a graph that reads a data set, which is uploaded to the device if it is not there.
     fn admit_with(
         &mut self,
         wanted: Use,

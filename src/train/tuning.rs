@@ -12,8 +12,8 @@ use crate::nn::Mode;
 
 impl Trainer {
     /// Compares the kernels that could do each part of a training step of this batch size and remembers the fastest: see
-    /// [`Device::tune`](crate::Device::tune). Nothing is trained, and programs that are compiled already stay as they are, so this comes
-    /// before [`fit`](Self::fit).
+    /// [`Device::tune`](crate::Device::tune). Nothing is trained, and programs that are compiled already stay as they are, so this
+    /// comes before [`fit`](Self::fit).
     ///
     /// ```
     /// use wgrad::data::Dataset;

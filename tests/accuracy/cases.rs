@@ -12,9 +12,9 @@ const NAN: f32 = f32::NAN;
 #[track_caller]
 fn check(device: &Device, inputs: &[&[f32]], right: &[f32], build: impl Fn(&[Tensor]) -> Tensor) {
     let found = evaluate(device, inputs, |x| vec![build(x)]).swap_remove(0);
-    for (place, (&found, &right)) in found.iter().zip(right).enumerate() {
+    for (index, (&found, &right)) in found.iter().zip(right).enumerate() {
         let close = (found - right).abs() <= 1e-6 * right.abs();
-        assert!(same(found, right) || close, "element {place} is {found:e}, not {right:e}, on {device:?}");
+        assert!(same(found, right) || close, "element {index} is {found:e}, not {right:e}, on {device:?}");
     }
 }
 

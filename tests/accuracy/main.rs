@@ -31,11 +31,11 @@ pub fn same(a: f32, b: f32) -> bool {
 /// The values of `build`'s outputs for vectors of f32, on a device.
 pub fn evaluate(device: &Device, inputs: &[&[f32]], build: impl Fn(&[Tensor]) -> Vec<Tensor>) -> Vec<Vec<f32>> {
     let g = Graph::new();
-    let names: Vec<String> = (0..inputs.len()).map(|place| format!("x{place}")).collect();
+    let names: Vec<String> = (0..inputs.len()).map(|index| format!("x{index}")).collect();
     let tensors: Vec<Tensor> = names.iter().zip(inputs).map(|(name, data)| g.input(name, [data.len()], F32)).collect();
     let outputs = build(&tensors);
-    for (place, output) in outputs.iter().enumerate() {
-        g.output(&format!("y{place}"), &output.cast(F32));
+    for (index, output) in outputs.iter().enumerate() {
+        g.output(&format!("y{index}"), &output.cast(F32));
     }
     let mut session = g.compile(device).unwrap();
     let data: Vec<TensorData> = inputs.iter().map(|values| vector(values)).collect();
@@ -48,5 +48,5 @@ pub fn evaluate(device: &Device, inputs: &[&[f32]], build: impl Fn(&[Tensor]) ->
         .filter(|(name, _)| needed.iter().any(|port| port == name))
         .collect();
     let found = session.run(&given).unwrap();
-    (0..outputs.len()).map(|place| found[&format!("y{place}")].to_vec().unwrap()).collect()
+    (0..outputs.len()).map(|index| found[&format!("y{index}")].to_vec().unwrap()).collect()
 }

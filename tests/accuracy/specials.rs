@@ -22,15 +22,15 @@ fn apply(function: F, operands: &[&Tensor]) -> Tensor {
 fn what_is_no_number_stays_none() {
     for device in devices() {
         for &function in NUMERIC {
-            for place in 0..function.arity() {
+            for argument in 0..function.arity() {
                 let columns: Vec<Vec<f32>> = (0..function.arity())
-                    .map(|k| if k == place { vec![f32::NAN, -f32::NAN] } else { vec![0.5, 2.0] })
+                    .map(|k| if k == argument { vec![f32::NAN, -f32::NAN] } else { vec![0.5, 2.0] })
                     .collect();
                 let inputs: Vec<&[f32]> = columns.iter().map(Vec::as_slice).collect();
                 let found = evaluate(&device, &inputs, |x| vec![apply(function, &x.iter().collect::<Vec<_>>())]);
                 // In LeakyRelu and the like, the slope of a positive number plays no part.
-                let unused = place == 1 && matches!(function, F::LeakyRelu | F::Elu | F::Celu);
-                assert!(unused || found[0].iter().all(|y| y.is_nan()), "{} {place} on {device:?}", function.name());
+                let unused = argument == 1 && matches!(function, F::LeakyRelu | F::Elu | F::Celu);
+                assert!(unused || found[0].iter().all(|y| y.is_nan()), "{} {argument} on {device:?}", function.name());
             }
         }
     }
@@ -184,10 +184,10 @@ fn forms_that_compilers_calculate_with_are_what_they_are() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-type Whole = (&'static str, fn(&Tensor, &Tensor) -> Tensor, fn(i32, i32) -> i32);
+type OfIntegers = (&'static str, fn(&Tensor, &Tensor) -> Tensor, fn(i32, i32) -> i32);
 
 /// Integers wrap; a quotient by 0 is the dividend, and its rest 0.
-const WHOLE: &[Whole] = &[
+const INTEGERS: &[OfIntegers] = &[
     ("+", |x, y| x + y, i32::wrapping_add),
     ("-", |x, y| x - y, i32::wrapping_sub),
     ("*", |x, y| x * y, i32::wrapping_mul),
@@ -217,12 +217,12 @@ fn integers_wrap_alike_everywhere() {
         let (x, y) = (g.input("x", [a.len()], I32), g.input("y", [a.len()], I32));
         // What plays no part is an input all the same.
         g.output("both", &(&x + &y));
-        for (name, build, _) in WHOLE {
+        for (name, build, _) in INTEGERS {
             g.output(name, &build(&x, &y));
         }
         let data = [&a, &b].map(|values| TensorData::from_slice(values, [values.len()]).unwrap());
         let found = g.compile(&device).unwrap().run(&[("x", &data[0]), ("y", &data[1])]).unwrap();
-        for (name, _, rule) in WHOLE {
+        for (name, _, rule) in INTEGERS {
             let values = found[name].to_vec::<i32>().unwrap();
             for ((&x, &y), found) in a.iter().zip(&b).zip(values) {
                 assert_eq!(found, rule(x, y), "{name} of {x} and {y} on {device:?}");

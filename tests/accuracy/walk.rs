@@ -10,7 +10,7 @@ use super::rules::{RULES, Rule};
 use super::support::devices::devices;
 use super::{evaluate, same};
 
-/// Zeros, infinities, NaNs of both signs, subnormals, the smallest and largest numbers, whole ones and their neighbours.
+/// Zeros, infinities, NaNs of both signs, subnormals, the smallest and largest numbers, integers and their neighbours.
 pub const SPECIALS: [f32; 28] = [
     0.0,
     -0.0,
@@ -77,7 +77,7 @@ fn arguments(rule: &Rule) -> Vec<Vec<f32>> {
     for k in 0..20_000_u32 {
         let mut row: [f32; 3] = std::array::from_fn(|_| pool[random.below(pool.len() as u64) as usize]);
         if rule.function.name() == "pow" {
-            // Where the result is in range, and small whole exponents.
+            // Where the result is in range, and small integer exponents.
             let bits = random.uniform_f64() * 290.0 - 155.0;
             row[1] = match k % 4 {
                 0 => (k / 4 % 19) as f32 - 9.0,
@@ -137,13 +137,13 @@ fn worst(rule: &Rule, device: &Device) -> (f64, Vec<f32>, f32) {
     });
     let bound = if device.is_cpu() { rule.cpu } else { rule.gpu };
     let mut worst = (0.0, Vec::new(), 0.0);
-    for (place, &found) in found[0].iter().enumerate() {
-        let row: Vec<f64> = columns.iter().map(|column| f64::from(column[place])).collect();
+    for (index, &found) in found[0].iter().enumerate() {
+        let row: Vec<f64> = columns.iter().map(|column| f64::from(column[index])).collect();
         let error = error(rule, &row, found);
         // On the CPU, only sigmoid is 0 where its value would be subnormal, and so is what is made of it; and a quotient by α loses digits.
         let may_flush = !device.is_cpu() || matches!(rule.function.name(), "sigmoid" | "silu" | "mish" | "celu");
         if error > worst.0 && !(may_flush && flushed(rule, &row, found, bound)) {
-            worst = (error, columns.iter().map(|column| column[place]).collect(), found);
+            worst = (error, columns.iter().map(|column| column[index]).collect(), found);
         }
     }
     worst

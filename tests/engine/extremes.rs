@@ -63,10 +63,10 @@ fn slope(x: &Tensor, build: fn(&Tensor) -> Tensor) -> Tensor {
 
 const CASES: &[Case<'_>] = &[
     ("sort", |x| x.sort(0, false).0, &[8], MIXED, &[-INF, 0.0, -0.0, 1.0, 3.0, INF, NAN, NAN]),
-    ("its places", |x| x.sort(0, false).1.cast(F32), &[8], MIXED, &[3.0, 6.0, 7.0, 0.0, 2.0, 4.0, 1.0, 5.0]),
+    ("its indices", |x| x.sort(0, false).1.cast(F32), &[8], MIXED, &[3.0, 6.0, 7.0, 0.0, 2.0, 4.0, 1.0, 5.0]),
     ("sort down", |x| x.sort(0, true).1.cast(F32), &[8], MIXED, &[1.0, 5.0, 4.0, 2.0, 0.0, 6.0, 7.0, 3.0]),
     ("top_k", |x| x.top_k(3, 0).0, &[8], MIXED, &[NAN, NAN, INF]),
-    ("its places", |x| x.top_k(3, 0).1.cast(F32), &[8], MIXED, &[1.0, 5.0, 4.0]),
+    ("its indices", |x| x.top_k(3, 0).1.cast(F32), &[8], MIXED, &[1.0, 5.0, 4.0]),
     ("least k", |x| x.top_k_with(3, 0, false).1.cast(F32), &[8], MIXED, &[3.0, 6.0, 7.0]),
     ("argmax", |x| x.argmax(0).cast(F32), &[8], MIXED, &[1.0]),
     ("argmin", |x| x.argmin(0).cast(F32), &[8], MIXED, &[1.0]),
@@ -91,9 +91,15 @@ const CASES: &[Case<'_>] = &[
     ("slope of max", |x| slope(x, |x| x.max(&[0])), &[4], &[INF, 1.0, INF, 2.0], &[0.5, 0.0, 0.5, 0.0]),
     ("slope of max of NaN", |x| slope(x, |x| x.max(&[0])), &[2], &[NAN, 1.0], &[NAN, NAN]),
     ("max_pool", |x| x.max_pool(&MaxPool::new(2)), &[1, 1, 8], PLANE, &[NAN, 4.0, NAN, -INF]),
-    ("its places", |x| x.max_pool_with_indices(&MaxPool::new(2)).1.cast(F32), &[1, 1, 8], PLANE, &[1.0, 3.0, 4.0, 6.0]),
     (
-        "places of overlapping windows",
+        "its indices",
+        |x| x.max_pool_with_indices(&MaxPool::new(2)).1.cast(F32),
+        &[1, 1, 8],
+        PLANE,
+        &[1.0, 3.0, 4.0, 6.0],
+    ),
+    (
+        "indices of overlapping windows",
         |x| x.max_pool_with_indices(&MaxPool::new(3).stride(1).padding(1)).1.cast(F32),
         &[1, 1, 8],
         PLANE,

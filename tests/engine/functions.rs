@@ -119,19 +119,19 @@ fn the_last_of_equals_and_the_smallest() {
     ] {
         g.output(name, &y);
     }
-    let (smallest, places) = x.top_k_with(3, 1, false);
+    let (smallest, indices) = x.top_k_with(3, 1, false);
     g.output("smallest", &smallest);
-    g.output("places", &places);
+    g.output("indices", &indices);
     for device in devices() {
         let data = TensorData::from_f64(F32, &values, [2, 5]).unwrap();
         let found = g.compile(&device).unwrap().run(&[("x", &data)]).unwrap();
-        let places = |name: &str| found[name].to_vec::<i32>().unwrap();
-        assert_eq!(places("max"), [0, 0]);
-        assert_eq!(places("last max"), [2, 4]);
-        assert_eq!(places("min"), [1, 0]);
-        assert_eq!(places("last min"), [3, 4]);
-        assert_eq!(places("last of a column"), [0, 0, 0, 0, 0]);
+        let indices = |name: &str| found[name].to_vec::<i32>().unwrap();
+        assert_eq!(indices("max"), [0, 0]);
+        assert_eq!(indices("last max"), [2, 4]);
+        assert_eq!(indices("min"), [1, 0]);
+        assert_eq!(indices("last min"), [3, 4]);
+        assert_eq!(indices("last of a column"), [0, 0, 0, 0, 0]);
         assert_eq!(found["smallest"].to_f64_vec(), [1.0, 1.0, 2.0, 0.0, 0.0, 0.0]);
-        assert_eq!(places("places"), [1, 3, 4, 0, 1, 2]);
+        assert_eq!(indices("indices"), [1, 3, 4, 0, 1, 2]);
     }
 }

@@ -28,8 +28,8 @@ fn graph(draws: &[Draw], dtype: DType, shapes: bool) -> (Graph, Vec<(String, Ten
     let mut builder = Builder { g: g.clone(), values: inputs.clone() };
     draws.iter().for_each(|&draw| builder.add(draw, shapes));
     let last = builder.values.len() - 1;
-    for place in std::collections::BTreeSet::from([last, last / 2 + 1, last - 1]) {
-        g.output(&format!("value{place}"), &builder.values[place]);
+    for index in std::collections::BTreeSet::from([last, last / 2 + 1, last - 1]) {
+        g.output(&format!("value{index}"), &builder.values[index]);
     }
     let loss = builder.values[last].tanh().sum_all() + builder.values[last / 2].sin().mean_all();
     let references: Vec<&Tensor> = inputs.iter().collect();
@@ -45,7 +45,7 @@ fn run(g: &Graph, device: &Device, fuse: bool, inputs: &[(String, TensorData)]) 
     Ok(super::run(&mut session, inputs))
 }
 
-/// Compares the ways on many graphs; a failure is made smaller and printed.
+/// Compares fused and unfused programs on many graphs; a failure is made smaller and printed.
 fn compare(cases: u32, most: usize, dtype: DType, shapes: bool, bound: f64) {
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(cases) });
     let outcome = runner.run(&draws(most), |draws| {
@@ -95,7 +95,7 @@ fn a_gpu_gives_the_values_of_the_cpu() {
     }
 }
 
-/// Two gathers at the same places of different tables are two, also where they become one kernel.
+/// Two gathers at the same indices of different tables are two, also where they become one kernel.
 #[test]
 fn gathers_of_siblings_stay_apart() {
     let g = Graph::new();
@@ -109,7 +109,7 @@ fn gathers_of_siblings_stay_apart() {
         ("n".to_owned(), TensorData::from_vec(vec![4, 0, 0, 2], [4]).unwrap()),
     ];
     let right = run(&g, &Device::cpu(), false, &inputs).unwrap();
-    let row = |k: usize, place: usize| inputs[k].1.to_f64_vec()[place * 3];
+    let row = |k: usize, index: usize| inputs[k].1.to_f64_vec()[index * 3];
     assert_eq!(right["a rows"].to_f64_vec()[0] as f32, (row(0, 4) + 1.0) as f32);
     assert_eq!(right["b rows"].to_f64_vec()[9] as f32, (row(1, 2) + 1.0) as f32);
     for device in devices() {

@@ -48,8 +48,8 @@ impl Builder {
         let axis = detail % rank;
         let (signed, extent) = (axis as isize, shape[axis]);
         let index = |count: usize| {
-            let places: Vec<f64> = (0..count).map(|k| ((k * 7 + detail) % extent) as f64).collect();
-            TensorData::from_f64(I32, &places, [count]).unwrap()
+            let indices: Vec<f64> = (0..count).map(|k| ((k * 7 + detail) % extent) as f64).collect();
+            TensorData::from_f64(I32, &indices, [count]).unwrap()
         };
         match kind % 18 {
             0 => a.sum(&[signed]),
@@ -72,7 +72,7 @@ impl Builder {
             15 => a.index_add(signed, &self.g.constant(index(extent)), &(a * 0.5)),
             16 if rank >= 2 => a.matmul(&a.transpose(-1, -2)) * (1.0 / shape[rank - 1] as f64),
             16 => a.matmul(a) * (1.0 / extent as f64),
-            // One row of another value's reshape, stretched over this one: two chains meet.
+            // One row of another value's reshape, broadcast over this one: two chains meet.
             _ => a + b.reshape([b.shape().len()]).slice(0, 0, 1),
         }
     }
@@ -105,9 +105,9 @@ pub fn difference(a: &Outputs, b: &Outputs, bound: f64) -> Option<String> {
         }
         let (left, right) = (left.to_f64_vec(), right.to_f64_vec());
         let largest = left.iter().copied().filter(|x| x.is_finite()).fold(1.0, |top: f64, x| top.max(x.abs()));
-        left.iter().zip(&right).enumerate().find_map(|(place, (x, y))| {
+        left.iter().zip(&right).enumerate().find_map(|(k, (x, y))| {
             let same = x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()) || (x - y).abs() <= bound * largest;
-            (!same).then(|| format!("{name}[{place}]: {x} and {y}"))
+            (!same).then(|| format!("{name}[{k}]: {x} and {y}"))
         })
     })
 }

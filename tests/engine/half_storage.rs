@@ -1,4 +1,4 @@
-//! Products read floats of 16 bits as they are stored, and hand them over so: fewer passes and less memory than by way of f32.
+//! Products read floats of 16 bits as they are stored, and pass them on like that: fewer passes and less memory than by way of f32.
 
 use wgrad::compiler::{Layout, Options, Program, Target, compile};
 use wgrad::ops::ConvOptions;

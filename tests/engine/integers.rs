@@ -4,11 +4,11 @@ use wgrad::prelude::*;
 
 use super::support::devices::devices;
 
-const WHOLE: [i32; 14] = [0, 1, -1, 2, -3, 7, -7, 31, 32, 100, -100, 65_537, i32::MAX, i32::MIN];
+const INTEGERS: [i32; 14] = [0, 1, -1, 2, -3, 7, -7, 31, 32, 100, -100, 65_537, i32::MAX, i32::MIN];
 
 /// Every pair of the numbers.
 fn pairs() -> (Vec<i32>, Vec<i32>) {
-    WHOLE.iter().flat_map(|&a| WHOLE.iter().map(move |&b| (a, b))).unzip()
+    INTEGERS.iter().flat_map(|&a| INTEGERS.iter().map(move |&b| (a, b))).unzip()
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn casts_truncate_and_saturate() {
         f32::NEG_INFINITY,
     ];
     let g = Graph::new();
-    let (x, n) = (g.input("x", [floats.len()], F32), g.input("n", [WHOLE.len()], I32));
+    let (x, n) = (g.input("x", [floats.len()], F32), g.input("n", [INTEGERS.len()], I32));
     for dtype in [I32, U32, U8, Bool] {
         g.output(&format!("float to {dtype}"), &x.cast(dtype));
         g.output(&format!("integer to {dtype}"), &n.cast(dtype));
@@ -96,7 +96,7 @@ fn casts_truncate_and_saturate() {
     g.output("pixel", &n.cast(U8).cast(F32));
     let inputs = [
         ("x".to_owned(), TensorData::from_vec(floats.to_vec(), [floats.len()]).unwrap()),
-        ("n".to_owned(), TensorData::from_vec(WHOLE.to_vec(), [WHOLE.len()]).unwrap()),
+        ("n".to_owned(), TensorData::from_vec(INTEGERS.to_vec(), [INTEGERS.len()]).unwrap()),
     ];
     for device in devices() {
         let found = super::run(&mut g.compile(&device).unwrap(), &inputs);
@@ -106,12 +106,12 @@ fn casts_truncate_and_saturate() {
         compare("float to u32", floats.iter().map(|&x| f64::from(x as u32)).collect());
         compare("float to u8", floats.iter().map(|&x| f64::from(x as u8)).collect());
         compare("float to bool", floats.iter().map(|&x| f64::from(u8::from(x != 0.0))).collect());
-        compare("integer to u32", WHOLE.iter().map(|&n| f64::from(n as u32)).collect());
-        compare("integer to u8", WHOLE.iter().map(|&n| f64::from(n as u8)).collect());
-        compare("integer to bool", WHOLE.iter().map(|&n| f64::from(u8::from(n != 0))).collect());
-        compare("back", WHOLE.iter().map(|&n| f64::from(n as f32)).collect());
-        compare("unsigned back", WHOLE.iter().map(|&n| f64::from(n as u32 as f32)).collect());
+        compare("integer to u32", INTEGERS.iter().map(|&n| f64::from(n as u32)).collect());
+        compare("integer to u8", INTEGERS.iter().map(|&n| f64::from(n as u8)).collect());
+        compare("integer to bool", INTEGERS.iter().map(|&n| f64::from(u8::from(n != 0))).collect());
+        compare("back", INTEGERS.iter().map(|&n| f64::from(n as f32)).collect());
+        compare("unsigned back", INTEGERS.iter().map(|&n| f64::from(n as u32 as f32)).collect());
         compare("truth", floats.iter().map(|&x| f64::from(u8::from(x != 0.0))).collect());
-        compare("pixel", WHOLE.iter().map(|&n| f64::from(n as u8)).collect());
+        compare("pixel", INTEGERS.iter().map(|&n| f64::from(n as u8)).collect());
     }
 }

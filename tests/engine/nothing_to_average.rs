@@ -1,4 +1,4 @@
-//! Means with nothing to average, as PyTorch has them: the loss is NaN, the gradients are 0, and training goes on.
+//! Means with nothing to average, as PyTorch has them: the loss is NaN, the gradients are 0, and training continues.
 
 use wgrad::data::Dataset;
 use wgrad::graph::Graph;

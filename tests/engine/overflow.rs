@@ -11,7 +11,7 @@ use super::support::devices::devices;
 /// 2³¹
 const END: i64 = 1 << 31;
 
-fn whole(values: &[i64]) -> TensorData {
+fn integers(values: &[i64]) -> TensorData {
     TensorData::from_slice(values, [values.len()]).unwrap()
 }
 
@@ -23,7 +23,7 @@ fn compare(build: &dyn Fn(&Tensor, &Tensor) -> Tensor, a: &[i64], b: &[i64]) -> 
     g.output("z", &build(&x, &y));
     g.output("x again", &x);
     g.output("y again", &y);
-    let (a, b) = (whole(a), whole(b));
+    let (a, b) = (integers(a), integers(b));
     let inputs = [("x", &a), ("y", &b)];
     let right = g.compile(&Device::cpu()).unwrap().run(&inputs).unwrap();
     let found = devices().into_iter().map(|device| {
@@ -163,7 +163,7 @@ fn steps_tell_when_something_is_read_or_soon_after() {
             name: "count".into(),
             ty: TensorType::new(I64, [1]),
             role: Role::Buffer,
-            initial: Initial::Values(whole(&[1])),
+            initial: Initial::Values(integers(&[1])),
         });
         let next = &variable * g.input("factor", [1], I64);
         g.assign(&variable, &next);
@@ -171,7 +171,7 @@ fn steps_tell_when_something_is_read_or_soon_after() {
         g
     };
     for device in devices().into_iter().filter(|device| !device.is_cpu()) {
-        let (small, large) = (whole(&[3]), whole(&[100_000]));
+        let (small, large) = (integers(&[3]), integers(&[100_000]));
         let mut session = counter().compile(&device).unwrap();
         for _ in 0..2 {
             session.step(&[("factor", &small)]).unwrap();
@@ -182,7 +182,7 @@ fn steps_tell_when_something_is_read_or_soon_after() {
         let told = session.parameter("count").unwrap_err().to_string();
         assert!(told.starts_with("mul (at") && told.contains(file!()), "{told}");
         // Told once; a new value makes it well again.
-        session.set_parameter("count", &whole(&[2])).unwrap();
+        session.set_parameter("count", &integers(&[2])).unwrap();
         session.step(&[("factor", &small)]).unwrap();
         assert_eq!(session.read("next").unwrap().to_vec::<i64>().unwrap(), [6]);
         // A loop that reads nothing is told as well.

@@ -26,10 +26,10 @@ fn the_mask_of_a_relu_joins_the_gradient_of_a_pool() {
         let mut want = vec![0.0; x.len()];
         for (o, weight) in w.iter().enumerate() {
             let (plane, row, column) = (o / 12, o / 3 % 4, o % 3);
-            let places = [0, 1, 6, 7].map(|step| plane * 48 + row * 12 + column * 2 + step);
-            // The first of equals, among which all that a relu turns into 0.
-            let best = places.iter().map(|&place| x[place].max(0.0)).fold(0.0, f64::max);
-            let first = places.into_iter().find(|&place| x[place].max(0.0) == best).unwrap();
+            let indices = [0, 1, 6, 7].map(|step| plane * 48 + row * 12 + column * 2 + step);
+            // The first of equals, among which is all that a relu makes 0.
+            let best = indices.iter().map(|&index| x[index].max(0.0)).fold(0.0, f64::max);
+            let first = indices.into_iter().find(|&index| x[index].max(0.0) == best).unwrap();
             if x[first] > 0.0 {
                 want[first] += weight;
             }
@@ -42,12 +42,12 @@ fn the_mask_of_a_relu_joins_the_gradient_of_a_pool() {
 fn a_large_window_is_pooled_an_axis_at_a_time() {
     for device in devices() {
         let g = Graph::new();
-        // More places than a software driver's loops go through.
+        // More positions than a software driver's loops iterate over.
         let x = g.input("x", [1, 1, 300, 300], F32);
         g.output("average", &x.avg_pool(&AvgPool::new(290).stride(5)));
-        let (values, places) = x.max_pool_with_indices(&MaxPool::new(290).stride(5));
+        let (values, indices) = x.max_pool_with_indices(&MaxPool::new(290).stride(5));
         g.output("values", &values);
-        g.output("places", &places);
+        g.output("indices", &indices);
         g.output("gradient", &g.gradients(&values, &[&x])[0]);
         let mut session = g.compile(&device).unwrap();
         let data = tensor(3, F32, &[1, 1, 300, 300], -1.0, 1.0);
@@ -57,11 +57,11 @@ fn a_large_window_is_pooled_an_axis_at_a_time() {
         for o in 0..9 {
             let (top, left) = (o / 3 * 5, o % 3 * 5);
             let window = (top..top + 290).flat_map(|row| (left..left + 290).map(move |column| row * 300 + column));
-            let best = window.clone().reduce(|best, place| if x[place] > x[best] { place } else { best }).unwrap();
+            let best = window.clone().reduce(|best, index| if x[index] > x[best] { index } else { best }).unwrap();
             gradient[best] += 1.0;
-            let sum: f64 = window.map(|place| x[place]).sum();
+            let sum: f64 = window.map(|index| x[index]).sum();
             assert_eq!(found["values"].to_f64_vec()[o], x[best]);
-            assert_eq!(found["places"].to_f64_vec()[o], best as f64);
+            assert_eq!(found["indices"].to_f64_vec()[o], best as f64);
             assert!((found["average"].to_f64_vec()[o] - sum / 84_100.0).abs() < 1e-6);
         }
         assert_eq!(found["gradient"].to_f64_vec(), gradient, "{}", device.name());

@@ -24,14 +24,14 @@ fn layer(what: Layer) {
         "gru" => 3,
         _ => 1,
     };
-    let places = options.num_layers * options.directions();
-    let mut shapes = vec![vec![3, 2, INPUTS], vec![places, 2, HIDDEN]];
+    let cells = options.num_layers * options.directions();
+    let mut shapes = vec![vec![3, 2, INPUTS], vec![cells, 2, HIDDEN]];
     if kind == "lstm" {
-        shapes.push(vec![places, 2, HIDDEN]);
+        shapes.push(vec![cells, 2, HIDDEN]);
     }
     let states = shapes.len() - 1;
-    for place in 0..places {
-        let width = if place < options.directions() { INPUTS } else { HIDDEN * options.directions() };
+    for cell in 0..cells {
+        let width = if cell < options.directions() { INPUTS } else { HIDDEN * options.directions() };
         shapes.push(vec![gates * HIDDEN, width]);
         shapes.push(vec![gates * HIDDEN, HIDDEN]);
         if options.bias {
@@ -41,7 +41,7 @@ fn layer(what: Layer) {
     let sources: Vec<Source<'_>> = shapes.iter().map(|shape| (shape.as_slice(), -1.1, 1.3)).collect();
     check(&format!("{kind}, {options:?}, {lengths:?}"), &sources, |g, x| {
         let lengths = lengths.map(|lengths| g.constant(TensorData::from_f64(I32, &lengths, [2]).unwrap()));
-        let given =
+        let inputs =
             RecurrentInputs { hidden: Some(&x[1]), cell: (states == 2).then(|| &x[2]), lengths: lengths.as_ref() };
         let weights = x[1 + states..].chunks(if options.bias { 4 } else { 2 });
         let weights = weights
@@ -54,15 +54,17 @@ fn layer(what: Layer) {
         let all = match kind {
             "lstm" => {
                 let found =
-                    LSTM::with_weights(g, "layer", options, weights).forward_with(&x[0], &given, Mode::Training);
+                    LSTM::with_weights(g, "layer", options, weights).forward_with(&x[0], &inputs, Mode::Training);
                 vec![found.outputs, found.h_n, found.c_n]
             }
             "gru" => {
-                let found = GRU::with_weights(g, "layer", options, weights).forward_with(&x[0], &given, Mode::Training);
+                let found =
+                    GRU::with_weights(g, "layer", options, weights).forward_with(&x[0], &inputs, Mode::Training);
                 vec![found.outputs, found.h_n]
             }
             _ => {
-                let found = RNN::with_weights(g, "layer", options, weights).forward_with(&x[0], &given, Mode::Training);
+                let found =
+                    RNN::with_weights(g, "layer", options, weights).forward_with(&x[0], &inputs, Mode::Training);
                 vec![found.outputs, found.h_n]
             }
         };

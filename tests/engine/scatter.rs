@@ -1,4 +1,4 @@
-//! Scatters with every way of joining, against loops, on every device; their gradients by differences.
+//! Scatters with every way of combining, against loops, on every device; their gradients by differences.
 
 use wgrad::ops::Combine;
 use wgrad::prelude::*;
@@ -18,8 +18,8 @@ fn joined(combine: Combine, a: f64, b: f64) -> f64 {
     }
 }
 
-/// Small whole numbers, so that every order of arithmetic gives the same.
-fn whole(seed: u64, count: usize, low: f64, high: f64) -> Vec<f64> {
+/// Small integers, so that every order of arithmetic gives the same.
+fn integers(seed: u64, count: usize, low: f64, high: f64) -> Vec<f64> {
     super::numbers(seed, count, low, high).into_iter().map(f64::floor).collect()
 }
 
@@ -28,9 +28,9 @@ fn elements_are_joined_in_the_order_of_the_source() {
     // Base and index along axis 1; in the last case the index is smaller beside the axis too.
     for (base, index) in [([2, 5, 3], [2, 4, 3]), ([1, 3, 1], [1, 300, 1]), ([3, 4, 2], [2, 3, 1])] {
         let (len, count) = (base.iter().product(), index.iter().product());
-        let start = whole(1, len, -3.0, 4.0);
-        let source = whole(2, count, -2.0, 3.0);
-        let places = whole(3, count, 0.0, base[1] as f64);
+        let start = integers(1, len, -3.0, 4.0);
+        let source = integers(2, count, -2.0, 3.0);
+        let targets = integers(3, count, 0.0, base[1] as f64);
         for dtype in [F32, I32, I64] {
             let g = Graph::new();
             let (x, y) = (g.input("x", base, dtype), g.input("y", index, dtype));
@@ -40,7 +40,7 @@ fn elements_are_joined_in_the_order_of_the_source() {
             let inputs = [
                 ("x", &data(dtype, &start, base)),
                 ("y", &data(dtype, &source, index)),
-                ("at", &data(I64, &places, index)),
+                ("at", &data(I64, &targets, index)),
             ];
             for device in devices() {
                 let found = g.compile(&device).unwrap().run(&inputs).unwrap();
@@ -54,7 +54,7 @@ fn elements_are_joined_in_the_order_of_the_source() {
                         for k in 0..index[1] {
                             for inner in 0..index[2] {
                                 let from = (outer * index[1] + k) * index[2] + inner;
-                                let to = (outer * base[1] + places[from] as usize) * base[2] + inner;
+                                let to = (outer * base[1] + targets[from] as usize) * base[2] + inner;
                                 wanted[to] = joined(combine, wanted[to], source[from]);
                             }
                         }
@@ -90,8 +90,8 @@ fn slices_are_joined_and_gathered() {
             let mut wanted = start.clone();
             for (k, row) in rows.iter().enumerate() {
                 for column in 0..2 {
-                    let place = row * 2 + column;
-                    wanted[place] = joined(combine, wanted[place], source[k * 2 + column]);
+                    let at = row * 2 + column;
+                    wanted[at] = joined(combine, wanted[at], source[k * 2 + column]);
                 }
             }
             assert_eq!(found[format!("{combine:?}").as_str()].to_f64_vec(), wanted, "{combine:?} on {device:?}");
@@ -136,7 +136,7 @@ fn gradients_are_those_of_differences() {
     check("gather_nd", &[(&[3, 2], 0.5, 1.5)], |g, x| {
         x[0].gather_nd(&g.constant(TensorData::from_vec(vec![1, 1, -1, 0], [2, 2]).unwrap()))
     });
-    // One zero leaves the product of the others at its place.
+    // One zero leaves the product of the others at its index.
     let g = Graph::new();
     let (x, y) = (g.input("x", [2], F32), g.input("y", [3], F32));
     let at = g.constant(TensorData::from_vec(vec![0, 0, 1], [3]).unwrap());

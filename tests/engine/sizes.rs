@@ -20,7 +20,7 @@ fn nothing_is_a_size() {
         let (x, row, n) = (g.input("x", [0, 3], F32), g.input("row", [3], F32), g.input("n", [0], I32));
         let maps = (&x * &row + 1.0).exp();
         g.output("map", &maps);
-        g.output("turned", &maps.transpose(0, 1));
+        g.output("transposed", &maps.transpose(0, 1));
         g.output("sum", &x.sum(&[0]));
         g.output("product", &x.product(&[0]));
         g.output("log_sum_exp", &x.log_sum_exp(&[0]));
@@ -45,7 +45,7 @@ fn nothing_is_a_size() {
             let values = |name: &str| (found[name].shape().to_vec(), found[name].to_f64_vec());
             let none = |shape: &[usize]| (shape.to_vec(), Vec::new());
             assert_eq!(values("map"), none(&[0, 3]));
-            assert_eq!(values("turned"), none(&[3, 0]));
+            assert_eq!(values("transposed"), none(&[3, 0]));
             assert_eq!(values("sum"), (vec![3], vec![0.0; 3]));
             assert_eq!(values("product"), (vec![3], vec![1.0; 3]));
             assert_eq!(values("log_sum_exp"), (vec![3], vec![f64::NEG_INFINITY; 3]));
@@ -83,8 +83,8 @@ fn every_rank_up_to_five() {
             let shape = &extents[..rank];
             let g = Graph::new();
             let x = g.input("x", shape, F32);
-            let turned: Vec<usize> = (0..rank).rev().collect();
-            let moved = (x.permute(&turned) * 2.0).permute(&turned);
+            let reversed: Vec<usize> = (0..rank).rev().collect();
+            let moved = (x.permute(&reversed) * 2.0).permute(&reversed);
             g.output("moved", &moved);
             g.output("sum", &x.sum_all());
             g.output("wide", &(&x + &x.unsqueeze(0)).sum(&[0]));
@@ -115,9 +115,9 @@ fn every_rank_up_to_five() {
 fn more_than_a_row_of_workgroups() {
     const COUNT: usize = 65_535 * 256 + 3;
     let g = Graph::new();
-    let place = g.arange(COUNT).bitwise_and(1023);
-    g.output("wrong", &(&place * &place).ne((&place + 1) * (&place - 1) + 1).cast(I32).sum_all());
-    g.output("sum", &place.sum_all());
+    let index = g.arange(COUNT).bitwise_and(1023);
+    g.output("wrong", &(&index * &index).ne((&index + 1) * (&index - 1) + 1).cast(I32).sum_all());
+    g.output("sum", &index.sum_all());
     for device in devices() {
         let found = g.compile(&device).unwrap().run(&[]).unwrap();
         assert_eq!(found["wrong"].item().unwrap(), 0.0, "{device:?}");
@@ -139,20 +139,20 @@ fn sums_and_products_of_integers_wrap() {
     }
     let values: Vec<i32> = (0..3000_i32).map(|k| k.wrapping_mul(1_640_531_527) | 1).collect();
     let data = TensorData::from_vec(values.clone(), [3, 1000]).unwrap();
-    let line = |axis: usize, place: usize| -> Vec<i32> {
+    let line = |axis: usize, index: usize| -> Vec<i32> {
         if axis == 1 {
-            values[place * 1000..][..1000].to_vec()
+            values[index * 1000..][..1000].to_vec()
         } else {
-            values[place..].iter().step_by(1000).copied().collect()
+            values[index..].iter().step_by(1000).copied().collect()
         }
     };
     for device in devices() {
         both(&device, &g, &[("x".to_owned(), data.clone())], |found| {
             for axis in [0, 1] {
-                for place in 0..3 {
-                    let sum = line(axis, place).into_iter().fold(0, i32::wrapping_add);
-                    let product = line(axis, place).into_iter().fold(1, i32::wrapping_mul);
-                    let at = |name: &str| found[format!("{name} {axis}").as_str()].to_f64_vec()[place];
+                for index in 0..3 {
+                    let sum = line(axis, index).into_iter().fold(0, i32::wrapping_add);
+                    let product = line(axis, index).into_iter().fold(1, i32::wrapping_mul);
+                    let at = |name: &str| found[format!("{name} {axis}").as_str()].to_f64_vec()[index];
                     assert_eq!((at("i32 sum"), at("i32 product")), (f64::from(sum), f64::from(product)), "{device:?}");
                     assert_eq!(
                         (at("u32 sum"), at("u32 product")),

@@ -5,8 +5,8 @@ use wgrad::prelude::*;
 use wgrad::session::ProgramId;
 use wgrad::tensor::TensorType;
 
-/// Without the places, which change with every line above.
-fn without_places(text: &str) -> String {
+/// Without the origins, which change with every line above.
+fn without_origins(text: &str) -> String {
     let lines = text.lines().map(|line| match line.find("tests/engine/stages.rs:") {
         Some(start) => line[..start].trim_end_matches([' ', '/']).to_owned(),
         None => line.to_owned(),
@@ -44,9 +44,9 @@ fn network() -> Graph {
 fn the_stages_of_a_small_network() {
     let session = network().compile(&Device::cpu()).unwrap();
     let stages = session.stages(ProgramId::FIRST);
-    insta::assert_snapshot!("graph", without_places(&stages.graph));
-    insta::assert_snapshot!("fused", without_places(&stages.fused));
-    insta::assert_snapshot!("memory", without_places(&stages.memory));
+    insta::assert_snapshot!("graph", without_origins(&stages.graph));
+    insta::assert_snapshot!("fused", without_origins(&stages.fused));
+    insta::assert_snapshot!("memory", without_origins(&stages.memory));
     let program: Vec<String> = session
         .program()
         .to_string()

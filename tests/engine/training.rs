@@ -1,4 +1,4 @@
-//! Whole training steps of graphs drawn at random: parameters that several nodes share, that lie in the graph in another order than
+//! Whole training steps of graphs drawn at random: parameters that several nodes share, that are in the graph in another order than
 //! their updates, that the loss does not depend on or whose gradients are zero; every optimizer; further outputs.
 //!
 //! A program that joins updates must move each parameter as one does that keeps every node apart, and as one in which every value

@@ -40,7 +40,7 @@ fn a_single_number_counts() {
 }
 
 #[test]
-fn two_variables_change_places() {
+fn two_variables_swap_values() {
     let g = Graph::new();
     let (a, b) = (variable(&g, "a", &[3], 1.0), variable(&g, "b", &[3], 2.0));
     g.assign(&a, &b);
@@ -71,13 +71,13 @@ fn outputs_are_values_from_before_the_step() {
     g.assign(&w, &(&w * 3.0));
     g.output("w", &w);
     g.output("flat", &w.reshape([4]));
-    g.output("turned", &w.transpose(0, 1));
+    g.output("transposed", &w.transpose(0, 1));
     g.output("twice", &(&w * 2.0));
     everywhere(&g, |session| {
         for step in 0..3 {
             let old = 3.0_f64.powi(step);
             session.step(&[]).unwrap();
-            for (name, wanted) in [("w", old), ("flat", old), ("turned", old), ("twice", 2.0 * old)] {
+            for (name, wanted) in [("w", old), ("flat", old), ("transposed", old), ("twice", 2.0 * old)] {
                 assert_eq!(session.read(name).unwrap().to_f64_vec(), [wanted; 4], "{name} in step {step}");
             }
             assert_eq!(values(session, "w"), [3.0 * old; 4]);

@@ -10,7 +10,7 @@ use wgrad::tensor::TensorType;
 use super::support::devices::devices;
 
 /// Beyond what f32, i32 and f64 hold, in this order, and the ends.
-const WHOLE: [i64; 16] = [
+const INTEGERS: [i64; 16] = [
     0,
     1,
     -1,
@@ -29,7 +29,7 @@ const WHOLE: [i64; 16] = [
     i64::MIN + 1,
 ];
 
-fn whole(values: &[i64], shape: &[usize]) -> TensorData {
+fn integers(values: &[i64], shape: &[usize]) -> TensorData {
     TensorData::from_slice(values, shape).unwrap()
 }
 
@@ -60,7 +60,7 @@ fn arithmetic_of_i64_is_exact_on_the_cpu() {
     type Comparison = (&'static str, fn(&Tensor, &Tensor) -> Tensor, fn(&i64, &i64) -> bool);
     let comparisons: [Comparison; 3] =
         [("lt", |a, b| a.lt(b), i64::lt), ("eq", |a, b| a.eq(b), i64::eq), ("ge", |a, b| a.ge(b), i64::ge)];
-    let (a, b): (Vec<i64>, Vec<i64>) = WHOLE.iter().flat_map(|&a| WHOLE.iter().map(move |&b| (a, b))).unzip();
+    let (a, b): (Vec<i64>, Vec<i64>) = INTEGERS.iter().flat_map(|&a| INTEGERS.iter().map(move |&b| (a, b))).unzip();
     let g = Graph::new();
     let (x, y) = (g.input("x", [a.len()], I64), g.input("y", [a.len()], I64));
     rules.iter().for_each(|(name, build, _)| g.output(name, &build(&x, &y)));
@@ -69,7 +69,7 @@ fn arithmetic_of_i64_is_exact_on_the_cpu() {
     // A number in an expression, small and beyond what f64 holds.
     g.output("plus", &(&x + ((1_i64 << 53) + 1)));
     g.output("minus", &(&x - 5));
-    let found = run_on(&Device::cpu(), &g, &[("x", &whole(&a, &[a.len()])), ("y", &whole(&b, &[a.len()]))]);
+    let found = run_on(&Device::cpu(), &g, &[("x", &integers(&a, &[a.len()])), ("y", &integers(&b, &[a.len()]))]);
     let pairs = || a.iter().copied().zip(b.iter().copied());
     for (name, _, rule) in rules {
         let wanted: Vec<i64> = pairs().map(|(a, b)| rule(a, b)).collect();
@@ -95,7 +95,7 @@ fn arithmetic_of_i64_is_exact_on_the_cpu() {
 fn casts_truncate_saturate_or_keep_the_lower_bits() {
     let floats = [0.0, -0.0, 0.9, -0.9, 1.5, -2.5, 3e9, -3e9, 1e18, 9.3e18, -9.3e18, f64::INFINITY, f64::NAN];
     let g = Graph::new();
-    let (n, x) = (g.input("n", [WHOLE.len()], I64), g.input("x", [floats.len()], F64));
+    let (n, x) = (g.input("n", [INTEGERS.len()], I64), g.input("x", [floats.len()], F64));
     for dtype in [F32, F64, I32, U32, U8, Bool, F16, BF16] {
         g.output(dtype.name(), &n.cast(dtype));
         g.output(&format!("{dtype} back"), &n.cast(dtype).cast(I64));
@@ -103,13 +103,13 @@ fn casts_truncate_saturate_or_keep_the_lower_bits() {
     g.output("from f64", &x.cast(I64));
     g.output("from f32", &x.cast(F32).cast(I64));
     let x = TensorData::from_slice(&floats, [floats.len()]).unwrap();
-    let found = run_on(&Device::cpu(), &g, &[("n", &whole(&WHOLE, &[WHOLE.len()])), ("x", &x)]);
+    let found = run_on(&Device::cpu(), &g, &[("n", &integers(&INTEGERS, &[INTEGERS.len()])), ("x", &x)]);
     let back = |name: &str| found[format!("{name} back").as_str()].to_vec::<i64>().unwrap();
-    let each = |rule: fn(i64) -> i64| WHOLE.map(rule).to_vec();
-    assert_eq!(found["f32"].to_vec::<f32>().unwrap(), WHOLE.map(|n| n as f32));
-    assert_eq!(found["f64"].to_vec::<f64>().unwrap(), WHOLE.map(|n| n as f64));
-    assert_eq!(found["i32"].to_vec::<i32>().unwrap(), WHOLE.map(|n| n as i32));
-    assert_eq!(found["u8"].to_vec::<u8>().unwrap(), WHOLE.map(|n| n as u8));
+    let each = |rule: fn(i64) -> i64| INTEGERS.map(rule).to_vec();
+    assert_eq!(found["f32"].to_vec::<f32>().unwrap(), INTEGERS.map(|n| n as f32));
+    assert_eq!(found["f64"].to_vec::<f64>().unwrap(), INTEGERS.map(|n| n as f64));
+    assert_eq!(found["i32"].to_vec::<i32>().unwrap(), INTEGERS.map(|n| n as i32));
+    assert_eq!(found["u8"].to_vec::<u8>().unwrap(), INTEGERS.map(|n| n as u8));
     assert_eq!(back("f32"), each(|n| n as f32 as i64));
     assert_eq!(back("i32"), each(|n| i64::from(n as i32)));
     assert_eq!(back("u32"), each(|n| i64::from(n as u32)));
@@ -121,15 +121,15 @@ fn casts_truncate_saturate_or_keep_the_lower_bits() {
 
 /// What a reduction of rows gives, in Rust's own arithmetic.
 fn reduced(reduction: Reduction, row: &[i64]) -> i64 {
-    let place = |best: i64| row.iter().position(|&x| x == best).map_or(0, |place| place as i64);
+    let index = |best: i64| row.iter().position(|&x| x == best).map_or(0, |k| k as i64);
     let (max, min) = (row.iter().copied().fold(i64::MIN, i64::max), row.iter().copied().fold(i64::MAX, i64::min));
     match reduction {
         Reduction::Sum => row.iter().fold(0, |sum, &x| sum.wrapping_add(x)),
         Reduction::Product => row.iter().fold(1, |product, &x| product.wrapping_mul(x)),
         Reduction::Max => max,
         Reduction::Min => min,
-        Reduction::ArgMax => place(max),
-        _ => place(min),
+        Reduction::ArgMax => index(max),
+        _ => index(min),
     }
 }
 
@@ -150,7 +150,7 @@ proptest! {
             g.output(kind.name(), &x.reduce(kind, &[1], false).cast(I64));
             g.output(&format!("{} of columns", kind.name()), &x.transpose(0, 1).reduce(kind, &[0], false).cast(I64));
         }
-        let found = run_on(&Device::cpu(), &g, &[("x", &whole(&values, &[rows, columns]))]);
+        let found = run_on(&Device::cpu(), &g, &[("x", &integers(&values, &[rows, columns]))]);
         for kind in kinds {
             let wanted: Vec<i64> = values.chunks(columns).map(|row| reduced(kind, row)).collect();
             prop_assert_eq!(found[kind.name()].to_vec::<i64>().unwrap(), wanted.clone());
@@ -168,7 +168,7 @@ fn a_long_reduction_of_i64_joins_its_parts() {
     for kind in [Reduction::Sum, Reduction::Max, Reduction::Min, Reduction::ArgMax, Reduction::ArgMin] {
         g.output(kind.name(), &x.reduce(kind, &[0], false).cast(I64));
     }
-    let found = run_on(&Device::cpu(), &g, &[("x", &whole(&values, &[n]))]);
+    let found = run_on(&Device::cpu(), &g, &[("x", &integers(&values, &[n]))]);
     for kind in [Reduction::Sum, Reduction::Max, Reduction::Min, Reduction::ArgMax, Reduction::ArgMin] {
         assert_eq!(found[kind.name()].to_vec::<i64>().unwrap(), [reduced(kind, &values)], "{}", kind.name());
     }
@@ -183,8 +183,8 @@ fn i64_goes_through_every_operator_on_every_device() {
     g.output("gather", &x.gather(0, &index));
     g.output("take", &x.take(1, &index));
     g.output("scatter", &x.scatter_add(0, &index, &x.slice(0, 0, 2)));
-    let places = index.at(0, 0);
-    g.output("rows", &x.scatter_rows(&places, &g.constant(whole(&[1; 16], &[4, 4]))));
+    let rows = index.at(0, 0);
+    g.output("rows", &x.scatter_rows(&rows, &g.constant(integers(&[1; 16], &[4, 4]))));
     let (values, order) = x.sort(1, true);
     g.output("sorted", &values);
     g.output("order", &order);
@@ -195,7 +195,7 @@ fn i64_goes_through_every_operator_on_every_device() {
     g.output("argmin", &x.argmin(1));
     g.output("matmul", &x.matmul(&x.transpose(0, 1)));
     g.output("batched", &x.reshape([3, 2, 2]).matmul(&x.reshape([3, 2, 2]).transpose(1, 2)));
-    g.output("vector", &x.matmul(&g.constant(whole(&[1, -1, 2, 5], &[4]))));
+    g.output("vector", &x.matmul(&g.constant(integers(&[1, -1, 2, 5], &[4]))));
     g.output("padded", &x.pad(&[1, 0], &[0, 2], -9.0));
     g.output("joined", &g.concat(&[&x, &x.slice(0, 1, 2)], 0));
     g.output("one_hot", &index.one_hot(3, I64));
@@ -203,8 +203,8 @@ fn i64_goes_through_every_operator_on_every_device() {
     g.output("half", &(x.cast(F32) * 0.5));
     g.output("floats", &(x.cast(F64) * 0.25));
     g.output("truth", &x.gt(0));
-    let x = whole(&[5, -3, 0, 12, 7, 7, -8, 1, 2, 90, -90, 4], &[3, 4]);
-    let index = whole(&[0, 2, 1, 1, 2, 0, 0, 2], &[2, 4]);
+    let x = integers(&[5, -3, 0, 12, 7, 7, -8, 1, 2, 90, -90, 4], &[3, 4]);
+    let index = integers(&[0, 2, 1, 1, 2, 0, 0, 2], &[2, 4]);
     let inputs = [("x", &x), ("index", &index)];
     let reference = run_on(&Device::cpu(), &g, &inputs);
     assert_eq!(reference["gather"].to_vec::<i64>().unwrap(), [5, 90, -8, 1, 2, -3, 0, 4]);
@@ -225,9 +225,9 @@ fn i64_goes_through_every_operator_on_every_device() {
 fn indices_beyond_32_bits_stay_out_of_range() {
     let g = Graph::new();
     let index = g.input("index", [3], I64);
-    g.output("take", &g.constant(whole(&[10, 11, 12], &[3])).take(0, &index));
+    g.output("take", &g.constant(integers(&[10, 11, 12], &[3])).take(0, &index));
     g.output("one_hot", &index.one_hot(2, I64));
-    let found = run_on(&Device::cpu(), &g, &[("index", &whole(&[1 << 32, -(1 << 32), 1], &[3]))]);
+    let found = run_on(&Device::cpu(), &g, &[("index", &integers(&[1 << 32, -(1 << 32), 1], &[3]))]);
     assert_eq!(found["take"].to_vec::<i64>().unwrap(), [12, 10, 11]);
     assert_eq!(found["one_hot"].to_vec::<i64>().unwrap(), [0, 0, 0, 0, 0, 1]);
 }
@@ -238,7 +238,7 @@ fn products_of_i64_are_exact_on_the_cpu() {
     let (x, y) = (g.input("x", [2, 2], I64), g.input("y", [2, 2], I64));
     g.output("z", &x.matmul(&y));
     let (a, b) = ([(1_i64 << 53) + 1, 3, i64::MAX, 5], [1, -1, 1 << 40, 2]);
-    let found = run_on(&Device::cpu(), &g, &[("x", &whole(&a, &[2, 2])), ("y", &whole(&b, &[2, 2]))]);
+    let found = run_on(&Device::cpu(), &g, &[("x", &integers(&a, &[2, 2])), ("y", &integers(&b, &[2, 2]))]);
     let entry =
         |i: usize, j: usize| (0..2).fold(0_i64, |sum, k| sum.wrapping_add(a[2 * i + k].wrapping_mul(b[2 * k + j])));
     assert_eq!(found["z"].to_vec::<i64>().unwrap(), [entry(0, 0), entry(0, 1), entry(1, 0), entry(1, 1)]);
@@ -252,17 +252,17 @@ fn what_is_fed_to_a_gpu_is_checked() {
         g.output("n", &(n + 1));
         g.output("x", &(x * 2.0));
         let mut session = g.compile(&device).unwrap();
-        let (n, x) = (whole(&[1, 2, 3, 4], &[2, 2]), TensorData::from_vec(vec![0.5, f64::INFINITY], [2]).unwrap());
+        let (n, x) = (integers(&[1, 2, 3, 4], &[2, 2]), TensorData::from_vec(vec![0.5, f64::INFINITY], [2]).unwrap());
         let found = session.run(&[("n", &n), ("x", &x)]).unwrap();
-        assert_eq!(found["n"], whole(&[2, 3, 4, 5], &[2, 2]));
+        assert_eq!(found["n"], integers(&[2, 3, 4, 5], &[2, 2]));
         assert_eq!(found["x"].to_vec::<f64>().unwrap(), [1.0, f64::INFINITY]);
         assert_eq!(session.read("n").unwrap(), found["n"]);
-        let large = whole(&[0, 0, -(1 << 33), 1 << 34], &[2, 2]);
+        let large = integers(&[0, 0, -(1 << 33), 1 << 34], &[2, 2]);
         let message = session.run(&[("n", &large), ("x", &x)]).unwrap_err().to_string();
-        assert!(message.contains("input \"n\": -8589934592 at place [1, 0] does not fit i32"), "{message}");
+        assert!(message.contains("input \"n\": -8589934592 at index [1, 0] does not fit i32"), "{message}");
         let large = TensorData::from_vec(vec![0.0, 1e300], [2]).unwrap();
         let message = session.run(&[("n", &n), ("x", &large)]).unwrap_err().to_string();
-        assert!(message.contains("input \"x\": 1e300 at place [1] does not fit f32"), "{message}");
+        assert!(message.contains("input \"x\": 1e300 at index [1] does not fit f32"), "{message}");
         // Another type is still another type.
         let narrow = n.narrowed().unwrap();
         assert!(session.run(&[("n", &narrow), ("x", &x)]).is_err());
@@ -273,7 +273,7 @@ fn what_is_fed_to_a_gpu_is_checked() {
 fn variables_of_64_bits_keep_their_types_on_every_device() {
     for device in devices() {
         let g = Graph::new();
-        let initial = Initial::Values(whole(&[7, -7], &[2]));
+        let initial = Initial::Values(integers(&[7, -7], &[2]));
         let count =
             g.variable(Variable { name: "count".into(), ty: TensorType::new(I64, [2]), role: Role::Buffer, initial });
         let scale = g.variable(Variable::parameter("scale", TensorType::new(F64, [2]), Initial::Constant(0.5)));
@@ -281,13 +281,13 @@ fn variables_of_64_bits_keep_their_types_on_every_device() {
         g.assign(&count, &(&count + 1));
         let mut session = g.compile(&device).unwrap();
         session.step(&[]).unwrap();
-        assert_eq!(session.parameter("count").unwrap(), whole(&[8, -6], &[2]));
+        assert_eq!(session.parameter("count").unwrap(), integers(&[8, -6], &[2]));
         assert_eq!(session.parameter("scale").unwrap().to_vec::<f64>().unwrap(), [0.5, 0.5]);
-        session.set_parameter("count", &whole(&[100, 200], &[2])).unwrap();
+        session.set_parameter("count", &integers(&[100, 200], &[2])).unwrap();
         assert_eq!(session.run(&[]).unwrap()["scaled"].to_vec::<f64>().unwrap(), [50.0, 100.0]);
         let types: Vec<DType> = session.variables().iter().map(|variable| variable.ty.dtype).collect();
         assert!(types.contains(&I64) && types.contains(&F64), "{types:?}");
-        let large = session.set_parameter("count", &whole(&[1, 1 << 40], &[2]));
+        let large = session.set_parameter("count", &integers(&[1, 1 << 40], &[2]));
         assert_eq!(large.is_ok(), device.is_cpu());
         // A second program shares them; one that takes them for something else is refused.
         let other = Graph::new();

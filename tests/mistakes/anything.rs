@@ -3,7 +3,7 @@
 use wgrad::prelude::*;
 use wgrad::scalar::{NUMERIC, Reduction, ScalarFunction};
 
-/// Axes, places and sizes, most of which do not exist.
+/// Axes, indices and sizes, most of which do not exist.
 const AXES: [isize; 6] = [0, 1, 2, -1, -3, isize::MIN];
 const SIZES: [usize; 5] = [0, 1, 3, 1 << 40, usize::MAX];
 

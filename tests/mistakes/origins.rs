@@ -88,7 +88,7 @@ fn every_kind_of_layer() -> Sequential {
         .layer_norm()
         .rms_norm()
         .dropout(0.2)
-        .residual_with(|block| block.dense(9).tanh(), |way| way.dense(9))
+        .residual_with(|block| block.dense(9).tanh(), |shortcut| shortcut.dense(9))
         .dense(4)
 }
 

@@ -60,8 +60,8 @@ fn each_mistake_is_told_with_its_line() {
     ];
     for (number, (text, operator, part)) in cases.iter().enumerate() {
         assert!(text.contains(&format!("{operator}: ")) && text.contains(part), "{text:?}; wanted {operator}: {part}");
-        let place = format!("tests/mistakes/pools.rs:{}", line + number as u32);
-        assert!(text.contains(&place), "{text:?}; wanted {place}");
+        let origin = format!("tests/mistakes/pools.rs:{}", line + number as u32);
+        assert!(text.contains(&origin), "{text:?}; wanted {origin}");
     }
 }
 

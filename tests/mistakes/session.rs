@@ -96,8 +96,8 @@ fn numbers_and_tensors_beyond_a_gpu_s_limits_are_refused_when_compiled() {
         let line = line!() + 1;
         let large = g.constant(TensorData::from_vec(vec![1, 1_i64 << 31], [2]).unwrap());
         g.output("y", &(&x + &large));
-        let place = format!("tests/mistakes/session.rs:{line}");
-        refused(g.compile(&device), &["constant", "2147483648 at place [1]", "i32", "i64", &place]);
+        let origin = format!("tests/mistakes/session.rs:{line}");
+        refused(g.compile(&device), &["constant", "2147483648 at index [1]", "i32", "i64", &origin]);
         let g = Graph::new();
         let line = line!() + 1;
         g.output("y", &(g.input("x", [2], F32).cast(F64) * 1e39));

@@ -64,7 +64,7 @@ fn a_flip_is_all_or_nothing_and_its_own_inverse() {
 }
 
 #[test]
-fn a_shift_is_a_slice_at_the_drawn_place() {
+fn a_shift_is_a_slice_at_the_drawn_offset() {
     let x = numbers(2, &SHAPE);
     let values = x.to_f64_vec();
     for device in devices() {
@@ -73,7 +73,7 @@ fn a_shift_is_a_slice_at_the_drawn_place() {
             let source = |n: usize, c: usize, h: isize, w: isize| match border {
                 Border::Zeros => at(&values, SHAPE, n, c, h, w),
                 Border::Reflect => {
-                    let mirror = |place: isize, last: isize| last - (last - place.abs()).abs();
+                    let mirror = |position: isize, last: isize| last - (last - position.abs()).abs();
                     at(&values, SHAPE, n, c, mirror(h, 4), mirror(w, 6))
                 }
             };
@@ -173,7 +173,7 @@ fn turning_keeps_the_middle_and_scaling_its_values() {
             }
             assert!(moved > 12, "{moved} corners of 18 moved");
         }
-        // A factor of 1 leaves every pixel in its place.
+        // A factor of 1 leaves every pixel at its position.
         let same = one(&device, &x, 2, |x| x.random_scale(1.0, 1.0));
         same.iter().zip(&values).for_each(|(found, x)| assert!((found - x).abs() < 1e-5));
         // A ramp that is made twice as wide rises half as fast.

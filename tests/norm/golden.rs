@@ -6,7 +6,7 @@ use wgrad::prelude::*;
 use super::support::devices::devices;
 use super::support::golden::{self, Case};
 
-fn meaning(case: &Case, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
+fn reference(case: &Case, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
     let x = &inputs[0];
     let eps = case.number("eps").unwrap_or_default();
     let (weight, bias) = (inputs.get(1), inputs.get(2));
@@ -33,7 +33,7 @@ fn values_and_gradients() {
     let cases: Vec<Case> = cases.into_iter().filter(|case| !case.op.ends_with("_steps")).collect();
     assert!(cases.len() > 60, "there are {} cases", cases.len());
     for device in devices() {
-        golden::assert_none(&golden::complaints(&cases, &device, &meaning));
+        golden::assert_none(&golden::complaints(&cases, &device, &reference));
     }
 }
 

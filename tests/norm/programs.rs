@@ -23,7 +23,7 @@ fn kernels(device: &Device, shape: &[usize], build: impl Fn(&Graph, &Tensor) -> 
     })
 }
 
-/// Two sums and a map there; two sums and a map back.
+/// Two sums and a map forward; two sums and a map backward.
 #[test]
 fn batch_norm_takes_three_kernels_each_way() {
     for device in devices() {

@@ -77,7 +77,10 @@ fn counts_and_summary_go_through_nesting() {
     let _ = model.clone().named("net").forward(&g, &g.input("x", [2, 6], F32), Mode::Training);
     assert!(g.error().is_none() && g.find("net.1.block.3.block.0.weight").is_some());
     let Some(Layer::Residual(residual)) = model.layers().last() else { panic!("no residual") };
-    assert_eq!((residual.block().layers().len(), residual.shortcut().map(|way| way.layers().len())), (2, Some(1)));
+    assert_eq!(
+        (residual.block().layers().len(), residual.shortcut().map(|shortcut| shortcut.layers().len())),
+        (2, Some(1))
+    );
 }
 
 #[test]

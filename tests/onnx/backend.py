@@ -77,10 +77,10 @@ def shipped_cases():
             for number, values in enumerate(sorted(glob.glob(os.path.join(folder, "test_data_set_*")))):
                 found = len(glob.glob(os.path.join(values, "input_*.pb")))
                 own = infos if found == len(infos) else list(model.graph.input)
-                inputs = [read(os.path.join(values, f"input_{place}.pb"), info) for place, info in enumerate(own[:found])]
+                inputs = [read(os.path.join(values, f"input_{index}.pb"), info) for index, info in enumerate(own[:found])]
                 outputs = [
-                    read(os.path.join(values, f"output_{place}.pb"), info)
-                    for place, info in enumerate(model.graph.output)
+                    read(os.path.join(values, f"output_{index}.pb"), info)
+                    for index, info in enumerate(model.graph.output)
                 ]
                 name = os.path.basename(os.path.dirname(folder))
                 case = Case(group, f"{group}/{name}" + (f".{number}" if number else ""), model, inputs, outputs, 1e-3, 1e-7)
@@ -116,9 +116,9 @@ def difference(case, path):
             return f"output {info.name} has shape {actual.shape}, not {expected.shape}"
         close = np.isclose(actual, expected, rtol=case.rtol, atol=case.atol, equal_nan=True)
         if not np.all(close):
-            place = np.unravel_index(np.argmin(close), close.shape)
-            values = f"{actual[place]} instead of {expected[place]}"
-            return f"output {info.name}: {np.sum(~close)} of {close.size} differ, as {values} at {tuple(map(int, place))}"
+            index = np.unravel_index(np.argmin(close), close.shape)
+            values = f"{actual[index]} instead of {expected[index]}"
+            return f"output {info.name}: {np.sum(~close)} of {close.size} differ, as {values} at {tuple(map(int, index))}"
     return None
 
 
@@ -130,7 +130,7 @@ def write(folder, number, case):
     onnx.save(case.model, paths["model"])
     infos = getattr(case, "infos", case.model.graph.input)
     named = zip((info.name for info in infos), case.inputs)
-    # A copy in C's order: safetensors writes the memory as it lies.
+    # A copy in C's order: safetensors writes the memory as it is laid out.
     save_file({name: np.array(value, order="C", copy=True) for name, value in named if name}, paths["inputs"])
     return {"name": str(number), **paths}
 

@@ -60,7 +60,7 @@ fn loops_end_by_count_and_by_condition() {
     let [first, second] = yes;
     let proto = model(graph([first, second, steered], [x.clone()], &["y", "all"], []));
     assert_eq!(run(proto, &[("x", &start)])[1].shape().dims(), [3, 2]);
-    // No turn leaves the state, and an empty collection.
+    // No iteration leaves the state, and an empty collection.
     let none = with(node("Loop", "n _ x", "y all"), subgraph("body", doubling("small")));
     let outputs = run(model(graph([none], [x], &["y", "all"], [ints("n", &[0])])), &[("x", &start)]);
     assert_eq!(outputs[0], start);
@@ -72,7 +72,7 @@ fn loops_that_are_not_known_or_do_not_end_are_refused() {
     let x = declared("x", data_type::FLOAT, &[2]);
     let endless = with(node("Loop", "_ _ x", "y all"), subgraph("body", doubling("small")));
     let message = refused(model(graph([endless], [x.clone()], &["y"], [])));
-    assert!(message.contains("more than 4096 turns are not unrolled"), "{message}");
+    assert!(message.contains("more than 4096 iterations are not unrolled"), "{message}");
     let count = declared("n", data_type::INT64, &[]);
     let unknown = with(node("Loop", "n _ x", "y all"), subgraph("body", doubling("small")));
     let message = refused(model(graph([unknown], [x.clone(), count], &["y"], [])));

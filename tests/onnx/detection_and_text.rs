@@ -101,7 +101,7 @@ fn counts_of_n_grams() {
     says(vectorizer("other", 0, 1), I32, &[4], &[], "mode should be");
     says(vectorizer("TF", -1, 1), I32, &[4], &[], "max_skip_count");
     says(vectorizer("TF", 0, 0), I32, &[4], &[], "0 to 2 elements");
-    says(vectorizer("TF", 0, 1), F32, &[4], &[], "whole numbers");
+    says(vectorizer("TF", 0, 1), F32, &[4], &[], "integers");
     let bare =
         with(with(node("TfIdfVectorizer", "x", "y"), list("ngram_counts", &[0, 3])), list("pool_int64s", &[1, 2]));
     says(with(bare, list("ngram_indexes", &[0])), I32, &[4], &[], "do not fit a pool of 2");
@@ -122,7 +122,7 @@ fn features() {
     let extract = || of_domain("ai.onnx.ml", node("ArrayFeatureExtractor", "x k", "y"));
     gives(extract(), F32, &[2, 3], &[ints("k", &[2, 0])], &[2, 2], &[2.0, 0.0, 5.0, 3.0]);
     gives(extract(), I64, &[3], &[ints("k", &[1])], &[1, 1], &[1.0]);
-    says(extract(), F32, &[2, 3], &[ints("k", &[3])], "not within 3");
+    says(extract(), F32, &[2, 3], &[ints("k", &[3])], "index 3 is out of range for 3 elements");
     let binarize =
         |threshold: f32| of_domain("ai.onnx.ml", with(node("Binarizer", "x", "y"), float("threshold", threshold)));
     gives(binarize(1.0), F32, &[3], &[], &[3], &[0.0, 0.0, 1.0]);

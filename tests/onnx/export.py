@@ -36,8 +36,8 @@ def problem(path):
             return f"{name} is {actual.dtype}{actual.shape}, not {expected.dtype}{expected.shape}"
         close = np.isclose(actual.astype(np.float64), expected.astype(np.float64), rtol=1e-3, atol=1e-5, equal_nan=True)
         if not np.all(close):
-            place = np.unravel_index(np.argmin(close), close.shape)
-            return f"{name}: {np.sum(~close)} of {close.size} differ, as {actual[place]} instead of {expected[place]}"
+            index = np.unravel_index(np.argmin(close), close.shape)
+            return f"{name}: {np.sum(~close)} of {close.size} differ, as {actual[index]} instead of {expected[index]}"
     return None
 
 

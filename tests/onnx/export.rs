@@ -57,8 +57,8 @@ impl Case {
 
     /// Compares with what is read again.
     fn check(self, name: &str, outputs: &[&Tensor]) {
-        for (place, output) in outputs.iter().enumerate() {
-            self.g.output(&format!("y{place}"), output);
+        for (index, output) in outputs.iter().enumerate() {
+            self.g.output(&format!("y{index}"), output);
         }
         let inputs: Vec<(&str, &TensorData)> = self.inputs.iter().map(|(name, data)| (name.as_str(), data)).collect();
         let mut session = self.g.compile(&Device::cpu()).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -78,9 +78,9 @@ impl Case {
         for (output, value) in expected.iter() {
             assert_eq!(found[output].ty(), value.ty(), "{name}: {output}");
             let pairs = found[output].to_f64_vec().into_iter().zip(value.to_f64_vec());
-            for (place, (a, b)) in pairs.enumerate() {
+            for (index, (a, b)) in pairs.enumerate() {
                 let close = (a - b).abs() <= 1e-5 + 1e-4 * b.abs() || a == b || a.is_nan() && b.is_nan();
-                assert!(close, "{name}: {output}[{place}] is {a}, not {b}");
+                assert!(close, "{name}: {output}[{index}] is {a}, not {b}");
             }
         }
     }
@@ -163,9 +163,9 @@ fn reductions_products_and_order() {
     outputs.extend([b.reduce(Reduction::Max, &[1], false), b.reduce(Reduction::Min, &[2], true)]);
     outputs.extend([x.softmax(-1), x.log_softmax(1), x.mean_all(), x.variance(&[0], 1)]);
     outputs.extend([x.cumulative_sum(1), x.cumulative_sum_with(2, true, true)]);
-    let (sorted, places) = x.sort(1, false);
+    let (sorted, indices) = x.sort(1, false);
     let (largest, where_largest) = x.top_k(2, -1);
-    outputs.extend([sorted, places, largest, where_largest]);
+    outputs.extend([sorted, indices, largest, where_largest]);
     outputs.push(x.matmul(&x.transpose(1, 2)));
     outputs.push(x.matmul(&case.floats(&[4, 5])));
     case.check("reductions", &outputs.iter().collect::<Vec<_>>());
@@ -209,13 +209,13 @@ fn convolutions() {
 fn pools_and_interpolation() {
     let mut case = Case::new();
     let x = case.floats(&[2, 3, 7, 6]);
-    let (largest, places) = x.max_pool_with_indices(&MaxPool::new(2));
+    let (largest, indices) = x.max_pool_with_indices(&MaxPool::new(2));
     let outputs = [
         x.max_pool(&MaxPool::new(3).stride(2).padding(1)),
         x.max_pool(&MaxPool::new(2).ceil_mode(true)),
         x.max_pool(&MaxPool::new(2).dilation(2)),
         largest,
-        places,
+        indices,
         x.avg_pool(&AvgPool::new(2)),
         x.avg_pool(&AvgPool::new(3).stride(2).padding(1)),
         x.avg_pool(&AvgPool::new(3).padding(1).count_include_pad(false)),

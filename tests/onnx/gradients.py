@@ -234,11 +234,11 @@ DYNAMO = (
 
 
 def export(module, inputs, path, dynamo):
-    names = [f"x{place}" for place in range(len(inputs))]
+    names = [f"x{index}" for index in range(len(inputs))]
     with torch.no_grad():
         outputs = module(*inputs)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    given = [f"y{place}" for place in range(len(outputs))]
+    given = [f"y{index}" for index in range(len(outputs))]
     options = {"dynamo": True, "external_data": False} if dynamo else {"dynamo": False, "do_constant_folding": False}
     if module.training:
         options["training"] = torch.onnx.TrainingMode.TRAINING
@@ -251,14 +251,14 @@ def export(module, inputs, path, dynamo):
 def silence():
     """Both exporters print, the older one from C++."""
     sys.stdout.flush()
-    kept = [os.dup(stream) for stream in (1, 2)]
+    saved = [os.dup(stream) for stream in (1, 2)]
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         for stream in (1, 2):
             os.dup2(nowhere, stream)
         yield
     finally:
-        for stream, own in zip((1, 2), kept):
+        for stream, own in zip((1, 2), saved):
             os.dup2(own, stream)
             os.close(own)
         os.close(nowhere)
@@ -276,7 +276,7 @@ def distinct(module):
 
 
 def arrays(named):
-    # A copy in C's order: safetensors writes the memory as it lies.
+    # A copy in C's order: safetensors writes the memory as it is laid out.
     return {name: np.array(tensor.detach().numpy(), order="C", copy=True) for name, tensor in named.items()}
 
 
@@ -305,8 +305,8 @@ def prepare(folder, number, name, module, inputs, dynamo):
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(paths["model"]).graph.initializer}
     own = arrays(dict(module.named_parameters()))
     # The newer exporter multiplies some parameters with others, and leaves the first one's name to the product.
-    kept = {name for name, value in stored.items() if name in own and np.array_equal(value, own[name])} | set(names)
-    return {"name": str(number), **paths}, {key: value for key, value in arrays(expected).items() if key[5:] in kept}
+    unchanged = {name for name, value in stored.items() if name in own and np.array_equal(value, own[name])} | set(names)
+    return {"name": str(number), **paths}, {key: value for key, value in arrays(expected).items() if key[5:] in unchanged}
 
 
 def run(command):
@@ -323,8 +323,8 @@ def difference(found, expected, rtol, atol):
             return f"{name} has shape {actual.shape}, not {value.shape}"
         close = np.isclose(actual, value, rtol=rtol, atol=atol, equal_nan=True)
         if not np.all(close):
-            place = np.unravel_index(np.argmin(close), close.shape)
-            return f"{name}: {np.sum(~close)} of {close.size} differ, as {actual[place]} instead of {value[place]}"
+            index = np.unravel_index(np.argmin(close), close.shape)
+            return f"{name}: {np.sum(~close)} of {close.size} differ, as {actual[index]} instead of {value[index]}"
     return None
 
 

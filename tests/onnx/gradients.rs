@@ -56,15 +56,15 @@ fn check(what: &str, nodes: &[NodeProto], inputs: &[(&[usize], f64, f64)], initi
     let first = run(&values);
     for (input, name) in (0..inputs.len()).zip(names) {
         let gradient = first[&*format!("@{name}")].to_f64_vec();
-        for (place, &found) in gradient.iter().enumerate() {
+        for (k, &found) in gradient.iter().enumerate() {
             let mut at = |distance: f64| {
                 let mut moved = values.clone();
-                moved[input][place] += distance;
+                moved[input][k] += distance;
                 run(&moved)["@loss"].item().unwrap()
             };
             let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
             let close = (found - expected).abs() <= 1e-5 * (1.0 + expected.abs());
-            assert!(close, "{what}: the gradient of {name} at {place} is {found}, differences give {expected}");
+            assert!(close, "{what}: the gradient of {name} at {k} is {found}, differences give {expected}");
         }
     }
 }
@@ -106,7 +106,7 @@ fn of_reductions() {
         check(op, &one(op, "a axis", []), A, &axis);
         check(op, &one(op, "a axis", [int("reverse", 1), int("exclusive", 1)]), A, &axis);
     }
-    check("TopK", &[node("TopK", "a k", "y places")], A, &[ints("k", &[3])]);
+    check("TopK", &[node("TopK", "a k", "y indices")], A, &[ints("k", &[3])]);
 }
 
 #[test]
@@ -138,15 +138,15 @@ fn of_movement() {
 fn of_indexing() {
     let index = |dims: &[i64], values: &[i64]| TensorProto { dims: dims.to_vec(), ..ints("i", values) };
     check("Gather", &one("Gather", "a i", [int("axis", 1)]), A, &[index(&[2, 2], &[0, -1, 2, 0])]);
-    let places = index(&[2, 1, 4], &[0, 1, 2, 0, -1, 0, 0, 1]);
-    check("GatherElements", &one("GatherElements", "a i", [int("axis", 1)]), A, std::slice::from_ref(&places));
+    let elements = index(&[2, 1, 4], &[0, 1, 2, 0, -1, 0, 0, 1]);
+    check("GatherElements", &one("GatherElements", "a i", [int("axis", 1)]), A, std::slice::from_ref(&elements));
     let pairs = index(&[2, 2, 1], &[0, 2, 1, -1]);
     check("GatherND", &one("GatherND", "a i", [int("batch_dims", 1)]), A, &[pairs]);
     check("Compress", &one("Compress", "a i", [int("axis", 2)]), A, &[index(&[4], &[1, 0, 0, 1])]);
     let updates: (&[usize], f64, f64) = (&[2, 1, 4], 0.23, 1.61);
     for reduction in ["none", "add", "mul", "max", "min"] {
         let nodes = one("ScatterElements", "a i b", [int("axis", 1), text("reduction", reduction)]);
-        check(reduction, &nodes, &[A[0], updates], std::slice::from_ref(&places));
+        check(reduction, &nodes, &[A[0], updates], std::slice::from_ref(&elements));
         let nodes = one("ScatterND", "a i b", [text("reduction", reduction)]);
         check(reduction, &nodes, &[A[0], (&[3, 4], 0.23, 1.61)], &[index(&[3, 2], &[0, 1, 1, -1, 0, 1])]);
     }

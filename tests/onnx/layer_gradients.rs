@@ -6,7 +6,7 @@ use wgrad::prelude::*;
 
 use super::{declared, graph, int, ints, model, node, with};
 
-/// A list of whole numbers as an attribute.
+/// A list of integers as an attribute.
 fn list(name: &str, values: &[i64]) -> AttributeProto {
     let ints = values.to_vec();
     AttributeProto { name: name.into(), r#type: attribute_type::INTS, ints, ..AttributeProto::default() }
@@ -108,15 +108,19 @@ impl Case {
         let step = 1e-6;
         for (k, name) in names.iter().enumerate() {
             let gradient = found[format!("grad.{name}").as_str()].to_f64_vec();
-            for place in 0..gradient.len() {
+            for element in 0..gradient.len() {
                 let mut moved = |by: f64| {
                     let mut given = given.clone();
-                    given[k][place] += by;
+                    given[k][element] += by;
                     run(&given)["loss"].to_f64_vec()[0]
                 };
                 let slope = (moved(step) - moved(-step)) / (2.0 * step);
-                let error = (slope - gradient[place]).abs();
-                assert!(error < 1e-5 * (1.0 + slope.abs()), "{what}, {name}[{place}]: {} for {slope}", gradient[place]);
+                let error = (slope - gradient[element]).abs();
+                assert!(
+                    error < 1e-5 * (1.0 + slope.abs()),
+                    "{what}, {name}[{element}]: {} for {slope}",
+                    gradient[element]
+                );
             }
         }
     }
@@ -132,8 +136,8 @@ fn pools() {
     window("AveragePool").attribute(int("ceil_mode", 1)).check();
     window("MaxPool").attribute(list("dilations", &[1, 2])).check();
     Case::new(node("GlobalLpPool", "a", "y"), &[&[2, 2, 3]]).check();
-    let unpool = with(node("MaxUnpool", "a places", "y"), list("kernel_shape", &[2]));
-    Case::new(with(unpool, list("strides", &[2])), &[&[1, 1, 3]]).constant("places", &[1, 1, 3], &[0, 3, 4]).check();
+    let unpool = with(node("MaxUnpool", "a indices", "y"), list("kernel_shape", &[2]));
+    Case::new(with(unpool, list("strides", &[2])), &[&[1, 1, 3]]).constant("indices", &[1, 1, 3], &[0, 3, 4]).check();
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn other_lists_are_no_shapes_either() {
     // Seventy axes of no meaning, each a step of one.
     let tiled = one(18, node("Tile", "x k", "y"), &[2, 3], &[("k", &[1, 2])]).unwrap();
     assert_eq!(tiled.to_f64_vec(), [0.0, 1.0, 2.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 3.0, 4.0, 5.0]);
-    // Beyond 32 axes, a tile's have a place for the count and one for the extent.
+    // Beyond 32 axes, a tile's have an axis for the count and one for the extent.
     let many = [vec![1; 38], vec![2, 3]].concat();
     let counts = [vec![1; 39], vec![2]].concat();
     assert_eq!(one(18, node("Tile", "x k", "y"), &many, &[("k", &counts)]).unwrap().len(), 12);

@@ -8,6 +8,7 @@ mod detection_and_text;
 mod export;
 mod gradients;
 mod import;
+mod integers;
 mod layer_gradients;
 mod lists;
 mod mistakes;
@@ -17,7 +18,6 @@ mod operators;
 mod support;
 mod trees;
 mod weights;
-mod whole_numbers;
 
 use wgrad::onnx::proto::{
     AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
@@ -56,7 +56,7 @@ pub fn with(mut node: NodeProto, attribute: AttributeProto) -> NodeProto {
     node
 }
 
-/// A whole number as an attribute.
+/// An integer as an attribute.
 pub fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto { name: name.into(), r#type: attribute_type::INT, i: Some(value), ..AttributeProto::default() }
 }
@@ -67,7 +67,7 @@ pub fn text(name: &str, value: &str) -> AttributeProto {
     AttributeProto { name: name.into(), r#type: attribute_type::STRING, s, ..AttributeProto::default() }
 }
 
-/// Whole numbers as an attribute.
+/// Integers as an attribute.
 pub fn list(name: &str, values: &[i64]) -> AttributeProto {
     let ints = values.to_vec();
     AttributeProto { name: name.into(), r#type: attribute_type::INTS, ints, ..AttributeProto::default() }

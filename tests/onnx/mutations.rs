@@ -12,7 +12,7 @@ use wgrad::onnx::{Dimension, Export, Import, Model};
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
 
-use super::support::mutated_files::{index as place, many, mutate_bytes, survive};
+use super::support::mutated_files::{index, many, mutate_bytes, survive};
 use super::{declared, floats, graph, int, ints, model, node, subgraph, with};
 
 /// Programs that need no more bytes and operations are run.
@@ -129,7 +129,7 @@ fn seeds() -> Vec<ModelProto> {
         &["y", "hn"],
         [floats("W", &[1, 8, 4], &[0.1; 32]), floats("R", &[1, 8, 2], &[0.1; 16]), ints("one", &[1])],
     );
-    let turn = graph(
+    let body = graph(
         [node("Mul", "v v", "vv"), node("Identity", "go", "on")],
         [
             declared("i", data_type::INT64, &[]),
@@ -139,14 +139,14 @@ fn seeds() -> Vec<ModelProto> {
         &["on", "vv"],
         [],
     );
-    let turns = graph([loop_over(turn)], sequence, &["y"], [scalar("trips", 3)]);
+    let repeated = graph([loop_over(body)], sequence, &["y"], [scalar("trips", 3)]);
     // What the engine itself writes.
     let g = Graph::new();
     let input = g.input("x", [2, 5], F32);
     let hidden = nn::Linear::new(&g, "fc", 5, 4).forward(&input).gelu();
     g.output("y", &hidden.layer_norm(1, None, None, 1e-5).softmax(-1).cumulative_sum(1));
     let own = Export::new(&g).to_proto().unwrap();
-    let mut all: Vec<ModelProto> = [cnn, shapes, more, lstm, turns].into_iter().map(model).collect();
+    let mut all: Vec<ModelProto> = [cnn, shapes, more, lstm, repeated].into_iter().map(model).collect();
     all.push(own);
     for seed in &all {
         let whole = Model::from_proto(seed.clone(), None).and_then(|model| model.import(&Import::new().symbol("n", 2)));
@@ -187,7 +187,7 @@ fn go(bytes: &[u8], random: &mut HostRandom) -> Result<()> {
     imported.graph.compile(&Device::cpu())?.run(&given).map(|_| ())
 }
 
-/// True where an operator looks at more places than it multiplies: a window that is far larger than what it goes over.
+/// True where an operator looks at more positions than it multiplies: a window that is far larger than what it iterates over.
 fn is_long(step: &Step) -> bool {
     let Work::Routine { operands, outputs, .. } = &step.work else { return false };
     let results: usize = outputs.iter().map(|ty| ty.len()).sum();
@@ -219,7 +219,7 @@ fn strange(random: &mut HostRandom) -> i64 {
         2_147_483_647,
         i64::MAX,
     ];
-    STRANGE[place(random, STRANGE.len())]
+    STRANGE[index(random, STRANGE.len())]
 }
 
 /// Changes one thing of a graph, or of a graph within it.
@@ -227,12 +227,12 @@ fn mutate_graph(graph: &mut GraphProto, random: &mut HostRandom) {
     let names: Vec<String> =
         graph.node.iter().flat_map(|node| node.input.iter().chain(&node.output)).cloned().collect();
     let types: Vec<String> = graph.node.iter().map(|node| node.op_type.clone()).collect();
-    let name = |random: &mut HostRandom| names.get(place(random, names.len())).cloned().unwrap_or_default();
+    let name = |random: &mut HostRandom| names.get(index(random, names.len())).cloned().unwrap_or_default();
     let (nodes, initializers, inputs) = (graph.node.len(), graph.initializer.len(), graph.input.len());
     match random.below(10) {
         0..=2 => {
             // Values that steer shapes.
-            let Some(initializer) = graph.initializer.get_mut(place(random, initializers)) else { return };
+            let Some(initializer) = graph.initializer.get_mut(index(random, initializers)) else { return };
             let count = initializer.dims.iter().product::<i64>().clamp(0, 1024) as usize;
             if initializer.data_type == data_type::INT64 {
                 let mut values: Vec<i64> = (0..count).map(|_| strange(random)).collect();
@@ -241,18 +241,18 @@ fn mutate_graph(graph: &mut GraphProto, random: &mut HostRandom) {
                 }
                 initializer.raw_data = Some(values.iter().flat_map(|value| value.to_le_bytes()).collect());
             } else if let Some(value) = initializer.float_data.first_mut() {
-                *value = [f32::NAN, f32::INFINITY, -1.0, 0.0, 1e30, 1e-30][place(random, 6)];
+                *value = [f32::NAN, f32::INFINITY, -1.0, 0.0, 1e30, 1e-30][index(random, 6)];
             }
         }
         3 | 4 => {
-            let Some(node) = graph.node.get_mut(place(random, nodes)) else { return };
+            let Some(node) = graph.node.get_mut(index(random, nodes)) else { return };
             let attributes = node.attribute.len();
-            match node.attribute.get_mut(place(random, attributes)) {
+            match node.attribute.get_mut(index(random, attributes)) {
                 Some(attribute) if attribute.g.is_some() && random.below(4) > 0 => {
                     attribute.g.iter_mut().for_each(|inner| mutate_graph(inner, random));
                 }
                 Some(attribute) if !attribute.ints.is_empty() => {
-                    let at = place(random, attribute.ints.len());
+                    let at = index(random, attribute.ints.len());
                     attribute.ints[at] = strange(random);
                     if random.below(3) == 0 {
                         attribute.ints.push(strange(random));
@@ -263,36 +263,36 @@ fn mutate_graph(graph: &mut GraphProto, random: &mut HostRandom) {
             }
         }
         5 => {
-            let Some(node) = graph.node.get_mut(place(random, nodes)) else { return };
-            node.op_type = types.get(place(random, types.len())).cloned().unwrap_or_default();
+            let Some(node) = graph.node.get_mut(index(random, nodes)) else { return };
+            node.op_type = types.get(index(random, types.len())).cloned().unwrap_or_default();
         }
         6 => {
             let swapped = name(random);
-            let Some(node) = graph.node.get_mut(place(random, nodes)) else { return };
-            let at = place(random, node.input.len());
+            let Some(node) = graph.node.get_mut(index(random, nodes)) else { return };
+            let at = index(random, node.input.len());
             match node.input.get_mut(at) {
                 Some(input) if random.below(4) > 0 => *input = swapped,
                 _ => node.input.push(swapped),
             }
         }
         7 => {
-            let Some(input) = graph.input.get_mut(place(random, inputs)) else { return };
+            let Some(input) = graph.input.get_mut(index(random, inputs)) else { return };
             let shape = input.r#type.as_mut().and_then(|ty| ty.tensor_type.as_mut()).and_then(|ty| ty.shape.as_mut());
             let Some(shape) = shape else { return };
             let dims = shape.dim.len();
-            if let Some(dim) = shape.dim.get_mut(place(random, dims)) {
+            if let Some(dim) = shape.dim.get_mut(index(random, dims)) {
                 dim.dim_value = Some(strange(random));
             }
         }
         8 => {
-            let Some(initializer) = graph.initializer.get_mut(place(random, initializers)) else { return };
+            let Some(initializer) = graph.initializer.get_mut(index(random, initializers)) else { return };
             initializer.data_type = random.below(24) as i32;
         }
         _ => {
             if nodes > 0 {
-                let removed = place(random, nodes);
+                let removed = index(random, nodes);
                 let node = graph.node.remove(removed);
-                let at = place(random, nodes);
+                let at = index(random, nodes);
                 graph.node.insert(at.min(graph.node.len()), node.clone());
                 if random.below(3) == 0 {
                     graph.node.push(node);
@@ -307,7 +307,7 @@ fn import(count: u64) {
     let seeds = seeds();
     let files: Vec<Vec<u8>> = seeds.iter().map(Message::encode_to_vec).collect();
     let make = |random: &mut HostRandom| {
-        let chosen = place(random, seeds.len());
+        let chosen = index(random, seeds.len());
         let mut bytes = if random.below(2) == 0 {
             files[chosen].clone()
         } else {
@@ -318,7 +318,7 @@ fn import(count: u64) {
             proto.encode_to_vec()
         };
         if random.below(2) == 0 {
-            let other = place(random, files.len());
+            let other = index(random, files.len());
             mutate_bytes(&mut bytes, &files[other], random);
         }
         bytes

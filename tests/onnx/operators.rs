@@ -88,8 +88,8 @@ fn inputs_that_do_not_fit() {
     says(13, node("Pad", "x k", "y"), &[2], &k(&[i64::MAX, 1]), "Pad_y");
     says(13, with(node("Pad", "x k", "y"), text("mode", "other")), &[2], &k(&[1, 1]), "its mode");
     says(13, with(node("Gather", "x k", "y"), int("axis", 1)), &[2], &k(&[0]), "axis 1 does not exist");
-    says(13, node("Gather", "x k", "y"), &[2], &k(&[2]), "index 2 is not within 2");
-    says(13, node("TopK", "x k", "y z"), &[2], &k(&[3]), "3 of 2 places");
+    says(13, node("Gather", "x k", "y"), &[2], &k(&[2]), "index 2 is out of range for 2 elements");
+    says(13, node("TopK", "x k", "y z"), &[2], &k(&[3]), "3 of 2 elements");
     says(18, with(node("Split", "x", "y z"), int("num_outputs", -1)), &[2], &[], "cannot be split");
     says(13, node("Split", "x k", "y z"), &[2], &k(&[1, 2]), "do not add up");
     says(11, with(node("DepthToSpace", "x", "y"), int("blocksize", 2)), &[1, 3, 1, 1], &[], "no blocks of 2");

@@ -97,7 +97,7 @@ fn trees_are_gone_down_to_their_leaves() {
             [0.0, 10.0, 0.0, 0.0],
         ];
         close(run(sets.clone(), &x, &device).unwrap(), expected.as_flattened());
-        // What is missing goes the way of the true branch where a node says so.
+        // What is missing takes the true branch where a node says so.
         let tracking = with(sets, list("nodes_missing_value_tracks_true", &[1, 0, 1]));
         close(run(tracking, &rows(&[f32::NAN], 1), &device).unwrap(), &[0.0, 10.0, 0.0, 0.0]);
     }

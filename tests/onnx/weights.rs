@@ -71,8 +71,8 @@ fn gradients(proto: ModelProto, x: &TensorData, up: &[f32], device: &Device) -> 
     let y = &imported.outputs[0].1;
     let weights = g.constant(TensorData::from_slice(up, y.shape()).unwrap());
     let loss = (y * weights).sum_all();
-    let places: Vec<&Tensor> = imported.variables.iter().flat_map(|(_, tensors)| tensors).collect();
-    let mut found = g.gradients(&loss, &places).into_iter();
+    let sources: Vec<&Tensor> = imported.variables.iter().flat_map(|(_, tensors)| tensors).collect();
+    let mut found = g.gradients(&loss, &sources).into_iter();
     for (name, tensors) in &imported.variables {
         let sum = found.by_ref().take(tensors.len()).reduce(|sum, gradient| sum + gradient).unwrap();
         g.output(&format!("grad.{name}"), &sum);
@@ -367,7 +367,7 @@ fn functions_and_graphs_within_share_their_constants() {
     called.functions.push(function);
     assert_eq!(parameters_of(called), ["w"]);
 
-    let turn: GraphProto = graph(
+    let iteration: GraphProto = graph(
         [vec![node("Identity", "go", "on")], body].concat(),
         [
             declared("k", data_type::INT64, &[]),
@@ -377,8 +377,8 @@ fn functions_and_graphs_within_share_their_constants() {
         &["on", "b"],
         [],
     );
-    let turns = with(node("Loop", "n _ x", "y"), subgraph("body", turn));
-    assert_eq!(parameters(&[2, 3], [turns], &[ints("n", &[3])]), ["w"]);
+    let repeated = with(node("Loop", "n _ x", "y"), subgraph("body", iteration));
+    assert_eq!(parameters(&[2, 3], [repeated], &[ints("n", &[3])]), ["w"]);
 }
 
 /// A file that says what its parameters are is believed.

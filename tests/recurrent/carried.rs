@@ -66,7 +66,7 @@ fn a_gradient_ends_where_a_piece_begins() {
             };
             g.minimize(&outputs.mse(&g.input("y", [3, 2, 5], F32)), SGD::new(0.5)).compile(&device).unwrap()
         };
-        // The same as giving the state by hand as data, through which nothing can flow back.
+        // The same as passing the state as data, through which no gradient can flow.
         let mut carried = train(true);
         carried.step(&[("x", &piece(&x, 0)), ("y", &y)]).unwrap();
         let state = carried.parameter("gru.carried_h").unwrap();

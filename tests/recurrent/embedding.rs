@@ -23,7 +23,7 @@ fn a_padding_row_begins_as_zeros_and_stays_so() {
             assert_eq!(before == [0.0; 4], row == 2, "row {row}");
             assert_eq!(before == after, ![0, 5].contains(&row), "row {row}");
         }
-        // Other padding than zeros, as a file may bring it, is looked up like any row.
+        // Other padding than zeros, as a file may have it, is looked up like any row.
         session.set_parameter("table.weight", &TensorData::from_vec(vec![3.0_f32; 24], [6, 4]).unwrap()).unwrap();
         session.run(&[("words", &indices)]).unwrap();
         assert!(session.read("y").unwrap().to_f64_vec().iter().all(|&value| value == 3.0));

@@ -17,8 +17,8 @@ const UPSTREAM: u32 = 1003;
 
 /// Numbers within ± bound: MurmurHash3's finaliser of a counter.
 fn draw(seed: u32, shape: &[usize], bound: f64) -> TensorData {
-    let number = |place: usize| {
-        let mut word = (place as u32).wrapping_mul(0x9e37_79b9);
+    let number = |index: usize| {
+        let mut word = (index as u32).wrapping_mul(0x9e37_79b9);
         word ^= seed.wrapping_mul(0x85eb_ca6b).wrapping_add(0x5bd1_e995);
         word = word.wrapping_mul(0x85eb_ca6b);
         word ^= word >> 13;
@@ -32,13 +32,13 @@ fn draw(seed: u32, shape: &[usize], bound: f64) -> TensorData {
 /// Up to 24 elements from the first to the last, and the mean magnitude of all.
 fn probe(values: &TensorData) -> Vec<f64> {
     let values = values.to_f64_vec();
-    let places: Vec<usize> = if values.len() <= PROBES {
+    let indices: Vec<usize> = if values.len() <= PROBES {
         (0..values.len()).collect()
     } else {
         (0..PROBES).map(|k| k * (values.len() - 1) / (PROBES - 1)).collect()
     };
     let mean = values.iter().map(|value| value.abs()).sum::<f64>() / values.len() as f64;
-    places.into_iter().map(|place| values[place]).chain([mean]).collect()
+    indices.into_iter().map(|index| values[index]).chain([mean]).collect()
 }
 
 #[test]
@@ -123,8 +123,8 @@ fn check(case: &Case, device: &Device) -> Result<Vec<String>> {
     }
     let bound = 1.0 / (hidden as f64).sqrt();
     let mut weights = Vec::new();
-    for place in 0..layers * directions {
-        let width = if place < directions { features } else { hidden * directions };
+    for cell in 0..layers * directions {
+        let width = if cell < directions { features } else { hidden * directions };
         let rows = gates * hidden;
         let mut parameter = |shape: &[usize]| {
             let seed = sources.len() - 1 - states.len();
@@ -148,18 +148,18 @@ fn check(case: &Case, device: &Device) -> Result<Vec<String>> {
     options.reset_after = case.op != "gru_reset_before";
     let x = &x * &one;
     let x = if batch_first { x.transpose(0, 1) } else { x };
-    let given = RecurrentInputs { hidden: states.first(), cell: states.get(1), lengths: lengths.as_ref() };
+    let recurrent = RecurrentInputs { hidden: states.first(), cell: states.get(1), lengths: lengths.as_ref() };
     let mut outputs = match gates {
         4 => {
-            let found = LSTM::with_weights(&g, "layer", options, weights).forward_with(&x, &given, Mode::Training);
+            let found = LSTM::with_weights(&g, "layer", options, weights).forward_with(&x, &recurrent, Mode::Training);
             vec![found.outputs, found.h_n, found.c_n]
         }
         1 => {
-            let found = RNN::with_weights(&g, "layer", options, weights).forward_with(&x, &given, Mode::Training);
+            let found = RNN::with_weights(&g, "layer", options, weights).forward_with(&x, &recurrent, Mode::Training);
             vec![found.outputs, found.h_n]
         }
         _ => {
-            let found = GRU::with_weights(&g, "layer", options, weights).forward_with(&x, &given, Mode::Training);
+            let found = GRU::with_weights(&g, "layer", options, weights).forward_with(&x, &recurrent, Mode::Training);
             vec![found.outputs, found.h_n]
         }
     };
@@ -194,19 +194,19 @@ fn check(case: &Case, device: &Device) -> Result<Vec<String>> {
             variants.end = session.program().variants;
         }
         let found = session.run(&given)?;
-        let mut place = 0;
+        let mut start = 0;
         let tolerance = case.tolerance.times(slack(device));
         for name in &names {
             let probes = probe(&found[name.as_str()]);
-            let wanted = &right[place..place + probes.len()];
-            place += probes.len();
+            let wanted = &right[start..start + probes.len()];
+            start += probes.len();
             let as_data = |values: &[f64]| TensorData::from_f64(F32, values, [values.len()]).unwrap();
             if let Some(difference) = golden::difference(&as_data(&probes), &as_data(wanted), tolerance) {
                 let device = device.name();
                 complaints.push(format!("{} on {device}, variant {variant}: {name}: {difference}", case.name));
             }
         }
-        assert_eq!(place, right.len(), "{}", case.name);
+        assert_eq!(start, right.len(), "{}", case.name);
     }
     Ok(complaints)
 }

@@ -58,7 +58,7 @@ fn other_first_values() {
 
 /// A layer's outputs and last states of `[steps, batch, 4]` by its cells, one step after another: `[steps, batch, hidden]`, and the last.
 fn by_cells(g: &Graph, x: &Tensor, steps: usize, mut step: impl FnMut(&Tensor) -> Tensor) -> Tensor {
-    let outputs: Vec<Tensor> = (0..steps).map(|place| step(&x.at(0, place))).collect();
+    let outputs: Vec<Tensor> = (0..steps).map(|k| step(&x.at(0, k))).collect();
     g.stack(&outputs.iter().collect::<Vec<_>>(), 0)
 }
 
@@ -148,7 +148,7 @@ fn dropout_is_between_layers_while_training() {
 }
 
 #[test]
-fn a_batch_first_is_a_batch_second_turned() {
+fn a_batch_first_is_a_batch_second_transposed() {
     let x = numbers(3, &[4, 3, 2]);
     for device in devices() {
         let g = Graph::new();
@@ -156,10 +156,10 @@ fn a_batch_first_is_a_batch_second_turned() {
         let options = Recurrent::new().bidirectional();
         let plain = LSTM::with(&g, "lstm", 2, 5, options);
         let weights = plain.weights().to_vec();
-        let turned = LSTM::with_weights(&g, "turned", options.batch_first(true), weights);
-        let given = RecurrentInputs::new().lengths(&lengths);
-        let one = plain.forward_with(&input, &given, Mode::Training);
-        let other = turned.forward_with(&input.transpose(0, 1), &given, Mode::Training);
+        let transposed = LSTM::with_weights(&g, "transposed", options.batch_first(true), weights);
+        let inputs = RecurrentInputs::new().lengths(&lengths);
+        let one = plain.forward_with(&input, &inputs, Mode::Training);
+        let other = transposed.forward_with(&input.transpose(0, 1), &inputs, Mode::Training);
         for (name, tensor) in [("a", &one.outputs), ("b", &other.outputs.transpose(0, 1))] {
             g.output(name, tensor);
         }

@@ -87,10 +87,10 @@ fn models_of_words_learn() {
     let noise = numbers(5, &[256 * STEPS]).to_f64_vec();
     for example in 0..256 {
         let mut text: Vec<i32> = (0..STEPS).map(|k| ((noise[example * STEPS + k] + 1.0) * 3.5) as i32).collect();
-        let place = (noise[example] * 1000.0).abs() as usize % STEPS;
-        text[place] = 7;
+        let position = (noise[example] * 1000.0).abs() as usize % STEPS;
+        text[position] = 7;
         words.extend(text);
-        labels.push(f32::from(u8::from(place >= STEPS / 2)));
+        labels.push(f32::from(u8::from(position >= STEPS / 2)));
     }
     let data = Dataset::new([
         ("x", TensorData::from_vec(words, [256, STEPS]).unwrap()),

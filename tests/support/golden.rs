@@ -1,6 +1,6 @@
 //! Reads `tests/golden/` (its format stands in `tools/README.md`) and compares with it.
 //!
-//! A test binary says `mod support;`, reads a family, and gives each case's meaning in terms of the library.
+//! A test binary says `mod support;`, reads a family, and gives each case's reference: what it is in terms of the library.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -118,7 +118,7 @@ impl Case {
         self.attribute(key).as_f64()
     }
 
-    /// An attribute that is a whole number.
+    /// An attribute that is an integer.
     pub fn integer(&self, key: &str) -> Option<i64> {
         self.attribute(key).as_i64()
     }
@@ -133,7 +133,7 @@ impl Case {
         self.attribute(key).as_str().unwrap_or_default()
     }
 
-    /// An attribute that is a list of whole numbers, such as axes or sizes.
+    /// An attribute that is a list of integers, such as axes or sizes.
     pub fn integers(&self, key: &str) -> Vec<i64> {
         list(self.attribute(key)).iter().filter_map(Value::as_i64).collect()
     }
@@ -163,10 +163,10 @@ pub fn difference(found: &TensorData, right: &TensorData, tolerance: Tolerance) 
         if excess.is_nan() { f64::INFINITY } else { excess }
     };
     let values = found.to_f64_vec().into_iter().zip(right.to_f64_vec());
-    let (place, (found, right)) =
+    let (index, (found, right)) =
         values.enumerate().max_by(|(_, (a, b)), (_, (c, d))| excess(*a, *b).total_cmp(&excess(*c, *d)))?;
     (excess(found, right) > 0.0)
-        .then(|| format!("element {place} is {found}, and should be {right} within {tolerance:?}"))
+        .then(|| format!("element {index} is {found}, and should be {right} within {tolerance:?}"))
 }
 
 /// Fails with all complaints at once.
@@ -176,13 +176,13 @@ pub fn assert_none(complaints: &[String]) {
 }
 
 /// What a case means in terms of the library: outputs for inputs. `None` where it does not know the case's operator.
-pub type Meaning<'a> = dyn Fn(&Case, &[Tensor]) -> Option<Vec<Tensor>> + 'a;
+pub type Reference<'a> = dyn Fn(&Case, &[Tensor]) -> Option<Vec<Tensor>> + 'a;
 
 /// Runs cases on a device, forward and backward, and says what is wrong: a line for each output or gradient.
-pub fn complaints(cases: &[Case], device: &Device, meaning: &Meaning<'_>) -> Vec<String> {
+pub fn complaints(cases: &[Case], device: &Device, reference: &Reference<'_>) -> Vec<String> {
     let mut complaints = Vec::new();
     for case in cases {
-        match run(&case.on(device), device, meaning) {
+        match run(&case.on(device), device, reference) {
             Ok(found) => complaints.extend(found.iter().map(|complaint| format!("{device:?}: {complaint}"))),
             Err(error) => complaints.push(format!("{device:?}: {}: {error}", case.name)),
         }
@@ -190,17 +190,17 @@ pub fn complaints(cases: &[Case], device: &Device, meaning: &Meaning<'_>) -> Vec
     complaints
 }
 
-fn run(case: &Case, device: &Device, meaning: &Meaning<'_>) -> Result<Vec<String>> {
+fn run(case: &Case, device: &Device, reference: &Reference<'_>) -> Result<Vec<String>> {
     let g = Graph::new();
-    let names: Vec<String> = (0..case.inputs.len()).map(|place| format!("input{place}")).collect();
+    let names: Vec<String> = (0..case.inputs.len()).map(|index| format!("input{index}")).collect();
     let inputs: Vec<Tensor> =
         names.iter().zip(&case.inputs).map(|(name, data)| g.input(name, data.shape(), data.dtype())).collect();
-    let Some(outputs) = meaning(case, &inputs) else {
+    let Some(outputs) = reference(case, &inputs) else {
         return Ok(vec![format!("{}: nothing is known of {:?}", case.name, case.op)]);
     };
     let mut expected: Vec<(String, &TensorData)> = Vec::new();
-    for (place, (output, right)) in outputs.iter().zip(&case.outputs).enumerate() {
-        let name = format!("output{place}");
+    for (index, (output, right)) in outputs.iter().zip(&case.outputs).enumerate() {
+        let name = format!("output{index}");
         g.output(&name, output);
         expected.push((name, right));
     }
@@ -209,26 +209,26 @@ fn run(case: &Case, device: &Device, meaning: &Meaning<'_>) -> Result<Vec<String
         .upstream
         .iter()
         .enumerate()
-        .filter_map(|(place, upstream)| Some((format!("upstream{place}"), upstream.as_ref()?)))
+        .filter_map(|(index, upstream)| Some((format!("upstream{index}"), upstream.as_ref()?)))
         .collect();
     let seeds: Vec<(&Tensor, Tensor)> = outputs
         .iter()
         .zip(&case.upstream)
         .enumerate()
-        .filter_map(|(place, (output, data))| {
+        .filter_map(|(index, (output, data))| {
             let data = data.as_ref()?;
-            Some((output, g.input(&format!("upstream{place}"), data.shape(), data.dtype())))
+            Some((output, g.input(&format!("upstream{index}"), data.shape(), data.dtype())))
         })
         .collect();
     let wanted: Vec<usize> =
-        (0..inputs.len()).filter(|&place| case.gradients.get(place).is_some_and(Option::is_some)).collect();
+        (0..inputs.len()).filter(|&index| case.gradients.get(index).is_some_and(Option::is_some)).collect();
     if !wanted.is_empty() {
         let pairs: Vec<(&Tensor, &Tensor)> = seeds.iter().map(|(output, seed)| (*output, seed)).collect();
-        let of: Vec<&Tensor> = wanted.iter().map(|&place| &inputs[place]).collect();
-        for (place, gradient) in wanted.iter().zip(g.gradients_from(&pairs, &of)) {
-            let name = format!("gradient{place}");
+        let of: Vec<&Tensor> = wanted.iter().map(|&index| &inputs[index]).collect();
+        for (index, gradient) in wanted.iter().zip(g.gradients_from(&pairs, &of)) {
+            let name = format!("gradient{index}");
             g.output(&name, &gradient);
-            expected.extend(case.gradients[*place].as_ref().map(|right| (name, right)));
+            expected.extend(case.gradients[*index].as_ref().map(|right| (name, right)));
         }
     }
     let mut session = g.compile(device)?;

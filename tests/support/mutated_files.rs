@@ -94,7 +94,7 @@ pub fn mutate_text(bytes: &mut Vec<u8>, other: &[u8], random: &mut HostRandom) {
         let at = index(random, bytes.len());
         let is_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
         // The next number, or the next character.
-        let start = (at..bytes.len()).find(|&place| is_number(&bytes[place])).unwrap_or(at);
+        let start = (at..bytes.len()).find(|&k| is_number(&bytes[k])).unwrap_or(at);
         let length = bytes[start..].iter().take_while(|byte| is_number(byte)).count().max(1);
         let end = (start + length).min(bytes.len());
         bytes.splice(start..end, STRANGE[index(random, STRANGE.len())].bytes());

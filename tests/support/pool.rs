@@ -1,4 +1,4 @@
-//! The meaning of the `pool` family's cases in terms of the library.
+//! What the `pool` family's cases are in terms of the library.
 
 use super::golden::Case;
 use wgrad::ops::{AvgPool, Interpolate, Interpolation, LpPool, MaxPool, Padding, Sizes};
@@ -18,8 +18,8 @@ pub fn apply(case: &Case, x: &Tensor) -> Option<Vec<Tensor>> {
     let one = match case.op.as_str() {
         "max_pool" => {
             let pool = MaxPool::new(kernel).stride(stride).padding(padding).dilation(dilation).ceil_mode(ceil_mode);
-            let (values, places) = x.max_pool_with_indices(&pool);
-            return Some(vec![values, places]);
+            let (values, indices) = x.max_pool_with_indices(&pool);
+            return Some(vec![values, indices]);
         }
         "avg_pool" => {
             let include = case.attribute("count_include_pad").as_bool() != Some(false);
@@ -35,8 +35,8 @@ pub fn apply(case: &Case, x: &Tensor) -> Option<Vec<Tensor>> {
         }
         "adaptive_avg_pool" => x.adaptive_avg_pool(sizes("size")?),
         "adaptive_max_pool" => {
-            let (values, places) = x.adaptive_max_pool_with_indices(sizes("size")?);
-            return Some(vec![values, places]);
+            let (values, indices) = x.adaptive_max_pool_with_indices(sizes("size")?);
+            return Some(vec![values, indices]);
         }
         "interpolate" => {
             let interpolation = match case.text("mode") {

@@ -42,9 +42,9 @@ def numbers(seed, count):
 
 def weights(dtype):
     made = {}
-    for place, (name, (rows, columns)) in enumerate(SHAPES.items()):
-        made[f"{name}.weight"] = numbers(place + 1, rows * columns).reshape(rows, columns) * 0.6
-        made[f"{name}.bias"] = numbers(place + 7, rows) * 0.2
+    for index, (name, (rows, columns)) in enumerate(SHAPES.items()):
+        made[f"{name}.weight"] = numbers(index + 1, rows * columns).reshape(rows, columns) * 0.6
+        made[f"{name}.bias"] = numbers(index + 7, rows) * 0.2
     return {
         # Through f32, in which the session starts.
         name: torch.tensor(values.astype(np.float32), dtype=dtype, requires_grad=True) for name, values in made.items()

@@ -282,7 +282,7 @@ def scatters(family):
             name, "scatter_add", lambda b, i, s, axis=axis: torch.scatter_add(b, axis, i.long(), s),
             [normal(family, name, shape), index, normal(family, f"{name}_source", index_shape)], {"axis": axis},
         )  # fmt: skip
-    # Every source in one place: what an implementation with races gets wrong first.
+    # Every source at one index: what an implementation with races gets wrong first.
     inputs = [f32([1, 2, 3]), i32(np.full(257, 1)), normal(family, "scatter_add_collisions", (257,))]
     family.case(
         "scatter_add_collisions", "scatter_add", lambda b, i, s: b.scatter_add(0, i.long(), s), inputs, {"axis": 0}

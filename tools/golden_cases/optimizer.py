@@ -69,7 +69,7 @@ CASES = {
         RADAM | {"betas": [0.9, 0.9], "weight_decay": 0.1, "decoupled_weight_decay": True},
     ),
     "rprop": ("rprop", torch.optim.Rprop, RPROP),
-    # Both bounds of the step sizes are met; the rate lies beyond one of them.
+    # Both bounds of the step sizes are met; the rate is beyond one of them.
     "rprop_bounds": ("rprop", torch.optim.Rprop, RPROP | {"lr": 0.2, "etas": [0.4, 1.6], "step_sizes": [0.05, 0.12]}),
     "rprop_groups": ("rprop", torch.optim.Rprop, RPROP | {"group": {"lr": 0.05}}),
 }  # fmt: skip

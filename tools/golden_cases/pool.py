@@ -39,8 +39,8 @@ def maxima(family):
         axes = x.ndim - 2
 
         def function(x):
-            values, places = MAX[axes](x, kernel, return_indices=True, **options)
-            return [values, places.to(torch.int32)]
+            values, indices = MAX[axes](x, kernel, return_indices=True, **options)
+            return [values, indices.to(torch.int32)]
 
         family.case(name, "max_pool", function, [x], {"kernel": kernel, **options})
 
@@ -149,8 +149,8 @@ def adaptive(family):
         family.case(name, "adaptive_avg_pool", function, [normal(family, name, shape)], {"size": size})
 
         def function(x, size=size):
-            values, places = ADAPTIVE_MAX[len(size)](x, size, return_indices=True)
-            return [values, places.to(torch.int32)]
+            values, indices = ADAPTIVE_MAX[len(size)](x, size, return_indices=True)
+            return [values, indices.to(torch.int32)]
 
         name = f"adaptive_max_{label}"
         family.case(name, "adaptive_max_pool", function, [distinct(family, name, shape)], {"size": size})

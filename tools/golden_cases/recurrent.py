@@ -1,7 +1,7 @@
 """RNN, LSTM and GRU: PyTorch's layers, and a GRU whose reset gate comes before the product, composed here. And embeddings.
 
 Large layers have more weights than a repository wants, so every input is drawn from a formula that the Rust test has too (`draw`), and of each
-result only some elements and the mean magnitude of all are kept (`probe`).
+result only some elements and the mean magnitude of all are stored (`probe`).
 """
 
 import numpy as np
@@ -31,8 +31,8 @@ def draw(seed, shape, bound):
 def probe(values):
     """Up to 24 elements from the first to the last, and the mean magnitude of all."""
     flat = np.asarray(values, dtype=np.float64).ravel()
-    places = range(flat.size) if flat.size <= PROBES else [k * (flat.size - 1) // (PROBES - 1) for k in range(PROBES)]
-    return np.append(flat[list(places)], np.abs(flat).mean())
+    indices = range(flat.size) if flat.size <= PROBES else [k * (flat.size - 1) // (PROBES - 1) for k in range(PROBES)]
+    return np.append(flat[list(indices)], np.abs(flat).mean())
 
 
 def layer(c):
@@ -58,16 +58,16 @@ def reset_before(module, c, x, hidden, lengths):
             b, d = (getattr(module, "bias_ih" + suffix), getattr(module, "bias_hh" + suffix)) if c["bias"] else (zeros, zeros)
             u_rz, u_n = u[: 2 * c["hidden"]], u[2 * c["hidden"] :]
             h = hidden[number * directions + reverse] if hidden is not None else w.new_zeros(c["batch"], c["hidden"])
-            way = [None] * c["steps"]
+            states = [None] * c["steps"]
             for t in reversed(range(c["steps"])) if reverse else range(c["steps"]):
                 gates = x[t] @ w.T + b + d
                 r, z = torch.sigmoid(gates[:, : 2 * c["hidden"]] + h @ u_rz.T).chunk(2, 1)
                 n = torch.tanh(gates[:, 2 * c["hidden"] :] + (r * h) @ u_n.T)
                 after = (1 - z) * n + z * h
                 active = (lengths > t)[:, None] if lengths is not None else torch.ones(c["batch"], 1, dtype=torch.bool)
-                way[t] = torch.where(active, after, torch.zeros_like(after))
+                states[t] = torch.where(active, after, torch.zeros_like(after))
                 h = torch.where(active, after, h)
-            outputs.append(torch.stack(way))
+            outputs.append(torch.stack(states))
             last.append(h)
         x = torch.cat(outputs, 2)
     return x, torch.stack(last)

@@ -26,7 +26,7 @@ struct Known {
 pub struct Comparison {
     /// The earlier median over this one: above 1 is faster.
     pub ratio: f64,
-    /// How far medians of the same thing may be apart, as a fraction: what lies between the median and the best sample of
+    /// How far medians of the same thing may be apart, as a fraction: what is between the median and the best sample of
     /// either run, and 5 % at least.
     pub noise: f64,
 }

@@ -46,7 +46,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// What is read and written. Results may take the place of the baseline, which is read before anything is measured.
+    /// What is read and written. Results may replace the baseline, which is read before anything is measured.
     fn files(&self) -> Files {
         let is_updated = |baseline: &Path| self.save.as_deref().is_some_and(|save| files::are_same(save, baseline));
         Files::new()

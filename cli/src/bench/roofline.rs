@@ -127,13 +127,13 @@ fn chart<B: DrawingBackend>(
     let limit = |intensity: f64| (intensity, (intensity * peak.gbytes_per_s).min(peak.gflops_f32));
     let line = [lowest, ridge, across.end].map(limit);
     chart.draw_series(LineSeries::new(line, LIMIT.stroke_width(fine(3)))).map_err(text)?;
-    // Points have numbers, and names stand in a list: many cases lie close together.
+    // Points have numbers, and names stand in a list: many cases are close together.
     let small = |colour: &RGBColor| (FONT, fine(13)).into_font().color(colour);
     let mut taken: Vec<(i32, i32)> = Vec::new();
     for (number, point) in order(points).into_iter().enumerate() {
-        let place = (point.intensity, point.gflops);
-        let (x, mut y) = chart.backend_coord(&place);
-        chart.draw_series([Circle::new(place, fine(5), point.colour().filled())]).map_err(text)?;
+        let position = (point.intensity, point.gflops);
+        let (x, mut y) = chart.backend_coord(&position);
+        chart.draw_series([Circle::new(position, fine(5), point.colour().filled())]).map_err(text)?;
         while taken.iter().any(|&(left, top)| (left - x).abs() < offset(22) && (top - y).abs() < offset(13)) {
             y += offset(2);
         }

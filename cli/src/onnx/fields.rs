@@ -49,9 +49,9 @@ impl Fields {
         read: impl Fn(&Value) -> Option<T>,
     ) -> Result<Option<T>> {
         let mut found = None;
-        for (place, name) in names.iter().enumerate() {
+        for (index, name) in names.iter().enumerate() {
             let value = self.optional(name, what, &read)?;
-            if place > 0 {
+            if index > 0 {
                 self.known.pop();
             }
             if value.is_some() && found.is_some() {

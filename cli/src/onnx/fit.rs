@@ -1,4 +1,4 @@
-//! `wgrad fit`: a model goes on learning, from batches in files.
+//! `wgrad fit`: a model continues to learn, from batches in files.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -28,7 +28,7 @@ use crate::output::{Output, counted};
 /// What a batch is compared with, by this name in its file.
 const TARGET: &str = "target";
 
-const STEPS: &str = "\"steps\" should be a whole number from 1 on";
+const STEPS: &str = "\"steps\" should be an integer from 1 on";
 
 /// Programs that stay: each shape of a batch has one of its own, and each value of an input that steers shapes.
 const PROGRAMS: usize = 64;
@@ -42,7 +42,7 @@ pub struct Arguments {
     /// The model
     #[arg(value_name = "MODEL.onnx", required_unless_present = "jobs", conflicts_with = "jobs")]
     model: Option<PathBuf>,
-    /// A folder with 0.safetensors, 1.safetensors, …, each with the model's inputs and `target`; they are used in turn
+    /// A folder with 0.safetensors, 1.safetensors, …, each with the model's inputs and `target`; they are used cyclically
     #[arg(long, value_name = "DIR", requires = "model", required_unless_present = "jobs")]
     batches: Option<PathBuf>,
     /// What is made smaller, of the first output and the target: mse, l1, smooth_l1, cross_entropy, nll, bce, bce_with_logits, …
@@ -161,7 +161,7 @@ fn batches(folder: &Path) -> Result<Vec<PathBuf>> {
         numbers.extend(batch_number(&path).map(|number| (number, path)));
     }
     numbers.sort();
-    let gap = numbers.iter().enumerate().find(|&(place, &(number, _))| place != number).map(|(place, _)| place);
+    let gap = numbers.iter().enumerate().find(|&(index, &(number, _))| index != number).map(|(index, _)| index);
     if let Some(missing) = gap.or(if numbers.is_empty() { Some(0) } else { None }) {
         return Err(Failure::new(format!("there is no {missing}.safetensors in {}", folder.display())));
     }
@@ -314,8 +314,8 @@ impl Training<'_> {
     /// The step of a number, from 0 on, whose loss is read later.
     fn step(&mut self, number: usize, path: &Path) -> Result<Capture> {
         let (inputs, target) = read(path)?;
-        let place = self.prepare(&inputs, &target)?;
-        let (Some(session), Some(program)) = (&mut self.session, self.programs.get(place)) else {
+        let index = self.prepare(&inputs, &target)?;
+        let (Some(session), Some(program)) = (&mut self.session, self.programs.get(index)) else {
             return Err(Failure::new("there is no program for the batch"));
         };
         let (loss, prediction) = &program.loss;
@@ -326,8 +326,8 @@ impl Training<'_> {
         Ok(session.step_capture(program.id, &given, &[&program.names.loss])?)
     }
 
-    /// The initializers as they are now: those that programs have no variable of are as they were. Then what else a model keeps: weights
-    /// of graphs within the graph, statistics that are stored together with a parameter.
+    /// The initializers as they are now: those that programs have no variable of are as they were. Then what else a model stores:
+    /// weights of graphs within the graph, statistics that are stored together with a parameter.
     fn initializers(self) -> Result<Vec<(String, TensorData)>> {
         let Some(session) = self.session else { return Ok(self.initializers) };
         let known = |name: &str| session.variables().iter().any(|variable| variable.name == name);

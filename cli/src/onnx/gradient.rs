@@ -68,15 +68,15 @@ fn differentiate(
 ) -> Result {
     jobs::files(model, &[("--inputs", inputs), ("--upstream", Some(upstream))], outputs).check()?;
     let model = jobs::load(model, outputs)?;
-    let (inputs, import) = jobs::given(inputs)?;
+    let (inputs, import) = jobs::read_inputs(inputs)?;
     let upstream = checkpoint_file::read(upstream)?.0;
     let imported = model.import(&import)?;
     let seeds = seeds(&imported, &upstream)?;
     let graph = &imported.graph;
     let sources = sources(&imported);
-    let places: Vec<&Tensor> = sources.iter().flat_map(|(_, tensors)| tensors).collect();
+    let all_sources: Vec<&Tensor> = sources.iter().flat_map(|(_, tensors)| tensors).collect();
     let pairs: Vec<(&Tensor, &Tensor)> = seeds.iter().map(|(tensor, seed, _)| (*tensor, seed)).collect();
-    let mut gradients = graph.gradients_from(&pairs, &places).into_iter();
+    let mut gradients = graph.gradients_from(&pairs, &all_sources).into_iter();
     for (name, tensors) in &sources {
         let own = gradients.by_ref().take(tensors.len()).reduce(|sum, gradient| sum + gradient);
         if let Some(gradient) = own {

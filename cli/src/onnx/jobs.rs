@@ -77,7 +77,7 @@ fn read(path: &Path) -> Result<Vec<Job>> {
 }
 
 /// A model's inputs from a file, none where there is no file, and an import that knows them all: values that steer shapes are among them.
-pub fn given(path: Option<&Path>) -> Result<(Tensors, Import)> {
+pub fn read_inputs(path: Option<&Path>) -> Result<(Tensors, Import)> {
     let inputs = match path {
         Some(path) => checkpoint_file::read(path)?.0,
         None => Tensors::new(),

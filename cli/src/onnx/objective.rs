@@ -1,4 +1,4 @@
-//! Losses by name, between a model's first output and a batch's target. What they do with shapes and types is PyTorch's way.
+//! Losses by name, between a model's first output and a batch's target. They treat shapes and types as PyTorch does.
 
 use wgrad::graph::Tensor;
 use wgrad::loss::{CrossEntropyOptions, Loss};
@@ -35,7 +35,7 @@ const NAMES: &[(&str, Objective)] = &[
     ("hinge", Objective::Hinge),
 ];
 
-/// PyTorch's label of places that do not count.
+/// PyTorch's label of positions that do not count.
 const IGNORED: i32 = -100;
 
 impl Objective {
@@ -72,8 +72,8 @@ impl Objective {
 fn class_axis(prediction: &Tensor, target: Option<&Tensor>) -> isize {
     let shape = prediction.shape();
     let without = |axis: usize| -> Vec<usize> {
-        let places = shape.iter().enumerate().filter(|&(place, _)| place != axis);
-        places.map(|(_, &extent)| extent).collect()
+        let others = shape.iter().enumerate().filter(|&(k, _)| k != axis);
+        others.map(|(_, &extent)| extent).collect()
     };
     let last = shape.rank().saturating_sub(1);
     let second = last.min(1);
@@ -91,7 +91,7 @@ fn options(prediction: &Tensor, target: &Tensor) -> CrossEntropyOptions {
     }
 }
 
-/// −Σ p·log softmax(x) over the classes, of class probabilities p; the mean over all other places.
+/// −Σ p·log softmax(x) over the classes, of class probabilities p; the mean over all other positions.
 fn soft_cross_entropy(prediction: &Tensor, target: &Tensor, axis: isize) -> Tensor {
     let losses = -(target.cast(prediction.dtype()) * prediction.log_softmax(axis)).sum(&[axis]);
     losses.mean_all()

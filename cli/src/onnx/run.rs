@@ -50,7 +50,7 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
 fn infer(model: &Path, inputs: Option<&Path>, outputs: &Path, device: &Device, seed: u64) -> Result {
     jobs::files(model, &[("--inputs", inputs)], outputs).check()?;
     let model = jobs::load(model, outputs)?;
-    let (inputs, import) = jobs::given(inputs)?;
+    let (inputs, import) = jobs::read_inputs(inputs)?;
     let imported = model.import(&import)?;
     let mut session = Session::new(&imported.graph, device, seed)?;
     let given: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (name.as_str(), data)).collect();

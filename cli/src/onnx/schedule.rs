@@ -30,15 +30,17 @@ const SCHEDULES: &[(&str, &str, Make)] = &[
 
 const EXAMPLE: &str = r#"{"name":"StepLR","step_size":30,"gamma":0.1}"#;
 
-const WHOLE: &str = "a whole number";
+const INTEGER: &str = "an integer";
 
 fn step(fields: &mut Fields) -> Result<Schedule> {
-    Ok(Schedule::Step { every: fields.needed("step_size", WHOLE, Value::as_u64)?, gamma: fields.number("gamma", 0.1)? })
+    Ok(Schedule::Step {
+        every: fields.needed("step_size", INTEGER, Value::as_u64)?,
+        gamma: fields.number("gamma", 0.1)?,
+    })
 }
 
 fn milestones(fields: &mut Fields) -> Result<Vec<u64>> {
-    fields
-        .needed("milestones", "a list of whole numbers", |value| value.as_array()?.iter().map(Value::as_u64).collect())
+    fields.needed("milestones", "a list of integers", |value| value.as_array()?.iter().map(Value::as_u64).collect())
 }
 
 fn multi_step(fields: &mut Fields) -> Result<Schedule> {
@@ -48,7 +50,7 @@ fn multi_step(fields: &mut Fields) -> Result<Schedule> {
 }
 
 fn iterations(fields: &mut Fields) -> Result<u64> {
-    fields.take("total_iters", 5, WHOLE, Value::as_u64)
+    fields.take("total_iters", 5, INTEGER, Value::as_u64)
 }
 
 fn constant(fields: &mut Fields) -> Result<Schedule> {
@@ -69,15 +71,15 @@ fn polynomial(fields: &mut Fields) -> Result<Schedule> {
 
 fn cosine(fields: &mut Fields) -> Result<Schedule> {
     Ok(Schedule::Cosine {
-        steps: fields.needed("T_max", WHOLE, Value::as_u64)?,
+        steps: fields.needed("T_max", INTEGER, Value::as_u64)?,
         minimum: fields.number("eta_min", 0.0)?,
     })
 }
 
 fn restarts(fields: &mut Fields) -> Result<Schedule> {
     Ok(Schedule::CosineRestarts {
-        steps: fields.needed("T_0", WHOLE, Value::as_u64)?,
-        growth: fields.take("T_mult", 1, WHOLE, Value::as_u64)?,
+        steps: fields.needed("T_0", INTEGER, Value::as_u64)?,
+        growth: fields.take("T_mult", 1, INTEGER, Value::as_u64)?,
         minimum: fields.number("eta_min", 0.0)?,
     })
 }
@@ -90,13 +92,13 @@ fn without_momentum(fields: &mut Fields) -> Result {
 
 fn cyclic(fields: &mut Fields) -> Result<Schedule> {
     without_momentum(fields)?;
-    let up = fields.take("step_size_up", 2000, WHOLE, Value::as_u64)?;
+    let up = fields.take("step_size_up", 2000, INTEGER, Value::as_u64)?;
     let gamma = fields.number("gamma", 1.0)?;
     Ok(Schedule::Cyclic {
         low: fields.needed("base_lr", "a number", Value::as_f64)?,
         high: fields.needed("max_lr", "a number", Value::as_f64)?,
         up,
-        down: fields.take("step_size_down", up, WHOLE, Value::as_u64)?,
+        down: fields.take("step_size_down", up, INTEGER, Value::as_u64)?,
         mode: match fields.choice("mode", &["triangular", "triangular2", "exp_range"])? {
             "triangular2" => CycleMode::Halving,
             "exp_range" => CycleMode::Exponential(gamma),
@@ -108,11 +110,11 @@ fn cyclic(fields: &mut Fields) -> Result<Schedule> {
 fn one_cycle(fields: &mut Fields) -> Result<Schedule> {
     without_momentum(fields)?;
     let max = fields.needed("max_lr", "a number", Value::as_f64)?;
-    let steps = match fields.optional("total_steps", WHOLE, Value::as_u64)? {
+    let steps = match fields.optional("total_steps", INTEGER, Value::as_u64)? {
         Some(steps) => steps,
         None => {
-            let epochs = fields.needed("epochs", "a whole number, or \"total_steps\"", Value::as_u64)?;
-            epochs.saturating_mul(fields.needed("steps_per_epoch", WHOLE, Value::as_u64)?)
+            let epochs = fields.needed("epochs", "an integer, or \"total_steps\"", Value::as_u64)?;
+            epochs.saturating_mul(fields.needed("steps_per_epoch", INTEGER, Value::as_u64)?)
         }
     };
     Ok(Schedule::OneCycle {
@@ -134,10 +136,10 @@ fn plateau(fields: &mut Fields) -> Result<Schedule> {
     Ok(Schedule::ReduceOnPlateau {
         higher_is_better: fields.choice("mode", &["min", "max"])? == "max",
         factor: fields.number("factor", 0.1)?,
-        patience: fields.take("patience", 10, WHOLE, Value::as_u64)?,
+        patience: fields.take("patience", 10, INTEGER, Value::as_u64)?,
         threshold: fields.number("threshold", 1e-4)?,
         absolute: fields.choice("threshold_mode", &["rel", "abs"])? == "abs",
-        cooldown: fields.take("cooldown", 0, WHOLE, Value::as_u64)?,
+        cooldown: fields.take("cooldown", 0, INTEGER, Value::as_u64)?,
         minimum: fields.number("min_lr", 0.0)?,
         smallest_change: fields.number("eps", 1e-8)?,
     })
@@ -210,7 +212,7 @@ mod tests {
     fn what_is_wrong_is_said() {
         assert!(error(json!("step")).contains("should be an object like"));
         assert!(error(json!({"name": "Lambda"})).contains("there are StepLR, MultiStepLR"));
-        assert!(error(json!({"name": "StepLR"})).contains("needs \"step_size\", a whole number"));
+        assert!(error(json!({"name": "StepLR"})).contains("needs \"step_size\", an integer"));
         assert!(error(json!({"name": "StepLR", "step_size": 1, "eps": 1})).contains("StepLR has no \"eps\""));
         assert!(error(json!({"name": "StepLR", "step_size": 0})).contains("schedule StepLR:"));
         assert!(error(json!({"name": "OneCycleLR", "max_lr": 1})).contains("\"cycle_momentum\", false"));

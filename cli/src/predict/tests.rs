@@ -96,20 +96,20 @@ fn changed(path: &Path, random: &mut HostRandom) {
     let (tensors, metadata) = checkpoint_file::read(path).unwrap();
     let mut tensors: Vec<(String, TensorData)> = tensors.into_iter().collect();
     let mut metadata: Vec<(String, String)> = metadata.into_iter().collect();
-    let place = index(random, metadata.len());
+    let chosen = index(random, metadata.len());
     let other = metadata[index(random, metadata.len())].1.clone().into_bytes();
     match random.below(8) {
-        0 => drop(metadata.remove(place)),
+        0 => drop(metadata.remove(chosen)),
         1 => drop(tensors.remove(index(random, tensors.len()))),
         2 => {
             let swapped = tensors[index(random, tensors.len())].1.clone();
-            let place = index(random, tensors.len());
-            tensors[place].1 = swapped;
+            let chosen = index(random, tensors.len());
+            tensors[chosen].1 = swapped;
         }
         _ => {
-            let mut value = metadata[place].1.clone().into_bytes();
+            let mut value = metadata[chosen].1.clone().into_bytes();
             mutate_text(&mut value, &other, random);
-            metadata[place].1 = String::from_utf8_lossy(&value).into_owned();
+            metadata[chosen].1 = String::from_utf8_lossy(&value).into_owned();
         }
     }
     checkpoint_file::write(path, &tensors, &metadata).unwrap();

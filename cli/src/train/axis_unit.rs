@@ -76,7 +76,7 @@ impl AxisUnit {
 
     /// Letters of the longest label.
     pub fn longest_label(&self) -> usize {
-        // Ticks lie at tenths of the range and the like.
+        // Ticks are at tenths of the range and the like.
         let labels = (0..=8).map(|part| {
             let position = self.range.start + f64::from(part) / 8.0 * (self.range.end - self.range.start);
             let step = (self.range.end - self.range.start) / 10.0;

@@ -3,7 +3,7 @@
 //! The text is cut into streams that a batch goes along side by side. The state at the end of a batch stays on the device and
 //! begins the next, so what the network knows reaches further back than its gradients do.
 
-use std::cell::Cell as Slot;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use super::{recurrent, saved};
 use crate::failure::{Failure, Result};
 use crate::output::{counted, grouped};
 
-/// Characters that gradients go back.
+/// Characters over which gradients are propagated back: the length of a training window.
 const STEPS: usize = 64;
 
 /// Streams of the test part, or fewer where it is short.
@@ -203,7 +203,7 @@ fn data(
         temperature: source.writing.temperature.unwrap_or(0.8),
         top_k: source.writing.top_k.map(|k| k as usize),
         seed: source.seed,
-        program: Slot::new(None),
+        program: Cell::new(None),
     };
     Data {
         train,
@@ -242,8 +242,8 @@ impl Letters {
         Self { kind: recurrent::kind(model), layers, hidden, embedding: 64, dropout, vocabulary }
     }
 
-    /// Logits `[batch, steps, vocabulary]` of what follows each place of `x` `[batch, steps]`. States go on from run to run in
-    /// variables whose names begin with `states`.
+    /// Logits `[batch, steps, vocabulary]` of what follows each position of `x` `[batch, steps]`. States are carried from run to run
+    /// in variables whose names begin with `states`.
     fn write(self, g: &Graph, x: &Tensor, mode: Mode, states: &str) -> Tensor {
         let batch = x.shape().first().copied().unwrap_or(1);
         let letters = Embedding::new(g, "embedding", self.vocabulary, self.embedding).forward(&x.transpose(0, 1));
@@ -253,9 +253,9 @@ impl Letters {
             let name = format!("{states}{}.carried_{name}", self.kind.name());
             before.push(carried_state(g, &name, mode, [self.layers, batch, self.hidden]));
         }
-        let given = RecurrentInputs { hidden: before.first(), cell: before.get(1), lengths: None };
+        let inputs = RecurrentInputs { hidden: before.first(), cell: before.get(1), lengths: None };
         let options = Recurrent::new().num_layers(self.layers).dropout(self.dropout);
-        let found = recurrent::forward(g, self.kind, &letters, self.hidden, options, &given, mode);
+        let found = recurrent::forward(g, self.kind, &letters, self.hidden, options, &inputs, mode);
         for (state, last) in before.iter().zip(&found.last) {
             g.assign(state, last);
         }
@@ -282,7 +282,7 @@ struct Writer {
     temperature: f64,
     top_k: Option<usize>,
     seed: u64,
-    program: Slot<Option<ProgramId>>,
+    program: Cell<Option<ProgramId>>,
 }
 
 impl Writer {
@@ -331,10 +331,10 @@ impl Writer {
     }
 }
 
-/// A place of the logits, drawn by their softmax at a temperature among the `top_k` likeliest.
+/// An index of the logits, drawn by their softmax at a temperature among the `top_k` likeliest.
 fn draw(logits: &[f32], temperature: f64, top_k: Option<usize>, random: &mut HostRandom) -> i32 {
     let mut order: Vec<usize> = (0..logits.len()).collect();
-    let logit = |place: usize| logits.get(place).copied().unwrap_or(f32::NEG_INFINITY);
+    let logit = |index: usize| logits.get(index).copied().unwrap_or(f32::NEG_INFINITY);
     // The first of equals comes first, so that the order is the same everywhere.
     order.sort_by(|&a, &b| logit(b).total_cmp(&logit(a)).then(a.cmp(&b)));
     order.truncate(top_k.unwrap_or(usize::MAX).max(1));
@@ -343,12 +343,12 @@ fn draw(logits: &[f32], temperature: f64, top_k: Option<usize>, random: &mut Hos
     if temperature <= 0.0 {
         return best as i32;
     }
-    let weight = |place: usize| (f64::from(logit(place) - logit(best)) / temperature).exp();
-    let mut left = uniform * order.iter().map(|&place| weight(place)).sum::<f64>();
-    for &place in &order {
-        left -= weight(place);
+    let weight = |index: usize| (f64::from(logit(index) - logit(best)) / temperature).exp();
+    let mut left = uniform * order.iter().map(|&index| weight(index)).sum::<f64>();
+    for &index in &order {
+        left -= weight(index);
         if left < 0.0 {
-            return place as i32;
+            return index as i32;
         }
     }
     best as i32

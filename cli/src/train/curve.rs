@@ -24,7 +24,7 @@ impl Curve {
         self
     }
 
-    /// A step's place on the axis of epochs.
+    /// A step's position on the axis of epochs.
     pub fn epoch_of(&self, step: u64) -> f64 {
         step as f64 / self.steps_per_epoch.max(1) as f64
     }
@@ -42,16 +42,16 @@ impl Curve {
             sums.push(sums.last().copied().unwrap_or(0.0) + loss);
         }
         let last = self.losses.len().saturating_sub(1);
-        let mut places: Vec<usize> = (0..=last).step_by(self.losses.len().div_ceil(POINTS).max(1)).collect();
-        if places.last() != Some(&last) {
-            places.push(last);
+        let mut indices: Vec<usize> = (0..=last).step_by(self.losses.len().div_ceil(POINTS).max(1)).collect();
+        if indices.last() != Some(&last) {
+            indices.push(last);
         }
-        let mean = |place: usize| {
-            let (first, end) = (place.saturating_sub(reach), (place + reach + 1).min(self.losses.len()));
+        let mean = |index: usize| {
+            let (first, end) = (index.saturating_sub(reach), (index + reach + 1).min(self.losses.len()));
             let mean = (sums.get(end)? - sums.get(first)?) / (end - first) as f64;
-            Some((self.epoch_of(self.losses.get(place)?.0), mean))
+            Some((self.epoch_of(self.losses.get(index)?.0), mean))
         };
-        places.into_iter().filter_map(mean).collect()
+        indices.into_iter().filter_map(mean).collect()
     }
 
     /// A validation value over epochs.

@@ -104,7 +104,7 @@ impl ModelChoice {
         Self { names, about, build: Build::Layers(build), defaults: None, prepare: None }
     }
 
-    /// The model for some data, which is brought into the form that it wants.
+    /// The model for some data, which is converted into the form that it wants.
     pub fn fit_to(&self, data: &mut Data) -> Network {
         if let Some(prepare) = self.prepare {
             data.prepare = prepare(data);
@@ -146,9 +146,9 @@ pub struct Source {
 pub enum Task {
     /// One of two classes: a sigmoid, compared with 0 and 1.
     Binary,
-    /// One of so many classes: logits, compared with labels.
+    /// One of several classes: logits, compared with labels.
     Classes(usize),
-    /// The next character at each place of a text: logits. Examples go on from batch to batch, in their order.
+    /// The next character at each position of a text: logits. Examples continue from batch to batch, in their order.
     Text {
         /// Number of characters.
         vocabulary: usize,
@@ -210,7 +210,7 @@ impl Task {
         }
     }
 
-    /// Brings metrics of standardized values into the unit of what they stand for.
+    /// Converts metrics of standardized values into the unit of what they stand for.
     pub fn in_unit(self, metrics: &mut [(String, f64)]) {
         let (Self::Series { std, .. } | Self::Number { std }) = self else { return };
         for (name, value) in metrics {
@@ -223,7 +223,7 @@ impl Task {
         }
     }
 
-    /// Whether a batch goes on where the one before ended, so that their order must stay.
+    /// Whether a batch continues where the one before ended, so that their order must stay.
     pub const fn goes_on(self) -> bool {
         matches!(self, Self::Text { .. })
     }

@@ -143,7 +143,7 @@ fn examples(table: &Table, target: &str, kind: Target) -> Result<Dataset> {
     if let Some(level) =
         data.column("x")?.to_f64_vec().into_iter().find(|level| level.fract() != 0.0 || !(0.0..=255.0).contains(level))
     {
-        return Err(wgrad::Error::Data(format!("a pixel is a whole number from 0 to 255, and there is {level}")).into());
+        return Err(wgrad::Error::Data(format!("a pixel is an integer from 0 to 255, and there is {level}")).into());
     }
     let columns = data.column("x")?.shape().iter().skip(1).product::<usize>();
     let side = columns.isqrt();

@@ -1,4 +1,4 @@
-//! `train mnist` and `train fashion`: 28×28 images in IDX files, which the user brings.
+//! `train mnist` and `train fashion`: 28×28 images in IDX files, which the user provides.
 
 use std::path::Path;
 

@@ -71,7 +71,7 @@ pub struct Arguments {
     /// Times over the training data
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     epochs: Option<u64>,
-    /// Stop after so many steps
+    /// Stop after this number of steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
     /// Examples in a step
@@ -86,7 +86,7 @@ pub struct Arguments {
     /// Type in which layers multiply [default: f32]
     #[arg(long, value_enum)]
     precision: Option<PrecisionChoice>,
-    /// Report the loss every so many steps
+    /// Report the loss each time after this number of steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     log_every: Option<u64>,
     /// The data: a directory or a file, as the demo wants
@@ -95,13 +95,13 @@ pub struct Arguments {
     /// The column to be learned, of a table or series
     #[arg(long, value_name = "COLUMN", allow_negative_numbers = true)]
     target: Option<String>,
-    /// Width and height that pictures are brought to, where they have no common size (32 if nothing is said)
+    /// Width and height that pictures are resized to, where they have no common size (32 if nothing is said)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     image_size: Option<u64>,
     /// Leave damaged pictures out, and say how many there are; otherwise the first one ends the run
     #[arg(long)]
     skip_damaged: bool,
-    /// Keep the run in this directory, so that it can go on after an end of any kind
+    /// Keep the run in this directory, so that it can be resumed after an end of any kind
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
     /// Go on from the checkpoint, if there is one, with the options that the run began with; --lr and --epochs may be others
@@ -146,7 +146,7 @@ impl From<PrecisionChoice> for Precision {
 impl Arguments {
     /// What a run reads and writes.
     fn files(&self) -> Files {
-        // Saved models may lie beside the data, which is of no such files.
+        // Saved models may be beside the data, which is of no such files.
         let is_data = |path: &Path| canvas::extension(path) != "safetensors";
         let mut files = Files::new()
             .reads_some("--data", self.data.as_deref(), is_data)
@@ -177,7 +177,7 @@ struct Run<'a> {
     arguments: Arguments,
     everywhere: &'a Everywhere,
     demo: &'static Demo,
-    /// What the user wants otherwise than it was before a run goes on.
+    /// What the user wants to change before a run is resumed.
     changed: Vec<String>,
     /// Where the user says nothing.
     epochs: u64,
@@ -213,7 +213,7 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     let history = outcome?;
     if let Some(directory) = arguments.checkpoint.as_ref().filter(|_| trained == 0 && !history.stopped) {
         eprintln!(
-            "warning: nothing is left to do: the run in {} has {} already, and stays as it is; more --epochs or --steps go on",
+            "warning: nothing is left to do: the run in {} has {} already, and stays as it is; more --epochs or --steps continue it",
             directory.display(),
             counted(history.epochs.len(), "epoch")
         );
@@ -459,8 +459,9 @@ impl<'a> Run<'a> {
             trained as f64 / took.max(1e-9)
         ))?;
         let arguments = &self.arguments;
-        let kept = [("parameters", &arguments.save), ("plot", &arguments.plot), ("checkpoint", &arguments.checkpoint)];
-        for (what, path) in kept.into_iter().chain(arguments.gallery.files()) {
+        let written =
+            [("parameters", &arguments.save), ("plot", &arguments.plot), ("checkpoint", &arguments.checkpoint)];
+        for (what, path) in written.into_iter().chain(arguments.gallery.files()) {
             if let Some(path) = path {
                 output.text(format!("{what} in {}", path.display()))?;
             }

@@ -166,8 +166,8 @@ fn accuracy_panel<B: DrawingBackend>(
         let bold = (FONT, fine(18), FontStyle::Bold).into_font().color(&ACCURACY);
         // Above the line where there is room, which it never crosses on its way to the last point from below.
         let up = (range_top - y) / (range_top - range_bottom) > 0.16;
-        let place = (offset(-78), offset(if up { -30 } else { 16 }));
-        chart.draw_series([EmptyElement::at((x, y)) + Text::new(label, place, bold)])?;
+        let position = (offset(-78), offset(if up { -30 } else { 16 }));
+        chart.draw_series([EmptyElement::at((x, y)) + Text::new(label, position, bold)])?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ pub fn kind(model: &str) -> RecurrentKind {
     }
 }
 
-/// What comes of a sequence.
+/// The outputs and last states of a sequence.
 pub struct Passed {
     /// `[steps, batch, directions · hidden]`
     pub outputs: Tensor,
@@ -20,7 +20,7 @@ pub struct Passed {
     pub last: Vec<Tensor>,
 }
 
-/// Goes through `x` `[steps, batch, width]` with layers that are called as their kind.
+/// Runs layers over `x` `[steps, batch, width]`; they are named after their kind.
 #[track_caller]
 pub fn forward(
     g: &Graph,
@@ -28,22 +28,22 @@ pub fn forward(
     x: &Tensor,
     hidden: usize,
     options: Recurrent,
-    given: &RecurrentInputs<'_>,
+    inputs: &RecurrentInputs<'_>,
     mode: Mode,
 ) -> Passed {
     let width = x.shape().last().copied().unwrap_or(1);
     let name = kind.name();
     match kind {
         RecurrentKind::Lstm => {
-            let found = LSTM::with(g, name, width, hidden, options).forward_with(x, given, mode);
+            let found = LSTM::with(g, name, width, hidden, options).forward_with(x, inputs, mode);
             Passed { outputs: found.outputs, last: vec![found.h_n, found.c_n] }
         }
         RecurrentKind::Gru => {
-            let found = GRU::with(g, name, width, hidden, options).forward_with(x, given, mode);
+            let found = GRU::with(g, name, width, hidden, options).forward_with(x, inputs, mode);
             Passed { outputs: found.outputs, last: vec![found.h_n] }
         }
         RecurrentKind::Rnn => {
-            let found = RNN::with(g, name, width, hidden, options).forward_with(x, given, mode);
+            let found = RNN::with(g, name, width, hidden, options).forward_with(x, inputs, mode);
             Passed { outputs: found.outputs, last: vec![found.h_n] }
         }
     }

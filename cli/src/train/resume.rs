@@ -9,7 +9,7 @@ use wgrad::train::Checkpoints;
 use super::{Arguments, PrecisionChoice};
 use crate::failure::{Failure, Result};
 
-/// What the user says where the run that goes on had another value.
+/// What the user says where the resumed run had another value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
     /// It is refused: the run would be another.
@@ -44,7 +44,7 @@ macro_rules! fields {
 fields!(u64, f64, String);
 
 impl Field for Option<PathBuf> {
-    /// From wherever the run goes on.
+    /// From wherever the run continues.
     fn text(&self) -> Option<String> {
         let path = self.as_ref()?;
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
@@ -106,21 +106,21 @@ pub fn remember(mut checkpoints: Checkpoints, demo: &str, used: &Arguments) -> C
     checkpoints
 }
 
-/// The directory's checkpoints, after a look at what is there: a run that nobody asked to go on from is refused, and one that goes on
-/// takes over the options that were not given again. Says what a changed one was.
+/// The directory's checkpoints, after a look at what is there: a run that nobody asked to resume is refused, and one that is
+/// resumed takes over the options that were not given again. Says what a changed one was.
 pub fn take_up(arguments: &mut Arguments) -> Result<Vec<String>> {
     let Some(directory) = arguments.checkpoint.clone() else { return Ok(Vec::new()) };
     let checkpoints = Checkpoints::new(&directory);
     let Some(file) = checkpoints.found() else { return Ok(Vec::new()) };
     if !arguments.resume {
         return Err(Failure::new(format!(
-            "{} holds a run already: go on from it with --resume, or give another directory",
+            "{} holds a run already: continue it with --resume, or give another directory",
             directory.display()
         )));
     }
     if file != checkpoints.file() {
         let (newest, file) = (checkpoints.file(), file.display());
-        eprintln!("warning: {} is not there: the run goes on from the state before it, {file}", newest.display());
+        eprintln!("warning: {} is not there: the run continues from the state before it, {file}", newest.display());
     }
     let saved = checkpoints.saved_options()?.unwrap_or_default();
     agree(arguments, &saved, &file)
@@ -137,7 +137,7 @@ fn agree(arguments: &mut Arguments, saved: &BTreeMap<String, String>, file: &Pat
             (Some(given), Some(before)) if given == *before => {}
             (Some(given), Some(before)) if rule == Rule::Same => {
                 return Err(Failure::new(format!(
-                    "{file} was made with {name} {before}, not {given}: leave {name} out to go on from it, or begin a new run"
+                    "{file} was made with {name} {before}, not {given}: leave {name} out to resume it, or begin a new run"
                 )));
             }
             (Some(given), Some(before)) => changed.push(format!("{name} {given}, {before} so far")),

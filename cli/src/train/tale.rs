@@ -143,14 +143,14 @@ impl Teller {
     }
 
     fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
-        let place = self.below(from.len());
-        from[place]
+        let index = self.below(from.len());
+        from[index]
     }
 
     fn person(&mut self, except: Option<&str>) -> &'static Person {
-        let place = self.below(PEOPLE.len());
-        let found = &PEOPLE[place];
-        if except == Some(found.name) { &PEOPLE[(place + 1) % PEOPLE.len()] } else { found }
+        let index = self.below(PEOPLE.len());
+        let found = &PEOPLE[index];
+        if except == Some(found.name) { &PEOPLE[(index + 1) % PEOPLE.len()] } else { found }
     }
 
     /// A tale, from its heading to the empty line after it.

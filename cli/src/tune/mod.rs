@@ -35,7 +35,7 @@ pub struct Arguments {
     /// A demo's data, where shapes depend on it
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Begin with nothing more after so many seconds; what costs most comes first
+    /// Begin nothing more after this number of seconds; what costs most comes first
     #[arg(long, value_name = "SECONDS", value_parser = budget)]
     budget: Option<Duration>,
     /// Only list what was found so far
@@ -132,7 +132,7 @@ fn tell(progress: &TuneProgress<'_>, output: &mut Output) -> Result {
     Ok(())
 }
 
-/// What was gained, and where it is kept.
+/// What was gained, and where it is stored.
 fn conclude(tuning: &Tuning, works: &[Work], took: Duration, output: &mut Output) -> Result {
     let ratio = |[before, after]: [f64; 2]| if after > 0.0 { before / after } else { 1.0 };
     let compared = |work: &&Work| tuning.seconds_of(&work.program)[0] > 0.0;
@@ -200,8 +200,8 @@ fn conclude(tuning: &Tuning, works: &[Work], took: Duration, output: &mut Output
         );
     }
     match (&tuning.problem, &tuning.file) {
-        (Some(problem), _) => Err(Failure::new(format!("what was found could not be kept: {problem}"))),
-        (None, Some(file)) => output.text(format!("kept in {}", file.display())),
-        (None, None) => output.text("kept nowhere, as WGRAD_NO_TUNING is set"),
+        (Some(problem), _) => Err(Failure::new(format!("what was found could not be saved: {problem}"))),
+        (None, Some(file)) => output.text(format!("saved in {}", file.display())),
+        (None, None) => output.text("saved nowhere, as WGRAD_NO_TUNING is set"),
     }
 }

@@ -86,7 +86,7 @@ fn demo(demo: &Demo, arguments: &Arguments, seed: u64, device: &Device) -> Resul
 }
 
 /// A graph for a shape in the benchmarks' notation: rows × inner × columns of a product; images, channels, height, width, kernels, their extent
-/// and groups of a convolution with as much padding as keeps the extents, and which way.
+/// and groups of a convolution with as much padding as keeps the extents, and which direction.
 fn shape(text: &str) -> Option<Graph> {
     let mut parts = text.split('/');
     match (parts.next()?, parts.next()?, parts.next()?, parts.next(), parts.next()) {
@@ -101,12 +101,12 @@ fn shape(text: &str) -> Option<Graph> {
             g.output("out", &lhs.matmul(&rhs));
             Some(g)
         }
-        ("conv2d", "f32", extents, way, None) => convolution(extents, way.unwrap_or("forward")),
+        ("conv2d", "f32", extents, direction, None) => convolution(extents, direction.unwrap_or("forward")),
         _ => None,
     }
 }
 
-fn convolution(extents: &str, way: &str) -> Option<Graph> {
+fn convolution(extents: &str, direction: &str) -> Option<Graph> {
     let number = |letter: char| -> Option<usize> {
         let rest = &extents[extents.find(letter)? + 1..];
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
@@ -128,7 +128,7 @@ fn convolution(extents: &str, way: &str) -> Option<Graph> {
     let (x, weight) = ([n, c, h, w], [k, c / groups, r, r]);
     let options = ConvOptions::new().padding(r / 2).groups(groups);
     let result = [n, k, h + 2 * (r / 2) + 1 - r, w + 2 * (r / 2) + 1 - r];
-    let out = match way {
+    let out = match direction {
         "forward" => input("x", x).conv(&input("weight", weight), &options),
         "input_gradient" => {
             let options = ConvTransposeOptions::new().padding(r / 2).groups(groups);

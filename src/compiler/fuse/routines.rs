@@ -1,4 +1,4 @@
-//! What routines read and give: operands as they lie in memory, as views, or widened; results in their compute types.
+//! What routines read and give: operands as they are in memory, as views, or widened; results in their compute types.
 
 use super::{Fuser, LazyValue, identity_tail, include};
 use crate::compiler::fused::{self, BufferId, Content, FusedKernel, Head};
@@ -17,20 +17,20 @@ impl Fuser<'_> {
         let node = &self.data.nodes[index];
         let operator = node.op.operator();
         let (mut operands, mut inputs) = (Vec::new(), Vec::new());
-        for (place, &input) in node.inputs.iter().enumerate() {
+        for (position, &input) in node.inputs.iter().enumerate() {
             let ty = self.data.ty(input).clone();
             let compute = TensorType::new(ty.dtype.compute(), ty.shape.clone());
-            let view = self.seen[&input].as_view().map(|(buffer, at)| (buffer, at.clone()));
+            let view = self.lazy[&input].as_view().map(|(buffer, at)| (buffer, at.clone()));
             let fits = view.filter(|(buffer, at)| {
                 let stored = &self.fused.buffers[buffer.0].ty;
                 let whole = at.offset == 0 && at.is_row_major(&ty.shape) && stored.len() == ty.len();
                 let readable = self.reads_halves
-                    && operator.reads_stored(place)
+                    && operator.reads_stored(position)
                     && is_half(stored.dtype)
                     && stored.dtype == ty.dtype;
                 (stored.dtype == compute.dtype || readable) && (operator.accepts_views() || whole)
             });
-            let stored = operator.reads_stored(place) && self.is_stored_for_routine(input, &self.seen[&input]);
+            let stored = operator.reads_stored(position) && self.is_stored_for_routine(input, &self.lazy[&input]);
             let (buffer, at) = match fits {
                 Some(view) => view,
                 None if stored => (self.stored(input), Affine::row_major(&ty.shape)),
@@ -53,23 +53,23 @@ impl Fuser<'_> {
         let head = Head::Routine { op: node.op.clone(), operands, inputs, outputs: outputs.clone() };
         self.push(FusedKernel { head, tail, outputs: buffers.clone(), names, origin: node.origin });
         for ((value, buffer), ty) in values.into_iter().zip(buffers).zip(outputs) {
-            self.keep_raw(value, buffer, ty.dtype);
+            self.insert_raw(value, buffer, ty.dtype);
         }
     }
 
-    /// How the users of a raw result see it: rounded, where the value's type is a 16-bit one.
-    pub(super) fn keep_raw(&mut self, value: ValueId, buffer: BufferId, compute: DType) {
+    /// Records the lazy value of a raw result: rounded, where the value's type is a 16-bit one.
+    pub(super) fn insert_raw(&mut self, value: ValueId, buffer: BufferId, compute: DType) {
         let ty = self.data.ty(value).clone();
-        let mut seen = LazyValue::buffer(buffer, compute, &ty.shape);
+        let mut lazy = LazyValue::buffer(buffer, compute, &ty.shape);
         if ty.dtype != compute {
             let mut builder = Builder::new(compute);
-            let places = include(&mut builder, &seen.expression, |input| input);
-            let value = builder.call(ScalarFunction::Cast(ty.dtype), &[places[0]]);
-            seen.expression = builder.finish(ty.shape.to_vec(), vec![compute], vec![(value, ty.dtype)]);
-            seen.names.push("cast".to_owned());
+            let ids = include(&mut builder, &lazy.expression, |input| input);
+            let value = builder.call(ScalarFunction::Cast(ty.dtype), &[ids[0]]);
+            lazy.expression = builder.finish(ty.shape.to_vec(), vec![compute], vec![(value, ty.dtype)]);
+            lazy.names.push("cast".to_owned());
         }
-        let store = self.is_stored_for_routine(value, &seen);
-        self.seen.insert(value, seen);
+        let store = self.is_stored_for_routine(value, &lazy);
+        self.lazy.insert(value, lazy);
         if store {
             self.stored(value);
         }
@@ -83,16 +83,16 @@ impl Fuser<'_> {
         if let Some(&buffer) = self.computed.get(&value) {
             return buffer;
         }
-        let seen = self.seen[&value].clone();
-        let buffer = self.map_kernel(value, ty, seen);
+        let lazy = self.lazy[&value].clone();
+        let buffer = self.map_kernel(value, ty, lazy);
         self.computed.insert(value, buffer);
         buffer
     }
 
-    /// True where a value of 16 bits is put into memory as such for a routine. Not where it is computed element by element from a result
-    /// whose kernel can store f32 on the way, but no 16-bit floats: that would take a kernel more.
-    pub(super) fn is_stored_for_routine(&self, value: ValueId, seen: &LazyValue) -> bool {
-        /// Kernels that are looked at; a value with more of them before it is taken for one that merges with none.
+    /// True where a value of 16 bits is stored as such for a routine. Not where it is computed element by element from a result
+    /// whose kernel can store f32 but no 16-bit floats: that would take another kernel.
+    pub(super) fn is_stored_for_routine(&self, value: ValueId, lazy: &LazyValue) -> bool {
+        /// The number of kernels to visit; a value with more of them before it counts as one that merges with none.
         const MOST: usize = 32;
         if !self.read_stored.contains(&value) {
             return false;
@@ -107,7 +107,7 @@ impl Fuser<'_> {
             });
             loads.filter(|buffer| self.fused.buffers[buffer.0].ty.len() == len).collect()
         };
-        let mut waiting = direct(&seen.expression, &seen.inputs);
+        let mut waiting = direct(&lazy.expression, &lazy.inputs);
         for _ in 0..MOST {
             let Some(buffer) = waiting.pop() else { return true };
             let Some(kernel) = self.producers.get(&buffer).map(|&kernel| &self.fused.kernels[kernel]) else { continue };

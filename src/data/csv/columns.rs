@@ -8,7 +8,7 @@ use crate::data::date::{DateOrder, written};
 use crate::data::format::{Format, Guess, Marks, Notation, guess, settle};
 use crate::data::missing::{is_missing, is_missing_number};
 
-/// What the columns of a file tell together of those that could be read in two ways.
+/// What the columns of a file tell together of those that could be read in two formats.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Settled {
     pub marks: Option<Marks>,

@@ -90,7 +90,7 @@ impl Evidence<'_> {
         follow && numbered().all(|column| self.below(column).any(|cell| year(cell).is_none()))
     }
 
-    /// Whole numbers that are none of the values below them.
+    /// Integers that are none of the values below them.
     fn stand_apart(&self, kinds: &[Kind]) -> bool {
         kinds.iter().enumerate().filter(|(_, kind)| **kind == Kind::Number).all(|(column, _)| {
             let name = self.first.cell(column).parse::<u64>().ok();

@@ -95,8 +95,8 @@ impl Csv {
         Self::default()
     }
 
-    /// The byte between fields; else it is what a first line like Excel's `sep=;` says, or the one of tab, semicolon, vertical bar and
-    /// comma that cuts all lines alike, or the most frequent in the first line.
+    /// The byte between fields; else it is what a first line like Excel's `sep=;` says, or the one of tab, semicolon, vertical bar
+    /// and comma that cuts all lines alike, or the most frequent in the first line.
     #[must_use]
     pub const fn delimiter(mut self, delimiter: u8) -> Self {
         self.delimiter = Some(delimiter);
@@ -207,10 +207,10 @@ impl Csv {
             let is_number = Cells { name, rows: &rows, column: 0 }.guess().numbers > 0;
             records::unknown_delimiter(&rows).filter(|_| !is_number).map_or(Ok(()), Err)?;
         }
-        let places = |columns: &[String]| {
+        let positions = |columns: &[String]| {
             columns.iter().map(|column| position(&names, column)).collect::<Result<Vec<usize>, _>>()
         };
-        let (forced, only) = (places(&self.categorical)?, places(&self.only)?);
+        let (forced, only) = (positions(&self.categorical)?, positions(&self.only)?);
         let guesses: Vec<Option<Guess>> = names
             .iter()
             .enumerate()

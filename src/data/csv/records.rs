@@ -53,13 +53,13 @@ fn with_blank_cells(text: &str, delimiter: u8) -> Cow<'_, str> {
     let mut quoted = false;
     let mut lines: Vec<&str> = Vec::new();
     let mut start = 0;
-    for (place, byte) in text.bytes().enumerate() {
+    for (position, byte) in text.bytes().enumerate() {
         quoted ^= byte == b'"';
         several |= !quoted && byte == delimiter;
-        let ends = byte == b'\n' || (byte == b'\r' && text.as_bytes().get(place + 1) != Some(&b'\n'));
+        let ends = byte == b'\n' || (byte == b'\r' && text.as_bytes().get(position + 1) != Some(&b'\n'));
         if ends && !quoted {
-            lines.extend(text.get(start..=place));
-            start = place + 1;
+            lines.extend(text.get(start..=position));
+            start = position + 1;
         }
         if several {
             return Cow::Borrowed(text);
@@ -187,8 +187,8 @@ fn counts_by_line(bytes: &[u8]) -> Vec<[usize; 4]> {
             }
             _ => {
                 blank &= byte.is_ascii_whitespace();
-                let place = DELIMITERS.iter().position(|&delimiter| delimiter == byte && !quoted);
-                place.and_then(|place| own.get_mut(place)).into_iter().for_each(|count| *count += 1);
+                let index = DELIMITERS.iter().position(|&delimiter| delimiter == byte && !quoted);
+                index.and_then(|index| own.get_mut(index)).into_iter().for_each(|count| *count += 1);
             }
         }
     }

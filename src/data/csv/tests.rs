@@ -62,7 +62,7 @@ fn a_header_is_recognised() {
     assert!(message("a,a\n1,2\n3,4\n").is_empty());
     assert!(table("a,a\n1,2\n3,4\n").is_ok_and(|table| {
         table.position("a").is_err_and(|error| error.to_string().contains("0, 1"))
-            && table.position("1").is_ok_and(|place| place == 1)
+            && table.position("1").is_ok_and(|index| index == 1)
     }));
 }
 
@@ -149,8 +149,8 @@ fn a_blank_line_is_a_value_where_there_is_one_column() {
         message("a\r\n1\r\n \r\n3\r\n\r\n\r\n").starts_with("line 3, column 'a': the value is missing; in all 3 rows")
     );
     assert!(message("a\n1\n\"\"\n3\n").starts_with("line 3, column 'a'"));
-    let kept = Csv::new().keep_missing().parse(b"\na\nx\n\n\"y\n\nz\"\n\n");
-    let (values, line) = kept.map(|table| (table.columns[0].values.clone(), table.line(2))).unwrap();
+    let parsed = Csv::new().keep_missing().parse(b"\na\nx\n\n\"y\n\nz\"\n\n");
+    let (values, line) = parsed.map(|table| (table.columns[0].values.clone(), table.line(2))).unwrap();
     assert_eq!(
         values,
         Values::Categories { codes: vec![Some(0), None, Some(1)], labels: vec!["x".into(), "y\n\nz".into()] }

@@ -11,13 +11,13 @@ use crate::error::{Error, Result, counted};
 /// A target with more different values than this is no class but a number, or a mistake.
 const MOST_CLASSES: usize = 100;
 
-/// Whole numbers with up to so many different values are classes, if each occurs a few times.
+/// The most different values with which integers are classes, if each occurs a few times.
 const MOST_NUMBERED_CLASSES: usize = 20;
 
 /// How often the values of a target occur, on average, that are taken for classes though they are numbers.
 const FEWEST_PER_CLASS: usize = 3;
 
-/// A column of words has at most so many labels; more are names or keys, from which nothing general is learned.
+/// The most labels of a column of words; more are names or keys, from which nothing general is learned.
 const MOST_LABELS: usize = 1000;
 
 /// So few labels are categories whatever the number of rows.
@@ -26,7 +26,7 @@ const FEW_LABELS: usize = 20;
 /// What the target means, as far as the user says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Goal {
-    /// Words are classes, and whole numbers with few different values; other numbers are to be predicted as such.
+    /// Words are classes, and integers with few different values; other numbers are to be predicted as such.
     #[default]
     Detect,
     /// Classes.
@@ -89,8 +89,8 @@ impl PreparationOptions {
     /// What the target means: what was said, or what its values look like.
     ///
     /// # Errors
-    /// [`Error::Argument`] where there is no such column; [`Error::Data`] for a target without different values, for words that are to
-    /// be a number, and for classes that are too many to be any.
+    /// [`Error::Argument`] where there is no such column; [`Error::Data`] for a target without different values, for words that are
+    /// to be a number, and for classes that are too many to be any.
     pub fn target(&self, table: &Table) -> Result<Target> {
         let column = table.column(&self.target)?;
         let Values::Categories { labels, codes } = column.values.to_categories() else {
@@ -164,8 +164,9 @@ impl PreparationOptions {
         Ok(Parts { preparation, train, test, train_rows, test_rows })
     }
 
-    /// Learns from some rows of a table what prepares it and others like it. What a column is good for is seen from the whole table,
-    /// and so are the names of the classes; means, deviations, categories and what is filled in come from the training rows alone.
+    /// Learns from some rows of a table what prepares it and others like it. What a column is good for is judged from the whole
+    /// table, and so are the names of the classes; means, deviations, categories and what is filled in come from the training rows
+    /// alone.
     ///
     /// # Errors
     /// [`Error::Argument`] where a column or a row is not there; [`Error::Data`] where values are missing and that was not allowed,
@@ -304,7 +305,7 @@ fn target_role(column: &Column, train: &Column, kind: Target) -> Result<Role> {
 
 /// The middle one of sorted numbers, or the mean of the two in the middle.
 fn median(sorted: &[f64]) -> f64 {
-    let at = |place: usize| sorted.get(place).copied().unwrap_or(0.0);
+    let at = |index: usize| sorted.get(index).copied().unwrap_or(0.0);
     match sorted.len() {
         0 => 0.0,
         count if count % 2 == 1 => at(count / 2),

@@ -3,7 +3,7 @@
 //! and what the target means.
 //!
 //! [`PreparationOptions`] says what is to be learned and how, [`Preparation`] is what was found. It takes any other table of the
-//! same kind in the same way, and goes through JSON unchanged.
+//! same kind in the same way, and survives JSON unchanged.
 
 mod fit;
 mod saved;

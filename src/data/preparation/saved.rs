@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 const VERSION: u64 = 1;
 
 impl Preparation {
-    /// As JSON; floats come back bit for bit.
+    /// As JSON; floats are restored bit for bit.
     pub fn to_json(&self) -> String {
         let columns: Vec<Value> = self.columns.iter().map(PreparedColumn::to_value).collect();
         json!({

@@ -78,10 +78,10 @@ fn missing_values_are_refused_or_dropped() -> Result<()> {
     let table = read("n,y\n1,0\n2,?\n3,1\n?,0\n")?;
     assert_eq!(PreparationOptions::new("y").missing(Missing::Mean).rows(&table)?, [0, 2, 3]);
     assert!(PreparationOptions::new("y").rows(&table).is_err());
-    let kept = PreparationOptions::new("y").missing(Missing::Drop).fit(&table, &[0, 2])?;
-    assert_eq!(kept.usable_rows(&table)?, [0, 2]);
-    assert!(message(kept.features_of(&table)).contains("line 5, column 'n': the value is missing"));
-    assert!(!kept.has_targets(&table));
+    let fitted = PreparationOptions::new("y").missing(Missing::Drop).fit(&table, &[0, 2])?;
+    assert_eq!(fitted.usable_rows(&table)?, [0, 2]);
+    assert!(message(fitted.features_of(&table)).contains("line 5, column 'n': the value is missing"));
+    assert!(!fitted.has_targets(&table));
     Ok(())
 }
 

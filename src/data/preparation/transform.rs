@@ -36,10 +36,10 @@ impl Preparation {
     }
 
     /// The targets of a table's rows: i32 `[n]` of classes, f32 `[n, 1]` of 0 and 1 for two classes, and of a number standardized,
-    /// as [`restored`](Self::restored) takes it back.
+    /// as [`restored`](Self::restored) inverts it.
     ///
     /// # Errors
-    /// [`Error::Data`] where the table has no target, a row lacks it, or it is a class that was never seen.
+    /// [`Error::Data`] where the table has no target, a row lacks it, or it is a class that did not occur in training.
     pub fn targets_of(&self, table: &Table) -> Result<TensorData> {
         let sources = self.sources(table)?;
         let (Some(prepared), Some(Some(column))) = (self.columns.get(self.target), sources.get(self.target)) else {
@@ -95,8 +95,8 @@ impl Preparation {
         })
     }
 
-    /// The rows of a table that can be predicted: those whose features are all there, or have something that stands for them. Whether
-    /// a row has a target is no matter.
+    /// The rows of a table that can be predicted: those whose features are all there, or have something that stands for them.
+    /// Whether a row has a target is no matter.
     ///
     /// # Errors
     /// As for [`usable_rows`](Self::usable_rows).
@@ -192,9 +192,9 @@ impl Preparation {
                 continue;
             }
             let free =
-                |&(place, column): &(usize, &Column)| column.name == prepared.name && taken.get(place) == Some(&false);
+                |&(index, column): &(usize, &Column)| column.name == prepared.name && taken.get(index) == Some(&false);
             let found = table.columns.iter().enumerate().find(free);
-            if let Some(taken) = found.and_then(|(place, _)| taken.get_mut(place)) {
+            if let Some(taken) = found.and_then(|(index, _)| taken.get_mut(index)) {
                 *taken = true;
             } else if number != self.target {
                 return Err(Error::Data(format!("the table has no column '{}'", prepared.name)));
@@ -209,7 +209,7 @@ impl PreparedColumn {
     /// Writes the features of a row, which are 0.
     fn write(&self, column: &Column, row: usize, features: &mut [f32]) -> Result<(), String> {
         let mut set =
-            |place: usize, value: f32| features.get_mut(place).into_iter().for_each(|feature| *feature = value);
+            |index: usize, value: f32| features.get_mut(index).into_iter().for_each(|feature| *feature = value);
         match &self.role {
             Role::Number { mean, std, fill, flag, .. } => {
                 let value = number(column, row)?;
@@ -228,7 +228,7 @@ impl PreparedColumn {
                 match label {
                     None => set(labels.len(), 1.0),
                     Some(label) => {
-                        labels.binary_search(&label).into_iter().for_each(|place| set(place, 1.0));
+                        labels.binary_search(&label).into_iter().for_each(|index| set(index, 1.0));
                     }
                 }
             }

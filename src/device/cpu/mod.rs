@@ -43,7 +43,7 @@ enum Prepared {
     Copy,
 }
 
-/// An epilogue that begins with a bias: the read and place of its first number, and what comes after.
+/// An epilogue that begins with a bias: the read and offset of its first value, and what comes after.
 struct Biased {
     input: usize,
     offset: usize,
@@ -56,12 +56,12 @@ pub(crate) struct CpuProgram {
     steps: Vec<Prepared>,
     /// The program's own buffers; those of the store stay empty here and are lent for a run.
     buffers: Vec<Storage>,
-    /// True where there is enough work for several threads. A run is then a task of the pool as a whole: handing over each of its
+    /// True where there is enough work for several threads. A run is then one task of the pool: submitting each of its
     /// steps would let the caller sleep and wake as many times.
     in_pool: bool,
 }
 
-/// A list of what a step reads or writes, which is rarely long: no memory is asked for then.
+/// A list of what a step reads or writes, which is rarely long: short ones allocate nothing.
 type Few<T> = SmallVec<[T; 8]>;
 
 /// Floating-point operations, and bytes, of a run from which threads pay.
@@ -100,19 +100,19 @@ impl CpuProgram {
         }
     }
 
-    /// Exchanges the store's buffers with the placeholders here: lends them before a run, gives them back after it.
+    /// Exchanges the store's buffers with the placeholders here: lends them before a run, returns them after it.
     fn lend(&mut self, store: &mut CpuStore) {
         for (plan, buffer) in self.program.buffers.iter().zip(&mut self.buffers) {
-            if let BufferKind::Persistent(place) = plan.kind {
-                std::mem::swap(buffer, &mut store.buffers[place]);
+            if let BufferKind::Persistent(index) = plan.kind {
+                std::mem::swap(buffer, &mut store.buffers[index]);
             }
         }
     }
 
-    /// The bytes of a place after a run.
+    /// The bytes at a location after a run.
     pub(crate) fn read(&self, store: &CpuStore, location: Location) -> Vec<u8> {
         let buffer = match self.program.buffers[location.buffer].kind {
-            BufferKind::Persistent(place) => &store.buffers[place],
+            BufferKind::Persistent(index) => &store.buffers[index],
             _ => &self.buffers[location.buffer],
         };
         buffer.as_slice::<u8>()[location.offset..location.offset + location.bytes].to_vec()
@@ -158,8 +158,8 @@ fn prepare(work: &Work) -> Prepared {
             let dtype = expression.types[expression.outputs[0].0.index()];
             let results = dims.outer * dims.inner;
             let is_spread = epilogue.expression.len() > results;
-            let kept = if is_spread { epilogue.borders[0] } else { epilogue.expression.dims.len() };
-            let after = accumulator_as_input(&epilogue.expression, reduction.result(dtype), kept);
+            let rank = if is_spread { epilogue.borders[0] } else { epilogue.expression.dims.len() };
+            let after = accumulator_as_input(&epilogue.expression, reduction.result(dtype), rank);
             Prepared::Reduce {
                 element: Tape::new(expression),
                 dtype,
@@ -173,8 +173,8 @@ fn prepare(work: &Work) -> Prepared {
             let epilogue =
                 epilogue.as_ref().filter(|epilogue| !is_identity(epilogue)).map(|epilogue| &epilogue.expression);
             let tape = |expression: &ScalarExpr| {
-                let every = expression.dims.len();
-                Tape::new(&accumulator_as_input(expression, outputs[0].dtype, every))
+                let rank = expression.dims.len();
+                Tape::new(&accumulator_as_input(expression, outputs[0].dtype, rank))
             };
             let columns = outputs[0].shape.last().copied().unwrap_or(1);
             let biased = epilogue.and_then(|epilogue| column_bias(epilogue, columns));
@@ -191,7 +191,7 @@ fn prepare(work: &Work) -> Prepared {
     }
 }
 
-/// True where an epilogue only stores what it is given.
+/// True where an epilogue only stores the accumulator.
 fn is_identity(epilogue: &crate::scalar::Epilogue) -> bool {
     matches!(epilogue.expression.nodes.as_slice(), [crate::scalar::ScalarNode::Accumulator])
         && epilogue.expression.outputs.len() == 1
@@ -203,11 +203,11 @@ fn run_step(step: &crate::compiler::Step, prepared: &Prepared, buffers: &mut [St
     if let Prepared::Copy = prepared {
         let (from, to) = (step.reads[0], step.writes[0]);
         let mut target = std::mem::take(&mut buffers[to.buffer]);
-        let (source, place) = (from.offset..from.offset + from.bytes, to.offset..to.offset + to.bytes);
+        let (source, range) = (from.offset..from.offset + from.bytes, to.offset..to.offset + to.bytes);
         if from.buffer == to.buffer {
             target.as_mut_slice::<u8>().copy_within(source, to.offset);
         } else {
-            target.as_mut_slice::<u8>()[place].copy_from_slice(&buffers[from.buffer].as_slice::<u8>()[source]);
+            target.as_mut_slice::<u8>()[range].copy_from_slice(&buffers[from.buffer].as_slice::<u8>()[source]);
         }
         buffers[to.buffer] = target;
         return Ok(());
@@ -262,7 +262,7 @@ fn with_outputs(
                 .reads
                 .iter()
                 .enumerate()
-                .map(|(read, location)| match in_place.iter().position(|&place| place == Some(read)) {
+                .map(|(read, location)| match in_place.iter().position(|&overwritten| overwritten == Some(read)) {
                     Some(output) => Ok(Source::InPlace(output)),
                     None => bytes(location).map(Source::Bytes),
                 })
@@ -319,7 +319,7 @@ impl EpilogueOf<'_> {
         (ty, stored): (&TensorType, &TensorType),
         outputs: &mut [&mut [u8]],
     ) -> Result<(), String> {
-        // The result lies where the first output will, if it fits there; else in memory of its own.
+        // The result is stored where the first output will be, if it fits there; else in memory of its own.
         if ty.bytes() != stored.bytes() {
             let mut raw = Storage::zeroed(ty.bytes());
             operator.evaluate(inputs, &mut [(ty, raw.as_mut_slice())])?;
@@ -337,7 +337,7 @@ impl EpilogueOf<'_> {
         Ok(())
     }
 
-    /// The same in stretches that are finished in a cache; false where the operator cannot.
+    /// The same in chunks that are finished in a cache; false where the operator cannot.
     fn in_chunks(
         &self,
         operator: &dyn Operator,
@@ -346,14 +346,14 @@ impl EpilogueOf<'_> {
         sources: &[Source<'_>],
         size: usize,
     ) -> Result<bool, String> {
-        // The bias, where there is one and it can be handed over.
-        let numbers = self.biased.and_then(|Biased { input, offset, rest }| {
-            let numbers: &[f32] = bytemuck::try_cast_slice(self.reads[*input]).ok()?;
+        // The bias, where there is one and it can be passed to the operator.
+        let bias_and_rest = self.biased.and_then(|Biased { input, offset, rest }| {
+            let values: &[f32] = bytemuck::try_cast_slice(self.reads[*input]).ok()?;
             let columns = ty.shape.last().copied().unwrap_or(1);
-            Some((numbers.get(*offset..*offset + columns)?, rest.as_ref()))
+            Some((values.get(*offset..*offset + columns)?, rest.as_ref()))
         });
-        let bias = numbers.map(|(bias, _)| bias);
-        let rest = numbers.map_or(Some(self.epilogue), |(_, rest)| rest);
+        let bias = bias_and_rest.map(|(bias, _)| bias);
+        let rest = bias_and_rest.map_or(Some(self.epilogue), |(_, rest)| rest);
         let finish = |first: usize, out: &mut [u8]| {
             if let Some(rest) = rest {
                 let count = out.len() / size;

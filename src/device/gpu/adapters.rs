@@ -15,7 +15,7 @@ pub enum AdapterKind {
     Discrete,
     /// A GPU that shares the processor's memory.
     Integrated,
-    /// A GPU given to a virtual machine.
+    /// A GPU of a virtual machine.
     Virtual,
     /// The driver does not say.
     Other,
@@ -79,14 +79,14 @@ pub struct GpuFeatures {
     pub cooperative_matrices: Vec<CooperativeMatrix>,
     /// Times measured by the GPU itself.
     pub timestamps: bool,
-    /// Compiled kernels can be kept on disk.
+    /// Compiled kernels can be stored on disk.
     pub pipeline_cache: bool,
 }
 
 /// An adapter, as `wgrad devices` lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GpuInfo {
-    /// Its number in the list.
+    /// Its index in the list.
     pub index: usize,
     /// Its name.
     pub name: String,
@@ -135,7 +135,7 @@ pub enum Selection {
     /// The first of the list, which is a software driver where there is no hardware. OpenGL in software has to be asked for by number or
     /// name: it has one context for all threads, and wgpu gives up with a panic where a kernel holds it for long.
     Any,
-    /// By its number in the list.
+    /// By its index in the list.
     Index(usize),
     /// The first whose name, or backend and name, contains this text, whatever the case: `nvidia`, `vulkan intel`.
     Name(String),
@@ -159,9 +159,9 @@ pub(super) fn select(selection: &Selection) -> Result<(usize, wgpu::Adapter)> {
         Selection::Index(index) => Some(*index),
         Selection::Name(text) => adapters.iter().position(|adapter| {
             let info = adapter.get_info();
-            let whole = format!("{} {}", backend_name(info.backend), info.name).to_lowercase();
+            let full_name = format!("{} {}", backend_name(info.backend), info.name).to_lowercase();
             // Every word, in any order, so that "intel vulkan" works as well.
-            text.to_lowercase().split_whitespace().all(|word| whole.contains(word)) && !text.trim().is_empty()
+            text.to_lowercase().split_whitespace().all(|word| full_name.contains(word)) && !text.trim().is_empty()
         }),
     };
     found.and_then(|index| Some((index, adapters.get(index)?.clone()))).ok_or_else(|| {

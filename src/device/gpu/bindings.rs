@@ -1,9 +1,9 @@
-//! What a program's buffers are on the device: memory of its own, the store's, or an application's in place of it.
+//! What a program's buffers are on the device: memory of its own, the store's, or an application's instead.
 
 use super::readback::Source;
 use crate::compiler::Location;
 
-/// A stretch that an application's buffer takes the place of.
+/// A range that an application's buffer replaces.
 #[derive(Clone)]
 struct Replacement {
     location: Location,
@@ -17,7 +17,7 @@ pub(super) struct Bindings {
     replaced: Vec<Replacement>,
 }
 
-/// Bytes that a binding of a location covers: kernels may load whole vectors of four words, and an empty binding is not allowed.
+/// Bytes that a binding of a location covers: kernels may load vectors of four words, and an empty binding is not allowed.
 pub(super) fn bound_bytes(location: &Location) -> u64 {
     (location.bytes as u64).max(1).next_multiple_of(16)
 }
@@ -36,9 +36,9 @@ pub(super) fn overlap(left: &Location, right: &Location) -> bool {
         && (right.offset as u64) < left.offset as u64 + bound_bytes(left)
 }
 
-/// True where a stretch can be taken out of its buffer: whatever touches it stays within it.
-pub(super) fn is_separate<'a>(stretch: &Location, mut all: impl Iterator<Item = &'a Location>) -> bool {
-    all.all(|location| !overlap(stretch, location) || contains(stretch, location))
+/// True where a range can be taken out of its buffer: whatever touches it stays within it.
+pub(super) fn is_separate<'a>(range: &Location, mut all: impl Iterator<Item = &'a Location>) -> bool {
+    all.all(|location| !overlap(range, location) || contains(range, location))
 }
 
 impl Bindings {
@@ -46,7 +46,7 @@ impl Bindings {
         Self { buffers, replaced: Vec::new() }
     }
 
-    /// The buffer of that number, whatever took the place of parts of it.
+    /// The buffer of that index, whatever replaces parts of it.
     pub(super) fn buffer(&self, index: usize) -> Option<&wgpu::Buffer> {
         self.buffers.get(index)
     }
@@ -61,7 +61,7 @@ impl Bindings {
         Some(Source { buffer, offset: offset as u64, bytes: location.bytes })
     }
 
-    /// Puts a buffer in the place of a stretch.
+    /// Replaces a range by a buffer.
     pub(super) fn replace(&mut self, location: Location, buffer: wgpu::Buffer) {
         self.replaced.retain(|replacement| replacement.location != location);
         self.replaced.push(Replacement { location, buffer });
@@ -73,12 +73,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stretch_is_separate_where_nothing_reaches_over_its_ends() {
+    fn a_range_is_separate_where_nothing_reaches_over_its_ends() {
         let at = |buffer, offset, bytes| Location { buffer, offset, bytes };
-        let stretch = at(1, 256, 100);
-        let separate = |others: &[Location]| is_separate(&stretch, others.iter());
+        let range = at(1, 256, 100);
+        let separate = |others: &[Location]| is_separate(&range, others.iter());
         assert!(separate(&[at(1, 256, 100), at(1, 256, 4), at(1, 512, 4000), at(1, 0, 256), at(0, 0, 4096)]));
-        assert!(separate(&[at(1, 256, 112)]), "padding belongs to the stretch");
+        assert!(separate(&[at(1, 256, 112)]), "padding belongs to the range");
         assert!(!separate(&[at(1, 256, 113)]));
         assert!(!separate(&[at(1, 0, 257)]));
     }

@@ -21,7 +21,7 @@ use crate::shader::{Adapter, Limit};
 /// staging memory stays small.
 const SUBMISSIONS_IN_FLIGHT: usize = 3;
 
-/// Bytes written to buffers before they are handed to the GPU, so that filling a large store does not need it twice.
+/// Bytes written to buffers before they are submitted to the GPU, so that filling a large store does not need it twice.
 const PENDING_WRITES: u64 = 64 << 20;
 
 /// How shaders are compiled.
@@ -59,7 +59,7 @@ struct Shared {
     checks: Checks,
     pipelines: Pipelines,
     readbacks: ReadbackPool,
-    /// Held while polling: two threads that poll one device at once have been seen to hang on software drivers.
+    /// Held while polling: two threads that poll one device at once have been observed to hang on software drivers.
     polling: Mutex<()>,
     in_flight: Mutex<VecDeque<InFlight>>,
     pending_writes: AtomicU64,
@@ -207,7 +207,7 @@ impl GpuDevice {
     }
 
     /// False where the device was lost. wgpu tells that to one callback, which an embedder may have, and to nobody else: calls on a
-    /// lost device do nothing and report nothing. So this makes a mistake on purpose, which a device that lives reports.
+    /// lost device do nothing and report nothing. So this causes an error on purpose, which a live device reports.
     fn is_alive(&self) -> bool {
         let scope = self.shared.device.push_error_scope(wgpu::ErrorFilter::Validation);
         drop(self.shared.device.create_buffer(&wgpu::BufferDescriptor {
@@ -341,7 +341,7 @@ impl GpuDevice {
         }
     }
 
-    /// Runs that were handed to the GPU and are not done, of all programs on this device. Three may be; whatever runs a further
+    /// Runs that were submitted to the GPU and are not done, of all programs on this device. Three may be; whatever runs a further
     /// program waits for the oldest first. Waits for nothing.
     ///
     /// # Errors
@@ -352,7 +352,7 @@ impl GpuDevice {
         Ok(self.running())
     }
 
-    /// Makes it look as if so many runs were under way.
+    /// Makes it look as if `runs` runs were under way.
     #[cfg(test)]
     pub(super) fn occupy(&self, runs: usize) {
         let mut in_flight = lock(&self.shared.in_flight);
@@ -378,13 +378,13 @@ impl GpuDevice {
         lock(&self.shared.in_flight).push_back(InFlight { index, is_done });
     }
 
-    /// Waits for a submission; values on their way back from it have arrived then.
+    /// Waits for a submission; values that are read back from it have arrived then.
     pub(super) fn wait(&self, index: &wgpu::SubmissionIndex) -> Result<()> {
         let _one_at_a_time = lock(&self.shared.polling);
         self.poll(wgpu::PollType::Wait { submission_index: Some(index.clone()), timeout: None })
     }
 
-    /// Notes what the GPU has finished, without waiting; nothing where another thread is at it.
+    /// Notes what the GPU has finished, without waiting; nothing where another thread does so.
     pub(super) fn tidy(&self) -> Result<()> {
         match self.shared.polling.try_lock() {
             Ok(_one_at_a_time) => self.poll(wgpu::PollType::Poll),
@@ -422,7 +422,7 @@ fn wanted_features() -> wgpu::Features {
         | wgpu::Features::PIPELINE_CACHE
 }
 
-/// A lock that a panic elsewhere does not break: what these locks protect is whole at all times.
+/// A lock that a panic elsewhere does not break: what these locks protect is consistent at all times.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Compiled kernels on disk, where the backend lets them be kept (Vulkan). A cache is a convenience: that it cannot be read or
+//! Compiled kernels on disk, where the backend lets them be stored (Vulkan). A cache is a convenience: that it cannot be read or
 //! written is never an error.
 
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::context::lock;
 use super::trusted;
 
-/// Set to keep nothing on disk.
+/// Set to store nothing on disk.
 const DISABLED: &str = "WGRAD_NO_PIPELINE_CACHE";
 const MAGIC: &[u8; 8] = b"wgradpc1";
 /// Caches only grow; one that is larger than this is begun anew.
@@ -72,12 +72,12 @@ impl Drop for DiskCache {
     }
 }
 
-/// The folder for what wgrad keeps from run to run, if the system has one.
+/// The folder for what wgrad stores from run to run, if the system has one.
 pub(super) fn folder() -> Option<PathBuf> {
     directory(|name| std::env::var_os(name))
 }
 
-/// `$XDG_CACHE_HOME/wgrad`, `~/.cache/wgrad`, or Windows' place for such files.
+/// `$XDG_CACHE_HOME/wgrad`, `~/.cache/wgrad`, or Windows' folder for such files.
 fn directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let path = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = path("XDG_CACHE_HOME").or_else(|| path("HOME").map(|home| home.join(".cache")));
@@ -92,7 +92,7 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     (is_whole && data.len() <= LARGEST).then(|| data.to_vec())
 }
 
-/// Replaces the file whole, so that a reader never sees half of it.
+/// Replaces the file atomically, so that a reader never sees half of it.
 fn write(path: &Path, data: &[u8]) -> std::io::Result<()> {
     let directory = path.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(directory)?;

@@ -1,5 +1,5 @@
 //! What went wrong with a device for good. Losing it is one state: whoever meets it first records it, and every later call returns it.
-//! wgpu also reports some errors where no caller waits for them, which are kept in the same way.
+//! wgpu also reports some errors where no caller waits for them, which are stored in the same way.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,7 +15,7 @@ pub(super) struct Health {
 impl Health {
     /// Keeps the first error; what follows from it is noise.
     fn record(&self, error: Error) {
-        // An error means that one is kept already.
+        // An error means that one is stored already.
         let _ = self.first.set(error);
     }
 

@@ -6,11 +6,11 @@
 //! - `adapters`: what GPUs there are.
 //! - `context`: an open device; every call to wgpu that may fail goes through its error scopes.
 //! - `health`: the first error that wgpu reported on its own, which each later call returns.
-//! - `trusted`: the only unsafe code, which turns off run-time checks in shaders and hands the driver its own cache.
-//! - `pipelines`, `disk_cache`, `warm`: compiled kernels, shared by all programs of a device, and kept on disk where possible.
+//! - `trusted`: the only unsafe code, which turns off run-time checks in shaders and passes the driver its own cache.
+//! - `pipelines`, `disk_cache`, `warm`: compiled kernels, shared by all programs of a device, and stored on disk where possible.
 //! - `store`: buffers that outlive programs.
 //! - `program`, `bindings`, `run`: a loaded program, what its buffers are bound to, and a step of it.
-//! - `readback`: values on their way back to the host.
+//! - `readback`: values that are read back to the host.
 //! - `profile`, `stopwatch`: the time of each step, and of many runs in a row.
 
 mod adapters;

@@ -52,7 +52,7 @@ impl Pipelines {
         }
     }
 
-    /// The pipeline of each kernel, given with the number of bytes of its uniform parameters.
+    /// The pipeline of each kernel, which comes with the number of bytes of its uniform parameters.
     pub(super) fn of<'a>(&self, device: &GpuDevice, kernels: &[(&'a Kernel, u64)]) -> Result<Vec<Arc<Pipeline>>> {
         let keys: Vec<Key> = kernels
             .iter()

@@ -13,7 +13,7 @@ const QUERIES: usize = 4096;
 /// What a step of a program took.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepTime {
-    /// The step's number in the program.
+    /// The step's index in the program.
     pub step: usize,
     /// The step's label.
     pub label: String,
@@ -22,7 +22,7 @@ pub struct StepTime {
 }
 
 impl GpuProgram {
-    /// Runs the program once, and tells what each step took. Steps run one at a time here, each in a pass of its own, so
+    /// Runs the program once, and returns what each step took. Steps run one at a time here, each in a pass of its own, so
     /// their sum is more than a run takes.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl GpuProgram {
                     timestamp_writes: Some(writes(begin, end)),
                 };
                 if let [Command::Copy { from, to, .. }] = commands {
-                    // Copies stand between passes, so empty passes around it read the clock.
+                    // Copies are between passes, so empty passes around it read the clock.
                     drop(encoder.begin_compute_pass(&descriptor(true, false)));
                     self.encode_copy(encoder, from, to);
                     drop(encoder.begin_compute_pass(&descriptor(false, true)));
@@ -80,7 +80,7 @@ impl GpuProgram {
         })
     }
 
-    /// Submits what is recorded with a set of so many pairs of timestamps, and tells the seconds between the two of each pair.
+    /// Submits what is recorded with a set of `pairs` pairs of timestamps, and returns the seconds between the two of each pair.
     fn clocked(
         &self,
         pairs: usize,
@@ -108,8 +108,8 @@ impl GpuProgram {
         Ok(clock.chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * tick).collect())
     }
 
-    /// Runs the program so many times and tells the seconds that all of it took by the GPU's own clock, from the first kernel to the end
-    /// of the last: one submission, and no time of the host's in it. `None` where the adapter has no such clock.
+    /// Runs the program `repetitions` times and returns the seconds that all of it took by the GPU's own clock, from the first kernel to the
+    /// end of the last: one submission, and no time of the host's in it. `None` where the adapter has no such clock.
     ///
     /// # Errors
     /// As of [`run`](Self::run).

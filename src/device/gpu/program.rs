@@ -19,7 +19,7 @@ pub(super) enum Command {
         group: wgpu::BindGroup,
         width: u32,
         height: u32,
-        /// Where it stands in the program.
+        /// Its position in the program.
         step: usize,
         index: usize,
     },
@@ -39,7 +39,7 @@ impl Command {
 }
 
 /// What the host writes into an input buffer that several ports share: one write for all, and a port that a run does not
-/// give keeps what it had. A port that has its buffer to itself is written as it comes.
+/// write keeps what it had. A port that has its buffer to itself is written as it comes.
 pub(super) struct SharedInput {
     pub(super) staging: Vec<u8>,
     pub(super) is_changed: bool,
@@ -58,19 +58,19 @@ pub struct GpuProgram {
     pub(super) program: Arc<Program>,
     pub(super) bindings: Bindings,
     pub(super) commands: Vec<Command>,
-    /// By the number of the program's buffer.
+    /// By the index of the program's buffer.
     pub(super) shared_inputs: HashMap<usize, SharedInput>,
     /// Outputs that are copied to an application's buffer at the end of each run.
     pub(super) copied_outputs: Vec<CopiedOutput>,
     /// For copies within one buffer, which WebGPU forbids.
     pub(super) detour: Option<wgpu::Buffer>,
     uniforms: wgpu::Buffer,
-    /// For each step, the place of each dispatch's parameters in `uniforms`.
+    /// For each step, the offset of each dispatch's parameters in `uniforms`.
     uniform_offsets: Vec<Vec<u64>>,
 }
 
-/// Software drivers compile shaders in threads of their own when work comes to them. A process that ends meanwhile crashes in the compiler, so
-/// what is under way is waited for. Hardware drivers take a destroyed device in their stride.
+/// Software drivers compile shaders in threads of their own when work is submitted. A process that ends meanwhile crashes in the compiler,
+/// so what is under way is waited for. Hardware drivers tolerate a destroyed device.
 impl Drop for GpuProgram {
     fn drop(&mut self) {
         if self.device.adapter().is_software {
@@ -155,7 +155,7 @@ impl GpuProgram {
         Ok(())
     }
 
-    /// Puts a buffer in the place of a stretch, and makes the bind groups concerned anew.
+    /// Replaces a range by a buffer, and recreates the bind groups concerned.
     fn replace(&mut self, location: Location, buffer: wgpu::Buffer, what: &str) -> Result<()> {
         self.device.check()?;
         let before = self.bindings.clone();
@@ -190,11 +190,11 @@ impl GpuProgram {
         }
     }
 
-    /// True where a copy reads some of a stretch.
-    fn is_copied(&self, stretch: &Location) -> bool {
+    /// True where a copy reads some of a range.
+    fn is_copied(&self, range: &Location) -> bool {
         let copies = self.program.steps.iter().filter(|step| matches!(step.work, Work::Copy));
         let outputs = self.program.outputs.iter().map(|port| &port.location);
-        copies.flat_map(|step| &step.reads).chain(outputs).any(|read| overlap(stretch, read))
+        copies.flat_map(|step| &step.reads).chain(outputs).any(|read| overlap(range, read))
     }
 
     /// The flat list of commands.
@@ -235,8 +235,8 @@ impl GpuProgram {
         let offset = *self.uniform_offsets.get(number).and_then(|step| step.get(index)).ok_or_else(missing)?;
         let mut entries = vec![entry(0, &self.uniforms, offset, param_bytes(dispatch))];
         for (location, binding) in dispatch.bindings.iter().zip(1..) {
-            let place = self.bindings.resolve(location).ok_or_else(|| broken(step, "a buffer that is not there"))?;
-            entries.push(entry(binding, place.buffer, place.offset, bound_bytes(location)));
+            let source = self.bindings.resolve(location).ok_or_else(|| broken(step, "a buffer that is not there"))?;
+            entries.push(entry(binding, source.buffer, source.offset, bound_bytes(location)));
         }
         let group = self.device.guarded(&format!("step {}", step.label), |raw| {
             raw.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -318,7 +318,7 @@ fn compile(device: &GpuDevice, program: &Program) -> Result<Vec<Arc<Pipeline>>> 
 
 fn allocate(device: &GpuDevice, program: &Program, store: &GpuStore) -> Result<Vec<wgpu::Buffer>> {
     let touched = program.touched();
-    // A program that held what it does not touch would keep data sets alive that others have let go.
+    // A program that held what it does not touch would keep data sets alive that others have freed.
     let mut untouched = None;
     let allocate = |(index, plan): (usize, &crate::compiler::BufferPlan)| match &plan.kind {
         BufferKind::Persistent(_) if !touched.contains(&index) => Ok(match &untouched {
@@ -364,15 +364,15 @@ fn upload_params(device: &GpuDevice, program: &Program) -> Result<(wgpu::Buffer,
     let mut bytes = Vec::new();
     let mut offsets = Vec::with_capacity(program.steps.len());
     for step in &program.steps {
-        let mut places = Vec::with_capacity(step.dispatches.len());
+        let mut starts = Vec::with_capacity(step.dispatches.len());
         for dispatch in &step.dispatches {
             bytes.resize(bytes.len().next_multiple_of(alignment), 0);
-            places.push(bytes.len() as u64);
+            starts.push(bytes.len() as u64);
             let end = bytes.len() + param_bytes(dispatch) as usize;
             bytes.extend_from_slice(bytemuck::cast_slice(&dispatch.params));
             bytes.resize(end, 0);
         }
-        offsets.push(places);
+        offsets.push(starts);
     }
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
     let buffer = device.buffer("the parameters of kernels", bytes.len() as u64, usage)?;

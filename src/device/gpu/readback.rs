@@ -1,5 +1,5 @@
-//! Values on their way back to the host: copied in the submission that computes them into a buffer that the host can map.
-//! Those buffers go round in a small ring, so that reading a loss at each step allocates nothing.
+//! Values that are read back to the host: copied in the submission that computes them into a buffer that the host can map.
+//! Those buffers are reused from a small pool, so that reading a loss at each step allocates nothing.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::context::{GpuDevice, lock};
 use crate::error::{Error, Result};
 
-/// Buffers that are kept for the next reading.
-const KEPT: usize = 4;
+/// The number of free buffers to retain for later reads.
+const RETAINED: usize = 4;
 
 /// Buffers for reading that are free.
 #[derive(Default)]
@@ -29,17 +29,17 @@ impl ReadbackPool {
                 return Ok(free.swap_remove(index));
             }
         }
-        // Powers of two, so that few sizes go round.
+        // Powers of two, so that there are few sizes.
         let limit = device.adapter().limits.buffer_bytes;
         let size = bytes.checked_next_power_of_two().map_or(bytes, |power| power.clamp(4096, limit.max(bytes)));
         device.buffer("values for the host", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
     }
 
-    fn give_back(&self, buffer: wgpu::Buffer) {
+    fn release(&self, buffer: wgpu::Buffer) {
         let mut free = lock(&self.free);
         free.push(buffer);
-        if free.len() > KEPT {
-            // The largest goes: one big reading should not hold its memory for ever.
+        if free.len() > RETAINED {
+            // The largest is freed: one big read should not hold its memory for ever.
             let largest = free.iter().enumerate().max_by_key(|(_, buffer)| buffer.size()).map(|(index, _)| index);
             if let Some(index) = largest {
                 free.swap_remove(index);
@@ -48,21 +48,21 @@ impl ReadbackPool {
     }
 }
 
-/// What is read: a stretch of a buffer, its offset a multiple of four.
+/// What is read: a range of a buffer, its offset a multiple of four.
 pub(super) struct Source<'a> {
     pub(super) buffer: &'a wgpu::Buffer,
     pub(super) offset: u64,
     pub(super) bytes: usize,
 }
 
-/// A reading that is to be recorded with other commands.
+/// A read that is to be recorded with other commands.
 pub(super) struct Readback {
     buffer: wgpu::Buffer,
     pieces: Vec<(u64, usize)>,
 }
 
 impl Readback {
-    /// Room for stretches of these numbers of bytes.
+    /// Room for ranges of these sizes in bytes.
     pub(super) fn new(device: &GpuDevice, sizes: impl Iterator<Item = usize>) -> Result<Self> {
         let mut end = 0;
         let mut pieces = Vec::new();
@@ -73,7 +73,7 @@ impl Readback {
         Ok(Self { buffer: device.readbacks().take(device, end.max(16))?, pieces })
     }
 
-    /// Copies the stretches, in the order of their sizes.
+    /// Copies the ranges, in the order of `sizes` in [`new`](Self::new).
     pub(super) fn record(&self, encoder: &mut wgpu::CommandEncoder, sources: &[Source<'_>]) {
         for (source, &(offset, bytes)) in sources.iter().zip(&self.pieces) {
             if bytes > 0 {
@@ -157,7 +157,7 @@ impl std::fmt::Debug for Ticket {
 }
 
 impl Ticket {
-    /// Waits for the values: the bytes of each stretch, in the order in which they were asked for.
+    /// Waits for the values: the bytes of each range, in the order in which they were asked for.
     ///
     /// # Errors
     /// Where the device was lost.
@@ -204,7 +204,7 @@ impl Ticket {
             buffer.unmap();
             values
         })?;
-        self.device.readbacks().give_back(buffer);
+        self.device.readbacks().release(buffer);
         values.ok_or_else(unread)
     }
 }
@@ -246,7 +246,7 @@ impl Drop for Ticket {
             // Unmapping cancels what is under way; later copies into the buffer come after this one. An error means that
             // the device is lost, and the buffer with it.
             if self.device.guarded("giving up a value", |_| buffer.unmap()).is_ok() {
-                self.device.readbacks().give_back(buffer);
+                self.device.readbacks().release(buffer);
             }
         }
     }

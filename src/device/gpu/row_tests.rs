@@ -73,9 +73,9 @@ fn rows_are_what_the_cpu_makes_of_them() {
         for (rows, length) in [(256, 100), (65, 1), (64, 1030)] {
             let graph = graph(rows, length, true, f);
             let [x, weight] = [1, 2].map(|seed| numbers(rows * length, seed));
-            let given = |values: &[f32]| TensorData::from_slice(values, [rows, length]).unwrap();
+            let tensor = |values: &[f32]| TensorData::from_slice(values, [rows, length]).unwrap();
             let mut session = graph.compile(&Device::cpu()).unwrap();
-            let wanted = session.run(&[("x", &given(&x)), ("weight", &given(&weight))]).unwrap();
+            let wanted = session.run(&[("x", &tensor(&x)), ("weight", &tensor(&weight))]).unwrap();
             let program = Arc::new(compiled(&graph, Adapter::default()));
             let mut loaded = GpuProgram::load(&device, program.clone(), &GpuStore::new(&device)).unwrap();
             let inputs: Vec<(usize, &[u8])> = program

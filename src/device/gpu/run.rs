@@ -6,12 +6,12 @@ use super::readback::{Readback, Source, Ticket, read_back};
 use crate::compiler::{Location, Port};
 use crate::error::{Error, Result};
 
-/// Commands in a submission: a very long step is handed over in parts, so that the GPU starts on it early.
+/// Commands in a submission: a very long run is submitted in parts, so that the GPU starts on it early.
 const COMMANDS_PER_SUBMISSION: usize = 400;
 
 impl GpuProgram {
-    /// Runs the program once. `inputs` are numbers of ports with their bytes; a port that is not given keeps what it had.
-    /// `captures` are ranges to be read after the run; the ticket gives them when they have arrived. Where three runs are under way on the
+    /// Runs the program once. `inputs` are indices of ports with their bytes; a port that is not among them keeps what it had.
+    /// `captures` are ranges to be read after the run; the ticket returns them when they have arrived. Where three runs are under way on the
     /// device, it waits for the oldest first; it waits for nothing else.
     ///
     /// # Errors
@@ -67,15 +67,15 @@ impl GpuProgram {
         Ok(ticket)
     }
 
-    /// Reads stretches as the last run left them, and waits for them.
+    /// Reads ranges as the last run left them, and waits for them.
     ///
     /// # Errors
-    /// Where a stretch is not there, or the device was lost.
-    pub fn read(&self, places: &[Location]) -> Result<Vec<Vec<u8>>> {
-        read_back(&self.device, &self.sources(places)?)?.wait()
+    /// Where a range is not there, or the device was lost.
+    pub fn read(&self, locations: &[Location]) -> Result<Vec<Vec<u8>>> {
+        read_back(&self.device, &self.sources(locations)?)?.wait()
     }
 
-    /// Gives inputs to what is submitted from now on. The bytes are handed to the device at once.
+    /// Writes inputs for what is submitted from now on. The bytes are passed to the device at once.
     ///
     /// # Errors
     /// Where there is no such port, or the number of bytes is wrong; a device that was lost.
@@ -85,7 +85,7 @@ impl GpuProgram {
         device.guarded("writing inputs", |_| self.write_unguarded(inputs))?
     }
 
-    /// Checks the numbers and sizes of inputs.
+    /// Checks the indices and sizes of inputs.
     fn checked(&self, inputs: &[(usize, &[u8])]) -> Result<()> {
         inputs.iter().try_for_each(|&(number, bytes)| {
             let port = port_of(&self.program.inputs, number, "input")?;
@@ -103,12 +103,12 @@ impl GpuProgram {
             let port = port_of(&self.program.inputs, number, "input")?;
             let Location { buffer, offset, bytes: expected } = port.location;
             let Some(shared) = self.shared_inputs.get_mut(&buffer) else {
-                let target = self.bindings.buffer(buffer).ok_or_else(|| misplaced(port))?;
+                let target = self.bindings.buffer(buffer).ok_or_else(|| not_in_buffer(port))?;
                 self.device.write_unguarded(target, offset as u64, bytes);
                 continue;
             };
             let staged = shared.staging.get_mut(offset..).and_then(|rest| rest.get_mut(..expected));
-            staged.ok_or_else(|| misplaced(port))?.copy_from_slice(bytes);
+            staged.ok_or_else(|| not_in_buffer(port))?.copy_from_slice(bytes);
             shared.is_changed = true;
         }
         for (&index, shared) in self.shared_inputs.iter_mut().filter(|(_, shared)| shared.is_changed) {
@@ -120,8 +120,8 @@ impl GpuProgram {
         Ok(())
     }
 
-    /// Records a run among an application's own commands. The inputs that are given go with the recording: it sees them whenever it is
-    /// submitted, whatever other runs and recordings were given meanwhile. The others are what [`write_inputs`](Self::write_inputs) gave
+    /// Records a run among an application's own commands. These inputs are a part of the recording: it sees them whenever it is
+    /// submitted, whatever other runs and recordings were passed meanwhile. The others are what [`write_inputs`](Self::write_inputs) wrote
     /// last or what is bound; outputs are where they are bound.
     ///
     /// # Errors
@@ -141,7 +141,7 @@ impl GpuProgram {
             let mut offset = 0;
             for &(number, bytes) in inputs {
                 let port = port_of(&self.program.inputs, number, "input")?;
-                let target = self.bindings.buffer(port.location.buffer).ok_or_else(|| misplaced(port))?;
+                let target = self.bindings.buffer(port.location.buffer).ok_or_else(|| not_in_buffer(port))?;
                 let words = (bytes.len() as u64).next_multiple_of(4);
                 if words > 0 {
                     encoder.copy_buffer_to_buffer(&staging, offset, target, port.location.offset as u64, words);
@@ -196,7 +196,7 @@ impl GpuProgram {
             .collect()
     }
 
-    /// As few passes as copies allow, which cannot stand within one.
+    /// As few passes as copies allow, which cannot be within one.
     pub(super) fn encode(&self, encoder: &mut wgpu::CommandEncoder, mut commands: &[Command]) {
         while let Some(command) = commands.first() {
             if let Command::Copy { from, to, .. } = command {
@@ -237,7 +237,7 @@ impl GpuProgram {
     }
 }
 
-fn misplaced(port: &Port) -> Error {
+fn not_in_buffer(port: &Port) -> Error {
     Error::Argument(format!("input {:?} is not in one of the program's buffers", port.name))
 }
 

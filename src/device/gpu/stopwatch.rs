@@ -8,7 +8,7 @@ use super::run::encode_dispatches;
 use crate::error::Result;
 
 impl GpuProgram {
-    /// Seconds of one run, on average over so many in a row: by the GPU's clock where it has one, else from submission to completion as the
+    /// Seconds of one run, on average over `runs` in a row: by the GPU's clock where it has one, else from submission to completion as the
     /// host sees it. The program has no copies, and its inputs are there already.
     ///
     /// # Errors
@@ -18,7 +18,7 @@ impl GpuProgram {
         self.device.wait_idle()?;
         if self.device.wgpu_device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             let seconds = self.time_by_gpu(runs)?;
-            // Some drivers have the feature and a clock that stands still.
+            // Some drivers have the feature and a clock that does not advance.
             if seconds > 0.0 {
                 return Ok(seconds / runs as f64);
             }

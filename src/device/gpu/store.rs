@@ -8,12 +8,12 @@ use crate::error::{Error, Result};
 pub(super) const USAGES: wgpu::BufferUsages =
     wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC).union(wgpu::BufferUsages::COPY_DST);
 
-/// Buffers on a device, by number. Adding and writing never waits for the GPU; reading does.
+/// Buffers on a device, by index. Adding and writing never waits for the GPU; reading does.
 #[derive(Debug)]
 pub struct GpuStore {
     device: GpuDevice,
     buffers: Vec<wgpu::Buffer>,
-    /// What stands in the place of all that were cleared.
+    /// What replaces all that were cleared.
     empty: Option<wgpu::Buffer>,
 }
 
@@ -23,7 +23,7 @@ impl GpuStore {
         Self { device: device.clone(), buffers: Vec::new(), empty: None }
     }
 
-    /// A buffer of zeros, its size rounded up to sixteen bytes; gives its number.
+    /// A buffer of zeros, its size rounded up to sixteen bytes; returns its index.
     ///
     /// # Errors
     /// Where the device does not allow that size, or has no memory left.
@@ -33,7 +33,7 @@ impl GpuStore {
         Ok(self.buffers.len() - 1)
     }
 
-    /// A buffer of the application's; gives its number. It must belong to the same device.
+    /// A buffer of the application's; returns its index. It must belong to the same device.
     ///
     /// # Errors
     /// Where it lacks one of the usages `STORAGE`, `COPY_SRC` and `COPY_DST`.
@@ -43,15 +43,15 @@ impl GpuStore {
         Ok(self.buffers.len() - 1)
     }
 
-    /// Takes back the buffers from a number on.
+    /// Removes the buffers from an index on.
     pub fn truncate(&mut self, buffers: usize) {
         self.buffers.truncate(buffers);
     }
 
-    /// Gives a buffer's memory back, once nothing that was submitted needs it; its number stays.
+    /// Frees a buffer's memory, once nothing that was submitted needs it; its index stays.
     ///
     /// # Errors
-    /// Where there is none of that number, or the device was lost.
+    /// Where there is none of that index, or the device was lost.
     pub fn clear(&mut self, index: usize) -> Result<()> {
         self.buffer(index)?;
         let empty = match self.empty.take() {
@@ -78,7 +78,7 @@ impl GpuStore {
     /// A buffer, to be used by other work on the same device.
     ///
     /// # Errors
-    /// Where there is none of that number.
+    /// Where there is none of that index.
     pub fn buffer(&self, index: usize) -> Result<&wgpu::Buffer> {
         let count = self.buffers.len();
         self.buffers
@@ -100,18 +100,18 @@ impl GpuStore {
     /// Reads what everything submitted before leaves, and waits for it.
     ///
     /// # Errors
-    /// Where there are not so many bytes, or the device was lost.
+    /// Where the range is not within its buffer, or the device was lost.
     pub fn read(&self, index: usize, offset: usize, bytes: usize) -> Result<Vec<u8>> {
         let mut values = self.start_read(&[(index, offset, bytes)])?.wait()?;
         Ok(values.pop().unwrap_or_default())
     }
 
-    /// Begins to read several stretches, each a buffer, an offset and a number of bytes. The ticket can be awaited.
+    /// Begins to read several ranges, each a buffer, an offset and a number of bytes. The ticket can be awaited.
     ///
     /// # Errors
-    /// Where there are not so many bytes, or the device was lost.
-    pub fn start_read(&self, stretches: &[(usize, usize, usize)]) -> Result<Ticket> {
-        let sources = stretches
+    /// Where the range is not within its buffer, or the device was lost.
+    pub fn start_read(&self, ranges: &[(usize, usize, usize)]) -> Result<Ticket> {
+        let sources = ranges
             .iter()
             .map(|&(index, offset, bytes)| {
                 let buffer = self.buffer(index)?;
@@ -123,7 +123,7 @@ impl GpuStore {
     }
 }
 
-/// Checks a stretch of a buffer.
+/// Checks a range of a buffer.
 fn within(buffer: &wgpu::Buffer, offset: usize, bytes: usize) -> Result<()> {
     // Whole words are copied.
     let end = offset.checked_add(bytes).and_then(|end| end.checked_next_multiple_of(4));

@@ -150,13 +150,13 @@ fn a_program_runs_and_its_store_stays() {
         let ticket = program.run(inputs, &outputs).unwrap().unwrap();
         let values = ticket.wait().unwrap();
         assert_eq!(floats(&values[0]), x.map(|x| x * 2.0 + 1.0));
-        assert_eq!(floats(&values[1]), [11.0 * run as f32; 5], "the second input is kept");
+        assert_eq!(floats(&values[1]), [11.0 * run as f32; 5], "the second input is retained");
     }
     assert_eq!(floats(&store.read(0, 4, 8).unwrap()), [55.0; 2]);
     store.write(0, 0, bytes(&[7.0])).unwrap();
     assert_eq!(floats(&store.read(0, 0, 8).unwrap()), [7.0, 55.0]);
     store.write(0, 4, &[1, 2, 3]).unwrap();
-    assert_eq!(store.read(0, 4, 3).unwrap(), [1, 2, 3], "bytes that are no whole word");
+    assert_eq!(store.read(0, 4, 3).unwrap(), [1, 2, 3], "bytes that are no complete word");
     assert_eq!(floats(&store.read(0, 8, 4).unwrap()), [55.0]);
     assert!(program.run(&[], &[]).unwrap().is_none());
 }
@@ -298,7 +298,7 @@ fn an_application_binds_its_own_buffers_and_records() {
     outputs.add_external(y).unwrap();
     outputs.add_external(sum).unwrap();
     let read = outputs.start_read(&[(0, 0, 20), (1, 0, 20)]).unwrap().wait().unwrap();
-    assert_eq!(floats(&read[0]), [3.0, 5.0, 7.0, 9.0, 11.0], "in its place");
+    assert_eq!(floats(&read[0]), [3.0, 5.0, 7.0, 9.0, 11.0], "in the application's buffer");
     assert_eq!(floats(&read[1]), [22.0; 5], "copied from the store");
     let captured = program.run(&[], &[program.program().outputs[0].location]).unwrap().unwrap().wait().unwrap();
     assert_eq!(floats(&captured[0]), [3.0, 5.0, 7.0, 9.0, 11.0]);
@@ -397,7 +397,7 @@ fn a_run_that_would_wait_can_be_refused() {
     for captures in [&[][..], &[y]] {
         assert!(matches!(program.try_run(&inputs, captures), Err(Error::Busy { pending: 3 })));
     }
-    assert!(matches!(program.try_run(&[(0, &[0; 4])], &[]), Err(Error::Data(_))), "a mistake is told first");
+    assert!(matches!(program.try_run(&[(0, &[0; 4])], &[]), Err(Error::Data(_))), "an error of the inputs comes first");
     assert_eq!(store.read(0, 0, 20).unwrap(), before, "nothing was done");
     assert_eq!(device.pending().unwrap(), 3);
     program.run(&inputs, &[]).unwrap();

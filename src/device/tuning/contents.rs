@@ -1,4 +1,4 @@
-//! What kernels are measured on: numbers that look random and stay finite, and indices that are there.
+//! What kernels are measured on: values that look random and stay finite, and indices that are in range.
 
 use half::{bf16, f16};
 
@@ -6,7 +6,7 @@ use crate::compiler::{Step, Work};
 use crate::ops::Op;
 use crate::tensor::DType;
 
-/// Numbers of a range, or integers below a bound.
+/// Floats of a range, or integers below a bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Contents {
     pub(super) dtype: DType,
@@ -59,12 +59,12 @@ fn below(dtype: DType, least: usize, most: usize) -> Contents {
 }
 
 impl Contents {
-    /// So many bytes of it.
+    /// `count` bytes of it.
     pub(super) fn bytes(self, count: usize) -> Vec<u8> {
         // Weyl's sequence of the golden ratio, and a multiplication that scatters it.
-        let word = |place: usize| ((place as u32).wrapping_mul(0x9e37_79b9) ^ 0x5bd1_e995).wrapping_mul(0x85eb_ca6b);
-        let numbers = (0..count / self.dtype.size().max(1)).map(|place| {
-            let share = f64::from(word(place) >> 8) / 16_777_216.0;
+        let word = |index: usize| ((index as u32).wrapping_mul(0x9e37_79b9) ^ 0x5bd1_e995).wrapping_mul(0x85eb_ca6b);
+        let numbers = (0..count / self.dtype.size().max(1)).map(|index| {
+            let share = f64::from(word(index) >> 8) / 16_777_216.0;
             self.low + (self.high - self.low) * share
         });
         match self.dtype {
@@ -84,7 +84,7 @@ fn collect<const N: usize>(numbers: impl Iterator<Item = f64>, bytes: impl Fn(f6
     numbers.flat_map(bytes).collect()
 }
 
-/// How far results may be apart: for floats over the largest magnitude, as different orders of a sum bring it; integers not at all.
+/// How far results may be apart: for floats relative to the largest magnitude, as sums in different orders differ; integers not at all.
 fn tolerance(dtype: DType) -> f64 {
     match dtype {
         DType::F16 => 2e-3,
@@ -100,20 +100,20 @@ pub(super) fn difference(found: &[u8], expected: &[u8], dtype: DType) -> Option<
         return None;
     }
     if tolerance(dtype) == 0.0 || found.len() != expected.len() {
-        let place = found.iter().zip(expected).position(|(found, expected)| found != expected).unwrap_or(0);
-        return Some(format!("element {} differs", place / dtype.size().max(1)));
+        let byte = found.iter().zip(expected).position(|(found, expected)| found != expected).unwrap_or(0);
+        return Some(format!("element {} differs", byte / dtype.size().max(1)));
     }
     let largest = numbers(expected, dtype).filter(|number| number.is_finite());
     let largest = largest.fold(f64::MIN_POSITIVE, |largest, number| largest.max(number.abs()));
     let mut worst = (0.0, 0);
-    for (place, (found, expected)) in numbers(found, dtype).zip(numbers(expected, dtype)).enumerate() {
+    for (index, (found, expected)) in numbers(found, dtype).zip(numbers(expected, dtype)).enumerate() {
         let error = match found - expected {
             _ if found == expected || (found.is_nan() && expected.is_nan()) => 0.0,
             distance if distance.is_finite() => distance.abs() / largest,
             _ => f64::INFINITY,
         };
         if error > worst.0 {
-            worst = (error, place);
+            worst = (error, index);
         }
     }
     (worst.0 > tolerance(dtype)).then(|| format!("element {} is off by {:.1e}", worst.1, worst.0))
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_results_are_noticed() {
+    fn wrong_results_are_detected() {
         let bytes = |values: &[f32]| bytemuck::cast_slice::<f32, u8>(values).to_vec();
         let (good, other) = (bytes(&[1.0, 2.0, f32::NAN]), bytes(&[1.0, 2.0001, f32::NAN]));
         assert_eq!(difference(&other, &good, DType::F32), None);

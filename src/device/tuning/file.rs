@@ -15,7 +15,7 @@ use crate::shader::{PlanId, WorkKey};
 /// Files of another layout are not read.
 const FORMAT: u64 = 2;
 
-/// What stands before the digits of the checksum. Quotes within texts are escaped, so it is nowhere else.
+/// The text before the digits of the checksum. Quotes within texts are escaped, so it occurs nowhere else.
 const CHECKSUM: &str = "\"crc32\": \"";
 
 /// A lock that is older was left by a process that ended.
@@ -128,13 +128,13 @@ impl TableFile {
         }
         let entries = table["entries"].as_object().ok_or_else(|| wrong("has no entries".to_owned()))?;
         let entry = |(key, value): (&String, &Value)| {
-            let entry = TunedEntry::of_json(key, value).ok_or_else(|| wrong(format!("entry {key:?} is not whole")))?;
+            let entry = TunedEntry::of_json(key, value).ok_or_else(|| wrong(format!("entry {key:?} is incomplete")))?;
             Ok((entry.key, entry))
         };
         entries.iter().map(entry).collect()
     }
 
-    /// Adds entries to what is in the file by now, in the place of older ones.
+    /// Adds entries to what is in the file by now; they replace older ones.
     pub(super) fn merge(&self, added: &Entries) -> Result<Entries> {
         let cannot = |error| Error::file("cannot write", &self.path, error);
         let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
@@ -167,11 +167,11 @@ impl TableFile {
     }
 }
 
-/// Keeps other processes from writing the same table, between their reading and their writing.
+/// Prevents other processes from writing the same table, between their reading and their writing.
 struct Lock(Option<PathBuf>);
 
 impl Lock {
-    /// Waits a while; who waits in vain goes on without, since a lost entry is no harm.
+    /// Waits a while; who waits in vain continues without, since a lost entry is no harm.
     fn wait(table: &Path) -> Self {
         let path = table.with_extension("lock");
         let begun = Instant::now();
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_comes_back() {
+    fn a_table_is_read_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let file = file(folder.path());
         assert!(file.read().unwrap().is_empty());
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn newer_entries_take_the_place_of_older_ones() {
+    fn newer_entries_replace_older_ones() {
         let folder = tempfile::tempdir().unwrap();
         let file = file(folder.path());
         file.merge(&entries(0..3)).unwrap();
@@ -317,15 +317,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = file(folder.path());
         file.merge(&entries(0..4)).unwrap();
-        let whole = std::fs::read(&file.path).unwrap();
+        let original = std::fs::read(&file.path).unwrap();
         let make = |random: &mut HostRandom| {
-            let mut bytes = whole.clone();
-            mutate_text(&mut bytes, &whole, random);
-            // Half of them with the checksum of what they hold, so that what lies behind it is tried too.
+            let mut bytes = original.clone();
+            mutate_text(&mut bytes, &original, random);
+            // Half of them with the checksum of what they hold, so that what comes after it is tried too.
             if random.below(2) == 0
-                && let Some(place) = checksum::place(&bytes, CHECKSUM)
+                && let Some(start) = checksum::position(&bytes, CHECKSUM)
             {
-                bytes[place..place + checksum::BLANK.len()].copy_from_slice(checksum::BLANK.as_bytes());
+                bytes[start..start + checksum::BLANK.len()].copy_from_slice(checksum::BLANK.as_bytes());
                 checksum::seal(&mut bytes, CHECKSUM);
             }
             bytes

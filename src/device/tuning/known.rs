@@ -1,4 +1,4 @@
-//! The table of a device: read from disk when it is asked for the first time, and kept there when something is found.
+//! The table of a device: read from disk when it is asked for the first time, and stored there when something is found.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,7 @@ const DISABLED: &str = "WGRAD_NO_TUNING";
 /// What is known of a device's kernels. All clones of a handle share it.
 #[derive(Debug)]
 pub(crate) struct Known {
-    /// Where it is kept; nowhere where it lives and ends with the handle.
+    /// Where it is stored; nowhere where it lives and ends with the handle.
     file: Option<TableFile>,
     loaded: Mutex<Option<Loaded>>,
 }
@@ -77,7 +77,7 @@ impl Known {
         self.with(|loaded| loaded.problem.clone())
     }
 
-    /// Where it is kept.
+    /// Where it is stored.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(|file| file.path.as_path())
     }

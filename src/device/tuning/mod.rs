@@ -1,7 +1,7 @@
 //! Tuning: which kernels are the fastest on a device, measured offline and remembered. A first run never searches; it takes the best guess, or
 //! what tuning found earlier.
 //!
-//! - `trial`, `contents`, `race`: the ways of doing one piece of work, on plausible operands, compared and timed.
+//! - `trial`, `contents`, `race`: the plans for one piece of work, on plausible operands, compared and timed.
 //! - `known`, `file`: the table of winners, in memory and on disk.
 //! - `report`: what was found.
 
@@ -41,7 +41,7 @@ pub struct TuneProgress<'a> {
     pub step: &'a TunedStep,
 }
 
-/// Who is told how far tuning has come, and says whether it goes on.
+/// Who is told how far tuning has come, and says whether it continues.
 type Tell<'a> = dyn FnMut(TuneProgress<'_>) -> ControlFlow<()> + 'a;
 
 /// What tuning may take, and who is told. By default as long as it needs, and nobody.
@@ -70,7 +70,7 @@ impl<'a> Tune<'a> {
         self
     }
 
-    /// Tells of each piece of work when it is done. [`ControlFlow::Break`] ends tuning; what was found is kept.
+    /// Tells of each piece of work when it is done. [`ControlFlow::Break`] ends tuning; what was found is retained.
     #[must_use]
     pub fn progress(mut self, tell: impl FnMut(TuneProgress<'_>) -> ControlFlow<()> + 'a) -> Self {
         self.progress = Some(Box::new(tell));
@@ -128,7 +128,7 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// A device that fails, or has no memory for a step's operands beside the program. That the table cannot be written is told in the report.
+    /// A device that fails, or has no memory for a step's operands beside the program. That the table cannot be written is said in the report.
     pub fn tune<'a>(&self, programs: impl IntoIterator<Item = &'a Program>, mut tune: Tune<'_>) -> Result<Tuning> {
         let mut tuning = Tuning { device: self.name(), file: self.tuning_file(), ..Tuning::default() };
         let Kind::Gpu(gpu) = &self.0 else { return Ok(tuning) };
@@ -188,7 +188,7 @@ impl Device {
         }
     }
 
-    /// Where the table of this device is kept, whether or not there is one.
+    /// Where the table of this device is stored, whether or not there is one.
     pub fn tuning_file(&self) -> Option<PathBuf> {
         self.as_gpu().ok().and_then(|gpu| gpu.known().path().map(PathBuf::from))
     }
@@ -207,7 +207,7 @@ impl Device {
     }
 }
 
-/// Compares the ways of doing a piece of work: what is told, and what is remembered.
+/// Compares the plans for a piece of work: what is reported, and what is stored.
 fn compare(gpu: &GpuDevice, piece: &Piece<'_>, plans: &[KernelPlan]) -> Result<Option<(TunedStep, TunedEntry)>> {
     let Some(outcome) = trial::run(gpu, piece.step, plans)? else { return Ok(None) };
     let race = outcome.race;
@@ -253,9 +253,9 @@ fn describe(step: &Step) -> String {
         Work::Routine { operands, .. } => operands
             .iter()
             .map(|operand| {
-                let turned = operand.at.strides.len() > 1
+                let transposed = operand.at.strides.len() > 1
                     && operand.at.strides.last().is_some_and(|stride| *stride != 1 && *stride != 0);
-                format!("{}{}", operand.ty, if turned { "ᵀ" } else { "" })
+                format!("{}{}", operand.ty, if transposed { "ᵀ" } else { "" })
             })
             .collect(),
         Work::Reduce { expression, borders, .. } => {

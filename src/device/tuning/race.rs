@@ -1,4 +1,4 @@
-//! Who is the fastest, in as few runs as will tell: all are timed in turn, those that are far behind drop out, and the best of the rest
+//! Who is the fastest, in as few runs as will tell: all are timed alternately, those that are far behind drop out, and the best of the rest
 //! has to beat the default once more, by more than the noise.
 
 use crate::error::Result;
@@ -18,13 +18,13 @@ const COMPILING: f64 = 0.3;
 pub(super) struct Race {
     /// The fastest; 0, the default, unless another one is faster beyond doubt.
     pub(super) winner: usize,
-    /// Median seconds of the default, and of the winner, measured in turn.
+    /// Median seconds of the default, and of the winner, measured alternately.
     pub(super) default_seconds: f64,
     pub(super) winner_seconds: f64,
 }
 
 /// Runs it, with what each runner's first run took; the default comes first. `time` gives the seconds of one run of a runner, on average over
-/// so many in a row. A sample takes about `sample` seconds.
+/// several in a row. A sample takes about `sample` seconds.
 pub(super) fn race(
     runners: &[(usize, f64)],
     sample: f64,
@@ -41,7 +41,7 @@ pub(super) fn race(
         let seconds = time(number, 1)?;
         field.push(Runner { number, runs: runs_of(seconds, sample), samples: vec![seconds] });
     }
-    // A single run has much beside it, as of submitting; only what is far behind goes.
+    // A single run has much beside it, as of submitting; only what is far behind is dropped.
     keep(&mut field, default, 3.0, usize::MAX);
     for (round, (within, most)) in [(1.3, 6), (1.15, 4), (1.1, 3)].into_iter().enumerate() {
         for runner in &mut field {
@@ -94,7 +94,7 @@ fn runs_of(seconds: f64, sample: f64) -> usize {
     ((sample / seconds.max(1e-9)).ceil() as usize).clamp(1, 1000)
 }
 
-/// Keeps the default and those whose best sample is within a factor of the fastest, so many at most. The default stays in front.
+/// Keeps the default and those whose best sample is within a factor of the fastest, `most` at most. The default stays in front.
 fn keep(field: &mut Vec<Runner>, default: usize, within: f64, most: usize) {
     let mut bests: Vec<f64> = field.iter().map(Runner::best).collect();
     bests.sort_by(f64::total_cmp);
@@ -103,7 +103,7 @@ fn keep(field: &mut Vec<Runner>, default: usize, within: f64, most: usize) {
     field.retain(|runner| runner.number == default || runner.best() <= (fastest * within).min(last));
 }
 
-/// The number in the middle.
+/// The middle value.
 pub(super) fn median(samples: &[f64]) -> f64 {
     quantile(samples, 0.5)
 }
@@ -116,8 +116,8 @@ fn spread(samples: &[f64]) -> f64 {
 fn quantile(samples: &[f64], share: f64) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let place = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
-    sorted.get(place).copied().unwrap_or(f64::NAN)
+    let index = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
+    sorted.get(index).copied().unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub struct TunedStep {
     pub origin: Origin,
     /// How many steps of the program it is.
     pub occurrences: usize,
-    /// How many ways of doing it were compared.
+    /// The number of plans that were compared.
     pub candidates: usize,
     /// The kernels that are taken without tuning.
     pub default: String,
@@ -26,7 +26,7 @@ pub struct TunedStep {
     pub winner: String,
     /// Median seconds that the default takes.
     pub default_seconds: f64,
-    /// Median seconds that the winner takes, measured in turn with the default.
+    /// Median seconds that the winner takes, measured alternately with the default.
     pub winner_seconds: f64,
     /// Kernels whose results are not the default's, with what is different. They are never chosen, and `wgrad check` has more to say.
     pub wrong: Vec<String>,
@@ -53,7 +53,7 @@ pub struct Tuning {
     pub steps: Vec<TunedStep>,
     /// Pieces of work that the time did not suffice for.
     pub skipped: usize,
-    /// Where the winners are kept; nowhere on the CPU, and where tables are turned off.
+    /// Where the winners are stored; nowhere on the CPU, and where tables are turned off.
     pub file: Option<PathBuf>,
     /// Why they could not be written there. They hold for this device and its clones all the same.
     pub problem: Option<String>,

@@ -71,14 +71,14 @@ fn tuning_is_remembered_and_changes_no_result() -> crate::Result<()> {
         assert_eq!(step.is_improved(), step.winner != step.default, "{step:?}");
     }
     assert_close(&outputs(&device)?, &wanted);
-    // A later process reads what this one wrote, with the figures that were told.
+    // A later process reads what this one wrote, with the figures that were reported.
     let later = device.tuning_in(folder.path());
     let mut entries = later.tuned();
     assert_eq!(entries, device.tuned());
     assert_eq!(later.tuning_file(), tuning.file);
     for step in &tuning.steps {
-        let place = entries.iter().position(|entry| entry.key == step.key).unwrap();
-        let entry = entries.remove(place);
+        let index = entries.iter().position(|entry| entry.key == step.key).unwrap();
+        let entry = entries.remove(index);
         let times = (entry.default_seconds, entry.winner_seconds, entry.winner.as_str());
         assert_eq!(times, (step.default_seconds, step.winner_seconds, step.winner.as_str()));
     }

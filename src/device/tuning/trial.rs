@@ -1,4 +1,4 @@
-//! All ways of doing one piece of work, on a GPU: loaded side by side on the same operands, compared with the default, and timed.
+//! All plans for one piece of work, on a GPU: loaded side by side on the same operands, compared with the default, and timed.
 
 use std::sync::Arc;
 
@@ -96,14 +96,14 @@ impl Memory {
             write_bytes: step.writes.iter().map(|location| location.bytes).collect(),
         };
         let contents: Vec<Contents> = contents::of(step);
-        for (place, location) in step.reads.iter().enumerate() {
+        for (index, location) in step.reads.iter().enumerate() {
             // A value that is read twice is one buffer here as there, as caches see a difference.
-            let known = step.reads[..place].iter().position(|other| other == location);
+            let known = step.reads[..index].iter().position(|other| other == location);
             let number = match known.and_then(|known| memory.reads.get(known).copied()) {
                 Some(number) => number,
                 None => {
                     let number = memory.add(&mut store, location.bytes)?;
-                    if let Some(contents) = contents.get(place) {
+                    if let Some(contents) = contents.get(index) {
                         store.write(number, 0, &contents.bytes(location.bytes))?;
                     }
                     number
@@ -116,9 +116,9 @@ impl Memory {
             memory.writes.push(number);
         }
         let most = plans.iter().map(|plan| plan.scratch.len()).max().unwrap_or(0);
-        for place in 0..most {
+        for index in 0..most {
             let limit = gpu.adapter().limits.binding_bytes;
-            let sizes = plans.iter().filter_map(|plan| plan.scratch.get(place).copied());
+            let sizes = plans.iter().filter_map(|plan| plan.scratch.get(index).copied());
             // What is too large is an error of the plan that wants it.
             let bytes = sizes.filter(|&bytes| bytes as u64 <= limit).max().unwrap_or(0);
             let number = memory.add(&mut store, bytes)?;
@@ -150,7 +150,7 @@ impl Memory {
         if gpu.info().backend == "gl" { plans.iter().map(load).collect() } else { plans.par_iter().map(load).collect() }
     }
 
-    /// A program of one step that goes by a plan; nothing where the plan does not fit the device.
+    /// A program of one step that follows a plan; nothing where the plan does not fit the device.
     fn program(&self, gpu: &GpuDevice, step: &Step, plan: &KernelPlan) -> Option<Program> {
         let limits = &gpu.adapter().limits;
         let mut kernels: Vec<Kernel> = Vec::new();
@@ -161,7 +161,7 @@ impl Memory {
             let bindings = planned.bound.iter().map(|bound| match *bound {
                 Bound::Input(input) => Some(location(*self.reads.get(input)?, *self.read_bytes.get(input)?)),
                 Bound::Output(output) => Some(location(*self.writes.get(output)?, *self.write_bytes.get(output)?)),
-                Bound::Scratch(place) => Some(location(*self.scratch.get(place)?, *plan.scratch.get(place)?)),
+                Bound::Scratch(index) => Some(location(*self.scratch.get(index)?, *plan.scratch.get(index)?)),
             });
             let bindings = bindings.collect::<Option<Vec<Location>>>()?;
             let kernel = kernels.iter().position(|kernel| *kernel == planned.kernel).unwrap_or_else(|| {

@@ -147,11 +147,11 @@ impl Augment {
         // Moves by whole pixels that wait for the end of their run.
         let mut moves: Option<(Pixels, Origin)> = None;
         let graph = x.graph();
-        for (change, place) in &self.changes {
+        for (change, origin) in &self.changes {
             if graph.error().is_some() {
                 return value;
             }
-            let moved = graph.at(*place, || match change {
+            let moved = graph.at(*origin, || match change {
                 _ if mode == Mode::Evaluation => None,
                 Change::FlipHorizontal(probability) => Pixels::flip(&value, true, *probability),
                 Change::FlipVertical(probability) => Pixels::flip(&value, false, *probability),
@@ -163,17 +163,17 @@ impl Augment {
                 | Change::Normalize(..) => None,
             });
             if let Some(moved) = moved {
-                let moved = graph.at(*place, || match moves.take() {
+                let moved = graph.at(*origin, || match moves.take() {
                     Some((before, _)) => before.then(moved),
                     None => moved,
                 });
-                moves = Some((moved, *place));
+                moves = Some((moved, *origin));
                 continue;
             }
-            if let Some((moves, place)) = moves.take() {
-                value = graph.at(place, || moves.gather(&value));
+            if let Some((moves, origin)) = moves.take() {
+                value = graph.at(origin, || moves.gather(&value));
             }
-            value = graph.at(*place, || match (change, mode) {
+            value = graph.at(*origin, || match (change, mode) {
                 (Change::Normalize(mean, std), _) => value.normalize(mean, std),
                 (Change::Rotation(degrees), Mode::Training) => value.random_rotation(*degrees),
                 (Change::Scale(low, high), Mode::Training) => value.random_scale(*low, *high),
@@ -183,7 +183,7 @@ impl Augment {
             });
         }
         match moves {
-            Some((moves, place)) => graph.at(place, || moves.gather(&value)),
+            Some((moves, origin)) => graph.at(origin, || moves.gather(&value)),
             None => value,
         }
     }
@@ -210,7 +210,7 @@ fn pictures(x: &Tensor, operator: &str) -> Option<[usize; 4]> {
     }
 }
 
-/// Keeps a mistake where a number is no probability.
+/// Records a mistake where a number is no probability.
 #[track_caller]
 fn is_probability(x: &Tensor, operator: &str, probability: f64) -> bool {
     let fits = (0.0..=1.0).contains(&probability);

@@ -4,7 +4,7 @@ use super::{is_probability, pictures};
 use crate::graph::Tensor;
 use crate::tensor::{DType, Shape};
 
-/// What lies around a picture.
+/// What is around a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Border {
     /// Zeros.
@@ -37,7 +37,7 @@ impl Pixels {
         Some(Self(vec![Move::Flip { flipped, horizontal }]))
     }
 
-    /// A picture with a border, cut back to its size at a random place.
+    /// A picture with a border, cropped to its size at a random position.
     #[track_caller]
     pub(super) fn crop(x: &Tensor, padding: usize, border: Border) -> Option<Self> {
         let [n, _, h, w] = pictures(x, "random_crop")?;
@@ -50,7 +50,7 @@ impl Pixels {
             g.mistake("random_crop", message);
             return None;
         }
-        // Whole numbers from 0 to twice the padding, each as likely.
+        // Integers from 0 to twice the padding, each as likely.
         let count = 2.0 * padding as f64 + 1.0;
         let up = g.random_uniform([n, 1, 1, 1], 0.0, count).cast(DType::I32) - padding as i32;
         let left = g.random_uniform([n, 1, 1, 1], 0.0, count).cast(DType::I32) - padding as i32;
@@ -63,7 +63,8 @@ impl Pixels {
         self
     }
 
-    /// The place that each place of an axis (2 for rows, 3 for columns) comes from, and where there is one; `None` for everywhere.
+    /// The position that each position of an axis (2 for rows, 3 for columns) comes from, and where there is one; `None` for
+    /// everywhere.
     #[track_caller]
     fn sources(&self, x: &Tensor, axis: usize) -> (Tensor, Option<Tensor>) {
         let g = x.graph();
@@ -71,23 +72,23 @@ impl Pixels {
         let extent = shape[axis];
         let last = (extent as f64 - 1.0).max(0.0);
         let line: Shape = (0..4).map(|other| if other == 0 || other == axis { shape[other] } else { 1 }).collect();
-        let mut place = g.coordinate(line, axis);
+        let mut position = g.coordinate(line, axis);
         let mut inside: Option<Tensor> = None;
         for step in self.0.iter().rev() {
             match step {
                 Move::Flip { flipped, horizontal } if *horizontal == (axis == 3) => {
-                    place = flipped.select(g.scalar(DType::I32, last) - &place, &place);
+                    position = flipped.select(g.scalar(DType::I32, last) - &position, &position);
                 }
                 Move::Flip { .. } => {}
                 Move::Crop { up, left, border } => {
-                    place = place + if axis == 2 { up } else { left };
+                    position = position + if axis == 2 { up } else { left };
                     if *border == Border::Reflect {
                         // Mirrored at both ends.
-                        let from_end = (g.scalar(DType::I32, last) - place.abs()).abs();
-                        place = g.scalar(DType::I32, last) - from_end;
+                        let from_end = (g.scalar(DType::I32, last) - position.abs()).abs();
+                        position = g.scalar(DType::I32, last) - from_end;
                         continue;
                     }
-                    let here = place.ge(0.0).logical_and(place.le(last));
+                    let here = position.ge(0.0).logical_and(position.le(last));
                     inside = Some(match inside {
                         Some(inside) => inside.logical_and(here),
                         None => here,
@@ -95,7 +96,7 @@ impl Pixels {
                 }
             }
         }
-        (place, inside)
+        (position, inside)
     }
 
     /// The pictures so moved.
@@ -139,21 +140,21 @@ impl Tensor {
         self.moved(Pixels::flip(self, true, probability))
     }
 
-    /// Pictures `[N, C, H, W]`, each turned upside down with a probability.
+    /// Pictures `[N, C, H, W]`, each flipped upside down with a probability.
     #[track_caller]
     #[must_use]
     pub fn random_flip_vertical(&self, probability: f64) -> Self {
         self.moved(Pixels::flip(self, false, probability))
     }
 
-    /// Pictures `[N, C, H, W]`, each with a border of `padding` pixels, cut back to H × W at a random place.
+    /// Pictures `[N, C, H, W]`, each with a border of `padding` pixels, cropped to H × W at a random position.
     #[track_caller]
     #[must_use]
     pub fn random_crop(&self, padding: usize, border: Border) -> Self {
         self.moved(Pixels::crop(self, padding, border))
     }
 
-    /// Pictures `[N, C, H, W]`, each moved by up to so many pixels along both axes; zeros come in at the edges.
+    /// Pictures `[N, C, H, W]`, each moved by up to `max_pixels` pixels along both axes; zeros come in at the edges.
     #[track_caller]
     #[must_use]
     pub fn random_shift(&self, max_pixels: usize) -> Self {

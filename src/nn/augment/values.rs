@@ -5,8 +5,8 @@ use crate::graph::Tensor;
 use crate::tensor::{DType, TensorData};
 
 impl Tensor {
-    /// Pictures `[N, C, H, W]`, each with a square of `size` pixels around a random pixel set to 0 (DeVries and Taylor 2017). At the
-    /// edges less is lost.
+    /// Pictures `[N, C, H, W]`, each with a square of `size` pixels around a random pixel set to 0 (DeVries and Taylor 2017). At
+    /// the edges less is lost.
     #[track_caller]
     #[must_use]
     pub fn cutout(&self, size: usize) -> Self {
@@ -21,8 +21,8 @@ impl Tensor {
         let mut hit = Vec::new();
         for (extent, axis, shape) in [(h, 2, [n, 1, h, 1]), (w, 3, [n, 1, 1, w])] {
             let first = g.random_uniform([n, 1, 1, 1], 0.0, extent as f64).cast(DType::I32) - (size / 2) as i32;
-            let place = g.coordinate(shape, axis) - first;
-            hit.push(place.ge(0.0).logical_and(place.lt(size as f64)));
+            let position = g.coordinate(shape, axis) - first;
+            hit.push(position.ge(0.0).logical_and(position.lt(size as f64)));
         }
         match hit.as_slice() {
             // At the pictures' own shape, so that the mask is computed in passing and not stored.
@@ -88,7 +88,7 @@ impl Tensor {
         }
     }
 
-    /// Pictures as `[N, C, H, W]` of f32, from `[N, H, W]` or `[N, H, W, C]`. Bytes are brought to 0…1.
+    /// Pictures as `[N, C, H, W]` of f32, from `[N, H, W]` or `[N, H, W, C]`. Bytes are scaled to 0…1.
     ///
     /// ```
     /// use wgrad::prelude::*;

@@ -5,8 +5,8 @@ use crate::graph::Tensor;
 use crate::tensor::DType;
 
 impl Tensor {
-    /// Pictures `[N, C, H, W]`, each turned around its middle by a random angle of up to so many degrees either way; counter-clockwise
-    /// where it is positive.
+    /// Pictures `[N, C, H, W]`, each rotated around its middle by a random angle of up to `degrees` degrees in either direction;
+    /// counter-clockwise where it is positive.
     #[track_caller]
     #[must_use]
     pub fn random_rotation(&self, degrees: f64) -> Self {
@@ -20,7 +20,7 @@ impl Tensor {
         }
         let largest = degrees.to_radians();
         let angle = g.random_uniform([n, 1, 1, 1], -largest, largest);
-        // Rows count downwards, so the source of a pixel lies by the same angle clockwise in their terms.
+        // Rows count downwards, so the source of a pixel is rotated by the same angle clockwise in their terms.
         let (cos, sin) = (angle.cos(), angle.sin());
         self.warped(&cos, &sin)
     }
@@ -67,8 +67,8 @@ impl Tensor {
             let vertical = if low == 0.0 { 1.0 - &down } else { down.clone() };
             let horizontal = if far { across.clone() } else { 1.0 - &across };
             let weight = (vertical * horizontal).cast(self.dtype());
-            let place = row.cast(DType::I32) * (w as i32) + column.cast(DType::I32);
-            let address = &picture + inside.select(&place, place.zeros_like());
+            let index = row.cast(DType::I32) * (w as i32) + column.cast(DType::I32);
+            let address = &picture + inside.select(&index, index.zeros_like());
             let weight = inside.select(&weight, weight.zeros_like());
             sum = sum + flat.take(0, &address) * weight;
         }

@@ -66,12 +66,12 @@ impl BatchNormalization {
     }
 }
 
-/// `y = (x − μ)/√(σ² + ε)·w + b` for each channel of `[N, C, …]`, with mean and variance over all other axes (Ioffe and Szegedy 2015):
-/// PyTorch's `BatchNorm1d`, `BatchNorm2d` and `BatchNorm3d`.
+/// `y = (x − μ)/√(σ² + ε)·w + b` for each channel of `[N, C, …]`, with mean and variance over all other axes (Ioffe and Szegedy
+/// 2015): PyTorch's `BatchNorm1d`, `BatchNorm2d` and `BatchNorm3d`.
 ///
 /// Parameters are `NAME.weight` and `NAME.bias` of shape `[C]`. While training, statistics are those of the batch, and the running
-/// ones, `NAME.running_mean` and `NAME.running_var`, move towards them at the end of the step; in evaluation, the running ones count.
-/// `NAME.num_batches_tracked` is i32 (PyTorch's i64 is read into it).
+/// ones, `NAME.running_mean` and `NAME.running_var`, move towards them at the end of the step; in evaluation, the running ones
+/// count. `NAME.num_batches_tracked` is i32 (PyTorch's i64 is read into it).
 ///
 /// ```
 /// use wgrad::prelude::*;
@@ -97,7 +97,7 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// A layer for so many channels.
+    /// A layer for `channels` channels.
     #[track_caller]
     pub fn new(g: &Graph, name: &str, channels: usize) -> Self {
         Self::with(g, name, channels, BatchNormalization::new())
@@ -253,7 +253,7 @@ impl Tensor {
         over_batch(self, weight, bias, eps).values
     }
 
-    /// Batch normalisation of `[N, C, …]` with given statistics; these, weight and bias are `[C]`.
+    /// Batch normalisation of `[N, C, …]` with fixed statistics; these, weight and bias are `[C]`.
     #[track_caller]
     #[must_use]
     pub fn batch_norm_with(

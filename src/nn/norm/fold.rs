@@ -6,7 +6,7 @@ use crate::tensor::TensorData;
 /// Weight and bias of a convolution or linear layer that does what it and the evaluation-mode batch normalisation after it did:
 /// `w' = w·γ/√(σ² + ε)` for each output, `b' = (b − μ)·γ/√(σ² + ε) + β`.
 ///
-/// The weight is `[out, …]`; everything else is `[out]`. What is missing is 0 (bias, β) or 1 (γ). It computes in f64, and gives back
+/// The weight is `[out, …]`; everything else is `[out]`. What is missing is 0 (bias, β) or 1 (γ). It computes in f64, and returns
 /// the weight's element type.
 ///
 /// ```
@@ -32,7 +32,7 @@ pub fn fold_batch_norm(
     eps: f64,
 ) -> Result<(TensorData, TensorData)> {
     let Some(&outputs) = weight.shape().first() else {
-        return Err(Error::Argument("fold_batch_norm: the weight is a single number, not [out, …]".into()));
+        return Err(Error::Argument("fold_batch_norm: the weight is a scalar, not [out, …]".into()));
     };
     let named = [
         ("bias", bias),

@@ -45,8 +45,8 @@ fn check_groups(groups: usize, channels: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// `y = (x − μ)/√(σ² + ε)·w + b` of `[N, C, …]`, with mean and variance of each example's groups of channels (Wu and He 2018): PyTorch's
-/// `GroupNorm`. Parameters are `NAME.weight` and `NAME.bias` of shape `[C]`.
+/// `y = (x − μ)/√(σ² + ε)·w + b` of `[N, C, …]`, with mean and variance of each example's groups of channels (Wu and He 2018):
+/// PyTorch's `GroupNorm`. Parameters are `NAME.weight` and `NAME.bias` of shape `[C]`.
 ///
 /// ```
 /// use wgrad::prelude::*;
@@ -65,7 +65,7 @@ pub struct GroupNorm {
 }
 
 impl GroupNorm {
-    /// A layer for so many groups of so many channels together.
+    /// A layer for `groups` groups of `channels` channels together.
     #[track_caller]
     pub fn new(g: &Graph, name: &str, groups: usize, channels: usize) -> Self {
         Self::with(g, name, channels, GroupNormalization::new(groups))

@@ -61,8 +61,8 @@ impl InstanceNormalization {
     }
 }
 
-/// `y = (x − μ)/√(σ² + ε)·w + b` of `[N, C, …]`, with mean and variance of each channel of each example (Ulyanov et al. 2016): PyTorch's
-/// `InstanceNorm1d`, `InstanceNorm2d` and `InstanceNorm3d`, with the variables of a [`BatchNorm`](crate::nn::BatchNorm),
+/// `y = (x − μ)/√(σ² + ε)·w + b` of `[N, C, …]`, with mean and variance of each channel of each example (Ulyanov et al. 2016):
+/// PyTorch's `InstanceNorm1d`, `InstanceNorm2d` and `InstanceNorm3d`, with the variables of a [`BatchNorm`](crate::nn::BatchNorm),
 /// but as there, it does not count batches.
 ///
 /// ```
@@ -85,7 +85,7 @@ pub struct InstanceNorm {
 }
 
 impl InstanceNorm {
-    /// A layer for so many channels.
+    /// A layer for `channels` channels.
     #[track_caller]
     pub fn new(g: &Graph, name: &str, channels: usize) -> Self {
         Self::with(g, name, channels, InstanceNormalization::new())

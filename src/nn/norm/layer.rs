@@ -29,7 +29,7 @@ impl LayerNormalization {
         Self { axes: 1, eps: 1e-5, affine: true, bias: true }
     }
 
-    /// Over so many last axes.
+    /// The number of last axes that are normalised over.
     #[must_use]
     pub const fn axes(self, axes: usize) -> Self {
         Self { axes, ..self }
@@ -58,7 +58,7 @@ impl LayerNormalization {
     }
 }
 
-/// What is wrong with normalising so many last axes of an example.
+/// What is wrong with normalising the last `axes` axes of an example.
 pub(super) fn check_axes(axes: usize, example: &Shape) -> Result<(), String> {
     if axes == 0 || axes > example.rank() {
         return Err(format!(

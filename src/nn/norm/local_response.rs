@@ -73,8 +73,8 @@ impl LocalResponseNorm {
         let widths = |width: usize| -> Vec<usize> { (0..rank).map(|axis| if axis == 1 { width } else { 0 }).collect() };
         let padded = x.pad(&widths(before), &widths(after), 0.0).square();
         let mut sum = padded.slice(1, 0, channels);
-        for place in 1..=before + after {
-            sum = sum + padded.slice(1, place, place + channels);
+        for offset in 1..=before + after {
+            sum = sum + padded.slice(1, offset, offset + channels);
         }
         x / (sum * (self.alpha / self.size as f64) + self.k).pow(self.beta)
     }
@@ -92,7 +92,7 @@ impl LocalResponseNorm {
     /// What is wrong with applying it to an example of a shape.
     pub(in crate::nn) fn check_example(self, example: &Shape) -> Result<(), String> {
         if example.rank() == 0 {
-            return Err("takes examples of one dimension or more, not single numbers".into());
+            return Err("takes examples of one dimension or more, not scalars".into());
         }
         self.check()
     }

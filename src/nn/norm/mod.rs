@@ -1,8 +1,8 @@
 //! Normalisation layers, one a file: what each does to a tensor as a method, the layer with its parameters, and its options as
 //! data for a [`Sequential`](super::Sequential).
 //!
-//! Statistics are taken in two passes: the variance is the mean squared distance from the mean, never E\[x²\] − E\[x\]², which loses
-//! every digit far from zero. Formulas, defaults and names of parameters are PyTorch's.
+//! Statistics are taken in two passes: the variance is the mean squared distance from the mean, never E\[x²\] − E\[x\]², which
+//! loses every digit far from zero. Formulas, defaults and names of parameters are PyTorch's.
 
 mod batch;
 mod fold;
@@ -66,14 +66,14 @@ fn misshapen(wanted: &Shape, others: &[Option<&Tensor>]) -> Option<String> {
     Some(format!("wants weight and bias of shape {wanted}, not {}", other.shape()))
 }
 
-/// A parameter `LAYER.NAME` that begins as one number; the graph's own, if it has it already.
+/// A parameter `LAYER.NAME` that begins as one value everywhere; the graph's own, if it has it already.
 #[track_caller]
 fn parameter(g: &Graph, layer: &str, name: &str, shape: &Shape, value: f64) -> Tensor {
     let ty = TensorType::new(DType::F32, shape);
     g.variable(Variable::parameter(format!("{layer}.{name}"), ty, Initial::Constant(value)))
 }
 
-/// The weight (ones) and bias (zeros) of so many channels.
+/// The weight (ones) and bias (zeros) of `channels` channels.
 #[track_caller]
 fn scale_and_shift(g: &Graph, layer: &str, channels: usize) -> (Tensor, Tensor) {
     let shape = Shape::from([channels]);
@@ -89,7 +89,7 @@ fn refuse_known(g: &Graph, label: &str, layer: &str) {
     }
 }
 
-/// `[1, C, 1, …]`, so that a number for each channel stretches over a batch of this rank.
+/// `[1, C, 1, …]`, so that a value for each channel broadcasts over a batch of this rank.
 fn per_channel(channels: usize, rank: usize) -> Shape {
     (0..rank).map(|axis| if axis == 1 { channels } else { 1 }).collect()
 }

@@ -28,7 +28,7 @@ impl RmsNormalization {
         Self { axes: 1, eps: None, affine: true }
     }
 
-    /// Over so many last axes.
+    /// The number of last axes that are normalised over.
     #[must_use]
     pub const fn axes(self, axes: usize) -> Self {
         Self { axes, ..self }
@@ -51,8 +51,8 @@ impl RmsNormalization {
     }
 }
 
-/// `y = x/√(mean(x²) + ε)·w` over the last axes (Zhang and Sennrich 2019): PyTorch's `RMSNorm`. The parameter is `NAME.weight`, of the
-/// normalised shape.
+/// `y = x/√(mean(x²) + ε)·w` over the last axes (Zhang and Sennrich 2019): PyTorch's `RMSNorm`. The parameter is `NAME.weight`, of
+/// the normalised shape.
 ///
 /// ```
 /// use wgrad::prelude::*;

@@ -52,7 +52,7 @@ layers! {
 impl Normalization {
     /// What is wrong with applying it to one example of a shape.
     pub(in crate::nn) fn check(self, example: &Shape) -> Result<(), String> {
-        let channels = || example.first().copied().ok_or("takes examples of one dimension or more, not single numbers");
+        let channels = || example.first().copied().ok_or("takes examples of one dimension or more, not scalars");
         match self {
             Self::Batch(options) => channels().map_err(String::from).and(options.check()),
             Self::Layer(options) => options.check(example),
@@ -64,7 +64,7 @@ impl Normalization {
         }
     }
 
-    /// Number of trainable numbers.
+    /// Number of trainable values.
     pub(in crate::nn) fn parameter_count(self, example: &Shape) -> usize {
         let channels = example.first().copied().unwrap_or(0);
         let last = |axes: usize| example.iter().rev().take(axes).product::<usize>();

@@ -8,7 +8,8 @@ use crate::ops::{Initial, Role, Variable};
 use crate::session::Session;
 use crate::tensor::{DType, Shape, TensorData, TensorType};
 
-/// A recurrent layer's state as variables `NAME.carried_h` and, of an LSTM, `NAME.carried_c`, each `[layers · directions, batch, hidden]`.
+/// A recurrent layer's state as variables `NAME.carried_h` and, of an LSTM, `NAME.carried_c`, each
+/// `[layers · directions, batch, hidden]`.
 ///
 /// A step reads them as its first state and leaves its last one in them, so that a long text can be learnt in pieces
 /// (Williams and Peng 1990). They begin as zeros, and checkpoints keep them.
@@ -38,7 +39,7 @@ impl CarriedState {
     #[track_caller]
     pub(super) fn of(stack: &Stack, batch: usize) -> Self {
         let dtype = stack.weights.first().map_or(DType::F32, |weights| weights.input.dtype());
-        let ty = TensorType::new(dtype, [stack.places(), batch, stack.hidden]);
+        let ty = TensorType::new(dtype, [stack.directed_layers(), batch, stack.hidden]);
         let names: &[&str] = if stack.kind == RecurrentKind::Lstm { &["h", "c"] } else { &["h"] };
         let mut states = Vec::new();
         for name in names {
@@ -49,8 +50,8 @@ impl CarriedState {
     }
 
     /// What the step begins with.
-    pub fn given<'a>(&'a self, lengths: Option<&'a Tensor>) -> RecurrentInputs<'a> {
-        let state = |place: usize| self.states.get(place).map(|(_, tensor)| tensor);
+    pub fn inputs<'a>(&'a self, lengths: Option<&'a Tensor>) -> RecurrentInputs<'a> {
+        let state = |index: usize| self.states.get(index).map(|(_, tensor)| tensor);
         RecurrentInputs { hidden: state(0), cell: state(1), lengths }
     }
 
@@ -67,7 +68,7 @@ impl CarriedState {
         self.states.iter().map(|(_, tensor)| tensor)
     }
 
-    /// Zeros for all rows, before a sequence that does not go on from the last one.
+    /// Zeros for all rows, before a sequence that does not continue the last one.
     ///
     /// # Errors
     /// A session that has no such variables; a device that fails.

@@ -40,7 +40,7 @@ impl Step {
     #[track_caller]
     fn of(stack: &Stack, layer: usize) -> Self {
         let directions = stack.options.directions();
-        let weights = layer.checked_mul(directions).and_then(|place| stack.weights.get(place)).cloned();
+        let weights = layer.checked_mul(directions).and_then(|index| stack.weights.get(index)).cloned();
         if weights.is_none() {
             let message = format!("has no layer {layer}; there are {}, counted from 0", stack.options.num_layers);
             stack.graph.mistake(&stack.label(), message);
@@ -77,7 +77,7 @@ impl Step {
         Ok(wanted)
     }
 
-    /// The states after the step. A state that is not given is zeros.
+    /// The states after the step. A state that is not passed is zeros.
     #[track_caller]
     fn forward(&self, x: &Tensor, state: &[Option<&Tensor>]) -> Vec<Tensor> {
         let _layer = self.graph.in_layer(&self.name);
@@ -200,8 +200,8 @@ macro_rules! one_state {
 one_state!(RNNCell GRUCell);
 
 impl LSTMCell {
-    /// The hidden state and the cell's after a step, `[batch, hidden]` each, of `[batch, in]` and those before, which are zeros where
-    /// there are none.
+    /// The hidden state and the cell's after a step, `[batch, hidden]` each, of `[batch, in]` and those before, which are zeros
+    /// where there are none.
     #[track_caller]
     pub fn forward(&self, x: &Tensor, states: Option<(&Tensor, &Tensor)>) -> (Tensor, Tensor) {
         let (hidden, cell) = states.unzip();

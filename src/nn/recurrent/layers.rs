@@ -64,13 +64,14 @@ macro_rules! layers {
                     self.0.forward(x, &RecurrentInputs::new(), mode).outputs
                 }
 
-                /// A step of one of the layers, forward, with the same parameters: for text and music written one step after another.
+                /// A step of one of the layers, forward, with the same parameters: for text and music written one step after
+                /// another.
                 #[track_caller]
                 pub fn cell(&self, layer: usize) -> $cell {
                     $cell::of(&self.0, layer)
                 }
 
-                /// A state for so many rows that stays on the device from one batch to the next, in variables `NAME.carried_…`.
+                /// A state for `batch` rows that stays on the device from one batch to the next, in variables `NAME.carried_…`.
                 #[track_caller]
                 pub fn carried(&self, batch: usize) -> CarriedState {
                     CarriedState::of(&self.0, batch)
@@ -91,7 +92,7 @@ macro_rules! layers {
 }
 
 layers! {
-    /// h' = tanh(W·x + b + U·h + d), PyTorch's `torch.nn.RNN` (Elman 1990); with [`Recurrent::relu`] max(…, 0) in the place of tanh.
+    /// h' = tanh(W·x + b + U·h + d), PyTorch's `torch.nn.RNN` (Elman 1990); with [`Recurrent::relu`] max(…, 0) instead of tanh.
     ///
     /// Parameters are `NAME.weight_ih_l0` `[hidden, in]`, `NAME.weight_hh_l0` `[hidden, hidden]`, `NAME.bias_ih_l0` and
     /// `NAME.bias_hh_l0` `[hidden]`, and so on for `_l0_reverse`, `_l1`, ….
@@ -145,10 +146,10 @@ macro_rules! one_state {
     ($($name:ident)*) => {
         $(
             impl $name {
-                /// Outputs and last states from given ones, for rows of given lengths.
+                /// Outputs and last states, from initial states and for lengths of rows where `inputs` has them.
                 #[track_caller]
-                pub fn forward_with(&self, x: &Tensor, given: &RecurrentInputs<'_>, mode: Mode) -> RecurrentOutput {
-                    let passed = self.0.forward(x, given, mode);
+                pub fn forward_with(&self, x: &Tensor, inputs: &RecurrentInputs<'_>, mode: Mode) -> RecurrentOutput {
+                    let passed = self.0.forward(x, inputs, mode);
                     let h_n = passed.last.first().unwrap_or(&passed.outputs).clone();
                     RecurrentOutput { outputs: passed.outputs, h_n }
                 }
@@ -163,7 +164,7 @@ macro_rules! one_state {
                     lengths: Option<&Tensor>,
                     mode: Mode,
                 ) -> RecurrentOutput {
-                    let found = self.forward_with(x, &state.given(lengths), mode);
+                    let found = self.forward_with(x, &state.inputs(lengths), mode);
                     state.carry(&[&found.h_n]);
                     found
                 }
@@ -175,11 +176,11 @@ macro_rules! one_state {
 one_state!(RNN GRU);
 
 impl LSTM {
-    /// Outputs and last states from given ones, for rows of given lengths.
+    /// Outputs and last states, from initial states and for lengths of rows where `inputs` has them.
     #[track_caller]
-    pub fn forward_with(&self, x: &Tensor, given: &RecurrentInputs<'_>, mode: Mode) -> LSTMOutput {
-        let passed = self.0.forward(x, given, mode);
-        let state = |place: usize| passed.last.get(place).unwrap_or(&passed.outputs).clone();
+    pub fn forward_with(&self, x: &Tensor, inputs: &RecurrentInputs<'_>, mode: Mode) -> LSTMOutput {
+        let passed = self.0.forward(x, inputs, mode);
+        let state = |index: usize| passed.last.get(index).unwrap_or(&passed.outputs).clone();
         LSTMOutput { h_n: state(0), c_n: state(1), outputs: passed.outputs }
     }
 
@@ -193,7 +194,7 @@ impl LSTM {
         lengths: Option<&Tensor>,
         mode: Mode,
     ) -> LSTMOutput {
-        let found = self.forward_with(x, &state.given(lengths), mode);
+        let found = self.forward_with(x, &state.inputs(lengths), mode);
         state.carry(&[&found.h_n, &found.c_n]);
         found
     }

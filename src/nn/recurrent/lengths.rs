@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::tensor::{DType, TensorData};
 
-/// Are these lengths of rows of at most so many steps? Each is from 1 up to the steps; a device takes what is below for no step, and what
-/// is above for all of them.
+/// Are these lengths of rows of at most `steps` steps? Each is from 1 up to the steps; a device takes what is below for no step,
+/// and what is above for all of them.
 ///
 /// ```
 /// use wgrad::nn::check_lengths;

@@ -1,8 +1,8 @@
 //! Recurrent layers: RNN, LSTM and GRU as PyTorch has them, over [`Tensor::recurrent`].
 //!
-//! What depends on the step before is one operator for each layer and direction. What does not, the product of all inputs with their
-//! weights and the sum of both biases, is one matrix product ahead of it. Names, layouts and the order of gates are PyTorch's, so that
-//! weights move between the two unchanged.
+//! What depends on the step before is one operator for each layer and direction. What does not, the product of all inputs with
+//! their weights and the sum of both biases, is one matrix product ahead of it. Names, layouts and the order of gates are
+//! PyTorch's, so that weights move between the two unchanged.
 
 mod carried;
 mod cells;
@@ -33,15 +33,15 @@ use crate::ops::Cell;
 pub struct Recurrent {
     /// Layers, each of which takes the outputs of the one before.
     pub num_layers: usize,
-    /// Whether there is a second way through the sequence, from its end.
+    /// Whether the sequence is also processed in reverse, from its end.
     pub bidirectional: bool,
     /// Whether there are biases.
     pub bias: bool,
-    /// The probability of an output to become 0 on its way to the next layer, while training.
+    /// The probability of an output to become 0 before the next layer, while training.
     pub dropout: f64,
     /// Whether inputs and outputs are `[batch, steps, …]` and not `[steps, batch, …]`. States are `[…, batch, hidden]` either way.
     pub batch_first: bool,
-    /// Of an RNN: max(x, 0) in the place of tanh.
+    /// Of an RNN: max(x, 0) instead of tanh.
     pub relu: bool,
     /// Of a GRU: whether the reset gate is applied after the product with the state (PyTorch, and Keras unless told otherwise) or
     /// before it (Cho et al. 2014).
@@ -68,7 +68,7 @@ impl Recurrent {
         }
     }
 
-    /// With so many layers.
+    /// With `num_layers` layers.
     #[must_use]
     pub const fn num_layers(self, num_layers: usize) -> Self {
         Self { num_layers, ..self }
@@ -98,7 +98,7 @@ impl Recurrent {
         Self { batch_first, ..self }
     }
 
-    /// Of an RNN: with max(x, 0) in the place of tanh.
+    /// Of an RNN: with max(x, 0) instead of tanh.
     #[must_use]
     pub const fn relu(self) -> Self {
         Self { relu: true, ..self }
@@ -110,7 +110,7 @@ impl Recurrent {
         Self { reset_after, ..self }
     }
 
-    /// Ways through the sequence: 1 or 2.
+    /// Directions through the sequence: 1 or 2.
     pub const fn directions(self) -> usize {
         if self.bidirectional { 2 } else { 1 }
     }
@@ -143,7 +143,7 @@ impl Recurrent {
         Dropout::new(self.dropout).check().map_err(|message| format!("dropout between layers: {message}"))
     }
 
-    /// Number of trainable numbers.
+    /// Number of trainable values.
     fn parameter_count(self, cell: Cell, input: usize, hidden: usize) -> usize {
         let rows = cell.gates() * hidden;
         let later = hidden * self.directions();
@@ -186,7 +186,7 @@ impl<'a> RecurrentInputs<'a> {
         Self { cell: Some(cell), ..self }
     }
 
-    /// Over so many steps of each row, i32 `[batch]`.
+    /// The number of steps of each row, i32 `[batch]`.
     #[must_use]
     pub const fn lengths(self, lengths: &'a Tensor) -> Self {
         Self { lengths: Some(lengths), ..self }
@@ -198,7 +198,8 @@ impl<'a> RecurrentInputs<'a> {
 pub struct RecurrentOutput {
     /// The last layer's hidden state after each step, `[steps, batch, directions · hidden]`, or `[batch, steps, …]`.
     pub outputs: Tensor,
-    /// Every layer's hidden state after the last step, `[layers · directions, batch, hidden]`: layer 0, layer 0 reversed, layer 1, …
+    /// Every layer's hidden state after the last step, `[layers · directions, batch, hidden]`: layer 0, layer 0 reversed, layer 1,
+    /// …
     pub h_n: Tensor,
 }
 
@@ -207,7 +208,8 @@ pub struct RecurrentOutput {
 pub struct LSTMOutput {
     /// The last layer's hidden state after each step, `[steps, batch, directions · hidden]`, or `[batch, steps, …]`.
     pub outputs: Tensor,
-    /// Every layer's hidden state after the last step, `[layers · directions, batch, hidden]`: layer 0, layer 0 reversed, layer 1, …
+    /// Every layer's hidden state after the last step, `[layers · directions, batch, hidden]`: layer 0, layer 0 reversed, layer 1,
+    /// …
     pub h_n: Tensor,
     /// Every layer's cell state after the last step, in the same order.
     pub c_n: Tensor,

@@ -40,7 +40,8 @@ pub struct RecurrentLayer {
     pub units: usize,
     /// Layers, directions and so on. The batch is always first.
     pub options: Recurrent,
-    /// Whether the outputs of all steps come out, `[steps, directions · units]`, or each direction's last one, `[directions · units]`.
+    /// Whether the outputs of all steps are returned, `[steps, directions · units]`, or each direction's last one,
+    /// `[directions · units]`.
     pub return_sequences: bool,
 }
 
@@ -81,10 +82,10 @@ impl RecurrentLayer {
         if self.return_sequences || g.error().is_some() {
             return passed.outputs;
         }
-        let (directions, places) = (options.directions(), stack.places());
+        let (directions, count) = (options.directions(), stack.directed_layers());
         let mut parts = Vec::new();
-        for place in places - directions..places {
-            parts.push(last.at(0, place));
+        for index in count - directions..count {
+            parts.push(last.at(0, index));
         }
         joined(&parts, 1)
     }
@@ -131,36 +132,37 @@ impl Sequential {
         self.layer(RecurrentLayer::new(RecurrentKind::Lstm, units).into())
     }
 
-    /// A gated recurrent unit on examples of `[steps, features]`. See [`GRU`](super::GRU), and [`lstm`](Self::lstm) for what may follow.
+    /// A gated recurrent unit on examples of `[steps, features]`. See [`GRU`](super::GRU), and [`lstm`](Self::lstm) for what may
+    /// follow.
     #[must_use]
     #[track_caller]
     pub fn gru(self, units: usize) -> Self {
         self.layer(RecurrentLayer::new(RecurrentKind::Gru, units).into())
     }
 
-    /// A plain recurrent layer with tanh on examples of `[steps, features]`. See [`RNN`](super::RNN), and [`lstm`](Self::lstm) for what
-    /// may follow.
+    /// A plain recurrent layer with tanh on examples of `[steps, features]`. See [`RNN`](super::RNN), and [`lstm`](Self::lstm) for
+    /// what may follow.
     #[must_use]
     #[track_caller]
     pub fn rnn(self, units: usize) -> Self {
         self.layer(RecurrentLayer::new(RecurrentKind::Rnn, units).into())
     }
 
-    /// The recurrent layer just added goes through its sequence from both ends; outputs of both lie next to each other.
+    /// The recurrent layer just added processes its sequence from both ends; outputs of both are concatenated.
     #[must_use]
     #[track_caller]
     pub fn bidirectional(self) -> Self {
         self.recurrent("bidirectional", |layer| layer.options.bidirectional = true)
     }
 
-    /// The recurrent layer just added gives the outputs of all steps, `[steps, units]`, and not only the last, `[units]`.
+    /// The recurrent layer just added returns the outputs of all steps, `[steps, units]`, and not only the last, `[units]`.
     #[must_use]
     #[track_caller]
     pub fn return_sequences(self, all: bool) -> Self {
         self.recurrent("return_sequences", |layer| layer.return_sequences = all)
     }
 
-    /// The recurrent layer just added is so many, one on another.
+    /// The recurrent layer just added becomes a stack of `layers` layers.
     #[must_use]
     #[track_caller]
     pub fn num_layers(self, layers: usize) -> Self {

@@ -67,7 +67,7 @@ impl RecurrentWeights {
             complaint = complaint.or_else(|| wrong("bias_hh", second, &[rows]));
         }
         if bias != self.biases.is_some() {
-            complaint = complaint.or_else(|| Some("biases are given or missing against the options".into()));
+            complaint = complaint.or_else(|| Some("biases are present or missing against the options".into()));
         }
         complaint.map_or(Ok(()), Err)
     }
@@ -138,16 +138,16 @@ impl Stack {
             g.mistake(&stack.label(), message);
             return stack;
         }
-        for place in 0..stack.places() {
-            let (layer, reverse) = (place / options.directions(), place % options.directions() == 1);
+        for index in 0..stack.directed_layers() {
+            let (layer, reverse) = (index / options.directions(), index % options.directions() == 1);
             let suffix = format!("_l{layer}{}", if reverse { "_reverse" } else { "" });
-            let sizes = [stack.inputs(place), hidden];
+            let sizes = [stack.inputs(index), hidden];
             stack.weights.push(RecurrentWeights::new(g, name, &suffix, stack.cell(), sizes, options.bias));
         }
         stack
     }
 
-    /// With given weights: layer 0, layer 0 reversed, layer 1, …
+    /// With these weights: layer 0, layer 0 reversed, layer 1, …
     #[track_caller]
     pub(super) fn with_weights(
         g: &Graph,
@@ -170,14 +170,14 @@ impl Stack {
 
     fn check(&self) -> Result<(), String> {
         self.options.check(self.kind, self.hidden)?;
-        let (found, wanted) = (self.weights.len(), self.places());
+        let (found, wanted) = (self.weights.len(), self.directed_layers());
         if found != wanted {
             return Err(format!("takes weights for {wanted} layers and directions, not {found}"));
         }
-        for (place, weights) in self.weights.iter().enumerate() {
+        for (index, weights) in self.weights.iter().enumerate() {
             weights
-                .check(self.cell(), [self.inputs(place), self.hidden], self.options.bias)
-                .map_err(|message| format!("weights {place}: {message}"))?;
+                .check(self.cell(), [self.inputs(index), self.hidden], self.options.bias)
+                .map_err(|message| format!("weights {index}: {message}"))?;
         }
         Ok(())
     }
@@ -191,14 +191,14 @@ impl Stack {
     }
 
     /// Layers times directions.
-    pub(super) fn places(&self) -> usize {
+    pub(super) fn directed_layers(&self) -> usize {
         self.options.num_layers.saturating_mul(self.options.directions())
     }
 
     /// Inputs of a layer.
-    fn inputs(&self, place: usize) -> usize {
+    fn inputs(&self, index: usize) -> usize {
         let directions = self.options.directions();
-        if place < directions { self.input } else { self.hidden * directions }
+        if index < directions { self.input } else { self.hidden * directions }
     }
 
     /// With other first values: of the input's weights, of the state's, or of the biases.
@@ -222,8 +222,8 @@ impl Stack {
         }
     }
 
-    /// What is wrong with what is given.
-    fn complaint(&self, x: &Tensor, given: &RecurrentInputs<'_>) -> Result<(), String> {
+    /// What is wrong with the inputs.
+    fn complaint(&self, x: &Tensor, inputs: &RecurrentInputs<'_>) -> Result<(), String> {
         let ty = x.ty();
         let order = if self.options.batch_first { "batch, steps" } else { "steps, batch" };
         let expected = format!("[{order}, {}]", self.input);
@@ -248,8 +248,8 @@ impl Stack {
         if ty.dtype != dtype {
             return Err(format!("takes {dtype}, but its input is {}; cast it", ty.dtype));
         }
-        let wanted = Shape::from([self.places(), batch, self.hidden]);
-        let states = [("hidden", given.hidden), ("cell", given.cell)];
+        let wanted = Shape::from([self.directed_layers(), batch, self.hidden]);
+        let states = [("hidden", inputs.hidden), ("cell", inputs.cell)];
         for (what, state) in states.into_iter().filter_map(|(what, state)| Some((what, state?))) {
             if what == "cell" && self.kind != RecurrentKind::Lstm {
                 return Err("has no cell state; that is for an lstm".into());
@@ -259,7 +259,7 @@ impl Stack {
                 return Err(format!("{what} ([layers · directions, batch, hidden]), and is {}", state.ty()));
             }
         }
-        match given.lengths {
+        match inputs.lengths {
             Some(lengths) if lengths.shape()[..] != [batch] || !matches!(lengths.dtype(), DType::I32 | DType::I64) => {
                 Err(format!("lengths should be i32 or i64 of shape [{batch}], and are {}", lengths.ty()))
             }
@@ -269,10 +269,10 @@ impl Stack {
 
     /// Through all layers.
     #[track_caller]
-    pub(super) fn forward(&self, x: &Tensor, given: &RecurrentInputs<'_>, mode: Mode) -> Passed {
+    pub(super) fn forward(&self, x: &Tensor, inputs: &RecurrentInputs<'_>, mode: Mode) -> Passed {
         let _layer = self.graph.in_layer(&self.name);
         if self.graph.error().is_none()
-            && let Err(message) = self.complaint(x, given)
+            && let Err(message) = self.complaint(x, inputs)
         {
             self.graph.mistake(&self.label(), message);
         }
@@ -284,19 +284,19 @@ impl Stack {
         let directions = self.options.directions();
         let mut value = if self.options.batch_first { x.transpose(0, 1) } else { x.clone() };
         let mut last = Vec::new();
-        for (layer, ways) in self.weights.chunks(directions).enumerate() {
+        for (layer, weights_of_layer) in self.weights.chunks(directions).enumerate() {
             if layer > 0 {
                 value = Dropout::new(self.options.dropout).forward(&value, mode);
             }
             let mut outputs = Vec::new();
-            for (way, weights) in ways.iter().enumerate() {
-                let initial = self.initial(given, layer * directions + way);
+            for (direction, weights) in weights_of_layer.iter().enumerate() {
+                let initial = self.initial(inputs, layer * directions + direction);
                 let options = RecurrentOptions {
                     cell,
-                    reverse: way == 1,
+                    reverse: direction == 1,
                     bias: weights.biases.as_ref().map(|(_, second)| second),
                     initial: initial.as_ref(),
-                    lengths: given.lengths,
+                    lengths: inputs.lengths,
                 };
                 let found = weights.gates(&value).recurrent(&weights.hidden, &options);
                 outputs.push(found.outputs);
@@ -318,17 +318,17 @@ impl Stack {
 
     /// The state of a layer and direction before the first step, `[states, batch, hidden]`.
     #[track_caller]
-    fn initial(&self, given: &RecurrentInputs<'_>, place: usize) -> Option<Tensor> {
+    fn initial(&self, inputs: &RecurrentInputs<'_>, index: usize) -> Option<Tensor> {
         if self.kind != RecurrentKind::Lstm {
-            return Some(given.hidden?.slice(0, place, place + 1));
+            return Some(inputs.hidden?.slice(0, index, index + 1));
         }
-        let (hidden, cell) = match (given.hidden, given.cell) {
+        let (hidden, cell) = match (inputs.hidden, inputs.cell) {
             (None, None) => return None,
             (Some(hidden), None) => (hidden.clone(), hidden.zeros_like()),
             (None, Some(cell)) => (cell.zeros_like(), cell.clone()),
             (Some(hidden), Some(cell)) => (hidden.clone(), cell.clone()),
         };
-        Some(joined(&[hidden.slice(0, place, place + 1), cell.slice(0, place, place + 1)], 0))
+        Some(joined(&[hidden.slice(0, index, index + 1), cell.slice(0, index, index + 1)], 0))
     }
 }
 

@@ -202,7 +202,7 @@ impl Writer<'_> {
         self.call("Mul", &[&product, half])
     }
 
-    /// The angle of (b, a): that of a/b, turned by π where b is negative.
+    /// The angle of (b, a): that of a/b, plus or minus π where b is negative.
     fn atan2(&mut self, a: &str, b: &str, dtype: DType) -> Result<String> {
         let (zero, pi) = (self.scalar(dtype, 0.0)?, self.scalar(dtype, std::f64::consts::PI)?);
         let (right, minus) =
@@ -210,18 +210,18 @@ impl Writer<'_> {
         let quotient = self.call("Div", &[a, b]);
         let angle = self.call("Atan", &[&quotient]);
         let (left, lower) = (self.call("Less", &[b, &zero]), self.call("Less", &[a, &zero]));
-        let turn = self.call("Where", &[&lower, &minus, &pi]);
-        let turn = self.call("Where", &[&left, &turn, &zero]);
-        let angle = self.call("Add", &[&angle, &turn]);
+        let correction = self.call("Where", &[&lower, &minus, &pi]);
+        let correction = self.call("Where", &[&left, &correction, &zero]);
+        let angle = self.call("Add", &[&angle, &correction]);
         let (upright, sign) = (self.call("Equal", &[b, &zero]), self.call("Sign", &[a]));
         let upright_angle = self.call("Mul", &[&sign, &right]);
         Ok(self.call("Where", &[&upright, &upright_angle, &angle]))
     }
 
-    /// The operands' names. ONNX broadcasts by itself, so what the engine has stretched goes in unstretched where the result's shape
-    /// still follows.
+    /// The operands' names. ONNX broadcasts by itself, so what the engine has expanded is passed unexpanded where the result's
+    /// shape still follows.
     fn operands(&self, node: &Node, shape: &Shape) -> Result<Vec<String>> {
-        let small: Vec<Option<&(String, Shape)>> = node.inputs.iter().map(|input| self.stretched.get(input)).collect();
+        let small: Vec<Option<&(String, Shape)>> = node.inputs.iter().map(|input| self.expanded.get(input)).collect();
         let common = node.inputs.iter().zip(&small).try_fold(Shape::default(), |common, (&input, small)| {
             let own = small.map_or_else(|| self.ty(input).shape, |(_, own)| own.clone());
             common.broadcast(&own)
@@ -236,7 +236,7 @@ impl Writer<'_> {
             .collect()
     }
 
-    /// The number of which a constant value consists, if it is one number everywhere.
+    /// The value of a constant that is one value everywhere.
     pub(super) fn uniform(&self, value: ValueId) -> Option<f64> {
         let node = self.source(value)?;
         match &node.op {

@@ -81,8 +81,8 @@ impl<'a> Export<'a> {
     /// Shapes are those of the graph. Constants are nodes of their own, so that what is trained later are the variables alone.
     ///
     /// # Errors
-    /// The graph's first mistake; an output that is not there; an operator that ONNX has not, with the line that built it: random numbers,
-    /// gradients, operators of one's own; a device that fails.
+    /// The graph's first mistake; an output that is not there; an operator that ONNX has not, with the line that built it: random
+    /// numbers, gradients, operators of one's own; a device that fails.
     pub fn to_proto(&self) -> Result<ModelProto> {
         let data = self.graph.snapshot()?;
         let outputs = self.chosen(&data)?;
@@ -91,9 +91,9 @@ impl<'a> Export<'a> {
         let mut writer = Writer::new(&data, &read);
         let mut inputs: Vec<ValueInfoProto> = Vec::new();
         let mut variables = Vec::new();
-        for (place, node) in data.nodes.iter().enumerate() {
+        for (index, node) in data.nodes.iter().enumerate() {
             let name = match &node.op {
-                Op::Input(name, ty) if needed(place) => {
+                Op::Input(name, ty) if needed(index) => {
                     if name.starts_with('@') {
                         let message = "random numbers and numbers of the training step are not exported";
                         return Err(Error::graph("export", message, node.origin));
@@ -106,25 +106,25 @@ impl<'a> Export<'a> {
                     inputs.push(declared(name, ty));
                     name.clone()
                 }
-                Op::Variable(variable) if needed(place) => {
+                Op::Variable(variable) if needed(index) => {
                     variables.push(variable.clone());
                     variable.name.clone()
                 }
                 _ => continue,
             };
             writer.taken.insert(name.clone());
-            writer.names.insert(ValueId { node: place as u32, output: 0 }, name);
+            writer.names.insert(ValueId { node: index as u32, output: 0 }, name);
         }
         writer.taken.extend(outputs.iter().map(|(name, _)| (*name).to_owned()));
-        for (place, node) in data.nodes.iter().enumerate() {
+        for (index, node) in data.nodes.iter().enumerate() {
             let any =
-                (0..node.outputs.len() as u32).any(|output| read.contains(&ValueId { node: place as u32, output }));
+                (0..node.outputs.len() as u32).any(|output| read.contains(&ValueId { node: index as u32, output }));
             if !any || matches!(node.op, Op::Input(..) | Op::Variable(_)) {
                 continue;
             }
-            writer.stem = format!("{}_{place}", node.op.operator().name().replace([' ', ','], "_"));
-            let names = writer.operator(place, node)?;
-            let ids = (0..).map(|output| ValueId { node: place as u32, output });
+            writer.stem = format!("{}_{index}", node.op.operator().name().replace([' ', ','], "_"));
+            let names = writer.operator(index, node)?;
+            let ids = (0..).map(|output| ValueId { node: index as u32, output });
             writer.names.extend(ids.zip(names).filter(|(_, name)| !name.is_empty()));
         }
         for (name, value) in &outputs {
@@ -137,8 +137,8 @@ impl<'a> Export<'a> {
         let used: HashSet<&str> = nodes.iter().flat_map(|node| node.input.iter().map(String::as_str)).collect();
         let mut initializer = Vec::new();
         for variable in variables {
-            let kept = used.contains(&*variable.name) || outputs.iter().any(|output| output.name == variable.name);
-            if kept {
+            let is_used = used.contains(&*variable.name) || outputs.iter().any(|output| output.name == variable.name);
+            if is_used {
                 initializer.push(encode(&variable.name, &self.value(&variable)?));
             }
         }
@@ -226,13 +226,13 @@ fn declared(name: &str, ty: &TensorType) -> ValueInfoProto {
     ValueInfoProto { name: name.into(), r#type, ..ValueInfoProto::default() }
 }
 
-/// All values that are read on the way to some.
+/// All values that are read to compute some.
 fn read(data: &GraphData, values: impl Iterator<Item = ValueId>) -> HashSet<ValueId> {
     let mut read: HashSet<ValueId> = HashSet::new();
     let mut pending: Vec<ValueId> = values.collect();
-    let mut seen: HashSet<usize> = HashSet::new();
+    let mut visited: HashSet<usize> = HashSet::new();
     while let Some(value) = pending.pop() {
-        if read.insert(value) && seen.insert(value.node()) {
+        if read.insert(value) && visited.insert(value.node()) {
             pending.extend(data.nodes.get(value.node()).into_iter().flat_map(|node| &node.inputs).copied());
         }
     }
@@ -275,13 +275,13 @@ fn give(writer: &mut Writer<'_>, name: &str, value: ValueId) -> Result<()> {
 /// Drops nodes that nothing reads.
 fn prune<'a>(nodes: &mut Vec<NodeProto>, outputs: impl Iterator<Item = &'a String>) {
     let mut used: HashSet<String> = outputs.cloned().collect();
-    let mut kept: Vec<NodeProto> = Vec::with_capacity(nodes.len());
+    let mut retained: Vec<NodeProto> = Vec::with_capacity(nodes.len());
     while let Some(node) = nodes.pop() {
         if node.output.iter().any(|name| used.contains(name)) {
             used.extend(node.input.iter().filter(|name| !name.is_empty()).cloned());
-            kept.push(node);
+            retained.push(node);
         }
     }
-    kept.reverse();
-    *nodes = kept;
+    retained.reverse();
+    *nodes = retained;
 }

@@ -1,5 +1,5 @@
-//! One operator of the engine as nodes of ONNX: movement, reductions, products, scatters, sorting. Windows and recurrences have files of
-//! their own.
+//! One operator of the engine as nodes of ONNX: movement, reductions, products, scatters, sorting. Windows and recurrences have
+//! files of their own.
 
 use super::writer::{Writer, int, ints, string};
 use crate::error::{Error, Result};
@@ -12,11 +12,11 @@ use crate::tensor::{DType, Shape, TensorData};
 const MOST_WEIGHTS: usize = 1 << 24;
 
 impl Writer<'_> {
-    /// Writes a node; gives the names of its outputs.
+    /// Writes a node; returns the names of its outputs.
     ///
     /// # Errors
     /// What ONNX has not, by the operator's name.
-    pub(super) fn operator(&mut self, place: usize, node: &Node) -> Result<Vec<String>> {
+    pub(super) fn operator(&mut self, index: usize, node: &Node) -> Result<Vec<String>> {
         let refused = |message: String| Error::graph(node.op.operator().name(), message, node.origin);
         let names = self.inputs(node)?;
         let inputs: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -28,10 +28,10 @@ impl Writer<'_> {
             Op::Constant(data) => one(self.constant(data)),
             Op::StopGradient => one(first.to_owned()),
             Op::Elementwise(function) => one(self.elementwise(function.0, node, &output).map_err(refused)?),
-            Op::Coordinate(coordinate) => one(self.coordinate(place, &coordinate.shape, coordinate.axis)?),
+            Op::Coordinate(coordinate) => one(self.coordinate(index, &coordinate.shape, coordinate.axis)?),
             Op::Reshape(_) => one(self.reshape(first, &output)),
             Op::Permute(permute) => one(self.add("Transpose", &[first], [ints("perm", permute.0.iter().copied())])),
-            Op::Broadcast(_) => one(self.broadcast(place, node, first, &output)?),
+            Op::Broadcast(_) => one(self.broadcast(index, node, first, &output)?),
             Op::Slice(slice) => one(self.slices(slice, first)),
             Op::Pad(pad) => {
                 let own = self.input_type(node, 0)?.shape;
@@ -62,9 +62,9 @@ impl Writer<'_> {
                 let count = self.list([output.last().copied().unwrap_or(1) as i64]);
                 let attributes = [int("axis", -1), int("largest", sort.descending.into()), int("sorted", 1)];
                 let outputs = self.add_many("TopK", &[first, &count], &[true, true], attributes);
-                let [values, places] = outputs.as_slice() else { return Ok(outputs) };
-                let places = self.cast(places, DType::I32);
-                Ok(vec![values.clone(), places])
+                let [values, indices] = outputs.as_slice() else { return Ok(outputs) };
+                let indices = self.cast(indices, DType::I32);
+                Ok(vec![values.clone(), indices])
             }
             Op::Standardize(standardize) => one(self.standardize(standardize, &inputs)),
             Op::Scatter(scatter) => one(self.scatter(&inputs, scatter.axis, scatter.rows, scatter.combine)),
@@ -76,17 +76,17 @@ impl Writer<'_> {
             }
             Op::Convolution(convolution) => one(self.convolution(convolution, node, first, second).map_err(refused)?),
             Op::Pool(pool) => match pool.kind {
-                PoolKind::Max | PoolKind::Sum => self.pool(pool, place, node, first).map_err(refused),
+                PoolKind::Max | PoolKind::Sum => self.pool(pool, index, node, first).map_err(refused),
                 _ => Err(refused("it only occurs in gradients, which are not exported".into())),
             },
-            Op::Recurrent(recurrent) => self.recurrent(recurrent, place, node, &inputs).map_err(refused),
+            Op::Recurrent(recurrent) => self.recurrent(recurrent, index, node, &inputs).map_err(refused),
             Op::Custom(_) => Err(refused("an operator of one's own has no form in ONNX".into())),
             Op::Placeholder | Op::Input(..) | Op::Variable(_) => Err(refused("it should have a name already".into())),
         }
     }
 
     /// Counting along an axis. Elementwise users take the single line of it.
-    fn coordinate(&mut self, place: usize, shape: &Shape, axis: usize) -> Result<String> {
+    fn coordinate(&mut self, index: usize, shape: &Shape, axis: usize) -> Result<String> {
         let extent = shape.get(axis).copied().unwrap_or(0);
         let (start, step) = (self.scalar(DType::I32, 0.0)?, self.scalar(DType::I32, 1.0)?);
         let end = self.scalar(DType::I32, extent as f64)?;
@@ -97,20 +97,20 @@ impl Writer<'_> {
             return Ok(range);
         }
         let wanted = self.shape(shape);
-        let whole = self.call("Expand", &[&range, &wanted]);
-        self.stretched.insert(crate::graph::ValueId { node: place as u32, output: 0 }, (range, line));
-        Ok(whole)
+        let expanded = self.call("Expand", &[&range, &wanted]);
+        self.expanded.insert(crate::graph::ValueId { node: index as u32, output: 0 }, (range, line));
+        Ok(expanded)
     }
 
-    fn broadcast(&mut self, place: usize, node: &Node, input: &str, shape: &Shape) -> Result<String> {
+    fn broadcast(&mut self, index: usize, node: &Node, input: &str, shape: &Shape) -> Result<String> {
         let wanted = self.shape(shape);
-        let whole = self.call("Expand", &[input, &wanted]);
-        let small = match node.inputs.first().and_then(|source| self.stretched.get(source)) {
+        let expanded = self.call("Expand", &[input, &wanted]);
+        let small = match node.inputs.first().and_then(|source| self.expanded.get(source)) {
             Some(small) => small.clone(),
             None => (input.to_owned(), self.input_type(node, 0)?.shape),
         };
-        self.stretched.insert(crate::graph::ValueId { node: place as u32, output: 0 }, small);
-        Ok(whole)
+        self.expanded.insert(crate::graph::ValueId { node: index as u32, output: 0 }, small);
+        Ok(expanded)
     }
 
     fn slices(&mut self, slice: &Slice, input: &str) -> String {
@@ -168,8 +168,8 @@ impl Writer<'_> {
             Reduction::Max => "ReduceMax",
             Reduction::Min => "ReduceMin",
             Reduction::LogSumExp => "ReduceLogSumExp",
-            Reduction::ArgMax => return self.places("ArgMax", reduce, input, shape, output),
-            Reduction::ArgMin => return self.places("ArgMin", reduce, input, shape, output),
+            Reduction::ArgMax => return self.arg_extreme("ArgMax", reduce, input, shape, output),
+            Reduction::ArgMin => return self.arg_extreme("ArgMin", reduce, input, shape, output),
         };
         if reduce.axes.is_empty() {
             return self.call("Identity", &[input]);
@@ -184,18 +184,18 @@ impl Writer<'_> {
         self.cast(&result, DType::Bool)
     }
 
-    /// The places of extremes. Several axes become one, at the end.
-    fn places(&mut self, name: &str, reduce: &Reduce, input: &str, shape: &Shape, output: &Shape) -> String {
-        let kept: Vec<usize> = (0..shape.rank()).filter(|axis| !reduce.axes.contains(axis)).collect();
-        let order: Vec<usize> = kept.iter().chain(&reduce.axes).copied().collect();
+    /// The indices of extremes. Several axes become one, at the end.
+    fn arg_extreme(&mut self, name: &str, reduce: &Reduce, input: &str, shape: &Shape, output: &Shape) -> String {
+        let retained: Vec<usize> = (0..shape.rank()).filter(|axis| !reduce.axes.contains(axis)).collect();
+        let order: Vec<usize> = retained.iter().chain(&reduce.axes).copied().collect();
         let extent = |axis: &usize| shape.get(*axis).copied().unwrap_or(1);
-        let mut dims: Vec<usize> = kept.iter().map(extent).collect();
+        let mut dims: Vec<usize> = retained.iter().map(extent).collect();
         dims.push(reduce.axes.iter().map(extent).product());
-        let turned = self.add("Transpose", &[input], [ints("perm", order)]);
-        let flat = self.reshape(&turned, &dims);
-        let places = self.add(name, &[&flat], [int("axis", -1), int("keepdims", 0)]);
-        let places = self.cast(&places, DType::I32);
-        self.reshape(&places, output)
+        let transposed = self.add("Transpose", &[input], [ints("perm", order)]);
+        let flat = self.reshape(&transposed, &dims);
+        let indices = self.add(name, &[&flat], [int("axis", -1), int("keepdims", 0)]);
+        let indices = self.cast(&indices, DType::I32);
+        self.reshape(&indices, output)
     }
 
     fn standardize(&mut self, standardize: &Standardize, inputs: &[&str]) -> String {
@@ -241,8 +241,8 @@ impl Writer<'_> {
         let (elements, rows) = resample.map.rows();
         let axis = resample.axis;
         if rows.iter().all(|row| matches!(row.as_slice(), [(_, weight)] if *weight == 1.0)) {
-            let places = self.list(rows.iter().flatten().map(|&(place, _)| place as i64));
-            return Ok(self.add("Gather", &[input, &places], [int("axis", axis as i64)]));
+            let indices = self.list(rows.iter().flatten().map(|&(index, _)| index as i64));
+            return Ok(self.add("Gather", &[input, &indices], [int("axis", axis as i64)]));
         }
         let results = rows.len();
         if elements.saturating_mul(results) > MOST_WEIGHTS {
@@ -250,8 +250,8 @@ impl Writer<'_> {
         }
         let mut matrix = vec![0.0; elements * results];
         for (result, row) in rows.iter().enumerate() {
-            for &(place, weight) in row {
-                if let Some(own) = matrix.get_mut(place * results + result) {
+            for &(index, weight) in row {
+                if let Some(own) = matrix.get_mut(index * results + result) {
                     *own += weight;
                 }
             }
@@ -263,8 +263,8 @@ impl Writer<'_> {
         }
         let mut order: Vec<usize> = (0..rank).collect();
         order.swap(axis, rank.saturating_sub(1));
-        let turned = self.add("Transpose", &[input], [ints("perm", order.iter().copied())]);
-        let product = self.call("MatMul", &[&turned, &weights]);
+        let transposed = self.add("Transpose", &[input], [ints("perm", order.iter().copied())]);
+        let product = self.call("MatMul", &[&transposed, &weights]);
         Ok(self.add("Transpose", &[&product], [ints("perm", order)]))
     }
 }

@@ -1,5 +1,6 @@
-//! Recurrent layers. The engine's operator begins behind the product of the inputs; ONNX's have it within. Where that product stands before
-//! the operator, as layers build it, it goes in; else the gates themselves are the inputs, with an identity in the weight's place.
+//! Recurrent layers. The engine's operator begins behind the product of the inputs; ONNX's have it within. Where that product
+//! stands before the operator, as layers build it, it is exported; else the gates themselves are the inputs, with an identity
+//! instead of the weight.
 
 use super::writer::{Writer, int, string, strings};
 use crate::graph::{Node, ValueId};
@@ -27,20 +28,20 @@ impl Writer<'_> {
     /// A pass over a sequence, forwards in differentiation's sense.
     ///
     /// # Errors
-    /// The way back, and what is kept for it.
+    /// The backward pass, and what is saved for it.
     pub(super) fn recurrent(
         &mut self,
         recurrent: &Recurrent,
-        place: usize,
+        index: usize,
         node: &Node,
         inputs: &[&str],
     ) -> Result<Vec<String>, String> {
         let Pass::Forward { bias, initial, lengths } = recurrent.pass else {
             return Err("it only occurs in gradients, which are not exported".into());
         };
-        let read = |output: u32| self.read.contains(&ValueId { node: place as u32, output });
-        let (outputs, last, kept) = (read(0), read(1), read(2));
-        if kept {
+        let read = |output: u32| self.read.contains(&ValueId { node: index as u32, output });
+        let (outputs, last, saved) = (read(0), read(1), read(2));
+        if saved {
             return Err("what it keeps for gradients is read, and ONNX does not give it".into());
         }
         let message = |error: crate::error::Error| error.to_string();
@@ -61,7 +62,7 @@ impl Writer<'_> {
                 Product { x: gates.to_owned(), weight: self.constant(&identity), bias: None }
             }
         };
-        let (w, r) = (self.turned(cell, &product.weight, hidden), self.turned(cell, weight, hidden));
+        let (w, r) = (self.transposed(cell, &product.weight, hidden), self.transposed(cell, weight, hidden));
         let zeros = TensorData::zeros(ty.dtype, [*width]);
         let bias = if product.bias.is_none() && state_bias.is_none() {
             String::new()
@@ -77,14 +78,14 @@ impl Writer<'_> {
         let lengths = lengths.map_or_else(String::new, |lengths| self.cast(lengths, DType::I32));
         let mut states = vec![String::new(); cell.states()];
         if let Some(initial) = initial {
-            for (place, state) in states.iter_mut().enumerate() {
-                *state = self.slice(initial, 0, place as i64, place as i64 + 1);
+            for (index, state) in states.iter_mut().enumerate() {
+                *state = self.slice(initial, 0, index as i64, index as i64 + 1);
             }
         }
-        let mut given = vec![product.x.as_str(), &w, &r, &bias, &lengths];
-        given.extend(states.iter().map(String::as_str));
-        while given.last().is_some_and(|name| name.is_empty()) {
-            given.pop();
+        let mut operands = vec![product.x.as_str(), &w, &r, &bias, &lengths];
+        operands.extend(states.iter().map(String::as_str));
+        while operands.last().is_some_and(|name| name.is_empty()) {
+            operands.pop();
         }
         let direction = if recurrent.reverse { "reverse" } else { "forward" };
         let mut attributes = vec![int("hidden_size", hidden as i64), string("direction", direction)];
@@ -101,7 +102,7 @@ impl Writer<'_> {
         };
         let mut wanted = vec![outputs];
         wanted.extend(vec![last; cell.states()]);
-        let found = self.add_many(name, &given, &wanted, attributes);
+        let found = self.add_many(name, &operands, &wanted, attributes);
         let mut found = found.into_iter();
         let y = found.next().filter(|name| !name.is_empty());
         let y = y.map_or_else(String::new, |y| self.reshape(&y, &[*steps, *batch, hidden]));
@@ -115,11 +116,11 @@ impl Writer<'_> {
     }
 
     /// A weight `[n, gates · hidden]` as ONNX has it: `[1, gates · hidden, n]`, with its gates in ONNX's order.
-    fn turned(&mut self, cell: Cell, weight: &str, hidden: usize) -> String {
-        let turned = self.add("Transpose", &[weight], [super::writer::ints("perm", [1, 0])]);
-        let turned = self.ordered(cell, &turned, hidden);
+    fn transposed(&mut self, cell: Cell, weight: &str, hidden: usize) -> String {
+        let transposed = self.add("Transpose", &[weight], [super::writer::ints("perm", [1, 0])]);
+        let transposed = self.ordered(cell, &transposed, hidden);
         let axis = self.list([0]);
-        self.call("Unsqueeze", &[&turned, &axis])
+        self.call("Unsqueeze", &[&transposed, &axis])
     }
 
     /// Rows of gates in ONNX's order.
@@ -128,9 +129,9 @@ impl Writer<'_> {
         if order.len() == 1 {
             return rows.to_owned();
         }
-        let places = order.iter().flat_map(|&gate| gate * hidden..(gate + 1) * hidden).map(|row| row as i64);
-        let places = self.list(places);
-        self.add("Gather", &[rows, &places], [int("axis", 0)])
+        let indices = order.iter().flat_map(|&gate| gate * hidden..(gate + 1) * hidden).map(|row| row as i64);
+        let indices = self.list(indices);
+        self.add("Gather", &[rows, &indices], [int("axis", 0)])
     }
 
     /// The product that gates are, as a layer builds it: reshape(x) · w, reshaped, plus a bias.
@@ -144,8 +145,8 @@ impl Writer<'_> {
         {
             let [left, right] = sum.inputs.as_slice() else { return None };
             let vector = |value: ValueId| {
-                let stretched = self.source(value).filter(|node| matches!(node.op, Op::Broadcast(_)))?;
-                let small = *stretched.inputs.first()?;
+                let expanded = self.source(value).filter(|node| matches!(node.op, Op::Broadcast(_)))?;
+                let small = *expanded.inputs.first()?;
                 (self.ty(small).shape.dims() == [width]).then_some(small)
             };
             let (rest, small) = match (vector(*left), vector(*right)) {

@@ -36,8 +36,8 @@ impl Writer<'_> {
             Direction::Input => {
                 let windows = self.input_type(node, 0).map_err(|error| error.to_string())?.shape;
                 // How much of what all windows span is cut off behind the result, or lacks there.
-                let rest = axes.iter().zip(&convolution.extents).enumerate().map(|(place, (axis, &extent))| {
-                    let count = windows.get(place + 2).copied().unwrap_or(1) as i64;
+                let rest = axes.iter().zip(&convolution.extents).enumerate().map(|(k, (axis, &extent))| {
+                    let count = windows.get(k + 2).copied().unwrap_or(1) as i64;
                     (count - 1) * axis.stride as i64 + axis.span() as i64 - axis.low as i64 - extent as i64
                 });
                 let rest: Vec<i64> = rest.collect();
@@ -57,17 +57,17 @@ impl Writer<'_> {
         }
     }
 
-    /// The largest or the sum of each window, and the places of the largest where they are read.
+    /// The largest or the sum of each window, and the indices of the largest where they are read.
     ///
     /// # Errors
-    /// Places in windows of which ONNX does not give them; too many unequal windows.
-    pub(super) fn pool(&mut self, pool: &Pool, place: usize, node: &Node, x: &str) -> Result<Vec<String>, String> {
+    /// Indices in windows for which ONNX does not return them; too many unequal windows.
+    pub(super) fn pool(&mut self, pool: &Pool, index: usize, node: &Node, x: &str) -> Result<Vec<String>, String> {
         let ty = self.input_type(node, 0).map_err(|error| error.to_string())?;
-        let places = self.read.contains(&ValueId { node: place as u32, output: 1 });
+        let indices = self.read.contains(&ValueId { node: index as u32, output: 1 });
         let regular: Option<Vec<WindowAxis>> = pool.axes.iter().map(closed).collect();
         let Some(windows) = regular else {
-            if places {
-                return Err("its windows are of unequal widths, of which ONNX gives no places".into());
+            if indices {
+                return Err("its windows are of unequal widths, for which ONNX returns no indices".into());
             }
             return Ok(vec![self.unequal(pool, x)?]);
         };
@@ -92,8 +92,8 @@ impl Writer<'_> {
         attributes.push(ints("dilations", windows.iter().map(|axis| axis.dilation)));
         // A border is part of the operator where it is narrower than the windows.
         let narrow = windows.iter().all(|axis| reach(axis) < axis.kernel);
-        if !narrow && places {
-            return Err("its padding is as wide as its windows, of which ONNX gives no places".into());
+        if !narrow && indices {
+            return Err("its padding is as wide as its windows, for which ONNX returns no indices".into());
         }
         let input = if narrow {
             let low = windows.iter().map(|axis| axis.low);
@@ -102,7 +102,7 @@ impl Writer<'_> {
         } else {
             border(self)
         };
-        let mut outputs = self.add_many("MaxPool", &[&input], &[true, places], attributes);
+        let mut outputs = self.add_many("MaxPool", &[&input], &[true, indices], attributes);
         if let Some(found) = outputs.get_mut(1).filter(|name| !name.is_empty()) {
             // ONNX counts over the whole tensor, the engine within a plane.
             let plane: usize = pool.axes.iter().map(|axis| axis.extent).product();
@@ -149,8 +149,8 @@ impl Writer<'_> {
         }
         let reduction = if pool.kind == PoolKind::Max { "ReduceMax" } else { "ReduceSum" };
         let mut value = x.to_owned();
-        for (place, axis) in pool.axes.iter().enumerate() {
-            let along = place + 2;
+        for (index, axis) in pool.axes.iter().enumerate() {
+            let along = index + 2;
             let axes = self.list([along as i64]);
             let parts: Vec<String> = (0..axis.windows)
                 .map(|window| {

@@ -38,12 +38,12 @@ pub(super) fn encode(name: &str, data: &TensorData) -> TensorProto {
     }
 }
 
-/// A whole number as an attribute.
+/// An integer as an attribute.
 pub(super) fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto { name: name.into(), r#type: attribute_type::INT, i: Some(value), ..AttributeProto::default() }
 }
 
-/// Whole numbers as an attribute.
+/// Integers as an attribute.
 pub(super) fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributeProto {
     let ints = values.into_iter().map(|value| value as i64).collect();
     AttributeProto { name: name.into(), r#type: attribute_type::INTS, ints, ..AttributeProto::default() }
@@ -71,7 +71,7 @@ pub(super) fn strings(name: &str, values: &[&str]) -> AttributeProto {
     AttributeProto { name: name.into(), r#type: attribute_type::STRINGS, strings, ..AttributeProto::default() }
 }
 
-/// An export under way.
+/// An export in progress.
 pub(super) struct Writer<'a> {
     pub(super) data: &'a GraphData,
     /// The values that something reads, by node and output.
@@ -79,8 +79,8 @@ pub(super) struct Writer<'a> {
     pub(super) nodes: Vec<NodeProto>,
     pub(super) initializers: Vec<TensorProto>,
     pub(super) names: HashMap<ValueId, String>,
-    /// Values that are a smaller one stretched: its name and shape.
-    pub(super) stretched: HashMap<ValueId, (String, Shape)>,
+    /// Values that are a smaller one expanded: its name and shape.
+    pub(super) expanded: HashMap<ValueId, (String, Shape)>,
     pub(super) taken: HashSet<String>,
     lists: HashMap<Vec<i64>, String>,
     numbers: HashMap<(DType, u64), String>,
@@ -96,7 +96,7 @@ impl<'a> Writer<'a> {
             nodes: Vec::new(),
             initializers: Vec::new(),
             names: HashMap::new(),
-            stretched: HashMap::new(),
+            expanded: HashMap::new(),
             taken: HashSet::new(),
             lists: HashMap::new(),
             numbers: HashMap::new(),
@@ -139,7 +139,7 @@ impl<'a> Writer<'a> {
         output
     }
 
-    /// A node with one output, whose name comes back.
+    /// A node with one output, whose name is returned.
     pub(super) fn add(&mut self, op_type: &str, inputs: &[&str], attribute: impl Into<Vec<AttributeProto>>) -> String {
         self.add_many(op_type, inputs, &[true], attribute).pop().unwrap_or_default()
     }
@@ -181,7 +181,7 @@ impl<'a> Writer<'a> {
         self.add("Constant", &[], [value])
     }
 
-    /// A single number of a type.
+    /// A scalar of a type.
     pub(super) fn scalar(&mut self, dtype: DType, value: f64) -> Result<String> {
         let key = (dtype, value.to_bits());
         if let Some(known) = self.numbers.get(&key) {

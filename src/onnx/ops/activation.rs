@@ -63,7 +63,7 @@ fn selu(node: &Node<'_>, x: &Tensor) -> Result<Tensor> {
 fn shrink(node: &Node<'_>, x: &Tensor) -> Result<Tensor> {
     let (threshold, bias) = (node.float("lambd", 0.5)?, node.float("bias", 0.0)?);
     let zero = x.zeros_like();
-    // What is no number is neither below nor within.
+    // NaN is neither below nor within.
     let above = x.le(threshold).select(&zero, x - bias);
     Ok(x.lt(-threshold).select(x + bias, above))
 }

@@ -1,4 +1,4 @@
-//! Attention, as products and softmax, and what goes with it.
+//! Attention, as products and softmax, and what belongs to it.
 
 use super::wide::{wide, wide_input, wide_optional};
 use super::{Handler, Node, Value};
@@ -37,7 +37,7 @@ pub(super) fn join_heads(x: &Tensor) -> Tensor {
     }
 }
 
-/// Each head so many times, one after the other: `[batch, heads, …]` to `[batch, heads · times, …]`.
+/// Each head repeated `times` times, one after the other: `[batch, heads, …]` to `[batch, heads · times, …]`.
 pub(super) fn repeat_heads(x: &Tensor, times: usize) -> Tensor {
     match x.shape().dims() {
         &[batch, heads, length, size] if times > 1 => x
@@ -73,7 +73,7 @@ impl Mask {
         });
     }
 
-    /// True where everything may be seen.
+    /// True where everything may be attended to.
     fn is_open(&self) -> bool {
         self.allowed.is_none() && self.added.is_none()
     }
@@ -107,11 +107,11 @@ struct Lengths {
 fn mask(node: &Node<'_>, lengths: &Lengths) -> Result<Mask> {
     let Lengths { batch, heads, queries, keys, past } = *lengths;
     let mut result = Mask::default();
-    if let Some(given) = node.optional(3)? {
-        let shape = given.shape();
+    if let Some(mask) = node.optional(3)? {
+        let shape = mask.shape();
         let rank = shape.rank();
         let last = shape.last().copied().unwrap_or(1);
-        let truths = given.dtype() == DType::Bool;
+        let truths = mask.dtype() == DType::Bool;
         // A mask may end early: what follows is masked.
         let missing = if last == 1 { 0 } else { keys.saturating_sub(last) };
         let mut low_high = vec![0; rank];
@@ -122,16 +122,16 @@ fn mask(node: &Node<'_>, lengths: &Lengths) -> Result<Mask> {
         let whole: Shape = [batch, heads, queries, keys].into();
         let padded =
             |tensor: &Tensor, value: f64| if missing > 0 { tensor.pad(&low, &low_high, value) } else { tensor.clone() };
-        let given =
-            if truths { padded(&given.cast(DType::I32), 0.0).ne(0) } else { padded(&wide(&given), f64::NEG_INFINITY) };
+        let mask =
+            if truths { padded(&mask.cast(DType::I32), 0.0).ne(0) } else { padded(&wide(&mask), f64::NEG_INFINITY) };
         node.check()?;
-        if given.shape().broadcast(&whole).as_ref() != Some(&whole) {
+        if mask.shape().broadcast(&whole).as_ref() != Some(&whole) {
             return Err(node.error(format!("a mask of shape {shape} does not broadcast to {whole}")));
         }
         if truths {
-            result.restrict(given);
+            result.restrict(mask);
         } else {
-            result.added = Some(given);
+            result.added = Some(mask);
         }
     }
     let graph = node.graph();
@@ -145,12 +145,12 @@ fn mask(node: &Node<'_>, lengths: &Lengths) -> Result<Mask> {
     };
     // Where each query stands among the keys.
     let own = graph.coordinate([1, 1, queries, 1], 2);
-    let place = match &nonpad {
+    let position = match &nonpad {
         Some(nonpad) => own + (nonpad - queries as i32),
         None => own + past as i32,
     };
     if node.flag("is_causal", false)? {
-        result.restrict(key.le(&place));
+        result.restrict(key.le(&position));
     }
     for (name, left) in [("left_window_size", true), ("right_window_size", false)] {
         let size = node.int(name, -1)?;
@@ -159,7 +159,7 @@ fn mask(node: &Node<'_>, lengths: &Lengths) -> Result<Mask> {
             return Err(node.error(format!("{name} is {size}, and must be at least -1")));
         }
         if size >= 0 {
-            result.restrict(if left { key.ge(&place - size) } else { key.le(&place + size) });
+            result.restrict(if left { key.ge(&position - size) } else { key.le(&position + size) });
         }
     }
     if let Some(nonpad) = &nonpad {
@@ -217,13 +217,13 @@ fn attention(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(vec![y.cast(dtype).into(), present_key.into(), present_value.into(), shown.cast(dtype).into()])
 }
 
-/// Pairs of elements turned by angles, whose cosines and sines are given for each place.
+/// Pairs of elements rotated by angles, whose cosines and sines are inputs for each position.
 fn rotary_embedding(node: &Node<'_>) -> Result<Vec<Value>> {
     let (x, dtype) = wide_input(node, 0)?;
     let (mut cos, mut sin) = (wide(&node.input(1)?), wide(&node.input(2)?));
-    if let Some(places) = node.optional(3)? {
-        let places = places.cast(DType::I32);
-        (cos, sin) = (cos.take(0, &places), sin.take(0, &places));
+    if let Some(positions) = node.optional(3)? {
+        let positions = positions.cast(DType::I32);
+        (cos, sin) = (cos.take(0, &positions), sin.take(0, &positions));
     }
     let packed = x.rank() == 3;
     // `[batch, heads, length, size]`
@@ -233,13 +233,13 @@ fn rotary_embedding(node: &Node<'_>) -> Result<Vec<Value>> {
     let &[batch, _, length, size] = shape.dims() else {
         return Err(node.error(format!("takes three or four dimensions, not {shape}")));
     };
-    let turned = match usize::try_from(node.int("rotary_embedding_dim", 0)?) {
+    let rotated = match usize::try_from(node.int("rotary_embedding_dim", 0)?) {
         Ok(0) => size,
-        Ok(turned) if turned <= size => turned,
+        Ok(rotated) if rotated <= size => rotated,
         _ => return Err(node.error(format!("rotary_embedding_dim does not fit a size of {size}"))),
     };
-    let half = turned / 2;
-    if !turned.is_multiple_of(2) || [&cos, &sin].iter().any(|cache| cache.shape().dims() != [batch, length, half]) {
+    let half = rotated / 2;
+    if !rotated.is_multiple_of(2) || [&cos, &sin].iter().any(|cache| cache.shape().dims() != [batch, length, half]) {
         return Err(node.error(format!(
             "the angles of {shape} should be [{batch}, {length}, {half}], not {} and {}",
             cos.shape(),
@@ -247,14 +247,14 @@ fn rotary_embedding(node: &Node<'_>) -> Result<Vec<Value>> {
         )));
     }
     let (cos, sin) = (cos.unsqueeze(1), sin.unsqueeze(1));
-    let (part, rest) = (x.slice(3, 0, turned), x.slice(3, turned, size));
+    let (part, rest) = (x.slice(3, 0, rotated), x.slice(3, rotated, size));
     let interleaved = node.flag("interleaved", false)?;
     let (first, second) = if interleaved {
         let pairs: Vec<usize> = shape.iter().take(3).copied().chain([half, 2]).collect();
         let pairs = part.reshape(pairs);
         (pairs.at(4, 0), pairs.at(4, 1))
     } else {
-        (part.slice(3, 0, half), part.slice(3, half, turned))
+        (part.slice(3, 0, half), part.slice(3, half, rotated))
     };
     let real = &cos * &first - &sin * &second;
     let imaginary = &sin * &first + &cos * &second;
@@ -264,7 +264,7 @@ fn rotary_embedding(node: &Node<'_>) -> Result<Vec<Value>> {
     } else {
         graph.concat(&[&real, &imaginary], 3)
     };
-    let y = if turned < size { graph.concat(&[&part, &rest], 3) } else { part };
+    let y = if rotated < size { graph.concat(&[&part, &rest], 3) } else { part };
     let y = if packed { join_heads(&y) } else { y };
     Ok(vec![y.cast(dtype).into()])
 }

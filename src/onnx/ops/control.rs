@@ -1,4 +1,4 @@
-//! Control flow. Programs have none: loops are unrolled while importing, and of two graphs the chosen one takes the node's place. So
+//! Control flow. Programs have none: loops are unrolled while importing, and of two graphs the chosen one replaces the node. So
 //! conditions and trip counts have to be known; only a choice between tensors of one type may be made in each run.
 
 use super::{Handler, Node, Value};
@@ -11,7 +11,7 @@ use crate::tensor::{Shape, TensorData};
 pub(super) const OPERATORS: &[(&str, Handler)] = &[("If", branch), ("Loop", repeat), ("Scan", scan)];
 
 /// Turns of a loop: more are not unrolled.
-const MOST_TURNS: usize = 4_096;
+const MOST_ITERATIONS: usize = 4_096;
 
 fn branch(node: &Node<'_>) -> Result<Vec<Value>> {
     let (yes, no) = (node.subgraph("then_branch")?, node.subgraph("else_branch")?);
@@ -48,7 +48,7 @@ fn truth(node: &Node<'_>, value: bool) -> Result<Value> {
 }
 
 /// Runs a body, whose inputs and outputs are counted first.
-fn turn(node: &Node<'_>, body: &GraphProto, inputs: Vec<Value>, outputs: usize) -> Result<Vec<Value>> {
+fn iteration(node: &Node<'_>, body: &GraphProto, inputs: Vec<Value>, outputs: usize) -> Result<Vec<Value>> {
     if body.input.len() != inputs.len() || body.output.len() < outputs {
         return Err(node.error(format!(
             "its body should take {} inputs and give {outputs} outputs or more, not {} and {}",
@@ -60,7 +60,7 @@ fn turn(node: &Node<'_>, body: &GraphProto, inputs: Vec<Value>, outputs: usize) 
     node.run(body, inputs)
 }
 
-/// The values of all turns along a new axis; of none, an empty tensor like `sample`.
+/// The values of all iterations along a new axis; of none, an empty tensor like `sample`.
 fn stacked(node: &Node<'_>, values: &[Value], sample: Option<&Value>, axis: i64, reverse: bool) -> Result<Tensor> {
     let tensor = |value: &Value| node.importer.tensor(value).map_err(|message| node.error(message));
     if values.is_empty() {
@@ -81,45 +81,45 @@ fn stacked(node: &Node<'_>, values: &[Value], sample: Option<&Value>, axis: i64,
     Ok(joined)
 }
 
-/// `for turn in 0..trips while condition`, with values that each turn hands on to the next, and others that are stacked.
+/// `for iteration in 0..trips while condition`, with values that each iteration passes on to the next, and others that are stacked.
 fn repeat(node: &Node<'_>) -> Result<Vec<Value>> {
     let body = node.subgraph("body")?;
     let trips = if node.has(0) { Some(node.host_int(0)?) } else { None };
     let steered = node.has(1);
     let mut going = !steered || node.host_int(1)? != 0;
     let carried = node.input_count().saturating_sub(2);
-    let mut state: Vec<Value> = (0..carried).map(|place| node.value(2 + place).clone()).collect();
+    let mut state: Vec<Value> = (0..carried).map(|index| node.value(2 + index).clone()).collect();
     let stacks = body.output.len().saturating_sub(1 + carried);
     let mut collected: Vec<Vec<Value>> = vec![Vec::new(); stacks];
-    let inputs = |turn: usize, state: &[Value]| -> Result<Vec<Value>> {
-        let counted = [node.ints_constant(&[turn as i64], [])?, truth(node, true)?];
+    let inputs = |step: usize, state: &[Value]| -> Result<Vec<Value>> {
+        let counted = [node.ints_constant(&[step as i64], [])?, truth(node, true)?];
         Ok(counted.into_iter().chain(state.iter().cloned()).collect())
     };
     let mut done = 0;
     while going && trips.is_none_or(|trips| (done as i64) < trips) {
-        if done == MOST_TURNS {
-            return Err(node.error(format!("more than {MOST_TURNS} turns are not unrolled")));
+        if done == MOST_ITERATIONS {
+            return Err(node.error(format!("more than {MOST_ITERATIONS} iterations are not unrolled")));
         }
-        let mut outputs = turn(node, body, inputs(done, &state)?, 1 + carried)?.into_iter();
+        let mut outputs = iteration(node, body, inputs(done, &state)?, 1 + carried)?.into_iter();
         if let (Some(next), true) = (outputs.next(), steered) {
-            going = known(node, &next, "whether it goes on")? != 0;
+            going = known(node, &next, "whether it continues")? != 0;
         }
         state = outputs.by_ref().take(carried).collect();
         collected.iter_mut().zip(outputs).for_each(|(collected, value)| collected.push(value));
         done += 1;
     }
-    // A turn that is not taken tells what nothing is stacked of.
+    // An iteration that is not taken tells what nothing is stacked of.
     let samples = match (done, stacks) {
-        (0, 1..) => turn(node, body, inputs(0, &state)?, 1 + carried)?.split_off(1 + carried),
+        (0, 1..) => iteration(node, body, inputs(0, &state)?, 1 + carried)?.split_off(1 + carried),
         _ => Vec::new(),
     };
-    for (place, values) in collected.iter().enumerate() {
-        state.push(stacked(node, values, samples.get(place), 0, false)?.into());
+    for (index, values) in collected.iter().enumerate() {
+        state.push(stacked(node, values, samples.get(index), 0, false)?.into());
     }
     Ok(state)
 }
 
-/// What a scan goes through: a tensor, the axis of time, and whether from the end.
+/// What a scan iterates over: a tensor, the axis of time, and whether from the end.
 struct Sequence {
     tensor: Tensor,
     axis: usize,
@@ -131,28 +131,28 @@ impl Sequence {
         self.tensor.shape().get(self.axis).copied().unwrap_or(0)
     }
 
-    /// What a turn sees of it; zeros where it is empty.
-    fn at(&self, turn: usize) -> Tensor {
+    /// What an iteration reads of it; zeros where it is empty.
+    fn at(&self, step: usize) -> Tensor {
         let extent = self.extent();
         if extent == 0 {
             let shape = self.tensor.shape();
             let rest = shape.iter().enumerate().filter(|&(axis, _)| axis != self.axis).map(|(_, &extent)| extent);
             return self.tensor.graph().scalar(self.tensor.dtype(), 0.0).broadcast_to(rest.collect::<Shape>());
         }
-        self.tensor.at(self.axis as isize, if self.reverse { extent - 1 - turn.min(extent - 1) } else { turn })
+        self.tensor.at(self.axis as isize, if self.reverse { extent - 1 - step.min(extent - 1) } else { step })
     }
 }
 
-/// A list of whole numbers for `count` things; without it, as many zeros.
+/// A list of integers for `count` things; without it, as many zeros.
 fn numbers(node: &Node<'_>, name: &str, count: usize) -> Result<Vec<i64>> {
     match node.ints(name)? {
         None => Ok(vec![0; count]),
-        Some(given) if given.len() == count => Ok(given.to_vec()),
-        Some(given) => Err(node.error(format!("{name} {given:?} should be {count} numbers"))),
+        Some(numbers) if numbers.len() == count => Ok(numbers.to_vec()),
+        Some(numbers) => Err(node.error(format!("{name} {numbers:?} should be {count} numbers"))),
     }
 }
 
-/// States after the last turn, and what each turn gave.
+/// States after the last iteration, and what each iteration returned.
 struct Scanned {
     state: Vec<Value>,
     collected: Vec<Vec<Value>>,
@@ -164,41 +164,41 @@ fn walk(
     body: &GraphProto,
     mut state: Vec<Value>,
     sequences: &[Sequence],
-    turns: usize,
+    iterations: usize,
 ) -> Result<Scanned> {
-    if turns > MOST_TURNS {
-        return Err(node.error(format!("more than {MOST_TURNS} turns are not unrolled")));
+    if iterations > MOST_ITERATIONS {
+        return Err(node.error(format!("more than {MOST_ITERATIONS} iterations are not unrolled")));
     }
     let carried = state.len();
-    let inputs = |place: usize, state: &[Value]| -> Vec<Value> {
-        state.iter().cloned().chain(sequences.iter().map(|sequence| sequence.at(place).into())).collect()
+    let inputs = |step: usize, state: &[Value]| -> Vec<Value> {
+        state.iter().cloned().chain(sequences.iter().map(|sequence| sequence.at(step).into())).collect()
     };
     let mut collected = vec![Vec::new(); body.output.len().saturating_sub(carried)];
-    for place in 0..turns {
-        let mut outputs = turn(node, body, inputs(place, &state), carried)?.into_iter();
+    for step in 0..iterations {
+        let mut outputs = iteration(node, body, inputs(step, &state), carried)?.into_iter();
         state = outputs.by_ref().take(carried).collect();
         collected.iter_mut().zip(outputs).for_each(|(collected, value)| collected.push(value));
     }
-    let samples = match turns {
-        0 => turn(node, body, inputs(0, &state), carried)?.split_off(carried),
+    let samples = match iterations {
+        0 => iteration(node, body, inputs(0, &state), carried)?.split_off(carried),
         _ => Vec::new(),
     };
     Ok(Scanned { state, collected, samples })
 }
 
-/// A loop over the places of an axis. Before opset 9, the first axis is a batch, whose sequences are gone through one by one.
+/// A loop over the positions of an axis. Before opset 9, the first axis is a batch, whose sequences are scanned one by one.
 fn scan(node: &Node<'_>) -> Result<Vec<Value>> {
     let body = node.subgraph("body")?;
     let batched = node.opset() < 9;
     let first = usize::from(batched);
     let count = node.int("num_scan_inputs", 0)?;
-    let given = node.input_count().saturating_sub(first);
-    let known = usize::try_from(count).ok().filter(|&count| (1..=given).contains(&count));
+    let inputs = node.input_count().saturating_sub(first);
+    let known = usize::try_from(count).ok().filter(|&count| (1..=inputs).contains(&count));
     let Some(count) = known else {
-        return Err(node.error(format!("{count} of its {given} inputs cannot be sequences")));
+        return Err(node.error(format!("{count} of its {inputs} inputs cannot be sequences")));
     };
-    let carried = given - count;
-    let tensors = (carried..given).map(|place| node.input(first + place)).collect::<Result<Vec<Tensor>>>()?;
+    let carried = inputs - count;
+    let tensors = (carried..inputs).map(|index| node.input(first + index)).collect::<Result<Vec<Tensor>>>()?;
     let directions = numbers(node, if batched { "directions" } else { "scan_input_directions" }, count)?;
     if batched {
         return scan_batch(node, body, carried, &tensors, &directions);
@@ -208,15 +208,15 @@ fn scan(node: &Node<'_>) -> Result<Vec<Value>> {
         Ok(Sequence { axis: node.axis(axis, tensor.rank())?, tensor: tensor.clone(), reverse: direction != 0 })
     };
     let sequences = tensors.iter().zip(&axes).zip(&directions).map(sequence).collect::<Result<Vec<Sequence>>>()?;
-    let turns = equally_long(node, &sequences)?;
-    let state = (0..carried).map(|place| node.value(place).clone()).collect();
-    let scanned = walk(node, body, state, &sequences, turns)?;
+    let iterations = equally_long(node, &sequences)?;
+    let state = (0..carried).map(|index| node.value(index).clone()).collect();
+    let scanned = walk(node, body, state, &sequences, iterations)?;
     let stacks = scanned.collected.len();
     let (axes, directions) =
         (numbers(node, "scan_output_axes", stacks)?, numbers(node, "scan_output_directions", stacks)?);
     let mut outputs = scanned.state;
-    for (place, ((values, &axis), &direction)) in scanned.collected.iter().zip(&axes).zip(&directions).enumerate() {
-        outputs.push(stacked(node, values, scanned.samples.get(place), axis, direction != 0)?.into());
+    for (index, ((values, &axis), &direction)) in scanned.collected.iter().zip(&axes).zip(&directions).enumerate() {
+        outputs.push(stacked(node, values, scanned.samples.get(index), axis, direction != 0)?.into());
     }
     Ok(outputs)
 }
@@ -224,7 +224,7 @@ fn scan(node: &Node<'_>) -> Result<Vec<Value>> {
 fn equally_long(node: &Node<'_>, sequences: &[Sequence]) -> Result<usize> {
     let extents: Vec<usize> = sequences.iter().map(Sequence::extent).collect();
     match extents.first() {
-        Some(&turns) if extents.iter().all(|&extent| extent == turns) => Ok(turns),
+        Some(&iterations) if extents.iter().all(|&extent| extent == iterations) => Ok(iterations),
         _ => Err(node.error(format!("its sequences should be equally long, not {extents:?}"))),
     }
 }
@@ -237,7 +237,7 @@ fn scan_batch(
     tensors: &[Tensor],
     directions: &[i64],
 ) -> Result<Vec<Value>> {
-    let states = (0..carried).map(|place| node.input(1 + place)).collect::<Result<Vec<Tensor>>>()?;
+    let states = (0..carried).map(|index| node.input(1 + index)).collect::<Result<Vec<Tensor>>>()?;
     let batches: Vec<usize> =
         states.iter().chain(tensors).map(|tensor| tensor.shape().first().copied().unwrap_or(0)).collect();
     let Some(&batch) = batches.first().filter(|&&batch| batch > 0 && batches.iter().all(|&other| other == batch))
@@ -257,7 +257,7 @@ fn scan_batch(
         };
         let mut sequences: Vec<Sequence> = tensors.iter().zip(directions).map(sequence).collect();
         let longest = equally_long(node, &sequences)?;
-        let turns = match &lengths {
+        let iterations = match &lengths {
             None => longest,
             Some(lengths) => {
                 let length = lengths.get(row).and_then(|&length| usize::try_from(length).ok());
@@ -267,16 +267,16 @@ fn scan_batch(
             }
         };
         for sequence in &mut sequences {
-            sequence.tensor = sequence.tensor.slice(0, 0, turns);
+            sequence.tensor = sequence.tensor.slice(0, 0, iterations);
         }
         let state = states.iter().map(|state| state.at(0, row).into()).collect();
-        let scanned = walk(node, body, state, &sequences, turns)?;
+        let scanned = walk(node, body, state, &sequences, iterations)?;
         let mut outputs = scanned.state;
-        for (place, values) in scanned.collected.iter().enumerate() {
-            let whole = stacked(node, values, scanned.samples.get(place), 0, false)?;
+        for (index, values) in scanned.collected.iter().enumerate() {
+            let whole = stacked(node, values, scanned.samples.get(index), 0, false)?;
             let mut missing = vec![0; whole.rank()];
             if let Some(missing) = missing.first_mut() {
-                *missing = longest - turns;
+                *missing = longest - iterations;
             }
             outputs.push(whole.pad(&vec![0; whole.rank()], &missing, 0.0).into());
         }

@@ -37,7 +37,7 @@ fn groups(node: &Node<'_>) -> Result<usize> {
         .ok_or_else(|| node.error(format!("group is {groups}, and must be at least 1")))
 }
 
-/// Adds a number for each channel.
+/// Adds a value for each channel.
 fn biased(node: &Node<'_>, y: Tensor, bias: Option<Tensor>) -> Result<Tensor> {
     let Some(bias) = bias else { return Ok(y) };
     node.check()?;
@@ -93,7 +93,7 @@ fn cuts(node: &Node<'_>, input: &[usize], kernel: &[usize]) -> Result<Vec<[i64; 
             Some(wanted) => {
                 let total = reach + extra - wanted;
                 match auto {
-                    // What is more than the kernel reaches lies at the end.
+                    // What is more than the kernel reaches is at the end.
                     _ if total < 0 => (0, total),
                     AutoPad::Same(true) => (total / 2, total - total / 2),
                     _ => (total - total / 2, total / 2),
@@ -135,15 +135,15 @@ fn conv_transpose(node: &Node<'_>) -> Result<Vec<Value>> {
 fn causal(node: &Node<'_>) -> Result<Vec<Value>> {
     let ((x, dtype), (weight, _)) = (wide_input(node, 0)?, wide_input(node, 1)?);
     let (shape, kernel) = (x.shape(), weight.shape());
-    let ([batch, channels, length], &[filters, 1, places]) = (shape.dims(), kernel.dims()) else {
+    let ([batch, channels, length], &[filters, 1, taps]) = (shape.dims(), kernel.dims()) else {
         return Err(
             node.error(format!("takes [n, channels, length] and a weight [channels, 1, k], not {shape} and {kernel}"))
         );
     };
-    if filters != *channels || places == 0 {
+    if filters != *channels || taps == 0 {
         return Err(node.error(format!("a weight {kernel} does not fit {channels} channels")));
     }
-    let state = [*batch, *channels, places - 1];
+    let state = [*batch, *channels, taps - 1];
     let past = match node.optional(3)? {
         Some(past) if past.shape().dims() != state => {
             return Err(node.error(format!("the state should be {state:?}, not {}", past.shape())));
@@ -151,13 +151,13 @@ fn causal(node: &Node<'_>) -> Result<Vec<Value>> {
         Some(past) => wide(&past),
         None => node.graph().scalar(x.dtype(), 0.0).broadcast_to(state),
     };
-    let all = if places > 1 { node.graph().concat(&[&past, &x], 2) } else { x.clone() };
+    let all = if taps > 1 { node.graph().concat(&[&past, &x], 2) } else { x.clone() };
     let y = biased(node, all.conv(&weight, &ConvOptions::new().groups(*channels)), wide_optional(node, 2)?)?;
     let y = match node.string("activation", "none")? {
         "none" | "" => y,
         "silu" | "swish" => y.silu(),
         other => return Err(node.error(format!("activation should be none, silu or swish, not {other:?}"))),
     };
-    let present = all.slice(2, *length, length + places - 1);
+    let present = all.slice(2, *length, length + taps - 1);
     Ok(vec![y.cast(dtype).into(), present.cast(dtype).into()])
 }

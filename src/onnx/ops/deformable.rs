@@ -1,4 +1,4 @@
-//! Deformable convolutions: each place of a kernel is moved by an offset, and the products are those of any convolution.
+//! Deformable convolutions: each position of a kernel is moved by an offset, and the products are those of any convolution.
 
 use super::sampling::{Beyond, Method, sample};
 use super::wide::{wide_input, wide_optional};
@@ -34,20 +34,20 @@ fn deform_conv(node: &Node<'_>) -> Result<Vec<Value>> {
     }
     let (strides, dilations, pads) =
         (sizes(node, "strides", 2, 1, 1)?, sizes(node, "dilations", 2, 1, 1)?, pads(node, 2)?);
-    let places = rows * columns;
-    let given = offset.shape();
-    let &[_, _, out_height, out_width] = given.dims() else {
-        return Err(node.error(format!("offsets should have four dimensions, not {given}")));
+    let taps = rows * columns;
+    let offsets = offset.shape();
+    let &[_, _, out_height, out_width] = offsets.dims() else {
+        return Err(node.error(format!("offsets should have four dimensions, not {offsets}")));
     };
     let points = out_height * out_width;
-    if given.dims() != [batch, offset_groups * places * 2, out_height, out_width] {
-        return Err(node.error(format!("offsets {given} should be [{batch}, {}, …]", offset_groups * places * 2)));
+    if offsets.dims() != [batch, offset_groups * taps * 2, out_height, out_width] {
+        return Err(node.error(format!("offsets {offsets} should be [{batch}, {}, …]", offset_groups * taps * 2)));
     }
-    let offset = offset.reshape([batch * offset_groups, places, 2, points]);
+    let offset = offset.reshape([batch * offset_groups, taps, 2, points]);
     let graph = node.graph();
-    let all = [1, places, points];
-    // Where each place of the kernel lies for each result, before it is moved.
-    let place = |axis: usize| -> Option<Tensor> {
+    let all = [1, taps, points];
+    // Where each position of the kernel is for each result, before it is moved.
+    let position = |axis: usize| -> Option<Tensor> {
         let (tap, point) = (graph.coordinate(all, 1), graph.coordinate(all, 2));
         let (columns, out_width) = (columns as i32, out_width as i32);
         let (tap, point) = match axis {
@@ -56,21 +56,21 @@ fn deform_conv(node: &Node<'_>) -> Result<Vec<Value>> {
         };
         let (stride, dilation, [low, _]) = (*strides.get(axis)?, *dilations.get(axis)?, *pads.get(axis)?);
         let regular = (point * stride as i32 + tap * dilation as i32 - low as i32).cast(x.dtype());
-        Some((offset.at(2, axis) + regular).reshape([batch * offset_groups, places * points]))
+        Some((offset.at(2, axis) + regular).reshape([batch * offset_groups, taps * points]))
     };
-    let (Some(vertical), Some(horizontal)) = (place(0), place(1)) else {
+    let (Some(vertical), Some(horizontal)) = (position(0), position(1)) else {
         return Err(node.error("strides, dilations and pads should be two each"));
     };
     let divided = x.reshape([batch * offset_groups, channels / offset_groups, height, width]);
     let mut found = sample(&divided, &[vertical, horizontal], Method::Linear, Beyond::Zeros);
     if let Some(mask) = mask {
-        if mask.shape().dims() != [batch, offset_groups * places, out_height, out_width] {
-            return Err(node.error(format!("a mask {} does not fit offsets {given}", mask.shape())));
+        if mask.shape().dims() != [batch, offset_groups * taps, out_height, out_width] {
+            return Err(node.error(format!("a mask {} does not fit offsets {offsets}", mask.shape())));
         }
-        found = found * mask.reshape([batch * offset_groups, 1, places * points]);
+        found = found * mask.reshape([batch * offset_groups, 1, taps * points]);
     }
-    let columns = found.reshape([batch, groups, each * places, points]);
-    let weight = weight.reshape([1, groups, filters / groups, each * places]);
+    let columns = found.reshape([batch, groups, each * taps, points]);
+    let weight = weight.reshape([1, groups, filters / groups, each * taps]);
     let mut y = weight.matmul(&columns).reshape([batch, filters, out_height, out_width]);
     if let Some(bias) = bias {
         if bias.shape().dims() != [filters] {

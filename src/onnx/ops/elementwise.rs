@@ -44,7 +44,7 @@ pub(super) const OPERATORS: &[(&str, Handler)] = &[
     ("Tanh", |node| unary(node, F::Tanh)),
 ];
 
-/// Work on tensors whose type is for storage alone (uint8) done in i32, whose lower bits come back.
+/// Work on tensors whose type is for storage alone (uint8) done in i32, whose lower bits are returned.
 pub(super) fn by_i32(tensors: &[&Tensor], work: impl FnOnce(&[Tensor]) -> Tensor) -> Tensor {
     let stored = tensors.iter().any(|tensor| tensor.dtype() == DType::U8);
     let cast = |tensor: &&Tensor| if stored { tensor.cast(DType::I32) } else { (*tensor).clone() };
@@ -151,8 +151,8 @@ fn erf(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(vec![x.cast(DType::F32).erf().cast(x.dtype()).into()])
 }
 
-/// The first input kept within two bounds: attributes before opset 11, inputs since. At a bound no gradient flows, as in PyTorch. Where the
-/// lower bound lies above the upper one, the upper one is what comes out.
+/// The first input clamped to two bounds: attributes before opset 11, inputs since. At a bound no gradient flows, as in PyTorch.
+/// Where the lower bound is above the upper one, the upper one is the result.
 fn clip(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
     let bound = |input: usize, name: &str| -> Result<Option<Tensor>> {

@@ -1,7 +1,7 @@
-//! Tensors that follow from few numbers: ranges, diagonals, random draws.
+//! Tensors that follow from few values: ranges, diagonals, random draws.
 //!
-//! Random numbers come from the engine's generator: a function of the session's seed, the draw's place in the graph, the element and
-//! the step. A `seed` attribute is not used: a run repeats under the session's.
+//! Random numbers come from the engine's generator: a function of the session's seed, the draw's position in the graph, the element
+//! and the step. A `seed` attribute is not used: a run repeats under the session's.
 
 use super::{Handler, Node, Value};
 use crate::error::Result;
@@ -55,11 +55,11 @@ fn range(node: &Node<'_>) -> Result<Vec<Value>> {
         return Ok(vec![node.constant(TensorData::from_vec(values, shape)?.cast(dtype)?)]);
     }
     let [start, delta] = [start, delta].map(|value| node.graph().constant(TensorData::scalar(value)));
-    let places = node.graph().arange(shape.len()).cast(DType::I64);
-    Ok(vec![(places * delta + start).cast(dtype).into()])
+    let steps = node.graph().arange(shape.len()).cast(DType::I64);
+    Ok(vec![(steps * delta + start).cast(dtype).into()])
 }
 
-/// The type that an attribute names, if it is given.
+/// The type that an attribute names, if it is there.
 fn named_dtype(node: &Node<'_>) -> Result<Option<DType>> {
     let Some(number) = node.optional_int("dtype")? else { return Ok(None) };
     let dtype = proto_dtype(i32::try_from(number).unwrap_or_default());
@@ -107,7 +107,7 @@ fn uniform(node: &Node<'_>, shape: &Shape) -> Result<Tensor> {
     }
 }
 
-/// 1 with the probability that the input gives, else 0.
+/// 1 with the probability in the input, else 0.
 fn bernoulli(node: &Node<'_>) -> Result<Vec<Value>> {
     let probability = node.input(0)?;
     let dtype = named_dtype(node)?.unwrap_or(probability.dtype());

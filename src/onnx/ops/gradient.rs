@@ -6,7 +6,7 @@ use crate::graph::Tensor;
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[("ai.onnx.preview.training::Gradient", gradient)];
 
-/// The gradients of the value named `y` with respect to those named `xs`, at the place where the graph computes them.
+/// The gradients of the value named `y` with respect to those named `xs`, at the point where the graph computes them.
 fn gradient(node: &Node<'_>) -> Result<Vec<Value>> {
     let Some(xs) = node.strings("xs")? else { return Err(node.error("wants the attribute \"xs\"")) };
     let Some(name) = node.optional_string("y")? else { return Err(node.error("wants the attribute \"y\"")) };

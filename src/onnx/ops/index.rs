@@ -1,4 +1,5 @@
-//! Elements picked by index: gathers, places of the largest, one-hot vectors, and what is picked by values that are known on the host.
+//! Elements picked by index: gathers, indices of the largest, one-hot vectors, and what is picked by values that are known on the
+//! host.
 
 use super::elementwise::by_i32;
 use super::{Handler, Node, Value};
@@ -18,20 +19,20 @@ pub(super) const OPERATORS: &[(&str, Handler)] = &[
     ("Unique", unique),
 ];
 
-/// Places of an axis as i32, where negative ones count from the end. Constant ones are checked.
-pub(super) fn places(node: &Node<'_>, input: usize, extent: usize) -> Result<Tensor> {
+/// Indices of an axis as i32, where negative ones count from the end. Constant ones are checked.
+pub(super) fn indices(node: &Node<'_>, input: usize, extent: usize) -> Result<Tensor> {
     let index = node.input(input)?;
     if !index.dtype().is_integer() {
-        return Err(node.error(format!("indices should be whole numbers, not {}", index.dtype())));
+        return Err(node.error(format!("indices should be integers, not {}", index.dtype())));
     }
     if node.is_constant(input) {
         let mut values = node.host_ints(input)?;
         for value in &mut values {
-            let place = if *value < 0 { value.saturating_add(extent as i64) } else { *value };
-            if usize::try_from(place).ok().is_none_or(|place| place >= extent) {
-                return Err(node.error(format!("index {value} is not within {extent} places")));
+            let position = if *value < 0 { value.saturating_add(extent as i64) } else { *value };
+            if usize::try_from(position).ok().is_none_or(|position| position >= extent) {
+                return Err(node.error(format!("index {value} is out of range for {extent} elements")));
             }
-            *value = place;
+            *value = position;
         }
         let values: Vec<i32> = values.into_iter().map(|value| value as i32).collect();
         return Ok(node.graph().constant(TensorData::from_vec(values, index.shape())?));
@@ -43,41 +44,41 @@ pub(super) fn places(node: &Node<'_>, input: usize, extent: usize) -> Result<Ten
 fn gather(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
     let axis = node.axis(node.int("axis", 0)?, x.rank())?;
-    let index = places(node, 1, x.shape().get(axis).copied().unwrap_or(0))?;
+    let index = indices(node, 1, x.shape().get(axis).copied().unwrap_or(0))?;
     Ok(vec![x.take(axis as isize, &index).into()])
 }
 
 fn gather_elements(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
     let axis = node.axis(node.int("axis", 0)?, x.rank())?;
-    let index = places(node, 1, x.shape().get(axis).copied().unwrap_or(0))?;
+    let index = indices(node, 1, x.shape().get(axis).copied().unwrap_or(0))?;
     Ok(vec![x.gather(axis as isize, &index).into()])
 }
 
-/// Slices at the places that the last axis of the indices names, within each of the leading axes that are a batch.
+/// Slices at the positions that the last axis of the indices names, within each of the leading axes that are a batch.
 fn gather_nd(node: &Node<'_>) -> Result<Vec<Value>> {
     let (x, index) = (node.input(0)?, node.input(1)?);
     if !index.dtype().is_integer() {
-        return Err(node.error(format!("indices should be whole numbers, not {}", index.dtype())));
+        return Err(node.error(format!("indices should be integers, not {}", index.dtype())));
     }
     let count = node.int("batch_dims", 0)?;
     if count == 0 {
         return Ok(vec![x.gather_nd(&index).into()]);
     }
-    let (own, given) = (x.shape(), index.shape());
-    let known = usize::try_from(count).ok().filter(|&count| count < own.rank() && count < given.rank());
-    let Some((count, true)) = known.map(|count| (count, own.get(..count) == given.get(..count))) else {
-        return Err(node.error(format!("{count} batch axes do not fit shape {own} and indices {given}")));
+    let (own, found) = (x.shape(), index.shape());
+    let known = usize::try_from(count).ok().filter(|&count| count < own.rank() && count < found.rank());
+    let Some((count, true)) = known.map(|count| (count, own.get(..count) == found.get(..count))) else {
+        return Err(node.error(format!("{count} batch axes do not fit shape {own} and indices {found}")));
     };
-    // The batch as one axis, and its places as the first ones of each index.
+    // The batch as one axis, and its positions as the first numbers of each index.
     let (batch, rest) = own.split_at(count);
     let total: usize = batch.iter().product();
     let flat = |rest: &[usize]| std::iter::once(total).chain(rest.iter().copied()).collect::<Shape>();
-    let lead = given.split_last().map_or(&[][..], |(_, lead)| lead);
+    let lead = found.split_last().map_or(&[][..], |(_, lead)| lead);
     let inner = flat(lead.get(count..).unwrap_or_default());
-    let own_place = node.graph().coordinate(&inner, 0).unsqueeze(-1);
-    let index = index.places().cast(DType::I32).reshape(flat(given.get(count..).unwrap_or_default()));
-    let index = node.graph().concat(&[&own_place, &index], -1);
+    let batch_index = node.graph().coordinate(&inner, 0).unsqueeze(-1);
+    let index = index.i32_indices().cast(DType::I32).reshape(flat(found.get(count..).unwrap_or_default()));
+    let index = node.graph().concat(&[&batch_index, &index], -1);
     let picked = x.reshape(flat(rest)).gather_nd(&index);
     node.check()?;
     let shape = picked.shape();
@@ -85,7 +86,7 @@ fn gather_nd(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(vec![picked.reshape(dims.collect::<Shape>()).into()])
 }
 
-/// Two values, `off` and `on`, by places along a new axis. Negative places count from the end; those out of range are off.
+/// Two values, `off` and `on`, by indices along a new axis. Negative indices count from the end; those out of range are off.
 fn one_hot(node: &Node<'_>) -> Result<Vec<Value>> {
     let index = node.input(0)?;
     let depth = node.host_floats(1)?;
@@ -114,7 +115,7 @@ fn one_hot(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(vec![by_i32(&[&on, &off], |both| hot.elementwise(F::Select, &[&both[0], &both[1]])).into()])
 }
 
-/// The largest or smallest along an axis, with their places.
+/// The largest or smallest along an axis, with their indices.
 fn top_k(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
     let k = if node.opset() < 10 {
@@ -125,32 +126,34 @@ fn top_k(node: &Node<'_>) -> Result<Vec<Value>> {
     let axis = node.axis(node.int("axis", -1)?, x.rank())?;
     let extent = x.shape().get(axis).copied().unwrap_or(0);
     let Some(k) = usize::try_from(k).ok().filter(|&k| k <= extent) else {
-        return Err(node.error(format!("{k} of {extent} places were asked for")));
+        return Err(node.error(format!("{k} of {extent} elements were asked for")));
     };
     let dtype = x.dtype();
     let x = if dtype == DType::U8 { x.cast(DType::I32) } else { x };
-    let (values, places) = x.top_k_with(k, axis as isize, node.flag("largest", true)?);
-    Ok(vec![values.cast(dtype).into(), places.cast(DType::I64).into()])
+    let (values, indices) = x.top_k_with(k, axis as isize, node.flag("largest", true)?);
+    Ok(vec![values.cast(dtype).into(), indices.cast(DType::I64).into()])
 }
 
 /// Coordinates of what is not zero, `[rank, count]`. Their number is a shape, so the input has to be known.
 fn non_zero(node: &Node<'_>) -> Result<Vec<Value>> {
     let data = node.host(0)?;
-    let found: Vec<usize> =
-        (data.to_f64_vec().iter().enumerate()).filter(|&(_, &value)| value != 0.0).map(|(place, _)| place).collect();
+    let found: Vec<usize> = (data.to_f64_vec().iter().enumerate())
+        .filter(|&(_, &value)| value != 0.0)
+        .map(|(position, _)| position)
+        .collect();
     let shape = data.shape();
     let mut coordinates = Vec::with_capacity(found.len() * shape.rank());
     for (&extent, stride) in shape.iter().zip(shape.strides()) {
         let stride = usize::try_from(stride).unwrap_or(1).max(1);
-        coordinates.extend(found.iter().map(|place| (place / stride % extent.max(1)) as i64));
+        coordinates.extend(found.iter().map(|position| (position / stride % extent.max(1)) as i64));
     }
     Ok(vec![node.ints_constant(&coordinates, [shape.rank(), found.len()])?])
 }
 
-/// An index of places that are known now.
-fn known_places(node: &Node<'_>, places: impl Iterator<Item = usize>) -> Result<Tensor> {
-    let places: Vec<i32> = places.map(|place| place as i32).collect();
-    Ok(node.graph().constant(TensorData::from_slice(&places, [places.len()])?))
+/// A tensor of indices that are known now.
+fn known_indices(node: &Node<'_>, indices: impl Iterator<Item = usize>) -> Result<Tensor> {
+    let indices: Vec<i32> = indices.map(|index| index as i32).collect();
+    Ok(node.graph().constant(TensorData::from_slice(&indices, [indices.len()])?))
 }
 
 /// The slices along an axis, or the elements, where a condition holds, which has to be known.
@@ -162,15 +165,15 @@ fn compress(node: &Node<'_>) -> Result<Vec<Value>> {
     };
     let extent = x.shape().get(axis).copied().unwrap_or(0);
     if condition.len() > extent {
-        return Err(node.error(format!("{} truth values are more than {extent} places", condition.len())));
+        return Err(node.error(format!("{} truth values are more than {extent} elements", condition.len())));
     }
-    let held = condition.iter().enumerate().filter(|&(_, &value)| value != 0).map(|(place, _)| place);
-    let index = known_places(node, held)?;
+    let held = condition.iter().enumerate().filter(|&(_, &value)| value != 0).map(|(position, _)| position);
+    let index = known_indices(node, held)?;
     Ok(vec![x.take(axis as isize, &index).into()])
 }
 
-/// The different slices along an axis, or the different elements: themselves, where each stands first, which of them each one is, and
-/// how many there are of each. The input has to be known.
+/// The different slices along an axis, or the different elements: themselves, where each stands first, which of them each one is,
+/// and how many there are of each. The input has to be known.
 fn unique(node: &Node<'_>) -> Result<Vec<Value>> {
     let (x, data) = (node.input(0)?, node.host(0)?);
     let (x, axis) = match node.optional_int("axis")? {
@@ -183,19 +186,19 @@ fn unique(node: &Node<'_>) -> Result<Vec<Value>> {
     // As keys whose order is that of the numbers, those of 64 bits too.
     let keys: Vec<i64> =
         if data.dtype().is_float() { data.to_f64_vec().into_iter().map(ordered).collect() } else { node.host_ints(0)? };
-    let mut slices: Vec<(Vec<i64>, usize)> = (0..extent).map(|place| (Vec::new(), place)).collect();
-    for (place, key) in keys.into_iter().enumerate() {
-        if let Some((slice, _)) = slices.get_mut(place / inner.max(1) % extent.max(1)) {
+    let mut slices: Vec<(Vec<i64>, usize)> = (0..extent).map(|position| (Vec::new(), position)).collect();
+    for (address, key) in keys.into_iter().enumerate() {
+        if let Some((slice, _)) = slices.get_mut(address / inner.max(1) % extent.max(1)) {
             slice.push(key);
         }
     }
     slices.sort();
-    // Each different slice with all of its places; a sort is stable, so the first is the least.
+    // Each different slice with all of its indices; a sort is stable, so the first is the least.
     let mut groups: Vec<(Vec<i64>, Vec<usize>)> = Vec::new();
-    for (slice, place) in slices {
+    for (slice, position) in slices {
         match groups.last_mut() {
-            Some((known, members)) if *known == slice => members.push(place),
-            _ => groups.push((slice, vec![place])),
+            Some((known, members)) if *known == slice => members.push(position),
+            _ => groups.push((slice, vec![position])),
         }
     }
     if !node.flag("sorted", true)? {
@@ -205,14 +208,14 @@ fn unique(node: &Node<'_>) -> Result<Vec<Value>> {
     let mut inverse = vec![0_i64; extent];
     for (number, (_, members)) in groups.iter().enumerate() {
         for &member in members {
-            if let Some(place) = inverse.get_mut(member) {
-                *place = number as i64;
+            if let Some(entry) = inverse.get_mut(member) {
+                *entry = number as i64;
             }
         }
     }
     let counts: Vec<i64> = groups.iter().map(|(_, members)| members.len() as i64).collect();
-    let index = known_places(node, firsts.iter().copied())?;
-    let firsts: Vec<i64> = firsts.iter().map(|&place| place as i64).collect();
+    let index = known_indices(node, firsts.iter().copied())?;
+    let firsts: Vec<i64> = firsts.iter().map(|&position| position as i64).collect();
     Ok(vec![
         x.take(axis as isize, &index).into(),
         node.ints_constant(&firsts, [firsts.len()])?,

@@ -8,14 +8,14 @@ use crate::graph::Tensor;
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[("LinearAttention", linear_attention)];
 
-/// `[batch, length, heads · size]`, or one number a head, as `[batch, heads, length, size or 1]`.
+/// `[batch, length, heads · size]`, or one value a head, as `[batch, heads, length, size or 1]`.
 fn per_head(node: &Node<'_>, input: usize, like: &Tensor, heads: usize) -> Result<Option<Tensor>> {
-    let Some(given) = wide_optional(node, input)? else { return Ok(None) };
-    let (shape, wanted) = (given.shape(), like.shape());
+    let Some(tensor) = wide_optional(node, input)? else { return Ok(None) };
+    let (shape, wanted) = (tensor.shape(), like.shape());
     if shape.rank() != 3 || shape.iter().take(2).ne(wanted.iter().take(2)) {
         return Err(node.error(format!("input {input} of shape {shape} does not fit queries {wanted}")));
     }
-    split_heads(node, &given, if shape.last() == Some(&1) { 1 } else { heads }).map(Some)
+    split_heads(node, &tensor, if shape.last() == Some(&1) { 1 } else { heads }).map(Some)
 }
 
 fn linear_attention(node: &Node<'_>) -> Result<Vec<Value>> {
@@ -44,11 +44,11 @@ fn linear_attention(node: &Node<'_>) -> Result<Vec<Value>> {
     if of_keys.dims() != [batch, keys, steps, size] || of_values.dims() != [batch, keys, steps, values] {
         return Err(node.error(format!("queries {shape}, keys {of_keys} and values {of_values} do not fit")));
     }
-    let per_step = |given: &Option<Tensor>| -> bool {
-        given.as_ref().is_none_or(|given| given.shape().last().is_some_and(|&last| last == 1 || last == size))
+    let per_step = |tensor: &Option<Tensor>| -> bool {
+        tensor.as_ref().is_none_or(|tensor| tensor.shape().last().is_some_and(|&last| last == 1 || last == size))
     };
     if !per_step(&decay) || beta.as_ref().is_some_and(|beta| beta.shape().last() != Some(&1)) {
-        return Err(node.error("decay should have one number a head or one for each of its keys, and beta one a head"));
+        return Err(node.error("decay should have one value a head or one for each of its keys, and beta one a head"));
     }
     let wanted = [batch, keys, size, values];
     let (mut state, state_type) = match node.optional(3)? {

@@ -55,8 +55,8 @@ fn bits_not(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(vec![by_i32(&[&x], |x| x[0].bitwise_xor(all)).into()])
 }
 
-/// Bits moved by the numbers in the second input. What leaves the type is gone, all of it where the number is negative or as large as
-/// the type; signed numbers are filled up with their sign.
+/// Bits moved by the numbers in the second input. What leaves the type is gone, all of it where the number is negative or as large
+/// as the type; signed numbers are filled up with their sign.
 fn shift(node: &Node<'_>) -> Result<Vec<Value>> {
     let left = match node.optional_string("direction")? {
         Some("LEFT") => true,

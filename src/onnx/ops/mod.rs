@@ -1,6 +1,6 @@
 //! The operators that are known, a family a file. Each family lists its operators' names with their handlers.
 //!
-//! A handler gets a [`Node`] and gives the values of its outputs. Names within ONNX's own domain need no prefix; those of another
+//! A handler gets a [`Node`] and returns the values of its outputs. Names within ONNX's own domain need no prefix; those of another
 //! are written `domain::Name`.
 
 mod activation;

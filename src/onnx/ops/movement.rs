@@ -1,4 +1,4 @@
-//! Elements in other places: transposes, slices, concatenation, blocks of pixels as channels.
+//! Elements at other positions: transposes, slices, concatenation, blocks of pixels as channels.
 
 use super::{Handler, Node, Value};
 use crate::error::Result;
@@ -78,10 +78,10 @@ fn slice(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(vec![x.slice_steps(&firsts, &lengths, &strides).into()])
 }
 
-/// The first place and the number of places of Python's slice `start:end:step`.
+/// The first index and the number of elements of Python's slice `start:end:step`.
 fn range(start: i64, end: i64, step: i64, extent: i64) -> (usize, usize) {
     let (low, high) = if step > 0 { (0, extent) } else { (-1, extent - 1) };
-    let bound = |place: i64| (if place < 0 { place.saturating_add(extent) } else { place }).clamp(low, high);
+    let bound = |index: i64| (if index < 0 { index.saturating_add(extent) } else { index }).clamp(low, high);
     let (start, end) = (bound(start), bound(end));
     let distance = if step > 0 { end - start } else { start - end };
     if distance <= 0 {
@@ -107,8 +107,8 @@ fn tile(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(vec![x.reshape(apart).broadcast_to(wide).reshape(whole).into()])
 }
 
-/// Parts along an axis: of sizes from an attribute before opset 13, from an input since, or as many as there are outputs, of one size,
-/// but for the last.
+/// Parts along an axis: of sizes from an attribute before opset 13, from an input since, or as many as there are outputs, of one
+/// size, but for the last.
 fn split(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
     let shape = x.shape();
@@ -125,11 +125,11 @@ fn split(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(x.split(axis as isize, &sizes).into_iter().map(Value::from).collect())
 }
 
-/// The sizes of so many equal parts, of which the last may be smaller.
+/// The sizes of `count` equal parts, of which the last may be smaller.
 fn equal_parts(node: &Node<'_>, extent: usize, count: i64) -> Result<Vec<usize>> {
     let known = usize::try_from(count).ok().filter(|&count| count > 0 && count <= extent.max(node.output_count()));
     let Some(count) = known else {
-        return Err(node.error(format!("{extent} places cannot be split into {count} parts")));
+        return Err(node.error(format!("{extent} elements cannot be split into {count} parts")));
     };
     let size = extent.div_ceil(count);
     Ok((0..count).map(|part| size.min(extent.saturating_sub(part * size))).collect())
@@ -194,14 +194,14 @@ fn reverse_sequence(node: &Node<'_>) -> Result<Vec<Value>> {
         )));
     }
     let aligned: Shape = (0..shape.rank()).map(|axis| if axis == batch { lengths.shape().len() } else { 1 }).collect();
-    let lengths = lengths.places().reshape(aligned);
-    let places = node.graph().coordinate(&shape, time);
-    let reversed = (&lengths - &places) - 1;
-    let index = places.lt(&lengths).select(&reversed, &places);
+    let lengths = lengths.i32_indices().reshape(aligned);
+    let positions = node.graph().coordinate(&shape, time);
+    let reversed = (&lengths - &positions) - 1;
+    let index = positions.lt(&lengths).select(&reversed, &positions);
     Ok(vec![x.gather(time as isize, &index).into()])
 }
 
-/// What lies on and above a diagonal of each matrix, or on and below it.
+/// What is on and above a diagonal of each matrix, or on and below it.
 fn trilu(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
     let (shape, upper) = (x.shape(), node.flag("upper", true)?);

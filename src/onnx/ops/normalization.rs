@@ -31,14 +31,14 @@ fn statistics(x: &Tensor, axes: &[isize]) -> (Tensor, Tensor) {
     (mean, variance)
 }
 
-/// An input of one number a channel (or of any such shape), which broadcasts to activations whose second axis is the channels.
+/// An input of one value a channel (or of any such shape), which broadcasts to activations whose second axis is the channels.
 fn channelwise(node: &Node<'_>, input: usize, wanted: &[usize], rank: usize) -> Result<Tensor> {
-    let given = wide(&node.input(input)?);
-    if given.shape().dims() != wanted {
-        return Err(node.error(format!("input {input} should be {wanted:?}, not {}", given.shape())));
+    let values = wide(&node.input(input)?);
+    if values.shape().dims() != wanted {
+        return Err(node.error(format!("input {input} should be {wanted:?}, not {}", values.shape())));
     }
     let dims = std::iter::once(1).chain(wanted.iter().copied()).chain(std::iter::repeat(1)).take(rank);
-    Ok(given.reshape(dims.collect::<Vec<usize>>()))
+    Ok(values.reshape(dims.collect::<Vec<usize>>()))
 }
 
 /// Extents of `[n, channels, …]`.
@@ -47,13 +47,13 @@ fn channels(node: &Node<'_>, x: &Tensor) -> Result<usize> {
     shape.get(1).copied().ok_or_else(|| node.error(format!("wants [n, channels, …], not {shape}")))
 }
 
-/// Against given statistics, or in training against those of the batch, of which running ones are kept.
+/// With the statistics of inputs, or in training with those of the batch, of which running ones are updated.
 fn batch_normalization(node: &Node<'_>) -> Result<Vec<Value>> {
     let (x, dtype) = wide_input(node, 0)?;
     let (shape, opset) = (x.shape(), node.opset());
     let (channels, rank) = (channels(node, &x)?, shape.rank());
     let spatial = opset >= 9 || node.flag("spatial", true)?;
-    // Without `spatial`, each place of each channel has numbers of its own.
+    // Without `spatial`, each position of each channel has values of its own.
     let wanted = if spatial { vec![channels] } else { shape.iter().skip(1).copied().collect() };
     let training = match opset {
         14.. => node.flag("training_mode", false)?,
@@ -77,12 +77,12 @@ fn batch_normalization(node: &Node<'_>) -> Result<Vec<Value>> {
         value.reshape(wanted.as_slice())
     };
     let mut outputs = vec![batch.values.cast(dtype)];
-    for (place, value) in [(3, running(&mean, &batch.mean)), (4, running(&variance, &own))] {
-        outputs.push(value.cast(node.input(place)?.dtype()));
+    for (index, value) in [(3, running(&mean, &batch.mean)), (4, running(&variance, &own))] {
+        outputs.push(value.cast(node.input(index)?.dtype()));
     }
     if opset < 14 {
-        for (place, value) in [(3, &batch.mean), (4, &own)] {
-            outputs.push(value.reshape(wanted.as_slice()).cast(node.input(place)?.dtype()));
+        for (index, value) in [(3, &batch.mean), (4, &own)] {
+            outputs.push(value.reshape(wanted.as_slice()).cast(node.input(index)?.dtype()));
         }
     }
     Ok(outputs.into_iter().map(Value::from).collect())
@@ -127,14 +127,14 @@ fn axes_from(node: &Node<'_>, rank: usize) -> Result<Vec<usize>> {
 /// An input that broadcasts to the shape.
 fn fitting(node: &Node<'_>, input: usize, shape: &Shape) -> Result<Option<Tensor>> {
     match wide_optional(node, input)? {
-        Some(given) if given.shape().broadcast(shape).as_ref() != Some(shape) => {
-            Err(node.error(format!("input {input} of shape {} does not broadcast to {shape}", given.shape())))
+        Some(values) if values.shape().broadcast(shape).as_ref() != Some(shape) => {
+            Err(node.error(format!("input {input} of shape {} does not broadcast to {shape}", values.shape())))
         }
-        given => Ok(given),
+        values => Ok(values),
     }
 }
 
-/// The type that statistics are given in.
+/// The type of the statistics' inputs.
 fn stash_type(node: &Node<'_>) -> Result<DType> {
     let number = i32::try_from(node.int("stash_type", 1)?).unwrap_or_default();
     crate::onnx::tensor::proto_dtype(number).map_err(|message| node.error(format!("stash_type: {message}")))
@@ -209,7 +209,7 @@ fn skip_layer_normalization(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(outputs)
 }
 
-/// x / (bias + α / size · Σ x²)^β, summed over so many channels around each.
+/// x / (bias + α / size · Σ x²)^β, summed over `size` channels around each.
 fn local_response_normalization(node: &Node<'_>) -> Result<Vec<Value>> {
     let (x, dtype) = wide_input(node, 0)?;
     let (channels, shape) = (channels(node, &x)?, x.shape());

@@ -1,4 +1,4 @@
-//! ONNX's preview of optimizers, as updates of tensors that go in and come out.
+//! ONNX's preview of optimizers, as updates of tensors that are inputs and outputs.
 
 use super::wide::wide;
 use super::{Handler, Node, Value};
@@ -17,23 +17,23 @@ struct Schedule {
     count: Tensor,
 }
 
-/// One rule for each tensor, given with its gradient and its states: the tensor and its states as they become. Inputs list first
+/// One rule for each tensor, with its gradient and its states: the tensor and its states as they become. Inputs list first
 /// all tensors, then all gradients, then each kind of state; outputs too.
 fn updates(
     node: &Node<'_>,
     kinds: usize,
     rule: fn(&Node<'_>, &Schedule, &[Tensor]) -> Result<Vec<Tensor>>,
 ) -> Result<Vec<Value>> {
-    let given = node.input_count().saturating_sub(2);
-    if given == 0 || !given.is_multiple_of(kinds) {
-        return Err(node.error(format!("wants a rate, a count, and {kinds} lists of tensors, not {given} tensors")));
+    let inputs = node.input_count().saturating_sub(2);
+    if inputs == 0 || !inputs.is_multiple_of(kinds) {
+        return Err(node.error(format!("wants a rate, a count, and {kinds} lists of tensors, not {inputs} tensors")));
     }
     let (rate, count) = (wide(&node.input(0)?), node.input(1)?);
     if rate.shape().len() != 1 || count.shape().len() != 1 {
         return Err(node.error("rate and count should be one number each"));
     }
     let schedule = Schedule { count: count.reshape([]).cast(rate.dtype()), rate: rate.reshape([]) };
-    let tensors = given / kinds;
+    let tensors = inputs / kinds;
     let mut outputs = vec![Value::None; tensors * (kinds - 1)];
     for tensor in 0..tensors {
         let of = |kind: usize| node.input(2 + kind * tensors + tensor);
@@ -46,8 +46,8 @@ fn updates(
         }
         let own: Vec<Tensor> = own.iter().map(wide).collect();
         for (kind, value) in rule(node, &schedule, &own)?.into_iter().enumerate() {
-            if let (Some(place), Some(dtype)) = (outputs.get_mut(kind * tensors + tensor), dtype) {
-                *place = value.cast(dtype).into();
+            if let (Some(output), Some(dtype)) = (outputs.get_mut(kind * tensors + tensor), dtype) {
+                *output = value.cast(dtype).into();
             }
         }
     }

@@ -109,21 +109,21 @@ fn own_elements(node: &Node<'_>, x: &Tensor, low: &[usize], high: &[usize], mode
         };
         if low.max(high) <= once {
             let rank = x.rank();
-            let along = |width: usize| (0..rank).map(|place| if place == axis { width } else { 0 }).collect::<Vec<_>>();
+            let along = |width: usize| (0..rank).map(|k| if k == axis { width } else { 0 }).collect::<Vec<_>>();
             padded = padded.pad_with(&along(low), &along(high), mode);
             continue;
         }
-        let place = |k: usize| match mode {
+        let source = |k: usize| match mode {
             // Back and forth has a period of 2 (extent − 1); that of one element is itself.
             PaddingMode::Reflect => {
                 let period = (2 * (extent - 1)).max(1);
-                let place = (k + period - low % period) % period;
-                place.min(period - place)
+                let position = (k + period - low % period) % period;
+                position.min(period - position)
             }
             _ => (k + extent - low % extent) % extent,
         };
-        let places: Vec<i32> = (0..low + extent + high).map(|k| place(k).min(extent - 1) as i32).collect();
-        let index = node.graph().constant(TensorData::from_slice(&places, [places.len()])?);
+        let sources: Vec<i32> = (0..low + extent + high).map(|k| source(k).min(extent - 1) as i32).collect();
+        let index = node.graph().constant(TensorData::from_slice(&sources, [sources.len()])?);
         padded = padded.take(axis as isize, &index);
     }
     Ok(padded)

@@ -101,29 +101,29 @@ fn global_lp_pool(node: &Node<'_>, x: &Tensor, axes: &[isize]) -> Result<Tensor>
     Ok(root(&powered(x, power).reduce(crate::scalar::Reduction::Sum, axes, true), power))
 }
 
-/// The largest of each window, and the place where it stands in the whole tensor.
+/// The largest of each window, and its index in the whole tensor.
 fn max_pool(node: &Node<'_>) -> Result<Vec<Value>> {
     let (x, dtype) = wide_input(node, 0)?;
     let axes = axes(node, &x)?;
-    let (y, places) = x.largest("max pool", axes.clone());
+    let (y, indices) = x.largest("max pool", axes.clone());
     node.check()?;
     let y = y.cast(dtype).into();
     if !node.wants(1) {
         return Ok(vec![y]);
     }
     let extents: Vec<usize> = axes.iter().map(|axis| axis.extent).collect();
-    let places = if node.flag("storage_order", false)? { column_major(&places, &extents) } else { places };
+    let indices = if node.flag("storage_order", false)? { column_major(&indices, &extents) } else { indices };
     let shape = x.shape();
     let (planes, plane) = (shape.iter().take(2).product::<usize>(), extents.iter().product::<usize>());
-    let windows = places.shape();
-    let lines = places.reshape([planes, windows.len() / planes.max(1)]);
+    let windows = indices.shape();
+    let lines = indices.reshape([planes, windows.len() / planes.max(1)]);
     let whole = &lines + &(node.graph().coordinate([planes, 1], 0) * plane as i32);
     Ok(vec![y, whole.reshape(windows).cast(DType::I64).into()])
 }
 
-/// Row-major places as those of the order in which the first axis is the fastest.
-fn column_major(places: &Tensor, extents: &[usize]) -> Tensor {
-    let (mut rest, mut result) = (places.clone(), places.zeros_like());
+/// Row-major indices as those of the order in which the first axis is the fastest.
+fn column_major(indices: &Tensor, extents: &[usize]) -> Tensor {
+    let (mut rest, mut result) = (indices.clone(), indices.zeros_like());
     let mut below: usize = extents.iter().product();
     // From the last axis, which is the slowest, to the first.
     for &extent in extents.iter().rev() {
@@ -136,12 +136,12 @@ fn column_major(places: &Tensor, extents: &[usize]) -> Tensor {
     result
 }
 
-/// The inverse of a max pool: each element at its place, zeros elsewhere.
+/// The inverse of a max pool: each element at its index, zeros elsewhere.
 fn max_unpool(node: &Node<'_>) -> Result<Vec<Value>> {
-    let ((x, dtype), places) = (wide_input(node, 0)?, node.input(1)?);
+    let ((x, dtype), indices) = (wide_input(node, 0)?, node.input(1)?);
     let extents = spatial(node, &x)?;
-    if places.shape() != x.shape() || !places.dtype().is_integer() {
-        return Err(node.error(format!("places should be whole numbers {}, not {}", x.shape(), places.ty())));
+    if indices.shape() != x.shape() || !indices.dtype().is_integer() {
+        return Err(node.error(format!("indices should be integers {}, not {}", x.shape(), indices.ty())));
     }
     let kernel = kernel(node, extents.len())?;
     let (strides, pads) = (sizes(node, "strides", extents.len(), 1, 1)?, pads(node, extents.len())?);
@@ -152,7 +152,7 @@ fn max_unpool(node: &Node<'_>) -> Result<Vec<Value>> {
         own.push(reach - (low + high) as i64);
     }
     let own = node.extents(&own)?;
-    let (flat, sources) = (places.cast(DType::I32).reshape([x.shape().len()]), x.reshape([x.shape().len(), 1]));
+    let (flat, sources) = (indices.cast(DType::I32).reshape([x.shape().len()]), x.reshape([x.shape().len(), 1]));
     let zeros = node.graph().scalar(x.dtype(), 0.0).broadcast_to([own.len(), 1]);
     // Windows that overlap may have found the same element: then its value comes several times.
     let sums = zeros.scatter_rows(&flat, &sources);
@@ -161,7 +161,7 @@ fn max_unpool(node: &Node<'_>) -> Result<Vec<Value>> {
     if let Some(wanted) = node.optional_ints(2)? {
         let wanted = Shape::from(node.counts(&wanted)?);
         if wanted.rank() != own.rank() || own.iter().zip(wanted.iter()).any(|(own, wanted)| own > wanted) {
-            return Err(node.error(format!("output_shape {wanted} has no place for {own}")));
+            return Err(node.error(format!("output_shape {wanted} is too small for {own}")));
         }
         let more: Vec<usize> = wanted.iter().zip(own.iter()).map(|(wanted, own)| wanted - own).collect();
         y = y.pad(&vec![0; own.rank()], &more, 0.0);

@@ -33,15 +33,15 @@ fn power(node: &Node<'_>) -> Result<Vec<Value>> {
     }
     let value = match (dtype.is_float(), exponent.dtype().is_float()) {
         (true, _) => base.pow(exponent.cast(dtype)),
-        (false, false) => whole(&base.cast(DType::I64), &exponent.cast(DType::I64)).cast(dtype),
+        (false, false) => integer_power(&base.cast(DType::I64), &exponent.cast(DType::I64)).cast(dtype),
         (false, true) => {
             let rounded = exponent.cast(DType::F64);
-            let is_whole = rounded.floor().eq(&rounded).logical_and(rounded.abs().lt(2_147_483_648.0));
-            let by_products = whole(&base.cast(DType::I64), &is_whole.select(&rounded, 0.0).cast(DType::I64));
-            // What is not chosen is kept within the range, lest a device notice that it is not.
-            let power = is_whole.select(rounded.zeros_like(), base.cast(DType::F64).pow(&rounded));
+            let is_integer = rounded.floor().eq(&rounded).logical_and(rounded.abs().lt(2_147_483_648.0));
+            let by_products = integer_power(&base.cast(DType::I64), &is_integer.select(&rounded, 0.0).cast(DType::I64));
+            // What is not chosen is clamped to the range, lest a device notice that it is not.
+            let power = is_integer.select(rounded.zeros_like(), base.cast(DType::F64).pow(&rounded));
             let by_logarithm = power.cast(DType::I64);
-            is_whole.select(by_products, by_logarithm).cast(dtype)
+            is_integer.select(by_products, by_logarithm).cast(dtype)
         }
     };
     Ok(vec![value.into()])
@@ -49,12 +49,12 @@ fn power(node: &Node<'_>) -> Result<Vec<Value>> {
 
 /// Powers of i64, exact: products of the squares that the exponent's bits name. Those of a negative exponent are truncated, as
 /// C's `pow` is.
-fn whole(base: &Tensor, exponent: &Tensor) -> Tensor {
+fn integer_power(base: &Tensor, exponent: &Tensor) -> Tensor {
     let steps = exponent.maximum(0);
     let mut value = base.ones_like();
     let mut square = base.clone();
-    // Beyond 2³¹ no power fits its type but those of 0, 1 and −1, for which the last bit alone counts. What is not needed is 1: nothing
-    // leaves the range but what the result leaves.
+    // Beyond 2³¹ no power fits its type but those of 0, 1 and −1, for which the last bit alone counts. What is not needed is 1:
+    // nothing leaves the range but what the result leaves.
     for bit in 0..31 {
         let left = steps.shift_right(bit);
         value = &value * left.bitwise_and(1).eq(1).select(&square, 1);

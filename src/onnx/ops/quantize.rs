@@ -1,5 +1,5 @@
-//! Between floats and the whole numbers that stand for them: `(q − zero point) · scale`. Of the types that models quantize to, the engine has
-//! uint8 (and int32, for what products have added up).
+//! Between floats and the integers that stand for them: `(q − zero point) · scale`. Of the types that models quantize to, the
+//! engine has uint8 (and int32, for what products have added up).
 
 use super::{Handler, Node, Value};
 use crate::error::Result;
@@ -11,14 +11,14 @@ use crate::tensor::{DType, Shape};
 pub(super) const OPERATORS: &[(&str, Handler)] =
     &[("DequantizeLinear", dequantize), ("DynamicQuantizeLinear", dynamic), ("QuantizeLinear", quantize)];
 
-/// A scale or zero point, ready to be broadcast: one number, one for each place of an axis, or one for each block of places.
+/// A scale or zero point, ready to be broadcast: one value, one for each element of an axis, or one for each block of elements.
 fn spread(node: &Node<'_>, input: usize, shape: &Shape) -> Result<Tensor> {
-    let given = node.input(input)?;
-    let own = given.shape();
+    let values = node.input(input)?;
+    let own = values.shape();
     let misfit = || node.error(format!("input {input} of shape {own} does not fit shape {shape}"));
     let block = node.int("block_size", 0)?;
     if own.len() == 1 && block == 0 {
-        return Ok(given.reshape([]));
+        return Ok(values.reshape([]));
     }
     let axis = node.axis(node.int("axis", 1)?, shape.rank())?;
     let extent = shape.get(axis).copied().unwrap_or(0);
@@ -26,17 +26,14 @@ fn spread(node: &Node<'_>, input: usize, shape: &Shape) -> Result<Tensor> {
         if own.dims() != [extent] {
             return Err(misfit());
         }
-        return Ok(
-            given.reshape((0..shape.rank()).map(|place| if place == axis { extent } else { 1 }).collect::<Shape>())
-        );
+        return Ok(values.reshape((0..shape.rank()).map(|k| if k == axis { extent } else { 1 }).collect::<Shape>()));
     }
     let Some(block) = usize::try_from(block).ok().filter(|&block| block <= extent.max(1)) else {
-        return Err(node.error(format!("blocks of {block} of {extent} places are none")));
+        return Err(node.error(format!("blocks of {block} of {extent} elements do not exist")));
     };
     let blocks = extent.div_ceil(block);
     let fits = own.rank() == shape.rank()
-        && (0..shape.rank())
-            .all(|place| own.get(place) == if place == axis { Some(&blocks) } else { shape.get(place) });
+        && (0..shape.rank()).all(|k| own.get(k) == if k == axis { Some(&blocks) } else { shape.get(k) });
     if !fits {
         return Err(misfit());
     }
@@ -46,7 +43,7 @@ fn spread(node: &Node<'_>, input: usize, shape: &Shape) -> Result<Tensor> {
     if let Some(own) = whole.get_mut(axis) {
         *own = blocks * block;
     }
-    let repeated = given.unsqueeze(axis as isize + 1).broadcast_to(wide).reshape(whole);
+    let repeated = values.unsqueeze(axis as isize + 1).broadcast_to(wide).reshape(whole);
     Ok(repeated.slice(axis as isize, 0, extent))
 }
 
@@ -54,15 +51,13 @@ fn dequantize(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
     let (shape, scale_type) = (x.shape(), node.ty(1)?.dtype);
     if x.dtype().is_float() || !scale_type.is_float() {
-        return Err(
-            node.error(format!("wants whole numbers and a scale of floats, not {} and {scale_type}", x.dtype()))
-        );
+        return Err(node.error(format!("wants integers and a scale of floats, not {} and {scale_type}", x.dtype())));
     }
-    let mut whole = x.cast(DType::I32);
+    let mut difference = x.cast(DType::I32);
     if node.has(2) {
-        whole = whole.elementwise(F::Sub, &[&spread(node, 2, &shape)?.cast(DType::I32)]);
+        difference = difference.elementwise(F::Sub, &[&spread(node, 2, &shape)?.cast(DType::I32)]);
     }
-    let value = whole.cast(DType::F32).elementwise(F::Mul, &[&spread(node, 1, &shape)?.cast(DType::F32)]);
+    let value = difference.cast(DType::F32).elementwise(F::Mul, &[&spread(node, 1, &shape)?.cast(DType::F32)]);
     Ok(vec![value.cast(named(node)?.unwrap_or(scale_type)).into()])
 }
 
@@ -94,11 +89,11 @@ fn quantize(node: &Node<'_>) -> Result<Vec<Value>> {
         return Err(node.error(format!("its result would be {dtype}; uint8 is supported")));
     }
     let scaled = x.cast(DType::F32).elementwise(F::Div, &[&spread(node, 1, &shape)?.cast(DType::F32)]);
-    let mut whole = scaled.round();
+    let mut quantized = scaled.round();
     if node.has(2) {
-        whole = whole.elementwise(F::Add, &[&spread(node, 2, &shape)?.cast(DType::F32)]);
+        quantized = quantized.elementwise(F::Add, &[&spread(node, 2, &shape)?.cast(DType::F32)]);
     }
-    Ok(vec![pixel(&whole).into()])
+    Ok(vec![pixel(&quantized).into()])
 }
 
 /// Quantized by its own range, which is widened to hold 0; the result, its scale and its zero point.
@@ -112,6 +107,6 @@ fn dynamic(node: &Node<'_>) -> Result<Vec<Value>> {
     let high = x.reduce(Reduction::Max, &axes, false).maximum(0.0);
     let scale = (high - &low) * (1.0 / 255.0);
     let zero = (-low / &scale).clamp(0.0, 255.0).round();
-    let whole = x.elementwise(F::Div, &[&scale]).round().elementwise(F::Add, &[&zero]);
-    Ok(vec![pixel(&whole).into(), scale.into(), pixel(&zero).into()])
+    let quantized = x.elementwise(F::Div, &[&scale]).round().elementwise(F::Add, &[&zero]);
+    Ok(vec![pixel(&quantized).into(), scale.into(), pixel(&zero).into()])
 }

@@ -99,7 +99,7 @@ impl Activation {
     }
 }
 
-/// The activations of all directions. The lists of numbers go on from one activation that takes such a number to the next.
+/// The activations of all directions. The lists of numbers continue from one activation that takes such a number to the next.
 fn activations(node: &Node<'_>, kind: Kind, directions: usize) -> Result<Vec<Activation>> {
     let wanted = directions * kind.activations().len();
     let names = match node.strings("activations")? {
@@ -196,19 +196,19 @@ fn layer(node: &Node<'_>, kind: Kind) -> Result<Vec<Value>> {
     if steps == 0 || batch == 0 || hidden == 0 || directions == 0 {
         return Err(node.error(format!("input {shape} has no steps, no batch or no units")));
     }
-    let given = |input: usize, what: &str, wanted: &[usize]| -> Result<Option<Tensor>> {
+    let checked = |input: usize, what: &str, wanted: &[usize]| -> Result<Option<Tensor>> {
         let Some(tensor) = wide_optional(node, input)? else { return Ok(None) };
         expect(&tensor, what, wanted)?;
         Ok(Some(tensor))
     };
     let state = |input: usize| -> Result<Option<Tensor>> {
         let wanted = if batch_first { [batch, directions, hidden] } else { [directions, batch, hidden] };
-        let state = given(input, "the initial state", &wanted)?;
+        let state = checked(input, "the initial state", &wanted)?;
         Ok(if batch_first { state.map(|state| state.transpose(0, 1)) } else { state })
     };
-    let bias = given(3, "the bias", &[directions, 2 * width])?;
+    let bias = checked(3, "the bias", &[directions, 2 * width])?;
     let (initial_hidden, initial_cell, peepholes) = match kind {
-        Kind::Lstm => (state(5)?, state(6)?, given(7, "the peepholes' weight", &[directions, 3 * hidden])?),
+        Kind::Lstm => (state(5)?, state(6)?, checked(7, "the peepholes' weight", &[directions, 3 * hidden])?),
         _ => (state(5)?, None, None),
     };
     let mut some_empty = false;
@@ -242,8 +242,8 @@ fn layer(node: &Node<'_>, kind: Kind) -> Result<Vec<Value>> {
         input_forget: node.flag("input_forget", false)?,
     };
     let mut found = Vec::new();
-    for (place, (reverse, activations)) in named.into_iter().zip(all.chunks(each)).enumerate() {
-        let of = |tensor: &Tensor| tensor.at(0, place);
+    for (index, (reverse, activations)) in named.into_iter().zip(all.chunks(each)).enumerate() {
+        let of = |tensor: &Tensor| tensor.at(0, index);
         let half = |second: usize| bias.as_ref().map(|bias| of(bias).slice(0, second * width, (second + 1) * width));
         found.push(layer.run(&Direction {
             reverse,
@@ -374,8 +374,8 @@ impl Layer<'_> {
                 }
                 None => (next.clone(), next, next_cell),
             };
-            if let Some(place) = outputs.get_mut(step) {
-                *place = output;
+            if let Some(entry) = outputs.get_mut(step) {
+                *entry = output;
             }
             (hidden, cell) = (state, state_cell);
         }
@@ -396,8 +396,8 @@ impl Layer<'_> {
             }
         };
         let activation =
-            |place: usize, x: Tensor| direction.activations.get(place).map_or_else(|| x.clone(), |f| f.apply(&x));
-        let act = |place: usize, x: Tensor| activation(place, self.clipped(x));
+            |index: usize, x: Tensor| direction.activations.get(index).map_or_else(|| x.clone(), |f| f.apply(&x));
+        let act = |index: usize, x: Tensor| activation(index, self.clipped(x));
         match self.kind {
             Kind::Rnn => (act(0, x + product(0, 1, hidden)), cell.clone()),
             Kind::Gru => {
@@ -411,8 +411,8 @@ impl Layer<'_> {
             }
             Kind::Lstm => {
                 let sum = x + product(0, 4, hidden);
-                let peep = |place: usize, state: &Tensor, sum: Tensor| match &direction.peepholes {
-                    Some(weights) => sum + rows(weights, place, place + 1) * state,
+                let peep = |index: usize, state: &Tensor, sum: Tensor| match &direction.peepholes {
+                    Some(weights) => sum + rows(weights, index, index + 1) * state,
                     None => sum,
                 };
                 let i = act(0, peep(0, cell, gate(&sum, 0)));

@@ -1,4 +1,4 @@
-//! Axes folded into one value each, places of extremes, and running sums and products.
+//! Axes folded into one value each, indices of extremes, and running sums and products.
 
 use super::elementwise::by_f32;
 use super::{Handler, Node, Value};
@@ -8,8 +8,8 @@ use crate::scalar::Reduction;
 use crate::tensor::{DType, Shape, TensorData};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[
-    ("ArgMax", |node| place(node, Reduction::ArgMax)),
-    ("ArgMin", |node| place(node, Reduction::ArgMin)),
+    ("ArgMax", |node| arg_extreme(node, Reduction::ArgMax)),
+    ("ArgMin", |node| arg_extreme(node, Reduction::ArgMin)),
     ("CumProd", cumulative_product),
     ("CumSum", cumulative_sum),
     ("Hardmax", hardmax),
@@ -47,7 +47,7 @@ fn norm(x: &Tensor, fold: Fold<'_>) -> Tensor {
     raised.gt(&sum / raised.maximum(1)).select(&raised - 1, &raised)
 }
 
-/// Work on floats, of integers too, which come back truncated.
+/// Work on floats, of integers too, which are returned truncated.
 fn by_float(x: &Tensor, work: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
     if x.dtype().is_float() { by_f32(x, work) } else { work(&x.cast(DType::F64)).cast(x.dtype()) }
 }
@@ -115,24 +115,24 @@ fn extreme_of_nothing(x: &Tensor, own: DType, reduction: Reduction) -> Tensor {
     x.graph().scalar(x.dtype(), if reduction == Reduction::Max { low } else { high })
 }
 
-/// The place of the largest or smallest along an axis: the first of equals, or the last.
-fn place(node: &Node<'_>, reduction: Reduction) -> Result<Vec<Value>> {
+/// The index of the largest or smallest along an axis: the first of equals, or the last.
+fn arg_extreme(node: &Node<'_>, reduction: Reduction) -> Result<Vec<Value>> {
     let x = node.input(0)?;
     let x = if x.dtype() == DType::U8 { x.cast(DType::I32) } else { x };
     let axis = node.axis(node.int("axis", 0)?, x.rank())? as isize;
     let last = node.flag("select_last_index", false)?;
-    let places = match (reduction, last) {
+    let indices = match (reduction, last) {
         (Reduction::ArgMax, false) => x.argmax(axis),
         (Reduction::ArgMax, true) => x.argmax_last(axis),
         (_, false) => x.argmin(axis),
         (_, true) => x.argmin_last(axis),
     };
     node.check()?;
-    let places = if node.flag("keepdims", true)? { places.unsqueeze(axis) } else { places };
-    Ok(vec![places.cast(DType::I64).into()])
+    let indices = if node.flag("keepdims", true)? { indices.unsqueeze(axis) } else { indices };
+    Ok(vec![indices.cast(DType::I64).into()])
 }
 
-/// 1 at the first of the largest along an axis, 0 elsewhere. Before opset 13, all axes from the given one on were one.
+/// 1 at the first of the largest along an axis, 0 elsewhere. Before opset 13, all axes from `axis` on were one.
 fn hardmax(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
     let shape = x.shape();

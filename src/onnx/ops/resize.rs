@@ -83,8 +83,8 @@ fn resize(node: &Node<'_>) -> Result<Vec<Value>> {
         Some(axes) => node.axes(axes, shape.rank())?,
         None => (0..shape.rank()).collect(),
     };
-    let given = |input: usize| node.has(input) && node.ty(input).is_ok_and(|ty| !ty.is_empty());
-    let wanted = match (given(2), given(3)) {
+    let has = |input: usize| node.has(input) && node.ty(input).is_ok_and(|ty| !ty.is_empty());
+    let wanted = match (has(2), has(3)) {
         (true, false) => by_scales(node, &shape, &axes, &node.host_floats(2)?)?,
         (false, true) => by_sizes(node, &shape, &axes, &node.host_ints(3)?)?,
         _ => return Err(node.error("wants either scales or sizes")),
@@ -153,7 +153,7 @@ impl Plan {
         let mut y = if nearest && !dtype.is_float() { x.clone() } else { super::wide::wide(x) };
         let mut dims: Vec<i64> = shape.iter().map(|&extent| extent as i64).collect();
         let mut maps = Vec::new();
-        for (place, (&axis, &(results, scale))) in axes.iter().zip(wanted).enumerate() {
+        for (index, (&axis, &(results, scale))) in axes.iter().zip(wanted).enumerate() {
             let elements = shape.get(axis).copied().unwrap_or(0);
             if elements == 0 && results > 0 || results > MOST_WEIGHTS {
                 return Err(node.error(format!("cannot make {results} elements of {elements}")));
@@ -163,7 +163,7 @@ impl Plan {
             }
             let region = roi.map_or((0.0, 1.0), |roi| {
                 let end = |at: usize| roi.get(at).copied().unwrap_or(0.0);
-                (end(place), end(place + axes.len()))
+                (end(index), end(index + axes.len()))
             });
             let whole = (scale - 1.0).abs() < 1e-9 && results == elements && region == (0.0, 1.0);
             if whole {
@@ -213,11 +213,11 @@ fn resampled(node: &Node<'_>, x: &Tensor, axis: usize, rows: Vec<Row>, nearest: 
     let shape = x.shape();
     let elements = shape.get(axis).copied().unwrap_or(0);
     if nearest {
-        let places: Vec<i32> = rows.iter().map(|row| row.first().unwrap_or(0) as i32).collect();
-        let results = places.len();
+        let indices: Vec<i32> = rows.iter().map(|row| row.first().unwrap_or(0) as i32).collect();
+        let results = indices.len();
         if results > 0 && results.is_multiple_of(elements) && !rows.iter().any(Row::is_outside) {
             let times = results / elements;
-            if places.iter().enumerate().all(|(result, &place)| result / times == place as usize) {
+            if indices.iter().enumerate().all(|(result, &index)| result / times == index as usize) {
                 let (before, after) = (shape.iter().take(axis), shape.iter().skip(axis + 1));
                 let with = |middle: Vec<usize>| -> Vec<usize> {
                     before.clone().copied().chain(middle).chain(after.clone().copied()).collect()
@@ -227,8 +227,8 @@ fn resampled(node: &Node<'_>, x: &Tensor, axis: usize, rows: Vec<Row>, nearest: 
             }
         }
         if x.dtype() != DType::F32 && x.dtype() != DType::F64 {
-            let places = node.graph().constant(TensorData::from_vec(places, [results])?);
-            return Ok(x.take(axis as isize, &places));
+            let indices = node.graph().constant(TensorData::from_vec(indices, [results])?);
+            return Ok(x.take(axis as isize, &indices));
         }
     }
     let map = AxisMap::from_rows(elements, rows.into_iter().map(Row::into_weights).collect());

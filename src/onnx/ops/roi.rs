@@ -27,7 +27,7 @@ fn roi_align(node: &Node<'_>) -> Result<Vec<Value>> {
     let count = batch.shape().len();
     if x.rank() != 4 || regions.shape().dims() != [count, 4] || batch.rank() != 1 || x.shape().is_empty() {
         return Err(node.error(format!(
-            "takes [n, channels, height, width], regions [r, 4] and places [r], not {}, {} and {}",
+            "takes [n, channels, height, width], regions [r, 4] and batch indices [r], not {}, {} and {}",
             x.shape(),
             regions.shape(),
             batch.shape()
@@ -62,18 +62,18 @@ fn roi_align(node: &Node<'_>) -> Result<Vec<Value>> {
         }
         return Ok(vec![pool.run(&x, &regions, &batch, [samples; 2]).cast(dtype).into()]);
     }
-    // As many samples as a region has elements in a bin: regions of equal numbers of them go together.
+    // As many samples as a region has elements in a bin: regions of equal numbers of them are computed together.
     let values = node.host_floats(1)?;
     let mut kinds: Vec<([usize; 2], Vec<i32>)> = Vec::new();
-    for (place, region) in values.chunks_exact(4).enumerate() {
+    for (position, region) in values.chunks_exact(4).enumerate() {
         let &[left, top, right, bottom] = region else { continue };
         let wanted = pool.samples([bottom - top, right - left]);
         if wanted.iter().any(|&samples| samples > MOST_SAMPLES) {
             return Err(node.error(format!("region {region:?} takes more than {MOST_SAMPLES} samples along an axis")));
         }
         match kinds.iter_mut().find(|(samples, _)| *samples == wanted) {
-            Some((_, places)) => places.push(place as i32),
-            None => kinds.push((wanted, vec![place as i32])),
+            Some((_, indices)) => indices.push(position as i32),
+            None => kinds.push((wanted, vec![position as i32])),
         }
     }
     let index = |values: Vec<i32>| -> Result<Tensor> {
@@ -82,15 +82,15 @@ fn roi_align(node: &Node<'_>) -> Result<Vec<Value>> {
     };
     let (mut parts, mut order) = (Vec::new(), vec![0; count]);
     let mut met = 0;
-    for (samples, places) in kinds {
-        for &place in &places {
-            if let Some(at) = order.get_mut(place as usize) {
+    for (samples, indices) in kinds {
+        for &position in &indices {
+            if let Some(at) = order.get_mut(position as usize) {
                 *at = met;
             }
             met += 1;
         }
-        let places = index(places)?;
-        parts.push(pool.run(&x, &regions.take(0, &places), &batch.take(0, &places), samples));
+        let indices = index(indices)?;
+        parts.push(pool.run(&x, &regions.take(0, &indices), &batch.take(0, &indices), samples));
     }
     let y = match &parts[..] {
         [] => {
@@ -113,7 +113,7 @@ struct Along {
 }
 
 impl Pool {
-    /// Samples of a bin of a region of so many elements.
+    /// Samples of a bin of a region of a number of elements.
     fn samples(&self, extents: [f64; 2]) -> [usize; 2] {
         let mut samples = [0; 2];
         for ((samples, extent), bins) in samples.iter_mut().zip(extents).zip(self.bins) {
@@ -134,7 +134,7 @@ impl Pool {
         let bin = (size * (1.0 / bins as f64)).unsqueeze(1);
         let graph = start.graph().clone();
         let number = graph.coordinate([1, bins * samples], 1).cast(start.dtype());
-        // Sample k of all lies (k + ½) / samples bins from the start.
+        // Sample k of all is (k + ½) / samples bins from the start.
         let at = start.unsqueeze(1) + bin * ((number + 0.5) * (1.0 / samples.max(1) as f64));
         let inside = at.ge(-1.0).logical_and(at.le(extent as f64));
         let last = extent as f64 - 1.0;
@@ -151,13 +151,13 @@ impl Pool {
         let shape = x.shape();
         let (&[images, channels, height, width], [rows, columns]) = (shape.dims(), self.bins) else { return x.clone() };
         let count = batch.shape().len();
-        let [tall, wide] = samples;
-        if tall == 0 || wide == 0 {
+        let [down, across] = samples;
+        if down == 0 || across == 0 {
             return x.graph().scalar(x.dtype(), 0.0).broadcast_to([count, channels, rows, columns]);
         }
-        let corner = |place: usize| regions.at(1, place);
-        let vertical = self.along([&corner(1), &corner(3)], height, rows, tall);
-        let horizontal = self.along([&corner(0), &corner(2)], width, columns, wide);
+        let corner = |column: usize| regions.at(1, column);
+        let vertical = self.along([&corner(1), &corner(3)], height, rows, down);
+        let horizontal = self.along([&corner(0), &corner(2)], width, columns, across);
         let table = x.permute(&[0, 2, 3, 1]).reshape([images * height * width, channels]);
         let image = (batch * (height * width) as i32).reshape([count, 1, 1]);
         let mut found: Option<Tensor> = None;
@@ -174,20 +174,20 @@ impl Pool {
             }
         }
         let Some(found) = found else { return x.clone() };
-        let divided = found.reshape([count, rows, tall, columns, wide, channels]);
+        let divided = found.reshape([count, rows, down, columns, across, channels]);
         let pooled = if self.largest { divided.reduce(Reduction::Max, &[2, 4], false) } else { divided.mean(&[2, 4]) };
         pooled.permute(&[0, 3, 1, 2])
     }
 }
 
-/// The largest elements of a region's bins (Girshick 2015, Fast R-CNN). Regions are `[place in the batch, left, top, right, bottom]` and
-/// include their last elements; a bin without elements gives 0.
+/// The largest elements of a region's bins (Girshick 2015, Fast R-CNN). Regions are
+/// `[index in the batch, left, top, right, bottom]` and include their last elements; a bin without elements gives 0.
 fn max_roi_pool(node: &Node<'_>) -> Result<Vec<Value>> {
     let ((x, dtype), (regions, _)) = (wide_input(node, 0)?, wide_input(node, 1)?);
-    let (shape, given) = (x.shape(), regions.shape());
-    let (&[_, _, height, width], &[_, 5]) = (shape.dims(), given.dims()) else {
+    let (shape, found) = (x.shape(), regions.shape());
+    let (&[_, _, height, width], &[_, 5]) = (shape.dims(), found.dims()) else {
         return Err(
-            node.error(format!("takes [n, channels, height, width] and regions [r, 5], not {shape} and {given}"))
+            node.error(format!("takes [n, channels, height, width] and regions [r, 5], not {shape} and {found}"))
         );
     };
     if shape.is_empty() {
@@ -201,11 +201,11 @@ fn max_roi_pool(node: &Node<'_>) -> Result<Vec<Value>> {
     .ok_or_else(|| node.error(format!("pooled_shape should be two numbers from 1 to {MOST_SAMPLES}")))?;
     let scale = node.float("spatial_scale", 1.0)?;
     // Halves away from zero, as in C.
-    let place = |column: usize| {
+    let bound = |column: usize| {
         let scaled = regions.at(1, column) * scale;
         ((scaled.abs() + 0.5).floor() * scaled.sign()).cast(DType::I32)
     };
-    // In whole numbers, since quotients of floats are not exact.
+    // In integers, since quotients of floats are not exact.
     let inside = |start: Tensor, end: Tensor, bins: usize, extent: usize| {
         let size = ((end - &start) + 1).maximum(1).unsqueeze(1);
         let bin = node.graph().coordinate([1, bins], 1);
@@ -216,8 +216,8 @@ fn max_roi_pool(node: &Node<'_>) -> Result<Vec<Value>> {
         at.ge(low.unsqueeze(2)).logical_and(at.lt(high.unsqueeze(2)))
     };
     // `[r, 1, 1, columns, width]` and `[r, 1, rows, 1, height]`.
-    let across = inside(place(1), place(3), columns, width).unsqueeze(1).unsqueeze(1);
-    let along = inside(place(2), place(4), rows, height).unsqueeze(1).unsqueeze(3);
+    let across = inside(bound(1), bound(3), columns, width).unsqueeze(1).unsqueeze(1);
+    let along = inside(bound(2), bound(4), rows, height).unsqueeze(1).unsqueeze(3);
     let maps = x.take(0, &regions.at(1, 0).cast(DType::I32));
     let nothing = node.graph().scalar(x.dtype(), f64::NEG_INFINITY);
     let largest = |allowed: &Tensor, of: &Tensor| allowed.select(of, &nothing).reduce(Reduction::Max, &[-1], false);

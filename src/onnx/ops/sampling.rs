@@ -1,4 +1,4 @@
-//! Values at places between elements, and the grids that say where.
+//! Values at positions between elements, and the grids that say where.
 
 use super::wide::wide_input;
 use super::{Handler, Node, Value};
@@ -16,7 +16,7 @@ pub(super) enum Method {
     Cubic,
 }
 
-/// What lies beyond the edges.
+/// What is beyond the edges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Beyond {
     Zeros,
@@ -24,7 +24,8 @@ pub(super) enum Beyond {
     Border {
         corners: bool,
     },
-    /// The elements once more, turned at the edges; these are the middles of the corner elements, or half an element further out.
+    /// The elements once more, reflected at the edges; these are the middles of the corner elements, or half an element further
+    /// out.
     Reflection {
         corners: bool,
     },
@@ -39,7 +40,7 @@ impl Beyond {
         }
     }
 
-    /// Places brought back between the edges.
+    /// Positions moved back between the edges.
     fn settled(self, x: &Tensor, extent: usize) -> Tensor {
         let (low, high) = self.edges(extent);
         match self {
@@ -50,16 +51,16 @@ impl Beyond {
             }
             Self::Reflection { .. } if high <= low => x.zeros_like(),
             Self::Reflection { .. } => {
-                let turn = 2.0 * (high - low);
+                let period = 2.0 * (high - low);
                 let distance = (x - low).abs();
-                let rest = &distance - (&distance * (1.0 / turn)).floor() * turn;
-                rest.minimum(turn - &rest) + low
+                let rest = &distance - (&distance * (1.0 / period)).floor() * period;
+                rest.minimum(period - &rest) + low
             }
         }
     }
 }
 
-/// The weights of the elements around places, from the first one on, whose offset to the floor is the second result.
+/// The weights of the elements around positions, from the first one on, whose offset to the floor is the second result.
 fn neighbours(share: &Tensor, method: Method) -> (Vec<Tensor>, i32) {
     match method {
         Method::Nearest => (vec![share.ones_like()], 0),
@@ -74,25 +75,25 @@ fn neighbours(share: &Tensor, method: Method) -> (Vec<Tensor>, i32) {
     }
 }
 
-/// Values of `x`, `[n, channels, extents…]`, at places `[n, points]` for each axis: `[n, channels, points]`.
-pub(super) fn sample(x: &Tensor, places: &[Tensor], method: Method, beyond: Beyond) -> Tensor {
+/// Values of `x`, `[n, channels, extents…]`, at positions `[n, points]` for each axis: `[n, channels, points]`.
+pub(super) fn sample(x: &Tensor, positions: &[Tensor], method: Method, beyond: Beyond) -> Tensor {
     let shape = x.shape();
     let (Some(&batch), Some(&channels)) = (shape.first(), shape.get(1)) else { return x.clone() };
     let extents: Vec<usize> = shape.iter().skip(2).copied().collect();
     let flat = x.reshape([batch, channels, extents.iter().product()]);
-    let points = places.first().map_or(0, |place| place.shape().last().copied().unwrap_or(0));
-    // For each axis, places of elements with their weights.
+    let points = positions.first().map_or(0, |position| position.shape().last().copied().unwrap_or(0));
+    // For each axis, indices of elements with their weights.
     let mut around: Vec<Vec<(Tensor, Tensor)>> = Vec::new();
-    for (place, &extent) in places.iter().zip(&extents) {
-        let rounded = if method == Method::Nearest { place.round() } else { place.clone() };
+    for (position, &extent) in positions.iter().zip(&extents) {
+        let rounded = if method == Method::Nearest { position.round() } else { position.clone() };
         // A cubic kernel over the border is one of elements that are repeated.
         let free = method == Method::Cubic && matches!(beyond, Beyond::Border { .. });
-        let place = if free { rounded } else { beyond.settled(&rounded, extent) };
-        let whole = if method == Method::Nearest { place.trunc() } else { place.floor() };
-        let (weights, first) = neighbours(&(&place - &whole), method);
+        let position = if free { rounded } else { beyond.settled(&rounded, extent) };
+        let floor = if method == Method::Nearest { position.trunc() } else { position.floor() };
+        let (weights, first) = neighbours(&(&position - &floor), method);
         let last = extent as f64 - 1.0;
         let axis = weights.into_iter().zip(first..).map(|(weight, step)| {
-            let element = &whole.stop_gradient() + f64::from(step);
+            let element = &floor.stop_gradient() + f64::from(step);
             match beyond {
                 Beyond::Zeros => {
                     let inside = element.ge(0.0).logical_and(element.le(last));
@@ -127,14 +128,14 @@ pub(super) fn sample(x: &Tensor, places: &[Tensor], method: Method, beyond: Beyo
 
 fn grid_sample(node: &Node<'_>) -> Result<Vec<Value>> {
     let ((x, dtype), (grid, _)) = (wide_input(node, 0)?, wide_input(node, 1)?);
-    let (shape, given) = (x.shape(), grid.shape());
+    let (shape, found) = (x.shape(), grid.shape());
     let spatial = shape.rank().saturating_sub(2);
     let fits = (1..=3).contains(&spatial)
-        && given.rank() == spatial + 2
-        && given.first() == shape.first()
-        && given.last() == Some(&spatial);
+        && found.rank() == spatial + 2
+        && found.first() == shape.first()
+        && found.last() == Some(&spatial);
     if !fits || shape.iter().skip(2).any(|&extent| extent == 0) {
-        return Err(node.error(format!("a grid {given} does not fit {shape}")));
+        return Err(node.error(format!("a grid {found} does not fit {shape}")));
     }
     let method = match node.string("mode", "linear")? {
         "linear" | "bilinear" => Method::Linear,
@@ -150,17 +151,17 @@ fn grid_sample(node: &Node<'_>) -> Result<Vec<Value>> {
         other => return Err(node.error(format!("padding_mode {other:?} is not known"))),
     };
     let batch = shape.first().copied().unwrap_or(0);
-    let points: usize = given.iter().skip(1).take(spatial).product();
+    let points: usize = found.iter().skip(1).take(spatial).product();
     let grid = grid.reshape([batch, points, spatial]);
-    let places = shape.iter().skip(2).enumerate().map(|(axis, &extent)| {
-        // The last number of a grid is the place along the first axis.
-        let place = grid.at(2, spatial - 1 - axis);
+    let positions = shape.iter().skip(2).enumerate().map(|(axis, &extent)| {
+        // The last number of a grid is the position along the first axis.
+        let position = grid.at(2, spatial - 1 - axis);
         let extent = extent as f64;
-        if corners { (place + 1.0) * 0.5 * (extent - 1.0) } else { ((place + 1.0) * extent - 1.0) * 0.5 }
+        if corners { (position + 1.0) * 0.5 * (extent - 1.0) } else { ((position + 1.0) * extent - 1.0) * 0.5 }
     });
-    let places: Vec<Tensor> = places.collect();
-    let y = sample(&x, &places, method, beyond);
-    let dims: Vec<usize> = shape.iter().take(2).chain(given.iter().skip(1).take(spatial)).copied().collect();
+    let positions: Vec<Tensor> = positions.collect();
+    let y = sample(&x, &positions, method, beyond);
+    let dims: Vec<usize> = shape.iter().take(2).chain(found.iter().skip(1).take(spatial)).copied().collect();
     Ok(vec![y.reshape(dims).cast(dtype).into()])
 }
 

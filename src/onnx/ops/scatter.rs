@@ -1,6 +1,6 @@
-//! Elements put into places that indices name, and blocks laid over each other.
+//! Elements written to positions that indices name, and blocks added over each other.
 
-use super::index::places;
+use super::index::indices;
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::ops::{Combine, WindowAxis};
@@ -35,7 +35,7 @@ fn combine(node: &Node<'_>, dtype: DType) -> Result<Combine> {
 fn scatter_elements(node: &Node<'_>) -> Result<Vec<Value>> {
     let (x, updates) = (node.input(0)?, node.input(2)?);
     let axis = node.axis(node.int("axis", 0)?, x.rank())?;
-    let index = places(node, 1, x.shape().get(axis).copied().unwrap_or(0))?;
+    let index = indices(node, 1, x.shape().get(axis).copied().unwrap_or(0))?;
     if index.shape() != updates.shape() {
         return Err(node.error(format!("indices {} and updates {} differ", index.shape(), updates.shape())));
     }
@@ -45,35 +45,35 @@ fn scatter_elements(node: &Node<'_>) -> Result<Vec<Value>> {
 fn scatter_nd(node: &Node<'_>) -> Result<Vec<Value>> {
     let (x, index, updates) = (node.input(0)?, node.input(1)?, node.input(2)?);
     if !index.dtype().is_integer() {
-        return Err(node.error(format!("indices should be whole numbers, not {}", index.dtype())));
+        return Err(node.error(format!("indices should be integers, not {}", index.dtype())));
     }
     Ok(vec![x.scatter_nd(&index, &updates, combine(node, x.dtype())?).into()])
 }
 
-/// A cache `[batch, …, length, …]` with new elements along one axis, from a place on that each sample of the batch has.
+/// A cache `[batch, …, length, …]` with new elements along one axis, from a position on that each sample of the batch has.
 fn tensor_scatter(node: &Node<'_>) -> Result<Vec<Value>> {
     let (cache, update) = (node.input(0)?, node.input(1)?);
-    let (shape, given) = (cache.shape(), update.shape());
+    let (shape, found) = (cache.shape(), update.shape());
     let axis = node.axis(node.int("axis", -2)?, shape.rank())?;
     let fits = axis > 0
-        && shape.rank() == given.rank()
-        && shape.iter().zip(given.iter()).enumerate().all(|(place, (own, new))| place == axis || own == new);
-    let (extent, count) = (shape.get(axis).copied().unwrap_or(0), given.get(axis).copied().unwrap_or(0));
+        && shape.rank() == found.rank()
+        && shape.iter().zip(found.iter()).enumerate().all(|(k, (own, new))| k == axis || own == new);
+    let (extent, count) = (shape.get(axis).copied().unwrap_or(0), found.get(axis).copied().unwrap_or(0));
     if !fits || count > extent {
-        return Err(node.error(format!("an update of shape {given} does not fit {shape} along axis {axis}")));
+        return Err(node.error(format!("an update of shape {found} does not fit {shape} along axis {axis}")));
     }
     let circular = match node.string("mode", "linear")? {
         "linear" => false,
         "circular" => true,
         other => return Err(node.error(format!("its mode should be linear or circular, not {other:?}"))),
     };
-    let mut index = node.graph().coordinate(&given, axis);
+    let mut index = node.graph().coordinate(&found, axis);
     if let Some(first) = node.optional(2)? {
         if first.shape().dims() != shape.get(..1).unwrap_or_default() || !first.dtype().is_integer() {
-            return Err(node.error(format!("wants a place for each of the batch of {shape}, not {}", first.ty())));
+            return Err(node.error(format!("wants a position for each of the batch of {shape}, not {}", first.ty())));
         }
         let aligned: Shape = (0..shape.rank()).map(|axis| if axis == 0 { first.shape().len() } else { 1 }).collect();
-        index = index + first.places().cast(DType::I32).reshape(aligned);
+        index = index + first.i32_indices().cast(DType::I32).reshape(aligned);
     }
     if circular {
         index = index.floor_rem(extent.max(1) as f64);
@@ -89,22 +89,22 @@ fn col2im(node: &Node<'_>) -> Result<Vec<Value>> {
     let block = Shape::from(node.counts(&node.host_ints(2)?)?);
     let axes = image.rank();
     let numbers = |name: &str, count: usize, default: i64| -> Result<Vec<usize>> {
-        let given = node.ints(name)?.map_or_else(|| vec![default; count], <[i64]>::to_vec);
-        if given.len() == count && given.iter().all(|number| (default..=1 << 24).contains(number)) {
-            return node.counts(&given);
+        let found = node.ints(name)?.map_or_else(|| vec![default; count], <[i64]>::to_vec);
+        if found.len() == count && found.iter().all(|number| (default..=1 << 24).contains(number)) {
+            return node.counts(&found);
         }
-        Err(node.error(format!("{name} {given:?} should be {count} numbers of at least {default}")))
+        Err(node.error(format!("{name} {found:?} should be {count} numbers of at least {default}")))
     };
     let (strides, dilations) = (numbers("strides", axes, 1)?, numbers("dilations", axes, 1)?);
     let pads = numbers("pads", 2 * axes, 0)?;
-    let places = block.len();
+    let taps = block.len();
     let [batch, columns, count] = shape.dims() else {
         return Err(node.error(format!("wants [batch, channels · block, blocks], not {shape}")));
     };
-    if block.rank() != axes || places == 0 || columns % places != 0 {
+    if block.rank() != axes || taps == 0 || columns % taps != 0 {
         return Err(node.error(format!("blocks of {block} do not fit an image of {image} and {columns} channels")));
     }
-    let channels = columns / places;
+    let channels = columns / taps;
     let windows: Vec<WindowAxis> = (0..axes)
         .filter_map(|axis| {
             Some(WindowAxis {
@@ -121,16 +121,16 @@ fn col2im(node: &Node<'_>) -> Result<Vec<Value>> {
     if blocks.len() != *count {
         return Err(node.error(format!("{image} has {blocks} blocks of {block}, not {count}")));
     }
-    // Where each element goes: a place of the image, or one behind it for the border.
+    // Where each element is added: an index of the image, or one behind it for the border.
     let size = image.len();
-    let mut index = Vec::with_capacity(places * count);
-    for place in 0..places {
+    let mut index = Vec::with_capacity(taps * count);
+    for tap in 0..taps {
         for window in 0..*count {
-            index.push(target(&windows, &image, &blocks, place, window).unwrap_or(size) as i32);
+            index.push(target(&windows, &image, &blocks, tap, window).unwrap_or(size) as i32);
         }
     }
-    let index = node.graph().constant(TensorData::from_vec(index, [places * count])?);
-    let rows = x.reshape([batch * channels, places * count]).transpose(0, 1);
+    let index = node.graph().constant(TensorData::from_vec(index, [taps * count])?);
+    let rows = x.reshape([batch * channels, taps * count]).transpose(0, 1);
     let base = node.graph().scalar(x.dtype(), 0.0).broadcast_to([size + 1, batch * channels]);
     let sums = base.scatter_nd(&index.unsqueeze(-1), &rows, Combine::Sum);
     node.check()?;
@@ -138,15 +138,15 @@ fn col2im(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(vec![sums.slice(0, 0, size).transpose(0, 1).reshape(whole).into()])
 }
 
-/// The place in an image of one place of one block, both counted row-major; none in the border.
-fn target(windows: &[WindowAxis], image: &Shape, blocks: &Shape, place: usize, block: usize) -> Option<usize> {
-    let (mut place, mut block, mut stride, mut address) = (place, block, 1, 0);
+/// The index in an image of one position of one block, both counted row-major; none in the border.
+fn target(windows: &[WindowAxis], image: &Shape, blocks: &Shape, tap: usize, block: usize) -> Option<usize> {
+    let (mut tap, mut block, mut stride, mut address) = (tap, block, 1, 0);
     for ((window, &extent), &count) in windows.iter().zip(image.iter()).zip(blocks.iter()).rev() {
-        let at = (block % count) * window.stride + (place % window.kernel) * window.dilation;
+        let at = (block % count) * window.stride + (tap % window.kernel) * window.dilation;
         let at = at.checked_sub(window.low).filter(|&at| at < extent)?;
         address += at * stride;
         stride *= extent;
-        (place, block) = (place / window.kernel, block / count);
+        (tap, block) = (tap / window.kernel, block / count);
     }
     Some(address)
 }

@@ -1,4 +1,5 @@
-//! Lists of values, and values that may be missing. Both exist while importing alone: what is taken out of them is part of the graph.
+//! Lists of values, and values that may be missing. Both exist while importing alone: what is taken out of them is part of the
+//! graph.
 
 use super::{Handler, Node, Value};
 use crate::error::Result;
@@ -32,12 +33,12 @@ fn sequence(node: &Node<'_>, input: usize) -> Result<Vec<Value>> {
     }
 }
 
-/// A place among `count`, where negative ones count from the end.
-fn place(node: &Node<'_>, input: usize, count: usize) -> Result<usize> {
-    let given = node.host_int(input)?;
-    let place = if given < 0 { given.saturating_add(count as i64) } else { given };
-    let known = usize::try_from(place).ok().filter(|&place| place < count);
-    known.ok_or_else(|| node.error(format!("place {given} does not exist in a sequence of {count}")))
+/// A position among `count`, where negative ones count from the end.
+fn position(node: &Node<'_>, input: usize, count: usize) -> Result<usize> {
+    let number = node.host_int(input)?;
+    let position = if number < 0 { number.saturating_add(count as i64) } else { number };
+    let known = usize::try_from(position).ok().filter(|&position| position < count);
+    known.ok_or_else(|| node.error(format!("position {number} does not exist in a sequence of {count}")))
 }
 
 fn construct(node: &Node<'_>) -> Result<Vec<Value>> {
@@ -50,35 +51,35 @@ fn length(node: &Node<'_>) -> Result<Vec<Value>> {
 
 fn at(node: &Node<'_>) -> Result<Vec<Value>> {
     let mut values = sequence(node, 0)?;
-    let place = place(node, 1, values.len())?;
-    Ok(vec![values.swap_remove(place)])
+    let position = position(node, 1, values.len())?;
+    Ok(vec![values.swap_remove(position)])
 }
 
 fn insert(node: &Node<'_>) -> Result<Vec<Value>> {
     let mut values = sequence(node, 0)?;
     let count = values.len();
-    let place = match node.has(2) {
-        // A place behind the last one is one, too.
+    let position = match node.has(2) {
+        // A position behind the last one is one, too.
         true if node.host_int(2)? == count as i64 => count,
-        true => place(node, 2, count)?,
+        true => position(node, 2, count)?,
         false => count,
     };
-    values.insert(place, node.value(1).clone());
+    values.insert(position, node.value(1).clone());
     Ok(vec![Value::Sequence(values)])
 }
 
 fn erase(node: &Node<'_>) -> Result<Vec<Value>> {
     let mut values = sequence(node, 0)?;
-    let place = match (node.has(1), values.len().checked_sub(1)) {
-        (true, _) => place(node, 1, values.len())?,
+    let position = match (node.has(1), values.len().checked_sub(1)) {
+        (true, _) => position(node, 1, values.len())?,
         (false, Some(last)) => last,
         (false, None) => return Err(node.error("the sequence is empty")),
     };
-    values.remove(place);
+    values.remove(position);
     Ok(vec![Value::Sequence(values)])
 }
 
-/// Parts of a tensor along an axis: of the sizes in the second input, all of one size where that is a single number, or of 1.
+/// Parts of a tensor along an axis: of the sizes in the second input, all of one size where that is a scalar, or of 1.
 fn split(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
     let axis = node.axis(node.int("axis", 0)?, x.rank())?;
@@ -89,7 +90,7 @@ fn split(node: &Node<'_>) -> Result<Vec<Value>> {
         Some(sizes) => {
             let size = sizes.first().and_then(|&size| usize::try_from(size).ok()).filter(|&size| size > 0);
             let Some(size) = size else {
-                return Err(node.error(format!("parts of {sizes:?} places are none")));
+                return Err(node.error(format!("parts of sizes {sizes:?} do not exist")));
             };
             let whole = std::iter::repeat_n(size, extent / size);
             (whole.chain(Some(extent % size).filter(|&rest| rest > 0)).collect(), true)
@@ -115,16 +116,16 @@ fn concat(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(vec![joined.into()])
 }
 
-/// A graph applied to each value of a sequence, together with the same place of other sequences, or with other tensors.
+/// A graph applied to each value of a sequence, together with the same position of other sequences, or with other tensors.
 fn map(node: &Node<'_>) -> Result<Vec<Value>> {
     let body = node.subgraph("body")?;
     let first = sequence(node, 0)?;
     let mut outputs: Vec<Vec<Value>> = vec![Vec::new(); body.output.len()];
-    for (place, value) in first.iter().enumerate() {
+    for (position, value) in first.iter().enumerate() {
         let mut inputs = vec![value.clone()];
         for input in 1..node.input_count() {
             inputs.push(match node.value(input) {
-                Value::Sequence(values) => values.get(place).cloned().ok_or_else(|| {
+                Value::Sequence(values) => values.get(position).cloned().ok_or_else(|| {
                     node.error(format!("input {input} has {} values, the first {}", values.len(), first.len()))
                 })?,
                 other => other.clone(),

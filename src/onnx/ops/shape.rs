@@ -50,7 +50,7 @@ fn cast_like(node: &Node<'_>) -> Result<Vec<Value>> {
 }
 
 fn constant(node: &Node<'_>) -> Result<Vec<Value>> {
-    let whole = |data: TensorData| {
+    let recorded = |data: TensorData| {
         let own = node.references().next().is_none();
         match data.dtype().is_float() {
             true => Ok(vec![node.importer.float_constant(node.proto, data, own)]),
@@ -58,11 +58,11 @@ fn constant(node: &Node<'_>) -> Result<Vec<Value>> {
         }
     };
     if let Some(data) = node.tensor("value")? {
-        whole(data)
+        recorded(data)
     } else if let Some(value) = node.optional_float("value_float")? {
-        whole(TensorData::scalar(value as f32))
+        recorded(TensorData::scalar(value as f32))
     } else if let Some(values) = node.floats("value_floats")? {
-        whole(TensorData::from_slice(values, [values.len()])?)
+        recorded(TensorData::from_slice(values, [values.len()])?)
     } else if let Some(value) = node.optional_int("value_int")? {
         Ok(vec![node.ints_constant(&[value], [])?])
     } else if let Some(values) = node.ints("value_ints")? {
@@ -86,8 +86,8 @@ fn constant_of_shape(node: &Node<'_>) -> Result<Vec<Value>> {
 fn shape(node: &Node<'_>) -> Result<Vec<Value>> {
     let ty = node.ty(0)?;
     let rank = ty.shape.rank() as i64;
-    let place = |axis: i64| (if axis < 0 { axis.saturating_add(rank) } else { axis }).clamp(0, rank) as usize;
-    let (start, end) = (place(node.int("start", 0)?), place(node.int("end", rank)?));
+    let bound = |axis: i64| (if axis < 0 { axis.saturating_add(rank) } else { axis }).clamp(0, rank) as usize;
+    let (start, end) = (bound(node.int("start", 0)?), bound(node.int("end", rank)?));
     let dims: Vec<i64> = ty.shape.iter().take(end).skip(start).map(|&extent| extent as i64).collect();
     Ok(vec![node.ints_constant(&dims, [dims.len()])?])
 }
@@ -100,7 +100,7 @@ fn size(node: &Node<'_>) -> Result<Vec<Value>> {
 fn reshape(node: &Node<'_>) -> Result<Vec<Value>> {
     let (x, wanted) = (node.input(0)?, node.host_ints(1)?);
     let (own, literal) = (x.shape(), node.flag("allowzero", false)?);
-    let misfit = || node.error(format!("shape {own} cannot be brought to {wanted:?}"));
+    let misfit = || node.error(format!("shape {own} cannot be reshaped to {wanted:?}"));
     let mut dims = Vec::with_capacity(wanted.len());
     let mut open = None;
     for (axis, &extent) in wanted.iter().enumerate() {

@@ -27,7 +27,7 @@ fn output_type(node: &Node<'_>) -> Result<DType> {
     proto_dtype(number).map_err(|message| node.error(format!("output_datatype: {message}")))
 }
 
-/// A whole number from 0 on that an input gives.
+/// An integer from 0 on in an input.
 fn count(node: &Node<'_>, input: usize) -> Result<usize> {
     let count = node.host_int(input)?;
     usize::try_from(count)
@@ -40,9 +40,9 @@ fn count(node: &Node<'_>, input: usize) -> Result<usize> {
 fn window(node: &Node<'_>, coefficients: &[f64]) -> Result<Vec<Value>> {
     let size = count(node, 0)?;
     let period = if node.flag("periodic", true)? { size } else { size.saturating_sub(1).max(1) } as f64;
-    let value = |place: usize| -> f64 {
+    let value = |index: usize| -> f64 {
         let terms = coefficients.iter().enumerate();
-        terms.map(|(k, coefficient)| coefficient * (TAU * k as f64 * place as f64 / period).cos()).sum()
+        terms.map(|(k, coefficient)| coefficient * (TAU * k as f64 * index as f64 / period).cos()).sum()
     };
     let values: Vec<f64> = (0..size).map(value).collect();
     let data = TensorData::from_f64(DType::F32, &values, [size])?;
@@ -58,15 +58,15 @@ struct Transform {
 }
 
 impl Transform {
-    /// Cosines and sines `[given, wanted]`, scaled.
-    fn tables(self, node: &Node<'_>, dtype: DType, given: usize, wanted: usize) -> Result<[Tensor; 2]> {
+    /// Cosines and sines `[inputs, wanted]`, scaled.
+    fn tables(self, node: &Node<'_>, dtype: DType, inputs: usize, wanted: usize) -> Result<[Tensor; 2]> {
         let Self { length, inverse, .. } = self;
-        if given.saturating_mul(wanted) > MOST_ELEMENTS {
-            return Err(node.error(format!("a transform of {given} to {wanted} elements takes too large a table")));
+        if inputs.saturating_mul(wanted) > MOST_ELEMENTS {
+            return Err(node.error(format!("a transform of {inputs} to {wanted} elements takes too large a table")));
         }
         let scale = if inverse { 1.0 / length as f64 } else { 1.0 };
-        let (mut cos, mut sin) = (Vec::with_capacity(given * wanted), Vec::with_capacity(given * wanted));
-        for row in 0..given {
+        let (mut cos, mut sin) = (Vec::with_capacity(inputs * wanted), Vec::with_capacity(inputs * wanted));
+        for row in 0..inputs {
             for column in 0..wanted {
                 let angle = TAU * ((row * column) % length) as f64 / length as f64;
                 cos.push(angle.cos() * scale);
@@ -74,23 +74,23 @@ impl Transform {
             }
         }
         let constant = |values: &[f64]| -> Result<Tensor> {
-            Ok(node.graph().constant(TensorData::from_f64(dtype, values, [given, wanted])?))
+            Ok(node.graph().constant(TensorData::from_f64(dtype, values, [inputs, wanted])?))
         };
         Ok([constant(&cos)?, constant(&sin)?])
     }
 
-    /// Of the last axis of a real part and, where there is one, an imaginary one. Gives both parts, in f64 where the device has it: terms
-    /// cancel in a transform, and what is left of their rounding is as large as what is asked for.
+    /// Of the last axis of a real part and, where there is one, an imaginary one. Gives both parts, in f64 where the device has it:
+    /// terms cancel in a transform, and what is left of their rounding is as large as what is asked for.
     fn run(self, node: &Node<'_>, real: &Tensor, imaginary: Option<&Tensor>) -> Result<[Tensor; 2]> {
         let (real, imaginary) = (real.cast(DType::F64), imaginary.map(|imaginary| imaginary.cast(DType::F64)));
         let (real, imaginary) = (&real, imaginary.as_ref());
         let own = real.shape().last().copied().unwrap_or(0);
         let half = self.length / 2 + 1;
         // What is longer than the transform is cut; what is shorter counts as if zeros followed.
-        let given = own.min(if self.inverse && self.onesided { half } else { self.length });
-        let cut = |x: &Tensor| x.slice(-1, 0, given);
+        let inputs = own.min(if self.inverse && self.onesided { half } else { self.length });
+        let cut = |x: &Tensor| x.slice(-1, 0, inputs);
         let wanted = if self.onesided && !self.inverse { half } else { self.length };
-        let [cos, sin] = self.tables(node, real.dtype(), given, wanted)?;
+        let [cos, sin] = self.tables(node, real.dtype(), inputs, wanted)?;
         let (real, imaginary) = (cut(real), imaginary.map(cut));
         Ok(match imaginary {
             Some(imaginary) => [real.matmul(&cos) - imaginary.matmul(&sin), real.matmul(&sin) + imaginary.matmul(&cos)],
@@ -101,10 +101,10 @@ impl Transform {
     /// The real signal of which `[…, n / 2 + 1]` is one half of the transform: the other half is its mirror, conjugated.
     fn mirrored(self, node: &Node<'_>, real: &Tensor, imaginary: &Tensor) -> Result<Tensor> {
         let (length, half) = (self.length, self.length / 2 + 1);
-        let given = real.shape().last().copied().unwrap_or(0).min(half);
-        let factors: Vec<f64> = (0..given).map(|k| if k == 0 || 2 * k == length { 1.0 } else { 2.0 }).collect();
-        let factors = node.graph().constant(TensorData::from_f64(real.dtype(), &factors, [given])?);
-        let twice = |x: &Tensor| x.slice(-1, 0, given) * &factors;
+        let inputs = real.shape().last().copied().unwrap_or(0).min(half);
+        let factors: Vec<f64> = (0..inputs).map(|k| if k == 0 || 2 * k == length { 1.0 } else { 2.0 }).collect();
+        let factors = node.graph().constant(TensorData::from_f64(real.dtype(), &factors, [inputs])?);
+        let twice = |x: &Tensor| x.slice(-1, 0, inputs) * &factors;
         let [signal, _] = self.run(node, &twice(real), Some(&twice(imaginary)))?;
         Ok(signal)
     }
@@ -140,7 +140,7 @@ fn dft(node: &Node<'_>) -> Result<Vec<Value>> {
     let transform = Transform { length, inverse, onesided };
     // The axis last, without that of the parts.
     let last = rank as isize - 2;
-    let part = |place: usize| x.at(-1, place).transpose(axis as isize, last);
+    let part = |index: usize| x.at(-1, index).transpose(axis as isize, last);
     let (real, imaginary) = (part(0), (parts == 2).then(|| part(1)));
     let found = if inverse && onesided {
         let imaginary = imaginary.unwrap_or_else(|| real.zeros_like());
@@ -179,12 +179,12 @@ fn stft(node: &Node<'_>) -> Result<Vec<Value>> {
     if frames.saturating_mul(length) > MOST_ELEMENTS {
         return Err(node.error(format!("{frames} frames of {length} are too many")));
     }
-    let places: Vec<i32> =
-        (0..frames).flat_map(|frame| (0..length).map(move |place| (frame * step + place) as i32)).collect();
-    let places = node.graph().constant(TensorData::from_vec(places, [frames, length])?);
+    let positions: Vec<i32> =
+        (0..frames).flat_map(|frame| (0..length).map(move |k| (frame * step + k) as i32)).collect();
+    let positions = node.graph().constant(TensorData::from_vec(positions, [frames, length])?);
     let signal = x.reshape([batch, own, parts]);
-    let part = |place: usize| {
-        let framed = signal.at(2, place).take(1, &places);
+    let part = |index: usize| {
+        let framed = signal.at(2, index).take(1, &positions);
         if let Some(window) = &window { framed * window } else { framed }
     };
     let transform = Transform { length, inverse: false, onesided: node.flag("onesided", true)? };
@@ -204,16 +204,16 @@ fn mel_weight_matrix(node: &Node<'_>) -> Result<Vec<Value>> {
     let mel = |hertz: f64| 2595.0 * (1.0 + hertz / 700.0).log10();
     let hertz = |mel: f64| 700.0 * (10_f64.powf(mel / 2595.0) - 1.0);
     let step = (mel(high) - mel(low)) / (bins + 2) as f64;
-    let corner = |place: usize| ((length + 1) as f64 * hertz(place as f64 * step + mel(low)) / rate).floor() as usize;
+    let corner = |index: usize| ((length + 1) as f64 * hertz(index as f64 * step + mel(low)) / rate).floor() as usize;
     let mut weights = vec![0.0; rows * bins];
     for bin in 0..bins {
         let (left, middle, right) = (corner(bin), corner(bin + 1), corner(bin + 2));
         let mut set = |row: usize, weight: f64| match weights.get_mut(row * bins + bin) {
-            Some(place) if row < rows => {
-                *place = weight;
+            Some(entry) if row < rows => {
+                *entry = weight;
                 Ok(())
             }
-            _ => Err(node.error(format!("{high} Hz lie beyond the spectrum at {rate} Hz"))),
+            _ => Err(node.error(format!("{high} Hz are beyond the spectrum at {rate} Hz"))),
         };
         if middle == left {
             set(middle, 1.0)?;

@@ -55,9 +55,9 @@ fn dropout(node: &Node<'_>) -> Result<Vec<Value>> {
         let mask = node.graph().scalar(mask_type, 1.0).broadcast_to(x.shape());
         return Ok(vec![x.into(), mask.into()]);
     }
-    let kept = node.graph().random_bernoulli(x.shape(), 1.0 - ratio);
-    let y = (wide(&x) * (1.0 / (1.0 - ratio))).cast(x.dtype()) * kept.cast(x.dtype());
-    Ok(vec![y.into(), kept.cast(mask_type).into()])
+    let mask = node.graph().random_bernoulli(x.shape(), 1.0 - ratio);
+    let y = (wide(&x) * (1.0 / (1.0 - ratio))).cast(x.dtype()) * mask.cast(x.dtype());
+    Ok(vec![y.into(), mask.cast(mask_type).into()])
 }
 
 fn negative_log_likelihood(node: &Node<'_>) -> Result<Vec<Value>> {
@@ -84,9 +84,7 @@ fn loss(node: &Node<'_>, log_probabilities: &Tensor) -> Result<Tensor> {
     };
     let wanted: Shape = std::iter::once(batch).chain(shape.iter().skip(2).copied()).collect();
     if dims != wanted || !labels.dtype().is_integer() {
-        return Err(
-            node.error(format!("labels for scores {shape} should be whole numbers {wanted}, not {}", labels.ty()))
-        );
+        return Err(node.error(format!("labels for scores {shape} should be integers {wanted}, not {}", labels.ty())));
     }
     let labels = labels.cast(DType::I32);
     let ignored = match node.optional_int("ignore_index")? {
@@ -94,16 +92,16 @@ fn loss(node: &Node<'_>, log_probabilities: &Tensor) -> Result<Tensor> {
         None => None,
     };
     let counted = ignored.map(|index| labels.ne(index));
-    let places = match &counted {
+    let counted_labels = match &counted {
         Some(counted) => counted.select(&labels, labels.zeros_like()),
         None => labels,
     };
-    let picked = -log_probabilities.gather(1, &places.unsqueeze(1)).reshape(&wanted);
+    let picked = -log_probabilities.gather(1, &counted_labels.unsqueeze(1)).reshape(&wanted);
     let mut weights = match node.optional(2)? {
         Some(weight) if weight.shape().dims() != [classes] => {
             return Err(node.error(format!("{classes} classes should have as many weights, not {}", weight.shape())));
         }
-        Some(weight) => Some(wide(&weight).take(0, &places)),
+        Some(weight) => Some(wide(&weight).take(0, &counted_labels)),
         None => None,
     };
     if let Some(counted) = &counted {

@@ -31,11 +31,11 @@ impl Corners {
     /// True where the shared area is more than the share of the area of both. Boxes without area share nothing.
     fn overlaps(&self, other: &Self, threshold: f32) -> bool {
         let side = |axis: usize| self.high[axis].min(other.high[axis]) - self.low[axis].max(other.low[axis]);
-        let (tall, wide) = (side(0), side(1));
-        if !(tall > 0.0 && wide > 0.0) {
+        let (height, width) = (side(0), side(1));
+        if !(height > 0.0 && width > 0.0) {
             return false;
         }
-        let shared = tall * wide;
+        let shared = height * width;
         let union = self.area() + other.area() - shared;
         shared > 0.0 && union > 0.0 && shared / union > threshold
     }
@@ -49,24 +49,24 @@ struct Rule {
 }
 
 impl Rule {
-    /// The places of the chosen boxes, best first; of equal ones the first.
+    /// The indices of the chosen boxes, best first; of equal ones the first.
     fn choose(&self, boxes: &[Corners], scores: &[f32]) -> Vec<usize> {
         let enough = |score: f32| !score.is_nan() && self.score.is_none_or(|least| score > least);
         let mut candidates: Vec<(f32, usize, &Corners)> =
-            scores.iter().zip(boxes).enumerate().map(|(place, (&score, corners))| (score, place, corners)).collect();
+            scores.iter().zip(boxes).enumerate().map(|(index, (&score, corners))| (score, index, corners)).collect();
         candidates.retain(|&(score, ..)| enough(score));
         // The sort is stable; −0 and 0 are equal.
         candidates.sort_by(|(a, ..), (b, ..)| (b + 0.0).total_cmp(&(a + 0.0)));
         let mut chosen: Vec<(usize, &Corners)> = Vec::new();
-        for (_, place, corners) in candidates {
+        for (_, index, corners) in candidates {
             if chosen.len() >= self.most {
                 break;
             }
             if !chosen.iter().any(|(_, better)| corners.overlaps(better, self.overlap)) {
-                chosen.push((place, corners));
+                chosen.push((index, corners));
             }
         }
-        chosen.into_iter().map(|(place, _)| place).collect()
+        chosen.into_iter().map(|(index, _)| index).collect()
     }
 }
 
@@ -102,8 +102,8 @@ fn non_max_suppression(node: &Node<'_>) -> Result<Vec<Value>> {
     for (line, scores) in scores.chunks_exact(count.max(1)).enumerate() {
         let (image, class) = (line / classes.max(1), line % classes.max(1));
         let own = corners.get(image * count..(image + 1) * count).unwrap_or_default();
-        for place in rule.choose(own, scores) {
-            triples.extend([image as i64, class as i64, place as i64]);
+        for index in rule.choose(own, scores) {
+            triples.extend([image as i64, class as i64, index as i64]);
             found += 1;
         }
     }

@@ -24,7 +24,7 @@ struct Grams<'a> {
 /// The n-grams of the lengths that are asked for.
 fn pool<'a>(node: &Node<'a>, columns: &[i64], weights: Option<&[f32]>) -> Result<Vec<Grams<'a>>> {
     if node.has_attribute("pool_strings") {
-        return Err(node.error("n-grams of strings are not supported, only those of whole numbers"));
+        return Err(node.error("n-grams of strings are not supported, only those of integers"));
     }
     let pool = node.ints("pool_int64s")?.unwrap_or_default();
     let starts = node.ints("ngram_counts")?.unwrap_or_default();
@@ -72,8 +72,8 @@ impl Grams<'_> {
     /// How often each is found in rows `[n, length]`, as `[n, grams]`, with elements at these distances from one another.
     fn counts(&self, node: &Node<'_>, rows: &Tensor, extent: usize, distances: usize) -> Result<Option<Tensor>> {
         let mut parts: Vec<Tensor> = Vec::with_capacity(self.length);
-        for place in 0..self.length {
-            let values: Vec<i64> = self.grams.iter().filter_map(|gram| gram.get(place).copied()).collect();
+        for position in 0..self.length {
+            let values: Vec<i64> = self.grams.iter().filter_map(|gram| gram.get(position).copied()).collect();
             let values = TensorData::from_vec(values, [1, 1, self.grams.len()])?;
             parts.push(node.graph().constant(values).cast(rows.dtype()));
         }
@@ -84,8 +84,8 @@ impl Grams<'_> {
                 break;
             };
             let mut equal: Option<Tensor> = None;
-            for (place, part) in parts.iter().enumerate() {
-                let here = rows.slice(1, place * distance, place * distance + starts).unsqueeze(2).eq(part);
+            for (position, part) in parts.iter().enumerate() {
+                let here = rows.slice(1, position * distance, position * distance + starts).unsqueeze(2).eq(part);
                 equal = Some(match equal {
                     Some(earlier) => earlier.logical_and(here),
                     None => here,
@@ -106,7 +106,7 @@ fn vectorize(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
     let shape = x.shape();
     if !x.dtype().is_integer() {
-        return Err(node.error(format!("takes whole numbers, not {}", x.dtype())));
+        return Err(node.error(format!("takes integers, not {}", x.dtype())));
     }
     let (count, extent) = match *shape.dims() {
         [] => (1, 1),

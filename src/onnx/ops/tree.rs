@@ -1,5 +1,5 @@
-//! Ensembles of decision trees. All trees are gone down at once, a level at a time: the nodes are tables, and where a tree stands is an
-//! index into them. Leaves lead to themselves.
+//! Ensembles of decision trees. All trees are gone down at once, a level at a time: the nodes are tables, and where a tree stands
+//! is an index into them. Leaves lead to themselves.
 
 use super::wide::wide_input;
 use super::{Handler, Node, Value};
@@ -41,19 +41,19 @@ impl Trees {
             if ids.len() != inner || leafs.len() != inner {
                 return Err(node.error(format!("{inner} nodes should have as many branches, not {}", ids.len())));
             }
-            let place = |(&id, &leaf): (&i64, &i64)| {
+            let index = |(&id, &leaf): (&i64, &i64)| {
                 let (first, count) = if leaf != 0 { (inner, leaves) } else { (0, inner) };
                 let id = usize::try_from(id).ok().filter(|&id| id < count);
                 id.map(|id| (first + id) as i64).ok_or_else(|| node.error("a branch leads to no node and no leaf"))
             };
-            ids.iter().zip(leafs).map(place).collect()
+            ids.iter().zip(leafs).map(index).collect()
         };
         let (yes, no) =
             (branch("nodes_truenodeids", "nodes_trueleafs")?, branch("nodes_falsenodeids", "nodes_falseleafs")?);
         let root = |&root: &i64| {
-            let place = usize::try_from(root).ok().filter(|&root| root < inner);
-            let place = place.ok_or_else(|| node.error(format!("a tree begins at node {root} of {inner}")))?;
-            match (yes.get(place), no.get(place)) {
+            let index = usize::try_from(root).ok().filter(|&root| root < inner);
+            let index = index.ok_or_else(|| node.error(format!("a tree begins at node {root} of {inner}")))?;
+            match (yes.get(index), no.get(index)) {
                 // A tree of one leaf.
                 (Some(&yes), Some(&no)) if yes == no && yes >= inner as i64 => Ok(yes),
                 _ => Ok(root),
@@ -70,17 +70,17 @@ impl Trees {
         let mut here: Vec<i64> = self.roots.clone();
         let mut levels = 0;
         loop {
-            here.retain(|&place| place < self.inner as i64);
+            here.retain(|&index| index < self.inner as i64);
             here.sort_unstable();
             here.dedup();
             if here.is_empty() {
                 return Ok(levels);
             }
             if levels == self.inner {
-                return Err(node.error("a tree leads back to a node above"));
+                return Err(node.error("a tree has a cycle"));
             }
             levels += 1;
-            let below = |&place: &i64| [self.yes.get(place as usize).copied(), self.no.get(place as usize).copied()];
+            let below = |&index: &i64| [self.yes.get(index as usize).copied(), self.no.get(index as usize).copied()];
             here = here.iter().flat_map(below).flatten().collect();
         }
     }
@@ -94,7 +94,7 @@ impl Trees {
 
     fn branches(&self, node: &Node<'_>, branch: &[i64]) -> Result<Tensor> {
         let leaves = self.inner..self.inner + self.leaves;
-        let all: Vec<i32> = branch.iter().map(|&place| place as i32).chain(leaves.map(|place| place as i32)).collect();
+        let all: Vec<i32> = branch.iter().map(|&index| index as i32).chain(leaves.map(|index| index as i32)).collect();
         Ok(node.graph().constant(TensorData::from_slice(&all, [all.len()])?))
     }
 }
@@ -141,7 +141,7 @@ fn tree_ensemble(node: &Node<'_>) -> Result<Vec<Value>> {
     }
     let trees = Trees::read(node, splits.len(), weights.len())?;
     let graph = node.graph();
-    let at = |table: &Tensor, place: &Tensor| table.take(0, place);
+    let at = |table: &Tensor, index: &Tensor| table.take(0, index);
     let (features, modes_table) = (
         trees.table(node, DType::I32, own.iter().map(|&id| id as f64))?,
         trees.table(node, DType::I32, modes.iter().map(|&mode| mode as f64))?,
@@ -162,10 +162,10 @@ fn tree_ensemble(node: &Node<'_>) -> Result<Vec<Value>> {
     };
     let roots: Vec<i32> = trees.roots.iter().map(|&root| root as i32).collect();
     let total = roots.len();
-    let mut place = graph.constant(TensorData::from_vec(roots, [1, total])?).broadcast_to([batch, total]);
+    let mut index = graph.constant(TensorData::from_vec(roots, [1, total])?).broadcast_to([batch, total]);
     for _ in 0..trees.depth {
-        let value = x.gather(1, &at(&features, &place));
-        let (split, mode) = (at(&splits, &place), at(&modes_table, &place));
+        let value = x.gather(1, &at(&features, &index));
+        let (split, mode) = (at(&splits, &index), at(&modes_table, &index));
         let mut taken = value.le(&split);
         for other in modes.iter().copied().filter(|&mode| mode != 0).collect::<std::collections::BTreeSet<i64>>() {
             let compared = match (other, &sets) {
@@ -175,7 +175,7 @@ fn tree_ensemble(node: &Node<'_>) -> Result<Vec<Value>> {
                 (4, _) => value.eq(&split),
                 (5, _) => value.ne(&split),
                 (_, Some(sets)) => {
-                    let equal = at(sets, &place).eq(value.unsqueeze(-1)).cast(DType::I32);
+                    let equal = at(sets, &index).eq(value.unsqueeze(-1)).cast(DType::I32);
                     equal.reduce(Reduction::Max, &[-1], false).gt(0)
                 }
                 (_, None) => continue,
@@ -183,12 +183,12 @@ fn tree_ensemble(node: &Node<'_>) -> Result<Vec<Value>> {
             taken = mode.eq(other as f64).select(&compared, &taken);
         }
         if let Some(missing) = &missing {
-            taken = taken.logical_or(value.elementwise(F::IsNan, &[]).logical_and(at(missing, &place).ne(0)));
+            taken = taken.logical_or(value.elementwise(F::IsNan, &[]).logical_and(at(missing, &index).ne(0)));
         }
-        place = taken.select(at(&yes, &place), at(&no, &place));
+        index = taken.select(at(&yes, &index), at(&no, &index));
         node.check()?;
     }
-    let leaf = place - trees.inner as i32;
+    let leaf = index - trees.inner as i32;
     let leaf_weights = graph.constant(TensorData::from_f64(x.dtype(), &weights, [weights.len()])?);
     let targets: Vec<i32> = targets.iter().map(|&target| target as i32).collect();
     let leaf_targets = graph.constant(TensorData::from_slice(&targets, [targets.len()])?);

@@ -1,5 +1,6 @@
-//! Convolutions of one channel with one kernel on the CPU, as those of depthwise layers: each line of the result is a sum of shifted
-//! lines of the source, which is laid out once with zeros around it. A product of one row would spend its time on laying out columns.
+//! Convolutions of one channel with one kernel on the CPU, as those of depthwise layers: each line of the result is a sum of
+//! shifted lines of the source, which is laid out once with zeros around it. A product of one row would spend its time on laying
+//! out columns.
 
 use super::problem::{PhaseAxis, Space};
 use crate::ops::tasks::lend;
@@ -18,25 +19,26 @@ impl Number for f64 {}
 
 /// Where the lines of one phase are, in a source with zeros around it.
 pub(super) struct Lines {
-    /// Of the source, and of what is read with the zeros around it; the place there of the source's first element, which may lie before.
+    /// Of the source, and of what is read with the zeros around it; the position there of the source's first element, which may be
+    /// before.
     source: Space,
     extents: Space,
     first: [i64; 3],
     /// Lines of the result along depth and height, their length, and how far apart their sources are.
     count: Space,
     scale: [usize; 2],
-    /// For each place of the kernel, how far from there its line begins.
+    /// For each tap of the kernel, how far from there its line begins.
     taps: Vec<usize>,
 }
 
 impl Lines {
-    /// Nothing where the result is not made of whole lines with neighbouring sources.
+    /// `None` where the result is not made of full lines with neighbouring sources.
     pub(super) fn new(phase: &[PhaseAxis; 3], source: Space) -> Option<Self> {
-        let whole = phase.iter().all(|axis| axis.every == 1 && axis.scale > 0 && axis.count > 0 && axis.taps > 0);
-        if !whole || phase[2].scale != 1 {
+        let full = phase.iter().all(|axis| axis.every == 1 && axis.scale > 0 && axis.count > 0 && axis.taps > 0);
+        if !full || phase[2].scale != 1 {
             return None;
         }
-        // The first and the last place that is looked at.
+        // The first and the last position that is read.
         let ends = phase.map(|axis| {
             let reach = (axis.taps as i64 - 1) * axis.step;
             let low = axis.base + reach.min(0);
@@ -83,8 +85,8 @@ impl Lines {
     /// The source with zeros around it.
     fn pad<T: Number>(&self, source: &[T], padded: &mut [T]) {
         let [depth, height, width] = self.source;
-        let inside = |axis: usize, place: usize| {
-            usize::try_from(place as i64 - self.first[axis]).ok().filter(|place| *place < self.source[axis])
+        let inside = |axis: usize, position: usize| {
+            usize::try_from(position as i64 - self.first[axis]).ok().filter(|position| *position < self.source[axis])
         };
         let low = self.first[2].clamp(0, self.extents[2] as i64) as usize;
         let skipped = (-self.first[2]).clamp(0, width as i64) as usize;

@@ -18,7 +18,7 @@ pub(super) fn plans(
     tuning: bool,
 ) -> Result<Vec<KernelPlan>, String> {
     let ([first, second], [ty]) = (shapes.inputs, shapes.outputs) else {
-        return Err("takes two operands and gives one result".into());
+        return Err("takes two operands and returns one result".into());
     };
     if !is_read(first.ty.dtype) || !is_read(second.ty.dtype) {
         return Err(format!("computes in f32 on a GPU, not {}", first.ty.dtype));
@@ -99,7 +99,7 @@ fn candidates(extents: Extents, adapter: &Adapter) -> Vec<Variant> {
     best.chain(found).chain(directs).collect()
 }
 
-/// The file for convolutions in the place of that for products.
+/// The file for convolutions instead of that for products.
 fn on_software(mut variants: Vec<Variant>) -> Vec<Variant> {
     for variant in &mut variants {
         variant.file = "convolution_software";
@@ -114,7 +114,7 @@ fn direct(extents: Extents, adapter: &Adapter) -> Variant {
     direct_of([rows, columns], extents, adapter)
 }
 
-/// With so many rows and columns an invocation.
+/// With these rows and columns an invocation.
 fn direct_of([rows, columns]: [usize; 2], extents: Extents, adapter: &Adapter) -> Variant {
     let tile = [rows, 64 * columns];
     let splits = splits(extents, tile, rows, 64, 64, adapter);
@@ -163,7 +163,7 @@ impl Work<'_> {
         let is_tiled = variant.inner > 0;
         let quads = problem.quads().filter(|_| is_tiled);
         let [source, other] = problem.operands;
-        // Neighbours in memory: of a weight, places of the kernel; of activations, pixels.
+        // Neighbours in memory: of a weight, taps of the kernel; of activations, pixels.
         let neighbours = [problem.direction != Direction::Input, problem.direction == Direction::Weight];
         let access = Access {
             stored: [other.stored, source.stored],
@@ -244,7 +244,7 @@ impl Work<'_> {
     fn params(&self, variant: &Variant, quads: bool) -> Result<Vec<u32>, String> {
         let (problem, extents) = (self.problem, self.extents());
         let [source, other] = problem.operands;
-        // The left operand's addresses: by row, and by what is summed over beside the kernel's places or the pixels.
+        // The left operand's addresses: by row, and by what is summed over beside the kernel's taps or the pixels.
         let (lhs_group, lhs_row, lhs_outer) = match problem.direction {
             Direction::Forward => (other.major * problem.out_channels as i64, other.major, other.minor),
             Direction::Input => (other.major * problem.out_channels as i64, other.minor, other.major),
@@ -255,11 +255,11 @@ impl Work<'_> {
             Direction::Input => (problem.out_channels, problem.groups * problem.in_channels, problem.out_channels),
             Direction::Weight => (problem.batch, problem.in_channels, problem.in_channels),
         };
-        let stretch = extents.inner.div_ceil(variant.splits);
+        let split_length = extents.inner.div_ceil(variant.splits);
         let mut words: Vec<i64> = [
             problem.groups,
             variant.splits,
-            if quads { stretch.next_multiple_of(4) } else { stretch },
+            if quads { split_length.next_multiple_of(4) } else { split_length },
             extents.rows,
             extents.columns,
             outer,

@@ -3,16 +3,16 @@
 //! input, applied to other things.
 //!
 //! Activations are `[batch, channels, spatial…]`, weights `[out, in / groups, kernel…]`. As in PyTorch, a "convolution" does not
-//! turn the kernel round: `y[n, k, o] = Σ x[n, c, o · stride − low + t · dilation] · w[k, c, t]`.
+//! flip the kernel: `y[n, k, o] = Σ x[n, c, o · stride − low + t · dilation] · w[k, c, t]`.
 
 mod depthwise;
+mod integer;
 mod kernels;
 mod native;
 mod options;
 mod problem;
 #[cfg(test)]
 mod tests;
-mod whole;
 
 use super::{Op, WindowAxis};
 use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
@@ -60,8 +60,8 @@ impl Convolution {
             .iter()
             .zip(&self.extents)
             .enumerate()
-            .map(|(place, (axis, &extent))| {
-                axis.windows(extent, false).map_err(|message| format!("along spatial axis {place}, {message}"))
+            .map(|(index, (axis, &extent))| {
+                axis.windows(extent, false).map_err(|message| format!("along spatial axis {index}, {message}"))
             })
             .collect()
     }
@@ -172,12 +172,12 @@ impl Operator for Convolution {
             Direction::Input => {
                 // The result may leave out windows at the end; their gradients are zeros.
                 let forward = apply(Direction::Forward, upstream, second);
-                let (shape, whole) = (first.shape(), forward.shape());
-                if shape == whole {
+                let (shape, full) = (first.shape(), forward.shape());
+                if shape == full {
                     return Some(vec![Some(forward), Some(apply(Direction::Weight, upstream, first))]);
                 }
                 let rank = shape.rank();
-                let missing: Vec<usize> = whole.iter().zip(shape.iter()).map(|(whole, own)| whole - own).collect();
+                let missing: Vec<usize> = full.iter().zip(shape.iter()).map(|(full, own)| full - own).collect();
                 let padded = first.pad(&vec![0; rank], &missing, 0.0);
                 let part = forward.slice_steps(&vec![0; rank], &shape, &vec![1; rank]);
                 vec![Some(part), Some(apply(Direction::Weight, upstream, &padded))]
@@ -224,7 +224,7 @@ impl Operator for Convolution {
 
     fn cost(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> RoutineCost {
         let (first, second, result) = (&inputs[0].shape, &inputs[1].shape, &outputs[0].shape);
-        // Each element of the result of a convolution is the sum of so many products.
+        // Each element of the result of a convolution is the sum of `inner` products.
         let (windows, weight) = match self.direction {
             Direction::Forward => (result, second),
             Direction::Input => (first, second),

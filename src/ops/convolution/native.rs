@@ -44,7 +44,7 @@ pub(super) fn evaluate(
     outputs: &mut [(&TensorType, &mut [u8])],
 ) -> Result<(), String> {
     let ([(first, first_bytes), (second, second_bytes)], [(ty, out)]) = (inputs, outputs) else {
-        return Err("a convolution takes two operands and gives one result".into());
+        return Err("a convolution takes two operands and returns one result".into());
     };
     let problem = Problem::new(convolution, &[*first, *second], ty)?;
     let out = &mut out[..ty.bytes()];
@@ -68,7 +68,7 @@ fn typed<T: Float>(problem: &Problem, operands: [(&Operand, &[u8]); 2], out: &mu
     }
 }
 
-/// The elements of an operand in row-major order, where they lie in another one as a copy.
+/// The elements of an operand in row-major order, where they are stored in another order as a copy.
 fn dense<'a, T: Float>(operand: &Operand, elements: &'a [T]) -> Result<Cow<'a, [T]>, String> {
     let dims = operand.ty.shape.dims();
     if operand.ty.is_empty() {
@@ -92,8 +92,8 @@ fn dense<'a, T: Float>(operand: &Operand, elements: &'a [T]) -> Result<Cow<'a, [
             start += operand.at.strides[axis] * (rest % extent) as i64;
             rest /= extent;
         }
-        for (place, value) in copy.iter_mut().enumerate() {
-            *value = elements[(start + step * place as i64) as usize];
+        for (k, value) in copy.iter_mut().enumerate() {
+            *value = elements[(start + step * k as i64) as usize];
         }
     });
     Ok(Cow::Owned(copy))
@@ -122,13 +122,13 @@ fn gather<T: Float>(problem: &Problem, source: &[T], weights: &[T], out: &mut [T
     let channels = if forward { problem.in_channels } else { problem.out_channels };
     let (result, window) = (volume(problem.result()), volume(problem.source()));
     let kernel = volume(problem.kernel);
-    let whole = rows * result;
+    let image_len = rows * result;
     let work = out.len() * channels * kernel;
     // The first channel of a group's weights; the distances from row to row and from channel to channel.
     let (row_step, channel_step) =
         if forward { (problem.in_channels * kernel, kernel) } else { (kernel, problem.in_channels * kernel) };
     let group_weights = problem.out_channels * problem.in_channels * kernel;
-    let images = out.len() / whole;
+    let images = out.len() / image_len;
     let threads_outside = work >= PARALLEL_FROM && images >= PARALLEL_IMAGES;
     let threads_inside = work >= PARALLEL_FROM && !threads_outside;
     for phase in phases(problem) {
@@ -153,7 +153,7 @@ fn gather<T: Float>(problem: &Problem, source: &[T], weights: &[T], out: &mut [T
         };
         let lines = (rows == 1 && channels == 1).then(|| Lines::new(&phase, problem.source())).flatten();
         let block = if problem.is_point() && dense { count } else { block_of::<T>(inner, count) };
-        let tasks: Vec<(usize, &mut [T])> = out.chunks_mut(whole).enumerate().collect();
+        let tasks: Vec<(usize, &mut [T])> = out.chunks_mut(image_len).enumerate().collect();
         each(tasks, threads_outside, |(image, out)| {
             let (n, group) = (image / groups, image % groups);
             let start = (n * groups + group) * channels * window;
@@ -215,17 +215,18 @@ fn pack_weights<T: Float>(
 ) -> Vec<T> {
     let taps = phase.iter().map(|axis| axis.taps).product::<usize>();
     let mut packed = Vec::with_capacity(problem.groups * rows * channels * taps);
-    let places: Vec<usize> = places(phase.map(|axis| axis.taps))
+    let offsets: Vec<usize> = positions(phase.map(|axis| axis.taps))
         .map(|t| {
-            (0..3)
-                .fold(0, |place, axis| place * problem.kernel[axis] + phase[axis].tap + t[axis] * phase[axis].tap_every)
+            (0..3).fold(0, |offset, axis| {
+                offset * problem.kernel[axis] + phase[axis].tap + t[axis] * phase[axis].tap_every
+            })
         })
         .collect();
     for group in 0..problem.groups {
         for row in 0..rows {
             for channel in 0..channels {
                 let start = group * group_step + row * row_step + channel * channel_step;
-                packed.extend(places.iter().map(|place| weights[start + place]));
+                packed.extend(offsets.iter().map(|offset| weights[start + offset]));
             }
         }
     }
@@ -233,12 +234,12 @@ fn pack_weights<T: Float>(
 }
 
 /// All coordinates of a space, in order.
-fn places(extents: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
+fn positions(extents: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
     let [depth, height, width] = extents;
     (0..depth).flat_map(move |d| (0..height).flat_map(move |h| (0..width).map(move |w| [d, h, w])))
 }
 
-/// Lays out what the elements from `first` on meet in the source: a row for each channel and place of the kernel.
+/// Lays out what the elements from `first` on meet in the source: a row for each channel and tap of the kernel.
 #[allow(clippy::too_many_arguments, reason = "a block of columns is all of these")]
 fn pack<T: Float>(
     phase: &Phase,
@@ -253,8 +254,8 @@ fn pack<T: Float>(
     let taps = phase.map(|axis| axis.taps);
     let count = taps.iter().product::<usize>();
     let row = |(row, columns): (usize, &mut [T])| {
-        let (channel, place) = (row / count, row % count);
-        let t = [place / (taps[1] * taps[2]), place / taps[2] % taps[1], place % taps[2]];
+        let (channel, tap) = (row / count, row % count);
+        let t = [tap / (taps[1] * taps[2]), tap / taps[2] % taps[1], tap % taps[2]];
         pack_row(phase, extents, &source[channel * channel_step..(channel + 1) * channel_step], t, first, columns);
     };
     if parallel {
@@ -264,7 +265,7 @@ fn pack<T: Float>(
     }
 }
 
-/// One row: the source at one place of the kernel, for neighbouring elements; zeros beyond the edges.
+/// One row: the source at one tap of the kernel, for neighbouring elements; zeros beyond the edges.
 fn pack_row<T: Float>(
     phase: &Phase,
     extents: [usize; 3],
@@ -282,7 +283,7 @@ fn pack_row<T: Float>(
     let low = divided_up((-shift).max(0), scale).min(line as i64) as usize;
     let high = divided_up((extents[2] as i64 - shift).max(0), scale).clamp(low as i64, line as i64) as usize;
     let mut done = 0;
-    // Lines are short: no division, and no call for nothing, in each of them.
+    // Lines are short: no division, and no call that does nothing, in each of them.
     let (above, mut start) = (first / line, first % line);
     let (mut plane, mut row) = (above / phase[1].count, above % phase[1].count);
     let clear = |target: &mut [T]| match target {
@@ -323,7 +324,7 @@ fn divided_up(number: i64, divisor: i64) -> i64 {
     (number + divisor - 1) / divisor
 }
 
-/// Puts the product of a phase's elements where they belong in the result; zeros where there is no product.
+/// Stores the product of a phase's elements where they belong in the result; zeros where there is no product.
 fn scatter_rows<T: Float>(
     phase: &Phase,
     problem: &Problem,
@@ -334,20 +335,20 @@ fn scatter_rows<T: Float>(
     product: Option<&[T]>,
 ) {
     let extents = problem.result();
-    let places: Vec<usize> = (first..first + width)
+    let indices: Vec<usize> = (first..first + width)
         .map(|element| {
             let (above, w) = (element / phase[2].count, element % phase[2].count);
             let o = [above / phase[1].count, above % phase[1].count, w];
-            (0..3).fold(0, |place, axis| place * extents[axis] + phase[axis].first + o[axis] * phase[axis].every)
+            (0..3).fold(0, |index, axis| index * extents[axis] + phase[axis].first + o[axis] * phase[axis].every)
         })
         .collect();
     for (row, out) in out.chunks_mut(result).enumerate() {
         match product {
             Some(product) => {
                 let values = &product[row * width..(row + 1) * width];
-                places.iter().zip(values).for_each(|(&place, &value)| out[place] = value);
+                indices.iter().zip(values).for_each(|(&index, &value)| out[index] = value);
             }
-            None => places.iter().for_each(|&place| out[place] = T::zeroed()),
+            None => indices.iter().for_each(|&index| out[index] = T::zeroed()),
         }
     }
 }
@@ -363,7 +364,7 @@ fn weight<T: Float>(problem: &Problem, input: &[T], upstream: &[T], out: &mut [T
     if count == 0 || problem.batch == 0 || columns == 0 {
         return Ok(());
     }
-    // A result that no cache holds is summed in one place, by all threads, over as much of an image at once as fits.
+    // A result that no cache holds is summed once, by all threads, over as much of an image at once as fits.
     let large = size_of_val(out) > LARGE_RESULT;
     let block =
         block_of::<T>(columns, count).max(if large { LARGE_BLOCK / (size_of::<T>() * columns) } else { 0 }).min(count);

@@ -52,14 +52,14 @@ impl ConvOptions {
         self
     }
 
-    /// What lies beyond the edges.
+    /// What is beyond the edges.
     #[must_use]
     pub const fn padding_mode(mut self, mode: PaddingMode) -> Self {
         self.padding_mode = mode;
         self
     }
 
-    /// Elements from one place of the kernel to the next.
+    /// Elements from one tap of the kernel to the next.
     #[must_use]
     pub fn dilation(mut self, dilation: impl Into<Sizes>) -> Self {
         self.dilation = dilation.into();
@@ -118,7 +118,7 @@ impl ConvTransposeOptions {
         self
     }
 
-    /// Elements of the result from one place of the kernel to the next.
+    /// Elements of the result from one tap of the kernel to the next.
     #[must_use]
     pub fn dilation(mut self, dilation: impl Into<Sizes>) -> Self {
         self.dilation = dilation.into();
@@ -139,8 +139,8 @@ impl ConvTransposeOptions {
         let extra = self.output_padding.along(axes, "output padding")?;
         let dilation = self.dilation.along(axes, "dilation")?;
         // What the convolution would have had as its input, where its padding follows from that.
-        let whole: Vec<usize> = input.iter().zip(&stride).map(|(extent, stride)| extent * stride).collect();
-        let windows = window_axes(kernel, &self.stride, &self.dilation, &self.padding, &whole)?;
+        let full: Vec<usize> = input.iter().zip(&stride).map(|(extent, stride)| extent * stride).collect();
+        let windows = window_axes(kernel, &self.stride, &self.dilation, &self.padding, &full)?;
         let same = matches!(self.padding, Padding::Same);
         let mut extents = Vec::with_capacity(axes);
         for (axis, window) in windows.iter().enumerate() {
@@ -152,16 +152,16 @@ impl ConvTransposeOptions {
                     "output padding is {extra:?}, and must be less than the stride {stride:?} or the dilation {dilation:?}"
                 ));
             }
-            let full = (input[axis] - 1)
+            let total = (input[axis] - 1)
                 .checked_mul(window.stride)
                 .and_then(|steps| steps.checked_add(window.span() + extra[axis]))
                 .ok_or("the result is too large")?;
-            let extent = if same { Some(whole[axis]) } else { full.checked_sub(window.low + window.high) };
+            let extent = if same { Some(full[axis]) } else { total.checked_sub(window.low + window.high) };
             match extent {
                 Some(extent) if extent > 0 => extents.push(extent),
                 _ => {
                     return Err(format!(
-                        "nothing is left of {full} elements along spatial axis {axis} less a padding of {} + {}",
+                        "nothing is left of {total} elements along spatial axis {axis} less a padding of {} + {}",
                         window.low, window.high
                     ));
                 }

@@ -1,4 +1,4 @@
-//! A convolution as an implicit product, for each group: rows × columns, summed over an inner dimension that is never laid out in
+//! A convolution as an implicit product, for each group: rows × columns, summed over an inner dimension that is never stored in
 //! memory. Both devices work with this description.
 //!
 //! | direction | rows | columns | inner |
@@ -7,15 +7,15 @@
 //! | input | in channels | batch × input elements | out channels × kernel |
 //! | weight | out channels | in channels × kernel | batch × windows |
 //!
-//! The gradient of the input *gathers*: an element looks at the windows over it. With a stride of s, only every s-th place of the
-//! kernel meets a window, and which ones depends on the element's place modulo s, its *phase*. Elements of one phase form a
+//! The gradient of the input *gathers*: an element looks at the windows over it. With a stride of s, only every s-th tap of the
+//! kernel meets a window, and which ones depends on the element's position modulo s, its *phase*. Elements of one phase form a
 //! product of their own, with a part of the kernel and no stride, so that nothing is multiplied by zeros in between.
 
 use super::{Convolution, Direction};
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
 
-/// Numbers for depth, height and width; convolutions over fewer axes have extents of 1 in front.
+/// Values for depth, height and width; convolutions over fewer axes have extents of 1 in front.
 pub(super) type Space = [usize; 3];
 
 /// Addresses of a `[major, minor, space]` tensor, in elements.
@@ -29,7 +29,7 @@ pub(super) struct Addresses {
     pub(super) space: [i64; 3],
 }
 
-/// The windows of one axis as seen from the elements of one phase: element `o` meets place `t` of its part of the kernel at
+/// The windows of one axis for the elements of one phase: element `o` meets tap `t` of its part of the kernel at
 /// `o · scale + base + t · step` of the source.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct PhaseAxis {
@@ -41,13 +41,13 @@ pub(super) struct PhaseAxis {
     pub(super) scale: i64,
     pub(super) base: i64,
     pub(super) step: i64,
-    /// The first place of the kernel, the distance to the next, and how many there are.
+    /// The first tap of the kernel, the distance to the next, and how many there are.
     pub(super) tap: usize,
     pub(super) tap_every: usize,
     pub(super) taps: usize,
 }
 
-/// The problem in numbers.
+/// The extents, windows and strides of the problem.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Problem {
     pub(super) direction: Direction,
@@ -157,7 +157,7 @@ impl Problem {
         }
     }
 
-    /// For the gradient of the input: how far apart the places of the kernel are that meet a window.
+    /// For the gradient of the input: how far apart the taps of the kernel are that meet a window.
     pub(super) fn tap_every(&self) -> Space {
         match self.direction {
             Direction::Input => {
@@ -167,7 +167,7 @@ impl Problem {
         }
     }
 
-    /// The windows as seen from the elements of a phase, along an axis.
+    /// The windows for the elements of a phase, along an axis.
     pub(super) fn phase(&self, axis: usize, phase: usize) -> PhaseAxis {
         let (stride, dilation) = (self.stride[axis] as i64, self.dilation[axis] as i64);
         let (low, kernel) = (self.low[axis] as i64, self.kernel[axis]);
@@ -215,7 +215,7 @@ impl Problem {
             || self.is_point()
     }
 
-    /// True where the convolution is a product of matrices: a kernel of one place that meets every element.
+    /// True where the convolution is a product of matrices: a kernel of one tap, which meets every element.
     pub(super) fn is_point(&self) -> bool {
         self.kernel == [1; 3] && self.stride == [1; 3] && self.low == [0; 3] && self.windows == self.input
     }
@@ -236,26 +236,26 @@ impl Addresses {
 }
 
 impl Problem {
-    /// Whether neighbours of weight (or gradient of the result) and source lie along the inner dimension, where the convolution is a
-    /// product of matrices and both can be read in groups of four from a multiple of four on.
+    /// Whether neighbours of weight (or gradient of the result) and source lie along the inner dimension, where the convolution is
+    /// a product of matrices and both can be read in groups of four from a multiple of four on.
     pub(super) fn quads(&self) -> Option<[bool; 2]> {
         let [source, other] = self.operands;
-        let whole = |numbers: &[i64]| numbers.iter().all(|number| number % 4 == 0);
+        let aligned = |numbers: &[i64]| numbers.iter().all(|number| number % 4 == 0);
         let fits = self.is_point()
             && source.pixels(self.source())?.is_multiple_of(4)
-            && whole(&[source.offset, source.major, source.minor, other.offset]);
+            && aligned(&[source.offset, source.major, source.minor, other.offset]);
         if !fits {
             return None;
         }
         match self.direction {
             // Weights `[out, in]`: rows are the former or the latter.
-            Direction::Forward => (other.minor == 1 && whole(&[other.major]) && self.in_channels.is_multiple_of(4))
+            Direction::Forward => (other.minor == 1 && aligned(&[other.major]) && self.in_channels.is_multiple_of(4))
                 .then_some([true, false]),
-            Direction::Input => (other.minor == 1 && whole(&[other.major]) && self.in_channels.is_multiple_of(4))
+            Direction::Input => (other.minor == 1 && aligned(&[other.major]) && self.in_channels.is_multiple_of(4))
                 .then_some([false, false]),
             Direction::Weight => {
                 let pixels = other.pixels(self.windows)?;
-                (pixels.is_multiple_of(4) && whole(&[other.major, other.minor])).then_some([true, true])
+                (pixels.is_multiple_of(4) && aligned(&[other.major, other.minor])).then_some([true, true])
             }
         }
     }

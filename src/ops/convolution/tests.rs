@@ -52,7 +52,7 @@ impl Case {
     }
 
     /// Which of the shapes are the operands, and which is the result.
-    fn places(direction: Direction) -> [usize; 3] {
+    fn roles(direction: Direction) -> [usize; 3] {
         match direction {
             Direction::Forward => [0, 1, 2],
             Direction::Input => [2, 1, 0],
@@ -63,16 +63,16 @@ impl Case {
     /// By the definition: each product of an input element and a weight belongs to one element of the result.
     fn reference(&self, direction: Direction, first: &[f32], second: &[f32]) -> Vec<f32> {
         let shapes = self.shapes();
-        let [a, b, out] = Self::places(direction);
+        let [a, b, out] = Self::roles(direction);
         let mut result = vec![0.0_f64; shapes[out].len()];
         let strides: Vec<Vec<i64>> = shapes.iter().map(Shape::strides).collect();
         let rank = self.axes.len();
         let count = |extents: &[usize]| extents.iter().product::<usize>();
-        let unfold = |mut place: usize, extents: &[usize]| {
+        let unfold = |mut index: usize, extents: &[usize]| {
             let mut at = vec![0; extents.len()];
             for axis in (0..extents.len()).rev() {
-                at[axis] = place % extents[axis];
-                place /= extents[axis];
+                at[axis] = index % extents[axis];
+                index /= extents[axis];
             }
             at
         };
@@ -81,8 +81,8 @@ impl Case {
         for n in 0..self.batch {
             for g in 0..self.groups {
                 for (kk, cc) in (0..k).flat_map(|kk| (0..c).map(move |cc| (kk, cc))) {
-                    for o in (0..count(&windows)).map(|place| unfold(place, &windows)) {
-                        for t in (0..count(&kernel)).map(|place| unfold(place, &kernel)) {
+                    for o in (0..count(&windows)).map(|index| unfold(index, &windows)) {
+                        for t in (0..count(&kernel)).map(|index| unfold(index, &kernel)) {
                             let at: Vec<i64> = (0..rank)
                                 .map(|axis| {
                                     let window = &self.axes[axis];
@@ -93,12 +93,13 @@ impl Case {
                                 continue;
                             }
                             let address = |tensor: usize, lead: [usize; 2], space: &[i64]| {
-                                let lead = lead.map(|place| place as i64);
+                                let lead = lead.map(|index| index as i64);
                                 let all = lead.iter().chain(space);
-                                strides[tensor].iter().zip(all).map(|(stride, place)| stride * place).sum::<i64>()
+                                strides[tensor].iter().zip(all).map(|(stride, index)| stride * index).sum::<i64>()
                                     as usize
                             };
-                            let wide = |places: &[usize]| places.iter().map(|&place| place as i64).collect::<Vec<_>>();
+                            let wide =
+                                |indices: &[usize]| indices.iter().map(|&index| index as i64).collect::<Vec<_>>();
                             let addresses = [
                                 address(0, [n, g * c + cc], &at),
                                 address(1, [g * k + kk, cc], &wide(&t)),
@@ -115,7 +116,7 @@ impl Case {
 
     fn operands(&self, direction: Direction) -> ([Operand; 2], TensorType) {
         let shapes = self.shapes();
-        let [a, b, out] = Self::places(direction);
+        let [a, b, out] = Self::roles(direction);
         let types = [operand(DType::F32, &shapes[a]), operand(DType::F32, &shapes[b])];
         (types, TensorType::new(DType::F32, shapes[out].clone()))
     }
@@ -191,7 +192,7 @@ fn the_cpu_follows_the_definition() {
     }
 }
 
-/// Each shape makes pipelines of its own for every tile, which software drivers are slow at: a few shapes with everything in them.
+/// Each shape makes pipelines of its own for every tile, which software drivers build slowly: a few shapes with everything in them.
 #[test]
 fn kernels_agree_with_the_cpu() {
     let three = axis(3, 1, 1, 1, 1);
@@ -320,7 +321,7 @@ proptest! {
         case.check_native();
     }
 
-    /// Depthwise ones have a way of their own, by lines.
+    /// Depthwise ones have an implementation of their own, by lines.
     #[test]
     fn single_channels_follow_the_definition(
         windows in proptest::collection::vec((window(), 0_usize..30), 1..4),

@@ -1,5 +1,5 @@
 //! Choice of scan kernels: an invocation a line where there are many, a workgroup a line where there are few; long lines
-//! are cut into stretches, whose sums are made and scanned first.
+//! are cut into chunks, whose sums are made and scanned first.
 
 use super::CumulativeSum;
 use crate::shader::{
@@ -33,7 +33,7 @@ pub(super) fn plans(
     let scan = Scan { op, dtype: ty.dtype, element: element_types(ty.dtype, ty.dtype)?, dims, adapter };
     let (lines, length) = (dims[0] * dims[2], dims[1]);
     let least = length.div_ceil(LONGEST);
-    // Stretches so that there is work for everyone, none shorter than 64.
+    // Chunks so that there is work for every invocation, none shorter than 64.
     let wanted: usize = if adapter.is_software { 8 * 64 } else { 1 << 13 };
     let many = wanted.div_ceil(lines).min(length / 64).max(least);
     let by_workgroups = dims[2] == 1 && !adapter.is_software && length >= 256;
@@ -43,36 +43,36 @@ pub(super) fn plans(
     }
     choices.extend([("scan", many), ("scan_blocks", many)]);
     choices.dedup();
-    choices.into_iter().map(|(file, stretches)| scan.plan(file, stretches)).collect()
+    choices.into_iter().map(|(file, chunks)| scan.plan(file, chunks)).collect()
 }
 
 impl Scan<'_> {
-    fn plan(&self, file: &str, stretches: usize) -> Result<KernelPlan, String> {
+    fn plan(&self, file: &str, chunks: usize) -> Result<KernelPlan, String> {
         let [outer, length, inner] = self.dims;
         let lines = outer * inner;
-        let stretch = length.div_ceil(stretches);
-        let stretches = length.div_ceil(stretch);
-        let carry = module(if stretches > 1 { "shared/carry_stretches" } else { "shared/carry" })?;
+        let chunk_length = length.div_ceil(chunks);
+        let chunks = length.div_ceil(chunk_length);
+        let carry = module(if chunks > 1 { "shared/carry_chunks" } else { "shared/carry" })?;
         let replaced = [("shared/element", self.element.as_str()), ("shared/carry", carry)];
         let mut kernel = Kernel::composed(file, file, &replaced, 1, 1)?;
         let flags = [self.op.reverse, self.op.exclusive].map(u32::from);
-        let mut params: Vec<u32> = [lines, length, inner, stretches, stretch].map(|word| word as u32).to_vec();
+        let mut params: Vec<u32> = [lines, length, inner, chunks, chunk_length].map(|word| word as u32).to_vec();
         params.extend(flags);
         let mut bound = vec![Bound::Input(0), Bound::Output(0)];
         let (mut dispatches, mut scratch) = (Vec::new(), Vec::new());
-        if stretches > 1 {
+        if chunks > 1 {
             kernel.bindings.push(crate::shader::Access::Read);
             bound.push(Bound::Scratch(0));
-            scratch.push(4 * lines * stretches);
-            dispatches.push(chunk_sums(self.dtype, self.dims, stretches, self.adapter)?);
+            scratch.push(4 * lines * chunks);
+            dispatches.push(chunk_sums(self.dtype, self.dims, chunks, self.adapter)?);
             dispatches.push(DispatchPlan {
                 kernel: Kernel::composed("scan_carries", "scan_carries", &replaced, 0, 1)?,
-                params: vec![lines as u32, stretches as u32, flags[0]],
+                params: vec![lines as u32, chunks as u32, flags[0]],
                 bound: vec![Bound::Scratch(0)],
                 workgroups: lines.div_ceil(64),
             });
         }
-        let workgroups = if file == "scan" { (lines * stretches).div_ceil(64) } else { lines * stretches };
+        let workgroups = if file == "scan" { (lines * chunks).div_ceil(64) } else { lines * chunks };
         dispatches.push(DispatchPlan { kernel, params, bound, workgroups });
         Ok(KernelPlan { dispatches, scratch })
     }

@@ -6,7 +6,7 @@ use crate::shader::testing::{numbers, operand};
 use crate::tensor::DType;
 
 #[test]
-fn all_ways_along_each_axis() {
+fn all_variants_along_each_axis() {
     for (shape, axis) in [(vec![1], 0), (vec![7, 300, 3], 1), (vec![70, 33], 0), (vec![3, 1000], 1)] {
         let values: Vec<i32> = numbers(shape.iter().product(), 3).iter().map(|x| (x * 100.0) as i32).collect();
         let source = operand(DType::I32, &shape);
@@ -19,7 +19,7 @@ fn all_ways_along_each_axis() {
 }
 
 #[test]
-fn long_lines_are_cut_into_stretches() {
+fn long_lines_are_cut_into_chunks() {
     for (shape, axis) in [(vec![40_000], 0), (vec![20_000, 2], 0)] {
         let values = numbers(40_000, 5);
         let source = operand(DType::F32, &shape);

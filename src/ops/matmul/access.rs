@@ -1,11 +1,11 @@
 //! How the kernels of a product reach memory: operands of 16 or 32 bits, read an element at a time or four neighbours at once, and
-//! results handed over in the same ways. Convolutions are products too, and say it here as well.
+//! results stored in the same ways. Convolutions are products too, and say it here as well.
 
 use crate::scalar::{Emitted, Epilogue, QUAD_LANES};
 use crate::shader::module;
 use crate::tensor::DType;
 
-/// Where a kernel's modules stand in for others.
+/// Modules that replace others in a kernel.
 pub(in crate::ops) type Modules = Vec<(&'static str, &'static str)>;
 
 /// Of one kernel.
@@ -19,7 +19,7 @@ pub(in crate::ops) struct Access {
     pub(in crate::ops) reads_quads: bool,
     /// The right operand is read two neighbours at a time.
     pub(in crate::ops) reads_pairs: bool,
-    /// Results are handed over four neighbours at a time.
+    /// Results are stored four neighbours at a time.
     pub(in crate::ops) stores_quads: bool,
 }
 
@@ -39,7 +39,7 @@ impl Access {
         ]
     }
 
-    /// What stands in for the modules that read one element at a time.
+    /// What replaces the modules that read one element at a time.
     pub(in crate::ops) fn modules(&self) -> Result<Modules, String> {
         let mut modules = Modules::new();
         if self.stores_quads {
@@ -49,7 +49,7 @@ impl Access {
             let quads = |side: usize, words: &'static str, halves: &'static str| {
                 module(if self.stored[side] == DType::F32 { words } else { halves })
             };
-            modules.push(("shared/bringing", module("shared/bringing_quads")?));
+            modules.push(("shared/loading", module("shared/loading_quads")?));
             modules.push(("shared/lhs", quads(0, "shared/lhs_quads", "shared/lhs_quads_half")?));
             modules.push(("shared/rhs", quads(1, "shared/rhs_quads", "shared/rhs_quads_half")?));
         }
@@ -59,7 +59,7 @@ impl Access {
         Ok(modules)
     }
 
-    /// The module that stands in for `shared/finish`.
+    /// The module that replaces `shared/finish`.
     pub(in crate::ops) fn finish(&self, epilogue: &Epilogue, first_binding: usize) -> Emitted {
         if self.stores_quads { epilogue.emit_quads(first_binding) } else { epilogue.emit(first_binding) }
     }

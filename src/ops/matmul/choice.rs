@@ -1,4 +1,4 @@
-//! Choice of a product's kernel by its extents: which tile, which orientation, how many stretches of the inner dimension.
+//! Choice of a product's kernel by its extents: which tile, which orientation, how many splits of the inner dimension.
 //! Convolutions are products too, and choose here as well.
 
 use crate::shader::Adapter;
@@ -35,7 +35,7 @@ pub(in crate::ops) struct Variant {
     pub(in crate::ops) file: &'static str,
     /// Rows and columns of the product that a workgroup computes.
     pub(in crate::ops) tile: [usize; 2],
-    /// Inner places that are in workgroup memory at once; 0 where the kernel does without.
+    /// Inner indices that are in workgroup memory at once; 0 where the kernel does without.
     pub(in crate::ops) inner: usize,
     /// Elements that an invocation computes, where the kernel does not fix them.
     pub(in crate::ops) rows: usize,
@@ -44,7 +44,7 @@ pub(in crate::ops) struct Variant {
     pub(in crate::ops) lanes: usize,
     /// True where the operands are exchanged, so that the product's rows are the kernel's columns.
     pub(in crate::ops) swapped: bool,
-    /// Stretches of the inner dimension.
+    /// Splits of the inner dimension.
     pub(in crate::ops) splits: usize,
 }
 
@@ -69,25 +69,25 @@ pub(in crate::ops) fn direct_candidates(problem: Extents, adapter: &Adapter) -> 
     tiles.into_iter().map(|(tile, wanted)| direct_of(tile, wanted, problem, adapter)).collect()
 }
 
-/// With so many rows and columns an invocation, and about so many workgroups.
+/// With these rows and columns an invocation, and about `wanted` workgroups.
 fn direct_of([rows, columns]: [usize; 2], wanted: usize, problem: Extents, adapter: &Adapter) -> Variant {
     let tile = [8 * rows, 8 * columns];
     let splits = splits(problem, tile, rows, wanted, 64, adapter);
     Variant { file: "matmul_direct", tile, inner: 0, rows, columns, lanes: 0, swapped: false, splits }
 }
 
-/// Tile, inner places, speed of a full GPU relative to the largest tile, workgroups that fill one.
+/// Tile, inner indices, speed of a full GPU relative to the largest tile, workgroups that fill one.
 type Tile = (&'static str, usize, usize, f64, usize);
 
-/// The kernels with tiles in workgroup memory, by a rough model of a GPU: so many workgroups at a time, each as fast as its
-/// tile's reuse allows.
+/// The kernels with tiles in workgroup memory, by a rough model of a GPU: a fixed number of workgroups at a time, each as fast as
+/// its tile's reuse allows.
 pub(in crate::ops) fn tiled(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
     const TILES: [Tile; 3] =
         [("matmul", 128, 16, 1.0, 128), ("matmul", 64, 8, 0.75, 256), ("matmul_small", 32, 16, 0.4, 512)];
     tiled_of(&TILES, &[0.0, 1.0], problem, adapter)
 }
 
-/// The same with other tiles and stretches, for tuning.
+/// The same with other tiles and splits, for tuning.
 pub(in crate::ops) fn tiled_candidates(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
     const TILES: [Tile; 4] = [
         ("matmul", 128, 16, 1.0, 128),
@@ -118,9 +118,9 @@ fn tiled_of(tiles: &[Tile], fill: &[f64], problem: Extents, adapter: &Adapter) -
         let mut choices: Vec<usize> = wanted.map(|wanted| splits(problem, tile, 1, wanted, 128, adapter)).collect();
         choices.dedup();
         for splits in choices {
-            let stretch = problem.inner.div_ceil(splits) + 2 * inner;
+            let length = problem.inner.div_ceil(splits) + 2 * inner;
             let waves = (tiles * splits).div_ceil(full) * full;
-            let mut cost = (waves * extent * extent * stretch) as f64 / speed;
+            let mut cost = (waves * extent * extent * length) as f64 / speed;
             if splits > 1 {
                 cost += SECOND_PASS + PARTIAL * (problem.len() * splits) as f64;
             }
@@ -132,7 +132,7 @@ fn tiled_of(tiles: &[Tile], fill: &[f64], problem: Extents, adapter: &Adapter) -
     candidates.into_iter().map(|(_, variant)| variant).collect()
 }
 
-/// Stretches of the inner dimension that make about `wanted` workgroups, none shorter than `shortest`. `rows` is the number of rows
+/// Splits of the inner dimension that make about `wanted` workgroups, none shorter than `shortest`. `rows` is the number of rows
 /// that an invocation loops over.
 pub(in crate::ops) fn splits(
     problem: Extents,
@@ -169,7 +169,7 @@ pub(in crate::ops) fn software(problem: Extents, orientations: &[bool], adapter:
     chosen
 }
 
-/// The same with other tiles and stretches, for tuning.
+/// The same with other tiles and splits, for tuning.
 pub(in crate::ops) fn software_candidates(problem: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
     let mut found = software(problem, orientations, adapter);
     for &swapped in orientations {
@@ -182,7 +182,8 @@ pub(in crate::ops) fn software_candidates(problem: Extents, orientations: &[bool
 /// Threads that a software driver's work should be spread over, without knowing how many there are.
 const THREADS: usize = 8;
 
-/// All variants of the kernel for software drivers, the cheapest first. `wanted` are numbers of workgroups to cut the inner dimension for.
+/// All variants of the kernel for software drivers, the cheapest first. `wanted` are numbers of workgroups to cut the inner
+/// dimension for.
 fn software_by_cost(wanted: &[usize], problem: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
     const LOAD: f64 = 9.0;
     const MULTIPLY: f64 = 0.45;
@@ -197,24 +198,24 @@ fn software_by_cost(wanted: &[usize], problem: Extents, orientations: &[bool], a
     let lanes = largest as usize;
     let mut candidates = Vec::new();
     for &swapped in orientations {
-        let seen = if swapped { problem.swapped() } else { problem };
+        let oriented = if swapped { problem.swapped() } else { problem };
         for (rows, columns) in [(32, 8), (32, 4), (16, 4), (8, 4), (4, 4), (2, 4), (1, 32), (1, 16), (1, 4), (1, 1)] {
             let tile = [rows, lanes * columns];
-            let tiles = seen.tiles(tile);
+            let tiles = oriented.tiles(tile);
             if rows * columns > 128 && problem.len() * problem.inner < LARGE_FROM {
                 continue;
             }
             let mut choices: Vec<usize> =
-                wanted.iter().map(|&wanted| splits(seen, tile, rows, wanted, 128, adapter)).collect();
+                wanted.iter().map(|&wanted| splits(oriented, tile, rows, wanted, 128, adapter)).collect();
             choices.dedup();
             for splits in choices {
-                // So long a sum of so large a product: with fewer rows it needs no parts.
-                if splits > 1 && (4 * seen.len() * splits) as u64 > adapter.limits.binding_bytes {
+                // The partial products would not fit: with fewer rows, a sum this long needs no splits.
+                if splits > 1 && (4 * oriented.len() * splits) as u64 > adapter.limits.binding_bytes {
                     continue;
                 }
                 let step = (columns as f64 + rows as f64 / lanes as f64) * LOAD
                     + rows as f64 * (SHUFFLE + columns as f64 * MULTIPLY);
-                let workgroup = WORKGROUP + seen.inner.div_ceil(splits) as f64 * step;
+                let workgroup = WORKGROUP + oriented.inner.div_ceil(splits) as f64 * step;
                 // A second pass costs a dispatch.
                 let second = if splits > 1 { 30_000.0 } else { 0.0 };
                 let cost = (tiles * splits).div_ceil(THREADS) as f64 * workgroup + second;

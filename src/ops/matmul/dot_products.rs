@@ -1,6 +1,6 @@
-//! Products in f32 whose operands both lie along the inner dimension and that are small beside it, as those of a classifier after
-//! many features: dot products of four rows by four columns at a time, straight from the operands. gemm would lay out both anew, which
-//! takes longer than so few rows and columns.
+//! Products in f32 whose operands are both contiguous along the inner dimension and that are small beside it, as those of a
+//! classifier after many features: dot products of four rows by four columns at a time, straight from the operands. gemm would lay
+//! out both anew, which takes longer than so few rows and columns.
 
 use rayon::prelude::*;
 
@@ -8,8 +8,8 @@ use rayon::prelude::*;
 const ROWS: usize = 16;
 const TILE: usize = 4;
 
-/// Inner places that are gone through at a time, so that the right operand's stay in a cache for all rows of a task.
-const PLACES: usize = 1024;
+/// Inner indices that are summed at a time, so that the right operand's elements stay in a cache for all rows of a task.
+const INNER_CHUNK: usize = 1024;
 
 /// Vectors of one operand: their elements, and the distance from one to the next.
 #[derive(Clone, Copy)]
@@ -19,7 +19,7 @@ pub(super) struct Vectors<'a> {
 }
 
 impl<'a> Vectors<'a> {
-    /// A stretch of one of them.
+    /// A chunk of one of them.
     #[inline(always)]
     fn part(&self, vector: usize, first: usize, count: usize) -> &'a [f32] {
         let start = vector * self.step + first;
@@ -69,8 +69,8 @@ impl pulp::WithSimd for Rows<'_> {
         let Self { lhs, rhs, first_row, columns, inner, out } = self;
         out.fill(0.0);
         let rows = out.len() / columns;
-        for first in (0..inner).step_by(PLACES) {
-            let count = PLACES.min(inner - first);
+        for first in (0..inner).step_by(INNER_CHUNK) {
+            let count = INNER_CHUNK.min(inner - first);
             for row in (0..rows).step_by(TILE) {
                 for column in (0..columns).step_by(TILE) {
                     let at = [first_row + row, column, first, count];
@@ -81,9 +81,9 @@ impl pulp::WithSimd for Rows<'_> {
                         continue;
                     }
                     for line in 0..height {
-                        for place in 0..width {
-                            let at = [at[0] + line, at[1] + place, first, count];
-                            tile::<S, 1>(simd, lhs, rhs, at, columns, &mut to[line * columns + place..]);
+                        for c in 0..width {
+                            let at = [at[0] + line, at[1] + c, first, count];
+                            tile::<S, 1>(simd, lhs, rhs, at, columns, &mut to[line * columns + c..]);
                         }
                     }
                 }
@@ -92,7 +92,7 @@ impl pulp::WithSimd for Rows<'_> {
     }
 }
 
-/// Adds the dot products of a stretch of `N` rows and columns to their sums.
+/// Adds the dot products of a chunk of `N` rows and columns to their sums.
 #[inline(always)]
 fn tile<S: pulp::Simd, const N: usize>(
     simd: S,
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn sums_are_those_of_the_definition_with_any_number_of_threads() {
         for (rows, columns, inner) in [(4, 4, 1024), (5, 7, 1030), (64, 130, 2049), (33, 4, 4096), (17, 9, 1)] {
-            // Rows of the left operand lie further apart than they are long.
+            // Rows of the left operand are further apart than they are long.
             let (lhs, rhs) = (numbers(rows * (inner + 3), 1), numbers(columns * inner, 2));
             let run = |threads: usize| {
                 let mut out = vec![f32::NAN; rows * columns];
@@ -146,8 +146,8 @@ mod tests {
             };
             let found = run(1);
             assert_eq!(found, run(3));
-            for (place, &found) in found.iter().enumerate() {
-                let (row, column) = (place / columns, place % columns);
+            for (index, &found) in found.iter().enumerate() {
+                let (row, column) = (index / columns, index % columns);
                 let terms =
                     (0..inner).map(|k| f64::from(lhs[row * (inner + 3) + k]) * f64::from(rhs[column * inner + k]));
                 let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), term: f64| (sum + term, size + term.abs()));

@@ -18,7 +18,7 @@ pub(super) fn plans(
     tuning: bool,
 ) -> Result<Vec<KernelPlan>, String> {
     let ([lhs, rhs], [ty, ..]) = (shapes.inputs, shapes.outputs) else {
-        return Err("takes two operands and gives one product".into());
+        return Err("takes two operands and returns one product".into());
     };
     let dtype = lhs.ty.dtype.compute();
     let is_float = is_read(lhs.ty.dtype) && is_read(rhs.ty.dtype);
@@ -32,16 +32,16 @@ pub(super) fn plans(
     if ty.is_empty() {
         return Err("has no columns, but rows to add up".into());
     }
-    let whole;
+    let identity;
     let epilogue = match shapes.epilogue {
         Some(epilogue) => epilogue,
         None => {
-            whole = Epilogue::identity(dtype, &[problem.batch, problem.rows, problem.columns], [1, 2]);
-            &whole
+            identity = Epilogue::identity(dtype, &[problem.batch, problem.rows, problem.columns], [1, 2]);
+            &identity
         }
     };
     if !is_float {
-        return vector::whole(&problem, dtype, epilogue, adapter, tuning);
+        return vector::integer(&problem, dtype, epilogue, adapter, tuning);
     }
     let extents = problem.extents();
     let halves = epilogue.stores_halves();
@@ -110,24 +110,24 @@ fn plan(
     row_sums: bool,
     adapter: &Adapter,
 ) -> Result<KernelPlan, String> {
-    let seen = if variant.swapped { problem.swapped() } else { problem.clone() };
+    let oriented = if variant.swapped { problem.swapped() } else { problem.clone() };
     let split = variant.splits > 1;
     let partial = Epilogue::identity(DType::F32, &[1, 1, problem.len()], [1, 2]);
-    // Tiles are for real GPUs, where memory gives four neighbours for the price of one.
+    // Tiles are for real GPUs, where four neighbours cost no more to load than one.
     let is_tiled = variant.inner > 0;
-    let quads = seen.quads().filter(|_| is_tiled);
+    let quads = oriented.quads().filter(|_| is_tiled);
     // For a software driver the load is what costs, and one of 64 bits costs as much as one of 32.
-    let pairs = seen.pairs().filter(|&along_inner| {
+    let pairs = oriented.pairs().filter(|&along_inner| {
         adapter.is_software
             && adapter.wide_integers
             && variant.lanes > 0
             && (along_inner || variant.columns.is_multiple_of(2))
     });
     let access = Access {
-        stored: [seen.lhs.stored, seen.rhs.stored],
+        stored: [oriented.lhs.stored, oriented.rhs.stored],
         along_inner: quads.unwrap_or([
-            seen.lhs.column.abs() <= seen.lhs.row.abs(),
-            pairs.unwrap_or(seen.rhs.row.abs() < seen.rhs.column.abs()),
+            oriented.lhs.column.abs() <= oriented.lhs.row.abs(),
+            pairs.unwrap_or(oriented.rhs.row.abs() < oriented.rhs.column.abs()),
         ]),
         reads_quads: quads.is_some(),
         reads_pairs: pairs.is_some(),
@@ -138,7 +138,7 @@ fn plan(
     flags.extend(access.flags());
     let tile = constants(
         &[
-            ("BATCH_AXES", seen.batch_axes.len()),
+            ("BATCH_AXES", oriented.batch_axes.len()),
             ("ROWS", variant.rows),
             ("COLUMNS", variant.columns),
             ("LANES", variant.lanes),
@@ -169,7 +169,7 @@ fn plan(
     }
     let mut kernel = Kernel::composed(label, variant.file, &replaced, 2 + finish.inputs.len(), outputs)?;
     kernel.subgroups = variant.lanes > 0;
-    let mut params = seen.params(variant.tile, variant.splits, access.reads_quads || pairs == Some(true))?;
+    let mut params = oriented.params(variant.tile, variant.splits, access.reads_quads || pairs == Some(true))?;
     params.extend(&finish.params);
     let operands = if variant.swapped { [1, 0] } else { [0, 1] };
     let mut bound: Vec<Bound> = operands.into_iter().map(Bound::Input).collect();
@@ -179,7 +179,7 @@ fn plan(
         bound.extend(finish.inputs.iter().map(|&input| Bound::Input(2 + input)));
         bound.extend((0..outputs).map(Bound::Output));
     }
-    let workgroups = seen.extents().tiles(variant.tile) * variant.splits;
+    let workgroups = oriented.extents().tiles(variant.tile) * variant.splits;
     let mut dispatches = vec![DispatchPlan { kernel, params, bound, workgroups }];
     let mut scratch = Vec::new();
     if split {
@@ -194,8 +194,8 @@ fn plan(
     Ok(KernelPlan { dispatches, scratch })
 }
 
-/// The second pass of a split product of so many elements, whose innermost axes are `matrix`. Where there are sums of rows, that many,
-/// their parts are the second scratch, and they the second result.
+/// The second pass of a split product of `len` elements, whose innermost axes are `matrix`. Where there are sums of rows
+/// (`row_sums` of them), their parts are the second scratch, and they are the second result.
 pub(in crate::ops) fn sum(
     len: usize,
     splits: usize,

@@ -1,9 +1,10 @@
-//! Products in f32 over a long inner dimension that both operands lie across, as those of a weight's gradient: a stretch of the
-//! inner dimension at a time, with the right operand's in panels that stay in a cache for all rows of a task. Row sums come along.
+//! Products in f32 over a long inner dimension across which both operands are contiguous, as those of a weight's gradient: a chunk
+//! of the inner dimension at a time, with the right operand's in panels that stay in a cache for all rows of a task. Row sums are
+//! computed too.
 
 use rayon::prelude::*;
 
-use super::panels::{PLACES, Panels, ROWS, Start};
+use super::panels::{INNER_CHUNK, Panels, ROWS, Start};
 use super::product::Matrix;
 use crate::ops::tasks::lend;
 use crate::scalar::vectorized;
@@ -37,15 +38,15 @@ pub(super) fn multiply(
         if let Some(sums) = sums.as_deref_mut() {
             sums.fill(0.0);
         }
-        lend(Panels::size(PLACES, columns) + lhs.rows, |memory| {
-            let (memory, part) = memory.split_at_mut(Panels::size(PLACES, columns));
-            for place in (0..lhs.columns).step_by(PLACES) {
-                let places = PLACES.min(lhs.columns - place);
+        lend(Panels::size(INNER_CHUNK, columns) + lhs.rows, |memory| {
+            let (memory, part) = memory.split_at_mut(Panels::size(INNER_CHUNK, columns));
+            for first in (0..lhs.columns).step_by(INNER_CHUNK) {
+                let count = INNER_CHUNK.min(lhs.columns - first);
                 let right =
-                    Matrix { elements: &rhs.elements[place * rhs.steps[0]..], rows: places, columns, steps: rhs.steps };
-                let left = Matrix { elements: &lhs.elements[place * lhs.steps[1]..], columns: places, ..lhs };
-                let start = if place == 0 { Start::Zero } else { Start::Sums };
-                // First, as it goes through the left operand faster, and leaves it in a cache.
+                    Matrix { elements: &rhs.elements[first * rhs.steps[0]..], rows: count, columns, steps: rhs.steps };
+                let left = Matrix { elements: &lhs.elements[first * lhs.steps[1]..], columns: count, ..lhs };
+                let start = if first == 0 { Start::Zero } else { Start::Sums };
+                // First, as it reads the left operand faster, and leaves it in a cache.
                 if let Some(sums) = sums.as_deref_mut() {
                     add_row_sums(left, part, sums);
                 }
@@ -72,14 +73,14 @@ pub(super) fn multiply(
     }
 }
 
-/// Adds a stretch's sums, which are added up apart: few terms each, and so little rounding.
+/// Adds a chunk's sums, which are added up apart: few terms each, and so little rounding.
 fn add_row_sums(lhs: Matrix<'_, f32>, part: &mut [f32], sums: &mut [f32]) {
     vectorized(
         #[inline(always)]
         || {
             part.fill(0.0);
-            for place in 0..lhs.columns {
-                let column = &lhs.elements[place * lhs.steps[1]..][..part.len()];
+            for k in 0..lhs.columns {
+                let column = &lhs.elements[k * lhs.steps[1]..][..part.len()];
                 part.iter_mut().zip(column).for_each(|(sum, &value)| *sum += value);
             }
             sums.iter_mut().zip(part.iter()).for_each(|(sum, &part)| *sum += part);
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn products_and_row_sums_are_those_of_the_definition_with_any_number_of_threads() {
         for (rows, columns, inner) in [(256, 64, 1000), (7, 100, 129), (61, 1, 128), (1, 17, 300), (100, 130, 1)] {
-            // Columns of the left operand and rows of the right one lie further apart than they are long.
+            // Columns of the left operand and rows of the right one are further apart than they are long.
             let (lhs, rhs) = (numbers(inner * (rows + 3), 1), numbers(inner * (columns + 5), 2));
             let run = |threads: usize| {
                 let (mut out, mut sums) = (vec![f32::NAN; rows * columns], vec![f32::NAN; rows]);

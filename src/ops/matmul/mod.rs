@@ -3,6 +3,7 @@
 pub(in crate::ops) mod access;
 pub(in crate::ops) mod choice;
 mod dot_products;
+mod integer;
 mod kernels;
 mod long_inner;
 mod packed;
@@ -12,7 +13,6 @@ mod product;
 #[cfg(test)]
 mod tests;
 mod vector;
-mod whole;
 
 pub(in crate::ops) use kernels::sum;
 pub(in crate::ops) use panels::{Panels, Start};
@@ -26,8 +26,8 @@ use crate::tensor::{DType, Shape, TensorType};
 /// `[batch…, m, k] · [batch…, k, n] = [batch…, m, n]`, with equal batch axes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Matmul {
-    /// Gives a second result, `[batch…, m]`: the sums of the left operand's rows, which are at hand while it is read. The compiler asks
-    /// for it where a bias's gradient is such a sum.
+    /// Returns a second result, `[batch…, m]`: the sums of the left operand's rows, which cost little while it is read. The
+    /// compiler asks for it where a bias's gradient is such a sum.
     pub row_sums: bool,
 }
 
@@ -138,8 +138,9 @@ impl Operator for Matmul {
 }
 
 impl Tensor {
-    /// The matrix product, as in NumPy, of floats or of i32, i64 or u32, whose products and sums wrap: the last two axes multiply, axes before them broadcast, and a one-dimensional operand
-    /// is a row on the left or a column on the right, whose axis goes.
+    /// The matrix product, as in NumPy, of floats or of i32, i64 or u32, whose products and sums wrap: the last two axes multiply,
+    /// axes before them broadcast, and a one-dimensional operand is a row on the left or a column on the right, whose axis is
+    /// removed.
     #[track_caller]
     #[must_use]
     pub fn matmul(&self, other: &Self) -> Self {
@@ -173,8 +174,8 @@ impl Tensor {
                 .graph()
                 .mistake("matmul", format!("shapes {left} and {right} have batch axes that do not broadcast"));
         };
-        let whole = |matrix: &[usize]| batch.iter().chain(matrix).copied().collect::<Shape>();
-        let (lhs, rhs) = (self.broadcast_to(whole(matrix_left)), other.broadcast_to(whole(matrix_right)));
+        let full = |matrix: &[usize]| batch.iter().chain(matrix).copied().collect::<Shape>();
+        let (lhs, rhs) = (self.broadcast_to(full(matrix_left)), other.broadcast_to(full(matrix_right)));
         self.graph().apply1(Op::Matmul(Matmul::PLAIN), &[&lhs, &rhs])
     }
 

@@ -1,5 +1,5 @@
 //! Products in f32 of many rows with a small right operand, as those of a layer: the right operand is laid out once, and each
-//! stretch of rows is finished (a bias, an activation) while it is in a cache.
+//! chunk of rows is finished (a bias, an activation) while it is in a cache.
 
 use rayon::prelude::*;
 
@@ -7,7 +7,7 @@ use super::panels::{Panels, ROWS, Start};
 use super::product::Matrix;
 use crate::ops::tasks::lend;
 
-/// Rows of a stretch, at most and at least.
+/// Rows of a chunk, at most and at least.
 const MOST: usize = 16 * ROWS;
 const LEAST: usize = 4 * ROWS;
 
@@ -16,8 +16,8 @@ pub(super) const fn suits(rows: usize, columns: usize, inner: usize) -> bool {
     rows >= 2 * LEAST && columns >= 16 && columns * inner <= 1 << 16
 }
 
-/// `out = lhs · rhs + bias`, row-major; `finish` gets each stretch of results with the number of its first element. Sums are the same with any
-/// number of threads.
+/// `out = lhs · rhs + bias`, row-major; `finish` gets each chunk of results with the index of its first element. Sums are the same
+/// with any number of threads.
 pub(super) fn multiply(
     lhs: Matrix<'_, f32>,
     rhs: Matrix<'_, f32>,
@@ -28,11 +28,11 @@ pub(super) fn multiply(
 ) {
     let columns = rhs.columns;
     let threads = if parallel { rayon::current_num_threads() } else { 1 };
-    // Several stretches for each thread, so that one that is late does not keep the others waiting.
+    // Several chunks for each thread, so that one that is late does not keep the others waiting.
     let rows = (lhs.rows / (4 * threads)).clamp(LEAST, MOST).next_multiple_of(ROWS);
     lend(Panels::size(rhs.rows, columns), |memory| {
         let panels = Panels::lay_out(rhs, memory);
-        let stretch = |(number, out): (usize, &mut [f32])| {
+        let chunk = |(number, out): (usize, &mut [f32])| {
             let first = number * rows;
             let elements = &lhs.elements[first * lhs.steps[0]..];
             let lhs = Matrix { elements, rows: out.len() / columns, ..lhs };
@@ -40,9 +40,9 @@ pub(super) fn multiply(
             finish(first * columns, out);
         };
         if parallel {
-            out.par_chunks_mut(rows * columns).enumerate().for_each(stretch);
+            out.par_chunks_mut(rows * columns).enumerate().for_each(chunk);
         } else {
-            out.chunks_mut(rows * columns).enumerate().for_each(stretch);
+            out.chunks_mut(rows * columns).enumerate().for_each(chunk);
         }
     });
 }
@@ -53,7 +53,7 @@ mod tests {
     use crate::shader::testing::numbers;
 
     #[test]
-    fn each_stretch_gets_its_bias_and_is_finished_once_with_its_place() {
+    fn each_chunk_gets_its_bias_and_is_finished_once_with_its_index() {
         for (rows, columns, inner) in [(500, 100, 64), (48, 16, 1), (97, 33, 200), (5, 3, 2)] {
             let (lhs, rhs) = (numbers(rows * inner, 1), numbers(inner * columns, 2));
             let bias = numbers(columns, 3);
@@ -70,10 +70,10 @@ mod tests {
             };
             let found = run(1);
             assert_eq!(found, run(3));
-            for (place, &found) in found.iter().enumerate() {
-                let (row, column) = (place / columns, place % columns);
+            for (index, &found) in found.iter().enumerate() {
+                let (row, column) = (index / columns, index % columns);
                 let terms = (0..inner).map(|k| f64::from(lhs[row * inner + k]) * f64::from(rhs[k * columns + column]));
-                let wanted = terms.sum::<f64>() + f64::from(bias[column]) + place as f64;
+                let wanted = terms.sum::<f64>() + f64::from(bias[column]) + index as f64;
                 assert!((f64::from(found) - wanted).abs() <= 1e-6 * (wanted.abs() + inner as f64), "{found} {wanted}");
             }
         }

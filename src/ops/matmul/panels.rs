@@ -1,8 +1,8 @@
-//! Products in f32 whose right operand is laid out once and read many times: the weight of a recurrence at each step, a layer's weight
-//! for each stretch of a batch, a stretch of the inner dimension for all rows of a weight's gradient.
+//! Products in f32 whose right operand is laid out once and read many times: the weight of a recurrence at each step, a layer's
+//! weight for each chunk of a batch, a chunk of the inner dimension for all rows of a weight's gradient.
 //!
-//! The layout is panels of so many columns as leave a register for each row's element: [`ROWS`] rows by a panel are summed in registers
-//! over a stretch of the inner dimension. `gemm` does the same, but lays out both operands anew at each call.
+//! The layout is panels of as many columns as leave a register for each row's element: [`ROWS`] rows by a panel are summed in
+//! registers over a chunk of the inner dimension. `gemm` does the same, but lays out both operands anew at each call.
 
 use pulp::Simd;
 
@@ -11,8 +11,8 @@ use super::product::Matrix;
 /// Rows of a tile; it is a panel wide.
 pub(super) const ROWS: usize = 6;
 
-/// Inner places that are gone through at a time, so that a panel's stay in the nearest cache for all rows.
-pub(in crate::ops) const PLACES: usize = 128;
+/// Inner indices that are summed at a time, so that a panel's elements stay in the nearest cache for all rows.
+pub(in crate::ops) const INNER_CHUNK: usize = 128;
 
 /// Columns of the widest panel of any processor.
 const WIDEST: usize = 64;
@@ -26,8 +26,8 @@ const fn lanes<S: Simd>() -> usize {
     size_of::<S::f32s>() / size_of::<f32>()
 }
 
-/// A right operand in panels. A panel holds each inner place's columns after each other; the last one is as wide as the rest wants, in
-/// whole vectors.
+/// A right operand in panels. A panel stores the columns of each inner index one after the other; the last one is as wide as the
+/// remaining columns, in whole vectors.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ops) struct Panels<'a> {
     elements: &'a [f32],
@@ -42,23 +42,24 @@ pub(in crate::ops) enum Start<'a, T = f32> {
     Zero,
     /// What is in the result's memory.
     Sums,
-    /// A number for each column.
+    /// A value for each column.
     Bias(&'a [T]),
 }
 
 impl<'a> Panels<'a> {
-    /// Numbers of memory that a right operand of so many rows and columns takes.
+    /// The number of elements of memory that a right operand of these extents takes.
     pub(in crate::ops) const fn size(inner: usize, columns: usize) -> usize {
         inner * columns.next_multiple_of(WIDEST)
     }
 
-    /// Lays out a matrix in memory of [`Panels::size`] numbers.
+    /// Lays out a matrix in memory of [`Panels::size`] elements.
     pub(in crate::ops) fn lay_out(matrix: Matrix<'_, f32>, memory: &'a mut [f32]) -> Self {
         pulp::Arch::new().dispatch(LayOut { matrix, memory });
         Self { elements: memory, inner: matrix.rows, columns: matrix.columns }
     }
 
-    /// `out = start + lhs · panels`, with rows of `out` so many elements apart. The rows of `lhs`, or its columns, are consecutive. Sums are the same for any number of rows.
+    /// `out = start + lhs · panels`, with rows of `out` `out_step` elements apart. The rows of `lhs`, or its columns, are
+    /// consecutive. Sums are the same for any number of rows.
     pub(in crate::ops) fn multiply(self, lhs: Matrix<'_, f32>, out: &mut [f32], out_step: usize, start: Start<'_>) {
         debug_assert!(lhs.steps.contains(&1) && lhs.columns == self.inner);
         pulp::Arch::new().dispatch(Multiply { lhs, panels: self, out, out_step, start });
@@ -84,14 +85,14 @@ impl pulp::WithSimd for LayOut<'_, '_> {
                 // Read along the columns, whose elements are consecutive or nearly so.
                 for column in 0..width {
                     let from = (column < count).then(|| &elements[(first + column) * steps[1]..]);
-                    for (place, to) in panel.iter_mut().skip(column).step_by(width).enumerate() {
-                        *to = from.map_or(0.0, |from| from[place * steps[0]]);
+                    for (k, to) in panel.iter_mut().skip(column).step_by(width).enumerate() {
+                        *to = from.map_or(0.0, |from| from[k * steps[0]]);
                     }
                 }
                 continue;
             }
-            for (place, to) in panel.chunks_exact_mut(width).enumerate() {
-                let from = &elements[place * steps[0] + first..][..count];
+            for (k, to) in panel.chunks_exact_mut(width).enumerate() {
+                let from = &elements[k * steps[0] + first..][..count];
                 if count == WIDEST {
                     // A length that is known makes a few vector moves of the copy.
                     to[..WIDEST].copy_from_slice(&from[..WIDEST]);
@@ -104,7 +105,7 @@ impl pulp::WithSimd for LayOut<'_, '_> {
     }
 }
 
-/// The panels of so many columns: the first column, the number of columns, and these in whole vectors.
+/// The panels of a number of columns: the first column, the number of columns, and these in whole vectors.
 #[inline(always)]
 fn panels<S: Simd>(columns: usize) -> impl Iterator<Item = (usize, usize, usize)> {
     let widest = vectors::<S>() * lanes::<S>();
@@ -128,20 +129,20 @@ impl pulp::WithSimd for Multiply<'_, '_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { lhs, panels: Panels { elements, inner, columns }, out, out_step, start } = self;
-        for place in (0..inner).step_by(PLACES) {
-            let places = PLACES.min(inner - place);
-            let start = if place == 0 { start } else { Start::Sums };
+        for inner_start in (0..inner).step_by(INNER_CHUNK) {
+            let inner_count = INNER_CHUNK.min(inner - inner_start);
+            let start = if inner_start == 0 { start } else { Start::Sums };
             let mut rest = elements;
             for (first, count, width) in panels::<S>(columns) {
                 let (panel, after) = rest.split_at(width * inner);
                 rest = after;
-                let panel = &panel[place * width..(place + places) * width];
-                let stretch = Chunk { lhs, panel, place, places, first, count, out_step, start };
+                let panel = &panel[inner_start * width..(inner_start + inner_count) * width];
+                let chunk = Chunk { lhs, panel, inner_start, inner_count, first, count, out_step, start };
                 match width / lanes::<S>() {
-                    1 => stretch.all_rows::<S, 1>(simd, out),
-                    2 => stretch.all_rows::<S, 2>(simd, out),
-                    3 if vectors::<S>() == 4 => stretch.all_rows::<S, 3>(simd, out),
-                    _ if vectors::<S>() == 4 => stretch.all_rows::<S, 4>(simd, out),
+                    1 => chunk.all_rows::<S, 1>(simd, out),
+                    2 => chunk.all_rows::<S, 2>(simd, out),
+                    3 if vectors::<S>() == 4 => chunk.all_rows::<S, 3>(simd, out),
+                    _ if vectors::<S>() == 4 => chunk.all_rows::<S, 4>(simd, out),
                     _ => {}
                 }
             }
@@ -149,13 +150,13 @@ impl pulp::WithSimd for Multiply<'_, '_> {
     }
 }
 
-/// A stretch of the inner dimension in one panel, for all rows.
+/// A chunk of the inner dimension in one panel, for all rows.
 #[derive(Clone, Copy)]
 struct Chunk<'a> {
     lhs: Matrix<'a, f32>,
     panel: &'a [f32],
-    place: usize,
-    places: usize,
+    inner_start: usize,
+    inner_count: usize,
     first: usize,
     count: usize,
     out_step: usize,
@@ -179,7 +180,16 @@ impl Chunk<'_> {
     /// Returns the number of rows.
     #[inline(always)]
     fn tile<S: Simd, const V: usize, const R: usize>(self, simd: S, row: usize, out: &mut [f32]) -> usize {
-        let Self { lhs: Matrix { elements, steps, .. }, panel, place, places, first, count, out_step, start } = self;
+        let Self {
+            lhs: Matrix { elements, steps, .. },
+            panel,
+            inner_start,
+            inner_count,
+            first,
+            count,
+            out_step,
+            start,
+        } = self;
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
         match start {
             Start::Zero => {}
@@ -191,18 +201,19 @@ impl Chunk<'_> {
             }
         }
         let (panel, _) = S::as_simd_f32s(panel).0.as_chunks::<V>();
-        let panel = &panel[..places];
+        let panel = &panel[..inner_count];
         if steps[1] == 1 {
-            let left: [&[f32]; R] = std::array::from_fn(|r| &elements[(row + r) * steps[0] + place..][..places]);
-            for k in 0..places {
+            let left: [&[f32]; R] =
+                std::array::from_fn(|r| &elements[(row + r) * steps[0] + inner_start..][..inner_count]);
+            for k in 0..inner_count {
                 let factors = std::array::from_fn(|r| left[r][k]);
-                add_place(simd, factors, &panel[k], &mut sums);
+                add_outer_product(simd, factors, &panel[k], &mut sums);
             }
         } else {
-            let left = &elements[place * steps[1] + row..];
+            let left = &elements[inner_start * steps[1] + row..];
             for (k, columns) in panel.iter().enumerate() {
                 let Some(&factors) = left[k * steps[1]..].first_chunk::<R>() else { break };
-                add_place(simd, factors, columns, &mut sums);
+                add_outer_product(simd, factors, columns, &mut sums);
             }
         }
         for (r, sums) in sums.iter().enumerate() {
@@ -213,7 +224,7 @@ impl Chunk<'_> {
 }
 
 #[inline(always)]
-fn add_place<S: Simd, const V: usize, const R: usize>(
+fn add_outer_product<S: Simd, const V: usize, const R: usize>(
     simd: S,
     factors: [f32; R],
     columns: &[S::f32s; V],
@@ -231,7 +242,7 @@ fn add_place<S: Simd, const V: usize, const R: usize>(
 #[inline(always)]
 fn load<S: Simd, const V: usize>(simd: S, row: &[f32]) -> [S::f32s; V] {
     match S::as_simd_f32s(row).0.first_chunk::<V>() {
-        Some(&whole) => whole,
+        Some(&full) => full,
         None => std::array::from_fn(|v| {
             let end = ((v + 1) * lanes::<S>()).min(row.len());
             simd.partial_load_f32s(&row[(v * lanes::<S>()).min(end)..end])
@@ -241,8 +252,8 @@ fn load<S: Simd, const V: usize>(simd: S, row: &[f32]) -> [S::f32s; V] {
 
 #[inline(always)]
 fn store<S: Simd, const V: usize>(simd: S, row: &mut [f32], values: &[S::f32s; V]) {
-    if let Some(whole) = S::as_mut_simd_f32s(row).0.first_chunk_mut::<V>() {
-        *whole = *values;
+    if let Some(full) = S::as_mut_simd_f32s(row).0.first_chunk_mut::<V>() {
+        *full = *values;
         return;
     }
     for (v, &value) in values.iter().enumerate() {
@@ -268,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn products_are_those_of_the_definition_from_any_start_and_however_operands_lie() {
+    fn products_are_those_of_the_definition_from_any_start_and_with_any_layout_of_operands() {
         for (rows, inner, columns) in [(1, 1, 1), (16, 64, 256), (7, 300, 65), (5, 129, 17), (13, 2, 100), (6, 128, 48)]
         {
             let (a, b) = (numbers(rows * inner, 1), numbers(inner * columns, 2));
@@ -285,15 +296,15 @@ mod tests {
                     let panels = Panels { elements: &memory, inner, columns };
                     let (mut out, out_step) = (before.clone(), columns + 3);
                     processor.run(Multiply { lhs, panels, out: &mut out, out_step, start });
-                    for (place, &found) in out.iter().enumerate() {
-                        let (row, column) = (place / (columns + 3), place % (columns + 3));
+                    for (index, &found) in out.iter().enumerate() {
+                        let (row, column) = (index / (columns + 3), index % (columns + 3));
                         if column >= columns {
-                            assert_eq!(found, before[place], "beyond the row");
+                            assert_eq!(found, before[index], "beyond the row");
                             continue;
                         }
                         let first = match start {
                             Start::Zero => 0.0,
-                            Start::Sums => before[place],
+                            Start::Sums => before[index],
                             Start::Bias(bias) => bias[column],
                         };
                         let (sum, size) = defined(lhs, rhs, row, column);

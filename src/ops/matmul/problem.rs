@@ -4,7 +4,7 @@ use super::choice::Extents;
 use crate::shader::Operand;
 use crate::tensor::DType;
 
-/// A batch of matrices: address = offset + Σ strides · places.
+/// A batch of matrices: address = offset + Σ strides · indices.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Matrices {
     /// The element type in memory.
@@ -78,12 +78,12 @@ impl Problem {
 
     /// The transposed problem: columns of the product become rows, and the operands change sides.
     pub(super) fn swapped(&self) -> Self {
-        let turned = |matrices: Matrices| Matrices { row: matrices.column, column: matrices.row, ..matrices };
+        let transposed = |matrices: Matrices| Matrices { row: matrices.column, column: matrices.row, ..matrices };
         Self {
             rows: self.columns,
             columns: self.rows,
-            lhs: turned(self.rhs),
-            rhs: turned(self.lhs),
+            lhs: transposed(self.rhs),
+            rhs: transposed(self.lhs),
             batch_axes: self.batch_axes.iter().map(|&(extent, [lhs, rhs])| (extent, [rhs, lhs])).collect(),
             ..*self
         }
@@ -99,8 +99,8 @@ impl Problem {
         Extents { batch: self.batch, rows: self.rows, columns: self.columns, inner: self.inner }
     }
 
-    /// Whether neighbours of each operand lie along the inner dimension, where both can be read in groups of four from a multiple of
-    /// four on.
+    /// Whether neighbours of each operand lie along the inner dimension, where both can be read in groups of four from a multiple
+    /// of four on.
     pub(super) fn quads(&self) -> Option<[bool; 2]> {
         let batched = |side: usize| self.batch_axes.iter().all(|(_, strides)| strides[side] % 4 == 0);
         let along = |matrices: Matrices, outer: usize, step: i64, inner: i64| {
@@ -121,7 +121,8 @@ impl Problem {
         Some([lhs, rhs])
     }
 
-    /// Whether neighbours of the right operand lie along the inner dimension, where it can be read in pairs from an even address on.
+    /// Whether neighbours of the right operand lie along the inner dimension, where it can be read in pairs from an even address
+    /// on.
     pub(super) fn pairs(&self) -> Option<bool> {
         let Matrices { stored, offset, row, column } = self.rhs;
         let is_even = |number: i64| number % 2 == 0;
@@ -135,13 +136,13 @@ impl Problem {
     }
 
     /// The parameters of `shared/product`, but for the grid's width and the epilogue's. Where operands are read in groups,
-    /// stretches of the inner dimension are whole groups of four.
+    /// splits of the inner dimension are whole groups of four.
     pub(super) fn params(&self, tile: [usize; 2], splits: usize, quads: bool) -> Result<Vec<u32>, String> {
         let mut words: Vec<i64> =
             [self.batch, self.rows, self.columns, self.inner, splits].map(|word| word as i64).to_vec();
         words.extend([self.rows.div_ceil(tile[0]), self.columns.div_ceil(tile[1])].map(|word| word as i64));
-        let stretch = self.inner.div_ceil(splits);
-        words.push(if quads { stretch.next_multiple_of(4) } else { stretch } as i64);
+        let split_length = self.inner.div_ceil(splits);
+        words.push(if quads { split_length.next_multiple_of(4) } else { split_length } as i64);
         words.extend([self.lhs.offset, self.lhs.row, self.lhs.column]);
         words.extend([self.rhs.offset, self.rhs.row, self.rhs.column, 0]);
         for &(extent, [lhs, rhs]) in &self.batch_axes {

@@ -1,5 +1,5 @@
 //! Matrix products on the CPU, by the `gemm` crate. Its entry point takes raw pointers, so this is one of the library's two
-//! places with `unsafe`: every address that it can reach is checked against the slices first.
+//! files with `unsafe`: every address that it can reach is checked against the slices first.
 #![allow(unsafe_code, reason = "gemm's interface is raw pointers; see `checked`")]
 
 use gemm::Parallelism;
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::dot_products::{self, Vectors};
 use super::long_inner;
-use super::{packed, whole};
+use super::{integer, packed};
 use crate::ops::widened::widened;
 use crate::scalar::{Affine, vectorized};
 use crate::shader::Operand;
@@ -26,7 +26,7 @@ pub(in crate::ops) struct Matrix<'a, T> {
 }
 
 impl<T> Matrix<'_, T> {
-    /// True where every element lies within the slice.
+    /// True where every element is within the slice.
     fn is_inside(&self) -> bool {
         self.rows > 0
             && self.columns > 0
@@ -34,7 +34,7 @@ impl<T> Matrix<'_, T> {
     }
 }
 
-/// `out = lhs · rhs`, or `out += lhs · rhs`, with rows of `out` so many elements apart.
+/// `out = lhs · rhs`, or `out += lhs · rhs`, with rows of `out` `out_row` elements apart.
 ///
 /// # Errors
 /// Matrices that are empty, do not fit each other, or leave their slices.
@@ -53,7 +53,7 @@ pub(in crate::ops) fn multiply<T: bytemuck::Pod + From<f32> + Send + Sync>(
         return Err(format!("a product of {m} × {k} and {} × {n} does not fit its memory", rhs.rows));
     }
     let parallelism = if threads && m * n * k >= PARALLEL_FROM { Parallelism::Rayon(0) } else { Parallelism::None };
-    // SAFETY: `is_inside` proved that every element of both operands lies within its slice; rows of `out` are `out_row ≥ n`
+    // SAFETY: `is_inside` proved that every element of both operands is within its slice; rows of `out` are `out_row ≥ n`
     // elements apart and do not overlap, and the last one ends within the slice, which is borrowed exclusively.
     unsafe {
         gemm::gemm(
@@ -83,7 +83,7 @@ pub(in crate::ops) fn multiply<T: bytemuck::Pod + From<f32> + Send + Sync>(
 
 pub(super) fn evaluate(inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
     let ([(lhs, lhs_bytes), (rhs, rhs_bytes)], [(ty, out), sums @ ..]) = (inputs, outputs) else {
-        return Err("matmul takes two operands and gives one product".into());
+        return Err("matmul takes two operands and returns one product".into());
     };
     let [(lhs, lhs_bytes), (rhs, rhs_bytes)] = [widened(lhs, lhs_bytes), widened(rhs, rhs_bytes)];
     let (lhs, rhs, lhs_bytes, rhs_bytes) = (&*lhs, &*rhs, &*lhs_bytes, &*rhs_bytes);
@@ -107,14 +107,14 @@ pub(super) fn evaluate(inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType
             }
             sums.map_or(Ok(()), |sums| row_sums::<f64>(lhs, lhs_bytes, bytemuck::cast_slice_mut(sums)))
         }
-        DType::I32 => whole::product(lhs, rhs, ty, lhs_bytes, rhs_bytes, out, i32::wrapping_mul, i32::wrapping_add),
-        DType::U32 => whole::product(lhs, rhs, ty, lhs_bytes, rhs_bytes, out, u32::wrapping_mul, u32::wrapping_add),
-        DType::I64 => whole::product(lhs, rhs, ty, lhs_bytes, rhs_bytes, out, i64::wrapping_mul, i64::wrapping_add),
+        DType::I32 => integer::product(lhs, rhs, ty, lhs_bytes, rhs_bytes, out, i32::wrapping_mul, i32::wrapping_add),
+        DType::U32 => integer::product(lhs, rhs, ty, lhs_bytes, rhs_bytes, out, u32::wrapping_mul, u32::wrapping_add),
+        DType::I64 => integer::product(lhs, rhs, ty, lhs_bytes, rhs_bytes, out, i64::wrapping_mul, i64::wrapping_add),
         dtype => Err(format!("matmul does not compute in {dtype}")),
     }
 }
 
-/// Two operands within their slices, and the extents of their products: rows, columns, inner places. None of these is 0.
+/// Two operands within their slices, and the extents of their products: rows, columns, inner indices. None of these is 0.
 struct Product<'a, T> {
     left: Matrices<'a, T>,
     right: Matrices<'a, T>,
@@ -155,8 +155,8 @@ impl<'a, T: bytemuck::Pod> Product<'a, T> {
     }
 }
 
-/// A product over a long inner dimension: one that both operands lie across, which takes the sums of the left one's rows along, or along
-/// which both lie. False where it is another one.
+/// A product over a long inner dimension: either both operands are contiguous across it (then the sums of the left one's rows are
+/// computed too), or both are contiguous along it. False where it is another one.
 fn over_long_inner(product: &Product<'_, f32>, out: &mut [f32], sums: &mut Option<&mut [f32]>) -> bool {
     let [m, n, k] = product.extents;
     let parallel = product.is_parallel();
@@ -187,7 +187,7 @@ fn over_long_inner(product: &Product<'_, f32>, out: &mut [f32], sums: &mut Optio
     }
 }
 
-/// A product of many rows with a small right operand, each stretch of which is finished in a cache; false where it is another one.
+/// A product of many rows with a small right operand, each chunk of which is finished in a cache; false where it is another one.
 pub(super) fn in_chunks(
     inputs: &[(&Operand, &[u8])],
     (ty, out): (&TensorType, &mut [u8]),
@@ -221,7 +221,7 @@ fn by_gemm<T: bytemuck::Pod + From<f32> + Send + Sync>(product: &Product<'_, T>,
     let work = m * n * k;
     let one = |index: usize, out: &mut [T], parallelism: Parallelism| {
         let (a, b) = (left.matrix(index), right.matrix(index));
-        // SAFETY: `checked` proved that every element of each batch's matrices lies within its slice; `out` is an
+        // SAFETY: `checked` proved that every element of each batch's matrices is within its slice; `out` is an
         // exclusive, row-major m × n matrix, and m, n, k are the extents that were checked.
         unsafe {
             gemm::gemm(
@@ -258,13 +258,13 @@ fn by_gemm<T: bytemuck::Pod + From<f32> + Send + Sync>(product: &Product<'_, T>,
     }
 }
 
-/// Sums of the rows of a batch of matrices, in stretches of the inner dimension that are joined in order: which stretches is a matter of
-/// the extents alone.
+/// Sums of the rows of a batch of matrices, in chunks of the inner dimension that are joined in order: the chunks depend on the
+/// extents alone.
 fn row_sums<T>(operand: &Operand, bytes: &[u8], sums: &mut [T]) -> Result<(), String>
 where
     T: bytemuck::Pod + From<f32> + Send + Sync + std::ops::AddAssign,
 {
-    /// Inner places of a stretch, and elements from which threads pay.
+    /// Inner indices of a chunk, and elements from which threads pay.
     const CHUNK: usize = 256;
     const PARALLEL: usize = 1 << 16;
     let rank = operand.ty.shape.rank();
@@ -276,21 +276,20 @@ where
     let matrices = Matrices::<T>::checked(operand, bytemuck::cast_slice(bytes))?;
     for (index, sums) in sums.chunks_mut(rows).enumerate() {
         let start = matrices.start(index);
-        let element =
-            |row: usize, place: usize| start + row as isize * matrices.rows + place as isize * matrices.columns;
-        let part = |stretch: usize| {
+        let element = |row: usize, k: usize| start + row as isize * matrices.rows + k as isize * matrices.columns;
+        let part = |chunk: usize| {
             let mut part = vec![T::from(0.0); rows];
-            let places = stretch * CHUNK..inner.min((stretch + 1) * CHUNK);
+            let range = chunk * CHUNK..inner.min((chunk + 1) * CHUNK);
             vectorized(
                 #[inline(always)]
                 || {
-                    for place in places.clone() {
-                        let first = element(0, place) as usize;
+                    for k in range.clone() {
+                        let first = element(0, k) as usize;
                         if matrices.rows == 1 {
                             let column = &matrices.elements[first..first + rows];
                             part.iter_mut().zip(column).for_each(|(sum, &value)| *sum += value);
                         } else {
-                            let values = (0..rows).map(|row| matrices.elements[element(row, place) as usize]);
+                            let values = (0..rows).map(|row| matrices.elements[element(row, k) as usize]);
                             part.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
                         }
                     }
@@ -298,11 +297,11 @@ where
             );
             part
         };
-        let stretches = inner.div_ceil(CHUNK);
+        let chunks = inner.div_ceil(CHUNK);
         let parts: Vec<Vec<T>> = if rows * inner >= PARALLEL {
-            (0..stretches).into_par_iter().map(part).collect()
+            (0..chunks).into_par_iter().map(part).collect()
         } else {
-            (0..stretches).map(part).collect()
+            (0..chunks).map(part).collect()
         };
         for part in parts {
             sums.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
@@ -321,7 +320,7 @@ struct Matrices<'a, T> {
 }
 
 impl<'a, T> Matrices<'a, T> {
-    /// Refuses maps that leave the slice, so that every pointer handed to gemm is in range.
+    /// Refuses maps that leave the slice, so that every pointer passed to gemm is in range.
     fn checked(operand: &'a Operand, elements: &'a [T]) -> Result<Self, String> {
         let dims = operand.ty.shape.dims();
         let (low, high) = operand.at.range(dims);

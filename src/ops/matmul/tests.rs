@@ -26,10 +26,10 @@ impl Case {
         }
     }
 
-    /// The operands lie transposed in memory.
+    /// The operands are transposed in memory.
     fn transposed(mut self, lhs: bool, rhs: bool) -> Self {
-        for (operand, turn) in [(&mut self.lhs, lhs), (&mut self.rhs, rhs)] {
-            if turn {
+        for (operand, transpose) in [(&mut self.lhs, lhs), (&mut self.rhs, rhs)] {
+            if transpose {
                 let rank = operand.ty.shape.rank();
                 let mut dims = operand.ty.shape.to_vec();
                 dims.swap(rank - 2, rank - 1);
@@ -133,8 +133,8 @@ fn operands_in_pairs() {
     let pairs = |case: &Case| Problem::new(&case.lhs, &case.rhs).unwrap().pairs();
     let along_columns = Case::new(&[], 33, 21, 70);
     assert_eq!(pairs(&along_columns), Some(false));
-    along_columns.run("pairs along the columns, an odd number of inner places");
-    // Stretches of an odd length would begin at odd addresses.
+    along_columns.run("pairs along the columns, an odd number of inner indices");
+    // Splits of an odd length would begin at odd addresses.
     let along_inner = Case::new(&[], 10, 3002, 19).transposed(false, true);
     assert_eq!(pairs(&along_inner), Some(true));
     along_inner.run("pairs along the inner dimension, split");
@@ -238,8 +238,8 @@ fn every_choice_for_large_shapes_is_sound() {
         (4, 50_000, 4096, 1),
     ];
     for (batch, m, k, n) in shapes {
-        for turned in [false, true] {
-            let case = Case::new(&[batch], m, k, n).transposed(turned, !turned);
+        for transposed in [false, true] {
+            let case = Case::new(&[batch], m, k, n).transposed(transposed, !transposed);
             let (operands, outputs) = ([case.lhs, case.rhs], [case.out]);
             let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
             for adapter in adapters() {
@@ -316,8 +316,8 @@ fn an_epilogue_stores_16_bits() {
     }
 }
 
-/// relu(x + bias[column]) in 16 bits and x + bias[column] in 32, over [batch, row, column]; with the first pass of a product whose inner
-/// dimension is split.
+/// relu(x + bias[column]) in 16 bits and x + bias[column] in 32, over [batch, row, column]; with the first pass of a product whose
+/// inner dimension is split.
 fn halves(dtype: DType, rows: usize, inner: usize, columns: usize) {
     let case = Case::new(&[3], rows, inner, columns).stored(dtype, dtype);
     let mut builder = Builder::new(DType::F32);
@@ -348,7 +348,7 @@ fn halves(dtype: DType, rows: usize, inner: usize, columns: usize) {
             let label = format!("{} to {dtype}, {rows}x{inner}x{columns}", plan.dispatches[0].kernel.label);
             let got = runner.run(&plan, &bytes, &[2 * len, 4 * len]);
             assert_close(&label, bytemuck::cast_slice(&got[1]), &sums, 1e-5);
-            // Of sums that are themselves rounded, a place of the 16 bits may differ.
+            // Of sums that are themselves rounded, the last of the 16 bits may differ.
             let (narrow, want) = (widened(dtype, &got[0]), sums.iter().map(|sum| sum.max(0.0)).collect::<Vec<_>>());
             assert_close(&label, &narrow, &want, if dtype == DType::F16 { 1e-3 } else { 8e-3 });
         }

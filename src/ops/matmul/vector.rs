@@ -16,7 +16,7 @@ pub(super) fn plans(
     if (!is_row && problem.columns != 1) || problem.inner == 0 {
         return Ok(Vec::new());
     }
-    // Results lie outside the reduced range where they are rows, inside where they are columns.
+    // Results are outside the reduced range where they are rows, inside where they are columns.
     let mut dims: Vec<usize> = problem.batch_axes.iter().map(|&(extent, _)| extent).collect();
     let batch = dims.len();
     let borders = if is_row {
@@ -42,7 +42,7 @@ pub(super) fn plans(
     let product = builder.mul(lhs, rhs);
     let expression = builder.finish(dims, stored, vec![(product, DType::F32)]);
     let (expression, borders) = expression.collapsed(&borders);
-    // The reduction's places are outer and inner ones: rows count to the former, columns to the latter.
+    // The reduction's indices are outer and inner ones: rows count to the former, columns to the latter.
     let [rows, columns] = epilogue.borders;
     let epilogue = Epilogue {
         expression: epilogue.expression.clone(),
@@ -53,7 +53,7 @@ pub(super) fn plans(
 }
 
 /// Plans of a product of integers: the same reduction whatever the extents, over rows and columns at once.
-pub(super) fn whole(
+pub(super) fn integer(
     problem: &Problem,
     dtype: DType,
     epilogue: &Epilogue,

@@ -1,8 +1,8 @@
-//! Where a pool's windows lie along one spatial axis.
+//! The windows of a pool along one spatial axis.
 
 use crate::ops::WindowAxis;
 
-/// Elements of an axis, windows included, that the kernels' 32-bit numbers go up to.
+/// Elements of an axis, windows included, that the kernels' 32-bit integers can hold.
 const FARTHEST: usize = 1 << 30;
 
 /// How windows follow one another.
@@ -25,22 +25,22 @@ pub struct PoolAxis {
     pub steps: Steps,
 }
 
-/// The elements of an axis that lie in a window: `count` of them, from `first` on, `step` apart.
+/// The elements of an axis that are in a window: `count` of them, from `first` on, `step` apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Places {
+pub(super) struct WindowElements {
     pub(super) first: usize,
     pub(super) count: usize,
     pub(super) step: usize,
 }
 
-impl Places {
+impl WindowElements {
     pub(super) fn iter(self) -> impl Iterator<Item = usize> {
         (0..self.count).map(move |k| self.first + k * self.step)
     }
 }
 
 impl PoolAxis {
-    /// What stands for an axis that is not there.
+    /// What replaces an axis that is not there.
     pub(super) const SINGLE: Self = Self {
         extent: 1,
         windows: 1,
@@ -50,7 +50,7 @@ impl PoolAxis {
     /// Regular windows over an extent.
     ///
     /// # Errors
-    /// A message for the user where none fits, or numbers leave 32 bits.
+    /// A message for the user where none fits, or sizes exceed 32 bits.
     pub fn regular(window: WindowAxis, extent: usize, ceil: bool) -> Result<Self, String> {
         if extent == 0 {
             return Err("an axis of no elements has no windows".into());
@@ -63,10 +63,10 @@ impl PoolAxis {
         Ok(Self { extent, windows, steps: Steps::Regular(window) })
     }
 
-    /// So many windows, spread over an extent. Where it is a multiple of their number, they are regular.
+    /// A number of windows, spread over an extent. Where it is a multiple of their number, they are regular.
     ///
     /// # Errors
-    /// A message for the user where there is nothing to spread, or numbers leave 32 bits.
+    /// A message for the user where there is nothing to spread, or sizes exceed 32 bits.
     pub fn adaptive(windows: usize, extent: usize) -> Result<Self, String> {
         if windows == 0 || extent == 0 {
             return Err(format!("cannot make {windows} windows of {extent} elements"));
@@ -84,19 +84,19 @@ impl PoolAxis {
     }
 
     /// The elements in a window.
-    pub(super) fn places(&self, window: usize) -> Places {
+    pub(super) fn elements(&self, window: usize) -> WindowElements {
         match self.steps {
             Steps::Regular(WindowAxis { kernel, stride, dilation, low, .. }) => {
                 let start = window * stride;
                 let skipped = low.saturating_sub(start).div_ceil(dilation).min(kernel);
                 let first = start + skipped * dilation - low.min(start + skipped * dilation);
                 let count = self.extent.saturating_sub(first).div_ceil(dilation).min(kernel - skipped);
-                Places { first, count, step: dilation }
+                WindowElements { first, count, step: dilation }
             }
             Steps::Adaptive => {
                 let first = window * self.extent / self.windows;
                 let end = ((window + 1) * self.extent).div_ceil(self.windows);
-                Places { first, count: end - first, step: 1 }
+                WindowElements { first, count: end - first, step: 1 }
             }
         }
     }
@@ -109,11 +109,11 @@ impl PoolAxis {
                 let rest = (self.extent + low + high).saturating_sub(window * stride);
                 rest.div_ceil(dilation).min(kernel)
             }
-            _ => self.places(window).count,
+            _ => self.elements(window).count,
         }
     }
 
-    /// Places of a window, be they within the axis or not.
+    /// Elements of a window, be they within the axis or not.
     pub(super) fn kernel(&self) -> usize {
         match self.steps {
             Steps::Regular(window) => window.kernel,
@@ -129,7 +129,7 @@ impl PoolAxis {
         }
     }
 
-    /// The most windows that lie over one element, or begin before it and end behind it.
+    /// The most windows that contain one element, or begin before it and end behind it.
     pub(super) fn most_over(&self) -> usize {
         match self.steps {
             Steps::Regular(window) => window.span().div_ceil(window.stride).min(self.windows),
@@ -141,8 +141,8 @@ impl PoolAxis {
     pub(super) fn is_identity(&self) -> bool {
         self.windows == self.extent
             && (0..self.windows).all(|window| {
-                let places = self.places(window);
-                places.count == 1 && places.first == window
+                let elements = self.elements(window);
+                elements.count == 1 && elements.first == window
             })
     }
 
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_those_within_the_axis() {
+    fn elements_are_those_within_the_axis() {
         for extent in 1..9 {
             for kernel in 1..5 {
                 for (stride, dilation) in [(1, 1), (2, 1), (3, 2), (1, 3), (5, 1)] {
@@ -177,9 +177,9 @@ mod tests {
                         for o in 0..axis.windows {
                             let expected: Vec<usize> = (0..kernel)
                                 .filter_map(|t| (o * stride + t * dilation).checked_sub(low))
-                                .filter(|&place| place < extent)
+                                .filter(|&index| index < extent)
                                 .collect();
-                            assert_eq!(axis.places(o).iter().collect::<Vec<_>>(), expected, "{axis:?} window {o}");
+                            assert_eq!(axis.elements(o).iter().collect::<Vec<_>>(), expected, "{axis:?} window {o}");
                         }
                     }
                 }

@@ -1,9 +1,9 @@
-//! Pools on the CPU: a thread a plane. Nothing is kept but a few numbers for each window of an axis.
+//! Pools on the CPU: a thread a plane. Nothing is stored but a few numbers for each window of an axis.
 
 use bytemuck::Pod;
 use rayon::prelude::*;
 
-use super::axis::Places;
+use super::axis::WindowElements;
 use super::{Pool, PoolKind};
 use crate::scalar::vectorized;
 use crate::shader::Operand;
@@ -43,14 +43,14 @@ impl Number for f64 {
     }
 }
 
-/// Where the windows of a plane lie.
+/// The windows of a plane.
 struct Plane {
     /// Elements of the last two axes.
     extents: [usize; 2],
     elements: usize,
     windows: usize,
     /// Windows along each of the three axes.
-    axes: [Vec<Places>; 3],
+    axes: [Vec<WindowElements>; 3],
     /// Those of the last axis, by what neighbours have in common.
     runs: Vec<Run>,
 }
@@ -60,24 +60,24 @@ struct Run {
     window: usize,
     windows: usize,
     stride: usize,
-    places: Places,
+    elements: WindowElements,
 }
 
 impl Run {
-    fn all(columns: &[Places]) -> Vec<Self> {
+    fn all(columns: &[WindowElements]) -> Vec<Self> {
         let mut runs: Vec<Self> = Vec::new();
-        for (window, &places) in columns.iter().enumerate() {
+        for (window, &elements) in columns.iter().enumerate() {
             match runs.last_mut() {
                 Some(run)
-                    if run.places.count == places.count
-                        && run.places.step == places.step
-                        && (run.windows == 1 || places.first == run.places.first + run.windows * run.stride)
-                        && places.first > run.places.first =>
+                    if run.elements.count == elements.count
+                        && run.elements.step == elements.step
+                        && (run.windows == 1 || elements.first == run.elements.first + run.windows * run.stride)
+                        && elements.first > run.elements.first =>
                 {
-                    run.stride = (places.first - run.places.first) / run.windows;
+                    run.stride = (elements.first - run.elements.first) / run.windows;
                     run.windows += 1;
                 }
-                _ => runs.push(Self { window, windows: 1, stride: 1, places }),
+                _ => runs.push(Self { window, windows: 1, stride: 1, elements }),
             }
         }
         runs
@@ -87,7 +87,8 @@ impl Run {
 impl Plane {
     fn new(pool: &Pool) -> Self {
         let three = pool.three();
-        let axes: [Vec<Places>; 3] = three.map(|axis| (0..axis.windows).map(|window| axis.places(window)).collect());
+        let axes: [Vec<WindowElements>; 3] =
+            three.map(|axis| (0..axis.windows).map(|window| axis.elements(window)).collect());
         let [_, _, columns] = &axes;
         Self {
             runs: Run::all(columns),
@@ -116,14 +117,14 @@ impl Plane {
         }
     }
 
-    /// The places of windows along a row of elements.
-    fn columns(&self) -> &[Places] {
+    /// The elements of windows along a row.
+    fn columns(&self) -> &[WindowElements] {
         &self.axes[2]
     }
 }
 
 impl Plane {
-    /// The largest element of each window, and its place in the plane.
+    /// The largest element of each window, and its index in the plane.
     #[inline(always)]
     fn largest<T: Number>(&self, source: &[T], out: &mut [T], found: &mut [i32]) {
         out.fill(T::LOWEST);
@@ -134,8 +135,8 @@ impl Plane {
                 for run in &self.runs {
                     let targets = window + run.window..window + run.window + run.windows;
                     let (out, found) = (&mut out[targets.clone()], &mut found[targets]);
-                    for k in 0..run.places.count {
-                        let first = start + run.places.first + k * run.places.step;
+                    for k in 0..run.elements.count {
+                        let first = start + run.elements.first + k * run.elements.step;
                         let row = &source[first..first + (run.windows - 1) * run.stride + 1];
                         match run.stride {
                             1 => larger::<T, 1>(row, first, out, found),
@@ -143,8 +144,8 @@ impl Plane {
                             3 => larger::<T, 3>(row, first, out, found),
                             stride => {
                                 let values = row.iter().step_by(stride).enumerate();
-                                for ((window, &value), (best, place)) in values.zip(out.iter_mut().zip(&mut *found)) {
-                                    take_larger(value, first + window * stride, best, place);
+                                for ((window, &value), (best, index)) in values.zip(out.iter_mut().zip(&mut *found)) {
+                                    take_larger(value, first + window * stride, best, index);
                                 }
                             }
                         }
@@ -159,8 +160,8 @@ impl Plane {
 #[inline(always)]
 fn larger<T: Number, const STRIDE: usize>(row: &[T], first: usize, out: &mut [T], found: &mut [i32]) {
     let (strides, rest) = row.as_chunks::<STRIDE>();
-    for (window, (stride, (best, place))) in strides.iter().zip(out.iter_mut().zip(&mut *found)).enumerate() {
-        take_larger(stride[0], first + window * STRIDE, best, place);
+    for (window, (stride, (best, index))) in strides.iter().zip(out.iter_mut().zip(&mut *found)).enumerate() {
+        take_larger(stride[0], first + window * STRIDE, best, index);
     }
     if let (Some(&value), window) = (rest.first(), strides.len()) {
         take_larger(value, first + window * STRIDE, &mut out[window], &mut found[window]);
@@ -169,15 +170,15 @@ fn larger<T: Number, const STRIDE: usize>(row: &[T], first: usize, out: &mut [T]
 
 /// The first of equals; a NaN before all others.
 #[inline(always)]
-fn take_larger<T: Number>(value: T, at: usize, best: &mut T, place: &mut i32) {
+fn take_larger<T: Number>(value: T, at: usize, best: &mut T, index: &mut i32) {
     let unordered = value.partial_cmp(&value).is_none();
-    let taken = (*place < 0) | (value > *best) | unordered;
+    let taken = (*index < 0) | (value > *best) | unordered;
     *best = if taken { value } else { *best };
-    *place = if taken { at as i32 } else { *place };
+    *index = if taken { at as i32 } else { *index };
 }
 
 /// The elements of a window in a row.
-fn within<T>(row: &[T], column: Places) -> impl Iterator<Item = (usize, &T)> {
+fn within<T>(row: &[T], column: WindowElements) -> impl Iterator<Item = (usize, &T)> {
     row.iter().enumerate().skip(column.first).step_by(column.step).take(column.count)
 }
 
@@ -194,10 +195,10 @@ pub(super) fn run<T: Number>(
     let (elements, windows) = (plane.elements, plane.windows);
     let source: &[T] = &bytemuck::cast_slice(inputs[0].1)[..inputs[0].0.ty.len()];
     let out: &mut [T] = &mut bytemuck::cast_slice_mut(first)[..ty.len()];
-    let places = |input: usize| -> &[i32] { &bytemuck::cast_slice(inputs[input].1)[..inputs[input].0.ty.len()] };
+    let indices = |input: usize| -> &[i32] { &bytemuck::cast_slice(inputs[input].1)[..inputs[input].0.ty.len()] };
     match (pool.kind, rest) {
-        (PoolKind::Max, [(places_ty, found)]) => {
-            let found: &mut [i32] = &mut bytemuck::cast_slice_mut(found)[..places_ty.len()];
+        (PoolKind::Max, [(indices_ty, found)]) => {
+            let found: &mut [i32] = &mut bytemuck::cast_slice_mut(found)[..indices_ty.len()];
             let planes = out.par_chunks_mut(windows).zip(found.par_chunks_mut(windows));
             planes.zip(source.par_chunks(elements)).for_each(|((out, found), source)| {
                 vectorized(
@@ -207,21 +208,21 @@ pub(super) fn run<T: Number>(
             });
         }
         (PoolKind::MaxScatter, _) => {
-            let pairs = source.par_chunks(windows).zip(places(1).par_chunks(windows));
-            out.par_chunks_mut(elements).zip(pairs).for_each(|(out, (source, places))| {
+            let pairs = source.par_chunks(windows).zip(indices(1).par_chunks(windows));
+            out.par_chunks_mut(elements).zip(pairs).for_each(|(out, (source, indices))| {
                 out.fill(T::zeroed());
-                for (&value, &place) in source.iter().zip(places) {
-                    if let Some(target) = usize::try_from(place).ok().and_then(|place| out.get_mut(place)) {
+                for (&value, &index) in source.iter().zip(indices) {
+                    if let Some(target) = usize::try_from(index).ok().and_then(|index| out.get_mut(index)) {
                         *target = target.plus(value);
                     }
                 }
             });
         }
         (PoolKind::MaxGather, _) => {
-            let pairs = source.par_chunks(elements).zip(places(1).par_chunks(windows));
-            out.par_chunks_mut(windows).zip(pairs).for_each(|(out, (source, places))| {
-                for (out, &place) in out.iter_mut().zip(places) {
-                    let value = usize::try_from(place).ok().and_then(|place| source.get(place));
+            let pairs = source.par_chunks(elements).zip(indices(1).par_chunks(windows));
+            out.par_chunks_mut(windows).zip(pairs).for_each(|(out, (source, indices))| {
+                for (out, &index) in out.iter_mut().zip(indices) {
+                    let value = usize::try_from(index).ok().and_then(|index| source.get(index));
                     *out = value.copied().unwrap_or(T::zeroed());
                 }
             });

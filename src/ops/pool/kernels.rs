@@ -1,4 +1,4 @@
-//! The pools' kernels: an invocation a window, or an element where gradients go back.
+//! The pools' kernels: an invocation a window, or an element in backward passes.
 
 use super::{Pool, PoolAxis, PoolKind};
 use crate::scalar::Epilogue;
@@ -51,12 +51,12 @@ fn dispatch(pool: &Pool, shapes: &RoutineShapes<'_>) -> Result<DispatchPlan, Str
         PoolKind::Sum | PoolKind::Max => "pool_sum",
     };
     let inputs = shapes.inputs.len();
-    let whole;
+    let identity;
     let epilogue = match shapes.epilogue {
         Some(epilogue) => epilogue,
         None => {
-            whole = Epilogue::identity(DType::F32, &[out.len() / (rows * columns), rows, columns], [1, 2]);
-            &whole
+            identity = Epilogue::identity(DType::F32, &[out.len() / (rows * columns), rows, columns], [1, 2]);
+            &identity
         }
     };
     let finish = epilogue.emit(inputs + 1);

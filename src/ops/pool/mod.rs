@@ -1,7 +1,7 @@
 //! Pools: the largest element or the sum of each window over one to three spatial axes.
 //!
 //! Backward passes gather: each element looks at the few windows over it, so that nothing is added atomically and nothing
-//! filled with zeros first. The kinds are closed under differentiation: the gradient of a max pool scatters by the places
+//! filled with zeros first. The kinds are closed under differentiation: the gradient of a max pool scatters by the indices
 //! that it found, that of a scatter gathers by them, and sums and their gradients are each other's.
 
 mod axis;
@@ -24,16 +24,16 @@ pub use options::{AvgPool, LpPool, MaxPool};
 /// What is made of windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PoolKind {
-    /// From elements to the largest of each window, and its i32 place in the plane of the spatial axes. The first of equals
-    /// counts; a NaN wins. A window without elements, which lies in the padding, gives −∞ and −1.
+    /// From elements to the largest of each window, and its i32 index in the plane of the spatial axes. The first of equals
+    /// counts; a NaN wins. A window without elements, which is in the padding, gives −∞ and −1.
     Max,
-    /// From a number for each window, and places, to the sum for each element over the windows that found it.
+    /// From a value for each window, and indices, to the sum for each element over the windows that found it.
     MaxScatter,
-    /// From elements, and places, to the element that each window found.
+    /// From elements, and indices, to the element that each window found.
     MaxGather,
     /// From elements to the sum of each window.
     Sum,
-    /// From a number for each window to the sum for each element over the windows that it lies in.
+    /// From a value for each window to the sum for each element over the windows that it is in.
     SumGradient,
 }
 
@@ -47,12 +47,12 @@ pub struct Pool {
 }
 
 impl PoolKind {
-    /// True where a number for each window is what comes in.
+    /// True where the input is a value for each window.
     const fn takes_windows(self) -> bool {
         matches!(self, Self::MaxScatter | Self::SumGradient)
     }
 
-    const fn has_places(self) -> bool {
+    const fn has_indices(self) -> bool {
         matches!(self, Self::MaxScatter | Self::MaxGather)
     }
 }
@@ -61,8 +61,8 @@ impl Pool {
     /// The axes as three, of which the first may be single.
     fn three(&self) -> [PoolAxis; 3] {
         let mut axes = [PoolAxis::SINGLE; 3];
-        for (place, axis) in axes.iter_mut().rev().zip(self.axes.iter().rev()) {
-            *place = *axis;
+        for (target, axis) in axes.iter_mut().rev().zip(self.axes.iter().rev()) {
+            *target = *axis;
         }
         axes
     }
@@ -117,10 +117,10 @@ impl Operator for Pool {
         if ty.shape != *expected {
             return Err(format!("its windows are for {expected}, not {}", ty.shape));
         }
-        if self.kind.has_places() {
-            let places = TensorType::new(DType::I32, &windows);
-            if *inputs[1] != places {
-                return Err(format!("wants places {places}, not {}", inputs[1]));
+        if self.kind.has_indices() {
+            let indices = TensorType::new(DType::I32, &windows);
+            if *inputs[1] != indices {
+                return Err(format!("wants indices {indices}, not {}", inputs[1]));
             }
         }
         let mut outputs = vec![TensorType::new(ty.dtype, shape)];
@@ -163,10 +163,10 @@ impl Operator for Pool {
 
     fn cost(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> RoutineCost {
         let windows = if self.kind.takes_windows() { inputs[0].len() } else { outputs[0].len() };
-        let places: usize = match self.kind {
+        let elements: usize = match self.kind {
             PoolKind::MaxScatter | PoolKind::MaxGather => 1,
             _ => self.axes.iter().map(PoolAxis::longest).product(),
         };
-        RoutineCost { flops: windows as u64 * places as u64 }
+        RoutineCost { flops: windows as u64 * elements as u64 }
     }
 }

@@ -43,7 +43,7 @@ impl Windows {
 macro_rules! modifiers {
     ($description:ident: $($(#[$doc:meta])* $name:ident($argument:ty) = $value:expr;)*) => {
         impl $description {
-            /// Places of a window along each axis.
+            /// Elements of a window along each axis.
             pub const fn kernel(&self) -> &Sizes {
                 &self.windows.kernel
             }
@@ -73,7 +73,7 @@ impl MaxPool {
     /// The windows along each axis.
     ///
     /// # Errors
-    /// A message for the user where a number makes no sense or no window fits.
+    /// A message for the user where a number is invalid or no window fits.
     pub fn axes(&self, extents: &[usize]) -> Result<Vec<PoolAxis>, String> {
         self.windows.axes(extents)
     }
@@ -83,9 +83,9 @@ modifiers! {
     MaxPool:
     /// Elements from one window to the next.
     stride(impl Into<Sizes>) = Some(stride.into());
-    /// How far windows reach beyond the edges: half the kernel at most. What lies there is never the largest.
+    /// How far windows reach beyond the edges: half the kernel at most. What is there is never the largest.
     padding(impl Into<Padding>) = padding.into();
-    /// Elements from one place of a window to the next.
+    /// Elements of the axis from one element of a window to the next.
     dilation(impl Into<Sizes>) = dilation.into();
     /// Whether a last window may reach beyond the edge.
     ceil_mode(bool) = ceil_mode;
@@ -122,7 +122,7 @@ impl AvgPool {
     /// The windows along each axis.
     ///
     /// # Errors
-    /// A message for the user where a number makes no sense or no window fits.
+    /// A message for the user where a number is invalid or no window fits.
     pub fn axes(&self, extents: &[usize]) -> Result<Vec<PoolAxis>, String> {
         if self.divisor_override == Some(0) {
             return Err("divisor_override is 0".into());
@@ -135,9 +135,9 @@ modifiers! {
     AvgPool:
     /// Elements from one window to the next.
     stride(impl Into<Sizes>) = Some(stride.into());
-    /// How far windows reach beyond the edges: half the kernel at most. What lies there is 0.
+    /// How far windows reach beyond the edges: half the kernel at most. What is there is 0.
     padding(impl Into<Padding>) = padding.into();
-    /// Elements from one place of a window to the next, which PyTorch does not have here.
+    /// Elements of the axis from one element of a window to the next, which PyTorch does not have here.
     dilation(impl Into<Sizes>) = dilation.into();
     /// Whether a last window may reach beyond the edge. What it has beyond the padding is not counted.
     ceil_mode(bool) = ceil_mode;
@@ -164,7 +164,7 @@ impl LpPool {
     /// The windows along each axis.
     ///
     /// # Errors
-    /// A message for the user where a number makes no sense or no window fits.
+    /// A message for the user where a number is invalid or no window fits.
     pub fn axes(&self, extents: &[usize]) -> Result<Vec<PoolAxis>, String> {
         if !(self.norm.is_finite() && self.norm > 0.0) {
             return Err(format!("the power is {}, and must be a number above 0", self.norm));
@@ -181,7 +181,7 @@ modifiers! {
     ceil_mode(bool) = ceil_mode;
 }
 
-/// So many windows along each axis, spread over it.
+/// A number of windows along each axis, spread over it.
 ///
 /// # Errors
 /// A message for the user where there are too many or too few numbers, or no windows.

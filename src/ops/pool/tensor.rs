@@ -6,31 +6,31 @@ use crate::graph::Tensor;
 use crate::ops::{Op, Sizes};
 use crate::tensor::{DType, TensorData};
 
-/// Places of a window above which it is pooled an axis at a time: work by the sum of its sides, instead of their product.
+/// Elements of a window above which it is pooled an axis at a time: work by the sum of its sides, instead of their product.
 const LARGE: usize = 1 << 10;
 
 /// A pool over one spatial axis alone, for each that has anything to do; the last one first.
 fn one_by_one(axes: &[PoolAxis]) -> Vec<Vec<PoolAxis>> {
     let mut parts = Vec::new();
     let mut extents: Vec<usize> = axes.iter().map(|axis| axis.extent).collect();
-    for (place, axis) in axes.iter().enumerate().rev() {
+    for (index, axis) in axes.iter().enumerate().rev() {
         if axis.is_identity() {
             continue;
         }
         let part =
             axes.iter().zip(&extents).enumerate().map(|(other, (_, &extent))| {
-                if other == place { Ok(*axis) } else { PoolAxis::adaptive(extent, extent) }
+                if other == index { Ok(*axis) } else { PoolAxis::adaptive(extent, extent) }
             });
         let Ok(part) = part.collect() else { return vec![axes.to_vec()] };
         parts.push(part);
-        extents[place] = axis.windows;
+        extents[index] = axis.windows;
     }
     parts
 }
 
 fn is_large(axes: &[PoolAxis]) -> bool {
     let sides: Vec<usize> = axes.iter().map(PoolAxis::longest).collect();
-    sides.iter().fold(1, |places: usize, &side| places.saturating_mul(side)) > LARGE
+    sides.iter().fold(1, |elements: usize, &side| elements.saturating_mul(side)) > LARGE
         && sides.iter().filter(|&&side| side > 1).count() > 1
 }
 
@@ -55,7 +55,7 @@ impl Tensor {
         self.max_pool_with_indices(pool).0
     }
 
-    /// [`max_pool`](Self::max_pool), and the i32 places where the largest stand: counted row by row within the spatial axes, as in
+    /// [`max_pool`](Self::max_pool), and the i32 indices of the largest: counted row by row within the spatial axes, as in
     /// PyTorch.
     #[track_caller]
     pub fn max_pool_with_indices(&self, pool: &MaxPool) -> (Self, Self) {
@@ -69,14 +69,14 @@ impl Tensor {
         }
     }
 
-    /// The largest of so many windows, spread over the spatial axes: PyTorch's `adaptive_max_pool1d`, `2d` and `3d`.
+    /// The largest of each of a number of windows, spread over the spatial axes: PyTorch's `adaptive_max_pool1d`, `2d` and `3d`.
     #[track_caller]
     #[must_use]
     pub fn adaptive_max_pool(&self, size: impl Into<Sizes>) -> Self {
         self.adaptive_max_pool_with_indices(size).0
     }
 
-    /// [`adaptive_max_pool`](Self::adaptive_max_pool), and the i32 places where the largest stand, within the spatial axes.
+    /// [`adaptive_max_pool`](Self::adaptive_max_pool), and the i32 indices of the largest within the spatial axes.
     #[track_caller]
     pub fn adaptive_max_pool_with_indices(&self, size: impl Into<Sizes>) -> (Self, Self) {
         match self.spatial("adaptive_max_pool").map(|extents| adaptive_axes(&size.into(), &extents)) {
@@ -121,7 +121,7 @@ impl Tensor {
         }
     }
 
-    /// The averages of so many windows, spread over the spatial axes: PyTorch's `adaptive_avg_pool1d`, `2d` and `3d`.
+    /// The averages of a number of windows, spread over the spatial axes: PyTorch's `adaptive_avg_pool1d`, `2d` and `3d`.
     #[track_caller]
     #[must_use]
     pub fn adaptive_avg_pool(&self, size: impl Into<Sizes>) -> Self {
@@ -134,8 +134,8 @@ impl Tensor {
         }
     }
 
-    /// The power average (Σ x^p)^(1/p) of each window: PyTorch's `lp_pool1d`, `2d` and `3d`, with what those make of signs: powers are of
-    /// x itself, and the root of a negative sum is no number unless p is 1. Where the sum is 0, so is the gradient.
+    /// The power average (Σ x^p)^(1/p) of each window: PyTorch's `lp_pool1d`, `2d` and `3d`, with what those make of signs: powers
+    /// are of x itself, and the root of a negative sum is NaN unless p is 1. Where the sum is 0, so is the gradient.
     #[track_caller]
     #[must_use]
     pub fn lp_pool(&self, pool: &LpPool) -> Self {
@@ -150,9 +150,9 @@ impl Tensor {
             2.0 => self.square(),
             norm => self.pow(norm),
         };
-        // Windows cut short by the edge are scaled up, as in PyTorch, which takes an average times the kernel's places.
-        let places = axes.iter().map(PoolAxis::kernel).product::<usize>() as f64;
-        let sums = powers.pool_sums("lp_pool", &axes).averaged(&axes, true, places);
+        // Windows cut short by the edge are scaled up, as in PyTorch, which takes an average times the kernel's elements.
+        let kernel = axes.iter().map(PoolAxis::kernel).product::<usize>() as f64;
+        let sums = powers.pool_sums("lp_pool", &axes).averaged(&axes, true, kernel);
         if pool.norm() == 1.0 {
             return sums;
         }
@@ -176,8 +176,8 @@ impl Tensor {
         self.mean(&self.spatial_axes())
     }
 
-    /// The largest over all spatial axes: `[batch, channels, spatial…]` to `[batch, channels]`, as Keras's `GlobalMaxPooling`. Equals
-    /// share the gradient.
+    /// The largest over all spatial axes: `[batch, channels, spatial…]` to `[batch, channels]`, as Keras's `GlobalMaxPooling`.
+    /// Equals share the gradient.
     #[track_caller]
     #[must_use]
     pub fn global_max_pool(&self) -> Self {
@@ -208,7 +208,7 @@ impl Tensor {
         self.graph().mistake(operator, format!("wants floats, not {}; cast first", self.dtype()))
     }
 
-    /// The largest of each window, and its i32 place within the spatial axes.
+    /// The largest of each window, and its i32 index within the spatial axes.
     #[track_caller]
     pub(crate) fn largest(&self, operator: &str, axes: Vec<PoolAxis>) -> (Self, Self) {
         if !self.dtype().is_float() {
@@ -224,15 +224,15 @@ impl Tensor {
             if self.graph().error().is_some() {
                 return (both[0].clone(), both[0].clone());
             }
-            let (mut places, values) = (both.swap_remove(1), both.swap_remove(0));
+            let (mut indices, values) = (both.swap_remove(1), both.swap_remove(0));
             if let Some((_, earlier)) = found {
-                // Places among the earlier windows become places among the elements that those found.
+                // Indices of the earlier windows become indices of the elements that those found.
                 let lines = [batch * channels, values.shape()[2..].iter().product()];
                 let before = [batch * channels, earlier.shape()[2..].iter().product()];
-                let chosen = earlier.reshape(before).gather(1, &places.reshape(lines));
-                places = chosen.reshape(values.shape());
+                let chosen = earlier.reshape(before).gather(1, &indices.reshape(lines));
+                indices = chosen.reshape(values.shape());
             }
-            found = Some((values, places));
+            found = Some((values, indices));
         }
         found.unwrap_or_else(|| (self.clone(), self.clone()))
     }
@@ -256,14 +256,14 @@ impl Tensor {
     #[track_caller]
     pub(crate) fn averaged(&self, axes: &[PoolAxis], padding: bool, times: f64) -> Self {
         let (mut factor, mut averages) = (times, self.clone());
-        for (place, axis) in axes.iter().enumerate() {
+        for (index, axis) in axes.iter().enumerate() {
             let counts: Vec<f64> = (0..axis.windows).map(|window| axis.count(window, padding).max(1) as f64).collect();
             if counts.iter().all(|&count| count == counts[0]) {
                 factor /= counts[0];
                 continue;
             }
             let mut dims = vec![1; axes.len()];
-            dims[place] = axis.windows;
+            dims[index] = axis.windows;
             let shares: Vec<f64> = counts.into_iter().map(f64::recip).collect();
             let dtype = if self.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
             match TensorData::from_f64(dtype, &shares, dims) {

@@ -18,14 +18,14 @@ fn shape(batch: usize, channels: usize, extents: impl Iterator<Item = usize>) ->
     [batch, channels].into_iter().chain(extents).collect()
 }
 
-/// The elements of each window, as the definition has them: their places in the plane, in order.
+/// The elements of each window, as the definition has them: their indices in the plane, in order.
 fn windows(axes: &[PoolAxis]) -> Vec<Vec<usize>> {
-    let places = |axis: &PoolAxis, o: usize| -> Vec<usize> {
+    let elements = |axis: &PoolAxis, o: usize| -> Vec<usize> {
         match axis.steps {
             super::Steps::Regular(window) => (0..window.kernel)
                 .map(|t| (o * window.stride + t * window.dilation) as i64 - window.low as i64)
-                .filter(|place| (0..axis.extent as i64).contains(place))
-                .map(|place| place as usize)
+                .filter(|index| (0..axis.extent as i64).contains(index))
+                .map(|index| index as usize)
                 .collect(),
             super::Steps::Adaptive => {
                 let share = axis.extent as f64 / axis.windows as f64;
@@ -40,7 +40,7 @@ fn windows(axes: &[PoolAxis]) -> Vec<Vec<usize>> {
             .iter()
             .flat_map(|outer| {
                 (0..axis.windows).map(|o| {
-                    let inner = places(axis, o);
+                    let inner = elements(axis, o);
                     outer.iter().flat_map(|start| inner.iter().map(move |i| start * axis.extent + i)).collect()
                 })
             })
@@ -51,9 +51,9 @@ fn windows(axes: &[PoolAxis]) -> Vec<Vec<usize>> {
 
 fn evaluate(pool: &Pool, inputs: &[(&Operand, &[u8])], outputs: &[TensorType]) -> Vec<Vec<u32>> {
     let mut words: Vec<Vec<u32>> = outputs.iter().map(|ty| vec![0x7fc0_0000; ty.len()]).collect();
-    let mut places: Vec<(&TensorType, &mut [u8])> =
+    let mut results: Vec<(&TensorType, &mut [u8])> =
         outputs.iter().zip(&mut words).map(|(ty, words)| (ty, bytemuck::cast_slice_mut(words))).collect();
-    pool.evaluate(inputs, &mut places).unwrap();
+    pool.evaluate(inputs, &mut results).unwrap();
     words
 }
 
@@ -64,11 +64,11 @@ fn floats(words: &[u32]) -> Vec<f32> {
 /// Every kind of pool with these windows: the CPU's results against the definition; with `device`, the kernels' against the CPU's.
 fn check(batch: usize, channels: usize, axes: &[PoolAxis], device: bool) {
     let label = format!("{batch} {channels} {axes:?}");
-    let whole = operand(DType::F32, &shape(batch, channels, axes.iter().map(|axis| axis.extent)));
+    let source = operand(DType::F32, &shape(batch, channels, axes.iter().map(|axis| axis.extent)));
     let some = operand(DType::F32, &shape(batch, channels, axes.iter().map(|axis| axis.windows)));
     let found = operand(DType::I32, &some.ty.shape);
-    // Some are equal, and one is no number.
-    let mut x: Vec<f32> = numbers(whole.ty.len(), 1).iter().map(|x| (x * 5.0).round() / 3.0).collect();
+    // Some are equal, and one is NaN.
+    let mut x: Vec<f32> = numbers(source.ty.len(), 1).iter().map(|x| (x * 5.0).round() / 3.0).collect();
     let middle = x.len() / 2;
     x[middle] = f32::NAN;
     let dy: Vec<f32> = numbers(some.ty.len(), 2).iter().map(|x| x / 7.0).collect();
@@ -85,36 +85,36 @@ fn check(batch: usize, channels: usize, axes: &[PoolAxis], device: bool) {
         evaluate(&pool, inputs, outputs)
     };
     let both = [some.ty.clone(), found.ty.clone()];
-    let largest = run(PoolKind::Max, &[(&whole, bytes)], &both, 0.0);
-    let sums = floats(&run(PoolKind::Sum, &[(&whole, bytes)], &both[..1], 1e-4)[0]);
-    let places: Vec<i32> = bytemuck::cast_slice(&largest[1]).to_vec();
-    let index: &[u8] = bytemuck::cast_slice(&places);
-    let gathered = run(PoolKind::MaxGather, &[(&whole, bytes), (&found, index)], &both[..1], 0.0);
-    let (whole_type, pair) = (std::slice::from_ref(&whole.ty), [(&some, upstream), (&found, index)]);
-    let scattered = floats(&run(PoolKind::MaxScatter, &pair, whole_type, 0.0)[0]);
-    let spread = floats(&run(PoolKind::SumGradient, &pair[..1], whole_type, 0.0)[0]);
+    let largest = run(PoolKind::Max, &[(&source, bytes)], &both, 0.0);
+    let sums = floats(&run(PoolKind::Sum, &[(&source, bytes)], &both[..1], 1e-4)[0]);
+    let indices: Vec<i32> = bytemuck::cast_slice(&largest[1]).to_vec();
+    let index_bytes: &[u8] = bytemuck::cast_slice(&indices);
+    let gathered = run(PoolKind::MaxGather, &[(&source, bytes), (&found, index_bytes)], &both[..1], 0.0);
+    let (source_type, pair) = (std::slice::from_ref(&source.ty), [(&some, upstream), (&found, index_bytes)]);
+    let scattered = floats(&run(PoolKind::MaxScatter, &pair, source_type, 0.0)[0]);
+    let spread = floats(&run(PoolKind::SumGradient, &pair[..1], source_type, 0.0)[0]);
 
     let (mut want_scattered, mut want_spread) = (vec![0.0_f32; x.len()], vec![0.0_f32; x.len()]);
     for plane in 0..batch * channels {
         for (o, window) in windows(axes).iter().enumerate() {
             let number = plane * count + o;
-            let values: Vec<f32> = window.iter().map(|&place| x[plane * elements + place]).collect();
+            let values: Vec<f32> = window.iter().map(|&index| x[plane * elements + index]).collect();
             let best = values.iter().copied().fold(f32::NEG_INFINITY, |a, b| if b > a || b.is_nan() { b } else { a });
             let first = match values.iter().rposition(|value| value.is_nan()) {
                 Some(last) => Some(last),
                 None => values.iter().position(|&value| value == best),
             };
-            let place = first.map_or(-1, |first| window[first] as i32);
+            let index = first.map_or(-1, |first| window[first] as i32);
             let same = |a: f32, b: f32| a == b || (a.is_nan() && b.is_nan());
             assert!(same(f32::from_bits(largest[0][number]), best), "{label}: window {o}");
-            assert_eq!(places[number], place, "{label}: window {o}");
-            let chosen = if place < 0 { 0.0 } else { best };
+            assert_eq!(indices[number], index, "{label}: window {o}");
+            let chosen = if index < 0 { 0.0 } else { best };
             assert!(same(f32::from_bits(gathered[0][number]), chosen), "{label}: window {o}");
             let sum = values.iter().map(|&value| f64::from(value)).sum::<f64>() as f32;
             assert!(same(sums[number], sum), "{label}: window {o} sums to {}, not {sum}", sums[number]);
-            window.iter().for_each(|&place| want_spread[plane * elements + place] += dy[number]);
-            if place >= 0 {
-                want_scattered[plane * elements + place as usize] += dy[number];
+            window.iter().for_each(|&index| want_spread[plane * elements + index] += dy[number]);
+            if index >= 0 {
+                want_scattered[plane * elements + index as usize] += dy[number];
             }
         }
     }
@@ -133,7 +133,7 @@ fn kernels_in_one_to_three_dimensions() {
     check(2, 3, &[adaptive(3, 7), adaptive(5, 9)], true);
     check(1, 2, &[adaptive(7, 3), regular(9, [4, 3, 1, 2, 2], true)], true);
     check(2, 2, &[regular(5, [2, 2, 1, 0, 0], true), adaptive(2, 5), regular(6, [3, 2, 1, 1, 1], false)], true);
-    // Windows in the padding alone, between whose places the only element lies.
+    // Windows in the padding alone, with the only element of the axis between theirs.
     check(2, 1, &[regular(1, [2, 1, 2, 1, 1], false)], true);
     check(3, 2, &[regular(50, [50, 1, 1, 0, 0], false), regular(40, [40, 40, 1, 0, 0], false)], true);
 }
@@ -172,8 +172,8 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(infer(PoolKind::Sum, &[&ty(DType::I32, &[1, 1, 5])]), "wants floats, not i32; cast first");
     assert!(infer(PoolKind::Sum, &[&ty(DType::F32, &[1, 5])]).contains("1 spatial axes"));
     assert!(infer(PoolKind::Max, &[&ty(DType::F32, &[1, 1, 6])]).contains("are for [1, 1, 5]"));
-    let (dy, places) = (ty(DType::F32, &[1, 1, 2]), ty(DType::I32, &[1, 1, 3]));
-    assert!(infer(PoolKind::MaxScatter, &[&dy, &places]).starts_with("wants places i32[1, 1, 2]"));
+    let (dy, indices) = (ty(DType::F32, &[1, 1, 2]), ty(DType::I32, &[1, 1, 3]));
+    assert!(infer(PoolKind::MaxScatter, &[&dy, &indices]).starts_with("wants indices i32[1, 1, 2]"));
 }
 
 fn axis() -> impl Strategy<Value = PoolAxis> {

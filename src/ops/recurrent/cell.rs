@@ -45,16 +45,16 @@ impl Cell {
         if matches!(self, Self::Lstm) { 2 } else { 1 }
     }
 
-    /// What a step keeps of each unit for the way back, in so many slots: its own values, then the states before it, the hidden one
-    /// last.
+    /// The number of values that a step saves for each unit for the backward pass: its own values, then the states before it, the
+    /// hidden one last.
     ///
-    /// | cell | slots |
+    /// | cell | saved values |
     /// |---|---|
     /// | tanh, relu | h', h |
     /// | LSTM | i, f, g, o, c, h |
     /// | GRU | r, z, n, W·h of n, h |
     /// | GRU, reset before | r, z, n, r·h, h |
-    pub(super) const fn slots(self) -> usize {
+    pub(super) const fn saved(self) -> usize {
         match self {
             Self::Tanh | Self::Relu => 2,
             Self::Lstm => 6,
@@ -62,8 +62,9 @@ impl Cell {
         }
     }
 
-    /// Gradients that a step hands out for each unit: those of its gates' sums; for [`Gru`](Self::Gru), then those of the gates' products
-    /// with the state, which differ for the new gate, as the reset gate scales it. Both lie in a row, so that each is one operand.
+    /// The number of gradients that a step returns for each unit: those of its gates' sums; for [`Gru`](Self::Gru), then those of
+    /// the gates' products with the state, which differ for the new gate, as the reset gate scales it. Both are contiguous, so that
+    /// each is one operand.
     pub(super) const fn gradients(self) -> usize {
         match self {
             Self::Gru => 6,

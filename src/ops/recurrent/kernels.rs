@@ -1,7 +1,7 @@
-//! The plans of recurrences. Where a workgroup has all units of its rows of the batch, it goes through the whole sequence in one
+//! The plans of recurrences. Where a workgroup has all units of its rows of the batch, it computes the whole sequence in one
 //! dispatch; else a dispatch is one step of all units.
 
-use super::{Cell, Pass, Places, Recurrent};
+use super::{Cell, InputIndices, Pass, Recurrent};
 use crate::shader::{
     Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, compose, constants, module,
 };
@@ -16,17 +16,17 @@ const MOST_ITERATIONS: usize = 65_000;
 /// How a kernel is built.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Variant {
-    /// Invocations of a workgroup; of a subgroup, where states are handed round by shuffles.
+    /// Invocations of a workgroup; of a subgroup, where states are shared by shuffles.
     lanes: usize,
     shuffles: bool,
-    /// So many times as many are a workgroup, and share its blocks of units.
+    /// Groups of `lanes` invocations in a workgroup, which share its blocks of units.
     waves: usize,
     /// Rows of the batch that a workgroup has, and blocks of units that an invocation works on at a time.
     rows: usize,
     units: usize,
-    /// Places of the inner dimension that a turn of the product's loop goes through.
-    places: usize,
-    /// Elements that a turn of the loop after the products goes through.
+    /// Inner indices of an iteration of the product's loop.
+    unroll: usize,
+    /// Elements of an iteration of the loop after the products.
     items: usize,
     /// True where a workgroup has all units.
     whole: bool,
@@ -35,7 +35,7 @@ struct Variant {
 }
 
 impl Variant {
-    /// Elements of a turn of the loop after the products: as many as wanted, or as the loop's turns can be equally long with.
+    /// Elements of an iteration of the loop after the products: as many as wanted, or as divide the loop into equal iterations.
     fn items(&self) -> usize {
         [4, 2]
             .into_iter()
@@ -62,12 +62,12 @@ pub(super) fn plans(
     if steps * batch * hidden == 0 {
         return Ok(vec![KernelPlan::default()]);
     }
-    let sequence = Sequence { recurrent, places: recurrent.places(), steps, batch, hidden };
+    let sequence = Sequence { recurrent, inputs: recurrent.input_indices(), steps, batch, hidden };
     let mut variants = Vec::new();
     let by_size = |variants: &mut Vec<Variant>, variant: Variant, whole_first: bool| {
         for whole in [whole_first, !whole_first] {
-            // A sequence that software drivers would not get through takes a dispatch a step.
-            if !whole || sequence.turns_at_once(&Variant { whole, ..variant }, adapter) > 0 {
+            // A sequence that software drivers would not complete takes a dispatch a step.
+            if !whole || sequence.iterations_at_once(&Variant { whole, ..variant }, adapter) > 0 {
                 variants.push(Variant { whole, ..variant });
             }
         }
@@ -81,26 +81,27 @@ pub(super) fn plans(
         let blocks = hidden.div_ceil(lanes);
         let units = match recurrent.pass {
             Pass::Forward { .. } => tile(if hidden > 64 { 4 } else { 2 }),
-            Pass::Back { .. } => tile(4),
+            Pass::Backward { .. } => tile(4),
         };
         let rows = fitting(tile(16)).unwrap_or(1);
-        // Rows for at least two workgroups, where there are so many.
+        // Rows for at least two workgroups, where there are enough.
         let rows = rows.min(fitting(batch.div_ceil(2)).unwrap_or(1));
         let units = units.min(blocks);
-        // Blocks side by side: each invocation's loops are shorter, and so reach further before the driver leaves them.
+        // Blocks side by side: each invocation's loops are shorter, and so get further before the driver leaves them.
         let waves = blocks.div_ceil(units).min(8).min(adapter.limits.workgroup_invocations / lanes);
         let variant =
-            Variant { lanes, shuffles: true, waves, rows, units, places: 4, items: 1, whole: true, alone: false };
+            Variant { lanes, shuffles: true, waves, rows, units, unroll: 4, items: 1, whole: true, alone: false };
         if adapter.is_software && adapter.subgroup_barriers {
-            // The more units and elements a turn, the fewer turns; but the fastest have about as many sums as registers bear.
+            // The more units and elements an iteration, the fewer iterations; but the fastest have about as many sums as registers
+            // hold.
             let width = sequence.width();
             let fastest = tile(if width > 3 { 1 } else { 4 / width.div_ceil(2) });
             let sizes = [(1, 2), (1, 4), (2, 2), (2, 4), (4, 4)];
             let candidates = sizes.into_iter().map(|(times, items)| {
                 let units = tile(times * fastest).min(8).min(blocks);
-                Variant { waves: 1, units, places: lanes.min(8), items: tile(items), alone: true, ..variant }
+                Variant { waves: 1, units, unroll: lanes.min(8), items: tile(items), alone: true, ..variant }
             });
-            // A sequence is not to be cut more often for it.
+            // A sequence is not to be cut into more dispatches for it.
             let most = sequence.dispatches(&variant, adapter);
             let fits = |alone: &Variant| width * alone.units <= 16 && sequence.dispatches(alone, adapter) <= most;
             variants.extend(candidates.into_iter().find(fits));
@@ -113,7 +114,7 @@ pub(super) fn plans(
     let mut others = Vec::new();
     by_size(
         &mut others,
-        Variant { lanes, shuffles: false, waves: 1, rows, units: 1, places: 4, items: 1, whole: true, alone: false },
+        Variant { lanes, shuffles: false, waves: 1, rows, units: 1, unroll: 4, items: 1, whole: true, alone: false },
         hidden <= WHOLE_UP_TO,
     );
     if adapter.is_software {
@@ -131,31 +132,31 @@ pub(super) fn plans(
 
 struct Sequence<'a> {
     recurrent: &'a Recurrent,
-    places: Places,
+    inputs: InputIndices,
     steps: usize,
     batch: usize,
     hidden: usize,
 }
 
 impl Sequence<'_> {
-    const fn is_back(&self) -> bool {
-        matches!(self.recurrent.pass, Pass::Back { .. })
+    const fn is_backward(&self) -> bool {
+        matches!(self.recurrent.pass, Pass::Backward { .. })
     }
 
-    /// Turns of the whole sequence.
-    const fn turns(&self) -> usize {
-        self.steps + if self.is_back() { 1 } else { 0 }
+    /// Iterations of the whole sequence.
+    const fn iterations(&self) -> usize {
+        self.steps + if self.is_backward() { 1 } else { 0 }
     }
 
-    /// Dispatches of so many turns of the whole sequence as the driver gets through.
+    /// Dispatches of the whole sequence, each of as many iterations as the driver completes.
     fn dispatches(&self, variant: &Variant, adapter: &Adapter) -> usize {
-        let at_once = self.turns_at_once(variant, adapter);
-        if at_once == 0 { usize::MAX } else { self.turns().div_ceil(at_once) }
+        let at_once = self.iterations_at_once(variant, adapter);
+        if at_once == 0 { usize::MAX } else { self.iterations().div_ceil(at_once) }
     }
 
     /// Sums of a unit.
     const fn width(&self) -> usize {
-        if self.is_back() { 1 } else { self.recurrent.cell.gates() }
+        if self.is_backward() { 1 } else { self.recurrent.cell.gates() }
     }
 
     const fn halves(&self) -> usize {
@@ -184,7 +185,7 @@ impl Sequence<'_> {
                     && other.waves > 0
                     && other.rows <= self.batch
                     && (other.units == 1 || other.units * lanes <= self.hidden)
-                    && (!other.whole || self.turns_at_once(other, adapter) > 0)
+                    && (!other.whole || self.iterations_at_once(other, adapter) > 0)
             };
             for other in others.into_iter().filter(fits) {
                 if !variants.contains(&other) && !found.contains(&other) {
@@ -201,59 +202,59 @@ impl Sequence<'_> {
         [all, if variant.whole { all } else { variant.waves }]
     }
 
-    /// Turns that an invocation can go through before the driver leaves its loops; 0 where not even one.
-    fn turns_at_once(&self, variant: &Variant, adapter: &Adapter) -> usize {
+    /// Iterations that an invocation can run before the driver leaves its loops; 0 where not even one.
+    fn iterations_at_once(&self, variant: &Variant, adapter: &Adapter) -> usize {
         if !adapter.is_software {
             return usize::MAX;
         }
-        /// What a loop adds up to: its turns with what is in them, and one more to see that it is over.
-        const fn turns(count: usize, inside: usize) -> usize {
+        /// What a loop adds up to: its iterations with the loops inside, and one more to see that it is over.
+        const fn iterations(count: usize, inside: usize) -> usize {
             count * (1 + inside) + 1
         }
         // Loops over a tile are written out, but where they are bounded.
-        let tile = |count: usize, inside: usize| if adapter.bounded_loops { turns(count, inside) } else { 0 };
+        let tile = |count: usize, inside: usize| if adapter.bounded_loops { iterations(count, inside) } else { 0 };
         let width = self.width();
-        let products = if self.is_back() { self.recurrent.cell.gates() } else { 1 };
+        let products = if self.is_backward() { self.recurrent.cell.gates() } else { 1 };
         let rows = tile(variant.rows, 0);
         let sums = tile(width, tile(variant.units, rows));
         let product = if variant.shuffles {
-            let places = variant.places * (rows + sums);
-            // Where a turn goes through all of the lanes' places, there is no loop.
-            let places = if variant.places < variant.lanes {
-                turns(variant.lanes.div_ceil(variant.places), places)
+            let unrolled = variant.unroll * (rows + sums);
+            // Where an iteration covers all of the lanes' inner indices, there is no loop.
+            let lanes = if variant.unroll < variant.lanes {
+                iterations(variant.lanes.div_ceil(variant.unroll), unrolled)
             } else {
-                places
+                unrolled
             };
-            turns(self.hidden.div_ceil(variant.lanes), rows + places)
+            iterations(self.hidden.div_ceil(variant.lanes), rows + lanes)
         } else {
-            let brought = turns((64 * variant.rows).div_ceil(variant.lanes), 0);
-            turns(self.hidden.div_ceil(64), brought + turns(self.hidden.min(64), sums))
+            let loading = iterations((64 * variant.rows).div_ceil(variant.lanes), 0);
+            iterations(self.hidden.div_ceil(64), loading + iterations(self.hidden.min(64), sums))
         };
-        let unit = 5 * tile(self.recurrent.cell.slots().max(self.recurrent.cell.gradients()), 0);
+        let unit = 5 * tile(self.recurrent.cell.saved().max(self.recurrent.cell.gradients()), 0);
         let items = variant.items();
-        let after = turns(variant.units * variant.rows / items, items * unit);
-        // Measured: a few more than can be accounted for, of each block where subgroups share a workgroup.
+        let after = iterations(variant.units * variant.rows / items, items * unit);
+        // Measured: a few more than can be accounted for, in each block where subgroups share a workgroup.
         let more = if variant.alone { 1 } else { 16 };
-        let block = more + turns(products, product + rows) + 2 * sums + after;
-        let blocks = 16 + turns(self.blocks(variant)[1].div_ceil(variant.waves), block);
-        MOST_ITERATIONS / (1 + turns(self.halves(), blocks))
+        let block = more + iterations(products, product + rows) + 2 * sums + after;
+        let blocks = 16 + iterations(self.blocks(variant)[1].div_ceil(variant.waves), block);
+        MOST_ITERATIONS / (1 + iterations(self.halves(), blocks))
     }
 
     fn plan(&self, variant: &Variant, adapter: &Adapter) -> Result<KernelPlan, String> {
         let kernel = self.kernel(variant)?;
         let [unit_blocks, blocks_each] = self.blocks(variant);
         let row_blocks = self.batch.div_ceil(variant.rows);
-        let turns = self.turns();
-        // Dispatches: so many turns and halves of each.
-        let at_once = if variant.whole { self.turns_at_once(variant, adapter).clamp(1, turns) } else { 1 };
+        let iterations = self.iterations();
+        // Dispatches: a number of iterations, and the halves of each.
+        let at_once = if variant.whole { self.iterations_at_once(variant, adapter).clamp(1, iterations) } else { 1 };
         let halves: &[[usize; 2]] = match (self.halves(), variant.whole) {
             (1, _) => &[[0, 1]],
             (_, true) => &[[0, 2]],
             (_, false) => &[[0, 1], [1, 2]],
         };
         let mut dispatches = Vec::new();
-        for first in (0..turns).step_by(at_once) {
-            let count = at_once.min(turns - first);
+        for first in (0..iterations).step_by(at_once) {
+            let count = at_once.min(iterations - first);
             for &[first_half, end_half] in halves {
                 let words = [
                     self.steps,
@@ -280,26 +281,26 @@ impl Sequence<'_> {
     }
 
     fn bound(&self) -> Vec<Bound> {
-        let places = &self.places;
+        let inputs = &self.inputs;
         // What is not there is not read; something must be bound all the same.
-        let optional = |place: Option<usize>| Bound::Input(place.unwrap_or(0));
+        let optional = |index: Option<usize>| Bound::Input(index.unwrap_or(0));
         match self.recurrent.pass {
             Pass::Forward { .. } => vec![
                 Bound::Input(0),
                 Bound::Input(1),
-                optional(places.bias),
-                optional(places.initial),
-                optional(places.lengths),
+                optional(inputs.bias),
+                optional(inputs.initial),
+                optional(inputs.lengths),
                 Bound::Output(0),
                 Bound::Output(1),
                 Bound::Output(2),
             ],
-            Pass::Back { .. } => vec![
+            Pass::Backward { .. } => vec![
                 Bound::Input(0),
                 Bound::Input(1),
-                optional(places.outputs),
-                optional(places.last),
-                optional(places.lengths),
+                optional(inputs.outputs),
+                optional(inputs.last),
+                optional(inputs.lengths),
                 Bound::Output(0),
                 Bound::Output(1),
             ],
@@ -307,8 +308,8 @@ impl Sequence<'_> {
     }
 
     fn kernel(&self, variant: &Variant) -> Result<Kernel, String> {
-        let places = &self.places;
-        let file = if self.is_back() { "recurrence_back" } else { "recurrence" };
+        let inputs = &self.inputs;
+        let file = if self.is_backward() { "recurrence_backward" } else { "recurrence" };
         let cell = match self.recurrent.cell {
             Cell::Lstm => "shared/cell",
             Cell::Tanh => "shared/cell_tanh",
@@ -322,7 +323,7 @@ impl Sequence<'_> {
                 ("LANES", variant.lanes),
                 ("WAVES", variant.waves),
                 ("UNITS", variant.units),
-                ("PLACES", variant.places),
+                ("UNROLL", variant.unroll),
                 ("ITEMS", variant.items()),
             ],
             &[],
@@ -331,12 +332,12 @@ impl Sequence<'_> {
             &[],
             &[
                 ("REVERSE", self.recurrent.reverse),
-                ("HAS_BIAS", places.bias.is_some()),
-                ("HAS_INITIAL", places.initial.is_some()),
-                ("HAS_LENGTHS", places.lengths.is_some()),
+                ("HAS_BIAS", inputs.bias.is_some()),
+                ("HAS_INITIAL", inputs.initial.is_some()),
+                ("HAS_LENGTHS", inputs.lengths.is_some()),
                 ("IS_RAGGED", !self.hidden.is_multiple_of(variant.lanes)),
-                ("HAS_OUTPUTS", places.outputs.is_some()),
-                ("HAS_LAST", places.last.is_some()),
+                ("HAS_OUTPUTS", inputs.outputs.is_some()),
+                ("HAS_LAST", inputs.last.is_some()),
             ],
         );
         let mut replaced =
@@ -345,14 +346,14 @@ impl Sequence<'_> {
             replaced.push(("shared/state_product", module("shared/state_product_lanes")?));
         }
         if variant.alone {
-            replaced.push(("shared/turn_end", module("shared/turn_end_subgroup")?));
+            replaced.push(("shared/step_barrier", module("shared/step_barrier_subgroup")?));
         }
-        let (reads, writes) = if self.is_back() { (5, 2) } else { (5, 3) };
+        let (reads, writes) = if self.is_backward() { (5, 2) } else { (5, 3) };
         let bindings = std::iter::repeat_n(Access::Read, reads).chain(std::iter::repeat_n(Access::ReadWrite, writes));
         let label = format!(
             "{}{} {}x{}{}{}",
             self.recurrent.cell.name(),
-            if self.is_back() { " back" } else { "" },
+            if self.is_backward() { " backward" } else { "" },
             variant.rows,
             variant.lanes * variant.units,
             if variant.shuffles { " lanes" } else { "" },

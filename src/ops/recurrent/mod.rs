@@ -1,5 +1,5 @@
 //! Recurrence over a sequence: everything of an RNN, LSTM or GRU that depends on the step before. What does not (the product of all
-//! inputs with their weights) is one matrix product ahead of it, whose result comes in as `gates`.
+//! inputs with their weights) is one matrix product ahead of it, whose result is the input `gates`.
 
 mod cell;
 mod kernels;
@@ -19,8 +19,8 @@ pub use cell::Cell;
 /// Which inputs a pass over a sequence has beside those that it always has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pass {
-    /// Gates `[steps, batch, gates · hidden]` and the weight, turned: `[hidden, gates · hidden]`; then a bias, an initial state and
-    /// lengths, where they are there. Gives outputs, the last state, and what the way back needs.
+    /// Gates `[steps, batch, gates · hidden]` and the transposed weight `[hidden, gates · hidden]`; then a bias, an initial state
+    /// and lengths, where they are there. Returns outputs, the last state, and what the backward pass needs.
     Forward {
         /// The bias of the state's product.
         bias: bool,
@@ -29,9 +29,9 @@ pub enum Pass {
         /// Steps of each sequence.
         lengths: bool,
     },
-    /// The weight `[gates · hidden, hidden]` and what the way forward kept; then the gradients of the outputs and of the last state,
-    /// and lengths, where they are there. Gives the gradients of the gates (see [`Cell`]) and of the initial state.
-    Back {
+    /// The weight `[gates · hidden, hidden]` and what the forward pass saved; then the gradients of the outputs and of the last
+    /// state, and lengths, where they are there. Returns the gradients of the gates (see [`Cell`]) and of the initial state.
+    Backward {
         /// The gradient of the outputs.
         outputs: bool,
         /// The gradient of the last state.
@@ -46,15 +46,15 @@ pub enum Pass {
 pub struct Recurrent {
     /// What a step computes.
     pub cell: Cell,
-    /// From the last step to the first (on the way back: from the first to the last).
+    /// From the last step to the first (in the backward pass: from the first to the last).
     pub reverse: bool,
-    /// Which way.
+    /// Forward or backward.
     pub pass: Pass,
 }
 
-/// The inputs of a pass by name: places among the operator's inputs.
+/// Which of the operator's inputs is which: their indices, by name.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Places {
+pub(super) struct InputIndices {
     pub(super) bias: Option<usize>,
     pub(super) initial: Option<usize>,
     pub(super) outputs: Option<usize>,
@@ -64,39 +64,39 @@ pub(super) struct Places {
 }
 
 impl Recurrent {
-    fn places(&self) -> Places {
-        let mut places = Places { count: 2, ..Places::default() };
+    fn input_indices(&self) -> InputIndices {
+        let mut indices = InputIndices { count: 2, ..InputIndices::default() };
         let mut take = |there: bool| {
-            places.count += usize::from(there);
-            there.then_some(places.count - 1)
+            indices.count += usize::from(there);
+            there.then_some(indices.count - 1)
         };
         match self.pass {
             Pass::Forward { bias, initial, lengths } => {
-                (places.bias, places.initial) = (take(bias), take(initial));
-                places.lengths = take(lengths);
+                (indices.bias, indices.initial) = (take(bias), take(initial));
+                indices.lengths = take(lengths);
             }
-            Pass::Back { outputs, last, lengths } => {
-                (places.outputs, places.last) = (take(outputs), take(last));
-                places.lengths = take(lengths);
+            Pass::Backward { outputs, last, lengths } => {
+                (indices.outputs, indices.last) = (take(outputs), take(last));
+                indices.lengths = take(lengths);
             }
         }
-        places
+        indices
     }
 
     /// Steps, batch and hidden units, from the types of the inputs.
     fn extents(&self, inputs: &[&TensorType]) -> Result<[usize; 3], String> {
-        if inputs.len() != self.places().count {
-            return Err(format!("takes {} inputs, not {}", self.places().count, inputs.len()));
+        if inputs.len() != self.input_indices().count {
+            return Err(format!("takes {} inputs, not {}", self.input_indices().count, inputs.len()));
         }
         let wrong = || format!("inputs {} and {} do not fit", inputs[0], inputs[1]);
         let (sequence, weight, width) = match self.pass {
             Pass::Forward { .. } => (inputs[0], inputs[1].shape.dims(), self.cell.gates()),
-            Pass::Back { .. } => (inputs[1], inputs[0].shape.dims(), self.cell.slots()),
+            Pass::Backward { .. } => (inputs[1], inputs[0].shape.dims(), self.cell.saved()),
         };
         let ([steps, batch, last], [rows, columns]) = (sequence.shape.dims(), weight) else { return Err(wrong()) };
         let hidden = match self.pass {
             Pass::Forward { .. } => *rows,
-            Pass::Back { .. } => *columns,
+            Pass::Backward { .. } => *columns,
         };
         let fits = *last == width * hidden && rows * columns == self.cell.gates() * hidden * hidden;
         if fits && inputs[0].dtype == inputs[1].dtype { Ok([*steps, *batch, hidden]) } else { Err(wrong()) }
@@ -107,14 +107,14 @@ impl Operator for Recurrent {
     fn name(&self) -> String {
         match self.pass {
             Pass::Forward { .. } => self.cell.name().into(),
-            Pass::Back { .. } => format!("{}_gradient", self.cell.name()),
+            Pass::Backward { .. } => format!("{}_gradient", self.cell.name()),
         }
     }
 
     fn output_count(&self) -> usize {
         match self.pass {
             Pass::Forward { .. } => 3,
-            Pass::Back { .. } => 2,
+            Pass::Backward { .. } => 2,
         }
     }
 
@@ -124,8 +124,8 @@ impl Operator for Recurrent {
         let state = TensorType::new(dtype, [self.cell.states(), batch, hidden]);
         let sequence = |width: usize| TensorType::new(dtype, [steps, batch, width * hidden]);
         Ok(match self.pass {
-            Pass::Forward { .. } => vec![sequence(1), state, sequence(self.cell.slots())],
-            Pass::Back { .. } => vec![sequence(self.cell.gradients()), state],
+            Pass::Forward { .. } => vec![sequence(1), state, sequence(self.cell.saved())],
+            Pass::Backward { .. } => vec![sequence(self.cell.gradients()), state],
         })
     }
 
@@ -136,50 +136,50 @@ impl Operator for Recurrent {
     fn decompose(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
         Some(match self.pass {
             Pass::Forward { .. } => unrolled::forward(self, inputs),
-            Pass::Back { .. } => unrolled::back(self, inputs),
+            Pass::Backward { .. } => unrolled::backward(self, inputs),
         })
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
-        // What is kept has a gradient only where a gradient is differentiated again.
+        // What is saved has a gradient only where a gradient is differentiated again.
         let (Pass::Forward { lengths, .. }, None) = (self.pass, gradient.upstream.get(2)?) else { return None };
-        let places = self.places();
+        let indices = self.input_indices();
         let (outputs, last) = (gradient.upstream[0].as_ref(), gradient.upstream[1].as_ref());
-        let pass = Pass::Back { outputs: outputs.is_some(), last: last.is_some(), lengths };
+        let pass = Pass::Backward { outputs: outputs.is_some(), last: last.is_some(), lengths };
         let weight = gradient.inputs[1].transpose(0, 1);
-        let kept = &gradient.outputs[2];
-        let mut given = vec![&weight, kept];
-        given.extend(outputs);
-        given.extend(last);
-        given.extend(places.lengths.map(|place| &gradient.inputs[place]));
+        let saved = &gradient.outputs[2];
+        let mut inputs = vec![&weight, saved];
+        inputs.extend(outputs);
+        inputs.extend(last);
+        inputs.extend(indices.lengths.map(|index| &gradient.inputs[index]));
         let graph = weight.graph();
-        let mut found = graph.apply(Op::Recurrent(Self { pass, ..*self }), &given);
+        let mut found = graph.apply(Op::Recurrent(Self { pass, ..*self }), &inputs);
         let (initial, gates) = (found.swap_remove(1), found.swap_remove(0));
-        let mut parts = vec![None; places.count];
+        let mut parts = vec![None; indices.count];
         if graph.error().is_some() {
             return Some(parts);
         }
         let hidden = gradient.inputs[1].shape()[0];
-        let rows = kept.shape()[0] * kept.shape()[1];
-        let slot = |tensor: &Tensor, from: usize, to: usize| {
+        let rows = saved.shape()[0] * saved.shape()[1];
+        let values = |tensor: &Tensor, from: usize, to: usize| {
             tensor.slice(2, from * hidden, to * hidden).reshape([rows, (to - from) * hidden])
         };
-        let slots = self.cell.slots();
-        let before = slot(kept, slots - 1, slots);
-        // Turned twice: the weight as the user has it gets its gradient straight from the product.
-        let product = |source: &Tensor, from: usize, to: usize| slot(&gates, from, to).transpose(0, 1).matmul(source);
+        let count = self.cell.saved();
+        let before = values(saved, count - 1, count);
+        // Transposed twice: the weight as the user has it gets its gradient straight from the product.
+        let product = |source: &Tensor, from: usize, to: usize| values(&gates, from, to).transpose(0, 1).matmul(source);
         let weight = match self.cell {
             Cell::Tanh | Cell::Relu | Cell::Lstm | Cell::Gru => {
                 product(&before, self.cell.of_products(), self.cell.gradients())
             }
-            Cell::GruResetBefore => graph.concat(&[&product(&before, 0, 2), &product(&slot(kept, 3, 4), 2, 3)], 0),
+            Cell::GruResetBefore => graph.concat(&[&product(&before, 0, 2), &product(&values(saved, 3, 4), 2, 3)], 0),
         };
         parts[1] = Some(weight.transpose(0, 1));
-        if let Some(place) = places.bias {
-            parts[place] = Some(slot(&gates, self.cell.of_products(), self.cell.gradients()).sum(&[0]));
+        if let Some(index) = indices.bias {
+            parts[index] = Some(values(&gates, self.cell.of_products(), self.cell.gradients()).sum(&[0]));
         }
-        if let Some(place) = places.initial {
-            parts[place] = Some(initial);
+        if let Some(index) = indices.initial {
+            parts[index] = Some(initial);
         }
         parts[0] = Some(gates.slice(2, 0, self.cell.gates() * hidden));
         Some(parts)
@@ -204,10 +204,10 @@ impl Operator for Recurrent {
     }
 }
 
-/// How a sequence is gone through.
+/// How a sequence is computed.
 ///
-/// Steps are the first axis: gates are `[steps, batch, gates · hidden]` with PyTorch's order of gates, states `[states, batch, hidden]`,
-/// where an LSTM has two (hidden, cell) and the others one.
+/// Steps are the first axis: gates are `[steps, batch, gates · hidden]` with PyTorch's order of gates, states `[states, batch,
+/// hidden]`, where an LSTM has two (hidden, cell) and the others one.
 #[derive(Clone, Copy, Debug)]
 pub struct RecurrentOptions<'a> {
     /// What a step computes.
@@ -229,7 +229,7 @@ impl RecurrentOptions<'_> {
     }
 }
 
-/// What comes of a sequence.
+/// The results of a sequence.
 #[derive(Clone, Debug)]
 pub struct Recurrence {
     /// The hidden state after each step, `[steps, batch, hidden]`, in the order of the steps.
@@ -239,7 +239,7 @@ pub struct Recurrence {
 }
 
 impl Tensor {
-    /// Goes through a sequence: `self` is what the inputs contribute to the gates, `[steps, batch, gates · hidden]`, and the weight
+    /// Computes a sequence: `self` is what the inputs contribute to the gates, `[steps, batch, gates · hidden]`, and the weight
     /// (PyTorch's `weight_hh`, `[gates · hidden, hidden]`) is what the state contributes.
     ///
     /// ```
@@ -261,13 +261,13 @@ impl Tensor {
             initial: options.initial.is_some(),
             lengths: options.lengths.is_some(),
         };
-        let turned = weight.transpose(0, 1);
+        let transposed = weight.transpose(0, 1);
         let mut lengths = options.lengths.cloned();
         // No closure: the user's line does not reach through one.
         if let Some(lengths) = &mut lengths {
-            *lengths = lengths.places();
+            *lengths = lengths.i32_indices();
         }
-        let mut inputs = vec![self, &turned];
+        let mut inputs = vec![self, &transposed];
         inputs.extend(options.bias);
         inputs.extend(options.initial);
         inputs.extend(&lengths);

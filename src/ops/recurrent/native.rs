@@ -1,7 +1,7 @@
-//! A recurrence on the CPU: slices of the batch, each through the whole sequence by a thread of its own, with a weight that is laid out
-//! once for the products of all steps. How the batch is cut depends on its size alone.
+//! A recurrence on the CPU: slices of the batch, each computed through the whole sequence by a thread of its own, with a weight
+//! that is laid out once for the products of all steps. How the batch is cut depends on its size alone.
 
-use super::step::{Half, Rows, RowsBack, Units};
+use super::step::{Half, Rows, RowsBackward, Units};
 use super::{Cell, Pass, Recurrent};
 use crate::ops::matmul::{Matrix, Panels, Start, multiply};
 use crate::ops::tasks::{each, lend};
@@ -19,12 +19,12 @@ trait Float: Units + From<f32> + Send + Sync {
     /// A weight as the products of all steps read it.
     type Weight<'a>: Copy + Send + Sync;
 
-    /// Numbers of memory that a weight of so many rows and columns takes.
+    /// The number of elements of memory that a weight of these extents takes.
     fn size(rows: usize, columns: usize) -> usize;
 
     fn lay_out<'a>(weight: Matrix<'a, Self>, memory: &'a mut [Self]) -> Self::Weight<'a>;
 
-    /// `out = start + lhs · weight`, with rows of `out` so many elements apart.
+    /// `out = start + lhs · weight`, with rows of `out` `out_step` elements apart.
     fn multiply(
         lhs: Matrix<'_, Self>,
         weight: Self::Weight<'_>,
@@ -94,7 +94,7 @@ pub(super) fn evaluate(
     }
 }
 
-/// A pass with its extents and its inputs as numbers.
+/// A pass with its extents and its inputs as slices.
 struct Problem<'a, T> {
     cell: Cell,
     reverse: bool,
@@ -119,12 +119,12 @@ fn typed<T: Float>(
 ) -> Result<(), String> {
     let types: Vec<&TensorType> = inputs.iter().map(|(operand, _)| &operand.ty).collect();
     let [steps, batch, hidden] = recurrent.extents(&types)?;
-    let places = recurrent.places();
-    fn numbers<'a, T: bytemuck::Pod>(inputs: &[(&Operand, &'a [u8])], place: usize) -> &'a [T] {
-        let (operand, bytes) = inputs[place];
+    let indices = recurrent.input_indices();
+    fn values<'a, T: bytemuck::Pod>(inputs: &[(&Operand, &'a [u8])], index: usize) -> &'a [T] {
+        let (operand, bytes) = inputs[index];
         &bytemuck::cast_slice(bytes)[..operand.ty.len()]
     }
-    let some = |place: Option<usize>| place.map(|place| numbers::<T>(inputs, place));
+    let some = |index: Option<usize>| index.map(|index| values::<T>(inputs, index));
     let problem = Problem {
         cell: recurrent.cell,
         reverse: recurrent.reverse,
@@ -132,13 +132,13 @@ fn typed<T: Float>(
         batch,
         hidden,
         rows: batch.div_ceil(2).clamp(1, ROWS),
-        first: numbers(inputs, 0),
-        second: numbers(inputs, 1),
-        bias: some(places.bias),
-        initial: some(places.initial),
-        outputs: some(places.outputs),
-        last: some(places.last),
-        lengths: places.lengths.map(|place| numbers::<i32>(inputs, place)),
+        first: values(inputs, 0),
+        second: values(inputs, 1),
+        bias: some(indices.bias),
+        initial: some(indices.initial),
+        outputs: some(indices.outputs),
+        last: some(indices.last),
+        lengths: indices.lengths.map(|index| values::<i32>(inputs, index)),
     };
     let mut results: Vec<&mut [T]> =
         outputs.iter_mut().map(|(ty, bytes)| &mut bytemuck::cast_slice_mut(bytes)[..ty.len()]).collect();
@@ -156,13 +156,13 @@ fn typed<T: Float>(
             laid_out.push(T::lay_out(weight, part));
         }
         match (recurrent.pass, results.as_mut_slice()) {
-            (Pass::Forward { .. }, [outputs, last, kept]) => {
-                let slices = problem.slices(&mut [outputs, kept], last);
+            (Pass::Forward { .. }, [outputs, last, saved]) => {
+                let slices = problem.slices(&mut [outputs, saved], last);
                 each(slices, parallel, |slice| problem.forward(&laid_out, slice))
             }
-            (Pass::Back { .. }, [gates, initial]) => {
+            (Pass::Backward { .. }, [gates, initial]) => {
                 let slices = problem.slices(&mut [gates], initial);
-                each(slices, parallel, |slice| problem.back(&laid_out, slice))
+                each(slices, parallel, |slice| problem.backward(&laid_out, slice))
             }
             _ => Err("a recurrence has other results".into()),
         }
@@ -178,8 +178,8 @@ struct Slice<'a, T> {
 }
 
 impl<'a, T: Float> Problem<'a, T> {
-    /// What states are multiplied by, or gradients on the way back. Where the reset gate comes before the product, that of the new
-    /// state is apart: the second on the way forward, the first on the way back.
+    /// What states are multiplied by in the forward pass, and gradients in the backward pass. Where the reset gate comes before the
+    /// product, that of the new state is apart: the second in the forward pass, the first in the backward pass.
     fn weights(&self, pass: Pass) -> Vec<Matrix<'a, T>> {
         let (hidden, gates) = (self.hidden, self.cell.gates());
         let resets = self.cell == Cell::GruResetBefore;
@@ -212,12 +212,12 @@ impl<'a, T: Float> Problem<'a, T> {
                 state: Vec::new(),
             })
             .collect();
-        for (place, sequence) in sequences.iter_mut().enumerate() {
+        for (index, sequence) in sequences.iter_mut().enumerate() {
             let sequence = std::mem::take(sequence);
             let width = sequence.len() / (self.steps * self.batch);
             for step in sequence.chunks_mut(self.batch * width) {
                 for (slice, part) in slices.iter_mut().zip(step.chunks_mut(self.rows * width)) {
-                    slice.steps[place].push(part);
+                    slice.steps[index].push(part);
                 }
             }
         }
@@ -249,14 +249,14 @@ impl<'a, T: Float> Problem<'a, T> {
         if self.reverse { (0..self.steps).rev().collect() } else { (0..self.steps).collect() }
     }
 
-    /// Gates and the turned weight to outputs, last state and what is kept.
+    /// Gates and the transposed weight to outputs, last state and what is saved.
     fn forward(&self, weights: &[T::Weight<'_>], mut slice: Slice<'_, T>) -> Result<(), String> {
         let (hidden, rows, first_row) = (self.hidden, slice.rows, slice.first_row);
-        let (width, slots) = (self.cell.gates() * hidden, self.cell.slots() * hidden);
+        let (width, saved_width) = (self.cell.gates() * hidden, self.cell.saved() * hidden);
         let mut h = self.state(self.initial, 0, &slice);
         let mut c = self.state(self.initial, 1, &slice);
         let mut product = vec![T::real(0.0); rows * width];
-        let ([outputs, all_kept], [weight, others @ ..]) = (slice.steps.as_mut_slice(), weights) else {
+        let ([outputs, all_saved], [weight, others @ ..]) = (slice.steps.as_mut_slice(), weights) else {
             return Err("a recurrence has other results".into());
         };
         // The columns of the weight that the state before is multiplied by, before those of the reset state.
@@ -265,8 +265,8 @@ impl<'a, T: Float> Problem<'a, T> {
             Some(bias) => Start::Bias(&bias[from..to]),
             None => Start::Zero,
         };
-        for (turn, step) in self.order().into_iter().enumerate() {
-            if turn > 0 || self.initial.is_some() {
+        for (iteration, step) in self.order().into_iter().enumerate() {
+            if iteration > 0 || self.initial.is_some() {
                 let states = Matrix { elements: &h, rows, columns: hidden, steps: [hidden, 1] };
                 T::multiply(states, *weight, &mut product, width, bias(0, columns))?;
             } else if let Some(bias) = self.bias {
@@ -274,32 +274,41 @@ impl<'a, T: Float> Problem<'a, T> {
                 product.chunks_mut(width).for_each(|row| row[..columns].copy_from_slice(&bias[..columns]));
             }
             let x = &self.first[(step * self.batch + first_row) * width..][..rows * width];
-            let (kept, output) = (&mut *all_kept[step], &mut *outputs[step]);
-            for (row, kept) in kept.chunks_mut(slots).enumerate() {
+            let (saved, output) = (&mut *all_saved[step], &mut *outputs[step]);
+            for (row, saved) in saved.chunks_mut(saved_width).enumerate() {
                 let span = row * hidden..(row + 1) * hidden;
-                kept[slots - hidden..].copy_from_slice(&h[span.clone()]);
+                saved[saved_width - hidden..].copy_from_slice(&h[span.clone()]);
                 if self.cell.states() > 1 {
-                    kept[slots - 2 * hidden..slots - hidden].copy_from_slice(&c[span]);
+                    saved[saved_width - 2 * hidden..saved_width - hidden].copy_from_slice(&c[span]);
                 }
             }
             let Self { cell, .. } = *self;
             if let [weight] = others {
                 let (half, h, c) = (Half::Reset, &mut h, &mut c);
-                pulp::Arch::new().dispatch(Rows { cell, half, hidden, x, product: &product, h, c, kept: &mut *kept });
-                let reset = Matrix { elements: &kept[3 * hidden..], rows, columns: hidden, steps: [slots, 1] };
+                pulp::Arch::new().dispatch(Rows { cell, half, hidden, x, product: &product, h, c, saved: &mut *saved });
+                let reset = Matrix { elements: &saved[3 * hidden..], rows, columns: hidden, steps: [saved_width, 1] };
                 T::multiply(reset, *weight, &mut product[2 * hidden..], width, bias(2 * hidden, width))?;
             }
             let (half, product) = (Half::Rest, &product);
-            pulp::Arch::new().dispatch(Rows { cell, half, hidden, x, product, h: &mut h, c: &mut c, kept: &mut *kept });
+            pulp::Arch::new().dispatch(Rows {
+                cell,
+                half,
+                hidden,
+                x,
+                product,
+                h: &mut h,
+                c: &mut c,
+                saved: &mut *saved,
+            });
             output.copy_from_slice(&h);
             for row in (0..rows).filter(|&row| !self.is_active(first_row + row, step)) {
-                // Its states stay as they were, and those are kept.
+                // Its states stay as they were before the step, and those are saved.
                 let span = row * hidden..(row + 1) * hidden;
                 output[span.clone()].fill(T::real(0.0));
-                let kept = &kept[row * slots..(row + 1) * slots];
-                h[span.clone()].copy_from_slice(&kept[slots - hidden..]);
+                let saved = &saved[row * saved_width..(row + 1) * saved_width];
+                h[span.clone()].copy_from_slice(&saved[saved_width - hidden..]);
                 if self.cell.states() > 1 {
-                    c[span].copy_from_slice(&kept[slots - 2 * hidden..slots - hidden]);
+                    c[span].copy_from_slice(&saved[saved_width - 2 * hidden..saved_width - hidden]);
                 }
             }
         }
@@ -309,26 +318,26 @@ impl<'a, T: Float> Problem<'a, T> {
         Ok(())
     }
 
-    /// The weight and what was kept to the gradients of the gates and of the initial state.
-    fn back(&self, weights: &[T::Weight<'_>], mut slice: Slice<'_, T>) -> Result<(), String> {
+    /// The weight and what was saved to the gradients of the gates and of the initial state.
+    fn backward(&self, weights: &[T::Weight<'_>], mut slice: Slice<'_, T>) -> Result<(), String> {
         let (hidden, rows) = (self.hidden, slice.rows);
-        let (slots, width) = (self.cell.slots() * hidden, self.cell.gradients() * hidden);
+        let (saved_width, width) = (self.cell.saved() * hidden, self.cell.gradients() * hidden);
         let mut dh = self.state(self.last, 0, &slice);
         let mut dc = self.state(self.last, 1, &slice);
         let [resets @ .., weight] = weights else { return Err("a recurrence has a weight".into()) };
         let mut reset = vec![T::real(0.0); resets.len() * rows * hidden];
         // What the state before was multiplied by: the gradients of products, before that of the reset state's.
-        let first_slot = self.cell.of_products() * hidden;
-        let columns = width - first_slot - resets.len() * hidden;
+        let first_product = self.cell.of_products() * hidden;
+        let columns = width - first_product - resets.len() * hidden;
         for step in self.order().into_iter().rev() {
             let gates = &mut *slice.steps[0][step];
             let first = step * self.batch + slice.first_row;
-            let kept = &self.second[first * slots..][..rows * slots];
+            let saved = &self.second[first * saved_width..][..rows * saved_width];
             let output = self.outputs.map(|outputs| &outputs[first * hidden..][..rows * hidden]);
             let active = |row: usize| self.is_active(slice.first_row + row, step);
             let mut pass = |half: Half, gates: &mut [T], reset: &[T]| {
                 let (cell, dh, dc) = (self.cell, &mut dh, &mut dc);
-                let rows = RowsBack { cell, half, hidden, active, kept, output, dh, dc, gates, reset };
+                let rows = RowsBackward { cell, half, hidden, active, saved, output, dh, dc, gates, reset };
                 pulp::Arch::new().dispatch(rows);
             };
             pass(Half::Rest, gates, &[]);
@@ -337,7 +346,7 @@ impl<'a, T: Float> Problem<'a, T> {
                 T::multiply(new, *weight, &mut reset, hidden, Start::Zero)?;
                 pass(Half::Reset, gates, &reset);
             }
-            let lhs = Matrix { elements: &gates[first_slot..], rows, columns, steps: [width, 1] };
+            let lhs = Matrix { elements: &gates[first_product..], rows, columns, steps: [width, 1] };
             T::multiply(lhs, *weight, &mut dh, hidden, Start::Sums)?;
         }
         for (state, values) in slice.state.iter_mut().zip([dh, dc]) {

@@ -1,4 +1,4 @@
-//! Recurrences against their meaning, on the CPU and in every kernel.
+//! Recurrences against their definition, on the CPU and in every kernel.
 
 use crate::compiler::Options;
 use crate::device::Device;
@@ -20,7 +20,7 @@ struct Case {
     batch: usize,
     hidden: usize,
     reverse: bool,
-    given: bool,
+    optional: bool,
     lengths: bool,
 }
 
@@ -58,8 +58,8 @@ impl Case {
             g.input(name, data.shape(), data.dtype())
         };
         let (gates, weight) = (input("gates"), input("weight"));
-        let bias = self.given.then(|| input("bias"));
-        let initial = self.given.then(|| input("initial"));
+        let bias = self.optional.then(|| input("bias"));
+        let initial = self.optional.then(|| input("initial"));
         let lengths = self.lengths.then(|| input("lengths"));
         let (outputs, last) = if fused {
             let options = RecurrentOptions {
@@ -85,14 +85,14 @@ impl Case {
         let sources: Vec<&Tensor> =
             [Some(&gates), Some(&weight), bias.as_ref(), initial.as_ref()].into_iter().flatten().collect();
         let pairs = [(&outputs, &input("d_outputs")), (&last, &input("d_last"))];
-        for (place, gradient) in g.gradients_from(&pairs, &sources).iter().enumerate() {
-            g.output(&format!("gradient {place}"), gradient);
+        for (index, gradient) in g.gradients_from(&pairs, &sources).iter().enumerate() {
+            g.output(&format!("gradient {index}"), gradient);
         }
         let mut session = Session::with_options(&g, device, 0, options)?;
         let known: Vec<String> = session.program().inputs.iter().map(|port| port.name.clone()).collect();
-        let given: Vec<(&str, &TensorData)> =
+        let inputs: Vec<(&str, &TensorData)> =
             values.iter().filter(|(name, _)| known.contains(name)).map(|(name, data)| (name.as_str(), data)).collect();
-        let found = session.run(&given)?;
+        let found = session.run(&inputs)?;
         Ok((found, session.program().variants))
     }
 }
@@ -101,9 +101,9 @@ impl Case {
 fn assert_close(case: &Case, found: &Outputs, wanted: &Outputs, tolerance: f64) {
     for (name, wanted) in wanted.iter() {
         let found = found.get(name).unwrap().to_f64_vec();
-        for (place, (found, wanted)) in found.into_iter().zip(wanted.to_f64_vec()).enumerate() {
+        for (index, (found, wanted)) in found.into_iter().zip(wanted.to_f64_vec()).enumerate() {
             let close = (found - wanted).abs() <= tolerance * wanted.abs().max(1.0);
-            assert!(close, "{case:?}: {name}[{place}] is {found}, and should be {wanted}");
+            assert!(close, "{case:?}: {name}[{index}] is {found}, and should be {wanted}");
         }
     }
 }
@@ -111,21 +111,21 @@ fn assert_close(case: &Case, found: &Outputs, wanted: &Outputs, tolerance: f64) 
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for cell in Cell::ALL {
-        for (steps, batch, hidden, reverse, given, lengths) in [
+        for (steps, batch, hidden, reverse, optional, lengths) in [
             (1, 1, 1, false, false, false),
             (4, 3, 5, false, true, false),
             (5, 9, 4, true, true, true),
             (3, 2, 17, true, false, false),
             (6, 5, 8, false, true, true),
         ] {
-            cases.push(Case { cell, steps, batch, hidden, reverse, given, lengths });
+            cases.push(Case { cell, steps, batch, hidden, reverse, optional, lengths });
         }
     }
     cases
 }
 
 #[test]
-fn the_cpu_does_what_unrolling_means() -> crate::Result<()> {
+fn the_cpu_agrees_with_the_unrolled_definition() -> crate::Result<()> {
     for case in cases() {
         let device = Device::cpu();
         let (wanted, _) = case.run(&device, DType::F64, Options::default(), false)?;
@@ -138,7 +138,7 @@ fn the_cpu_does_what_unrolling_means() -> crate::Result<()> {
 }
 
 #[test]
-fn gpus_do_what_the_cpu_does() -> crate::Result<()> {
+fn gpus_agree_with_the_cpu() -> crate::Result<()> {
     let Ok(gpu) = Device::open(&crate::device::gpu::Selection::Any, crate::device::gpu::Checks::All) else {
         crate::shader::testing::skipped("no adapter");
         return Ok(());
@@ -156,14 +156,14 @@ fn passes(case: &Case) -> [(Recurrent, Vec<crate::shader::Operand>, Vec<crate::t
     let (t, b, h) = (case.steps, case.batch, case.hidden);
     let (width, states) = (case.cell.gates() * h, case.cell.states());
     let mut forward = vec![vec![t, b, width], vec![h, width]];
-    let mut back = vec![vec![width, h], vec![t, b, case.cell.slots() * h], vec![t, b, h]];
-    if case.given {
+    let mut backward = vec![vec![width, h], vec![t, b, case.cell.saved() * h], vec![t, b, h]];
+    if case.optional {
         forward.extend([vec![width], vec![states, b, h]]);
-        back.push(vec![states, b, h]);
+        backward.push(vec![states, b, h]);
     }
     let passes = [
-        (Pass::Forward { bias: case.given, initial: case.given, lengths: case.lengths }, forward),
-        (Pass::Back { outputs: true, last: case.given, lengths: case.lengths }, back),
+        (Pass::Forward { bias: case.optional, initial: case.optional, lengths: case.lengths }, forward),
+        (Pass::Backward { outputs: true, last: case.optional, lengths: case.lengths }, backward),
     ];
     passes.map(|(pass, shapes)| {
         let op = Recurrent { cell: case.cell, reverse: case.reverse, pass };
@@ -184,7 +184,7 @@ fn kernels(case: &Case, compare: Compare) {
             operands.iter().zip(1..).map(|(operand, seed)| numbers(operand.ty.len(), seed)).collect();
         // Weights so small that sums stay where the gates are steep.
         values[weight].iter_mut().for_each(|value| *value /= (case.hidden as f32).sqrt());
-        let given: Vec<(&crate::shader::Operand, &[u8])> = operands
+        let inputs: Vec<(&crate::shader::Operand, &[u8])> = operands
             .iter()
             .zip(&values)
             .map(|(operand, values)| {
@@ -192,7 +192,7 @@ fn kernels(case: &Case, compare: Compare) {
                 (operand, if is_float { bytemuck::cast_slice(values) } else { bytemuck::cast_slice(&lengths) })
             })
             .collect();
-        compare(&format!("{case:?} {:?}", op.pass), &op, &given, &outputs, 3e-5);
+        compare(&format!("{case:?} {:?}", op.pass), &op, &inputs, &outputs, 3e-5);
     }
 }
 
@@ -202,7 +202,7 @@ type Compare = fn(&str, &dyn Operator, &[(&crate::shader::Operand, &[u8])], &[cr
 #[test]
 fn what_tuning_tries() {
     for cell in [Cell::Lstm, Cell::GruResetBefore] {
-        let case = Case { cell, steps: 3, batch: 9, hidden: 70, reverse: false, given: true, lengths: true };
+        let case = Case { cell, steps: 3, batch: 9, hidden: 70, reverse: false, optional: true, lengths: true };
         kernels(&case, compare_candidates);
     }
 }
@@ -210,14 +210,14 @@ fn what_tuning_tries() {
 #[test]
 fn every_kernel_agrees_with_the_cpu() {
     for cell in Cell::ALL {
-        kernels(&Case { cell, steps: 5, batch: 5, hidden: 19, reverse: true, given: true, lengths: true }, compare);
+        kernels(&Case { cell, steps: 5, batch: 5, hidden: 19, reverse: true, optional: true, lengths: true }, compare);
     }
     kernels(
-        &Case { cell: Cell::Lstm, steps: 3, batch: 2, hidden: 70, reverse: false, given: false, lengths: false },
+        &Case { cell: Cell::Lstm, steps: 3, batch: 2, hidden: 70, reverse: false, optional: false, lengths: false },
         compare,
     );
     kernels(
-        &Case { cell: Cell::Gru, steps: 2, batch: 33, hidden: 5, reverse: false, given: false, lengths: false },
+        &Case { cell: Cell::Gru, steps: 2, batch: 33, hidden: 5, reverse: false, optional: false, lengths: false },
         compare,
     );
 }
@@ -245,7 +245,7 @@ fn long_sequences_reach_their_end() -> crate::Result<()> {
         (Cell::GruResetBefore, 700, 33, 40),
     ];
     for (cell, steps, batch, hidden) in cases {
-        ends(&Case { cell, steps, batch, hidden, reverse: false, given: false, lengths: false }, &gpu)?;
+        ends(&Case { cell, steps, batch, hidden, reverse: false, optional: false, lengths: false }, &gpu)?;
     }
     Ok(())
 }
@@ -273,8 +273,8 @@ fn sequences_that_just_fit_reach_their_end() -> crate::Result<()> {
         (Cell::Gru, 17, 256, false),
         (Cell::Lstm, 2, 256, true),
     ];
-    for (cell, batch, hidden, given) in cases {
-        let case = |steps| Case { cell, steps, batch, hidden, reverse: given, given, lengths: given };
+    for (cell, batch, hidden, optional) in cases {
+        let case = |steps| Case { cell, steps, batch, hidden, reverse: optional, optional, lengths: optional };
         // Each pass's kernel and dispatches.
         let kernels = |steps: usize| {
             passes(&case(steps)).map(|(op, operands, outputs)| {
@@ -312,14 +312,14 @@ fn dispatches_do_not_grow_with_the_sequence() {
     let counts = |steps: usize, adapter: &Adapter| -> [usize; 2] {
         let width = Cell::Lstm.gates() * 64;
         let shapes: [[Vec<usize>; 2]; 2] =
-            [[vec![steps, 64, width], vec![64, width]], [vec![width, 64], vec![steps, 64, Cell::Lstm.slots() * 64]]];
+            [[vec![steps, 64, width], vec![64, width]], [vec![width, 64], vec![steps, 64, Cell::Lstm.saved() * 64]]];
         let passes = [
             Pass::Forward { bias: false, initial: false, lengths: false },
-            Pass::Back { outputs: false, last: false, lengths: false },
+            Pass::Backward { outputs: false, last: false, lengths: false },
         ];
-        std::array::from_fn(|way| {
-            let op = Recurrent { cell: Cell::Lstm, reverse: false, pass: passes[way] };
-            let inputs: Vec<_> = shapes[way].iter().map(|shape| operand(DType::F32, shape)).collect();
+        std::array::from_fn(|k| {
+            let op = Recurrent { cell: Cell::Lstm, reverse: false, pass: passes[k] };
+            let inputs: Vec<_> = shapes[k].iter().map(|shape| operand(DType::F32, shape)).collect();
             let types: Vec<_> = inputs.iter().map(|operand| &operand.ty).collect();
             let outputs = op.infer(&types).unwrap();
             let plans = op.kernels(&RoutineShapes { inputs: &inputs, outputs: &outputs, epilogue: None }, adapter);
@@ -354,17 +354,17 @@ fn gradients_are_differentiated_again() -> crate::Result<()> {
             session.run(&[("x", &x), ("w", &TensorData::from_f64(DType::F64, w, [cell.gates() * 2, 2])?)])
         };
         let found = at(&w)?["second"].to_f64_vec();
-        for place in 0..w.len() {
+        for index in 0..w.len() {
             let mut sum = |step: f64| -> crate::Result<f64> {
                 let mut moved = w.clone();
-                moved[place] += step;
+                moved[index] += step;
                 Ok(at(&moved)?["first"].to_f64_vec().iter().map(|value| value * value).sum())
             };
             let difference = (sum(1e-5)? - sum(-1e-5)?) / 2e-5;
             assert!(
-                (found[place] - difference).abs() < 1e-5 * difference.abs().max(1.0),
+                (found[index] - difference).abs() < 1e-5 * difference.abs().max(1.0),
                 "{cell:?}: {} and {difference}",
-                found[place]
+                found[index]
             );
         }
     }

@@ -1,11 +1,11 @@
-//! What a recurrence means, and its gradient, step by step in simpler operators. Nothing is computed this way unless a gradient is
-//! differentiated again.
+//! The definition of a recurrence, and its gradient, step by step in simpler operators. Nothing is computed this way unless a
+//! gradient is differentiated again.
 
 use super::{Cell, Recurrent};
 use crate::graph::Tensor;
 use crate::tensor::TensorData;
 
-/// `[steps, batch, width · hidden]` as it is gone through.
+/// The order and extents of a sequence `[steps, batch, width · hidden]`.
 struct Sequence {
     order: Vec<usize>,
     batch: usize,
@@ -32,8 +32,8 @@ impl Sequence {
     }
 
     #[track_caller]
-    fn slot(&self, tensor: &Tensor, slot: usize) -> Tensor {
-        tensor.slice(1, slot * self.hidden, (slot + 1) * self.hidden)
+    fn value(&self, tensor: &Tensor, index: usize) -> Tensor {
+        tensor.slice(1, index * self.hidden, (index + 1) * self.hidden)
     }
 
     /// The new value where the step is one of the sequence's, else the other.
@@ -48,8 +48,8 @@ impl Sequence {
     /// The states of a `[states, batch, hidden]` tensor, or zeros.
     #[track_caller]
     fn states(&self, tensor: Option<&Tensor>, cell: Cell, like: &Tensor) -> Vec<Tensor> {
-        let state = |place: usize| match tensor {
-            Some(tensor) => tensor.slice(0, place, place + 1).reshape([self.batch, self.hidden]),
+        let state = |state: usize| match tensor {
+            Some(tensor) => tensor.slice(0, state, state + 1).reshape([self.batch, self.hidden]),
             None => self.zeros(like),
         };
         (0..cell.states()).map(state).collect()
@@ -66,29 +66,30 @@ fn concat(tensors: &[Tensor]) -> Tensor {
     tensors[0].graph().concat(&tensors.iter().collect::<Vec<_>>(), 1)
 }
 
-/// Outputs, last state, and what is kept.
+/// Outputs, last state, and what is saved.
 #[track_caller]
 pub(super) fn forward(recurrent: &Recurrent, inputs: &[Tensor]) -> Vec<Tensor> {
-    let places = recurrent.places();
-    let (gates, turned) = (&inputs[0], &inputs[1]);
-    let (steps, batch, hidden) = (gates.shape()[0], gates.shape()[1], turned.shape()[0]);
-    let sequence = Sequence::new(recurrent, steps, batch, hidden, places.lengths.map(|place| &inputs[place]));
-    let mut state = sequence.states(places.initial.map(|place| &inputs[place]), recurrent.cell, gates);
+    let indices = recurrent.input_indices();
+    let (gates, transposed) = (&inputs[0], &inputs[1]);
+    let (steps, batch, hidden) = (gates.shape()[0], gates.shape()[1], transposed.shape()[0]);
+    let sequence = Sequence::new(recurrent, steps, batch, hidden, indices.lengths.map(|index| &inputs[index]));
+    let mut state = sequence.states(indices.initial.map(|index| &inputs[index]), recurrent.cell, gates);
     let zeros = sequence.zeros(gates);
     let mut outputs = vec![zeros.clone(); steps];
-    let mut kept = vec![zeros.clone(); steps];
-    for (turn, &step) in sequence.order.iter().enumerate() {
+    let mut saved = vec![zeros.clone(); steps];
+    for (iteration, &step) in sequence.order.iter().enumerate() {
         let x = sequence.step(gates, step);
         // Where there is no state yet, there is no product: not even with what is infinite.
-        let product = if turn == 0 && places.initial.is_none() { x.zeros_like() } else { state[0].matmul(turned) };
-        let bias = places.bias.map(|place| &inputs[place]);
-        let (next, mut own) = advance(&sequence, recurrent.cell, &x, turned, &state, &product, bias);
+        let product =
+            if iteration == 0 && indices.initial.is_none() { x.zeros_like() } else { state[0].matmul(transposed) };
+        let bias = indices.bias.map(|index| &inputs[index]);
+        let (next, mut own) = advance(&sequence, recurrent.cell, &x, transposed, &state, &product, bias);
         own.extend(state.iter().rev().cloned());
-        kept[step] = concat(&own);
+        saved[step] = concat(&own);
         outputs[step] = sequence.active(step, &next[0], &zeros);
         state = next.iter().zip(&state).map(|(next, before)| sequence.active(step, next, before)).collect();
     }
-    vec![stack(&outputs, 0), stack(&state, 0), stack(&kept, 0)]
+    vec![stack(&outputs, 0), stack(&state, 0), stack(&saved, 0)]
 }
 
 /// The states after a step, and its own values.
@@ -97,7 +98,7 @@ fn advance(
     sequence: &Sequence,
     cell: Cell,
     x: &Tensor,
-    turned: &Tensor,
+    transposed: &Tensor,
     state: &[Tensor],
     product: &Tensor,
     bias: Option<&Tensor>,
@@ -112,24 +113,24 @@ fn advance(
         }
         Cell::Lstm => {
             let sum = x + &product;
-            let gate = |gate: usize| sequence.slot(&sum, gate);
+            let gate = |gate: usize| sequence.value(&sum, gate);
             let (i, f, g, o) = (gate(0).sigmoid(), gate(1).sigmoid(), gate(2).tanh(), gate(3).sigmoid());
             let c = &f * &state[1] + &i * &g;
             (vec![&o * c.tanh(), c], vec![i, f, g, o])
         }
         Cell::Gru | Cell::GruResetBefore => {
-            let gate = |gate: usize| sequence.slot(x, gate) + sequence.slot(&product, gate);
+            let gate = |gate: usize| sequence.value(x, gate) + sequence.value(&product, gate);
             let (r, z) = (gate(0).sigmoid(), gate(1).sigmoid());
             let (inner, fourth) = if cell == Cell::Gru {
-                let inner = sequence.slot(&product, 2);
+                let inner = sequence.value(&product, 2);
                 (&r * &inner, inner)
             } else {
                 let reset = &r * h;
-                let inner = reset.matmul(&turned.slice(1, 2 * hidden, 3 * hidden));
+                let inner = reset.matmul(&transposed.slice(1, 2 * hidden, 3 * hidden));
                 let inner = if let Some(bias) = bias { inner + bias.slice(0, 2 * hidden, 3 * hidden) } else { inner };
                 (inner, reset)
             };
-            let n = (sequence.slot(x, 2) + inner).tanh();
+            let n = (sequence.value(x, 2) + inner).tanh();
             (vec![&n + &z * (h - &n)], vec![r, z, n, fourth])
         }
     }
@@ -137,33 +138,33 @@ fn advance(
 
 /// Gradients of the gates and of the initial state.
 #[track_caller]
-pub(super) fn back(recurrent: &Recurrent, inputs: &[Tensor]) -> Vec<Tensor> {
-    let places = recurrent.places();
-    let (weight, kept) = (&inputs[0], &inputs[1]);
-    let (steps, batch, hidden) = (kept.shape()[0], kept.shape()[1], weight.shape()[1]);
-    let sequence = Sequence::new(recurrent, steps, batch, hidden, places.lengths.map(|place| &inputs[place]));
+pub(super) fn backward(recurrent: &Recurrent, inputs: &[Tensor]) -> Vec<Tensor> {
+    let indices = recurrent.input_indices();
+    let (weight, saved) = (&inputs[0], &inputs[1]);
+    let (steps, batch, hidden) = (saved.shape()[0], saved.shape()[1], weight.shape()[1]);
+    let sequence = Sequence::new(recurrent, steps, batch, hidden, indices.lengths.map(|index| &inputs[index]));
     let cell = recurrent.cell;
-    let mut state = sequence.states(places.last.map(|place| &inputs[place]), cell, kept);
-    let zeros = sequence.zeros(kept);
+    let mut state = sequence.states(indices.last.map(|index| &inputs[index]), cell, saved);
+    let zeros = sequence.zeros(saved);
     let mut gates = vec![zeros.clone(); steps];
     let rows = |from: usize, to: usize| weight.slice(0, from * hidden, to * hidden);
     for &step in sequence.order.iter().rev() {
-        let values = sequence.step(kept, step);
-        let slot = |place: usize| sequence.slot(&values, place);
+        let values = sequence.step(saved, step);
+        let value = |index: usize| sequence.value(&values, index);
         let slope = |y: &Tensor| y * (1.0 - y);
         let mut dh = state[0].clone();
-        if let Some(place) = places.outputs {
-            dh = dh + sequence.step(&inputs[place], step);
+        if let Some(index) = indices.outputs {
+            dh = dh + sequence.step(&inputs[index], step);
         }
         let (mut own, before) = match cell {
             Cell::Tanh | Cell::Relu => {
-                let h = slot(0);
+                let h = value(0);
                 let d = if cell == Cell::Tanh { &dh * (1.0 - h.square()) } else { h.le(0.0).select(&zeros, &dh) };
                 let before = d.matmul(weight);
                 (vec![d], vec![before])
             }
             Cell::Lstm => {
-                let (i, f, g, o, c_before) = (slot(0), slot(1), slot(2), slot(3), slot(4));
+                let (i, f, g, o, c_before) = (value(0), value(1), value(2), value(3), value(4));
                 let c = (&f * &c_before + &i * &g).tanh();
                 let dc = &state[1] + &dh * &o * (1.0 - c.square());
                 let d = vec![
@@ -176,7 +177,7 @@ pub(super) fn back(recurrent: &Recurrent, inputs: &[Tensor]) -> Vec<Tensor> {
                 (d, vec![before, dc * f])
             }
             Cell::Gru | Cell::GruResetBefore => {
-                let (r, z, n, fourth, h) = (slot(0), slot(1), slot(2), slot(3), slot(4));
+                let (r, z, n, fourth, h) = (value(0), value(1), value(2), value(3), value(4));
                 let dn = &dh * (1.0 - &z) * (1.0 - n.square());
                 let dz = &dh * (&h - &n) * slope(&z);
                 if cell == Cell::Gru {

@@ -28,8 +28,8 @@ impl Interpolate {
         Self { target: Target::Size(size.into()), interpolation: Interpolation::Nearest, align_corners: false }
     }
 
-    /// By a factor, by nearest neighbours. Extents are rounded down; places follow from the factor itself, as PyTorch has them unless
-    /// told to recompute it.
+    /// By a factor, by nearest neighbours. Extents are rounded down; positions follow from the factor itself, as PyTorch has them
+    /// unless told to recompute it.
     pub fn scale_factor(factor: f64) -> Self {
         Self::scale_factors(vec![factor])
     }
@@ -56,7 +56,7 @@ impl Interpolate {
     /// The map along each axis.
     ///
     /// # Errors
-    /// A message for the user where a number makes no sense.
+    /// A message for the user where a number is invalid.
     pub fn maps(&self, extents: &[usize]) -> Result<Vec<AxisMap>, String> {
         let nearest = matches!(self.interpolation, Interpolation::Nearest | Interpolation::NearestExact);
         if nearest && self.align_corners {
@@ -121,7 +121,7 @@ impl fmt::Display for Interpolate {
 }
 
 impl Tensor {
-    /// The spatial axes of `[batch, channels, spatial…]`, of which there are one to three, stretched or shrunk: PyTorch's
+    /// The spatial axes of `[batch, channels, spatial…]`, of which there are one to three, enlarged or reduced: PyTorch's
     /// `interpolate`, without antialiasing. (Its `area` mode is [`adaptive_avg_pool`](Self::adaptive_avg_pool).)
     ///
     /// ```
@@ -163,26 +163,26 @@ impl Tensor {
         value
     }
 
-    /// Nearest neighbours by whole factors: each element is repeated, along all axes at once.
+    /// Nearest neighbours by integer factors: each element is repeated, along all axes at once.
     #[track_caller]
     fn repeated(&self, maps: &[AxisMap]) -> Option<Self> {
-        let whole = |map: &AxisMap| {
+        let integer_factor = |map: &AxisMap| {
             let factor = map.results / map.elements;
             let exact = map.results.is_multiple_of(map.elements)
                 && map.scale.is_none_or(|scale| f64::from_bits(scale) == factor as f64);
             let nearest = matches!(map.interpolation, Interpolation::Nearest | Interpolation::NearestExact);
-            // Beyond that, f32 does not find each place exactly.
+            // Beyond that, f32 does not find each index exactly.
             (exact && nearest && map.results < 1 << 20).then_some(factor)
         };
-        let factors: Vec<usize> = maps.iter().map(whole).collect::<Option<_>>()?;
+        let factors: Vec<usize> = maps.iter().map(integer_factor).collect::<Option<_>>()?;
         let shape = self.shape();
-        let (mut split, mut stretched, mut dims) = (shape[..2].to_vec(), shape[..2].to_vec(), shape[..2].to_vec());
+        let (mut split, mut expanded, mut dims) = (shape[..2].to_vec(), shape[..2].to_vec(), shape[..2].to_vec());
         for (map, &factor) in maps.iter().zip(&factors) {
             split.extend([map.elements, 1]);
-            stretched.extend([map.elements, factor]);
+            expanded.extend([map.elements, factor]);
             dims.push(map.results);
         }
-        let stretched = self.reshape(split).broadcast_to(stretched);
-        Some(if self.graph().error().is_some() { stretched } else { stretched.reshape(dims) })
+        let expanded = self.reshape(split).broadcast_to(expanded);
+        Some(if self.graph().error().is_some() { expanded } else { expanded.reshape(dims) })
     }
 }

@@ -21,7 +21,7 @@ use table::Table;
 pub use interpolate::Interpolate;
 pub use table::{AxisMap, Interpolation};
 
-/// A sparse linear map along one axis: result `o` is `Σ weight[o, k] · x[place[o, k]]`. Its second input is the map's table.
+/// A sparse linear map along one axis: result `o` is `Σ weight[o, k] · x[index[o, k]]`. Its second input is the map's table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Resample {
     /// Which axis; not the first.
@@ -36,10 +36,10 @@ fn words(dtype: DType) -> usize {
 }
 
 impl Resample {
-    /// Starts, places and weights as i32: what the kernel binds.
+    /// Starts, indices and weights as i32: what the kernel binds.
     pub(crate) fn table(&self, dtype: DType) -> Outcome<TensorData> {
-        let Table { starts, places, weights } = self.map.table();
-        let mut numbers: Vec<i32> = starts.iter().chain(&places).map(|&number| number as i32).collect();
+        let Table { starts, indices, weights } = self.map.table();
+        let mut numbers: Vec<i32> = starts.iter().chain(&indices).map(|&number| number as i32).collect();
         for weight in weights {
             if words(dtype) == 2 {
                 numbers.extend(bytemuck::cast::<f64, [i32; 2]>(weight));
@@ -81,16 +81,16 @@ impl Resample {
         let out: &mut [T] = &mut bytemuck::cast_slice_mut(out)[..ty.len()];
         let entries = self.entries(&inputs[1].0.ty, dtype);
         let (starts, rest) = table.split_at(results + 1);
-        let (places, weights) = rest.split_at(entries);
+        let (indices, weights) = rest.split_at(entries);
         let lines = out.par_chunks_mut(results * inner).zip(source.par_chunks(elements * inner));
         lines.for_each(|(out, source)| {
             for (row, out) in out.chunks_mut(inner).enumerate() {
                 out.fill(T::zeroed());
                 let entries = starts[row] as usize..starts[row + 1] as usize;
-                for (k, &place) in entries.clone().zip(&places[entries]) {
+                for (k, &index) in entries.clone().zip(&indices[entries]) {
                     let weight = T::weight(weights, k);
-                    let place = place as usize * inner;
-                    let line = out.iter_mut().zip(&source[place..place + inner]);
+                    let start = index as usize * inner;
+                    let line = out.iter_mut().zip(&source[start..start + inner]);
                     line.for_each(|(out, &x)| *out = T::add(*out, weight, x));
                 }
             }
@@ -123,7 +123,7 @@ impl Real for f64 {
 }
 
 impl Tensor {
-    /// A sparse linear map along an axis: result `o` is the sum of the map's weights of `o` times the elements at their places.
+    /// A sparse linear map along an axis: result `o` is the sum of the map's weights of `o` times the elements at their indices.
     #[track_caller]
     #[must_use]
     pub fn resample(&self, axis: isize, map: &AxisMap) -> Self {
@@ -185,12 +185,12 @@ impl Operator for Resample {
             return Err(format!("does not compute in {} on a GPU", out.dtype));
         }
         let [.., rows, columns] = *out.shape.dims() else { return Err("wants two axes or more".into()) };
-        let whole;
+        let identity;
         let epilogue = match shapes.epilogue {
             Some(epilogue) => epilogue,
             None => {
-                whole = Epilogue::identity(DType::F32, &[out.len() / (rows * columns), rows, columns], [1, 2]);
-                &whole
+                identity = Epilogue::identity(DType::F32, &[out.len() / (rows * columns), rows, columns], [1, 2]);
+                &identity
             }
         };
         let finish = epilogue.emit(3);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// How values between elements are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interpolation {
-    /// The element at the place, rounded down: PyTorch's `nearest`.
+    /// The element at the position, rounded down: PyTorch's `nearest`.
     Nearest,
     /// The element whose middle is nearest: PyTorch's `nearest-exact`.
     NearestExact,
@@ -28,7 +28,7 @@ impl fmt::Display for Interpolation {
     }
 }
 
-/// A sparse linear map between two extents of an axis, by how it comes about. Its numbers follow from that.
+/// A sparse linear map between two extents of an axis, by the parameters that it follows from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AxisMap {
     pub(super) interpolation: Interpolation,
@@ -42,15 +42,15 @@ pub struct AxisMap {
     pub(super) scale: Option<u64>,
     /// True for the gradient: from results to elements.
     pub(super) transposed: bool,
-    /// The numbers, where they are listed instead.
+    /// The indices and weights, where they are listed instead.
     pub(super) listed: Option<Arc<Table>>,
 }
 
-/// The numbers of a map, row by row: entry `k` of a row `o` has `starts[o] ≤ k < starts[o + 1]`.
+/// The indices and weights of a map, row by row: entry `k` of a row `o` has `starts[o] ≤ k < starts[o + 1]`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Table {
     pub(super) starts: Vec<usize>,
-    pub(super) places: Vec<usize>,
+    pub(super) indices: Vec<usize>,
     pub(super) weights: Vec<f64>,
 }
 
@@ -59,20 +59,20 @@ impl Eq for Table {}
 
 impl Hash for Table {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.starts, &self.places).hash(state);
+        (&self.starts, &self.indices).hash(state);
         self.weights.iter().for_each(|weight| (weight + 0.0).to_bits().hash(state));
     }
 }
 
 impl Table {
     fn from_rows(rows: impl Iterator<Item = Vec<(usize, f64)>>) -> Self {
-        let mut table = Self { starts: vec![0], places: Vec::new(), weights: Vec::new() };
+        let mut table = Self { starts: vec![0], indices: Vec::new(), weights: Vec::new() };
         for row in rows {
-            for (place, weight) in row {
-                table.places.push(place);
+            for (index, weight) in row {
+                table.indices.push(index);
                 table.weights.push(weight);
             }
-            table.starts.push(table.places.len());
+            table.starts.push(table.indices.len());
         }
         table
     }
@@ -81,7 +81,7 @@ impl Table {
         let mut rows = vec![Vec::new(); columns];
         for row in 0..self.starts.len() - 1 {
             for k in self.starts[row]..self.starts[row + 1] {
-                rows[self.places[k]].push((row, self.weights[k]));
+                rows[self.indices[k]].push((row, self.weights[k]));
             }
         }
         Self::from_rows(rows.into_iter())
@@ -89,15 +89,15 @@ impl Table {
 }
 
 impl AxisMap {
-    /// Extents of what goes in and what comes out.
+    /// Extents of the input and the output.
     pub(super) const fn ends(&self) -> (usize, usize) {
         if self.transposed { (self.results, self.elements) } else { (self.elements, self.results) }
     }
 
-    /// A map by its numbers: for each result, the places of the elements that it is made of, with their weights.
+    /// A map by its weights: for each result, the indices of the elements that it is made of, with their weights.
     ///
     /// # Errors
-    /// A message for the user where a place is not one of the elements, a weight is not finite, or there are too many numbers.
+    /// A message for the user where an index is not one of the elements, a weight is not finite, or there are too many weights.
     ///
     /// ```
     /// use wgrad::ops::AxisMap;
@@ -112,8 +112,8 @@ impl AxisMap {
     /// ```
     pub fn from_rows(elements: usize, rows: Vec<Vec<(usize, f64)>>) -> Result<Self, String> {
         let results = rows.len();
-        if let Some((place, _)) = rows.iter().flatten().find(|(place, _)| *place >= elements) {
-            return Err(format!("element {place} is not one of {elements}"));
+        if let Some((index, _)) = rows.iter().flatten().find(|(index, _)| *index >= elements) {
+            return Err(format!("element {index} is not one of {elements}"));
         }
         if rows.iter().flatten().any(|(_, weight)| !weight.is_finite()) {
             return Err("a weight is not finite".into());
@@ -127,11 +127,11 @@ impl AxisMap {
         Ok(Self { interpolation, elements, results, align_corners: false, scale: None, transposed: false, listed })
     }
 
-    /// The number of elements that the map reads, and for each result the places and weights that it is made of.
+    /// The number of elements that the map reads, and for each result the indices and weights that it is made of.
     #[cfg(feature = "onnx")]
     pub(crate) fn rows(&self) -> (usize, Vec<Vec<(usize, f64)>>) {
         let table = self.table();
-        let entries: Vec<(usize, f64)> = table.places.iter().copied().zip(table.weights.iter().copied()).collect();
+        let entries: Vec<(usize, f64)> = table.indices.iter().copied().zip(table.weights.iter().copied()).collect();
         let row = |ends: &[usize]| match ends {
             [start, end] => entries.get(*start..*end).unwrap_or_default().to_vec(),
             _ => Vec::new(),
@@ -148,7 +148,7 @@ impl AxisMap {
     pub(super) fn is_identity(&self) -> bool {
         let table = self.table();
         self.elements == self.results
-            && table.places.iter().copied().eq(0..self.elements)
+            && table.indices.iter().copied().eq(0..self.elements)
             && table.weights.iter().all(|&weight| weight == 1.0)
     }
 
@@ -177,31 +177,31 @@ impl AxisMap {
             Interpolation::Nearest => vec![(self.nearest(o, 0.0), 1.0)],
             Interpolation::NearestExact => vec![(self.nearest(o, 0.5), 1.0)],
             Interpolation::Linear => {
-                let at = self.place(o, step).max(0.0);
+                let at = self.position(o, step).max(0.0);
                 let low = (at.floor() as usize).min(last);
                 let share = (at - low as f64).clamp(0.0, 1.0);
                 let row = [(low, 1.0 - share), ((low + 1).min(last), share)];
                 joined(row.into_iter().filter(|&(_, weight)| weight != 0.0))
             }
             Interpolation::Cubic => {
-                let at = self.place(o, step);
+                let at = self.position(o, step);
                 let (low, share) = (at.floor(), at - at.floor());
                 joined(cubic(share).into_iter().enumerate().map(|(k, weight)| {
-                    let place = (low + k as f64 - 1.0).clamp(0.0, last as f64);
-                    (place as usize, weight)
+                    let index = (low + k as f64 - 1.0).clamp(0.0, last as f64);
+                    (index as usize, weight)
                 }))
             }
         }));
         if self.transposed { forward.transposed(self.elements) } else { forward }
     }
 
-    /// Where a result lies among the elements.
-    fn place(&self, result: usize, step: f64) -> f64 {
+    /// The position of a result among the elements.
+    fn position(&self, result: usize, step: f64) -> f64 {
         if self.align_corners { result as f64 * step } else { (result as f64 + 0.5) * step - 0.5 }
     }
 }
 
-/// Weights of four neighbours, of which the second is so far before the place.
+/// Weights of four neighbours, of which the second is `share` before the position.
 fn cubic(share: f64) -> [f64; 4] {
     const A: f64 = -0.75;
     let near = |x: f64| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
@@ -209,12 +209,12 @@ fn cubic(share: f64) -> [f64; 4] {
     [far(share + 1.0), near(share), near(1.0 - share), far(2.0 - share)]
 }
 
-/// A row in which each place occurs once.
+/// A row in which each index occurs once.
 fn joined(row: impl Iterator<Item = (usize, f64)>) -> Vec<(usize, f64)> {
-    row.fold(Vec::new(), |mut row, (place, weight)| {
-        match row.iter_mut().find(|(other, _)| *other == place) {
+    row.fold(Vec::new(), |mut row, (index, weight)| {
+        match row.iter_mut().find(|(other, _)| *other == index) {
             Some((_, sum)) => *sum += weight,
-            None => row.push((place, weight)),
+            None => row.push((index, weight)),
         }
         row
     })
@@ -236,26 +236,26 @@ mod tests {
             for (elements, results) in [(1, 1), (1, 4), (4, 1), (3, 7), (7, 3), (5, 5), (2, 9)] {
                 for align in [false, true] {
                     let map = map(interpolation, elements, results, align);
-                    let (table, back) = (map.table(), map.transpose().table());
-                    assert_eq!((table.starts.len(), back.starts.len()), (results + 1, elements + 1));
-                    assert!(table.places.iter().all(|&place| place < elements));
-                    assert!(back.places.iter().all(|&place| place < results));
+                    let (table, backward) = (map.table(), map.transpose().table());
+                    assert_eq!((table.starts.len(), backward.starts.len()), (results + 1, elements + 1));
+                    assert!(table.indices.iter().all(|&index| index < elements));
+                    assert!(backward.indices.iter().all(|&index| index < results));
                     for row in table.starts.windows(2) {
                         let sum: f64 = table.weights[row[0]..row[1]].iter().sum();
                         assert!((sum - 1.0).abs() < 1e-12, "{map:?}: {sum}");
                     }
-                    assert_eq!(table.weights.len(), back.weights.len());
+                    assert_eq!(table.weights.len(), backward.weights.len());
                 }
             }
         }
     }
 
     #[test]
-    fn halves_lie_between_neighbours() {
+    fn halves_are_between_neighbours() {
         let table = map(Interpolation::Linear, 2, 4, false).table();
-        assert_eq!(table.places, [0, 0, 1, 0, 1, 1]);
+        assert_eq!(table.indices, [0, 0, 1, 0, 1, 1]);
         assert_eq!(table.weights, [1.0, 0.75, 0.25, 0.25, 0.75, 1.0]);
-        assert_eq!(map(Interpolation::Nearest, 3, 5, false).table().places, [0, 0, 1, 1, 2]);
+        assert_eq!(map(Interpolation::Nearest, 3, 5, false).table().indices, [0, 0, 1, 1, 2]);
         assert!(map(Interpolation::Linear, 5, 5, false).is_identity());
         assert!(!map(Interpolation::Linear, 5, 4, false).is_identity());
     }

@@ -8,8 +8,8 @@ use crate::tensor::{DType, TensorType};
 
 fn maps(interpolate: &Interpolate, elements: usize) -> [AxisMap; 2] {
     let map = interpolate.maps(&[elements, 1]).unwrap().swap_remove(0);
-    let back = map.transpose();
-    [map, back]
+    let backward = map.transpose();
+    [map, backward]
 }
 
 fn check(map: &AxisMap, outer: usize, inner: usize) {
@@ -25,12 +25,12 @@ fn check(map: &AxisMap, outer: usize, inner: usize) {
     compare(&format!("{map:?} {outer} {inner}"), &op, &inputs, std::slice::from_ref(&out), 1e-5);
     let mut found = vec![f32::NAN; out.len()];
     op.evaluate(&inputs, &mut [(&out, bytemuck::cast_slice_mut(&mut found))]).unwrap();
-    for (place, found) in found.iter().enumerate() {
-        let (line, row, column) = (place / inner / results, place / inner % results, place % inner);
+    for (index, found) in found.iter().enumerate() {
+        let (line, row, column) = (index / inner / results, index / inner % results, index % inner);
         let want: f64 = (table.starts[row]..table.starts[row + 1])
-            .map(|k| table.weights[k] * f64::from(values[(line * elements + table.places[k]) * inner + column]))
+            .map(|k| table.weights[k] * f64::from(values[(line * elements + table.indices[k]) * inner + column]))
             .sum();
-        assert!((f64::from(*found) - want).abs() < 1e-5, "{map:?} element {place}: {found}, not {want}");
+        assert!((f64::from(*found) - want).abs() < 1e-5, "{map:?} element {index}: {found}, not {want}");
     }
 }
 
@@ -55,7 +55,7 @@ fn kernels_do_what_tables_say() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn invalid_options_are_refused() {
     let refused = |interpolate: Interpolate, extents: &[usize]| interpolate.maps(extents).unwrap_err();
     assert_eq!(refused(Interpolate::size(3).align_corners(true), &[4]), "align_corners is not for nearest");
     assert_eq!(refused(Interpolate::size(3).mode(Interpolation::Cubic), &[4]), "cubic is for two spatial axes, not 1");

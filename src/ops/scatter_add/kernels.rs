@@ -14,14 +14,14 @@ const LONGEST: usize = 1 << 14;
 struct Scatter {
     element: String,
     combine: Combine,
-    /// What says whether a value is a number.
+    /// The module that tells whether a value is NaN.
     not_a_number: &'static str,
     outer: usize,
     length: usize,
     inner: usize,
     /// Contributions to a line.
     count: usize,
-    /// True where one index stands for all inner places.
+    /// True where one index stands for all inner indices.
     rows: bool,
 }
 
@@ -58,7 +58,7 @@ pub(in crate::ops) fn plans(
 }
 
 impl Scatter {
-    fn dispatches(&self, file: &str, reads: [Bound; 3], places: Option<Bound>) -> Result<Vec<DispatchPlan>, String> {
+    fn dispatches(&self, file: &str, reads: [Bound; 3], order: Option<Bound>) -> Result<Vec<DispatchPlan>, String> {
         let fold = module(match self.combine {
             Combine::Sum => "shared/fold",
             Combine::Product => "shared/fold_product",
@@ -75,9 +75,9 @@ impl Scatter {
         let mut kernel = Kernel::composed(file, file, &replaced, 3, 1)?;
         let mut bound = reads.to_vec();
         bound.push(Bound::Output(0));
-        if let Some(places) = places {
+        if let Some(order) = order {
             kernel.bindings.push(crate::shader::Access::Read);
-            bound.push(places);
+            bound.push(order);
         }
         // Steps of the indices.
         let steps = if self.rows { [0, 1, 0] } else { [self.count * self.inner, self.inner, 1] };
@@ -109,7 +109,7 @@ impl Scatter {
             top: Some(self.length - 1),
             source: Bound::Input(1),
             values: Bound::Scratch(0),
-            places: Bound::Scratch(1),
+            indices: Bound::Scratch(1),
         };
         let mut dispatches = indices.best(Bound::Scratch(2), adapter)?;
         let mut scratch = vec![4 * lines * self.count; 2];

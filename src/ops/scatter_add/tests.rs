@@ -16,10 +16,10 @@ fn run(op: &dyn Operator, base: &[usize], index: &[usize], source: &[usize], n: 
     let (base, index, source) = (operand(DType::F32, base), operand(DType::I32, index), operand(DType::F32, source));
     let start: Vec<f32> = numbers(base.ty.len(), 1).iter().map(|x| x / 3.0).collect();
     let values: Vec<f32> = numbers(source.ty.len(), 2).iter().map(|x| x / 7.0).collect();
-    let places = indices(index.ty.len(), n);
+    let targets = indices(index.ty.len(), n);
     let inputs: [(_, &[u8]); 3] = [
         (&base, bytemuck::cast_slice(&start)),
-        (&index, bytemuck::cast_slice(&places)),
+        (&index, bytemuck::cast_slice(&targets)),
         (&source, bytemuck::cast_slice(&values)),
     ];
     compare(&label, op, &inputs, std::slice::from_ref(&base.ty), 0.0);
@@ -52,10 +52,10 @@ fn more_contributions_than_a_dispatch_takes() {
 fn integers() {
     let (base, index) = (operand(DType::I32, &[5]), operand(DType::I32, &[90]));
     let start = [i32::MAX, 0, -5, 7, 1];
-    let (places, values) = (indices(90, 5), (0..90).collect::<Vec<i32>>());
+    let (targets, values) = (indices(90, 5), (0..90).collect::<Vec<i32>>());
     let inputs: [(_, &[u8]); 3] = [
         (&base, bytemuck::cast_slice(&start)),
-        (&index, bytemuck::cast_slice(&places)),
+        (&index, bytemuck::cast_slice(&targets)),
         (&index, bytemuck::cast_slice(&values)),
     ];
     compare("integers", &ScatterAdd { axis: 0 }, &inputs, std::slice::from_ref(&base.ty), 0.0);

@@ -9,18 +9,18 @@ use crate::tensor::DType;
 /// Elements of a line up to which counting is tried.
 const COUNTED: usize = 256;
 
-/// What is sorted, and where it comes from and goes.
+/// What is sorted, where it is read and where it is written.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ops) struct Lines {
     pub(in crate::ops) dtype: DType,
     pub(in crate::ops) lines: usize,
     pub(in crate::ops) length: usize,
     pub(in crate::ops) descending: bool,
-    /// Of indices, the last place that they may name: they are sorted as if clamped.
+    /// Of indices, the last position that they may name: they are sorted as if clamped.
     pub(in crate::ops) top: Option<usize>,
     pub(in crate::ops) source: Bound,
     pub(in crate::ops) values: Bound,
-    pub(in crate::ops) places: Bound,
+    pub(in crate::ops) indices: Bound,
 }
 
 pub(super) fn plans(
@@ -41,7 +41,7 @@ pub(super) fn plans(
         top: None,
         source: Bound::Input(0),
         values: Bound::Output(0),
-        places: Bound::Output(1),
+        indices: Bound::Output(1),
     };
     let block = largest_block(adapter);
     let mut plans = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn plans(
     }
     if length <= block {
         plans.push(KernelPlan {
-            dispatches: vec![sorted.whole(length.next_power_of_two().max(2))?],
+            dispatches: vec![sorted.in_workgroup(length.next_power_of_two().max(2))?],
             scratch: Vec::new(),
         });
     }
@@ -80,12 +80,12 @@ impl Lines {
             return Ok(vec![self.count()?]);
         }
         if self.length <= block {
-            return Ok(vec![self.whole(self.length.next_power_of_two())?]);
+            return Ok(vec![self.in_workgroup(self.length.next_power_of_two())?]);
         }
         self.passes(block, pairs)
     }
 
-    /// Bytes of a pair of key and place for each element.
+    /// Bytes of a pair of key and index for each element.
     pub(in crate::ops) fn pairs_bytes(&self) -> usize {
         8 * self.lines * self.length
     }
@@ -121,20 +121,20 @@ impl Lines {
     }
 
     fn ends(&self) -> [(Bound, Access); 3] {
-        [(self.source, Access::Read), (self.values, Access::ReadWrite), (self.places, Access::ReadWrite)]
+        [(self.source, Access::Read), (self.values, Access::ReadWrite), (self.indices, Access::ReadWrite)]
     }
 
     fn count(&self) -> Result<DispatchPlan, String> {
         self.dispatch("sort_rank", 64, [0, 0], &self.ends(), (self.lines * self.length).div_ceil(64))
     }
 
-    fn whole(&self, size: usize) -> Result<DispatchPlan, String> {
+    fn in_workgroup(&self, size: usize) -> Result<DispatchPlan, String> {
         self.dispatch("sort", size, [0, 0], &self.ends(), self.lines)
     }
 
     fn passes(&self, size: usize, pairs: Bound) -> Result<Vec<DispatchPlan>, String> {
         let (read, write) = ((pairs, Access::Read), (pairs, Access::ReadWrite));
-        let [source, values, places] = self.ends();
+        let [source, values, indices] = self.ends();
         let blocks = self.lines * self.length.div_ceil(size);
         let threads = (size / 2).min(256);
         let mut dispatches = vec![self.dispatch("sort_blocks", size, [0, 0], &[source, write], blocks)?];
@@ -152,7 +152,7 @@ impl Lines {
             half *= 2;
         }
         let workgroups = (self.lines * self.length).div_ceil(64);
-        dispatches.push(self.dispatch("sort_gather", size, [0, 0], &[source, read, values, places], workgroups)?);
+        dispatches.push(self.dispatch("sort_gather", size, [0, 0], &[source, read, values, indices], workgroups)?);
         Ok(dispatches)
     }
 }

@@ -61,17 +61,17 @@ fn the_cpu_sorts_as_a_stable_sort_by_comparing_does() {
                 let order = a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
                 if descending { order.reverse() } else { order }
             });
-            let (mut sorted, mut places) = (vec![0_f32; values.len()], vec![0_i32; values.len()]);
+            let (mut sorted, mut indices) = (vec![0_f32; values.len()], vec![0_i32; values.len()]);
             let source = operand(DType::F32, &[values.len()]);
-            let place_type = TensorType::new(DType::I32, [values.len()]);
+            let index_type = TensorType::new(DType::I32, [values.len()]);
             let outputs: &mut [(&TensorType, &mut [u8])] = &mut [
                 (&ty, bytemuck::cast_slice_mut(&mut sorted)),
-                (&place_type, bytemuck::cast_slice_mut(&mut places)),
+                (&index_type, bytemuck::cast_slice_mut(&mut indices)),
             ];
             Sort { descending }.evaluate(&[(&source, bytemuck::cast_slice(&values))], outputs).unwrap();
-            assert_eq!(places, wanted, "descending {descending}");
+            assert_eq!(indices, wanted, "descending {descending}");
             let bits = |x: f32| x.to_bits();
-            assert!(places.iter().zip(&sorted).all(|(&place, &value)| bits(value) == bits(values[place as usize])));
+            assert!(indices.iter().zip(&sorted).all(|(&index, &value)| bits(value) == bits(values[index as usize])));
         }
     }
 }

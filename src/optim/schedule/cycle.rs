@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-/// The way from one rate to another.
+/// The course from one rate to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anneal {
     /// Half a cosine.
@@ -12,7 +12,7 @@ pub enum Anneal {
 }
 
 impl Anneal {
-    /// The rate after a share of the way.
+    /// The rate after a fraction of the phase.
     fn between(self, start: f64, end: f64, share: f64) -> f64 {
         match self {
             Self::Cosine => end + (start - end) / 2.0 * (1.0 + (PI * share).cos()),
@@ -32,7 +32,7 @@ pub enum CycleMode {
     Exponential(f64),
 }
 
-/// How much of a way is done; all of a way that has no length.
+/// The fraction of a phase that is done; all of a phase that has no length.
 fn share(done: f64, whole: f64) -> f64 {
     if whole > 0.0 { done / whole } else { 1.0 }
 }
@@ -47,7 +47,7 @@ pub(super) fn one_cycle(
     step: u64,
 ) -> f64 {
     let end = steps.saturating_sub(1) as f64;
-    // Where the way up is no whole step long, PyTorch starts on the way down from just beside the top.
+    // Where the rising phase is no whole step long, PyTorch starts the falling phase from just beside the top.
     let top = pct_start * steps as f64 - 1.0;
     let down = (2.0 * top, first);
     let phases = [(top, max), if three_phase { down } else { (end, last) }, (end, last)];
@@ -75,7 +75,7 @@ pub(super) fn cyclic(low: f64, high: f64, (up, down): (u64, u64), mode: CycleMod
     low + (high - low) * height * scale
 }
 
-/// The steps since the last restart, and the length of the period in which the step lies.
+/// The steps since the last restart, and the length of the period in which the step is.
 pub(super) fn period(steps: u64, growth: u64, step: u64) -> (u64, u64) {
     let (mut left, mut period) = (step, steps.max(1));
     if growth <= 1 {

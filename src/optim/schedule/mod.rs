@@ -16,7 +16,7 @@ use std::f64::consts::PI;
 pub use cycle::{Anneal, CycleMode};
 pub use scheduler::Scheduler;
 
-/// How the learning rate goes over the steps of a run.
+/// How the learning rate changes over the steps of a run.
 ///
 /// ```
 /// use wgrad::optim::schedule::Schedule;
@@ -54,7 +54,7 @@ pub enum Schedule {
         /// The factor of a step.
         gamma: f64,
     },
-    /// Half a cosine from the base rate down to `minimum` (`CosineAnnealingLR`). Past `steps` the cosine goes on and
+    /// Half a cosine from the base rate down to `minimum` (`CosineAnnealingLR`). Past `steps` the cosine continues and
     /// the rate rises again, as in PyTorch.
     Cosine {
         /// Steps until the minimum; at least 1.
@@ -133,7 +133,7 @@ pub enum Schedule {
         final_div_factor: f64,
         /// The shape of each phase.
         anneal: Anneal,
-        /// Whether the way down to the first rate mirrors the way up, and a third phase goes on to the last rate.
+        /// Whether the phase down to the first rate mirrors the phase up, and a third phase continues to the last rate.
         three_phase: bool,
     },
     /// Times `factor` when the observed metric has not improved for more than `patience` observations
@@ -235,9 +235,9 @@ impl Schedule {
                 base * (1.0 - step.min(steps) as f64 / steps.max(1) as f64).powf(power)
             }
             Self::Sequential { ref schedules, ref milestones } => {
-                let place = milestones.iter().filter(|&&milestone| milestone <= step).count();
-                let begun = place.checked_sub(1).and_then(|before| milestones.get(before)).copied().unwrap_or(0);
-                schedules.get(place).map_or(base, |schedule| schedule.learning_rate(base, step - begun))
+                let index = milestones.iter().filter(|&&milestone| milestone <= step).count();
+                let begun = index.checked_sub(1).and_then(|before| milestones.get(before)).copied().unwrap_or(0);
+                schedules.get(index).map_or(base, |schedule| schedule.learning_rate(base, step - begun))
             }
             Self::Cyclic { low, high, up, down, mode } => cycle::cyclic(low, high, (up, down), mode, step),
         }

@@ -14,7 +14,7 @@ fn steps_and_powers() {
 }
 
 #[test]
-fn a_cosine_goes_from_base_to_minimum() {
+fn a_cosine_falls_from_base_to_minimum() {
     let schedule = Schedule::Cosine { steps: 10, minimum: 0.1 };
     assert_relative_eq!(schedule.learning_rate(0.5, 0), 0.5);
     assert_relative_eq!(schedule.learning_rate(0.5, 5), 0.3, epsilon = 1e-12);
@@ -22,7 +22,7 @@ fn a_cosine_goes_from_base_to_minimum() {
 }
 
 #[test]
-fn a_warm_up_hands_over_with_a_step_count_of_zero() {
+fn after_a_warm_up_the_schedule_begins_at_step_zero() {
     let schedule = Schedule::Exponential { gamma: 0.5 }.warm_up(4);
     assert_relative_eq!(schedule.learning_rate(3.0, 0), 1.0);
     assert_relative_eq!(schedule.learning_rate(3.0, 2), 2.0, epsilon = 1e-12);
@@ -32,7 +32,7 @@ fn a_warm_up_hands_over_with_a_step_count_of_zero() {
 }
 
 #[test]
-fn one_cycle_has_its_top_where_the_way_up_ends() {
+fn one_cycle_has_its_top_where_the_rising_phase_ends() {
     let schedule = Schedule::one_cycle(1.0, 100);
     assert_relative_eq!(schedule.learning_rate(9.0, 0), 0.04, epsilon = 1e-12);
     assert_relative_eq!(schedule.learning_rate(9.0, 29), 1.0, epsilon = 1e-12);

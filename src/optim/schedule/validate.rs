@@ -104,8 +104,8 @@ impl Schedule {
             }
             Self::Sequential { ref schedules, ref milestones } => {
                 ensure(schedules.len() == milestones.len() + 1, || {
-                    let (count, given) = (schedules.len(), milestones.len());
-                    format!("{count} schedules in sequence need a milestone for each but the first, not {given}")
+                    let (count, found) = (schedules.len(), milestones.len());
+                    format!("{count} schedules in sequence need a milestone for each but the first, not {found}")
                 })?;
                 rising(milestones)?;
                 ensure(!self.observes(), || "a schedule that observes metrics cannot be one of a sequence".into())?;

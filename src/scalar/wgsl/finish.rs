@@ -1,4 +1,4 @@
-//! The last step of a routine: the modules that stand in for `shared/finish`.
+//! The last step of a routine: the modules that replace `shared/finish`.
 
 use std::fmt::Write;
 
@@ -18,7 +18,7 @@ pub struct Epilogue {
 }
 
 impl Epilogue {
-    /// The epilogue that stores what it is given, over dimensions in three groups.
+    /// The epilogue that stores the value as it is, over dimensions in three groups.
     pub(crate) fn identity(dtype: DType, dims: &[usize], borders: [usize; 2]) -> Self {
         let mut builder = Builder::new(dtype);
         let value = builder.accumulator(dtype);

@@ -7,7 +7,7 @@ use crate::shader::testing::{Runner, adapters, assert_close, check, numbers};
 use crate::shader::{Adapter, KernelPlan, reduce_candidates, reduce_plans};
 use crate::tensor::DType;
 
-/// The sum of a load and a constant, over row-major dimensions that lie in memory in the given order of strides.
+/// The sum of a load and a constant, over row-major dimensions that are in memory in this order of strides.
 fn expression(dims: &[usize], dtype: DType, at: Affine) -> ScalarExpr {
     let mut builder = Builder::new(dtype);
     let value = builder.load(0, dtype, at);
@@ -40,15 +40,15 @@ fn compare_plans(
     let result = reduction.result(dtype);
     let count = dims.outer * dims.inner;
     let want: &[u8] = &bytemuck::cast_slice(&want)[..4 * count];
-    let kept: Vec<usize> =
+    let retained: Vec<usize> =
         expression.dims[..borders[0]].iter().chain(&expression.dims[borders[1]..]).copied().collect();
-    let epilogue = Epilogue::identity(result, &kept, [borders[0], borders[0]]);
-    let mut seen = Vec::new();
+    let epilogue = Epilogue::identity(result, &retained, [borders[0], borders[0]]);
+    let mut visited = Vec::new();
     for adapter in adapters() {
         for plan in plans(expression, borders, reduction, &epilogue, &adapter).unwrap() {
             check(&plan, &adapter);
             let Some(mut runner) = Runner::lock() else { continue };
-            if seen.contains(&plan) {
+            if visited.contains(&plan) {
                 continue;
             }
             let name = format!("{label}: {}", plan.dispatches.first().map_or("nothing", |d| d.kernel.label.as_str()));
@@ -60,7 +60,7 @@ fn compare_plans(
             } else {
                 assert_eq!(got, want, "{name}");
             }
-            seen.push(plan);
+            visited.push(plan);
         }
     }
 }
@@ -88,7 +88,7 @@ fn floats_of_all_shapes() {
     for reduction in Reduction::ALL {
         for dims in SHAPES {
             let count = dims.iter().product();
-            // A product of many numbers would vanish.
+            // A product of many values would vanish.
             let values: Vec<f32> = match reduction {
                 Reduction::Product => numbers(count, 7).iter().map(|x| 1.0 + x / count as f32).collect(),
                 _ => numbers(count, 7),
@@ -168,10 +168,10 @@ fn many_results() {
 
 #[test]
 fn views() {
-    // Reduced along the memory's rows though it comes last, and the other way round.
+    // Reduced along the memory's rows though it comes last, and the reverse.
     let values = numbers(2000, 9);
-    let turned = expression(&[20, 100], DType::F32, Affine { offset: 0, strides: vec![1, 20] });
-    compare("turned", &turned, [1, 2], Reduction::Sum, bytemuck::cast_slice(&values));
+    let transposed = expression(&[20, 100], DType::F32, Affine { offset: 0, strides: vec![1, 20] });
+    compare("transposed", &transposed, [1, 2], Reduction::Sum, bytemuck::cast_slice(&values));
     // Several axes in each group.
     let at = Affine { offset: 7, strides: vec![240, 60, 4, 20, 1] };
     let many = expression(&[2, 4, 5, 3, 4], DType::F32, at);
@@ -213,7 +213,7 @@ fn operand_and_result_are_expressions() {
     }
 }
 
-/// Rows that are gone through twice: reduced, and then an expression of the result at every element.
+/// Rows that are read twice: reduced, and then an expression of the result at every element.
 #[test]
 fn an_epilogue_over_whole_rows() {
     for (outer, rows, length) in [(1, 3, 50), (2, 40, 7), (3, 1, 1000), (1, 70, 2)] {
@@ -221,11 +221,11 @@ fn an_epilogue_over_whole_rows() {
         let count = outer * rows * length;
         for reduction in [Reduction::Sum, Reduction::Max, Reduction::LogSumExp] {
             let operand = expression(&dims, DType::F32, Affine::row_major(&dims));
-            // Of an input that lies the other way round, and of the row's result; and the result itself.
+            // Of an input in the opposite memory order, and of the row's result; and the result itself.
             let mut builder = Builder::new(DType::F32);
             let value = builder.accumulator(DType::F32);
-            let other_way = Affine { offset: 0, strides: vec![1, (outer * length) as i64, outer as i64] };
-            let other = builder.load(0, DType::F32, other_way);
+            let reversed = Affine { offset: 0, strides: vec![1, (outer * length) as i64, outer as i64] };
+            let other = builder.load(0, DType::F32, reversed);
             let difference = builder.sub(other, value);
             let outputs = vec![(difference, DType::F32), (value, DType::F32)];
             let expression = builder.finish(dims.to_vec(), vec![DType::F32], outputs);
@@ -235,13 +235,13 @@ fn an_epilogue_over_whole_rows() {
             let extents = ReduceDims { outer: outer * rows, reduced: length, inner: 1 };
             let results = reduce(&Tape::new(&operand), &source, DType::F32, reduction, extents);
             let results: &[f32] = &bytemuck::cast_slice(&results)[..outer * rows];
-            let result = |place: usize| results[place / length];
-            let turned = |place: usize| {
-                let (line, column) = (place / length, place % length);
+            let result = |index: usize| results[index / length];
+            let transposed = |index: usize| {
+                let (line, column) = (index / length, index % length);
                 y[line / rows + line % rows * outer * length + column * outer]
             };
             let want: [Vec<f32>; 2] =
-                [(0..count).map(|place| turned(place) - result(place)).collect(), (0..count).map(result).collect()];
+                [(0..count).map(|index| transposed(index) - result(index)).collect(), (0..count).map(result).collect()];
             let inputs: [&[u8]; 2] = [bytemuck::cast_slice(&x), bytemuck::cast_slice(&y)];
             for adapter in adapters() {
                 for plan in reduce_candidates(&operand, [2, 3], reduction, &epilogue, &adapter).unwrap() {

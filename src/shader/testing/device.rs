@@ -131,13 +131,13 @@ impl Runner {
                 .or_insert_with(|| pipeline(&self.device, &dispatch.kernel));
             let uniform = filled(bytemuck::cast_slice(&words), BufferUsages::UNIFORM);
             let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() }];
-            for (place, bound) in dispatch.bound.iter().enumerate() {
+            for (slot, bound) in dispatch.bound.iter().enumerate() {
                 let buffer = match bound {
                     Bound::Input(index) => &inputs[*index],
                     Bound::Output(index) => &results[*index],
                     Bound::Scratch(index) => &scratch[*index],
                 };
-                entries.push(wgpu::BindGroupEntry { binding: place as u32 + 1, resource: buffer.as_entire_binding() });
+                entries.push(wgpu::BindGroupEntry { binding: slot as u32 + 1, resource: buffer.as_entire_binding() });
             }
             let layout = pipeline.get_bind_group_layout(0);
             let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -211,9 +211,9 @@ fn pipeline(device: &wgpu::Device, kernel: &Kernel) -> wgpu::ComputePipeline {
         count: None,
     };
     let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform)];
-    for (place, access) in kernel.bindings.iter().enumerate() {
+    for (index, access) in kernel.bindings.iter().enumerate() {
         let read_only = *access == Access::Read;
-        entries.push(entry(place as u32 + 1, wgpu::BufferBindingType::Storage { read_only }));
+        entries.push(entry(index as u32 + 1, wgpu::BufferBindingType::Storage { read_only }));
     }
     let group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
     let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {

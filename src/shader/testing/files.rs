@@ -1,4 +1,4 @@
-//! Every kernel file is valid as it lies on disk, with the modules that it imports as their defaults.
+//! Every kernel file is valid as it is on disk, with the modules that it imports as their defaults.
 
 use super::reflect::{validate, write};
 use crate::scalar::{Affine, Builder, Epilogue, NUMERIC, NodeId, QUAD_LANES, ScalarExpr, emit_element, emit_map};
@@ -57,12 +57,12 @@ fn functions_are_valid_of_anything_and_of_constants_that_have_no_literal() {
     for &function in NUMERIC {
         check_expression(function.name(), &expression(|b, inputs| b.call(function, &inputs[..function.arity()])));
         for constant in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 0.0, -0.0, 1e-40, 3e38, 1e300] {
-            for place in 0..function.arity() {
+            for index in 0..function.arity() {
                 let label = format!("{} with {constant}", function.name());
                 check_expression(
                     &label,
                     &expression(|b, mut inputs| {
-                        inputs[place] = b.number(constant);
+                        inputs[index] = b.number(constant);
                         let value = b.call(function, &inputs[..function.arity()]);
                         b.mul(value, inputs[2])
                     }),

@@ -40,7 +40,7 @@ pub(crate) fn adapters() -> Vec<Adapter> {
     ]
 }
 
-/// The same numbers every time, between −1 and 1, on a grid that sums exactly in most tests.
+/// The same values every time, between −1 and 1, on a grid that sums exactly in most tests.
 pub(crate) fn numbers(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_769).wrapping_add(12345);
     let mut next = || {
@@ -50,7 +50,7 @@ pub(crate) fn numbers(count: usize, seed: u32) -> Vec<f32> {
     (0..count).map(|_| (next() % 257) as f32 / 128.0 - 1.0).collect()
 }
 
-/// Numbers as they lie in memory: f32, f16 or bf16.
+/// Values as they are in memory: f32, f16 or bf16.
 pub(crate) fn stored(dtype: DType, values: &[f32]) -> Vec<u8> {
     match dtype {
         DType::F16 => values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect(),
@@ -59,7 +59,7 @@ pub(crate) fn stored(dtype: DType, values: &[f32]) -> Vec<u8> {
     }
 }
 
-/// Floats of 16 bits in memory, as numbers.
+/// Floats of 16 bits in memory, as f32.
 pub(crate) fn widened(dtype: DType, bytes: &[u8]) -> Vec<f32> {
     let words = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
     words

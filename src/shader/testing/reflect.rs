@@ -43,11 +43,11 @@ fn bindings(module: &Module, dispatch: &DispatchPlan) {
                 uniform = Some(module.types[variable.ty].inner.size(module.to_ctx()));
             }
             AddressSpace::Storage { access } => {
-                let place = binding.binding as usize - 1;
-                assert!(place < found.len(), "{label}: the plan has no binding {}", binding.binding);
-                assert_eq!(found[place], None, "{label}: binding {} is declared twice", binding.binding);
+                let index = binding.binding as usize - 1;
+                assert!(index < found.len(), "{label}: the plan has no binding {}", binding.binding);
+                assert_eq!(found[index], None, "{label}: binding {} is declared twice", binding.binding);
                 let writes = access.contains(StorageAccess::STORE);
-                found[place] = Some(if writes { Access::ReadWrite } else { Access::Read });
+                found[index] = Some(if writes { Access::ReadWrite } else { Access::Read });
             }
             _ => panic!("{label}: {variable:?}"),
         }

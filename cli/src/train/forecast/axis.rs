@@ -1,25 +1,26 @@
-//! Where a time axis has its ticks, and what they say: whole years, months, days or hours where the series has dates, else places of it.
+//! Where a time axis has its ticks, and what they say: whole years, months, days or hours where the series has dates,
+//! else indices of its values.
 
 use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;
 
-/// At most so many ticks.
+/// The largest number of ticks.
 const TICKS: usize = 11;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// A place of the series, and what stands below it.
+/// A position in the series, and its label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Tick {
-    place: usize,
+    position: usize,
     label: String,
 }
 
-/// What a tick's date is a whole number of.
+/// What a tick's date is a whole multiple of.
 #[derive(Clone, Copy, Debug)]
 enum Unit {
     Years(i64),
@@ -67,7 +68,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 }
 
 impl Unit {
-    /// Which of the units since 1970 a date lies in.
+    /// Which of the units since 1970 a date is in.
     fn number(self, seconds: i64) -> i64 {
         let days = seconds.div_euclid(DAY);
         let (year, month, _) = civil(days);
@@ -124,7 +125,7 @@ impl Ranged for TimeAxis {
         if hint.weight().allow_light_points() {
             return Vec::new();
         }
-        self.ticks.iter().map(|tick| tick.place as f64).collect()
+        self.ticks.iter().map(|tick| tick.position as f64).collect()
     }
 }
 
@@ -134,7 +135,7 @@ impl ValueFormatter<f64> for TimeAxis {
     }
 
     fn format_ext(&self, value: &f64) -> String {
-        let tick = self.ticks.iter().find(|tick| tick.place as f64 == *value);
+        let tick = self.ticks.iter().find(|tick| tick.position as f64 == *value);
         tick.map_or_else(String::new, |tick| tick.label.clone())
     }
 }
@@ -154,10 +155,13 @@ fn dated(start: usize, dates: &[f64]) -> Option<Vec<Tick>> {
     let counts = |unit: &Unit| {
         let begins =
             |pair: &[i64]| pair.first().map(|&date| unit.number(date)) != pair.last().map(|&date| unit.number(date));
-        let places = seconds.windows(2).enumerate().filter(|(_, pair)| begins(pair)).map(|(place, _)| place + 1);
-        let found: Vec<Tick> = places
+        let positions =
+            seconds.windows(2).enumerate().filter(|(_, pair)| begins(pair)).map(|(position, _)| position + 1);
+        let found: Vec<Tick> = positions
             .take(TICKS + 1)
-            .filter_map(|place| Some(Tick { place: start + place, label: unit.label(*seconds.get(place)?) }))
+            .filter_map(|position| {
+                Some(Tick { position: start + position, label: unit.label(*seconds.get(position)?) })
+            })
             .collect();
         found
     };
@@ -178,7 +182,7 @@ fn counted(part: &Range<usize>) -> Vec<Tick> {
         (0..).flat_map(|power| [1, 2, 5].map(|first: usize| first.saturating_mul(10_usize.saturating_pow(power))));
     let step = steps.into_iter().find(|step| part.len() / step < TICKS).unwrap_or(1);
     let first = part.start.div_ceil(step) * step;
-    (first..=part.end).step_by(step).map(|place| Tick { place, label: place.to_string() }).collect()
+    (first..=part.end).step_by(step).map(|position| Tick { position, label: position.to_string() }).collect()
 }
 
 #[cfg(test)]
@@ -208,16 +212,17 @@ mod tests {
             labels(5..12, &days),
             ["2020-01-07", "2020-01-08", "2020-01-09", "2020-01-10", "2020-01-11", "2020-01-12"]
         );
-        assert_eq!(ticks(&(5..12), Some(&days))[0].place, 6);
+        assert_eq!(ticks(&(5..12), Some(&days))[0].position, 6);
         let hours: Vec<f64> = (0..48).map(|hour| 1_577_836_800.0 + f64::from(hour) * HOUR as f64).collect();
         assert_eq!(labels(0..48, &hours)[..2], ["01-01 06:00", "01-01 12:00"]);
     }
 
     #[test]
-    fn without_dates_places_are_round() {
-        let places = |part: Range<usize>| ticks(&part, None).into_iter().map(|tick| tick.place).collect::<Vec<_>>();
-        assert_eq!(places(944..1200), [950, 1000, 1050, 1100, 1150, 1200]);
-        assert_eq!(places(0..5), [0, 1, 2, 3, 4, 5]);
+    fn without_dates_positions_are_round() {
+        let positions =
+            |part: Range<usize>| ticks(&part, None).into_iter().map(|tick| tick.position).collect::<Vec<_>>();
+        assert_eq!(positions(944..1200), [950, 1000, 1050, 1100, 1150, 1200]);
+        assert_eq!(positions(0..5), [0, 1, 2, 3, 4, 5]);
         // Dates that go back and forth say nothing of time.
         let mixed = [3.0, 1.0, 2.0, 5.0, 4.0].map(|day| day * DAY as f64);
         assert_eq!(ticks(&(0..5), Some(&mixed)), ticks(&(0..5), None));

@@ -35,7 +35,7 @@ impl Errors {
     }
 }
 
-/// The latest place of the same part of a season that is known at `now`, the place of the first value ahead.
+/// The latest index of the same part of a season that is known at `now`, the index of the first value ahead.
 pub const fn season_before(now: usize, ahead: usize, season: usize) -> usize {
     let seasons = ahead / season + 1;
     (now + ahead).saturating_sub(seasons * season)

@@ -250,7 +250,7 @@ impl Forecast {
     fn compare(&self, evaluation: &Evaluation) -> Vec<(String, Errors)> {
         let own = self.restored(evaluation);
         let windows = own.len() / self.horizon.max(1);
-        let value = |place: usize| self.values.get(place).copied().unwrap_or_default();
+        let value = |index: usize| self.values.get(index).copied().unwrap_or_default();
         let errors = |forecast: &dyn Fn(usize, usize) -> f64| {
             Errors::of(windows, self.horizon, |window, ahead| {
                 forecast(window, ahead) - value(self.train_len + window + ahead)

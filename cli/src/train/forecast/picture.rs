@@ -19,7 +19,7 @@ const FORECAST: RGBColor = RGBColor(0xd9, 0x6a, 0x1d);
 const COLOURS: [RGBColor; 3] = [FORECAST, RGBColor(0x6b, 0x75, 0x80), RGBColor(0x2f, 0x6f, 0xb5)];
 const TEST: RGBColor = RGBColor(0xf4, 0xf6, 0xf9);
 
-/// At most so many forecasts side by side, lest none can be seen.
+/// The largest number of forecasts side by side, so that each can be seen.
 const FORECASTS: usize = 16;
 
 /// What is drawn.
@@ -32,7 +32,7 @@ pub struct Shown<'a> {
     pub dates: Option<&'a [f64]>,
     pub train_len: usize,
     pub horizon: usize,
-    /// A row of the horizon for each place of the test part.
+    /// A row of the horizon for each position of the test part.
     pub forecasts: Vec<f64>,
     pub errors: Vec<(String, Errors)>,
 }
@@ -65,7 +65,7 @@ fn forecasts<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>)
     let begin = chosen.first().map_or(0, |first| shown.train_len + first);
     let start = begin.saturating_sub((shown.values.len() - begin.min(shown.values.len())) / 3);
     let truth: Vec<(f64, f64)> =
-        shown.values.iter().enumerate().skip(start).map(|(place, &value)| (place as f64, value)).collect();
+        shown.values.iter().enumerate().skip(start).map(|(index, &value)| (index as f64, value)).collect();
     let told = chosen.iter().filter_map(|&row| rows.get(row)).flat_map(|row| row.iter().copied());
     let unit = AxisUnit::of(truth.iter().map(|point| point.1).chain(told), 0.08);
     let range = unit.range.clone();
@@ -105,7 +105,7 @@ fn forecasts<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shown: &Shown<'_>)
     chart.draw_series(LineSeries::new(truth, INK.stroke_width(fine(2))))?;
     for &row in &chosen {
         let origin = shown.train_len + row;
-        let known = origin.checked_sub(1).and_then(|place| Some((place as f64, *shown.values.get(place)?)));
+        let known = origin.checked_sub(1).and_then(|index| Some((index as f64, *shown.values.get(index)?)));
         let ahead = rows.get(row).into_iter().flat_map(|row| row.iter().enumerate());
         let ahead: Vec<(f64, f64)> = ahead.map(|(step, &value)| ((origin + step) as f64, value)).collect();
         let line = known.into_iter().chain(ahead).map(|(index, value)| (index, unit.shown(value)));

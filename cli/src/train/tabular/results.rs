@@ -15,7 +15,7 @@ use super::picture::{self, Shown};
 use crate::failure::Result;
 use crate::output::{Output, are, counted, shortened};
 
-/// So many neighbours of one kind are told in one line.
+/// From this number of neighbours of one kind on, they are told in one line.
 const ALIKE: usize = 4;
 
 /// Names are cut where they would push the rest away.

@@ -1,6 +1,6 @@
 //! The weights of one axis: for each result, which elements it is made of. Formulas are those of ONNX's specification of Resize.
 
-/// Where a result lies among the elements.
+/// Where a result is among the elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coordinates {
     HalfPixel,
@@ -31,7 +31,7 @@ pub(super) enum Method {
     Cubic { a: f64, antialias: bool },
 }
 
-/// What a result is made of; nothing where it lies outside of the region.
+/// What a result is made of; nothing where it is outside of the region.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row(Vec<(usize, f64)>);
 
@@ -42,7 +42,7 @@ impl Row {
 
     /// The first element.
     pub(super) fn first(&self) -> Option<usize> {
-        self.0.first().map(|&(place, _)| place)
+        self.0.first().map(|&(index, _)| index)
     }
 
     pub(super) fn into_weights(self) -> Vec<(usize, f64)> {
@@ -64,8 +64,8 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// Where a result lies. In f32 where `single`, as ties of nearest neighbours are found: 3 / 0.6 is 5 there.
-    fn place(&self, result: usize, single: bool) -> f64 {
+    /// Where a result is. In f32 where `single`, as ties of nearest neighbours are found: 3 / 0.6 is 5 there.
+    fn position(&self, result: usize, single: bool) -> f64 {
         let r = |x: f64| if single { f64::from(x as f32) } else { x };
         let (x, last, scale) = (result as f64, self.elements as f64 - 1.0, r(self.scale));
         let middle = r(r((x + 0.5) / scale) - 0.5);
@@ -121,11 +121,11 @@ impl Axis {
 
     fn row(&self, result: usize, method: Method, exclude_outside: bool) -> Row {
         let single = matches!(method, Method::Nearest(_));
-        let (at, last) = (self.place(result, single), self.elements as f64 - 1.0);
+        let (at, last) = (self.position(result, single), self.elements as f64 - 1.0);
         if self.coordinates == Coordinates::CropAndResize && !(0.0..=last).contains(&at) {
             return Row(Vec::new());
         }
-        let within = |place: f64| place.clamp(0.0, last) as usize;
+        let within = |position: f64| position.clamp(0.0, last) as usize;
         if let Method::Nearest(nearest) = method {
             let (floor, rest) = (at.floor(), at - at.floor());
             let up = match nearest {
@@ -139,21 +139,21 @@ impl Axis {
         let reach = self.reach(method) as i64;
         let floor = at.floor();
         let mut weights: Vec<(usize, f64)> = Vec::new();
-        // What lies beyond the edges has the values of the edges.
+        // What is beyond the edges has the values of the edges.
         for step in 1 - reach..=reach {
-            let place = floor + step as f64;
+            let position = floor + step as f64;
             let weight = match method {
-                Method::Linear { antialias } => (1.0 - ((place - at) * self.shrink(antialias)).abs()).max(0.0),
-                Method::Cubic { a, antialias } => cubic((place - at) * self.shrink(antialias), a),
+                Method::Linear { antialias } => (1.0 - ((position - at) * self.shrink(antialias)).abs()).max(0.0),
+                Method::Cubic { a, antialias } => cubic((position - at) * self.shrink(antialias), a),
                 Method::Nearest(_) => 0.0,
             };
-            if weight == 0.0 || exclude_outside && !(0.0..=last).contains(&place) {
+            if weight == 0.0 || exclude_outside && !(0.0..=last).contains(&position) {
                 continue;
             }
-            let place = within(place);
+            let index = within(position);
             match weights.last_mut() {
-                Some((earlier, sum)) if *earlier == place => *sum += weight,
-                _ => weights.push((place, weight)),
+                Some((earlier, sum)) if *earlier == index => *sum += weight,
+                _ => weights.push((index, weight)),
             }
         }
         let sum: f64 = weights.iter().map(|(_, weight)| weight).sum();
@@ -200,7 +200,7 @@ mod tests {
                     for row in axis(elements, results, Coordinates::HalfPixel).rows(method, exclude) {
                         let sum: f64 = row.0.iter().map(|(_, weight)| weight).sum();
                         assert!((sum - 1.0).abs() < 1e-9, "{method:?} {elements} to {results}: {row:?}");
-                        assert!(row.0.iter().all(|&(place, _)| place < elements));
+                        assert!(row.0.iter().all(|&(index, _)| index < elements));
                     }
                 }
             }

@@ -5,15 +5,15 @@ use super::evaluate::{ReduceDims, each_block, fold};
 use super::reduction::Reduction;
 use super::tape::{Source, Tape};
 
-/// A running result: the value, and the place that it came from.
+/// A running result: the value, and the index that it came from.
 #[derive(Clone, Copy, Debug)]
-struct Whole {
+struct Partial {
     value: i64,
     /// `None` before the first value.
-    place: Option<i32>,
+    index: Option<i32>,
 }
 
-impl Whole {
+impl Partial {
     fn start(reduction: Reduction) -> Self {
         let value = match reduction {
             Reduction::Product => 1,
@@ -22,13 +22,13 @@ impl Whole {
             // The last is for floats alone.
             Reduction::Sum | Reduction::LogSumExp => 0,
         };
-        Self { value, place: None }
+        Self { value, index: None }
     }
 
-    /// Joins what comes later in order; on equal values the earlier place stays.
+    /// Joins what comes later in order; on equal values the earlier index stays.
     #[inline(always)]
     fn join(&mut self, reduction: Reduction, later: Self) {
-        let first = self.place.is_none();
+        let first = self.index.is_none();
         match reduction {
             Reduction::Sum | Reduction::LogSumExp => self.value = self.value.wrapping_add(later.value),
             Reduction::Product => self.value = self.value.wrapping_mul(later.value),
@@ -44,21 +44,21 @@ impl Whole {
 /// As [`super::evaluate::reduce`], for values of i64.
 pub(super) fn reduce(tape: &Tape, inputs: &[Source<'_>], reduction: Reduction, dims: ReduceDims) -> Vec<u64> {
     let inner = dims.inner;
-    let unit = |outer: usize, first: usize, count: usize, partials: &mut [Whole]| {
+    let unit = |outer: usize, first: usize, count: usize, partials: &mut [Partial]| {
         let len = count * inner;
         let start = (outer * dims.reduced + first) * inner;
         each_block(tape, inputs, start, len, |register, done, n| {
             for (k, &value) in lanes::<i64>(register, n).iter().enumerate() {
                 let (row, column) = ((done + k) / inner, (done + k) % inner);
-                partials[column].join(reduction, Whole { value, place: Some((first + row) as i32) });
+                partials[column].join(reduction, Partial { value, index: Some((first + row) as i32) });
             }
         });
     };
-    let totals = fold(dims, Whole::start(reduction), unit, |total, later| total.join(reduction, later));
+    let totals = fold(dims, Partial::start(reduction), unit, |total, later| total.join(reduction, later));
     let mut words = vec![0_u64; totals.len()];
     if matches!(reduction, Reduction::ArgMax | Reduction::ArgMin) {
-        let places = bytemuck::cast_slice_mut::<u64, i32>(&mut words).iter_mut();
-        places.zip(&totals).for_each(|(out, total)| *out = total.place.unwrap_or(0));
+        let indices = bytemuck::cast_slice_mut::<u64, i32>(&mut words).iter_mut();
+        indices.zip(&totals).for_each(|(out, total)| *out = total.index.unwrap_or(0));
     } else {
         words.iter_mut().zip(&totals).for_each(|(out, total)| *out = total.value as u64);
     }

@@ -17,7 +17,7 @@ fn line_start(at: &Affine, dims: &[usize], mut line: usize) -> i64 {
     address
 }
 
-/// An operand's elements, where every address lies within them.
+/// An operand's elements, where every address is within them.
 fn checked<'a, T: Pod>(operand: &Operand, bytes: &'a [u8]) -> Result<&'a [T], String> {
     let elements: &[T] = bytemuck::cast_slice(bytes);
     let dims = operand.ty.shape.dims();

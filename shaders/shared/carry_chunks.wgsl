@@ -1,4 +1,4 @@
-// The sum of what comes before a line's stretch, from the passes before.
+// The sum of what comes before a chunk of a line, from the passes before.
 #import shared/element
 @group(0) @binding(3) var<storage, read> carries: array<Element>;
 fn carry(number: u32) -> Element {

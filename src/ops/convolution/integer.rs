@@ -1,12 +1,12 @@
-//! Convolutions of integers, exact on every device: windows are picked by computed places and multiplied as a matrix is. They come
-//! with quantised models, and are composed of other operators, since nothing trains through them.
+//! Convolutions of integers, exact on every device: windows are gathered by computed indices and multiplied as a matrix is. They
+//! come with quantised models, and are composed of other operators, since nothing trains through them.
 
 use super::Convolution;
 use crate::graph::Tensor;
 use crate::tensor::{DType, Shape};
 
 impl Convolution {
-    /// The result for an input and a weight of one integer type, which the convolution's own rule has seen.
+    /// The result for an input and a weight of one integer type, which the convolution's own rule has checked.
     #[track_caller]
     pub(super) fn of_integers(&self, x: &Tensor, weight: &Tensor) -> Tensor {
         let graph = x.graph();
@@ -28,20 +28,20 @@ impl Convolution {
             return padded;
         }
         let strides = extents.strides();
-        // For each place of the kernel and each window, the place of the element.
+        // For each tap of the kernel and each window, the index of the element.
         let windows = Shape::from(&result[2..]);
         let kernel = Shape::from(self.kernel());
         let count = self.axes.len();
         let both: Shape = kernel.iter().chain(windows.iter()).copied().collect();
-        let mut places = graph.scalar(DType::I32, 0.0).broadcast_to(&both);
+        let mut indices = graph.scalar(DType::I32, 0.0).broadcast_to(&both);
         for (axis, window) in self.axes.iter().enumerate() {
             let stride = strides[2 + axis] as f64;
             let inside = graph.coordinate(&both, axis) * (window.dilation as f64 * stride);
-            places = places + inside + graph.coordinate(&both, count + axis) * (window.stride as f64 * stride);
+            indices = indices + inside + graph.coordinate(&both, count + axis) * (window.stride as f64 * stride);
         }
         let flat = padded.reshape([extents[0], extents[1], extents[2..].iter().product()]);
         let inner = weight.shape()[1..].iter().product::<usize>();
-        let columns = flat.take(2, &places).reshape([extents[0], self.groups, inner, windows.len()]);
+        let columns = flat.take(2, &indices).reshape([extents[0], self.groups, inner, windows.len()]);
         let rows = weight.reshape([1, self.groups, weight.shape()[0] / self.groups.max(1), inner]);
         rows.matmul(&columns).reshape(result)
     }
