@@ -151,6 +151,67 @@ fn colours_depths_and_turns_are_pillows() {
     }
 }
 
+/// Pictures of every kind, decoded and, where their names say so, scaled by the crate `image` 0.25.
+#[test]
+fn every_kind_of_picture_has_its_pixels() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures");
+    let (expected, _) = checkpoint_file::read(folder.join("decoded.safetensors")).unwrap();
+    let mut kinds = 0;
+    for (name, expected) in &expected {
+        let (file, _) = name.split_once(" at ").unwrap_or((name, ""));
+        let size = expected.shape().last().copied().unwrap();
+        let found = decoded(&std::fs::read(folder.join(file)).unwrap(), size).unwrap();
+        // The inverse cosine transform is rounded differently with and without vectors.
+        let tolerance = if file.ends_with(".jpg") { 2 } else { 0 };
+        let difference = found.iter().zip(expected.as_slice::<u8>().unwrap()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(difference <= Some(tolerance), "{name} differs by {difference:?}");
+        kinds += usize::from(file == name);
+    }
+    assert_eq!(kinds + 1, std::fs::read_dir(&folder).unwrap().count(), "a picture has no expected pixels");
+}
+
+/// `turned.jpg` and `rgb-8-turned.png` with each orientation, against the same picture upright.
+#[test]
+fn pictures_are_turned_as_their_camera_was_held() {
+    let turned = JPEGS.iter().find(|(name, _)| *name == "turned.jpg").unwrap().1;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures");
+    let png = std::fs::read(folder.join("rgb-8-turned.png")).unwrap();
+    for (file, size, width) in [(turned, 26, 35), (&png, 9, 11)] {
+        let entry = file.windows(4).position(|bytes| bytes == [1, 0x12, 0, 3]).unwrap();
+        let oriented = |orientation: u8| {
+            let mut file = file.to_vec();
+            file[entry + 9] = orientation;
+            if file[0] == 0x89 {
+                with_checksums(&mut file);
+            }
+            decoded(&file, size).unwrap()
+        };
+        let upright = oriented(1);
+        assert_eq!([oriented(0), oriented(9)], [upright.clone(), upright.clone()], "no orientation is upright");
+        // The square is cut from the middle of the upright picture, and begins a pixel apart where an odd width is mirrored.
+        let (right, bottom) = (size - 1 + (width - size) % 2, size - 1);
+        for orientation in 1..=8 {
+            let found = oriented(orientation);
+            for index in 0..3 * size * size {
+                let (channel, y, x) = (index / (size * size), index / size % size, index % size);
+                // EXIF 2.32, tag 274: which sides of the scene the first row and column of what is stored are.
+                let (stored_x, stored_y) = match orientation {
+                    1 => (x, y),
+                    2 => (right - x, y),
+                    3 => (right - x, bottom - y),
+                    4 => (x, bottom - y),
+                    5 => (y, x),
+                    6 => (y, bottom - x),
+                    7 => (right - y, bottom - x),
+                    _ => (right - y, x),
+                };
+                let expected = upright[channel * size * size + stored_y * size..][..size].get(stored_x);
+                assert!(expected.is_none_or(|expected| *expected == found[index]), "{orientation}: {x}, {y}");
+            }
+        }
+    }
+}
+
 #[test]
 fn statistics_are_those_of_each_channel() {
     let (mean, std) = statistics(&[0, 255, 10, 10, 0, 0, 0, 255, 20, 20, 51, 51], 2);
