@@ -24,11 +24,13 @@ impl Orientation {
     }
 
     fn find(exif: &[u8]) -> Option<Self> {
-        let (short, long): (fn([u8; 2]) -> u16, fn([u8; 4]) -> u32) = match *exif.first_chunk()? {
-            [b'I', b'I', 42, 0] => (u16::from_le_bytes, u32::from_le_bytes),
-            [b'M', b'M', 0, 42] => (u16::from_be_bytes, u32::from_be_bytes),
+        let little_endian = match *exif.first_chunk()? {
+            [b'I', b'I', 42, 0] => true,
+            [b'M', b'M', 0, 42] => false,
             _ => return None,
         };
+        let short = |bytes| if little_endian { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) };
+        let long = |bytes| if little_endian { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) };
         let offset = usize::try_from(long(*exif.get(4..)?.first_chunk()?)).ok()?;
         let directory = exif.get(offset..)?;
         let count = usize::from(short(*directory.first_chunk()?));
