@@ -2,6 +2,8 @@
 
 use super::Options;
 use super::program::Work;
+use crate::graph::GpuRoutine;
+use crate::ops::Op;
 use crate::shader::{Adapter, KernelPlan, RoutineShapes, WorkKey, reduce_candidates, reduce_plans};
 
 /// The plans for a step's work, best guess first; none where it has no choice of its own, as maps and copies.
@@ -11,10 +13,16 @@ fn plans(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
             reduce_plans(expression, *borders, *reduction, epilogue, adapter)
         }
         Work::Routine { op, operands, outputs, epilogue } => {
-            op.operator().kernels(&RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() }, adapter)
+            let shapes = RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() };
+            form(op)?.kernels(&shapes, adapter)
         }
         Work::Map { .. } | Work::Copy => Ok(Vec::new()),
     }
+}
+
+/// A routine's form for GPUs.
+fn form(op: &Op) -> Result<&dyn GpuRoutine, String> {
+    op.routine().ok_or("it is no routine")?.gpu()
 }
 
 /// The plans that tuning tries, the best guess first and each once.
@@ -25,7 +33,7 @@ pub(crate) fn candidates(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPla
         }
         Work::Routine { op, operands, outputs, epilogue } => {
             let shapes = RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() };
-            op.operator().candidates(&shapes, adapter)?
+            form(op)?.candidates(&shapes, adapter)?
         }
         Work::Map { .. } | Work::Copy => Vec::new(),
     };

@@ -126,7 +126,7 @@ fn step(
 fn tail_border(kernel: &FusedKernel) -> usize {
     match &kernel.head {
         Head::Reduce { borders, .. } => borders[0],
-        _ => 0,
+        Head::Map | Head::Routine { .. } => 0,
     }
 }
 

@@ -83,7 +83,33 @@ fn node(node: &mut Node, needed: bool, wide: &mut Wide) -> Result<(), String> {
             }
             *dtype = dtype.narrowed();
         }
-        _ => {}
+        // What has no type of its own; a custom operator works with the types that it is given.
+        Op::Placeholder
+        | Op::Variable(_)
+        | Op::Constant(_)
+        | Op::StopGradient
+        | Op::Elementwise(_)
+        | Op::Coordinate(_)
+        | Op::Reshape(_)
+        | Op::Permute(_)
+        | Op::Broadcast(_)
+        | Op::Slice(_)
+        | Op::Concat(_)
+        | Op::Gather(_)
+        | Op::Take(_)
+        | Op::Reduce(_)
+        | Op::Matmul(_)
+        | Op::Convolution(_)
+        | Op::Recurrent(_)
+        | Op::CumulativeSum(_)
+        | Op::Sort(_)
+        | Op::Standardize(_)
+        | Op::Scatter(_)
+        | Op::ScatterAdd(_)
+        | Op::ScatterRows(_)
+        | Op::Pool(_)
+        | Op::Resample(_)
+        | Op::Custom(_) => {}
     }
     Ok(())
 }

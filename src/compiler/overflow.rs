@@ -228,3 +228,24 @@ fn wrong(check: &Check, inputs: &[Tensor], result: &Tensor) -> Tensor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scalar::{NUMERIC, Signature};
+
+    /// What chooses among values, or is smaller than what it divides by, cannot leave a range that its arguments are in.
+    const WITHIN: &[F] = &[F::Rem, F::Maximum, F::Minimum, F::Sign];
+
+    #[test]
+    fn every_function_of_integers_is_checked_or_cannot_leave_its_range() {
+        let types = [TensorType::new(DType::I64, [2]), TensorType::new(DType::I64, [2])];
+        let types: Vec<&TensorType> = types.iter().collect();
+        let all = |_: usize| Range { low: f64::NEG_INFINITY, high: f64::INFINITY };
+        let integers = NUMERIC.iter().filter(|function| function.signature() == Signature::Number);
+        for &function in integers {
+            let checked = check(&Op::Elementwise(Elementwise(function)), &all, &types).is_some();
+            assert_ne!(checked, WITHIN.contains(&function), "{}", function.name());
+        }
+    }
+}

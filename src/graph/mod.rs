@@ -4,20 +4,26 @@
 //! becomes a placeholder, and `compile` returns the mistake. `graph` and `ops` share a floor, because gradient rules build
 //! graph.
 
+mod custom;
 mod differentiate;
+mod expression;
 mod host;
 mod operator;
 mod origin;
 mod roles;
+mod routine;
 mod tensor;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use custom::CustomOperator;
+pub use expression::{Expressing, Expression, InputAccess};
 pub(crate) use host::{HostScalars, OptimizerId, OptimizerPlan};
 pub use host::{StepState, UpdateState};
-pub use operator::{CustomOperator, Expressing, Gradient, InputAccess, Kind, Operator, RoutineCost};
+pub use operator::{Gradient, Kind, Operator, RoutineCost};
+pub use routine::{CpuRoutine, GpuRoutine, Routine};
 pub use tensor::{IntoTensor, Tensor};
 
 use crate::error::{Error, Origin, Result};

@@ -34,7 +34,7 @@ mod window;
 
 use std::sync::Arc;
 
-use crate::graph::{CustomOperator, Operator};
+use crate::graph::{CustomOperator, Operator, Routine};
 use crate::scalar::ScalarFunction;
 use crate::tensor::{TensorData, TensorType};
 
@@ -146,6 +146,11 @@ operators! {
 const COMPARED_CONSTANT: usize = 64;
 
 impl Op {
+    /// What the operator has, where it is a routine.
+    pub(crate) fn routine(&self) -> Option<Routine<'_>> {
+        self.operator().kind().routine()
+    }
+
     /// The scalar function, where it is one applied element by element.
     pub fn function(&self) -> Option<ScalarFunction> {
         match self {

@@ -94,7 +94,7 @@ pub struct Operand {
 /// What a routine's kernels are chosen by.
 pub struct RoutineShapes<'a> {
     /// The operator's inputs, in order. Their element types are compute types (f32, i32 or u32), or f16 and bf16 where the operator
-    /// reads such an input [as it is stored](crate::graph::Operator::reads_stored).
+    /// reads such an input [as it is stored](crate::graph::GpuRoutine::reads_stored).
     pub inputs: &'a [Operand],
     /// The operator's outputs as the operator states them (compute types).
     pub outputs: &'a [TensorType],
