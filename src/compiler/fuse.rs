@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::fused::{BufferId, Content, FusedGraph, FusedKernel, Head, Tail};
 use super::{Options, Target};
-use crate::graph::{Expressing, Expression, GraphData, InputAccess, Kind, ValueId};
+use crate::graph::{Addressed, Expressing, Expression, GraphData, InputAccess, Kind, ValueId, float_of, rounded};
 use crate::ops::Op;
 use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarNode};
 use crate::tensor::{DType, Shape, TensorData, TensorType};
@@ -263,9 +263,7 @@ impl Fuser<'_> {
             bound.1.push(stored);
             bound.0.len() - 1
         };
-        let float =
-            if output.dtype.is_float() { output.dtype } else { types.first().map_or(DType::F32, |ty| ty.dtype) };
-        let mut builder = Builder::new(if float.is_float() { float } else { DType::F32 });
+        let mut builder = Builder::new(float_of(&types, output));
         let mut mapped = |builder: &mut Builder, input: usize, maps: &[Affine]| -> NodeId {
             let lazy = &self.lazy[&node.inputs[input]];
             let viewed = lazy.expression.viewed(&dims, maps);
@@ -277,13 +275,25 @@ impl Fuser<'_> {
             let lazy = &self.lazy[&node.inputs[input]];
             let stored = lazy.expression.inputs.first().copied().unwrap_or(DType::F32);
             match lazy.as_view() {
-                Some((buffer, at)) => (bind(buffer, stored), stored, at.clone()),
-                None => (0, stored, Affine::constant(0, types[input].shape.rank())),
+                Some((buffer, at)) => Addressed {
+                    number: bind(buffer, stored),
+                    stored,
+                    at: at.clone(),
+                    elements: self.fused.buffers[buffer.0].ty.len(),
+                },
+                None => {
+                    Addressed { number: 0, stored, at: Affine::constant(0, types[input].shape.rank()), elements: 0 }
+                }
             }
         };
+        let is_custom = matches!(node.op, Op::Custom(_));
+        let (mapped, addressed) = (&mut mapped, &mut addressed);
         let mut expressing =
-            Expressing { builder: &mut builder, dims: &dims, mapped: &mut mapped, addressed: &mut addressed };
-        let value = definition.express(&mut expressing, &types, output);
+            Expressing { builder: &mut builder, dims: &dims, mapped, addressed, is_guarded: is_custom };
+        let mut value = definition.express(&mut expressing, &types, output);
+        if is_custom {
+            value = rounded(&mut builder, value, output.dtype);
+        }
         let (inputs, stored) = bound.into_inner();
         let mut names = names.into_inner();
         if !matches!(node.op, Op::Broadcast(_) | Op::Permute(_)) {

@@ -1,7 +1,7 @@
 //! Operators that are a routine: work with kernels of its own, which other operators do not fuse into, but for an epilogue.
 
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
-use crate::tensor::TensorType;
+use crate::tensor::{Element, TensorType};
 
 /// What a routine has: a form for the CPU, one for GPUs, or both, and how it takes part in fusion.
 #[derive(Clone, Copy)]
@@ -121,4 +121,28 @@ pub trait GpuRoutine {
     fn stores_quads(&self, _output: &TensorType) -> bool {
         false
     }
+}
+
+/// The elements of an input in [`CpuRoutine::evaluate`]: row-major, unless the routine accepts views.
+///
+/// # Errors
+/// Where its type is another.
+pub fn elements<'a, T: Element>(input: &(&Operand, &'a [u8])) -> Result<&'a [T], String> {
+    let (operand, bytes) = *input;
+    if operand.ty.dtype != T::DTYPE {
+        return Err(format!("is given {}, and its CPU form reads {}", operand.ty, T::DTYPE));
+    }
+    bytemuck::try_cast_slice(bytes).map_err(|error| error.to_string())
+}
+
+/// The elements of an output in [`CpuRoutine::evaluate`], row-major.
+///
+/// # Errors
+/// Where its type is another.
+pub fn elements_mut<'a, T: Element>(output: &'a mut (&TensorType, &mut [u8])) -> Result<&'a mut [T], String> {
+    let (ty, bytes) = output;
+    if ty.dtype != T::DTYPE {
+        return Err(format!("is to give {ty}, and its CPU form gives {}", T::DTYPE));
+    }
+    bytemuck::try_cast_slice_mut(bytes).map_err(|error| error.to_string())
 }

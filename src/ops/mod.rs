@@ -32,6 +32,7 @@ mod tasks;
 mod widened;
 mod window;
 
+use std::any::{Any, TypeId};
 use std::sync::Arc;
 
 use crate::graph::{CustomOperator, Operator, Routine};
@@ -90,6 +91,8 @@ macro_rules! operators {
             Constant(TensorType, Vec<u8>),
             StopGradient,
             $($operator($operator),)*
+            /// The type, and what it says of itself.
+            Custom(TypeId, String),
         }
 
         impl Op {
@@ -106,7 +109,11 @@ macro_rules! operators {
             /// compared byte by byte.
             pub(crate) fn identity(&self) -> Option<Identity> {
                 match self {
-                    Self::Placeholder | Self::Input(..) | Self::Variable(_) | Self::Custom(_) => None,
+                    Self::Placeholder | Self::Input(..) | Self::Variable(_) => None,
+                    Self::Custom(operator) => {
+                        let operator = operator.as_ref();
+                        Some(Identity::Custom((operator as &dyn Any).type_id(), operator.identity()?))
+                    }
                     Self::Constant(data) if data.bytes().len() > COMPARED_CONSTANT => None,
                     Self::Constant(data) => Some(Identity::Constant(data.ty().clone(), data.bytes().to_vec())),
                     Self::StopGradient => Some(Identity::StopGradient),
