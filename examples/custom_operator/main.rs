@@ -9,6 +9,7 @@ use snake::{Snake, snake};
 use sparsemax::{Sparsemax, sparsemax};
 use wgrad::check::{self, Cases, Input};
 use wgrad::data::Dataset;
+use wgrad::device::gpu::{Checks, Selection};
 use wgrad::ops::{Initial, Variable};
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
@@ -49,7 +50,7 @@ fn model(g: &Graph, x: &Tensor, _: Mode) -> Tensor {
 
 fn main() -> Result<()> {
     let mut devices = vec![Device::cpu()];
-    devices.extend(Device::auto().ok().filter(|device| !device.is_cpu()));
+    devices.extend(Device::open(&Selection::Any, Checks::Production).ok());
     let data = sentences(2000)?;
     let (train, test) = data.split(0.8, 0)?;
     for device in &devices {

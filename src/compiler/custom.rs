@@ -17,27 +17,47 @@ const MOST_NESTED: usize = 8;
 ///
 /// # Errors
 /// An operator that has neither that form nor a decomposition, by its name and the user's line.
-pub(super) fn settle(mut data: GraphData, target: &Target, options: Options) -> Result<GraphData> {
+pub(super) fn settle(data: GraphData, target: &Target, options: Options) -> Result<GraphData> {
+    replace(data, &|data, node| {
+        let wanted = options.decompose && can_decompose(data, node);
+        obstacle(data, node, target).or_else(|| wanted.then(String::new))
+    })
+}
+
+/// A graph without custom operators: each is its decomposition.
+///
+/// # Errors
+/// An operator that has none; then `why` says what it would be good for.
+#[cfg(feature = "onnx")]
+pub(crate) fn without_custom(data: GraphData, why: &str) -> Result<GraphData> {
+    replace(data, &|_, node| matches!(node.op, Op::Custom(_)).then(|| why.to_owned()))
+}
+
+/// Why a custom operator cannot stay; nothing where it can.
+type Obstacle<'a> = &'a dyn Fn(&GraphData, &Node) -> Option<String>;
+
+/// The graph with decompositions, and theirs, in the places of custom operators that cannot stay.
+fn replace(mut data: GraphData, obstacle: Obstacle<'_>) -> Result<GraphData> {
     for _ in 0..MOST_NESTED {
         let needed = needed(&data);
-        let mut replaced = vec![false; data.nodes.len()];
-        for (index, node) in data.nodes.iter().enumerate().filter(|(index, _)| needed[*index]) {
-            replaced[index] = matches!(node.op, Op::Custom(_))
-                && (options.decompose && can_decompose(&data, node) || obstacle(&data, node, target).is_some());
-        }
-        if !replaced.contains(&true) {
+        let found = data.nodes.iter().zip(needed).map(|(node, needed)| {
+            let is_custom = needed && matches!(node.op, Op::Custom(_));
+            if is_custom { obstacle(&data, node) } else { None }
+        });
+        let obstacles: Vec<Option<String>> = found.collect();
+        if obstacles.iter().all(Option::is_none) {
             return Ok(data);
         }
-        data = decompose(data, &replaced, target)?;
+        data = decompose(data, obstacles)?;
     }
+    let needed = needed(&data);
     let message =
         format!("decompositions contain each other more than {MOST_NESTED} deep; does this one contain itself?");
-    let needed = needed(&data);
-    let left = data.nodes.iter().zip(needed).find(|(node, needed)| *needed && obstacle(&data, node, target).is_some());
-    Err(match left {
-        Some((node, _)) => Error::graph(node.op.operator().name(), message, node.origin),
-        None => Error::Argument(message),
-    })
+    let left = data.nodes.iter().zip(needed).find(|(node, needed)| *needed && obstacle(&data, node).is_some());
+    match left {
+        Some((node, _)) => Err(Error::graph(node.op.operator().name(), message, node.origin)),
+        None => Ok(data),
+    }
 }
 
 /// Why a custom operator itself cannot run on a target; nothing where it can.
@@ -68,7 +88,7 @@ fn can_decompose(data: &GraphData, node: &Node) -> bool {
 }
 
 /// The graph with the decompositions of some nodes in their places.
-fn decompose(mut data: GraphData, replaced: &[bool], target: &Target) -> Result<GraphData> {
+fn decompose(mut data: GraphData, obstacles: Vec<Option<String>>) -> Result<GraphData> {
     let outer = data.origin;
     let old = std::mem::take(&mut data.nodes);
     let (outputs, assignments) = (std::mem::take(&mut data.outputs), std::mem::take(&mut data.assignments));
@@ -77,13 +97,12 @@ fn decompose(mut data: GraphData, replaced: &[bool], target: &Target) -> Result<
     for (name, id) in std::mem::take(&mut data.names) {
         names.entry(id.node()).or_default().push((name, id));
     }
-    let whole = GraphData { nodes: old.clone(), ..GraphData::default() };
     let graph = Graph::of(data);
     let mut new_ids: Vec<Vec<ValueId>> = Vec::with_capacity(old.len());
     let moved = |new_ids: &[Vec<ValueId>], id: ValueId| new_ids[id.node()][id.output as usize];
-    for (number, (node, &is_replaced)) in old.into_iter().zip(replaced).enumerate() {
+    for (number, (node, obstacle)) in old.into_iter().zip(obstacles).enumerate() {
         let inputs: Vec<ValueId> = node.inputs.iter().map(|&id| moved(&new_ids, id)).collect();
-        if !is_replaced {
+        let Some(obstacle) = obstacle else {
             let mut data = graph.data();
             let index = data.nodes.len() as u32;
             new_ids.push((0..node.outputs.len() as u32).map(|output| ValueId { node: index, output }).collect());
@@ -91,14 +110,13 @@ fn decompose(mut data: GraphData, replaced: &[bool], target: &Target) -> Result<
             let named = names.remove(&number).into_iter().flatten();
             data.names.extend(named.map(|(name, id)| (name, moved(&new_ids, id))));
             continue;
-        }
+        };
         let name = node.op.operator().name();
         let wrong = |message: String| Error::graph(name.clone(), message, node.origin);
         let inputs: Vec<Tensor> = inputs.into_iter().map(|id| Tensor::new(graph.clone(), id)).collect();
         let found = graph.at(node.origin, || node.op.decomposition(&inputs, &node.outputs));
         let Some(found) = found else {
-            let obstacle = obstacle(&whole, &node, target).unwrap_or_default();
-            return Err(wrong(format!("{obstacle}, and no decomposition to be compiled instead")));
+            return Err(wrong(format!("{obstacle}, and no decomposition that could take its place")));
         };
         if let Some(error) = graph.error() {
             return Err(wrong(format!("its decomposition: {error}")));

@@ -268,7 +268,7 @@ impl Planner<'_> {
             for planned in plan.dispatches {
                 check(&planned, adapter, &lowered.label, lowered.origin)?;
                 let most = adapter.limits.workgroups_per_dimension;
-                let folded = planned.workgroups.div_ceil(2).max(1) as u32;
+                let folded = planned.workgroups.div_ceil(2).max(2) as u32;
                 let limit = if self.options.fold && planned.kernel.folds { folded.min(most) } else { most };
                 let what = || format!("{} at {}", lowered.label, lowered.origin);
                 let Some(grid) = Grid::line(planned.workgroups, limit) else {

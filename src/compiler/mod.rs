@@ -7,7 +7,7 @@
 
 mod bounds;
 pub(crate) mod choice;
-mod custom;
+pub(crate) mod custom;
 mod describe;
 mod fuse;
 mod fused;

@@ -89,7 +89,8 @@ impl Expressing<'_> {
     pub fn gather(&mut self, input: usize, address: NodeId) -> NodeId {
         let Addressed { number, stored, elements, .. } = (self.addressed)(input);
         let address = match elements.checked_sub(1) {
-            _ if !self.is_guarded => address,
+            // An address of another type is told by the builder.
+            _ if !self.is_guarded || self.builder.types.get(address.index()) != Some(&DType::I32) => address,
             Some(last) => {
                 let (first, last) =
                     (self.builder.constant(DType::I32, 0.0), self.builder.constant(DType::I32, last as f64));
