@@ -81,6 +81,8 @@ struct Family {
     name: String,
     tolerance: f64,
     cases: Vec<Case>,
+    /// What is put among the numbers of its inputs.
+    extremes: &'static [Extreme],
     /// How what is checked is compiled; kernels are iterated over.
     options: Options,
     /// How the reference on the CPU is compiled, and what its floats are.
@@ -90,7 +92,13 @@ struct Family {
 impl Family {
     fn new(name: impl Into<String>, tolerance: f64) -> Self {
         let reference = (Options { fuse: false, ..Options::default() }, DType::F64);
-        Self { name: name.into(), tolerance, cases: Vec::new(), options: Options::default(), reference }
+        let (options, extremes) = (Options::default(), Extreme::USUAL);
+        Self { name: name.into(), tolerance, cases: Vec::new(), extremes, options, reference }
+    }
+
+    /// With other numbers among the usual ones than most.
+    fn extremes(self, extremes: &'static [Extreme]) -> Self {
+        Self { extremes, ..self }
     }
 
     /// One more case, compared with its gradient.
@@ -170,13 +178,13 @@ fn check_plans(device: &Device, filter: &str, candidates: bool, tell: &mut dyn F
 fn run(device: &Device, family: &Family, candidates: bool) -> Result<Vec<Report>> {
     let mut reports: BTreeMap<String, Report> = BTreeMap::new();
     for (number, case) in family.cases.iter().enumerate() {
-        let extremes = Extreme::of(&family.name);
-        let expected = case.reference(number, &extremes, family.reference)?;
+        let extremes = family.extremes;
+        let expected = case.reference(number, extremes, family.reference)?;
         let mut variant = 0;
         let mut variants = 1;
         let mut met: Vec<String> = Vec::new();
         while variant < variants {
-            let outcome = case.on(device, number, &extremes, Options { variant, candidates, ..family.options });
+            let outcome = case.on(device, number, extremes, Options { variant, candidates, ..family.options });
             let (kernels, values) = match outcome {
                 Ok(found) => {
                     variants = found.variants;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::extreme::Extreme;
 use super::input::Input;
 use super::{Case, Family, Report, SEED, run};
 use crate::compiler::Options;
@@ -25,11 +26,12 @@ use crate::tensor::{DType, TensorData, TensorType};
 pub struct Cases {
     tolerance: f64,
     inputs: Vec<Vec<Input>>,
+    extremes: &'static [Extreme],
 }
 
 impl Default for Cases {
     fn default() -> Self {
-        Self { tolerance: 2e-5, inputs: Vec::new() }
+        Self { tolerance: 2e-5, inputs: Vec::new(), extremes: Extreme::USUAL }
     }
 }
 
@@ -42,6 +44,12 @@ impl Cases {
     /// The largest difference from the reference that is right, over 1 + the reference's magnitude.
     pub fn tolerance(self, tolerance: f64) -> Self {
         Self { tolerance, ..self }
+    }
+
+    /// With the largest numbers among the inputs too: for what moves and compares numbers. Elsewhere it depends on the order what
+    /// becomes infinite.
+    pub fn with_largest(self) -> Self {
+        Self { extremes: Extreme::WITH_LARGEST, ..self }
     }
 
     /// One more case. Sizes that are odd, 1, and larger than a workgroup find the most.
@@ -59,7 +67,7 @@ const SLOPES: usize = 24;
 /// - Its form for the CPU against its decomposition in f64, and its kernels in every variant, those that only tuning tries among
 ///   them, against the same. Where there is no decomposition, kernels are compared with the form for the CPU, in f64 if it
 ///   computes that.
-/// - The same with NaN, infinities, subnormal and the largest numbers among the inputs.
+/// - The same with NaN, infinities and subnormal numbers among the inputs, and the largest ones [where they are wanted](Cases::with_largest).
 /// - The same with grids that are folded into rows, as those of more than 65,535 workgroups are.
 /// - Its gradient, for upstream gradients that are not ones, on both devices, and against differences of its values.
 ///
@@ -70,7 +78,7 @@ const SLOPES: usize = 24;
 pub fn operator<O: CustomOperator + Clone>(device: &Device, operator: &O, cases: &Cases) -> Result<Vec<Report>> {
     let op = Op::Custom(Arc::new(operator.clone()));
     let mut reference = (Options { fuse: false, decompose: true, ..Options::default() }, DType::F64);
-    let mut family = Family::new(operator.name(), cases.tolerance);
+    let mut family = Family::new(operator.name(), cases.tolerance).extremes(cases.extremes);
     let mut has_decomposition = true;
     for inputs in &cases.inputs {
         let known = Known::of(&op, inputs)?;

@@ -106,7 +106,7 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
     data = custom::settle(data, target, options)?;
     let checks = match target {
         Target::Cpu => overflow::Checks::default(),
-        Target::Gpu(_) => overflow::find(&data),
+        Target::Gpu(_) => overflow::find(&data)?,
     };
     let wide = match target {
         Target::Cpu => narrow::Wide::default(),
