@@ -164,7 +164,7 @@ pub(super) fn wrong_gradient(parts: &[Option<Tensor>], gradient: &Gradient) -> O
     }
     parts.iter().zip(inputs).enumerate().find_map(|(index, (part, input))| {
         let part = part.as_ref()?;
-        if !part.graph().is_same(&graph) {
+        if !part.graph().is_same(graph) {
             return Some(format!("its gradient of input {index} belongs to another graph"));
         }
         let (part, input) = (part.ty(), input.ty());

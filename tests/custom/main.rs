@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
 
+mod expressions;
 mod faults;
 mod operator;
 #[path = "../../examples/custom_operator/snake.rs"]
