@@ -91,8 +91,12 @@ pub fn operator<O: CustomOperator + Clone>(device: &Device, operator: &O, cases:
         reference.1 = DType::F32;
     }
     family.reference = reference;
+    if !device.is_cpu() {
+        family.name = format!("{}/cpu", operator.name());
+    }
     let mut reports = run(&Device::cpu(), &family, false)?;
     if !device.is_cpu() {
+        family.name = operator.name();
         reports.extend(run(device, &family, true)?);
         family.name = format!("{}/folded", operator.name());
         family.options.fold = true;
