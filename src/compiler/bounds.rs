@@ -199,16 +199,14 @@ fn results(node: &Node, input: &impl Fn(usize) -> Range, types: &[&TensorType]) 
         }
         Op::Scatter(scatter) if scatter.combine == Combine::Product => vec![Range::ALL],
         Op::Scatter(_) => vec![input(0).union(input(2))],
-        // What has values of its own: all of its type.
-        Op::Placeholder
-        | Op::Input(..)
-        | Op::Variable(_)
-        | Op::Convolution(_)
-        | Op::Recurrent(_)
-        | Op::Standardize(_)
-        | Op::Pool(_)
-        | Op::Resample(_)
-        | Op::Custom(_) => unknown(),
+        // What has values of its own, and is within its type: a custom operator on a GPU says so.
+        Op::Placeholder | Op::Input(..) | Op::Variable(_) | Op::Custom(_) => unknown(),
+        // Nothing is known of others; an i64 of theirs is refused for a GPU, unless it is listed here and among the checks.
+        _ => node
+            .outputs
+            .iter()
+            .map(|ty| if ty.dtype == DType::I64 { Range::ALL } else { Range::of_type(ty.dtype) })
+            .collect(),
     }
 }
 

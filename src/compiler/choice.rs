@@ -2,6 +2,8 @@
 
 use super::Options;
 use super::program::Work;
+use crate::graph::GpuRoutine;
+use crate::ops::Op;
 use crate::shader::{Adapter, KernelPlan, RoutineShapes, WorkKey, reduce_candidates, reduce_plans};
 
 /// The plans for a step's work, best guess first; none where it has no choice of its own, as maps and copies.
@@ -11,10 +13,32 @@ fn plans(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
             reduce_plans(expression, *borders, *reduction, epilogue, adapter)
         }
         Work::Routine { op, operands, outputs, epilogue } => {
-            op.operator().kernels(&RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() }, adapter)
+            let shapes = RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() };
+            checked(op, form(op)?.kernels(&shapes, adapter)?, &shapes, adapter)
         }
         Work::Map { .. } | Work::Copy => Ok(Vec::new()),
     }
+}
+
+/// A routine's form for GPUs.
+fn form(op: &Op) -> Result<&dyn GpuRoutine, String> {
+    op.routine().ok_or("it is no routine")?.gpu()
+}
+
+/// Plans as they are for wgrad's own operators; those of others are looked at before anything is bound by them.
+fn checked(
+    op: &Op,
+    mut plans: Vec<KernelPlan>,
+    shapes: &RoutineShapes<'_>,
+    adapter: &Adapter,
+) -> Result<Vec<KernelPlan>, String> {
+    if let Op::Custom(_) = op {
+        for plan in &mut plans {
+            plan.check(shapes, adapter)?;
+            plan.dispatches.iter_mut().for_each(|dispatch| dispatch.kernel.is_trusted = false);
+        }
+    }
+    Ok(plans)
 }
 
 /// The plans that tuning tries, the best guess first and each once.
@@ -25,7 +49,7 @@ pub(crate) fn candidates(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPla
         }
         Work::Routine { op, operands, outputs, epilogue } => {
             let shapes = RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() };
-            op.operator().candidates(&shapes, adapter)?
+            checked(op, form(op)?.candidates(&shapes, adapter)?, &shapes, adapter)?
         }
         Work::Map { .. } | Work::Copy => Vec::new(),
     };
@@ -47,7 +71,13 @@ impl Work {
                 Some(WorkKey::of(format_args!("{reduction:?} {borders:?} {expression:?} {epilogue:?}")))
             }
             Self::Routine { op, operands, outputs, epilogue } => {
-                Some(WorkKey::of(format_args!("{op:?} {operands:?} {outputs:?} {epilogue:?}")))
+                let rest = format_args!("{operands:?} {outputs:?} {epilogue:?}");
+                Some(match op {
+                    Op::Custom(operator) => {
+                        WorkKey::of(format_args!("custom {:?} {:?} {rest}", operator.name(), operator.tuning_key()))
+                    }
+                    op => WorkKey::of(format_args!("{op:?} {rest}")),
+                })
             }
             Self::Map { .. } | Self::Copy => None,
         }

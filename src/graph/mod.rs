@@ -4,20 +4,28 @@
 //! becomes a placeholder, and `compile` returns the mistake. `graph` and `ops` share a floor, because gradient rules build
 //! graph.
 
+mod custom;
 mod differentiate;
+mod expression;
 mod host;
 mod operator;
 mod origin;
 mod roles;
+mod routine;
 mod tensor;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use custom::CustomOperator;
+pub(crate) use custom::wrong_decomposition;
+pub(crate) use expression::{Addressed, expressed, float_of, rounded};
+pub use expression::{Expressing, Expression, InputAccess};
 pub(crate) use host::{HostScalars, OptimizerId, OptimizerPlan};
 pub use host::{StepState, UpdateState};
-pub use operator::{CustomOperator, Expressing, Gradient, InputAccess, Kind, Operator, RoutineCost};
+pub use operator::{Gradient, Kind, Operator, RoutineCost};
+pub use routine::{CpuRoutine, GpuRoutine, Routine, elements, elements_mut};
 pub use tensor::{IntoTensor, Tensor};
 
 use crate::error::{Error, Origin, Result};
@@ -188,15 +196,23 @@ impl Graph {
             return vec![self.mistake(&op.operator().name(), message); count];
         }
         let ids: Vec<ValueId> = inputs.iter().map(|tensor| tensor.id()).collect();
-        let inferred = {
+        let types = {
             let data = self.data();
             if ids.iter().any(|id| matches!(data.nodes[id.node()].op, Op::Placeholder)) {
                 None
             } else {
-                let types: Vec<&TensorType> = ids.iter().map(|&id| data.ty(id)).collect();
-                Some(op.operator().infer(&types))
+                Some(ids.iter().map(|&id| data.ty(id).clone()).collect::<Vec<TensorType>>())
             }
         };
+        // Not under the graph's lock: an operator of another crate may hold tensors.
+        let inferred = types.map(|types| {
+            let types: Vec<&TensorType> = types.iter().collect();
+            let outputs = op.operator().infer(&types);
+            match &op {
+                Op::Custom(operator) => outputs.and_then(|found| custom::inferred(operator.as_ref(), &types, found)),
+                _ => outputs,
+            }
+        });
         match inferred {
             None => vec![self.placeholder(origin); count],
             Some(Err(message)) => vec![self.mistake(&op.operator().name(), message); count],

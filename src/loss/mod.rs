@@ -165,11 +165,19 @@ impl Loss {
             Self::NllWith(options) => classes::nll(prediction, target, options, reduction),
             Self::Custom(function) => match reduction {
                 Reduction::Mean => function(prediction, target),
-                _ => prediction
+                Reduction::Sum | Reduction::None | Reduction::BatchMean => prediction
                     .graph()
                     .mistake("custom loss", format!("gives one number, and has no reduction {:?}", reduction.name())),
             },
-            _ => {
+            Self::Mse
+            | Self::L1
+            | Self::Huber { .. }
+            | Self::BinaryCrossEntropy
+            | Self::BinaryCrossEntropyWithLogits
+            | Self::BinaryCrossEntropyWithPositiveWeight(_)
+            | Self::KlDiv
+            | Self::KlDivLogTarget
+            | Self::Hinge => {
                 if let Some(complaint) = unlike(prediction, target) {
                     return prediction.graph().mistake(self.name(), complaint);
                 }
@@ -190,7 +198,10 @@ impl Loss {
             Self::BinaryCrossEntropyWithPositiveWeight(weights) => binary::with_positive_weight(x, y, weights),
             Self::KlDiv => divergence::kl_div(x, y),
             Self::KlDivLogTarget => divergence::kl_div_log_target(x, y),
-            _ => margin::hinge(x, y),
+            Self::Hinge => margin::hinge(x, y),
+            Self::CrossEntropy | Self::CrossEntropyWith(_) | Self::Nll | Self::NllWith(_) | Self::Custom(_) => {
+                x.graph().mistake(self.name(), "it is no loss of single elements")
+            }
         }
     }
 

@@ -139,7 +139,19 @@ impl State {
             Metric::TopKAccuracy(k) => Self::TopK { k, hits: 0, examples: 0 },
             Metric::RocAuc => Self::Ranks(RankedScores::default()),
             Metric::Mse | Metric::Mae | Metric::R2 => Self::Regression(Regression::default()),
-            _ => Self::Classes(None),
+            Metric::Accuracy
+            | Metric::Precision
+            | Metric::PrecisionMacro
+            | Metric::PrecisionMicro
+            | Metric::PrecisionWeighted
+            | Metric::Recall
+            | Metric::RecallMacro
+            | Metric::RecallMicro
+            | Metric::RecallWeighted
+            | Metric::F1
+            | Metric::F1Macro
+            | Metric::F1Micro
+            | Metric::F1Weighted => Self::Classes(None),
         }
     }
 }
@@ -214,7 +226,22 @@ impl Accumulator {
             State::Regression(regression) => match self.metric {
                 Metric::Mse => regression.mean_squared_error(),
                 Metric::Mae => regression.mean_absolute_error(),
-                _ => regression.r2(),
+                Metric::R2 => regression.r2(),
+                Metric::Accuracy
+                | Metric::TopKAccuracy(_)
+                | Metric::Precision
+                | Metric::PrecisionMacro
+                | Metric::PrecisionMicro
+                | Metric::PrecisionWeighted
+                | Metric::Recall
+                | Metric::RecallMacro
+                | Metric::RecallMicro
+                | Metric::RecallWeighted
+                | Metric::F1
+                | Metric::F1Macro
+                | Metric::F1Micro
+                | Metric::F1Weighted
+                | Metric::RocAuc => None,
             },
         }
     }
@@ -234,7 +261,8 @@ impl Accumulator {
             Metric::F1Macro => matrix.f1(Average::Macro),
             Metric::F1Micro => matrix.f1(Average::Micro),
             Metric::F1Weighted => matrix.f1(Average::Weighted),
-            _ => matrix.accuracy(),
+            Metric::Accuracy => matrix.accuracy(),
+            Metric::TopKAccuracy(_) | Metric::RocAuc | Metric::Mse | Metric::Mae | Metric::R2 => None,
         }
     }
 

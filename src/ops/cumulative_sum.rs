@@ -7,7 +7,7 @@ mod tests;
 use rayon::prelude::*;
 
 use super::Op;
-use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
+use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
@@ -37,8 +37,8 @@ impl Operator for CumulativeSum {
         }
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Routine
+    fn kind(&self) -> Kind<'_> {
+        Kind::Routine(Routine::new(self, self))
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -47,6 +47,12 @@ impl Operator for CumulativeSum {
         Some(vec![Some(upstream.graph().apply1(Op::CumulativeSum(backward), &[upstream]))])
     }
 
+    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
+        RoutineCost { flops: inputs[0].len() as u64 }
+    }
+}
+
+impl CpuRoutine for CumulativeSum {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         let (ty, out) = &mut outputs[0];
         let bytes = inputs[0].1;
@@ -61,13 +67,11 @@ impl Operator for CumulativeSum {
         }
         Ok(())
     }
+}
 
+impl GpuRoutine for CumulativeSum {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self, shapes, adapter)
-    }
-
-    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
-        RoutineCost { flops: inputs[0].len() as u64 }
     }
 }
 

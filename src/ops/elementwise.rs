@@ -2,7 +2,7 @@
 //! [`crate::scalar::ScalarFunction`]; this file gives them shapes, broadcasting, gradients and names on [`Tensor`].
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, IntoTensor, Kind, Operator, Tensor};
+use crate::graph::{Expressing, Expression, Gradient, IntoTensor, Kind, Operator, Tensor};
 use crate::scalar::{Builder, NodeId, ScalarFunction, ScalarNode};
 use crate::tensor::{DType, TensorType};
 
@@ -21,18 +21,8 @@ impl Operator for Elementwise {
         Ok(vec![TensorType::new(dtype, &inputs[0].shape)])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Expression
-    }
-
-    fn express(&self, expressing: &mut Expressing<'_>, inputs: &[&TensorType], output: &TensorType) -> NodeId {
-        let arguments: Vec<NodeId> = (0..inputs.len()).map(|input| expressing.input(input)).collect();
-        let value = expressing.builder().call(self.0, &arguments);
-        // 16-bit floats are rounded after every operation, so that fused and unfused programs agree.
-        if matches!(output.dtype, DType::F16 | DType::BF16) && !matches!(self.0, ScalarFunction::Cast(_)) {
-            return expressing.builder().call(ScalarFunction::Cast(output.dtype), &[value]);
-        }
-        value
+    fn kind(&self) -> Kind<'_> {
+        Kind::Expression(self)
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -65,6 +55,18 @@ impl Operator for Elementwise {
                 })
                 .collect(),
         )
+    }
+}
+
+impl Expression for Elementwise {
+    fn express(&self, expressing: &mut Expressing<'_>, inputs: &[&TensorType], output: &TensorType) -> NodeId {
+        let arguments: Vec<NodeId> = (0..inputs.len()).map(|input| expressing.input(input)).collect();
+        let value = expressing.builder().call(self.0, &arguments);
+        // 16-bit floats are rounded after every operation, so that fused and unfused programs agree.
+        if matches!(output.dtype, DType::F16 | DType::BF16) && !matches!(self.0, ScalarFunction::Cast(_)) {
+            return expressing.builder().call(ScalarFunction::Cast(output.dtype), &[value]);
+        }
+        value
     }
 }
 

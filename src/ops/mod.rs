@@ -32,9 +32,10 @@ mod tasks;
 mod widened;
 mod window;
 
+use std::any::{Any, TypeId};
 use std::sync::Arc;
 
-use crate::graph::{CustomOperator, Operator};
+use crate::graph::{CustomOperator, Operator, Routine};
 use crate::scalar::ScalarFunction;
 use crate::tensor::{TensorData, TensorType};
 
@@ -90,6 +91,8 @@ macro_rules! operators {
             Constant(TensorType, Vec<u8>),
             StopGradient,
             $($operator($operator),)*
+            /// The type, and what it says of itself.
+            Custom(TypeId, String),
         }
 
         impl Op {
@@ -106,7 +109,11 @@ macro_rules! operators {
             /// compared byte by byte.
             pub(crate) fn identity(&self) -> Option<Identity> {
                 match self {
-                    Self::Placeholder | Self::Input(..) | Self::Variable(_) | Self::Custom(_) => None,
+                    Self::Placeholder | Self::Input(..) | Self::Variable(_) => None,
+                    Self::Custom(operator) => {
+                        let operator = operator.as_ref();
+                        Some(Identity::Custom((operator as &dyn Any).type_id(), operator.identity()?))
+                    }
                     Self::Constant(data) if data.bytes().len() > COMPARED_CONSTANT => None,
                     Self::Constant(data) => Some(Identity::Constant(data.ty().clone(), data.bytes().to_vec())),
                     Self::StopGradient => Some(Identity::StopGradient),
@@ -146,6 +153,11 @@ operators! {
 const COMPARED_CONSTANT: usize = 64;
 
 impl Op {
+    /// What the operator has, where it is a routine.
+    pub(crate) fn routine(&self) -> Option<Routine<'_>> {
+        self.operator().kind().routine()
+    }
+
     /// The scalar function, where it is one applied element by element.
     pub fn function(&self) -> Option<ScalarFunction> {
         match self {

@@ -65,8 +65,8 @@ impl Operator for Reduce {
         Ok(vec![TensorType::new(dtype, self.shape(&ty.shape))])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Reduction { reduction: self.reduction, axes: self.axes.clone() }
+    fn kind(&self) -> Kind<'_> {
+        Kind::Reduction { reduction: self.reduction, axes: &self.axes }
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {

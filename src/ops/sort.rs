@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::Op;
 use super::tasks::lend;
-use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
+use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
@@ -41,8 +41,8 @@ impl Operator for Sort {
         Ok(vec![ty.clone(), TensorType::new(DType::I32, &ty.shape)])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Routine
+    fn kind(&self) -> Kind<'_> {
+        Kind::Routine(Routine::new(self, self))
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -51,6 +51,13 @@ impl Operator for Sort {
         Some(vec![Some(base.scatter_add(-1, &gradient.outputs[1], upstream))])
     }
 
+    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
+        let n = inputs[0].shape.last().copied().unwrap_or(1).max(2);
+        RoutineCost { flops: inputs[0].len() as u64 * u64::from(n.ilog2()) }
+    }
+}
+
+impl CpuRoutine for Sort {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         let [(ty, values), (_, indices)] = outputs else { return Err("sort returns two outputs".into()) };
         let bytes = inputs[0].1;
@@ -70,14 +77,11 @@ impl Operator for Sort {
         }
         Ok(())
     }
+}
 
+impl GpuRoutine for Sort {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self.descending, shapes, adapter)
-    }
-
-    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
-        let n = inputs[0].shape.last().copied().unwrap_or(1).max(2);
-        RoutineCost { flops: inputs[0].len() as u64 * u64::from(n.ilog2()) }
     }
 }
 

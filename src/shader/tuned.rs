@@ -172,6 +172,8 @@ mod tests {
             source: source.into(),
             bindings: vec![Access::Read, Access::ReadWrite],
             subgroups: false,
+            folds: true,
+            is_trusted: true,
         };
         let bound = vec![Bound::Input(0), Bound::Output(0)];
         let dispatch = DispatchPlan { kernel, params: params.to_vec(), bound, workgroups };

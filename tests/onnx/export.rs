@@ -12,6 +12,9 @@ use wgrad::scalar::threefry::HostRandom;
 use wgrad::scalar::{NUMERIC, Reduction, ScalarFunction as F};
 use wgrad::train::checkpoint_file;
 
+use crate::snake::snake;
+use crate::sparsemax::sparsemax;
+
 /// A graph under test: its inputs are drawn at random.
 struct Case {
     g: Graph,
@@ -329,4 +332,14 @@ fn a_list_of_layers() {
     let x = TensorData::from_f64(F32, &[0.25; 128], [2, 1, 8, 8]).unwrap();
     let found = imported.graph.compile(&Device::cpu()).unwrap().run(&[("x", &x)]).unwrap();
     assert_eq!(found["prediction"].shape().dims(), [2, 3]);
+}
+
+#[test]
+fn an_operator_of_ones_own_is_exported_as_its_decomposition() {
+    let mut case = Case::new();
+    let scores = case.floats(&[3, 7]);
+    let frequencies = case.positive(&[3, 7]);
+    let g = case.g.clone();
+    let (attention, waves) = (sparsemax(&g, &scores), snake(&g, &scores, &frequencies));
+    case.check("custom operators", &[&attention, &waves]);
 }

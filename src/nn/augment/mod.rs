@@ -179,7 +179,9 @@ impl Augment {
                 (Change::Scale(low, high), Mode::Training) => value.random_scale(*low, *high),
                 (Change::Cutout(size), Mode::Training) => value.cutout(*size),
                 (Change::Noise(std), Mode::Training) => value.gaussian_noise(*std),
-                _ => value.clone(),
+                // Moves are gathered above.
+                (Change::FlipHorizontal(_) | Change::FlipVertical(_) | Change::Crop(..), Mode::Training)
+                | (_, Mode::Evaluation) => value.clone(),
             });
         }
         match moves {

@@ -74,7 +74,8 @@ impl Normalization {
             Self::Instance(options) if options.affine => 2 * channels,
             Self::Layer(options) if options.affine => last(options.axes) * (1 + usize::from(options.bias)),
             Self::Rms(options) if options.affine => last(options.axes),
-            _ => 0,
+            Self::Batch(_) | Self::Group(_) | Self::Instance(_) | Self::Layer(_) | Self::Rms(_) => 0,
+            Self::LocalResponse(_) => 0,
         }
     }
 
