@@ -35,6 +35,7 @@ pub mod prelude {
     pub use crate::loss::Loss::{self, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy};
     pub use crate::metrics::Metric::{self, Accuracy};
     pub use crate::nn::{self, Activation, Initializer, Mode, Model, Precision, Sequential};
+    pub use crate::ops::{Axes, keepdim};
     pub use crate::optim::schedule::Schedule;
     pub use crate::optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, NAdam, Optimizer, RAdam, RMSprop, Rprop, SGD};
     pub use crate::session::Session;

@@ -1,6 +1,7 @@
 //! What runs along the rows or columns of a matrix: reductions, softmax and norms, cumulative sums, sorting.
 
 use super::{Case, Input, with_gradients};
+use crate::ops::Order;
 use crate::tensor::DType;
 
 /// 16M elements: beyond every cache.
@@ -29,7 +30,8 @@ pub(super) fn cases() -> Vec<Case> {
     ];
     cases.extend(normalizing());
     cases.push(Case::kernel("cumulative_sum/f32/4096x1024", [positive(&ROWS)], |x| vec![x[0].cumulative_sum(-1)]));
-    cases.push(Case::kernel("sort/f32/1024x1024", [floats(&[1024, 1024])], |x| vec![x[0].sort(-1, false).0]));
+    cases
+        .push(Case::kernel("sort/f32/1024x1024", [floats(&[1024, 1024])], |x| vec![x[0].sort(-1, Order::Ascending).0]));
     cases.push(Case::kernel("top_k/f32/256x4096k8", [floats(&[256, 4096])], |x| vec![x[0].top_k(8, -1).0]));
     cases
 }

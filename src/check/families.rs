@@ -8,6 +8,7 @@ use super::normalization;
 use super::pools;
 use crate::graph::Tensor;
 use crate::ops::Combine;
+use crate::ops::{Axes, Order, Running};
 use crate::scalar::Reduction;
 use crate::tensor::DType;
 
@@ -80,7 +81,10 @@ fn reductions() -> Vec<Family> {
             if matches!(reduction, Reduction::ArgMax | Reduction::ArgMin) && axes.len() > 1 {
                 continue;
             }
-            family = family.case([input], move |inputs| inputs[0].reduce(reduction, axes, axes.len() == 1));
+            family = family.case([input], move |inputs| {
+                let one = axes.len() == 1;
+                inputs[0].reduce(reduction, Axes::from(axes).kept_where(one))
+            });
         }
         families.push(family);
     }
@@ -240,7 +244,7 @@ fn movement() -> Vec<Family> {
         Family::new("movement/coordinates", 0.0)
             .forward([], |g, _| vec![g.coordinate([3, 300, 5], 1)])
             // More workgroups than one dimension of a dispatch has.
-            .forward([], |g, _| vec![g.coordinate([16_900_001], 0).reduce(Reduction::Max, &[0], false)])
+            .forward([], |g, _| vec![g.coordinate([16_900_001], 0).max(&[0])])
             .forward([], |g, _| vec![(g.coordinate([16_900_001], 0) * 3).slice(0, 16_899_900, 16_900_001)]),
     ]
 }
@@ -249,7 +253,8 @@ fn indexed() -> Vec<Family> {
     let sorted = |family: Family, shape: &'static [usize]| {
         // Many equal values: the order of their indices is part of the definition.
         family.forward([Input::some(shape, &[1.0, -2.0, 0.5, 7.0])], |_, inputs| {
-            let ((up, up_indices), (down, down_indices)) = (inputs[0].sort(-1, false), inputs[0].sort(-1, true));
+            let ((up, up_indices), (down, down_indices)) =
+                (inputs[0].sort(-1, Order::Ascending), inputs[0].sort(-1, Order::Descending));
             vec![up, up_indices, down, down_indices]
         })
     };
@@ -311,13 +316,15 @@ fn indexed() -> Vec<Family> {
             |family, (shape, axis)| {
                 family
                     .case([Input::normal(shape)], move |inputs| inputs[0].cumulative_sum(axis))
-                    .case([Input::normal(shape)], move |inputs| inputs[0].cumulative_sum_with(axis, true, true))
+                    .case([Input::normal(shape)], move |inputs| {
+                        inputs[0].cumulative_sum(Running::along(axis).reverse().exclusive())
+                    })
             },
         ),
         Family::new("index/cumulative_product", SUM)
             .case([Input::uniform(&[3, 17, 5], 0.6, 1.4, &[0.0])], |inputs| inputs[0].cumulative_product(1))
             .case([Input::uniform(&[6, 40], 0.6, 1.4, &[])], |inputs| {
-                inputs[0].cumulative_product_with(-1, true, true)
+                inputs[0].cumulative_product(Running::along(-1).reverse().exclusive())
             }),
     ]
 }

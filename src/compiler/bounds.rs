@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(ends(|_, x| x.bitwise_and(255).shift_left(8)), (0.0, 65_280.0));
         assert_eq!(ends(|_, x| x % 7), (-6.0, 6.0));
         assert_eq!(ends(|_, x| x.maximum(0).minimum(9).cumulative_sum(1)), (0.0, 45.0));
-        assert_eq!(ends(|_, x| x.sort(1, false).1.cast(DType::I64)), (0.0, 4.0));
+        assert_eq!(ends(|_, x| x.sort(1, crate::ops::Order::Ascending).1.cast(DType::I64)), (0.0, 4.0));
         assert_eq!(ends(|_, x| x.cast(DType::F32).sigmoid().cast(DType::I64)), (0.0, 1.0));
         assert_eq!(ends(|_, x| x.minimum(100).maximum(-50) / 7), (-100.0, 100.0));
     }

@@ -22,6 +22,39 @@ pub struct CumulativeSum {
     pub exclusive: bool,
 }
 
+/// How a running sum or product goes along an axis: an axis alone goes from its first element on, with each element included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Running {
+    pub(super) axis: isize,
+    pub(super) reverse: bool,
+    pub(super) exclusive: bool,
+}
+
+impl Running {
+    /// Along an axis.
+    pub const fn along(axis: isize) -> Self {
+        Self { axis, reverse: false, exclusive: false }
+    }
+
+    /// From the last element to the first.
+    #[must_use]
+    pub const fn reverse(self) -> Self {
+        Self { reverse: true, ..self }
+    }
+
+    /// Each result without the element itself.
+    #[must_use]
+    pub const fn exclusive(self) -> Self {
+        Self { exclusive: true, ..self }
+    }
+}
+
+impl From<isize> for Running {
+    fn from(axis: isize) -> Self {
+        Self::along(axis)
+    }
+}
+
 impl Operator for CumulativeSum {
     fn name(&self) -> String {
         "cumulative_sum".into()
@@ -107,17 +140,25 @@ impl CumulativeSum {
 }
 
 impl Tensor {
-    /// The running sum along an axis.
+    /// The running sum along an axis, or as [`Running`] says.
+    ///
+    /// ```
+    /// use wgrad::ops::Running;
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let x = g.constant(TensorData::from_vec(vec![1.0_f32, 2.0, 3.0], [3])?);
+    /// g.output("sums", &x.cumulative_sum(0));
+    /// g.output("before", &x.cumulative_sum(Running::along(0).exclusive()));
+    /// let run = g.compile(&Device::cpu())?.run(&[])?;
+    /// assert_eq!(run["sums"].to_f64_vec(), [1.0, 3.0, 6.0]);
+    /// assert_eq!(run["before"].to_f64_vec(), [0.0, 1.0, 3.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     #[track_caller]
     #[must_use]
-    pub fn cumulative_sum(&self, axis: isize) -> Self {
-        self.cumulative_sum_with(axis, false, false)
-    }
-
-    /// The running sum along an axis, from the end where `reverse`, without the element itself where `exclusive`.
-    #[track_caller]
-    #[must_use]
-    pub fn cumulative_sum_with(&self, axis: isize, reverse: bool, exclusive: bool) -> Self {
+    #[doc(alias = "cumsum")]
+    pub fn cumulative_sum(&self, running: impl Into<Running>) -> Self {
+        let Running { axis, reverse, exclusive } = running.into();
         let Some(axis) = self.resolve_axis("cumulative_sum", axis) else { return self.clone() };
         self.graph().apply1(Op::CumulativeSum(CumulativeSum { axis, reverse, exclusive }), &[self])
     }

@@ -1,9 +1,12 @@
 //! Floor 2: the operators, one a file. This is the list of them.
 
+mod axes;
 mod broadcast;
+mod compare;
 mod concat;
 mod convolution;
 mod coordinate;
+mod create;
 mod cumulative_product;
 mod cumulative_sum;
 mod determinant;
@@ -18,6 +21,7 @@ mod padding_mode;
 mod permute;
 mod pool;
 mod random;
+mod rearrange;
 mod recurrent;
 mod reduce;
 mod resample;
@@ -29,6 +33,7 @@ mod sort;
 mod source;
 mod standardize;
 mod tasks;
+mod triangle;
 mod widened;
 mod window;
 
@@ -39,11 +44,12 @@ use crate::graph::{CustomOperator, Operator, Routine};
 use crate::scalar::ScalarFunction;
 use crate::tensor::{TensorData, TensorType};
 
+pub use axes::{Axes, keepdim};
 pub use broadcast::Broadcast;
 pub use concat::Concat;
 pub use convolution::{ConvOptions, ConvTransposeOptions, Convolution, Direction};
 pub use coordinate::Coordinate;
-pub use cumulative_sum::CumulativeSum;
+pub use cumulative_sum::{CumulativeSum, Running};
 pub use elementwise::Elementwise;
 pub use gather::{Gather, Take};
 pub use matmul::Matmul;
@@ -60,7 +66,7 @@ pub use reshape::Reshape;
 pub use scatter::{Combine, Scatter};
 pub use scatter_add::{ScatterAdd, ScatterRows};
 pub use slice::Slice;
-pub use sort::Sort;
+pub use sort::{Order, Sort};
 pub use source::{Initial, Role, Variable};
 pub use standardize::Standardize;
 pub(crate) use standardize::Standardized;

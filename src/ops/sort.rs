@@ -147,10 +147,21 @@ impl Sort {
     }
 }
 
+/// Which elements come first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The smallest.
+    #[default]
+    Ascending,
+    /// The largest.
+    Descending,
+}
+
 impl Tensor {
     /// Values in order along an axis, and the i32 indices that they had. Stable.
     #[track_caller]
-    pub fn sort(&self, axis: isize, descending: bool) -> (Self, Self) {
+    pub fn sort(&self, axis: isize, order: Order) -> (Self, Self) {
+        let descending = order == Order::Descending;
         let Some(axis) = self.resolve_axis("sort", axis) else { return (self.clone(), self.clone()) };
         let last = self.rank() as isize - 1;
         let transposed = self.transpose(axis as isize, last);
@@ -162,16 +173,20 @@ impl Tensor {
         (values.transpose(axis as isize, last), indices.transpose(axis as isize, last))
     }
 
-    /// The `k` largest along an axis, largest first, and the i32 indices that they had.
+    /// The `k` largest along an axis, largest first, and the i32 indices that they had. Of equals the first come first.
     #[track_caller]
     pub fn top_k(&self, k: usize, axis: isize) -> (Self, Self) {
-        self.top_k_with(k, axis, true)
+        self.first_of(k, axis, Order::Descending)
     }
 
-    /// The `k` largest along an axis, largest first, or the `k` smallest, smallest first, and the i32 indices that they had. Of
-    /// equals the first come first.
+    /// The `k` smallest along an axis, smallest first, and the i32 indices that they had. Of equals the first come first.
     #[track_caller]
-    pub fn top_k_with(&self, k: usize, axis: isize, largest: bool) -> (Self, Self) {
+    pub fn bottom_k(&self, k: usize, axis: isize) -> (Self, Self) {
+        self.first_of(k, axis, Order::Ascending)
+    }
+
+    #[track_caller]
+    fn first_of(&self, k: usize, axis: isize, order: Order) -> (Self, Self) {
         let Some(resolved) = self.resolve_axis("top_k", axis) else { return (self.clone(), self.clone()) };
         let shape = self.shape();
         if k > shape[resolved] {
@@ -179,7 +194,7 @@ impl Tensor {
             let mistake = self.graph().mistake("top_k", message);
             return (mistake.clone(), mistake);
         }
-        let (values, indices) = self.sort(axis, largest);
+        let (values, indices) = self.sort(axis, order);
         if self.graph().error().is_some() {
             return (values, indices);
         }

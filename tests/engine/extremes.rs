@@ -2,6 +2,7 @@
 //! against what PyTorch makes of them.
 
 use wgrad::loss::Reduction;
+use wgrad::ops::Order;
 use wgrad::ops::{AvgPool, Combine, ConvOptions, Initial, Interpolate, Interpolation, LpPool, MaxPool, Variable};
 use wgrad::optim::Minimize;
 use wgrad::prelude::*;
@@ -62,12 +63,18 @@ fn slope(x: &Tensor, build: fn(&Tensor) -> Tensor) -> Tensor {
 }
 
 const CASES: &[Case<'_>] = &[
-    ("sort", |x| x.sort(0, false).0, &[8], MIXED, &[-INF, 0.0, -0.0, 1.0, 3.0, INF, NAN, NAN]),
-    ("its indices", |x| x.sort(0, false).1.cast(F32), &[8], MIXED, &[3.0, 6.0, 7.0, 0.0, 2.0, 4.0, 1.0, 5.0]),
-    ("sort down", |x| x.sort(0, true).1.cast(F32), &[8], MIXED, &[1.0, 5.0, 4.0, 2.0, 0.0, 6.0, 7.0, 3.0]),
+    ("sort", |x| x.sort(0, Order::Ascending).0, &[8], MIXED, &[-INF, 0.0, -0.0, 1.0, 3.0, INF, NAN, NAN]),
+    (
+        "its indices",
+        |x| x.sort(0, Order::Ascending).1.cast(F32),
+        &[8],
+        MIXED,
+        &[3.0, 6.0, 7.0, 0.0, 2.0, 4.0, 1.0, 5.0],
+    ),
+    ("sort down", |x| x.sort(0, Order::Descending).1.cast(F32), &[8], MIXED, &[1.0, 5.0, 4.0, 2.0, 0.0, 6.0, 7.0, 3.0]),
     ("top_k", |x| x.top_k(3, 0).0, &[8], MIXED, &[NAN, NAN, INF]),
     ("its indices", |x| x.top_k(3, 0).1.cast(F32), &[8], MIXED, &[1.0, 5.0, 4.0]),
-    ("least k", |x| x.top_k_with(3, 0, false).1.cast(F32), &[8], MIXED, &[3.0, 6.0, 7.0]),
+    ("least k", |x| x.bottom_k(3, 0).1.cast(F32), &[8], MIXED, &[3.0, 6.0, 7.0]),
     ("argmax", |x| x.argmax(0).cast(F32), &[8], MIXED, &[1.0]),
     ("argmin", |x| x.argmin(0).cast(F32), &[8], MIXED, &[1.0]),
     ("max", |x| x.max(&[0]), &[8], MIXED, &[NAN]),

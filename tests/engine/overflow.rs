@@ -1,9 +1,9 @@
 //! i64 on every device: the right value or an error, never a wrong one. A GPU computes in i32 and notices what leaves it.
 
 use proptest::prelude::*;
+use wgrad::ops::Order;
 use wgrad::ops::{Combine, Initial, Role, Variable};
 use wgrad::prelude::*;
-use wgrad::scalar::Reduction;
 use wgrad::tensor::TensorType;
 
 use super::support::devices::devices;
@@ -111,11 +111,11 @@ fn no_number_and_chosen_numbers_are_right() {
         |x, _| x.cast(I32).cast(I64),
         |x, _| x.cast(U8).cast(I64),
         |x, _| x.max(&[0]),
-        |x, _| x.sort(0, true).0,
+        |x, _| x.sort(0, Order::Descending).0,
         |x, y| x.take(0, &y.maximum(0).minimum(4)),
         |x, y| x.scatter(0, &y.maximum(0).minimum(4), x, Combine::Max),
         |x, _| x.pad(&[1], &[2], -7.0),
-        |x, _| x.reduce(Reduction::Min, &[0], false),
+        |x, _| x.min(&[0]),
     ];
     for (number, rule) in rules.iter().enumerate() {
         let (a, b) = ([max, -END, 0, -1, 7], [-1, 1, 0, max, -END]);
@@ -232,7 +232,7 @@ fn grown(x: &Tensor, y: &Tensor, choices: &[Choice]) -> Tensor {
             16 => a.bitwise_xor(&b),
             17 => a.scatter_add(0, &b.bitwise_and(3), &b),
             18 => a.take(0, &b.bitwise_and(3)),
-            _ => a.sort(0, false).0,
+            _ => a.sort(0, Order::Ascending).0,
         });
     }
     values.swap_remove(values.len() - 1)

@@ -98,7 +98,7 @@ fn two_draws_of_one_graph_differ_and_uses_of_one_draw_agree() {
         "same",
         &(&a - (a.reshape([10, 10]).transpose(0, 1).transpose(0, 1).reshape([100]) + 0.0)).abs().max(&[0]),
     );
-    g.output("sorted", &(a.sort(0, false).0.sum_all() - a.sum_all()).abs());
+    g.output("sorted", &(a.sort(0, wgrad::ops::Order::Ascending).0.sum_all() - a.sum_all()).abs());
     for device in devices() {
         let found = g.compile(&device).unwrap().run(&[]).unwrap();
         assert!(found["apart"].item().unwrap() > 0.0);

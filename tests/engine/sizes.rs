@@ -30,7 +30,7 @@ fn nothing_is_a_size() {
         g.output("padded", &x.pad(&[1, 0], &[1, 0], 4.0));
         g.output("rows", &row.unsqueeze(0).take(0, &n));
         g.output("added", &row.unsqueeze(0).index_add(0, &n, &x));
-        g.output("sorted", &x.sort(0, false).0);
+        g.output("sorted", &x.sort(0, wgrad::ops::Order::Ascending).0);
         g.output("running", &x.cumulative_sum(0));
         g.output("inner", &x.transpose(0, 1).matmul(&x));
         g.output("outer", &x.matmul(&row.unsqueeze(1)));

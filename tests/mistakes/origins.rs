@@ -2,6 +2,7 @@
 
 use wgrad::data::Dataset;
 use wgrad::nn::Augment;
+use wgrad::ops::{Order, Running};
 use wgrad::prelude::*;
 use wgrad::session::ProgramId;
 
@@ -28,11 +29,11 @@ fn every_node_carries_the_users_line() {
         x.mean_all(),
         x.clamp(0.0, 1.0),
         n.one_hot(4, F32),
-        x.sort(0, true).0,
+        x.sort(0, Order::Descending).0,
         x.top_k(2, 1).0,
         x.flip(&[0]),
         x.pad(&[1, 1], &[0, 0], 2.0),
-        x.cumulative_sum_with(0, true, true),
+        x.cumulative_sum(Running::along(0).reverse().exclusive()),
         x.gt(0.0).select(&x, 1.0),
         g.random_uniform([2], 1.0, 2.0),
         g.random_normal([2], 0.0, 1.0),

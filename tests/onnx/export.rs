@@ -3,10 +3,12 @@
 
 use wgrad::nn::{GRU, LSTM, Linear, RNN, Recurrent, RecurrentInputs};
 use wgrad::onnx::{Export, Import, Model};
+use wgrad::ops::keepdim;
 use wgrad::ops::{
     AvgPool, AxisMap, Cell, Combine, ConvOptions, ConvTransposeOptions, Interpolate, Interpolation, MaxPool,
     PaddingMode, RecurrentOptions,
 };
+use wgrad::ops::{Order, Running};
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
 use wgrad::scalar::{NUMERIC, Reduction, ScalarFunction as F};
@@ -158,15 +160,15 @@ fn reductions_products_and_order() {
     let x = case.floats(&[2, 3, 4]);
     let mut outputs: Vec<Tensor> = Vec::new();
     for reduction in Reduction::ALL {
-        outputs.push(x.reduce(reduction, &[1], false));
-        outputs.push(x.reduce(reduction, &[0, 2], true));
-        outputs.push(x.reduce(reduction, &[0, 1, 2], false));
+        outputs.push(x.reduce(reduction, &[1]));
+        outputs.push(x.reduce(reduction, keepdim(&[0, 2])));
+        outputs.push(x.reduce(reduction, &[0, 1, 2]));
     }
     let b = x.gt(0.0);
-    outputs.extend([b.reduce(Reduction::Max, &[1], false), b.reduce(Reduction::Min, &[2], true)]);
+    outputs.extend([b.max(&[1]), b.min(keepdim(&[2]))]);
     outputs.extend([x.softmax(-1), x.log_softmax(1), x.mean_all(), x.variance(&[0], 1)]);
-    outputs.extend([x.cumulative_sum(1), x.cumulative_sum_with(2, true, true)]);
-    let (sorted, indices) = x.sort(1, false);
+    outputs.extend([x.cumulative_sum(1), x.cumulative_sum(Running::along(2).reverse().exclusive())]);
+    let (sorted, indices) = x.sort(1, Order::Ascending);
     let (largest, where_largest) = x.top_k(2, -1);
     outputs.extend([sorted, indices, largest, where_largest]);
     outputs.push(x.matmul(&x.transpose(1, 2)));
