@@ -6,6 +6,7 @@ use wgrad::graph::{
     CpuRoutine, CustomOperator, GpuRoutine, Gradient, Graph, Kind, Operator, Routine, RoutineCost, Tensor, elements,
     elements_mut,
 };
+use wgrad::ops::Order;
 use wgrad::shader::{Adapter, Bound, DispatchPlan, KernelPlan, Operand, RoutineShapes};
 use wgrad::tensor::{DType, Element, TensorType};
 
@@ -45,7 +46,7 @@ impl Operator for Sparsemax {
     fn decompose(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
         let x = &inputs[0];
         let distance = x - x.max(&[-1]).unsqueeze(-1);
-        let sorted = distance.sort(-1, true).0;
+        let sorted = distance.sort(-1, Order::Descending).0;
         let numbers = (x.graph().coordinate(x.shape(), x.rank() - 1) + 1).cast(x.dtype());
         let support = (numbers * &sorted + 1.0).gt(sorted.cumulative_sum(-1));
         let sum = support.select(&sorted, 0.0).sum(&[-1]);
