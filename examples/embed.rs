@@ -4,7 +4,6 @@
 
 use wgpu::util::DeviceExt;
 use wgrad::prelude::*;
-use wgrad::session::ProgramId;
 
 fn main() -> Result<()> {
     // What an application has already.
@@ -37,12 +36,12 @@ fn main() -> Result<()> {
     let image = g.input("image", [64, 64], F32);
     g.output("graded", &((&image - 0.5) * 1.5 + 0.5).clamp(0.0, 1.0));
     let mut session = g.compile(&ours)?;
-    session.bind_input(ProgramId::FIRST, "image", frame)?;
-    session.bind_output(ProgramId::FIRST, "graded", graded)?;
+    session.bind_input("image", frame)?;
+    session.bind_output("graded", graded)?;
 
     // The application records it where it likes, and submits when it likes.
     let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    session.record(ProgramId::FIRST, &mut encoder, &[])?;
+    session.record(&mut encoder, &[])?;
     queue.submit([encoder.finish()]);
     let row = session.read("graded")?.to_vec::<f32>()?;
     println!("on {}: {:?}", ours.name(), &row[..64].iter().step_by(9).collect::<Vec<_>>());

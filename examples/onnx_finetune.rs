@@ -35,7 +35,7 @@ fn main() -> Result<()> {
     let test_program = session.load(&testing.graph)?;
 
     for epoch in 0..=15 {
-        let logits = session.run_with(test_program, &[("image", test.column("x")?)])?;
+        let logits = session.using(&test_program).run(&[("image", test.column("x")?)])?;
         println!("epoch {epoch:2}  test accuracy {:.3}", accuracy(&logits["logits"], &test)?);
         for batch in train.batches(&train.epoch_order(0, epoch), BATCH, true)? {
             let batch = train.take(batch)?;

@@ -9,6 +9,7 @@ mod optimizers;
 mod outputs;
 mod overflow;
 mod profile;
+mod program;
 mod programs;
 mod recordings;
 mod transfer;
@@ -18,11 +19,12 @@ mod variables;
 pub use optimizers::OptimizerState;
 pub use outputs::{Capture, Outputs};
 pub use profile::{Profile, ProfiledStep};
+pub use program::{Program, Using};
 pub use programs::Memory;
 
 use std::sync::Arc;
 
-use crate::compiler::{self, Layout, Location, Options, Port, Program, Stages};
+use crate::compiler::{self, Layout, Location, Options, Port};
 use crate::device::Device;
 use crate::device::execute::{DeviceProgram, DeviceStore};
 use crate::error::{Error, Result};
@@ -32,13 +34,13 @@ use crate::scalar::threefry;
 use crate::tensor::{TensorData, TensorType, no_batch_axis};
 use optimizers::{Counts, Optimizers};
 use overflow::{Unchecked, Watch, visible};
+use program::Programs;
 use recordings::Recordings;
 use transfer::{received, sent};
 
 /// One loaded program.
 struct Loaded {
-    program: Arc<Program>,
-    stages: Stages,
+    program: Program,
     runner: DeviceProgram,
     host_scalars: HostScalars,
     /// The optimizers of the session that the program's are, in the order of the graph.
@@ -50,10 +52,6 @@ struct Loaded {
     /// Inputs that come from an application's buffers.
     bound: Vec<usize>,
 }
-
-/// Which of a session's programs; made by [`Session::load`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ProgramId(usize);
 
 /// How a program is run.
 #[derive(Clone, Copy)]
@@ -69,17 +67,6 @@ impl How {
     const RUN: Self = Self { is_step: false, waits: true };
 }
 
-impl ProgramId {
-    /// The program that the session was compiled with.
-    pub const FIRST: Self = Self(0);
-
-    /// The id of that number, for tests of what keeps ids.
-    #[cfg(test)]
-    pub(crate) const fn numbered(number: usize) -> Self {
-        Self(number)
-    }
-}
-
 /// A program with its parameters and state on a device.
 ///
 /// A GPU has neither i64 nor f64, and computes in i32 and f32 instead; inputs, outputs and variables are the graph's own
@@ -90,7 +77,9 @@ pub struct Session {
     device: Device,
     layout: Layout,
     store: DeviceStore,
-    programs: Vec<Loaded>,
+    programs: Programs,
+    /// The program that calls are about, where it is not the first.
+    used: Option<Program>,
     seed: u64,
     step: u64,
     optimizers: Optimizers,
@@ -135,7 +124,8 @@ impl Session {
             device: device.clone(),
             layout: Layout::default(),
             store: DeviceStore::new(device),
-            programs: Vec::new(),
+            programs: Programs::new(),
+            used: None,
             seed,
             step: 0,
             optimizers: Optimizers::default(),
@@ -151,17 +141,17 @@ impl Session {
     /// # Errors
     /// As [`Graph::compile`]; where a shared variable has another type here; where the graph has another optimizer than a program that
     /// is there, but states of the same names.
-    pub fn load(&mut self, graph: &Graph) -> Result<ProgramId> {
-        let id = self.load_within(graph, usize::MAX)?;
-        id.ok_or_else(|| Error::Limit("the program's values have no size that can be counted".into()))
+    pub fn load(&mut self, graph: &Graph) -> Result<Program> {
+        let program = self.load_within(graph, usize::MAX)?;
+        program.ok_or_else(|| Error::Limit("the program's values have no size that can be counted".into()))
     }
 
-    /// As [`load`](Self::load), unless the program's own values would take more than `bytes` bytes: then nothing is loaded, and there
-    /// is no id.
+    /// As [`load`](Self::load), unless the program's own values would take more than `bytes` bytes: then nothing is loaded, and it is
+    /// `None`.
     ///
     /// # Errors
     /// As [`load`](Self::load).
-    pub fn load_within(&mut self, graph: &Graph, bytes: usize) -> Result<Option<ProgramId>> {
+    pub fn load_within(&mut self, graph: &Graph, bytes: usize) -> Result<Option<Program>> {
         self.device.check()?;
         let known = self.layout.variables.len();
         let mut layout = self.layout.clone();
@@ -196,9 +186,8 @@ impl Session {
         });
         let unneeded = unneeded.collect();
         self.optimizers = optimizers;
-        self.programs.push(Loaded {
-            program,
-            stages,
+        let loaded = self.programs.add(&program, stages, |handle| Loaded {
+            program: handle,
             runner,
             host_scalars: data.host_scalars,
             optimizers: mine,
@@ -206,7 +195,7 @@ impl Session {
             has_run: false,
             bound: Vec::new(),
         });
-        Ok(Some(ProgramId(self.programs.len() - 1)))
+        Ok(Some(loaded))
     }
 
     /// The device.
@@ -214,33 +203,8 @@ impl Session {
         &self.device
     }
 
-    /// The first program, as plain data.
-    pub fn program(&self) -> &Program {
-        &self.programs[0].program
-    }
-
-    fn loaded(&self, id: ProgramId) -> Result<&Loaded> {
-        match self.programs.get(id.0) {
-            Some(loaded) if !matches!(loaded.runner, DeviceProgram::Unloaded) => Ok(loaded),
-            Some(_) => Err(Error::Argument(format!("program {} of this session was unloaded", id.0))),
-            None => Err(Error::Argument(format!("this session has no program {}", id.0))),
-        }
-    }
-
-    /// Any of the programs; an empty one where it was [unloaded](Self::unload).
-    ///
-    /// # Panics
-    /// Where the id is another session's and there are fewer here.
-    pub fn program_of(&self, id: ProgramId) -> &Program {
-        &self.programs[id.0].program
-    }
-
-    /// The printed forms of a program's stages.
-    ///
-    /// # Panics
-    /// Where the id is another session's and there are fewer here.
-    pub fn stages(&self, id: ProgramId) -> &Stages {
-        &self.programs[id.0].stages
+    fn loaded(&self) -> Result<&Loaded> {
+        self.programs.get(self.program())
     }
 
     /// Number of steps done: with any program by [`step`](Self::step) and its like, and runs that updated parameters. Optimizers count
@@ -254,14 +218,15 @@ impl Session {
         self.seed
     }
 
-    /// One training step with the first program: counts it and submits it to the device. On a GPU it returns before the step is done, and
+    /// One training step: counts it and submits it to the device. On a GPU it returns before the step is done, and
     /// waits only where three runs are under way already, for the oldest of them; [`try_step`](Self::try_step) refuses then, and
     /// [`pending`](Self::pending) tells how many there are. On the CPU the step is done when it returns.
     ///
     /// # Errors
     /// Inputs that are missing, unknown or of the wrong type; a device that fails or was lost.
     pub fn step(&mut self, inputs: &[(&str, &TensorData)]) -> Result<()> {
-        self.step_with(ProgramId::FIRST, inputs)
+        let capture = self.execute(inputs, &[], How::STEP)?;
+        self.unchecked.push(capture)
     }
 
     /// A [`step`](Self::step) that never waits, for an application that has frames to draw.
@@ -282,15 +247,7 @@ impl Session {
     /// # Errors
     /// As [`step`](Self::step); [`Error::Busy`] where that would wait: nothing was done or counted then.
     pub fn try_step(&mut self, inputs: &[(&str, &TensorData)]) -> Result<()> {
-        self.try_step_with(ProgramId::FIRST, inputs)
-    }
-
-    /// A [`try_step`](Self::try_step) with any of the programs.
-    ///
-    /// # Errors
-    /// As [`try_step`](Self::try_step).
-    pub fn try_step_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<()> {
-        let capture = self.execute(id, inputs, &[], How { is_step: true, waits: false })?;
+        let capture = self.execute(inputs, &[], How { is_step: true, waits: false })?;
         self.unchecked.push(capture)
     }
 
@@ -303,31 +260,14 @@ impl Session {
         self.device.pending()
     }
 
-    /// One training step with any of the programs.
-    ///
-    /// # Errors
-    /// As [`step`](Self::step).
-    pub fn step_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<()> {
-        let capture = self.execute(id, inputs, &[], How::STEP)?;
-        self.unchecked.push(capture)
-    }
-
-    /// Runs the first program and reads all its outputs. It counts no step, unless the program updates parameters: that is one,
+    /// Runs the program and reads all its outputs. It counts no step, unless the program updates parameters: that is one,
     /// whoever asks for it.
     ///
     /// # Errors
     /// As [`step`](Self::step).
     pub fn run(&mut self, inputs: &[(&str, &TensorData)]) -> Result<Outputs> {
-        self.run_with(ProgramId::FIRST, inputs)
-    }
-
-    /// Runs any of the programs as [`run`](Self::run) does.
-    ///
-    /// # Errors
-    /// As [`step`](Self::step).
-    pub fn run_with(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<Outputs> {
-        let ports: Vec<Port> = visible(&self.loaded(id)?.program).cloned().collect();
-        let capture = self.execute(id, inputs, &ports, How::RUN)?;
+        let ports: Vec<Port> = visible(&self.loaded()?.program).cloned().collect();
+        let capture = self.execute(inputs, &ports, How::RUN)?;
         self.unchecked.settle()?;
         let values = capture.wait()?;
         Ok(Outputs(ports.into_iter().map(|port| port.name).zip(values).collect()))
@@ -338,35 +278,28 @@ impl Session {
     ///
     /// # Errors
     /// As [`step`](Self::step), and an unknown output.
-    pub fn step_capture(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)], outputs: &[&str]) -> Result<Capture> {
-        let ports = outputs.iter().map(|name| self.output_port(id, name)).collect::<Result<Vec<Port>>>()?;
-        self.execute(id, inputs, &ports, How::STEP)
+    pub fn step_capture(&mut self, inputs: &[(&str, &TensorData)], outputs: &[&str]) -> Result<Capture> {
+        let ports = outputs.iter().map(|name| self.output_port(name)).collect::<Result<Vec<Port>>>()?;
+        self.execute(inputs, &ports, How::STEP)
     }
 
-    fn output_port(&self, id: ProgramId, output: &str) -> Result<Port> {
-        let program = &self.loaded(id)?.program;
+    fn output_port(&self, output: &str) -> Result<Port> {
+        let program = &self.loaded()?.program;
         visible(program).find(|port| port.name == output).cloned().ok_or_else(|| {
             let names: Vec<&str> = visible(program).map(|port| port.name.as_str()).collect();
             Error::Argument(format!("there is no output {output:?}; there are {names:?}"))
         })
     }
 
-    /// An output of the first program's last run. Waits until it is there.
+    /// An output of the program's last run. Waits until it is there.
     ///
     /// # Errors
     /// An unknown name; a program that has not run; a device that fails.
     pub fn read(&mut self, output: &str) -> Result<TensorData> {
-        self.read_from(ProgramId::FIRST, output)
-    }
-
-    /// An output of a program's last run. Waits until it is there.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn read_from(&mut self, id: ProgramId, output: &str) -> Result<TensorData> {
         self.unchecked.settle()?;
-        let port = self.output_port(id, output)?;
-        let loaded = &mut self.programs[id.0];
+        let port = self.output_port(output)?;
+        let program = self.program().clone();
+        let loaded = self.programs.get_mut(&program)?;
         if !loaded.has_run {
             // A run that was lost with the device is no error of the caller's.
             self.device.check()?;
@@ -382,18 +315,13 @@ impl Session {
         received(&port.ty, port.stored, values.first().map_or(&[][..], Vec::as_slice))
     }
 
-    fn execute(
-        &mut self,
-        id: ProgramId,
-        inputs: &[(&str, &TensorData)],
-        captured: &[Port],
-        how: How,
-    ) -> Result<Capture> {
-        let counts = self.counts(id, how.is_step)?;
-        let (hidden, direct) = self.inputs(id, inputs, &counts)?;
+    fn execute(&mut self, inputs: &[(&str, &TensorData)], captured: &[Port], how: How) -> Result<Capture> {
+        let counts = self.counts(how.is_step)?;
+        let (hidden, direct) = self.inputs(inputs, &counts)?;
         let mut all: Vec<(usize, &[u8])> = direct;
         all.extend(hidden.iter().map(|(port, bytes)| (*port, bytes.as_slice())));
-        let loaded = &mut self.programs[id.0];
+        let program = self.program().clone();
+        let loaded = self.programs.get_mut(&program)?;
         let watch = Watch::of(&loaded.program);
         let locations: Vec<Location> =
             captured.iter().map(|port| port.location).chain(watch.iter().map(|watch| watch.location)).collect();
@@ -407,11 +335,10 @@ impl Session {
     #[allow(clippy::type_complexity, reason = "a pair of lists, taken apart at once")]
     fn inputs<'a>(
         &self,
-        id: ProgramId,
         inputs: &[(&str, &'a TensorData)],
         counts: &Counts,
     ) -> Result<(Vec<(usize, Vec<u8>)>, Vec<(usize, &'a [u8])>)> {
-        let loaded = self.loaded(id)?;
+        let loaded = self.loaded()?;
         for (index, (name, data)) in inputs.iter().enumerate() {
             if inputs[..index].iter().any(|(other, _)| other == name) {
                 return Err(Error::Argument(format!("input {name:?} was given twice")));

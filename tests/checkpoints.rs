@@ -11,7 +11,7 @@ use wgrad::data::Dataset;
 use wgrad::optim::schedule::Schedule;
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
-use wgrad::train::{Control, Event};
+use wgrad::train::{Control, Event, Matching, Parameters};
 
 const BATCH: usize = 10;
 
@@ -190,4 +190,93 @@ fn another_learning_rate_is_used_from_there_on() {
             }
         }
     }
+}
+
+/// A graph of two layers, of `widths` outputs by name.
+fn layers(layers: &[(&str, usize)]) -> Graph {
+    let g = Graph::new();
+    let x = g.input("x", [1, 4], F32);
+    for (name, width) in layers {
+        g.output(*name, &nn::Linear::new(&g, name, 4, *width).forward(&x));
+    }
+    g
+}
+
+fn values(session: &Session) -> Vec<(String, TensorData)> {
+    session.parameters().map(|parameter| parameter.map(|(name, data)| (name.to_owned(), data)).unwrap()).collect()
+}
+
+#[test]
+fn parameters_go_by_their_names() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("model.safetensors");
+    for device in devices() {
+        let first = Session::new(&layers(&[("body", 8), ("head", 3)]), &device, 1).unwrap();
+        first.save_parameters(&path).unwrap();
+        let bytes = first.parameter_bytes().unwrap();
+        assert_eq!(bytes, fs::read(&path).unwrap());
+        for parameters in [Parameters::read(&path).unwrap(), Parameters::from_bytes(&bytes).unwrap()] {
+            // The same model, in another order.
+            let mut same = Session::new(&layers(&[("head", 3), ("body", 8)]), &device, 2).unwrap();
+            let report = same.load_parameters(&parameters, Matching::Strict).unwrap();
+            assert!(report.is_complete());
+            assert_eq!(report.loaded, ["body.bias", "body.weight", "head.bias", "head.weight"]);
+            let mut found = values(&same);
+            found.sort_by(|a, b| a.0.cmp(&b.0));
+            let mut expected = values(&first);
+            expected.sort_by(|a, b| a.0.cmp(&b.0));
+            assert_eq!(found, expected);
+
+            // One layer more, and one less: all of it is listed, and nothing changed.
+            let mut other = Session::new(&layers(&[("body", 8), ("tail", 2)]), &device, 2).unwrap();
+            let before = values(&other);
+            let names = [
+                "\"tail.bias\", \"tail.weight\", which this one needs",
+                "\"head.bias\", \"head.weight\", which this one does not",
+            ];
+            refused(other.load_parameters(&parameters, Matching::Strict), &names);
+            assert_eq!(values(&other), before);
+            let report = other.load_parameters(&parameters, Matching::Lenient).unwrap();
+            assert_eq!(report.loaded, ["body.bias", "body.weight"]);
+            assert_eq!((report.missing, report.unexpected), (names_of("tail"), names_of("head")));
+            assert_eq!(other.parameter("body.weight").unwrap(), first.parameter("body.weight").unwrap());
+            assert_eq!(
+                other.parameter("tail.weight").unwrap(),
+                before[if before[2].0 == "tail.weight" { 2 } else { 3 }].1
+            );
+
+            // Another shape is an error in any case.
+            let mut wider = Session::new(&layers(&[("body", 8), ("head", 5)]), &device, 2).unwrap();
+            let before = values(&wider);
+            for matching in [Matching::Strict, Matching::Lenient] {
+                let parts = ["\"head.weight\" is f32[3, 4] there, f32[5, 4] here", "\"head.bias\""];
+                refused(wider.load_parameters(&parameters, matching), &parts);
+                assert_eq!(values(&wider), before);
+            }
+            // By other names, it fits.
+            let renamed = parameters.clone().rename(|name| name.strip_prefix("body").map(|end| format!("trunk{end}")));
+            let mut trunk = Session::new(&layers(&[("trunk", 8)]), &device, 2).unwrap();
+            assert!(trunk.load_parameters(&renamed.unwrap(), Matching::Strict).unwrap().is_complete());
+            assert!(parameters.clone().rename(|_| Some("one".into())).is_err());
+        }
+        // Another element type is an error where all has to fit, else it is told and left out.
+        let g = layers(&[]);
+        let half = wgrad::tensor::TensorType::new(F16, [8]);
+        let initial = wgrad::ops::Initial::Constant(1.0);
+        g.output("y", &g.variable(wgrad::ops::Variable::parameter("body.bias", half, initial)));
+        let mut session = g.compile(&device).unwrap();
+        let parameters = Parameters::read(&path).unwrap();
+        refused(
+            session.load_parameters(&parameters, Matching::Strict),
+            &["\"body.bias\" is f32[8] there, f16[8] here"],
+        );
+        let report = session.load_parameters(&parameters, Matching::Lenient).unwrap();
+        assert_eq!((report.loaded.len(), report.other_type[0].name.as_str()), (0, "body.bias"));
+        assert_eq!(session.parameter("body.bias").unwrap().to_f64_vec(), [1.0; 8]);
+    }
+    assert!(Parameters::from_bytes(b"nothing").is_err());
+}
+
+fn names_of(layer: &str) -> Vec<String> {
+    vec![format!("{layer}.bias"), format!("{layer}.weight")]
 }

@@ -9,7 +9,7 @@ use support::golden::{self, Case};
 use wgrad::ops::{Initial, Variable};
 use wgrad::optim::Group;
 use wgrad::prelude::*;
-use wgrad::session::{OptimizerState, ProgramId};
+use wgrad::session::{OptimizerState, Program};
 use wgrad::tensor::TensorType;
 
 /// The numbers of `tools/golden_cases/gan.py`.
@@ -81,7 +81,8 @@ fn program(case: &Case, part: &str, is_named: bool) -> Graph {
 
 struct Gan {
     session: Session,
-    generator: ProgramId,
+    critic: Program,
+    generator: Program,
     critic_steps: usize,
     count: usize,
     is_named: bool,
@@ -91,14 +92,16 @@ struct Gan {
 impl Gan {
     fn new(case: &Case, device: &Device, is_named: bool) -> Result<Self> {
         let mut session = program(case, "critic", is_named).compile(device)?;
+        let critic = session.program().clone();
         let generator = session.load(&program(case, "generator", is_named))?;
         let critic_steps = case.integer("critic_steps").unwrap_or(1) as usize;
-        Ok(Self { session, generator, critic_steps, count: 0, is_named, losses: [Vec::new(), Vec::new()] })
+        Ok(Self { session, critic, generator, critic_steps, count: 0, is_named, losses: [Vec::new(), Vec::new()] })
     }
 
-    fn loss(&mut self, id: ProgramId, part: usize) -> Result<()> {
+    fn loss(&mut self, part: usize) -> Result<()> {
         let name = if self.is_named { ["critic.loss", "generator.loss"][part] } else { "loss" };
-        let loss = self.session.read_from(id, name)?.item()?;
+        let program = [&self.critic, &self.generator][part];
+        let loss = self.session.using(program).read(name)?.item()?;
         self.losses[part].push(loss);
         Ok(())
     }
@@ -109,11 +112,11 @@ impl Gan {
                 self.count += 1;
                 let (x, z) = (batch(self.count, 2)?, batch(self.count + 5, 3)?);
                 self.session.step(&[("x", &x), ("z", &z)])?;
-                self.loss(ProgramId::FIRST, 0)?;
+                self.loss(0)?;
             }
             // A run that reads the outputs is a step as well, where it updates.
-            self.session.run_with(self.generator, &[("z", &batch(self.count + 9, 3)?)])?;
-            self.loss(self.generator, 1)?;
+            self.session.using(&self.generator).run(&[("z", &batch(self.count + 9, 3)?)])?;
+            self.loss(1)?;
         }
         Ok(())
     }
@@ -159,7 +162,7 @@ fn a_restored_session_goes_on_bit_for_bit() -> Result<()> {
         let path = directory.path().join("gan.safetensors");
         let mut whole = Gan::new(&case, device, case.name == "rates")?;
         whole.train(7)?;
-        whole.session.set_learning_rate_of(whole.generator, 0.1 / 3.0)?;
+        whole.session.using(&whole.generator).set_learning_rate(0.1 / 3.0)?;
         whole.session.save(&path)?;
         let mut resumed = Gan::new(&case, device, case.name == "rates")?;
         resumed.session.restore(&path)?;
@@ -215,9 +218,10 @@ fn a_graph_that_was_built_brings_its_rate_along() -> Result<()> {
         assert!(session.set_learning_rate(0.1).unwrap_err().to_string().contains("no optimizer"));
         let (g, loss) = line(&["b"]);
         g.minimize(&loss, SGD::new(0.25)).build();
+        let first = session.program().clone();
         let id = session.load(&g)?;
-        assert!(session.set_learning_rate_of(ProgramId::FIRST, 0.1).is_err());
-        session.step_with(id, &[])?;
+        assert!(session.using(&first).set_learning_rate(0.1).is_err());
+        session.using(&id).step(&[])?;
         close(&session, "b", 0.75)?;
         for wrong in [-0.1, f64::NAN, f64::INFINITY] {
             let error = session.set_learning_rate(wrong).unwrap_err().to_string();
@@ -242,11 +246,11 @@ fn programs_of_the_same_settings_share_an_optimizer() -> Result<()> {
         let mut session = training(4).compile(device)?;
         let ragged = session.load(&training(3))?;
         session.step(&[("x", &ones(4)?)])?;
-        session.step_with(ragged, &[("x", &ones(3)?)])?;
+        session.using(&ragged).step(&[("x", &ones(3)?)])?;
         let OptimizerState { steps, parameters, .. } = session.optimizers().swap_remove(0);
         assert_eq!((session.optimizers().len(), steps, parameters), (1, 2, vec!["w".to_owned()]));
         session.set_learning_rate(0.01)?;
-        session.step_with(ragged, &[("x", &ones(3)?)])?;
+        session.using(&ragged).step(&[("x", &ones(3)?)])?;
         close(&session, "w", 1.0 - 0.1 - 0.1 - 0.01)
     })
 }
@@ -280,7 +284,7 @@ fn different_optimizers_of_one_parameter_are_apart_or_refused() -> Result<()> {
         session.step(&[])?;
         session.step(&[])?;
         // Its first step: with the first's states or count it would be another length.
-        session.step_with(own, &[])?;
+        session.using(&own).step(&[])?;
         close(&session, "a", 1.0 - 0.1 - 0.1 - 0.2)?;
         let names: Vec<&str> = session.variables().iter().map(|variable| variable.name.as_str()).collect();
         assert!(names.contains(&"a.exp_avg") && names.contains(&"second.a.exp_avg"), "{names:?}");
@@ -288,7 +292,7 @@ fn different_optimizers_of_one_parameter_are_apart_or_refused() -> Result<()> {
         let (g, loss) = line(&["a"]);
         g.minimize(&loss, SGD::new(0.5)).build();
         let plain = session.load(&g)?;
-        session.step_with(plain, &[])?;
+        session.using(&plain).step(&[])?;
         close(&session, "a", 0.6 - 0.5)?;
         assert_eq!(session.optimizers().iter().map(|optimizer| optimizer.steps).collect::<Vec<_>>(), [2, 1, 1]);
         Ok(())

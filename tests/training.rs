@@ -132,12 +132,11 @@ fn the_plan_of_a_step_is_small_and_constant() {
             .dense(3)
             .compile(&device, Adam::new(1e-3), CrossEntropy, [])
             .unwrap();
-        let id = trainer.compile_training(&train, 32).unwrap();
-        let program = trainer.session().unwrap().program_of(id);
+        let program = trainer.compile_training(&train, 32).unwrap();
         assert!(program.dispatches() <= 20, "{device:?}: {} dispatches\n{program}", program.dispatches());
         let (planned, buffers) = (program.planned_bytes(), program.buffers.len());
         trainer.fit(&train, Fit::epochs(5)).unwrap();
-        let program = trainer.session().unwrap().program_of(id);
+        assert!(trainer.training_program() == Some(&program));
         assert_eq!((program.planned_bytes(), program.buffers.len()), (planned, buffers));
     }
 }
@@ -232,7 +231,7 @@ fn input_gradients_agree_with_differences() {
         let answer = trainer.input_gradient(x).unwrap();
         assert_eq!(answer.prediction, trainer.predict(x).unwrap());
         // The input is bytes; the gradient is that of what the model sees of them, x / 255.
-        assert_eq!((answer.gradient.dtype(), answer.gradient.shape().dims()), (F32, &[5, 6][..]));
+        assert_eq!((answer.gradients["x"].dtype(), answer.gradients["x"].shape().dims()), (F32, &[5, 6][..]));
         let seen: Vec<f32> = x.to_f64_vec().iter().map(|x| *x as f32 / 255.0).collect();
         let outputs = answer.prediction.to_f64_vec();
         for element in 0..30 {
@@ -245,7 +244,7 @@ fn input_gradients_agree_with_differences() {
                 moved.to_f64_vec()[example * 3 + winner]
             };
             let difference = (moved(1e-3) - moved(-1e-3)) / 2e-3;
-            let gradient = answer.gradient.to_f64_vec()[element];
+            let gradient = answer.gradients["x"].to_f64_vec()[element];
             assert!((gradient - difference).abs() < 0.02, "{device:?} {element}: {gradient}, {difference}");
         }
     }
@@ -257,8 +256,8 @@ fn input_gradients_of_one_output_and_of_integers() {
         let model = Sequential::new([2, 2]).flatten().dense(1).sigmoid();
         let mut trainer = model.compile(&device, Adam::new(5e-3), BinaryCrossEntropy, []).unwrap();
         let answer = trainer.input_gradient(&TensorData::zeros(F32, [3, 2, 2])).unwrap();
-        assert_eq!(answer.gradient.shape().dims(), [3, 2, 2]);
-        assert!(answer.gradient.to_f64_vec().iter().all(|slope| *slope != 0.0));
+        assert_eq!(answer.gradients["x"].shape().dims(), [3, 2, 2]);
+        assert!(answer.gradients["x"].to_f64_vec().iter().all(|slope| *slope != 0.0));
         let words = |_: &Graph, x: &Tensor, _: Mode| x.cast(F32);
         let mut trainer = Trainer::new(words, &device, Adam::new(5e-3), CrossEntropy, []);
         let error = trainer.input_gradient(&TensorData::zeros(I32, [3, 2])).unwrap_err().to_string();
@@ -430,7 +429,7 @@ fn predictions_do_not_hang_on_how_many_examples_go_at_a_time() {
             assert_near(&trainer(batch).predict(&x).unwrap(), &whole);
             let found = trainer(batch).input_gradient(&x).unwrap();
             assert_near(&found.prediction, &slopes.prediction);
-            assert_near(&found.gradient, &slopes.gradient);
+            assert_near(&found.gradients["x"], &slopes.gradients["x"]);
             let found = trainer(batch).evaluate(&data).unwrap();
             assert_near(&found.predictions, &measured.predictions);
             assert!((found.loss - measured.loss).abs() < 1e-6 && found.metrics == measured.metrics);
@@ -442,7 +441,7 @@ fn predictions_do_not_hang_on_how_many_examples_go_at_a_time() {
             assert_near(&trainer.predict(&x).unwrap(), &whole);
             assert_near(&trainer.evaluate(&data).unwrap().predictions, &measured.predictions);
             let session = trainer.session().unwrap();
-            let largest = session.programs().map(|id| session.program_of(id).planned_bytes()).max().unwrap();
+            let largest = session.programs().map(|program| program.planned_bytes()).max().unwrap();
             if bytes == 0 {
                 assert_eq!(session.memory().programs, 2, "{device:?}: of single examples");
                 single = largest;
@@ -480,7 +479,7 @@ fn memory_does_not_grow_with_sizes_and_data_sets() {
     for device in devices() {
         let mut trainer = trainer(&device);
         trainer.fit(&train, Fit::epochs(1).batch_size(16).validate(&clusters(20, 2))).unwrap();
-        let training = trainer.training_program().unwrap();
+        let training = trainer.training_program().unwrap().clone();
         let mut seen = Vec::new();
         for size in 1..=50 {
             let x = rows(size);
@@ -499,19 +498,18 @@ fn memory_does_not_grow_with_sizes_and_data_sets() {
         assert!(data.len() <= 2 * 5, "{device:?}: {} columns", data.len());
         assert!(last.variable_bytes <= seen[3].variable_bytes + 4 * 2 * 512, "{device:?}: {seen:?}");
         // Training continues with the program that it had, and with data that had to go.
-        assert!(trainer.session().unwrap().programs().any(|id| id == training));
+        assert!(trainer.session().unwrap().programs().any(|program| *program == training));
         let history = trainer.fit(&train, Fit::epochs(1).batch_size(16).validate(&clusters(20, 2))).unwrap();
-        assert_eq!((history.epochs.len(), trainer.training_program()), (1, Some(training)));
+        assert_eq!((history.epochs.len(), trainer.training_program()), (1, Some(&training)));
         for batch in 1..=50 {
             trainer.fit(&train, Fit::epochs(1).steps(1).batch_size(batch)).unwrap();
             assert!(trainer.session().unwrap().memory().programs <= most + 1);
         }
         // An id that was released names nothing.
         let session = trainer.session_mut().unwrap();
-        assert!(!session.programs().any(|id| id == training));
-        let error = session.run_with(training, &[]).unwrap_err().to_string();
+        assert!(!session.programs().any(|program| *program == training));
+        let error = session.using(&training).run(&[]).unwrap_err().to_string();
         assert!(error.contains("was unloaded"), "{error}");
-        assert_eq!(session.program_of(training).steps.len(), 0);
     }
 }
 
@@ -529,8 +527,8 @@ fn only_data_that_nothing_reads_is_forgotten() {
         assert!(message(session.forget("nothing")).contains("there is no variable"));
         assert_eq!(session.memory(), before);
         let weight = session.parameter("0.weight").unwrap();
-        let ids: Vec<_> = session.programs().collect();
-        ids.into_iter().try_for_each(|id| session.unload(id)).unwrap();
+        let programs: Vec<_> = session.programs().cloned().collect();
+        programs.iter().try_for_each(|program| session.unload(program)).unwrap();
         session.forget(&data).unwrap();
         assert!(message(session.forget(&data)).contains("there is no variable"));
         assert_eq!(session.parameter("0.weight").unwrap(), weight);

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use wgrad::compiler::{Location, Program, Stages};
+use wgrad::compiler::Location;
 use wgrad::onnx::{Declared, Dimension, Import, Model};
-use wgrad::session::{ProgramId, Session};
+use wgrad::session::{Program, Session};
 
 use crate::Everywhere;
 use crate::device;
@@ -101,9 +101,8 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     let optimizer = optimizer::make(defaults.optimizer, defaults.learning_rate)?;
     let mut trainer = trainer(&model, &data, &device, optimizer)?;
     let batch = arguments.batch_size.map_or(defaults.batch_size.min(data.train.len()), |size| size as usize);
-    let id = trainer.compile_training(&data.train, batch)?;
-    let session = trainer.session().ok_or_else(|| Failure::new("nothing was compiled"))?;
-    stage(arguments, session.stages(id), session.program_of(id), output)
+    let program = trainer.compile_training(&data.train, batch)?;
+    stage(arguments, &program, output)
 }
 
 /// An ONNX model, compiled for one run.
@@ -130,8 +129,7 @@ fn onnx(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> 
     let imported = model.import(&import)?;
     let device = device::open(&everywhere.device)?.device;
     let session = Session::new(&imported.graph, &device, everywhere.seed)?;
-    let (stages, program) = (session.stages(ProgramId::FIRST), session.program_of(ProgramId::FIRST));
-    stage(arguments, stages, program, output)
+    stage(arguments, session.program(), output)
 }
 
 /// A shape for an input that leaves its own open: 1 for what could be anything.
@@ -142,10 +140,11 @@ fn assumed(input: &Declared) -> Option<Vec<usize>> {
 }
 
 /// Prints what was asked for of a program.
-fn stage(arguments: &Arguments, stages: &Stages, program: &Program, output: &mut Output) -> Result {
+fn stage(arguments: &Arguments, program: &Program, output: &mut Output) -> Result {
     if arguments.dot {
         return show("dot", &dot(program, &arguments.demo), output);
     }
+    let stages = program.stages();
     let text = match arguments.stage {
         Stage::Graph => stages.graph.clone(),
         Stage::Fused => stages.fused.clone(),

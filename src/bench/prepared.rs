@@ -9,7 +9,7 @@ use super::measure::{Effort, Timing, median, time};
 use super::{Case, Work};
 use crate::device::Device;
 use crate::error::Result;
-use crate::session::{ProgramId, Session};
+use crate::session::Session;
 use crate::tensor::TensorData;
 
 /// Steps that are compared with the reference before a case is timed.
@@ -99,7 +99,7 @@ impl Runner {
         let mut gpu = None;
         if synced.is_none() && compiling.is_none() {
             let around = wall(|| {
-                gpu = session.time_runs(ProgramId::FIRST, &[], 1)?;
+                gpu = session.time_runs(&[], 1)?;
                 Ok(())
             })?;
             gpu = gpu.filter(|&gpu| gpu > 0.0 && gpu <= around);
@@ -120,7 +120,7 @@ impl Runner {
             let mut left = repetitions;
             while left > 0 {
                 let now = left.min(at_once);
-                seconds += session.time_runs(ProgramId::FIRST, &[], now)?.unwrap_or(f64::NAN);
+                seconds += session.time_runs(&[], now)?.unwrap_or(f64::NAN);
                 left -= now;
             }
             return Ok(seconds);

@@ -19,6 +19,7 @@ mod scaler;
 mod series;
 mod split;
 mod spread;
+mod stream;
 mod table;
 mod text;
 
@@ -32,6 +33,8 @@ pub use scaler::{Scaler, one_hot};
 pub(crate) use scaler::{class_index, label_out_of_range};
 pub use series::{Series, SeriesWindows};
 pub use split::Fold;
+pub(crate) use stream::{Cut, Message};
+pub use stream::{Examples, Source, Stream};
 pub use table::{Table, Target};
 pub use text::{CharVocabulary, Encoding, WordVocabulary, read_text, streams, words};
 

@@ -112,8 +112,6 @@ impl Arrival {
 pub(crate) enum DeviceProgram {
     Cpu(CpuProgram),
     Gpu(Box<GpuProgram>),
-    /// What is left of one that was freed.
-    Unloaded,
 }
 
 /// Host memory, or an error where there is too little.
@@ -164,7 +162,6 @@ impl DeviceProgram {
         match self {
             Self::Gpu(program) => Ok(program),
             Self::Cpu(_) => Err(Error::Device("the program runs on the CPU, which has no buffers to share".into())),
-            Self::Unloaded => Err(mismatch()),
         }
     }
 
@@ -183,7 +180,7 @@ impl DeviceProgram {
     pub(crate) fn time_runs(&mut self, inputs: &[(usize, &[u8])], repetitions: usize) -> Result<Option<f64>> {
         match self {
             Self::Gpu(program) => program.time_runs(inputs, repetitions),
-            Self::Cpu(_) | Self::Unloaded => Ok(None),
+            Self::Cpu(_) => Ok(None),
         }
     }
 

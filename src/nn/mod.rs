@@ -12,6 +12,7 @@ mod dropout;
 mod dropout2d;
 mod embedding;
 mod init;
+mod inputs;
 mod layer;
 mod linear;
 mod norm;
@@ -28,6 +29,7 @@ pub use dropout::Dropout;
 pub use dropout2d::Dropout2d;
 pub use embedding::{Embedding, EmbeddingLayer, check_indices};
 pub use init::{Fan, Initializer, gain};
+pub use inputs::Inputs;
 pub use layer::{Dense, Layer};
 pub use linear::Linear;
 pub use norm::{

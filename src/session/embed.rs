@@ -1,6 +1,6 @@
 //! A session beside an application's own work on the same GPU: its buffers, its command encoder.
 
-use super::{ProgramId, Session};
+use super::Session;
 use crate::error::{Error, Result};
 use crate::tensor::TensorData;
 
@@ -10,9 +10,9 @@ impl Session {
     ///
     /// # Errors
     /// An unknown name; the CPU device; a buffer that is too small or lacks the usage `STORAGE`.
-    pub fn bind_input(&mut self, id: ProgramId, input: &str, buffer: wgpu::Buffer) -> Result<()> {
-        self.loaded(id)?;
-        let loaded = &mut self.programs[id.0];
+    pub fn bind_input(&mut self, input: &str, buffer: wgpu::Buffer) -> Result<()> {
+        let program = self.program().clone();
+        let loaded = self.programs.get_mut(&program)?;
         let Some(port) = loaded.program.inputs.iter().position(|port| port.name == input) else {
             return Err(Error::Argument(format!("there is no input {input:?}")));
         };
@@ -25,9 +25,9 @@ impl Session {
     ///
     /// # Errors
     /// An unknown name; the CPU device; a buffer that is too small or lacks one of the usages `STORAGE`, `COPY_SRC`, `COPY_DST`.
-    pub fn bind_output(&mut self, id: ProgramId, output: &str, buffer: wgpu::Buffer) -> Result<()> {
-        self.loaded(id)?;
-        let loaded = &mut self.programs[id.0];
+    pub fn bind_output(&mut self, output: &str, buffer: wgpu::Buffer) -> Result<()> {
+        let program = self.program().clone();
+        let loaded = self.programs.get_mut(&program)?;
         let Some(port) = loaded.program.outputs.iter().position(|port| port.name == output) else {
             return Err(Error::Argument(format!("there is no output {output:?}")));
         };
@@ -46,16 +46,12 @@ impl Session {
     /// # Errors
     /// The CPU device; inputs as for [`step`](Self::step), or more of them than a buffer holds; a device that fails or was lost; an earlier
     /// recording that was dropped after later steps had been counted.
-    pub fn record(
-        &mut self,
-        id: ProgramId,
-        encoder: &mut wgpu::CommandEncoder,
-        inputs: &[(&str, &TensorData)],
-    ) -> Result<()> {
-        let counts = self.counts(id, false)?;
-        let (hidden, mut all) = self.inputs(id, inputs, &counts)?;
+    pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder, inputs: &[(&str, &TensorData)]) -> Result<()> {
+        let counts = self.counts(false)?;
+        let (hidden, mut all) = self.inputs(inputs, &counts)?;
         all.extend(hidden.iter().map(|(port, bytes)| (*port, bytes.as_slice())));
-        let loaded = &mut self.programs[id.0];
+        let program = self.program().clone();
+        let loaded = self.programs.get_mut(&program)?;
         loaded.runner.as_gpu()?.record(encoder, &all)?;
         loaded.has_run = true;
         let optimizers = counts.optimizers();

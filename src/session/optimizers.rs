@@ -1,7 +1,7 @@
 //! The optimizers of a session's programs: each has its own learning rate and count of steps, whichever programs it is in.
 
+use super::Session;
 use super::recordings::Recordings;
-use super::{ProgramId, Session};
 use crate::error::{Error, Result};
 use crate::graph::{HostScalars, OptimizerPlan, StepState, UpdateState};
 
@@ -177,40 +177,33 @@ impl Session {
         rates.all(|rate| rate == first).then_some(first)
     }
 
-    /// Sets the learning rate of the next steps for every optimizer of the session. See
-    /// [`set_learning_rate_of`](Self::set_learning_rate_of) for those of one program.
+    /// Sets the learning rate of the next steps for every optimizer of the session; where the session is [used](Self::using) with a
+    /// program, for that program's, in whichever programs they are.
     ///
     /// # Errors
-    /// A session without an optimizer; a learning rate that is negative or not a number.
+    /// A session or program without an optimizer; a learning rate that is negative or not a number.
     pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
-        let all = (0..self.optimizers.0.len()).collect::<Vec<_>>();
-        self.set_rates(&all, learning_rate, "this session")
-    }
-
-    /// Sets the learning rate of the next steps for the optimizers of a program, in whichever programs they are.
-    ///
-    /// # Errors
-    /// A program without an optimizer; a learning rate that is negative or not a number.
-    pub fn set_learning_rate_of(&mut self, id: ProgramId, learning_rate: f64) -> Result<()> {
-        let mine = self.loaded(id)?.optimizers.clone();
-        self.set_rates(&mine, learning_rate, "this program")
-    }
-
-    fn set_rates(&mut self, optimizers: &[usize], learning_rate: f64, whose: &str) -> Result<()> {
         check(learning_rate)?;
-        if optimizers.is_empty() {
+        let known = &mut self.optimizers.0;
+        let (mine, whose) = match &self.used {
+            Some(program) => (Some(&self.programs.get(program)?.optimizers), "this program"),
+            None => (None, "this session"),
+        };
+        if mine.map_or(known.len(), Vec::len) == 0 {
             return Err(Error::Argument(format!("{whose} has no optimizer (`Graph::minimize`), so no learning rate")));
         }
-        for &index in optimizers {
-            self.optimizers.0[index].state.learning_rate = learning_rate;
+        for (index, known) in known.iter_mut().enumerate() {
+            if mine.is_none_or(|mine| mine.contains(&index)) {
+                known.state.learning_rate = learning_rate;
+            }
         }
         Ok(())
     }
 
     /// What a run is counted as: a step where it is one, or where the program updates parameters.
-    pub(super) fn counts(&mut self, id: ProgramId, is_step: bool) -> Result<Counts> {
+    pub(super) fn counts(&mut self, is_step: bool) -> Result<Counts> {
         self.settle()?;
-        let mine = &self.loaded(id)?.optimizers;
+        let mine = &self.loaded()?.optimizers;
         let counted = u64::from(is_step || !mine.is_empty());
         let update = |&index: &usize| {
             let OptimizerState { steps, learning_rate, .. } = self.optimizers.0[index].state;

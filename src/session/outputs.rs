@@ -31,6 +31,12 @@ impl Outputs {
     }
 }
 
+impl FromIterator<(String, TensorData)> for Outputs {
+    fn from_iter<I: IntoIterator<Item = (String, TensorData)>>(results: I) -> Self {
+        Self(results.into_iter().collect())
+    }
+}
+
 impl Index<&str> for Outputs {
     type Output = TensorData;
     /// # Panics

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::{ProgramId, Session};
+use super::Session;
 use crate::compiler::Program;
 use crate::error::{Origin, Result};
 use crate::tensor::TensorData;
@@ -34,13 +34,12 @@ pub struct ProfiledStep {
 ///
 /// ```
 /// use wgrad::prelude::*;
-/// use wgrad::session::ProgramId;
 ///
 /// let g = Graph::new();
 /// let x = g.input("x", [64, 100], F32);
 /// g.output("y", &x.matmul(&x.transpose(0, 1)).relu());
 /// let mut session = g.compile(&Device::cpu())?;
-/// let profile = session.profile(ProgramId::FIRST, &[("x", &TensorData::zeros(F32, [64, 100]))])?;
+/// let profile = session.profile(&[("x", &TensorData::zeros(F32, [64, 100]))])?;
 /// assert!(profile.steps.iter().any(|step| step.label.contains("matmul")));
 /// println!("{profile}");
 /// # Ok::<(), wgrad::Error>(())
@@ -63,23 +62,23 @@ impl Session {
     ///
     /// # Errors
     /// Inputs that do not fit; a device that fails or was lost.
-    pub fn profile(&mut self, id: ProgramId, inputs: &[(&str, &TensorData)]) -> Result<Profile> {
+    pub fn profile(&mut self, inputs: &[(&str, &TensorData)]) -> Result<Profile> {
         for _ in 0..WARM_UP {
-            self.step_with(id, inputs)?;
+            self.step(inputs)?;
         }
         self.device().wait_idle()?;
         let start = std::time::Instant::now();
-        self.step_with(id, inputs)?;
+        self.step(inputs)?;
         let host = start.elapsed().as_secs_f64();
         self.device().wait_idle()?;
         let run = start.elapsed().as_secs_f64();
-        let counts = self.counts(id, true)?;
-        let (hidden, mut all) = self.inputs(id, inputs, &counts)?;
+        let counts = self.counts(true)?;
+        let (hidden, mut all) = self.inputs(inputs, &counts)?;
         all.extend(hidden.iter().map(|(port, bytes)| (*port, bytes.as_slice())));
-        let times = self.programs[id.0].runner.profile(&mut self.store, &all)?;
+        let program = self.program().clone();
+        let times = self.programs.get_mut(&program)?.runner.profile(&mut self.store, &all)?;
         self.count(counts);
-        let program = self.program_of(id);
-        let steps = times.into_iter().filter_map(|(step, seconds)| measured(program, step, seconds)).collect();
+        let steps = times.into_iter().filter_map(|(step, seconds)| measured(&program, step, seconds)).collect();
         Ok(Profile { device: self.device().name(), steps, host, run })
     }
 
@@ -89,29 +88,24 @@ impl Session {
     ///
     /// ```
     /// use wgrad::prelude::*;
-    /// use wgrad::session::ProgramId;
     ///
     /// let g = Graph::new();
     /// let x = g.input("x", [64, 64], F32);
     /// g.output("y", &x.matmul(&x));
     /// let mut session = g.compile(&Device::cpu())?;
-    /// let seconds = session.time_runs(ProgramId::FIRST, &[("x", &TensorData::zeros(F32, [64, 64]))], 10)?;
+    /// let seconds = session.time_runs(&[("x", &TensorData::zeros(F32, [64, 64]))], 10)?;
     /// assert_eq!(seconds, None); // Wall time is the only one that a CPU has.
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     ///
     /// # Errors
     /// Inputs that do not fit; a device that fails or was lost.
-    pub fn time_runs(
-        &mut self,
-        id: ProgramId,
-        inputs: &[(&str, &TensorData)],
-        repetitions: usize,
-    ) -> Result<Option<f64>> {
-        let counts = self.counts(id, false)?;
-        let (hidden, mut all) = self.inputs(id, inputs, &counts)?;
+    pub fn time_runs(&mut self, inputs: &[(&str, &TensorData)], repetitions: usize) -> Result<Option<f64>> {
+        let counts = self.counts(false)?;
+        let (hidden, mut all) = self.inputs(inputs, &counts)?;
         all.extend(hidden.iter().map(|(port, bytes)| (*port, bytes.as_slice())));
-        let loaded = &mut self.programs[id.0];
+        let program = self.program().clone();
+        let loaded = self.programs.get_mut(&program)?;
         let seconds = loaded.runner.time_runs(&all, repetitions)?;
         if seconds.is_some() && repetitions > 0 {
             loaded.has_run = true;

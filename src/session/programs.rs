@@ -1,10 +1,7 @@
 //! Which programs a session holds, what memory they take, and how they are unloaded.
 
-use std::sync::Arc;
-
-use super::{Loaded, ProgramId, Session};
-use crate::compiler::{BufferKind, Program, Stages};
-use crate::device::execute::DeviceProgram;
+use super::{Program, Session};
+use crate::compiler::BufferKind;
 use crate::error::{Error, Result};
 use crate::ops::Role;
 
@@ -21,43 +18,38 @@ pub struct Memory {
 
 impl Session {
     /// The programs that are loaded, the oldest first.
-    pub fn programs(&self) -> impl Iterator<Item = ProgramId> {
-        (0..self.programs.len()).map(ProgramId).filter(|&id| self.loaded(id).is_ok())
+    pub fn programs(&self) -> impl Iterator<Item = &Program> {
+        self.programs.iter()
     }
 
     /// What the session holds on its device.
     ///
     /// ```
     /// use wgrad::prelude::*;
-    /// use wgrad::session::ProgramId;
     /// let g = Graph::new();
     /// g.output("y", &(g.input("x", [1000], F32).exp() + 1.0));
     /// let mut session = g.compile(&Device::cpu())?;
     /// assert_eq!((session.memory().programs, session.memory().variable_bytes), (1, 0));
-    /// session.unload(ProgramId::FIRST)?;
+    /// let program = session.program().clone();
+    /// session.unload(&program)?;
     /// assert_eq!(session.memory(), Default::default());
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn memory(&self) -> Memory {
-        let planned = |id: ProgramId| self.program_of(id).planned_bytes();
         Memory {
             programs: self.programs().count(),
-            program_bytes: self.programs().map(planned).sum(),
+            program_bytes: self.programs().map(|program| program.planned_bytes()).sum(),
             variable_bytes: self.layout.buffers.iter().sum(),
         }
     }
 
-    /// Frees a program, with the memory that it has for itself; variables stay. Its id is not valid any more, and no other program
-    /// gets it.
+    /// Frees a program, with the memory that it has for itself; variables stay. Calls with its handles are errors from now on; other
+    /// programs stay what they are.
     ///
     /// # Errors
     /// A program that the session does not have.
-    pub fn unload(&mut self, id: ProgramId) -> Result<()> {
-        self.loaded(id)?;
-        if let Some(loaded) = self.programs.get_mut(id.0) {
-            loaded.clear();
-        }
-        Ok(())
+    pub fn unload(&mut self, program: &Program) -> Result<()> {
+        self.programs.remove(program)
     }
 
     /// Frees data that lives on the device (a variable of the role [`Role::Data`]), with its memory. A program that knows the name
@@ -71,30 +63,17 @@ impl Session {
         if variable.role != Role::Data {
             return Err(Error::Argument(format!("variable {name:?} is no data, but of the model")));
         }
-        if let Some(id) = self.programs().find(|&id| self.reads(id, buffer)) {
-            return Err(Error::Argument(format!("program {} reads variable {name:?}; unload it first", id.0)));
+        if let Some(program) = self.programs().find(|program| reads(program, buffer)) {
+            return Err(Error::Argument(format!("{program:?} reads variable {name:?}; unload it first")));
         }
         self.store.clear(buffer)?;
         self.layout.remove(name);
         Ok(())
     }
-
-    /// True where a program uses a buffer of the store.
-    fn reads(&self, id: ProgramId, buffer: usize) -> bool {
-        let program = self.program_of(id);
-        let index = program.buffers.iter().position(|plan| plan.kind == BufferKind::Persistent(buffer));
-        index.is_some_and(|index| program.touched().contains(&index))
-    }
 }
 
-impl Loaded {
-    /// Leaves nothing of it but its index in the list.
-    fn clear(&mut self) {
-        self.program = Arc::new(Program::default());
-        self.stages = Stages::default();
-        self.runner = DeviceProgram::Unloaded;
-        self.unneeded.clear();
-        self.bound.clear();
-        self.has_run = false;
-    }
+/// True where a program uses a buffer of the store.
+fn reads(program: &Program, buffer: usize) -> bool {
+    let index = program.buffers.iter().position(|plan| plan.kind == BufferKind::Persistent(buffer));
+    index.is_some_and(|index| program.touched().contains(&index))
 }

@@ -1,32 +1,31 @@
 //! Tuning of what a session or a graph runs.
 
-use super::{ProgramId, Session};
+use super::Session;
 use crate::compiler::{self, Layout, Options};
 use crate::device::{Device, Tune, Tuning};
 use crate::error::Result;
 use crate::graph::Graph;
 
 impl Session {
-    /// Compares the kernels that could do each step of a program and remembers the fastest: see [`Device::tune`]. The session's programs
+    /// Compares the kernels that could do each step of the program and remembers the fastest: see [`Device::tune`]. The session's programs
     /// stay as they are; those that are compiled from now on take the winners.
     ///
     /// ```
     /// use wgrad::device::Tune;
     /// use wgrad::prelude::*;
-    /// use wgrad::session::ProgramId;
     ///
     /// let g = Graph::new();
     /// let x = g.input("x", [8, 3], F32);
     /// g.output("y", &x.softmax(-1));
     /// let session = g.compile(&Device::cpu())?;
-    /// assert!(session.tune(ProgramId::FIRST, Tune::new())?.is_empty());
+    /// assert!(session.tune(Tune::new())?.is_empty());
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     ///
     /// # Errors
     /// A program that the session does not have; as of [`Device::tune`].
-    pub fn tune(&self, id: ProgramId, tune: Tune<'_>) -> Result<Tuning> {
-        self.device.tune([self.loaded(id)?.program.as_ref()], tune)
+    pub fn tune(&self, tune: Tune<'_>) -> Result<Tuning> {
+        self.device.tune([&*self.loaded()?.program], tune)
     }
 }
 

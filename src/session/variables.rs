@@ -27,6 +27,25 @@ impl Session {
         })
     }
 
+    /// Names and values of all parameters and buffers, in the order in which they were allocated. Each is read when its turn comes,
+    /// and may be an error of the device.
+    ///
+    /// ```
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// g.output("y", &nn::Linear::new(&g, "fc", 4, 2).forward(&g.input("x", [1, 4], F32)));
+    /// let session = g.compile(&Device::cpu())?;
+    /// let count: usize = session.parameters().map(|parameter| Ok(parameter?.1.len())).sum::<Result<usize>>()?;
+    /// assert_eq!(count, 4 * 2 + 2);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn parameters(&self) -> impl Iterator<Item = Result<(&str, TensorData)>> {
+        let variables = self.layout.variables.iter();
+        variables
+            .filter(|variable| matches!(variable.role, Role::Parameter | Role::Buffer))
+            .map(|variable| Ok((variable.name.as_str(), self.parameter(&variable.name)?)))
+    }
+
     /// A variable's value now. Waits until it is there.
     ///
     /// # Errors

@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 
 use super::checkpoint::Progress;
+use super::feed::{Batch, Feed};
 use super::fit::{Event, Fit};
-use super::trainer::X;
-use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::session::Capture;
@@ -29,13 +28,18 @@ impl Weights {
             None => batch.len() as f64,
         }
     }
+
+    /// What all examples weigh.
+    pub(super) fn of_all(&self, examples: usize) -> f64 {
+        self.0.as_ref().map_or(examples as f64, |weights| weights.iter().sum())
+    }
 }
 
 /// A loss in transfer.
 pub(super) struct Arriving {
     pub(super) step: u64,
     pub(super) learning_rate: f64,
-    pub(super) batch: Vec<usize>,
+    pub(super) batch: Batch,
     pub(super) weight: f64,
     pub(super) capture: Capture,
 }
@@ -45,7 +49,7 @@ pub(super) fn arrive(
     pending: &mut VecDeque<Arriving>,
     fit: &mut Fit<'_>,
     progress: &mut Progress,
-    data: &Dataset,
+    from: (&Feed<'_>, &[String]),
 ) -> Result<()> {
     let Some(Arriving { step, learning_rate, batch, weight, capture }) = pending.pop_front() else { return Ok(()) };
     let values = capture.wait()?;
@@ -53,7 +57,7 @@ pub(super) fn arrive(
     // A batch of which nothing counts has no mean, and changes nothing.
     if weight > 0.0 {
         if !loss.is_finite() {
-            return Err(diverged(step, loss, learning_rate, &batch, data));
+            return Err(diverged(step, loss, learning_rate, &batch, from));
         }
         progress.loss_sum += loss * weight;
         progress.weight += weight;
@@ -63,11 +67,25 @@ pub(super) fn arrive(
     Ok(())
 }
 
-fn diverged(step: u64, loss: f64, learning_rate: f64, batch: &[usize], data: &Dataset) -> Error {
-    let found = data.column(X).ok().and_then(|x| infinite(x, batch));
+fn diverged(step: u64, loss: f64, learning_rate: f64, batch: &Batch, from: (&Feed<'_>, &[String])) -> Error {
+    let (feed, inputs) = from;
+    let every: Vec<usize>;
+    let (data, examples) = match (batch, feed) {
+        (Batch::Resident(examples), Feed::Resident { data, .. }) => (Some(*data), examples),
+        (Batch::Streamed(data), _) => {
+            every = (0..data.len()).collect();
+            (Some(data), &every)
+        }
+        (Batch::Resident(examples), Feed::Streamed(_)) => (None, examples),
+    };
+    let mut columns = inputs.iter().filter_map(|name| data?.column(name).ok());
+    let found = columns.find_map(|x| infinite(x, examples));
     Error::Data(match found {
         Some((example, value)) => {
-            format!("the loss of step {step} is {loss}: the inputs of example {example} have a value that is {value}")
+            let of = if matches!(batch, Batch::Streamed(_)) { " of its batch" } else { "" };
+            format!(
+                "the loss of step {step} is {loss}: the inputs of example {example}{of} have a value that is {value}"
+            )
         }
         None => format!(
             "the loss of step {step} is {loss}: training has diverged; try a lower learning rate than {learning_rate}, or clip gradients"

@@ -2,7 +2,7 @@
 //! gives the same bits as never having stopped.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
@@ -10,11 +10,12 @@ use super::checkpoint_file::{self, Metadata, Tensors};
 use super::checkpoints::Checkpoints;
 use super::counters;
 use super::history::History;
-use crate::data::Dataset;
+use super::named::{self, Matching};
+use crate::data::{Dataset, Stream};
 use crate::error::{Error, Result};
 use crate::ops::Role;
 use crate::session::Session;
-use crate::tensor::{DType, TensorData};
+use crate::tensor::TensorData;
 
 /// Version of the metadata; others are refused.
 const FORMAT: &str = "wgrad-checkpoint-2";
@@ -44,7 +45,9 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Steps, epochs and batches are counts of the same thing; without that, an epoch might never end.
-    pub(super) fn check(&self, path: &Path, per_epoch: u64) -> Result<()> {
+    /// Of a stream, nobody knows how many batches an epoch has.
+    pub(super) fn check(&self, path: &Path, per_epoch: Option<u64>) -> Result<()> {
+        let Some(per_epoch) = per_epoch else { return Ok(()) };
         let steps = self.epoch.checked_mul(per_epoch).and_then(|steps| steps.checked_add(self.batch));
         if self.batch <= per_epoch && steps == Some(self.step) {
             return Ok(());
@@ -69,6 +72,10 @@ pub(super) struct Batches {
 impl Batches {
     pub(super) fn new(size: usize, shuffle: bool, drop_last: bool, data: &Dataset) -> Self {
         Self { size, shuffle, drop_last, data: digest(data) }
+    }
+
+    pub(super) fn of_stream(size: usize, drop_last: bool, stream: &Stream) -> Self {
+        Self { size, shuffle: stream.is_shuffled(), drop_last, data: stream.description() }
     }
 
     /// Names for people, and values.
@@ -221,99 +228,8 @@ pub(super) fn load(path: &Path, checkpoints: &Checkpoints, session: &mut Session
     if float(field("learning_rate")?)?.to_bits() != progress.learning_rate.to_bits() {
         progress.schedule[0] = progress.learning_rate;
     }
-    restore(path, session, &tensors, is_saved)?;
+    named::restore(path, session, &tensors, Matching::Strict, is_saved)?;
     session.set_steps(progress.step);
     counters::restore(session, field("optimizers")?).map_err(|error| wrong(error.to_string()))?;
     Ok(progress)
-}
-
-/// What a file is of whose variables of a role are others.
-const fn other(role: &Role) -> &'static str {
-    match role {
-        Role::State(_) => "another model or optimizer",
-        Role::Parameter | Role::Buffer | Role::Data => "another model",
-    }
-}
-
-/// Puts tensors into the variables of their names, after checking that they are this model's.
-pub(super) fn restore(
-    path: &Path,
-    session: &mut Session,
-    tensors: &Tensors,
-    wanted: impl Fn(&Role) -> bool,
-) -> Result<()> {
-    let wrong = |message: String| Error::format(path, message);
-    let mut converted = BTreeMap::new();
-    let variables: Vec<_> = session.variables().iter().filter(|variable| wanted(&variable.role)).cloned().collect();
-    for variable in &variables {
-        match tensors.get(&variable.name) {
-            None => {
-                let of = other(&variable.role);
-                return Err(wrong(format!("it is of {of}: it has no {:?}, which this one needs", variable.name)));
-            }
-            // PyTorch keeps counters in 64 bits.
-            Some(data)
-                if data.dtype() == DType::I64
-                    && variable.ty.dtype == DType::I32
-                    && *data.shape() == variable.ty.shape =>
-            {
-                let narrow = data.narrowed().map_err(|error| wrong(format!("{:?}: {error}", variable.name)))?;
-                converted.insert(variable.name.as_str(), narrow);
-            }
-            Some(data) if *data.ty() != variable.ty => {
-                return Err(wrong(format!(
-                    "it is of {}: {:?} is {} there, {} here",
-                    other(&variable.role),
-                    variable.name,
-                    data.ty(),
-                    variable.ty
-                )));
-            }
-            Some(_) => {}
-        }
-    }
-    if let Some(name) = tensors.keys().find(|name| !variables.iter().any(|variable| variable.name == **name)) {
-        return Err(wrong(format!(
-            "it is of another model or optimizer: it has {name:?}, which this one does not know"
-        )));
-    }
-    for variable in &variables {
-        let value = converted.get(variable.name.as_str()).or_else(|| tensors.get(&variable.name));
-        if let Some(value) = value {
-            session.set_parameter(&variable.name, value)?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes the parameters (and buffers) alone, by their names, as PyTorch reads them, and the text that belongs to them.
-pub(super) fn save_parameters(path: &Path, session: &Session, metadata: &[(String, String)]) -> Result<()> {
-    let mut tensors = Vec::new();
-    for variable in session.variables() {
-        if matches!(variable.role, Role::Parameter | Role::Buffer) {
-            tensors.push((variable.name.clone(), session.parameter(&variable.name)?));
-        }
-    }
-    checkpoint_file::write(path, &tensors, metadata)
-}
-
-/// Parameters from a file that [`save_parameters`] or PyTorch wrote.
-pub(super) struct Loaded {
-    path: PathBuf,
-    tensors: Tensors,
-}
-
-impl Loaded {
-    pub(super) fn new(path: &Path, tensors: Tensors) -> Self {
-        Self { path: path.to_owned(), tensors }
-    }
-
-    pub(super) fn read(path: &Path) -> Result<Self> {
-        let (tensors, _) = checkpoint_file::read(path)?;
-        Ok(Self { path: path.to_owned(), tensors })
-    }
-
-    pub(super) fn give(&self, session: &mut Session) -> Result<()> {
-        restore(&self.path, session, &self.tensors, |role| matches!(role, Role::Parameter | Role::Buffer))
-    }
 }

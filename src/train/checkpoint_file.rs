@@ -69,25 +69,41 @@ pub(super) fn write_after(
     tensors: &[(String, TensorData)],
     metadata: &[(String, String)],
 ) -> Result<()> {
-    let mut sorted: Vec<&(String, TensorData)> = tensors.iter().collect();
-    sorted.sort_by(|(left_name, left), (right_name, right)| {
-        right.dtype().size().cmp(&left.dtype().size()).then_with(|| left_name.cmp(right_name))
-    });
-    let mut header = header(&sorted, metadata)?;
-    let length = (header.len() as u64).to_le_bytes();
-    let tensors = sorted.iter().map(|(_, tensor)| tensor.bytes());
-    let digits = checksum::of([&length[..], &header].into_iter().chain(tensors));
-    if let Some(offset) = checksum::position(&header, &key_of_checksum())
-        && let Some(blank) = header.get_mut(offset..offset + digits.len())
-    {
-        blank.copy_from_slice(digits.as_bytes());
-    }
+    let (length, header, sorted) = composed(tensors, metadata)?;
     replace(path, previous, |file| {
         file.write_all(&length)?;
         file.write_all(&header)?;
         sorted.iter().try_for_each(|(_, tensor)| file.write_all(tensor.bytes()))
     })
     .map_err(|source| Error::file("cannot write", path, source))
+}
+
+/// The bytes of such a file.
+pub(super) fn to_bytes(tensors: &[(String, TensorData)], metadata: &[(String, String)]) -> Result<Vec<u8>> {
+    let (length, header, sorted) = composed(tensors, metadata)?;
+    let mut bytes = [&length[..], &header].concat();
+    sorted.iter().for_each(|(_, tensor)| bytes.extend_from_slice(tensor.bytes()));
+    Ok(bytes)
+}
+
+/// The header with its checksum, the length before it, and the tensors in the file's order.
+type Composed<'a> = ([u8; 8], Vec<u8>, Vec<&'a (String, TensorData)>);
+
+fn composed<'a>(tensors: &'a [(String, TensorData)], metadata: &[(String, String)]) -> Result<Composed<'a>> {
+    let mut sorted: Vec<&(String, TensorData)> = tensors.iter().collect();
+    sorted.sort_by(|(left_name, left), (right_name, right)| {
+        right.dtype().size().cmp(&left.dtype().size()).then_with(|| left_name.cmp(right_name))
+    });
+    let mut header = header(&sorted, metadata)?;
+    let length = (header.len() as u64).to_le_bytes();
+    let contents = sorted.iter().map(|(_, tensor)| tensor.bytes());
+    let digits = checksum::of([&length[..], &header].into_iter().chain(contents));
+    if let Some(offset) = checksum::position(&header, &key_of_checksum())
+        && let Some(blank) = header.get_mut(offset..offset + digits.len())
+    {
+        blank.copy_from_slice(digits.as_bytes());
+    }
+    Ok((length, header, sorted))
 }
 
 /// Writes a file of any kind with the same care: what was there before is replaced as a whole, or stays as it was.
@@ -147,10 +163,16 @@ pub fn read(path: impl AsRef<Path>) -> Result<(Tensors, Metadata)> {
 /// As [`read`], and whether there was a checksum.
 pub(super) fn read_verified(path: &Path) -> Result<(Tensors, Metadata, bool)> {
     let bytes = fs::read(path).map_err(|source| Error::file("cannot read", path, source))?;
-    from_bytes(&bytes).map_err(|message| Error::format(path, message))
+    parsed(&bytes).map_err(|message| Error::format(path, message))
 }
 
-fn from_bytes(bytes: &[u8]) -> Result<(Tensors, Metadata, bool), String> {
+/// As [`read`], of the bytes of a file.
+pub(super) fn from_bytes(bytes: &[u8]) -> Result<(Tensors, Metadata)> {
+    let (tensors, metadata, _) = parsed(bytes).map_err(|message| Error::format("parameters in memory", message))?;
+    Ok((tensors, metadata))
+}
+
+fn parsed(bytes: &[u8]) -> Result<(Tensors, Metadata, bool), String> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(explain)?;
     let mut metadata: Metadata =
         header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -400,10 +422,10 @@ mod tests {
         write(&path, &every_dtype()?, &[entry("step", "7")])?;
         let mut whole = fs::read(&path).map_err(|source| Error::file("cannot read", &path, source))?;
         for length in 0..whole.len() {
-            assert!(from_bytes(&whole[..length]).is_err(), "{length} of {} bytes", whole.len());
+            assert!(parsed(&whole[..length]).is_err(), "{length} of {} bytes", whole.len());
         }
         whole.push(0);
-        assert!(from_bytes(&whole).is_err());
+        assert!(parsed(&whole).is_err());
         Ok(())
     }
 
@@ -413,13 +435,13 @@ mod tests {
         let path = directory.path().join("model.safetensors");
         write(&path, &every_dtype()?, &[entry("step", "7")])?;
         let whole = fs::read(&path).map_err(|source| Error::file("cannot read", &path, source))?;
-        assert!(from_bytes(&whole).is_ok_and(|(_, _, verified)| verified));
+        assert!(parsed(&whole).is_ok_and(|(_, _, verified)| verified));
         for position in 0..whole.len() {
             let byte = whole[position];
             for wrong in [0, b'9', b'"', 0xff].into_iter().chain((0..8).map(|bit| byte ^ (1 << bit))) {
                 let mut bytes = whole.clone();
                 bytes[position] = wrong;
-                assert_eq!(from_bytes(&bytes).is_err(), wrong != byte, "byte {position}: {byte} became {wrong}");
+                assert_eq!(parsed(&bytes).is_err(), wrong != byte, "byte {position}: {byte} became {wrong}");
             }
         }
         Ok(())
@@ -453,7 +475,7 @@ mod tests {
 
     fn foreign(dtype: &str, data: &[u8], shape: usize) -> Result<(Tensors, Metadata, bool), String> {
         let header = format!(r#"{{"t":{{"dtype":"{dtype}","shape":[{shape}],"data_offsets":[0,{}]}}}}"#, data.len());
-        from_bytes(&[&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat())
+        parsed(&[&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat())
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::fmt;
 use super::arriving::Weights;
 use super::carried;
 use super::resident::{INDEX, Resident, index_of};
-use super::trainer::{Trainer, Y};
-use crate::data::Dataset;
+use super::trainer::Trainer;
+use crate::data::Examples;
 use crate::error::Result;
+use crate::metrics::{Accumulator, Metric};
 use crate::nn::Mode;
 use crate::tensor::TensorData;
 
@@ -18,7 +19,7 @@ pub struct Evaluation {
     pub loss: f64,
     /// Metrics by name, in the order asked for; those that the data does not define are left out.
     pub metrics: Vec<(String, f64)>,
-    /// The model's output for every example; `[0]` where it was not stored ([`Trainer::perplexity`](super::Trainer::perplexity)).
+    /// The model's output for every example; `[0]` where they were not stored ([`Trainer::perplexity`](super::Trainer::perplexity), streams).
     pub predictions: TensorData,
 }
 
@@ -55,8 +56,12 @@ impl fmt::Display for Evaluation {
 
 impl Trainer {
     /// Compiles what evaluates a data set, so that what is wrong with it is found before a run and not after its first epoch.
-    pub(super) fn compile_evaluation(&mut self, data: &Dataset) -> Result<()> {
-        Self::check(data)?;
+    pub(super) fn compile_evaluation(&mut self, data: &mut Examples<'_>) -> Result<()> {
+        let data = match data {
+            Examples::Dataset(data) => *data,
+            Examples::Stream(stream) => return self.compile_streamed_evaluation(stream),
+        };
+        self.check(data)?;
         let resident = Resident::of(data);
         loop {
             let batch = self.evaluation_batch.clamp(1, data.len());
@@ -67,16 +72,24 @@ impl Trainer {
         }
     }
 
-    /// Loss and metrics on a data set, and the predictions that they come from, of as many examples at a time as
+    /// Loss and metrics on a data set or a [`Stream`](crate::data::Stream), and, of a data set, the predictions that they come from, of as many examples at a time as
     /// [`evaluation_batch`](Self::evaluation_batch) says, or fewer where those would take too much memory. Labels that the loss
     /// ignores count for neither. A score of a loss of logits is taken for class 1 above 0, any other above 0.5.
     ///
     /// # Errors
     /// Data that does not fit the model, targets that do not fit the loss; a device that fails.
-    pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
-        Self::check(data)?;
+    pub fn evaluate<'data>(&mut self, data: impl Into<Examples<'data>>) -> Result<Evaluation> {
+        self.evaluate_on(&mut data.into())
+    }
+
+    pub(super) fn evaluate_on(&mut self, data: &mut Examples<'_>) -> Result<Evaluation> {
+        let data = match data {
+            Examples::Dataset(data) => *data,
+            Examples::Stream(stream) => return self.evaluate_stream(stream),
+        };
+        self.check(data)?;
         let resident = Resident::of(data);
-        let targets = data.column(Y)?;
+        let targets = data.column(&self.target)?;
         let weights = Weights::of_targets(&self.loss, targets);
         let mut batch = self.evaluation_batch.clamp(1, data.len());
         let (mut loss, mut weight, mut rows): (f64, f64, Vec<f32>) = (0.0, 0.0, Vec::new());
@@ -94,7 +107,7 @@ impl Trainer {
             }
             rest = others;
             let index = index_of(examples)?;
-            let outputs = self.open()?.run_with(id, &[(INDEX, &index)])?;
+            let outputs = self.open()?.using(&id).run(&[(INDEX, &index)])?;
             let weighs = weights.of(examples);
             if weighs > 0.0 {
                 loss += outputs["loss"].item()? * weighs;
@@ -114,18 +127,24 @@ impl Trainer {
         let mut metrics: Vec<(String, f64)> = Vec::new();
         metrics.extend(self.perplexity.then(|| ("perplexity".to_owned(), loss.exp())));
         for metric in &self.metrics {
-            let mut accumulator = metric.accumulator();
-            if let Some(ignored) = self.loss.ignored_label() {
-                accumulator = accumulator.with_ignored_label(ignored);
-            }
-            if let Some(threshold) = self.loss.threshold() {
-                accumulator = accumulator.with_threshold(threshold);
-            }
+            let mut accumulator = self.accumulator(*metric);
             accumulator.update(&predictions, targets)?;
             if let Some(value) = accumulator.value() {
                 metrics.push((metric.name().to_owned(), value));
             }
         }
         Ok(Evaluation { loss, metrics, predictions })
+    }
+
+    /// An empty accumulator of a metric, for what the loss is about.
+    pub(super) fn accumulator(&self, metric: Metric) -> Accumulator {
+        let mut accumulator = metric.accumulator();
+        if let Some(ignored) = self.loss.ignored_label() {
+            accumulator = accumulator.with_ignored_label(ignored);
+        }
+        if let Some(threshold) = self.loss.threshold() {
+            accumulator = accumulator.with_threshold(threshold);
+        }
+        accumulator
     }
 }

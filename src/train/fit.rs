@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::checkpoints::Checkpoints;
 use super::history::{EpochRecord, History};
-use crate::data::Dataset;
+use crate::data::Examples;
 use crate::error::Result;
 use crate::optim::schedule::Schedule;
 use crate::session::Session;
@@ -18,8 +18,8 @@ pub enum Event {
     Start {
         /// Steps done before.
         step: u64,
-        /// Steps that the whole run will have done.
-        total_steps: u64,
+        /// Steps that the whole run will have done; `None` where it ends with a stream.
+        total_steps: Option<u64>,
     },
     /// A step's loss has arrived. Losses are read without holding the device up, so this comes a few steps late.
     Step {
@@ -132,7 +132,7 @@ pub struct Fit<'a> {
     pub(crate) batch_size: usize,
     pub(crate) drop_last: bool,
     pub(crate) shuffle: bool,
-    pub(crate) validation: Option<&'a Dataset>,
+    pub(crate) validation: Option<Examples<'a>>,
     pub(crate) schedule: Schedule,
     pub(crate) callbacks: Vec<&'a mut dyn Callback>,
     pub(crate) checkpoints: Option<Checkpoints>,
@@ -177,17 +177,18 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// False: the data's own order in every epoch.
+    /// False: the data's own order in every epoch. A stream has its order from
+    /// [`Stream::shuffle`](crate::data::Stream::shuffle) alone.
     #[must_use]
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.shuffle = shuffle;
         self
     }
 
-    /// Data to measure loss and metrics on after each epoch.
+    /// Data to measure loss and metrics on after each epoch: a data set, or a stream.
     #[must_use]
-    pub fn validate(mut self, data: &'a Dataset) -> Self {
-        self.validation = Some(data);
+    pub fn validate(mut self, data: impl Into<Examples<'a>>) -> Self {
+        self.validation = Some(data.into());
         self
     }
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::checkpoint;
 use super::model_file::{ModelFile, ModelSettings};
+use super::named::{Matching, Parameters};
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -14,7 +14,7 @@ impl Trainer {
     /// # Errors
     /// A file that cannot be written; nothing compiled yet.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        checkpoint::save_parameters(path.as_ref(), self.compiled()?, &[])
+        self.compiled()?.save_parameters(path)
     }
 
     /// The same with what else is needed to use the model, for [`ModelFile::read`].
@@ -22,7 +22,7 @@ impl Trainer {
     /// # Errors
     /// A file that cannot be written; nothing compiled yet; a setting whose name is taken.
     pub fn save_model(&self, path: impl AsRef<Path>, settings: &ModelSettings) -> Result<()> {
-        checkpoint::save_parameters(path.as_ref(), self.compiled()?, &settings.metadata()?)
+        self.compiled()?.save_parameters_with(path.as_ref(), &settings.metadata()?)
     }
 
     fn compiled(&self) -> Result<&Session> {
@@ -34,12 +34,12 @@ impl Trainer {
     /// # Errors
     /// As there: a file of another model, at once or from what compiles.
     pub fn load_model(&mut self, file: &ModelFile) -> Result<()> {
-        self.take(checkpoint::Loaded::new(file.path(), file.tensors().clone()))
+        self.take(Parameters::of(file.path(), file.tensors().clone()))
     }
 
-    fn take(&mut self, loaded: checkpoint::Loaded) -> Result<()> {
+    fn take(&mut self, loaded: Parameters) -> Result<()> {
         match &mut self.session {
-            Some(session) => loaded.give(session),
+            Some(session) => session.load_parameters(&loaded, Matching::Strict).map(|_| ()),
             None => {
                 self.loaded = Some(loaded);
                 Ok(())
@@ -48,12 +48,13 @@ impl Trainer {
     }
 
     /// Reads parameters from a safetensors file of the same model, as [`save`](Self::save) or PyTorch wrote it. Before anything
-    /// is compiled, they are held until then.
+    /// is compiled, they are held until then. Names must be the model's; a session takes those that fit, too
+    /// ([`Session::load_parameters`]).
     ///
     /// # Errors
     /// A file that cannot be read or is of another model; before anything is compiled, the latter comes from what compiles:
     /// [`fit`](Self::fit), [`evaluate`](Self::evaluate) or [`predict`](Self::predict).
     pub fn load_parameters(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        self.take(checkpoint::Loaded::read(path.as_ref())?)
+        self.take(Parameters::read(path)?)
     }
 }

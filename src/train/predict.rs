@@ -1,12 +1,13 @@
 //! What a model says of inputs, and what in them it says it for.
 
 use super::carried;
+use super::network::Given;
 use super::programs::Use;
-use super::trainer::{Trainer, X};
-use crate::error::Result;
+use super::trainer::Trainer;
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
-use crate::nn::Mode;
-use crate::session::ProgramId;
+use crate::nn::{Inputs, Mode};
+use crate::session::{Outputs, Program};
 use crate::tensor::{DType, TensorData, TensorType};
 
 /// A prediction, and how it depends on its input.
@@ -14,42 +15,47 @@ use crate::tensor::{DType, TensorData, TensorType};
 pub struct InputGradient {
     /// The model's output, as [`Trainer::predict`] returns it.
     pub prediction: TensorData,
-    /// The gradient of each example's largest output with respect to the input that the model saw: what
-    /// [`Trainer::prepare`] made of the example, in its shape.
-    pub gradient: TensorData,
+    /// The gradients of each example's largest output with respect to the inputs that the model saw, by their names (`x` where there is
+    /// one): what [`Trainer::prepare`] made of the example, in its shape. What the model takes as integers has none.
+    pub gradients: Outputs,
 }
 
-/// What a program returns for inputs of a type and shape.
+/// The outputs of the programs: the prediction, and a gradient for each input that has one.
+const PREDICTION_OUTPUT: &str = "prediction";
+const GRADIENT_OUTPUT: &str = "gradient/";
+
+/// What a program returns for inputs of some types.
 struct Asked {
-    wanted: fn(DType, Vec<usize>) -> Use,
-    outputs: &'static [&'static str],
-    write: fn(&Trainer, &Graph, &Tensor),
+    wanted: fn(Vec<TensorType>) -> Use,
+    write: fn(&Trainer, &Graph, &Inputs),
 }
 
 const PREDICTION: Asked = Asked {
     wanted: Use::Predict,
-    outputs: &["prediction"],
-    write: |trainer, g, input| {
-        let prediction = trainer.model().forward(g, &trainer.prepared(input, Mode::Evaluation), Mode::Evaluation);
-        g.output("prediction", &prediction);
+    write: |trainer, g, inputs| {
+        let inputs = trainer.network.prepared(g, inputs, Mode::Evaluation);
+        g.output(PREDICTION_OUTPUT, &trainer.network.forward(g, &inputs, Mode::Evaluation));
     },
 };
 
 const INPUT_GRADIENT: Asked = Asked {
     wanted: Use::InputGradient,
-    outputs: &["prediction", "gradient"],
-    write: |trainer, g, input| {
-        let input = trainer.prepared(input, Mode::Evaluation);
-        let prediction = trainer.model().forward(g, &input, Mode::Evaluation);
+    write: |trainer, g, inputs| {
+        let inputs = trainer.network.prepared(g, inputs, Mode::Evaluation);
+        let prediction = trainer.network.forward(g, &inputs, Mode::Evaluation);
         let examples = prediction.shape().first().copied().unwrap_or(1);
         let outputs = prediction.shape().iter().skip(1).product::<usize>();
         let rows = prediction.reshape([examples, outputs]);
         let winner = rows.argmax(1).one_hot(outputs, rows.dtype());
         // Examples do not mix in evaluation, so the sum's gradient holds that of each.
-        let gradient = g.gradients(&(&rows * &winner), &[&input]);
-        g.output("prediction", &prediction.cast(DType::F32));
-        if let Some(gradient) = gradient.first() {
-            g.output("gradient", &gradient.cast(DType::F32));
+        // What is given as integers has no gradient; where there is nothing else, that is the user's mistake.
+        let floats: Vec<_> = inputs.iter().filter(|(_, input)| input.dtype().is_float()).collect();
+        let asked = if floats.is_empty() { inputs.iter().collect() } else { floats };
+        let tensors: Vec<&Tensor> = asked.iter().map(|(_, input)| *input).collect();
+        let gradients = g.gradients(&(&rows * &winner), &tensors);
+        g.output(PREDICTION_OUTPUT, &prediction.cast(DType::F32));
+        for ((name, _), gradient) in asked.iter().zip(&gradients) {
+            g.output(&format!("{GRADIENT_OUTPUT}{name}"), &gradient.cast(DType::F32));
         }
     },
 };
@@ -61,8 +67,9 @@ impl Trainer {
     ///
     /// # Errors
     /// Inputs that do not fit the model; a device that fails.
-    pub fn predict(&mut self, x: &TensorData) -> Result<TensorData> {
-        Ok(self.ask(x, &PREDICTION)?.swap_remove(0))
+    pub fn predict<'a>(&mut self, x: impl Into<Given<'a>>) -> Result<TensorData> {
+        let mut answer = self.answer(x.into(), &PREDICTION)?;
+        answer.take(PREDICTION_OUTPUT).ok_or_else(|| Error::Data("the program has no prediction".into()))
     }
 
     /// What the model says of a batch of inputs, and the gradient of each example's largest output (the score of the class
@@ -83,63 +90,78 @@ impl Trainer {
     /// // With the weights [[1, 2, 3], [-4, 5, -6]], the outputs are 6 and -5: the first wins.
     /// let answer = trainer.input_gradient(&x)?;
     /// assert_eq!(answer.prediction.to_vec::<f32>()?, [6.0, -5.0]);
-    /// assert_eq!(answer.gradient.to_vec::<f32>()?, [1.0, 2.0, 3.0]);
+    /// assert_eq!(answer.gradients["x"].to_vec::<f32>()?, [1.0, 2.0, 3.0]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     ///
     /// # Errors
     /// Inputs that do not fit the model, or that it takes as integers; a device that fails.
-    pub fn input_gradient(&mut self, x: &TensorData) -> Result<InputGradient> {
-        let mut answer = self.ask(x, &INPUT_GRADIENT)?;
-        let gradient = answer.swap_remove(1);
-        Ok(InputGradient { prediction: answer.swap_remove(0), gradient })
+    pub fn input_gradient<'a>(&mut self, x: impl Into<Given<'a>>) -> Result<InputGradient> {
+        let mut answer = self.answer(x.into(), &INPUT_GRADIENT)?;
+        let prediction = answer.take(PREDICTION_OUTPUT);
+        let prediction = prediction.ok_or_else(|| Error::Data("the program has no prediction".into()))?;
+        let names: Vec<String> = self.network.names().to_vec();
+        let gradient = |name: String| Some((name.clone(), answer.take(&format!("{GRADIENT_OUTPUT}{name}"))?));
+        Ok(InputGradient { prediction, gradients: names.into_iter().filter_map(gradient).collect() })
+    }
+
+    /// As `ask`, of what the user gave.
+    fn answer(&mut self, given: Given<'_>, asked: &Asked) -> Result<Outputs> {
+        let inputs = self.network.given(given)?;
+        let inputs: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (name.as_str(), *data)).collect();
+        self.ask(&inputs, asked)
     }
 
     /// What a program returns, for as many examples at a time as fit.
-    fn ask(&mut self, x: &TensorData, asked: &Asked) -> Result<Vec<TensorData>> {
-        let examples = x.shape().first().copied().unwrap_or(0);
+    fn ask(&mut self, x: &[(&str, &TensorData)], asked: &Asked) -> Result<Outputs> {
+        let examples = examples_of(x).unwrap_or(0);
         let mut batch = self.evaluation_batch.max(1);
         if examples <= batch || self.carries_state(x, asked) {
             return self.ask_at_once(x, asked, true);
         }
-        let mut parts: Vec<Vec<TensorData>> = Vec::new();
+        let mut parts: Vec<Outputs> = Vec::new();
         let mut start = 0;
         while start < examples {
             let count = batch.min(examples - start);
-            let part = rows(x, start, count)?;
+            let part = x.iter().map(|(name, x)| Ok((*name, rows(x, start, count)?))).collect::<Result<Vec<_>>>()?;
+            let part: Vec<(&str, &TensorData)> = part.iter().map(|(name, x)| (*name, x)).collect();
             let Some(id) = self.program_within(&part, asked, count)? else {
                 batch = self.fewer(count);
                 continue;
             };
             if start == 0 {
-                self.check_input(x)?;
+                self.network.check(x)?;
             }
-            let outputs = self.run(id, &part, asked)?;
-            if outputs.iter().any(|output| output.shape().first() != Some(&count)) {
+            let outputs = self.run(&id, &part)?;
+            if outputs.iter().any(|(_, output)| output.shape().first() != Some(&count)) {
                 return self.ask_at_once(x, asked, false);
             }
             parts.push(outputs);
             start += count;
         }
-        (0..asked.outputs.len())
-            .map(|output| joined(parts.iter().filter_map(|part| part.get(output)), examples))
-            .collect()
+        let names: Vec<String> =
+            parts.first().into_iter().flat_map(Outputs::iter).map(|(name, _)| name.to_owned()).collect();
+        let whole = |name: String| {
+            let whole = joined(parts.iter().filter_map(|part| part.get(&name)), examples)?;
+            Ok((name, whole))
+        };
+        names.into_iter().map(whole).collect()
     }
 
     /// True where the model's output depends on the batch before.
-    fn carries_state(&self, x: &TensorData, asked: &Asked) -> bool {
+    fn carries_state(&self, x: &[(&str, &TensorData)], asked: &Asked) -> bool {
         let g = self.graph();
-        (asked.write)(self, &g, &g.input(X, x.shape(), x.dtype()));
+        (asked.write)(self, &g, &inputs(&g, x));
         g.assigns()
     }
 
     /// The same as one batch, if that fits; else, where that is possible, some at a time.
-    fn ask_at_once(&mut self, x: &TensorData, asked: &Asked, divisible: bool) -> Result<Vec<TensorData>> {
-        let examples = if divisible { x.shape().first().copied().unwrap_or(1) } else { 1 };
+    fn ask_at_once(&mut self, x: &[(&str, &TensorData)], asked: &Asked, divisible: bool) -> Result<Outputs> {
+        let examples = if divisible { examples_of(x).unwrap_or(1) } else { 1 };
         match self.program_within(x, asked, examples)? {
             Some(id) => {
-                self.check_input(x)?;
-                self.run(id, x, asked)
+                self.network.check(x)?;
+                self.run(&id, x)
             }
             None => {
                 self.fewer(examples);
@@ -148,18 +170,27 @@ impl Trainer {
         }
     }
 
-    fn run(&mut self, id: ProgramId, x: &TensorData, asked: &Asked) -> Result<Vec<TensorData>> {
+    fn run(&mut self, id: &Program, x: &[(&str, &TensorData)]) -> Result<Outputs> {
         let session = self.open()?;
         carried::begin_pass(session, Mode::Evaluation)?;
-        let mut outputs = session.run_with(id, &[(X, x)])?;
-        Ok(asked.outputs.iter().filter_map(|name| outputs.take(name)).collect())
+        session.using(id).run(x)
     }
 
     /// The program for inputs of a type; none where it would take too much memory for `examples`, and fewer could be taken.
-    fn program_within(&mut self, x: &TensorData, asked: &Asked, examples: usize) -> Result<Option<ProgramId>> {
-        let wanted = (asked.wanted)(x.dtype(), x.shape().to_vec());
-        self.program(wanted, examples, |trainer, g| (asked.write)(trainer, g, &g.input(X, x.shape(), x.dtype())))
+    fn program_within(&mut self, x: &[(&str, &TensorData)], asked: &Asked, examples: usize) -> Result<Option<Program>> {
+        let wanted = (asked.wanted)(x.iter().map(|(_, x)| x.ty().clone()).collect());
+        self.program(wanted, examples, |trainer, g| (asked.write)(trainer, g, &inputs(g, x)))
     }
+}
+
+/// The number of examples, where the inputs have an axis for them.
+fn examples_of(x: &[(&str, &TensorData)]) -> Option<usize> {
+    x.first()?.1.shape().first().copied()
+}
+
+/// Inputs of a graph.
+fn inputs(g: &Graph, x: &[(&str, &TensorData)]) -> Inputs {
+    Inputs::new(g, x.iter().map(|(name, x)| (*name, g.input(*name, x.shape(), x.dtype()))))
 }
 
 /// Some of the examples.

@@ -15,6 +15,6 @@ impl Trainer {
     pub fn profile(&mut self, data: &Dataset, batch: usize) -> Result<Profile> {
         let id = self.compile_training(data, batch)?;
         let index = index_of(&(0..batch).collect::<Vec<_>>())?;
-        self.open()?.profile(id, &[(INDEX, &index)])
+        self.open()?.using(&id).profile(&[(INDEX, &index)])
     }
 }

@@ -6,51 +6,73 @@ use std::time::Instant;
 use super::arriving::{Arriving, IN_FLIGHT, Weights, arrive};
 use super::carried;
 use super::checkpoint::{self, Batches, Progress};
+use super::feed::{Batch, Feed, Material, streaming};
 use super::fit::{Event, Fit};
 use super::history::{EpochRecord, History};
 use super::resident::{INDEX, Resident, index_of};
-use super::trainer::{Trainer, Y};
-use crate::data::Dataset;
+use super::trainer::{Trainer, uncompiled};
+use crate::data::{Cut, Dataset, Examples};
 use crate::error::{Error, Result, counted};
 use crate::nn::Mode;
 use crate::optim::schedule::Scheduler;
+use crate::session::Capture;
 
 impl Trainer {
-    /// Trains on the columns `x` and `y` of a data set, whose first axes count examples.
+    /// Trains on the columns `x` and `y` of a data set (or as [`with_inputs`](Self::with_inputs) and [`target`](Self::target) say), whose
+    /// first axes count examples, or of a [`Stream`](crate::data::Stream) of such examples: `fit(&data, …)`, `fit(&mut stream, …)`.
+    ///
+    /// A stream that fails ends the run, with a checkpoint of what was done before, where there are [`Fit::checkpoints`].
     ///
     /// # Errors
     /// Data that does not fit the model or the options; a loss that is no longer finite; a checkpoint of another model or
-    /// that cannot be written; a device that fails; whatever a callback returns. What was learned up to then stays.
-    pub fn fit(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
-        Self::check(data)?;
-        if fit.batch_size == 0 || fit.batch_size > data.len() {
-            let message = format!(
-                "a batch of {} cannot be taken from {}",
-                fit.batch_size,
-                counted(data.len(), "training example")
-            );
-            return Err(Error::Argument(message));
+    /// that cannot be written; a stream that fails; a device that fails; whatever a callback returns. What was learned up to then stays.
+    pub fn fit<'data>(&mut self, data: impl Into<Examples<'data>>, fit: Fit<'_>) -> Result<History> {
+        match data.into() {
+            Examples::Dataset(data) => {
+                self.check(data)?;
+                if fit.batch_size == 0 || fit.batch_size > data.len() {
+                    let message = format!(
+                        "a batch of {} cannot be taken from {}",
+                        fit.batch_size,
+                        counted(data.len(), "training example")
+                    );
+                    return Err(Error::Argument(message));
+                }
+                self.fit_material(Material::Resident(data, Resident::of(data)), fit)
+            }
+            Examples::Stream(_) if fit.batch_size == 0 => {
+                Err(Error::Argument("a batch of 0 cannot be taken from a stream".into()))
+            }
+            Examples::Stream(stream) => self.fit_material(Material::Streamed(stream), fit),
         }
+    }
+
+    fn fit_material(&mut self, mut material: Material<'_>, mut fit: Fit<'_>) -> Result<History> {
         let found = match &fit.checkpoints {
             Some(checkpoints) => checkpoints.open()?.map(|file| (checkpoints.clone(), file)),
             None => None,
         };
-        let resident = Resident::of(data);
-        let first = self.training_for(data, &resident, fit.batch_size)?;
+        let (first, batches, per_epoch) = match &mut material {
+            Material::Resident(data, resident) => {
+                let whole = data.len() / fit.batch_size;
+                let ragged = !fit.drop_last && !data.len().is_multiple_of(fit.batch_size);
+                let batches = Batches::new(fit.batch_size, fit.shuffle, fit.drop_last, data);
+                let first = self.training_for(data, resident, fit.batch_size)?;
+                (first, batches, Some((whole + usize::from(ragged)) as u64))
+            }
+            Material::Streamed(stream) => {
+                let first = self.streamed_for(stream.peek()?, fit.batch_size, Mode::Training)?;
+                let first = first.ok_or_else(|| Error::Limit("the training step takes too much memory".into()))?;
+                (first.0, Batches::of_stream(fit.batch_size, fit.drop_last, stream), None)
+            }
+        };
         self.training = Some(first);
-        if let Some(validation) = fit.validation {
+        if let Some(validation) = &mut fit.validation {
             self.compile_evaluation(validation)?;
         }
         let mut scheduler = Scheduler::new(fit.schedule.clone(), self.optimizer.learning_rate())?;
-        let mut progress = Progress {
-            seed: self.seed,
-            learning_rate: self.optimizer.learning_rate(),
-            batches: Batches::new(fit.batch_size, fit.shuffle, fit.drop_last, data),
-            ..Progress::default()
-        };
-        let whole = data.len() / fit.batch_size;
-        let ragged = !fit.drop_last && !data.len().is_multiple_of(fit.batch_size);
-        let per_epoch = (whole + usize::from(ragged)) as u64;
+        let mut progress =
+            Progress { seed: self.seed, learning_rate: self.optimizer.learning_rate(), batches, ..Progress::default() };
         let mut resumed = None;
         if let Some((checkpoints, file)) = found {
             progress = checkpoint::load(&file, &checkpoints, self.open()?, progress)?;
@@ -58,11 +80,26 @@ impl Trainer {
             scheduler.restore(&progress.schedule)?;
             resumed = Some(progress.step);
         }
-        let total_steps = fit.steps.unwrap_or(u64::MAX).min(fit.epochs.saturating_mul(per_epoch));
-        let begun = Event::Start { step: progress.step, total_steps };
+        let by_epochs = per_epoch.map(|steps| fit.epochs.saturating_mul(steps));
+        let total = fit.steps.into_iter().chain(by_epochs).min();
+        let total_steps = total.unwrap_or(u64::MAX);
+        let begun = Event::Start { step: progress.step, total_steps: total };
         progress.history.stopped = fit.tell(&begun)?;
         while progress.epoch < fit.epochs && progress.step < total_steps && !fit.is_stopped(&progress.history) {
-            self.epoch(data, &resident, &mut fit, &mut scheduler, &mut progress, total_steps)?;
+            let run = (&mut fit, &mut scheduler, &mut progress);
+            match &mut material {
+                Material::Resident(data, resident) => self.resident_epoch(data, resident, run, total_steps)?,
+                Material::Streamed(stream) => {
+                    let cut = Cut {
+                        seed: self.seed,
+                        epoch: run.2.epoch,
+                        size: run.0.batch_size,
+                        drop_last: run.0.drop_last,
+                        done: run.2.batch,
+                    };
+                    streaming(stream, cut, |batches| self.epoch(Feed::Streamed(batches), run, total_steps))?;
+                }
+            }
         }
         progress.history.stopped |= fit.is_stopped(&progress.history);
         // A run that was finished before has nothing to save: the same state again would replace the one before it.
@@ -73,60 +110,93 @@ impl Trainer {
         Ok(progress.history)
     }
 
-    /// The rest of the epoch in progress.
-    fn epoch(
+    /// The rest of the epoch in progress of a data set.
+    fn resident_epoch(
         &mut self,
         data: &Dataset,
         resident: &Resident,
-        fit: &mut Fit<'_>,
-        scheduler: &mut Scheduler,
-        progress: &mut Progress,
+        run: Run<'_, '_>,
         total_steps: u64,
     ) -> Result<()> {
+        let (fit, _, progress) = &run;
         let order: Vec<usize> =
             if fit.shuffle { data.epoch_order(self.seed, progress.epoch) } else { (0..data.len()).collect() };
-        let batches: Vec<Vec<usize>> =
+        let mut batches: Vec<Vec<usize>> =
             data.batches(&order, fit.batch_size, fit.drop_last)?.map(<[usize]>::to_vec).collect();
+        batches.drain(..batches.len().min(progress.batch as usize));
+        let weights = Weights::of_targets(&self.loss, data.column(&self.target)?);
+        self.epoch(Feed::Resident { data, resident, weights, batches: batches.into_iter() }, run, total_steps)
+    }
+
+    /// The rest of the epoch in progress.
+    fn epoch(&mut self, mut feed: Feed<'_>, run: Run<'_, '_>, total_steps: u64) -> Result<()> {
+        let (fit, scheduler, progress) = run;
         if progress.batch == 0 {
             carried::begin_pass(self.open()?, Mode::Training)?;
         }
         let start = Instant::now();
         let mut trained = 0;
         let mut pending: VecDeque<Arriving> = VecDeque::new();
-        let weights = Weights::of_targets(&self.loss, data.column(Y)?);
-        for batch in batches.get(progress.batch as usize..).unwrap_or_default() {
-            let id = self.training_for(data, resident, batch.len())?;
+        let mut is_complete = false;
+        let mut failure = None;
+        loop {
+            let next = match feed.ready() {
+                Some(next) => next,
+                // The device does what it has, and that is told while the stream is waited for.
+                None => {
+                    arrive_all(&mut pending, fit, progress, (&feed, self.network.names()))?;
+                    if fit.is_stopped(&progress.history) {
+                        break;
+                    }
+                    feed.wait()
+                }
+            };
+            let batch = match next {
+                Ok(Some(batch)) => batch,
+                Ok(None) => {
+                    is_complete = true;
+                    break;
+                }
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            };
             let learning_rate = scheduler.learning_rate(progress.step);
-            let index = index_of(batch)?;
-            let session = self.open()?;
-            session.set_learning_rate_of(id, learning_rate)?;
-            let capture = session.step_capture(id, &[(INDEX, &index)], &["loss"])?;
+            let capture = self.submit(&feed, &batch, learning_rate)?;
             progress.step += 1;
             progress.batch += 1;
             trained += batch.len();
-            let weight = weights.of(batch);
-            pending.push_back(Arriving { step: progress.step, learning_rate, batch: batch.clone(), weight, capture });
+            let weight = match &batch {
+                Batch::Resident(examples) => feed.weight(examples),
+                Batch::Streamed(data) => self.weight(data)?,
+            };
+            pending.push_back(Arriving { step: progress.step, learning_rate, batch, weight, capture });
             while pending.len() > IN_FLIGHT {
-                arrive(&mut pending, fit, progress, data)?;
+                arrive(&mut pending, fit, progress, (&feed, self.network.names()))?;
             }
             let due = fit.checkpoints.as_ref().and_then(|checkpoints| checkpoints.every_steps);
             if due.is_some_and(|steps| progress.step.is_multiple_of(steps)) && progress.step < total_steps {
-                while !pending.is_empty() {
-                    arrive(&mut pending, fit, progress, data)?;
-                }
+                arrive_all(&mut pending, fit, progress, (&feed, self.network.names()))?;
                 self.save_progress(fit, scheduler, progress)?;
             }
             if progress.step >= total_steps || fit.is_stopped(&progress.history) {
                 break;
             }
         }
-        while !pending.is_empty() {
-            arrive(&mut pending, fit, progress, data)?;
+        arrive_all(&mut pending, fit, progress, (&feed, self.network.names()))?;
+        if let Some(error) = failure {
+            self.save_progress(fit, scheduler, progress)?;
+            return Err(error);
         }
-        let complete = progress.batch as usize == batches.len();
-        if !complete && progress.step < total_steps {
+        is_complete |= feed.is_over(progress.step >= total_steps);
+        if !is_complete && progress.step < total_steps {
             return Ok(());
         }
+        if progress.batch == 0 {
+            return Err(Error::Data(format!("the stream has no batch in epoch {}", progress.epoch + 1)));
+        }
+        drop(feed);
         let seconds = start.elapsed().as_secs_f64();
         let mut record = EpochRecord {
             epoch: progress.epoch + 1,
@@ -136,8 +206,8 @@ impl Trainer {
             seconds,
             examples_per_second: trained as f64 / seconds.max(1e-9),
         };
-        if let Some(validation) = fit.validation {
-            let evaluation = self.evaluate(validation)?;
+        if let Some(validation) = &mut fit.validation {
+            let evaluation = self.evaluate_on(validation)?;
             record.validation = vec![("loss".to_owned(), evaluation.loss)];
             record.validation.extend(evaluation.metrics);
         }
@@ -145,7 +215,7 @@ impl Trainer {
         progress.history.epochs.push(record.clone());
         progress.history.stopped |= fit.tell(&Event::Epoch(record.clone()))?;
         fit.show(self.open()?, &record)?;
-        if complete {
+        if is_complete {
             progress.epoch += 1;
             (progress.batch, progress.loss_sum, progress.weight) = (0, 0.0, 0.0);
             if progress.epoch < fit.epochs && progress.step < total_steps {
@@ -155,9 +225,50 @@ impl Trainer {
         Ok(())
     }
 
+    /// A step on a batch, whose loss is read later.
+    fn submit(&mut self, feed: &Feed<'_>, batch: &Batch, learning_rate: f64) -> Result<Capture> {
+        match (feed, batch) {
+            (Feed::Resident { data, resident, .. }, Batch::Resident(examples)) => {
+                let program = self.training_for(data, resident, examples.len())?;
+                let index = index_of(examples)?;
+                let mut session = self.open()?.using(&program);
+                session.set_learning_rate(learning_rate)?;
+                session.step_capture(&[(INDEX, &index)], &["loss"])
+            }
+            (_, Batch::Streamed(data)) => {
+                let program = self.streamed_checked(data, Mode::Training)?;
+                let program = program.ok_or_else(|| Error::Limit("the training step takes too much memory".into()))?;
+                let given = self.streamed_columns(data)?;
+                let session = self.session.as_mut().ok_or_else(uncompiled)?;
+                let mut session = session.using(&program);
+                session.set_learning_rate(learning_rate)?;
+                session.step_capture(&given, &["loss"])
+            }
+            (Feed::Streamed(_), Batch::Resident(_)) => {
+                Err(Error::Argument("a stream has no examples on the device".into()))
+            }
+        }
+    }
+
     fn save_progress(&mut self, fit: &Fit<'_>, scheduler: &Scheduler, progress: &mut Progress) -> Result<()> {
         let Some(checkpoints) = &fit.checkpoints else { return Ok(()) };
         progress.schedule = scheduler.state();
         checkpoint::save(checkpoints, self.open()?, progress)
     }
+}
+
+/// How a run goes, and where it is.
+type Run<'a, 'fit> = (&'a mut Fit<'fit>, &'a mut Scheduler, &'a mut Progress);
+
+/// Takes in all losses.
+fn arrive_all(
+    pending: &mut VecDeque<Arriving>,
+    fit: &mut Fit<'_>,
+    progress: &mut Progress,
+    from: (&Feed<'_>, &[String]),
+) -> Result<()> {
+    while !pending.is_empty() {
+        arrive(pending, fit, progress, from)?;
+    }
+    Ok(())
 }

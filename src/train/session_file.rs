@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{checkpoint, checkpoint_file, counters};
+use super::named::{self, Matching};
+use super::{checkpoint_file, counters};
 use crate::error::{Error, Result};
 use crate::ops::Role;
 use crate::session::Session;
@@ -83,7 +84,7 @@ impl Session {
         }
         let optimizers = field("optimizers")?;
         counters::from_json(optimizers).map_err(|error| wrong(error.to_string()))?;
-        checkpoint::restore(path, self, &tensors, is_saved)?;
+        named::restore(path, self, &tensors, Matching::Strict, is_saved)?;
         self.set_steps(step);
         counters::restore(self, optimizers).map_err(|error| wrong(error.to_string()))
     }

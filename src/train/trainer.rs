@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::checkpoint;
+use super::named::{Matching, Parameters};
+use super::network::Network;
 use super::programs::{Programs, Use};
 use super::resident::{self, INDEX, Resident};
 use crate::compiler::Options;
@@ -12,20 +13,18 @@ use crate::error::{Error, Origin, Result};
 use crate::graph::{Graph, Tensor};
 use crate::loss::Loss;
 use crate::metrics::Metric;
-use crate::nn::{Mode, Model, Precision};
+use crate::nn::{Inputs, Mode, Model, Precision};
 use crate::optim::{LossScale, Minimize, Optimizer};
-use crate::session::{ProgramId, Session};
-use crate::tensor::{DType, TensorData};
+use crate::session::{Program, Session};
+use crate::tensor::{DType, Shape};
 
-/// The columns of a data set that a trainer uses: the inputs and the targets.
+/// The columns of a data set that a trainer uses, unless it is told others: the inputs and the targets.
 pub(super) const X: &str = "x";
 pub(super) const Y: &str = "y";
 
 /// Examples of an evaluation batch, and bytes that its values may take where it has more than one.
 const EVALUATION_BATCH: usize = 512;
 const EVALUATION_MEMORY: usize = 1 << 30;
-
-type Prepare = dyn Fn(&Tensor, Mode) -> Tensor + Send + Sync;
 
 type Minimizing = dyn Fn(Minimize) -> Minimize + Send + Sync;
 
@@ -48,7 +47,9 @@ pub struct Trainer {
     /// The user's line that made it: what a trainer adds to a model comes from there.
     origin: Origin,
     device: Device,
-    model: Arc<dyn Model + Send + Sync>,
+    pub(super) network: Network,
+    /// The column of the targets.
+    pub(super) target: String,
     pub(super) loss: Loss,
     pub(super) optimizer: Arc<dyn Optimizer + Send + Sync>,
     pub(super) metrics: Vec<Metric>,
@@ -57,16 +58,17 @@ pub struct Trainer {
     pub(super) clip_norm: Option<f64>,
     pub(super) loss_scale: Option<LossScale>,
     pub(super) minimizing: Option<Arc<Minimizing>>,
-    prepare: Option<Arc<Prepare>>,
     pub(super) evaluation_batch: usize,
     evaluation_memory: usize,
     pub(super) perplexity: bool,
     pub(super) session: Option<Session>,
     /// Parameters that wait for the session.
-    pub(super) loaded: Option<checkpoint::Loaded>,
-    programs: Programs,
+    pub(super) loaded: Option<Parameters>,
+    pub(super) programs: Programs,
+    /// The shape of what programs on streamed batches predict.
+    pub(super) predicted: Vec<(Program, Shape)>,
     /// The program of the last run of `fit`, for those who inspect it.
-    pub(super) training: Option<ProgramId>,
+    pub(super) training: Option<Program>,
 }
 
 impl Trainer {
@@ -79,10 +81,56 @@ impl Trainer {
         loss: impl Into<Loss>,
         metrics: impl IntoIterator<Item = Metric>,
     ) -> Self {
+        Self::of(Network::one(model), device, optimizer, loss, metrics)
+    }
+
+    /// A trainer of a model that takes several inputs by name, each a column of the data, whose first axes count examples.
+    ///
+    /// ```
+    /// use wgrad::data::Dataset;
+    /// use wgrad::nn::Inputs;
+    /// use wgrad::prelude::*;
+    /// # let tokens = TensorData::from_vec((0..60).map(|k| k % 5).collect::<Vec<i32>>(), [20, 3])?;
+    /// # let price = TensorData::zeros(F32, [20, 1]);
+    /// # let sold = TensorData::zeros(F32, [20, 1]);
+    /// let data = Dataset::new([("tokens", tokens), ("price", price), ("sold", sold)])?;
+    /// let model = |g: &Graph, inputs: &Inputs, _mode: Mode| {
+    ///     let words = nn::Embedding::new(g, "words", 5, 4).forward(&inputs["tokens"]).mean(&[1]);
+    ///     let both = words.concat(&[&inputs["price"]], 1);
+    ///     nn::Linear::new(g, "out", 5, 1).forward(&both)
+    /// };
+    /// let names = ["tokens", "price"];
+    /// let mut trainer = Trainer::with_inputs(names, model, &Device::cpu(), Adam::new(0.01), Loss::Mse, []).target("sold");
+    /// trainer.fit(&data, Fit::epochs(2).batch_size(8))?;
+    /// assert_eq!(trainer.predict(&data)?.shape().dims(), [20, 1]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn with_inputs<Name: Into<String>>(
+        names: impl IntoIterator<Item = Name>,
+        model: impl Fn(&Graph, &Inputs, Mode) -> Tensor + Send + Sync + 'static,
+        device: &Device,
+        optimizer: impl Optimizer + Send + Sync + 'static,
+        loss: impl Into<Loss>,
+        metrics: impl IntoIterator<Item = Metric>,
+    ) -> Self {
+        let names = names.into_iter().map(Into::into).collect();
+        Self::of(Network::several(names, model), device, optimizer, loss, metrics)
+    }
+
+    #[track_caller]
+    fn of(
+        network: Network,
+        device: &Device,
+        optimizer: impl Optimizer + Send + Sync + 'static,
+        loss: impl Into<Loss>,
+        metrics: impl IntoIterator<Item = Metric>,
+    ) -> Self {
         Self {
             origin: Origin::caller(),
             device: device.clone(),
-            model: Arc::new(model),
+            network,
+            target: Y.to_owned(),
             loss: loss.into(),
             optimizer: Arc::new(optimizer),
             metrics: metrics.into_iter().collect(),
@@ -91,13 +139,13 @@ impl Trainer {
             clip_norm: None,
             loss_scale: None,
             minimizing: None,
-            prepare: None,
             evaluation_batch: EVALUATION_BATCH,
             evaluation_memory: EVALUATION_MEMORY,
             perplexity: false,
             session: None,
             loaded: None,
             programs: Programs::default(),
+            predicted: Vec::new(),
             training: None,
         }
     }
@@ -153,7 +201,25 @@ impl Trainer {
     /// are scaled to 0…1 and others left as they are.
     #[must_use]
     pub fn prepare(mut self, prepare: impl Fn(&Tensor, Mode) -> Tensor + Send + Sync + 'static) -> Self {
-        self.prepare = Some(Arc::new(prepare));
+        self.network.prepare(None, prepare);
+        self
+    }
+
+    /// The same for one of several inputs by its name; what [`prepare`](Self::prepare) says is for the others.
+    #[must_use]
+    pub fn prepare_input(
+        mut self,
+        name: impl Into<String>,
+        prepare: impl Fn(&Tensor, Mode) -> Tensor + Send + Sync + 'static,
+    ) -> Self {
+        self.network.prepare(Some(name.into()), prepare);
+        self
+    }
+
+    /// The column of the targets, instead of `y`. It may be an input too, as for an autoencoder.
+    #[must_use]
+    pub fn target(mut self, column: impl Into<String>) -> Self {
+        self.target = column.into();
         self
     }
 
@@ -192,8 +258,8 @@ impl Trainer {
     }
 
     /// The training program of the last `fit`, once there was one.
-    pub fn training_program(&self) -> Option<ProgramId> {
-        self.training
+    pub fn training_program(&self) -> Option<&Program> {
+        self.training.as_ref()
     }
 
     /// The device.
@@ -201,33 +267,15 @@ impl Trainer {
         &self.device
     }
 
-    pub(super) fn model(&self) -> &dyn Model {
-        self.model.as_ref()
-    }
-
-    /// Looks at the values of inputs, where the model sees them as they are.
-    pub(super) fn check_input(&self, x: &TensorData) -> Result<()> {
-        if self.prepare.is_some() { Ok(()) } else { self.model.check_input(x) }
-    }
-
-    pub(super) fn prepared(&self, x: &Tensor, mode: Mode) -> Tensor {
-        let _layer = x.graph().in_layer("prepare");
-        match &self.prepare {
-            Some(prepare) => prepare(x, mode),
-            None if x.dtype() == DType::U8 => x.cast(DType::F32) * (1.0 / 255.0),
-            None => x.clone(),
-        }
-    }
-
     /// Compiles a graph into the session, which is made with the first; none where its values would take too many bytes.
-    fn load(&mut self, graph: &Graph, bytes: usize) -> Result<Option<ProgramId>> {
+    fn load(&mut self, graph: &Graph, bytes: usize) -> Result<Option<Program>> {
         if let Some(session) = &mut self.session {
             return session.load_within(graph, bytes);
         }
         let mut session = Session::empty(&self.device, self.seed, Options::default());
         let Some(id) = session.load_within(graph, bytes)? else { return Ok(None) };
         if let Some(loaded) = &self.loaded {
-            loaded.give(&mut session)?;
+            session.load_parameters(loaded, Matching::Strict)?;
         }
         self.session = Some(session);
         self.loaded = None;
@@ -236,7 +284,7 @@ impl Trainer {
 
     /// Compiles a graph for a use, of a number of examples, and drops what was not used for long. None where its values would take
     /// too much memory and fewer examples would do.
-    fn admit(&mut self, wanted: Use, graph: &Graph, examples: usize) -> Result<Option<ProgramId>> {
+    pub(super) fn admit(&mut self, wanted: Use, graph: &Graph, examples: usize) -> Result<Option<Program>> {
         // A batch that depends on the one before it cannot be cut.
         let divisible = examples > 1 && !graph.assigns();
         let bytes = if divisible { self.evaluation_memory } else { usize::MAX };
@@ -246,10 +294,10 @@ impl Trainer {
             Err(Error::Limit(_)) if divisible => return Ok(None),
             Err(error) => return Err(error),
         };
-        let gone = self.programs.add(wanted, id, self.training);
+        let gone = self.programs.add(wanted, id.clone(), self.training.as_ref());
         let sets = self.programs.data_sets();
         let session = self.open()?;
-        gone.into_iter().try_for_each(|id| session.unload(id))?;
+        gone.into_iter().try_for_each(|id| session.unload(&id))?;
         resident::forget_others(session, &sets)?;
         Ok(Some(id))
     }
@@ -274,7 +322,7 @@ impl Trainer {
         wanted: Use,
         examples: usize,
         write: impl FnOnce(&Self, &Graph),
-    ) -> Result<Option<ProgramId>> {
+    ) -> Result<Option<Program>> {
         if let Some(id) = self.programs.find(&wanted) {
             return Ok(Some(id));
         }
@@ -284,13 +332,11 @@ impl Trainer {
     }
 
     pub(super) fn open(&mut self) -> Result<&mut Session> {
-        self.session.as_mut().ok_or_else(|| {
-            Error::Argument("the model has not been compiled yet: fit, evaluate or predict first".into())
-        })
+        self.session.as_mut().ok_or_else(uncompiled)
     }
 
-    pub(super) fn check(data: &Dataset) -> Result<()> {
-        for name in [X, Y] {
+    pub(super) fn check(&self, data: &Dataset) -> Result<()> {
+        for name in self.network.names().iter().chain([&self.target]) {
             if data.column(name)?.is_empty() {
                 return Err(Error::Data("the data set is empty".into()));
             }
@@ -302,12 +348,12 @@ impl Trainer {
     ///
     /// # Errors
     /// The model's first mistake; what breaks a limit of the device.
-    pub fn compile_training(&mut self, data: &Dataset, batch: usize) -> Result<ProgramId> {
-        Self::check(data)?;
+    pub fn compile_training(&mut self, data: &Dataset, batch: usize) -> Result<Program> {
+        self.check(data)?;
         self.training_for(data, &Resident::of(data), batch)
     }
 
-    pub(super) fn training_for(&mut self, data: &Dataset, resident: &Resident, batch: usize) -> Result<ProgramId> {
+    pub(super) fn training_for(&mut self, data: &Dataset, resident: &Resident, batch: usize) -> Result<Program> {
         let wanted = Use::Train(resident.clone(), batch);
         if let Some(id) = self.programs.find(&wanted) {
             return Ok(id);
@@ -324,17 +370,22 @@ impl Trainer {
         data: &Dataset,
         resident: &Resident,
         batch: usize,
-    ) -> Result<Option<ProgramId>> {
+    ) -> Result<Option<Program>> {
         let wanted = Use::Evaluate(resident.clone(), batch);
         if let Some(id) = self.programs.find(&wanted) {
             return Ok(Some(id));
         }
         let (g, prediction, loss) = self.forward(data, resident, batch, Mode::Evaluation)?;
-        g.output("loss", &loss);
+        self.measured(&g, &prediction, &loss);
+        self.admit_with(wanted, &g, resident, data, batch)
+    }
+
+    /// What an evaluation reads.
+    pub(super) fn measured(&self, g: &Graph, prediction: &Tensor, loss: &Tensor) {
+        g.output("loss", loss);
         if !self.perplexity || !self.metrics.is_empty() {
             g.output("prediction", &prediction.cast(DType::F32));
         }
-        self.admit_with(wanted, &g, resident, data, batch)
     }
 
     /// A graph with the model's prediction and its loss for a batch of a data set, which is looked at: every program for training
@@ -347,21 +398,30 @@ impl Trainer {
         mode: Mode,
     ) -> Result<(Graph, Tensor, Tensor)> {
         let g = self.graph();
-        let (x, y) = {
+        let columns = self.network.columns(data)?;
+        let targets = data.column(&self.target)?;
+        let (inputs, y) = {
             let _layer = g.in_layer("batch");
             let index = g.input(INDEX, [batch], DType::I32);
-            (resident.batch(&g, X, data.column(X)?, &index), resident.batch(&g, Y, data.column(Y)?, &index))
+            let inputs = columns.iter().map(|(name, column)| (*name, resident.batch(&g, name, column, &index)));
+            let inputs = Inputs::new(&g, inputs);
+            let y = inputs.get(&self.target).cloned();
+            (inputs, y.unwrap_or_else(|| resident.batch(&g, &self.target, targets, &index)))
         };
-        let prediction = self.model.forward(&g, &self.prepared(&x, mode), mode);
-        let loss = {
-            let _layer = g.in_layer("loss");
-            self.loss.forward(&prediction, &y)
-        };
+        let (prediction, loss) = self.outcome(&g, &inputs, &y, mode);
         if g.error().is_none() {
-            self.check_input(data.column(X)?)?;
-            self.loss.check_targets(&prediction.shape(), data.column(Y)?)?;
+            self.network.check(&columns)?;
+            self.loss.check_targets(&prediction.shape(), targets)?;
         }
         Ok((g, prediction, loss))
+    }
+
+    /// The model's prediction for a batch of inputs, and its loss.
+    pub(super) fn outcome(&self, g: &Graph, inputs: &Inputs, y: &Tensor, mode: Mode) -> (Tensor, Tensor) {
+        let prediction = self.network.forward(g, &self.network.prepared(g, inputs, mode), mode);
+        let _layer = g.in_layer("loss");
+        let loss = self.loss.forward(&prediction, y);
+        (prediction, loss)
     }
 
     /// As `admit`, of a graph that reads a data set, which is uploaded to the device if it is not there.
@@ -372,7 +432,7 @@ impl Trainer {
         resident: &Resident,
         data: &Dataset,
         examples: usize,
-    ) -> Result<Option<ProgramId>> {
+    ) -> Result<Option<Program>> {
         let known = self.session.as_ref().is_some_and(|session| resident.is_known(session, data));
         let id = self.admit(wanted, graph, examples)?;
         if id.is_some() && !known {
@@ -382,11 +442,15 @@ impl Trainer {
                 let gone = self.programs.without(resident);
                 let sets = self.programs.data_sets();
                 let session = self.open()?;
-                gone.into_iter().try_for_each(|id| session.unload(id))?;
+                gone.into_iter().try_for_each(|id| session.unload(&id))?;
                 resident::forget_others(session, &sets)?;
                 return Err(error);
             }
         }
         Ok(id)
     }
+}
+
+pub(super) fn uncompiled() -> Error {
+    Error::Argument("the model has not been compiled yet: fit, evaluate or predict first".into())
 }

@@ -7,7 +7,7 @@ use super::resident::Resident;
 use crate::data::Dataset;
 use crate::device::{Tune, Tuning};
 use crate::error::Result;
-use crate::graph::Graph;
+use crate::graph::{Graph, Tensor};
 use crate::nn::Mode;
 
 impl Trainer {
@@ -38,13 +38,19 @@ impl Trainer {
     /// # Errors
     /// A data set that is empty or lacks a column.
     pub fn training_graph(&self, data: &Dataset, batch: usize) -> Result<Graph> {
-        Self::check(data)?;
+        self.check(data)?;
         self.step_graph(data, &Resident::of(data), batch)
     }
 
     pub(super) fn step_graph(&self, data: &Dataset, resident: &Resident, batch: usize) -> Result<Graph> {
         let (g, _, loss) = self.forward(data, resident, batch, Mode::Training)?;
-        let mut minimize = g.minimize_with(&loss, Arc::clone(&self.optimizer));
+        self.minimized(&g, &loss);
+        Ok(g)
+    }
+
+    /// The update of the parameters.
+    pub(super) fn minimized(&self, g: &Graph, loss: &Tensor) {
+        let mut minimize = g.minimize_with(loss, Arc::clone(&self.optimizer));
         if let Some(norm) = self.clip_norm {
             minimize = minimize.clip_norm(norm);
         }
@@ -58,6 +64,5 @@ impl Trainer {
             let _layer = g.in_layer("optimizer");
             minimize.build();
         }
-        Ok(g)
     }
 }

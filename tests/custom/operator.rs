@@ -6,7 +6,6 @@ use wgrad::data::Dataset;
 use wgrad::device::Tune;
 use wgrad::ops::{Initial, Variable};
 use wgrad::prelude::*;
-use wgrad::session::ProgramId;
 use wgrad::tensor::TensorType;
 
 use crate::snake::{Snake, snake};
@@ -132,12 +131,12 @@ fn both() -> Graph {
 fn programs_and_profiles_list_them_by_their_names() {
     for device in devices() {
         let mut session = both().compile(&device).unwrap();
-        let stages = session.stages(ProgramId::FIRST).clone();
+        let stages = session.program().stages().clone();
         assert!(stages.graph.contains("snake") && stages.graph.contains("sparsemax"), "{}", stages.graph);
         let labels: Vec<String> = session.program().steps.iter().map(|step| step.label.clone()).collect();
         // What the routine reads, and the routine with all that follows as its epilogue.
         assert_eq!(labels, ["mul", "sparsemax+exp+add+snake+mul"]);
-        let profile = session.profile(ProgramId::FIRST, &[("x", &numbers(2, F32, &[6, 40]))]).unwrap();
+        let profile = session.profile(&[("x", &numbers(2, F32, &[6, 40]))]).unwrap();
         let step = profile.steps.iter().find(|step| step.label.contains("sparsemax")).unwrap();
         assert_eq!(step.kernels.is_empty(), device.is_cpu());
         assert!(step.kernels.iter().all(|kernel| kernel == "sparsemax of 64"), "{:?}", step.kernels);
@@ -151,7 +150,7 @@ fn tuning_compares_its_kernels_and_finds_the_winner_again() {
         let directory = tempfile::tempdir().unwrap();
         let device = device.tuning_in(directory.path());
         let session = both().compile(&device).unwrap();
-        let tuning = device.tune([session.program()], Tune::new()).unwrap();
+        let tuning = session.tune(Tune::new()).unwrap();
         let step = tuning.steps.iter().find(|step| step.step.contains("sparsemax")).unwrap();
         assert_eq!((step.candidates, step.wrong.len()), (4, 0), "{tuning}");
         assert!(step.default.contains("sparsemax of 64"), "{}", step.default);

@@ -8,7 +8,6 @@ use wgrad::bench::{self, Effort};
 use wgrad::device::Tune;
 use wgrad::device::gpu::{Checks, Selection};
 use wgrad::prelude::*;
-use wgrad::session::ProgramId;
 
 /// Numbers that look random.
 struct Numbers(u64);
@@ -43,11 +42,11 @@ fn call(number: u64, session: &mut Session, device: &Device, raw: &wgpu::Device)
         7 => ("load", session.load(&training()).map(|_| ())),
         8 => {
             let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            ("record", session.record(ProgramId::FIRST, &mut encoder, &inputs))
+            ("record", session.record(&mut encoder, &inputs))
         }
-        9 => ("tune", session.tune(ProgramId::FIRST, Tune::new().budget(Duration::ZERO)).map(|_| ())),
-        10 => ("profile", session.profile(ProgramId::FIRST, &inputs).map(|_| ())),
-        11 => ("time_runs", session.time_runs(ProgramId::FIRST, &inputs, 2).map(|_| ())),
+        9 => ("tune", session.tune(Tune::new().budget(Duration::ZERO)).map(|_| ())),
+        10 => ("profile", session.profile(&inputs).map(|_| ())),
+        11 => ("time_runs", session.time_runs(&inputs, 2).map(|_| ())),
         12 => (
             "try_step",
             match session.try_step(&inputs) {
@@ -55,10 +54,7 @@ fn call(number: u64, session: &mut Session, device: &Device, raw: &wgpu::Device)
                 other => other,
             },
         ),
-        13 => (
-            "step_capture",
-            session.step_capture(ProgramId::FIRST, &inputs, &["loss"]).and_then(|loss| loss.wait()).map(|_| ()),
-        ),
+        13 => ("step_capture", session.step_capture(&inputs, &["loss"]).and_then(|loss| loss.wait()).map(|_| ())),
         14 => ("pending", session.pending().map(|_| ())),
         15 => ("wait_idle", device.wait_idle()),
         16 => ("check", device.check()),
@@ -98,7 +94,7 @@ fn a_device_destroyed_at_any_step_is_lost_from_the_next_call_on() {
             let (what, outcome) = call(number, &mut session, &device, &raw);
             outcome.unwrap_or_else(|error| panic!("round {round}, {what}: {error}"));
         }
-        let captured = session.step_capture(ProgramId::FIRST, &inputs, &["loss"]).unwrap();
+        let captured = session.step_capture(&inputs, &["loss"]).unwrap();
         let steps = session.steps();
         let first = numbers.below(CALLS);
         raw.destroy();

@@ -3,7 +3,6 @@
 use super::{batch, gpus, mask, of, training, variables};
 use wgrad::optim::Group;
 use wgrad::prelude::*;
-use wgrad::session::ProgramId;
 
 fn encoder(device: &Device) -> wgpu::CommandEncoder {
     of(device).wgpu_device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
@@ -14,7 +13,7 @@ fn submit(device: &Device, encoders: impl IntoIterator<Item = wgpu::CommandEncod
 }
 
 fn record(session: &mut Session, encoder: &mut wgpu::CommandEncoder, number: usize) -> Result<()> {
-    session.record(ProgramId::FIRST, encoder, &[("x", &batch(number, [3, 4])), ("mask", &mask(number))])
+    session.record(encoder, &[("x", &batch(number, [3, 4])), ("mask", &mask(number))])
 }
 
 fn stepped(device: &Device, numbers: impl IntoIterator<Item = usize>) -> Session {
@@ -104,12 +103,12 @@ fn what_updates_nothing_counts_nothing_and_mistakes_are_told() {
         });
         let mut encoder = encoder(&device);
         for (value, output) in values.iter().zip(&outputs) {
-            session.bind_output(ProgramId::FIRST, "y", output.clone()).unwrap();
-            session.record(ProgramId::FIRST, &mut encoder, &[("x", value)]).unwrap();
+            session.bind_output("y", output.clone()).unwrap();
+            session.record(&mut encoder, &[("x", value)]).unwrap();
         }
-        let wrong = session.record(ProgramId::FIRST, &mut encoder, &[("x", &TensorData::zeros(F32, [3]))]);
+        let wrong = session.record(&mut encoder, &[("x", &TensorData::zeros(F32, [3]))]);
         assert!(wrong.unwrap_err().to_string().contains("f32[2]"));
-        assert!(session.record(ProgramId::FIRST, &mut encoder, &[]).unwrap_err().to_string().contains("not given"));
+        assert!(session.record(&mut encoder, &[]).unwrap_err().to_string().contains("not given"));
         submit(&device, [encoder]);
         let mut store = wgrad::device::gpu::GpuStore::new(of(&device));
         for (output, right) in outputs.into_iter().zip([[2.0_f32, 4.0], [6.0, 8.0]]) {
@@ -136,17 +135,17 @@ fn recordings_of_two_programs_count_for_their_optimizers() {
         let make = || {
             let mut session = graph("a").compile(&device).unwrap();
             let second = session.load(&graph("b")).unwrap();
-            (session, second)
+            let order = [session.program(), &second, &second, session.program(), &second].map(Clone::clone);
+            (session, order)
         };
-        let order = |second| [ProgramId::FIRST, second, second, ProgramId::FIRST, second];
-        let (mut right, second) = make();
-        for (number, id) in order(second).into_iter().enumerate() {
-            right.step_with(id, &[("x", &batch(number, [3, 4]))]).unwrap();
+        let (mut right, order) = make();
+        for (number, program) in order.iter().enumerate() {
+            right.using(program).step(&[("x", &batch(number, [3, 4]))]).unwrap();
         }
-        let (mut session, second) = make();
+        let (mut session, order) = make();
         let mut encoder = encoder(&device);
-        for (number, id) in order(second).into_iter().enumerate() {
-            session.record(id, &mut encoder, &[("x", &batch(number, [3, 4]))]).unwrap();
+        for (number, program) in order.iter().enumerate() {
+            session.using(program).record(&mut encoder, &[("x", &batch(number, [3, 4]))]).unwrap();
         }
         submit(&device, [encoder]);
         assert_eq!(variables(&session), variables(&right));

@@ -2,7 +2,6 @@
 
 use wgrad::ops::{AvgPool, MaxPool};
 use wgrad::prelude::*;
-use wgrad::session::ProgramId;
 
 use super::support::devices::devices;
 use super::tensor;
@@ -18,7 +17,7 @@ fn the_mask_of_a_relu_joins_the_gradient_of_a_pool() {
         let mut session = g.compile(&device).unwrap();
         // The relu, the pool, and the scatter with the mask; the upstream gradient is w itself.
         let labels: Vec<&str> = session.program().steps.iter().map(|step| step.label.as_str()).collect();
-        assert_eq!(labels.len(), 3, "{labels:?}\n{}", session.stages(ProgramId::FIRST).fused);
+        assert_eq!(labels.len(), 3, "{labels:?}\n{}", session.program().stages().fused);
         let data = [("x", tensor(1, F32, &[2, 3, 8, 6], -2.0, 1.0)), ("w", tensor(2, F32, &[2, 3, 4, 3], 0.5, 1.0))];
         let given = [("x", &data[0].1), ("w", &data[1].1)];
         let found = session.run(&given).unwrap()["gradient"].to_f64_vec();

@@ -2,7 +2,6 @@
 
 use wgrad::ops::{Initial, Variable};
 use wgrad::prelude::*;
-use wgrad::session::ProgramId;
 use wgrad::tensor::TensorType;
 
 /// Without the origins, which change with every line above.
@@ -43,7 +42,7 @@ fn network() -> Graph {
 #[test]
 fn the_stages_of_a_small_network() {
     let session = network().compile(&Device::cpu()).unwrap();
-    let stages = session.stages(ProgramId::FIRST);
+    let stages = session.program().stages();
     insta::assert_snapshot!("graph", without_origins(&stages.graph));
     insta::assert_snapshot!("fused", without_origins(&stages.fused));
     insta::assert_snapshot!("memory", without_origins(&stages.memory));

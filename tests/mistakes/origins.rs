@@ -4,7 +4,7 @@ use wgrad::data::Dataset;
 use wgrad::nn::Augment;
 use wgrad::ops::{Order, Running};
 use wgrad::prelude::*;
-use wgrad::session::ProgramId;
+use wgrad::session::Program;
 
 #[test]
 fn every_node_carries_the_users_line() {
@@ -46,7 +46,7 @@ fn every_node_carries_the_users_line() {
     let second = g.gradients(&first.square().sum_all(), &[&x]).swap_remove(0);
     g.output("second", &second);
     let session = g.compile(&Device::cpu()).unwrap();
-    let printed = &session.stages(ProgramId::FIRST).graph;
+    let printed = &session.program().stages().graph;
     let strangers: Vec<&str> = printed
         .lines()
         .filter(|line| line.starts_with('%') && !line.contains("// tests/mistakes/origins.rs:"))
@@ -56,8 +56,8 @@ fn every_node_carries_the_users_line() {
 }
 
 /// The lines of a program's graph that do not come from this file.
-fn strangers(session: &Session, id: ProgramId) -> Vec<String> {
-    let printed = &session.stages(id).graph;
+fn strangers(program: &Program) -> Vec<String> {
+    let printed = &program.stages().graph;
     let lines = printed.lines().filter(|line| line.starts_with('%'));
     lines.filter(|line| !line.contains("// tests/mistakes/origins.rs:")).map(str::to_owned).collect()
 }
@@ -114,8 +114,7 @@ fn layers_and_trainers_carry_the_users_lines() {
         trainer.evaluate(&data).unwrap();
         trainer.predict(data.column("x").unwrap()).unwrap();
         trainer.input_gradient(data.column("x").unwrap()).unwrap();
-        let session = trainer.session().unwrap();
-        let printed = &session.stages(training).graph;
+        let printed = &training.stages().graph;
         assert!(printed.lines().count() > 300);
         for number in 0..=16 {
             assert!(printed.contains(&format!(" in {number}.")), "nothing is of layer {number}");
@@ -138,8 +137,8 @@ fn layers_and_trainers_carry_the_users_lines() {
         }
         let block = line_of("a line of its own");
         assert!(printed.contains(&format!("origins.rs:{block} in 4.block.0.conv2d(8, 3)")), "{printed}");
-        for id in session.programs() {
-            let strangers = strangers(session, id);
+        for id in trainer.session().unwrap().programs() {
+            let strangers = strangers(id);
             assert!(strangers.is_empty(), "{} lines:\n{}", strangers.len(), strangers.join("\n"));
         }
     }
@@ -180,10 +179,9 @@ fn sequences_and_models_of_ones_own_carry_lines_and_names_of_layers() {
         (&mut second, &["words", "reader", "cell", "norm", "out", "loss", "optimizer"][..]),
     ] {
         let id = trainer.compile_training(&data, 2).unwrap();
-        let session = trainer.session().unwrap();
-        let strangers = strangers(session, id);
+        let strangers = strangers(&id);
         assert!(strangers.is_empty(), "{} lines:\n{}", strangers.len(), strangers.join("\n"));
-        let printed = &session.stages(id).graph;
+        let printed = &id.stages().graph;
         for name in names {
             assert!(
                 printed.lines().any(|line| line.ends_with(&format!(" in {name}"))),

@@ -2,7 +2,6 @@
 
 use wgrad::ops::{AvgPool, Interpolate, Interpolation, LpPool, MaxPool, Padding};
 use wgrad::prelude::*;
-use wgrad::session::ProgramId;
 
 /// Every method, with arguments that seldom fit.
 pub fn call_pools(x: &Tensor) {
@@ -90,7 +89,7 @@ fn every_node_carries_the_users_line() {
     g.output("first", &first[1]);
     g.output("second", &second);
     let session = g.compile(&Device::cpu()).unwrap();
-    let printed = &session.stages(ProgramId::FIRST).graph;
+    let printed = &session.program().stages().graph;
     let strangers: Vec<&str> =
         printed.lines().filter(|line| line.starts_with('%') && !line.contains("// tests/mistakes/pools.rs:")).collect();
     assert!(strangers.is_empty(), "{}", strangers.join("\n"));

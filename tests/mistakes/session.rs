@@ -1,9 +1,9 @@
 //! Mistakes made with a compiled program.
 
 use super::support::devices::devices;
+use wgrad::device::Tune;
 use wgrad::ops::{Initial, Variable};
 use wgrad::prelude::*;
-use wgrad::session::ProgramId;
 use wgrad::tensor::TensorType;
 
 fn counter(shape: &[usize]) -> (Graph, Tensor) {
@@ -44,7 +44,7 @@ fn mistakes_with_a_session() {
         refused(session.parameter("v"), &["\"v\"", "\"w\""]);
         refused(session.set_parameter("v", &x), &["\"v\"", "\"w\""]);
         refused(session.set_parameter("w", &wrong), &["\"w\"", "f32[2]", "f32[3]"]);
-        refused(session.step_capture(ProgramId::FIRST, &[("x", &x)], &["other"]), &["\"other\"", "\"twice\""]);
+        refused(session.step_capture(&[("x", &x)], &["other"]), &["\"other\"", "\"twice\""]);
 
         // A graph of another model, and one whose variable is another: the session stays as it was.
         let (other, _) = counter(&[5]);
@@ -55,13 +55,39 @@ fn mistakes_with_a_session() {
         session.step(&[("x", &x)]).unwrap();
         assert_eq!(session.steps(), 1);
 
-        // The id of a program that another session has.
+        // Handles of a program that another session has, and of one that was unloaded.
         let mut second = g.compile(&device).unwrap();
-        let id = second.load(&counter(&[2]).0).unwrap();
-        refused(session.step_with(id, &[("x", &x)]), &["no program"]);
-        refused(session.run_with(id, &[("x", &x)]), &["no program"]);
-        refused(session.read_from(id, "twice"), &["no program"]);
-        refused(session.profile(id, &[("x", &x)]), &["no program"]);
+        let (foreign, gone) = (second.program().clone(), session.load(&g).unwrap());
+        let last = session.load(&g).unwrap();
+        let held = session.memory();
+        session.unload(&gone).unwrap();
+        assert_eq!(session.memory().programs, held.programs - 1);
+        assert!(session.memory().program_bytes <= held.program_bytes);
+        for (program, expected) in [(&foreign, "another session"), (&gone, "was unloaded")] {
+            refused(session.unload(program), &[expected]);
+            let mut session = session.using(program);
+            refused(session.step(&[("x", &x)]), &[expected]);
+            refused(session.try_step(&[("x", &x)]), &[expected]);
+            refused(session.run(&[("x", &x)]), &[expected]);
+            refused(session.read("twice"), &[expected]);
+            refused(session.profile(&[("x", &x)]), &[expected]);
+            refused(session.time_runs(&[("x", &x)], 1), &[expected]);
+            refused(session.tune(Tune::new()), &[expected]);
+            refused(session.set_learning_rate(0.1), &[expected]);
+        }
+        // The others are what they were: one that was used ends with its scope, and no program changes its number.
+        assert_eq!(session.steps(), 1);
+        session.using(&last).using(&foreign).step(&[("x", &x)]).unwrap_err();
+        session.using(&last).step(&[("x", &x)]).unwrap();
+        session.step(&[("x", &x)]).unwrap();
+        assert_eq!(session.steps(), 3);
+        assert!(session.programs().eq([session.program(), &last]));
+        // The first program can go too.
+        let first = session.program().clone();
+        session.unload(&first).unwrap();
+        refused(session.step(&[("x", &x)]), &["was unloaded"]);
+        session.using(&last).step(&[("x", &x)]).unwrap();
+        second.step(&[("x", &x)]).unwrap();
     }
 }
 

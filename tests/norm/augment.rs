@@ -268,7 +268,7 @@ fn a_whole_pipeline_is_two_kernels() {
         let augment = Augment::new().flip_horizontal(0.5).crop(4).cutout(8).normalize([0.5; 3], [0.2; 3]);
         g.output("y", &augment.apply(&x, Mode::Training));
         let session = g.compile(&device).unwrap();
-        let fused = &session.stages(wgrad::session::ProgramId::FIRST).fused;
+        let fused = &session.program().stages().fused;
         assert_eq!(session.program().steps.len(), 2, "{fused}");
     }
 }

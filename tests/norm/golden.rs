@@ -72,7 +72,7 @@ fn running_statistics_after_each_step() {
                 }
             }
             let x = case.tensor(&case.fields["evaluated"]).unwrap();
-            let found = session.run_with(evaluation, &[("x", x)]).unwrap();
+            let found = session.using(&evaluation).run(&[("x", x)]).unwrap();
             let right = case.tensor(&case.fields["evaluation"]).unwrap();
             complaints.extend(case.complaint("evaluation", &found["y"], right));
         }

@@ -40,7 +40,7 @@ fn values_come_from_the_line_that_imports_and_from_their_nodes() {
     let loaded = Model::from_proto(proto, None).unwrap();
     let (imported, line) = (loaded.import(&Import::new()).unwrap(), line!());
     let session = imported.graph.compile(&Device::cpu()).unwrap();
-    let printed = &session.stages(wgrad::session::ProgramId::FIRST).graph;
+    let printed = &session.program().stages().graph;
     let at = |node: &str| format!("tests/onnx/import.rs:{line} in node {node}");
     for node in ["\"Exp_h\" (Exp)", "\"Softmax_y\" (Softmax)"] {
         assert!(printed.contains(&at(node)), "{printed}");

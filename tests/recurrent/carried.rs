@@ -2,7 +2,6 @@
 
 use wgrad::nn::{GRU, LSTM, Recurrent, RecurrentInputs};
 use wgrad::prelude::*;
-use wgrad::session::ProgramId;
 
 use super::support::devices::devices;
 use super::{distance, numbers};
@@ -33,7 +32,7 @@ fn a_sequence_in_pieces_is_the_whole() {
             whole.output(name, tensor);
         }
         let id = session.load(&whole).unwrap();
-        let wanted = session.run_with(id, &[("x", &x)]).unwrap();
+        let wanted = session.using(&id).run(&[("x", &x)]).unwrap();
         for _ in 0..2 {
             for number in 0..3 {
                 let y = session.run(&[("x", &piece(&x, number))]).unwrap()["y"].clone();
@@ -74,7 +73,7 @@ fn a_gradient_ends_where_a_piece_begins() {
         given.step(&[("x", &piece(&x, 0)), ("y", &y), ("h", &TensorData::zeros(F32, [1, 2, 5]))]).unwrap();
         for session in [&mut carried, &mut given] {
             let inputs = [("x", &piece(&x, 1)), ("y", &y), ("h", &state)];
-            let known = session.program_of(ProgramId::FIRST).inputs.iter().any(|port| port.name == "h");
+            let known = session.program().inputs.iter().any(|port| port.name == "h");
             session.step(if known { &inputs } else { &inputs[..2] }).unwrap();
         }
         for name in ["gru.weight_ih_l0", "gru.weight_hh_l0", "gru.bias_ih_l0", "gru.bias_hh_l0"] {

@@ -12,7 +12,7 @@ use wgrad::onnx::{Import, Imported, Model};
 use wgrad::ops::Role;
 use wgrad::optim::Group;
 use wgrad::optim::schedule::Scheduler;
-use wgrad::session::{Capture, ProgramId, Session};
+use wgrad::session::{Capture, Program, Session};
 use wgrad::tensor::{Shape, TensorData, TensorType};
 use wgrad::train::checkpoint_file::{self, Tensors};
 
@@ -178,7 +178,7 @@ fn read(path: &Path) -> Result<(Tensors, TensorData)> {
 
 /// A program, and which batches it is for.
 struct Prepared {
-    id: ProgramId,
+    id: Program,
     types: Vec<(String, TensorType)>,
     target: TensorType,
     /// Inputs for whose values the graph was made.
@@ -288,16 +288,18 @@ impl Training<'_> {
         let id = match &mut self.session {
             Some(session) => session.load(&imported.graph)?,
             None => {
-                self.session = Some(Session::new(&imported.graph, self.device, self.seed)?);
+                let session = Session::new(&imported.graph, self.device, self.seed)?;
+                let id = session.program().clone();
+                self.session = Some(session);
                 self.untrained = imported.untrained;
                 self.initializers = imported.initializers;
-                ProgramId::FIRST
+                id
             }
         };
         if self.programs.len() == PROGRAMS
             && let Some(session) = &mut self.session
         {
-            session.unload(self.programs.remove(0).id)?;
+            session.unload(&self.programs.remove(0).id)?;
         }
         let fixed = imported.fixed.iter().filter_map(|name| Some((name.clone(), inputs.get(name)?.clone())));
         self.programs.push(Prepared {
@@ -323,7 +325,7 @@ impl Training<'_> {
         let mut given: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (name.as_str(), data)).collect();
         given.push((&program.names.target, &target));
         session.set_learning_rate(self.scheduler.learning_rate(number as u64))?;
-        Ok(session.step_capture(program.id, &given, &[&program.names.loss])?)
+        Ok(session.using(&program.id).step_capture(&given, &[&program.names.loss])?)
     }
 
     /// The initializers as they are now: those that programs have no variable of are as they were. Then what else a model stores:

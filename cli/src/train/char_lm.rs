@@ -3,7 +3,7 @@
 //! The text is cut into streams that a batch goes along side by side. The state at the end of a batch stays on the device and
 //! begins the next, so what the network knows reaches further back than its gradients do.
 
-use std::cell::Cell;
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use wgrad::data::{CharVocabulary, Dataset, Encoding, read_text, streams};
 use wgrad::graph::{Graph, Tensor};
 use wgrad::nn::{Dropout, Embedding, Linear, Mode, Model, Recurrent, RecurrentInputs, RecurrentKind};
 use wgrad::scalar::threefry::HostRandom;
-use wgrad::session::{ProgramId, Session};
+use wgrad::session::{Program, Session};
 use wgrad::tensor::{DType, TensorData, TensorType};
 use wgrad::train::{Evaluation, ModelFile, ModelSettings, Trainer, carried_state};
 
@@ -203,7 +203,7 @@ fn data(
         temperature: source.writing.temperature.unwrap_or(0.8),
         top_k: source.writing.top_k.map(|k| k as usize),
         seed: source.seed,
-        program: Cell::new(None),
+        program: OnceCell::new(),
     };
     Data {
         train,
@@ -282,25 +282,24 @@ struct Writer {
     temperature: f64,
     top_k: Option<usize>,
     seed: u64,
-    program: Cell<Option<ProgramId>>,
+    program: OnceCell<Program>,
 }
 
 impl Writer {
-    fn program(&self, session: &mut Session) -> Result<ProgramId> {
-        if let Some(id) = self.program.get() {
-            return Ok(id);
+    fn program(&self, session: &mut Session) -> Result<&Program> {
+        if let Some(program) = self.program.get() {
+            return Ok(program);
         }
         let g = Graph::new();
         let character = g.input(CHARACTER, [1], DType::I32);
         let logits = self.model.write(&g, &character.reshape([1, 1]), Mode::Evaluation, WRITING);
         g.output(LOGITS, &logits.reshape([self.model.vocabulary]));
-        let id = session.load(&g)?;
-        self.program.set(Some(id));
-        Ok(id)
+        let program = session.load(&g)?;
+        Ok(self.program.get_or_init(|| program))
     }
 
     fn text(&self, session: &mut Session, length: usize) -> Result<String> {
-        let id = self.program(session)?;
+        let program = self.program(session)?;
         let steps = session.steps();
         let states: Vec<(String, TensorType)> = session
             .variables()
@@ -312,7 +311,7 @@ impl Writer {
             session.set_parameter(&name, &TensorData::zeros(ty.dtype, ty.shape))?;
         }
         let mut read = |character: i32| -> Result<Vec<f32>> {
-            let outputs = session.run_with(id, &[(CHARACTER, &TensorData::from_vec(vec![character], [1])?)])?;
+            let outputs = session.using(program).run(&[(CHARACTER, &TensorData::from_vec(vec![character], [1])?)])?;
             Ok(outputs.get(LOGITS).map_or(Ok(Vec::new()), |logits| logits.to_vec::<f32>())?)
         };
         let mut logits = Vec::new();

@@ -38,7 +38,7 @@ use wgrad::Device;
 use wgrad::nn::Precision;
 use wgrad::optim::LossScale;
 use wgrad::optim::schedule::Schedule;
-use wgrad::session::ProgramId;
+use wgrad::session::Program;
 use wgrad::train::{Checkpoints, Evaluation, Fit, Trainer, checkpoint_file};
 
 use crate::Everywhere;
@@ -201,7 +201,7 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     run.announce(output)?;
     let start = Instant::now();
     let program = trainer.compile_training(&run.data.train, run.batch)?;
-    run.program(&trainer, program, start.elapsed().as_secs_f64(), output)?;
+    run.program(&program, start.elapsed().as_secs_f64(), output)?;
 
     let steps_per_epoch = run.data.train.len().div_ceil(run.batch) as u64;
     let mut watch =
@@ -420,9 +420,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn program(&self, trainer: &Trainer, id: ProgramId, took: f64, output: &mut Output) -> Result {
-        let Some(session) = trainer.session() else { return Ok(()) };
-        let program = session.program_of(id);
+    fn program(&self, program: &Program, took: f64, output: &mut Output) -> Result {
         output.event(&json!({
             "event": "program", "dispatches_per_step": program.dispatches(), "nodes": program.nodes,
             "fused_nodes": program.fused_nodes, "planned_bytes": program.planned_bytes(),

@@ -79,14 +79,18 @@ impl<'a> Watch<'a> {
         (self.curve, self.trained, self.told)
     }
 
-    fn start(&mut self, step: u64, total: u64) -> Result {
+    fn start(&mut self, step: u64, total: Option<u64>) -> Result {
         self.begun = Instant::now();
         if step > 0 {
             self.output.text(format!("going on after step {}", grouped(step)))?;
         }
         if self.output.is_lively() {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{bar:30.cyan/black} {percent:>3}%  {msg}  {eta} left") {
+            let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+            let template = match total {
+                Some(_) => "{bar:30.cyan/black} {percent:>3}%  {msg}  {eta} left",
+                None => "{spinner}  {pos} steps  {msg}",
+            };
+            if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("━╸─"));
             }
             bar.set_position(step);

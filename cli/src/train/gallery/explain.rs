@@ -123,7 +123,7 @@ fn overlaid(picture: &Pixels, map: &Map, (width, height): (u32, u32)) -> Pixels 
 fn maps(examples: &Examples<'_>, shown: &[Verdict], trainer: &mut Trainer) -> Result<Vec<Map>> {
     let indices: Vec<usize> = shown.iter().map(|verdict| verdict.example).collect();
     let chosen = examples.data.test.take(&indices)?;
-    let gradient = trainer.input_gradient(chosen.column("x")?)?.gradient.to_vec::<f32>()?;
+    let gradient = trainer.input_gradient(chosen.column("x")?)?.gradients["x"].to_vec::<f32>()?;
     let [channels, height, width] = examples.picture.shape();
     let row = channels * height * width;
     if gradient.len() != row * shown.len() {
