@@ -190,7 +190,7 @@ fn examples_of(x: &[(&str, &TensorData)]) -> Option<usize> {
 
 /// Inputs of a graph.
 fn inputs(g: &Graph, x: &[(&str, &TensorData)]) -> Inputs {
-    Inputs::new(g, x.iter().map(|(name, x)| (*name, g.input(*name, x.shape(), x.dtype()))))
+    Inputs::new(g, x.iter().map(|(name, x)| (*name, g.input(name, x.shape(), x.dtype()))))
 }
 
 /// Some of the examples.

@@ -47,7 +47,7 @@ impl Trainer {
             return Ok(Some((program.clone(), shape.clone())));
         }
         let g = self.graph();
-        let all = columns.iter().zip(&types).map(|((name, _), ty)| (*name, g.input(*name, &ty.shape, ty.dtype)));
+        let all = columns.iter().zip(&types).map(|((name, _), ty)| (*name, g.input(name, &ty.shape, ty.dtype)));
         let all = Inputs::new(&g, all);
         let own = self.network.names().iter().filter_map(|name| Some((name.as_str(), all.get(name)?.clone())));
         let Some(y) = all.get(&self.target) else { return Ok(None) };
