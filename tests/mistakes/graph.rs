@@ -6,7 +6,7 @@ use wgrad::ops::keepdim;
 use super::anything::call_everything;
 use wgrad::ops::{Initial, Role, Variable};
 use wgrad::prelude::*;
-use wgrad::scalar::{Reduction, ScalarFunction};
+use wgrad::scalar::ScalarFunction;
 use wgrad::tensor::TensorType;
 
 /// The inputs of every case: f, h: floats [2, 3] and [3, 2]; i: i32 [2, 3]; b: bool [2, 3]; u: u8 [4]; s: a number; z: f32 [0, 3].
