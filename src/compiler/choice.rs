@@ -255,7 +255,10 @@ mod tests {
             g.output("out", &lhs.matmul(&rhs).relu());
         });
         assert_eq!(product, ["f7a98780cdf0be2b719fce807e73de8e"]);
-        assert_eq!(keys(&|g| g.output("out", &g.input("x", [4, 8], F32).sum(-1))), ["9cdbf98af783b9cd26ce004b34f70ce9"]);
+        assert_eq!(
+            keys(&|g| g.output("out", &g.input("x", [4, 8], F32).sum(-1))),
+            ["9cdbf98af783b9cd26ce004b34f70ce9"]
+        );
         let convolution = keys(&|g| {
             let (x, w) = (g.input("x", [2, 3, 9, 9], F32), g.input("w", [4, 3, 3, 3], F32));
             g.output("out", &x.conv(&w, &crate::ops::ConvOptions::new()));
