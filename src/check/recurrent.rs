@@ -21,10 +21,10 @@ const ROWS: &[Row] = &[
 ];
 
 pub(super) fn families() -> Vec<Family> {
-    Cell::ALL
+    Cell::all()
         .into_iter()
         .map(|cell| {
-            ROWS.iter().fold(Family::new(cell.name().replace("_sequence", "/sequence"), SEQUENCE), |family, &row| {
+            ROWS.iter().fold(Family::new(format!("{}/sequence", cell.name()), SEQUENCE), |family, &row| {
                 let (steps, batch, hidden, reverse, all) = row;
                 let width = cell.gates() * hidden;
                 let mut inputs = vec![
@@ -36,13 +36,15 @@ pub(super) fn families() -> Vec<Family> {
                     inputs.push(Input::integers(&[batch], 1, steps as i64 + 1));
                     inputs.push(Input::normal(&[width]));
                 }
+                let cell = cell.clone();
                 family.case(inputs, move |inputs: &[Tensor]| {
                     let options = RecurrentOptions {
-                        cell,
+                        cell: cell.clone(),
                         reverse,
                         initial: inputs.get(2),
                         lengths: inputs.get(3),
                         bias: inputs.get(4),
+                        parameters: &[],
                     };
                     let found = inputs[0].recurrent(&inputs[1], &options);
                     // The last state is checked too.

@@ -49,6 +49,7 @@ fn layer(what: Layer) {
                 input: part[0].clone(),
                 hidden: part[1].clone(),
                 biases: options.bias.then(|| (part[2].clone(), part[3].clone())),
+                parameters: Vec::new(),
             })
             .collect();
         let all = match kind {

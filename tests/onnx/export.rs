@@ -262,7 +262,7 @@ fn recurrences() {
         let gru = GRU::with(&case.g, "gru", 3, 4, options.reset_after(false)).forward(&x, Mode::Evaluation);
         case.check(name, &[&rnn.outputs, &lstm.outputs, &lstm.h_n, &lstm.c_n, &gru]);
     }
-    for cell in Cell::ALL {
+    for cell in Cell::all() {
         let mut case = Case::new();
         let gates = case.floats(&[4, 2, cell.gates() * 3]);
         let (weight, bias) = (case.floats(&[cell.gates() * 3, 3]), case.floats(&[cell.gates() * 3]));
@@ -271,7 +271,7 @@ fn recurrences() {
             bias: Some(&bias),
             initial: Some(&initial),
             reverse: true,
-            ..RecurrentOptions::new(cell)
+            ..RecurrentOptions::new(cell.clone())
         };
         let found = gates.recurrent(&weight, &options);
         case.check(&format!("gates of {}", cell.name()), &[&found.outputs, &found.last]);

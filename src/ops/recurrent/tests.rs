@@ -13,7 +13,7 @@ use crate::tensor::{DType, TensorData};
 use super::{Pass, Recurrent, unrolled};
 
 /// A recurrence with everything that it may have.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Case {
     cell: Cell,
     steps: usize,
@@ -63,9 +63,10 @@ impl Case {
         let lengths = self.lengths.then(|| input("lengths"));
         let (outputs, last) = if fused {
             let options = RecurrentOptions {
-                cell: self.cell,
+                cell: self.cell.clone(),
                 reverse: self.reverse,
                 bias: bias.as_ref(),
+                parameters: &[],
                 initial: initial.as_ref(),
                 lengths: lengths.as_ref(),
             };
@@ -75,7 +76,8 @@ impl Case {
             let pass = Pass::Forward { bias: bias.is_some(), initial: initial.is_some(), lengths: lengths.is_some() };
             let mut inputs = vec![gates.clone(), weight.transpose(0, 1)];
             inputs.extend([&bias, &initial, &lengths].into_iter().flatten().cloned());
-            let mut all = unrolled::forward(&Recurrent { cell: self.cell, reverse: self.reverse, pass }, &inputs);
+            let mut all =
+                unrolled::forward(&Recurrent { cell: self.cell.clone(), reverse: self.reverse, pass }, &inputs);
             all.truncate(2);
             let last = all.swap_remove(1);
             (all.swap_remove(0), last)
@@ -110,7 +112,7 @@ fn assert_close(case: &Case, found: &Outputs, wanted: &Outputs, tolerance: f64) 
 
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for cell in Cell::ALL {
+    for cell in Cell::all() {
         for (steps, batch, hidden, reverse, optional, lengths) in [
             (1, 1, 1, false, false, false),
             (4, 3, 5, false, true, false),
@@ -118,7 +120,7 @@ fn cases() -> Vec<Case> {
             (3, 2, 17, true, false, false),
             (6, 5, 8, false, true, true),
         ] {
-            cases.push(Case { cell, steps, batch, hidden, reverse, optional, lengths });
+            cases.push(Case { cell: cell.clone(), steps, batch, hidden, reverse, optional, lengths });
         }
     }
     cases
@@ -166,7 +168,7 @@ fn passes(case: &Case) -> [(Recurrent, Vec<crate::shader::Operand>, Vec<crate::t
         (Pass::Backward { outputs: true, last: case.optional, lengths: case.lengths }, backward),
     ];
     passes.map(|(pass, shapes)| {
-        let op = Recurrent { cell: case.cell, reverse: case.reverse, pass };
+        let op = Recurrent { cell: case.cell.clone(), reverse: case.reverse, pass };
         let mut operands: Vec<_> = shapes.iter().map(|shape| operand(DType::F32, shape)).collect();
         operands.extend(case.lengths.then(|| operand(DType::I32, &[b])));
         let types: Vec<_> = operands.iter().map(|operand| &operand.ty).collect();
@@ -201,7 +203,7 @@ type Compare = fn(&str, &dyn Operator, &[(&crate::shader::Operand, &[u8])], &[cr
 
 #[test]
 fn what_tuning_tries() {
-    for cell in [Cell::Lstm, Cell::GruResetBefore] {
+    for cell in [Cell::lstm(), Cell::gru_reset_before()] {
         let case = Case { cell, steps: 3, batch: 9, hidden: 70, reverse: false, optional: true, lengths: true };
         kernels(&case, compare_candidates);
     }
@@ -209,15 +211,15 @@ fn what_tuning_tries() {
 
 #[test]
 fn every_kernel_agrees_with_the_cpu() {
-    for cell in Cell::ALL {
+    for cell in Cell::all() {
         kernels(&Case { cell, steps: 5, batch: 5, hidden: 19, reverse: true, optional: true, lengths: true }, compare);
     }
     kernels(
-        &Case { cell: Cell::Lstm, steps: 3, batch: 2, hidden: 70, reverse: false, optional: false, lengths: false },
+        &Case { cell: Cell::lstm(), steps: 3, batch: 2, hidden: 70, reverse: false, optional: false, lengths: false },
         compare,
     );
     kernels(
-        &Case { cell: Cell::Gru, steps: 2, batch: 33, hidden: 5, reverse: false, optional: false, lengths: false },
+        &Case { cell: Cell::gru(), steps: 2, batch: 33, hidden: 5, reverse: false, optional: false, lengths: false },
         compare,
     );
 }
@@ -231,18 +233,18 @@ fn long_sequences_reach_their_end() -> crate::Result<()> {
     };
     let gpu = gpu.without_tuning();
     let cases = [
-        (Cell::Gru, 64, 32, 256),
-        (Cell::Gru, 36, 32, 256),
-        (Cell::Lstm, 50, 64, 64),
-        (Cell::Lstm, 120, 64, 64),
-        (Cell::Lstm, 160, 64, 64),
-        (Cell::Tanh, 400, 32, 64),
-        (Cell::Gru, 200, 32, 256),
-        (Cell::Lstm, 900, 32, 64),
-        (Cell::Lstm, 2600, 3, 17),
-        (Cell::Gru, 1500, 5, 33),
-        (Cell::Tanh, 3000, 16, 24),
-        (Cell::GruResetBefore, 700, 33, 40),
+        (Cell::gru(), 64, 32, 256),
+        (Cell::gru(), 36, 32, 256),
+        (Cell::lstm(), 50, 64, 64),
+        (Cell::lstm(), 120, 64, 64),
+        (Cell::lstm(), 160, 64, 64),
+        (Cell::tanh(), 400, 32, 64),
+        (Cell::gru(), 200, 32, 256),
+        (Cell::lstm(), 900, 32, 64),
+        (Cell::lstm(), 2600, 3, 17),
+        (Cell::gru(), 1500, 5, 33),
+        (Cell::tanh(), 3000, 16, 24),
+        (Cell::gru_reset_before(), 700, 33, 40),
     ];
     for (cell, steps, batch, hidden) in cases {
         ends(&Case { cell, steps, batch, hidden, reverse: false, optional: false, lengths: false }, &gpu)?;
@@ -268,13 +270,14 @@ fn sequences_that_just_fit_reach_their_end() -> crate::Result<()> {
     let crate::compiler::Target::Gpu(adapter) = gpu.target() else { return Ok(()) };
     // Few rows where there are many units, as the reference takes its time.
     let cases = [
-        (Cell::Lstm, 32, 64, false),
-        (Cell::GruResetBefore, 17, 100, true),
-        (Cell::Gru, 17, 256, false),
-        (Cell::Lstm, 2, 256, true),
+        (Cell::lstm(), 32, 64, false),
+        (Cell::gru_reset_before(), 17, 100, true),
+        (Cell::gru(), 17, 256, false),
+        (Cell::lstm(), 2, 256, true),
     ];
     for (cell, batch, hidden, optional) in cases {
-        let case = |steps| Case { cell, steps, batch, hidden, reverse: optional, optional, lengths: optional };
+        let case =
+            |steps| Case { cell: cell.clone(), steps, batch, hidden, reverse: optional, optional, lengths: optional };
         // Each pass's kernel and dispatches.
         let kernels = |steps: usize| {
             passes(&case(steps)).map(|(op, operands, outputs)| {
@@ -310,15 +313,15 @@ fn dispatches_do_not_grow_with_the_sequence() {
     let software =
         Adapter { is_software: true, subgroups: Some((8, 8)), name: "software".into(), ..Adapter::default() };
     let counts = |steps: usize, adapter: &Adapter| -> [usize; 2] {
-        let width = Cell::Lstm.gates() * 64;
+        let width = Cell::lstm().gates() * 64;
         let shapes: [[Vec<usize>; 2]; 2] =
-            [[vec![steps, 64, width], vec![64, width]], [vec![width, 64], vec![steps, 64, Cell::Lstm.saved() * 64]]];
+            [[vec![steps, 64, width], vec![64, width]], [vec![width, 64], vec![steps, 64, Cell::lstm().saved() * 64]]];
         let passes = [
             Pass::Forward { bias: false, initial: false, lengths: false },
             Pass::Backward { outputs: false, last: false, lengths: false },
         ];
         std::array::from_fn(|k| {
-            let op = Recurrent { cell: Cell::Lstm, reverse: false, pass: passes[k] };
+            let op = Recurrent { cell: Cell::lstm(), reverse: false, pass: passes[k] };
             let inputs: Vec<_> = shapes[k].iter().map(|shape| operand(DType::F32, shape)).collect();
             let types: Vec<_> = inputs.iter().map(|operand| &operand.ty).collect();
             let outputs = op.infer(&types).unwrap();
@@ -335,11 +338,11 @@ fn dispatches_do_not_grow_with_the_sequence() {
 /// The gradient of a gradient comes from the unrolled one.
 #[test]
 fn gradients_are_differentiated_again() -> crate::Result<()> {
-    for cell in Cell::ALL {
+    for cell in Cell::all() {
         let g = Graph::new();
         let (x, w) =
             (g.input("x", [3, 2, cell.gates() * 2], DType::F64), g.input("w", [cell.gates() * 2, 2], DType::F64));
-        let found = x.recurrent(&w, &RecurrentOptions::new(cell));
+        let found = x.recurrent(&w, &RecurrentOptions::new(cell.clone()));
         let loss = found.outputs.square().sum_all() + found.last.sum_all();
         let first = g.gradients(&loss, &[&w]).swap_remove(0);
         let second = g.gradients(&first.square().sum_all(), &[&w]).swap_remove(0);
