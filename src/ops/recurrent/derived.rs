@@ -168,6 +168,12 @@ impl Written {
         {
             return Err(format!("parameter {name:?} is never used"));
         }
+        let numbers = |dtype: &DType| matches!(dtype, DType::F64 | DType::Bool);
+        if let Some(dtype) = self.builder.types.iter().find(|dtype| !numbers(dtype)) {
+            return Err(format!(
+                "computes in {dtype}; a cell's values are floats of its inputs' type, and truth values"
+            ));
+        }
         for state in 0..states {
             let Some(&after) = self.states.get(state) else { continue };
             if self.find(Leaf::State(state)) == Some(after) {
@@ -176,12 +182,6 @@ impl Written {
             if !self.builder.dtype(after).is_float() {
                 return Err(format!("state {state} becomes a truth value, and should be a number"));
             }
-        }
-        let numbers = |dtype: &DType| matches!(dtype, DType::F64 | DType::Bool);
-        if let Some(dtype) = self.builder.types.iter().find(|dtype| !numbers(dtype)) {
-            return Err(format!(
-                "computes in {dtype}; a cell's values are floats of its inputs' type, and truth values"
-            ));
         }
         if let Some(inner) = self.inner {
             let second = self.depends(inner.first_gate..gates);

@@ -293,14 +293,14 @@ impl<'a, T: Float> Problem<'a, T> {
             }
             let parameters = self.parameters;
             if let (Some(inner), [weight]) = (cell.derived().inner, others) {
-                let half = Forward { cell, rows, units: hidden, x, product: &product, states: &states, parameters };
-                half.first_half(&mut scratch, saved);
+                let from = Forward { cell, rows, x, product: &product, states: &states, parameters };
+                from.first_half(&mut scratch, saved);
                 let state =
                     Matrix { elements: &saved[inner.state * hidden..], rows, columns: hidden, steps: [saved_width, 1] };
                 T::multiply(state, *weight, &mut product[columns..], width, bias(columns, width))?;
             }
-            let whole = Forward { cell, rows, units: hidden, x, product: &product, states: &states, parameters };
-            whole.step(&mut scratch, &mut next, saved);
+            let from = Forward { cell, rows, x, product: &product, states: &states, parameters };
+            from.step(&mut scratch, &mut next, saved);
             output.copy_from_slice(&next[0]);
             for row in (0..rows).filter(|&row| !self.is_active(first_row + row, step)) {
                 // Its states stay as they were before the step.
@@ -343,9 +343,8 @@ impl<'a, T: Float> Problem<'a, T> {
                     }
                 }
             }
-            let of_step =
-                Backward { cell, rows, units: hidden, saved, upstream: &upstream, parameters: self.parameters };
-            of_step.step(&mut scratch, gates, &mut before);
+            let from = Backward { cell, rows, saved, upstream: &upstream, parameters: self.parameters };
+            from.step(&mut scratch, gates, &mut before);
             self.leave_out(&is_active, gates, &mut before, &upstream);
             if let [weight] = others {
                 let second = Matrix {
@@ -355,7 +354,7 @@ impl<'a, T: Float> Problem<'a, T> {
                     steps: [width, 1],
                 };
                 T::multiply(second, *weight, &mut inner_gradient, hidden, Start::Zero)?;
-                of_step.inner(&mut scratch, &inner_gradient, gates, &mut before);
+                from.inner(&mut scratch, &inner_gradient, gates, &mut before);
                 self.leave_out(&is_active, gates, &mut before, &upstream);
             }
             let lhs = Matrix { elements: &gates[first_product..], rows, columns, steps: [width, 1] };

@@ -1,15 +1,23 @@
 //! A cell's expressions as the CPU's code, and where each reads and writes in the memory of a step.
 
+use smallvec::SmallVec;
+
 use super::Cell;
 use super::derived::{Counts, Derived, Leaf};
 use crate::scalar::ScalarExpr;
-use crate::scalar::vectors::{Code, OutputPlane, Plane, Scratch, Units};
+use crate::scalar::vectors::{Code, Layout, Scratch, Units};
 
 /// The code of each expression of a cell.
+///
+/// Buffers that the forward pass reads are x, the products, the parameters, what the first half saved and the step reads again, then the
+/// states before; it writes the states after, then what is saved. The backward pass reads what was saved, the parameters, the gradient of the
+/// inner state, then those of the states after the step; it writes those of the states before, then those of the gates.
 #[derive(Debug)]
 pub(super) struct Codes {
     first: Option<Code>,
     step: Code,
+    /// The values of the first half that the step reads.
+    again: Vec<usize>,
     backward: Code,
     /// With the gradients that it adds to: what is 0 everywhere is not computed.
     backward_inner: Option<(Code, Vec<usize>)>,
@@ -17,147 +25,125 @@ pub(super) struct Codes {
 
 impl Codes {
     pub(super) fn new(counts: Counts, derived: &Derived) -> Self {
-        // States of their own buffers, then what goes into one buffer for all.
-        let with_states = |states_first: bool, others: usize| -> Vec<usize> {
-            let (states, others) = (0..counts.states, std::iter::repeat_n(counts.states, others));
-            if states_first { states.chain(others).collect() } else { others.chain(states).collect() }
+        let Counts { gates, states, parameters } = counts;
+        let saved_count = derived.saved + states;
+        let again: Vec<usize> =
+            (0..derived.saved_first).filter(|&value| derived.step.reads(counts.input(Leaf::Saved(value)))).collect();
+        let at = |buffer: usize, offset: usize, stride: usize| Layout { buffer, offset, stride };
+        let forward = |input: usize| match counts.leaf(input) {
+            Leaf::Input(gate) => at(0, gate, gates),
+            Leaf::Product(gate) => at(1, gate, gates),
+            Leaf::Parameter(index) => at(2, index, 0),
+            Leaf::Saved(value) => at(3, again.iter().position(|&other| other == value).unwrap_or(0), again.len()),
+            Leaf::State(state) => at(4 + state, 0, 1),
+            // Of no forward expression.
+            Leaf::Upstream(_) | Leaf::InnerUpstream => at(2, 0, 0),
         };
-        let code = |expression: &ScalarExpr, states_first: bool| {
-            let others = expression.outputs.len().saturating_sub(counts.states);
-            Code::new(expression, &with_states(states_first, others))
+        let backward = |input: usize| match counts.leaf(input) {
+            Leaf::State(state) => at(0, saved_count - 1 - state, saved_count),
+            Leaf::Saved(value) => at(0, value, saved_count),
+            Leaf::Parameter(index) => at(1, index, 0),
+            Leaf::InnerUpstream => at(2, 0, 1),
+            Leaf::Upstream(state) => at(3 + state, 0, 1),
+            // Of no backward expression.
+            Leaf::Input(_) | Leaf::Product(_) => at(1, 0, 0),
         };
+        let count = counts.input(Leaf::Saved(derived.saved));
+        let [forward, backward]: [Vec<Layout>; 2] =
+            [(0..count).map(forward).collect(), (0..count).map(backward).collect()];
+        let first = |buffer: usize| (0..derived.saved_first).map(move |value| at(buffer, value, saved_count));
+        let of_states = || (0..states).map(|state| at(state, 0, 1));
+        let others = (derived.saved_first..derived.saved).map(|value| at(states, value, saved_count));
+        let gradients = gates + parameters + if derived.separate_products { gates } else { 0 };
+        let own = (0..gradients).map(|k| at(states, k, gradients));
         let backward_inner = derived.backward_inner.as_ref().map(|expression| {
             let added: Vec<usize> =
                 (0..expression.outputs.len()).filter(|&output| !expression.is_constant(output, 0.0)).collect();
             let outputs = added.iter().map(|&output| expression.outputs[output]).collect();
-            let expression = ScalarExpr { outputs, ..expression.clone() };
-            (Code::new(&expression, &vec![0; added.len()]), added)
+            let layouts: Vec<Layout> = (0..added.len()).map(|k| at(0, k, added.len())).collect();
+            (Code::new(&ScalarExpr { outputs, ..expression.clone() }, &backward, &layouts), added)
         });
         Self {
-            first: derived.first.as_ref().map(|first| Code::new(first, &vec![0; first.outputs.len()])),
-            step: code(&derived.step, true),
-            backward: code(&derived.backward, false),
+            first: derived.first.as_ref().map(|code| Code::new(code, &forward, &first(0).collect::<Vec<_>>())),
+            step: Code::new(&derived.step, &forward, &of_states().chain(others).collect::<Vec<_>>()),
+            backward: Code::new(&derived.backward, &backward, &own.chain(of_states()).collect::<Vec<_>>()),
+            again,
             backward_inner,
         }
     }
 }
 
-/// What a step of some rows reads in the forward pass.
+/// What a step of some rows reads in the forward pass: gates and products `[rows, gates · units]`, `[rows, units]` of each state, and
+/// `[parameters · units]`.
 pub(super) struct Forward<'a, T> {
     pub(super) cell: &'a Cell,
     pub(super) rows: usize,
-    pub(super) units: usize,
-    /// `[rows, gates · units]`
     pub(super) x: &'a [T],
     pub(super) product: &'a [T],
-    /// The states before the step, `[rows, units]` each.
     pub(super) states: &'a [Vec<T>],
-    /// `[parameters · units]`
     pub(super) parameters: &'a [T],
 }
 
 impl<T: Units> Forward<'_, T> {
-    fn planes<'b>(&'b self, first_half: &'b [T]) -> Vec<Plane<'b, T>> {
-        let (counts, units, derived) = (self.cell.counts(), self.units, self.cell.derived());
-        let width = counts.gates * units;
-        let count = counts.input(Leaf::Saved(derived.saved_first));
-        let plane = |input: usize| match counts.leaf(input) {
-            Leaf::Input(gate) => Plane { values: &self.x[gate * units..], stride: width },
-            Leaf::Product(gate) => Plane { values: &self.product[gate * units..], stride: width },
-            Leaf::State(state) => Plane { values: &self.states[state][..], stride: units },
-            Leaf::Parameter(index) => Plane { values: &self.parameters[index * units..], stride: 0 },
-            // Not there while the first half is computed.
-            Leaf::Saved(value) => {
-                let values = first_half.get(value * units..).unwrap_or_default();
-                Plane { values, stride: derived.saved_first * units }
-            }
-            // Of no forward expression.
-            Leaf::Upstream(_) | Leaf::InnerUpstream => Plane { values: &[], stride: 0 },
-        };
-        (0..count).map(plane).collect()
+    fn sources<'b>(&'b self, again: &'b [T]) -> SmallVec<[&'b [T]; 8]> {
+        let fixed = [self.x, self.product, self.parameters, again];
+        fixed.into_iter().chain(self.states.iter().map(Vec::as_slice)).collect()
     }
 
     /// The first half of a step, into the saved values `[rows, saved · units]`.
     pub(super) fn first_half(&self, scratch: &mut Scratch<T>, saved: &mut [T]) {
-        let Some(code) = &self.cell.codes().first else { return };
-        let stride = self.cell.saved() * self.units;
-        let outputs: Vec<OutputPlane> = (0..self.cell.derived().saved_first)
-            .map(|value| OutputPlane { buffer: 0, offset: value * self.units, stride })
-            .collect();
-        code.run(scratch, self.rows, &self.planes(&[]), &outputs, &mut [saved]);
+        if let Some(code) = &self.cell.codes().first {
+            code.run(scratch, self.rows, &self.sources(&[]), &mut [saved]);
+        }
     }
 
     /// The step, or its second half: the states after it, `[rows, units]` each, and the saved values but for the states before.
     pub(super) fn step(&self, scratch: &mut Scratch<T>, next: &mut [Vec<T>], saved: &mut [T]) {
-        let (counts, units, first) = (self.cell.counts(), self.units, self.cell.derived().saved_first);
-        let stride = self.cell.saved() * units;
-        // What the first half saved is beside what this one writes.
-        let mut first_half = Vec::with_capacity(self.rows * first * units);
-        if first > 0 {
-            saved.chunks_exact(stride).for_each(|row| first_half.extend_from_slice(&row[..first * units]));
+        // What the first half saved is in the memory that this one writes to.
+        let Codes { step, again: values, .. } = self.cell.codes();
+        let mut again = Vec::new();
+        if !values.is_empty() {
+            let units = saved.len() / (self.rows * self.cell.saved());
+            again.reserve(self.rows * values.len() * units);
+            for row in saved.chunks_exact(self.cell.saved() * units) {
+                values.iter().for_each(|value| again.extend_from_slice(&row[value * units..][..units]));
+            }
         }
-        let states = (0..counts.states).map(|buffer| OutputPlane { buffer, offset: 0, stride: units });
-        let others = (first..self.cell.derived().saved).map(|value| OutputPlane {
-            buffer: counts.states,
-            offset: value * units,
-            stride,
-        });
-        let outputs: Vec<OutputPlane> = states.chain(others).collect();
-        let mut buffers: Vec<&mut [T]> = next.iter_mut().map(Vec::as_mut_slice).collect();
+        let mut buffers: SmallVec<[&mut [T]; 4]> = next.iter_mut().map(Vec::as_mut_slice).collect();
         buffers.push(saved);
-        self.cell.codes().step.run(scratch, self.rows, &self.planes(&first_half), &outputs, &mut buffers);
+        step.run(scratch, self.rows, &self.sources(&again), &mut buffers);
     }
 }
 
-/// What a step of some rows reads in the backward pass.
+/// What a step of some rows reads in the backward pass: what was saved, `[rows, saved · units]`, the gradients of the states after the
+/// step, `[rows, units]` each, and `[parameters · units]`.
 pub(super) struct Backward<'a, T> {
     pub(super) cell: &'a Cell,
     pub(super) rows: usize,
-    pub(super) units: usize,
-    /// `[rows, saved · units]`
     pub(super) saved: &'a [T],
-    /// The gradients of the states after the step, `[rows, units]` each.
     pub(super) upstream: &'a [Vec<T>],
-    /// `[parameters · units]`
     pub(super) parameters: &'a [T],
 }
 
 impl<T: Units> Backward<'_, T> {
-    fn planes<'b>(&'b self, inner: &'b [T]) -> Vec<Plane<'b, T>> {
-        let (counts, units, count) = (self.cell.counts(), self.units, self.cell.saved());
-        let saved = |value: usize| Plane { values: &self.saved[value * units..], stride: count * units };
-        let plane = |input: usize| match counts.leaf(input) {
-            Leaf::State(state) => saved(count - 1 - state),
-            Leaf::Saved(value) => saved(value),
-            Leaf::Upstream(state) => Plane { values: &self.upstream[state][..], stride: units },
-            Leaf::InnerUpstream => Plane { values: inner, stride: units },
-            Leaf::Parameter(index) => Plane { values: &self.parameters[index * units..], stride: 0 },
-            // Of no backward expression.
-            Leaf::Input(_) | Leaf::Product(_) => Plane { values: &[], stride: 0 },
-        };
-        (0..counts.input(Leaf::Saved(self.cell.derived().saved))).map(plane).collect()
+    fn sources<'b>(&'b self, inner: &'b [T]) -> SmallVec<[&'b [T]; 8]> {
+        [self.saved, self.parameters, inner].into_iter().chain(self.upstream.iter().map(Vec::as_slice)).collect()
     }
 
     /// The gradients `[rows, gradients · units]`, and those of the states before the step.
     pub(super) fn step(&self, scratch: &mut Scratch<T>, gradients: &mut [T], before: &mut [Vec<T>]) {
-        let (counts, units, count) = (self.cell.counts(), self.units, self.cell.gradients());
-        let own = (0..count).map(|k| OutputPlane { buffer: counts.states, offset: k * units, stride: count * units });
-        let states = (0..counts.states).map(|buffer| OutputPlane { buffer, offset: 0, stride: units });
-        let outputs: Vec<OutputPlane> = own.chain(states).collect();
-        let mut buffers: Vec<&mut [T]> = before.iter_mut().map(Vec::as_mut_slice).collect();
+        let mut buffers: SmallVec<[&mut [T]; 4]> = before.iter_mut().map(Vec::as_mut_slice).collect();
         buffers.push(gradients);
-        self.cell.codes().backward.run(scratch, self.rows, &self.planes(&[]), &outputs, &mut buffers);
+        self.cell.codes().backward.run(scratch, self.rows, &self.sources(&[]), &mut buffers);
     }
 
     /// Adds what follows from the gradient of the inner state.
     pub(super) fn inner(&self, scratch: &mut Scratch<T>, inner: &[T], gradients: &mut [T], before: &mut [Vec<T>]) {
         let Some((code, added)) = &self.cell.codes().backward_inner else { return };
-        let (units, count) = (self.units, self.cell.gradients());
+        let (units, count) = (inner.len() / self.rows, self.cell.gradients());
         let stride = added.len() * units;
-        let outputs: Vec<OutputPlane> =
-            (0..added.len()).map(|k| OutputPlane { buffer: 0, offset: k * units, stride }).collect();
         let mut more = vec![T::real(0.0); self.rows * stride];
-        code.run(scratch, self.rows, &self.planes(inner), &outputs, &mut [&mut more]);
+        code.run(scratch, self.rows, &self.sources(inner), &mut [&mut more]);
         for (row, more) in more.chunks_exact(stride.max(1)).enumerate() {
             for (&k, more) in added.iter().zip(more.chunks_exact(units)) {
                 let sum = if k < count {

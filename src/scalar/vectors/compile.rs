@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::forms::Form;
-use super::{Code, Instruction, Operand, Work};
+use super::{Code, Instruction, Layout, Operand, Space, Work};
 use crate::scalar::function::ScalarFunction as F;
 use crate::scalar::{NodeId, ScalarExpr, ScalarNode};
 
@@ -15,71 +15,103 @@ struct Chosen {
     operands: Vec<NodeId>,
 }
 
-/// Compiles an expression of constant loads. `buffers` names the buffer that each output is in, by a number of the caller's: an
-/// instruction does not read the buffer that it writes to.
-pub(super) fn compile(expression: &ScalarExpr, buffers: &[usize]) -> Code {
+/// Compiles an expression of constant loads.
+pub(super) fn compile(expression: &ScalarExpr, inputs: &[Layout], outputs: &[Layout]) -> Code {
     let chosen = Chooser::new(expression).choose();
-    let mut outputs_of: HashMap<usize, Vec<usize>> = HashMap::new();
-    for (output, (id, _)) in expression.outputs.iter().enumerate() {
-        outputs_of.entry(id.index()).or_default().push(output);
+    let mut layouts_of: HashMap<usize, Vec<Layout>> = HashMap::new();
+    for ((id, _), layout) in expression.outputs.iter().zip(outputs) {
+        layouts_of.entry(id.index()).or_default().push(*layout);
     }
-    let outputs = |node: usize| outputs_of.get(&node).map_or(&[][..], Vec::as_slice);
-    let writes = |node: usize, buffer: usize| outputs(node).iter().any(|&output| buffers[output] == buffer);
+    let layouts = |node: usize| layouts_of.get(&node).map_or(&[][..], Vec::as_slice);
     let mut last_use = vec![0; expression.nodes.len()];
     for (position, instruction) in chosen.iter().enumerate() {
         instruction.operands.iter().for_each(|id| last_use[id.index()] = position);
     }
-    let mut code = Code { constants: Vec::new(), instructions: Vec::new(), registers: 0 };
-    let mut place: HashMap<usize, Operand> = HashMap::new();
+    let buffers = outputs.iter().map(|layout| layout.buffer + 1).max().unwrap_or(0);
+    let mut code = Code { constants: Vec::new(), instructions: Vec::new(), buffers, registers: 0 };
+    // Where results can be read.
+    let mut results: HashMap<usize, Layout> = HashMap::new();
     let mut free: Vec<usize> = Vec::new();
+    let nowhere = Layout { buffer: 0, offset: 0, stride: 0 };
     for (position, instruction) in chosen.iter().enumerate() {
         let operands: Vec<Operand> = instruction
             .operands
             .iter()
             .map(|id| match &expression.nodes[id.index()] {
-                ScalarNode::Constant(constant) => Operand::Constant(code.constant(constant.value)),
-                ScalarNode::Load { input, .. } => Operand::Input(*input),
-                _ => place.get(&id.index()).copied().unwrap_or(Operand::Register(0)),
+                ScalarNode::Constant(constant) => {
+                    let layout = Layout { offset: code.constant(constant.value), ..nowhere };
+                    Operand { space: Space::Constant, layout }
+                }
+                ScalarNode::Load { input, .. } => {
+                    Operand { space: Space::Source, layout: inputs.get(*input).copied().unwrap_or(nowhere) }
+                }
+                _ => {
+                    let layout = results.get(&id.index()).copied().unwrap_or(nowhere);
+                    Operand { space: Space::Buffer, layout }
+                }
             })
             .collect();
         let node = instruction.node;
-        // Leaves are copied into outputs and read where they are.
+        let mut targets = layouts(node).to_vec();
+        // Leaves are copied into outputs and read where they are. A result is read where it is an output, unless a reader writes there.
         let is_leaf = !matches!(expression.nodes[node], ScalarNode::Call { .. });
-        let readers =
-            || chosen[position + 1..].iter().filter(|later| later.operands.iter().any(|id| id.index() == node));
-        let first = outputs(node).first().copied();
-        let register = match first {
-            Some(output) => !is_leaf && readers().any(|reader| writes(reader.node, buffers[output])),
+        let mut readers =
+            chosen[position + 1..].iter().filter(|later| later.operands.iter().any(|id| id.index() == node));
+        let is_read_apart = match targets.first() {
+            Some(first) => {
+                readers.any(|reader| layouts(reader.node).iter().any(|layout| layout.buffer == first.buffer))
+            }
             None => true,
         };
-        let register = register.then(|| {
-            free.pop().unwrap_or_else(|| {
+        if is_read_apart && !is_leaf {
+            let register = free.pop().unwrap_or_else(|| {
                 code.registers += 1;
-                code.registers - 1
-            })
-        });
+                buffers + code.registers - 1
+            });
+            targets.push(Layout { buffer: register, offset: 0, stride: 1 });
+        }
         if !is_leaf {
-            let operand = register.map(Operand::Register).or(first.map(Operand::Output));
-            place.insert(node, operand.unwrap_or(Operand::Register(0)));
+            let read = if is_read_apart { targets.last() } else { targets.first() };
+            results.insert(node, read.copied().unwrap_or(nowhere));
         }
         let mut done: Vec<usize> = instruction.operands.iter().map(|id| id.index()).collect();
         done.sort_unstable();
         done.dedup();
         for operand in done {
-            if let Some(Operand::Register(register)) = place.get(&operand)
-                && last_use[operand] == position
+            if last_use[operand] == position
+                && let Some(layout) = results.get(&operand)
+                && layout.buffer >= buffers
             {
-                free.push(*register);
+                free.push(layout.buffer);
             }
         }
-        code.instructions.push(Instruction {
-            work: instruction.work,
-            operands,
-            register,
-            outputs: outputs(node).to_vec(),
-        });
+        let Some((&target, copies)) = targets.split_first() else { continue };
+        let new = Instruction { work: instruction.work, operands, target, copies: copies.to_vec(), width: 1 };
+        if !code.instructions.iter_mut().any(|earlier| joined(earlier, &new)) {
+            code.instructions.push(new);
+        }
     }
     code
+}
+
+/// Joins an instruction to an earlier one, where it is the same chain of sources that are beside the other's, for a result beside the
+/// other's.
+fn joined(earlier: &mut Instruction, later: &Instruction) -> bool {
+    let width = earlier.width;
+    let beside = |first: Layout, second: Layout| second == Layout { offset: first.offset + width, ..first };
+    let operands_fit = earlier.operands.len() == later.operands.len()
+        && earlier.operands.iter().zip(&later.operands).all(|(first, second)| {
+            first.space == Space::Source && second.space == Space::Source && beside(first.layout, second.layout)
+        });
+    let fits = operands_fit
+        && earlier.work == later.work
+        && earlier.copies.is_empty()
+        && later.copies.is_empty()
+        && beside(earlier.target, later.target);
+    if fits {
+        earlier.width += 1;
+    }
+    fits
 }
 
 struct Chooser<'a> {

@@ -1,16 +1,18 @@
 //! What one instruction computes: a short chain of operations, so that values between them stay in registers of the processor, and
 //! the loops over rows of units.
 
-use pulp::Simd;
+use std::marker::PhantomData;
+
+use pulp::{Simd, WithSimd};
 
 use crate::scalar::lanes::{Lanes, Number};
 use crate::scalar::real::Real;
 
 /// A value for each unit of each row: rows are `stride` elements apart.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plane<'a, T> {
-    pub(crate) values: &'a [T],
-    pub(crate) stride: usize,
+pub(super) struct Plane<'a, T> {
+    pub(super) values: &'a [T],
+    pub(super) stride: usize,
 }
 
 /// A chain of operations on units, or on vectors of them.
@@ -32,7 +34,7 @@ macro_rules! forms {
             pub(super) fn run<T: Units, S: Simd>(
                 self,
                 simd: S,
-                operands: [Plane<'_, T>; 4],
+                operands: &[Plane<'_, T>; 4],
                 out: &mut [T],
                 stride: usize,
                 [rows, units]: [usize; 2],
@@ -46,8 +48,7 @@ macro_rules! forms {
                                 $value
                             }
                         }
-                        let operands: [Plane<'_, T>; $count] = std::array::from_fn(|k| operands[k]);
-                        each_row::<T, S, This, $count>(simd, operands, out, stride, [rows, units]);
+                        apart::<T, S, This, $count>(simd, operands, out, stride, [rows, units]);
                     })*
                 }
             }
@@ -101,22 +102,56 @@ forms! {
     ReluSlope 2 |[a, b]| b.where_positive(a);
 }
 
+/// Each chain is a function by itself, in which its constants stay in registers.
+#[inline(never)]
+fn apart<T: Units, S: Simd, C: Chain<I>, const I: usize>(
+    simd: S,
+    operands: &[Plane<'_, T>; 4],
+    out: &mut [T],
+    stride: usize,
+    size: [usize; 2],
+) {
+    simd.vectorize(EachRow::<T, C, I> { operands, out, stride, size, chain: PhantomData });
+}
+
+struct EachRow<'a, 'b, T, C, const I: usize> {
+    operands: &'a [Plane<'b, T>; 4],
+    out: &'a mut [T],
+    stride: usize,
+    size: [usize; 2],
+    chain: PhantomData<C>,
+}
+
+impl<T: Units, C: Chain<I>, const I: usize> WithSimd for EachRow<'_, '_, T, C, I> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { operands, out, stride, size, .. } = self;
+        each_row::<T, S, C, I>(simd, operands, out, stride, size);
+    }
+}
+
+// Loops instead of `map` and `from_fn` of arrays, which the compiler does not put into large functions: their closures would be calls.
 #[inline(always)]
 fn each_row<T: Units, S: Simd, C: Chain<I>, const I: usize>(
     simd: S,
-    operands: [Plane<'_, T>; I],
+    operands: &[Plane<'_, T>; 4],
     out: &mut [T],
     stride: usize,
     [rows, units]: [usize; 2],
 ) {
-    if rows == 1 || stride == units && operands.iter().all(|plane| plane.stride == units) {
-        // Adjacent rows are one.
-        let units = rows * units;
-        T::each_unit::<S, C, I>(simd, operands.map(|plane| &plane.values[..units]), &mut out[..units]);
-        return;
+    let mut adjacent = rows == 1 || stride == units;
+    for plane in &operands[..I] {
+        adjacent &= rows == 1 || plane.stride == units;
     }
+    // Adjacent rows are one.
+    let (rows, units) = if adjacent { (1, rows * units) } else { (rows, units) };
     for row in 0..rows {
-        let inputs = operands.map(|plane| &plane.values[row * plane.stride..][..units]);
+        let mut inputs: [&[T]; I] = [&[]; I];
+        for k in 0..I {
+            inputs[k] = &operands[k].values[row * operands[k].stride..][..units];
+        }
         T::each_unit::<S, C, I>(simd, inputs, &mut out[row * stride..][..units]);
     }
 }
@@ -135,14 +170,23 @@ impl Units for f32 {
         let units = out.len();
         let lanes = size_of::<S::f32s>() / size_of::<f32>();
         let (vectors, full) = (units / lanes, units / lanes * lanes);
-        let from = inputs.map(|input| &S::as_simd_f32s(&input[..full]).0[..vectors]);
+        let mut values = [Lanes { simd, values: simd.splat_f32s(0.0) }; I];
+        let mut from: [&[S::f32s]; I] = [&[]; I];
+        for k in 0..I {
+            from[k] = &S::as_simd_f32s(&inputs[k][..full]).0[..vectors];
+        }
         let to = &mut S::as_mut_simd_f32s(&mut out[..full]).0[..vectors];
-        for (vector, to) in to.iter_mut().enumerate() {
-            *to = C::of(std::array::from_fn(|k| Lanes { simd, values: from[k][vector] })).values;
+        for vector in 0..vectors {
+            for k in 0..I {
+                values[k].values = from[k][vector];
+            }
+            to[vector] = C::of(values).values;
         }
         if full < units {
-            let last = inputs.map(|input| Lanes { simd, values: simd.partial_load_f32s(&input[full..units]) });
-            simd.partial_store_f32s(&mut out[full..], C::of(last).values);
+            for k in 0..I {
+                values[k].values = simd.partial_load_f32s(&inputs[k][full..units]);
+            }
+            simd.partial_store_f32s(&mut out[full..], C::of(values).values);
         }
     }
 }
@@ -151,8 +195,12 @@ impl Units for f64 {
     #[inline(always)]
     #[allow(private_bounds, reason = "chains are what this file lists")]
     fn each_unit<S: Simd, C: Chain<I>, const I: usize>(_: S, inputs: [&[Self]; I], out: &mut [Self]) {
+        let mut values = [0.0; I];
         for (unit, out) in out.iter_mut().enumerate() {
-            *out = C::of(inputs.map(|input| input[unit]));
+            for k in 0..I {
+                values[k] = inputs[k][unit];
+            }
+            *out = C::of(values);
         }
     }
 }

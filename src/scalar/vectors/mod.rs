@@ -7,12 +7,13 @@ mod forms;
 mod tests;
 
 use pulp::{Simd, WithSimd};
+use smallvec::SmallVec;
 
 use super::function::{ScalarFunction, Signature, apply_real};
 use super::vector::vectorized;
 use super::{Real, ScalarExpr};
-use forms::Form;
-pub(crate) use forms::{Plane, Units};
+pub(crate) use forms::Units;
+use forms::{Form, Plane};
 
 /// Elements that an instruction computes at a time, about: enough that choosing the instruction costs nothing.
 const AT_ONCE: usize = 1024;
@@ -22,6 +23,8 @@ const AT_ONCE: usize = 1024;
 pub(crate) struct Code {
     constants: Vec<f64>,
     instructions: Vec<Instruction>,
+    /// Buffers that the caller passes, and registers, which are buffers after those.
+    buffers: usize,
     registers: usize,
 }
 
@@ -29,9 +32,11 @@ pub(crate) struct Code {
 struct Instruction {
     work: Work,
     operands: Vec<Operand>,
-    /// Where the result is written to, apart from the outputs that it is.
-    register: Option<usize>,
-    outputs: Vec<usize>,
+    target: Layout,
+    /// Where the result is written to as well.
+    copies: Vec<Layout>,
+    /// Values beside each other that are computed by the same chain from values beside each other.
+    width: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,17 +45,24 @@ enum Work {
     Function(ScalarFunction),
 }
 
+/// What an instruction reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operand {
-    Input(usize),
-    Constant(usize),
-    Register(usize),
-    Output(usize),
+struct Operand {
+    space: Space,
+    layout: Layout,
 }
 
-/// An output: in which buffer, from which element on, and how far its rows are apart.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OutputPlane {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Space {
+    Source,
+    Constant,
+    Buffer,
+}
+
+/// Where an input or output is: in which buffer, behind how many values of a unit, and how many of them a row has; 0 where all rows
+/// have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
     pub(crate) buffer: usize,
     pub(crate) offset: usize,
     pub(crate) stride: usize,
@@ -61,25 +73,21 @@ pub(crate) struct OutputPlane {
 pub(crate) struct Scratch<T> {
     units: usize,
     registers: Vec<Vec<T>>,
+    /// Which numbers there are, for each unit, in `constants`.
+    numbers: Vec<f64>,
     constants: Vec<T>,
 }
 
 impl<T: Units> Scratch<T> {
     pub(crate) fn new(units: usize) -> Self {
-        Self { units, registers: Vec::new(), constants: Vec::new() }
-    }
-
-    /// Rows that are computed at a time.
-    fn rows(&self) -> usize {
-        (AT_ONCE / self.units.max(1)).max(1)
+        Self { units, registers: Vec::new(), numbers: Vec::new(), constants: Vec::new() }
     }
 }
 
 impl Code {
-    /// Compiles an expression of constant loads, of floats and truth values. `buffers` is the buffer that each output is in; it may be
-    /// read by no input.
-    pub(crate) fn new(expression: &ScalarExpr, buffers: &[usize]) -> Self {
-        compile::compile(expression, buffers)
+    /// Compiles an expression of constant loads, of floats and truth values, whose inputs and outputs are in these places.
+    pub(crate) fn new(expression: &ScalarExpr, inputs: &[Layout], outputs: &[Layout]) -> Self {
+        compile::compile(expression, inputs, outputs)
     }
 
     fn constant(&mut self, value: f64) -> usize {
@@ -90,33 +98,53 @@ impl Code {
         })
     }
 
-    /// Computes all outputs for `rows` rows of units.
+    /// Computes all outputs for `rows` rows of units, from the sources' to the buffers' layouts.
     pub(crate) fn run<T: Units>(
         &self,
         scratch: &mut Scratch<T>,
         rows: usize,
-        inputs: &[Plane<'_, T>],
-        outputs: &[OutputPlane],
+        sources: &[&[T]],
         buffers: &mut [&mut [T]],
     ) {
-        let (units, at_once) = (scratch.units, scratch.rows());
-        while scratch.registers.len() < self.registers {
-            scratch.registers.push(vec![T::real(0.0); at_once * units]);
+        let units = scratch.units;
+        let at_once = (AT_ONCE / units.max(1)).clamp(1, rows.max(1));
+        let Scratch { registers, numbers, constants, .. } = scratch;
+        registers.resize_with(self.registers.max(registers.len()), Vec::new);
+        for register in &mut registers[..self.registers] {
+            register.resize(register.len().max(at_once * units), T::real(0.0));
         }
-        scratch.constants.clear();
-        for &constant in &self.constants {
-            scratch.constants.extend(std::iter::repeat_n(T::real(constant), units));
+        if *numbers != self.constants {
+            numbers.clone_from(&self.constants);
+            constants.clear();
+            numbers.iter().for_each(|&number| constants.extend(std::iter::repeat_n(T::real(number), units)));
         }
-        pulp::Arch::new().dispatch(Run { code: self, scratch, rows, inputs, outputs, buffers });
+        let given = buffers[..self.buffers].iter_mut().map(|buffer| &mut **buffer);
+        let registers = registers.iter_mut().map(Vec::as_mut_slice);
+        let mut buffers: SmallVec<[&mut [T]; 8]> = given.chain(registers).collect();
+        let own = self.buffers;
+        pulp::Arch::new().dispatch(Run {
+            code: self,
+            units,
+            rows,
+            at_once,
+            own,
+            sources,
+            constants,
+            buffers: &mut buffers,
+        });
     }
 }
 
 struct Run<'a, 'b, 'c, T> {
     code: &'a Code,
-    scratch: &'a mut Scratch<T>,
+    units: usize,
     rows: usize,
-    inputs: &'a [Plane<'b, T>],
-    outputs: &'a [OutputPlane],
+    /// Rows that are computed at a time.
+    at_once: usize,
+    /// The first buffer that is a register, which has no more rows than that.
+    own: usize,
+    sources: &'a [&'b [T]],
+    constants: &'a [T],
     buffers: &'a mut [&'c mut [T]],
 }
 
@@ -125,9 +153,8 @@ impl<T: Units> WithSimd for Run<'_, '_, '_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let at_once = self.scratch.rows();
-        for first in (0..self.rows).step_by(at_once) {
-            let rows = at_once.min(self.rows - first);
+        for first in (0..self.rows).step_by(self.at_once) {
+            let rows = self.at_once.min(self.rows - first);
             for instruction in &self.code.instructions {
                 self.instruction(simd, instruction, first, rows);
             }
@@ -136,71 +163,54 @@ impl<T: Units> WithSimd for Run<'_, '_, '_, T> {
 }
 
 impl<T: Units> Run<'_, '_, '_, T> {
+    /// The first element of some rows of a buffer.
+    #[inline(always)]
+    fn start(&self, layout: Layout, first: usize) -> usize {
+        let first = if layout.buffer < self.own { first } else { 0 };
+        (layout.offset + first * layout.stride) * self.units
+    }
+
     #[inline(always)]
     fn instruction<S: Simd>(&mut self, simd: S, instruction: &Instruction, first: usize, rows: usize) {
-        let units = self.scratch.units;
-        let output = instruction.outputs.first().map(|&output| self.outputs[output]);
-        // The register or buffer that is written to is read by no operand.
-        let mut register = Vec::new();
-        let mut buffer: &mut [T] = &mut [];
-        let (start, stride) = match (output, instruction.register) {
-            (Some(plane), _) => {
-                buffer = std::mem::take(&mut self.buffers[plane.buffer]);
-                (plane.offset + first * plane.stride, plane.stride)
-            }
-            (None, target) => {
-                register = target.map(|k| std::mem::take(&mut self.scratch.registers[k])).unwrap_or_default();
-                (0, units)
-            }
-        };
-        {
-            let (scratch, inputs, outputs, buffers) = (&*self.scratch, self.inputs, self.outputs, &*self.buffers);
-            let plane = |operand: Operand| match operand {
-                Operand::Input(input) => {
-                    let Plane { values, stride } = inputs[input];
-                    Plane { values: &values[first * stride..], stride }
+        let Instruction { work, operands, target, copies, width } = instruction;
+        // The buffer that is written to is read by no operand.
+        let buffer = std::mem::take(&mut self.buffers[target.buffer]);
+        let mut planes = [Plane { values: &[][..], stride: 0 }; 4];
+        for (plane, Operand { space, layout }) in planes.iter_mut().zip(operands) {
+            let stride = layout.stride * self.units;
+            *plane = match space {
+                Space::Source => {
+                    let start = (layout.offset + first * layout.stride) * self.units;
+                    Plane { values: &self.sources[layout.buffer][start..], stride }
                 }
-                Operand::Constant(constant) => {
-                    Plane { values: &scratch.constants[constant * units..][..units], stride: 0 }
-                }
-                Operand::Register(register) => Plane { values: &scratch.registers[register], stride: units },
-                Operand::Output(output) => {
-                    let OutputPlane { buffer, offset, stride } = outputs[output];
-                    Plane { values: &buffers[buffer][offset + first * stride..], stride }
-                }
+                Space::Constant => Plane { values: &self.constants[layout.offset * self.units..], stride },
+                Space::Buffer => Plane { values: &self.buffers[layout.buffer][self.start(*layout, first)..], stride },
             };
-            let operands = &instruction.operands;
-            let last = operands.len().saturating_sub(1);
-            let planes: [Plane<'_, T>; 4] = std::array::from_fn(|k| plane(operands[k.min(last)]));
-            let out = if output.is_some() { &mut buffer[start..] } else { &mut register[..] };
-            match instruction.work {
-                Work::Chain(form) => form.run(simd, planes, out, stride, [rows, units]),
-                Work::Function(function) => apply(function, planes, out, stride, [rows, units]),
+        }
+        let start = self.start(*target, first);
+        let size = [rows, width * self.units];
+        match work {
+            Work::Chain(form) => form.run(simd, &planes, &mut buffer[start..], target.stride * self.units, size),
+            Work::Function(function) => {
+                apply(*function, &planes, &mut buffer[start..], target.stride * self.units, size);
             }
         }
-        match (output, instruction.register) {
-            (Some(plane), target) => {
-                for &other in &instruction.outputs[1..] {
-                    let OutputPlane { buffer: other, offset, stride } = self.outputs[other];
-                    for row in 0..rows {
-                        let (from, to) = (start + row * plane.stride, offset + (first + row) * stride);
-                        if other == plane.buffer {
-                            buffer.copy_within(from..from + units, to);
-                        } else {
-                            self.buffers[other][to..to + units].copy_from_slice(&buffer[from..from + units]);
-                        }
-                    }
-                }
-                if let Some(target) = target {
-                    let copies = self.scratch.registers[target].chunks_exact_mut(units).take(rows);
-                    for (row, copy) in copies.enumerate() {
-                        copy.copy_from_slice(&buffer[start + row * plane.stride..][..units]);
-                    }
-                }
-                self.buffers[plane.buffer] = buffer;
+        for copy in copies {
+            self.copy(buffer, *target, *copy, first, rows);
+        }
+        self.buffers[target.buffer] = buffer;
+    }
+
+    /// Copies a result from its buffer, which is not among the others now.
+    fn copy(&mut self, buffer: &mut [T], from: Layout, to: Layout, first: usize, rows: usize) {
+        let (source, target, units) = (self.start(from, first), self.start(to, first), self.units);
+        for row in 0..rows {
+            let (source, target) = (source + row * from.stride * units, target + row * to.stride * units);
+            if from.buffer == to.buffer {
+                buffer.copy_within(source..source + units, target);
+            } else {
+                self.buffers[to.buffer][target..target + units].copy_from_slice(&buffer[source..source + units]);
             }
-            (None, Some(target)) => self.scratch.registers[target] = register,
-            (None, None) => {}
         }
     }
 }
@@ -209,7 +219,7 @@ impl<T: Units> Run<'_, '_, '_, T> {
 #[inline(never)]
 fn apply<T: Units>(
     function: ScalarFunction,
-    operands: [Plane<'_, T>; 4],
+    operands: &[Plane<'_, T>; 4],
     out: &mut [T],
     stride: usize,
     [rows, units]: [usize; 2],
@@ -221,7 +231,11 @@ fn apply<T: Units>(
         #[inline(always)]
         || {
             for row in 0..rows {
-                let [a, b, c, _] = operands.map(|plane| &plane.values[row * plane.stride..][..units]);
+                let last = function.arity() - 1;
+                let [a, b, c] = [0, 1, 2].map(|k: usize| {
+                    let plane = operands[k.min(last)];
+                    &plane.values[row * plane.stride..][..units]
+                });
                 let out = &mut out[row * stride..][..units];
                 let pairs = || a.iter().copied().zip(b.iter().copied());
                 let mut compare = |test: &dyn Fn(T, T) -> bool| {

@@ -52,28 +52,26 @@ fn check<T: Units>(expression: &ScalarExpr, [rows, units]: [usize; 2], tolerance
     };
     let values: Vec<T> = (0..rows * units * INPUTS).map(|k| T::real(draw(k, &mut random))).collect();
     let width = units * INPUTS;
-    let planes: Vec<Plane<'_, T>> =
-        (0..INPUTS).map(|k| Plane { values: &values[k * units..], stride: width }).collect();
+    let inputs: Vec<Layout> = (0..INPUTS).map(|offset| Layout { buffer: 0, offset, stride: INPUTS }).collect();
     // All outputs in one buffer, and each in its own.
     let count = expression.outputs.len();
-    for buffers in [vec![0; count], (0..count).collect::<Vec<_>>()] {
-        let code = Code::new(expression, &buffers);
-        let shared = buffers.iter().all(|&buffer| buffer == 0);
-        let planes_out: Vec<OutputPlane> = (0..count)
+    for shared in [true, false] {
+        let outputs: Vec<Layout> = (0..count)
             .map(|k| match shared {
-                true => OutputPlane { buffer: 0, offset: k * units, stride: count * units },
-                false => OutputPlane { buffer: k, offset: 0, stride: units },
+                true => Layout { buffer: 0, offset: k, stride: count },
+                false => Layout { buffer: k, offset: 0, stride: 1 },
             })
             .collect();
+        let code = Code::new(expression, &inputs, &outputs);
         let mut memory = vec![vec![T::real(7.0); rows * units * count]; if shared { 1 } else { count }];
         let mut slices: Vec<&mut [T]> = memory.iter_mut().map(Vec::as_mut_slice).collect();
-        code.run(&mut Scratch::new(units), rows, &planes, &planes_out, &mut slices);
+        code.run(&mut Scratch::new(units), rows, &[&values], &mut slices);
         for row in 0..rows {
             for unit in 0..units {
                 let point = std::array::from_fn(|k| back(values[row * width + k * units + unit]));
                 for (output, &wanted) in reference(expression, point).iter().enumerate() {
-                    let OutputPlane { buffer, offset, stride } = planes_out[output];
-                    let found = back(memory[buffer][offset + row * stride + unit]);
+                    let Layout { buffer, offset, stride } = outputs[output];
+                    let found = back(memory[buffer][(offset + row * stride) * units + unit]);
                     let close = found.is_nan() && wanted.is_nan()
                         || found == wanted
                         || (found - wanted).abs() <= tolerance * wanted.abs().max(1.0)
@@ -124,6 +122,17 @@ fn chains_are_what_they_were_compiled_from() {
     for write in cases {
         check_all(&written(write));
     }
+}
+
+/// Two gates of the same form, whose inputs and results are beside each other, are one instruction.
+#[test]
+fn neighbours_are_computed_together() {
+    let expression = written(|[a, b, c, d]| vec![(a + c).sigmoid(), (b + d).sigmoid()]);
+    let inputs: Vec<Layout> = (0..4).map(|offset| Layout { buffer: 0, offset, stride: 4 }).collect();
+    let outputs: Vec<Layout> = (0..2).map(|offset| Layout { buffer: 0, offset, stride: 2 }).collect();
+    let code = Code::new(&expression, &inputs, &outputs);
+    assert_eq!((code.instructions.len(), code.instructions[0].width), (1, 2));
+    check_all(&expression);
 }
 
 #[test]
