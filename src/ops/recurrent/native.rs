@@ -5,6 +5,7 @@ use super::units::{Backward, Forward};
 use super::{Cell, Pass, Recurrent};
 use crate::ops::matmul::{Matrix, Panels, Start, multiply};
 use crate::ops::tasks::{each, lend};
+use crate::scalar::vectorized;
 use crate::scalar::vectors::{Scratch, Units};
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
@@ -337,11 +338,16 @@ impl<'a, T: Float> Problem<'a, T> {
             let is_active = |row: usize| self.is_active(slice.first_row + row, step);
             if let Some(outputs) = self.outputs {
                 let output = outputs[first * hidden..][..rows * hidden].chunks_exact(hidden);
-                for (row, (sum, output)) in upstream[0].chunks_exact_mut(hidden).zip(output).enumerate() {
-                    if is_active(row) {
-                        sum.iter_mut().zip(output).for_each(|(sum, &output)| *sum = *sum + output);
-                    }
-                }
+                let rows = upstream[0].chunks_exact_mut(hidden).zip(output).enumerate();
+                let mut active = rows.filter(|(row, _)| is_active(*row));
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for (_, (sum, output)) in active.by_ref() {
+                            sum.iter_mut().zip(output).for_each(|(sum, &output)| *sum = *sum + output);
+                        }
+                    },
+                );
             }
             let from = Backward { cell, rows, saved, upstream: &upstream, parameters: self.parameters };
             from.step(&mut scratch, gates, &mut before);

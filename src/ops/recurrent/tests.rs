@@ -79,7 +79,7 @@ impl Case {
             ("d_last".to_owned(), normal(&[states, b, h], 1.0)),
         ];
         for index in 0..self.cell.parameters().len() {
-            all.push((format!("parameter{index}"), normal(&[h], 0.7)));
+            all.push((format!("parameter{index}"), normal(&[h], if t > 100 { 0.35 } else { 0.7 })));
         }
         let lengths: Vec<i32> = (0..b).map(|row| (row * 7 % t) as i32 + 1).collect();
         all.push(("lengths".to_owned(), TensorData::from_vec(lengths, [b]).unwrap()));
