@@ -31,8 +31,8 @@ fn spikes(random: &mut HostRandom) -> Result<(TensorData, TensorData)> {
     let mut x = vec![0.0_f32; STEPS * BATCH];
     let mut distances = Vec::with_capacity(BATCH);
     for row in 0..BATCH {
-        let first = random.below(STEPS as u32 / 2) as usize;
-        let distance = 1 + random.below(STEPS as u32 / 2 - 1) as usize;
+        let first = random.below(STEPS as u64 / 2) as usize;
+        let distance = 1 + random.below(STEPS as u64 / 2 - 1) as usize;
         x[first * BATCH + row] = 1.0;
         x[(first + distance) * BATCH + row] = 1.0;
         distances.push(distance as f32 / 10.0);

@@ -92,7 +92,7 @@ fn batch(seed: u64) -> (TensorData, TensorData) {
 #[test]
 fn cells_train_on_every_device() {
     for cell in [peephole_lstm(), mgu()] {
-        let mut finals = Vec::new();
+        let mut first_losses: Vec<Vec<f64>> = Vec::new();
         for device in devices() {
             let g = Graph::new();
             let (x, y) = (g.input("x", [12, 32, 2], F32), g.input("y", [32, 1], F32));
@@ -100,20 +100,23 @@ fn cells_train_on_every_device() {
             let found = layer.forward_with(&x, &CustomRNNInputs::new(), Mode::Training);
             let logits = Linear::new(&g, "fc", 16, 1).forward(&found.last[0].at(0, 0));
             let loss = logits.binary_cross_entropy_with_logits(&y);
-            g.minimize(&loss, Adam::new(5e-3)).build();
+            g.minimize(&loss, Adam::new(1e-2)).build();
             let mut session = Session::new(&g, &device, 5).unwrap();
             let mut losses = Vec::new();
-            for step in 0..240 {
+            for step in 0..400 {
                 let (x, y) = batch(step);
                 session.step(&[("x", &x), ("y", &y)]).unwrap();
                 losses.push(session.read("loss").unwrap().item().unwrap());
             }
             let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
-            let (first, last) = (mean(&losses[..10]), mean(&losses[200..]));
+            let (first, last) = (mean(&losses[..10]), mean(&losses[360..]));
             assert!(first > 0.6 && last < 0.25, "{} on {}: from {first} to {last}", cell.name(), device.name());
-            finals.push(last);
+            first_losses.push(losses[..20].to_vec());
         }
-        assert!(finals.iter().all(|value| (value - finals[0]).abs() < 0.05), "{finals:?}");
+        // Later, rounding has led each device its own way.
+        for losses in &first_losses {
+            assert!(losses.iter().zip(&first_losses[0]).all(|(a, b)| (a - b).abs() < 1e-4), "{first_losses:?}");
+        }
     }
 }
 

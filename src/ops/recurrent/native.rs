@@ -351,6 +351,11 @@ impl<'a, T: Float> Problem<'a, T> {
             }
             let from = Backward { cell, rows, saved, upstream: &upstream, parameters: self.parameters };
             from.step(&mut scratch, gates, &mut before);
+            // Rows whose sequence is over have a gradient of the hidden state to retain.
+            let start = if cell.codes().hidden_is_zero && self.lengths.is_none() { Start::Zero } else { Start::Sums };
+            if cell.codes().hidden_is_zero && self.lengths.is_some() {
+                before[0].fill(T::real(0.0));
+            }
             self.leave_out(&is_active, gates, &mut before, &upstream);
             if let [weight] = others {
                 let second = Matrix {
@@ -364,7 +369,7 @@ impl<'a, T: Float> Problem<'a, T> {
                 self.leave_out(&is_active, gates, &mut before, &upstream);
             }
             let lhs = Matrix { elements: &gates[first_product..], rows, columns, steps: [width, 1] };
-            T::multiply(lhs, *weight, &mut before[0], hidden, Start::Sums)?;
+            T::multiply(lhs, *weight, &mut before[0], hidden, start)?;
             std::mem::swap(&mut upstream, &mut before);
         }
         for (state, values) in slice.state.iter_mut().zip(upstream) {

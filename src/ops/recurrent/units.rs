@@ -19,6 +19,8 @@ pub(super) struct Codes {
     /// The values of the first half that the step reads.
     again: Vec<usize>,
     backward: Code,
+    /// Whether a step's hidden state has no gradient but through products, as an LSTM's: it is not computed then.
+    pub(super) hidden_is_zero: bool,
     /// With the gradients that it adds to: what is 0 everywhere is not computed.
     backward_inner: Option<(Code, Vec<usize>)>,
 }
@@ -63,10 +65,19 @@ impl Codes {
             let layouts: Vec<Layout> = (0..added.len()).map(|k| at(0, k, added.len())).collect();
             (Code::new(&ScalarExpr { outputs, ..expression.clone() }, &backward, &layouts), added)
         });
+        let hidden_is_zero = derived.inner.is_none() && derived.backward.is_constant(gradients, 0.0);
+        let mut backward_outputs = derived.backward.outputs.clone();
+        let mut backward_layouts: Vec<Layout> = own.chain(of_states()).collect();
+        if hidden_is_zero {
+            backward_outputs.remove(gradients);
+            backward_layouts.remove(gradients);
+        }
+        let backward_step = ScalarExpr { outputs: backward_outputs, ..derived.backward.clone() };
         Self {
             first: derived.first.as_ref().map(|code| Code::new(code, &forward, &first(0).collect::<Vec<_>>())),
             step: Code::new(&derived.step, &forward, &of_states().chain(others).collect::<Vec<_>>()),
-            backward: Code::new(&derived.backward, &backward, &own.chain(of_states()).collect::<Vec<_>>()),
+            backward: Code::new(&backward_step, &backward, &backward_layouts),
+            hidden_is_zero,
             again,
             backward_inner,
         }
@@ -130,7 +141,7 @@ impl<T: Units> Backward<'_, T> {
         [self.saved, self.parameters, inner].into_iter().chain(self.upstream.iter().map(Vec::as_slice)).collect()
     }
 
-    /// The gradients `[rows, gradients · units]`, and those of the states before the step.
+    /// The gradients `[rows, gradients · units]`, and those of the states before the step, without one of the hidden state that is 0.
     pub(super) fn step(&self, scratch: &mut Scratch<T>, gradients: &mut [T], before: &mut [Vec<T>]) {
         let mut buffers: SmallVec<[&mut [T]; 4]> = before.iter_mut().map(Vec::as_mut_slice).collect();
         buffers.push(gradients);
