@@ -78,10 +78,7 @@ fn batch(seed: u64) -> (TensorData, TensorData) {
     const STEPS: usize = 12;
     let noise = numbers(seed, &[STEPS, 32, 1]).to_f64_vec();
     let mut x = Vec::new();
-    let mut y = Vec::new();
-    for row in 0..32 {
-        y.push(if noise[row] > 0.0 { 1.0 } else { 0.0 });
-    }
+    let y: Vec<f64> = noise[..32].iter().map(|&value| if value > 0.0 { 1.0 } else { 0.0 }).collect();
     for (index, value) in noise.iter().enumerate() {
         // A value, and whether it is the one to remember.
         x.extend([*value, if index < 32 { 1.0 } else { 0.0 }]);

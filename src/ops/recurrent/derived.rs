@@ -48,14 +48,13 @@ impl Counts {
     /// The leaf at an index among an expression's inputs.
     pub(super) fn leaf(self, input: usize) -> Leaf {
         let Self { gates, states, parameters } = self;
-        let kinds: [(usize, fn(usize) -> Leaf); 7] = [
-            (gates, Leaf::Input),
+        let kinds = [
+            (gates, Leaf::Input as fn(usize) -> Leaf),
             (gates, Leaf::Product),
             (states, Leaf::State),
             (parameters, Leaf::Parameter),
             (states, Leaf::Upstream),
             (1, |_| Leaf::InnerUpstream),
-            (usize::MAX, Leaf::Saved),
         ];
         let mut index = input;
         for (count, kind) in kinds {
