@@ -57,7 +57,8 @@ fn build(inputs: &[Tensor], kind: RecurrentKind, options: Recurrent) -> Tensor {
     for part in rest.chunks(4) {
         if let [input, hidden, first, second] = part {
             let biases = Some((first.clone(), second.clone()));
-            weights.push(RecurrentWeights { input: input.clone(), hidden: hidden.clone(), biases });
+            let (input, hidden) = (input.clone(), hidden.clone());
+            weights.push(RecurrentWeights { input, hidden, biases, parameters: Vec::new() });
         }
     }
     let (g, inputs) = (x.graph(), RecurrentInputs::new().lengths(lengths));

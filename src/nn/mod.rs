@@ -36,8 +36,9 @@ pub use norm::{
 };
 pub use pool::{Pool, PoolKind};
 pub use recurrent::{
-    CarriedState, GRU, GRUCell, LSTM, LSTMCell, LSTMOutput, RNN, RNNCell, Recurrent, RecurrentInputs, RecurrentKind,
-    RecurrentLayer, RecurrentOutput, RecurrentWeights, check_lengths,
+    CarriedState, CustomRNN, CustomRNNCell, CustomRNNInputs, CustomRNNOutput, GRU, GRUCell, LSTM, LSTMCell, LSTMOutput,
+    RNN, RNNCell, Recurrent, RecurrentCell, RecurrentInputs, RecurrentKind, RecurrentLayer, RecurrentOutput,
+    RecurrentWeights, check_lengths,
 };
 pub use residual::Residual;
 pub use sequential::Sequential;

@@ -134,7 +134,7 @@ fn check(case: &Case, device: &Device) -> Result<Vec<String>> {
         };
         let (input, hidden) = (parameter(&[rows, width]), parameter(&[rows, hidden]));
         let biases = bias.then(|| (parameter(&[rows]), parameter(&[rows])));
-        weights.push(RecurrentWeights { input, hidden, biases });
+        weights.push(RecurrentWeights { input, hidden, biases, parameters: Vec::new() });
     }
     let lengths: Vec<i32> = case.integers("lengths").iter().map(|&length| length as i32).collect();
     let lengths = (!lengths.is_empty()).then(|| {

@@ -97,7 +97,7 @@ fn of_states_and_lengths() {
 fn of_given_weights_and_cells() {
     expect("gru \"a\": takes weights for 2 layers and directions, not 1", |g| {
         let (input, hidden) = (g.input("i", [18, 4], F32), g.input("h", [18, 6], F32));
-        let weights = vec![RecurrentWeights { input, hidden, biases: None }];
+        let weights = vec![RecurrentWeights { input, hidden, biases: None, parameters: Vec::new() }];
         drop(GRU::with_weights(g, "a", Recurrent::new().bidirectional().bias(false), weights));
     });
     expect("lstm \"a\": weights 0: weight_ih should be f32 of shape [24, 4], and is f32[18, 4]", |g| {
@@ -106,7 +106,7 @@ fn of_given_weights_and_cells() {
             g,
             "a",
             Recurrent::new().bias(false),
-            vec![RecurrentWeights { input, hidden, biases: None }],
+            vec![RecurrentWeights { input, hidden, biases: None, parameters: Vec::new() }],
         ));
     });
     expect("lstm \"a\": needs one unit or more", |g| drop(LSTM::with_weights(g, "a", Recurrent::new(), vec![])));

@@ -23,14 +23,14 @@ macro_rules! layers {
                 /// With options. All parameters begin uniform within ± 1/√hidden, as in PyTorch.
                 #[track_caller]
                 pub fn with(g: &Graph, name: &str, input_size: usize, hidden_size: usize, options: Recurrent) -> Self {
-                    Self(Stack::new(g, RecurrentKind::$kind, name, [input_size, hidden_size], options))
+                    Self(Stack::new(g, RecurrentKind::$kind.into(), name, [input_size, hidden_size], options))
                 }
 
                 /// With weights that come from somewhere else; the name is for mistakes. There is one entry for each layer and
                 /// direction: layer 0, layer 0 reversed, layer 1, ….
                 #[track_caller]
                 pub fn with_weights(g: &Graph, name: &str, options: Recurrent, weights: Vec<RecurrentWeights>) -> Self {
-                    Self(Stack::with_weights(g, RecurrentKind::$kind, name, options, weights))
+                    Self(Stack::with_weights(g, RecurrentKind::$kind.into(), name, options, weights))
                 }
 
                 /// With other first values of the weights that inputs meet, PyTorch's `weight_ih_l…`.
@@ -61,7 +61,7 @@ macro_rules! layers {
                 /// first), from a state of zeros.
                 #[track_caller]
                 pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-                    self.0.forward(x, &RecurrentInputs::new(), mode).outputs
+                    self.0.forward(x, &[], None, mode).outputs
                 }
 
                 /// A step of one of the layers, forward, with the same parameters: for text and music written one step after
@@ -149,7 +149,7 @@ macro_rules! one_state {
                 /// Outputs and last states, from initial states and for lengths of rows where `inputs` has them.
                 #[track_caller]
                 pub fn forward_with(&self, x: &Tensor, inputs: &RecurrentInputs<'_>, mode: Mode) -> RecurrentOutput {
-                    let passed = self.0.forward(x, inputs, mode);
+                    let passed = self.0.forward(x, &inputs.states(), inputs.lengths, mode);
                     let h_n = passed.last.first().unwrap_or(&passed.outputs).clone();
                     RecurrentOutput { outputs: passed.outputs, h_n }
                 }
@@ -179,7 +179,7 @@ impl LSTM {
     /// Outputs and last states, from initial states and for lengths of rows where `inputs` has them.
     #[track_caller]
     pub fn forward_with(&self, x: &Tensor, inputs: &RecurrentInputs<'_>, mode: Mode) -> LSTMOutput {
-        let passed = self.0.forward(x, inputs, mode);
+        let passed = self.0.forward(x, &inputs.states(), inputs.lengths, mode);
         let state = |index: usize| passed.last.get(index).unwrap_or(&passed.outputs).clone();
         LSTMOutput { h_n: state(0), c_n: state(1), outputs: passed.outputs }
     }
