@@ -148,7 +148,8 @@ fn biases_can_be_spared_the_decay() -> Result<()> {
     devices().iter().try_for_each(|device| {
         let g = Graph::new();
         let x = g.input("x", [1, 2], F32);
-        let layer = nn::Linear::new(&g, "fc", 2, 2).initializer(Initializer::Ones).bias_initializer(Initializer::Ones);
+        let layer =
+            nn::Dense::new(2).initializer(Initializer::Ones).bias_initializer(Initializer::Ones).build(&g, "fc", 2);
         let loss = (layer.forward(&x) * 0.0).sum_all();
         let minimize = g.minimize(&loss, SGD::new(1.0).weight_decay(0.5)).weight_decay_excludes_bias();
         let mut session = minimize.compile(device)?;
@@ -164,7 +165,8 @@ fn what_the_loss_does_not_depend_on_stays() -> Result<()> {
     devices().iter().try_for_each(|device| {
         let g = Graph::new();
         let x = g.input("x", [1, 2], F32);
-        let frozen = nn::Linear::new(&g, "frozen", 2, 2).initializer(Initializer::Ones).forward(&x).stop_gradient();
+        let frozen =
+            nn::Dense::new(2).initializer(Initializer::Ones).build(&g, "frozen", 2).forward(&x).stop_gradient();
         let _ = nn::Linear::new(&g, "unused", 2, 2);
         let loss = nn::Linear::new(&g, "fc", 2, 1).forward(&frozen).sum_all();
         let mut session = g.minimize(&loss, SGD::new(0.1).weight_decay(0.5)).compile(device)?;

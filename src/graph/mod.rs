@@ -335,6 +335,11 @@ impl Graph {
         }
     }
 
+    /// True where this variable takes a value at the end of a run.
+    pub(crate) fn is_assigned(&self, variable: &Tensor) -> bool {
+        self.data().assignments.iter().any(|&(known, _)| known == variable.id())
+    }
+
     /// True where something is assigned to a variable at the end of a run.
     pub(crate) fn assigns(&self) -> bool {
         !self.data().assignments.is_empty()

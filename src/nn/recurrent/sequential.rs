@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::stack::{Stack, joined};
 use super::{Recurrent, RecurrentInputs};
-use crate::graph::{Graph, Tensor};
-use crate::nn::{Layer, Mode, Sequential};
+use crate::graph::Tensor;
+use crate::nn::{Layer, Scope, Sequential, Setting};
 use crate::ops::Cell;
 use crate::tensor::Shape;
 
@@ -54,8 +54,14 @@ impl RecurrentLayer {
     const fn cell(&self) -> Cell {
         self.options.cell(self.kind)
     }
+}
 
-    pub(in crate::nn) fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+impl Layer for RecurrentLayer {
+    fn describe(&self) -> String {
+        self.to_string()
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
         let &[steps, features] = input.dims() else {
             return Err(format!("takes examples of [steps, features], not {input}"));
         };
@@ -67,17 +73,18 @@ impl RecurrentLayer {
         Ok(if self.return_sequences { [steps, width].into() } else { [width].into() })
     }
 
-    pub(in crate::nn) fn parameter_count(&self, input: &Shape) -> usize {
+    fn parameter_count(&self, input: &Shape) -> usize {
         self.options.parameter_count(self.cell(), input.last().copied().unwrap_or(0), self.units)
     }
 
     /// Applied to a batch, `[batch, steps, features]`.
     #[track_caller]
-    pub(in crate::nn) fn forward(&self, g: &Graph, name: &str, x: &Tensor, mode: Mode) -> Tensor {
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        let g = scope.graph();
         let features = x.shape().get(2).copied().unwrap_or(0);
         let options = self.options.batch_first(true);
-        let stack = Stack::shared(g, self.kind, name, [features, self.units], options);
-        let passed = stack.forward(x, &RecurrentInputs::new(), mode);
+        let stack = Stack::shared(g, self.kind, scope.name(), [features, self.units], options);
+        let passed = stack.forward(x, &RecurrentInputs::new(), scope.mode());
         let Some(last) = passed.last.first() else { return passed.outputs };
         if self.return_sequences || g.error().is_some() {
             return passed.outputs;
@@ -88,6 +95,13 @@ impl RecurrentLayer {
             parts.push(last.at(0, index));
         }
         joined(&parts, 1)
+    }
+
+    fn set(&mut self, setting: &Setting) -> bool {
+        if *setting == Setting::WithoutBias {
+            self.options.bias = false;
+        }
+        *setting == Setting::WithoutBias
     }
 }
 
@@ -104,13 +118,7 @@ impl fmt::Display for RecurrentLayer {
     }
 }
 
-impl From<RecurrentLayer> for Layer {
-    fn from(layer: RecurrentLayer) -> Self {
-        Self::Recurrent(layer)
-    }
-}
-
-/// For other options, `layer(RecurrentLayer { options, ..RecurrentLayer::new(kind, units) }.into())`.
+/// For other options, `layer(RecurrentLayer { options, ..RecurrentLayer::new(kind, units) })`.
 impl Sequential {
     /// A long short-term memory on examples of `[steps, features]`. What follows it may say more:
     /// [`bidirectional`](Self::bidirectional), [`num_layers`](Self::num_layers), [`return_sequences`](Self::return_sequences).
@@ -129,7 +137,7 @@ impl Sequential {
     #[must_use]
     #[track_caller]
     pub fn lstm(self, units: usize) -> Self {
-        self.layer(RecurrentLayer::new(RecurrentKind::Lstm, units).into())
+        self.layer(RecurrentLayer::new(RecurrentKind::Lstm, units))
     }
 
     /// A gated recurrent unit on examples of `[steps, features]`. See [`GRU`](super::GRU), and [`lstm`](Self::lstm) for what may
@@ -137,7 +145,7 @@ impl Sequential {
     #[must_use]
     #[track_caller]
     pub fn gru(self, units: usize) -> Self {
-        self.layer(RecurrentLayer::new(RecurrentKind::Gru, units).into())
+        self.layer(RecurrentLayer::new(RecurrentKind::Gru, units))
     }
 
     /// A plain recurrent layer with tanh on examples of `[steps, features]`. See [`RNN`](super::RNN), and [`lstm`](Self::lstm) for
@@ -145,7 +153,7 @@ impl Sequential {
     #[must_use]
     #[track_caller]
     pub fn rnn(self, units: usize) -> Self {
-        self.layer(RecurrentLayer::new(RecurrentKind::Rnn, units).into())
+        self.layer(RecurrentLayer::new(RecurrentKind::Rnn, units))
     }
 
     /// The recurrent layer just added processes its sequence from both ends; outputs of both are concatenated.
@@ -172,11 +180,8 @@ impl Sequential {
     #[track_caller]
     fn recurrent(self, call: &str, change: impl FnOnce(&mut RecurrentLayer)) -> Self {
         self.modify(call, "a recurrent layer", |layer| {
-            if let Layer::Recurrent(recurrent) = layer {
-                change(recurrent);
-                return true;
-            }
-            false
+            change(layer);
+            true
         })
     }
 }
