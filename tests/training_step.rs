@@ -97,7 +97,7 @@ fn accumulated_steps_are_one_with_their_mean() -> Result<()> {
             .chunks(2)
             .map(|pair| [(pair[0][0] + pair[1][0]) / 2.0, (pair[0][1] + pair[1][1]) / 2.0])
             .collect();
-        let schedule = Schedule::Exponential { gamma: 0.5 };
+        let schedule = schedule::Exponential { gamma: 0.5 };
         let (g, loss) = line([1.0, -1.0]);
         let minimize = g.minimize(&loss, Adam::new(0.1).weight_decay(0.1)).clip_norm(1.0).schedule(schedule.clone());
         let whole = run(&mut minimize.compile(device)?, &means)?;
@@ -117,7 +117,7 @@ fn accumulated_steps_are_one_with_their_mean() -> Result<()> {
 fn a_schedule_is_over_the_steps() -> Result<()> {
     devices().iter().try_for_each(|device| {
         let (g, loss) = line([0.0, 0.0]);
-        let schedule = Schedule::Step { every: 2, gamma: 0.1 };
+        let schedule = schedule::Step { every: 2, gamma: 0.1 };
         let mut session = g.minimize(&loss, SGD::new(1.0)).schedule(schedule).compile(device)?;
         let found = run(&mut session, &[[1.0, -1.0]; 4])?;
         for (found, right) in found.iter().zip([1.0, 2.0, 2.1, 2.2]) {

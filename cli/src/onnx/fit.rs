@@ -186,7 +186,7 @@ struct Prepared {
     /// What target and loss are called in its graph.
     names: Names,
     /// What the target's values are checked for, with the prediction's shape.
-    loss: (Loss, Shape),
+    loss: (Box<dyn Loss>, Shape),
 }
 
 impl Prepared {
@@ -205,7 +205,7 @@ struct Names {
 }
 
 /// Writes loss and updates into the graph of a model.
-fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(Names, (Loss, Shape))> {
+fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(Names, (Box<dyn Loss>, Shape))> {
     let graph = &imported.graph;
     let Some((name, prediction)) = imported.outputs.first() else {
         return Err(Failure::new("the model has no output that could be compared with a target"));
@@ -233,7 +233,7 @@ fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(N
     if graph.parameters_of(&loss).is_empty() {
         return Err(Failure::new(nothing_to_learn(imported, name)));
     }
-    let mut step = task.recipe.clipped(graph.minimize_with(&loss, task.recipe.optimizer.clone()));
+    let mut step = task.recipe.clipped(graph.minimize(&loss, task.recipe.optimizer.clone()));
     for frozen in &task.frozen {
         let frozen = frozen.clone();
         step = step.group(Group::matching(move |name, _| name == frozen).frozen());
