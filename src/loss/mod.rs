@@ -129,7 +129,7 @@ pub trait Loss: Send + Sync {
 
     /// The mean loss, a scalar, of targets as data sets have them: of any element type, and perhaps with a last axis of 1 more or
     /// fewer than the prediction ([`aligned`] and [`labels`] see to that).
-    #[track_caller]
+    // Not `track_caller`: a mistake in a loss of the user's own is in its own lines.
     fn forward(&self, prediction: &Tensor, target: &Tensor) -> Tensor;
 
     /// The loss under any reduction, of targets in the prediction's shape and type, or i32 labels. Where a loss has none but its

@@ -47,11 +47,10 @@ use crate::tensor::{DType, TensorData};
 /// }
 ///
 /// impl Sums for Within {
-///     fn sums(&self, batch: &Batch<'_>) -> Tensor {
+///     fn sums(&self, batch: &Batch<'_>) -> Vec<Tensor> {
 ///         let distance = (batch.prediction() - &batch.target().cast(F32)).abs();
 ///         let near = distance.le(self.0).cast(F32);
-///         let g = near.graph();
-///         g.concat(&[&near.sum_all().reshape([1]), &near.ones_like().sum_all().reshape([1])], 0)
+///         vec![near.sum_all(), near.ones_like().sum_all()]
 ///     }
 ///
 ///     fn result(&self, sums: &[f64]) -> Option<f64> {
@@ -108,11 +107,11 @@ pub trait Accumulate {
 
 /// What a metric adds up on the device.
 pub trait Sums {
-    /// What a batch adds: values of any number, the same in each batch. Added up over batches in f64, whatever the sizes of those.
-    #[track_caller]
-    fn sums(&self, batch: &Batch<'_>) -> Tensor;
+    /// What a batch adds: tensors of any types and shapes, the same for each batch, be it a smaller one. Batches are added up in
+    /// f64; within a batch, an f32 counts to 2²⁴ and an i32 to 2³¹.
+    fn sums(&self, batch: &Batch<'_>) -> Vec<Tensor>;
 
-    /// The value that the sums make; `None` where there is none, as of no examples.
+    /// The value that the sums make, whose elements stand one after the other; `None` where there is none, as of no examples.
     fn result(&self, sums: &[f64]) -> Option<f64>;
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use super::arriving::Weights;
 use super::carried;
 use super::resident::{INDEX, Resident, index_of};
-use super::trainer::{Trainer, Y, sums_of};
+use super::trainer::{Trainer, Y, sum_of};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::metrics::{Measure, Reading};
@@ -104,11 +104,10 @@ impl Trainer {
                 weight += weighs;
             }
             for (index, sums) in sums.iter_mut().enumerate() {
-                if let Some(output) = outputs.get(&sums_of(index)) {
-                    let added = output.to_f64_vec();
-                    sums.resize(added.len(), 0.0);
-                    sums.iter_mut().zip(added).for_each(|(sum, added)| *sum += added);
-                }
+                let parts = (0..).map_while(|number| outputs.get(&sum_of(index, number)));
+                let added: Vec<f64> = parts.flat_map(TensorData::to_f64_vec).collect();
+                sums.resize(added.len(), 0.0);
+                sums.iter_mut().zip(added).for_each(|(sum, added)| *sum += added);
             }
             if let Some(prediction) = outputs.get("prediction") {
                 rows.extend_from_slice(prediction.as_slice::<f32>()?);

@@ -33,9 +33,9 @@ pub(super) struct Forward {
     pub(super) loss: Tensor,
 }
 
-/// The output of an evaluation that holds what a metric adds up.
-pub(super) fn sums_of(metric: usize) -> String {
-    format!("metric.{metric}")
+/// The output of an evaluation that holds something that a metric adds up.
+pub(super) fn sum_of(metric: usize, number: usize) -> String {
+    format!("metric.{metric}.{number}")
 }
 
 type Prepare = dyn Fn(&Tensor, Mode) -> Tensor + Send + Sync;
@@ -342,8 +342,9 @@ impl Trainer {
             match metric.measure(reading) {
                 Measure::Predictions(_) => reads_predictions = true,
                 Measure::Sums(metric) => {
-                    let sums = metric.sums(&Batch::new(&prediction, &target, reading));
-                    g.output(&sums_of(index), &sums);
+                    for (number, sum) in metric.sums(&Batch::new(&prediction, &target, reading)).iter().enumerate() {
+                        g.output(&sum_of(index, number), sum);
+                    }
                 }
                 Measure::Loss(_) => {}
             }
