@@ -18,6 +18,7 @@ mod layer;
 mod linear;
 mod norm;
 mod pool;
+mod prelu;
 mod recurrent;
 mod residual;
 mod scope;
@@ -39,6 +40,7 @@ pub use norm::{
     LayerNormalization, LocalResponseNorm, RmsNorm, RmsNormalization, fold_batch_norm,
 };
 pub use pool::{Pool, PoolKind};
+pub use prelu::PReLU;
 pub use recurrent::{
     CarriedState, GRU, GRUCell, LSTM, LSTMCell, LSTMOutput, RNN, RNNCell, Recurrent, RecurrentInputs, RecurrentKind,
     RecurrentLayer, RecurrentOutput, RecurrentWeights, check_lengths,
