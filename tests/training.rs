@@ -97,7 +97,7 @@ fn a_resumed_run_ends_in_the_same_bits() {
     for device in devices() {
         let whole = {
             let mut trainer = trainer(&device);
-            let fit = Fit::epochs(6).batch_size(25).validate(&test).schedule(schedule.clone());
+            let fit = Fit::epochs(6).batch_size(25).validate(&test).schedule(schedule);
             (trainer.fit(&train, fit).unwrap(), saved(&trainer))
         };
         // Stopped by a callback in the middle of an epoch, and taken up again by another trainer.
@@ -108,10 +108,10 @@ fn a_resumed_run_ends_in_the_same_bits() {
                 Event::Step { step, .. } if *step >= stop_at => Ok(Control::Stop),
                 _ => Ok(Control::Continue),
             };
-            let fit = Fit::epochs(6).batch_size(25).validate(&test).schedule(schedule.clone());
+            let fit = Fit::epochs(6).batch_size(25).validate(&test).schedule(schedule);
             trainer(&device).fit(&train, fit.callback(&mut stop).checkpoints(checkpoints.clone())).unwrap();
             let mut second = trainer(&device);
-            let fit = Fit::epochs(6).batch_size(25).validate(&test).schedule(schedule.clone());
+            let fit = Fit::epochs(6).batch_size(25).validate(&test).schedule(schedule);
             let history = second.fit(&train, fit.checkpoints(checkpoints)).unwrap();
             assert_eq!(saved(&second), whole.1, "{device:?} stopped at {stop_at}");
             let losses = |history: &History| {

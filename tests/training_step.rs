@@ -99,7 +99,7 @@ fn accumulated_steps_are_one_with_their_mean() -> Result<()> {
             .collect();
         let schedule = schedule::Exponential { gamma: 0.5 };
         let (g, loss) = line([1.0, -1.0]);
-        let minimize = g.minimize(&loss, Adam::new(0.1).weight_decay(0.1)).clip_norm(1.0).schedule(schedule.clone());
+        let minimize = g.minimize(&loss, Adam::new(0.1).weight_decay(0.1)).clip_norm(1.0).schedule(schedule);
         let whole = run(&mut minimize.compile(device)?, &means)?;
         let (g, loss) = line([1.0, -1.0]);
         let minimize = g.minimize(&loss, Adam::new(0.1).weight_decay(0.1)).clip_norm(1.0).schedule(schedule);

@@ -6,7 +6,7 @@ use crate::graph::Tensor;
 use crate::tensor::TensorData;
 
 /// Probabilities of class 1.
-const SHARES: Numbers = Numbers { what: "not from 0 to 1", holds: |value| value >= 0.0 && value <= 1.0 };
+const SHARES: Numbers = Numbers { what: "not from 0 to 1", holds: |value| (0.0..=1.0).contains(&value) };
 
 /// −y·log x − (1 − y)·log(1 − x), of probabilities x.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

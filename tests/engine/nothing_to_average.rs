@@ -48,11 +48,7 @@ fn labels(step: i32, weighted: bool) -> TensorData {
     TensorData::from_vec((0..8).map(label).collect::<Vec<i32>>(), [8]).unwrap()
 }
 
-fn losses(
-    device: &Device,
-    options: &CrossEntropyOptions,
-    optimizer: impl Optimizer + Send + Sync + 'static,
-) -> Vec<f64> {
+fn losses(device: &Device, options: &CrossEntropyOptions, optimizer: impl Optimizer + 'static) -> Vec<f64> {
     let g = Graph::new();
     let (x, y) = (g.input("x", [8, 4], F32), g.input("y", [8], I32));
     let parameter = |name: &str, shape: &[usize], values: TensorData| {
