@@ -243,7 +243,7 @@ impl Accumulator {
     /// For mse, mae and r2, both have one shape, but for a last axis of 1.
     ///
     /// # Errors
-    /// [`Error::Data`] for shapes that do not fit, a label out of range, another number of classes than before, and a
+    /// [`Error::Data`](crate::Error::Data) for shapes that do not fit, a label out of range, another number of classes than before, and a
     /// prediction that is not a number. The accumulator is then as it was.
     pub fn update(&mut self, predictions: &TensorData, targets: &TensorData) -> Result<()> {
         match &mut self.state {
