@@ -154,7 +154,19 @@ impl Activation {
                     None => Err(format!("axis {axis} does not exist in a batch of shape {example}")),
                 }
             }
-            _ => Ok(()),
+            Self::LeakyRelu { .. } | Self::Elu { .. } | Self::Celu { .. } => Ok(()),
+            Self::Relu
+            | Self::Selu
+            | Self::Gelu
+            | Self::GeluTanh
+            | Self::Silu
+            | Self::Mish
+            | Self::Softplus
+            | Self::Softsign
+            | Self::HardSigmoid
+            | Self::HardSwish
+            | Self::Sigmoid
+            | Self::Tanh => Ok(()),
         }
     }
 }
@@ -166,7 +178,19 @@ impl fmt::Display for Activation {
             Self::LeakyRelu { slope: number } | Self::Elu { alpha: number } | Self::Celu { alpha: number } => {
                 write!(formatter, "({number})")
             }
-            _ => Ok(()),
+            Self::Softmax { .. } | Self::LogSoftmax { .. } => Ok(()),
+            Self::Relu
+            | Self::Selu
+            | Self::Gelu
+            | Self::GeluTanh
+            | Self::Silu
+            | Self::Mish
+            | Self::Softplus
+            | Self::Softsign
+            | Self::HardSigmoid
+            | Self::HardSwish
+            | Self::Sigmoid
+            | Self::Tanh => Ok(()),
         }
     }
 }
