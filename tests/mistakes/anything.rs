@@ -99,7 +99,7 @@ fn normalise_and_augment(x: &Tensor, other: &Tensor) {
         let _ = nn::LocalResponseNorm::new(size).forward(x);
         for mode in [Mode::Training, Mode::Evaluation] {
             let name = format!("layer of {} and {size} {mode:?}", x.id());
-            let _ = nn::BatchNorm::new(g, &name, size).momentum(2.0).forward(x, mode);
+            let _ = nn::BatchNormalization::new().momentum(2.0).build(g, &name, size).forward(x, mode);
             let _ = nn::InstanceNorm::new(g, &name, size).forward(x, mode);
             let _ = nn::GroupNorm::new(g, &name, size, size).forward(x);
             let _ = (nn::LayerNorm::new(g, &name, [size]).forward(x), nn::RmsNorm::new(g, &name, [size, 0]).forward(x));
