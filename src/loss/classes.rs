@@ -123,13 +123,13 @@ pub(super) fn cross_entropy(
             .graph()
             .mistake("cross_entropy", format!("label smoothing is {smoothing}, and must be from 0 to 1"));
     }
-    let log_sum = logits.log_sum_exp(&[axis]);
+    let log_sum = logits.log_sum_exp([axis]);
     let mut losses = classes.weighted(&log_sum - &classes.pick(logits));
     if smoothing > 0.0 {
         // The mean over classes of w·(lse − x), as (Σw)·lse − Σ w·x: what is spread is as large for every example.
         let (sum, total) = match &classes.weights {
-            Some((weights, total)) => ((logits * weights).sum(&[axis]), *total),
-            None => (logits.sum(&[axis]), classes.count as f64),
+            Some((weights, total)) => ((logits * weights).sum([axis]), *total),
+            None => (logits.sum([axis]), classes.count as f64),
         };
         losses = losses * (1.0 - smoothing) + (log_sum * total - sum) * (smoothing / classes.count as f64);
     }
@@ -227,7 +227,7 @@ impl Classes {
     /// What stands at the label; 0 where the label is no class.
     #[track_caller]
     fn pick(&self, x: &Tensor) -> Tensor {
-        self.chosen.select(x, 0.0).sum(&[self.axis as isize])
+        self.chosen.select(x, 0.0).sum([self.axis as isize])
     }
 
     /// The weight of each label; 0 where the label is no class.

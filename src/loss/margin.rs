@@ -50,7 +50,7 @@ pub fn cosine_embedding(a: &Tensor, b: &Tensor, target: &Tensor, margin: f64, re
             return graph.mistake("cosine_embedding", message);
         }
     }
-    let product = (a * b).sum(&[-1]);
+    let product = (a * b).sum([-1]);
     let cosine = product * (square_length(a) * square_length(b)).rsqrt();
     let unlike = (&cosine - margin).relu();
     // A target that is neither 1 nor −1 takes no part.
@@ -60,5 +60,5 @@ pub fn cosine_embedding(a: &Tensor, b: &Tensor, target: &Tensor, margin: f64, re
 
 #[track_caller]
 fn square_length(x: &Tensor) -> Tensor {
-    x.square().sum(&[-1]) + EPSILON
+    x.square().sum([-1]) + EPSILON
 }

@@ -251,7 +251,7 @@ impl Embedding {
         }
         if let Some(max_norm) = self.max_norm {
             let still = rows.stop_gradient();
-            let norm = still.square().sum(&[-1]).sqrt().reshape(&one);
+            let norm = still.square().sum([-1]).sqrt().reshape(&one);
             // PyTorch's 10⁻⁷ against a division that rounds up.
             let scaled = &still * (norm.zeros_like() + max_norm) / (&norm + 1e-7);
             let change = norm.gt(max_norm).select(scaled - &still, 0.0);

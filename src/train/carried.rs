@@ -32,7 +32,7 @@ const EVALUATION: &str = "carried/evaluation/";
 /// let data = streams(&[3; 41], 4, 2)?; // a text of threes, for batches of four
 /// let model = |g: &Graph, x: &Tensor, mode: Mode| {
 ///     let sum = carried_state(g, "sum", mode, [x.shape()[0]]);
-///     let after = &sum + &x.cast(F32).sum(&[1]);
+///     let after = &sum + &x.cast(F32).sum([1]);
 ///     g.assign(&sum, &after);
 ///     nn::Linear::new(g, "scale", 1, 1).forward(&after.unsqueeze(-1)) // what is so predicted is of no use
 /// };

@@ -34,7 +34,7 @@ impl Layer for Gated {
         let gated = x * &scope.apply("gate", &self.gate, x);
         let scaled = gated * scope.parameter("scale", [width], self.initializer);
         let mean = scope.buffer("running_mean", [width], 0.0);
-        scope.assign(&mean, &(&mean * 0.9 + scaled.mean(&[0]) * 0.1));
+        scope.assign(&mean, &(&mean * 0.9 + scaled.mean([0]) * 0.1));
         scaled - mean
     }
 

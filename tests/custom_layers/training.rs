@@ -256,7 +256,7 @@ impl Metric for LargestMean {
 impl Sums for LargestMean {
     fn sums(&self, batch: &Batch<'_>) -> Vec<Tensor> {
         let ones = batch.prediction().slice(1, 0, 1).ones_like().cast(I32);
-        vec![ones.sum_all(), batch.prediction().sum(&[0])]
+        vec![ones.sum_all(), batch.prediction().sum([0])]
     }
 
     fn result(&self, sums: &[f64]) -> Option<f64> {

@@ -113,14 +113,14 @@ fn means_of_nothing_are_pytorchs() {
     }
     let none: &[usize] = &[0, 3];
     let cases: &[Case<'_>] = &[
-        ("mean over an empty axis", none, |x| x.mean(&[0]), NAN, 0.0),
+        ("mean over an empty axis", none, |x| x.mean([0]), NAN, 0.0),
         ("mean of nothing", none, Tensor::mean_all, NAN, 0.0),
-        ("variance of nothing", none, |x| x.variance(&[0], 0), NAN, 0.0),
-        ("sum of nothing", none, |x| x.sum(&[0]), 0.0, 0.0),
-        ("product of nothing", none, |x| x.product(&[0]), 1.0, 0.0),
-        ("log_sum_exp of nothing", none, |x| x.log_sum_exp(&[0]), f64::NEG_INFINITY, 0.0),
-        ("sample variance of one", &[1, 3], |x| x.variance(&[0], 1), NAN, NAN),
-        ("variance of one", &[1, 3], |x| x.variance(&[0], 0), 0.0, 0.0),
+        ("variance of nothing", none, |x| x.variance([0], 0), NAN, 0.0),
+        ("sum of nothing", none, |x| x.sum([0]), 0.0, 0.0),
+        ("product of nothing", none, |x| x.product([0]), 1.0, 0.0),
+        ("log_sum_exp of nothing", none, |x| x.log_sum_exp([0]), f64::NEG_INFINITY, 0.0),
+        ("sample variance of one", &[1, 3], |x| x.variance([0], 1), NAN, NAN),
+        ("variance of one", &[1, 3], |x| x.variance([0], 0), 0.0, 0.0),
         ("mse of nothing", none, |x| x.mse(&x.zeros_like()), NAN, 0.0),
         ("its sum", none, |x| Mse.reduced(x, &x.zeros_like(), Reduction::Sum), 0.0, 0.0),
         ("binary cross-entropy of nothing", none, |x| x.binary_cross_entropy(&x.zeros_like()), NAN, 0.0),

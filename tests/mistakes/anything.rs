@@ -32,9 +32,9 @@ pub fn call_everything(x: &Tensor, other: &Tensor) {
     let _ = (x.zeros_like(), x.ones_like(), x.filled_like(0.5), x.sum_all(), x.mean_all());
     for axis in AXES {
         for reduction in Reduction::ALL {
-            let _ = (x.reduce(reduction, keepdim(&[axis])), x.reduce(reduction, &[axis, 0]));
+            let _ = (x.reduce(reduction, keepdim([axis])), x.reduce(reduction, [axis, 0]));
         }
-        let _ = (x.mean(&[axis]), x.variance(&[axis], 1), x.variance(&[axis], usize::MAX));
+        let _ = (x.mean([axis]), x.variance([axis], 1), x.variance([axis], usize::MAX));
         let _ = (x.argmax(axis), x.argmin(axis), x.softmax(axis), x.log_softmax(axis));
         let _ = (x.cumulative_sum(axis), x.cumulative_sum(Running::along(axis).reverse().exclusive()));
         let _ = (x.sort(axis, Order::Descending), x.flip(&[axis]), x.flip(&[axis, axis]));

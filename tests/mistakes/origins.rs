@@ -26,7 +26,7 @@ fn every_node_carries_the_users_line() {
         x.gather(1, &n),
         x.take(1, &row),
         x.softmax(-1),
-        x.variance(&[0], 1),
+        x.variance([0], 1),
         x.mean_all(),
         x.clamp(0.0, 1.0),
         n.one_hot(4, F32),

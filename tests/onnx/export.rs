@@ -160,13 +160,13 @@ fn reductions_products_and_order() {
     let x = case.floats(&[2, 3, 4]);
     let mut outputs: Vec<Tensor> = Vec::new();
     for reduction in Reduction::ALL {
-        outputs.push(x.reduce(reduction, &[1]));
-        outputs.push(x.reduce(reduction, keepdim(&[0, 2])));
-        outputs.push(x.reduce(reduction, &[0, 1, 2]));
+        outputs.push(x.reduce(reduction, [1]));
+        outputs.push(x.reduce(reduction, keepdim([0, 2])));
+        outputs.push(x.reduce(reduction, [0, 1, 2]));
     }
     let b = x.gt(0.0);
-    outputs.extend([b.max(&[1]), b.min(keepdim(&[2]))]);
-    outputs.extend([x.softmax(-1), x.log_softmax(1), x.mean_all(), x.variance(&[0], 1)]);
+    outputs.extend([b.max([1]), b.min(keepdim([2]))]);
+    outputs.extend([x.softmax(-1), x.log_softmax(1), x.mean_all(), x.variance([0], 1)]);
     outputs.extend([x.cumulative_sum(1), x.cumulative_sum(Running::along(2).reverse().exclusive())]);
     let (sorted, indices) = x.sort(1, Order::Ascending);
     let (largest, where_largest) = x.top_k(2, -1);

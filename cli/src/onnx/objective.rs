@@ -96,6 +96,6 @@ fn options(prediction: &Tensor, target: &Tensor) -> CrossEntropyOptions {
 
 /// −Σ p·log softmax(x) over the classes, of class probabilities p; the mean over all other positions.
 fn soft_cross_entropy(prediction: &Tensor, target: &Tensor, axis: isize) -> Tensor {
-    let losses = -(target.cast(prediction.dtype()) * prediction.log_softmax(axis)).sum(&[axis]);
+    let losses = -(target.cast(prediction.dtype()) * prediction.log_softmax(axis)).sum([axis]);
     losses.mean_all()
 }

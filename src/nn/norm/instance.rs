@@ -169,8 +169,8 @@ impl InstanceNorm {
                 if let Some(running) = running {
                     let statistics = Shape::from(&shape[..2]);
                     let share = 1.0 / (count as f64 - 1.0).max(1.0);
-                    let mean = found.mean.reshape(&statistics).mean(&[0]);
-                    let variance = (found.squares.reshape(&statistics) * share).mean(&[0]);
+                    let mean = found.mean.reshape(&statistics).mean([0]);
+                    let variance = (found.squares.reshape(&statistics) * share).mean([0]);
                     running.follow(&label(&self.name), &mean, &variance, self.options.momentum);
                 }
                 found.values

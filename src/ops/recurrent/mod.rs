@@ -199,7 +199,7 @@ impl Operator for Recurrent {
         parts[1] = Some(weight.transpose(0, 1));
         if let Some(index) = indices.vectors {
             let from = if bias > 0 { first } else { end };
-            parts[index] = Some(values(&gates, from, self.cell.gradients()).sum(&[0]));
+            parts[index] = Some(values(&gates, from, self.cell.gradients()).sum([0]));
         }
         if let Some(index) = indices.initial {
             parts[index] = Some(initial);
