@@ -83,7 +83,7 @@ fn reductions() -> Vec<Family> {
             }
             family = family.case([input], move |inputs| {
                 let one = axes.len() == 1;
-                inputs[0].reduce(reduction, Axes::from(axes).kept_where(one))
+                inputs[0].reduce(reduction, Axes::from(axes).keepdim(one))
             });
         }
         families.push(family);

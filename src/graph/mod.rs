@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use custom::CustomOperator;
 pub(crate) use custom::wrong_decomposition;
-pub(crate) use expression::{Addressed, expressed, float_of, rounded};
+pub(crate) use expression::{Addressed, as_nodes, expressed, float_of, rounded};
 pub use expression::{Expressing, Expression, InputAccess};
 pub(crate) use host::{HostScalars, OptimizerId, OptimizerPlan};
 pub use host::{StepState, UpdateState};

@@ -1,6 +1,6 @@
 //! Convolutional layers, of a graph.
 
-use super::{Conv, Initializer, Precision};
+use super::{Conv, Precision};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{ConvOptions, ConvTransposeOptions, Initial, Sizes, Variable};
 use crate::tensor::{DType, Shape, TensorType, no_batch_axis};
@@ -91,9 +91,11 @@ impl Convolution {
             }
             Err(message) => (g.mistake(&label(name), message), None),
         };
-        initialize(name, &weight, options.initializer);
-        if let Some(bias) = &bias {
-            initialize(name, bias, options.bias_initializer);
+        if let Some(initializer) = options.initializer {
+            initializer.apply(&weight, &label(name));
+        }
+        if let (Some(bias), Some(initializer)) = (&bias, options.bias_initializer) {
+            initializer.apply(bias, &label(name));
         }
         Self { name: name.to_owned(), in_channels, options, weight, bias }
     }
@@ -146,21 +148,6 @@ impl Convolution {
     /// The bias, one value for each channel of the result.
     pub const fn bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
-    }
-}
-
-/// Gives a parameter the first values that the user chose.
-#[track_caller]
-fn initialize(name: &str, parameter: &Tensor, initializer: Option<Initializer>) {
-    let (graph, Some(initializer)) = (parameter.graph(), initializer) else { return };
-    if graph.error().is_some() {
-        return;
-    }
-    match initializer.initial(&parameter.shape()) {
-        Ok(initial) => graph.set_initial(parameter, initial),
-        Err(message) => {
-            graph.mistake(&label(name), message);
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Convolutions as layers of a [`Sequential`]: plain data, whose input channels follow from what is before.
 
 use super::convolution::{Convolution, Moves, label};
-use super::{Initializer, Layer, Precision, Scope, Sequential, Setting};
+use super::{Initializer, Layer, Precision, Scope, Sequential, Setting, refuse_known};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{ConvOptions, ConvTransposeOptions, PaddingMode, Sizes};
 use crate::tensor::Shape;
@@ -81,9 +81,7 @@ impl Conv {
     /// whoever wants that clones the [`Convolution`].
     #[track_caller]
     pub fn build(&self, g: &Graph, name: &str, in_channels: usize) -> Convolution {
-        if g.find(&format!("{name}.weight")).is_some() {
-            g.mistake(&label(name), "the name is used already; clone a layer to share its parameters");
-        }
+        refuse_known(g, &label(name), name, &["weight"]);
         Convolution::shared(g, name, in_channels, self.clone())
     }
 

@@ -1,6 +1,6 @@
 //! Embeddings: a learnt vector for each of many things.
 
-use super::{Initializer, Layer, Scope, Sequential, Setting};
+use super::{Initializer, Layer, Scope, Sequential, Setting, refuse_known};
 use crate::error::Error;
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Variable};
@@ -65,9 +65,7 @@ impl EmbeddingLayer {
     /// that clones the [`Embedding`].
     #[track_caller]
     pub fn build(self, g: &Graph, name: &str) -> Embedding {
-        if g.find(&format!("{name}.weight")).is_some() {
-            g.mistake(&label(name), "the name is used already; clone a layer to share its parameters");
-        }
+        refuse_known(g, &label(name), name, &["weight"]);
         self.shared(g, name)
     }
 

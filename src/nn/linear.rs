@@ -1,6 +1,6 @@
 //! The fully connected layer.
 
-use super::{Initializer, Layer, Precision, Scope, Sequential, Setting};
+use super::{Initializer, Layer, Precision, Scope, Sequential, Setting, refuse_known};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Variable};
 use crate::tensor::{DType, Shape, TensorType};
@@ -71,9 +71,7 @@ impl Dense {
     /// clones the [`Linear`].
     #[track_caller]
     pub fn build(&self, g: &Graph, name: &str, in_features: usize) -> Linear {
-        if g.find(&format!("{name}.weight")).is_some() {
-            g.mistake(&label(name), "the name is used already; clone a layer to share its parameters");
-        }
+        refuse_known(g, &label(name), name, &["weight"]);
         self.shared(g, name, in_features)
     }
 
@@ -85,28 +83,19 @@ impl Dense {
         let initial = Initial::Uniform { low: -bound, high: bound };
         let weight = TensorType::new(DType::F32, [self.units, in_features]);
         let weight = g.variable(Variable::parameter(format!("{name}.weight"), weight, initial.clone()));
-        initialize(name, &weight, self.initializer);
+        if let Some(initializer) = self.initializer {
+            initializer.apply(&weight, &label(name));
+        }
         let mut bias = None;
         if self.bias {
             let ty = TensorType::new(DType::F32, [self.units]);
             let own = g.variable(Variable::parameter(format!("{name}.bias"), ty, initial));
-            initialize(name, &own, self.bias_initializer);
+            if let Some(initializer) = self.bias_initializer {
+                initializer.apply(&own, &label(name));
+            }
             bias = Some(own);
         }
         Linear { name: name.to_owned(), in_features, options: self.clone(), weight, bias }
-    }
-}
-
-/// Gives a parameter the first values that the user chose.
-#[track_caller]
-fn initialize(name: &str, parameter: &Tensor, initializer: Option<Initializer>) {
-    let Some(initializer) = initializer else { return };
-    let graph = parameter.graph();
-    match initializer.initial(&parameter.shape()) {
-        Ok(initial) => graph.set_initial(parameter, initial),
-        Err(message) => {
-            graph.mistake(&label(name), message);
-        }
     }
 }
 

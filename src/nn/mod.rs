@@ -54,6 +54,14 @@ use crate::error::Result;
 use crate::graph::{Graph, Tensor};
 use crate::tensor::{DType, TensorData};
 
+/// Two layers of one name would share their variables, of which they have one of these, unseen; whoever wants that clones the layer.
+#[track_caller]
+fn refuse_known(g: &Graph, label: &str, layer: &str, variables: &[&str]) {
+    if variables.iter().any(|variable| g.find(&format!("{layer}.{variable}")).is_some()) {
+        g.mistake(label, "the name is used already; clone a layer to share its parameters");
+    }
+}
+
 /// Whether a graph is built to learn or to be used; layers such as dropout differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {

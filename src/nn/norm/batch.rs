@@ -2,10 +2,10 @@
 
 use super::running::Running;
 use super::{
-    channels, check_eps, check_momentum, complaint, misfit, misshapen, per_channel, refuse_known, scale_and_shift,
+    VARIABLES, channels, check_eps, check_momentum, complaint, misfit, misshapen, per_channel, scale_and_shift,
 };
 use crate::graph::{Graph, Tensor};
-use crate::nn::{Layer, Mode, Scope, Sequential};
+use crate::nn::{Layer, Mode, Scope, Sequential, refuse_known};
 use crate::ops::Standardized;
 use crate::tensor::Shape;
 
@@ -67,7 +67,7 @@ impl BatchNormalization {
     /// The layer in a graph, for `channels` channels, with variables of its own.
     #[track_caller]
     pub fn build(self, g: &Graph, name: &str, channels: usize) -> BatchNorm {
-        refuse_known(g, &label(name), name);
+        refuse_known(g, &label(name), name, VARIABLES);
         self.shared(g, name, channels)
     }
 

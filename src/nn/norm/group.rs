@@ -1,8 +1,8 @@
 //! Group normalisation.
 
-use super::{channels, check_eps, complaint, misfit, misshapen, refuse_known, scale_and_shift};
+use super::{VARIABLES, channels, check_eps, complaint, misfit, misshapen, scale_and_shift};
 use crate::graph::{Graph, Tensor};
-use crate::nn::{Layer, Scope, Sequential};
+use crate::nn::{Layer, Scope, Sequential, refuse_known};
 use crate::tensor::Shape;
 
 /// Normalisation of each example's groups of channels; as data. In a graph it is a [`GroupNorm`].
@@ -37,7 +37,7 @@ impl GroupNormalization {
     /// The layer in a graph, for `channels` channels, with parameters of its own.
     #[track_caller]
     pub fn build(self, g: &Graph, name: &str, channels: usize) -> GroupNorm {
-        refuse_known(g, &label(name), name);
+        refuse_known(g, &label(name), name, VARIABLES);
         self.shared(g, name, channels)
     }
 

@@ -1,8 +1,8 @@
 //! Layer normalisation.
 
-use super::{check_eps, complaint, misshapen, parameter, refuse_known};
+use super::{VARIABLES, check_eps, complaint, misshapen, parameter};
 use crate::graph::{Graph, Tensor};
-use crate::nn::{Layer, Scope, Sequential};
+use crate::nn::{Layer, Scope, Sequential, refuse_known};
 use crate::tensor::{DType, Shape};
 
 /// Normalisation over the last axes; as data. In a graph it is a [`LayerNorm`].
@@ -58,7 +58,7 @@ impl LayerNormalization {
     /// own.
     #[track_caller]
     pub fn build(self, g: &Graph, name: &str, normalized_shape: impl Into<Shape>) -> LayerNorm {
-        refuse_known(g, &label(name), name);
+        refuse_known(g, &label(name), name, VARIABLES);
         self.shared(g, name, normalized_shape.into())
     }
 

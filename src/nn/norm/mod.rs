@@ -82,14 +82,8 @@ fn scale_and_shift(g: &Graph, layer: &str, channels: usize) -> (Tensor, Tensor) 
     (parameter(g, layer, "weight", &shape, 1.0), parameter(g, layer, "bias", &shape, 0.0))
 }
 
-/// Two layers of one name would share what they have unseen; whoever wants that clones the layer.
-#[track_caller]
-fn refuse_known(g: &Graph, label: &str, layer: &str) {
-    let known = |name: &str| g.find(&format!("{layer}.{name}")).is_some();
-    if known("weight") || known("running_mean") {
-        g.mistake(label, "the name is used already; clone a layer to share its parameters");
-    }
-}
+/// The variables of which a norm has at least one.
+const VARIABLES: &[&str] = &["weight", "running_mean"];
 
 /// `[1, C, 1, …]`, so that a value for each channel broadcasts over a batch of this rank.
 fn per_channel(channels: usize, rank: usize) -> Shape {

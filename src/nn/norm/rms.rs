@@ -1,9 +1,9 @@
 //! Normalisation by the root mean square.
 
 use super::layer::{check_axes, over_last};
-use super::{check_eps, parameter, refuse_known};
+use super::{VARIABLES, check_eps, parameter};
 use crate::graph::{Graph, Tensor};
-use crate::nn::{Layer, Scope, Sequential};
+use crate::nn::{Layer, Scope, Sequential, refuse_known};
 use crate::tensor::{DType, Shape};
 
 /// Division by the root mean square of the last axes; as data. In a graph it is an [`RmsNorm`].
@@ -51,7 +51,7 @@ impl RmsNormalization {
     /// own.
     #[track_caller]
     pub fn build(self, g: &Graph, name: &str, normalized_shape: impl Into<Shape>) -> RmsNorm {
-        refuse_known(g, &label(name), name);
+        refuse_known(g, &label(name), name, VARIABLES);
         self.shared(g, name, normalized_shape.into())
     }
 
