@@ -141,13 +141,13 @@ fn apply(case: &Case, g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
         "leaky_relu" => x.leaky_relu(case.number("alpha").unwrap()),
         "elu" => x.elu(case.number("alpha").unwrap()),
         "celu" => x.celu(case.number("alpha").unwrap()),
-        "mean" => x.mean(Axes::from(signed("axes")).kept_where(keep)),
+        "mean" => x.mean(Axes::from(signed("axes")).keepdim(keep)),
         "variance" => {
-            let axes = Axes::from(signed("axes")).kept_where(keep);
+            let axes = Axes::from(signed("axes")).keepdim(keep);
             x.variance(axes, case.integer("correction").unwrap() as usize)
         }
-        "argmax" => x.argmax(Axes::from(axis()).kept_where(keep)),
-        "argmin" => x.argmin(Axes::from(axis()).kept_where(keep)),
+        "argmax" => x.argmax(Axes::from(axis()).keepdim(keep)),
+        "argmin" => x.argmin(Axes::from(axis()).keepdim(keep)),
         "cumulative_sum" => {
             let mut running = Running::along(axis());
             if case.flag("reverse") {
@@ -196,7 +196,7 @@ fn apply(case: &Case, g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
         }
         "linear" => x.matmul(&inputs[1].transpose(0, 1)) + &inputs[2],
         other => match Reduction::ALL.iter().find(|reduction| reduction.name() == other) {
-            Some(&reduction) => x.reduce(reduction, Axes::from(signed("axes")).kept_where(keep)),
+            Some(&reduction) => x.reduce(reduction, Axes::from(signed("axes")).keepdim(keep)),
             None => x.elementwise(numeric(other), &references[1..]),
         },
     };

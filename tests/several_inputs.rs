@@ -5,6 +5,7 @@ mod support;
 
 use support::devices::devices;
 use wgrad::data::{Dataset, Stream};
+use wgrad::loss::Mse;
 use wgrad::nn::Inputs;
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
@@ -108,7 +109,7 @@ fn what_does_not_fit_is_told_by_name() {
         [("states", column("states")), ("lengths", short.column("lengths").unwrap()), ("bias", column("bias"))];
     refused(trainer.predict(&uneven), &["\"lengths\" is i32[2]", "count examples"]);
     let unknown = |_: &Graph, inputs: &Inputs, _: Mode| inputs["colours"].relu();
-    let mut other = Trainer::with_inputs(["states"], unknown, &Device::cpu(), SGD::new(0.1), Loss::Mse, []);
+    let mut other = Trainer::with_inputs(["states"], unknown, &Device::cpu(), SGD::new(0.1), Mse, []);
     let parts = ["no input \"colours\"; there are [\"states\"]", "several_inputs.rs:"];
     refused(other.predict(column("states")), &parts);
     let lacking = Dataset::new([("states", column("states").clone()), ("label", column("label").clone())]).unwrap();
@@ -123,7 +124,7 @@ fn a_target_may_be_an_input() {
         let data = Dataset::new([("x", data().column("states").unwrap().clone())]).unwrap();
         let model = || {
             let layers = Sequential::new([4]).dense(4);
-            layers.compile(&device, Adam::new(0.05), Loss::Mse, []).unwrap().target("x")
+            layers.compile(&device, Adam::new(0.05), Mse, []).unwrap().target("x")
         };
         let history = model().fit(&data, Fit::epochs(60).batch_size(25)).unwrap();
         assert!(history.epochs[59].train_loss < 0.1 * history.epochs[0].train_loss, "{device:?}: {history:?}");
@@ -132,7 +133,7 @@ fn a_target_may_be_an_input() {
         assert_eq!(history.epochs[1].step, 4);
 
         let sum = |_: &Graph, inputs: &Inputs, _: Mode| &inputs["a"] + &inputs["b"];
-        let trainer = Trainer::with_inputs(["a", "b"], sum, &device, SGD::new(0.1), Loss::Mse, []);
+        let trainer = Trainer::with_inputs(["a", "b"], sum, &device, SGD::new(0.1), Mse, []);
         let mut trainer = trainer.prepare(|x, _| x * 10.0).prepare_input("b", |x, _| x * 2.0);
         let one = TensorData::from_vec(vec![1.0_f32, 2.0], [2, 1]).unwrap();
         assert_eq!(trainer.predict(&[("a", &one), ("b", &one)]).unwrap().to_f64_vec(), [12.0, 24.0]);

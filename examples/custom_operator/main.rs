@@ -41,7 +41,7 @@ fn sentences(count: usize) -> Result<Dataset> {
 fn model(g: &Graph, x: &Tensor, _: Mode) -> Tensor {
     let scores = nn::Linear::new(g, "score", FEATURES, 1).forward(x).squeeze(-1);
     let attention = sparsemax(g, &scores);
-    let attended = (attention.unsqueeze(-1) * x).sum(&[1]);
+    let attended = (attention.unsqueeze(-1) * x).sum([1]);
     let hidden = nn::Linear::new(g, "hidden", FEATURES, 48).forward(&attended);
     let initial = Initial::Uniform { low: 0.5, high: 2.0 };
     let frequencies = g.variable(Variable::parameter("frequencies", TensorType::new(F32, [48]), initial));

@@ -37,20 +37,20 @@ impl Operator for Sparsemax {
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
         let (upstream, y) = (gradient.upstream[0].as_ref()?, &gradient.outputs[0]);
         let support = y.gt(0.0);
-        let (arriving, count) = (support.select(upstream, 0.0), support.cast(y.dtype()).sum(&[-1]));
-        let mean = (arriving.sum(&[-1]) / count).unsqueeze(-1);
+        let (arriving, count) = (support.select(upstream, 0.0), support.cast(y.dtype()).sum([-1]));
+        let mean = (arriving.sum([-1]) / count).unsqueeze(-1);
         Some(vec![Some(support.select(upstream - mean, 0.0))])
     }
 
     /// From the sorted scores: as many of the largest as there are whose shares stay above 0.
     fn decompose(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
         let x = &inputs[0];
-        let distance = x - x.max(&[-1]).unsqueeze(-1);
+        let distance = x - x.max([-1]).unsqueeze(-1);
         let sorted = distance.sort(-1, Order::Descending).0;
         let numbers = (x.graph().coordinate(x.shape(), x.rank() - 1) + 1).cast(x.dtype());
         let support = (numbers * &sorted + 1.0).gt(sorted.cumulative_sum(-1));
-        let sum = support.select(&sorted, 0.0).sum(&[-1]);
-        let threshold = (sum - 1.0) / support.cast(x.dtype()).sum(&[-1]);
+        let sum = support.select(&sorted, 0.0).sum([-1]);
+        let threshold = (sum - 1.0) / support.cast(x.dtype()).sum([-1]);
         Some(vec![(distance - threshold.unsqueeze(-1)).relu()])
     }
 

@@ -25,8 +25,8 @@ fn positive(shape: &[usize]) -> Input {
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
         Case::kernel("sum/f32/16M", [positive(&[LONG])], |x| vec![x[0].sum_all()]),
-        Case::kernel("sum/f32/4096x4096/rows", [positive(&SQUARE)], |x| vec![x[0].sum(&[1])]),
-        Case::kernel("sum/f32/4096x4096/columns", [positive(&SQUARE)], |x| vec![x[0].sum(&[0])]),
+        Case::kernel("sum/f32/4096x4096/rows", [positive(&SQUARE)], |x| vec![x[0].sum([1])]),
+        Case::kernel("sum/f32/4096x4096/columns", [positive(&SQUARE)], |x| vec![x[0].sum([0])]),
     ];
     cases.extend(normalizing());
     cases.push(Case::kernel("cumulative_sum/f32/4096x1024", [positive(&ROWS)], |x| vec![x[0].cumulative_sum(-1)]));

@@ -83,7 +83,7 @@ fn reductions() -> Vec<Family> {
             }
             family = family.case([input], move |inputs| {
                 let one = axes.len() == 1;
-                inputs[0].reduce(reduction, Axes::from(axes).kept_where(one))
+                inputs[0].reduce(reduction, Axes::from(axes).keepdim(one))
             });
         }
         families.push(family);
@@ -244,7 +244,7 @@ fn movement() -> Vec<Family> {
         Family::new("movement/coordinates", 0.0)
             .forward([], |g, _| vec![g.coordinate([3, 300, 5], 1)])
             // More workgroups than one dimension of a dispatch has.
-            .forward([], |g, _| vec![g.coordinate([16_900_001], 0).max(&[0])])
+            .forward([], |g, _| vec![g.coordinate([16_900_001], 0).max([0])])
             .forward([], |g, _| vec![(g.coordinate([16_900_001], 0) * 3).slice(0, 16_899_900, 16_900_001)]),
     ]
 }

@@ -310,7 +310,7 @@ mod tests {
             (low, high)
         };
         assert_eq!(ends(|g, _| g.coordinate([7, 4], 0).cast(DType::I64) * 10 + 3), (3.0, 63.0));
-        assert_eq!(ends(|_, x| x.gt(0).cast(DType::I64).sum(&[1])), (0.0, 5.0));
+        assert_eq!(ends(|_, x| x.gt(0).cast(DType::I64).sum([1])), (0.0, 5.0));
         assert_eq!(ends(|_, x| x.argmax(1).cast(DType::I64) - 2), (-2.0, 2.0));
         assert_eq!(ends(|_, x| x.bitwise_and(255).shift_left(8)), (0.0, 65_280.0));
         assert_eq!(ends(|_, x| x % 7), (-6.0, 6.0));
@@ -326,7 +326,7 @@ mod tests {
             |_, x| x + 1,
             |_, x| -x,
             |_, x| x * x,
-            |_, x| x.sum(&[1]),
+            |_, x| x.sum([1]),
             |_, x| x.cast(DType::F32).cast(DType::I64),
             |_, x| x / -1,
             |_, x| x.shift_left(1),

@@ -68,15 +68,13 @@ impl Work {
     pub fn key(&self) -> Option<WorkKey> {
         match self {
             Self::Reduce { expression, borders, reduction, epilogue } => {
-                Some(WorkKey::of(format_args!("{reduction:?} {borders:?} {expression:?} {epilogue:?}")))
+                Some(WorkKey::of(("reduction", reduction, borders, expression, epilogue)))
             }
             Self::Routine { op, operands, outputs, epilogue } => {
-                let rest = format_args!("{operands:?} {outputs:?} {epilogue:?}");
+                let rest = (operands, outputs, epilogue);
                 Some(match op {
-                    Op::Custom(operator) => {
-                        WorkKey::of(format_args!("custom {:?} {:?} {rest}", operator.name(), operator.tuning_key()))
-                    }
-                    op => WorkKey::of(format_args!("{op:?} {rest}")),
+                    Op::Custom(operator) => WorkKey::of(("custom", operator.name(), operator.tuning_key(), rest)),
+                    op => WorkKey::of(("routine", op.operator().name(), op.identity(), rest)),
                 })
             }
             Self::Map { .. } | Self::Copy => None,
@@ -240,5 +238,31 @@ mod tests {
             assert!(keys[..index].iter().all(|right| right != left), "{index}");
         }
         assert_eq!(keys[0], product(square, F32, false, false));
+    }
+
+    #[test]
+    fn keys_are_written_as_ever() {
+        let keys = |build: &dyn Fn(&Graph)| {
+            let g = Graph::new();
+            build(&g);
+            let program = compile(&g, &Target::Cpu, &mut Layout::default(), Options::default()).unwrap().0;
+            let keys = program.steps.iter().filter_map(|step| step.work.key());
+            keys.map(|key| key.to_string()).collect::<Vec<_>>()
+        };
+        // Where these change, raise `KEY_VERSION` beside `WorkKey`.
+        let product = keys(&|g| {
+            let [lhs, rhs] = [g.input("a", [8, 9], F32), g.input("b", [9, 8], F32)];
+            g.output("out", &lhs.matmul(&rhs).relu());
+        });
+        assert_eq!(product, ["f7a98780cdf0be2b719fce807e73de8e"]);
+        assert_eq!(
+            keys(&|g| g.output("out", &g.input("x", [4, 8], F32).sum(-1))),
+            ["9cdbf98af783b9cd26ce004b34f70ce9"]
+        );
+        let convolution = keys(&|g| {
+            let (x, w) = (g.input("x", [2, 3, 9, 9], F32), g.input("w", [4, 3, 3, 3], F32));
+            g.output("out", &x.conv(&w, &crate::ops::ConvOptions::new()));
+        });
+        assert_eq!(convolution, ["807994ab641561b0f9ab71cc0068e8b0"]);
     }
 }

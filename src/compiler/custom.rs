@@ -36,7 +36,7 @@ pub(crate) fn without_custom(data: GraphData, why: &str) -> Result<GraphData> {
 /// Why a custom operator cannot stay; nothing where it can.
 type Obstacle<'a> = &'a dyn Fn(&GraphData, &Node) -> Option<String>;
 
-/// The graph with decompositions, and theirs, in the places of custom operators that cannot stay.
+/// The graph in which decompositions, and theirs, replace the custom operators that cannot stay.
 fn replace(mut data: GraphData, obstacle: Obstacle<'_>) -> Result<GraphData> {
     for _ in 0..MOST_NESTED {
         let needed = needed(&data);
@@ -87,7 +87,7 @@ fn can_decompose(data: &GraphData, node: &Node) -> bool {
     node.op.decomposition(&inputs, &node.outputs).is_some()
 }
 
-/// The graph with the decompositions of some nodes in their places.
+/// The graph in which some nodes are replaced by their decompositions.
 fn decompose(mut data: GraphData, obstacles: Vec<Option<String>>) -> Result<GraphData> {
     let outer = data.origin;
     let old = std::mem::take(&mut data.nodes);

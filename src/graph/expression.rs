@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 
 use super::Tensor;
-use crate::ops::{Elementwise, Op};
 use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarFunction, ScalarNode};
 use crate::tensor::{DType, TensorType};
 
@@ -202,34 +201,50 @@ fn address<'a>(
     Ok((ty, Affine::row_major(&ty.shape).after(maps, rank)))
 }
 
+/// The values of an expression as nodes of a graph; nothing where `leaf` has none for a node that is no function of others.
+#[track_caller]
+pub(crate) fn as_nodes(expression: &ScalarExpr, leaf: &dyn Fn(&ScalarNode) -> Option<Tensor>) -> Option<Vec<Tensor>> {
+    let mut tensors: Vec<Tensor> = Vec::with_capacity(expression.nodes.len());
+    for node in &expression.nodes {
+        let tensor = match node {
+            ScalarNode::Call { function, arguments } => {
+                let arguments: Option<Vec<&Tensor>> = arguments.iter().map(|id| tensors.get(id.index())).collect();
+                let arguments = arguments?;
+                let (first, others) = arguments.split_first()?;
+                first.elementwise(*function, others)
+            }
+            ScalarNode::Constant(_)
+            | ScalarNode::Index(_)
+            | ScalarNode::Load { .. }
+            | ScalarNode::Gather { .. }
+            | ScalarNode::Accumulator => leaf(node)?,
+        };
+        tensors.push(tensor);
+    }
+    expression.outputs.iter().map(|(id, _)| tensors.get(id.index()).cloned()).collect()
+}
+
 /// An expression as nodes of a graph; nothing where it reads its inputs elsewhere than at the output's coordinates.
 pub(super) fn written_out(expression: &ScalarExpr, inputs: &[Tensor], output: &TensorType) -> Option<Tensor> {
     let graph = inputs.first()?.graph();
     let whole = Affine::row_major(&output.shape);
-    let mut tensors: Vec<Tensor> = Vec::with_capacity(expression.nodes.len());
-    for node in &expression.nodes {
-        let tensor = match node {
-            ScalarNode::Constant(constant) => graph.scalar(constant.dtype, constant.value).broadcast_to(&output.shape),
-            ScalarNode::Index(at) => {
-                let start = graph.scalar(DType::I32, at.offset as f64).broadcast_to(&output.shape);
-                let steps = at.strides.iter().enumerate().filter(|(_, stride)| **stride != 0);
-                steps.fold(start, |sum, (axis, &stride)| sum + graph.coordinate(&output.shape, axis) * stride as f64)
-            }
-            ScalarNode::Load { input, at } => {
-                let tensor = inputs.get(*input)?;
-                if *at != whole || tensor.shape() != output.shape {
-                    return None;
-                }
-                tensor.cast(tensor.dtype().compute())
-            }
-            ScalarNode::Call { function, arguments } => {
-                let arguments: Option<Vec<&Tensor>> = arguments.iter().map(|id| tensors.get(id.index())).collect();
-                graph.apply1(Op::Elementwise(Elementwise(*function)), &arguments?)
-            }
-            ScalarNode::Gather { .. } | ScalarNode::Accumulator => return None,
-        };
-        tensors.push(tensor);
-    }
-    let (id, dtype) = expression.outputs.first()?;
-    Some(tensors.get(id.index())?.cast(*dtype))
+    let leaf = |node: &ScalarNode| match node {
+        ScalarNode::Constant(constant) => {
+            Some(graph.scalar(constant.dtype, constant.value).broadcast_to(&output.shape))
+        }
+        ScalarNode::Index(at) => {
+            let start = graph.scalar(DType::I32, at.offset as f64).broadcast_to(&output.shape);
+            let steps = at.strides.iter().enumerate().filter(|(_, stride)| **stride != 0);
+            Some(steps.fold(start, |sum, (axis, &stride)| sum + graph.coordinate(&output.shape, axis) * stride as f64))
+        }
+        ScalarNode::Load { input, at } => {
+            let tensor = inputs.get(*input)?;
+            let same = *at == whole && tensor.shape() == output.shape;
+            same.then(|| tensor.cast(tensor.dtype().compute()))
+        }
+        ScalarNode::Call { .. } | ScalarNode::Gather { .. } | ScalarNode::Accumulator => None,
+    };
+    let values = as_nodes(expression, &leaf)?;
+    let (value, &(_, dtype)) = values.first().zip(expression.outputs.first())?;
+    Some(value.cast(dtype))
 }

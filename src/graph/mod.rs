@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use custom::CustomOperator;
 pub(crate) use custom::wrong_decomposition;
-pub(crate) use expression::{Addressed, expressed, float_of, rounded};
+pub(crate) use expression::{Addressed, as_nodes, expressed, float_of, rounded};
 pub use expression::{Expressing, Expression, InputAccess};
 pub(crate) use host::{HostScalars, OptimizerId, OptimizerPlan};
 pub use host::{StepState, UpdateState};
@@ -159,9 +159,23 @@ impl Graph {
         self.data().error.clone()
     }
 
-    /// Stores a mistake, unless there is an earlier one, and returns a placeholder for what could not be built.
+    /// Stores a mistake, unless there is an earlier one, and returns a placeholder for what could not be built: `compile` returns it
+    /// as an error with the user's line. For functions, losses and layers of your own; `operator` is their name.
+    ///
+    /// ```
+    /// use wgrad::prelude::*;
+    /// fn halves(x: &Tensor) -> Tensor {
+    ///     match x.shape().last() {
+    ///         Some(width) if width % 2 == 0 => x.slice(-1, 0, width / 2),
+    ///         _ => x.graph().mistake("halves", format!("wants an even last axis, not {}", x.shape())),
+    ///     }
+    /// }
+    /// let g = Graph::new();
+    /// let _ = halves(&g.input("x", [2, 3], F32));
+    /// assert!(g.error().unwrap().to_string().starts_with("halves: wants an even last axis, not [2, 3]"));
+    /// ```
     #[track_caller]
-    pub(crate) fn mistake(&self, operator: &str, message: impl Into<String>) -> Tensor {
+    pub fn mistake(&self, operator: &str, message: impl Into<String>) -> Tensor {
         let origin = self.origin_now();
         let mut data = self.data();
         if data.error.is_none() {
@@ -349,6 +363,11 @@ impl Graph {
             }
             None => self.data().assignments.push((variable.id(), value.id())),
         }
+    }
+
+    /// True where this variable takes a value at the end of a run.
+    pub(crate) fn is_assigned(&self, variable: &Tensor) -> bool {
+        self.data().assignments.iter().any(|&(known, _)| known == variable.id())
     }
 
     /// True where something is assigned to a variable at the end of a run.

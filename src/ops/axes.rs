@@ -35,9 +35,9 @@ pub fn keepdim(axes: impl Into<Axes>) -> Axes {
 }
 
 impl Axes {
-    /// The same axes, which stay where `keep` says so: for what is known only when the program runs; else [`keepdim`].
+    /// The same axes, which stay where `keep` says so: for what is decided while the program runs; else [`keepdim`].
     #[must_use]
-    pub fn kept_where(self, keep: bool) -> Self {
+    pub fn keepdim(self, keep: bool) -> Self {
         Self { keep, ..self }
     }
 

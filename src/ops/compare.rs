@@ -1,6 +1,5 @@
 //! Comparisons within a tolerance, and what is done with masks and with what is not finite.
 
-use super::Axes;
 use crate::graph::{IntoTensor, Tensor};
 
 impl Tensor {
@@ -29,7 +28,7 @@ impl Tensor {
         self.is_nan().logical_or(self.is_inf()).logical_not()
     }
 
-    /// Numbers in the place of NaN, +∞ and −∞.
+    /// Numbers instead of NaN, +∞ and −∞.
     #[track_caller]
     #[must_use]
     pub fn nan_to_num(&self, nan: f64, positive_infinity: f64, negative_infinity: f64) -> Self {
@@ -54,7 +53,7 @@ impl Tensor {
     #[must_use]
     #[doc(alias = "allclose")]
     pub fn all_close(&self, other: impl IntoTensor, relative: f64, absolute: f64) -> Self {
-        self.is_close(other, relative, absolute).all(Axes::from(..))
+        self.is_close(other, relative, absolute).all(..)
     }
 
     /// From this to `end`: self + weight·(end − self).

@@ -140,7 +140,7 @@ impl Tensor {
     #[must_use]
     pub fn mean(&self, axes: impl Into<Axes>) -> Self {
         let axes = axes.into();
-        if let Some(mistake) = self.refuse_mean("mean", &axes) {
+        if let Some(mistake) = self.refuse_integers("mean", &axes) {
             return mistake;
         }
         let sum = self.reduce(Reduction::Sum, axes);
@@ -257,7 +257,7 @@ impl Tensor {
     #[doc(alias = "var")]
     pub fn variance(&self, axes: impl Into<Axes>, correction: usize) -> Self {
         let axes = axes.into();
-        if let Some(mistake) = self.refuse_mean("variance", &axes) {
+        if let Some(mistake) = self.refuse_integers("variance", &axes) {
             return mistake;
         }
         let centred = self - &self.mean(keepdim(axes.clone()));
@@ -295,7 +295,7 @@ impl Tensor {
     #[must_use]
     pub fn norm_of_order(&self, order: f64, axes: impl Into<Axes>) -> Self {
         let axes = axes.into();
-        if let Some(mistake) = self.refuse_mean("norm", &axes) {
+        if let Some(mistake) = self.refuse_integers("norm", &axes) {
             return mistake;
         }
         if order == 2.0 {
@@ -311,16 +311,9 @@ impl Tensor {
         } else if order.is_infinite() {
             magnitude.reduce(if order > 0.0 { Reduction::Max } else { Reduction::Min }, axes)
         } else {
-            // A zero has the power 0 and no gradient; with a negative order its power is infinite, as it must be.
-            let power = if order > 0.0 {
-                let zero = magnitude.eq(0);
-                zero.select(0.0, zero.select(1.0, &magnitude).pow(order))
-            } else {
-                magnitude.pow(order)
-            };
-            let sum = power.sum(axes);
-            let zero = sum.eq(0);
-            zero.select(0.0, zero.select(1.0, &sum).pow(1.0 / order))
+            // With a negative order, the power of a zero is infinite, as it must be.
+            let power = if order > 0.0 { magnitude.pow_or_zero(order) } else { magnitude.pow(order) };
+            power.sum(axes).pow_or_zero(1.0 / order)
         }
     }
 
@@ -329,6 +322,13 @@ impl Tensor {
     fn sqrt_or_zero(&self) -> Self {
         let zero = self.eq(0);
         zero.select(self.zeros_like(), zero.select(self.ones_like(), self).sqrt())
+    }
+
+    /// A power, where this is 0 the power 0 with the gradient 0.
+    #[track_caller]
+    fn pow_or_zero(&self, exponent: f64) -> Self {
+        let zero = self.eq(0);
+        zero.select(0.0, zero.select(1.0, self).pow(exponent))
     }
 
     /// True where an element along the axes is true, or not 0 (as NaN is); false of no elements.
@@ -379,9 +379,10 @@ impl Tensor {
         &shifted - &shifted.log_sum_exp(keepdim(axis))
     }
 
-    /// A placeholder where an operator that is made of means would fail inside, under another's name.
+    /// A placeholder where an operator that is composed of others would fail inside, under another's name: of what is no float, or has no
+    /// such axes.
     #[track_caller]
-    fn refuse_mean(&self, operator: &str, axes: &Axes) -> Option<Self> {
+    fn refuse_integers(&self, operator: &str, axes: &Axes) -> Option<Self> {
         if !self.dtype().is_float() {
             return Some(self.graph().mistake(operator, format!("wants floats, not {}; cast first", self.dtype())));
         }

@@ -237,6 +237,31 @@ impl ScalarExpr {
             .count() as u64
     }
 
+    /// True where an input is read.
+    pub(crate) fn reads(&self, input: usize) -> bool {
+        self.nodes.iter().any(|node| {
+            matches!(node, ScalarNode::Load { input: read, .. } | ScalarNode::Gather { input: read, .. } if *read == input)
+        })
+    }
+
+    /// True where an output is this number everywhere.
+    pub(crate) fn is_constant(&self, output: usize, value: f64) -> bool {
+        let node = self.outputs.get(output).map(|(id, _)| &self.nodes[id.index()]);
+        matches!(node, Some(ScalarNode::Constant(constant)) if constant.value == value)
+    }
+
+    /// An expression with no values, of one point.
+    pub(crate) fn nothing() -> Self {
+        Self::zeros(0)
+    }
+
+    /// Zeros, of one point.
+    pub(crate) fn zeros(count: usize) -> Self {
+        let mut builder = super::Builder::new(DType::F64);
+        let zero = builder.number(0.0);
+        builder.finish(Vec::new(), Vec::new(), vec![(zero, DType::F64); count])
+    }
+
     /// True where an input is read at a computed address.
     pub(crate) fn gathers(&self, input: usize) -> bool {
         self.nodes.iter().any(|node| matches!(node, ScalarNode::Gather { input: read, .. } if *read == input))

@@ -139,7 +139,7 @@ impl KernelPlan {
 }
 
 /// An input of a routine: its type and how its coordinates map to addresses (in elements).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Operand {
     /// Element type (as stored) and shape.
     pub ty: TensorType,

@@ -5,10 +5,11 @@ use std::fmt;
 use super::arriving::Weights;
 use super::carried;
 use super::resident::{INDEX, Resident, index_of};
+use super::tally::Tally;
 use super::trainer::Trainer;
 use crate::data::Examples;
 use crate::error::Result;
-use crate::metrics::{Accumulator, Metric};
+use crate::metrics::Reading;
 use crate::nn::Mode;
 use crate::tensor::TensorData;
 
@@ -19,7 +20,8 @@ pub struct Evaluation {
     pub loss: f64,
     /// Metrics by name, in the order asked for; those that the data does not define are left out.
     pub metrics: Vec<(String, f64)>,
-    /// The model's output for every example; `[0]` where they were not stored ([`Trainer::perplexity`](super::Trainer::perplexity), streams).
+    /// The model's output for every example; `[0]` where it was not read, as of a stream, or where all metrics are computed on
+    /// the device or from the loss.
     pub predictions: TensorData,
 }
 
@@ -90,9 +92,10 @@ impl Trainer {
         self.check(data)?;
         let resident = Resident::of(data);
         let targets = data.column(&self.target)?;
-        let weights = Weights::of_targets(&self.loss, targets);
+        let weights = Weights::of_targets(self.loss.as_ref(), targets);
         let mut batch = self.evaluation_batch.clamp(1, data.len());
-        let (mut loss, mut weight, mut rows): (f64, f64, Vec<f32>) = (0.0, 0.0, Vec::new());
+        let mut tally = Tally::new(&self.metrics, Reading::of(self.loss.as_ref()));
+        let mut rows: Vec<f32> = Vec::new();
         let mut shape = Vec::new();
         let order: Vec<usize> = (0..data.len()).collect();
         let mut rest = order.as_slice();
@@ -108,11 +111,7 @@ impl Trainer {
             rest = others;
             let index = index_of(examples)?;
             let outputs = self.open()?.using(&id).run(&[(INDEX, &index)])?;
-            let weighs = weights.of(examples);
-            if weighs > 0.0 {
-                loss += outputs["loss"].item()? * weighs;
-                weight += weighs;
-            }
+            tally.add(&outputs, weights.of(examples))?;
             if let Some(prediction) = outputs.get("prediction") {
                 rows.extend_from_slice(prediction.as_slice::<f32>()?);
                 shape = prediction.shape().to_vec();
@@ -122,29 +121,8 @@ impl Trainer {
             Some(count) => *count = data.len(),
             None => shape.push(0),
         }
-        let loss = loss / weight;
         let predictions = TensorData::from_vec(rows, shape)?;
-        let mut metrics: Vec<(String, f64)> = Vec::new();
-        metrics.extend(self.perplexity.then(|| ("perplexity".to_owned(), loss.exp())));
-        for metric in &self.metrics {
-            let mut accumulator = self.accumulator(*metric);
-            accumulator.update(&predictions, targets)?;
-            if let Some(value) = accumulator.value() {
-                metrics.push((metric.name().to_owned(), value));
-            }
-        }
-        Ok(Evaluation { loss, metrics, predictions })
-    }
-
-    /// An empty accumulator of a metric, for what the loss is about.
-    pub(super) fn accumulator(&self, metric: Metric) -> Accumulator {
-        let mut accumulator = metric.accumulator();
-        if let Some(ignored) = self.loss.ignored_label() {
-            accumulator = accumulator.with_ignored_label(ignored);
-        }
-        if let Some(threshold) = self.loss.threshold() {
-            accumulator = accumulator.with_threshold(threshold);
-        }
-        accumulator
+        tally.predictions(&predictions, targets)?;
+        Ok(tally.result(&self.metrics, predictions))
     }
 }

@@ -23,6 +23,7 @@ mod resident;
 mod run;
 mod session_file;
 mod streamed;
+mod tally;
 mod trainer;
 mod tuning;
 

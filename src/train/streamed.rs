@@ -5,22 +5,16 @@ use super::evaluation::Evaluation;
 use super::feed::streaming;
 use super::network::column;
 use super::programs::Use;
+use super::tally::Tally;
 use super::trainer::{Trainer, uncompiled};
 use crate::data::{Cut, Dataset, Stream};
-use crate::error::{Error, Result};
-use crate::metrics::Accumulator;
+use crate::error::Result;
+use crate::metrics::Reading;
 use crate::nn::{Inputs, Mode};
 use crate::session::Program;
 use crate::tensor::{DType, Shape, TensorData, TensorType};
 
 use super::arriving::Weights;
-
-/// What an evaluation adds up.
-struct Sums {
-    loss: f64,
-    weight: f64,
-    accumulators: Vec<Accumulator>,
-}
 
 impl Trainer {
     /// The program for batches of `examples` like those of a data set, and the shape of what it predicts; none as of
@@ -51,19 +45,20 @@ impl Trainer {
         let all = Inputs::new(&g, all);
         let own = self.network.names().iter().filter_map(|name| Some((name.as_str(), all.get(name)?.clone())));
         let Some(y) = all.get(&self.target) else { return Ok(None) };
-        let (prediction, loss) = self.outcome(&g, &Inputs::new(&g, own), y, mode);
-        let shape = prediction.shape();
+        let inputs = Inputs::new(&g, own);
+        let forward = self.outcome(g, &inputs, y.clone(), mode);
+        let shape = forward.prediction.shape();
         let divisible = match mode {
             Mode::Training => {
-                self.minimized(&g, &loss);
+                self.minimized(&forward.graph, &forward.loss);
                 1
             }
             Mode::Evaluation => {
-                self.measured(&g, &prediction, &loss);
+                self.measured(&forward);
                 examples
             }
         };
-        let Some(program) = self.admit(wanted, &g, divisible)? else { return Ok(None) };
+        let Some(program) = self.admit(wanted, &forward.graph, divisible)? else { return Ok(None) };
         let session = self.session.as_ref();
         self.predicted
             .retain(|(known, _)| session.is_some_and(|session| session.programs().any(|other| other == known)));
@@ -82,7 +77,7 @@ impl Trainer {
 
     /// What a batch weighs in mean losses.
     pub(super) fn weight(&self, data: &Dataset) -> Result<f64> {
-        Ok(Weights::of_targets(&self.loss, data.column(&self.target)?).of_all(data.len()))
+        Ok(Weights::of_targets(self.loss.as_ref(), data.column(&self.target)?).of_all(data.len()))
     }
 
     /// The program for a batch, whose values are looked at.
@@ -110,43 +105,31 @@ impl Trainer {
         self.compile_streamed_evaluation(stream)?;
         carried::begin_pass(self.open()?, Mode::Evaluation)?;
         let cut = Cut { seed: self.seed, epoch: 0, size: self.evaluation_batch.max(1), drop_last: false, done: 0 };
-        let accumulators = self.metrics.iter().map(|&metric| self.accumulator(metric)).collect();
-        let sums = Sums { loss: 0.0, weight: 0.0, accumulators };
-        let Sums { loss, weight, accumulators } = streaming(stream, cut, |mut batches| {
-            let mut sums = sums;
+        let mut tally = Tally::new(&self.metrics, Reading::of(self.loss.as_ref()));
+        streaming(stream, cut, |mut batches| {
             while let Some(data) = batches.wait()? {
-                self.add(&data, &mut sums)?;
+                self.add(&data, &mut tally)?;
             }
-            Ok(sums)
+            Ok(())
         })?;
-        let loss = loss / weight;
-        let mut metrics: Vec<(String, f64)> = Vec::new();
-        metrics.extend(self.perplexity.then(|| ("perplexity".to_owned(), loss.exp())));
-        let values = accumulators.iter().filter_map(|accumulator| Some((accumulator.name(), accumulator.value()?)));
-        metrics.extend(values.map(|(name, value)| (name.to_owned(), value)));
-        Ok(Evaluation { loss, metrics, predictions: TensorData::zeros(DType::F32, [0]) })
+        Ok(tally.result(&self.metrics, TensorData::zeros(DType::F32, [0])))
     }
 
     /// Measures on a batch, in parts where it is too large.
-    fn add(&mut self, data: &Dataset, sums: &mut Sums) -> Result<()> {
+    fn add(&mut self, data: &Dataset, tally: &mut Tally) -> Result<()> {
         let Some(program) = self.streamed_checked(data, Mode::Evaluation)? else {
             let part = self.fewer(data.len());
             let order: Vec<usize> = (0..data.len()).collect();
-            return order.chunks(part).try_for_each(|examples| self.add(&data.take(examples)?, sums));
+            return order.chunks(part).try_for_each(|examples| self.add(&data.take(examples)?, tally));
         };
         let targets = data.column(&self.target)?;
         let given = self.streamed_columns(data)?;
         let session = self.session.as_mut().ok_or_else(uncompiled)?;
         let outputs = session.using(&program).run(&given)?;
-        let weight = self.weight(data)?;
-        if weight > 0.0 {
-            let loss = outputs.get("loss").ok_or_else(|| Error::Data("the program has no loss".into()))?;
-            sums.loss += loss.item()? * weight;
-            sums.weight += weight;
+        tally.add(&outputs, self.weight(data)?)?;
+        match outputs.get("prediction") {
+            Some(prediction) => tally.predictions(prediction, targets),
+            None => Ok(()),
         }
-        if let Some(prediction) = outputs.get("prediction") {
-            sums.accumulators.iter_mut().try_for_each(|accumulator| accumulator.update(prediction, targets))?;
-        }
-        Ok(())
     }
 }

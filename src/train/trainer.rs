@@ -6,13 +6,14 @@ use super::named::{Matching, Parameters};
 use super::network::Network;
 use super::programs::{Programs, Use};
 use super::resident::{self, INDEX, Resident};
+use super::tally::sum_of;
 use crate::compiler::Options;
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::{Error, Origin, Result};
 use crate::graph::{Graph, Tensor};
 use crate::loss::Loss;
-use crate::metrics::Metric;
+use crate::metrics::{Batch, Measure, Metric, Metrics, Reading};
 use crate::nn::{Inputs, Mode, Model, Precision};
 use crate::optim::{LossScale, Minimize, Optimizer};
 use crate::session::{Program, Session};
@@ -25,6 +26,14 @@ pub(super) const Y: &str = "y";
 /// Examples of an evaluation batch, and bytes that its values may take where it has more than one.
 const EVALUATION_BATCH: usize = 512;
 const EVALUATION_MEMORY: usize = 1 << 30;
+
+/// A graph that begins with a batch and ends with its loss.
+pub(super) struct Forward {
+    pub(super) graph: Graph,
+    pub(super) prediction: Tensor,
+    pub(super) target: Tensor,
+    pub(super) loss: Tensor,
+}
 
 type Minimizing = dyn Fn(Minimize) -> Minimize + Send + Sync;
 
@@ -50,9 +59,9 @@ pub struct Trainer {
     pub(super) network: Network,
     /// The column of the targets.
     pub(super) target: String,
-    pub(super) loss: Loss,
-    pub(super) optimizer: Arc<dyn Optimizer + Send + Sync>,
-    pub(super) metrics: Vec<Metric>,
+    pub(super) loss: Box<dyn Loss>,
+    pub(super) optimizer: Arc<dyn Optimizer>,
+    pub(super) metrics: Vec<Box<dyn Metric>>,
     pub(super) seed: u64,
     precision: Precision,
     pub(super) clip_norm: Option<f64>,
@@ -60,7 +69,6 @@ pub struct Trainer {
     pub(super) minimizing: Option<Arc<Minimizing>>,
     pub(super) evaluation_batch: usize,
     evaluation_memory: usize,
-    pub(super) perplexity: bool,
     pub(super) session: Option<Session>,
     /// Parameters that wait for the session.
     pub(super) loaded: Option<Parameters>,
@@ -77,9 +85,9 @@ impl Trainer {
     pub fn new(
         model: impl Model + Send + Sync + 'static,
         device: &Device,
-        optimizer: impl Optimizer + Send + Sync + 'static,
-        loss: impl Into<Loss>,
-        metrics: impl IntoIterator<Item = Metric>,
+        optimizer: impl Optimizer + 'static,
+        loss: impl Loss + 'static,
+        metrics: impl Metrics,
     ) -> Self {
         Self::of(Network::one(model), device, optimizer, loss, metrics)
     }
@@ -88,6 +96,7 @@ impl Trainer {
     ///
     /// ```
     /// use wgrad::data::Dataset;
+    /// use wgrad::loss::Mse;
     /// use wgrad::nn::Inputs;
     /// use wgrad::prelude::*;
     /// # let tokens = TensorData::from_vec((0..60).map(|k| k % 5).collect::<Vec<i32>>(), [20, 3])?;
@@ -95,12 +104,12 @@ impl Trainer {
     /// # let sold = TensorData::zeros(F32, [20, 1]);
     /// let data = Dataset::new([("tokens", tokens), ("price", price), ("sold", sold)])?;
     /// let model = |g: &Graph, inputs: &Inputs, _mode: Mode| {
-    ///     let words = nn::Embedding::new(g, "words", 5, 4).forward(&inputs["tokens"]).mean(&[1]);
+    ///     let words = nn::Embedding::new(g, "words", 5, 4).forward(&inputs["tokens"]).mean(1);
     ///     let both = words.concat(&[&inputs["price"]], 1);
     ///     nn::Linear::new(g, "out", 5, 1).forward(&both)
     /// };
     /// let names = ["tokens", "price"];
-    /// let mut trainer = Trainer::with_inputs(names, model, &Device::cpu(), Adam::new(0.01), Loss::Mse, []).target("sold");
+    /// let mut trainer = Trainer::with_inputs(names, model, &Device::cpu(), Adam::new(0.01), Mse, []).target("sold");
     /// trainer.fit(&data, Fit::epochs(2).batch_size(8))?;
     /// assert_eq!(trainer.predict(&data)?.shape().dims(), [20, 1]);
     /// # Ok::<(), wgrad::Error>(())
@@ -110,9 +119,9 @@ impl Trainer {
         names: impl IntoIterator<Item = Name>,
         model: impl Fn(&Graph, &Inputs, Mode) -> Tensor + Send + Sync + 'static,
         device: &Device,
-        optimizer: impl Optimizer + Send + Sync + 'static,
-        loss: impl Into<Loss>,
-        metrics: impl IntoIterator<Item = Metric>,
+        optimizer: impl Optimizer + 'static,
+        loss: impl Loss + 'static,
+        metrics: impl Metrics,
     ) -> Self {
         let names = names.into_iter().map(Into::into).collect();
         Self::of(Network::several(names, model), device, optimizer, loss, metrics)
@@ -122,18 +131,18 @@ impl Trainer {
     fn of(
         network: Network,
         device: &Device,
-        optimizer: impl Optimizer + Send + Sync + 'static,
-        loss: impl Into<Loss>,
-        metrics: impl IntoIterator<Item = Metric>,
+        optimizer: impl Optimizer + 'static,
+        loss: impl Loss + 'static,
+        metrics: impl Metrics,
     ) -> Self {
         Self {
             origin: Origin::caller(),
             device: device.clone(),
             network,
             target: Y.to_owned(),
-            loss: loss.into(),
+            loss: Box::new(loss),
             optimizer: Arc::new(optimizer),
-            metrics: metrics.into_iter().collect(),
+            metrics: metrics.boxed(),
             seed: 0,
             precision: Precision::F32,
             clip_norm: None,
@@ -141,7 +150,6 @@ impl Trainer {
             minimizing: None,
             evaluation_batch: EVALUATION_BATCH,
             evaluation_memory: EVALUATION_MEMORY,
-            perplexity: false,
             session: None,
             loaded: None,
             programs: Programs::default(),
@@ -236,14 +244,6 @@ impl Trainer {
     #[must_use]
     pub fn evaluation_memory(mut self, bytes: usize) -> Self {
         self.evaluation_memory = bytes;
-        self
-    }
-
-    /// Measures perplexity too, e to the mean loss, as is usual for the cross-entropy of texts. Where no other metric was asked
-    /// for, predictions are not read: there are as many values as the text has positions, times the vocabulary.
-    #[must_use]
-    pub fn perplexity(mut self) -> Self {
-        self.perplexity = true;
         self
     }
 
@@ -375,28 +375,38 @@ impl Trainer {
         if let Some(id) = self.programs.find(&wanted) {
             return Ok(Some(id));
         }
-        let (g, prediction, loss) = self.forward(data, resident, batch, Mode::Evaluation)?;
-        self.measured(&g, &prediction, &loss);
-        self.admit_with(wanted, &g, resident, data, batch)
+        let forward = self.forward(data, resident, batch, Mode::Evaluation)?;
+        self.measured(&forward);
+        self.admit_with(wanted, &forward.graph, resident, data, batch)
     }
 
     /// What an evaluation reads.
-    pub(super) fn measured(&self, g: &Graph, prediction: &Tensor, loss: &Tensor) {
+    pub(super) fn measured(&self, forward: &Forward) {
+        let Forward { graph: g, prediction, target, loss } = forward;
         g.output("loss", loss);
-        if !self.perplexity || !self.metrics.is_empty() {
+        let reading = Reading::of(self.loss.as_ref());
+        // For who asks for no metric at all, too.
+        let mut reads_predictions = self.metrics.is_empty();
+        for (index, metric) in self.metrics.iter().enumerate() {
+            let _layer = g.in_layer(&metric.name());
+            match metric.measure(reading) {
+                Measure::Predictions(_) => reads_predictions = true,
+                Measure::Sums(metric) => {
+                    for (number, sum) in metric.sums(&Batch::new(prediction, target, reading)).iter().enumerate() {
+                        g.output(&sum_of(index, number), sum);
+                    }
+                }
+                Measure::Loss(_) => {}
+            }
+        }
+        if reads_predictions {
             g.output("prediction", &prediction.cast(DType::F32));
         }
     }
 
     /// A graph with the model's prediction and its loss for a batch of a data set, which is looked at: every program for training
     /// or evaluation begins here, so that whatever is learned from or measured on was checked.
-    pub(super) fn forward(
-        &self,
-        data: &Dataset,
-        resident: &Resident,
-        batch: usize,
-        mode: Mode,
-    ) -> Result<(Graph, Tensor, Tensor)> {
+    pub(super) fn forward(&self, data: &Dataset, resident: &Resident, batch: usize, mode: Mode) -> Result<Forward> {
         let g = self.graph();
         let columns = self.network.columns(data)?;
         let targets = data.column(&self.target)?;
@@ -408,20 +418,22 @@ impl Trainer {
             let y = inputs.get(&self.target).cloned();
             (inputs, y.unwrap_or_else(|| resident.batch(&g, &self.target, targets, &index)))
         };
-        let (prediction, loss) = self.outcome(&g, &inputs, &y, mode);
-        if g.error().is_none() {
+        let forward = self.outcome(g, &inputs, y, mode);
+        if forward.graph.error().is_none() {
             self.network.check(&columns)?;
-            self.loss.check_targets(&prediction.shape(), targets)?;
+            self.loss.check_targets(&forward.prediction.shape(), targets)?;
         }
-        Ok((g, prediction, loss))
+        Ok(forward)
     }
 
     /// The model's prediction for a batch of inputs, and its loss.
-    pub(super) fn outcome(&self, g: &Graph, inputs: &Inputs, y: &Tensor, mode: Mode) -> (Tensor, Tensor) {
-        let prediction = self.network.forward(g, &self.network.prepared(g, inputs, mode), mode);
-        let _layer = g.in_layer("loss");
-        let loss = self.loss.forward(&prediction, y);
-        (prediction, loss)
+    pub(super) fn outcome(&self, graph: Graph, inputs: &Inputs, target: Tensor, mode: Mode) -> Forward {
+        let prediction = self.network.forward(&graph, &self.network.prepared(&graph, inputs, mode), mode);
+        let loss = {
+            let _layer = graph.in_layer("loss");
+            self.loss.forward(&prediction, &target)
+        };
+        Forward { graph, prediction, target, loss }
     }
 
     /// As `admit`, of a graph that reads a data set, which is uploaded to the device if it is not there.

@@ -135,7 +135,7 @@ fn sums_that_products_bring_are_the_same() -> Result<()> {
         let e = variable("e", &[2, units]);
         let f = variable("f", &[2]);
         let y = h.tanh().reshape([batch * 3, units]).matmul(&e.transpose(0, 1)) + &f;
-        let centred = &y - y.mean(keepdim(&[0]));
+        let centred = &y - y.mean(keepdim([0]));
         let loss = y.square().sum_all() + centred.transpose(0, 1).matmul(&y).sum_all();
         for (name, gradient) in ["a", "b", "c", "d", "e", "f"].iter().zip(g.gradients(&loss, &[&a, &b, &c, &d, &e, &f]))
         {

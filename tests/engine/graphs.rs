@@ -54,10 +54,10 @@ impl Builder {
             TensorData::from_f64(I32, &indices, [count]).unwrap()
         };
         match kind % 18 {
-            0 => a.sum(&[signed]),
-            1 => a.max(keepdim(&[signed])),
-            2 => a.mean(keepdim(&[signed])),
-            3 => a.log_sum_exp(&[signed]),
+            0 => a.sum([signed]),
+            1 => a.max(keepdim([signed])),
+            2 => a.mean(keepdim([signed])),
+            3 => a.log_sum_exp([signed]),
             4 => a.permute(&(0..rank).rev().collect::<Vec<_>>()),
             5 => a.flip(&[signed]),
             6 => a.slice(signed, detail % extent, extent),

@@ -61,7 +61,8 @@ fn values_and_gradients_are_pytorchs() {
                 assert_eq!(y.shape().dims(), *shape, "row {number}");
                 let upstream = (g.arange(values.len()).cast(dtype) + 1.0).reshape(y.shape()) * 0.25;
                 let dx = g.gradients(&(&y * upstream).sum(..), &[&x]).swap_remove(0);
-                (g.output("y", &y), g.output("dx", &dx));
+                g.output("y", &y);
+                g.output("dx", &dx);
                 let x = TensorData::from_f64(dtype, &X, [3, 4]).unwrap();
                 let run = g.compile(&device).unwrap().run(&[("x", &x)]).unwrap();
                 for (name, expected) in [("y", values), ("dx", gradient)] {
@@ -177,7 +178,8 @@ fn tensors_of_numbers() {
 
 #[test]
 fn mistakes_name_the_operator_and_the_line() {
-    let cases: [(fn(&Tensor) -> Tensor, &str); 8] = [
+    type Mistake = (fn(&Tensor) -> Tensor, &'static str);
+    let cases: [Mistake; 8] = [
         (|x| x.std(7, 1), "axis 7"),
         (|x| x.norm(-4), "axis -4"),
         (|x| x.argmax([0, 1]), "one axis"),

@@ -50,10 +50,10 @@ pub(super) fn repeat_heads(x: &Tensor, times: usize) -> Tensor {
 
 /// A softmax along the last axis. Rows in which nothing is allowed are 0.
 fn masked_softmax(scores: &Tensor) -> Tensor {
-    let most = scores.max(keepdim(&[-1])).stop_gradient();
+    let most = scores.max(keepdim([-1])).stop_gradient();
     let none = most.eq(f64::NEG_INFINITY);
     let shifted = (scores - &none.select(most.zeros_like(), &most)).exp();
-    let sums = shifted.sum(keepdim(&[-1]));
+    let sums = shifted.sum(keepdim([-1]));
     let sums = sums.eq(0.0).select(sums.ones_like(), &sums);
     shifted / sums
 }

@@ -241,7 +241,7 @@ fn lp_normalization(node: &Node<'_>) -> Result<Vec<Value>> {
         2 => x.square(),
         other => return Err(node.error(format!("p should be 1 or 2, not {other}"))),
     };
-    let norm = root(&powers.sum(keepdim(&[axis])), power as f64);
+    let norm = root(&powers.sum(keepdim([axis])), power as f64);
     let some = norm.ne(0.0);
     let y = x * some.select(norm.reciprocal(), norm.zeros_like());
     Ok(vec![y.cast(dtype).into()])

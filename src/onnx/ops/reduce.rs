@@ -94,7 +94,7 @@ fn reduce(node: &Node<'_>, as_input: i64, work: impl Fn(&Tensor, Fold<'_>) -> Te
         Reduction::Max | Reduction::Min if nothing => extreme_of_nothing(x, own, reduction).broadcast_to(&reduced),
         _ => {
             let axes: Vec<isize> = axes.iter().map(|&axis| axis as isize).collect();
-            x.reduce(reduction, Axes::from(axes).kept_where(keep))
+            x.reduce(reduction, Axes::from(axes).keepdim(keep))
         }
     };
     Ok(vec![work(&x, &fold).into()])

@@ -91,7 +91,7 @@ impl Grams<'_> {
                 });
             }
             let Some(equal) = equal else { break };
-            let count = equal.cast(DType::F32).sum(&[1]);
+            let count = equal.cast(DType::F32).sum([1]);
             total = Some(match total {
                 Some(earlier) => earlier + count,
                 None => count,
