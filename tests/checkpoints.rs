@@ -196,7 +196,7 @@ fn layers(layers: &[(&str, usize)]) -> Graph {
     let g = Graph::new();
     let x = g.input("x", [1, 4], F32);
     for (name, width) in layers {
-        g.output(*name, &nn::Linear::new(&g, name, 4, *width).forward(&x));
+        g.output(name, &nn::Linear::new(&g, name, 4, *width).forward(&x));
     }
     g
 }

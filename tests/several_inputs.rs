@@ -35,7 +35,7 @@ fn data() -> Dataset {
 
 fn model(g: &Graph, inputs: &Inputs, _: Mode) -> Tensor {
     let (states, lengths) = (&inputs["states"], &inputs["lengths"]);
-    let within = g.arange(4).lt(&lengths.unsqueeze(-1)).cast(F32);
+    let within = g.arange(4).lt(lengths.unsqueeze(-1)).cast(F32);
     let both = (states * within).concat(&[&inputs["bias"]], 1);
     nn::Linear::new(g, "out", 5, 1).forward(&nn::Linear::new(g, "in", 5, 5).forward(&both).tanh())
 }

@@ -10,7 +10,6 @@ mod expression;
 mod host;
 mod operator;
 mod origin;
-mod roles;
 mod routine;
 mod tensor;
 

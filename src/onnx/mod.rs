@@ -18,6 +18,7 @@ mod node;
 mod ops;
 mod options;
 pub mod proto;
+mod roles;
 mod settle;
 mod signature;
 mod statistics;

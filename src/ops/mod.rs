@@ -59,8 +59,6 @@ pub use permute::Permute;
 pub(crate) use pool::adaptive_axes;
 pub use pool::{AvgPool, LpPool, MaxPool, Pool, PoolAxis, PoolKind, Steps};
 pub(crate) use random::RANDOM_STATE;
-#[cfg(feature = "onnx")]
-pub(crate) use recurrent::BuiltIn;
 pub use recurrent::{Cell, CellDefinition, CellStep, Pass, Recurrence, Recurrent, RecurrentOptions};
 pub use reduce::Reduce;
 pub use resample::{AxisMap, Interpolate, Interpolation, Resample};

@@ -4,7 +4,7 @@
 
 use super::writer::{Writer, int, string, strings};
 use crate::graph::{Node, ValueId};
-use crate::ops::{BuiltIn, Op, Pass, Recurrent};
+use crate::ops::{Cell, Op, Pass, Recurrent};
 use crate::scalar::ScalarFunction;
 use crate::tensor::{DType, TensorData};
 
@@ -13,6 +13,29 @@ struct Product {
     x: String,
     weight: String,
     bias: Option<String>,
+}
+
+/// The cells that ONNX has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum BuiltIn {
+    Tanh,
+    Relu,
+    Lstm,
+    Gru,
+    GruResetBefore,
+}
+
+impl BuiltIn {
+    fn of(cell: &Cell) -> Option<Self> {
+        let known = [
+            (Cell::tanh(), Self::Tanh),
+            (Cell::relu(), Self::Relu),
+            (Cell::lstm(), Self::Lstm),
+            (Cell::gru(), Self::Gru),
+            (Cell::gru_reset_before(), Self::GruResetBefore),
+        ];
+        known.into_iter().find(|(known, _)| known.computes_as(cell)).map(|(_, kind)| kind)
+    }
 }
 
 /// The engine's gates in ONNX's order: i, f, g, o as i, o, f, g; r, z, n as z, r, n.
@@ -46,7 +69,7 @@ impl Writer<'_> {
         }
         let message = |error: crate::error::Error| error.to_string();
         let gates = recurrent.cell.gates();
-        let Some(cell) = recurrent.cell.built_in() else {
+        let Some(cell) = BuiltIn::of(&recurrent.cell) else {
             let name = recurrent.cell.name();
             return Err(format!("{name:?} is a cell of one's own, for which ONNX has no operator"));
         };

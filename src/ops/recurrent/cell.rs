@@ -25,16 +25,6 @@ struct Definition {
     codes: Codes,
 }
 
-/// The cells of the built-in layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BuiltIn {
-    Tanh,
-    Relu,
-    Lstm,
-    Gru,
-    GruResetBefore,
-}
-
 /// A cell that is being defined: a recurrent layer of one's own.
 ///
 /// Of each unit, a step gets what the inputs contribute to each gate (with PyTorch's `bias_ih`), the gates' products with the hidden
@@ -268,12 +258,16 @@ impl Cell {
         Self::all().contains(self)
     }
 
-    /// The built-in cell that computes the same, whatever the name.
-    pub(crate) fn built_in(&self) -> Option<BuiltIn> {
-        use BuiltIn as B;
-        let kinds = [B::Tanh, B::Relu, B::Lstm, B::Gru, B::GruResetBefore];
-        let is_it = |known: &Self| (known.counts(), known.derived()) == (self.counts(), self.derived());
-        Self::all().iter().position(is_it).map(|index| kinds[index])
+    /// True where both compute the same, whatever their names.
+    ///
+    /// ```
+    /// use wgrad::ops::{Cell, CellDefinition};
+    /// let own = CellDefinition::new("own", 1).step(|s| [s.gate(0).tanh()])?;
+    /// assert!(own.computes_as(&Cell::tanh()) && !own.computes_as(&Cell::relu()));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn computes_as(&self, other: &Self) -> bool {
+        (self.counts(), self.derived()) == (other.counts(), other.derived())
     }
 
     /// The name that it was defined with.

@@ -17,7 +17,6 @@ use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, Ro
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
-pub(crate) use cell::BuiltIn;
 pub use cell::{Cell, CellDefinition, CellStep};
 
 /// Which inputs a pass over a sequence has beside those that it always has.

@@ -1,13 +1,13 @@
-//! Changes to variables after they were made: an importer learns from later nodes what a constant or a variable is.
+//! Changes to variables of a graph after they were made: an importer learns from later nodes what a constant or a variable is.
 
 use std::sync::Arc;
 
-use super::{Graph, Node, Tensor};
+use crate::graph::{Graph, Node, Tensor};
 use crate::ops::{Initial, Op, Role, Variable};
 
 impl Graph {
     /// Makes a variable of a constant, which is its first value. What is no constant stays as it is.
-    pub(crate) fn promote(&self, constant: &Tensor, name: &str, role: Role) {
+    pub(super) fn promote(&self, constant: &Tensor, name: &str, role: Role) {
         let mut data = self.data();
         let Some(Node { op, .. }) = data.nodes.get_mut(constant.id().node()) else { return };
         let Op::Constant(value) = op else { return };
@@ -28,12 +28,12 @@ impl Graph {
     }
 
     /// Gives a variable another role.
-    pub(crate) fn set_role(&self, variable: &Tensor, role: Role) {
+    pub(super) fn set_role(&self, variable: &Tensor, role: Role) {
         self.change(variable, |variable| variable.role = role);
     }
 
     /// Gives variables other names, all at once, so that two may swap theirs. No other variable may have one of the new names.
-    pub(crate) fn rename(&self, names: &[(Tensor, String)]) {
+    pub(super) fn rename(&self, names: &[(Tensor, String)]) {
         let changed: Vec<_> =
             names.iter().map(|(tensor, name)| self.change(tensor, |variable| variable.name.clone_from(name))).collect();
         let mut data = self.data();
@@ -46,7 +46,7 @@ impl Graph {
     }
 
     /// The name of a variable.
-    pub(crate) fn variable_name(&self, tensor: &Tensor) -> Option<String> {
+    pub(super) fn variable_name(&self, tensor: &Tensor) -> Option<String> {
         match self.data().nodes.get(tensor.id().node()) {
             Some(Node { op: Op::Variable(variable), .. }) => Some(variable.name.clone()),
             _ => None,
