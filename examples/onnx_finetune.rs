@@ -9,7 +9,7 @@ use wgrad::data::{Csv, Dataset, Target};
 use wgrad::onnx::{Export, Import, Model};
 use wgrad::optim::Group;
 use wgrad::prelude::*;
-use wgrad::train::checkpoint_file;
+use wgrad::safetensors;
 
 /// What the model calls the layer that learns: `fc2.weight`, `fc2.bias`.
 const LAST_LAYER: &str = "fc2";
@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     for epoch in 0..=15 {
         let logits = session.using(&test_program).run(&[("image", test.column("x")?)])?;
         println!("epoch {epoch:2}  test accuracy {:.3}", accuracy(&logits["logits"], &test)?);
-        for batch in train.batches(&train.epoch_order(0, epoch), BATCH, true)? {
+        for batch in train.full_batches(&train.epoch_order(0, epoch), BATCH)? {
             let batch = train.take(batch)?;
             session.step(&[("image", batch.column("x")?), ("labels", batch.column("y")?)])?;
         }
@@ -47,7 +47,7 @@ fn main() -> Result<()> {
     let (file, weights) = (folder.join("digits_finetuned.onnx"), folder.join("digits_finetuned.safetensors"));
     Export::new(&testing.graph).values_of(&session).save(&file)?;
     let parameters = testing.parameters.iter().map(|(name, _)| Ok((name.clone(), session.parameter(name)?)));
-    checkpoint_file::write(&weights, &parameters.collect::<Result<Vec<_>>>()?, &[])?;
+    safetensors::write(&weights, &parameters.collect::<Result<Vec<_>>>()?, &[])?;
     println!("saved {} and {}", file.display(), weights.display());
     Ok(())
 }

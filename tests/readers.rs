@@ -16,7 +16,8 @@ use wgrad::data::{
     CharVocabulary, Csv, Dataset, Encoding, Series, Target, WordVocabulary, idx, npy, read_text, streams,
 };
 use wgrad::prelude::*;
-use wgrad::train::{Checkpoints, ModelFile, ModelSettings, Predictor, checkpoint_file};
+use wgrad::safetensors;
+use wgrad::train::{Checkpoints, ModelFile, ModelSettings, Predictor};
 
 /// Files of each kind in a short run.
 const FEW: u64 = 2_000;
@@ -66,7 +67,7 @@ fn foreign(tensors: &[(String, TensorData)]) -> Vec<u8> {
 fn safetensors(count: u64) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("f.safetensors");
-    checkpoint_file::write(&path, &tensors(), &[("a".into(), "b".into())]).unwrap();
+    safetensors::write(&path, &tensors(), &[("a".into(), "b".into())]).unwrap();
     let files = [std::fs::read(&path).unwrap(), foreign(&tensors()), foreign(&tensors()[..2])];
     let make = |random: &mut HostRandom| {
         let mutate = if random.below(2) == 0 { mutate_text } else { mutate_bytes };
@@ -74,7 +75,7 @@ fn safetensors(count: u64) {
     };
     survive("safetensors", count, make, |bytes, _| {
         std::fs::write(&path, bytes).unwrap();
-        checkpoint_file::read(&path).map(|_| ())
+        safetensors::read(&path).map(|_| ())
     });
 }
 
@@ -90,7 +91,7 @@ fn trainer() -> (Trainer, Dataset) {
 
 /// What a file of safetensors holds, changed and written whole: checksums do not keep it from its reader.
 fn rewritten(path: &Path, whole: &Path, random: &mut HostRandom) -> Vec<u8> {
-    let (tensors, metadata) = checkpoint_file::read(whole).unwrap();
+    let (tensors, metadata) = safetensors::read(whole).unwrap();
     let mut tensors: Vec<(String, TensorData)> = tensors.into_iter().collect();
     let mut metadata: Vec<(String, String)> = metadata.into_iter().collect();
     let other = metadata[index(random, metadata.len())].1.clone().into_bytes();
@@ -115,7 +116,7 @@ fn rewritten(path: &Path, whole: &Path, random: &mut HostRandom) -> Vec<u8> {
             }
         }
     }
-    checkpoint_file::write(path, &tensors, &metadata).unwrap();
+    safetensors::write(path, &tensors, &metadata).unwrap();
     std::fs::read(path).unwrap()
 }
 

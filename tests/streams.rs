@@ -205,7 +205,7 @@ fn a_source_that_fails_ends_the_run_and_loses_nothing() {
         assert!(error.contains("epoch 1, batch 8: ") && error.contains("the network is down"), "{error}");
         // Its checkpoint is of the seven batches, though 4 are saved at a time.
         let file = Checkpoints::new(directory.path()).file();
-        let (_, metadata) = wgrad::train::checkpoint_file::read(file).unwrap();
+        let (_, metadata) = wgrad::safetensors::read(file).unwrap();
         assert_eq!((metadata["step"].as_str(), metadata["batch"].as_str()), ("7", "7"));
         let resumed = run(&device, &mut Stream::new(Pieces::new(5)), Some(directory.path()), None).unwrap();
         assert_eq!(variables(&resumed), variables(&whole));

@@ -15,7 +15,8 @@ use crate::device;
 use crate::failure::{Failure, Result};
 use crate::onnx::info;
 use crate::output::Output;
-use crate::train::demo::{DEMOS, Data, Demo, Source};
+use crate::train::demo::{Data, Demo, Source};
+use crate::train::demos::{self, DEMOS};
 use crate::train::{optimizer, trainer};
 
 /// What `inspect` takes.
@@ -91,7 +92,7 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     if !arguments.shapes.is_empty() {
         return Err(Failure::new("--shape is for ONNX files; a demo has the shapes of its data"));
     }
-    let demo = Demo::find(&arguments.demo)?;
+    let demo = demos::find(&arguments.demo)?;
     let choice = demo.model(arguments.model.as_deref())?;
     demo.check_image_size(arguments.image_size)?;
     let mut data = data(demo, choice.name(), arguments, everywhere.seed)?;

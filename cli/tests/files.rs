@@ -10,7 +10,7 @@ use std::path::Path;
 use support::picture::save_grey;
 use support::{events, fail, of_kind, run, succeed, text};
 use wgrad::prelude::*;
-use wgrad::train::checkpoint_file::write;
+use wgrad::safetensors::write;
 
 /// Fails with a message that has the part, and leaves the file as it was.
 fn keeps(file: &Path, arguments: &[&str], part: &str) {

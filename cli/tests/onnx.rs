@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use support::{events, fail, of_kind, text};
 use wgrad::prelude::*;
-use wgrad::train::checkpoint_file::{read, write};
+use wgrad::safetensors::{read, write};
 
 fn model() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/digits_cnn.onnx")

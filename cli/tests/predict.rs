@@ -11,8 +11,8 @@ use serde_json::Value;
 use support::picture::Picture;
 use support::{devices, events, fail, of_kind, succeed, text};
 use wgrad::data::{Csv, Dataset, Target};
+use wgrad::safetensors;
 use wgrad::tensor::TensorData;
-use wgrad::train::checkpoint_file;
 
 fn test_of(events: &[Value]) -> Value {
     of_kind(events, "done")[0]["test"].clone()
@@ -143,7 +143,7 @@ fn files_that_are_no_models_are_refused() {
         "--checkpoint",
         text(directory.path()),
     ]);
-    let (tensors, metadata) = checkpoint_file::read(&save).unwrap();
+    let (tensors, metadata) = safetensors::read(&save).unwrap();
     let tensors: Vec<(String, TensorData)> = tensors.into_iter().collect();
     let question = path("question.csv");
     let row = |cell: &dyn Fn(usize) -> String| (0..64).map(cell).collect::<Vec<_>>().join(",");
@@ -154,7 +154,7 @@ fn files_that_are_no_models_are_refused() {
         entries.remove(name);
         entries.extend(value.map(|value| (name.to_owned(), value.to_owned())));
         let path = path("changed.safetensors");
-        checkpoint_file::write(&path, &tensors, &entries.into_iter().collect::<Vec<_>>()).unwrap();
+        safetensors::write(&path, &tensors, &entries.into_iter().collect::<Vec<_>>()).unwrap();
         fail(&["predict", text(&path), "--data", text(&question)])
     };
     for (name, value, expected) in [

@@ -4,6 +4,9 @@ use super::format::Format;
 use super::spread;
 use crate::error::{Error, Result, counted};
 
+/// The remark on a column that is categories because the user says so.
+pub(super) const ASKED: &str = "as asked";
+
 /// A column of a [`Table`](super::Table).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {

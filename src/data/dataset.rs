@@ -17,7 +17,7 @@ const EPOCH_ORDER: u32 = 0x6f72_6465;
 /// let y = TensorData::from_vec((0..10).map(|value| value % 2).collect(), [10])?;
 /// let (train, test) = Dataset::new([("x", x), ("y", y)])?.split(0.8, 42)?;
 /// assert_eq!((train.len(), test.len()), (8, 2));
-/// for batch in train.batches(&train.epoch_order(42, 0), 3, false)? {
+/// for batch in train.batches(&train.epoch_order(42, 0), 3)? {
 ///     assert!(batch.len() <= 3); // indices of examples
 /// }
 /// # Ok::<(), wgrad::Error>(())
@@ -185,17 +185,11 @@ impl Dataset {
         random.fold(epoch as u32).fold((epoch >> 32) as u32).permutation(self.examples)
     }
 
-    /// An order cut into batches of indices. The last batch is smaller where the sizes do not fit, or is left out with
-    /// `drop_last`.
+    /// An order cut into batches of indices. The last batch is smaller where the sizes do not fit.
     ///
     /// # Errors
     /// [`Error::Argument`] for a batch of 0, and for one larger than the data.
-    pub fn batches<'order>(
-        &self,
-        order: &'order [usize],
-        batch_size: usize,
-        drop_last: bool,
-    ) -> Result<Batches<'order>> {
+    pub fn batches<'order>(&self, order: &'order [usize], batch_size: usize) -> Result<Batches<'order>> {
         if batch_size == 0 {
             return Err(Error::Argument("the batch size is 0, and must be at least 1".into()));
         }
@@ -205,8 +199,17 @@ impl Dataset {
                 counted(self.examples, "example")
             )));
         }
-        let used = if drop_last { order.len() / batch_size * batch_size } else { order.len() };
-        Ok(order.get(..used).unwrap_or(order).chunks(batch_size))
+        Ok(order.chunks(batch_size))
+    }
+
+    /// The same without a last batch that is smaller.
+    ///
+    /// # Errors
+    /// As of [`batches`](Self::batches).
+    pub fn full_batches<'order>(&self, order: &'order [usize], batch_size: usize) -> Result<Batches<'order>> {
+        let batches = self.batches(order, batch_size)?;
+        let full = order.len() / batch_size * batch_size;
+        Ok(order.get(..full).map_or(batches, |order| order.chunks(batch_size)))
     }
 }
 
@@ -244,10 +247,10 @@ mod tests {
         assert_eq!(order, data.epoch_order(1, 0));
         assert_ne!(order, data.epoch_order(1, 1));
         assert_ne!(order, data.epoch_order(2, 0));
-        let sizes = |drop_last| Ok::<_, Error>(data.batches(&order, 4, drop_last)?.map(<[_]>::len).collect::<Vec<_>>());
-        assert_eq!(sizes(false)?, [4, 4, 2]);
-        assert_eq!(sizes(true)?, [4, 4]);
-        let mut visited = data.batches(&order, 3, false)?.flatten().copied().collect::<Vec<_>>();
+        let sizes = |batches: Batches<'_>| batches.map(<[_]>::len).collect::<Vec<_>>();
+        assert_eq!(sizes(data.batches(&order, 4)?), [4, 4, 2]);
+        assert_eq!(sizes(data.full_batches(&order, 4)?), [4, 4]);
+        let mut visited = data.batches(&order, 3)?.flatten().copied().collect::<Vec<_>>();
         visited.sort_unstable();
         assert_eq!(visited, (0..10).collect::<Vec<_>>());
         Ok(())
@@ -257,8 +260,8 @@ mod tests {
     fn mistakes_are_named() -> Result<()> {
         let data = ten()?;
         let zeros = |length: usize| TensorData::zeros(DType::F32, [length, 1]);
-        assert_eq!(message(data.batches(&[], 64, true)), "the batch size is 64, but the data set has only 10 examples");
-        assert!(message(data.batches(&[], 0, true)).contains("at least 1"));
+        assert_eq!(message(data.full_batches(&[], 64)), "the batch size is 64, but the data set has only 10 examples");
+        assert!(message(data.batches(&[], 0)).contains("at least 1"));
         assert_eq!(message(data.take(&[10])), "there is no example 10; there are 10, counted from 0");
         assert!(message(data.take(&[])).contains("empty"));
         assert_eq!(message(data.column("z")), "there is no column 'z'; there are x, y");

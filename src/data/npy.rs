@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::checked_len;
 use crate::error::{Error, Result};
+use crate::file;
 use crate::tensor::{DType, TensorData, TensorType};
-use crate::train::checkpoint_file;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -39,7 +39,7 @@ pub fn from_bytes(bytes: &[u8], origin: impl AsRef<Path>) -> Result<TensorData> 
 /// # Errors
 /// [`Error::File`] where the file cannot be written; [`Error::Argument`] for bf16, which NumPy has not.
 pub fn write(path: impl AsRef<Path>, tensor: &TensorData) -> Result<()> {
-    checkpoint_file::write_bytes(path, &to_bytes(tensor)?)
+    file::write(path, &to_bytes(tensor)?)
 }
 
 /// As [`write()`], to bytes in memory.

@@ -42,7 +42,7 @@ const AHEAD: usize = 4;
 /// }
 /// let mut stream = Stream::new(Numbers { next: 0, limit: 250 });
 /// let model = Sequential::new([1]).dense(1);
-/// let mut trainer = model.compile(&Device::cpu(), SGD::new(1e-6), Loss::Mse, [])?;
+/// let mut trainer = model.compile(&Device::cpu(), SGD::new(1e-6), wgrad::loss::Mse, [])?;
 /// let history = trainer.fit(&mut stream, Fit::epochs(2).batch_size(32))?;
 /// assert_eq!(history.epochs[1].step, 2 * 8); // the eighth batch has 26 examples
 /// # Ok::<(), wgrad::Error>(())

@@ -70,7 +70,7 @@ pub use sort::{Order, Sort};
 pub use source::{Initial, Role, Variable};
 pub use standardize::Standardize;
 pub(crate) use standardize::Standardized;
-pub use window::{Padding, Sizes, WindowAxis, window_axes};
+pub use window::{Padding, Rounding, Sizes, WindowAxis, window_axes};
 
 /// Makes the list: a variant each for the operators that are structures of this folder.
 macro_rules! operators {

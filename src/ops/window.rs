@@ -108,18 +108,33 @@ pub struct WindowAxis {
     pub high: usize,
 }
 
+/// How many windows there are where the last one does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rounding {
+    /// It is left out.
+    Floor,
+    /// It may reach beyond the padding, if it begins within the axis or the padding before it, as with PyTorch's `ceil_mode`.
+    Ceil,
+}
+
+impl Rounding {
+    /// What PyTorch's and ONNX's `ceil_mode` say.
+    pub const fn of_ceil_mode(ceil_mode: bool) -> Self {
+        if ceil_mode { Self::Ceil } else { Self::Floor }
+    }
+}
+
 impl WindowAxis {
     /// Elements from the first one of a window to the end behind its last.
     pub const fn span(&self) -> usize {
         self.dilation.saturating_mul(self.kernel.saturating_sub(1)).saturating_add(1)
     }
 
-    /// Number of windows over an axis of this extent. With `ceil`, a last window may reach beyond the padding, if it begins within
-    /// the axis or the padding before it, as in PyTorch.
+    /// Number of windows over an axis of this extent.
     ///
     /// # Errors
     /// A message for the user where not even one fits.
-    pub fn windows(&self, extent: usize, ceil: bool) -> Result<usize, String> {
+    pub fn windows(&self, extent: usize, rounding: Rounding) -> Result<usize, String> {
         let padded = extent.saturating_add(self.low).saturating_add(self.high);
         let Some(rest) = padded.checked_sub(self.span()) else {
             let dilated = if self.dilation == 1 { String::new() } else { format!(" dilated by {}", self.dilation) };
@@ -131,7 +146,7 @@ impl WindowAxis {
                 self.high
             ));
         };
-        if !ceil {
+        if rounding == Rounding::Floor {
             return Ok(rest / self.stride + 1);
         }
         let windows = rest.div_ceil(self.stride) + 1;
@@ -204,13 +219,13 @@ mod tests {
 
     #[test]
     fn windows_are_counted_as_in_torch() {
-        assert_eq!(axis(3, 1, 1, 1, 1).windows(5, false), Ok(5));
-        assert_eq!(axis(3, 2, 1, 0, 0).windows(6, false), Ok(2));
-        assert_eq!(axis(3, 2, 1, 0, 0).windows(6, true), Ok(3));
+        assert_eq!(axis(3, 1, 1, 1, 1).windows(5, Rounding::Floor), Ok(5));
+        assert_eq!(axis(3, 2, 1, 0, 0).windows(6, Rounding::Floor), Ok(2));
+        assert_eq!(axis(3, 2, 1, 0, 0).windows(6, Rounding::Ceil), Ok(3));
         // The last window would begin in the padding behind: it does not count.
-        assert_eq!(axis(2, 3, 1, 1, 1).windows(5, true), Ok(2));
-        assert_eq!(axis(3, 1, 2, 0, 0).windows(5, false), Ok(1));
-        let message = axis(3, 1, 2, 0, 1).windows(3, false).unwrap_err();
+        assert_eq!(axis(2, 3, 1, 1, 1).windows(5, Rounding::Ceil), Ok(2));
+        assert_eq!(axis(3, 1, 2, 0, 0).windows(5, Rounding::Floor), Ok(1));
+        let message = axis(3, 1, 2, 0, 1).windows(3, Rounding::Floor).unwrap_err();
         assert_eq!(message, "a kernel of 3 dilated by 2 spans 5 elements, and the axis has 3 with a padding of 0 + 1");
     }
 
@@ -220,7 +235,7 @@ mod tests {
             [(7, 3, 1, 1), (7, 4, 1, 1), (7, 3, 2, 1), (8, 3, 2, 1), (9, 3, 1, 2), (5, 2, 3, 1)]
         {
             let axes = window_axes(&[kernel], &stride.into(), &dilation.into(), &Padding::Same, &[extent]).unwrap();
-            assert_eq!(axes[0].windows(extent, false), Ok(extent.div_ceil(stride)));
+            assert_eq!(axes[0].windows(extent, Rounding::Floor), Ok(extent.div_ceil(stride)));
             assert!(axes[0].high == axes[0].low || axes[0].high == axes[0].low + 1);
         }
     }

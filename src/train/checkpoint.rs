@@ -6,7 +6,6 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::checkpoint_file::{self, Metadata, Tensors};
 use super::checkpoints::Checkpoints;
 use super::counters;
 use super::history::History;
@@ -14,6 +13,7 @@ use super::named::{self, Matching};
 use crate::data::{Dataset, Stream};
 use crate::error::{Error, Result};
 use crate::ops::Role;
+use crate::safetensors::{self, Metadata, Tensors};
 use crate::session::Session;
 use crate::tensor::TensorData;
 
@@ -134,13 +134,13 @@ pub(super) fn save(checkpoints: &Checkpoints, session: &Session, progress: &Prog
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
-    checkpoint_file::write_after(&checkpoints.file(), Some(&checkpoints.previous_file()), &tensors, &metadata)
+    safetensors::write_after(&checkpoints.file(), Some(&checkpoints.previous_file()), &tensors, &metadata)
 }
 
 /// Reads a checkpoint. Of a damaged one, the error says what there is instead.
 fn read(path: &Path, previous: &Path) -> Result<(Tensors, Metadata)> {
     let whole = |path: &Path| -> Result<(Tensors, Metadata)> {
-        let (tensors, metadata, verified) = checkpoint_file::read_verified(path)?;
+        let (tensors, metadata, verified) = safetensors::read_verified(path)?;
         let wrong = |message: String| Error::format(path, message);
         match metadata.get("format") {
             None => Err(wrong("it is no checkpoint of a training run: it has no \"format\"".to_owned())),

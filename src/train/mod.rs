@@ -3,7 +3,6 @@
 mod arriving;
 mod carried;
 mod checkpoint;
-pub mod checkpoint_file;
 mod checkpoints;
 mod compile;
 mod counters;

@@ -5,9 +5,9 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::checkpoint_file::{self, Tensors};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::safetensors::{self, Tensors};
 
 /// What the file is, and the version of what is in it; others are refused.
 const FORMAT: &str = "wgrad-model-1";
@@ -122,7 +122,7 @@ impl ModelFile {
     /// [`Trainer::load_parameters`](super::Trainer::load_parameters).
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let (tensors, mut entries) = checkpoint_file::read(path)?;
+        let (tensors, mut entries) = safetensors::read(path)?;
         let wrong = |message: String| Err(Error::format(path, message));
         match entries.remove(FORMAT_KEY) {
             Some(format) if format == FORMAT => {}
@@ -262,7 +262,7 @@ mod tests {
     fn written(metadata: &[(String, String)]) -> Result<ModelFile> {
         let directory = tempfile::tempdir().map_err(|source| Error::file("cannot create", "", source))?;
         let path = directory.path().join("m.safetensors");
-        checkpoint_file::write(&path, &[("w".into(), TensorData::scalar(1.0_f32))], metadata)?;
+        safetensors::write(&path, &[("w".into(), TensorData::scalar(1.0_f32))], metadata)?;
         ModelFile::read(&path)
     }
 

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::checkpoint_file::{self, Tensors};
 use crate::compiler::VariablePlan;
 use crate::error::{Error, Result};
 use crate::ops::Role;
+use crate::safetensors::{self, Tensors};
 use crate::session::Session;
 use crate::tensor::{DType, TensorData, TensorType};
 
@@ -26,7 +26,7 @@ impl Parameters {
     /// A file that cannot be read, or is damaged.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Ok(Self::of(path, checkpoint_file::read(path)?.0))
+        Ok(Self::of(path, safetensors::read(path)?.0))
     }
 
     /// From the bytes of such a file.
@@ -34,7 +34,7 @@ impl Parameters {
     /// # Errors
     /// Bytes that are no safetensors, or are damaged.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Ok(Self::of(Path::new("parameters in memory"), checkpoint_file::from_bytes(bytes)?.0))
+        Ok(Self::of(Path::new("parameters in memory"), safetensors::from_bytes(bytes)?.0))
     }
 
     pub(super) fn of(source: &Path, tensors: Tensors) -> Self {
@@ -147,7 +147,7 @@ impl Session {
 
     /// The same with the text that belongs to them.
     pub(super) fn save_parameters_with(&self, path: &Path, metadata: &[(String, String)]) -> Result<()> {
-        checkpoint_file::write(path, &self.named()?, metadata)
+        safetensors::write(path, &self.named()?, metadata)
     }
 
     /// What [`save_parameters`](Self::save_parameters) would write, as bytes, for [`Parameters::from_bytes`].
@@ -155,7 +155,7 @@ impl Session {
     /// # Errors
     /// A device that fails.
     pub fn parameter_bytes(&self) -> Result<Vec<u8>> {
-        checkpoint_file::to_bytes(&self.named()?, &[])
+        safetensors::to_bytes(&self.named()?, &[])
     }
 
     fn named(&self) -> Result<Vec<(String, TensorData)>> {

@@ -121,8 +121,12 @@ impl Trainer {
         let (fit, _, progress) = &run;
         let order: Vec<usize> =
             if fit.shuffle { data.epoch_order(self.seed, progress.epoch) } else { (0..data.len()).collect() };
-        let mut batches: Vec<Vec<usize>> =
-            data.batches(&order, fit.batch_size, fit.drop_last)?.map(<[usize]>::to_vec).collect();
+        let batches = if fit.drop_last {
+            data.full_batches(&order, fit.batch_size)
+        } else {
+            data.batches(&order, fit.batch_size)
+        };
+        let mut batches: Vec<Vec<usize>> = batches?.map(<[usize]>::to_vec).collect();
         batches.drain(..batches.len().min(progress.batch as usize));
         let weights = Weights::of_targets(&self.loss, data.column(&self.target)?);
         self.epoch(Feed::Resident { data, resident, weights, batches: batches.into_iter() }, run, total_steps)

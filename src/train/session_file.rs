@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use super::counters;
 use super::named::{self, Matching};
-use super::{checkpoint_file, counters};
 use crate::error::{Error, Result};
 use crate::ops::Role;
+use crate::safetensors;
 use crate::session::Session;
 
 /// Version of the metadata; others are refused.
@@ -55,7 +56,7 @@ impl Session {
             ("optimizers", counters::to_json(self)),
         ];
         let metadata = metadata.map(|(key, value)| (key.to_owned(), value));
-        checkpoint_file::write(path, &tensors, &metadata)
+        safetensors::write(path, &tensors, &metadata)
     }
 
     /// Takes up what [`save`](Self::save) wrote. All programs are loaded before.
@@ -64,7 +65,7 @@ impl Session {
     /// A file that cannot be read, that is damaged, or that is of another model, of other optimizers, or of another seed.
     pub fn restore(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let (tensors, metadata, verified) = checkpoint_file::read_verified(path)?;
+        let (tensors, metadata, verified) = safetensors::read_verified(path)?;
         let wrong = |message: String| Error::format(path, message);
         let field = |name: &str| {
             metadata.get(name).ok_or_else(|| wrong(format!("it was not saved by a session: it has no {name:?}")))

@@ -6,8 +6,9 @@ use wgrad::nn::{
     LocalResponseNorm, RmsNormalization, fold_batch_norm,
 };
 use wgrad::prelude::*;
+use wgrad::safetensors;
 use wgrad::scalar::threefry::HostRandom;
-use wgrad::train::{Control, Event, checkpoint_file};
+use wgrad::train::{Control, Event};
 
 use super::support::devices::devices;
 
@@ -257,7 +258,7 @@ fn a_file_moves_both_ways_also_without_training() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("model.safetensors");
     first.save(&file).unwrap();
-    let (tensors, _) = checkpoint_file::read(&file).unwrap();
+    let (tensors, _) = safetensors::read(&file).unwrap();
     assert_eq!(tensors["0.num_batches_tracked"].to_f64_vec(), [3.0]);
     let x = numbers(9, &[2, 4, 3]);
     let wanted = first.predict(&x).unwrap();

@@ -10,9 +10,9 @@ use wgrad::ops::{
 };
 use wgrad::ops::{Order, Running};
 use wgrad::prelude::*;
+use wgrad::safetensors;
 use wgrad::scalar::threefry::HostRandom;
 use wgrad::scalar::{NUMERIC, Reduction, ScalarFunction as F};
-use wgrad::train::checkpoint_file;
 
 use crate::snake::snake;
 use crate::sparsemax::sparsemax;
@@ -73,9 +73,9 @@ impl Case {
         if let Some(folder) = std::env::var_os("WGRAD_EXPORT") {
             let path = std::path::Path::new(&folder).join(name.replace(' ', "_"));
             std::fs::write(path.with_extension("onnx"), &bytes).unwrap();
-            checkpoint_file::write(path.with_extension("inputs"), &self.inputs, &[]).unwrap();
+            safetensors::write(path.with_extension("inputs"), &self.inputs, &[]).unwrap();
             let expected: Vec<_> = expected.iter().map(|(name, data)| (name.to_owned(), data.clone())).collect();
-            checkpoint_file::write(path.with_extension("outputs"), &expected, &[]).unwrap();
+            safetensors::write(path.with_extension("outputs"), &expected, &[]).unwrap();
         }
         let model = Model::parse(&bytes, None).unwrap();
         let again = model.import(&Import::new()).unwrap_or_else(|error| panic!("{name}: {error}"));

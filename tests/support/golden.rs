@@ -10,8 +10,8 @@ use super::devices::slack;
 use serde_json::Value;
 use wgrad::device::Device;
 use wgrad::graph::{Graph, Tensor};
+use wgrad::safetensors::{self, Tensors};
 use wgrad::tensor::TensorData;
-use wgrad::train::checkpoint_file::{self, Tensors};
 use wgrad::{Error, Result};
 
 /// How far a value may be from the right one: `absolute + relative · |right|`.
@@ -58,7 +58,7 @@ pub fn read(family: &str) -> Result<Vec<Case>> {
     let text = std::fs::read_to_string(&path).map_err(|error| Error::file("cannot read", &path, error))?;
     let document: Value = serde_json::from_str(&text).map_err(|error| Error::format(&path, error.to_string()))?;
     let tensors = directory.join(format!("{family}.safetensors"));
-    let tensors = Rc::new(if tensors.exists() { checkpoint_file::read(&tensors)?.0 } else { BTreeMap::new() });
+    let tensors = Rc::new(if tensors.exists() { safetensors::read(&tensors)?.0 } else { BTreeMap::new() });
     let cases = document["cases"].as_array().ok_or_else(|| Error::format(&path, "there are no cases"))?;
     cases.iter().map(|fields| Case::new(fields.clone(), Rc::clone(&tensors))).collect()
 }

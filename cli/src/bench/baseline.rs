@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 use wgrad::Error;
 use wgrad::bench::Timing;
-use wgrad::train::checkpoint_file;
+use wgrad::file;
 
 use crate::failure::{Failure, Result};
 
@@ -69,7 +69,7 @@ impl Baseline {
 /// Writes events, a line each.
 pub fn write(path: &Path, lines: &[Value]) -> Result {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    Ok(checkpoint_file::write_bytes(path, text.as_bytes())?)
+    Ok(file::write(path, text.as_bytes())?)
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use wgrad::onnx::{Import, Imported, Model};
 use wgrad::ops::Role;
 use wgrad::optim::Group;
 use wgrad::optim::schedule::Scheduler;
+use wgrad::safetensors::{self, Tensors};
 use wgrad::session::{Capture, Program, Session};
 use wgrad::tensor::{Shape, TensorData, TensorType};
-use wgrad::train::checkpoint_file::{self, Tensors};
 
 use super::jobs;
 use super::objective::Objective;
@@ -170,7 +170,7 @@ fn batches(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// A batch from its file: the model's inputs, and the target.
 fn read(path: &Path) -> Result<(Tensors, TensorData)> {
-    let mut tensors = checkpoint_file::read(path)?.0;
+    let mut tensors = safetensors::read(path)?.0;
     let target = tensors.remove(TARGET);
     let target = target.ok_or_else(|| Failure::new(format!("{} has no tensor {TARGET:?}", path.display())))?;
     Ok((tensors, target))
@@ -392,7 +392,7 @@ fn train(task: &Task, device: &Device, seed: u64) -> Result<Vec<String>> {
     let mut tensors = vec![("loss".to_owned(), TensorData::from_vec(losses, [count])?)];
     let fixed = std::mem::take(&mut training.untrained);
     tensors.extend(training.initializers()?);
-    checkpoint_file::write(&task.outputs, &tensors, &[])?;
+    safetensors::write(&task.outputs, &tensors, &[])?;
     Ok(fixed)
 }
 

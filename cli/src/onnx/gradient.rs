@@ -7,9 +7,9 @@ use clap::Args;
 use wgrad::Device;
 use wgrad::graph::Tensor;
 use wgrad::onnx::Imported;
+use wgrad::safetensors::{self, Tensors};
 use wgrad::session::Session;
 use wgrad::tensor::TensorData;
-use wgrad::train::checkpoint_file::{self, Tensors};
 
 use super::jobs;
 use crate::Everywhere;
@@ -69,7 +69,7 @@ fn differentiate(
     jobs::files(model, &[("--inputs", inputs), ("--upstream", Some(upstream))], outputs).check()?;
     let model = jobs::load(model, outputs)?;
     let (inputs, import) = jobs::read_inputs(inputs)?;
-    let upstream = checkpoint_file::read(upstream)?.0;
+    let upstream = safetensors::read(upstream)?.0;
     let imported = model.import(&import)?;
     let seeds = seeds(&imported, &upstream)?;
     let graph = &imported.graph;
@@ -103,7 +103,7 @@ fn differentiate(
             tensors.push((name, TensorData::zeros(data.dtype(), data.shape())));
         }
     }
-    Ok(checkpoint_file::write(outputs, &tensors, &[])?)
+    Ok(safetensors::write(outputs, &tensors, &[])?)
 }
 
 /// A seed is an input of its own, so that it reaches the device in its own type.

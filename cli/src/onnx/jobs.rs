@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use wgrad::onnx::{Import, Model};
-use wgrad::train::checkpoint_file::{self, Tensors};
+use wgrad::safetensors::{self, Tensors};
 
 use super::fit::batch_number;
 use crate::failure::{Failure, Result};
@@ -79,7 +79,7 @@ fn read(path: &Path) -> Result<Vec<Job>> {
 /// A model's inputs from a file, none where there is no file, and an import that knows them all: values that steer shapes are among them.
 pub fn read_inputs(path: Option<&Path>) -> Result<(Tensors, Import)> {
     let inputs = match path {
-        Some(path) => checkpoint_file::read(path)?.0,
+        Some(path) => safetensors::read(path)?.0,
         None => Tensors::new(),
     };
     let import = inputs.iter().fold(Import::new(), |import, (name, data)| import.value(name, data.clone()));

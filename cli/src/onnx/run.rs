@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use wgrad::Device;
+use wgrad::safetensors;
 use wgrad::session::Session;
 use wgrad::tensor::TensorData;
-use wgrad::train::checkpoint_file;
 
 use super::jobs;
 use crate::Everywhere;
@@ -56,5 +56,5 @@ fn infer(model: &Path, inputs: Option<&Path>, outputs: &Path, device: &Device, s
     let given: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (name.as_str(), data)).collect();
     let mut results = session.run(&given)?;
     let tensors = imported.outputs.iter().filter_map(|(name, _)| Some((name.clone(), results.take(name)?)));
-    Ok(checkpoint_file::write(outputs, &tensors.collect::<Vec<_>>(), &[])?)
+    Ok(safetensors::write(outputs, &tensors.collect::<Vec<_>>(), &[])?)
 }

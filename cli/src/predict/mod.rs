@@ -19,10 +19,10 @@ use crate::device::{self, Chosen};
 use crate::failure::{Failure, Result};
 use crate::files::Files;
 use crate::output::{Output, counted, grouped};
-use crate::train::char_lm::Writing;
 use crate::train::demo::{Asked, Data, Demo, Source, Task};
 use crate::train::network::Network;
-use crate::train::{note, optimizer, saved, scores, summary, trainer, watch};
+use crate::train::options::Writing;
+use crate::train::{demos, note, optimizer, saved, scores, summary, trainer, watch};
 use answers::Answers;
 
 /// Predictions that people see; the rest goes to a file.
@@ -84,7 +84,7 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
 
 /// The demo that a file is a model of.
 fn demo(file: &ModelFile) -> Result<&'static Demo> {
-    Demo::find(file.kind()).map_err(|_| {
+    demos::find(file.kind()).map_err(|_| {
         file.wrong(format!(
             "it is a model of {:?}, which is no demo; the program that saved it can use it",
             file.kind()

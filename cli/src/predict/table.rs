@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use wgrad::train::checkpoint_file;
+use wgrad::file;
 
 use super::answers::{Answer, Answers};
 use crate::failure::Result;
@@ -25,7 +25,7 @@ pub fn write(path: &Path, answers: &Answers, names: Option<&Names>) -> Result {
         }
         text.push_str(&line(&cells));
     }
-    Ok(checkpoint_file::write_bytes(path, text.as_bytes())?)
+    Ok(file::write(path, text.as_bytes())?)
 }
 
 fn heading(answers: &Answers, names: Option<&Names>) -> Vec<String> {

@@ -6,16 +6,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use wgrad::nn::Precision;
+use wgrad::safetensors;
 use wgrad::scalar::threefry::HostRandom;
 use wgrad::tensor::TensorData;
-use wgrad::train::{ModelFile, checkpoint_file};
+use wgrad::train::ModelFile;
 
 use super::answers::Answers;
 use super::{demo, ready};
 use crate::failure::{Failure, Result};
 use crate::mutated_files::{index, many, mutate_bytes, mutate_text, survive};
-use crate::train::demo::{Demo, Source};
-use crate::train::{optimizer, saved, trainer};
+use crate::train::demo::Source;
+use crate::train::{demos, optimizer, saved, trainer};
 
 /// A saved model and a file that it can be asked about.
 struct Seed {
@@ -26,7 +27,7 @@ struct Seed {
 
 /// The file of an untrained model: what is in it does not matter here.
 fn save(directory: &Path, demo: &str, model: &str, data: Option<PathBuf>) -> Vec<u8> {
-    let demo = Demo::find(demo).unwrap();
+    let demo = demos::find(demo).unwrap();
     let choice = demo.model(Some(model)).unwrap();
     let source =
         Source { path: data, image_size: demo.resizes.then_some(8), model: choice.name(), ..Source::default() };
@@ -93,7 +94,7 @@ fn seeds(directory: &Path) -> Vec<Seed> {
 
 /// The model's file with other settings or parameters, whole by its checksum.
 fn changed(path: &Path, random: &mut HostRandom) {
-    let (tensors, metadata) = checkpoint_file::read(path).unwrap();
+    let (tensors, metadata) = safetensors::read(path).unwrap();
     let mut tensors: Vec<(String, TensorData)> = tensors.into_iter().collect();
     let mut metadata: Vec<(String, String)> = metadata.into_iter().collect();
     let chosen = index(random, metadata.len());
@@ -112,7 +113,7 @@ fn changed(path: &Path, random: &mut HostRandom) {
             metadata[chosen].1 = String::from_utf8_lossy(&value).into_owned();
         }
     }
-    checkpoint_file::write(path, &tensors, &metadata).unwrap();
+    safetensors::write(path, &tensors, &metadata).unwrap();
 }
 
 /// Answers a question of a seed's kind.

@@ -7,7 +7,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
-use wgrad::train::checkpoint_file;
+use wgrad::file;
 
 use super::pixels::Pixels;
 use crate::failure::{Failure, Result};
@@ -76,7 +76,7 @@ pub fn save_svg(path: &Path, drawn: &str, size: (u32, u32)) -> Result {
     let (fine, plain) = (fine_size(size), size);
     let attributes = |(width, height): (u32, u32)| format!("width=\"{width}\" height=\"{height}\"");
     let text = drawn.replacen(&attributes(fine), &attributes(plain), 1);
-    Ok(checkpoint_file::write_bytes(path, text.as_bytes())?)
+    Ok(file::write(path, text.as_bytes())?)
 }
 
 /// Registers a font: bitmaps have none of their own, and a machine may have none.
@@ -217,6 +217,6 @@ impl Canvas {
     pub fn save(&self, path: &Path) -> Result {
         let png = if self.times == 1 { self.pixels.png() } else { self.pixels.thumbnail(self.times).png() };
         let png = png.map_err(|error| Failure::new(format!("cannot draw {}: {error}", path.display())))?;
-        Ok(checkpoint_file::write_bytes(path, &png)?)
+        Ok(file::write(path, &png)?)
     }
 }

@@ -12,27 +12,12 @@ use wgrad::nn::{Mode, Sequential};
 use wgrad::tensor::{DType, TensorData};
 use wgrad::train::{ModelFile, ModelSettings};
 
-use super::char_lm::{self, Writing};
-use super::forecast::{self, Forecasting};
 use super::network::Network;
 use super::note::Note;
+use super::options::{Forecasting, Own, Tables, Writing};
 pub use super::picture::Picture;
 use super::show::Show;
-use super::tabular::{self, Tables};
-use super::{digits, folder, images, sentiment};
 use crate::failure::{Failure, Result};
-
-/// All demos, in the order in which help lists them.
-pub const DEMOS: &[&Demo] = &[
-    &digits::DIGITS,
-    &images::MNIST,
-    &images::FASHION,
-    &folder::IMAGES,
-    &tabular::TABULAR,
-    &char_lm::CHAR_LM,
-    &forecast::FORECAST,
-    &sentiment::SENTIMENT,
-];
 
 /// A demo.
 pub struct Demo {
@@ -50,6 +35,8 @@ pub struct Demo {
     pub ask: fn(&ModelFile, &Source) -> Result<Asked>,
     /// Data of the same types with nothing in it, for looking at programs; none where the bundled data serves.
     pub blank: Option<fn() -> Result<Data>>,
+    /// The options that it takes beside those of all demos.
+    pub own: Own,
     /// Its examples are pictures that can be shown.
     pub pictures: bool,
     /// Its pictures come in the size that the user wants.
@@ -310,13 +297,6 @@ pub fn dense(data: &Data, hidden: &[usize]) -> Sequential {
 }
 
 impl Demo {
-    /// The demo of a name.
-    pub fn find(name: &str) -> Result<&'static Self> {
-        let names = || DEMOS.iter().map(|demo| demo.name).collect::<Vec<_>>().join(", ");
-        let found = DEMOS.iter().find(|demo| demo.name == name).copied();
-        found.ok_or_else(|| Failure::new(format!("there is no demo {name:?}; there are {}", names())))
-    }
-
     /// What is used with a model where the user says nothing.
     pub fn defaults(&self, model: &ModelChoice) -> Defaults {
         model.defaults.unwrap_or(self.defaults)

@@ -13,6 +13,7 @@ use wgrad::train::{ModelFile, ModelSettings};
 
 use super::convolutional;
 use super::demo::{Asked, Data, Defaults, Demo, ModelChoice, Picture, Prepare, Source, Task, dense};
+use super::options::Own;
 use super::{residual, saved};
 use crate::failure::{Failure, Result};
 use crate::output::counted;
@@ -49,6 +50,7 @@ pub const DIGITS: Demo = Demo {
     load,
     ask,
     blank: None,
+    own: Own::None,
     pictures: true,
     resizes: false,
 };

@@ -8,6 +8,7 @@ use wgrad::train::ModelFile;
 
 use super::convolutional;
 use super::demo::{Asked, Data, Defaults, Demo, ModelChoice, Picture, Source, Task, dense};
+use super::options::Own;
 use super::{residual, saved};
 use crate::failure::{Failure, Result};
 
@@ -38,6 +39,7 @@ pub const MNIST: Demo = Demo {
     load: |source| load(source, "mnist", "MNIST", [0.1307, 0.3081]),
     ask,
     blank: Some(blank),
+    own: Own::None,
     pictures: true,
     resizes: false,
 };
@@ -56,6 +58,7 @@ pub const FASHION: Demo = Demo {
     },
     ask,
     blank: Some(blank),
+    own: Own::None,
     pictures: true,
     resizes: false,
 };

@@ -2,18 +2,20 @@
 
 mod axis_unit;
 pub mod canvas;
-pub mod char_lm;
+mod char_lm;
 mod convolutional;
 mod curve;
 pub mod demo;
+pub mod demos;
 mod digits;
 mod folder;
-pub mod forecast;
+mod forecast;
 mod gallery;
 mod images;
 pub mod network;
 pub mod note;
 pub mod optimizer;
+pub mod options;
 mod picture;
 mod pixels;
 mod plot;
@@ -35,11 +37,12 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 use wgrad::Device;
+use wgrad::file;
 use wgrad::nn::Precision;
 use wgrad::optim::LossScale;
 use wgrad::optim::schedule::Linear;
 use wgrad::session::Program;
-use wgrad::train::{Checkpoints, Evaluation, Fit, Trainer, checkpoint_file};
+use wgrad::train::{Checkpoints, Evaluation, Fit, Trainer};
 
 use crate::Everywhere;
 use crate::device;
@@ -48,7 +51,8 @@ use crate::files::Files;
 use crate::interrupt;
 use crate::output::{Output, bytes, counted, grouped, seconds};
 use curve::Curve;
-use demo::{DEMOS, Data, Demo, Source, Task};
+use demo::{Data, Demo, Source, Task};
+use demos::DEMOS;
 use network::Network;
 use watch::Watch;
 
@@ -114,11 +118,11 @@ pub struct Arguments {
     #[command(flatten)]
     gallery: gallery::Pictures,
     #[command(flatten)]
-    writing: char_lm::Writing,
+    writing: options::Writing,
     #[command(flatten)]
-    forecasting: forecast::Forecasting,
+    forecasting: options::Forecasting,
     #[command(flatten)]
-    tables: tabular::Tables,
+    tables: options::Tables,
     /// Write the model, for `predict`: its parameters, as PyTorch reads them too, and what else it needs
     #[arg(long, value_name = "FILE.safetensors")]
     save: Option<PathBuf>,
@@ -228,7 +232,7 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     }
     if let Some(path) = &arguments.profile {
         let profile = trainer.profile(&run.data.train, run.batch)?;
-        checkpoint_file::write_bytes(path, profile.chrome_trace().as_bytes())?;
+        file::write(path, profile.chrome_trace().as_bytes())?;
         output
             .text(format!("\n{profile}\nprofile in {}; open it with Perfetto or chrome://tracing", path.display()))?;
     }
@@ -270,7 +274,7 @@ impl<'a> Run<'a> {
     fn prepare(arguments: &Arguments, everywhere: &'a Everywhere) -> Result<Self> {
         let mut arguments = arguments.clone();
         let changed = resume::take_up(&mut arguments)?;
-        let demo = Demo::find(&arguments.demo)?;
+        let demo = demos::find(&arguments.demo)?;
         let model = demo.model(arguments.model.as_deref())?;
         let defaults = demo.defaults(model);
         let optimizer_name = optimizer::find(arguments.optimizer.as_deref().unwrap_or(defaults.optimizer))?;

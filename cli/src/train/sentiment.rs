@@ -13,6 +13,7 @@ use wgrad::train::{Evaluation, ModelFile, ModelSettings, Trainer};
 use super::demo::{Asked, Data, Defaults, Demo, ModelChoice, Names, Source, Task};
 use super::network::Network;
 use super::note::Note;
+use super::options::Own;
 use super::show::Show;
 use super::{recurrent, saved};
 use crate::failure::{Failure, Result};
@@ -61,6 +62,7 @@ pub const SENTIMENT: Demo = Demo {
     load,
     ask,
     blank: Some(blank),
+    own: Own::None,
     pictures: false,
     resizes: false,
 };

@@ -12,7 +12,8 @@ use wgrad::tensor::{DType, TensorData};
 
 use super::Arguments;
 use crate::failure::{Failure, Result};
-use crate::train::demo::{DEMOS, Demo, Source};
+use crate::train::demo::{Demo, Source};
+use crate::train::demos::DEMOS;
 use crate::train::{optimizer, trainer};
 
 /// A program with the name that the user knows it by.

@@ -246,7 +246,7 @@ impl Csv {
                 Some(guess) => cells.column(guess, settled)?,
                 None => {
                     let values = cells.categories(|cell| cell.is_empty());
-                    Column { name: name.clone(), values, remark: Some(super::preparation::ASKED.to_owned()) }
+                    Column { name: name.clone(), values, remark: Some(super::column::ASKED.to_owned()) }
                 }
             });
         }

@@ -1,5 +1,6 @@
 //! What is to be learned from a table, and the statistics of its training rows.
 
+use super::super::column::ASKED;
 use super::{Preparation, PreparedColumn, Role};
 use crate::data::Dataset;
 use crate::data::column::{Column, Values};
@@ -206,10 +207,10 @@ impl PreparationOptions {
         }
         let reason = |(number, column): (usize, &Column)| match &column.values {
             _ if number == target => Ok(None),
-            _ if asked.contains(&number) => Ok(Some(super::ASKED.to_owned())),
+            _ if asked.contains(&number) => Ok(Some(ASKED.to_owned())),
             values if values.is_blank() => Ok(Some("it has no values".to_owned())),
             Values::Numbers { .. } if column.is_index() => Ok(Some("it numbers the rows and has no name".to_owned())),
-            Values::Categories { labels, .. } if column.remark.as_deref() != Some(super::ASKED) => {
+            Values::Categories { labels, .. } if column.remark.as_deref() != Some(ASKED) => {
                 let rows = column.values.len();
                 match labels.len() {
                     words if words > FEW_LABELS && 2 * words > rows => {

@@ -14,14 +14,12 @@ use std::path::Path;
 
 pub use fit::{Goal, Parts, PreparationOptions};
 
+use super::column::ASKED;
 use super::csv::{Csv, Expected, Kind};
 use super::format::Format;
 use super::missing::Missing;
 use super::table::{Table, Target};
 use crate::error::{Error, Result, counted};
-
-/// The remark on a column that is categories because the user says so.
-pub(super) const ASKED: &str = "as asked";
 
 /// How a table becomes features and targets.
 ///

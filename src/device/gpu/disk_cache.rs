@@ -2,7 +2,6 @@
 //! written is never an error.
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -92,16 +91,14 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     (is_whole && data.len() <= LARGEST).then(|| data.to_vec())
 }
 
-/// Replaces the file atomically, so that a reader never sees half of it.
 fn write(path: &Path, data: &[u8]) -> std::io::Result<()> {
     let directory = path.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(directory)?;
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(MAGIC)?;
-    file.write_all(&checksum(data).to_le_bytes())?;
-    file.write_all(data)?;
-    file.persist(path)?;
-    Ok(())
+    crate::file::replace(path, None, |file| {
+        file.write_all(MAGIC)?;
+        file.write_all(&checksum(data).to_le_bytes())?;
+        file.write_all(data)
+    })
 }
 
 /// FNV-1a over words of eight bytes: finds what truncation and bad disks do; not meant against malice.

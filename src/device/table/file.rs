@@ -2,7 +2,7 @@
 //! read is as good as none, and never stops a run.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::checksum;
 use crate::error::{Error, Result};
+use crate::file;
 use crate::shader::{PlanId, WorkKey};
 
 /// Files of another layout are not read.
@@ -152,9 +153,7 @@ impl TableFile {
         table.insert("entries".to_owned(), Value::Object(listed));
         let mut text = serde_json::to_vec_pretty(&table).map_err(|error| cannot(error.into()))?;
         checksum::seal(&mut text, CHECKSUM);
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
-        file.write_all(&text).map_err(cannot)?;
-        file.persist(&self.path).map_err(|error| cannot(error.error))?;
+        file::write(&self.path, &text)?;
         Ok(entries)
     }
 

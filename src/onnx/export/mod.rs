@@ -20,11 +20,11 @@ use crate::compiler::VariablePlan;
 use crate::compiler::custom::without_custom;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::file;
 use crate::graph::{Graph, GraphData, ValueId};
 use crate::ops::{Initial, Op, Variable};
 use crate::session::Session;
 use crate::tensor::{TensorData, TensorType};
-use crate::train::checkpoint_file;
 use writer::{Writer, encode, number};
 
 /// The operator set that models are written for, and the file format's version that came with it.
@@ -181,7 +181,7 @@ impl<'a> Export<'a> {
     /// # Errors
     /// As for [`to_bytes`](Self::to_bytes), and a file that cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        checkpoint_file::write_bytes(path, &self.to_bytes()?)
+        file::write(path, &self.to_bytes()?)
     }
 
     fn chosen<'b>(&'b self, data: &'b GraphData) -> Result<Vec<(&'b str, ValueId)>> {

@@ -6,7 +6,7 @@ use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::ops::keepdim;
-use crate::ops::{PoolAxis, WindowAxis};
+use crate::ops::{PoolAxis, Rounding, WindowAxis};
 use crate::tensor::{DType, Shape};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[
@@ -223,7 +223,7 @@ fn local_response_normalization(node: &Node<'_>) -> Result<Vec<Value>> {
     let window = WindowAxis { kernel: size, stride: 1, dilation: 1, low: (size - 1) / 2, high: size / 2 };
     let single = WindowAxis { kernel: 1, low: 0, high: 0, ..window };
     let axes: Result<Vec<PoolAxis>, String> = [(window, channels), (single, rest)]
-        .map(|(window, extent)| PoolAxis::regular(window, extent, false))
+        .map(|(window, extent)| PoolAxis::regular(window, extent, Rounding::Floor))
         .into_iter()
         .collect();
     let axes = axes.map_err(|message| node.error(message))?;

@@ -5,8 +5,8 @@ use super::window::{AutoPad, auto_pad, kernel, pads, sizes, windows};
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::ops::PoolAxis;
 use crate::ops::keepdim;
+use crate::ops::{PoolAxis, Rounding};
 use crate::tensor::{DType, Shape};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[
@@ -42,7 +42,7 @@ fn axes(node: &Node<'_>, x: &Tensor) -> Result<Vec<PoolAxis>> {
                 window.span()
             )));
         }
-        PoolAxis::regular(window, extent, ceil).map_err(|message| node.error(message))
+        PoolAxis::regular(window, extent, Rounding::of_ceil_mode(ceil)).map_err(|message| node.error(message))
     });
     axes.collect()
 }

@@ -3,7 +3,7 @@
 use super::index::indices;
 use super::{Handler, Node, Value};
 use crate::error::Result;
-use crate::ops::{Combine, WindowAxis};
+use crate::ops::{Combine, Rounding, WindowAxis};
 use crate::tensor::{DType, Shape, TensorData};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[
@@ -116,7 +116,7 @@ fn col2im(node: &Node<'_>) -> Result<Vec<Value>> {
             })
         })
         .collect();
-    let blocks = windows.iter().zip(image.iter()).map(|(window, &extent)| window.windows(extent, false));
+    let blocks = windows.iter().zip(image.iter()).map(|(window, &extent)| window.windows(extent, Rounding::Floor));
     let blocks: Shape = blocks.collect::<Result<_, String>>().map_err(|message| node.error(message))?;
     if blocks.len() != *count {
         return Err(node.error(format!("{image} has {blocks} blocks of {block}, not {count}")));

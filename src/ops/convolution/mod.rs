@@ -14,7 +14,7 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
-use super::{Op, WindowAxis};
+use super::{Op, Rounding, WindowAxis};
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{Shape, TensorType};
@@ -61,7 +61,8 @@ impl Convolution {
             .zip(&self.extents)
             .enumerate()
             .map(|(index, (axis, &extent))| {
-                axis.windows(extent, false).map_err(|message| format!("along spatial axis {index}, {message}"))
+                axis.windows(extent, Rounding::Floor)
+                    .map_err(|message| format!("along spatial axis {index}, {message}"))
             })
             .collect()
     }

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::{Convolution, Direction};
 use crate::graph::{CpuRoutine, GpuRoutine, Operator};
-use crate::ops::WindowAxis;
 use crate::ops::device_tests::{compare, compare_candidates};
+use crate::ops::{Rounding, WindowAxis};
 use crate::scalar::Epilogue;
 use crate::shader::testing::{Runner, adapters, assert_close, check, numbers, operand, stored, widened};
 use crate::shader::{Operand, RoutineShapes};
@@ -36,7 +36,7 @@ impl Case {
     }
 
     fn windows(&self) -> Option<Vec<usize>> {
-        self.axes.iter().zip(&self.extents).map(|(axis, &extent)| axis.windows(extent, false).ok()).collect()
+        self.axes.iter().zip(&self.extents).map(|(axis, &extent)| axis.windows(extent, Rounding::Floor).ok()).collect()
     }
 
     /// Shapes of input, weight and result.

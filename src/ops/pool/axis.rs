@@ -1,6 +1,6 @@
 //! The windows of a pool along one spatial axis.
 
-use crate::ops::WindowAxis;
+use crate::ops::{Rounding, WindowAxis};
 
 /// Elements of an axis, windows included, that the kernels' 32-bit integers can hold.
 const FARTHEST: usize = 1 << 30;
@@ -51,12 +51,12 @@ impl PoolAxis {
     ///
     /// # Errors
     /// A message for the user where none fits, or sizes exceed 32 bits.
-    pub fn regular(window: WindowAxis, extent: usize, ceil: bool) -> Result<Self, String> {
+    pub fn regular(window: WindowAxis, extent: usize, rounding: Rounding) -> Result<Self, String> {
         if extent == 0 {
             return Err("an axis of no elements has no windows".into());
         }
         let reach = extent.saturating_add(window.low).saturating_add(window.high);
-        let windows = window.windows(extent, ceil)?;
+        let windows = window.windows(extent, rounding)?;
         if reach > FARTHEST {
             return Err(format!("an axis of {extent} elements with its padding is longer than {FARTHEST}"));
         }
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     fn regular(kernel: usize, stride: usize, dilation: usize, low: usize, extent: usize) -> PoolAxis {
-        PoolAxis::regular(WindowAxis { kernel, stride, dilation, low, high: low }, extent, true).unwrap()
+        PoolAxis::regular(WindowAxis { kernel, stride, dilation, low, high: low }, extent, Rounding::Ceil).unwrap()
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
                 for (stride, dilation) in [(1, 1), (2, 1), (3, 2), (1, 3), (5, 1)] {
                     for low in 0..=kernel / 2 {
                         let window = WindowAxis { kernel, stride, dilation, low, high: low };
-                        let Ok(axis) = PoolAxis::regular(window, extent, true) else { continue };
+                        let Ok(axis) = PoolAxis::regular(window, extent, Rounding::Ceil) else { continue };
                         for o in 0..axis.windows {
                             let expected: Vec<usize> = (0..kernel)
                                 .filter_map(|t| (o * stride + t * dilation).checked_sub(low))

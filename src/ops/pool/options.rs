@@ -1,7 +1,7 @@
 //! Pools as users describe them, under PyTorch's names and defaults.
 
 use super::axis::PoolAxis;
-use crate::ops::{Padding, Sizes, window_axes};
+use crate::ops::{Padding, Rounding, Sizes, window_axes};
 
 /// Windows that move over the spatial axes of `[batch, channels, spatial…]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ impl Windows {
         windows
             .into_iter()
             .zip(extents)
-            .map(|(window, &extent)| PoolAxis::regular(window, extent, self.ceil_mode))
+            .map(|(window, &extent)| PoolAxis::regular(window, extent, Rounding::of_ceil_mode(self.ceil_mode)))
             .collect()
     }
 }

@@ -4,14 +4,14 @@ use proptest::prelude::*;
 
 use super::{Pool, PoolAxis, PoolKind};
 use crate::graph::{CpuRoutine, GpuRoutine, Operator};
-use crate::ops::WindowAxis;
 use crate::ops::device_tests::compare;
+use crate::ops::{Rounding, WindowAxis};
 use crate::shader::testing::{adapters, numbers, operand};
 use crate::shader::{Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
 fn regular(extent: usize, [kernel, stride, dilation, low, high]: [usize; 5], ceil: bool) -> PoolAxis {
-    PoolAxis::regular(WindowAxis { kernel, stride, dilation, low, high }, extent, ceil).unwrap()
+    PoolAxis::regular(WindowAxis { kernel, stride, dilation, low, high }, extent, Rounding::of_ceil_mode(ceil)).unwrap()
 }
 
 fn shape(batch: usize, channels: usize, extents: impl Iterator<Item = usize>) -> Vec<usize> {
@@ -179,7 +179,7 @@ fn what_does_not_fit_is_refused() {
 fn axis() -> impl Strategy<Value = PoolAxis> {
     let regular = (1..12_usize, 1..5_usize, 1..6_usize, 1..4_usize, 0..4_usize, 0..4_usize, any::<bool>());
     let regular = regular.prop_filter_map("no window fits", |(extent, kernel, stride, dilation, low, high, ceil)| {
-        PoolAxis::regular(WindowAxis { kernel, stride, dilation, low, high }, extent, ceil).ok()
+        PoolAxis::regular(WindowAxis { kernel, stride, dilation, low, high }, extent, Rounding::of_ceil_mode(ceil)).ok()
     });
     let adaptive = (1..12_usize, 1..12_usize).prop_map(|(n, extent)| PoolAxis::adaptive(n, extent).unwrap());
     prop_oneof![3 => regular, 1 => adaptive]

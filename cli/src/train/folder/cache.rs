@@ -5,8 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use wgrad::safetensors;
 use wgrad::tensor::{DType, TensorData};
-use wgrad::train::checkpoint_file;
 
 use super::scan::{Entry, Scan};
 
@@ -68,7 +68,7 @@ impl Cache {
         if !self.file.exists() {
             return Found::Nothing;
         }
-        let (mut tensors, about) = match checkpoint_file::read(&self.file) {
+        let (mut tensors, about) = match safetensors::read(&self.file) {
             Ok(content) => content,
             Err(error) => return Found::Damaged(error.to_string()),
         };
@@ -106,7 +106,7 @@ impl Cache {
             ("checksum".to_owned(), checksum(decoded)),
             ("damaged".to_owned(), json!(decoded.damaged).to_string()),
         ];
-        checkpoint_file::write(&self.file, &[("x".to_owned(), decoded.x.clone())], &about)
+        safetensors::write(&self.file, &[("x".to_owned(), decoded.x.clone())], &about)
     }
 }
 

@@ -18,6 +18,7 @@ use wgrad::tensor::{DType, TensorData};
 use super::convolutional;
 use super::demo::{Data, Defaults, Demo, ModelChoice, Picture, Source, Task, dense};
 use super::note::Note;
+use super::options::Own;
 use super::residual;
 use crate::failure::{Failure, Result};
 use crate::output::{bytes, counted, grouped};
@@ -49,6 +50,7 @@ pub const IMAGES: Demo = Demo {
     load,
     ask: ask::ask,
     blank: Some(blank),
+    own: Own::None,
     pictures: true,
     resizes: true,
 };

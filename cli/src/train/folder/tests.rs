@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
+use wgrad::safetensors;
 use wgrad::scalar::threefry::HostRandom;
 use wgrad::tensor::{DType, TensorData};
-use wgrad::train::checkpoint_file;
 
 use super::cache::{Cache, Decoded, Found};
 use super::scan::scan;
@@ -184,7 +184,7 @@ fn colours_depths_and_orientations_are_pillows() {
 #[test]
 fn every_kind_of_picture_has_its_pixels() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures");
-    let (expected, _) = checkpoint_file::read(folder.join("decoded.safetensors")).unwrap();
+    let (expected, _) = safetensors::read(folder.join("decoded.safetensors")).unwrap();
     let mut kinds = 0;
     for (name, expected) in &expected {
         let (file, _) = name.split_once(" at ").unwrap_or((name, ""));
@@ -293,7 +293,7 @@ fn caches(count: u64) {
     let x = TensorData::zeros(DType::U8, [5, 3, 4, 4]);
     cache.write(&Decoded { x, damaged: vec![(2, "it is cut".to_owned())] }).unwrap();
     let whole = std::fs::read(cache.file()).unwrap();
-    let (tensors, metadata) = checkpoint_file::read(cache.file()).unwrap();
+    let (tensors, metadata) = safetensors::read(cache.file()).unwrap();
     let tensors: Vec<(String, TensorData)> = tensors.into_iter().collect();
     let make = |random: &mut HostRandom| {
         if random.below(2) == 0 {
@@ -308,7 +308,7 @@ fn caches(count: u64) {
         let mut value = metadata[entry].1.clone().into_bytes();
         mutate_text(&mut value, b"[[0,", random);
         metadata[entry].1 = String::from_utf8_lossy(&value).into_owned();
-        checkpoint_file::write(cache.file(), &tensors, &metadata).unwrap();
+        safetensors::write(cache.file(), &tensors, &metadata).unwrap();
         std::fs::read(cache.file()).unwrap()
     };
     survive("caches", count, make, |bytes, _| {

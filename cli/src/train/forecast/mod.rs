@@ -9,7 +9,6 @@ mod picture;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use clap::Args;
 use wgrad::data::Series;
 use wgrad::graph::{Graph, Tensor};
 use wgrad::nn::{Dropout, Linear, Mode, Model, Recurrent, RecurrentInputs, RecurrentKind};
@@ -19,9 +18,10 @@ use wgrad::train::Evaluation;
 use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task};
 use super::network::Network;
 use super::note::Note;
+use super::options::Own;
 use super::recurrent;
 use super::show::Show;
-use super::{canvas, summary};
+use super::summary;
 use crate::failure::{Failure, Result};
 use crate::output::{Output, counted};
 use baseline::Errors;
@@ -48,50 +48,10 @@ pub const FORECAST: Demo = Demo {
     load,
     ask: ask::ask,
     blank: None,
+    own: Own::Forecasting,
     pictures: false,
     resizes: false,
 };
-
-/// What is to be foretold.
-#[derive(Args, Clone, Debug, Default)]
-pub struct Forecasting {
-    /// Values of a series that the model sees [default: 36]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
-    window: Option<u64>,
-    /// Values after them that it foretells [default: 12]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    horizon: Option<u64>,
-    /// Values in a season of the series, to be compared with the same season before
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    season: Option<u64>,
-    /// Draw forecasts of the test part beside what came
-    #[arg(long, value_name = "FILE.png")]
-    pub forecast: Option<PathBuf>,
-}
-
-impl Forecasting {
-    /// Window and horizon.
-    pub const fn sizes(&mut self) -> (&mut Option<u64>, &mut Option<u64>) {
-        (&mut self.window, &mut self.horizon)
-    }
-
-    /// Finds before a run what would keep it from being drawn, or has no meaning.
-    pub fn check(&self, demo: &Demo) -> Result {
-        let given = [
-            ("window", self.window.is_some()),
-            ("horizon", self.horizon.is_some()),
-            ("season", self.season.is_some()),
-            ("forecast", self.forecast.is_some()),
-        ];
-        if let Some((option, _)) = given.iter().find(|(_, given)| *given && demo.name != FORECAST.name) {
-            return Err(Failure::new(format!("--{option} is for series, and {} has none", demo.name)));
-        }
-        match &self.forecast {
-            Some(path) => canvas::check_name(path, "pictures", &["png"]),
-            None => Ok(()),
-        }
-    }
-}
 
 fn load(source: &Source) -> Result<Data> {
     let options = &source.forecasting;

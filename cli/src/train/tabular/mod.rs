@@ -1,7 +1,6 @@
 //! `train tabular`: classes or a number from a table; bundled breast-cancer data, or any CSV.
 
 mod ask;
-mod options;
 mod picture;
 mod results;
 
@@ -13,9 +12,9 @@ use wgrad::train::ModelSettings;
 
 use super::demo::{Data, Defaults, Demo, ModelChoice, Source, Task, dense};
 use super::note::Note;
+use super::options::Own;
 use crate::failure::{Failure, Result};
 use crate::output::{counted, grouped};
-pub use options::Tables;
 use results::Results;
 
 const FILE: &[u8] = include_bytes!("../../../data/breast-cancer.csv");
@@ -37,6 +36,7 @@ pub const TABULAR: Demo = Demo {
     load,
     ask: ask::ask,
     blank: None,
+    own: Own::Tables,
     pictures: false,
     resizes: false,
 };

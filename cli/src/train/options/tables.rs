@@ -1,4 +1,4 @@
-//! What `train tabular` takes beside the options of all demos.
+//! What demos take that read a table.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use wgrad::data::{Csv, Goal, Header, Missing, PreparationOptions};
 
-use super::super::canvas;
-use super::super::demo::Demo;
-use super::TABULAR;
+use super::Own;
 use crate::failure::{Failure, Result};
+use crate::train::canvas;
+use crate::train::demo::Demo;
 
 /// How a table is read and what is learned from it.
 #[derive(Args, Clone, Debug, Default)]
@@ -54,7 +54,7 @@ impl Tables {
             ("test-data", self.test_data.is_some()),
             ("scatter", self.scatter.is_some()),
         ];
-        if let Some((option, _)) = given.iter().find(|(_, given)| *given && demo.name != TABULAR.name) {
+        if let Some((option, _)) = given.iter().find(|(_, given)| *given && demo.own != Own::Tables) {
             return Err(Failure::new(format!("--{option} is for tables, and {} has none", demo.name)));
         }
         match &self.scatter {

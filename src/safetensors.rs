@@ -1,8 +1,6 @@
-//! The file under a checkpoint: named tensors and a few lines of text, as safetensors, replaced as a whole or not at all.
+//! Files of safetensors: named tensors and a few lines of text, replaced as a whole or not at all.
 //!
-//! A run may be killed at any moment, so the new file is written beside the old one, synced, and renamed over it: a
-//! reader sees the one or the other, never a half. The same content always makes the same bytes, so that two runs can
-//! be compared with `cmp`; the `safetensors` crate writes its metadata in a hash map's order, which is why the header
+//! The same content always makes the same bytes, so that two runs can be compared with `cmp`; the `safetensors` crate writes its metadata in a hash map's order, which is why the header
 //! is composed here and only reading is left to the crate.
 //!
 //! Two entries of the metadata are this module's own: a version, and a CRC-32 of the whole file, header included, with
@@ -13,14 +11,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorInfo, TensorView};
+use ::safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorInfo, TensorView};
 use serde_json::to_string;
 
 use crate::checksum;
 use crate::error::{Error, Result};
+use crate::file;
 use crate::tensor::{DType, TensorData, TensorType};
 
 /// The header's own key for the text, which therefore no tensor can have.
@@ -45,12 +43,12 @@ pub type Metadata = BTreeMap<String, String>;
 ///
 /// ```
 /// use wgrad::tensor::TensorData;
-/// use wgrad::train::checkpoint_file;
+/// use wgrad::safetensors;
 /// # let directory = tempfile::tempdir().map_err(|error| wgrad::Error::file("cannot create", "", error))?;
 /// # let path = directory.path().join("model.safetensors");
 /// let weight = TensorData::from_vec(vec![1.0_f32, 2.0], [1, 2])?;
-/// checkpoint_file::write(&path, &[("fc1.weight".into(), weight.clone())], &[("step".into(), "12".into())])?;
-/// let (tensors, metadata) = checkpoint_file::read(&path)?;
+/// safetensors::write(&path, &[("fc1.weight".into(), weight.clone())], &[("step".into(), "12".into())])?;
+/// let (tensors, metadata) = safetensors::read(&path)?;
 /// assert_eq!(tensors["fc1.weight"], weight);
 /// assert_eq!(metadata["step"], "12");
 /// # Ok::<(), wgrad::Error>(())
@@ -63,14 +61,14 @@ pub fn write(path: impl AsRef<Path>, tensors: &[(String, TensorData)], metadata:
 }
 
 /// As [`write`]; what was there before is moved to another path in the same directory, where there is one.
-pub(super) fn write_after(
+pub(crate) fn write_after(
     path: &Path,
     previous: Option<&Path>,
     tensors: &[(String, TensorData)],
     metadata: &[(String, String)],
 ) -> Result<()> {
     let (length, header, sorted) = composed(tensors, metadata)?;
-    replace(path, previous, |file| {
+    file::replace(path, previous, |file| {
         file.write_all(&length)?;
         file.write_all(&header)?;
         sorted.iter().try_for_each(|(_, tensor)| file.write_all(tensor.bytes()))
@@ -79,7 +77,7 @@ pub(super) fn write_after(
 }
 
 /// The bytes of such a file.
-pub(super) fn to_bytes(tensors: &[(String, TensorData)], metadata: &[(String, String)]) -> Result<Vec<u8>> {
+pub(crate) fn to_bytes(tensors: &[(String, TensorData)], metadata: &[(String, String)]) -> Result<Vec<u8>> {
     let (length, header, sorted) = composed(tensors, metadata)?;
     let mut bytes = [&length[..], &header].concat();
     sorted.iter().for_each(|(_, tensor)| bytes.extend_from_slice(tensor.bytes()));
@@ -104,23 +102,6 @@ fn composed<'a>(tensors: &'a [(String, TensorData)], metadata: &[(String, String
         blank.copy_from_slice(digits.as_bytes());
     }
     Ok((length, header, sorted))
-}
-
-/// Writes a file of any kind with the same care: what was there before is replaced as a whole, or stays as it was.
-///
-/// ```
-/// use wgrad::train::checkpoint_file;
-/// # let directory = tempfile::tempdir().map_err(|error| wgrad::Error::file("cannot create", "", error))?;
-/// # let path = directory.path().join("scores.csv");
-/// checkpoint_file::write_bytes(&path, b"epoch,loss\n1,0.25\n")?;
-/// # Ok::<(), wgrad::Error>(())
-/// ```
-///
-/// # Errors
-/// [`Error::File`] where the directory cannot be written or is full.
-pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
-    let path = path.as_ref();
-    replace(path, None, |file| file.write_all(bytes)).map_err(|source| Error::file("cannot write", path, source))
 }
 
 /// What stands before the digits in a header. Quotes within names and values are escaped, so it is nowhere else.
@@ -161,13 +142,13 @@ pub fn read(path: impl AsRef<Path>) -> Result<(Tensors, Metadata)> {
 }
 
 /// As [`read`], and whether there was a checksum.
-pub(super) fn read_verified(path: &Path) -> Result<(Tensors, Metadata, bool)> {
+pub(crate) fn read_verified(path: &Path) -> Result<(Tensors, Metadata, bool)> {
     let bytes = fs::read(path).map_err(|source| Error::file("cannot read", path, source))?;
     parsed(&bytes).map_err(|message| Error::format(path, message))
 }
 
 /// As [`read`], of the bytes of a file.
-pub(super) fn from_bytes(bytes: &[u8]) -> Result<(Tensors, Metadata)> {
+pub(crate) fn from_bytes(bytes: &[u8]) -> Result<(Tensors, Metadata)> {
     let (tensors, metadata, _) = parsed(bytes).map_err(|message| Error::format("parameters in memory", message))?;
     Ok((tensors, metadata))
 }
@@ -246,13 +227,13 @@ fn header(sorted: &[&(String, TensorData)], metadata: &[(String, String)]) -> Re
     let text: BTreeMap<&str, &str> =
         metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).chain(own).collect();
     if text.len() != metadata.len() + own.len() {
-        return Err(Error::Argument("a checkpoint cannot hold two metadata entries of one key".into()));
+        return Err(Error::Argument("a file of safetensors cannot hold two metadata entries of one key".into()));
     }
     let mut names: Vec<&str> = sorted.iter().map(|(name, _)| name.as_str()).chain([METADATA]).collect();
     names.sort_unstable();
     if let Some(name) = names.iter().zip(names.iter().skip(1)).find_map(|(left, right)| (left == right).then_some(left))
     {
-        return Err(Error::Argument(format!("a checkpoint cannot hold two entries named '{name}'")));
+        return Err(Error::Argument(format!("a file of safetensors cannot hold two entries named '{name}'")));
     }
 
     let mut entries = Vec::with_capacity(sorted.len() + 1);
@@ -278,69 +259,6 @@ fn not_json(error: serde_json::Error) -> Error {
     Error::Data(format!("cannot be written as JSON: {error}"))
 }
 
-/// Replaces the file at `path` by what `fill` writes, in one step that the file system makes whole. What was there before is moved
-/// to `previous` in the same directory, where that is wanted.
-pub(crate) fn replace(
-    path: &Path,
-    previous: Option<&Path>,
-    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    // Through a link, it is the file it leads to that is replaced; and a device or a pipe is written to, not replaced.
-    let resolved = fs::canonicalize(path);
-    let path = resolved.as_deref().unwrap_or(path);
-    if fs::metadata(path).is_ok_and(|known| !known.is_file() && !known.is_dir()) {
-        let mut writer = io::BufWriter::with_capacity(1 << 20, fs::OpenOptions::new().write(true).open(path)?);
-        fill(&mut writer)?;
-        return writer.flush();
-    }
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".wgrad-").suffix(".partial");
-    // A temporary file is private by default; a checkpoint has the permissions that any new file would have.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut temporary = builder.tempfile_in(directory)?;
-    {
-        let mut writer = io::BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
-        fill(&mut writer)?;
-        writer.flush()?;
-    }
-    // What only its owner may read stays so.
-    if let Ok(known) = fs::metadata(path) {
-        temporary.as_file().set_permissions(known.permissions())?;
-    }
-    // Without the first sync the name could point to bytes that never reached the disk, without the second the
-    // name itself could be the old one after a power cut.
-    temporary.as_file().sync_all()?;
-    if let Some(previous) = previous {
-        keep(path, previous)?;
-    }
-    temporary.persist(path).map_err(|error| error.error)?;
-    #[cfg(unix)]
-    fs::File::open(directory)?.sync_all()?;
-    Ok(())
-}
-
-/// Gives a file a second name, replacing what had it, so that at no moment there is no file of either name.
-fn keep(path: &Path, previous: &Path) -> io::Result<()> {
-    if !path.is_file() {
-        return Ok(());
-    }
-    let staged = previous.with_extension("partial");
-    // What a killed process left.
-    let _ = fs::remove_file(&staged);
-    match fs::hard_link(path, &staged) {
-        Ok(()) => fs::rename(&staged, previous).inspect_err(|_| {
-            let _ = fs::remove_file(&staged);
-        }),
-        // File systems without links: for a moment, there is only the previous file.
-        Err(_) => fs::rename(path, previous),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -362,20 +280,6 @@ mod tests {
             assert!(error.contains("/dev/full"), "{error}");
             assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());
         }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn who_may_read_a_file_stays_the_same() {
-        use std::os::unix::fs::PermissionsExt;
-
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("scores.csv");
-        fs::write(&path, b"old").unwrap();
-        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
-        write_bytes(&path, b"new").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     fn every_dtype() -> Result<Vec<(String, TensorData)>> {
@@ -457,11 +361,11 @@ mod tests {
         }
         let values = || -> Result<[f64; 2]> { Ok([read(&path)?.0["w"].item()?, read(&previous)?.0["w"].item()?]) };
         assert_eq!(values()?, [3.0, 2.0]);
-        let full = |file: &mut dyn Write| {
+        let full = |file: &mut dyn std::io::Write| {
             file.write_all(&[0; 100])?;
-            Err(io::Error::from(io::ErrorKind::StorageFull))
+            Err(std::io::ErrorKind::StorageFull.into())
         };
-        assert!(replace(&path, Some(&previous), full).is_err());
+        assert!(file::replace(&path, Some(&previous), full).is_err());
         assert_eq!(values()?, [3.0, 2.0]);
         // The older file cannot be replaced: the newer one is not, either.
         let blocked = directory.path().join("blocked");

@@ -1,0 +1,18 @@
+//! Options that some demos take and others refuse.
+
+mod forecasting;
+mod tables;
+mod writing;
+
+pub use forecasting::Forecasting;
+pub use tables::Tables;
+pub use writing::Writing;
+
+/// Which of them a demo takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    None,
+    Writing,
+    Forecasting,
+    Tables,
+}
