@@ -29,6 +29,11 @@ pub mod train;
 pub use device::Device;
 pub use error::{Error, Result};
 
+/// The README's examples, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// What most programs need.
 pub mod prelude {
     pub use crate::device::Device;
