@@ -125,7 +125,7 @@ fn finish(iteration: u32, half: u32, first_row: u32, block: u32, item: u32, loca
     if unit < params.hidden && row < params.batch {
         if half == 0u {
             finish_unit(iteration, row, unit, item);
-        } else if iteration < params.steps {
+        } else if TWO_HALVES && iteration < params.steps {
             finish_inner(iteration, row, unit, item);
         }
     }
