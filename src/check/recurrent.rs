@@ -68,7 +68,7 @@ pub(super) fn families() -> Vec<Family> {
                     };
                     let found = inputs[0].recurrent(&inputs[1], &options);
                     // The last state is checked too.
-                    found.outputs + found.last.sum(&[0])
+                    found.outputs + found.last.sum([0])
                 })
             })
         })

@@ -105,7 +105,7 @@ impl ScalarExpr {
         match node {
             ScalarNode::Call { arguments, .. } => arguments,
             ScalarNode::Gather { address, .. } => std::slice::from_ref(address),
-            _ => &[],
+            ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Load { .. } | ScalarNode::Accumulator => &[],
         }
     }
 
@@ -133,7 +133,7 @@ impl ScalarExpr {
                     arguments.iter_mut().for_each(|id| *id = new_ids[id.index()]);
                 }
                 ScalarNode::Gather { address, .. } => *address = new_ids[address.index()],
-                _ => {}
+                ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Load { .. } | ScalarNode::Accumulator => {}
             }
             new_ids[index] = NodeId(nodes.len() as u32);
             nodes.push(node);
@@ -185,7 +185,10 @@ impl ScalarExpr {
             .iter()
             .filter_map(|node| match node {
                 ScalarNode::Index(at) | ScalarNode::Load { at, .. } => Some(at),
-                _ => None,
+                ScalarNode::Constant(_)
+                | ScalarNode::Gather { .. }
+                | ScalarNode::Accumulator
+                | ScalarNode::Call { .. } => None,
             })
             .collect();
         // Runs of old axes that become one new axis.

@@ -3,14 +3,19 @@
 
 use wgrad::nn::{CustomRNN, GRU, LSTM, Linear, RNN, Recurrent, RecurrentInputs};
 use wgrad::onnx::{Export, Import, Model};
+use wgrad::ops::keepdim;
 use wgrad::ops::{
     AvgPool, AxisMap, Cell, CellDefinition, Combine, ConvOptions, ConvTransposeOptions, Interpolate, Interpolation,
     MaxPool, PaddingMode, RecurrentOptions,
 };
+use wgrad::ops::{Order, Running};
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
 use wgrad::scalar::{NUMERIC, Reduction, ScalarFunction as F};
 use wgrad::train::checkpoint_file;
+
+use crate::snake::snake;
+use crate::sparsemax::sparsemax;
 
 /// A graph under test: its inputs are drawn at random.
 struct Case {
@@ -155,15 +160,15 @@ fn reductions_products_and_order() {
     let x = case.floats(&[2, 3, 4]);
     let mut outputs: Vec<Tensor> = Vec::new();
     for reduction in Reduction::ALL {
-        outputs.push(x.reduce(reduction, &[1], false));
-        outputs.push(x.reduce(reduction, &[0, 2], true));
-        outputs.push(x.reduce(reduction, &[0, 1, 2], false));
+        outputs.push(x.reduce(reduction, [1]));
+        outputs.push(x.reduce(reduction, keepdim([0, 2])));
+        outputs.push(x.reduce(reduction, [0, 1, 2]));
     }
     let b = x.gt(0.0);
-    outputs.extend([b.reduce(Reduction::Max, &[1], false), b.reduce(Reduction::Min, &[2], true)]);
-    outputs.extend([x.softmax(-1), x.log_softmax(1), x.mean_all(), x.variance(&[0], 1)]);
-    outputs.extend([x.cumulative_sum(1), x.cumulative_sum_with(2, true, true)]);
-    let (sorted, indices) = x.sort(1, false);
+    outputs.extend([b.max([1]), b.min(keepdim([2]))]);
+    outputs.extend([x.softmax(-1), x.log_softmax(1), x.mean_all(), x.variance([0], 1)]);
+    outputs.extend([x.cumulative_sum(1), x.cumulative_sum(Running::along(2).reverse().exclusive())]);
+    let (sorted, indices) = x.sort(1, Order::Ascending);
     let (largest, where_largest) = x.top_k(2, -1);
     outputs.extend([sorted, indices, largest, where_largest]);
     outputs.push(x.matmul(&x.transpose(1, 2)));
@@ -351,4 +356,14 @@ fn a_list_of_layers() {
     let x = TensorData::from_f64(F32, &[0.25; 128], [2, 1, 8, 8]).unwrap();
     let found = imported.graph.compile(&Device::cpu()).unwrap().run(&[("x", &x)]).unwrap();
     assert_eq!(found["prediction"].shape().dims(), [2, 3]);
+}
+
+#[test]
+fn an_operator_of_ones_own_is_exported_as_its_decomposition() {
+    let mut case = Case::new();
+    let scores = case.floats(&[3, 7]);
+    let frequencies = case.positive(&[3, 7]);
+    let g = case.g.clone();
+    let (attention, waves) = (sparsemax(&g, &scores), snake(&g, &scores, &frequencies));
+    case.check("custom operators", &[&attention, &waves]);
 }

@@ -113,7 +113,7 @@ fn trees_that_are_none_are_refused() {
         tree.attribute.retain(|attribute| attribute.name != name);
         with(tree, list(name, ints))
     };
-    assert!(message(change("nodes_truenodeids", &[0, 0, 1])).contains("leads back"));
+    assert!(message(change("nodes_truenodeids", &[0, 0, 1])).contains("has a cycle"));
     assert!(message(change("nodes_truenodeids", &[7, 0, 1])).contains("no node and no leaf"));
     assert!(message(change("nodes_featureids", &[0, 0, 2])).contains("features below 2"));
     assert!(message(change("leaf_targetids", &[0, 1, 2, 0])).contains("targets below 2"));

@@ -1,7 +1,8 @@
 //! Mistakes name the layer, what was expected, and the line.
 
 use wgrad::nn::{
-    Embedding, GRU, GRUCell, LSTM, LSTMCell, RNN, Recurrent, RecurrentInputs, RecurrentWeights, check_lengths,
+    Embedding, EmbeddingLayer, GRU, GRUCell, LSTM, LSTMCell, RNN, Recurrent, RecurrentInputs, RecurrentWeights,
+    check_lengths,
 };
 use wgrad::prelude::*;
 
@@ -130,9 +131,11 @@ fn of_embeddings() {
     expect("embedding \"a\": takes i32 or i64 indices, but its input is f32[2]", |g| {
         Embedding::new(g, "a", 5, 3).forward(&x(g, &[2]));
     });
-    expect("embedding \"a\": padding index 5 is none of 5 rows", |g| drop(Embedding::new(g, "a", 5, 3).padding_idx(5)));
+    expect("embedding \"a\": padding index 5 is none of 5 rows", |g| {
+        drop(EmbeddingLayer::new(5, 3).padding_idx(5).build(g, "a"))
+    });
     expect("embedding \"a\": the largest norm is -1, and must be above 0", |g| {
-        drop(Embedding::new(g, "a", 5, 3).max_norm(-1.0));
+        drop(EmbeddingLayer::new(5, 3).max_norm(-1.0).build(g, "a"));
     });
     expect("embedding \"a\": needs one row and column or more, not [0, 3]", |g| {
         Embedding::new(g, "a", 0, 3).forward(&g.input("x", [2], I32));

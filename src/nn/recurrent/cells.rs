@@ -1,7 +1,7 @@
 //! Single steps, for what is written one step after another.
 
 use super::stack::{RecurrentWeights, Stack, label};
-use super::{CustomRNN, Recurrent, RecurrentCell, RecurrentKind};
+use super::{Recurrent, RecurrentCell, RecurrentKind};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Cell, RecurrentOptions};
 use crate::tensor::{Shape, no_batch_axis};
@@ -212,7 +212,7 @@ impl LSTMCell {
     }
 }
 
-/// A step of a [`CustomRNN`].
+/// A step of a [`CustomRNN`](super::CustomRNN).
 ///
 /// ```
 /// use wgrad::ops::CellDefinition;
@@ -238,8 +238,8 @@ impl CustomRNNCell {
     }
 
     #[track_caller]
-    pub(super) fn of(layer: &CustomRNN, index: usize) -> Self {
-        Self(Step::of(&layer.0, index))
+    pub(super) fn of(stack: &Stack, layer: usize) -> Self {
+        Self(Step::of(stack, layer))
     }
 
     /// The weights; `None` after a mistake.

@@ -1,6 +1,7 @@
 //! The layer of a hand-written model for any cell.
 
 use super::cells::CustomRNNCell;
+use super::layers::stack_methods;
 use super::stack::{Stack, Which};
 use super::{CarriedState, Recurrent, RecurrentWeights};
 use crate::graph::{Graph, Tensor};
@@ -60,43 +61,12 @@ impl CustomRNN {
         Self(Stack::with_weights(g, cell.into(), name, options, weights))
     }
 
-    /// With other first values of the weights that inputs meet, `weight_ih_l…`.
-    #[track_caller]
-    #[must_use]
-    pub fn initializer(self, initializer: Initializer) -> Self {
-        self.0.initialize(Which::Input, initializer);
-        self
-    }
-
-    /// With other first values of the weights that states meet, `weight_hh_l…`.
-    #[track_caller]
-    #[must_use]
-    pub fn hidden_initializer(self, initializer: Initializer) -> Self {
-        self.0.initialize(Which::Hidden, initializer);
-        self
-    }
-
-    /// With other first values of the biases, where there are some.
-    #[track_caller]
-    #[must_use]
-    pub fn bias_initializer(self, initializer: Initializer) -> Self {
-        self.0.initialize(Which::Biases, initializer);
-        self
-    }
-
     /// With other first values of the parameters that the cell defines.
     #[track_caller]
     #[must_use]
     pub fn parameter_initializer(self, initializer: Initializer) -> Self {
         self.0.initialize(Which::Own, initializer);
         self
-    }
-
-    /// The outputs of all steps, `[steps, batch, directions · hidden]` of `[steps, batch, in]` (or both with the batch first), from
-    /// states of zeros.
-    #[track_caller]
-    pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        self.0.forward(x, &[], None, mode).outputs
     }
 
     /// Outputs and last states, from initial states and for lengths of rows where `inputs` has them.
@@ -122,29 +92,9 @@ impl CustomRNN {
         state.carry(&found.last.iter().collect::<Vec<_>>());
         found
     }
-
-    /// A step of one of the layers, forward, with the same parameters.
-    #[track_caller]
-    pub fn cell(&self, layer: usize) -> CustomRNNCell {
-        CustomRNNCell::of(self, layer)
-    }
-
-    /// States for `batch` rows that stay on the device from one batch to the next, in variables `NAME.carried_…`.
-    #[track_caller]
-    pub fn carried(&self, batch: usize) -> CarriedState {
-        CarriedState::of(&self.0, batch)
-    }
-
-    /// The weights: layer 0, layer 0 reversed, layer 1, ….
-    pub fn weights(&self) -> &[RecurrentWeights] {
-        &self.0.weights
-    }
-
-    /// The options.
-    pub const fn options(&self) -> &Recurrent {
-        &self.0.options
-    }
 }
+
+stack_methods!(CustomRNN CustomRNNCell);
 
 /// What a sequence of a [`CustomRNN`] begins with, and how long its rows are.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,68 @@ use super::{CarriedState, LSTMOutput, Recurrent, RecurrentInputs, RecurrentKind,
 use crate::graph::{Graph, Tensor};
 use crate::nn::{Initializer, Mode};
 
+/// What every recurrent layer, a [`Stack`], does whatever its cell is.
+macro_rules! stack_methods {
+    ($name:ident $cell:ident) => {
+        impl $name {
+            /// With other first values of the weights that inputs meet, PyTorch's `weight_ih_l…`.
+            #[track_caller]
+            #[must_use]
+            pub fn initializer(self, initializer: Initializer) -> Self {
+                self.0.initialize(Which::Input, initializer);
+                self
+            }
+
+            /// With other first values of the weights that states meet, PyTorch's `weight_hh_l…`.
+            #[track_caller]
+            #[must_use]
+            pub fn hidden_initializer(self, initializer: Initializer) -> Self {
+                self.0.initialize(Which::Hidden, initializer);
+                self
+            }
+
+            /// With other first values of the biases, where there are some.
+            #[track_caller]
+            #[must_use]
+            pub fn bias_initializer(self, initializer: Initializer) -> Self {
+                self.0.initialize(Which::Biases, initializer);
+                self
+            }
+
+            /// The outputs of all steps, `[steps, batch, directions · hidden]` of `[steps, batch, in]` (or both with the batch
+            /// first), from a state of zeros.
+            #[track_caller]
+            pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+                self.0.forward(x, &[], None, mode).outputs
+            }
+
+            /// A step of one of the layers, forward, with the same parameters: for text and music written one step after
+            /// another.
+            #[track_caller]
+            pub fn cell(&self, layer: usize) -> $cell {
+                $cell::of(&self.0, layer)
+            }
+
+            /// A state for `batch` rows that stays on the device from one batch to the next, in variables `NAME.carried_…`.
+            #[track_caller]
+            pub fn carried(&self, batch: usize) -> CarriedState {
+                CarriedState::of(&self.0, batch)
+            }
+
+            /// The weights: layer 0, layer 0 reversed, layer 1, ….
+            pub fn weights(&self) -> &[RecurrentWeights] {
+                &self.0.weights
+            }
+
+            /// The options.
+            pub const fn options(&self) -> &Recurrent {
+                &self.0.options
+            }
+        }
+    };
+}
+pub(super) use stack_methods;
+
 macro_rules! layers {
     ($($(#[$doc:meta])* $name:ident $kind:ident $cell:ident;)*) => {
         $(
@@ -32,61 +94,9 @@ macro_rules! layers {
                 pub fn with_weights(g: &Graph, name: &str, options: Recurrent, weights: Vec<RecurrentWeights>) -> Self {
                     Self(Stack::with_weights(g, RecurrentKind::$kind.into(), name, options, weights))
                 }
-
-                /// With other first values of the weights that inputs meet, PyTorch's `weight_ih_l…`.
-                #[track_caller]
-                #[must_use]
-                pub fn initializer(self, initializer: Initializer) -> Self {
-                    self.0.initialize(Which::Input, initializer);
-                    self
-                }
-
-                /// With other first values of the weights that states meet, PyTorch's `weight_hh_l…`.
-                #[track_caller]
-                #[must_use]
-                pub fn hidden_initializer(self, initializer: Initializer) -> Self {
-                    self.0.initialize(Which::Hidden, initializer);
-                    self
-                }
-
-                /// With other first values of the biases, where there are some.
-                #[track_caller]
-                #[must_use]
-                pub fn bias_initializer(self, initializer: Initializer) -> Self {
-                    self.0.initialize(Which::Biases, initializer);
-                    self
-                }
-
-                /// The outputs of all steps, `[steps, batch, directions · hidden]` of `[steps, batch, in]` (or both with the batch
-                /// first), from a state of zeros.
-                #[track_caller]
-                pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-                    self.0.forward(x, &[], None, mode).outputs
-                }
-
-                /// A step of one of the layers, forward, with the same parameters: for text and music written one step after
-                /// another.
-                #[track_caller]
-                pub fn cell(&self, layer: usize) -> $cell {
-                    $cell::of(&self.0, layer)
-                }
-
-                /// A state for `batch` rows that stays on the device from one batch to the next, in variables `NAME.carried_…`.
-                #[track_caller]
-                pub fn carried(&self, batch: usize) -> CarriedState {
-                    CarriedState::of(&self.0, batch)
-                }
-
-                /// The weights: layer 0, layer 0 reversed, layer 1, ….
-                pub fn weights(&self) -> &[RecurrentWeights] {
-                    &self.0.weights
-                }
-
-                /// The options.
-                pub const fn options(&self) -> &Recurrent {
-                    &self.0.options
-                }
             }
+
+            stack_methods!($name $cell);
         )*
     };
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::Recurrent;
 use super::stack::{Stack, joined};
-use crate::graph::{Graph, Tensor};
-use crate::nn::{Layer, Mode, Sequential};
+use crate::graph::Tensor;
+use crate::nn::{Layer, Scope, Sequential, Setting};
 use crate::ops::Cell;
 use crate::tensor::Shape;
 
@@ -102,8 +102,14 @@ impl RecurrentLayer {
     pub fn new(cell: impl Into<RecurrentCell>, units: usize) -> Self {
         Self { cell: cell.into(), units, options: Recurrent::new(), return_sequences: false }
     }
+}
 
-    pub(in crate::nn) fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+impl Layer for RecurrentLayer {
+    fn describe(&self) -> String {
+        self.to_string()
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
         let &[steps, features] = input.dims() else {
             return Err(format!("takes examples of [steps, features], not {input}"));
         };
@@ -115,17 +121,18 @@ impl RecurrentLayer {
         Ok(if self.return_sequences { [steps, width].into() } else { [width].into() })
     }
 
-    pub(in crate::nn) fn parameter_count(&self, input: &Shape) -> usize {
+    fn parameter_count(&self, input: &Shape) -> usize {
         self.options.parameter_count(&self.cell.cell(&self.options), input.last().copied().unwrap_or(0), self.units)
     }
 
     /// Applied to a batch, `[batch, steps, features]`.
     #[track_caller]
-    pub(in crate::nn) fn forward(&self, g: &Graph, name: &str, x: &Tensor, mode: Mode) -> Tensor {
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        let g = scope.graph();
         let features = x.shape().get(2).copied().unwrap_or(0);
         let options = self.options.batch_first(true);
-        let stack = Stack::shared(g, self.cell.clone(), name, [features, self.units], options);
-        let passed = stack.forward(x, &[], None, mode);
+        let stack = Stack::shared(g, self.cell.clone(), scope.name(), [features, self.units], options);
+        let passed = stack.forward(x, &[], None, scope.mode());
         let Some(last) = passed.last.first() else { return passed.outputs };
         if self.return_sequences || g.error().is_some() {
             return passed.outputs;
@@ -136,6 +143,13 @@ impl RecurrentLayer {
             parts.push(last.at(0, index));
         }
         joined(&parts, 1)
+    }
+
+    fn set(&mut self, setting: &Setting) -> bool {
+        if *setting == Setting::WithoutBias {
+            self.options.bias = false;
+        }
+        *setting == Setting::WithoutBias
     }
 }
 
@@ -152,13 +166,7 @@ impl fmt::Display for RecurrentLayer {
     }
 }
 
-impl From<RecurrentLayer> for Layer {
-    fn from(layer: RecurrentLayer) -> Self {
-        Self::Recurrent(layer)
-    }
-}
-
-/// For other options, `layer(RecurrentLayer { options, ..RecurrentLayer::new(cell, units) }.into())`.
+/// For other options, `layer(RecurrentLayer { options, ..RecurrentLayer::new(cell, units) })`.
 impl Sequential {
     /// A long short-term memory on examples of `[steps, features]`. What follows it may say more:
     /// [`bidirectional`](Self::bidirectional), [`num_layers`](Self::num_layers), [`return_sequences`](Self::return_sequences).
@@ -177,7 +185,7 @@ impl Sequential {
     #[must_use]
     #[track_caller]
     pub fn lstm(self, units: usize) -> Self {
-        self.layer(RecurrentLayer::new(RecurrentKind::Lstm, units).into())
+        self.layer(RecurrentLayer::new(RecurrentKind::Lstm, units))
     }
 
     /// A gated recurrent unit on examples of `[steps, features]`. See [`GRU`](super::GRU), and [`lstm`](Self::lstm) for what may
@@ -185,7 +193,7 @@ impl Sequential {
     #[must_use]
     #[track_caller]
     pub fn gru(self, units: usize) -> Self {
-        self.layer(RecurrentLayer::new(RecurrentKind::Gru, units).into())
+        self.layer(RecurrentLayer::new(RecurrentKind::Gru, units))
     }
 
     /// A plain recurrent layer with tanh on examples of `[steps, features]`. See [`RNN`](super::RNN), and [`lstm`](Self::lstm) for
@@ -193,7 +201,7 @@ impl Sequential {
     #[must_use]
     #[track_caller]
     pub fn rnn(self, units: usize) -> Self {
-        self.layer(RecurrentLayer::new(RecurrentKind::Rnn, units).into())
+        self.layer(RecurrentLayer::new(RecurrentKind::Rnn, units))
     }
 
     /// A recurrent layer of a cell of one's own on examples of `[steps, features]`. See [`CustomRNN`](super::CustomRNN), and
@@ -210,7 +218,7 @@ impl Sequential {
     #[must_use]
     #[track_caller]
     pub fn recurrent(self, cell: &Cell, units: usize) -> Self {
-        self.layer(RecurrentLayer::new(cell, units).into())
+        self.layer(RecurrentLayer::new(cell, units))
     }
 
     /// The recurrent layer just added processes its sequence from both ends; outputs of both are concatenated.
@@ -237,11 +245,8 @@ impl Sequential {
     #[track_caller]
     fn change_recurrent(self, call: &str, change: impl FnOnce(&mut RecurrentLayer)) -> Self {
         self.modify(call, "a recurrent layer", |layer| {
-            if let Layer::Recurrent(recurrent) = layer {
-                change(recurrent);
-                return true;
-            }
-            false
+            change(layer);
+            true
         })
     }
 }

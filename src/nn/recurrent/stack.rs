@@ -2,7 +2,7 @@
 
 use super::{Recurrent, RecurrentCell};
 use crate::graph::{Graph, Tensor};
-use crate::nn::{Dropout, Initializer, Mode, Precision};
+use crate::nn::{Dropout, Initializer, Mode, Precision, refuse_known};
 use crate::ops::{Cell, Initial, RecurrentOptions, Variable};
 use crate::tensor::{DType, Shape, TensorType, no_batch_axis};
 
@@ -131,9 +131,7 @@ impl Stack {
     /// With parameters of its own.
     #[track_caller]
     pub(super) fn new(g: &Graph, cell: RecurrentCell, name: &str, sizes: [usize; 2], options: Recurrent) -> Self {
-        if g.find(&format!("{name}.weight_ih_l0")).is_some() {
-            g.mistake(&label(&cell, name), "the name is used already; clone a layer to share its parameters");
-        }
+        refuse_known(g, &label(&cell, name), name, &["weight_ih_l0"]);
         Self::shared(g, cell, name, sizes, options)
     }
 
@@ -227,12 +225,7 @@ impl Stack {
                 (Which::Own, _) => weights.parameters.iter().collect(),
             };
             for tensor in tensors {
-                match initializer.initial(&tensor.shape()) {
-                    Ok(initial) => self.graph.set_initial(tensor, initial),
-                    Err(message) => {
-                        self.graph.mistake(&self.label(), message);
-                    }
-                }
+                initializer.apply(tensor, &self.label());
             }
         }
     }

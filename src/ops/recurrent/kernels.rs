@@ -363,6 +363,13 @@ impl Sequence<'_> {
             }
         );
         let source = compose(file, &replaced)?.into();
-        Ok(Kernel { label, source, bindings: bindings.collect(), subgroups: variant.shuffles })
+        Ok(Kernel {
+            label,
+            source,
+            bindings: bindings.collect(),
+            subgroups: variant.shuffles,
+            folds: true,
+            is_trusted: true,
+        })
     }
 }

@@ -13,7 +13,7 @@ mod unrolled;
 
 use super::Op;
 use crate::error::counted;
-use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
+use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
@@ -141,8 +141,8 @@ impl Operator for Recurrent {
         })
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Routine
+    fn kind(&self) -> Kind<'_> {
+        Kind::Routine(Routine::new(self, self))
     }
 
     fn decompose(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
@@ -199,7 +199,7 @@ impl Operator for Recurrent {
         parts[1] = Some(weight.transpose(0, 1));
         if let Some(index) = indices.vectors {
             let from = if bias > 0 { first } else { end };
-            parts[index] = Some(values(&gates, from, self.cell.gradients()).sum(&[0]));
+            parts[index] = Some(values(&gates, from, self.cell.gradients()).sum([0]));
         }
         if let Some(index) = indices.initial {
             parts[index] = Some(initial);
@@ -208,22 +208,26 @@ impl Operator for Recurrent {
         Some(parts)
     }
 
+    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
+        let Ok([steps, batch, hidden]) = self.extents(inputs) else { return RoutineCost::default() };
+        let (steps, hidden) = ((steps * batch) as u64, hidden as u64);
+        RoutineCost { flops: steps * hidden * (2 * self.cell.gates() as u64 * hidden + 12) }
+    }
+}
+
+impl CpuRoutine for Recurrent {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         native::evaluate(self, inputs, outputs)
     }
+}
 
+impl GpuRoutine for Recurrent {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self, shapes, adapter, false)
     }
 
     fn candidates(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self, shapes, adapter, true)
-    }
-
-    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
-        let Ok([steps, batch, hidden]) = self.extents(inputs) else { return RoutineCost::default() };
-        let (steps, hidden) = ((steps * batch) as u64, hidden as u64);
-        RoutineCost { flops: steps * hidden * (2 * self.cell.gates() as u64 * hidden + 12) }
     }
 }
 

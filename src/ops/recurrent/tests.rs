@@ -2,7 +2,7 @@
 
 use crate::compiler::Options;
 use crate::device::Device;
-use crate::graph::{Graph, Operator, Tensor};
+use crate::graph::{GpuRoutine, Graph, Operator, Tensor};
 use crate::ops::device_tests::{compare, compare_candidates};
 use crate::ops::{Cell, CellDefinition, RecurrentOptions};
 use crate::scalar::threefry::HostRandom;

@@ -3,7 +3,7 @@
 
 use super::derived::Leaf;
 use super::{Cell, Pass, Recurrent};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, as_nodes};
 use crate::scalar::{ScalarExpr, ScalarNode};
 use crate::tensor::TensorData;
 
@@ -78,28 +78,19 @@ fn values(
     read: &dyn Fn(Leaf) -> Tensor,
 ) -> Vec<Tensor> {
     let graph = like.graph();
-    let mut tensors: Vec<Tensor> = Vec::with_capacity(expression.nodes.len());
-    for node in &expression.nodes {
-        tensors.push(match node {
-            ScalarNode::Constant(constant) => {
-                let dtype = if constant.dtype.is_float() { like.dtype() } else { constant.dtype };
-                graph.scalar(dtype, constant.value)
-            }
-            ScalarNode::Load { input, .. } => read(cell.counts().leaf(*input)),
-            ScalarNode::Call { function, arguments } => {
-                let others: Vec<&Tensor> = arguments.iter().skip(1).map(|id| &tensors[id.index()]).collect();
-                match arguments.first() {
-                    Some(first) => tensors[first.index()].elementwise(*function, &others),
-                    None => graph.mistake(cell.name(), "a function has no arguments"),
-                }
-            }
-            ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator => {
-                graph.mistake(cell.name(), "a step reads nothing by its address")
-            }
-        });
-    }
+    let leaf = |node: &ScalarNode| match node {
+        ScalarNode::Constant(constant) => {
+            let dtype = if constant.dtype.is_float() { like.dtype() } else { constant.dtype };
+            Some(graph.scalar(dtype, constant.value))
+        }
+        ScalarNode::Load { input, .. } => Some(read(cell.counts().leaf(*input))),
+        ScalarNode::Call { .. } | ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator => None,
+    };
+    let found = as_nodes(expression, &leaf).unwrap_or_else(|| {
+        vec![graph.mistake(cell.name(), "a step reads nothing by its address"); expression.outputs.len()]
+    });
     let shape = [sequence.batch, sequence.hidden];
-    expression.outputs.iter().map(|(id, _)| tensors[id.index()].broadcast_to(shape)).collect()
+    found.iter().map(|tensor| tensor.broadcast_to(shape)).collect()
 }
 
 /// Outputs, last state, and what is saved.

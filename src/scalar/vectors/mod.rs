@@ -85,7 +85,7 @@ impl<T: Units> Scratch<T> {
 }
 
 impl Code {
-    /// Compiles an expression of constant loads, of floats and truth values, whose inputs and outputs are in these places.
+    /// Compiles an expression of constant loads, of floats and truth values, with these layouts of its inputs and outputs.
     pub(crate) fn new(expression: &ScalarExpr, inputs: &[Layout], outputs: &[Layout]) -> Self {
         compile::compile(expression, inputs, outputs)
     }
