@@ -32,30 +32,6 @@ pub struct Kernel {
     pub(crate) is_trusted: bool,
 }
 
-impl Kernel {
-    /// A kernel of a file under `shaders/`, with some modules replaced.
-    ///
-    /// # Errors
-    /// Where the file or a module does not exist.
-    pub(crate) fn composed(
-        label: impl Into<String>,
-        file: &str,
-        replaced: &[(&str, &str)],
-        reads: usize,
-        writes: usize,
-    ) -> Result<Self, String> {
-        let bindings = std::iter::repeat_n(Access::Read, reads).chain(std::iter::repeat_n(Access::ReadWrite, writes));
-        Ok(Self {
-            label: label.into(),
-            source: super::compose(file, replaced)?.into(),
-            bindings: bindings.collect(),
-            subgroups: false,
-            folds: true,
-            is_trusted: true,
-        })
-    }
-}
-
 /// What a binding is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Bound {

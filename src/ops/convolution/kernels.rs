@@ -7,7 +7,8 @@ use crate::ops::matmul::access::{Access, is_read};
 use crate::ops::matmul::choice::{Extents, Variant, software, software_candidates, splits, tiled, tiled_candidates};
 use crate::ops::matmul::sum;
 use crate::scalar::Epilogue;
-use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes, constants, module};
+use crate::shader::slot::{ConvolutionConstants, DirectConstants, Finish, SoftwareConstants, Staging, Store};
+use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelFile, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::DType;
 
 /// All plans that the adapter can run, best guess first; for tuning, those that may be the fastest, more of them.
@@ -102,7 +103,7 @@ fn candidates(extents: Extents, adapter: &Adapter) -> Vec<Variant> {
 /// The file for convolutions instead of that for products.
 fn on_software(mut variants: Vec<Variant>) -> Vec<Variant> {
     for variant in &mut variants {
-        variant.file = "convolution_software";
+        variant.file = KernelFile::ConvolutionSoftware;
     }
     variants
 }
@@ -118,7 +119,7 @@ fn direct(extents: Extents, adapter: &Adapter) -> Variant {
 fn direct_of([rows, columns]: [usize; 2], extents: Extents, adapter: &Adapter) -> Variant {
     let tile = [rows, 64 * columns];
     let splits = splits(extents, tile, rows, 64, 64, adapter);
-    Variant { file: "convolution_direct", tile, inner: 0, rows, columns, lanes: 0, swapped: false, splits }
+    Variant { file: KernelFile::ConvolutionDirect, tile, inner: 0, rows, columns, lanes: 0, swapped: false, splits }
 }
 
 struct Work<'a> {
@@ -173,53 +174,34 @@ impl Work<'_> {
             stores_quads: self.stores_quads && (is_tiled || self.epilogue.stores_halves()),
         };
         let finish = access.finish(if split { &partial } else { self.epilogue }, 3);
-        let tile = constants(
-            &[
-                ("ROWS", variant.rows),
-                ("COLUMNS", variant.columns),
-                ("LANES", variant.lanes),
-                ("TILE_ROWS", variant.tile[0]),
-                ("TILE_COLUMNS", variant.tile[1]),
-                ("TILE_INNER", variant.inner),
-            ],
-            &access.flags(),
-        );
-        let window = constants(
-            &[("AXES", problem.axes)],
-            &[
-                ("TOWARD_INPUT", problem.direction == Direction::Input),
-                ("TOWARD_WEIGHT", problem.direction == Direction::Weight),
-                ("CHECKED", !problem.is_inside()),
-                ("POINT", problem.is_point()),
-            ],
-        );
-        let file = variant.file;
-        let storing = module(if access.stores_quads {
-            "shared/convolution_storing_quads"
+        let window = ConvolutionConstants {
+            axes: problem.axes,
+            toward_input: problem.direction == Direction::Input,
+            toward_weight: problem.direction == Direction::Weight,
+            checked: !problem.is_inside(),
+            point: problem.is_point(),
+        };
+        let Variant { file, rows, columns, lanes, .. } = *variant;
+        let filled = Kernel::of(file).slot(window).slot(Finish(&finish.module)).slot(if access.stores_quads {
+            Store::ConvolutionQuads
         } else {
-            "shared/convolution_storing"
-        })?;
-        let mut replaced = vec![
-            ("shared/tile", tile.as_str()),
-            ("shared/window", &window),
-            ("shared/finish", &finish.module),
-            ("shared/convolution_storing", storing),
-            ("shared/storing", storing),
-        ];
-        replaced.extend(access.modules()?);
-        if is_tiled {
-            replaced.push(("shared/staging", module("shared/convolution_staging")?));
-        }
+            Store::Convolution
+        });
+        let filled = match file {
+            KernelFile::ConvolutionDirect => filled.slot(DirectConstants { rows, columns }),
+            KernelFile::ConvolutionSoftware => filled.slot(SoftwareConstants { rows, columns, lanes }),
+            _ => filled.slot(access.tiles(variant)).slot(access.load()).slot(Staging::Convolution),
+        };
         let label = format!(
             "{} {}x{}{}{}",
-            file.replace("matmul", "convolution"),
+            file.name().replace("matmul", "convolution"),
             variant.tile[0],
             variant.tile[1],
             access.label(),
             if split { " split" } else { "" }
         );
         let outputs = if split { 1 } else { self.epilogue.expression.outputs.len() };
-        let mut kernel = Kernel::composed(label, file, &replaced, 2 + finish.inputs.len(), outputs)?;
+        let mut kernel = access.fill(filled).kernel(label, 2 + finish.inputs.len(), outputs)?;
         kernel.subgroups = variant.lanes > 0;
         let mut params = self.params(variant, access.reads_quads)?;
         params.extend(&finish.params);
@@ -240,7 +222,7 @@ impl Work<'_> {
         Ok(KernelPlan { dispatches, scratch })
     }
 
-    /// The parameters of `shared/convolution`, but for the grid's width and the epilogue's.
+    /// The parameters of `family/convolution`, but for the grid's width and the epilogue's.
     fn params(&self, variant: &Variant, quads: bool) -> Result<Vec<u32>, String> {
         let (problem, extents) = (self.problem, self.extents());
         let [source, other] = problem.operands;

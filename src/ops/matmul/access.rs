@@ -1,12 +1,11 @@
 //! How the kernels of a product reach memory: operands of 16 or 32 bits, read an element at a time or four neighbours at once, and
 //! results stored in the same ways. Convolutions are products too, and say it here as well.
 
-use crate::scalar::{Emitted, Epilogue, QUAD_LANES};
-use crate::shader::module;
+use super::choice::Variant;
+use crate::scalar::{Emitted, Epilogue};
+use crate::shader::Composer;
+use crate::shader::slot::{Lanes, Lhs, Load, Rhs, StoredConstants, TileConstants};
 use crate::tensor::DType;
-
-/// Modules that replace others in a kernel.
-pub(in crate::ops) type Modules = Vec<(&'static str, &'static str)>;
 
 /// Of one kernel.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,42 +23,51 @@ pub(in crate::ops) struct Access {
 }
 
 impl Access {
-    /// Flags of `shared/tile`.
-    pub(in crate::ops) fn flags(&self) -> [(&'static str, bool); 8] {
+    /// Fills the slots of a kernel that reads both operands.
+    pub(in crate::ops) fn fill(&self, kernel: Composer) -> Composer {
         let is = |side: usize, dtype: DType| self.stored[side] == dtype;
-        [
-            ("QUADS", self.stores_quads),
-            ("LHS_F16", is(0, DType::F16)),
-            ("LHS_BF16", is(0, DType::BF16)),
-            ("RHS_F16", is(1, DType::F16)),
-            ("RHS_BF16", is(1, DType::BF16)),
-            ("RHS_PAIRS", self.reads_pairs),
-            ("LHS_ALONG_INNER", self.along_inner[0]),
-            ("RHS_ALONG_INNER", self.along_inner[1]),
-        ]
+        let stored = StoredConstants {
+            lhs_f16: is(0, DType::F16),
+            lhs_bf16: is(0, DType::BF16),
+            rhs_f16: is(1, DType::F16),
+            rhs_bf16: is(1, DType::BF16),
+        };
+        let lhs = match (self.reads_quads, self.stored[0]) {
+            (true, DType::F32) => Lhs::Quads,
+            (true, _) => Lhs::QuadsHalf,
+            (false, _) => Lhs::Elements,
+        };
+        let rhs = match (self.reads_quads, self.stored[1]) {
+            (true, DType::F32) => Rhs::Quads,
+            (true, _) => Rhs::QuadsHalf,
+            (false, _) if self.reads_pairs => Rhs::Pairs,
+            (false, _) => Rhs::Elements,
+        };
+        kernel.slot(stored).slot(lhs).slot(rhs).slot(self.lanes())
     }
 
-    /// What replaces the modules that read one element at a time.
-    pub(in crate::ops) fn modules(&self) -> Result<Modules, String> {
-        let mut modules = Modules::new();
-        if self.stores_quads {
-            modules.push(("shared/lanes", QUAD_LANES));
+    /// The sizes of tiles.
+    pub(in crate::ops) const fn tiles(&self, variant: &Variant) -> TileConstants {
+        TileConstants {
+            rows: variant.tile[0],
+            columns: variant.tile[1],
+            inner: variant.inner,
+            lhs_along_inner: self.along_inner[0],
+            rhs_along_inner: self.along_inner[1],
         }
-        if self.reads_quads {
-            let quads = |side: usize, words: &'static str, halves: &'static str| {
-                module(if self.stored[side] == DType::F32 { words } else { halves })
-            };
-            modules.push(("shared/loading", module("shared/loading_quads")?));
-            modules.push(("shared/lhs", quads(0, "shared/lhs_quads", "shared/lhs_quads_half")?));
-            modules.push(("shared/rhs", quads(1, "shared/rhs_quads", "shared/rhs_quads_half")?));
-        }
-        if self.reads_pairs {
-            modules.push(("shared/rhs", module("shared/rhs_pairs")?));
-        }
-        Ok(modules)
     }
 
-    /// The module that replaces `shared/finish`.
+    /// How tiles are loaded.
+    pub(in crate::ops) const fn load(&self) -> Load {
+        if self.reads_quads { Load::Quads } else { Load::Elements }
+    }
+
+    /// Elements of the result that are finished at once.
+    pub(in crate::ops) const fn lanes(&self) -> Lanes {
+        if self.stores_quads { Lanes::Four } else { Lanes::One }
+    }
+
+    /// What fills the slot `finish`.
     pub(in crate::ops) fn finish(&self, epilogue: &Epilogue, first_binding: usize) -> Emitted {
         if self.stores_quads { epilogue.emit_quads(first_binding) } else { epilogue.emit(first_binding) }
     }

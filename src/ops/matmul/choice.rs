@@ -1,7 +1,7 @@
 //! Choice of a product's kernel by its extents: which tile, which orientation, how many splits of the inner dimension.
 //! Convolutions are products too, and choose here as well.
 
-use crate::shader::Adapter;
+use crate::shader::{Adapter, KernelFile};
 
 /// The extents of a batch of products.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,7 +32,7 @@ impl Extents {
 /// A kernel file with its constants.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::ops) struct Variant {
-    pub(in crate::ops) file: &'static str,
+    pub(in crate::ops) file: KernelFile,
     /// Rows and columns of the product that a workgroup computes.
     pub(in crate::ops) tile: [usize; 2],
     /// Inner indices that are in workgroup memory at once; 0 where the kernel does without.
@@ -73,27 +73,30 @@ pub(in crate::ops) fn direct_candidates(problem: Extents, adapter: &Adapter) -> 
 fn direct_of([rows, columns]: [usize; 2], wanted: usize, problem: Extents, adapter: &Adapter) -> Variant {
     let tile = [8 * rows, 8 * columns];
     let splits = splits(problem, tile, rows, wanted, 64, adapter);
-    Variant { file: "matmul_direct", tile, inner: 0, rows, columns, lanes: 0, swapped: false, splits }
+    Variant { file: KernelFile::MatmulDirect, tile, inner: 0, rows, columns, lanes: 0, swapped: false, splits }
 }
 
 /// Tile, inner indices, speed of a full GPU relative to the largest tile, workgroups that fill one.
-type Tile = (&'static str, usize, usize, f64, usize);
+type Tile = (KernelFile, usize, usize, f64, usize);
 
 /// The kernels with tiles in workgroup memory, by a rough model of a GPU: a fixed number of workgroups at a time, each as fast as
 /// its tile's reuse allows.
 pub(in crate::ops) fn tiled(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
-    const TILES: [Tile; 3] =
-        [("matmul", 128, 16, 1.0, 128), ("matmul", 64, 8, 0.75, 256), ("matmul_small", 32, 16, 0.4, 512)];
+    const TILES: [Tile; 3] = [
+        (KernelFile::Matmul, 128, 16, 1.0, 128),
+        (KernelFile::Matmul, 64, 8, 0.75, 256),
+        (KernelFile::MatmulSmall, 32, 16, 0.4, 512),
+    ];
     tiled_of(&TILES, &[0.0, 1.0], problem, adapter)
 }
 
 /// The same with other tiles and splits, for tuning.
 pub(in crate::ops) fn tiled_candidates(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
     const TILES: [Tile; 4] = [
-        ("matmul", 128, 16, 1.0, 128),
-        ("matmul", 64, 8, 0.75, 256),
-        ("matmul_small", 64, 32, 0.5, 256),
-        ("matmul_small", 32, 16, 0.4, 512),
+        (KernelFile::Matmul, 128, 16, 1.0, 128),
+        (KernelFile::Matmul, 64, 8, 0.75, 256),
+        (KernelFile::MatmulSmall, 64, 32, 0.5, 256),
+        (KernelFile::MatmulSmall, 32, 16, 0.4, 512),
     ];
     // What the model puts far behind does not win.
     let mut found = tiled_of(&TILES, &[0.0, 0.5, 1.0, 2.0, 4.0], problem, adapter);
@@ -220,7 +223,7 @@ fn software_by_cost(wanted: &[usize], problem: Extents, orientations: &[bool], a
                 let second = if splits > 1 { 30_000.0 } else { 0.0 };
                 let cost = (tiles * splits).div_ceil(THREADS) as f64 * workgroup + second;
                 let variant =
-                    Variant { file: "matmul_software", tile, inner: 0, rows, columns, lanes, swapped, splits };
+                    Variant { file: KernelFile::MatmulSoftware, tile, inner: 0, rows, columns, lanes, swapped, splits };
                 candidates.push((cost, variant));
             }
         }

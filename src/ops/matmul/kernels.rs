@@ -6,8 +6,11 @@ use super::choice::{
 };
 use super::problem::Problem;
 use super::vector;
-use crate::scalar::{Epilogue, QUAD_LANES};
-use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, constants, module};
+use crate::scalar::Epilogue;
+use crate::shader::slot::{
+    DirectConstants, Finish, JoinedRows, PairConstants, ProductConstants, RowSums, SoftwareConstants, Staging, Store,
+};
+use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelFile, KernelPlan, RoutineShapes};
 use crate::tensor::DType;
 
 /// All plans that the adapter can run, best guess first; for tuning, those that may be the fastest, more of them.
@@ -134,23 +137,9 @@ fn plan(
         stores_quads: (is_tiled || epilogue.stores_halves()) && problem.columns.is_multiple_of(4) && !variant.swapped,
     };
     let finish = access.finish(if split { &partial } else { epilogue }, 3);
-    let mut flags = vec![("SWAPPED", variant.swapped)];
-    flags.extend(access.flags());
-    let tile = constants(
-        &[
-            ("BATCH_AXES", oriented.batch_axes.len()),
-            ("ROWS", variant.rows),
-            ("COLUMNS", variant.columns),
-            ("LANES", variant.lanes),
-            ("TILE_ROWS", variant.tile[0]),
-            ("TILE_COLUMNS", variant.tile[1]),
-            ("TILE_INNER", variant.inner),
-        ],
-        &flags,
-    );
     let label = format!(
         "{} {}x{}{}{}{}{}",
-        variant.file,
+        variant.file.name(),
         variant.tile[0],
         variant.tile[1],
         access.label(),
@@ -159,15 +148,23 @@ fn plan(
         if split { " split" } else { "" }
     );
     let outputs = usize::from(row_sums) + if split { 1 } else { epilogue.expression.outputs.len() };
-    let mut replaced = vec![("shared/tile", tile.as_str()), ("shared/finish", &finish.module)];
-    replaced.extend(access.modules()?);
-    if access.stores_quads {
-        replaced.push(("shared/storing", module("shared/storing_quads")?));
-    }
-    if row_sums {
-        replaced.push(("shared/row_sums", module("shared/row_sums_stored")?));
-    }
-    let mut kernel = Kernel::composed(label, variant.file, &replaced, 2 + finish.inputs.len(), outputs)?;
+    let constants = ProductConstants { batch_axes: oriented.batch_axes.len(), swapped: variant.swapped };
+    let filled = Kernel::of(variant.file)
+        .slot(constants)
+        .slot(Finish(&finish.module))
+        .slot(if access.stores_quads { Store::MatrixQuads } else { Store::Matrix })
+        .slot(if row_sums { RowSums::Stored } else { RowSums::None });
+    let filled = match variant.file {
+        KernelFile::MatmulDirect => filled.slot(DirectConstants { rows: variant.rows, columns: variant.columns }),
+        KernelFile::MatmulSoftware => {
+            let Variant { rows, columns, lanes, .. } = *variant;
+            filled
+                .slot(SoftwareConstants { rows, columns, lanes })
+                .slot(PairConstants { pairs: pairs.is_some(), along_columns: pairs == Some(false) })
+        }
+        _ => filled.slot(access.tiles(variant)).slot(access.load()).slot(Staging::Matrix),
+    };
+    let mut kernel = access.fill(filled).kernel(label, 2 + finish.inputs.len(), outputs)?;
     kernel.subgroups = variant.lanes > 0;
     let mut params = oriented.params(variant.tile, variant.splits, access.reads_quads || pairs == Some(true))?;
     params.extend(&finish.params);
@@ -207,20 +204,15 @@ pub(in crate::ops) fn sum(
     let partials = 1 + usize::from(row_sums > 0);
     let finish = access.finish(epilogue, 1 + partials);
     let outputs = epilogue.expression.outputs.len() + usize::from(row_sums > 0);
-    let (file, own, lanes) = if access.stores_quads {
-        ("matmul_sum_quads", "shared/finish_quads", 4)
+    let (file, lanes) = if access.stores_quads { (KernelFile::MatmulSumQuads, 4) } else { (KernelFile::MatmulSum, 1) };
+    let filled = Kernel::of(file).slot(access.lanes()).slot(Finish(&finish.module)).slot(if row_sums > 0 {
+        JoinedRows::Stored
     } else {
-        ("matmul_sum", "shared/finish", 1)
-    };
-    let mut replaced = vec![(own, finish.module.as_str())];
-    if access.stores_quads {
-        replaced.push(("shared/lanes", QUAD_LANES));
-    }
-    if row_sums > 0 {
-        replaced.push(("shared/joined_rows", module("shared/joined_rows_stored")?));
-    }
-    let label = if row_sums > 0 { format!("{file} with row sums") } else { file.to_owned() };
-    let kernel = Kernel::composed(label, file, &replaced, partials + finish.inputs.len(), outputs)?;
+        JoinedRows::None
+    });
+    let name = file.name();
+    let label = if row_sums > 0 { format!("{name} with row sums") } else { name.to_owned() };
+    let kernel = filled.kernel(label, partials + finish.inputs.len(), outputs)?;
     let mut params: Vec<u32> =
         [len / lanes, splits, matrix[0], matrix[1] / lanes, 0, 0, 0].into_iter().map(|word| word as u32).collect();
     params.extend(&finish.params);

@@ -135,7 +135,7 @@ impl Problem {
         (column == 1 && self.columns.is_multiple_of(2) && is_even(row)).then_some(false)
     }
 
-    /// The parameters of `shared/product`, but for the grid's width and the epilogue's. Where operands are read in groups,
+    /// The parameters of `family/product`, but for the grid's width and the epilogue's. Where operands are read in groups,
     /// splits of the inner dimension are whole groups of four.
     pub(super) fn params(&self, tile: [usize; 2], splits: usize, quads: bool) -> Result<Vec<u32>, String> {
         let mut words: Vec<i64> =
