@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use super::compose::compose_source;
 use super::files::{Element, Slot};
 use super::kernel::{Access, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes};
-use crate::scalar::Epilogue;
 use crate::tensor::DType;
 
 /// Workgroups that every adapter allows in one dimension of a dispatch.
@@ -141,24 +140,11 @@ impl<'a> DispatchBuilder<'a> {
     /// imports `finish/element` and passes each element of its only output to `finish(value, index, at)` once, with its row-major index
     /// and its batch, row and column, instead of storing it. The last member of its parameters is `finish: FinishParams`.
     pub fn finishes(mut self, shapes: &RoutineShapes<'_>) -> Self {
-        let identity;
-        let epilogue = match (shapes.epilogue, shapes.outputs) {
-            (Some(epilogue), _) => epilogue,
-            (None, [output]) => {
-                let (columns, rows) = match output.shape.dims() {
-                    [.., rows, columns] => (*columns, *rows),
-                    [columns] => (*columns, 1),
-                    [] => (1, 1),
-                };
-                let batch = output.len() / (rows * columns).max(1);
-                identity = Epilogue::identity(output.dtype, &[batch, rows, columns], [1, 2]);
-                &identity
-            }
-            (None, outputs) => {
-                self.wrong(format!("an epilogue takes one output, not {}", outputs.len()));
-                return self;
-            }
-        };
+        if shapes.epilogue.is_none() && shapes.outputs.len() != 1 {
+            self.wrong(format!("an epilogue takes one output, not {}", shapes.outputs.len()));
+            return self;
+        }
+        let epilogue = shapes.last_step();
         let dtype = shapes.outputs.first().map_or(DType::F32, |output| output.dtype);
         let element = match Element::of(dtype.compute()) {
             Ok(element) => element.text(),

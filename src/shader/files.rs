@@ -67,7 +67,7 @@ macro_rules! modules {
 
 /// Slots that are filled with one of their files.
 macro_rules! slots {
-    ($($(#[$doc:meta])* $slot:ident: $folder:literal { $($(#[$of_variant:meta])* $variant:ident: $file:literal,)* })*) => {
+    ($($(#[$doc:meta])* $slot:ident: $folder:literal { $($(#[$of_variant:meta])* $variant:ident: $file:literal),* $(,)? })*) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ macro_rules! generated {
 
 /// Slots of constants.
 macro_rules! constants {
-    ($($(#[$doc:meta])* $slot:ident: $path:literal { $($name:ident: $field:ident: $kind:ty,)* })*) => {
+    ($($(#[$doc:meta])* $slot:ident: $path:literal { $($name:ident: $field:ident: $kind:ty),* $(,)? })*) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Debug)]
@@ -161,38 +161,15 @@ impl Constant for String {
 }
 
 kernels! {
-    Map: "map",
-    Reduce: "reduce",
-    ReduceRows: "reduce_rows",
-    ReduceSplit: "reduce_split",
-    ReducePartials: "reduce_partials",
-    Matmul: "matmul",
-    MatmulSmall: "matmul_small",
-    MatmulDirect: "matmul_direct",
-    MatmulSoftware: "matmul_software",
-    MatmulSum: "matmul_sum",
-    MatmulSumQuads: "matmul_sum_quads",
-    ConvolutionSoftware: "convolution_software",
-    ConvolutionDirect: "convolution_direct",
-    Recurrence: "recurrence",
-    RecurrenceBackward: "recurrence_backward",
-    Scan: "scan",
-    ScanBlocks: "scan_blocks",
-    ScanCarries: "scan_carries",
-    Sort: "sort",
-    SortRank: "sort_rank",
-    SortBlocks: "sort_blocks",
-    SortStep: "sort_step",
-    SortMerge: "sort_merge",
-    SortGather: "sort_gather",
-    Scatter: "scatter",
-    ScatterSorted: "scatter_sorted",
-    PoolMax: "pool_max",
-    PoolMaxGather: "pool_max_gather",
-    PoolMaxScatter: "pool_max_scatter",
-    PoolSum: "pool_sum",
-    PoolSumGradient: "pool_sum_gradient",
-    Resample: "resample",
+    Map: "map", Reduce: "reduce", ReduceRows: "reduce_rows", ReduceSplit: "reduce_split",
+    ReducePartials: "reduce_partials", Matmul: "matmul", MatmulSmall: "matmul_small", MatmulDirect: "matmul_direct",
+    MatmulSoftware: "matmul_software", MatmulSum: "matmul_sum", MatmulSumQuads: "matmul_sum_quads",
+    ConvolutionSoftware: "convolution_software", ConvolutionDirect: "convolution_direct", Recurrence: "recurrence",
+    RecurrenceBackward: "recurrence_backward", Scan: "scan", ScanBlocks: "scan_blocks", ScanCarries: "scan_carries",
+    Sort: "sort", SortRank: "sort_rank", SortBlocks: "sort_blocks", SortStep: "sort_step", SortMerge: "sort_merge",
+    SortGather: "sort_gather", Scatter: "scatter", ScatterSorted: "scatter_sorted", PoolMax: "pool_max",
+    PoolMaxGather: "pool_max_gather", PoolMaxScatter: "pool_max_scatter", PoolSum: "pool_sum",
+    PoolSumGradient: "pool_sum_gradient", Resample: "resample",
 }
 
 modules![
@@ -230,86 +207,38 @@ modules![
 
 slots! {
     /// How many elements an expression computes at once.
-    Lanes: "lanes" {
-        One: "one",
-        Four: "four",
-    }
+    Lanes: "lanes" { One: "one", Four: "four" }
     /// Which values are NaN.
-    Nan: "nan" {
-        Floats: "floats",
-        Integers: "integers",
-    }
+    Nan: "nan" { Floats: "floats", Integers: "integers" }
     /// How a reduction or a scatter folds values into one.
     Fold: "fold" {
-        Sum: "sum",
-        Product: "product",
-        Extreme: "extreme",
-        Index: "index",
-        LogSumExp: "log_sum_exp",
-        Last: "last",
+        Sum: "sum", Product: "product", Extreme: "extreme", Index: "index", LogSumExp: "log_sum_exp", Last: "last",
     }
     /// The left operand of a product in memory.
-    Lhs: "lhs" {
-        Elements: "elements",
-        Quads: "quads",
-        QuadsHalf: "quads_half",
-    }
+    Lhs: "lhs" { Elements: "elements", Quads: "quads", QuadsHalf: "quads_half" }
     /// The right operand of a product in memory.
-    Rhs: "rhs" {
-        Elements: "elements",
-        Pairs: "pairs",
-        Quads: "quads",
-        QuadsHalf: "quads_half",
-    }
+    Rhs: "rhs" { Elements: "elements", Pairs: "pairs", Quads: "quads", QuadsHalf: "quads_half" }
     /// How an invocation loads its part of both tiles of a product.
-    Load: "load" {
-        Elements: "elements",
-        Quads: "quads",
-    }
+    Load: "load" { Elements: "elements", Quads: "quads" }
     /// What is loaded into the tiles an element at a time.
-    Staging: "staging" {
-        Matrix: "matrix",
-        Convolution: "convolution",
-    }
+    Staging: "staging" { Matrix: "matrix", Convolution: "convolution" }
     /// Where the elements of a product are stored.
     Store: "store" {
-        Matrix: "matrix",
-        MatrixQuads: "matrix_quads",
-        Convolution: "convolution",
+        Matrix: "matrix", MatrixQuads: "matrix_quads", Convolution: "convolution",
         ConvolutionQuads: "convolution_quads",
     }
     /// Sums of the left operand's rows, beside a product.
-    RowSums: "row_sums" {
-        None: "none",
-        Stored: "stored",
-    }
+    RowSums: "row_sums" { None: "none", Stored: "stored" }
     /// The same in the second pass of a product whose inner dimension is split.
-    JoinedRows: "joined_rows" {
-        None: "none",
-        Stored: "stored",
-    }
+    JoinedRows: "joined_rows" { None: "none", Stored: "stored" }
     /// How invocations share the state that a recurrence multiplies.
-    StateProduct: "state_product" {
-        Pieces: "pieces",
-        Lanes: "lanes",
-    }
+    StateProduct: "state_product" { Pieces: "pieces", Lanes: "lanes" }
     /// What separates the steps of a recurrence.
-    Barrier: "barrier" {
-        Storage: "storage",
-        Subgroup: "subgroup",
-    }
+    Barrier: "barrier" { Storage: "storage", Subgroup: "subgroup" }
     /// What a scan begins a chunk with.
-    Carry: "carry" {
-        Nothing: "nothing",
-        Chunks: "chunks",
-    }
+    Carry: "carry" { Nothing: "nothing", Chunks: "chunks" }
     /// Words in the order of the values that are sorted.
-    SortKey: "sort_key" {
-        F32: "f32",
-        I32: "i32",
-        U32: "u32",
-        Position: "position",
-    }
+    SortKey: "sort_key" { F32: "f32", I32: "i32", U32: "u32", Position: "position" }
 }
 
 generated! {
@@ -324,97 +253,44 @@ generated! {
 }
 
 constants! {
-    ProductConstants: "constants/product" {
-        BATCH_AXES: batch_axes: usize,
-        SWAPPED: swapped: bool,
-    }
+    ProductConstants: "constants/product" { BATCH_AXES: batch_axes: usize, SWAPPED: swapped: bool }
     StoredConstants: "constants/stored" {
-        LHS_F16: lhs_f16: bool,
-        LHS_BF16: lhs_bf16: bool,
-        RHS_F16: rhs_f16: bool,
-        RHS_BF16: rhs_bf16: bool,
+        LHS_F16: lhs_f16: bool, LHS_BF16: lhs_bf16: bool, RHS_F16: rhs_f16: bool, RHS_BF16: rhs_bf16: bool,
     }
     TileConstants: "constants/tiles" {
-        TILE_ROWS: rows: usize,
-        TILE_COLUMNS: columns: usize,
-        TILE_INNER: inner: usize,
-        LHS_ALONG_INNER: lhs_along_inner: bool,
-        RHS_ALONG_INNER: rhs_along_inner: bool,
+        TILE_ROWS: rows: usize, TILE_COLUMNS: columns: usize, TILE_INNER: inner: usize,
+        LHS_ALONG_INNER: lhs_along_inner: bool, RHS_ALONG_INNER: rhs_along_inner: bool,
     }
-    DirectConstants: "constants/direct" {
-        ROWS: rows: usize,
-        COLUMNS: columns: usize,
-    }
-    SoftwareConstants: "constants/software" {
-        ROWS: rows: usize,
-        COLUMNS: columns: usize,
-        LANES: lanes: usize,
-    }
-    PairConstants: "constants/pairs" {
-        RHS_PAIRS: pairs: bool,
-        ALONG_COLUMNS: along_columns: bool,
-    }
+    DirectConstants: "constants/direct" { ROWS: rows: usize, COLUMNS: columns: usize }
+    SoftwareConstants: "constants/software" { ROWS: rows: usize, COLUMNS: columns: usize, LANES: lanes: usize }
+    PairConstants: "constants/pairs" { RHS_PAIRS: pairs: bool, ALONG_COLUMNS: along_columns: bool }
     ConvolutionConstants: "constants/convolution" {
-        AXES: axes: usize,
-        TOWARD_INPUT: toward_input: bool,
-        TOWARD_WEIGHT: toward_weight: bool,
-        CHECKED: checked: bool,
-        POINT: point: bool,
+        AXES: axes: usize, TOWARD_INPUT: toward_input: bool, TOWARD_WEIGHT: toward_weight: bool,
+        CHECKED: checked: bool, POINT: point: bool,
     }
     ReductionConstants: "constants/reduction" {
-        LINES: lines: usize,
-        LANES: lanes: usize,
-        ALONG_LANES: along_lanes: bool,
+        LINES: lines: usize, LANES: lanes: usize, ALONG_LANES: along_lanes: bool,
     }
-    SplitConstants: "constants/split" {
-        PARTIALS: partials: usize,
-    }
-    ExtremeConstants: "constants/extreme" {
-        SMALLEST: smallest: bool,
-    }
+    SplitConstants: "constants/split" { PARTIALS: partials: usize }
+    ExtremeConstants: "constants/extreme" { SMALLEST: smallest: bool }
     RecurrenceConstants: "constants/recurrence" {
-        ROWS: rows: usize,
-        LANES: lanes: usize,
-        WAVES: waves: usize,
-        UNITS: units: usize,
-        UNROLL: unroll: usize,
+        ROWS: rows: usize, LANES: lanes: usize, WAVES: waves: usize, UNITS: units: usize, UNROLL: unroll: usize,
         ITEMS: items: usize,
     }
     SequenceConstants: "constants/sequence" {
-        REVERSE: reverse: bool,
-        HAS_BIAS: has_bias: bool,
-        FIRST_PARAMETER: first_parameter: usize,
-        HAS_INITIAL: has_initial: bool,
-        HAS_LENGTHS: has_lengths: bool,
-        IS_RAGGED: is_ragged: bool,
-        HAS_OUTPUTS: has_outputs: bool,
-        HAS_LAST: has_last: bool,
+        REVERSE: reverse: bool, HAS_BIAS: has_bias: bool, FIRST_PARAMETER: first_parameter: usize,
+        HAS_INITIAL: has_initial: bool, HAS_LENGTHS: has_lengths: bool, IS_RAGGED: is_ragged: bool,
+        HAS_OUTPUTS: has_outputs: bool, HAS_LAST: has_last: bool,
     }
     CellConstants: "constants/cell" {
-        GATES: gates: usize,
-        STATES: states: usize,
-        PARAMETERS: parameters: usize,
-        SAVED: saved: usize,
-        GRADIENTS: gradients: usize,
-        OF_PRODUCTS: of_products: usize,
-        READS_HIDDEN: reads_hidden: bool,
-        TWO_HALVES: two_halves: bool,
-        SECOND: second: usize,
-        INNER: inner: usize,
-        FIRST: first: usize,
-        PARAMETER_SLOTS: parameter_slots: usize,
-        FIRST_SLOTS: first_slots: usize,
+        GATES: gates: usize, STATES: states: usize, PARAMETERS: parameters: usize, SAVED: saved: usize,
+        GRADIENTS: gradients: usize, OF_PRODUCTS: of_products: usize, READS_HIDDEN: reads_hidden: bool,
+        TWO_HALVES: two_halves: bool, SECOND: second: usize, INNER: inner: usize, FIRST: first: usize,
+        PARAMETER_SLOTS: parameter_slots: usize, FIRST_SLOTS: first_slots: usize,
     }
-    SortConstants: "constants/sort" {
-        SIZE: size: usize,
-        THREADS: threads: usize,
-    }
+    SortConstants: "constants/sort" { SIZE: size: usize, THREADS: threads: usize }
     PoolConstants: "constants/pool" {
-        Z: z: String,
-        Y: y: String,
-        X: x: String,
-        RESULT_ROWS: rows: usize,
-        RESULT_COLUMNS: columns: usize,
+        Z: z: String, Y: y: String, X: x: String, RESULT_ROWS: rows: usize, RESULT_COLUMNS: columns: usize,
     }
 }
 

@@ -1,7 +1,6 @@
 //! The pools' kernels: an invocation a window, or an element in backward passes.
 
 use super::{Pool, PoolAxis, PoolKind};
-use crate::scalar::Epilogue;
 use crate::shader::slot::{Element, Finish, Nan, PoolConstants};
 use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelFile, KernelPlan, RoutineShapes};
 use crate::tensor::DType;
@@ -54,14 +53,7 @@ fn dispatch(pool: &Pool, shapes: &RoutineShapes<'_>) -> Result<DispatchPlan, Str
         PoolKind::Sum | PoolKind::Max => KernelFile::PoolSum,
     };
     let inputs = shapes.inputs.len();
-    let identity;
-    let epilogue = match shapes.epilogue {
-        Some(epilogue) => epilogue,
-        None => {
-            identity = Epilogue::identity(DType::F32, &[out.len() / (rows * columns), rows, columns], [1, 2]);
-            &identity
-        }
-    };
+    let epilogue = shapes.last_step();
     let finish = epilogue.emit(inputs + 1);
     let stored = epilogue.expression.outputs.len();
     let kernel = Kernel::of(file).slot(axes).slot(element).slot(Finish(&finish.module));

@@ -1,7 +1,6 @@
 //! Choice of a product's kernel by its extents: which tile, which orientation, how many splits of the inner dimension.
-//! Convolutions are products too, and choose here as well.
 
-use crate::shader::{Adapter, KernelFile};
+use crate::shader::Adapter;
 
 /// The extents of a batch of products.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,63 +28,99 @@ impl Extents {
     }
 }
 
-/// A kernel file with its constants.
+/// How a product is computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::ops) enum Algorithm {
+    /// With tiles in workgroup memory, of so many inner indices at once; an invocation computes 8 × 8 elements.
+    Tiled { inner: usize },
+    /// The same with 4 × 4.
+    Small { inner: usize },
+    /// Straight from the operands, each invocation so many rows and columns.
+    Direct { rows: usize, columns: usize },
+    /// For software drivers: a workgroup is one subgroup of so many lanes along the columns.
+    Software { rows: usize, columns: usize, lanes: usize },
+}
+
+impl Algorithm {
+    /// For a kernel's label.
+    pub(super) const fn suffix(self) -> &'static str {
+        match self {
+            Self::Tiled { .. } => "",
+            Self::Small { .. } => "_small",
+            Self::Direct { .. } => "_direct",
+            Self::Software { .. } => "_software",
+        }
+    }
+}
+
+/// An algorithm with its sizes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::ops) struct Variant {
-    pub(in crate::ops) file: KernelFile,
+    pub(in crate::ops) algorithm: Algorithm,
     /// Rows and columns of the product that a workgroup computes.
     pub(in crate::ops) tile: [usize; 2],
-    /// Inner indices that are in workgroup memory at once; 0 where the kernel does without.
-    pub(in crate::ops) inner: usize,
-    /// Elements that an invocation computes, where the kernel does not fix them.
-    pub(in crate::ops) rows: usize,
-    pub(in crate::ops) columns: usize,
-    /// Invocations of a subgroup that the kernel relies on; 0 where it relies on none.
-    pub(in crate::ops) lanes: usize,
     /// True where the operands are exchanged, so that the product's rows are the kernel's columns.
     pub(in crate::ops) swapped: bool,
     /// Splits of the inner dimension.
     pub(in crate::ops) splits: usize,
 }
 
-impl Variant {
-    /// Gives each invocation four columns at least, where they are not fixed, for it to store at once.
-    pub(in crate::ops) fn widen(&mut self) {
-        if (1..4).contains(&self.columns) {
-            self.tile[1] = self.tile[1] / self.columns * 4;
-            self.columns = 4;
+/// Gives each invocation four columns at least, where they are not fixed, for it to store at once.
+pub(in crate::ops) fn widen(variants: &mut Vec<Variant>) {
+    for Variant { algorithm, tile, .. } in variants.iter_mut() {
+        if let Algorithm::Direct { columns, .. } | Algorithm::Software { columns, .. } = algorithm
+            && *columns < 4
+        {
+            tile[1] = tile[1] / *columns * 4;
+            *columns = 4;
         }
     }
+    variants.dedup();
 }
 
-/// Without workgroup memory.
-pub(in crate::ops) fn direct(problem: Extents, adapter: &Adapter) -> Variant {
-    direct_of([4, 4], 32, problem, adapter)
+/// What fits, best guess first. `direct` is the kernel without workgroup memory, which on GPUs comes first where groups are too small for
+/// tiles.
+pub(in crate::ops) fn variants(
+    extents: Extents,
+    orientations: &[bool],
+    direct: Variant,
+    is_small: bool,
+    adapter: &Adapter,
+) -> Vec<Variant> {
+    let mut variants = software(extents, orientations, adapter);
+    let mut others = tiled(extents, adapter);
+    // Where there are no subgroups, the caches of a processor do better than workgroup memory.
+    others.insert(if adapter.is_software || is_small { 0 } else { others.len() }, direct);
+    if adapter.is_software {
+        variants.append(&mut others);
+        return variants;
+    }
+    others.append(&mut variants);
+    others
 }
 
-/// The same with other tiles, for tuning.
-pub(in crate::ops) fn direct_candidates(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
-    let tiles = [([4, 4], 32), ([2, 2], 64), ([4, 2], 64), ([8, 4], 32)];
-    tiles.into_iter().map(|(tile, wanted)| direct_of(tile, wanted, problem, adapter)).collect()
-}
-
-/// With these rows and columns an invocation, and about `wanted` workgroups.
-fn direct_of([rows, columns]: [usize; 2], wanted: usize, problem: Extents, adapter: &Adapter) -> Variant {
-    let tile = [8 * rows, 8 * columns];
+/// A product straight from the operands, by tiles of these rows and columns, about `wanted` workgroups.
+pub(in crate::ops) fn direct_of(
+    [rows, columns]: [usize; 2],
+    tile: [usize; 2],
+    wanted: usize,
+    problem: Extents,
+    adapter: &Adapter,
+) -> Variant {
     let splits = splits(problem, tile, rows, wanted, 64, adapter);
-    Variant { file: KernelFile::MatmulDirect, tile, inner: 0, rows, columns, lanes: 0, swapped: false, splits }
+    Variant { algorithm: Algorithm::Direct { rows, columns }, tile, swapped: false, splits }
 }
 
-/// Tile, inner indices, speed of a full GPU relative to the largest tile, workgroups that fill one.
-type Tile = (KernelFile, usize, usize, f64, usize);
+/// Rows and columns of a tile, speed of a full GPU relative to the largest one, workgroups that fill one.
+type Tile = (Algorithm, usize, f64, usize);
 
 /// The kernels with tiles in workgroup memory, by a rough model of a GPU: a fixed number of workgroups at a time, each as fast as
 /// its tile's reuse allows.
 pub(in crate::ops) fn tiled(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
     const TILES: [Tile; 3] = [
-        (KernelFile::Matmul, 128, 16, 1.0, 128),
-        (KernelFile::Matmul, 64, 8, 0.75, 256),
-        (KernelFile::MatmulSmall, 32, 16, 0.4, 512),
+        (Algorithm::Tiled { inner: 16 }, 128, 1.0, 128),
+        (Algorithm::Tiled { inner: 8 }, 64, 0.75, 256),
+        (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
     ];
     tiled_of(&TILES, &[0.0, 1.0], problem, adapter)
 }
@@ -93,10 +128,10 @@ pub(in crate::ops) fn tiled(problem: Extents, adapter: &Adapter) -> Vec<Variant>
 /// The same with other tiles and splits, for tuning.
 pub(in crate::ops) fn tiled_candidates(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
     const TILES: [Tile; 4] = [
-        (KernelFile::Matmul, 128, 16, 1.0, 128),
-        (KernelFile::Matmul, 64, 8, 0.75, 256),
-        (KernelFile::MatmulSmall, 64, 32, 0.5, 256),
-        (KernelFile::MatmulSmall, 32, 16, 0.4, 512),
+        (Algorithm::Tiled { inner: 16 }, 128, 1.0, 128),
+        (Algorithm::Tiled { inner: 8 }, 64, 0.75, 256),
+        (Algorithm::Small { inner: 32 }, 64, 0.5, 256),
+        (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
     ];
     // What the model puts far behind does not win.
     let mut found = tiled_of(&TILES, &[0.0, 0.5, 1.0, 2.0, 4.0], problem, adapter);
@@ -110,7 +145,8 @@ fn tiled_of(tiles: &[Tile], fill: &[f64], problem: Extents, adapter: &Adapter) -
     const SECOND_PASS: f64 = 2.0e7;
     const PARTIAL: f64 = 40.0;
     let mut candidates = Vec::new();
-    for &(file, extent, inner, speed, full) in tiles {
+    for &(algorithm, extent, speed, full) in tiles {
+        let (Algorithm::Tiled { inner } | Algorithm::Small { inner }) = algorithm else { continue };
         let fits = adapter.limits.workgroup_bytes >= 8 * extent * inner && adapter.limits.workgroup_invocations >= 256;
         if !fits {
             continue;
@@ -127,8 +163,7 @@ fn tiled_of(tiles: &[Tile], fill: &[f64], problem: Extents, adapter: &Adapter) -
             if splits > 1 {
                 cost += SECOND_PASS + PARTIAL * (problem.len() * splits) as f64;
             }
-            let variant = Variant { file, tile, inner, rows: 0, columns: 0, lanes: 0, swapped: false, splits };
-            candidates.push((cost, variant));
+            candidates.push((cost, Variant { algorithm, tile, swapped: false, splits }));
         }
     }
     candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -137,14 +172,7 @@ fn tiled_of(tiles: &[Tile], fill: &[f64], problem: Extents, adapter: &Adapter) -
 
 /// Splits of the inner dimension that make about `wanted` workgroups, none shorter than `shortest`. `rows` is the number of rows
 /// that an invocation loops over.
-pub(in crate::ops) fn splits(
-    problem: Extents,
-    tile: [usize; 2],
-    rows: usize,
-    wanted: usize,
-    shortest: usize,
-    adapter: &Adapter,
-) -> usize {
+fn splits(problem: Extents, tile: [usize; 2], rows: usize, wanted: usize, shortest: usize, adapter: &Adapter) -> usize {
     let tiles = problem.tiles(tile);
     let least = problem.inner.div_ceil(adapter.most_summed(rows)).max(1);
     if tiles * 2 > wanted {
@@ -222,8 +250,8 @@ fn software_by_cost(wanted: &[usize], problem: Extents, orientations: &[bool], a
                 // A second pass costs a dispatch.
                 let second = if splits > 1 { 30_000.0 } else { 0.0 };
                 let cost = (tiles * splits).div_ceil(THREADS) as f64 * workgroup + second;
-                let variant =
-                    Variant { file: KernelFile::MatmulSoftware, tile, inner: 0, rows, columns, lanes, swapped, splits };
+                let algorithm = Algorithm::Software { rows, columns, lanes };
+                let variant = Variant { algorithm, tile, swapped, splits };
                 candidates.push((cost, variant));
             }
         }
