@@ -4,8 +4,8 @@ use super::problem::{Problem, Space, volume};
 use super::{Convolution, Direction};
 use crate::graph::GpuRoutine;
 use crate::ops::product::{
-    Access, Extents, Family, Product, Source, Variant, direct_of, is_read, plan, software_candidates, tiled_candidates,
-    variants, widen,
+    Access, Algorithm, Extents, Family, Product, Source, Variant, direct, is_read, plan, software_candidates,
+    tiled_candidates, variants, widen,
 };
 use crate::scalar::Epilogue;
 use crate::shader::slot::{ConvolutionConstants, Staging, Store};
@@ -61,38 +61,32 @@ pub(super) fn plans(
     chosen.iter().map(|variant| plan(&windows, variant, epilogue, adapter)).collect()
 }
 
-/// What fits, best guess first.
+/// Invocations of a workgroup without workgroup memory, along rows and columns.
+const THREADS: [usize; 2] = [1, 64];
+
+/// What fits, best guess first. Without workgroup memory an invocation has a few rows.
 fn guesses(extents: Extents, adapter: &Adapter) -> Vec<Variant> {
+    let rows = [1, 2, 4].into_iter().find(|&rows| rows >= extents.rows).unwrap_or(8);
+    let columns = if extents.columns > 64 { 2 } else { 1 };
+    let direct = direct([rows, columns], THREADS, 64, extents, adapter);
     // A tile's rows are wasted on groups of few channels.
-    variants(extents, &[false], direct(extents, adapter), extents.rows < 16, adapter)
+    variants(extents, &[false], direct, extents.rows < 16, adapter)
 }
 
 /// What may be the fastest, with the same best guess.
 fn candidates(extents: Extents, adapter: &Adapter) -> Vec<Variant> {
-    let best = guesses(extents, adapter).into_iter().take(1);
-    let directs = [[1, 1], [1, 2], [2, 2], [4, 1], [4, 2], [8, 2]];
-    let directs = directs
+    let guesses = guesses(extents, adapter);
+    let is_direct = |variant: &&Variant| matches!(variant.algorithm, Algorithm::Direct { .. });
+    let directs = [[1, 1], [1, 2], [2, 2], [4, 1], [4, 2], [8, 2]]
         .into_iter()
         .filter(|[rows, _]| *rows < 2 * extents.rows)
-        .map(|shape| direct_by(shape, extents, adapter))
-        .chain([direct(extents, adapter)]);
+        .map(|shape| direct(shape, THREADS, 64, extents, adapter))
+        .chain(guesses.iter().find(is_direct).copied());
     let mut found = software_candidates(extents, &[false], adapter);
     if !adapter.is_software {
         found = tiled_candidates(extents, adapter).into_iter().chain(found.into_iter().take(2)).collect();
     }
-    best.chain(found).chain(directs).collect()
-}
-
-/// Without workgroup memory: a few rows, and columns along the invocations.
-fn direct(extents: Extents, adapter: &Adapter) -> Variant {
-    let rows = [1, 2, 4].into_iter().find(|&rows| rows >= extents.rows).unwrap_or(8);
-    let columns = if extents.columns > 64 { 2 } else { 1 };
-    direct_by([rows, columns], extents, adapter)
-}
-
-/// With these rows and columns an invocation.
-fn direct_by([rows, columns]: [usize; 2], extents: Extents, adapter: &Adapter) -> Variant {
-    direct_of([rows, columns], [rows, 64 * columns], 64, extents, adapter)
+    guesses.iter().take(1).copied().chain(found).chain(directs).collect()
 }
 
 /// A weight, or the gradient of a result, and a source that is read through windows.

@@ -3,8 +3,8 @@
 use super::problem::Problem;
 use super::vector;
 use crate::ops::product::{
-    Access, Algorithm, Extents, Family, Product, Source, Variant, direct_of, is_read, plan, software,
-    software_candidates, tiled, tiled_candidates, variants, widen,
+    Access, Algorithm, Extents, Family, Product, Source, Variant, direct, is_read, plan, software, software_candidates,
+    tiled, tiled_candidates, variants, widen,
 };
 use crate::shader::slot::{PairConstants, ProductConstants, Staging, Store};
 use crate::shader::{Adapter, Composer, KernelFile, KernelPlan, RoutineShapes};
@@ -45,7 +45,7 @@ pub(super) fn plans(
     let mut chosen = if tuning {
         candidates(extents, orientations, adapter)
     } else {
-        variants(extents, orientations, direct([4, 4], 32, extents, adapter), false, adapter)
+        variants(extents, orientations, direct([4, 4], THREADS, 32, extents, adapter), false, adapter)
     };
     if halves {
         widen(&mut chosen);
@@ -69,13 +69,16 @@ pub(super) fn plans(
     Ok(vectors)
 }
 
+/// Invocations of a workgroup without workgroup memory, along rows and columns.
+const THREADS: [usize; 2] = [8, 8];
+
 /// Multiplications up to which tuning tries kernels without subgroups on software drivers that have them.
 const SMALL_ON_SOFTWARE: usize = 1 << 20;
 
 /// What may be the fastest, with the same best guess.
 fn candidates(extents: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
     let directs = [([4, 4], 32), ([2, 2], 64), ([4, 2], 64), ([8, 4], 32)]
-        .map(|(shape, wanted)| direct(shape, wanted, extents, adapter));
+        .map(|(shape, wanted)| direct(shape, THREADS, wanted, extents, adapter));
     if adapter.is_software {
         // Workgroup memory is slower there than anything else, and loads without subgroups take seconds where there are many.
         let mut found = software_candidates(extents, orientations, adapter);
@@ -86,11 +89,6 @@ fn candidates(extents: Extents, orientations: &[bool], adapter: &Adapter) -> Vec
     }
     let tiles = tiled(extents, adapter).into_iter().chain(tiled_candidates(extents, adapter));
     tiles.chain(directs).chain(software(extents, orientations, adapter)).collect()
-}
-
-/// Without workgroup memory: these rows and columns an invocation, and about `wanted` workgroups.
-fn direct([rows, columns]: [usize; 2], wanted: usize, extents: Extents, adapter: &Adapter) -> Variant {
-    direct_of([rows, columns], [8 * rows, 8 * columns], wanted, extents, adapter)
 }
 
 static FAMILY: Family = Family {

@@ -99,14 +99,16 @@ pub(in crate::ops) fn variants(
     others
 }
 
-/// A product straight from the operands, by tiles of these rows and columns, about `wanted` workgroups.
-pub(in crate::ops) fn direct_of(
+/// Straight from the operands: by workgroups of these threads along the rows and the columns, each with elements of its own, and about
+/// `wanted` of them.
+pub(in crate::ops) fn direct(
     [rows, columns]: [usize; 2],
-    tile: [usize; 2],
+    threads: [usize; 2],
     wanted: usize,
     problem: Extents,
     adapter: &Adapter,
 ) -> Variant {
+    let tile = [threads[0] * rows, threads[1] * columns];
     let splits = splits(problem, tile, rows, wanted, 64, adapter);
     Variant { algorithm: Algorithm::Direct { rows, columns }, tile, swapped: false, splits }
 }

@@ -8,7 +8,7 @@ mod sum;
 
 pub(super) use access::{Access, is_read};
 pub(super) use choice::{
-    Algorithm, Extents, Variant, direct_of, software, software_candidates, tiled, tiled_candidates, variants, widen,
+    Algorithm, Extents, Variant, direct, software, software_candidates, tiled, tiled_candidates, variants, widen,
 };
 
 use crate::scalar::Epilogue;
