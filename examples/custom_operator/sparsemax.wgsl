@@ -1,6 +1,6 @@
 // Sparsemax of each row: elements less a threshold, and 0 below it, so that their sum is 1. A workgroup a row.
 #import shared/numbers
-#import shared/finish
+#import finish/element
 
 struct Params {
     grid_width: u32,

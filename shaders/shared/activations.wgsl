@@ -1,3 +1,4 @@
+// Used by expressions.
 // Activations and the error function. Twins of src/scalar/real.rs: same polynomials, same cases.
 #import shared/functions
 #import shared/logarithm

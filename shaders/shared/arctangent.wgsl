@@ -1,3 +1,4 @@
+// Used by expressions.
 // The arctangent and its kin.
 #import shared/numbers
 

@@ -1,3 +1,4 @@
+// Used by expressions, shared/activations.
 // The functions of cells and activations. Twins of src/scalar/real.rs: same polynomials, same cases.
 #import shared/exponential
 

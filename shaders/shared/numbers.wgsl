@@ -1,6 +1,7 @@
+// Used by expressions, shared/arctangent, shared/exponential, shared/logarithm, shared/remainder, shared/trigonometry.
 // NaN, and functions that propagate it: WGSL lets drivers assume that there are no NaNs, so that built-in `min`, `max` and `clamp`
 // may swallow one and a comparison may be negated. Tests of the bits stay what they are.
-#import shared/lanes
+#import lanes/one
 
 fn no_number(x: Lanes) -> BoolLanes {
     return (bitcast<UintLanes>(x) & UintLanes(0x7fffffffu)) > UintLanes(0x7f800000u);

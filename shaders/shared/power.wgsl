@@ -1,3 +1,4 @@
+// Used by expressions.
 // a^b. The built-in is undefined for negative a, and off by what b·log₂ a loses: up to 128 units in the last place and more.
 #import shared/exponential
 

@@ -1,5 +1,6 @@
+// Used by expressions.
 // Threefry-2x32 with 20 rounds (Salmon et al. 2011); twin of src/scalar/threefry.rs.
-#import shared/lanes
+#import lanes/one
 
 fn threefry_round(low: ptr<function, UintLanes>, high: ptr<function, UintLanes>, rotation: u32) {
     *low = *low + *high;

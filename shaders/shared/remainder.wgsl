@@ -1,3 +1,4 @@
+// Used by expressions.
 // The rest of a / b with the sign of a, exact whatever the quotient: a long division of mantissas in integers, eight bits at a
 // time.
 #import shared/numbers

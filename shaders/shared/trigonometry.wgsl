@@ -1,3 +1,4 @@
+// Used by expressions.
 // Sine, cosine, tangent. Drivers' own may be off by 2^−11, and are for small angles only.
 #import shared/numbers
 

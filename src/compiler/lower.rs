@@ -4,8 +4,9 @@ use super::fused::{BufferId, Content, FusedGraph, FusedKernel, Head};
 use super::program::Work;
 use super::{Options, Target, choice};
 use crate::error::{Error, Origin, Result};
-use crate::scalar::{Epilogue, QUAD_LANES, ScalarExpr, emit_map};
-use crate::shader::{Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, Limit, compose};
+use crate::scalar::{Epilogue, ScalarExpr, emit_map};
+use crate::shader::slot::{Expression, Lanes};
+use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelFile, KernelPlan, Limit};
 use crate::tensor::TensorType;
 
 /// A step before its memory is planned.
@@ -171,23 +172,14 @@ fn overwritten(fused: &FusedGraph, kernel: &FusedKernel, index: usize, last_read
 /// The one dispatch of a map.
 fn map_plan(expression: &ScalarExpr, in_place: &[Option<usize>]) -> Result<KernelPlan, String> {
     let emitted = emit_map(expression, in_place);
-    let source = compose("map", &[("shared/lanes", QUAD_LANES), ("shared/expression", &emitted.module)])?;
     let quads = expression.len().div_ceil(4);
     let mut params =
         vec![u32::try_from(quads).map_err(|_| "more elements than 32-bit addresses reach".to_owned())?, 0, 0];
     params.extend(&emitted.params);
-    let mut bindings = vec![Access::Read; emitted.inputs.len()];
-    bindings.extend(vec![Access::ReadWrite; expression.outputs.len()]);
     let bound =
         emitted.inputs.iter().map(|&input| Bound::Input(input)).chain((0..expression.outputs.len()).map(Bound::Output));
-    let kernel = Kernel {
-        label: "map".to_owned(),
-        source: source.into(),
-        bindings,
-        subgroups: false,
-        folds: true,
-        is_trusted: true,
-    };
+    let kernel = Kernel::of(KernelFile::Map).slot(Lanes::Four).slot(Expression(&emitted.module));
+    let kernel = kernel.kernel("map", emitted.inputs.len(), expression.outputs.len())?;
     let dispatch = DispatchPlan { kernel, params, bound: bound.collect(), workgroups: quads.div_ceil(64) };
     Ok(KernelPlan { dispatches: vec![dispatch], scratch: Vec::new() })
 }

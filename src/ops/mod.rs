@@ -20,6 +20,7 @@ mod pad;
 mod padding_mode;
 mod permute;
 mod pool;
+mod product;
 mod random;
 mod rearrange;
 mod recurrent;

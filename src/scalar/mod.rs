@@ -42,5 +42,7 @@ pub use value::{IntoValue, Value};
 #[cfg(test)]
 pub(crate) use vector::processors;
 pub(crate) use vector::vectorized;
+#[cfg(test)]
+pub(crate) use wgsl::generated_imports;
 pub use wgsl::{Emitted, Epilogue};
-pub(crate) use wgsl::{Functions, QUAD_LANES, emit_element, emit_map};
+pub(crate) use wgsl::{Functions, emit_element, emit_map};

@@ -11,6 +11,8 @@ mod guards;
 use std::fmt::Write;
 
 pub(crate) use arrays::Functions;
+#[cfg(test)]
+pub(crate) use calls::generated_imports;
 pub use finish::Epilogue;
 
 use super::affine::Affine;
@@ -28,7 +30,7 @@ pub struct Emitted {
     pub inputs: Vec<usize>,
 }
 
-/// The module `shared/operand` of a reduction: `fn element(at: vec3<u32>) -> Value`, where `at` is outer, reduced and
+/// The slot `operand` of a reduction: `fn element(at: vec3<u32>) -> Value`, where `at` is outer, reduced and
 /// inner index, and the alias `ExpressionParams`. Its inputs are bound from binding 1 on.
 pub(crate) fn emit_element(expression: &ScalarExpr, borders: [usize; 2]) -> Emitted {
     let mut emitter = Emitter::new(expression, Style::Element, 1);
@@ -42,7 +44,7 @@ pub(crate) fn emit_element(expression: &ScalarExpr, borders: [usize; 2]) -> Emit
         .finish("ExpressionParams", &format!("fn element(at: vec3<u32>) -> Value {{\n{body}    return {value};\n}}\n"))
 }
 
-/// The module `shared/expression` of a map: `fn evaluate(quad: u32)`, which computes and stores four neighbouring elements.
+/// The slot `expression` of a map: `fn evaluate(quad: u32)`, which computes and stores four neighbouring elements.
 /// `in_place[k]` names the input that output k overwrites. Outputs are bound after the inputs, from binding 1 on.
 pub(crate) fn emit_map(expression: &ScalarExpr, in_place: &[Option<usize>]) -> Emitted {
     let mut emitter = Emitter::new(expression, Style::Map, 1);
@@ -53,9 +55,6 @@ pub(crate) fn emit_map(expression: &ScalarExpr, in_place: &[Option<usize>]) -> E
     let body = std::mem::take(&mut emitter.body);
     emitter.finish("ExpressionParams", &format!("fn evaluate(quad: u32) {{\n{body}}}\n"))
 }
-
-/// The replacement of `shared/lanes` for kernels that compute four elements at once.
-pub(crate) const QUAD_LANES: &str = "alias Lanes = vec4<f32>;\nalias IntLanes = vec4<i32>;\nalias UintLanes = vec4<u32>;\nalias BoolLanes = vec4<bool>;\n";
 
 fn pack_half(value: &str, convert: &str) -> String {
     format!(
@@ -383,13 +382,13 @@ impl<'a> Emitter<'a> {
         while self.params.is_empty() || !self.params.len().is_multiple_of(4) {
             self.params.push(0);
         }
-        let mut module = String::from("#import shared/lanes\n");
+        let mut module = format!("#import lanes/{}\n", if self.is_lanes() { "four" } else { "one" });
         module.push_str(&calls::imports(function));
         if function.contains("16(") || self.bound.iter().any(|&input| self.expression.inputs[input].size() == 2) {
             module.push_str("#import shared/half\n");
         }
         if !self.is_lanes() {
-            module.push_str("#import shared/element\n");
+            module.push_str("#import element/f32\n");
         }
         let _ = writeln!(module, "alias {alias} = array<vec4<i32>, {}>;", self.params.len() / 4);
         let prefix = if self.style.is_finish() { "extra" } else { "source" };

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use super::compose::compose_source;
+use super::files::{Element, Slot};
 use super::kernel::{Access, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes};
-use crate::scalar::Epilogue;
 use crate::tensor::DType;
 
 /// Workgroups that every adapter allows in one dimension of a dispatch.
@@ -137,31 +137,21 @@ impl<'a> DispatchBuilder<'a> {
     }
 
     /// The last bindings and parameters, of a routine that [accepts an epilogue](crate::graph::Routine::accepts_epilogue): the kernel
-    /// imports `shared/finish` and passes each element of its only output to `finish(value, index, at)` once, with its row-major index
+    /// imports `finish/element` and passes each element of its only output to `finish(value, index, at)` once, with its row-major index
     /// and its batch, row and column, instead of storing it. The last member of its parameters is `finish: FinishParams`.
     pub fn finishes(mut self, shapes: &RoutineShapes<'_>) -> Self {
-        let identity;
-        let epilogue = match (shapes.epilogue, shapes.outputs) {
-            (Some(epilogue), _) => epilogue,
-            (None, [output]) => {
-                let (columns, rows) = match output.shape.dims() {
-                    [.., rows, columns] => (*columns, *rows),
-                    [columns] => (*columns, 1),
-                    [] => (1, 1),
-                };
-                let batch = output.len() / (rows * columns).max(1);
-                identity = Epilogue::identity(output.dtype, &[batch, rows, columns], [1, 2]);
-                &identity
-            }
-            (None, outputs) => {
-                self.wrong(format!("an epilogue takes one output, not {}", outputs.len()));
+        if shapes.epilogue.is_none() && shapes.outputs.len() != 1 {
+            self.wrong(format!("an epilogue takes one output, not {}", shapes.outputs.len()));
+            return self;
+        }
+        let epilogue = shapes.last_step();
+        let dtype = shapes.outputs.first().map_or(DType::F32, |output| output.dtype);
+        let element = match Element::of(dtype.compute()) {
+            Ok(element) => element.text(),
+            Err(problem) => {
+                self.wrong(problem);
                 return self;
             }
-        };
-        let element = match shapes.outputs.first().map(|output| output.dtype) {
-            Some(DType::I32) => "alias Value = i32;\nalias Element = i32;\n",
-            Some(DType::U32 | DType::Bool) => "alias Value = u32;\nalias Element = u32;\n",
-            _ => "alias Value = f32;\nalias Element = f32;\n",
         };
         let emitted = epilogue.emit(self.bound.len() + 1);
         // Its parameters are vectors of four words, and the grid's width comes first.
@@ -175,10 +165,10 @@ impl<'a> DispatchBuilder<'a> {
         for output in 0..epilogue.expression.outputs.len() {
             self = self.binds(Bound::Output(output), Access::ReadWrite);
         }
-        if !self.source.lines().any(|line| line.trim_end() == "#import shared/finish") {
-            self.wrong("a kernel that finishes its results imports shared/finish".to_owned());
+        if !self.source.lines().any(|line| line.trim_end() == "#import finish/element") {
+            self.wrong("a kernel that finishes its results imports finish/element".to_owned());
         }
-        self.module("shared/element", element).module("shared/finish", emitted.module)
+        self.module("element/f32", element).module("finish/element", emitted.module)
     }
 
     /// The kernel needs subgroup operations, which [`Adapter::subgroups`](super::Adapter::subgroups) tells of.
@@ -217,8 +207,7 @@ impl<'a> DispatchBuilder<'a> {
         if let Some(problem) = self.problem {
             return Err(told(problem));
         }
-        let modules: Vec<(&str, &str)> = self.modules.iter().map(|(name, text)| (*name, text.as_ref())).collect();
-        let source = compose_source(&self.source, &modules).map_err(told)?.into();
+        let source = compose_source(&self.source, &self.modules).map_err(told)?.into();
         let kernel = Kernel {
             label: self.label,
             source,

@@ -1,10 +1,11 @@
 //! Kernels and plans: what to bind, what to dispatch.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Adapter;
-use crate::scalar::Affine;
-use crate::tensor::TensorType;
+use crate::scalar::{Affine, Epilogue};
+use crate::tensor::{DType, TensorType};
 
 /// How a kernel uses a storage buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,30 +31,6 @@ pub struct Kernel {
     pub folds: bool,
     /// True for a kernel of wgrad's own: its indices are right, and need not be clamped when it runs.
     pub(crate) is_trusted: bool,
-}
-
-impl Kernel {
-    /// A kernel of a file under `shaders/`, with some modules replaced.
-    ///
-    /// # Errors
-    /// Where the file or a module does not exist.
-    pub(crate) fn composed(
-        label: impl Into<String>,
-        file: &str,
-        replaced: &[(&str, &str)],
-        reads: usize,
-        writes: usize,
-    ) -> Result<Self, String> {
-        let bindings = std::iter::repeat_n(Access::Read, reads).chain(std::iter::repeat_n(Access::ReadWrite, writes));
-        Ok(Self {
-            label: label.into(),
-            source: super::compose(file, replaced)?.into(),
-            bindings: bindings.collect(),
-            subgroups: false,
-            folds: true,
-            is_trusted: true,
-        })
-    }
 }
 
 /// What a binding is bound to.
@@ -156,5 +133,22 @@ pub struct RoutineShapes<'a> {
     pub outputs: &'a [TensorType],
     /// The generated epilogue, for operators that accept one. Its extra inputs come after the operator's own in
     /// [`Bound::Input`], and its outputs replace the operator's.
-    pub epilogue: Option<&'a crate::scalar::Epilogue>,
+    pub epilogue: Option<&'a Epilogue>,
+}
+
+impl RoutineShapes<'_> {
+    /// The epilogue, or the one that stores the first output as it is: over its batch, rows and columns.
+    pub(crate) fn last_step(&self) -> Cow<'_, Epilogue> {
+        if let Some(epilogue) = self.epilogue {
+            return Cow::Borrowed(epilogue);
+        }
+        let (dtype, dims) = self.outputs.first().map_or((DType::F32, &[][..]), |ty| (ty.dtype, ty.shape.dims()));
+        let (rows, columns) = match *dims {
+            [.., rows, columns] => (rows, columns),
+            [columns] => (1, columns),
+            [] => (1, 1),
+        };
+        let batch = dims.iter().product::<usize>() / (rows * columns).max(1);
+        Cow::Owned(Epilogue::identity(dtype, &[batch, rows, columns], [1, 2]))
+    }
 }

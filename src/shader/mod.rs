@@ -4,6 +4,7 @@
 mod adapter;
 mod build;
 mod compose;
+mod files;
 mod grid;
 mod kernel;
 mod reduce;
@@ -14,9 +15,20 @@ mod tuned;
 pub(crate) use adapter::Limit;
 pub use adapter::{Adapter, Limits};
 pub use build::DispatchBuilder;
-pub use compose::{compose, files};
-pub(crate) use compose::{constants, element_types, module};
+pub(crate) use compose::Composer;
+pub(crate) use files::KernelFile;
+pub use files::files;
 pub use grid::Grid;
 pub use kernel::{Access, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes};
 pub(crate) use reduce::{chunk_sums, reduce_candidates, reduce_plans};
 pub use tuned::{PlanId, Tuned, WorkKey};
+
+/// What fills the slots of kernels.
+pub(crate) mod slot {
+    pub(crate) use super::files::{
+        Barrier, Carry, Cell, CellConstants, ConvolutionConstants, DirectConstants, Element, Expression,
+        ExtremeConstants, Finish, Fold, JoinedRows, Lanes, Lhs, Load, Nan, Operand, PairConstants, PoolConstants,
+        ProductConstants, RecurrenceConstants, ReductionConstants, Rhs, RowSums, SequenceConstants, SoftwareConstants,
+        SortConstants, SortKey, SplitConstants, Staging, StateProduct, Store, StoredConstants, TileConstants,
+    };
+}

@@ -1,7 +1,8 @@
 //! Choice of reduction kernels: how many invocations fold one result, and whether the reduced dimension is split into chunks whose
 //! results a second dispatch joins. Every choice depends on sizes alone, so that results are the same every time.
 
-use super::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, constants, element_types, module};
+use super::slot::{Element, ExtremeConstants, Finish, Fold, Nan, Operand, ReductionConstants, SplitConstants};
+use super::{Adapter, Bound, Composer, DispatchPlan, Kernel, KernelFile, KernelPlan};
 use crate::scalar::{Affine, Builder, Epilogue, Reduction, ScalarExpr, ScalarNode, emit_element};
 use crate::tensor::DType;
 
@@ -235,9 +236,9 @@ fn variants(extents: Extents, along_lanes: bool, adapter: &Adapter) -> Vec<Varia
 struct Source<'a> {
     epilogue: &'a Epilogue,
     operand: crate::scalar::Emitted,
-    element: String,
-    fold: &'static str,
-    not_a_number: &'static str,
+    element: Element,
+    fold: Fold,
+    nan: Nan,
     smallest: bool,
     /// Bytes of a partial result.
     partial: usize,
@@ -256,18 +257,18 @@ impl<'a> Source<'a> {
         let value = expression.types[id.index()];
         let element = reduction.result(value);
         let (fold, partial) = match reduction {
-            Reduction::Sum => ("shared/fold", 4),
-            Reduction::Product => ("shared/fold_product", 4),
-            Reduction::Max | Reduction::Min => ("shared/fold_extreme", 4),
-            Reduction::ArgMax | Reduction::ArgMin => ("shared/fold_index", 8),
-            Reduction::LogSumExp => ("shared/fold_log_sum_exp", 8),
+            Reduction::Sum => (Fold::Sum, 4),
+            Reduction::Product => (Fold::Product, 4),
+            Reduction::Max | Reduction::Min => (Fold::Extreme, 4),
+            Reduction::ArgMax | Reduction::ArgMin => (Fold::Index, 8),
+            Reduction::LogSumExp => (Fold::LogSumExp, 8),
         };
         Ok(Self {
             epilogue,
             operand: emit_element(expression, borders),
-            element: element_types(value, element).map_err(|reason| format!("{} {reason}", reduction.name()))?,
-            fold: module(fold)?,
-            not_a_number: module(if value == DType::F32 { "shared/not_a_number" } else { "shared/all_numbers" })?,
+            element: Element::new(value, element).map_err(|reason| format!("{} {reason}", reduction.name()))?,
+            fold,
+            nan: if value == DType::F32 { Nan::Floats } else { Nan::Integers },
             smallest: matches!(reduction, Reduction::Min | Reduction::ArgMin),
             partial,
             inputs: expression.inputs.len(),
@@ -278,10 +279,6 @@ impl<'a> Source<'a> {
     /// One dispatch, or two where the reduced dimension is split.
     fn plan(&self, extents: Extents, variant: Variant) -> Result<KernelPlan, String> {
         let split = variant.splits > 1;
-        let tile = constants(
-            &[("LINES", variant.lines), ("LANES", variant.lanes), ("PARTIALS", self.operand.inputs.len() + 1)],
-            &[("ALONG_LANES", variant.along_lanes), ("SMALLEST", self.smallest)],
-        );
         let along = if variant.along_lanes { "lanes" } else { "lines" };
         let label = format!(
             "{} {}x{} along {along}{}",
@@ -296,20 +293,23 @@ impl<'a> Source<'a> {
         let words = |values: &[usize]| values.iter().map(|&value| value as u32).collect::<Vec<u32>>();
         let mut params = words(&[extents.lines(), extents.inner, extents.reduced]);
         if split {
-            let kernel = self.kernel(label, "reduce_split", &tile, None, reads, 1)?;
+            let partials = SplitConstants { partials: reads + 1 };
+            let kernel = self.first(KernelFile::ReduceSplit, variant).slot(partials).kernel(label, reads, 1)?;
             params.extend(words(&[variant.splits, extents.reduced.div_ceil(variant.splits), 0, 0]));
             params.extend(&self.operand.params);
             bound.push(Bound::Scratch(0));
             let first = DispatchPlan { kernel, params, bound, workgroups: groups * variant.splits };
-            let second = self.join(extents, variant.splits, &tile)?;
+            let second = self.join(extents, variant.splits)?;
             let scratch = vec![self.partial * extents.lines() * variant.splits];
             return Ok(KernelPlan { dispatches: vec![first, second], scratch });
         }
         let finish = self.epilogue.emit(1 + reads);
         let outputs = self.epilogue.expression.outputs.len();
         let spread = extents.is_spread(self.epilogue);
-        let (file, label) = if spread { ("reduce_rows", format!("{label}, rows")) } else { ("reduce", label) };
-        let kernel = self.kernel(label, file, &tile, Some(&finish.module), reads + finish.inputs.len(), outputs)?;
+        let (file, label) =
+            if spread { (KernelFile::ReduceRows, format!("{label}, rows")) } else { (KernelFile::Reduce, label) };
+        let kernel = self.first(file, variant).slot(Finish(&finish.module));
+        let kernel = kernel.kernel(label, reads + finish.inputs.len(), outputs)?;
         params.extend(&self.operand.params);
         params.extend(&finish.params);
         self.bind_epilogue(&finish.inputs, &mut bound);
@@ -320,12 +320,12 @@ impl<'a> Source<'a> {
     }
 
     /// The second dispatch.
-    fn join(&self, extents: Extents, splits: usize, tile: &str) -> Result<DispatchPlan, String> {
+    fn join(&self, extents: Extents, splits: usize) -> Result<DispatchPlan, String> {
         let finish = self.epilogue.emit(2);
         let outputs = self.epilogue.expression.outputs.len();
         let label = format!("{} join", self.label);
-        let kernel =
-            self.kernel(label, "reduce_partials", tile, Some(&finish.module), 1 + finish.inputs.len(), outputs)?;
+        let kernel = self.folding(KernelFile::ReducePartials).slot(Finish(&finish.module));
+        let kernel = kernel.kernel(label, 1 + finish.inputs.len(), outputs)?;
         let mut params = vec![extents.lines() as u32, extents.inner as u32, splits as u32];
         params.extend(&finish.params);
         let mut bound = vec![Bound::Scratch(0)];
@@ -338,24 +338,17 @@ impl<'a> Source<'a> {
         bound.extend((0..self.epilogue.expression.outputs.len()).map(Bound::Output));
     }
 
-    fn kernel(
-        &self,
-        label: String,
-        file: &str,
-        tile: &str,
-        finish: Option<&str>,
-        reads: usize,
-        writes: usize,
-    ) -> Result<Kernel, String> {
-        let mut replaced = vec![
-            ("shared/tile", tile),
-            ("shared/operand", &self.operand.module),
-            ("shared/element", &self.element),
-            ("shared/fold", self.fold),
-            ("shared/not_a_number", self.not_a_number),
-        ];
-        replaced.extend(finish.map(|module| ("shared/finish", module)));
-        Kernel::composed(label, file, &replaced, reads, writes)
+    /// A kernel that folds, but for its ends.
+    fn folding(&self, file: KernelFile) -> Composer {
+        let extreme = ExtremeConstants { smallest: self.smallest };
+        Kernel::of(file).slot(self.element).slot(self.fold).slot(self.nan).slot(extreme)
+    }
+
+    /// One that reads the operand.
+    fn first(&self, file: KernelFile, variant: Variant) -> Composer {
+        let Variant { lines, lanes, along_lanes, .. } = variant;
+        let constants = ReductionConstants { lines, lanes, along_lanes };
+        self.folding(file).slot(Operand(&self.operand.module)).slot(constants)
     }
 }
 

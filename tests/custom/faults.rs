@@ -46,7 +46,7 @@ enum Fault {
 struct SignedSquare(Fault);
 
 const SQUARE: &str = "
-#import shared/finish
+#import finish/element
 struct Params { grid_width: u32, count: u32, rows: u32, columns: u32, finish: FinishParams }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<f32>;

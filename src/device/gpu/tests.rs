@@ -7,7 +7,8 @@ use super::*;
 use crate::compiler::{BufferKind, BufferPlan, Dispatch, Location, Port, Program, Step, Work};
 use crate::error::{Error, Origin};
 use crate::scalar::Builder;
-use crate::shader::{Access, Grid, Kernel, compose};
+use crate::shader::slot::Expression;
+use crate::shader::{Grid, Kernel, KernelFile};
 use crate::tensor::{DType, TensorData, TensorType};
 
 /// A device with all checks, if there is any.
@@ -29,14 +30,7 @@ fn map_kernel(expression: &str) -> Kernel {
          @group(0) @binding(2) var<storage, read_write> result0: array<vec4<f32>>;
          fn evaluate(quad: u32) {{ let x = source0[quad]; result0[quad] = {expression}; }}"
     );
-    Kernel {
-        label: format!("map {expression}"),
-        source: compose("map", &[("shared/expression", &module)]).unwrap().into(),
-        bindings: vec![Access::Read, Access::ReadWrite],
-        subgroups: false,
-        folds: true,
-        is_trusted: true,
-    }
+    Kernel::of(KernelFile::Map).slot(Expression(&module)).kernel(format!("map {expression}"), 1, 1).unwrap()
 }
 
 fn at(buffer: usize, offset: usize, floats: usize) -> Location {

@@ -1,13 +1,13 @@
 //! The plans of matrix products.
 
-use super::access::{Access, is_read};
-use super::choice::{
-    Extents, Variant, direct, direct_candidates, software, software_candidates, tiled, tiled_candidates,
-};
 use super::problem::Problem;
 use super::vector;
-use crate::scalar::{Epilogue, QUAD_LANES};
-use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, constants, module};
+use crate::ops::product::{
+    Access, Algorithm, Extents, Family, Product, Source, Variant, direct, is_read, plan, software, software_candidates,
+    tiled, tiled_candidates, variants, widen,
+};
+use crate::shader::slot::{PairConstants, ProductConstants, Staging, Store};
+use crate::shader::{Adapter, Composer, KernelFile, KernelPlan, RoutineShapes};
 use crate::tensor::DType;
 
 /// All plans that the adapter can run, best guess first; for tuning, those that may be the fastest, more of them.
@@ -32,16 +32,9 @@ pub(super) fn plans(
     if ty.is_empty() {
         return Err("has no columns, but rows to add up".into());
     }
-    let identity;
-    let epilogue = match shapes.epilogue {
-        Some(epilogue) => epilogue,
-        None => {
-            identity = Epilogue::identity(dtype, &[problem.batch, problem.rows, problem.columns], [1, 2]);
-            &identity
-        }
-    };
+    let epilogue = shapes.last_step();
     if !is_float {
-        return vector::integer(&problem, dtype, epilogue, adapter, tuning);
+        return vector::integer(&problem, dtype, &epilogue, adapter, tuning);
     }
     let extents = problem.extents();
     let halves = epilogue.stores_halves();
@@ -49,17 +42,25 @@ pub(super) fn plans(
         return Err(format!("does not store 16-bit floats in rows of {} elements", problem.columns));
     }
     let orientations: &[bool] = if row_sums || halves { &[false] } else { &[false, true] };
-    let mut variants =
-        if tuning { candidates(extents, orientations, adapter) } else { variants(extents, orientations, adapter) };
+    let mut chosen = if tuning {
+        candidates(extents, orientations, adapter)
+    } else {
+        variants(extents, orientations, direct([4, 4], THREADS, 32, extents, adapter), false, adapter)
+    };
     if halves {
-        variants.iter_mut().for_each(Variant::widen);
-        variants.dedup();
+        widen(&mut chosen);
     }
-    let mut plans = variants
+    let sources = [false, true].map(|swapped| Matrices {
+        problem: if swapped { problem.swapped() } else { problem.clone() },
+        swapped,
+        row_sums,
+    });
+    let mut plans = chosen
         .iter()
-        .map(|variant| plan(&problem, variant, epilogue, row_sums, adapter))
+        .map(|variant| plan(&sources[usize::from(variant.swapped)], variant, &epilogue, adapter))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut vectors = if row_sums || halves { Vec::new() } else { vector::plans(&problem, epilogue, adapter, tuning)? };
+    let mut vectors =
+        if row_sums || halves { Vec::new() } else { vector::plans(&problem, &epilogue, adapter, tuning)? };
     if adapter.is_software {
         plans.append(&mut vectors);
         return Ok(plans);
@@ -68,28 +69,16 @@ pub(super) fn plans(
     Ok(vectors)
 }
 
-/// What fits, best guess first.
-fn variants(extents: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
-    let mut variants = software(extents, orientations, adapter);
-    let mut others = tiled(extents, adapter);
-    others.push(direct(extents, adapter));
-    if adapter.is_software {
-        // Where there are no subgroups, the caches of a processor do better than workgroup memory.
-        others.rotate_right(1);
-        variants.extend(others);
-    } else {
-        others.append(&mut variants);
-        variants = others;
-    }
-    variants
-}
+/// Invocations of a workgroup without workgroup memory, along rows and columns.
+const THREADS: [usize; 2] = [8, 8];
 
 /// Multiplications up to which tuning tries kernels without subgroups on software drivers that have them.
 const SMALL_ON_SOFTWARE: usize = 1 << 20;
 
 /// What may be the fastest, with the same best guess.
 fn candidates(extents: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
-    let directs = direct_candidates(extents, adapter);
+    let directs = [([4, 4], 32), ([2, 2], 64), ([4, 2], 64), ([8, 4], 32)]
+        .map(|(shape, wanted)| direct(shape, THREADS, wanted, extents, adapter));
     if adapter.is_software {
         // Workgroup memory is slower there than anything else, and loads without subgroups take seconds where there are many.
         let mut found = software_candidates(extents, orientations, adapter);
@@ -102,132 +91,58 @@ fn candidates(extents: Extents, orientations: &[bool], adapter: &Adapter) -> Vec
     tiles.chain(directs).chain(software(extents, orientations, adapter)).collect()
 }
 
-/// One dispatch, or two where the inner dimension is split.
-fn plan(
-    problem: &Problem,
-    variant: &Variant,
-    epilogue: &Epilogue,
+static FAMILY: Family = Family {
+    name: "matmul",
+    direct: KernelFile::MatmulDirect,
+    software: KernelFile::MatmulSoftware,
+    staging: Staging::Matrix,
+    store: [Store::Matrix, Store::MatrixQuads],
+};
+
+/// Matrices with any strides.
+struct Matrices {
+    /// As the kernels see it: transposed where the operands are exchanged.
+    problem: Problem,
+    swapped: bool,
     row_sums: bool,
-    adapter: &Adapter,
-) -> Result<KernelPlan, String> {
-    let oriented = if variant.swapped { problem.swapped() } else { problem.clone() };
-    let split = variant.splits > 1;
-    let partial = Epilogue::identity(DType::F32, &[1, 1, problem.len()], [1, 2]);
-    // Tiles are for real GPUs, where four neighbours cost no more to load than one.
-    let is_tiled = variant.inner > 0;
-    let quads = oriented.quads().filter(|_| is_tiled);
-    // For a software driver the load is what costs, and one of 64 bits costs as much as one of 32.
-    let pairs = oriented.pairs().filter(|&along_inner| {
-        adapter.is_software
-            && adapter.wide_integers
-            && variant.lanes > 0
-            && (along_inner || variant.columns.is_multiple_of(2))
-    });
-    let access = Access {
-        stored: [oriented.lhs.stored, oriented.rhs.stored],
-        along_inner: quads.unwrap_or([
-            oriented.lhs.column.abs() <= oriented.lhs.row.abs(),
-            pairs.unwrap_or(oriented.rhs.row.abs() < oriented.rhs.column.abs()),
-        ]),
-        reads_quads: quads.is_some(),
-        reads_pairs: pairs.is_some(),
-        stores_quads: (is_tiled || epilogue.stores_halves()) && problem.columns.is_multiple_of(4) && !variant.swapped,
-    };
-    let finish = access.finish(if split { &partial } else { epilogue }, 3);
-    let mut flags = vec![("SWAPPED", variant.swapped)];
-    flags.extend(access.flags());
-    let tile = constants(
-        &[
-            ("BATCH_AXES", oriented.batch_axes.len()),
-            ("ROWS", variant.rows),
-            ("COLUMNS", variant.columns),
-            ("LANES", variant.lanes),
-            ("TILE_ROWS", variant.tile[0]),
-            ("TILE_COLUMNS", variant.tile[1]),
-            ("TILE_INNER", variant.inner),
-        ],
-        &flags,
-    );
-    let label = format!(
-        "{} {}x{}{}{}{}{}",
-        variant.file,
-        variant.tile[0],
-        variant.tile[1],
-        access.label(),
-        if variant.swapped { " swapped" } else { "" },
-        if row_sums { " with row sums" } else { "" },
-        if split { " split" } else { "" }
-    );
-    let outputs = usize::from(row_sums) + if split { 1 } else { epilogue.expression.outputs.len() };
-    let mut replaced = vec![("shared/tile", tile.as_str()), ("shared/finish", &finish.module)];
-    replaced.extend(access.modules()?);
-    if access.stores_quads {
-        replaced.push(("shared/storing", module("shared/storing_quads")?));
-    }
-    if row_sums {
-        replaced.push(("shared/row_sums", module("shared/row_sums_stored")?));
-    }
-    let mut kernel = Kernel::composed(label, variant.file, &replaced, 2 + finish.inputs.len(), outputs)?;
-    kernel.subgroups = variant.lanes > 0;
-    let mut params = oriented.params(variant.tile, variant.splits, access.reads_quads || pairs == Some(true))?;
-    params.extend(&finish.params);
-    let operands = if variant.swapped { [1, 0] } else { [0, 1] };
-    let mut bound: Vec<Bound> = operands.into_iter().map(Bound::Input).collect();
-    if split {
-        bound.extend((0..outputs).map(Bound::Scratch));
-    } else {
-        bound.extend(finish.inputs.iter().map(|&input| Bound::Input(2 + input)));
-        bound.extend((0..outputs).map(Bound::Output));
-    }
-    let workgroups = oriented.extents().tiles(variant.tile) * variant.splits;
-    let mut dispatches = vec![DispatchPlan { kernel, params, bound, workgroups }];
-    let mut scratch = Vec::new();
-    if split {
-        scratch.push(4 * problem.len() * variant.splits);
-        let rows = if row_sums { problem.batch * problem.rows } else { 0 };
-        if row_sums {
-            scratch.push(4 * rows * variant.splits);
-        }
-        let matrix = [problem.rows, problem.columns];
-        dispatches.push(sum(problem.len(), variant.splits, matrix, rows, &access, epilogue)?);
-    }
-    Ok(KernelPlan { dispatches, scratch })
 }
 
-/// The second pass of a split product of `len` elements, whose innermost axes are `matrix`. Where there are sums of rows
-/// (`row_sums` of them), their parts are the second scratch, and they are the second result.
-pub(in crate::ops) fn sum(
-    len: usize,
-    splits: usize,
-    matrix: [usize; 2],
-    row_sums: usize,
-    access: &Access,
-    epilogue: &Epilogue,
-) -> Result<DispatchPlan, String> {
-    let partials = 1 + usize::from(row_sums > 0);
-    let finish = access.finish(epilogue, 1 + partials);
-    let outputs = epilogue.expression.outputs.len() + usize::from(row_sums > 0);
-    let (file, own, lanes) = if access.stores_quads {
-        ("matmul_sum_quads", "shared/finish_quads", 4)
-    } else {
-        ("matmul_sum", "shared/finish", 1)
-    };
-    let mut replaced = vec![(own, finish.module.as_str())];
-    if access.stores_quads {
-        replaced.push(("shared/lanes", QUAD_LANES));
+impl Source for Matrices {
+    fn product(&self) -> Product {
+        let Problem { lhs, rhs, rows, columns, .. } = self.problem;
+        Product {
+            family: &FAMILY,
+            extents: self.problem.extents(),
+            inputs: if self.swapped { [1, 0] } else { [0, 1] },
+            stored: [lhs.stored, rhs.stored],
+            along_inner: [lhs.column.abs() <= lhs.row.abs(), rhs.row.abs() < rhs.column.abs()],
+            quads: self.problem.quads(),
+            pairs: self.problem.pairs(),
+            stores_quads: columns.is_multiple_of(4) && !self.swapped,
+            len: self.problem.len(),
+            matrix: if self.swapped { [columns, rows] } else { [rows, columns] },
+            row_sums: if self.row_sums { self.problem.batch * rows } else { 0 },
+        }
     }
-    if row_sums > 0 {
-        replaced.push(("shared/joined_rows", module("shared/joined_rows_stored")?));
+
+    fn fill(&self, kernel: Composer, variant: &Variant, access: &Access) -> Composer {
+        let batch_axes = self.problem.batch_axes.len();
+        let filled = kernel.slot(ProductConstants { batch_axes, swapped: self.swapped });
+        if !matches!(variant.algorithm, Algorithm::Software { .. }) {
+            return filled;
+        }
+        filled.slot(PairConstants { pairs: access.pairs.is_some(), along_columns: access.pairs == Some(false) })
     }
-    let label = if row_sums > 0 { format!("{file} with row sums") } else { file.to_owned() };
-    let kernel = Kernel::composed(label, file, &replaced, partials + finish.inputs.len(), outputs)?;
-    let mut params: Vec<u32> =
-        [len / lanes, splits, matrix[0], matrix[1] / lanes, 0, 0, 0].into_iter().map(|word| word as u32).collect();
-    params.extend(&finish.params);
-    let bound = (0..partials)
-        .map(Bound::Scratch)
-        .chain(finish.inputs.iter().map(|&input| Bound::Input(2 + input)))
-        .chain((0..outputs).map(Bound::Output))
-        .collect();
-    Ok(DispatchPlan { kernel, params, bound, workgroups: (len / lanes + row_sums).div_ceil(64) })
+
+    /// As `family/product` has them.
+    fn params(&self, [down, across]: [usize; 2], splits: usize, split_length: usize) -> Vec<i64> {
+        let Problem { batch, rows, columns, inner, lhs, rhs, .. } = self.problem;
+        let numbers = [batch, rows, columns, inner, splits, down, across, split_length];
+        let mut words = numbers.map(|number| number as i64).to_vec();
+        words.extend([lhs.offset, lhs.row, lhs.column, rhs.offset, rhs.row, rhs.column, 0]);
+        for &(extent, [lhs, rhs]) in &self.problem.batch_axes {
+            words.extend([extent as i64, lhs, rhs, 0]);
+        }
+        words
+    }
 }

@@ -1,7 +1,5 @@
 //! Matrix products, batched. Transposes and broadcast batches are views that the kernels read through strides.
 
-pub(in crate::ops) mod access;
-pub(in crate::ops) mod choice;
 mod dot_products;
 mod integer;
 mod kernels;
@@ -14,7 +12,6 @@ mod product;
 mod tests;
 mod vector;
 
-pub(in crate::ops) use kernels::sum;
 pub(in crate::ops) use panels::{Panels, Start};
 pub(in crate::ops) use product::{Matrix, multiply};
 

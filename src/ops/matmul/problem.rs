@@ -1,6 +1,6 @@
 //! A batch of products as kernels see it: extents, and strides in elements.
 
-use super::choice::Extents;
+use crate::ops::product::Extents;
 use crate::shader::Operand;
 use crate::tensor::DType;
 
@@ -133,24 +133,5 @@ impl Problem {
             return Some(true);
         }
         (column == 1 && self.columns.is_multiple_of(2) && is_even(row)).then_some(false)
-    }
-
-    /// The parameters of `shared/product`, but for the grid's width and the epilogue's. Where operands are read in groups,
-    /// splits of the inner dimension are whole groups of four.
-    pub(super) fn params(&self, tile: [usize; 2], splits: usize, quads: bool) -> Result<Vec<u32>, String> {
-        let mut words: Vec<i64> =
-            [self.batch, self.rows, self.columns, self.inner, splits].map(|word| word as i64).to_vec();
-        words.extend([self.rows.div_ceil(tile[0]), self.columns.div_ceil(tile[1])].map(|word| word as i64));
-        let split_length = self.inner.div_ceil(splits);
-        words.push(if quads { split_length.next_multiple_of(4) } else { split_length } as i64);
-        words.extend([self.lhs.offset, self.lhs.row, self.lhs.column]);
-        words.extend([self.rhs.offset, self.rhs.row, self.rhs.column, 0]);
-        for &(extent, [lhs, rhs]) in &self.batch_axes {
-            words.extend([extent as i64, lhs, rhs, 0]);
-        }
-        words
-            .into_iter()
-            .map(|word| i32::try_from(word).map(|word| word as u32).map_err(|_| format!("{word} does not fit 32 bits")))
-            .collect()
     }
 }

@@ -146,7 +146,7 @@ impl PoolAxis {
             })
     }
 
-    /// What kernels are made for: `struct Axis` of `shared/windows`.
+    /// What kernels are made for: `struct Axis` of `family/windows`.
     pub(super) fn constant(&self) -> String {
         let (span, stride, dilation, low, adaptive) = match self.steps {
             Steps::Regular(window) => (window.span(), window.stride, window.dilation, window.low, 0),

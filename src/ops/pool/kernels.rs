@@ -1,8 +1,8 @@
 //! The pools' kernels: an invocation a window, or an element in backward passes.
 
 use super::{Pool, PoolAxis, PoolKind};
-use crate::scalar::Epilogue;
-use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, constants};
+use crate::shader::slot::{Element, Finish, Nan, PoolConstants};
+use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelFile, KernelPlan, RoutineShapes};
 use crate::tensor::DType;
 
 pub(super) fn plans(pool: &Pool, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
@@ -35,34 +35,29 @@ fn dispatch(pool: &Pool, shapes: &RoutineShapes<'_>) -> Result<DispatchPlan, Str
     let out = &shapes.outputs[0];
     let dims = out.shape.dims();
     let [.., rows, columns] = *dims else { return Err("a pool has two axes or more".into()) };
-    let axes = axes(pool, rows, columns);
-    let axes = ("shared/pool_axes", axes.as_str());
+    let [z, y, x] = pool.three().map(|axis| axis.constant());
+    let axes = PoolConstants { z, y, x, rows, columns };
+    let element = Element::of(out.dtype)?;
     let workgroups = out.len().div_ceil(64);
     if pool.kind == PoolKind::Max {
-        let kernel = Kernel::composed("pool_max", "pool_max", &[axes], 1, 2)?;
+        let kernel = Kernel::of(KernelFile::PoolMax).slot(axes).slot(element).slot(Nan::Floats);
+        let kernel = kernel.kernel("pool_max", 1, 2)?;
         let params = vec![out.len() as u32, f32::NEG_INFINITY.to_bits(), 0];
         let bound = vec![Bound::Input(0), Bound::Output(0), Bound::Output(1)];
         return Ok(DispatchPlan { kernel, params, bound, workgroups });
     }
     let file = match pool.kind {
-        PoolKind::MaxScatter => "pool_max_scatter",
-        PoolKind::MaxGather => "pool_max_gather",
-        PoolKind::SumGradient => "pool_sum_gradient",
-        PoolKind::Sum | PoolKind::Max => "pool_sum",
+        PoolKind::MaxScatter => KernelFile::PoolMaxScatter,
+        PoolKind::MaxGather => KernelFile::PoolMaxGather,
+        PoolKind::SumGradient => KernelFile::PoolSumGradient,
+        PoolKind::Sum | PoolKind::Max => KernelFile::PoolSum,
     };
     let inputs = shapes.inputs.len();
-    let identity;
-    let epilogue = match shapes.epilogue {
-        Some(epilogue) => epilogue,
-        None => {
-            identity = Epilogue::identity(DType::F32, &[out.len() / (rows * columns), rows, columns], [1, 2]);
-            &identity
-        }
-    };
+    let epilogue = shapes.last_step();
     let finish = epilogue.emit(inputs + 1);
     let stored = epilogue.expression.outputs.len();
-    let replaced = [("shared/finish", finish.module.as_str()), axes];
-    let kernel = Kernel::composed(file, file, &replaced, inputs + finish.inputs.len(), stored)?;
+    let kernel = Kernel::of(file).slot(axes).slot(element).slot(Finish(&finish.module));
+    let kernel = kernel.kernel(file.name(), inputs + finish.inputs.len(), stored)?;
     let params = [out.len() as u32, 0, 0].into_iter().chain(finish.params).collect();
     let bound = (0..inputs)
         .map(Bound::Input)
@@ -70,11 +65,4 @@ fn dispatch(pool: &Pool, shapes: &RoutineShapes<'_>) -> Result<DispatchPlan, Str
         .chain((0..stored).map(Bound::Output))
         .collect();
     Ok(DispatchPlan { kernel, params, bound, workgroups })
-}
-
-/// The replacement of `shared/pool_axes`.
-fn axes(pool: &Pool, rows: usize, columns: usize) -> String {
-    let [z, y, x] = pool.three().map(|axis| axis.constant());
-    let axes = format!("const Z = {z};\nconst Y = {y};\nconst X = {x};\n");
-    axes + &constants(&[("RESULT_ROWS", rows), ("RESULT_COLUMNS", columns)], &[])
 }

@@ -1,11 +1,10 @@
 //! The plans of recurrences. Where a workgroup has all units of its rows of the batch, it computes the whole sequence in one
 //! dispatch; else a dispatch is one step of all units.
 
-use super::module::module as cell_module;
+use super::module;
 use super::{InputIndices, Pass, Recurrent};
-use crate::shader::{
-    Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, compose, constants, module,
-};
+use crate::shader::slot::{Barrier, Cell, RecurrenceConstants, SequenceConstants, StateProduct};
+use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelFile, KernelPlan, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
 /// Hidden units up to which a GPU is better off with a whole sequence in a workgroup than with a dispatch a step.
@@ -313,45 +312,38 @@ impl Sequence<'_> {
 
     fn kernel(&self, variant: &Variant) -> Result<Kernel, String> {
         let inputs = &self.inputs;
-        let file = if self.is_backward() { "recurrence_backward" } else { "recurrence" };
-        let cell = cell_module(&self.recurrent.cell);
+        let file = if self.is_backward() { KernelFile::RecurrenceBackward } else { KernelFile::Recurrence };
+        let cell = &self.recurrent.cell;
         let has_bias = matches!(self.recurrent.pass, Pass::Forward { bias: true, .. });
-        let tile = constants(
-            &[
-                ("ROWS", variant.rows),
-                ("LANES", variant.lanes),
-                ("WAVES", variant.waves),
-                ("UNITS", variant.units),
-                ("UNROLL", variant.unroll),
-                ("ITEMS", variant.items()),
-            ],
-            &[],
-        );
-        let kind = constants(
-            &[("FIRST_PARAMETER", if has_bias { self.recurrent.cell.gates() } else { 0 })],
-            &[
-                ("REVERSE", self.recurrent.reverse),
-                ("HAS_BIAS", has_bias),
-                ("HAS_INITIAL", inputs.initial.is_some()),
-                ("HAS_LENGTHS", inputs.lengths.is_some()),
-                ("IS_RAGGED", !self.hidden.is_multiple_of(variant.lanes)),
-                ("HAS_OUTPUTS", inputs.outputs.is_some()),
-                ("HAS_LAST", inputs.last.is_some()),
-            ],
-        );
-        let mut replaced =
-            vec![("shared/tile", tile.as_str()), ("shared/recurrence_kind", &kind), ("shared/cell", &cell)];
-        if variant.shuffles {
-            replaced.push(("shared/state_product", module("shared/state_product_lanes")?));
-        }
-        if variant.alone {
-            replaced.push(("shared/step_barrier", module("shared/step_barrier_subgroup")?));
-        }
+        let sizes = RecurrenceConstants {
+            rows: variant.rows,
+            lanes: variant.lanes,
+            waves: variant.waves,
+            units: variant.units,
+            unroll: variant.unroll,
+            items: variant.items(),
+        };
+        let sequence = SequenceConstants {
+            reverse: self.recurrent.reverse,
+            has_bias,
+            first_parameter: if has_bias { cell.gates() } else { 0 },
+            has_initial: inputs.initial.is_some(),
+            has_lengths: inputs.lengths.is_some(),
+            is_ragged: !self.hidden.is_multiple_of(variant.lanes),
+            has_outputs: inputs.outputs.is_some(),
+            has_last: inputs.last.is_some(),
+        };
+        let kernel = Kernel::of(file)
+            .slot(sizes)
+            .slot(sequence)
+            .slot(module::constants(cell))
+            .slot(Cell(&module::functions(cell)))
+            .slot(if variant.shuffles { StateProduct::Lanes } else { StateProduct::Pieces })
+            .slot(if variant.alone { Barrier::Subgroup } else { Barrier::Storage });
         let (reads, writes) = if self.is_backward() { (6, 2) } else { (5, 3) };
-        let bindings = std::iter::repeat_n(Access::Read, reads).chain(std::iter::repeat_n(Access::ReadWrite, writes));
         let label = format!(
             "{}{} {}x{}{}{}",
-            self.recurrent.cell.operator_name(),
+            cell.operator_name(),
             if self.is_backward() { " backward" } else { "" },
             variant.rows,
             variant.lanes * variant.units,
@@ -362,14 +354,6 @@ impl Sequence<'_> {
                 (false, false) => " stepwise",
             }
         );
-        let source = compose(file, &replaced)?.into();
-        Ok(Kernel {
-            label,
-            source,
-            bindings: bindings.collect(),
-            subgroups: variant.shuffles,
-            folds: true,
-            is_trusted: true,
-        })
+        Ok(Kernel { subgroups: variant.shuffles, ..kernel.kernel(label, reads, writes)? })
     }
 }

@@ -1,34 +1,35 @@
-//! A cell as the module `shared/cell` of the kernels.
+//! A cell as what fills the slots of the kernels.
 
 use super::Cell;
 use super::derived::Leaf;
 use crate::scalar::{Functions, ScalarExpr};
-use crate::shader::constants;
+use crate::shader::slot::CellConstants;
 
-/// The replacement of `shared/cell`.
-pub(super) fn module(cell: &Cell) -> String {
+/// What the cell has.
+pub(super) fn constants(cell: &Cell) -> CellConstants {
     let (counts, derived) = (cell.counts(), cell.derived());
     let inner = derived.inner;
     let reads_hidden = |expression: &ScalarExpr| expression.reads(counts.input(Leaf::State(0)));
-    let text = constants(
-        &[
-            ("GATES", counts.gates),
-            ("STATES", counts.states),
-            ("PARAMETERS", counts.parameters),
-            ("SAVED", cell.saved()),
-            ("GRADIENTS", cell.gradients()),
-            ("OF_PRODUCTS", cell.of_products()),
-            ("SECOND", inner.map_or(counts.gates, |inner| inner.first_gate)),
-            ("INNER", inner.map_or(0, |inner| inner.state)),
-            ("FIRST", derived.saved_first),
-            ("PARAMETER_SLOTS", counts.parameters.max(1)),
-            ("FIRST_SLOTS", derived.saved_first.max(1)),
-        ],
-        &[
-            ("READS_HIDDEN", derived.first.iter().chain([&derived.step]).any(reads_hidden)),
-            ("TWO_HALVES", inner.is_some()),
-        ],
-    );
+    CellConstants {
+        gates: counts.gates,
+        states: counts.states,
+        parameters: counts.parameters,
+        saved: cell.saved(),
+        gradients: cell.gradients(),
+        of_products: cell.of_products(),
+        reads_hidden: derived.first.iter().chain([&derived.step]).any(reads_hidden),
+        two_halves: inner.is_some(),
+        second: inner.map_or(counts.gates, |inner| inner.first_gate),
+        inner: inner.map_or(0, |inner| inner.state),
+        first: derived.saved_first,
+        parameter_slots: counts.parameters.max(1),
+        first_slots: derived.saved_first.max(1),
+    }
+}
+
+/// What it computes.
+pub(super) fn functions(cell: &Cell) -> String {
+    let (counts, derived) = (cell.counts(), cell.derived());
     let read = |input: usize| match counts.leaf(input) {
         Leaf::Input(gate) => format!("x[{gate}]"),
         Leaf::Product(gate) => format!("product[{gate}]"),
@@ -60,5 +61,5 @@ pub(super) fn module(cell: &Cell) -> String {
     functions.add("advance", &forward, &derived.step, read);
     functions.add("backward", &backward, &derived.backward, read_saved);
     functions.add("backward_inner", &inner, derived.backward_inner.as_ref().unwrap_or(&zeros), read_saved);
-    text + &functions.module()
+    functions.module()
 }

@@ -13,8 +13,8 @@ use rayon::prelude::*;
 use super::Op;
 use crate::error::Result as Outcome;
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
-use crate::scalar::Epilogue;
-use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes};
+use crate::shader::slot::{Element, Finish};
+use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelFile, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorData, TensorType};
 use table::Table;
 
@@ -195,18 +195,11 @@ impl GpuRoutine for Resample {
             return Err(format!("does not compute in {} on a GPU", out.dtype));
         }
         let [.., rows, columns] = *out.shape.dims() else { return Err("wants two axes or more".into()) };
-        let identity;
-        let epilogue = match shapes.epilogue {
-            Some(epilogue) => epilogue,
-            None => {
-                identity = Epilogue::identity(DType::F32, &[out.len() / (rows * columns), rows, columns], [1, 2]);
-                &identity
-            }
-        };
+        let epilogue = shapes.last_step();
         let finish = epilogue.emit(3);
         let stored = epilogue.expression.outputs.len();
-        let replaced = [("shared/finish", finish.module.as_str())];
-        let kernel = Kernel::composed("resample", "resample", &replaced, 2 + finish.inputs.len(), stored)?;
+        let kernel = Kernel::of(KernelFile::Resample).slot(Element::of(out.dtype)?).slot(Finish(&finish.module));
+        let kernel = kernel.kernel("resample", 2 + finish.inputs.len(), stored)?;
         let (elements, results) = self.map.ends();
         let (_, inner) = self.around(&out.shape);
         let entries = self.entries(&shapes.inputs[1].ty, DType::F32);

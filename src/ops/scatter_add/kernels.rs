@@ -3,19 +3,17 @@
 
 use super::super::scatter::Combine;
 use super::super::sort::kernels::Lines;
-use crate::shader::{
-    Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, constants, element_types, module,
-};
+use crate::shader::slot::{Element, ExtremeConstants, Fold, Nan};
+use crate::shader::{Access, Adapter, Bound, DispatchPlan, Kernel, KernelFile, KernelPlan, RoutineShapes};
 use crate::tensor::DType;
 
 /// Contributions that a dispatch looks at for one element; more take several.
 const LONGEST: usize = 1 << 14;
 
 struct Scatter {
-    element: String,
+    element: Element,
     combine: Combine,
-    /// The module that tells whether a value is NaN.
-    not_a_number: &'static str,
+    nan: Nan,
     outer: usize,
     length: usize,
     inner: usize,
@@ -38,9 +36,9 @@ pub(in crate::ops) fn plans(
     }
     let product = |dims: &[usize]| dims.iter().product::<usize>();
     let scatter = Scatter {
-        element: element_types(base.dtype, base.dtype)?,
+        element: Element::of(base.dtype)?,
         combine,
-        not_a_number: module(if base.dtype == DType::F32 { "shared/not_a_number" } else { "shared/all_numbers" })?,
+        nan: if base.dtype == DType::F32 { Nan::Floats } else { Nan::Integers },
         outer: product(&base.shape[..axis]),
         length: base.shape[axis],
         inner: product(&base.shape[axis + 1..]),
@@ -58,25 +56,25 @@ pub(in crate::ops) fn plans(
 }
 
 impl Scatter {
-    fn dispatches(&self, file: &str, reads: [Bound; 3], order: Option<Bound>) -> Result<Vec<DispatchPlan>, String> {
-        let fold = module(match self.combine {
-            Combine::Sum => "shared/fold",
-            Combine::Product => "shared/fold_product",
-            Combine::Max | Combine::Min => "shared/fold_extreme",
-            Combine::Last => "shared/fold_last",
-        })?;
-        let tile = constants(&[], &[("SMALLEST", self.combine == Combine::Min)]);
-        let replaced = [
-            ("shared/element", self.element.as_str()),
-            ("shared/fold", fold),
-            ("shared/not_a_number", self.not_a_number),
-            ("shared/tile", &tile),
-        ];
-        let mut kernel = Kernel::composed(file, file, &replaced, 3, 1)?;
+    fn dispatches(
+        &self,
+        file: KernelFile,
+        reads: [Bound; 3],
+        order: Option<Bound>,
+    ) -> Result<Vec<DispatchPlan>, String> {
+        let fold = match self.combine {
+            Combine::Sum => Fold::Sum,
+            Combine::Product => Fold::Product,
+            Combine::Max | Combine::Min => Fold::Extreme,
+            Combine::Last => Fold::Last,
+        };
+        let extreme = ExtremeConstants { smallest: self.combine == Combine::Min };
+        let kernel = Kernel::of(file).slot(self.element).slot(fold).slot(self.nan).slot(extreme);
+        let mut kernel = kernel.kernel(file.name(), 3, 1)?;
         let mut bound = reads.to_vec();
         bound.push(Bound::Output(0));
         if let Some(order) = order {
-            kernel.bindings.push(crate::shader::Access::Read);
+            kernel.bindings.push(Access::Read);
             bound.push(order);
         }
         // Steps of the indices.
@@ -96,7 +94,7 @@ impl Scatter {
 
     fn look_through(&self) -> Result<KernelPlan, String> {
         let reads = [Bound::Input(0), Bound::Input(1), Bound::Input(2)];
-        Ok(KernelPlan { dispatches: self.dispatches("scatter", reads, None)?, scratch: Vec::new() })
+        Ok(KernelPlan { dispatches: self.dispatches(KernelFile::Scatter, reads, None)?, scratch: Vec::new() })
     }
 
     fn sorted(&self, adapter: &Adapter) -> Result<KernelPlan, String> {
@@ -117,7 +115,7 @@ impl Scatter {
             scratch.push(indices.pairs_bytes());
         }
         let reads = [Bound::Input(0), Bound::Scratch(0), Bound::Input(2)];
-        dispatches.extend(self.dispatches("scatter_sorted", reads, Some(Bound::Scratch(1)))?);
+        dispatches.extend(self.dispatches(KernelFile::ScatterSorted, reads, Some(Bound::Scratch(1)))?);
         Ok(KernelPlan { dispatches, scratch })
     }
 }

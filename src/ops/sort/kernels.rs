@@ -1,9 +1,8 @@
 //! Choice of sort kernels: short lines by counting, lines that fit workgroup memory in one dispatch, longer ones by passes
 //! of a sorting network over blocks.
 
-use crate::shader::{
-    Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, constants, element_types, module,
-};
+use crate::shader::slot::{Element, SortConstants, SortKey};
+use crate::shader::{Access, Adapter, Bound, DispatchPlan, Kernel, KernelFile, KernelPlan, RoutineShapes};
 use crate::tensor::DType;
 
 /// Elements of a line up to which counting is tried.
@@ -92,22 +91,23 @@ impl Lines {
 
     fn dispatch(
         &self,
-        file: &str,
+        file: KernelFile,
         size: usize,
         step: [usize; 2],
         bound: &[(Bound, Access)],
         workgroups: usize,
     ) -> Result<DispatchPlan, String> {
-        let key = module(match self.dtype {
-            DType::I32 if self.top.is_some() => "shared/sort_key_index",
-            DType::I32 => "shared/sort_key_i32",
-            DType::U32 => "shared/sort_key_u32",
-            _ => "shared/sort_key",
-        })?;
-        let tile = constants(&[("SIZE", size), ("THREADS", (size / 2).min(256))], &[]);
-        let element = element_types(self.dtype, self.dtype)?;
-        let replaced = [("shared/sort_key", key), ("shared/tile", tile.as_str()), ("shared/element", element.as_str())];
-        let mut kernel = Kernel::composed(file, file, &replaced, 0, 0)?;
+        let key = match self.dtype {
+            DType::I32 if self.top.is_some() => SortKey::Position,
+            DType::I32 => SortKey::I32,
+            DType::U32 => SortKey::U32,
+            _ => SortKey::F32,
+        };
+        let mut kernel = Kernel::of(file).slot(key).slot(Element::of(self.dtype)?);
+        if !matches!(file, KernelFile::SortRank | KernelFile::SortGather) {
+            kernel = kernel.slot(SortConstants { size, threads: (size / 2).min(256) });
+        }
+        let mut kernel = kernel.kernel(file.name(), 0, 0)?;
         kernel.bindings = bound.iter().map(|(_, access)| *access).collect();
         let blocks = self.length.div_ceil(size);
         let words =
@@ -125,11 +125,11 @@ impl Lines {
     }
 
     fn count(&self) -> Result<DispatchPlan, String> {
-        self.dispatch("sort_rank", 64, [0, 0], &self.ends(), (self.lines * self.length).div_ceil(64))
+        self.dispatch(KernelFile::SortRank, 64, [0, 0], &self.ends(), (self.lines * self.length).div_ceil(64))
     }
 
     fn in_workgroup(&self, size: usize) -> Result<DispatchPlan, String> {
-        self.dispatch("sort", size, [0, 0], &self.ends(), self.lines)
+        self.dispatch(KernelFile::Sort, size, [0, 0], &self.ends(), self.lines)
     }
 
     fn passes(&self, size: usize, pairs: Bound) -> Result<Vec<DispatchPlan>, String> {
@@ -137,7 +137,7 @@ impl Lines {
         let [source, values, indices] = self.ends();
         let blocks = self.lines * self.length.div_ceil(size);
         let threads = (size / 2).min(256);
-        let mut dispatches = vec![self.dispatch("sort_blocks", size, [0, 0], &[source, write], blocks)?];
+        let mut dispatches = vec![self.dispatch(KernelFile::SortBlocks, size, [0, 0], &[source, write], blocks)?];
         let mut half = size;
         while half < self.length {
             let mut distance = half;
@@ -145,14 +145,20 @@ impl Lines {
                 let exchanges = self.length.div_ceil(2 * distance) * distance;
                 let workgroups = (self.lines * exchanges).div_ceil(threads);
                 let step = [distance, usize::from(distance == half)];
-                dispatches.push(self.dispatch("sort_step", size, step, &[write], workgroups)?);
+                dispatches.push(self.dispatch(KernelFile::SortStep, size, step, &[write], workgroups)?);
                 distance /= 2;
             }
-            dispatches.push(self.dispatch("sort_merge", size, [0, 0], &[write], blocks)?);
+            dispatches.push(self.dispatch(KernelFile::SortMerge, size, [0, 0], &[write], blocks)?);
             half *= 2;
         }
         let workgroups = (self.lines * self.length).div_ceil(64);
-        dispatches.push(self.dispatch("sort_gather", size, [0, 0], &[source, read, values, indices], workgroups)?);
+        dispatches.push(self.dispatch(
+            KernelFile::SortGather,
+            size,
+            [0, 0],
+            &[source, read, values, indices],
+            workgroups,
+        )?);
         Ok(dispatches)
     }
 }

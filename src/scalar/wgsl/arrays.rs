@@ -40,6 +40,6 @@ impl Functions {
 
     /// The functions, after the modules that they import.
     pub(crate) fn module(self) -> String {
-        format!("#import shared/lanes\n{}{}", calls::imports(&self.text), self.text)
+        format!("#import lanes/one\n{}{}", calls::imports(&self.text), self.text)
     }
 }

@@ -194,37 +194,44 @@ fn integer_quotient(function: F, dtype: DType, a: &str, b: &str) -> String {
 
 /// Functions that are not WGSL's, and the modules that they stand in.
 const MODULES: [(&str, &str); 30] = [
-    ("no_number", "numbers"),
-    ("larger", "numbers"),
-    ("smaller", "numbers"),
-    ("at_least", "numbers"),
-    ("at_most", "numbers"),
-    ("clamped", "numbers"),
-    ("rectified", "numbers"),
-    ("sign_of", "numbers"),
-    ("exponential", "exponential"),
-    ("exp_minus_one", "exponential"),
-    ("hyperbolic_sine", "exponential"),
-    ("hyperbolic_cosine", "exponential"),
-    ("natural_logarithm", "logarithm"),
-    ("log_one_plus", "logarithm"),
-    ("inverse_hyperbolic_sine", "logarithm"),
-    ("inverse_hyperbolic_cosine", "logarithm"),
-    ("inverse_hyperbolic_tangent", "logarithm"),
-    ("sine", "trigonometry"),
-    ("cosine", "trigonometry"),
-    ("tangent", "trigonometry"),
-    ("arctangent", "arctangent"),
-    ("arcsine", "arctangent"),
-    ("arccosine", "arctangent"),
-    ("power", "power"),
-    ("remainder", "remainder"),
-    ("sigmoid", "functions"),
-    ("hyperbolic_tangent", "functions"),
-    ("soft_plus", "activations"),
-    ("error_function", "activations"),
-    ("threefry", "random"),
+    ("no_number", "shared/numbers"),
+    ("larger", "shared/numbers"),
+    ("smaller", "shared/numbers"),
+    ("at_least", "shared/numbers"),
+    ("at_most", "shared/numbers"),
+    ("clamped", "shared/numbers"),
+    ("rectified", "shared/numbers"),
+    ("sign_of", "shared/numbers"),
+    ("exponential", "shared/exponential"),
+    ("exp_minus_one", "shared/exponential"),
+    ("hyperbolic_sine", "shared/exponential"),
+    ("hyperbolic_cosine", "shared/exponential"),
+    ("natural_logarithm", "shared/logarithm"),
+    ("log_one_plus", "shared/logarithm"),
+    ("inverse_hyperbolic_sine", "shared/logarithm"),
+    ("inverse_hyperbolic_cosine", "shared/logarithm"),
+    ("inverse_hyperbolic_tangent", "shared/logarithm"),
+    ("sine", "shared/trigonometry"),
+    ("cosine", "shared/trigonometry"),
+    ("tangent", "shared/trigonometry"),
+    ("arctangent", "shared/arctangent"),
+    ("arcsine", "shared/arctangent"),
+    ("arccosine", "shared/arctangent"),
+    ("power", "shared/power"),
+    ("remainder", "shared/remainder"),
+    ("sigmoid", "shared/functions"),
+    ("hyperbolic_tangent", "shared/functions"),
+    ("soft_plus", "shared/activations"),
+    ("error_function", "shared/activations"),
+    ("threefry", "shared/random"),
 ];
+
+/// What generated text may import, for tests of the files.
+#[cfg(test)]
+pub(crate) fn generated_imports() -> impl Iterator<Item = &'static str> {
+    let others = ["shared/half", "element/f32", "lanes/one", "lanes/four"];
+    MODULES.iter().map(|(_, module)| *module).chain(others)
+}
 
 /// The import lines of what a text calls.
 pub(super) fn imports(text: &str) -> String {
@@ -233,7 +240,7 @@ pub(super) fn imports(text: &str) -> String {
         .match_indices('(')
         .map(|(end, _)| text[..end].rsplit(|character| !is_letter(character)).next().unwrap_or_default())
         .filter_map(|called| MODULES.iter().find(|(name, _)| *name == called))
-        .map(|(_, module)| format!("#import shared/{module}\n"))
+        .map(|(_, module)| format!("#import {module}\n"))
         .collect();
     lines.sort_unstable();
     lines.dedup();

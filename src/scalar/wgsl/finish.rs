@@ -1,4 +1,4 @@
-//! The last step of a routine: the modules that replace `shared/finish`.
+//! The last step of a routine: what fills the slot `finish`.
 
 use std::fmt::Write;
 
@@ -25,7 +25,7 @@ impl Epilogue {
         Self { expression: builder.finish(dims.to_vec(), Vec::new(), vec![(value, dtype)]), borders }
     }
 
-    /// The module `shared/finish`: `fn finish(value: Element, index: u32, at: vec3<u32>)` and the alias `FinishParams`.
+    /// `fn finish(value: Element, index: u32, at: vec3<u32>)` and the alias `FinishParams`.
     /// Its inputs are bound from `first_binding` on, its outputs after them.
     pub fn emit(&self, first_binding: usize) -> Emitted {
         let mut emitter = Emitter::new(&self.expression, Style::Finish, first_binding);
@@ -41,7 +41,7 @@ impl Epilogue {
     }
 
     /// The same for four neighbours along the last axis, which is a multiple of four: `fn finish_quad(value: vec4<f32>, quad: u32,
-    /// at: vec3<u32>)`, where `at` is the first one's. Stores 16-bit floats too. Goes with [`QUAD_LANES`](super::QUAD_LANES).
+    /// at: vec3<u32>)`, where `at` is the first one's. Stores 16-bit floats too. Goes with four lanes.
     pub(crate) fn emit_quads(&self, first_binding: usize) -> Emitted {
         let mut emitter = Emitter::new(&self.expression, Style::FinishQuad, first_binding);
         emitter.decompose(self.borders);

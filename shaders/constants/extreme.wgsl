@@ -1,0 +1,3 @@
+// Slot constants/extreme, used by family/extremes.
+// Which extreme.
+const SMALLEST = false;

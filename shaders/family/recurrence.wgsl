@@ -1,0 +1,45 @@
+// Used by family/recurrence_steps.
+// What the kernels of a recurrence share: the parameters, and how the work is cut. A workgroup has ROWS sequences of the batch and
+// iterates over some of the units in blocks of UNITS × LANES, which its WAVES of LANES invocations share; where it has all units,
+// it computes many steps too.
+#import constants/recurrence
+#import constants/sequence
+#import constants/cell
+#import cell/sum
+
+struct Params {
+    grid_width: u32,
+    steps: u32,
+    batch: u32,
+    hidden: u32,
+    // The iterations of this dispatch, in the order in which steps are computed; and its halves of a step.
+    first: u32,
+    count: u32,
+    first_half: u32,
+    end_half: u32,
+    row_blocks: u32,
+    unit_blocks: u32,
+    // Blocks of units that a workgroup iterates over.
+    blocks_each: u32,
+    padding: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+
+// Workgroups that share the units.
+fn sharing() -> u32 {
+    return (params.unit_blocks + params.blocks_each - 1u) / params.blocks_each;
+}
+
+fn has_work(number: u32) -> bool {
+    return number < params.row_blocks * sharing();
+}
+
+// The step of an iteration, as an index in the sequence.
+fn step_of(iteration: u32) -> u32 {
+    return select(iteration, params.steps - 1u - iteration, REVERSE);
+}
+
+// The address of value `k` of a step's unit 0, in a tensor of `count` values a unit.
+fn value_start(step: u32, row: u32, count: u32, k: u32) -> u32 {
+    return ((step * params.batch + row) * count + k) * params.hidden;
+}

@@ -1,0 +1,22 @@
+// Slot fold, used by reduce, reduce_partials, reduce_rows, reduce_split, scatter, scatter_sorted.
+// The largest or smallest value. A NaN wins, as in PyTorch.
+#import element/f32
+#import family/extremes
+alias Partial = Element;
+
+fn lift(value: Value, index: u32) -> Partial {
+    return value;
+}
+
+fn join(a: Partial, b: Partial) -> Partial {
+    return select(a, b, better(b, a));
+}
+
+fn project(total: Partial) -> Element {
+    return total;
+}
+
+// Not asked for: there is nothing to choose from.
+fn nothing(count: u32) -> Element {
+    return Element(count);
+}

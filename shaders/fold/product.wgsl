@@ -1,0 +1,20 @@
+// Slot fold, used by reduce, reduce_partials, reduce_rows, reduce_split, scatter, scatter_sorted.
+// Products.
+#import element/f32
+alias Partial = Element;
+
+fn lift(value: Value, index: u32) -> Partial {
+    return value;
+}
+
+fn join(a: Partial, b: Partial) -> Partial {
+    return a * b;
+}
+
+fn project(total: Partial) -> Element {
+    return total;
+}
+
+fn nothing(count: u32) -> Element {
+    return Element(count + 1u);
+}

@@ -1,0 +1,44 @@
+// The gradient of a pool of sums: an invocation an element, which adds up, in order, what arrives at the windows over it.
+#import finish/element
+#import family/windows
+
+struct Params {
+    grid_width: u32,
+    // Elements in all.
+    count: u32,
+    padding: vec2<u32>,
+    finish: FinishParams,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> upstream: array<Value>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let index = (group.y * params.grid_width + group.x) * 64u + local;
+    if index >= params.count {
+        return;
+    }
+    let position = position_of(index, vec3<i32>(Z.extent, Y.extent, X.extent));
+    let start = position.plane * (Z.windows * Y.windows * X.windows);
+    let planes = windows_over(Z, position.at.x);
+    let rows = windows_over(Y, position.at.y);
+    let columns = windows_over(X, position.at.z);
+    var sum = Value(0);
+    // Iteration counts are constants, so that there is no loop where windows do not overlap.
+    for (var k = 0; k < Z.over; k++) {
+        let plane = planes.x + k;
+        let is_plane = plane <= planes.y && covers(Z, plane, position.at.x);
+        for (var j = 0; j < Y.over; j++) {
+            let row = rows.x + j;
+            let is_row = is_plane && row <= rows.y && covers(Y, row, position.at.y);
+            let first = start + (plane * Y.windows + row) * X.windows;
+            for (var i = 0; i < X.over; i++) {
+                let column = columns.x + i;
+                if is_row && column <= columns.y && covers(X, column, position.at.z) {
+                    sum += upstream[first + column];
+                }
+            }
+        }
+    }
+    finish(sum, index, result_position(index));
+}

@@ -1,0 +1,6 @@
+// Slot lanes, used by cell, expression, expressions, finish, operand, shared/numbers, shared/random.
+// Four elements at once.
+alias Lanes = vec4<f32>;
+alias IntLanes = vec4<i32>;
+alias UintLanes = vec4<u32>;
+alias BoolLanes = vec4<bool>;

@@ -1,0 +1,6 @@
+// Slot lanes, used by cell, expression, expressions, finish, operand, shared/numbers, shared/random.
+// How many elements an expression computes at once: one here. Map kernels compute four.
+alias Lanes = f32;
+alias IntLanes = i32;
+alias UintLanes = u32;
+alias BoolLanes = bool;

@@ -1,0 +1,8 @@
+// Slot rhs, used by family/convolution_source, family/product, load.
+// The right operand of a product, read an element at a time.
+#mirror lhs/elements
+
+// Two neighbours.
+fn rhs_pair(address: u32) -> vec2<f32> {
+    return vec2<f32>(rhs_at(address), rhs_at(address + 1u));
+}

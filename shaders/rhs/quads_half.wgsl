@@ -1,0 +1,3 @@
+// Slot rhs, used by family/convolution_source, family/product, load.
+// The right operand, of which four neighbours are read at once: floats of 16 bits.
+#mirror lhs/quads_half

@@ -1,5 +1,0 @@
-// The sum of what comes before a chunk of a line: nothing, where the line is one chunk.
-#import shared/element
-fn carry(number: u32) -> Element {
-    return Element(0);
-}

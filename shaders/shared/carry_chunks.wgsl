@@ -1,6 +1,0 @@
-// The sum of what comes before a chunk of a line, from the passes before.
-#import shared/element
-@group(0) @binding(3) var<storage, read> carries: array<Element>;
-fn carry(number: u32) -> Element {
-    return carries[number];
-}

@@ -1,7 +1,0 @@
-// The last step of a routine for four neighbouring elements: replaces `shared/finish`, and stores them as they are.
-alias FinishParams = array<vec4<i32>, 1>;
-@group(0) @binding(3) var<storage, read_write> result0: array<vec4<f32>>;
-
-fn finish_quad(value: vec4<f32>, quad: u32, at: vec3<u32>) {
-    result0[quad] = value;
-}

@@ -1,4 +1,0 @@
-// Sums of rows beside the partial products that a second pass joins: this default has none.
-const ROW_SUMS = false;
-
-fn join_row(row: u32) {}

@@ -1,9 +1,0 @@
-// Replaces `shared/lhs` where four neighbours are read at once, from a multiple of four on: floats of 16 bits, two to a word.
-#import shared/tile
-#import shared/widen
-
-@group(0) @binding(1) var<storage, read> lhs: array<vec2<u32>>;
-
-fn lhs_quad(address: i32) -> vec4<f32> {
-    return widen_quad(lhs[u32(address) / 4u], LHS_BF16);
-}

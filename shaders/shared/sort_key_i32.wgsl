@@ -1,5 +1,0 @@
-// Words in the order of the integers that they stand for.
-#import shared/element
-fn sort_key(value: Value) -> u32 {
-    return bitcast<u32>(value) ^ 0x80000000u;
-}

@@ -1,5 +1,0 @@
-// Indices in the order of the positions that they name: those outside are clamped, as those of a gather are.
-#import shared/element
-fn sort_key(value: Value) -> u32 {
-    return u32(clamp(value, 0, i32(params.top)));
-}

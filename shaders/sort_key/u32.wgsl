@@ -1,0 +1,6 @@
+// Slot sort_key, used by family/sort.
+// Words in their own order.
+#import element/f32
+fn sort_key(value: Value) -> u32 {
+    return value;
+}

@@ -1,0 +1,263 @@
+//! Choice of a product's kernel by its extents: which tile, which orientation, how many splits of the inner dimension.
+
+use crate::shader::Adapter;
+
+/// The extents of a batch of products.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::ops) struct Extents {
+    pub(in crate::ops) batch: usize,
+    pub(in crate::ops) rows: usize,
+    pub(in crate::ops) columns: usize,
+    pub(in crate::ops) inner: usize,
+}
+
+impl Extents {
+    /// The transposed problem's.
+    const fn swapped(self) -> Self {
+        Self { rows: self.columns, columns: self.rows, ..self }
+    }
+
+    /// Elements of the product.
+    pub(in crate::ops) const fn len(self) -> usize {
+        self.batch * self.rows * self.columns
+    }
+
+    /// Tiles of the product.
+    pub(in crate::ops) const fn tiles(self, tile: [usize; 2]) -> usize {
+        self.batch * self.rows.div_ceil(tile[0]) * self.columns.div_ceil(tile[1])
+    }
+}
+
+/// How a product is computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::ops) enum Algorithm {
+    /// With tiles in workgroup memory, of so many inner indices at once; an invocation computes 8 × 8 elements.
+    Tiled { inner: usize },
+    /// The same with 4 × 4.
+    Small { inner: usize },
+    /// Straight from the operands, each invocation so many rows and columns.
+    Direct { rows: usize, columns: usize },
+    /// For software drivers: a workgroup is one subgroup of so many lanes along the columns.
+    Software { rows: usize, columns: usize, lanes: usize },
+}
+
+impl Algorithm {
+    /// For a kernel's label.
+    pub(super) const fn suffix(self) -> &'static str {
+        match self {
+            Self::Tiled { .. } => "",
+            Self::Small { .. } => "_small",
+            Self::Direct { .. } => "_direct",
+            Self::Software { .. } => "_software",
+        }
+    }
+}
+
+/// An algorithm with its sizes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::ops) struct Variant {
+    pub(in crate::ops) algorithm: Algorithm,
+    /// Rows and columns of the product that a workgroup computes.
+    pub(in crate::ops) tile: [usize; 2],
+    /// True where the operands are exchanged, so that the product's rows are the kernel's columns.
+    pub(in crate::ops) swapped: bool,
+    /// Splits of the inner dimension.
+    pub(in crate::ops) splits: usize,
+}
+
+/// Gives each invocation four columns at least, where they are not fixed, for it to store at once.
+pub(in crate::ops) fn widen(variants: &mut Vec<Variant>) {
+    for Variant { algorithm, tile, .. } in variants.iter_mut() {
+        if let Algorithm::Direct { columns, .. } | Algorithm::Software { columns, .. } = algorithm
+            && *columns < 4
+        {
+            tile[1] = tile[1] / *columns * 4;
+            *columns = 4;
+        }
+    }
+    variants.dedup();
+}
+
+/// What fits, best guess first. `direct` is the kernel without workgroup memory, which on GPUs comes first where groups are too small for
+/// tiles.
+pub(in crate::ops) fn variants(
+    extents: Extents,
+    orientations: &[bool],
+    direct: Variant,
+    is_small: bool,
+    adapter: &Adapter,
+) -> Vec<Variant> {
+    let mut variants = software(extents, orientations, adapter);
+    let mut others = tiled(extents, adapter);
+    // Where there are no subgroups, the caches of a processor do better than workgroup memory.
+    others.insert(if adapter.is_software || is_small { 0 } else { others.len() }, direct);
+    if adapter.is_software {
+        variants.append(&mut others);
+        return variants;
+    }
+    others.append(&mut variants);
+    others
+}
+
+/// Straight from the operands: by workgroups of these threads along the rows and the columns, each with elements of its own, and about
+/// `wanted` of them.
+pub(in crate::ops) fn direct(
+    [rows, columns]: [usize; 2],
+    threads: [usize; 2],
+    wanted: usize,
+    problem: Extents,
+    adapter: &Adapter,
+) -> Variant {
+    let tile = [threads[0] * rows, threads[1] * columns];
+    let splits = splits(problem, tile, rows, wanted, 64, adapter);
+    Variant { algorithm: Algorithm::Direct { rows, columns }, tile, swapped: false, splits }
+}
+
+/// Rows and columns of a tile, speed of a full GPU relative to the largest one, workgroups that fill one.
+type Tile = (Algorithm, usize, f64, usize);
+
+/// The kernels with tiles in workgroup memory, by a rough model of a GPU: a fixed number of workgroups at a time, each as fast as
+/// its tile's reuse allows.
+pub(in crate::ops) fn tiled(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
+    const TILES: [Tile; 3] = [
+        (Algorithm::Tiled { inner: 16 }, 128, 1.0, 128),
+        (Algorithm::Tiled { inner: 8 }, 64, 0.75, 256),
+        (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
+    ];
+    tiled_of(&TILES, &[0.0, 1.0], problem, adapter)
+}
+
+/// The same with other tiles and splits, for tuning.
+pub(in crate::ops) fn tiled_candidates(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
+    const TILES: [Tile; 4] = [
+        (Algorithm::Tiled { inner: 16 }, 128, 1.0, 128),
+        (Algorithm::Tiled { inner: 8 }, 64, 0.75, 256),
+        (Algorithm::Small { inner: 32 }, 64, 0.5, 256),
+        (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
+    ];
+    // What the model puts far behind does not win.
+    let mut found = tiled_of(&TILES, &[0.0, 0.5, 1.0, 2.0, 4.0], problem, adapter);
+    found.truncate(10);
+    found
+}
+
+/// `fill` says with how many times the workgroups that fill a GPU the inner dimension is cut; 0 cuts as little as can be.
+fn tiled_of(tiles: &[Tile], fill: &[f64], problem: Extents, adapter: &Adapter) -> Vec<Variant> {
+    // Multiplications in whose time a second pass is dispatched, and an element of a partial product written and read.
+    const SECOND_PASS: f64 = 2.0e7;
+    const PARTIAL: f64 = 40.0;
+    let mut candidates = Vec::new();
+    for &(algorithm, extent, speed, full) in tiles {
+        let (Algorithm::Tiled { inner } | Algorithm::Small { inner }) = algorithm else { continue };
+        let fits = adapter.limits.workgroup_bytes >= 8 * extent * inner && adapter.limits.workgroup_invocations >= 256;
+        if !fits {
+            continue;
+        }
+        let tile = [extent, extent];
+        let tiles = problem.tiles(tile);
+        let wanted = fill.iter().map(|fill| (full as f64 * fill) as usize);
+        let mut choices: Vec<usize> = wanted.map(|wanted| splits(problem, tile, 1, wanted, 128, adapter)).collect();
+        choices.dedup();
+        for splits in choices {
+            let length = problem.inner.div_ceil(splits) + 2 * inner;
+            let waves = (tiles * splits).div_ceil(full) * full;
+            let mut cost = (waves * extent * extent * length) as f64 / speed;
+            if splits > 1 {
+                cost += SECOND_PASS + PARTIAL * (problem.len() * splits) as f64;
+            }
+            candidates.push((cost, Variant { algorithm, tile, swapped: false, splits }));
+        }
+    }
+    candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
+    candidates.into_iter().map(|(_, variant)| variant).collect()
+}
+
+/// Splits of the inner dimension that make about `wanted` workgroups, none shorter than `shortest`. `rows` is the number of rows
+/// that an invocation loops over.
+fn splits(problem: Extents, tile: [usize; 2], rows: usize, wanted: usize, shortest: usize, adapter: &Adapter) -> usize {
+    let tiles = problem.tiles(tile);
+    let least = problem.inner.div_ceil(adapter.most_summed(rows)).max(1);
+    if tiles * 2 > wanted {
+        return least;
+    }
+    // Partial products must fit a binding.
+    let most = usize::try_from(adapter.limits.binding_bytes).unwrap_or(usize::MAX) / (4 * problem.len());
+    wanted.div_ceil(tiles).min(problem.inner / shortest).min(most).max(least)
+}
+
+/// The kernel for software drivers, by what its parts cost there (nanoseconds for a vector of lanes, measured on lavapipe).
+/// `orientations` says whether the operands may be exchanged.
+pub(in crate::ops) fn software(problem: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
+    let candidates = software_by_cost(&[THREADS], problem, orientations, adapter);
+    let mut chosen: Vec<Variant> = candidates.iter().take(1).copied().collect();
+    // For tuning and checks: the best of the other orientation, and one that is not split or is.
+    if let Some(first) = chosen.first().copied() {
+        let others: [&dyn Fn(&Variant) -> bool; 2] =
+            [&|other| other.swapped != first.swapped, &|other| (other.splits > 1) != (first.splits > 1)];
+        for wanted in others {
+            chosen.extend(candidates.iter().find(|variant| wanted(variant)));
+        }
+        chosen.dedup();
+    }
+    chosen
+}
+
+/// The same with other tiles and splits, for tuning.
+pub(in crate::ops) fn software_candidates(problem: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
+    let mut found = software(problem, orientations, adapter);
+    for &swapped in orientations {
+        let of_it = software_by_cost(&[1, THREADS, 4 * THREADS], problem, &[swapped], adapter);
+        found.extend(of_it.into_iter().take(if swapped { 3 } else { 5 }));
+    }
+    found
+}
+
+/// Threads that a software driver's work should be spread over, without knowing how many there are.
+const THREADS: usize = 8;
+
+/// All variants of the kernel for software drivers, the cheapest first. `wanted` are numbers of workgroups to cut the inner
+/// dimension for.
+fn software_by_cost(wanted: &[usize], problem: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
+    const LOAD: f64 = 9.0;
+    const MULTIPLY: f64 = 0.45;
+    const SHUFFLE: f64 = 0.6;
+    const WORKGROUP: f64 = 600.0;
+    // The largest tile takes the driver a second to compile; it must have something to win.
+    const LARGE_FROM: usize = 1 << 25;
+    let Some((smallest, largest)) = adapter.subgroups else { return Vec::new() };
+    if smallest != largest || !(2..=64).contains(&largest) {
+        return Vec::new();
+    }
+    let lanes = largest as usize;
+    let mut candidates = Vec::new();
+    for &swapped in orientations {
+        let oriented = if swapped { problem.swapped() } else { problem };
+        for (rows, columns) in [(32, 8), (32, 4), (16, 4), (8, 4), (4, 4), (2, 4), (1, 32), (1, 16), (1, 4), (1, 1)] {
+            let tile = [rows, lanes * columns];
+            let tiles = oriented.tiles(tile);
+            if rows * columns > 128 && problem.len() * problem.inner < LARGE_FROM {
+                continue;
+            }
+            let mut choices: Vec<usize> =
+                wanted.iter().map(|&wanted| splits(oriented, tile, rows, wanted, 128, adapter)).collect();
+            choices.dedup();
+            for splits in choices {
+                // The partial products would not fit: with fewer rows, a sum this long needs no splits.
+                if splits > 1 && (4 * oriented.len() * splits) as u64 > adapter.limits.binding_bytes {
+                    continue;
+                }
+                let step = (columns as f64 + rows as f64 / lanes as f64) * LOAD
+                    + rows as f64 * (SHUFFLE + columns as f64 * MULTIPLY);
+                let workgroup = WORKGROUP + oriented.inner.div_ceil(splits) as f64 * step;
+                // A second pass costs a dispatch.
+                let second = if splits > 1 { 30_000.0 } else { 0.0 };
+                let cost = (tiles * splits).div_ceil(THREADS) as f64 * workgroup + second;
+                let algorithm = Algorithm::Software { rows, columns, lanes };
+                let variant = Variant { algorithm, tile, swapped, splits };
+                candidates.push((cost, variant));
+            }
+        }
+    }
+    candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
+    candidates.into_iter().map(|(_, variant)| variant).collect()
+}
