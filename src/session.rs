@@ -1,4 +1,4 @@
-//! Floor 5: a program with its parameters and state on a device.
+//! A program with its parameters and state on a device.
 //!
 //! A session owns a store of variables. Programs for other graphs (another batch size, evaluation beside training) are
 //! loaded into the same session with [`Session::load`] and share the variables by name.

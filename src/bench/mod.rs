@@ -1,4 +1,4 @@
-//! Floor 6: how fast is a device? Single kernels on data that is stored there, and whole training steps.
+//! How fast is a device? Single kernels on data that is stored there, and whole training steps.
 //!
 //! A [`Case`] is something to measure, and [`cases`] lists those that `wgrad bench` and `cargo bench` share; an application may
 //! make its own. [`Case::prepare`] compiles one for a device and compares what it computes with a reference on the CPU;

@@ -1,4 +1,4 @@
-//! Floor 6: does a device compute what it should? Every kernel, in every variant, on random and awkward inputs.
+//! Does a device compute what it should? Every kernel, in every variant, on random and awkward inputs.
 //!
 //! A `Family` is an operator with cases: input shapes and a function that builds a graph of it. Each case is compiled
 //! for the device once for each kernel variant that fits, and once for the CPU in f64 without fusion, which is what the

@@ -1,8 +1,8 @@
-//! Floor 3: from graph to program. Each pass is one file and one function, and has a printed form.
+//! From graph to program. Each pass is one file and one function, and has a printed form.
 //!
-//! `(narrow → overflow →) simplify → row sums → fuse → merge → segment → schedule → lower → memory plan`. Fusing is done in three passes over one structure, the
-//! `FusedGraph`: `fuse` turns nodes into kernels by substituting expressions, `merge` joins kernels over one domain, and
-//! `segment` joins the update kernels of all parameters. Lowering comes after scheduling, because whether an output may
+//! `custom → (narrow, overflow →) simplify → row sums → fuse → merge → segment → schedule → lower → memory plan`. Fusing is done in three
+//! passes over one structure, the `FusedGraph`: `fuse` turns nodes into kernels by substituting expressions, `merge` joins kernels over
+//! one domain, and `segment` joins the update kernels of all parameters. Lowering comes after scheduling, because whether an output may
 //! overwrite an input is known only then.
 
 mod bounds;

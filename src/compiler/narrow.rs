@@ -1,6 +1,7 @@
 //! For a GPU: what has 64 bits has 32. WGSL has neither i64 nor f64, so a graph's i64 become i32 and its f64 become f32, in
 //! inputs, constants, variables, casts and everything between. The session checks and converts what is fed, and gives results
-//! in the graph's own types. What is beyond f32's range becomes infinite; what leaves i32 is detected (`overflow`).
+//! in the graph's own types. An f64 that is fed or stands in the graph is rounded, and refused beyond f32's range; a result beyond it
+//! becomes infinite. What leaves i32 is detected (`overflow`).
 
 use std::collections::HashMap;
 use std::sync::Arc;

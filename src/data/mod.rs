@@ -1,4 +1,4 @@
-//! Floor 6: data sets in memory, and the files they come from.
+//! Data sets in memory, and the files they come from.
 //!
 //! A [`Dataset`] is a few named tensors whose first axis counts the examples. Readers make tensors ([`idx`], [`npy`])
 //! or tables ([`Csv`]), which become data sets through a [`Preparation`]; that, and a [`Scaler`], is fitted on the training part

@@ -1,4 +1,4 @@
-//! Floor 4: devices. The CPU, and GPUs through wgpu; both run the same kind of [`Program`](crate::compiler::Program).
+//! Devices. The CPU, and GPUs through wgpu; both run the same kind of [`Program`](crate::compiler::Program).
 
 pub(crate) mod cpu;
 pub(crate) mod execute;

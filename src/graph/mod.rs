@@ -1,4 +1,4 @@
-//! Floor 2: the graph. Nodes are operators on values; [`Tensor`] is the handle with which users build it.
+//! The graph. Nodes are operators on values; [`Tensor`] is the handle with which users build it.
 //!
 //! Building never fails on the spot. The first mistake is stored with the user's file and line, everything that depends on it
 //! becomes a placeholder, and `compile` returns the mistake. `graph` and `ops` share a floor, because gradient rules build

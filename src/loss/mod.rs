@@ -1,4 +1,4 @@
-//! Floor 6: losses. Each is a function of tensors, made of ordinary operators, so that its gradient is theirs.
+//! Losses. Each is a function of tensors, made of ordinary operators, so that its gradient is theirs.
 //!
 //! On tensors they are methods that give the mean: `logits.cross_entropy(&labels)`. A [`Loss`] is one of them as data, or one of your
 //! own, for a trainer or another [`Reduction`]. Formulas are those of PyTorch's `torch.nn.functional`, and the tests compare with it.

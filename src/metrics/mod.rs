@@ -1,4 +1,4 @@
-//! Floor 6: metrics, which say how good predictions are in terms that people use.
+//! Metrics, which say how good predictions are in terms that people use.
 //!
 //! A [`Metric`] says how it is [measured](Measure): on the host, by an accumulator that is fed predictions as a validation epoch
 //! proceeds; on the device, as sums over batches, so that predictions need not be read; or from the mean loss. Those of this crate

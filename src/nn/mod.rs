@@ -1,4 +1,4 @@
-//! Floor 6: layers, each in its file. A [`Layer`] is data, as [`Dense`] is, and knows its shapes before there is a graph; built into
+//! Layers, each in its file. A [`Layer`] is data, as [`Dense`] is, and knows its shapes before there is a graph; built into
 //! a graph, it is a plain struct that has its parameters and is applied with `forward`, as [`Linear`] is.
 //!
 //! There are two kinds of models. [`Sequential`] is a list of layers, of this crate or of others. Everything else is a function

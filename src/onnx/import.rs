@@ -1,4 +1,5 @@
 //! From a model to a graph: shapes for its inputs, initializers as parameters, and one node after the other through its handler.
+//! An initializer enters the graph when something computes with it: one that only steers shapes is no parameter.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! Floor 7: models in ONNX files. [`Model`] reads one and says what is in it; [`Model::import`] makes a graph of it, whose float
+//! Models in ONNX files. [`Model`] reads one and says what is in it; [`Model::import`] makes a graph of it, whose float
 //! initializers are parameters, and weights in `Constant` nodes too, so that it runs, differentiates, trains and saves like any
 //! other.
 //!

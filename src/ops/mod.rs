@@ -1,4 +1,4 @@
-//! Floor 2: the operators, one a file. This is the list of them.
+//! The operators, one a file. This is the list of them.
 
 mod axes;
 mod broadcast;

@@ -1,4 +1,5 @@
-//! Folding axes into one value each: sums, extremes, and what follows from them.
+//! Folding axes into one value each: sums, extremes, and what follows from them. Softmax is e^(x − log Σ e^x): reductions, and a map that
+//! fuses with its users.
 
 use super::Op;
 use super::axes::{Axes, keepdim};

@@ -1,4 +1,4 @@
-//! Floor 6: optimizers and what steers them.
+//! Optimizers and what steers them.
 //!
 //! An [`Optimizer`] is plain data. [`Graph::minimize`](crate::graph::Graph::minimize) writes its updates into the graph, as
 //! ordinary expressions of parameter, gradient and state, the same for every parameter: so the compiler can make one kernel

@@ -1,4 +1,4 @@
-//! Floor 1: scalars. Functions of single numbers, expressions over them with their CPU evaluation and their WGSL, and the
+//! Scalars. Functions of single numbers, expressions over them with their CPU evaluation and their WGSL, and the
 //! random numbers that host and device share.
 
 #[macro_use]

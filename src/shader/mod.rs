@@ -1,4 +1,4 @@
-//! Floor 1: shaders as plain data. A kernel is composed WGSL with its bindings; a plan says which kernels to dispatch on
+//! Shaders as plain data. A kernel is composed WGSL with its bindings; a plan says which kernels to dispatch on
 //! what, and how often. Nothing here knows wgpu: the GPU device runs plans, tests read them.
 
 mod adapter;

@@ -1,4 +1,4 @@
-//! Floor 0: what a tensor is, before there is any graph. Shapes, element types, and values on the host.
+//! What a tensor is, before there is any graph. Shapes, element types, and values on the host.
 
 mod data;
 mod display;

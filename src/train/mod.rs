@@ -1,4 +1,4 @@
-//! Floor 6: training, from one step to a whole run that can be stopped and taken up again.
+//! Training, from one step to a whole run that can be stopped and taken up again.
 
 mod arriving;
 mod carried;

@@ -4,6 +4,7 @@
 //!
 //! Activations are `[batch, channels, spatial…]`, weights `[out, in / groups, kernel…]`. As in PyTorch, a "convolution" does not
 //! flip the kernel: `y[n, k, o] = Σ x[n, c, o · stride − low + t · dilation] · w[k, c, t]`.
+//! Padding is zeros that are multiplied like other elements, so that an infinite weight over it gives NaN.
 
 mod depthwise;
 mod integer;

@@ -1,4 +1,10 @@
 //! Matrix products, batched. Transposes and broadcast batches are views that the kernels read through strides.
+//!
+//! On the CPU, products in f32 have four implementations. `panels` lays out the right operand once: for a recurrence's weight, read at
+//! every step; for layers, whose chunks of rows are finished in a cache (`packed`); for weights' gradients, a chunk of the inner dimension
+//! at a time (`long_inner`). `dot_products` takes few rows and columns over a long inner dimension along which both operands are
+//! contiguous. All else is gemm's (`product`), f64 too; `integer` has the integers. On a GPU, `vector` makes products with a vector
+//! reductions.
 
 mod dot_products;
 mod integer;

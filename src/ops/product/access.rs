@@ -1,5 +1,8 @@
 //! How the kernels of a product reach memory: operands of 16 or 32 bits, read an element at a time or four neighbours at once, and
 //! results stored in the same ways.
+//!
+//! Operands of f16 and bf16 are widened as they are loaded, and sums are f32. An epilogue stores such floats in groups of four neighbours,
+//! where rows of the result are whole groups. Convolutions read operands in groups where they are products of matrices.
 
 use super::{Algorithm, Product};
 use crate::scalar::{Emitted, Epilogue};

@@ -1,5 +1,11 @@
 //! The plans of recurrences. Where a workgroup has all units of its rows of the batch, it computes the whole sequence in one
 //! dispatch; else a dispatch is one step of all units.
+//!
+//! WebGPU grants a kernel eight storage buffers, so the cell's parameters are behind the bias in one of them. Software drivers leave loops
+//! after a number of iterations, so a sequence may take several dispatches. Subgroups that share a workgroup's units have fewer
+//! iterations each; but where one subgroup finishes a sequence in as few dispatches, it is a workgroup by itself and needs no barrier
+//! beyond its own: lavapipe makes a coroutine of a kernel with any other, and keeps its registers in memory. An iteration does the least
+//! with which the sequence fits, since smaller kernels are the faster ones.
 
 use super::module;
 use super::{InputIndices, Pass, Recurrent};
