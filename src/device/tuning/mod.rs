@@ -116,7 +116,7 @@ impl Device {
     /// let x = g.input("x", [64, 100], F32);
     /// g.output("y", &x.matmul(&x.transpose(0, 1)).relu());
     /// let session = g.compile(&device)?;
-    /// let tuning = device.tune([session.program()], Tune::new())?;
+    /// let tuning = device.tune([&**session.program()], Tune::new())?;
     /// println!("{tuning}");
     /// assert!(tuning.is_empty(), "the CPU has nothing to tune");
     /// # Ok::<(), wgrad::Error>(())
