@@ -228,20 +228,18 @@ fn mirrored(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shader::files::{Fold, Lanes, SortConstants};
+    use crate::shader::slot::{Element, Expression, Fold, Lanes, SortConstants};
+    use crate::tensor::DType;
 
     #[test]
     fn a_slot_takes_one_of_its_variants() {
         let carries = |composer: Composer| composer.kernel("scan", 1, 1).map(|kernel| kernel.source);
-        let element = || {
-            Kernel::of(KernelFile::ScanCarries)
-                .slot(crate::shader::files::Element::of(crate::tensor::DType::I32).unwrap())
-        };
+        let element = || Kernel::of(KernelFile::ScanCarries).slot(Element::of(DType::I32).unwrap());
         let source = carries(element()).unwrap();
         assert!(source.contains("alias Element = i32;") && !source.contains("alias Element = f32;"), "{source}");
         let complaint = |composer: Composer| carries(composer).unwrap_err();
         assert_eq!(complaint(element().slot(Fold::Sum)), "the kernel scan_carries has no slot fold");
-        let twice = element().slot(crate::shader::files::Element::of(crate::tensor::DType::F32).unwrap());
+        let twice = element().slot(Element::of(DType::F32).unwrap());
         assert_eq!(complaint(twice), "the slot element of the kernel scan_carries is filled twice");
         assert_eq!(complaint(Kernel::of(KernelFile::Sort)), "the kernel sort needs constants/sort");
         let sort = Kernel::of(KernelFile::Sort).slot(SortConstants { size: 64, threads: 32 });
@@ -251,10 +249,7 @@ mod tests {
 
     #[test]
     fn two_variants_of_one_slot_are_a_mistake() {
-        let both = || {
-            Kernel::of(KernelFile::Map)
-                .slot(crate::shader::files::Expression("#import lanes/four\n#import lanes/one\n"))
-        };
+        let both = || Kernel::of(KernelFile::Map).slot(Expression("#import lanes/four\n#import lanes/one\n"));
         let complaint = both().kernel("map", 1, 1).unwrap_err();
         assert_eq!(complaint, "the kernel map imports lanes/four and lanes/one, and nothing fills the slot");
         assert!(both().slot(Lanes::Four).kernel("map", 1, 1).is_ok());
