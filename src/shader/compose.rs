@@ -65,15 +65,15 @@ impl Composer {
     }
 }
 
-/// The complete WGSL of a source of one's own. It imports modules of [`files`](super::files), for which some texts may be given, and
-/// modules of its own, for which they must be.
+/// The complete WGSL of a source of one's own. It imports modules of [`files`](super::files), which other texts may replace, and
+/// modules of its own.
 ///
 /// # Errors
-/// Where an imported module does not exist, or nothing imports one that is given.
-pub(crate) fn compose_source(source: &str, given: &[(&str, Cow<'_, str>)]) -> Result<String, String> {
-    let mut text = Text { given, ..Text::default() };
+/// Where an imported module does not exist, or nothing imports a module that has a text here.
+pub(crate) fn compose_source(source: &str, by_path: &[(&str, Cow<'_, str>)]) -> Result<String, String> {
+    let mut text = Text { by_path, ..Text::default() };
     text.add(source)?;
-    match given.iter().find(|(path, _)| !text.included.iter().any(|(included, _)| included == path)) {
+    match by_path.iter().find(|(path, _)| !text.included.iter().any(|(included, _)| included == path)) {
         Some((path, _)) => Err(format!("nothing imports {path:?}")),
         None => Ok(text.text),
     }
@@ -129,9 +129,9 @@ pub(super) fn reached(kernel: KernelFile) -> Vec<&'static File> {
 /// A text that is composed.
 #[derive(Default)]
 pub(super) struct Text<'a> {
-    /// Texts by their slots, and by paths.
+    /// Texts by slots, and by paths.
     filled: &'a [(&'static str, Cow<'static, str>)],
-    given: &'a [(&'a str, Cow<'a, str>)],
+    by_path: &'a [(&'a str, Cow<'a, str>)],
     /// Paths, with the slot that a path is of.
     included: Vec<(String, Option<&'static str>)>,
     pub(super) text: String,
@@ -157,7 +157,7 @@ impl Text<'_> {
         if self.included.iter().any(|(included, _)| included == path) {
             return Ok(());
         }
-        if let Some((_, text)) = self.given.iter().find(|(given, _)| *given == path) {
+        if let Some((_, text)) = self.by_path.iter().find(|(other, _)| *other == path) {
             self.included.push((path.to_owned(), None));
             return self.add(text);
         }
@@ -185,7 +185,7 @@ impl Text<'_> {
         self.add(&mirrored.join("\n"))
     }
 
-    /// Constants that were not given, and slots that two variants stand for.
+    /// Constants that are missing, and slots that two variants stand for.
     fn left_open(&self) -> Option<String> {
         let open = |slot: &str| !self.filled.iter().any(|(filled, _)| *filled == slot);
         self.included.iter().enumerate().find_map(|(index, (path, slot))| {
