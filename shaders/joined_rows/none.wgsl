@@ -1,4 +1,4 @@
-// Slot joined_rows, used by matmul_sum, matmul_sum_quads.
+// Slot joined_rows, used by family/product_sum.
 // Sums of rows beside the partial products that a second pass joins: this default has none.
 const ROW_SUMS = false;
 

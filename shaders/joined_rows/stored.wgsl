@@ -1,4 +1,4 @@
-// Slot joined_rows, used by matmul_sum, matmul_sum_quads.
+// Slot joined_rows, used by family/product_sum.
 // Sums of rows, whose parts a second pass joins.
 const ROW_SUMS = true;
 

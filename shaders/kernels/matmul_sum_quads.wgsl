@@ -1,38 +1,9 @@
-// Second pass of a product whose inner dimension was split, four neighbouring elements an invocation: adds the partial products in
-// their order.
+// Second pass of a product whose inner dimension was split: four neighbouring elements an invocation.
 #import finish/quad
-#import joined_rows/none
+#import family/product_sum
 
-struct Params {
-    grid_width: u32,
-    // Groups of four elements of the product.
-    count: u32,
-    splits: u32,
-    rows: u32,
-    // Groups of four columns.
-    columns: u32,
-    padding0: u32,
-    padding1: u32,
-    padding2: u32,
-    finish: FinishParams,
-}
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> partials: array<vec4<f32>>;
+const WIDTH = 4u;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let index = (group.y * params.grid_width + group.x) * 64u + local;
-    if index >= params.count {
-        if ROW_SUMS {
-            join_row(index - params.count);
-        }
-        return;
-    }
-    var sum = vec4<f32>(0.0);
-    for (var split = 0u; split < params.splits; split++) {
-        sum += partials[split * params.count + index];
-    }
-    let column = index % params.columns;
-    let rest = index / params.columns;
-    finish_quad(sum, index, vec3<u32>(rest / params.rows, rest % params.rows, column * 4u));
+fn finish_lanes(sum: vec4<f32>, quad: u32, at: vec3<u32>) {
+    finish_quad(sum, quad, at);
 }

@@ -65,15 +65,15 @@ impl Composer {
     }
 }
 
-/// The complete WGSL of a source of one's own. It imports modules of [`files`](super::files), for which some texts may be given, and
-/// modules of its own, for which they must be.
+/// The complete WGSL of a source of one's own. It imports modules of [`files`](super::files), which other texts may replace, and
+/// modules of its own.
 ///
 /// # Errors
-/// Where an imported module does not exist, or nothing imports one that is given.
-pub(crate) fn compose_source(source: &str, given: &[(&str, Cow<'_, str>)]) -> Result<String, String> {
-    let mut text = Text { given, ..Text::default() };
+/// Where an imported module does not exist, or nothing imports a module that has a text here.
+pub(crate) fn compose_source(source: &str, by_path: &[(&str, Cow<'_, str>)]) -> Result<String, String> {
+    let mut text = Text { by_path, ..Text::default() };
     text.add(source)?;
-    match given.iter().find(|(path, _)| !text.included.iter().any(|(included, _)| included == path)) {
+    match by_path.iter().find(|(path, _)| !text.included.iter().any(|(included, _)| included == path)) {
         Some((path, _)) => Err(format!("nothing imports {path:?}")),
         None => Ok(text.text),
     }
@@ -129,9 +129,9 @@ pub(super) fn reached(kernel: KernelFile) -> Vec<&'static File> {
 /// A text that is composed.
 #[derive(Default)]
 pub(super) struct Text<'a> {
-    /// Texts by their slots, and by paths.
+    /// Texts by slots, and by paths.
     filled: &'a [(&'static str, Cow<'static, str>)],
-    given: &'a [(&'a str, Cow<'a, str>)],
+    by_path: &'a [(&'a str, Cow<'a, str>)],
     /// Paths, with the slot that a path is of.
     included: Vec<(String, Option<&'static str>)>,
     pub(super) text: String,
@@ -157,7 +157,7 @@ impl Text<'_> {
         if self.included.iter().any(|(included, _)| included == path) {
             return Ok(());
         }
-        if let Some((_, text)) = self.given.iter().find(|(given, _)| *given == path) {
+        if let Some((_, text)) = self.by_path.iter().find(|(other, _)| *other == path) {
             self.included.push((path.to_owned(), None));
             return self.add(text);
         }
@@ -185,7 +185,7 @@ impl Text<'_> {
         self.add(&mirrored.join("\n"))
     }
 
-    /// Constants that were not given, and slots that two variants stand for.
+    /// Constants that are missing, and slots that two variants stand for.
     fn left_open(&self) -> Option<String> {
         let open = |slot: &str| !self.filled.iter().any(|(filled, _)| *filled == slot);
         self.included.iter().enumerate().find_map(|(index, (path, slot))| {
@@ -228,20 +228,18 @@ fn mirrored(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shader::files::{Fold, Lanes, SortConstants};
+    use crate::shader::slot::{Element, Expression, Fold, Lanes, SortConstants};
+    use crate::tensor::DType;
 
     #[test]
     fn a_slot_takes_one_of_its_variants() {
         let carries = |composer: Composer| composer.kernel("scan", 1, 1).map(|kernel| kernel.source);
-        let element = || {
-            Kernel::of(KernelFile::ScanCarries)
-                .slot(crate::shader::files::Element::of(crate::tensor::DType::I32).unwrap())
-        };
+        let element = || Kernel::of(KernelFile::ScanCarries).slot(Element::of(DType::I32).unwrap());
         let source = carries(element()).unwrap();
         assert!(source.contains("alias Element = i32;") && !source.contains("alias Element = f32;"), "{source}");
         let complaint = |composer: Composer| carries(composer).unwrap_err();
         assert_eq!(complaint(element().slot(Fold::Sum)), "the kernel scan_carries has no slot fold");
-        let twice = element().slot(crate::shader::files::Element::of(crate::tensor::DType::F32).unwrap());
+        let twice = element().slot(Element::of(DType::F32).unwrap());
         assert_eq!(complaint(twice), "the slot element of the kernel scan_carries is filled twice");
         assert_eq!(complaint(Kernel::of(KernelFile::Sort)), "the kernel sort needs constants/sort");
         let sort = Kernel::of(KernelFile::Sort).slot(SortConstants { size: 64, threads: 32 });
@@ -251,10 +249,7 @@ mod tests {
 
     #[test]
     fn two_variants_of_one_slot_are_a_mistake() {
-        let both = || {
-            Kernel::of(KernelFile::Map)
-                .slot(crate::shader::files::Expression("#import lanes/four\n#import lanes/one\n"))
-        };
+        let both = || Kernel::of(KernelFile::Map).slot(Expression("#import lanes/four\n#import lanes/one\n"));
         let complaint = both().kernel("map", 1, 1).unwrap_err();
         assert_eq!(complaint, "the kernel map imports lanes/four and lanes/one, and nothing fills the slot");
         assert!(both().slot(Lanes::Four).kernel("map", 1, 1).is_ok());

@@ -187,6 +187,7 @@ modules![
     "shared/widen",
     "family/bindings",
     "family/product",
+    "family/product_sum",
     "family/tiles",
     "family/tile_row_sums",
     "family/lhs_items",

@@ -36,10 +36,10 @@ pub(super) fn plans(
     if !is_float {
         return vector::integer(&problem, dtype, &epilogue, adapter, tuning);
     }
-    let extents = problem.extents();
+    let extents = problem.extents;
     let halves = epilogue.stores_halves();
-    if halves && !problem.columns.is_multiple_of(4) {
-        return Err(format!("does not store 16-bit floats in rows of {} elements", problem.columns));
+    if halves && !extents.columns.is_multiple_of(4) {
+        return Err(format!("does not store 16-bit floats in rows of {} elements", extents.columns));
     }
     let orientations: &[bool] = if row_sums || halves { &[false] } else { &[false, true] };
     let mut chosen = if tuning {
@@ -109,19 +109,20 @@ struct Matrices {
 
 impl Source for Matrices {
     fn product(&self) -> Product {
-        let Problem { lhs, rhs, rows, columns, .. } = self.problem;
+        let Problem { extents, lhs, rhs, .. } = self.problem;
+        let Extents { batch, rows, columns, .. } = extents;
         Product {
             family: &FAMILY,
-            extents: self.problem.extents(),
+            extents,
             inputs: if self.swapped { [1, 0] } else { [0, 1] },
             stored: [lhs.stored, rhs.stored],
             along_inner: [lhs.column.abs() <= lhs.row.abs(), rhs.row.abs() < rhs.column.abs()],
             quads: self.problem.quads(),
             pairs: self.problem.pairs(),
             stores_quads: columns.is_multiple_of(4) && !self.swapped,
-            len: self.problem.len(),
+            len: extents.len(),
             matrix: if self.swapped { [columns, rows] } else { [rows, columns] },
-            row_sums: if self.row_sums { self.problem.batch * rows } else { 0 },
+            row_sums: if self.row_sums { batch * rows } else { 0 },
         }
     }
 
@@ -136,7 +137,7 @@ impl Source for Matrices {
 
     /// As `family/product` has them.
     fn params(&self, [down, across]: [usize; 2], splits: usize, split_length: usize) -> Vec<i64> {
-        let Problem { batch, rows, columns, inner, lhs, rhs, .. } = self.problem;
+        let Problem { extents: Extents { batch, rows, columns, inner }, lhs, rhs, .. } = self.problem;
         let numbers = [batch, rows, columns, inner, splits, down, across, split_length];
         let mut words = numbers.map(|number| number as i64).to_vec();
         words.extend([lhs.offset, lhs.row, lhs.column, rhs.offset, rhs.row, rhs.column, 0]);

@@ -17,10 +17,7 @@ pub(super) struct Matrices {
 /// `[batch, rows, inner] · [batch, inner, columns]`
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Problem {
-    pub(super) batch: usize,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    pub(super) inner: usize,
+    pub(super) extents: Extents,
     pub(super) lhs: Matrices,
     pub(super) rhs: Matrices,
     /// Extent and both operands' strides of each batch axis, outermost first; at least one.
@@ -61,42 +58,27 @@ impl Problem {
             row: operand.at.strides[rank - 2],
             column: operand.at.strides[rank - 1],
         };
-        let problem = Self {
+        let extents = Extents {
             batch: batch_axes.iter().map(|(extent, _)| extent).product(),
             rows: lhs.ty.shape[rank - 2],
             columns: rhs.ty.shape[rank - 1],
             inner: lhs.ty.shape[rank - 1],
-            lhs: matrices(lhs),
-            rhs: matrices(rhs),
-            batch_axes,
         };
-        if problem.len() > i32::MAX as usize {
+        if extents.len() > i32::MAX as usize {
             return Err("the product is larger than 32-bit addresses reach".into());
         }
-        Ok(problem)
+        Ok(Self { extents, lhs: matrices(lhs), rhs: matrices(rhs), batch_axes })
     }
 
     /// The transposed problem: columns of the product become rows, and the operands change sides.
     pub(super) fn swapped(&self) -> Self {
         let transposed = |matrices: Matrices| Matrices { row: matrices.column, column: matrices.row, ..matrices };
         Self {
-            rows: self.columns,
-            columns: self.rows,
+            extents: self.extents.swapped(),
             lhs: transposed(self.rhs),
             rhs: transposed(self.lhs),
             batch_axes: self.batch_axes.iter().map(|&(extent, [lhs, rhs])| (extent, [rhs, lhs])).collect(),
-            ..*self
         }
-    }
-
-    /// Elements of the product.
-    pub(super) fn len(&self) -> usize {
-        self.batch * self.rows * self.columns
-    }
-
-    /// What a kernel is chosen by.
-    pub(super) fn extents(&self) -> Extents {
-        Extents { batch: self.batch, rows: self.rows, columns: self.columns, inner: self.inner }
     }
 
     /// Whether neighbours of each operand lie along the inner dimension, where both can be read in groups of four from a multiple
@@ -108,7 +90,7 @@ impl Problem {
                 return None;
             }
             let fits = |own: i64, extent: usize, other: i64| own == 1 && extent.is_multiple_of(4) && other % 4 == 0;
-            if fits(inner, self.inner, step) {
+            if fits(inner, self.extents.inner, step) {
                 return Some(true);
             }
             fits(step, outer, inner).then_some(false)
@@ -116,8 +98,8 @@ impl Problem {
         if !batched(0) || !batched(1) {
             return None;
         }
-        let lhs = along(self.lhs, self.rows, self.lhs.row, self.lhs.column)?;
-        let rhs = along(self.rhs, self.columns, self.rhs.column, self.rhs.row)?;
+        let lhs = along(self.lhs, self.extents.rows, self.lhs.row, self.lhs.column)?;
+        let rhs = along(self.rhs, self.extents.columns, self.rhs.column, self.rhs.row)?;
         Some([lhs, rhs])
     }
 
@@ -129,9 +111,9 @@ impl Problem {
         if stored != DType::F32 || !is_even(offset) || !self.batch_axes.iter().all(|(_, [_, rhs])| is_even(*rhs)) {
             return None;
         }
-        if row == 1 && self.inner.is_multiple_of(2) && is_even(column) {
+        if row == 1 && self.extents.inner.is_multiple_of(2) && is_even(column) {
             return Some(true);
         }
-        (column == 1 && self.columns.is_multiple_of(2) && is_even(row)).then_some(false)
+        (column == 1 && self.extents.columns.is_multiple_of(2) && is_even(row)).then_some(false)
     }
 }

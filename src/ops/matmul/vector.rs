@@ -12,18 +12,18 @@ pub(super) fn plans(
     adapter: &Adapter,
     tuning: bool,
 ) -> Result<Vec<KernelPlan>, String> {
-    let is_row = problem.rows == 1;
-    if (!is_row && problem.columns != 1) || problem.inner == 0 {
+    let is_row = problem.extents.rows == 1;
+    if (!is_row && problem.extents.columns != 1) || problem.extents.inner == 0 {
         return Ok(Vec::new());
     }
     // Results are outside the reduced range where they are rows, inside where they are columns.
     let mut dims: Vec<usize> = problem.batch_axes.iter().map(|&(extent, _)| extent).collect();
     let batch = dims.len();
     let borders = if is_row {
-        dims.extend([problem.inner, problem.columns]);
+        dims.extend([problem.extents.inner, problem.extents.columns]);
         [batch, batch + 1]
     } else {
-        dims.extend([problem.rows, problem.inner]);
+        dims.extend([problem.extents.rows, problem.extents.inner]);
         [batch + 1, batch + 2]
     };
     let at = |side: usize| {
@@ -62,7 +62,7 @@ pub(super) fn integer(
 ) -> Result<Vec<KernelPlan>, String> {
     let mut dims: Vec<usize> = problem.batch_axes.iter().map(|&(extent, _)| extent).collect();
     let batch = dims.len();
-    dims.extend([problem.rows, problem.inner, problem.columns]);
+    dims.extend([problem.extents.rows, problem.extents.inner, problem.extents.columns]);
     let at = |side: usize| {
         let matrices = if side == 0 { problem.lhs } else { problem.rhs };
         let mut strides: Vec<i64> = problem.batch_axes.iter().map(|(_, strides)| strides[side]).collect();

@@ -13,7 +13,7 @@ pub(in crate::ops) struct Extents {
 
 impl Extents {
     /// The transposed problem's.
-    const fn swapped(self) -> Self {
+    pub(in crate::ops) const fn swapped(self) -> Self {
         Self { rows: self.columns, columns: self.rows, ..self }
     }
 
@@ -31,13 +31,13 @@ impl Extents {
 /// How a product is computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::ops) enum Algorithm {
-    /// With tiles in workgroup memory, of so many inner indices at once; an invocation computes 8 × 8 elements.
+    /// With tiles in workgroup memory, of `inner` inner indices; an invocation computes 8 × 8 elements.
     Tiled { inner: usize },
     /// The same with 4 × 4.
     Small { inner: usize },
-    /// Straight from the operands, each invocation so many rows and columns.
+    /// Straight from the operands, by these rows and columns of an invocation.
     Direct { rows: usize, columns: usize },
-    /// For software drivers: a workgroup is one subgroup of so many lanes along the columns.
+    /// For software drivers: a workgroup is one subgroup, whose lanes are along the columns.
     Software { rows: usize, columns: usize, lanes: usize },
 }
 
