@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::forms::Form;
+use super::forms::{Form, Pair};
 use super::{Code, Instruction, Layout, Operand, Space, Work};
 use crate::scalar::function::ScalarFunction as F;
 use crate::scalar::{NodeId, ScalarExpr, ScalarNode};
@@ -11,13 +11,25 @@ use crate::scalar::{NodeId, ScalarExpr, ScalarNode};
 /// An instruction whose operands are still nodes.
 struct Chosen {
     node: usize,
+    /// The second result, of a pair.
+    second: Option<usize>,
     work: Work,
     operands: Vec<NodeId>,
 }
 
+impl Chosen {
+    fn results(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(self.node).chain(self.second)
+    }
+
+    fn reads(&self, node: usize) -> bool {
+        self.operands.iter().any(|id| id.index() == node)
+    }
+}
+
 /// Compiles an expression of constant loads.
 pub(super) fn compile(expression: &ScalarExpr, inputs: &[Layout], outputs: &[Layout]) -> Code {
-    let chosen = Chooser::new(expression).choose();
+    let chosen = paired(Chooser::new(expression).choose());
     let mut layouts_of: HashMap<usize, Vec<Layout>> = HashMap::new();
     for ((id, _), layout) in expression.outputs.iter().zip(outputs) {
         layouts_of.entry(id.index()).or_default().push(*layout);
@@ -51,28 +63,40 @@ pub(super) fn compile(expression: &ScalarExpr, inputs: &[Layout], outputs: &[Lay
                 }
             })
             .collect();
-        let node = instruction.node;
-        let mut targets = layouts(node).to_vec();
-        // Leaves are copied into outputs and read where they are. A result is read where it is an output, unless a reader writes there.
-        let is_leaf = !matches!(expression.nodes[node], ScalarNode::Call { .. });
-        let mut readers =
-            chosen[position + 1..].iter().filter(|later| later.operands.iter().any(|id| id.index() == node));
-        let is_read_apart = match targets.first() {
-            Some(first) => {
-                readers.any(|reader| layouts(reader.node).iter().any(|layout| layout.buffer == first.buffer))
+        let mut own: Vec<Layout> = Vec::new();
+        let mut copies: Vec<[Layout; 2]> = Vec::new();
+        for node in instruction.results() {
+            let mut targets = layouts(node).to_vec();
+            // Leaves are copied into outputs and read where they are. A result is read where it is an output, unless a reader writes there and
+            // cannot read there.
+            let is_leaf = !matches!(expression.nodes[node], ScalarNode::Call { .. });
+            let mut readers = chosen[position + 1..].iter().filter(|later| later.reads(node));
+            let is_read_apart = match targets.first() {
+                Some(first) => readers.any(|reader| {
+                    let there = |result: &usize| layouts(*result).first().is_some_and(|own| own.buffer == first.buffer);
+                    match reader.work {
+                        Work::Chain(_) => false,
+                        Work::Pair(_) => reader.results().filter(there).count() == 2,
+                        Work::Function(_) => reader.results().any(|result| there(&result)),
+                    }
+                }),
+                None => true,
+            };
+            if is_read_apart && !is_leaf {
+                let register = free.pop().unwrap_or_else(|| {
+                    code.registers += 1;
+                    buffers + code.registers - 1
+                });
+                targets.push(Layout { buffer: register, offset: 0, stride: 1 });
             }
-            None => true,
-        };
-        if is_read_apart && !is_leaf {
-            let register = free.pop().unwrap_or_else(|| {
-                code.registers += 1;
-                buffers + code.registers - 1
-            });
-            targets.push(Layout { buffer: register, offset: 0, stride: 1 });
-        }
-        if !is_leaf {
-            let read = if is_read_apart { targets.last() } else { targets.first() };
-            results.insert(node, read.copied().unwrap_or(nowhere));
+            if !is_leaf {
+                let read = if is_read_apart { targets.last() } else { targets.first() };
+                results.insert(node, read.copied().unwrap_or(nowhere));
+            }
+            if let Some((&target, others)) = targets.split_first() {
+                own.push(target);
+                copies.extend(others.iter().map(|&other| [target, other]));
+            }
         }
         let mut done: Vec<usize> = instruction.operands.iter().map(|id| id.index()).collect();
         done.sort_unstable();
@@ -85,13 +109,75 @@ pub(super) fn compile(expression: &ScalarExpr, inputs: &[Layout], outputs: &[Lay
                 free.push(layout.buffer);
             }
         }
-        let Some((&target, copies)) = targets.split_first() else { continue };
-        let new = Instruction { work: instruction.work, operands, target, copies: copies.to_vec(), width: 1 };
+        let Some(&target) = own.first() else { continue };
+        let second = own.get(1).copied();
+        let new = Instruction { work: instruction.work, operands, target, second, copies, width: 1 };
         if !code.instructions.iter_mut().any(|earlier| joined(earlier, &new)) {
             code.instructions.push(new);
         }
     }
     code
+}
+
+/// Makes pairs of instructions that can be computed together: at the place of the first, where what the second one reads is known there,
+/// else at that of the second, where nothing reads the first before.
+fn paired(mut chosen: Vec<Chosen>) -> Vec<Chosen> {
+    let mut later = 1;
+    while later < chosen.len() {
+        let found = (0..later).find_map(|earlier| {
+            let (first, second) = (&chosen[earlier], &chosen[later]);
+            let in_order = pair(first, second).map(|pair| (pair, [first.node, second.node]));
+            let ((pair, operands), nodes) =
+                in_order.or_else(|| pair(second, first).map(|pair| (pair, [second.node, first.node])))?;
+            let known =
+                |node: usize| chosen[earlier..].iter().all(|other| other.results().all(|result| result != node));
+            let at_first =
+                chosen[later].operands.iter().all(|id| id.index() == chosen[earlier].node || known(id.index()));
+            let at_second = chosen[earlier + 1..later].iter().all(|other| !other.reads(chosen[earlier].node));
+            (at_first || at_second).then(|| {
+                let [node, second] = nodes;
+                (earlier, at_first, Chosen { node, second: Some(second), work: Work::Pair(pair), operands })
+            })
+        });
+        let Some((earlier, at_first, joint)) = found else {
+            later += 1;
+            continue;
+        };
+        let (stays, goes) = if at_first { (earlier, later) } else { (later, earlier) };
+        chosen[stays] = joint;
+        chosen.remove(goes);
+    }
+    chosen
+}
+
+/// The pair that two instructions make, with its operands.
+fn pair(first: &Chosen, second: &Chosen) -> Option<(Pair, Vec<NodeId>)> {
+    let (Work::Chain(form), Work::Chain(other)) = (first.work, second.work) else { return None };
+    let is_first = |id: NodeId| id.index() == first.node;
+    match (form, first.operands.as_slice(), other, second.operands.as_slice()) {
+        (Form::MulAddMul, &[a, b, c, d], Form::MulTanh, &[e, sum]) if is_first(sum) && !is_first(e) => {
+            Some((Pair::MulAddMulTanh, vec![a, b, c, d, e]))
+        }
+        (Form::TanhOfMulAdd, &[a, b, c], Form::Mix, &[value, d, e])
+            if is_first(value) && !is_first(d) && !is_first(e) =>
+        {
+            Some((Pair::TanhMix, vec![a, b, c, d, e]))
+        }
+        (Form::TanhOfMulAddMul, &[a, b, c, d], Form::MulSigmoidSlope, &[e, value, f])
+            if is_first(value) && !is_first(e) && !is_first(f) =>
+        {
+            Some((Pair::TanhSigmoidSlope, vec![a, b, c, d, e, f]))
+        }
+        (Form::MulSigmoidSlope, &[a, b, c], Form::MulTanhSlope, &[d, e, f])
+            if b == f && (a, c) == (d, e) && !(is_first(d) || is_first(e) || is_first(f)) =>
+        {
+            Some((Pair::SigmoidTanhSlopes, vec![a, b, c]))
+        }
+        (Form::MulSigmoidSlope, &[a, b, c], Form::Mul, &[d, e]) if (a, c) == (d, e) => {
+            Some((Pair::SigmoidSlopeMul, vec![a, b, c]))
+        }
+        _ => None,
+    }
 }
 
 /// Joins an instruction to an earlier one, where it is the same chain of sources that are beside the other's, for a result beside the
@@ -107,6 +193,8 @@ fn joined(earlier: &mut Instruction, later: &Instruction) -> bool {
         && earlier.work == later.work
         && earlier.copies.is_empty()
         && later.copies.is_empty()
+        && earlier.second.is_none()
+        && later.second.is_none()
         && beside(earlier.target, later.target);
     if fits {
         earlier.width += 1;
@@ -153,7 +241,7 @@ impl<'a> Chooser<'a> {
                 _ => (Work::Chain(Form::Copy), vec![id]),
             };
             operands.iter().filter(|operand| **operand != id).for_each(|operand| self.demand(*operand));
-            chosen.push(Chosen { node: index, work, operands });
+            chosen.push(Chosen { node: index, second: None, work, operands });
         }
         chosen.reverse();
         chosen
@@ -290,6 +378,16 @@ impl<'a> Chooser<'a> {
 
     /// A product whose second factor is a derivative, or has a function in it.
     fn product(&self, a: NodeId, b: NodeId) -> Option<(Form, Vec<NodeId>)> {
+        if let (Some([c, d]), Some(value)) = (self.inner::<2>(a, F::Mul), self.sigmoid_slope(b)) {
+            for (factor, difference) in [(c, d), (d, c)] {
+                if let Some([c, d]) = self.inner(difference, F::Sub) {
+                    return Some((Form::MulSubSigmoidSlope, vec![factor, c, d, value]));
+                }
+            }
+        }
+        if let (Some([c, d]), Some(value)) = (self.inner::<2>(a, F::Sub), self.tanh_slope(b)) {
+            return Some((Form::SubTanhSlope, vec![c, d, value]));
+        }
         let with = |value: NodeId, plain: Form, of_product: Form| match self.inner(a, F::Mul) {
             Some([c, d]) => (of_product, vec![c, d, value]),
             None => (plain, vec![a, value]),

@@ -13,7 +13,7 @@ use super::function::{ScalarFunction, Signature, apply_real};
 use super::vector::vectorized;
 use super::{Real, ScalarExpr};
 pub(crate) use forms::Units;
-use forms::{Form, Plane};
+use forms::{Form, Pair, Plane, Target, Targets};
 
 /// Elements that an instruction computes at a time, about: enough that choosing the instruction costs nothing.
 const AT_ONCE: usize = 1024;
@@ -33,8 +33,10 @@ struct Instruction {
     work: Work,
     operands: Vec<Operand>,
     target: Layout,
-    /// Where the result is written to as well.
-    copies: Vec<Layout>,
+    /// Where the second result of a pair is written to.
+    second: Option<Layout>,
+    /// Where results are written to as well, from where they are.
+    copies: Vec<[Layout; 2]>,
     /// Values beside each other that are computed by the same chain from values beside each other.
     width: usize,
 }
@@ -42,6 +44,7 @@ struct Instruction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
     Chain(Form),
+    Pair(Pair),
     Function(ScalarFunction),
 }
 
@@ -172,38 +175,62 @@ impl<T: Units> Run<'_, '_, '_, T> {
 
     #[inline(always)]
     fn instruction<S: Simd>(&mut self, simd: S, instruction: &Instruction, first: usize, rows: usize) {
-        let Instruction { work, operands, target, copies, width } = instruction;
-        // The buffer that is written to is read by no operand.
+        let Instruction { work, operands, target, second, copies, width } = instruction;
+        // Operands in the buffers that are written to are beside the results.
         let buffer = std::mem::take(&mut self.buffers[target.buffer]);
-        let mut planes = [Plane { values: &[][..], stride: 0 }; 4];
+        let other = second.filter(|second| second.buffer != target.buffer);
+        let mut other_buffer = other.map(|second| std::mem::take(&mut self.buffers[second.buffer]));
+        let mut planes = [Plane::Apart(&[][..], 0); 6];
         for (plane, Operand { space, layout }) in planes.iter_mut().zip(operands) {
             let stride = layout.stride * self.units;
             *plane = match space {
                 Space::Source => {
                     let start = (layout.offset + first * layout.stride) * self.units;
-                    Plane { values: &self.sources[layout.buffer][start..], stride }
+                    Plane::Apart(&self.sources[layout.buffer][start..], stride)
                 }
-                Space::Constant => Plane { values: &self.constants[layout.offset * self.units..], stride },
-                Space::Buffer => Plane { values: &self.buffers[layout.buffer][self.start(*layout, first)..], stride },
+                Space::Constant => Plane::Apart(&self.constants[layout.offset * self.units..], stride),
+                Space::Buffer if layout.buffer == target.buffer => {
+                    Plane::Own { result: 0, offset: layout.offset * self.units }
+                }
+                Space::Buffer if other.is_some_and(|other| layout.buffer == other.buffer) => {
+                    Plane::Own { result: 1, offset: layout.offset * self.units }
+                }
+                Space::Buffer => Plane::Apart(&self.buffers[layout.buffer][self.start(*layout, first)..], stride),
             };
         }
-        let start = self.start(*target, first);
         let size = [rows, width * self.units];
-        match work {
-            Work::Chain(form) => form.run(simd, &planes, &mut buffer[start..], target.stride * self.units, size),
-            Work::Function(function) => {
-                apply(*function, &planes, &mut buffer[start..], target.stride * self.units, size);
+        let written = |layout: Layout, buffer| {
+            let (offset, stride) = (layout.offset * self.units, layout.stride * self.units);
+            let rows: &mut [T] = buffer;
+            Target { rows: &mut rows[self.start(layout, first) - offset..], stride, offset }
+        };
+        match (work, second, other_buffer.as_deref_mut()) {
+            (Work::Chain(form), ..) => form.run(simd, &planes, written(*target, &mut *buffer), size),
+            (Work::Pair(pair), Some(second), Some(other)) => {
+                let targets = [written(*target, &mut *buffer), written(*second, other)];
+                pair.run(simd, &planes, Targets::Apart(targets), size);
             }
-        }
-        for copy in copies {
-            self.copy(buffer, *target, *copy, first, rows);
+            (Work::Pair(pair), Some(second), None) => {
+                let targets = Targets::Beside(written(*target, &mut *buffer), second.offset * self.units);
+                pair.run(simd, &planes, targets, size);
+            }
+            // A pair has two results.
+            (Work::Pair(_), None, _) => {}
+            (Work::Function(function), ..) => apply(*function, &planes, written(*target, &mut *buffer), size),
         }
         self.buffers[target.buffer] = buffer;
+        if let (Some(second), Some(buffer)) = (other, other_buffer) {
+            self.buffers[second.buffer] = buffer;
+        }
+        for [from, to] in copies {
+            self.copy(*from, *to, first, rows);
+        }
     }
 
-    /// Copies a result from its buffer, which is not among the others now.
-    fn copy(&mut self, buffer: &mut [T], from: Layout, to: Layout, first: usize, rows: usize) {
+    /// Copies a result to where it is as well.
+    fn copy(&mut self, from: Layout, to: Layout, first: usize, rows: usize) {
         let (source, target, units) = (self.start(from, first), self.start(to, first), self.units);
+        let buffer = std::mem::take(&mut self.buffers[from.buffer]);
         for row in 0..rows {
             let (source, target) = (source + row * from.stride * units, target + row * to.stride * units);
             if from.buffer == to.buffer {
@@ -212,6 +239,7 @@ impl<T: Units> Run<'_, '_, '_, T> {
                 self.buffers[to.buffer][target..target + units].copy_from_slice(&buffer[source..source + units]);
             }
         }
+        self.buffers[from.buffer] = buffer;
     }
 }
 
@@ -219,12 +247,12 @@ impl<T: Units> Run<'_, '_, '_, T> {
 #[inline(never)]
 fn apply<T: Units>(
     function: ScalarFunction,
-    operands: &[Plane<'_, T>; 4],
-    out: &mut [T],
-    stride: usize,
+    operands: &[Plane<'_, T>; 6],
+    target: Target<'_, T>,
     [rows, units]: [usize; 2],
 ) {
     use ScalarFunction as F;
+    let Target { rows: out, stride, offset } = target;
     let truth = |value: bool| T::real(if value { 1.0 } else { 0.0 });
     let is_true = |value: T| value > T::real(0.0);
     vectorized(
@@ -233,10 +261,13 @@ fn apply<T: Units>(
             for row in 0..rows {
                 let last = function.arity() - 1;
                 let [a, b, c] = [0, 1, 2].map(|k: usize| {
-                    let plane = operands[k.min(last)];
-                    &plane.values[row * plane.stride..][..units]
+                    match operands[k.min(last)] {
+                        Plane::Apart(values, stride) => &values[row * stride..][..units],
+                        // Not compiled.
+                        Plane::Own { .. } => &[],
+                    }
                 });
-                let out = &mut out[row * stride..][..units];
+                let out = &mut out[row * stride + offset..][..units];
                 let pairs = || a.iter().copied().zip(b.iter().copied());
                 let mut compare = |test: &dyn Fn(T, T) -> bool| {
                     out.iter_mut().zip(pairs()).for_each(|(out, (a, b))| *out = truth(test(a, b)));

@@ -105,6 +105,7 @@ fn chains_are_what_they_were_compiled_from() {
         |[a, b, _, _]| vec![a.relu(), (a + b).relu(), a * b.tanh(), a.square(), a, a, b],
         |[a, b, c, _]| vec![a * (1.0 - b), a * b * (1.0 - c), a * (b * (1.0 - b)), a * b * (c * (1.0 - c))],
         |[a, b, c, d]| vec![a * (1.0 - b * b), a * b * (1.0 - c.square()), a + b * c * (1.0 - d * d)],
+        |[a, b, c, d]| vec![(a - b) * (1.0 - c * c), a * (b - c) * (d * (1.0 - d)), (c - d) * b * (a * (1.0 - a))],
         |[a, b, _, _]| {
             vec![b.call(ScalarFunction::LessEqual, &[b.number(0.0)]).select(0.0, a), b.less(a).select(a, 2.0)]
         },
@@ -117,6 +118,28 @@ fn chains_are_what_they_were_compiled_from() {
         |[a, b, c, d]| {
             let n = (a + b.sigmoid() * c).tanh();
             vec![n, n + b.sigmoid() * (d - n), b.sigmoid(), b.sigmoid() + n, n.number(0.25)]
+        },
+        // What is computed in pairs: the steps of an LSTM and a GRU, and gradients of theirs.
+        |[a, b, c, d]| {
+            let state = a * b + c * d;
+            vec![state, (a + d).sigmoid() * state.tanh()]
+        },
+        |[a, b, c, d]| {
+            let n = (a + b * c).tanh();
+            vec![n + d * (a - n), n]
+        },
+        |[a, b, c, d]| {
+            let t = (a * b + c * d).tanh();
+            vec![a * t * (d * (1.0 - d)), b + a * d * (1.0 - t * t)]
+        },
+        |[a, b, c, d]| {
+            let upstream = d + a * b;
+            vec![
+                upstream * b * (c * (1.0 - c)),
+                upstream * c * (1.0 - b * b),
+                upstream * a * (d * (1.0 - d)),
+                upstream * d,
+            ]
         },
     ];
     for write in cases {
@@ -133,6 +156,42 @@ fn neighbours_are_computed_together() {
     let code = Code::new(&expression, &inputs, &outputs);
     assert_eq!((code.instructions.len(), code.instructions[0].width), (1, 2));
     check_all(&expression);
+}
+
+/// The steps of a GRU and an LSTM, and the gradients of an LSTM, have pairs.
+#[test]
+fn pairs_are_found() {
+    let pairs = |write: Write| {
+        let expression = written(write);
+        let inputs: Vec<Layout> = (0..4).map(|offset| Layout { buffer: 0, offset, stride: 4 }).collect();
+        let outputs: Vec<Layout> =
+            (0..expression.outputs.len()).map(|buffer| Layout { buffer, offset: 0, stride: 1 }).collect();
+        let works =
+            Code::new(&expression, &inputs, &outputs).instructions.into_iter().map(|instruction| instruction.work);
+        works.filter_map(|work| if let Work::Pair(pair) = work { Some(pair) } else { None }).collect::<Vec<_>>()
+    };
+    let lstm: Write = |[a, b, c, d]| {
+        let state = a * b + c * d;
+        vec![(a + d).sigmoid() * state.tanh(), state]
+    };
+    let gru: Write = |[a, b, c, d]| {
+        let n = (a + b * c).tanh();
+        vec![n + d * (a - n), n]
+    };
+    let gradients: Write = |[a, b, c, d]| {
+        let t = (a * b + c * d).tanh();
+        let upstream = d + a * d * (1.0 - t * t);
+        vec![
+            a * t * (b * (1.0 - b)),
+            upstream * b * (c * (1.0 - c)),
+            upstream * c * (1.0 - b * b),
+            upstream * a * (d * (1.0 - d)),
+            upstream * d,
+        ]
+    };
+    assert_eq!(pairs(lstm), [Pair::MulAddMulTanh]);
+    assert_eq!(pairs(gru), [Pair::TanhMix]);
+    assert_eq!(pairs(gradients), [Pair::TanhSigmoidSlope, Pair::SigmoidTanhSlopes, Pair::SigmoidSlopeMul]);
 }
 
 #[test]
