@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::depthwise::{Lines, Number};
 use super::problem::{PhaseAxis, Problem, volume};
 use super::{Convolution, Direction};
-use crate::ops::matmul::{Matrix, multiply};
+use crate::ops::matmul::{Gemm, Matrix, multiply};
 use crate::ops::tasks::{each, lend};
 use crate::ops::widened::widened;
 use crate::shader::Operand;
@@ -34,7 +34,7 @@ const LARGE_BLOCK: usize = 2 << 20;
 const PART_BYTES: usize = 64 << 20;
 
 /// What the arithmetic is in.
-trait Float: Number + std::ops::AddAssign + Send + Sync {}
+trait Float: Number + Gemm + std::ops::AddAssign {}
 impl Float for f32 {}
 impl Float for f64 {}
 

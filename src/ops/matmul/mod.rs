@@ -16,7 +16,7 @@ mod vector;
 
 pub(in crate::ops) use kernels::sum;
 pub(in crate::ops) use panels::{Panels, Start};
-pub(in crate::ops) use product::{Matrix, multiply};
+pub(in crate::ops) use product::{Gemm, Matrix, multiply};
 
 use super::Op;
 use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
