@@ -7,6 +7,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use support::picture::save_grey;
 use support::{events, fail, of_kind, run, succeed, text};
 use wgrad::prelude::*;
 use wgrad::train::checkpoint_file::write;
@@ -78,8 +79,7 @@ fn results_replace_no_picture_of_the_data() {
     for (class, level) in [("cat", 40), ("dog", 200)] {
         fs::create_dir_all(data.join(class)).unwrap();
         for number in 0..4_u8 {
-            let picture = image::GrayImage::from_pixel(8, 8, image::Luma([level + number]));
-            picture.save(data.join(class).join(format!("{number}.png"))).unwrap();
+            save_grey(data.join(class).join(format!("{number}.png")), (8, 8), level + number).unwrap();
         }
     }
     let start = ["train", "images", "--data", text(&data), "--model", "mlp", "--batch-size", "4", "--steps", "1"];

@@ -3,16 +3,17 @@
 mod support;
 
 use std::fs;
+use std::io::Result;
 use std::path::Path;
 
-use image::{ImageResult, Rgb, RgbImage};
+use support::picture::{Picture, save_grey};
 use support::{events, fail, of_kind, run, succeed, text};
 
 /// A shape of a class's own on a dark ground, at a position that depends on the number.
-fn shape(class: usize, number: u32, width: u32, height: u32) -> RgbImage {
+fn shape(class: usize, number: u32, width: u32, height: u32) -> Picture {
     let (left, top) = (width as i32 / 2 - 2 + (number % 5) as i32, height as i32 / 2 - 2 + (number / 5 % 5) as i32);
     let reach = width.min(height) as i32 / 4;
-    RgbImage::from_fn(width, height, |x, y| {
+    Picture::from_fn(width, height, |x, y| {
         let (right, down) = ((x as i32 - left).abs(), (y as i32 - top).abs());
         let inside = match class {
             0 => right * right + down * down <= reach * reach,
@@ -21,12 +22,12 @@ fn shape(class: usize, number: u32, width: u32, height: u32) -> RgbImage {
         };
         let light = 200 + (number % 50) as u8;
         let colour = [[light, 40, 30], [30, light, 50], [40, 60, light]][class];
-        Rgb(if inside { colour } else { [(number % 40) as u8; 3] })
+        if inside { colour } else { [(number % 40) as u8; 3] }
     })
 }
 
 /// Pictures of three classes, as PNG and JPEG.
-fn shapes(directory: &Path, count: u32, width: u32, height: u32) -> ImageResult<()> {
+fn shapes(directory: &Path, count: u32, width: u32, height: u32) -> Result<()> {
     for (class, name) in ["circle", "square", "cross"].into_iter().enumerate() {
         let folder = directory.join(name);
         fs::create_dir_all(&folder)?;
@@ -45,7 +46,7 @@ fn train<'a>(directory: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
 const SHORT: [&str; 6] = ["--model", "mlp", "--epochs", "1", "--batch-size", "4"];
 
 #[test]
-fn shapes_are_learned_and_their_pictures_drawn() -> ImageResult<()> {
+fn shapes_are_learned_and_their_pictures_drawn() -> Result<()> {
     let (directory, out) = (tempfile::tempdir()?, tempfile::tempdir()?);
     shapes(directory.path(), 40, 20, 20)?;
     let file = |name: &str| out.path().join(name);
@@ -56,17 +57,18 @@ fn shapes_are_learned_and_their_pictures_drawn() -> ImageResult<()> {
     assert_eq!([&start["train_examples"], &start["test_examples"]], [96, 24]);
     assert!(done["test"]["accuracy"].as_f64() > Some(0.95), "{done}");
     for path in [&explain, &filters, &mistakes] {
-        let picture = image::open(path)?.to_rgb8();
-        assert!(picture.width() > 600 && picture.height() > 100, "{path:?} is {:?}", picture.dimensions());
+        let picture = Picture::open(path)?;
+        let (width, height) = picture.dimensions();
+        assert!(width > 600 && height > 100, "{path:?} is {width}x{height}");
         // White around, something on it.
-        assert_eq!(picture.get_pixel(1, 1), &Rgb([255; 3]));
-        assert!(picture.pixels().any(|pixel| pixel.0.iter().all(|level| *level < 80)), "{path:?} has no letters");
+        assert_eq!(picture.pixel(1, 1), [255; 3]);
+        assert!(picture.pixels.iter().any(|pixel| pixel.iter().all(|level| *level < 80)), "{path:?} has no letters");
     }
     Ok(())
 }
 
 #[test]
-fn convolutions_learn_the_same_shapes_better() -> ImageResult<()> {
+fn convolutions_learn_the_same_shapes_better() -> Result<()> {
     let (directory, out) = (tempfile::tempdir()?, tempfile::tempdir()?);
     shapes(directory.path(), 30, 16, 16)?;
     let file = |name: &str| out.path().join(name);
@@ -78,14 +80,14 @@ fn convolutions_learn_the_same_shapes_better() -> ImageResult<()> {
     // Two convolutions, and the first dense layer on 64 channels of a quarter of the size.
     assert_eq!(start["parameters"], (27 + 1) * 32 + (288 + 1) * 64 + (1024 + 1) * 128 + 129 * 3);
     assert!(done["test"]["accuracy"].as_f64() > Some(0.95), "{done}");
-    let filters = image::open(filters)?.to_rgb8();
-    assert!(filters.height() > 500, "32 filters in four rows, {:?}", filters.dimensions());
-    assert!(image::open(explain)?.height() > 400);
+    let filters = Picture::open(filters)?.dimensions();
+    assert!(filters.1 > 500, "32 filters in four rows, {filters:?}");
+    assert!(Picture::open(explain)?.dimensions().1 > 400);
     Ok(())
 }
 
 #[test]
-fn other_demos_draw_too() -> ImageResult<()> {
+fn other_demos_draw_too() -> Result<()> {
     let out = tempfile::tempdir()?;
     let file = |name: &str| out.path().join(name);
     let [explain, filters, mistakes] = [file("explain.png"), file("filters.png"), file("mistakes.png")];
@@ -104,13 +106,13 @@ fn other_demos_draw_too() -> ImageResult<()> {
         text(&mistakes),
     ]);
     // The first epoch leaves mistakes: their sheet has rows of pictures.
-    assert!(image::open(mistakes)?.height() > 300 && image::open(explain)?.height() > 600);
-    assert!(image::open(filters)?.height() > 600);
+    let height = |path| Picture::open(path).map(|picture| picture.dimensions().1);
+    assert!(height(mistakes)? > 300 && height(explain)? > 600 && height(filters)? > 600);
     Ok(())
 }
 
 #[test]
-fn parts_and_sizes_are_as_asked_for() -> ImageResult<()> {
+fn parts_and_sizes_are_as_asked_for() -> Result<()> {
     let directory = tempfile::tempdir()?;
     shapes(&directory.path().join("train"), 8, 30, 20)?;
     shapes(&directory.path().join("val"), 4, 30, 20)?;
@@ -125,14 +127,14 @@ fn parts_and_sizes_are_as_asked_for() -> ImageResult<()> {
     assert_eq!(parameters(&[]), count(20), "all are equal: their own size, as a square");
     assert_eq!(parameters(&["--image-size", "9"]), count(9));
     shape(0, 1, 70, 50).save(directory.path().join("train/circle/large.png"))?;
-    image::GrayImage::new(10, 10).save(directory.path().join("val/cross/grey.png"))?;
+    save_grey(directory.path().join("val/cross/grey.png"), (10, 10), 0)?;
     let all = events(&train(directory.path(), &SHORT));
     assert_eq!(of_kind(&all, "start")[0]["parameters"], count(32), "they differ");
     Ok(())
 }
 
 #[test]
-fn decoded_pictures_are_cached_until_something_changes() -> ImageResult<()> {
+fn decoded_pictures_are_cached_until_something_changes() -> Result<()> {
     let directory = tempfile::tempdir()?;
     shapes(directory.path(), 4, 16, 16)?;
     let told = || succeed(&train(directory.path(), &SHORT));
@@ -140,7 +142,7 @@ fn decoded_pictures_are_cached_until_something_changes() -> ImageResult<()> {
     fs::write(directory.path().join("circle/notes.txt"), "no picture")?;
     fs::write(directory.path().join("circle/.hidden.png"), "no picture either")?;
     let first = told();
-    assert!(first.contains("kept in the cache"), "{first}");
+    assert!(first.contains("stored in the cache"), "{first}");
     let whole = fs::read(&cache)?;
     assert!(told().contains("from the cache"));
     // Cut short, and a pixel changed: both are noticed and made good.
@@ -149,7 +151,7 @@ fn decoded_pictures_are_cached_until_something_changes() -> ImageResult<()> {
     for damage in [&whole[..whole.len() / 2], &changed, b"", b"nonsense"] {
         fs::write(&cache, damage)?;
         let after = told();
-        assert!(after.contains("damaged") && after.contains("kept in the cache"), "{after}");
+        assert!(after.contains("damaged") && after.contains("stored in the cache"), "{after}");
         assert_eq!(fs::read(&cache)?, whole);
     }
     shape(1, 9, 16, 16).save(directory.path().join("square/new.png"))?;
@@ -160,7 +162,7 @@ fn decoded_pictures_are_cached_until_something_changes() -> ImageResult<()> {
 
 /// What is in the folders and not read is counted in the first event, and told on stderr whatever is on stdout.
 #[test]
-fn files_that_are_no_pictures_are_skipped_and_told() -> ImageResult<()> {
+fn files_that_are_no_pictures_are_skipped_and_told() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let path = directory.path();
     shapes(path, 4, 16, 16)?;
@@ -185,7 +187,7 @@ fn files_that_are_no_pictures_are_skipped_and_told() -> ImageResult<()> {
 }
 
 #[test]
-fn damaged_pictures_end_the_run_or_are_left_out_and_counted() -> ImageResult<()> {
+fn damaged_pictures_end_the_run_or_are_left_out_and_counted() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let path = directory.path();
     shapes(path, 6, 24, 24)?;
@@ -200,7 +202,7 @@ fn damaged_pictures_end_the_run_or_are_left_out_and_counted() -> ImageResult<()>
     let message = fail(&train(path, &SHORT));
     assert!(message.contains("circle/ended.jpeg") && message.contains("2 more"), "{message}");
     let skip = [&SHORT[..], &["--skip-damaged"]].concat();
-    for from in ["kept in the cache", "from the cache"] {
+    for from in ["stored in the cache", "from the cache"] {
         let told = succeed(&train(path, &skip));
         assert!(
             told.contains("skipped 3 damaged") && told.contains("circle/ended.jpeg") && told.contains(from),
@@ -223,7 +225,7 @@ fn damaged_pictures_end_the_run_or_are_left_out_and_counted() -> ImageResult<()>
 }
 
 #[test]
-fn a_folder_that_cannot_hold_a_cache_is_no_harm() -> ImageResult<()> {
+fn a_folder_that_cannot_hold_a_cache_is_no_harm() -> Result<()> {
     let directory = tempfile::tempdir()?;
     shapes(directory.path(), 3, 8, 8)?;
     fs::write(directory.path().join(".wgrad-cache"), "a file is in the way")?;
@@ -253,7 +255,7 @@ fn head(width: u32, height: u32) -> Vec<u8> {
 }
 
 #[test]
-fn bad_folders_are_refused() -> ImageResult<()> {
+fn bad_folders_are_refused() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let path = directory.path();
     let told = |expected: &[&str]| {
@@ -302,7 +304,7 @@ fn bad_folders_are_refused() -> ImageResult<()> {
 }
 
 #[test]
-fn places_for_pictures_are_checked_before_the_run() -> std::io::Result<()> {
+fn places_for_pictures_are_checked_before_the_run() -> Result<()> {
     let directory = tempfile::tempdir()?;
     for option in ["--explain", "--filters", "--mistakes"] {
         for (demo, file, expected) in [

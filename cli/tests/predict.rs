@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use support::picture::Picture;
 use support::{devices, events, fail, of_kind, succeed, text};
 use wgrad::data::{Csv, Dataset, Target};
 use wgrad::tensor::TensorData;
@@ -223,10 +224,10 @@ fn images_are_told_as_in_training() {
 }
 
 /// A picture of a class: dark above or dark below.
-fn picture(class: u32, number: u32) -> image::RgbImage {
-    image::RgbImage::from_fn(12, 12, |x, y| {
+fn picture(class: u32, number: u32) -> Picture {
+    Picture::from_fn(12, 12, |x, y| {
         let light = if (y < 6) == (class == 0) { 30 } else { 200 };
-        image::Rgb([light, (light + number as u8 * 3) % 255, (x * 9) as u8])
+        [light, (light + number as u8 * 3) % 255, (x * 9) as u8]
     })
 }
 
@@ -253,9 +254,9 @@ fn pictures_are_told_as_in_training() {
     // A folder without classes, another size, and a single picture.
     let flat = path.join("flat");
     fs::create_dir(&flat).unwrap();
-    image::imageops::resize(&picture(1, 3), 50, 31, image::imageops::FilterType::Nearest)
-        .save(flat.join("a.jpg"))
-        .unwrap();
+    let small = picture(1, 3);
+    let large = Picture::from_fn(50, 31, |x, y| small.pixel((2 * x + 1) * 12 / 100, (2 * y + 1) * 12 / 62));
+    large.save(flat.join("a.jpg")).unwrap();
     picture(0, 1).save(flat.join("b.png")).unwrap();
     fs::write(flat.join("notes.txt"), "no picture").unwrap();
     let asked = events(&["predict", text(&save), "--data", text(&flat)]);

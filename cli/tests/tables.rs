@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use support::picture::Picture;
 use support::{devices, events, fail, of_kind, run, succeed, text};
 
 fn write(directory: &Path, name: &str, content: &str) -> std::io::Result<PathBuf> {
@@ -221,8 +222,8 @@ fn a_target_of_numbers_is_learned_as_one() -> std::io::Result<()> {
             (validation["mse"].as_f64().unwrap_or(f64::NAN) / value("mse") - 1.0).abs() < 1e-6,
             "{validation} {test}"
         );
-        let pixels = image::open(&picture).map(|picture| picture.to_rgb8()).unwrap();
-        assert!(pixels.pixels().filter(|pixel| pixel.0[2] > pixel.0[0].saturating_add(30)).count() > 500);
+        let pixels = Picture::open(&picture)?;
+        assert!(pixels.pixels.iter().filter(|pixel| pixel[2] > pixel[0].saturating_add(30)).count() > 500);
     }
     let told = succeed(&[&tabular(&file, "price")[..], &["--epochs", "2"]].concat());
     assert!(told.contains("'price' is learned as a number (regression)") && told.contains("the mean"), "{told}");
@@ -401,10 +402,11 @@ fn numbers_of_any_size_are_drawn() -> std::io::Result<()> {
         let table: String = std::iter::once("x,y\n".to_owned()).chain(rows).collect();
         let file = write(directory.path(), "t.csv", &table)?;
         succeed(&[&tabular(&file, "y")[..], &["--epochs", "1", "--scatter", text(&picture)]].concat());
-        let pixels = image::open(&picture).map(|picture| picture.to_rgb8()).unwrap();
-        let blue =
-            pixels.enumerate_pixels().filter(|(x, _, pixel)| *x < 800 && pixel.0[2] > pixel.0[0].saturating_add(30));
-        let columns: std::collections::BTreeSet<u32> = blue.map(|(x, _, _)| x).collect();
+        let pixels = Picture::open(&picture)?;
+        let width = pixels.dimensions().0 as usize;
+        let blue = pixels.pixels.iter().enumerate().filter(|(_, pixel)| pixel[2] > pixel[0].saturating_add(30));
+        let columns: std::collections::BTreeSet<usize> =
+            blue.map(|(index, _)| index % width).filter(|x| *x < 800).collect();
         assert!(columns.len() > 100, "{name}: {} columns with points", columns.len());
     }
     Ok(())

@@ -1,16 +1,15 @@
 //! A sheet of pixels with pictures and letters on it, written as PNG.
 
-use std::io::Cursor;
 use std::path::Path;
 use std::sync::Once;
 
-use image::{ImageFormat, RgbImage, imageops};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 use wgrad::train::checkpoint_file;
 
+use super::pixels::Pixels;
 use crate::failure::{Failure, Result};
 
 /// The name under which the letters are known.
@@ -20,7 +19,7 @@ pub const FONT: &str = "sans-serif";
 pub const INK: RGBColor = RGBColor(0x22, 0x2b, 0x36);
 pub const FAINT: RGBColor = RGBColor(0x6b, 0x75, 0x80);
 
-/// Pixels along an edge that charts are drawn with for each one of the picture. A line goes from pixel to pixel and has hard edges; drawn
+/// Pixels along an edge that charts are drawn with for each one of the picture. A line is drawn from pixel to pixel and has hard edges; drawn
 /// larger and made smaller, it has the same width everywhere.
 const FINE: u32 = 3;
 
@@ -80,7 +79,7 @@ pub fn save_svg(path: &Path, drawn: &str, size: (u32, u32)) -> Result {
     Ok(checkpoint_file::write_bytes(path, text.as_bytes())?)
 }
 
-/// Brings letters along: bitmaps have none of their own, and a machine may have none.
+/// Registers a font: bitmaps have none of their own, and a machine may have none.
 pub fn letters() {
     static LETTERS: Once = Once::new();
     LETTERS.call_once(|| {
@@ -135,7 +134,7 @@ impl Letters {
 
 /// A white sheet.
 pub struct Canvas {
-    pixels: RgbImage,
+    pixels: Pixels,
     /// How many times larger than the picture it is.
     times: u32,
 }
@@ -144,7 +143,7 @@ impl Canvas {
     /// Of a size in pixels.
     pub fn new(width: u32, height: u32) -> Self {
         letters();
-        Self { pixels: RgbImage::from_pixel(width, height, image::Rgb([255; 3])), times: 1 }
+        Self { pixels: Pixels::from_pixel(width, height, [255; 3]), times: 1 }
     }
 
     /// Of a size in pixels, for a chart: it is drawn at its [`fine_size`].
@@ -155,37 +154,38 @@ impl Canvas {
     /// The sheet as plotters draws on it.
     pub fn area(&mut self) -> DrawingArea<BitMapBackend<'_>, Shift> {
         let size = self.pixels.dimensions();
-        BitMapBackend::with_buffer(&mut self.pixels, size).into_drawing_area()
+        BitMapBackend::with_buffer(self.pixels.samples_mut(), size).into_drawing_area()
     }
 
-    /// Puts a picture down with its left upper corner at a place.
-    pub fn picture(&mut self, picture: &RgbImage, (x, y): (u32, u32)) {
-        imageops::replace(&mut self.pixels, picture, i64::from(x), i64::from(y));
+    /// Puts a picture down with its left upper corner at a position.
+    pub fn picture(&mut self, picture: &Pixels, position: (u32, u32)) {
+        self.pixels.paste(picture, position);
     }
 
     /// Fills a rectangle.
     pub fn rectangle(&mut self, (x, y): (u32, u32), (width, height): (u32, u32), RGBColor(r, g, b): RGBColor) {
-        let (right, bottom) = ((x + width).min(self.pixels.width()), (y + height).min(self.pixels.height()));
+        let size = self.pixels.dimensions();
+        let (right, bottom) = ((x + width).min(size.0), (y + height).min(size.1));
         for row in y..bottom {
             for column in x..right {
-                self.pixels.put_pixel(column, row, image::Rgb([r, g, b]));
+                self.pixels.put_pixel(column, row, [r, g, b]);
             }
         }
     }
 
-    /// Writes text whose left upper corner is at a place.
-    pub fn text(&mut self, text: &str, place: (u32, u32), letters: Letters) -> Result {
-        self.anchored(text, place, letters, HPos::Left)
+    /// Writes text whose left upper corner is at a position.
+    pub fn text(&mut self, text: &str, position: (u32, u32), letters: Letters) -> Result {
+        self.anchored(text, position, letters, HPos::Left)
     }
 
-    /// Writes text whose upper middle is at a place.
-    pub fn centred(&mut self, text: &str, place: (u32, u32), letters: Letters) -> Result {
-        self.anchored(text, place, letters, HPos::Center)
+    /// Writes text whose upper middle is at a position.
+    pub fn centred(&mut self, text: &str, position: (u32, u32), letters: Letters) -> Result {
+        self.anchored(text, position, letters, HPos::Center)
     }
 
-    /// Writes text whose right upper corner is at a place.
-    pub fn right(&mut self, text: &str, place: (u32, u32), letters: Letters) -> Result {
-        self.anchored(text, place, letters, HPos::Right)
+    /// Writes text whose right upper corner is at a position.
+    pub fn right(&mut self, text: &str, position: (u32, u32), letters: Letters) -> Result {
+        self.anchored(text, position, letters, HPos::Right)
     }
 
     fn anchored(&mut self, text: &str, (x, y): (u32, u32), letters: Letters, side: HPos) -> Result {
@@ -203,11 +203,11 @@ impl Canvas {
         if self.width_of(text, letters) <= room {
             return text.to_owned();
         }
-        let mut kept: Vec<char> = text.chars().collect();
+        let mut rest: Vec<char> = text.chars().collect();
         loop {
-            kept.pop();
-            let shorter = format!("{}…", kept.iter().collect::<String>().trim_end());
-            if kept.is_empty() || self.width_of(&shorter, letters) <= room {
+            rest.pop();
+            let shorter = format!("{}…", rest.iter().collect::<String>().trim_end());
+            if rest.is_empty() || self.width_of(&shorter, letters) <= room {
                 return shorter;
             }
         }
@@ -215,18 +215,8 @@ impl Canvas {
 
     /// Writes the sheet.
     pub fn save(&self, path: &Path) -> Result {
-        let mut png = Cursor::new(Vec::new());
-        let (width, height) = self.pixels.dimensions();
-        let small;
-        let pixels = if self.times == 1 {
-            &self.pixels
-        } else {
-            small = imageops::thumbnail(&self.pixels, width / self.times, height / self.times);
-            &small
-        };
-        pixels
-            .write_to(&mut png, ImageFormat::Png)
-            .map_err(|error| Failure::new(format!("cannot draw {}: {error}", path.display())))?;
-        Ok(checkpoint_file::write_bytes(path, &png.into_inner())?)
+        let png = if self.times == 1 { self.pixels.png() } else { self.pixels.thumbnail(self.times).png() };
+        let png = png.map_err(|error| Failure::new(format!("cannot draw {}: {error}", path.display())))?;
+        Ok(checkpoint_file::write_bytes(path, &png)?)
     }
 }

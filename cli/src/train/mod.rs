@@ -15,6 +15,7 @@ pub mod network;
 pub mod note;
 pub mod optimizer;
 mod picture;
+mod pixels;
 mod plot;
 mod recurrent;
 mod residual;

@@ -1,14 +1,14 @@
-//! What the examples of a demo are as pictures: how they are brought to a model, and how they are shown.
+//! What the examples of a demo are as pictures: how a model reads them, and how they are shown.
 
 use std::sync::Arc;
 
-use image::{Rgb, RgbImage};
 use wgrad::graph::Tensor;
 use wgrad::nn::Mode;
 use wgrad::tensor::{DType, TensorData};
 use wgrad::train::{ModelFile, ModelSettings};
 
 use super::demo::Prepare;
+use super::pixels::Pixels;
 use crate::failure::{Failure, Result};
 
 /// Pictures in a column of bytes, each channel by channel and row by row.
@@ -19,7 +19,7 @@ pub struct Picture {
     pub width: usize,
     /// The byte that is white.
     pub white: f64,
-    /// What brings each channel to mean 0 and standard deviation 1, as `[1, channels, 1, 1]`.
+    /// What each channel is standardized with, to mean 0 and standard deviation 1, as `[1, channels, 1, 1]`.
     mean: TensorData,
     factor: TensorData,
 }
@@ -61,7 +61,7 @@ impl Picture {
         [self.channels, self.height, self.width]
     }
 
-    /// Examples that are evaluated at a time: 512 small ones, so many fewer as they are larger.
+    /// Examples that are evaluated at a time: 512 small ones, fewer in proportion as they are larger.
     pub fn evaluation_batch(&self) -> usize {
         (512 * 1024 / (self.height * self.width).max(1)).clamp(1, 512)
     }
@@ -90,18 +90,18 @@ impl Picture {
     }
 
     /// One example's bytes as a picture to be shown.
-    pub fn show(&self, example: &[u8]) -> Result<RgbImage> {
+    pub fn show(&self, example: &[u8]) -> Result<Pixels> {
         let plane = self.height * self.width;
         if example.len() != self.channels * plane || self.white <= 0.0 {
             return Err(Failure::new("an example is no picture of its data set's size"));
         }
-        let level = |channel: usize, place: usize| {
-            let byte = example.get(channel.min(self.channels - 1) * plane + place).copied().unwrap_or_default();
+        let level = |channel: usize, index: usize| {
+            let byte = example.get(channel.min(self.channels - 1) * plane + index).copied().unwrap_or_default();
             (f64::from(byte) * 255.0 / self.white).round().clamp(0.0, 255.0) as u8
         };
-        Ok(RgbImage::from_fn(self.width as u32, self.height as u32, |x, y| {
-            let place = y as usize * self.width + x as usize;
-            Rgb([level(0, place), level(1, place), level(2, place)])
+        Ok(Pixels::from_fn(self.width as u32, self.height as u32, |x, y| {
+            let index = y as usize * self.width + x as usize;
+            [level(0, index), level(1, index), level(2, index)]
         }))
     }
 }

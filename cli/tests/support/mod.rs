@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+pub mod picture;
+
 /// The command with its arguments, on the CPU, away from whatever terminal the tests run in.
 pub fn wgrad(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));

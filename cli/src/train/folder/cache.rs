@@ -13,7 +13,7 @@ use super::scan::{Entry, Scan};
 /// The cache's directory within the data's.
 const DIRECTORY: &str = ".wgrad-cache";
 
-/// Other versions of the file are made anew: the first one held truncated pictures with grey in the place of what was missing.
+/// Other versions of the file are replaced: the first one held truncated pictures with grey instead of what was missing.
 const FORMAT: &str = "wgrad-pictures-2";
 
 /// A cache's file, and what its content has to be of.
@@ -31,7 +31,7 @@ pub struct Decoded {
     pub damaged: Vec<(usize, String)>,
 }
 
-/// What was found in the place of a cache.
+/// What was found where a cache would be.
 pub enum Found {
     /// The pictures.
     Pictures(Decoded),

@@ -1,5 +1,5 @@
 //! Whether a JPEG file is whole. Decoders fill what is missing with grey and say nothing, as libjpeg began it; so the entropy-coded
-//! data is gone through first: every scan must have all its blocks, and the file must end as it says. There are no checksums in a
+//! data is read first: every scan must have all its blocks, and the file must end as it says. There are no checksums in a
 //! JPEG, so a wrong bit that leaves all codes valid cannot be noticed, here or anywhere.
 //!
 //! ITU-T T.81 (1992): markers in annex B, sequential decoding in F.2, progressive decoding in G.2.
@@ -103,7 +103,7 @@ impl<'a> Markers<'a> {
     }
 }
 
-/// What scans need beside the frame; each may be given anew before any scan.
+/// What scans need beside the frame; each may be defined again before any scan.
 #[derive(Default)]
 struct Tables {
     dc: [Option<Huffman>; 4],
@@ -233,7 +233,7 @@ impl Bits<'_> {
         if self.at >= self.file.len() { TRUNCATED.to_owned() } else { corrupt("its data ends early") }
     }
 
-    /// Goes to the marker after the data. Bytes of padding may come before it: some cameras fill up their blocks.
+    /// Moves to the marker after the data. Bytes of padding may come before it: some cameras fill up their blocks.
     fn end(&mut self) -> Result<(), String> {
         loop {
             self.fill();
@@ -250,7 +250,7 @@ impl Bits<'_> {
         }
     }
 
-    /// Goes over the restart marker of a number, counted from 0.
+    /// Skips the restart marker of a number, counted from 0.
     fn restart(&mut self, number: usize) -> Result<(), String> {
         self.end()?;
         let mut reader = Markers { file: self.file, at: self.at };
@@ -340,7 +340,7 @@ impl Frame {
         complete.then_some(()).ok_or_else(|| corrupt("it ends before the last of its scans"))
     }
 
-    /// Goes through a scan whose data begins at `at`; says where it ends.
+    /// Checks a scan whose data begins at `at`; returns where it ends.
     fn scan(&mut self, segment: &[u8], tables: &Tables, file: &[u8], at: usize) -> Result<usize, String> {
         let wrong = || corrupt("the head of a scan is not whole");
         let (&count, rest) = segment.split_first().ok_or_else(wrong)?;
@@ -387,7 +387,7 @@ impl Frame {
         Ok(bits.at)
     }
 
-    /// Notes what a scan brings of a component; scans that repeat or leave out bits are refused.
+    /// Notes what a scan has of a component; scans that repeat or leave out bits are refused.
     fn mark(&mut self, index: usize, band: &Band) -> Result<(), String> {
         let missing =
             self.components.get_mut(index).and_then(|component| component.missing.get_mut(band.start..=band.end));
@@ -417,8 +417,9 @@ impl Frame {
             let in_a_row = if alone { component.columns } else { self.units_across };
             for row in 0..down {
                 for column in 0..across {
-                    let place = (unit / in_a_row * down + row) * component.stride + unit % in_a_row * across + column;
-                    block(tables, band, bits, component.nonzero.get_mut(place))?;
+                    let position =
+                        (unit / in_a_row * down + row) * component.stride + unit % in_a_row * across + column;
+                    block(tables, band, bits, component.nonzero.get_mut(position))?;
                 }
             }
         }
@@ -426,7 +427,7 @@ impl Frame {
     }
 }
 
-/// Goes over what a scan has of a block.
+/// Skips what a scan has of a block.
 fn block(
     (dc, ac): (Option<&Huffman>, Option<&Huffman>),
     band: &mut Band,
@@ -467,7 +468,7 @@ fn first(ac: &Huffman, band: &mut Band, bits: &mut Bits<'_>, nonzero: &mut u64) 
             (15, 0) => k += 16,
             (1.., 0) if band.start == 0 => return Err(corrupt("its data has a run of blocks where none can be")),
             (_, 0) => {
-                // The rest of this block is 0, and all of so many more.
+                // The rest of this block is 0, and all of a number of blocks after it.
                 band.run = (1 << zeros) - 1 + bits.take(zeros as u32)?;
                 break;
             }

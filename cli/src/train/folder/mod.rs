@@ -4,6 +4,7 @@ mod ask;
 mod cache;
 mod decode;
 mod jpeg;
+mod orientation;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -104,7 +105,7 @@ fn pictures(directory: &Path, scan: &Scan, source: &Source, notes: &mut Vec<Note
     let decoded = decode(&all, size)?;
     refuse_damaged(&decoded.damaged, source)?;
     match cache.write(&decoded) {
-        Ok(()) => notes.push(format!("pictures decoded and kept in the cache {}", cache.file().display()).into()),
+        Ok(()) => notes.push(format!("pictures decoded and stored in the cache {}", cache.file().display()).into()),
         Err(error) => notes.push(format!("no cache, the next run decodes again: {error}").into()),
     }
     Ok(decoded)
@@ -147,11 +148,11 @@ fn without(directory: &Path, scan: Scan, damaged: &[(usize, String)], notes: &mu
     notes.extend(blamed(damaged));
     let mut index = 0;
     let mut whole = |entries: Vec<Entry>| -> Vec<Entry> {
-        let kept = entries.into_iter().filter(|_| {
+        let left = entries.into_iter().filter(|_| {
             index += 1;
             !damaged.iter().any(|(damaged, _)| damaged + 1 == index)
         });
-        kept.collect()
+        left.collect()
     };
     let scan = Scan { train: whole(scan.train), test: scan.test.map(&mut whole), ..scan };
     let fewest = if scan.test.is_some() { 1 } else { 2 };
@@ -237,8 +238,8 @@ fn with_picture(train: Dataset, test: Dataset, classes: usize, size: usize, mean
 /// Mean and standard deviation of each channel, where white is 1.
 fn statistics(x: &[u8], plane: usize) -> (Vec<f64>, Vec<f64>) {
     let (mut sums, mut squares, mut counts) = ([0_u64; 3], [0_u64; 3], [0_u64; 3]);
-    for (place, pixels) in x.chunks(plane.max(1)).enumerate() {
-        let channel = place % 3;
+    for (index, pixels) in x.chunks(plane.max(1)).enumerate() {
+        let channel = index % 3;
         sums[channel] += pixels.iter().map(|&value| u64::from(value)).sum::<u64>();
         squares[channel] += pixels.iter().map(|&value| u64::from(value) * u64::from(value)).sum::<u64>();
         counts[channel] += pixels.len() as u64;

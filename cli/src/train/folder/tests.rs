@@ -77,11 +77,11 @@ fn a_picture_cut_anywhere_is_refused() {
 fn a_wrong_byte_in_a_png_is_noticed() {
     for (name, file) in PNGS {
         let whole = decoded(file, 9).unwrap();
-        for place in 0..file.len() {
+        for offset in 0..file.len() {
             let mut wrong = file.to_vec();
-            wrong[place] ^= 1 << (place % 8);
+            wrong[offset] ^= 1 << (offset % 8);
             let found = decoded(&wrong, 9);
-            assert!(found.is_err() || found == Ok(whole.clone()), "{name}, byte {place}");
+            assert!(found.is_err() || found == Ok(whole.clone()), "{name}, byte {offset}");
         }
     }
 }
@@ -92,7 +92,7 @@ fn a_jpeg_that_loses_or_gains_bytes_is_noticed_or_whole() {
     let restarts = JPEGS.iter().find(|(name, _)| *name == "restarts.jpg").unwrap().1;
     let start = restarts.windows(2).position(|pair| pair == b"\xff\xda").unwrap() + 14;
     let markers: Vec<usize> = (start..restarts.len() - 1)
-        .filter(|&place| restarts[place] == 0xff && (0xd0..=0xd7).contains(&restarts[place + 1]))
+        .filter(|&offset| restarts[offset] == 0xff && (0xd0..=0xd7).contains(&restarts[offset + 1]))
         .collect();
     assert!(markers.len() > 1);
     for pair in markers.windows(2) {
@@ -105,18 +105,47 @@ fn a_jpeg_that_loses_or_gains_bytes_is_noticed_or_whole() {
 fn pictures_without_pixels_and_unknown_kinds_are_refused() {
     let baseline = JPEGS[0].1;
     let frame = baseline.windows(2).position(|pair| pair == b"\xff\xc0").unwrap();
-    for (place, value) in [(frame + 5, 0), (frame + 6, 0), (frame + 7, 0), (frame + 8, 0)] {
+    for (offset, value) in [(frame + 5, 0), (frame + 6, 0), (frame + 7, 0), (frame + 8, 0)] {
         let mut wrong = baseline.to_vec();
-        wrong[place] = value;
-        if [frame + 5, frame + 7].contains(&place) {
-            wrong[place + 1] = 0;
+        wrong[offset] = value;
+        if [frame + 5, frame + 7].contains(&offset) {
+            wrong[offset + 1] = 0;
         }
-        assert!(decoded(&wrong, 9).is_err() || wrong == baseline, "{place}");
+        assert!(decoded(&wrong, 9).is_err() || wrong == baseline, "{offset}");
     }
     let mut arithmetic = baseline.to_vec();
     arithmetic[frame + 1] = 0xc9;
     assert!(decoded(&arithmetic, 9).is_err());
     assert!(jpeg::check(&arithmetic).unwrap_err().contains("not supported"));
+}
+
+/// A JPEG of one grey block whose tables have a single code each, with a number of components.
+fn grey_block(components: u8) -> Vec<u8> {
+    let segment =
+        |marker: u8, content: &[u8]| [&[0xff, marker][..], &(content.len() as u16 + 2).to_be_bytes(), content].concat();
+    let table = |class: u8| [&[class, 1][..], &[0; 15], &[0]].concat();
+    let frame: Vec<u8> = (1..=components).flat_map(|id| [id, 0x11, 0]).collect();
+    let scan: Vec<u8> = (1..=components).flat_map(|id| [id, 0]).collect();
+    [
+        b"\xff\xd8".to_vec(),
+        segment(0xdb, &[&[0][..], &[16; 64]].concat()),
+        segment(0xc0, &[&[8, 0, 8, 0, 8, components][..], &frame].concat()),
+        segment(0xc4, &table(0)),
+        segment(0xc4, &table(0x10)),
+        segment(0xda, &[&[components][..], &scan, &[0, 63, 0]].concat()),
+        vec![0xff >> (2 * components), 0xff, 0xd9],
+    ]
+    .concat()
+}
+
+#[test]
+fn two_components_are_no_colours() {
+    assert_eq!(decoded(&grey_block(1), 8), Ok(vec![128; 192]));
+    assert!(decoded(&grey_block(3), 8).is_ok());
+    assert_eq!(
+        decoded(&grey_block(2), 8).unwrap_err(),
+        "the file: the picture is a JPEG of a kind that is not supported (2 components)"
+    );
 }
 
 /// Mean difference of two pictures' bytes.
@@ -126,7 +155,7 @@ fn difference(left: &[u8], right: &[u8]) -> f64 {
 }
 
 #[test]
-fn colours_depths_and_turns_are_pillows() {
+fn colours_depths_and_orientations_are_pillows() {
     let find = |name: &str| JPEGS.iter().chain(&PNGS).find(|(known, _)| *known == name).unwrap().1;
     let [size, plane] = [26, 26 * 26];
     assert!(difference(&decoded(find("cmyk.jpg"), size).unwrap(), &decoded(find("cmyk.png"), size).unwrap()) < 2.0);
@@ -145,9 +174,69 @@ fn colours_depths_and_turns_are_pillows() {
     assert!(difference(&turned, &expected) < 2.0);
     // Greys of 16 bits, 2400 a step to the right or down; the square begins one step from the left.
     let grey = decoded(find("sixteen-bits.png"), 12).unwrap();
-    for (place, level) in grey.iter().enumerate() {
-        let steps = 1 + place % 12 + place % 144 / 12;
-        assert_eq!(*level, (steps as f64 * 2400.0 / 257.0).round() as u8, "{place}");
+    for (pixel, level) in grey.iter().enumerate() {
+        let steps = 1 + pixel % 12 + pixel % 144 / 12;
+        assert_eq!(*level, (steps as f64 * 2400.0 / 257.0).round() as u8, "{pixel}");
+    }
+}
+
+/// Pictures of every kind, decoded and, where their names say so, scaled by the crate `image` 0.25.
+#[test]
+fn every_kind_of_picture_has_its_pixels() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures");
+    let (expected, _) = checkpoint_file::read(folder.join("decoded.safetensors")).unwrap();
+    let mut kinds = 0;
+    for (name, expected) in &expected {
+        let (file, _) = name.split_once(" at ").unwrap_or((name, ""));
+        let size = expected.shape().last().copied().unwrap();
+        let found = decoded(&std::fs::read(folder.join(file)).unwrap(), size).unwrap();
+        // The inverse cosine transform is rounded differently with and without vectors.
+        let tolerance = if file.ends_with(".jpg") { 2 } else { 0 };
+        let difference = found.iter().zip(expected.as_slice::<u8>().unwrap()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(difference <= Some(tolerance), "{name} differs by {difference:?}");
+        kinds += usize::from(file == name);
+    }
+    assert_eq!(kinds + 1, std::fs::read_dir(&folder).unwrap().count(), "a picture has no expected pixels");
+}
+
+/// `turned.jpg` and `rgb-8-turned.png` with each orientation, against the same picture upright.
+#[test]
+fn pictures_are_rotated_as_their_camera_was_held() {
+    let turned = JPEGS.iter().find(|(name, _)| *name == "turned.jpg").unwrap().1;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures");
+    let png = std::fs::read(folder.join("rgb-8-turned.png")).unwrap();
+    for (file, size, width) in [(turned, 26, 35), (&png, 9, 11)] {
+        let entry = file.windows(4).position(|bytes| bytes == [1, 0x12, 0, 3]).unwrap();
+        let oriented = |orientation: u8| {
+            let mut file = file.to_vec();
+            file[entry + 9] = orientation;
+            if file[0] == 0x89 {
+                with_checksums(&mut file);
+            }
+            decoded(&file, size).unwrap()
+        };
+        let upright = oriented(1);
+        assert_eq!([oriented(0), oriented(9)], [upright.clone(), upright.clone()], "no orientation is upright");
+        // The square is cut from the middle of the upright picture, and begins a pixel apart where an odd width is mirrored.
+        let (right, bottom) = (size - 1 + (width - size) % 2, size - 1);
+        for orientation in 1..=8 {
+            for (index, found) in oriented(orientation).into_iter().enumerate() {
+                let (channel, y, x) = (index / (size * size), index / size % size, index % size);
+                // EXIF 2.32, tag 274: which sides of the scene the first row and column of what is stored are.
+                let (stored_x, stored_y) = match orientation {
+                    1 => (x, y),
+                    2 => (right - x, y),
+                    3 => (right - x, bottom - y),
+                    4 => (x, bottom - y),
+                    5 => (y, x),
+                    6 => (y, bottom - x),
+                    7 => (right - y, bottom - x),
+                    _ => (right - y, x),
+                };
+                let expected = upright[channel * size * size + stored_y * size..][..size].get(stored_x);
+                assert!(expected.is_none_or(|expected| *expected == found), "{orientation}: {x}, {y}");
+            }
+        }
     }
 }
 
@@ -171,8 +260,8 @@ fn with_checksums(png: &mut [u8]) {
             (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 })
         });
         let end = at + 8 + length;
-        let Some(place) = png.get_mut(end..end + 4) else { return };
-        place.copy_from_slice(&(!crc).to_be_bytes());
+        let Some(checksum) = png.get_mut(end..end + 4) else { return };
+        checksum.copy_from_slice(&(!crc).to_be_bytes());
         at = end + 4;
     }
 }
@@ -215,10 +304,10 @@ fn caches(count: u64) {
             return bytes;
         }
         let mut metadata: Vec<(String, String)> = metadata.clone().into_iter().collect();
-        let place = index(random, metadata.len());
-        let mut value = metadata[place].1.clone().into_bytes();
+        let entry = index(random, metadata.len());
+        let mut value = metadata[entry].1.clone().into_bytes();
         mutate_text(&mut value, b"[[0,", random);
-        metadata[place].1 = String::from_utf8_lossy(&value).into_owned();
+        metadata[entry].1 = String::from_utf8_lossy(&value).into_owned();
         checkpoint_file::write(cache.file(), &tensors, &metadata).unwrap();
         std::fs::read(cache.file()).unwrap()
     };

@@ -2,7 +2,7 @@
 
 use plotters::style::RGBColor;
 
-/// matplotlib's `inferno` (Smith and van der Walt, public domain), at nine places.
+/// matplotlib's `inferno` (Smith and van der Walt, public domain), at nine points.
 const INFERNO: [[u8; 3]; 9] = [
     [0, 0, 4],
     [33, 12, 74],
@@ -50,11 +50,11 @@ pub fn mix(first: [u8; 3], second: [u8; 3], share: f32) -> [u8; 3] {
     })
 }
 
-fn between(places: &[[u8; 3]; 9], value: f32) -> [u8; 3] {
+fn between(colours: &[[u8; 3]; 9], value: f32) -> [u8; 3] {
     // What is no number is as good as the lowest.
     let along = value.clamp(0.0, 1.0).max(0.0) * 8.0;
     let before = (along as usize).min(7);
-    mix(places[before], places[before + 1], along - before as f32)
+    mix(colours[before], colours[before + 1], along - before as f32)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Test examples with what the model says of them.
 
-use image::RgbImage;
 use wgrad::tensor::TensorData;
 
 use super::super::demo::{Data, Picture};
+use super::super::pixels::Pixels;
 use crate::failure::{Failure, Result};
 
 /// What the model says of an example.
@@ -60,7 +60,7 @@ impl<'a> Examples<'a> {
         mistakes
     }
 
-    /// Up to so many right ones, of each class in turn.
+    /// Up to `count` right ones, of each class one after another.
     pub fn right(&self, count: usize) -> Vec<Verdict> {
         let classes = self.data.task.classes();
         let mut by_class = vec![Vec::new(); classes];
@@ -70,8 +70,8 @@ impl<'a> Examples<'a> {
             }
         }
         let most = by_class.iter().map(Vec::len).max().unwrap_or_default();
-        let turns = (0..most).flat_map(|turn| by_class.iter().filter_map(move |class| class.get(turn).copied()));
-        let mut chosen: Vec<Verdict> = turns.take(count).collect();
+        let rounds = (0..most).flat_map(|round| by_class.iter().filter_map(move |class| class.get(round).copied()));
+        let mut chosen: Vec<Verdict> = rounds.take(count).collect();
         chosen.sort_by_key(|verdict| (verdict.truth, verdict.example));
         chosen
     }
@@ -82,7 +82,7 @@ impl<'a> Examples<'a> {
     }
 
     /// An example as a picture in its own size.
-    pub fn show(&self, example: usize) -> Result<RgbImage> {
+    pub fn show(&self, example: usize) -> Result<Pixels> {
         let x = self.data.test.column("x")?;
         let row = self.picture.shape().iter().product::<usize>();
         self.picture.show(x.as_slice::<u8>()?.get(example * row..(example + 1) * row).unwrap_or_default())

@@ -5,11 +5,10 @@
 
 use std::path::Path;
 
-use image::imageops::{self, FilterType};
-use image::{ImageBuffer, Luma, Rgb, RgbImage};
 use wgrad::train::Trainer;
 
 use super::super::canvas::{Canvas, Letters};
+use super::super::pixels::{Filter, Pixels};
 use super::colour::{RIGHT, WRONG, heat, mix};
 use super::examples::{Examples, Verdict, percent};
 use super::sheet::{HEADING, LABEL, MARGIN, SECTION, SUBTITLE, framed, heading, legend, scaled, shown_size};
@@ -38,7 +37,7 @@ const HEAD: u32 = 44;
 /// A map's colours end at its pixel of this rank, so that a single strong one does not leave the others dark.
 const BRIGHTEST: f64 = 0.99;
 
-type Map = ImageBuffer<Luma<f32>, Vec<f32>>;
+type Map = Pixels<f32, 1>;
 
 /// Draws some right and some wrong test pictures with their maps.
 pub fn draw(path: &Path, title: &str, examples: &Examples<'_>, trainer: &mut Trainer) -> Result {
@@ -72,8 +71,8 @@ pub fn draw(path: &Path, title: &str, examples: &Examples<'_>, trainer: &mut Tra
         let after = MARGIN + canvas.width_of(name, SECTION) + 14;
         canvas.text(&note, (after, y + 3), SUBTITLE)?;
         let maps = maps(examples, shown, trainer)?;
-        for (place, (verdict, map)) in shown.iter().zip(&maps).enumerate() {
-            let (column, line) = ((place % COLUMNS) as u32, (place / COLUMNS) as u32);
+        for (index, (verdict, map)) in shown.iter().zip(&maps).enumerate() {
+            let (column, line) = ((index % COLUMNS) as u32, (index / COLUMNS) as u32);
             let at = (MARGIN + column * cell, y + HEAD + line * row(shown));
             panel(&mut canvas, examples, verdict, map, at, size)?;
         }
@@ -111,13 +110,12 @@ fn panel(
 }
 
 /// The map in colours over the picture in grey, which stays visible where the map is dark.
-fn overlaid(picture: &RgbImage, map: &Map, (width, height): (u32, u32)) -> RgbImage {
-    let grey = imageops::resize(&imageops::grayscale(picture), width, height, FilterType::Triangle);
-    let map = imageops::resize(map, width, height, FilterType::CatmullRom);
-    RgbImage::from_fn(width, height, |x, y| {
-        let value = map.get_pixel(x, y).0[0].clamp(0.0, 1.0);
-        let under = [(f32::from(grey.get_pixel(x, y).0[0]) * 0.45) as u8; 3];
-        Rgb(mix(under, heat(value), 0.25 + 0.75 * value.sqrt()))
+fn overlaid(picture: &Pixels, map: &Map, (width, height): (u32, u32)) -> Pixels {
+    let grey = picture.grey().resized(width, height, Filter::Triangle);
+    let map = map.resized(width, height, Filter::CatmullRom);
+    Pixels::from_fn(width, height, |x, y| {
+        let ([value], [grey]) = (map.pixel(x, y), grey.pixel(x, y));
+        mix([(f32::from(grey) * 0.45) as u8; 3], heat(value), 0.25 + 0.75 * value.sqrt())
     })
 }
 
@@ -140,11 +138,7 @@ fn maps(examples: &Examples<'_>, shown: &[Verdict], trainer: &mut Trainer) -> Re
         sorted.sort_by(f32::total_cmp);
         let scale = sorted.get(((plane - 1) as f64 * BRIGHTEST).round() as usize).copied().unwrap_or_default();
         let scale = if scale > 0.0 { scale } else { 1.0 };
-        ImageBuffer::from_vec(
-            width as u32,
-            height as u32,
-            values.iter().map(|value| (value / scale).min(1.0)).collect(),
-        )
+        Map::from_vec(width as u32, height as u32, values.iter().map(|value| [(value / scale).min(1.0)]).collect())
     };
     let maps: Option<Vec<Map>> = gradient.chunks_exact(row).map(map).collect();
     maps.ok_or_else(|| Failure::new("a gradient has not the size of its picture"))

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use image::{Rgb, RgbImage};
 use wgrad::ops::Role;
 use wgrad::session::Session;
 use wgrad::tensor::TensorData;
@@ -10,6 +9,7 @@ use wgrad::train::Trainer;
 
 use super::super::canvas::Canvas;
 use super::super::demo::Picture;
+use super::super::pixels::Pixels;
 use super::colour::signed;
 use super::sheet::{HEADING, MARGIN, SUBTITLE, framed, heading, legend, scaled, shown_size};
 use crate::failure::{Failure, Result};
@@ -73,8 +73,8 @@ pub fn draw(path: &Path, title: &str, picture: &Picture, trainer: &Trainer) -> R
     if filters.channels != 3 {
         legend(&mut canvas, width - MARGIN, MARGIN + 42, ["negative", "positive"], |along| signed(along * 2.0 - 1.0))?;
     }
-    for (place, &filter) in chosen.iter().enumerate() {
-        let (column, row) = ((place % COLUMNS) as u32, (place / COLUMNS) as u32);
+    for (index, &filter) in chosen.iter().enumerate() {
+        let (column, row) = ((index % COLUMNS) as u32, (index / COLUMNS) as u32);
         let (x, y) = (MARGIN + column * cell.0, HEADING + row * cell.1);
         let weights = all.get(filter).copied().unwrap_or_default();
         framed(&mut canvas, &scaled(&filters.show(weights), size), (x, y));
@@ -85,18 +85,18 @@ pub fn draw(path: &Path, title: &str, picture: &Picture, trainer: &Trainer) -> R
 
 impl Filters {
     /// A filter in its own size: colours for three channels, else blue for negative and red for positive weights.
-    fn show(&self, weights: &[f32]) -> RgbImage {
+    fn show(&self, weights: &[f32]) -> Pixels {
         let plane = self.height * self.width;
         let largest = weights.iter().fold(0.0_f32, |largest, weight| largest.max(weight.abs())).max(f32::MIN_POSITIVE);
         let weight =
-            |channel: usize, place: usize| weights.get(channel * plane + place).copied().unwrap_or(0.0) / largest;
-        RgbImage::from_fn(self.width as u32, self.height as u32, |x, y| {
-            let place = y as usize * self.width + x as usize;
+            |channel: usize, index: usize| weights.get(channel * plane + index).copied().unwrap_or(0.0) / largest;
+        Pixels::from_fn(self.width as u32, self.height as u32, |x, y| {
+            let index = y as usize * self.width + x as usize;
             if self.channels == 3 {
-                let level = |channel| (weight(channel, place).mul_add(0.5, 0.5) * 255.0).round() as u8;
-                return Rgb([level(0), level(1), level(2)]);
+                let level = |channel| (weight(channel, index).mul_add(0.5, 0.5) * 255.0).round() as u8;
+                return [level(0), level(1), level(2)];
             }
-            Rgb(signed(weight(0, place)))
+            signed(weight(0, index))
         })
     }
 }

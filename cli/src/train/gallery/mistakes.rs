@@ -42,8 +42,8 @@ pub fn draw(path: &Path, title: &str, examples: &Examples<'_>) -> Result {
     };
     heading(&mut canvas, &format!("{title}: mistakes"), &subtitle, width - 2 * MARGIN)?;
     let bold = Letters { colour: WRONG, ..LABEL }.bold();
-    for (place, verdict) in shown.iter().enumerate() {
-        let (column, row) = ((place % COLUMNS) as u32, (place / COLUMNS) as u32);
+    for (index, verdict) in shown.iter().enumerate() {
+        let (column, row) = ((index % COLUMNS) as u32, (index / COLUMNS) as u32);
         let (x, y) = (MARGIN + column * cell.0, HEADING + row * cell.1);
         let picture = scaled(&examples.show(verdict.example)?, size);
         framed(&mut canvas, &picture, (x, y));

@@ -34,7 +34,7 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// What goes where.
+    /// What is drawn, and to which file.
     pub const fn files(&self) -> [(&'static str, &Option<PathBuf>); 3] {
         [("explanation", &self.explain), ("filters", &self.filters), ("mistakes", &self.mistakes)]
     }

@@ -1,10 +1,9 @@
 //! How the sheets are laid out: a heading, sections, and cells in rows.
 
-use image::imageops::{self, FilterType};
-use image::{Rgb, RgbImage};
 use plotters::style::RGBColor;
 
 use super::super::canvas::{Canvas, FAINT, INK, Letters};
+use super::super::pixels::{Filter, Pixels};
 use crate::failure::Result;
 
 /// White around everything.
@@ -29,13 +28,13 @@ pub fn heading(canvas: &mut Canvas, title: &str, subtitle: &str, room: u32) -> R
 }
 
 /// A picture with a thin frame around it.
-pub fn framed(canvas: &mut Canvas, picture: &RgbImage, (x, y): (u32, u32)) {
+pub fn framed(canvas: &mut Canvas, picture: &Pixels, (x, y): (u32, u32)) {
     let (width, height) = picture.dimensions();
     canvas.rectangle((x.saturating_sub(1), y.saturating_sub(1)), (width + 2, height + 2), FRAME);
     canvas.picture(picture, (x, y));
 }
 
-/// The size at which a picture is shown: about `wanted` pixels on its longer side, a whole multiple where it is smaller.
+/// The size at which a picture is shown: about `wanted` pixels on its longer side, an integer multiple where it is smaller.
 pub fn shown_size(width: usize, height: usize, wanted: u32) -> (u32, u32) {
     let (width, height) = (width.max(1) as u32, height.max(1) as u32);
     let longer = width.max(height);
@@ -47,9 +46,9 @@ pub fn shown_size(width: usize, height: usize, wanted: u32) -> (u32, u32) {
 }
 
 /// A picture at another size: larger ones show their pixels, smaller ones are averaged.
-pub fn scaled(picture: &RgbImage, (width, height): (u32, u32)) -> RgbImage {
-    let filter = if width < picture.width() { FilterType::Triangle } else { FilterType::Nearest };
-    imageops::resize(picture, width, height, filter)
+pub fn scaled(picture: &Pixels, (width, height): (u32, u32)) -> Pixels {
+    let filter = if width < picture.dimensions().0 { Filter::Triangle } else { Filter::Nearest };
+    picture.resized(width, height, filter)
 }
 
 /// A bar of colours from one end of a scale to the other, with words at both ends; its right end is at `right`.
@@ -63,7 +62,7 @@ pub fn legend(
     const BAR: (u32, u32) = (170, 16);
     let high_width = canvas.width_of(high, SUBTITLE);
     let left = right.saturating_sub(high_width + 10 + BAR.0);
-    let bar = RgbImage::from_fn(BAR.0, BAR.1, |x, _| Rgb(colour(x as f32 / (BAR.0 - 1) as f32)));
+    let bar = Pixels::from_fn(BAR.0, BAR.1, |x, _| colour(x as f32 / (BAR.0 - 1) as f32));
     framed(canvas, &bar, (left, y + 1));
     canvas.right(low, (left.saturating_sub(10), y), SUBTITLE)?;
     canvas.right(high, (right, y), SUBTITLE)
