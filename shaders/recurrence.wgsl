@@ -5,12 +5,11 @@
 #import shared/step_barrier
 
 const WIDTH = GATES;
-// The update gate, where there is one.
-const UPDATE = min(1u, GATES - 1u);
 
 @group(0) @binding(1) var<storage, read> gates: array<f32>;
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
-@group(0) @binding(3) var<storage, read> biases: array<f32>;
+// The bias of the products, where there is one, then the parameters.
+@group(0) @binding(3) var<storage, read> vectors: array<f32>;
 @group(0) @binding(4) var<storage, read> initial_state: array<f32>;
 @group(0) @binding(5) var<storage, read> lengths: array<i32>;
 @group(0) @binding(6) var<storage, read_write> outputs: array<f32>;
@@ -50,13 +49,11 @@ var<private> products: array<array<f32, UNITS * ROWS + 1u>, GATES>;
 
 fn finish_unit(iteration: u32, half: u32, row: u32, unit: u32, item: u32) {
     let step = step_of(iteration);
-    var h = 0.0;
-    if READS_HIDDEN || HAS_LENGTHS || iteration == 0u {
-        h = state_before(iteration, row, unit, 0u);
-    }
-    var c = 0.0;
-    if STATES > 1u {
-        c = state_before(iteration, row, unit, 1u);
+    var state: array<f32, STATES>;
+    for (var k = 0u; k < STATES; k++) {
+        if k > 0u || READS_HIDDEN || HAS_LENGTHS || iteration == 0u {
+            state[k] = state_before(iteration, row, unit, k);
+        }
     }
     let start = value_start(step, row, SAVED, 0u) + unit;
     let x_start = value_start(step, row, GATES, 0u) + unit;
@@ -66,42 +63,41 @@ fn finish_unit(iteration: u32, half: u32, row: u32, unit: u32, item: u32) {
     }
     var sums: array<f32, GATES>;
     for (var gate = 0u; gate < GATES; gate++) {
-        if !RESET_BEFORE || (gate == 2u) == (half == 1u) {
+        if !TWO_HALVES || (gate >= SECOND) == (half == 1u) {
             sums[gate] = products[gate][item];
         }
         if HAS_BIAS {
-            sums[gate] += biases[gate * params.hidden + unit];
+            sums[gate] += vectors[gate * params.hidden + unit];
         }
     }
-    if iteration == 0u {
-        saved[start + (SAVED - 1u) * params.hidden] = h;
-        if STATES > 1u {
-            saved[start + (SAVED - 2u) * params.hidden] = c;
+    var parameter: array<f32, PARAMETER_SLOTS>;
+    for (var k = 0u; k < PARAMETERS; k++) {
+        parameter[k] = vectors[(FIRST_PARAMETER + k) * params.hidden + unit];
+    }
+    if iteration == 0u && half == 0u {
+        for (var k = 0u; k < STATES; k++) {
+            saved[start + (SAVED - 1u - k) * params.hidden] = state[k];
         }
     }
-    if RESET_BEFORE && half == 0u {
-        let r = sigmoid(x[0] + sums[0]);
-        saved[start] = r;
-        saved[start + params.hidden] = x[UPDATE] + sums[UPDATE];
-        saved[start + 3u * params.hidden] = r * h;
+    var first: array<f32, FIRST_SLOTS>;
+    if TWO_HALVES && half == 0u {
+        first = first_half(x, sums, state, parameter);
+        for (var k = 0u; k < FIRST; k++) {
+            saved[start + k * params.hidden] = first[k];
+        }
         return;
     }
-    if RESET_BEFORE {
-        // What the first half found.
-        x[UPDATE] = saved[start + params.hidden];
-        sums[UPDATE] = 0.0;
+    for (var k = 0u; k < FIRST; k++) {
+        first[k] = saved[start + k * params.hidden];
     }
-    var next = advance(x, sums, h, c);
-    for (var k = 0u; k < SAVED - STATES; k++) {
-        if !RESET_BEFORE || k == 1u || k == 2u {
-            saved[start + k * params.hidden] = next.own[k];
-        }
+    var next = advance(x, sums, state, parameter, first);
+    for (var k = FIRST; k < SAVED - STATES; k++) {
+        saved[start + k * params.hidden] = next[STATES + k - FIRST];
     }
     let is_active = !HAS_LENGTHS || i32(step) < lengths[row];
-    outputs[value_start(step, row, 1u, 0u) + unit] = select(0.0, next.h, is_active);
-    store_state(iteration, row, unit, 0u, select(h, next.h, is_active));
-    if STATES > 1u {
-        store_state(iteration, row, unit, 1u, select(c, next.c, is_active));
+    outputs[value_start(step, row, 1u, 0u) + unit] = select(0.0, next[0], is_active);
+    for (var k = 0u; k < STATES; k++) {
+        store_state(iteration, row, unit, k, select(state[k], next[k], is_active));
     }
 }
 
@@ -146,16 +142,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     if of_initial {
                         starts[r] = row * params.hidden;
                     } else {
-                        starts[r] = value_start(step_of(iteration), row, SAVED, select(SAVED - 1u, 3u, half == 1u));
+                        starts[r] = value_start(step_of(iteration), row, SAVED, select(SAVED - 1u, INNER, half == 1u));
                     }
                 }
                 if !of_initial || HAS_INITIAL {
-                    let low = select(0u, 2u, half == 1u);
-                    let high = select(WIDTH, 2u, RESET_BEFORE && half == 0u);
+                    let low = select(0u, SECOND, half == 1u);
+                    let high = select(WIDTH, SECOND, TWO_HALVES && half == 0u);
                     add_products(&sums, low, high, starts, 0u, GATES * params.hidden, columns, of_initial, local);
                 }
                 for (var w = 0u; w < WIDTH; w++) {
-                    if !RESET_BEFORE || (w == 2u) == (half == 1u) {
+                    if !TWO_HALVES || (w >= SECOND) == (half == 1u) {
                         for (var u = 0u; u < UNITS; u++) {
                             for (var r = 0u; r < ROWS; r++) {
                                 products[w][r * UNITS + u] = sums[w][u][r];

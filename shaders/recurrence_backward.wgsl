@@ -12,8 +12,10 @@ const WIDTH = 1u;
 @group(0) @binding(3) var<storage, read> d_outputs: array<f32>;
 @group(0) @binding(4) var<storage, read> d_last: array<f32>;
 @group(0) @binding(5) var<storage, read> lengths: array<i32>;
-@group(0) @binding(6) var<storage, read_write> d_gates: array<f32>;
-@group(0) @binding(7) var<storage, read_write> carried: array<f32>;
+// The parameters of the cell.
+@group(0) @binding(6) var<storage, read> vectors: array<f32>;
+@group(0) @binding(7) var<storage, read_write> d_gates: array<f32>;
+@group(0) @binding(8) var<storage, read_write> carried: array<f32>;
 
 fn source(address: u32, initial: bool) -> f32 {
     return d_gates[address];
@@ -46,54 +48,73 @@ fn after(iteration: u32, row: u32, unit: u32, state: u32) -> f32 {
 // more than there are, since drivers write out a loop that is as long as its array.
 var<private> products: array<f32, UNITS * ROWS + 1u>;
 
-fn finish_unit(iteration: u32, row: u32, unit: u32, item: u32) {
-    var dh = after(iteration, row, unit, 0u) + products[item];
-    var dc = 0.0;
-    if STATES > 1u {
-        dc = after(iteration, row, unit, 1u);
+fn values_saved(step: u32, row: u32, unit: u32) -> array<f32, SAVED> {
+    var values: array<f32, SAVED>;
+    for (var k = 0u; k < SAVED; k++) {
+        values[k] = saved[value_start(step, row, SAVED, k) + unit];
     }
+    return values;
+}
+
+fn parameters_of(unit: u32) -> array<f32, PARAMETER_SLOTS> {
+    var parameter: array<f32, PARAMETER_SLOTS>;
+    for (var k = 0u; k < PARAMETERS; k++) {
+        parameter[k] = vectors[k * params.hidden + unit];
+    }
+    return parameter;
+}
+
+fn finish_unit(iteration: u32, row: u32, unit: u32, item: u32) {
+    var upstream: array<f32, STATES>;
+    for (var k = 0u; k < STATES; k++) {
+        upstream[k] = after(iteration, row, unit, k);
+    }
+    upstream[0] += products[item];
     if iteration < params.steps {
         let step = backward_step(iteration);
         let start = value_start(step, row, GRADIENTS, 0u) + unit;
         var own: array<f32, GRADIENTS>;
         if is_active(step, row) {
             if HAS_OUTPUTS {
-                dh += d_outputs[value_start(step, row, 1u, 0u) + unit];
+                upstream[0] += d_outputs[value_start(step, row, 1u, 0u) + unit];
             }
-            var values: array<f32, SAVED>;
-            for (var k = 0u; k < SAVED; k++) {
-                values[k] = saved[value_start(step, row, SAVED, k) + unit];
+            let before = backward(values_saved(step, row, unit), parameters_of(unit), upstream);
+            for (var k = 0u; k < GRADIENTS; k++) {
+                own[k] = before[k];
             }
-            let before = backward(values, dh, dc);
-            dh = before.dh;
-            dc = before.dc;
-            own = before.gates;
+            for (var k = 0u; k < STATES; k++) {
+                upstream[k] = before[GRADIENTS + k];
+            }
         } else {
-            for (var gate = 0u; gate < GRADIENTS; gate++) {
-                own[gate] = 0.0;
+            for (var k = 0u; k < GRADIENTS; k++) {
+                own[k] = 0.0;
             }
         }
-        for (var gate = 0u; gate < GRADIENTS; gate++) {
-            d_gates[start + gate * params.hidden] = own[gate];
+        for (var k = 0u; k < GRADIENTS; k++) {
+            d_gates[start + k * params.hidden] = own[k];
         }
     }
-    carried[carried_start(row, 0u) + unit] = dh;
-    if STATES > 1u {
-        carried[carried_start(row, 1u) + unit] = dc;
+    for (var k = 0u; k < STATES; k++) {
+        carried[carried_start(row, k) + unit] = upstream[k];
     }
 }
 
-// The second half of a step whose reset gate comes before the product, which gives the gradient of the reset state.
-fn finish_reset(iteration: u32, row: u32, unit: u32, item: u32) {
+// The second half of a step with two products: the second one's gradient is that of the inner state.
+fn finish_inner(iteration: u32, row: u32, unit: u32, item: u32) {
     let step = backward_step(iteration);
     if is_active(step, row) {
-        let start = value_start(step, row, SAVED, 0u) + unit;
-        let gradient_start = value_start(step, row, GRADIENTS, 0u) + unit;
-        let sum = products[item];
-        let r = saved[start];
-        let h = saved[start + 4u * params.hidden];
-        d_gates[gradient_start] = sum * h * r * (1.0 - r);
-        carried[carried_start(row, 0u) + unit] += sum * r;
+        let start = value_start(step, row, GRADIENTS, 0u) + unit;
+        let upstream = array<f32, 1>(products[item]);
+        let before = backward_inner(values_saved(step, row, unit), parameters_of(unit), upstream);
+        for (var k = 0u; k < GRADIENTS; k++) {
+            // Products from SECOND on do not depend on it.
+            if k < OF_PRODUCTS + SECOND || k >= OF_PRODUCTS + GATES {
+                d_gates[start + k * params.hidden] += before[k];
+            }
+        }
+        for (var k = 0u; k < STATES; k++) {
+            carried[carried_start(row, k) + unit] += before[GRADIENTS + k];
+        }
     }
 }
 
@@ -105,7 +126,7 @@ fn finish(iteration: u32, half: u32, first_row: u32, block: u32, item: u32, loca
         if half == 0u {
             finish_unit(iteration, row, unit, item);
         } else if iteration < params.steps {
-            finish_reset(iteration, row, unit, item);
+            finish_inner(iteration, row, unit, item);
         }
     }
 }
@@ -132,17 +153,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                         sums[0][u][r] = 0.0;
                     }
                 }
-                // Of the first half: gates of the iteration before; of the second, the new gate of this one.
+                // Of the first half: gates of the iteration before; of the second, those of this one whose product is with the inner state.
                 let second = half == 1u;
-                let low = select(0u, 2u, second);
-                let high = select(GATES, 2u, RESET_BEFORE && !second);
+                let low = select(0u, SECOND, second);
+                let high = select(GATES, SECOND, TWO_HALVES && !second);
                 let source_iteration = select(max(iteration, 1u) - 1u, iteration, second);
                 if (iteration > 0u || second) && source_iteration < params.steps {
                     for (var gate = low; gate < high; gate++) {
                         var starts: array<u32, ROWS>;
                         for (var r = 0u; r < ROWS; r++) {
                             let row = min(first_row + r, params.batch - 1u);
-                            starts[r] = value_start(backward_step(source_iteration), row, GRADIENTS, gradient_of(gate));
+                            starts[r] = value_start(backward_step(source_iteration), row, GRADIENTS, OF_PRODUCTS + gate);
                         }
                         let offset = gate * params.hidden * params.hidden;
                         add_products(&sums, 0u, WIDTH, starts, offset, params.hidden, columns, false, local);

@@ -32,10 +32,12 @@ pub mod prelude {
     pub use crate::device::Device;
     pub use crate::error::{Error, Result};
     pub use crate::graph::{Graph, Tensor};
-    pub use crate::loss::Loss::{self, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy};
-    pub use crate::metrics::Metric::{self, Accuracy};
+    pub use crate::loss::{BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy, Loss};
+    pub use crate::metrics::BuiltIn::Accuracy;
+    pub use crate::metrics::Metric;
     pub use crate::nn::{self, Activation, Initializer, Mode, Model, Precision, Sequential};
-    pub use crate::optim::schedule::Schedule;
+    pub use crate::ops::{Axes, keepdim};
+    pub use crate::optim::schedule::{self, Schedule};
     pub use crate::optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, NAdam, Optimizer, RAdam, RMSprop, Rprop, SGD};
     pub use crate::session::Session;
     pub use crate::tensor::DType::{self, BF16, Bool, F16, F32, F64, I32, I64, U8, U32};

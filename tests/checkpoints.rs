@@ -5,10 +5,11 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use support::devices::devices;
 use wgrad::data::Dataset;
-use wgrad::optim::schedule::Schedule;
+use wgrad::optim::schedule::{Constant, Linear, ReduceOnPlateau};
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
 use wgrad::train::{Control, Event};
@@ -154,19 +155,17 @@ fn what_would_make_other_steps_is_refused_when_a_run_goes_on() {
 
 #[test]
 fn another_learning_rate_is_used_from_there_on() {
-    let plateau = Schedule::ReduceOnPlateau {
+    let plateau = ReduceOnPlateau {
         factor: 0.5,
         patience: 0,
         threshold: 10.0, // nothing is an improvement
-        absolute: false,
-        cooldown: 0,
-        minimum: 0.0,
-        smallest_change: 1e-8,
         higher_is_better: true,
+        ..ReduceOnPlateau::new()
     };
-    let linear = Schedule::Linear { steps: 100, start_factor: 1.0, end_factor: 0.0 };
+    let linear = Linear { steps: 100, start_factor: 1.0, end_factor: 0.0 };
     // The schedule, and the rates of step 9 with the rate of before, and with another.
-    let cases = [(Schedule::Constant, 0.1, 0.3), (linear, 0.1 * 0.92, 0.3 * 0.92), (plateau, 0.05, 0.3)];
+    let cases: [(Arc<dyn Schedule>, f64, f64); 3] =
+        [(Arc::new(Constant), 0.1, 0.3), (Arc::new(linear), 0.1 * 0.92, 0.3 * 0.92), (Arc::new(plateau), 0.05, 0.3)];
     for device in devices() {
         for (schedule, unchanged, changed) in &cases {
             for (rate, expected) in [(0.1, unchanged), (0.3, changed)] {

@@ -1,11 +1,13 @@
 //! Metrics as scikit-learn computes them, learning rates as PyTorch does, and tensors as NumPy prints them:
 //! `tests/golden/{metrics,schedule,display}.json`.
 
+use std::sync::Arc;
+
 use approx::assert_relative_eq;
 use serde_json::Value;
 use wgrad::data::one_hot;
-use wgrad::metrics::{Average, ConfusionMatrix, Metric};
-use wgrad::optim::schedule::{Anneal, CycleMode, Schedule, Scheduler};
+use wgrad::metrics::{Average, BuiltIn, ConfusionMatrix};
+use wgrad::optim::schedule::{self, Anneal, CycleMode, Schedule, Scheduler};
 use wgrad::tensor::{DType, TensorData};
 use wgrad::{Error, Result};
 
@@ -79,14 +81,14 @@ fn metrics_are_scikit_learns() -> Result<()> {
             "top_k" => {
                 let k = attributes["k"].as_u64().unwrap_or_default() as usize;
                 let scores = inputs_f32(&inputs["scores"])?;
-                Metric::TopKAccuracy(k).evaluate(&scores, &labels)?.map(|value| vec![value])
+                BuiltIn::TopKAccuracy(k).evaluate(&scores, &labels)?.map(|value| vec![value])
             }
-            "roc_auc" => Metric::RocAuc.evaluate(&inputs_f32(&inputs["scores"])?, &labels)?.map(|value| vec![value]),
+            "roc_auc" => BuiltIn::RocAuc.evaluate(&inputs_f32(&inputs["scores"])?, &labels)?.map(|value| vec![value]),
             "mse" | "mae" | "r2" => {
                 let metric = match op {
-                    "mse" => Metric::Mse,
-                    "mae" => Metric::Mae,
-                    _ => Metric::R2,
+                    "mse" => BuiltIn::Mse,
+                    "mae" => BuiltIn::Mae,
+                    _ => BuiltIn::R2,
                 };
                 metric
                     .evaluate(&inputs_f32(&inputs["predicted"])?, &inputs_f32(&inputs["truth"])?)?
@@ -117,16 +119,16 @@ fn learning_rates_are_pytorchs() -> Result<()> {
         let count = |key: &str| attributes[key].as_u64().unwrap_or_default();
         let counts = |key: &str| attributes[key].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
         let is = |key: &str, value: &str| attributes[key] == value;
-        let schedule = match case["op"].as_str().unwrap_or_default() {
-            "step_lr" => Schedule::Step { every: count("step_size"), gamma: number("gamma") },
-            "exponential_lr" => Schedule::Exponential { gamma: number("gamma") },
-            "cosine_annealing_lr" => Schedule::Cosine { steps: count("T_max"), minimum: number("eta_min") },
-            "linear_lr" => Schedule::Linear {
+        let schedule: Box<dyn Schedule> = match case["op"].as_str().unwrap_or_default() {
+            "step_lr" => Box::new(schedule::Step { every: count("step_size"), gamma: number("gamma") }),
+            "exponential_lr" => Box::new(schedule::Exponential { gamma: number("gamma") }),
+            "cosine_annealing_lr" => Box::new(schedule::Cosine { steps: count("T_max"), minimum: number("eta_min") }),
+            "linear_lr" => Box::new(schedule::Linear {
                 steps: count("total_iters"),
                 start_factor: number("start_factor"),
                 end_factor: number("end_factor"),
-            },
-            "one_cycle_lr" => Schedule::OneCycle {
+            }),
+            "one_cycle_lr" => Box::new(schedule::OneCycle {
                 max: number("max_lr"),
                 steps: count("total_steps"),
                 pct_start: number("pct_start"),
@@ -134,8 +136,8 @@ fn learning_rates_are_pytorchs() -> Result<()> {
                 final_div_factor: number("final_div_factor"),
                 anneal: if is("anneal_strategy", "cos") { Anneal::Cosine } else { Anneal::Linear },
                 three_phase: attributes["three_phase"] == true,
-            },
-            "reduce_lr_on_plateau" => Schedule::ReduceOnPlateau {
+            }),
+            "reduce_lr_on_plateau" => Box::new(schedule::ReduceOnPlateau {
                 factor: number("factor"),
                 patience: count("patience"),
                 threshold: number("threshold"),
@@ -144,14 +146,18 @@ fn learning_rates_are_pytorchs() -> Result<()> {
                 minimum: number("min_lr"),
                 smallest_change: number("eps"),
                 higher_is_better: is("mode", "max"),
-            },
-            "multi_step_lr" => Schedule::MultiStep { milestones: counts("milestones"), gamma: number("gamma") },
-            "constant_lr" => Schedule::Reduced { steps: count("total_iters"), factor: number("factor") },
-            "polynomial_lr" => Schedule::Polynomial { steps: count("total_iters"), power: number("power") },
-            "cosine_annealing_warm_restarts" => {
-                Schedule::CosineRestarts { steps: count("T_0"), growth: count("T_mult"), minimum: number("eta_min") }
+            }),
+            "multi_step_lr" => {
+                Box::new(schedule::MultiStep { milestones: counts("milestones"), gamma: number("gamma") })
             }
-            "cyclic_lr" => Schedule::Cyclic {
+            "constant_lr" => Box::new(schedule::Reduced { steps: count("total_iters"), factor: number("factor") }),
+            "polynomial_lr" => Box::new(schedule::Polynomial { steps: count("total_iters"), power: number("power") }),
+            "cosine_annealing_warm_restarts" => Box::new(schedule::CosineRestarts {
+                steps: count("T_0"),
+                growth: count("T_mult"),
+                minimum: number("eta_min"),
+            }),
+            "cyclic_lr" => Box::new(schedule::Cyclic {
                 low: number("base_lr"),
                 high: number("max_lr"),
                 up: count("step_size_up"),
@@ -161,15 +167,15 @@ fn learning_rates_are_pytorchs() -> Result<()> {
                     Some("exp_range") => CycleMode::Exponential(number("gamma")),
                     _ => CycleMode::Triangular,
                 },
-            },
-            "sequential_lr" => Schedule::Sequential {
+            }),
+            "sequential_lr" => Box::new(schedule::Sequential {
                 schedules: vec![
-                    Schedule::Linear { steps: 4, start_factor: 0.25, end_factor: 1.0 },
-                    Schedule::Exponential { gamma: 0.5 },
-                    Schedule::CosineRestarts { steps: 3, growth: 2, minimum: 0.01 },
+                    Arc::new(schedule::Linear { steps: 4, start_factor: 0.25, end_factor: 1.0 }),
+                    Arc::new(schedule::Exponential { gamma: 0.5 }),
+                    Arc::new(schedule::CosineRestarts { steps: 3, growth: 2, minimum: 0.01 }),
                 ],
                 milestones: counts("milestones"),
-            },
+            }),
             other => return Err(Error::Argument(format!("{name}: nothing is known of {other:?}"))),
         };
         let (rates, metrics) = (numbers(&case["rates"])?.to_f64_vec(), numbers(&case["metrics"])?.to_f64_vec());

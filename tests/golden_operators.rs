@@ -8,6 +8,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use wgrad::ops::{Axes, Order, Running};
 
 use support::devices::{devices, lacks_kernel, slack};
 use support::golden::{self, Case};
@@ -140,17 +141,23 @@ fn apply(case: &Case, g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
         "leaky_relu" => x.leaky_relu(case.number("alpha").unwrap()),
         "elu" => x.elu(case.number("alpha").unwrap()),
         "celu" => x.celu(case.number("alpha").unwrap()),
-        "mean" => x.mean_keep(&signed("axes"), keep),
+        "mean" => x.mean(Axes::from(signed("axes")).keepdim(keep)),
         "variance" => {
-            let variance = x.variance(&signed("axes"), case.integer("correction").unwrap() as usize);
-            let axes = sizes("axes");
-            let dims =
-                x.shape().iter().enumerate().map(|(k, &n)| if axes.contains(&k) { 1 } else { n }).collect::<Shape>();
-            if keep { variance.reshape(dims) } else { variance }
+            let axes = Axes::from(signed("axes")).keepdim(keep);
+            x.variance(axes, case.integer("correction").unwrap() as usize)
         }
-        "argmax" => x.reduce(Reduction::ArgMax, &[axis()], keep),
-        "argmin" => x.reduce(Reduction::ArgMin, &[axis()], keep),
-        "cumulative_sum" => x.cumulative_sum_with(axis(), case.flag("reverse"), case.flag("exclusive")),
+        "argmax" => x.argmax(Axes::from(axis()).keepdim(keep)),
+        "argmin" => x.argmin(Axes::from(axis()).keepdim(keep)),
+        "cumulative_sum" => {
+            let mut running = Running::along(axis());
+            if case.flag("reverse") {
+                running = running.reverse();
+            }
+            if case.flag("exclusive") {
+                running = running.exclusive();
+            }
+            x.cumulative_sum(running)
+        }
         "softmax" => x.softmax(axis()),
         "log_softmax" => x.log_softmax(axis()),
         "reshape" => x.reshape(sizes("shape")),
@@ -172,7 +179,8 @@ fn apply(case: &Case, g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
             return vec![values, indices];
         }
         "sort" => {
-            let (values, indices) = x.sort(axis(), case.flag("descending"));
+            let (values, indices) =
+                x.sort(axis(), if case.flag("descending") { Order::Descending } else { Order::Ascending });
             return vec![values, indices];
         }
         "matmul" => x.matmul(&inputs[1]),
@@ -188,7 +196,7 @@ fn apply(case: &Case, g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
         }
         "linear" => x.matmul(&inputs[1].transpose(0, 1)) + &inputs[2],
         other => match Reduction::ALL.iter().find(|reduction| reduction.name() == other) {
-            Some(&reduction) => x.reduce(reduction, &signed("axes"), keep),
+            Some(&reduction) => x.reduce(reduction, Axes::from(signed("axes")).keepdim(keep)),
             None => x.elementwise(numeric(other), &references[1..]),
         },
     };

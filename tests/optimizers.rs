@@ -73,7 +73,7 @@ fn program(case: &Case, part: &str, is_named: bool) -> Graph {
         Some("sgd") => g.minimize(&loss, SGD::new(rate).momentum(number("momentum"))),
         _ => g.minimize(&loss, RMSprop::new(rate).alpha(number("alpha"))),
     };
-    let minimize = minimize.schedule(Schedule::Exponential { gamma: number("gamma") });
+    let minimize = minimize.schedule(schedule::Exponential { gamma: number("gamma") });
     let minimize = if part == "generator" { minimize.group(Group::named("critic.").frozen()) } else { minimize };
     if is_named { minimize.named(part) } else { minimize }.build();
     g

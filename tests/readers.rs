@@ -1,5 +1,5 @@
 //! Every reader of files but that of ONNX models, on mutated files. How to run them at length: `support/mutated_files.rs`. Readers that are
-//! out of reach from here have their tests beside them: tuning tables in `src/device/tuning`, pictures and saved models in `cli`.
+//! out of reach from here have their tests beside them: tuning tables in `src/device/table`, pictures and saved models in `cli`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
 

@@ -97,9 +97,9 @@ fn accumulated_steps_are_one_with_their_mean() -> Result<()> {
             .chunks(2)
             .map(|pair| [(pair[0][0] + pair[1][0]) / 2.0, (pair[0][1] + pair[1][1]) / 2.0])
             .collect();
-        let schedule = Schedule::Exponential { gamma: 0.5 };
+        let schedule = schedule::Exponential { gamma: 0.5 };
         let (g, loss) = line([1.0, -1.0]);
-        let minimize = g.minimize(&loss, Adam::new(0.1).weight_decay(0.1)).clip_norm(1.0).schedule(schedule.clone());
+        let minimize = g.minimize(&loss, Adam::new(0.1).weight_decay(0.1)).clip_norm(1.0).schedule(schedule);
         let whole = run(&mut minimize.compile(device)?, &means)?;
         let (g, loss) = line([1.0, -1.0]);
         let minimize = g.minimize(&loss, Adam::new(0.1).weight_decay(0.1)).clip_norm(1.0).schedule(schedule);
@@ -117,7 +117,7 @@ fn accumulated_steps_are_one_with_their_mean() -> Result<()> {
 fn a_schedule_is_over_the_steps() -> Result<()> {
     devices().iter().try_for_each(|device| {
         let (g, loss) = line([0.0, 0.0]);
-        let schedule = Schedule::Step { every: 2, gamma: 0.1 };
+        let schedule = schedule::Step { every: 2, gamma: 0.1 };
         let mut session = g.minimize(&loss, SGD::new(1.0)).schedule(schedule).compile(device)?;
         let found = run(&mut session, &[[1.0, -1.0]; 4])?;
         for (found, right) in found.iter().zip([1.0, 2.0, 2.1, 2.2]) {
@@ -148,7 +148,8 @@ fn biases_can_be_spared_the_decay() -> Result<()> {
     devices().iter().try_for_each(|device| {
         let g = Graph::new();
         let x = g.input("x", [1, 2], F32);
-        let layer = nn::Linear::new(&g, "fc", 2, 2).initializer(Initializer::Ones).bias_initializer(Initializer::Ones);
+        let layer =
+            nn::Dense::new(2).initializer(Initializer::Ones).bias_initializer(Initializer::Ones).build(&g, "fc", 2);
         let loss = (layer.forward(&x) * 0.0).sum_all();
         let minimize = g.minimize(&loss, SGD::new(1.0).weight_decay(0.5)).weight_decay_excludes_bias();
         let mut session = minimize.compile(device)?;
@@ -164,7 +165,8 @@ fn what_the_loss_does_not_depend_on_stays() -> Result<()> {
     devices().iter().try_for_each(|device| {
         let g = Graph::new();
         let x = g.input("x", [1, 2], F32);
-        let frozen = nn::Linear::new(&g, "frozen", 2, 2).initializer(Initializer::Ones).forward(&x).stop_gradient();
+        let frozen =
+            nn::Dense::new(2).initializer(Initializer::Ones).build(&g, "frozen", 2).forward(&x).stop_gradient();
         let _ = nn::Linear::new(&g, "unused", 2, 2);
         let loss = nn::Linear::new(&g, "fc", 2, 1).forward(&frozen).sum_all();
         let mut session = g.minimize(&loss, SGD::new(0.1).weight_decay(0.5)).compile(device)?;

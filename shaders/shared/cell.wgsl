@@ -1,56 +1,62 @@
-// What a step of a recurrence computes for one unit: this default is an LSTM's. Twins of src/ops/recurrent/step.rs.
-#import shared/functions
-
-const GATES = 4u;
-const STATES = 2u;
+// What a step of a recurrence computes for one unit. Cells are generated from their definitions (src/ops/recurrent/cell.rs) and
+// replace this module; this default, whose state becomes its gate's sum, shows what they have.
+const GATES = 1u;
+const STATES = 1u;
+// Values of the unit's own.
+const PARAMETERS = 0u;
 // Values saved for the backward pass; the last are the states before the step, the hidden one at the end.
-const SAVED = 6u;
-// Gradients returned.
-const GRADIENTS = 4u;
-// True where the next state is a mean with the hidden one before.
+const SAVED = 1u;
+// Gradients returned: of the gates' sums, of their products where those differ, of the parameters.
+const GRADIENTS = 1u;
+// The first of the gradients that the weight is multiplied by.
+const OF_PRODUCTS = 0u;
+// Whether the step reads the hidden state apart from its product.
 const READS_HIDDEN = false;
-// True where the reset gate comes before the product, so that a step has two halves.
-const RESET_BEFORE = false;
+// Whether a step has two halves, since the products of gates from SECOND on are with another state than the hidden one: the saved
+// value INNER. Of those that the first half saves, there are FIRST.
+const TWO_HALVES = false;
+const SECOND = 1u;
+const INNER = 0u;
+const FIRST = 0u;
+// Lengths of arrays, which have one element at least.
+const PARAMETER_SLOTS = 1u;
+const FIRST_SLOTS = 1u;
 
-struct Next {
-    h: f32,
-    c: f32,
-    own: array<f32, SAVED - STATES>,
+// The values that the first half saves.
+fn first_half(
+    x: array<f32, GATES>,
+    product: array<f32, GATES>,
+    state: array<f32, STATES>,
+    parameter: array<f32, PARAMETER_SLOTS>,
+) -> array<f32, FIRST_SLOTS> {
+    return array<f32, FIRST_SLOTS>(0.0);
 }
 
-fn advance(x: array<f32, GATES>, product: array<f32, GATES>, h: f32, c: f32) -> Next {
-    let i = sigmoid(x[0] + product[0]);
-    let f = sigmoid(x[1] + product[1]);
-    let g = hyperbolic_tangent(x[2] + product[2]);
-    let o = sigmoid(x[3] + product[3]);
-    let next = f * c + i * g;
-    return Next(o * hyperbolic_tangent(next), next, array<f32, 4>(i, f, g, o));
+// The states after the step, then the other values saved. `saved` are those of the first half.
+fn advance(
+    x: array<f32, GATES>,
+    product: array<f32, GATES>,
+    state: array<f32, STATES>,
+    parameter: array<f32, PARAMETER_SLOTS>,
+    saved: array<f32, FIRST_SLOTS>,
+) -> array<f32, SAVED - FIRST> {
+    return array<f32, 1>(x[0] + product[0]);
 }
 
-struct Backward {
-    // Of the states before the step, without what the products add.
-    dh: f32,
-    dc: f32,
-    gates: array<f32, GRADIENTS>,
+// The gradients, then those of the states before the step without what the products add, from those of the states after it.
+fn backward(
+    saved: array<f32, SAVED>,
+    parameter: array<f32, PARAMETER_SLOTS>,
+    upstream: array<f32, STATES>,
+) -> array<f32, GRADIENTS + STATES> {
+    return array<f32, 2>(upstream[0], 0.0);
 }
 
-fn backward(saved: array<f32, SAVED>, dh: f32, dc: f32) -> Backward {
-    let i = saved[0];
-    let f = saved[1];
-    let g = saved[2];
-    let o = saved[3];
-    let c = hyperbolic_tangent(f * saved[4] + i * g);
-    let d = dc + dh * o * (1.0 - c * c);
-    let gates = array<f32, 4>(
-        d * g * i * (1.0 - i),
-        d * saved[4] * f * (1.0 - f),
-        d * i * (1.0 - g * g),
-        dh * c * o * (1.0 - o),
-    );
-    return Backward(0.0, d * f, gates);
-}
-
-// The gradient that a gate's rows of the weight are multiplied by.
-fn gradient_of(gate: u32) -> u32 {
-    return gate;
+// What the gradient of the inner state adds to the same.
+fn backward_inner(
+    saved: array<f32, SAVED>,
+    parameter: array<f32, PARAMETER_SLOTS>,
+    upstream: array<f32, 1>,
+) -> array<f32, GRADIENTS + STATES> {
+    return array<f32, 2>(0.0, 0.0);
 }

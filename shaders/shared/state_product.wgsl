@@ -1,6 +1,6 @@
 // Sums of states with columns of a weight: this default loads the states into workgroup memory, a piece at a time.
 // sums[w][r] += Σ_k source(starts[r] + k) · weight[offset + k · row_step + columns[w][u]], for w from `low` up to `high` (all of
-// them, unless the reset gate comes before the product).
+// them, unless a step has two products).
 const PIECE = 64u;
 
 var<workgroup> piece: array<f32, PIECE * ROWS>;
@@ -31,7 +31,7 @@ fn add_products(
         for (var k = 0u; k < end; k++) {
             let row = offset + (first + k) * row_step;
             for (var w = 0u; w < WIDTH; w++) {
-                if !RESET_BEFORE || (w >= low && w < high) {
+                if !TWO_HALVES || (w >= low && w < high) {
                     for (var u = 0u; u < UNITS; u++) {
                         let value = weight[row + column[w][u]];
                         for (var r = 0u; r < ROWS; r++) {

@@ -20,7 +20,7 @@ fn add_inner_index(
         shared_state[r] = subgroupShuffle(loaded[r], lane);
     }
     for (var w = 0u; w < WIDTH; w++) {
-        if !RESET_BEFORE || (w >= low && w < high) {
+        if !TWO_HALVES || (w >= low && w < high) {
             for (var u = 0u; u < UNITS; u++) {
                 var value = weight[row + column[w][u]];
                 if IS_RAGGED {

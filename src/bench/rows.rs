@@ -1,6 +1,7 @@
 //! What runs along the rows or columns of a matrix: reductions, softmax and norms, cumulative sums, sorting.
 
 use super::{Case, Input, with_gradients};
+use crate::ops::Order;
 use crate::tensor::DType;
 
 /// 16M elements: beyond every cache.
@@ -24,12 +25,13 @@ fn positive(shape: &[usize]) -> Input {
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
         Case::kernel("sum/f32/16M", [positive(&[LONG])], |x| vec![x[0].sum_all()]),
-        Case::kernel("sum/f32/4096x4096/rows", [positive(&SQUARE)], |x| vec![x[0].sum(&[1])]),
-        Case::kernel("sum/f32/4096x4096/columns", [positive(&SQUARE)], |x| vec![x[0].sum(&[0])]),
+        Case::kernel("sum/f32/4096x4096/rows", [positive(&SQUARE)], |x| vec![x[0].sum([1])]),
+        Case::kernel("sum/f32/4096x4096/columns", [positive(&SQUARE)], |x| vec![x[0].sum([0])]),
     ];
     cases.extend(normalizing());
     cases.push(Case::kernel("cumulative_sum/f32/4096x1024", [positive(&ROWS)], |x| vec![x[0].cumulative_sum(-1)]));
-    cases.push(Case::kernel("sort/f32/1024x1024", [floats(&[1024, 1024])], |x| vec![x[0].sort(-1, false).0]));
+    cases
+        .push(Case::kernel("sort/f32/1024x1024", [floats(&[1024, 1024])], |x| vec![x[0].sort(-1, Order::Ascending).0]));
     cases.push(Case::kernel("top_k/f32/256x4096k8", [floats(&[256, 4096])], |x| vec![x[0].top_k(8, -1).0]));
     cases
 }

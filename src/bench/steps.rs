@@ -3,7 +3,7 @@
 use super::{Case, Input, TOLERANCE, Work};
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};
-use crate::nn::{GRU, LSTM, Linear, Mode, Model, Recurrent, RecurrentInputs, Sequential};
+use crate::nn::{GRU, LSTM, Linear, Mode, Recurrent, RecurrentInputs, Sequential};
 use crate::optim::{Adam, SGD};
 use crate::session::Session;
 use crate::tensor::{DType, Shape};

@@ -28,20 +28,11 @@ pub(super) enum Extreme {
 }
 
 impl Extreme {
-    /// What a family of this name meets, beside the usual numbers.
-    pub(super) fn of(family: &str) -> Vec<Self> {
-        const ORDER: &[&str] = &["movement/pad", "movement/concat", "index/sort", "index/top_k", "pool/max_places"];
-        const EXTREMES: &[&str] = &["reduce/max", "reduce/min", "reduce/argmax", "reduce/argmin"];
-        // Functions are looked at over their whole domain by tests of their own; augmentation moves pixels to random positions.
-        if ["elementwise/", "random/"].iter().any(|start| family.starts_with(start)) {
-            return Vec::new();
-        }
-        let mut all = vec![Self::NotANumber, Self::Infinite, Self::Subnormal];
-        if ORDER.iter().any(|start| family.starts_with(start)) || EXTREMES.contains(&family) {
-            all.push(Self::Largest);
-        }
-        all
-    }
+    /// What most kernels meet beside the usual numbers.
+    pub(super) const USUAL: &[Self] = &[Self::NotANumber, Self::Infinite, Self::Subnormal];
+
+    /// What those meet that only move and compare numbers.
+    pub(super) const WITH_LARGEST: &[Self] = &[Self::NotANumber, Self::Infinite, Self::Subnormal, Self::Largest];
 
     /// Whose numbers these are right for.
     pub(super) fn stands_for(self) -> Self {

@@ -2,11 +2,13 @@
 
 use super::Family;
 use super::elementwise;
+use super::extreme::Extreme;
 use super::input::Input;
 use super::normalization;
 use super::pools;
 use crate::graph::Tensor;
 use crate::ops::Combine;
+use crate::ops::{Axes, Order, Running};
 use crate::scalar::Reduction;
 use crate::tensor::DType;
 
@@ -21,7 +23,8 @@ const F16: f64 = 2e-3;
 
 /// Every family.
 pub(super) fn all() -> Vec<Family> {
-    let mut families = elementwise::families();
+    // Functions are looked at over their whole domain by tests of their own.
+    let mut families: Vec<Family> = elementwise::families().into_iter().map(|family| family.extremes(&[])).collect();
     families.extend(reductions());
     families.extend(products());
     families.extend(super::convolution::families());
@@ -29,7 +32,8 @@ pub(super) fn all() -> Vec<Family> {
     families.extend(movement());
     families.extend(indexed());
     families.extend(pools::families());
-    families.extend(random());
+    // They have no inputs.
+    families.extend(random().into_iter().map(|family| family.extremes(&[])));
     families.extend(normalization::families());
     families.extend(super::layers::families());
     families
@@ -57,7 +61,12 @@ fn reductions() -> Vec<Family> {
     for reduction in Reduction::ALL {
         // Roundings of factors near 1 lean to one side.
         let tolerance = if reduction == Reduction::Product { 2e-4 } else { SUM };
-        let mut family = Family::new(format!("reduce/{}", reduction.name()), tolerance);
+        // Elsewhere it depends on the order what overflows.
+        let extremes = match reduction {
+            Reduction::Max | Reduction::Min | Reduction::ArgMax | Reduction::ArgMin => Extreme::WITH_LARGEST,
+            Reduction::Sum | Reduction::Product | Reduction::LogSumExp => Extreme::USUAL,
+        };
+        let mut family = Family::new(format!("reduce/{}", reduction.name()), tolerance).extremes(extremes);
         for &(shape, axes) in REDUCED {
             let input = match reduction {
                 // Near 1, lest a long product leave the range.
@@ -72,7 +81,10 @@ fn reductions() -> Vec<Family> {
             if matches!(reduction, Reduction::ArgMax | Reduction::ArgMin) && axes.len() > 1 {
                 continue;
             }
-            family = family.case([input], move |inputs| inputs[0].reduce(reduction, axes, axes.len() == 1));
+            family = family.case([input], move |inputs| {
+                let one = axes.len() == 1;
+                inputs[0].reduce(reduction, Axes::from(axes).keepdim(one))
+            });
         }
         families.push(family);
     }
@@ -221,16 +233,18 @@ fn movement() -> Vec<Family> {
         one("slice", &[20, 33], |x| x.slice_steps(&[1, 30], &[6, 10], &[3, -2])),
         one("flip", &[9, 5, 3], |x| x.flip(&[0, 2])),
         Family::new("movement/pad", 0.0)
+            .extremes(Extreme::WITH_LARGEST)
             .case([Input::normal(&[5, 6])], |inputs| inputs[0].pad(&[1, 0], &[0, 3], -1.5))
             .case([Input::normal(&[5, 6])], |inputs| inputs[0].pad_between(&[1, 2], &[3, 0], &[2, 1], 0.0)),
         Family::new("movement/concat", 0.0)
+            .extremes(Extreme::WITH_LARGEST)
             .case([Input::normal(&[4, 3]), Input::normal(&[4, 5]), Input::normal(&[4, 1])], |inputs| {
                 inputs[0].graph().concat(&[&inputs[0], &inputs[1], &inputs[2]], 1)
             }),
         Family::new("movement/coordinates", 0.0)
             .forward([], |g, _| vec![g.coordinate([3, 300, 5], 1)])
             // More workgroups than one dimension of a dispatch has.
-            .forward([], |g, _| vec![g.coordinate([16_900_001], 0).reduce(Reduction::Max, &[0], false)])
+            .forward([], |g, _| vec![g.coordinate([16_900_001], 0).max([0])])
             .forward([], |g, _| vec![(g.coordinate([16_900_001], 0) * 3).slice(0, 16_899_900, 16_900_001)]),
     ]
 }
@@ -239,7 +253,8 @@ fn indexed() -> Vec<Family> {
     let sorted = |family: Family, shape: &'static [usize]| {
         // Many equal values: the order of their indices is part of the definition.
         family.forward([Input::some(shape, &[1.0, -2.0, 0.5, 7.0])], |_, inputs| {
-            let ((up, up_indices), (down, down_indices)) = (inputs[0].sort(-1, false), inputs[0].sort(-1, true));
+            let ((up, up_indices), (down, down_indices)) =
+                (inputs[0].sort(-1, Order::Ascending), inputs[0].sort(-1, Order::Descending));
             vec![up, up_indices, down, down_indices]
         })
     };
@@ -286,23 +301,30 @@ fn indexed() -> Vec<Family> {
         ),
         Family::new("index/one_hot", 0.0)
             .forward([Input::integers(&[77], 0, 10)], |_, inputs| vec![inputs[0].one_hot(10, DType::F32)]),
-        [&[1][..], &[7], &[3, 64], &[2, 1000], &[5, 257]].into_iter().fold(Family::new("index/sort", 0.0), sorted),
-        Family::new("index/top_k", 0.0).forward([Input::normal(&[6, 100])], |_, inputs| {
-            let (values, indices) = inputs[0].top_k(5, -1);
-            vec![values, indices]
-        }),
+        [&[1][..], &[7], &[3, 64], &[2, 1000], &[5, 257]]
+            .into_iter()
+            .fold(Family::new("index/sort", 0.0).extremes(Extreme::WITH_LARGEST), sorted),
+        Family::new("index/top_k", 0.0).extremes(Extreme::WITH_LARGEST).forward(
+            [Input::normal(&[6, 100])],
+            |_, inputs| {
+                let (values, indices) = inputs[0].top_k(5, -1);
+                vec![values, indices]
+            },
+        ),
         [(&[1][..], 0), (&[1000], 0), (&[3, 5, 7], 1), (&[40, 300], 1), (&[300, 40], 0)].into_iter().fold(
             Family::new("index/cumulative_sum", SUM),
             |family, (shape, axis)| {
                 family
                     .case([Input::normal(shape)], move |inputs| inputs[0].cumulative_sum(axis))
-                    .case([Input::normal(shape)], move |inputs| inputs[0].cumulative_sum_with(axis, true, true))
+                    .case([Input::normal(shape)], move |inputs| {
+                        inputs[0].cumulative_sum(Running::along(axis).reverse().exclusive())
+                    })
             },
         ),
         Family::new("index/cumulative_product", SUM)
             .case([Input::uniform(&[3, 17, 5], 0.6, 1.4, &[0.0])], |inputs| inputs[0].cumulative_product(1))
             .case([Input::uniform(&[6, 40], 0.6, 1.4, &[])], |inputs| {
-                inputs[0].cumulative_product_with(-1, true, true)
+                inputs[0].cumulative_product(Running::along(-1).reverse().exclusive())
             }),
     ]
 }

@@ -25,44 +25,44 @@ enum Fill {
 
 /// An input of a case.
 #[derive(Clone, Debug)]
-pub(super) struct Input {
+pub struct Input {
     pub(super) shape: Vec<usize>,
     fill: Fill,
 }
 
 impl Input {
     /// Normal numbers.
-    pub(super) fn normal(shape: &[usize]) -> Self {
+    pub fn normal(shape: &[usize]) -> Self {
         Self { shape: shape.to_vec(), fill: Fill::Normal(1.0, &[]) }
     }
 
     /// Normal numbers of a standard deviation, and awkward ones in between.
-    pub(super) fn awkward(shape: &[usize], std: f64, values: &'static [f64]) -> Self {
+    pub fn awkward(shape: &[usize], std: f64, values: &'static [f64]) -> Self {
         Self { shape: shape.to_vec(), fill: Fill::Normal(std, values) }
     }
 
     /// Uniform numbers, and awkward ones in between.
-    pub(super) fn uniform(shape: &[usize], low: f64, high: f64, values: &'static [f64]) -> Self {
+    pub fn uniform(shape: &[usize], low: f64, high: f64, values: &'static [f64]) -> Self {
         Self { shape: shape.to_vec(), fill: Fill::Uniform(low, high, values) }
     }
 
     /// Numbers of a small set, so that many are equal.
-    pub(super) fn some(shape: &[usize], values: &'static [f64]) -> Self {
+    pub fn some(shape: &[usize], values: &'static [f64]) -> Self {
         Self { shape: shape.to_vec(), fill: Fill::Some(values) }
     }
 
     /// Integers, i32.
-    pub(super) fn integers(shape: &[usize], low: i64, end: i64) -> Self {
+    pub fn integers(shape: &[usize], low: i64, end: i64) -> Self {
         Self { shape: shape.to_vec(), fill: Fill::Integers(low, end) }
     }
 
     /// Integers of a small set, i32.
-    pub(super) fn some_integers(shape: &[usize], values: &'static [i64]) -> Self {
+    pub fn some_integers(shape: &[usize], values: &'static [i64]) -> Self {
         Self { shape: shape.to_vec(), fill: Fill::SomeIntegers(values) }
     }
 
     /// Truth values.
-    pub(super) fn truth(shape: &[usize]) -> Self {
+    pub fn truth(shape: &[usize]) -> Self {
         Self { shape: shape.to_vec(), fill: Fill::Truth }
     }
 

@@ -3,7 +3,7 @@
 use super::Family;
 use super::input::Input;
 use crate::graph::Tensor;
-use crate::nn::{Embedding, GRU, LSTM, Mode, RNN, Recurrent, RecurrentInputs, RecurrentKind, RecurrentWeights};
+use crate::nn::{EmbeddingLayer, GRU, LSTM, Mode, RNN, Recurrent, RecurrentInputs, RecurrentKind, RecurrentWeights};
 
 /// Sums of products through several steps and layers.
 const SUM: f64 = 5e-5;
@@ -23,10 +23,16 @@ pub(super) fn families() -> Vec<Family> {
         family("gru_reset_before", RecurrentKind::Gru, both.reset_after(false)),
         Family::new("layer/embedding", SUM)
             .case([Input::normal(&[50, 17]), Input::integers(&[4, 6], 0, 50)], |inputs| {
-                Embedding::from_weight(inputs[0].graph(), "table", &inputs[0]).padding_idx(3).forward(&inputs[1])
+                EmbeddingLayer::new(50, 17)
+                    .padding_idx(3)
+                    .build_from(inputs[0].graph(), "table", &inputs[0])
+                    .forward(&inputs[1])
             })
             .case([Input::normal(&[9, 5]), Input::integers(&[64], 0, 9)], |inputs| {
-                Embedding::from_weight(inputs[0].graph(), "table", &inputs[0]).max_norm(2.0).forward(&inputs[1])
+                EmbeddingLayer::new(9, 5)
+                    .max_norm(2.0)
+                    .build_from(inputs[0].graph(), "table", &inputs[0])
+                    .forward(&inputs[1])
             }),
     ]
 }
@@ -57,7 +63,8 @@ fn build(inputs: &[Tensor], kind: RecurrentKind, options: Recurrent) -> Tensor {
     for part in rest.chunks(4) {
         if let [input, hidden, first, second] = part {
             let biases = Some((first.clone(), second.clone()));
-            weights.push(RecurrentWeights { input: input.clone(), hidden: hidden.clone(), biases });
+            let (input, hidden) = (input.clone(), hidden.clone());
+            weights.push(RecurrentWeights { input, hidden, biases, parameters: Vec::new() });
         }
     }
     let (g, inputs) = (x.graph(), RecurrentInputs::new().lengths(lengths));

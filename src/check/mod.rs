@@ -13,6 +13,7 @@ mod families;
 mod input;
 mod layers;
 mod normalization;
+mod operator;
 mod pools;
 mod recurrent;
 mod select;
@@ -28,7 +29,8 @@ use crate::session::{Outputs, Session};
 use crate::tensor::{DType, TensorData};
 
 use extreme::Extreme;
-use input::Input;
+pub use input::Input;
+pub use operator::{Cases, operator};
 pub use select::select;
 
 /// The seed of all inputs.
@@ -79,11 +81,24 @@ struct Family {
     name: String,
     tolerance: f64,
     cases: Vec<Case>,
+    /// What is put among the numbers of its inputs.
+    extremes: &'static [Extreme],
+    /// How what is checked is compiled; kernels are iterated over.
+    options: Options,
+    /// How the reference on the CPU is compiled, and what its floats are.
+    reference: (Options, DType),
 }
 
 impl Family {
     fn new(name: impl Into<String>, tolerance: f64) -> Self {
-        Self { name: name.into(), tolerance, cases: Vec::new() }
+        let reference = (Options { fuse: false, ..Options::default() }, DType::F64);
+        let (options, extremes) = (Options::default(), Extreme::USUAL);
+        Self { name: name.into(), tolerance, cases: Vec::new(), extremes, options, reference }
+    }
+
+    /// With other numbers among the usual ones than most.
+    fn extremes(self, extremes: &'static [Extreme]) -> Self {
+        Self { extremes, ..self }
     }
 
     /// One more case, compared with its gradient.
@@ -163,13 +178,13 @@ fn check_plans(device: &Device, filter: &str, candidates: bool, tell: &mut dyn F
 fn run(device: &Device, family: &Family, candidates: bool) -> Result<Vec<Report>> {
     let mut reports: BTreeMap<String, Report> = BTreeMap::new();
     for (number, case) in family.cases.iter().enumerate() {
-        let extremes = Extreme::of(&family.name);
-        let expected = case.reference(number, &extremes)?;
+        let extremes = family.extremes;
+        let expected = case.reference(number, extremes, family.reference)?;
         let mut variant = 0;
         let mut variants = 1;
         let mut met: Vec<String> = Vec::new();
         while variant < variants {
-            let outcome = case.on(device, number, &extremes, Options { variant, candidates, ..Options::default() });
+            let outcome = case.on(device, number, extremes, Options { variant, candidates, ..family.options });
             let (kernels, values) = match outcome {
                 Ok(found) => {
                     variants = found.variants;
@@ -311,13 +326,17 @@ impl Case {
     }
 
     /// What is right: in f64, and with extreme numbers also in f32, in which more becomes 0 or infinite in between.
-    fn reference(&self, number: usize, extremes: &[Extreme]) -> Result<Vec<(Extreme, Outputs)>> {
-        let options = Options { fuse: false, ..Options::default() };
+    fn reference(
+        &self,
+        number: usize,
+        extremes: &[Extreme],
+        (options, float): (Options, DType),
+    ) -> Result<Vec<(Extreme, Outputs)>> {
         let mut extremes = extremes.to_vec();
         if extremes.contains(&Extreme::Subnormal) {
             extremes.push(Extreme::Flushed);
         }
-        let mut all = self.session(&Device::cpu(), number, DType::F64, &extremes, options)?.1;
+        let mut all = self.session(&Device::cpu(), number, float, &extremes, options)?.1;
         if !extremes.is_empty() {
             let narrow = self.session(&Device::cpu(), number, DType::F32, &extremes, options)?.1;
             all.extend(narrow.into_iter().filter(|(extreme, _)| *extreme != Extreme::None));

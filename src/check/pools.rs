@@ -1,6 +1,7 @@
 //! What is checked of pools and resampling.
 
 use super::Family;
+use super::extreme::Extreme;
 use super::input::Input;
 use crate::graph::Tensor;
 use crate::ops::{AvgPool, Interpolate, Interpolation, LpPool, MaxPool};
@@ -39,7 +40,7 @@ pub(super) fn families() -> Vec<Family> {
         pooled("max_dilated", ties, |x| x.max_pool(&MaxPool::new(2).stride(1).dilation(2))),
         // The mask of a relu joins the kernel of the gradient.
         pooled("max_of_relu", Input::normal, |x| x.relu().max_pool(&MaxPool::new(2).stride(1)) * 0.5),
-        SHAPES.iter().fold(Family::new("pool/max_places", 0.0), |family, shape| {
+        SHAPES.iter().fold(Family::new("pool/max_places", 0.0).extremes(Extreme::WITH_LARGEST), |family, shape| {
             family.forward([ties(shape)], |_, inputs| {
                 let (values, indices) = inputs[0].max_pool_with_indices(&MaxPool::new(3).stride(1).padding(1));
                 vec![values, indices]

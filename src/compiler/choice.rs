@@ -2,6 +2,8 @@
 
 use super::Options;
 use super::program::Work;
+use crate::graph::GpuRoutine;
+use crate::ops::Op;
 use crate::shader::{Adapter, KernelPlan, RoutineShapes, WorkKey, reduce_candidates, reduce_plans};
 
 /// The plans for a step's work, best guess first; none where it has no choice of its own, as maps and copies.
@@ -11,10 +13,32 @@ fn plans(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
             reduce_plans(expression, *borders, *reduction, epilogue, adapter)
         }
         Work::Routine { op, operands, outputs, epilogue } => {
-            op.operator().kernels(&RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() }, adapter)
+            let shapes = RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() };
+            checked(op, form(op)?.kernels(&shapes, adapter)?, &shapes, adapter)
         }
         Work::Map { .. } | Work::Copy => Ok(Vec::new()),
     }
+}
+
+/// A routine's form for GPUs.
+fn form(op: &Op) -> Result<&dyn GpuRoutine, String> {
+    op.routine().ok_or("it is no routine")?.gpu()
+}
+
+/// Plans as they are for wgrad's own operators; those of others are looked at before anything is bound by them.
+fn checked(
+    op: &Op,
+    mut plans: Vec<KernelPlan>,
+    shapes: &RoutineShapes<'_>,
+    adapter: &Adapter,
+) -> Result<Vec<KernelPlan>, String> {
+    if let Op::Custom(_) = op {
+        for plan in &mut plans {
+            plan.check(shapes, adapter)?;
+            plan.dispatches.iter_mut().for_each(|dispatch| dispatch.kernel.is_trusted = false);
+        }
+    }
+    Ok(plans)
 }
 
 /// The plans that tuning tries, the best guess first and each once.
@@ -25,7 +49,7 @@ pub(crate) fn candidates(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPla
         }
         Work::Routine { op, operands, outputs, epilogue } => {
             let shapes = RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() };
-            op.operator().candidates(&shapes, adapter)?
+            checked(op, form(op)?.candidates(&shapes, adapter)?, &shapes, adapter)?
         }
         Work::Map { .. } | Work::Copy => Vec::new(),
     };
@@ -44,10 +68,14 @@ impl Work {
     pub fn key(&self) -> Option<WorkKey> {
         match self {
             Self::Reduce { expression, borders, reduction, epilogue } => {
-                Some(WorkKey::of(format_args!("{reduction:?} {borders:?} {expression:?} {epilogue:?}")))
+                Some(WorkKey::of(("reduction", reduction, borders, expression, epilogue)))
             }
             Self::Routine { op, operands, outputs, epilogue } => {
-                Some(WorkKey::of(format_args!("{op:?} {operands:?} {outputs:?} {epilogue:?}")))
+                let rest = (operands, outputs, epilogue);
+                Some(match op {
+                    Op::Custom(operator) => WorkKey::of(("custom", operator.name(), operator.tuning_key(), rest)),
+                    op => WorkKey::of(("routine", op.operator().name(), op.identity(), rest)),
+                })
             }
             Self::Map { .. } | Self::Copy => None,
         }
@@ -210,5 +238,31 @@ mod tests {
             assert!(keys[..index].iter().all(|right| right != left), "{index}");
         }
         assert_eq!(keys[0], product(square, F32, false, false));
+    }
+
+    #[test]
+    fn keys_are_written_as_ever() {
+        let keys = |build: &dyn Fn(&Graph)| {
+            let g = Graph::new();
+            build(&g);
+            let program = compile(&g, &Target::Cpu, &mut Layout::default(), Options::default()).unwrap().0;
+            let keys = program.steps.iter().filter_map(|step| step.work.key());
+            keys.map(|key| key.to_string()).collect::<Vec<_>>()
+        };
+        // Where these change, raise `KEY_VERSION` beside `WorkKey`.
+        let product = keys(&|g| {
+            let [lhs, rhs] = [g.input("a", [8, 9], F32), g.input("b", [9, 8], F32)];
+            g.output("out", &lhs.matmul(&rhs).relu());
+        });
+        assert_eq!(product, ["f7a98780cdf0be2b719fce807e73de8e"]);
+        assert_eq!(
+            keys(&|g| g.output("out", &g.input("x", [4, 8], F32).sum(-1))),
+            ["9cdbf98af783b9cd26ce004b34f70ce9"]
+        );
+        let convolution = keys(&|g| {
+            let (x, w) = (g.input("x", [2, 3, 9, 9], F32), g.input("w", [4, 3, 3, 3], F32));
+            g.output("out", &x.conv(&w, &crate::ops::ConvOptions::new()));
+        });
+        assert_eq!(convolution, ["807994ab641561b0f9ab71cc0068e8b0"]);
     }
 }

@@ -55,11 +55,6 @@ fn arguments(op: &Op) -> String {
         }
         Op::Coordinate(operator) => format!("axis: {}", operator.axis),
         Op::Permute(operator) => format!("axes: {:?}", operator.0),
-        Op::Slice(operator) => fields(operator),
-        Op::Pad(operator) => fields(operator),
-        Op::Concat(operator) => fields(operator),
-        Op::Gather(operator) => fields(operator),
-        Op::Take(operator) => fields(operator),
         Op::Reduce(operator) => format!("axes: {:?}, keep: {}", operator.axes, operator.keep),
         Op::Matmul(operator) => {
             if operator.row_sums {
@@ -68,24 +63,12 @@ fn arguments(op: &Op) -> String {
                 String::new()
             }
         }
-        Op::Convolution(operator) => fields(operator),
-        Op::Recurrent(operator) => fields(operator),
-        Op::CumulativeSum(operator) => fields(operator),
-        Op::Sort(operator) => fields(operator),
-        Op::Standardize(operator) => fields(operator),
-        Op::Scatter(operator) => fields(operator),
-        Op::ScatterAdd(operator) => fields(operator),
-        Op::Pool(operator) => fields(operator),
         Op::Resample(operator) => format!("axis: {}", operator.axis),
         // Names and types say it all.
-        Op::Placeholder
-        | Op::Input(..)
-        | Op::StopGradient
-        | Op::Elementwise(_)
-        | Op::Reshape(_)
-        | Op::Broadcast(_)
-        | Op::ScatterRows(_)
-        | Op::Custom(_) => String::new(),
+        Op::Placeholder | Op::Input(..) | Op::StopGradient | Op::Elementwise(_) | Op::Reshape(_) | Op::Broadcast(_) => {
+            String::new()
+        }
+        other => fields(&other.operator()),
     }
 }
 

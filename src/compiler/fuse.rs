@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::fused::{BufferId, Content, FusedGraph, FusedKernel, Head, Tail};
 use super::{Options, Target};
-use crate::graph::{Expressing, GraphData, InputAccess, Kind, ValueId};
+use crate::graph::{Addressed, Expressing, Expression, GraphData, InputAccess, Kind, ValueId, float_of, rounded};
 use crate::ops::Op;
 use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarNode};
 use crate::tensor::{DType, Shape, TensorData, TensorType};
@@ -47,7 +47,7 @@ impl LazyValue {
                 ScalarNode::Call { function, .. } if !function.is_cheap() => return false,
                 ScalarNode::Call { .. } => calls += 1,
                 ScalarNode::Gather { .. } => calls += 3,
-                _ => {}
+                ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Load { .. } | ScalarNode::Accumulator => {}
             }
         }
         calls <= 4
@@ -99,13 +99,15 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
             let widest = widest_broadcast.entry(node.inputs[0]).or_default();
             *widest = node.outputs[0].len().max(*widest);
         }
-        let routine = operator.kind() == Kind::Routine;
+        let kind = operator.kind();
+        let routine = kind.routine();
         for (position, &input) in node.inputs.iter().enumerate() {
             *uses.entry(input).or_default() += 1;
-            if routine || operator.access(position) == InputAccess::Addressed {
+            if kind.addresses(position) {
                 in_memory.insert(input);
             }
-            if routine && reads_halves && operator.reads_stored(position) && routines::is_half(data.ty(input).dtype) {
+            let stored = routine.is_some_and(|routine| routine.reads_stored(position));
+            if stored && reads_halves && routines::is_half(data.ty(input).dtype) {
                 read_stored.insert(input);
             }
         }
@@ -179,15 +181,15 @@ impl Fuser<'_> {
         let value = |output: usize| ValueId { node: index as u32, output: output as u32 };
         match operator.kind() {
             Kind::Source => self.source(value(0), &node.op),
-            Kind::Expression => {
-                let mut lazy = self.express(index);
+            Kind::Expression(expression) => {
+                let mut lazy = self.express(index, expression);
                 if lazy.inputs.len() > self.most_inputs {
                     // Too many bindings: the widest operands are stored first.
                     let mut inputs = node.inputs.clone();
                     inputs.sort_by_key(|input| std::cmp::Reverse(self.lazy[input].inputs.len()));
                     for input in inputs {
                         self.stored(input);
-                        lazy = self.express(index);
+                        lazy = self.express(index, expression);
                         if lazy.inputs.len() <= self.most_inputs {
                             break;
                         }
@@ -207,8 +209,8 @@ impl Fuser<'_> {
                 };
                 self.insert(value(0), lazy);
             }
-            Kind::Reduction { reduction, axes } => self.reduce(index, reduction, &axes),
-            Kind::Routine => self.routine(index),
+            Kind::Reduction { reduction, axes } => self.reduce(index, reduction, axes),
+            Kind::Routine(routine) => self.routine(index, routine),
         }
     }
 
@@ -238,12 +240,12 @@ impl Fuser<'_> {
     }
 
     /// A node's expression, with its operands' expressions substituted.
-    fn express(&mut self, index: usize) -> LazyValue {
+    fn express(&mut self, index: usize, definition: &dyn Expression) -> LazyValue {
         let node = &self.data.nodes[index];
         let operator = node.op.operator();
         // What is read at computed addresses must be in memory, at least as a view.
         for (position, &input) in node.inputs.iter().enumerate() {
-            if operator.access(position) == InputAccess::Addressed && self.lazy[&input].as_view().is_none() {
+            if definition.access(position) == InputAccess::Addressed && self.lazy[&input].as_view().is_none() {
                 self.stored(input);
             }
         }
@@ -261,9 +263,7 @@ impl Fuser<'_> {
             bound.1.push(stored);
             bound.0.len() - 1
         };
-        let float =
-            if output.dtype.is_float() { output.dtype } else { types.first().map_or(DType::F32, |ty| ty.dtype) };
-        let mut builder = Builder::new(if float.is_float() { float } else { DType::F32 });
+        let mut builder = Builder::new(float_of(&types, output));
         let mut mapped = |builder: &mut Builder, input: usize, maps: &[Affine]| -> NodeId {
             let lazy = &self.lazy[&node.inputs[input]];
             let viewed = lazy.expression.viewed(&dims, maps);
@@ -275,13 +275,25 @@ impl Fuser<'_> {
             let lazy = &self.lazy[&node.inputs[input]];
             let stored = lazy.expression.inputs.first().copied().unwrap_or(DType::F32);
             match lazy.as_view() {
-                Some((buffer, at)) => (bind(buffer, stored), stored, at.clone()),
-                None => (0, stored, Affine::constant(0, types[input].shape.rank())),
+                Some((buffer, at)) => Addressed {
+                    number: bind(buffer, stored),
+                    stored,
+                    at: at.clone(),
+                    elements: self.fused.buffers[buffer.0].ty.len(),
+                },
+                None => {
+                    Addressed { number: 0, stored, at: Affine::constant(0, types[input].shape.rank()), elements: 0 }
+                }
             }
         };
+        let is_custom = matches!(node.op, Op::Custom(_));
+        let (mapped, addressed) = (&mut mapped, &mut addressed);
         let mut expressing =
-            Expressing { builder: &mut builder, dims: &dims, mapped: &mut mapped, addressed: &mut addressed };
-        let value = operator.express(&mut expressing, &types, output);
+            Expressing { builder: &mut builder, dims: &dims, mapped, addressed, is_guarded: is_custom };
+        let mut value = definition.express(&mut expressing, &types, output);
+        if is_custom {
+            value = rounded(&mut builder, value, output.dtype);
+        }
         let (inputs, stored) = bound.into_inner();
         let mut names = names.into_inner();
         if !matches!(node.op, Op::Broadcast(_) | Op::Permute(_)) {

@@ -94,7 +94,7 @@ pub(super) fn stores_quads(head: &Head) -> bool {
     match head {
         Head::Map => true,
         Head::Reduce { .. } => false,
-        Head::Routine { op, outputs, .. } => op.operator().stores_quads(&outputs[0]),
+        Head::Routine { op, outputs, .. } => op.routine().is_some_and(|routine| routine.stores_quads(&outputs[0])),
     }
 }
 
@@ -135,7 +135,7 @@ impl FusedKernel {
                 let retained = expression.dims[..borders[0]].iter().chain(&expression.dims[borders[1]..]);
                 tail.expression.len() > retained.product()
             }
-            _ => false,
+            (Head::Map | Head::Reduce { .. } | Head::Routine { .. }, _) => false,
         }
     }
 
@@ -154,7 +154,11 @@ impl FusedKernel {
                 *at == row_major || (at.offset == 0 && at.is_row_major(&tail.expression.dims))
             }
             ScalarNode::Gather { input, .. } => tail.inputs[*input] != buffer,
-            _ => true,
+            ScalarNode::Load { .. }
+            | ScalarNode::Constant(_)
+            | ScalarNode::Index(_)
+            | ScalarNode::Accumulator
+            | ScalarNode::Call { .. } => true,
         })
     }
 

@@ -126,7 +126,7 @@ fn step(
 fn tail_border(kernel: &FusedKernel) -> usize {
     match &kernel.head {
         Head::Reduce { borders, .. } => borders[0],
-        _ => 0,
+        Head::Map | Head::Routine { .. } => 0,
     }
 }
 
@@ -180,7 +180,14 @@ fn map_plan(expression: &ScalarExpr, in_place: &[Option<usize>]) -> Result<Kerne
     bindings.extend(vec![Access::ReadWrite; expression.outputs.len()]);
     let bound =
         emitted.inputs.iter().map(|&input| Bound::Input(input)).chain((0..expression.outputs.len()).map(Bound::Output));
-    let kernel = Kernel { label: "map".to_owned(), source: source.into(), bindings, subgroups: false };
+    let kernel = Kernel {
+        label: "map".to_owned(),
+        source: source.into(),
+        bindings,
+        subgroups: false,
+        folds: true,
+        is_trusted: true,
+    };
     let dispatch = DispatchPlan { kernel, params, bound: bound.collect(), workgroups: quads.div_ceil(64) };
     Ok(KernelPlan { dispatches: vec![dispatch], scratch: Vec::new() })
 }

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
-use super::Target;
 use super::fused::{BufferId, Content, FusedGraph};
 use super::layout::{ALIGNMENT, Layout};
 use super::lower::{LoweredStep, check, traffic};
 use super::program::{BufferKind, BufferPlan, Dispatch, Location, Port, Program, Step, Work};
+use super::{Options, Target};
 use crate::error::{Error, Result};
 use crate::graph::GraphData;
 use crate::ops::Op;
@@ -56,6 +56,7 @@ pub(crate) fn assign_slots(values: &[Lifetime]) -> (Vec<usize>, Vec<usize>) {
 struct Planner<'a> {
     fused: &'a FusedGraph,
     layout: &'a Layout,
+    options: Options,
     program: Program,
     /// Where each buffer that has memory is.
     locations: HashMap<BufferId, Location>,
@@ -70,9 +71,10 @@ pub(super) fn plan(
     steps: Vec<LoweredStep>,
     layout: &Layout,
     target: &Target,
+    options: Options,
 ) -> Result<(Program, String)> {
-    let mut planner =
-        Planner { fused, layout, program: Program::default(), locations: HashMap::new(), owner: HashMap::new() };
+    let (program, locations, owner) = Default::default();
+    let mut planner = Planner { fused, layout, options, program, locations, owner };
     planner.program.buffers = layout
         .buffers
         .iter()
@@ -265,7 +267,9 @@ impl Planner<'_> {
         if let (Target::Gpu(adapter), Some(plan)) = (target, lowered.plan) {
             for planned in plan.dispatches {
                 check(&planned, adapter, &lowered.label, lowered.origin)?;
-                let limit = adapter.limits.workgroups_per_dimension;
+                let most = adapter.limits.workgroups_per_dimension;
+                let folded = planned.workgroups.div_ceil(2).max(2) as u32;
+                let limit = if self.options.fold && planned.kernel.folds { folded.min(most) } else { most };
                 let what = || format!("{} at {}", lowered.label, lowered.origin);
                 let Some(grid) = Grid::line(planned.workgroups, limit) else {
                     let needed = planned.workgroups.div_ceil(limit as usize);
@@ -273,6 +277,15 @@ impl Planner<'_> {
                     let message = format!("{} has no grid of {} workgroups", what(), planned.workgroups);
                     return Err(Error::Limit(message));
                 };
+                if grid.height > 1 && !planned.kernel.folds {
+                    let message = format!(
+                        "{} needs {} workgroups, more than a line of {limit} has, and its kernel {} does not unfold them",
+                        what(),
+                        planned.workgroups,
+                        planned.kernel.label
+                    );
+                    return Err(Error::Limit(message));
+                }
                 let bindings: Vec<Location> = planned
                     .bound
                     .iter()

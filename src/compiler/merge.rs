@@ -178,7 +178,7 @@ impl<'a> Merger<'a> {
         let direct = addition.nodes.iter().all(|node| match node {
             ScalarNode::Load { input, at } => !linked(*input) || (at.offset == 0 && at.is_row_major(&dims)),
             ScalarNode::Gather { input, .. } => !linked(*input),
-            _ => true,
+            ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Accumulator | ScalarNode::Call { .. } => true,
         });
         if !direct || self.indirect_path(source, user) {
             return None;
@@ -223,7 +223,7 @@ impl<'a> Merger<'a> {
         let reads_rows = addition.nodes.iter().all(|node| match node {
             ScalarNode::Load { input, at } => !is_result(*input) || is_rows(at),
             ScalarNode::Gather { input, .. } => !is_result(*input),
-            _ => true,
+            ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Accumulator | ScalarNode::Call { .. } => true,
         });
         if !reads_rows || self.indirect_path(source, user) {
             return None;

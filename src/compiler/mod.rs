@@ -7,6 +7,7 @@
 
 mod bounds;
 pub(crate) mod choice;
+pub(crate) mod custom;
 mod describe;
 mod fuse;
 mod fused;
@@ -71,11 +72,15 @@ pub struct Options {
     pub variant: usize,
     /// True where `variant` iterates over the kernels that only tuning tries, too.
     pub candidates: bool,
+    /// True where custom operators are replaced by their decompositions, where they have one.
+    pub decompose: bool,
+    /// True where grids are folded into rows that could be one.
+    pub fold: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { fuse: true, variant: 0, candidates: false }
+        Self { fuse: true, variant: 0, candidates: false, decompose: false, fold: false }
     }
 }
 
@@ -98,14 +103,16 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
     let mut stages = Stages::default();
     let mut data = graph.snapshot()?;
     layout.agrees(&data)?;
+    data = custom::settle(data, target, options)?;
     let checks = match target {
         Target::Cpu => overflow::Checks::default(),
-        Target::Gpu(_) => overflow::find(&data),
+        Target::Gpu(_) => overflow::find(&data)?,
     };
     let wide = match target {
         Target::Cpu => narrow::Wide::default(),
         Target::Gpu(_) => narrow::narrow(&mut data)?,
     };
+    custom::check(&data, target)?;
     let (data, checked) = overflow::add(data, checks)?;
     let buffers: Vec<Arc<Variable>> = data
         .nodes
@@ -134,7 +141,7 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
     schedule::schedule(&mut fused, layout);
     stages.fused = fused.to_string();
     let (lowered, variants) = lower::lower(&fused, target, options)?;
-    let (mut program, memory) = memory_plan::plan(&data, &fused, lowered, layout, target)?;
+    let (mut program, memory) = memory_plan::plan(&data, &fused, lowered, layout, target, options)?;
     wide.ports(&mut program);
     program.variants = variants;
     program.checked = checked;

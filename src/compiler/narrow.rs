@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::graph::{GraphData, Node};
 use crate::ops::{Elementwise, Initial, Op, Variable};
 use crate::scalar::{Constant, ScalarFunction};
-use crate::tensor::{DType, TensorData};
+use crate::tensor::{DType, TensorData, TensorType};
 
 /// The graph's own types, by name, of what became narrower.
 #[derive(Debug, Default)]
@@ -43,8 +43,9 @@ pub(super) fn narrow(data: &mut GraphData) -> Result<Wide> {
             data.nodes[weights].outputs = vec![table.ty().clone()];
             data.nodes[weights].op = Op::Constant(Arc::new(table));
         }
+        let inputs: Vec<TensorType> = data.nodes[index].inputs.iter().map(|&input| data.ty(input).clone()).collect();
         let node = &mut data.nodes[index];
-        self::node(node, needed, &mut wide).map_err(|message| {
+        self::node(node, &inputs, needed, &mut wide).map_err(|message| {
             Error::graph(node.op.operator().name(), format!("node %{index}: {message}"), node.origin)
         })?;
         node.outputs.iter_mut().for_each(|ty| ty.dtype = ty.dtype.narrowed());
@@ -59,7 +60,7 @@ fn note(types: &mut HashMap<String, DType>, name: &str, dtype: DType) {
 }
 
 /// The types inside of a node's operator.
-fn node(node: &mut Node, needed: bool, wide: &mut Wide) -> Result<(), String> {
+fn node(node: &mut Node, inputs: &[TensorType], needed: bool, wide: &mut Wide) -> Result<(), String> {
     match &mut node.op {
         Op::Input(name, ty) => {
             note(&mut wide.inputs, name, ty.dtype);
@@ -83,6 +84,23 @@ fn node(node: &mut Node, needed: bool, wide: &mut Wide) -> Result<(), String> {
             }
             *dtype = dtype.narrowed();
         }
+        // A custom operator works with the types that it is given.
+        Op::Placeholder
+        | Op::Variable(_)
+        | Op::Constant(_)
+        | Op::StopGradient
+        | Op::Elementwise(_)
+        | Op::Resample(_)
+        | Op::Custom(_) => {}
+        // What has no type of its own gives what it should, of narrower inputs.
+        other if node.outputs.iter().any(|ty| ty.dtype.narrowed() != ty.dtype) => {
+            let inputs: Vec<&TensorType> = inputs.iter().collect();
+            let outputs = other.operator().infer(&inputs)?;
+            if node.outputs.iter().zip(&outputs).any(|(old, new)| old.dtype.narrowed() != new.dtype) {
+                return Err("its types do not become narrower, and a GPU has no wider ones".to_owned());
+            }
+        }
+        // Nor has it anything to make narrower.
         _ => {}
     }
     Ok(())

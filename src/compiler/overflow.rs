@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::bounds::{Bounds, Range};
 use super::simplify::needed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphData, Node, Tensor, ValueId};
 use crate::ops::{Combine, Elementwise, Op, Scatter};
 use crate::scalar::{Reduction, ScalarFunction as F};
@@ -53,25 +53,31 @@ enum Check {
 }
 
 /// What is to be checked in a graph that still has its i64.
-pub(super) fn find(data: &GraphData) -> Checks {
+///
+/// # Errors
+/// An operator that gives i64 and of which nothing is known.
+pub(super) fn find(data: &GraphData) -> Result<Checks> {
     let needed = needed(data);
     let wide = |(index, node): &(usize, &Node)| {
         needed[*index] && node.outputs.first().is_some_and(|ty| ty.dtype == DType::I64 && !ty.shape.is_empty())
     };
     let mut nodes = data.nodes.iter().enumerate().filter(wide).peekable();
     if nodes.peek().is_none() {
-        return Checks::default();
+        return Ok(Checks::default());
     }
     let bounds = Bounds::of(data);
-    let found = nodes.filter_map(|(index, node)| {
+    let mut found = Vec::new();
+    for (index, node) in nodes {
         let input = |index: usize| node.inputs.get(index).map_or(Range { low: 0.0, high: 0.0 }, |&id| bounds.value(id));
         let types: Vec<&TensorType> = node.inputs.iter().map(|&id| data.ty(id)).collect();
         if bounds.exact(index).fits() && !is_long_shift(&node.op, input(1)) {
-            return None;
+            continue;
         }
-        Some((index, check(&node.op, &input, &types)?))
-    });
-    Checks { nodes: found.collect() }
+        let check = check(&node.op, &input, &types)
+            .map_err(|message| Error::graph(node.op.operator().name(), message, node.origin))?;
+        found.extend(check.map(|check| (index, check)));
+    }
+    Ok(Checks { nodes: found })
 }
 
 /// True for a shift to the right by what may be more than 31.
@@ -79,14 +85,22 @@ fn is_long_shift(op: &Op, by: Range) -> bool {
     op.function() == Some(F::ShiftRight) && !(by.low >= 0.0 && by.high < 32.0)
 }
 
-fn check(op: &Op, input: &impl Fn(usize) -> Range, types: &[&TensorType]) -> Option<Check> {
+/// How a node's i64 is checked; nothing where it cannot leave its arguments' range.
+///
+/// # Errors
+/// An operator of which nothing is known.
+fn check(
+    op: &Op,
+    input: &impl Fn(usize) -> Range,
+    types: &[&TensorType],
+) -> std::result::Result<Option<Check>, String> {
     let shape = |index: usize| types.get(index).map(|ty| &ty.shape);
     let sum = |op: Op, count: f64, largest: f64| {
         let certain = count * count * largest <= ROUNDED;
         Check::Sum(op, (!certain).then(|| (ROUNDED / count).max((1_u64 << 37) as f64)))
     };
     let extent = |axis: usize| shape(0).and_then(|shape| shape.get(axis)).copied().unwrap_or(1) as f64;
-    match op {
+    Ok(match op {
         Op::Elementwise(Elementwise(function)) => match function {
             F::Add | F::Sub | F::Mul | F::Neg | F::Abs | F::Square => Some(Check::Beside(op.clone())),
             F::Cast(_) if types.first().is_some_and(|ty| ty.dtype.is_float()) => Some(Check::FromFloat),
@@ -129,15 +143,11 @@ fn check(op: &Op, input: &impl Fn(usize) -> Range, types: &[&TensorType]) -> Opt
         | Op::Concat(_)
         | Op::Gather(_)
         | Op::Take(_)
-        | Op::Convolution(_)
-        | Op::Recurrent(_)
         | Op::Sort(_)
-        | Op::Standardize(_)
         | Op::Scatter(_)
-        | Op::Pool(_)
-        | Op::Resample(_)
         | Op::Custom(_) => None,
-    }
+        _ => return Err("nothing says whether its i64 fits i32, in which a GPU computes it; cast it before".to_owned()),
+    })
 }
 
 /// Adds the checks to a graph whose i64 are i32 by now. Gives the names and lines of the nodes, by their numbers.
@@ -225,6 +235,27 @@ fn wrong(check: &Check, inputs: &[Tensor], result: &Tensor) -> Tensor {
         Check::ShiftRight => {
             let ends = first.shift_right(31);
             last.bitwise_and(63).gt(31).logical_and(result.ne(ends))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scalar::{NUMERIC, Signature};
+
+    /// What chooses among values, or is smaller than what it divides by, cannot leave a range that its arguments are in.
+    const WITHIN: &[F] = &[F::Rem, F::Maximum, F::Minimum, F::Sign];
+
+    #[test]
+    fn every_function_of_integers_is_checked_or_cannot_leave_its_range() {
+        let types = [TensorType::new(DType::I64, [2]), TensorType::new(DType::I64, [2])];
+        let types: Vec<&TensorType> = types.iter().collect();
+        let all = |_: usize| Range { low: f64::NEG_INFINITY, high: f64::INFINITY };
+        let integers = NUMERIC.iter().filter(|function| function.signature() == Signature::Number);
+        for &function in integers {
+            let checked = check(&Op::Elementwise(Elementwise(function)), &all, &types).unwrap().is_some();
+            assert_ne!(checked, WITHIN.contains(&function), "{}", function.name());
         }
     }
 }

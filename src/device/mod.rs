@@ -3,9 +3,11 @@
 pub(crate) mod cpu;
 pub(crate) mod execute;
 pub mod gpu;
+mod table;
 mod tuning;
 
-pub use tuning::{Tune, TuneProgress, TunedEntry, TunedStep, Tuning};
+pub use table::TunedEntry;
+pub use tuning::{Tune, TuneProgress, TunedStep, Tuning};
 
 use std::fmt;
 use std::sync::Arc;

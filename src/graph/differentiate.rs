@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::custom::{wrong_decomposition, wrong_gradient};
 use super::{Gradient, Graph, Tensor, ValueId};
 use crate::ops::Op;
+use crate::tensor::TensorType;
 
 impl Graph {
     /// Gradients of the sum of a tensor's elements with respect to others: inputs, parameters or anything between.
@@ -109,10 +111,24 @@ impl Graph {
     #[track_caller]
     fn node_gradient(&self, op: &Op, gradient: &Gradient) -> Vec<Option<Tensor>> {
         if let Some(rule) = op.operator().gradient(gradient) {
-            return rule;
+            return match op {
+                Op::Custom(operator) => match wrong_gradient(&rule, gradient) {
+                    Some(message) => {
+                        self.mistake(&operator.name(), message);
+                        vec![None; gradient.inputs.len()]
+                    }
+                    None => rule,
+                },
+                _ => rule,
+            };
         }
-        match op.operator().decompose(&gradient.inputs) {
+        let types: Vec<TensorType> = gradient.outputs.iter().map(Tensor::ty).collect();
+        match op.decomposition(&gradient.inputs, &types) {
             Some(outputs) => {
+                if let Some(message) = wrong_decomposition(&outputs, &types) {
+                    self.mistake(&op.operator().name(), message);
+                    return vec![None; gradient.inputs.len()];
+                }
                 let pairs: Vec<(&Tensor, &Tensor)> = outputs
                     .iter()
                     .zip(&gradient.upstream)
@@ -123,7 +139,7 @@ impl Graph {
                 gradient.inputs.iter().map(|input| if input.dtype().is_float() { parts.next() } else { None }).collect()
             }
             None => {
-                self.mistake(&op.operator().name(), "it has no gradient");
+                self.mistake(&op.operator().name(), "it has no gradient, and no decomposition that would have one");
                 vec![None; gradient.inputs.len()]
             }
         }

@@ -4,20 +4,28 @@
 //! becomes a placeholder, and `compile` returns the mistake. `graph` and `ops` share a floor, because gradient rules build
 //! graph.
 
+mod custom;
 mod differentiate;
+mod expression;
 mod host;
 mod operator;
 mod origin;
 mod roles;
+mod routine;
 mod tensor;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use custom::CustomOperator;
+pub(crate) use custom::wrong_decomposition;
+pub(crate) use expression::{Addressed, as_nodes, expressed, float_of, rounded};
+pub use expression::{Expressing, Expression, InputAccess};
 pub(crate) use host::{HostScalars, OptimizerId, OptimizerPlan};
 pub use host::{StepState, UpdateState};
-pub use operator::{CustomOperator, Expressing, Gradient, InputAccess, Kind, Operator, RoutineCost};
+pub use operator::{Gradient, Kind, Operator, RoutineCost};
+pub use routine::{CpuRoutine, GpuRoutine, Routine, elements, elements_mut};
 pub use tensor::{IntoTensor, Tensor};
 
 use crate::error::{Error, Origin, Result};
@@ -151,9 +159,23 @@ impl Graph {
         self.data().error.clone()
     }
 
-    /// Stores a mistake, unless there is an earlier one, and returns a placeholder for what could not be built.
+    /// Stores a mistake, unless there is an earlier one, and returns a placeholder for what could not be built: `compile` returns it
+    /// as an error with the user's line. For functions, losses and layers of your own; `operator` is their name.
+    ///
+    /// ```
+    /// use wgrad::prelude::*;
+    /// fn halves(x: &Tensor) -> Tensor {
+    ///     match x.shape().last() {
+    ///         Some(width) if width % 2 == 0 => x.slice(-1, 0, width / 2),
+    ///         _ => x.graph().mistake("halves", format!("wants an even last axis, not {}", x.shape())),
+    ///     }
+    /// }
+    /// let g = Graph::new();
+    /// let _ = halves(&g.input("x", [2, 3], F32));
+    /// assert!(g.error().unwrap().to_string().starts_with("halves: wants an even last axis, not [2, 3]"));
+    /// ```
     #[track_caller]
-    pub(crate) fn mistake(&self, operator: &str, message: impl Into<String>) -> Tensor {
+    pub fn mistake(&self, operator: &str, message: impl Into<String>) -> Tensor {
         let origin = self.origin_now();
         let mut data = self.data();
         if data.error.is_none() {
@@ -188,15 +210,23 @@ impl Graph {
             return vec![self.mistake(&op.operator().name(), message); count];
         }
         let ids: Vec<ValueId> = inputs.iter().map(|tensor| tensor.id()).collect();
-        let inferred = {
+        let types = {
             let data = self.data();
             if ids.iter().any(|id| matches!(data.nodes[id.node()].op, Op::Placeholder)) {
                 None
             } else {
-                let types: Vec<&TensorType> = ids.iter().map(|&id| data.ty(id)).collect();
-                Some(op.operator().infer(&types))
+                Some(ids.iter().map(|&id| data.ty(id).clone()).collect::<Vec<TensorType>>())
             }
         };
+        // Not under the graph's lock: an operator of another crate may hold tensors.
+        let inferred = types.map(|types| {
+            let types: Vec<&TensorType> = types.iter().collect();
+            let outputs = op.operator().infer(&types);
+            match &op {
+                Op::Custom(operator) => outputs.and_then(|found| custom::inferred(operator.as_ref(), &types, found)),
+                _ => outputs,
+            }
+        });
         match inferred {
             None => vec![self.placeholder(origin); count],
             Some(Err(message)) => vec![self.mistake(&op.operator().name(), message); count],
@@ -333,6 +363,11 @@ impl Graph {
             }
             None => self.data().assignments.push((variable.id(), value.id())),
         }
+    }
+
+    /// True where this variable takes a value at the end of a run.
+    pub(crate) fn is_assigned(&self, variable: &Tensor) -> bool {
+        self.data().assignments.iter().any(|&(known, _)| known == variable.id())
     }
 
     /// True where something is assigned to a variable at the end of a run.

@@ -99,11 +99,20 @@ pub trait IntoTensor {
     /// The value as a tensor of the graph; a bare number gets the given type.
     #[track_caller]
     fn into_tensor(self, graph: &Graph, dtype: DType) -> Tensor;
+
+    /// The element type, where it has one of its own: bare numbers have none.
+    fn own_dtype(&self) -> Option<DType> {
+        None
+    }
 }
 
 impl IntoTensor for Tensor {
     fn into_tensor(self, _: &Graph, _: DType) -> Tensor {
         self
+    }
+
+    fn own_dtype(&self) -> Option<DType> {
+        Some(self.dtype())
     }
 }
 
@@ -111,21 +120,24 @@ impl IntoTensor for &Tensor {
     fn into_tensor(self, _: &Graph, _: DType) -> Tensor {
         self.clone()
     }
-}
 
-impl IntoTensor for f64 {
-    #[track_caller]
-    fn into_tensor(self, graph: &Graph, dtype: DType) -> Tensor {
-        graph.scalar(dtype, self)
+    fn own_dtype(&self) -> Option<DType> {
+        Some(self.dtype())
     }
 }
 
-impl IntoTensor for i32 {
-    #[track_caller]
-    fn into_tensor(self, graph: &Graph, dtype: DType) -> Tensor {
-        graph.scalar(dtype, f64::from(self))
-    }
+macro_rules! numbers {
+    ($($number:ty),*) => {
+        $(impl IntoTensor for $number {
+            #[track_caller]
+            fn into_tensor(self, graph: &Graph, dtype: DType) -> Tensor {
+                graph.scalar(dtype, f64::from(self))
+            }
+        })*
+    };
 }
+
+numbers!(f64, f32, i32, u32, u8);
 
 impl IntoTensor for i64 {
     /// An i64 is exact; in any other type it is what that type can hold of it.
@@ -135,9 +147,11 @@ impl IntoTensor for i64 {
     }
 }
 
-impl IntoTensor for u32 {
+impl IntoTensor for usize {
+    /// As an i64.
     #[track_caller]
     fn into_tensor(self, graph: &Graph, dtype: DType) -> Tensor {
-        graph.scalar(dtype, f64::from(self))
+        // No memory has more bytes than an i64 can count.
+        i64::try_from(self).unwrap_or(i64::MAX).into_tensor(graph, dtype)
     }
 }

@@ -3,7 +3,9 @@
 //! What stands at the label is picked by comparing coordinates, not by addresses. So the gradient is one expression of each
 //! element, e^(x − lse) − [class = label], without a scatter.
 
-use super::{Reduction, weighted_mean};
+use super::targets::{check_labels, label_weights};
+use super::{Loss, Reduction, labels, weighted_mean};
+use crate::error::Result;
 use crate::graph::Tensor;
 use crate::tensor::{DType, Shape, TensorData};
 
@@ -39,6 +41,70 @@ impl Default for CrossEntropyOptions {
     }
 }
 
+/// −log softmax(x) at the label, along the last axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrossEntropy;
+
+/// [`CrossEntropy`] with options.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CrossEntropyWith(pub CrossEntropyOptions);
+
+/// −x at the label, of log-probabilities x, along the last axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nll;
+
+/// [`Nll`] with options (all but label smoothing).
+#[derive(Clone, Debug, PartialEq)]
+pub struct NllWith(pub CrossEntropyOptions);
+
+/// Without options.
+const PLAIN: CrossEntropyOptions =
+    CrossEntropyOptions { class_weights: None, label_smoothing: 0.0, ignore_index: None, class_axis: -1 };
+
+macro_rules! losses {
+    ($($loss:ident $name:literal $function:ident |$this:ident| $options:expr, $weighs:expr;)*) => {$(
+        impl Loss for $loss {
+            fn name(&self) -> &str {
+                $name
+            }
+
+            #[track_caller]
+            fn forward(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
+                self.reduced(prediction, &labels(prediction, target), Reduction::Mean)
+            }
+
+            #[track_caller]
+            fn reduced(&self, prediction: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
+                let $this = self;
+                $function(prediction, target, $options, reduction)
+            }
+
+            fn check_targets(&self, prediction: &Shape, targets: &TensorData) -> Result<()> {
+                let $this = self;
+                check_labels($options, prediction, targets)
+            }
+
+            fn example_weights(&self, targets: &TensorData) -> Option<Vec<f64>> {
+                let $this = self;
+                let weighs: Option<&CrossEntropyOptions> = $weighs;
+                weighs.map(|options| label_weights(options, targets))
+            }
+
+            fn ignored_label(&self) -> Option<i32> {
+                let $this = self;
+                $options.ignore_index
+            }
+        }
+    )*};
+}
+
+losses! {
+    CrossEntropy "cross_entropy" cross_entropy |_this| &PLAIN, None;
+    CrossEntropyWith "cross_entropy" cross_entropy |this| &this.0, Some(&this.0);
+    Nll "nll" nll |_this| &PLAIN, None;
+    NllWith "nll" nll |this| &this.0, Some(&this.0);
+}
+
 /// −log softmax(x) at the label.
 #[track_caller]
 pub(super) fn cross_entropy(
@@ -57,13 +123,13 @@ pub(super) fn cross_entropy(
             .graph()
             .mistake("cross_entropy", format!("label smoothing is {smoothing}, and must be from 0 to 1"));
     }
-    let log_sum = logits.log_sum_exp(&[axis]);
+    let log_sum = logits.log_sum_exp([axis]);
     let mut losses = classes.weighted(&log_sum - &classes.pick(logits));
     if smoothing > 0.0 {
         // The mean over classes of w·(lse − x), as (Σw)·lse − Σ w·x: what is spread is as large for every example.
         let (sum, total) = match &classes.weights {
-            Some((weights, total)) => ((logits * weights).sum(&[axis]), *total),
-            None => (logits.sum(&[axis]), classes.count as f64),
+            Some((weights, total)) => ((logits * weights).sum([axis]), *total),
+            None => (logits.sum([axis]), classes.count as f64),
         };
         losses = losses * (1.0 - smoothing) + (log_sum * total - sum) * (smoothing / classes.count as f64);
     }
@@ -72,7 +138,7 @@ pub(super) fn cross_entropy(
 
 /// −x at the label, of log-probabilities.
 #[track_caller]
-pub(super) fn nll(x: &Tensor, labels: &Tensor, options: &CrossEntropyOptions, reduction: Reduction) -> Tensor {
+fn nll(x: &Tensor, labels: &Tensor, options: &CrossEntropyOptions, reduction: Reduction) -> Tensor {
     let classes = match Classes::new("nll", x, labels, options) {
         Ok(classes) => classes,
         Err(placeholder) => return placeholder,
@@ -98,7 +164,7 @@ struct Classes {
 }
 
 /// The axis of the classes, and what is wrong with a prediction, its labels and class weights.
-fn check(x: &Tensor, labels: &Tensor, options: &CrossEntropyOptions) -> Result<usize, String> {
+fn check(x: &Tensor, labels: &Tensor, options: &CrossEntropyOptions) -> std::result::Result<usize, String> {
     let (shape, label_shape) = (x.shape(), labels.shape());
     let Some(axis) = shape.axis(options.class_axis) else {
         return Err(format!("axis {} does not exist in shape {shape}", options.class_axis));
@@ -125,7 +191,12 @@ fn check(x: &Tensor, labels: &Tensor, options: &CrossEntropyOptions) -> Result<u
 impl Classes {
     /// Labels beside their prediction, or a placeholder where they do not fit.
     #[track_caller]
-    fn new(operator: &str, x: &Tensor, labels: &Tensor, options: &CrossEntropyOptions) -> Result<Self, Tensor> {
+    fn new(
+        operator: &str,
+        x: &Tensor,
+        labels: &Tensor,
+        options: &CrossEntropyOptions,
+    ) -> std::result::Result<Self, Tensor> {
         let graph = x.graph();
         let axis = match check(x, labels, options) {
             Ok(axis) => axis,
@@ -156,7 +227,7 @@ impl Classes {
     /// What stands at the label; 0 where the label is no class.
     #[track_caller]
     fn pick(&self, x: &Tensor) -> Tensor {
-        self.chosen.select(x, 0.0).sum(&[self.axis as isize])
+        self.chosen.select(x, 0.0).sum([self.axis as isize])
     }
 
     /// The weight of each label; 0 where the label is no class.

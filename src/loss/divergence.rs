@@ -1,17 +1,38 @@
 //! The distance of two distributions.
 
+use super::elementwise::{Elementwise, elementwise};
+use super::targets::{FINITE, Numbers};
 use crate::graph::Tensor;
 
-/// y·(log y − x) for each element, and 0 where y is 0 (Kullback and Leibler 1951).
-#[track_caller]
-pub(super) fn kl_div(x: &Tensor, y: &Tensor) -> Tensor {
-    // log 0 times 0 would be NaN.
-    let logarithm = y.gt(0.0).select(y, 1.0).log();
-    y * (logarithm - x)
+/// y·(log y − x), of log-probabilities x and probabilities y.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KlDiv;
+
+impl Elementwise for KlDiv {
+    const NAME: &'static str = "kl_div";
+    const TARGETS: Numbers = Numbers { what: "no probability", holds: |value| value >= 0.0 && value.is_finite() };
+
+    /// 0 where y is 0 (Kullback and Leibler 1951).
+    #[track_caller]
+    fn each(&self, x: &Tensor, y: &Tensor) -> Tensor {
+        // log 0 times 0 would be NaN.
+        let logarithm = y.gt(0.0).select(y, 1.0).log();
+        y * (logarithm - x)
+    }
 }
 
-/// e^y·(y − x) for each element: the same of log-probabilities y, which underflow nowhere.
-#[track_caller]
-pub(super) fn kl_div_log_target(x: &Tensor, y: &Tensor) -> Tensor {
-    y.exp() * (y - x)
+/// e^y·(y − x), of log-probabilities x and y, which underflow nowhere: PyTorch's `kl_div` with `log_target=True`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KlDivLogTarget;
+
+impl Elementwise for KlDivLogTarget {
+    const NAME: &'static str = "kl_div_log_target";
+    const TARGETS: Numbers = FINITE;
+
+    #[track_caller]
+    fn each(&self, x: &Tensor, y: &Tensor) -> Tensor {
+        y.exp() * (y - x)
+    }
 }
+
+elementwise!(KlDiv KlDivLogTarget);

@@ -1,13 +1,25 @@
 //! Losses with a margin beyond which an example is good enough.
 
 use super::Reduction;
+use super::elementwise::{Elementwise, elementwise};
+use super::targets::Numbers;
 use crate::graph::Tensor;
 
-/// max(0, 1 − y·x) for each element.
-#[track_caller]
-pub(super) fn hinge(x: &Tensor, y: &Tensor) -> Tensor {
-    (1.0 - y * x).relu()
+/// max(0, 1 − y·x), of targets ±1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hinge;
+
+impl Elementwise for Hinge {
+    const NAME: &'static str = "hinge";
+    const TARGETS: Numbers = Numbers { what: "neither -1 nor 1", holds: |value| value.abs() == 1.0 };
+
+    #[track_caller]
+    fn each(&self, x: &Tensor, y: &Tensor) -> Tensor {
+        (1.0 - y * x).relu()
+    }
 }
+
+elementwise!(Hinge);
 
 /// What PyTorch adds to squared lengths, so that a vector of zeros has an angle.
 const EPSILON: f64 = 1e-12;
@@ -38,7 +50,7 @@ pub fn cosine_embedding(a: &Tensor, b: &Tensor, target: &Tensor, margin: f64, re
             return graph.mistake("cosine_embedding", message);
         }
     }
-    let product = (a * b).sum(&[-1]);
+    let product = (a * b).sum([-1]);
     let cosine = product * (square_length(a) * square_length(b)).rsqrt();
     let unlike = (&cosine - margin).relu();
     // A target that is neither 1 nor −1 takes no part.
@@ -48,5 +60,5 @@ pub fn cosine_embedding(a: &Tensor, b: &Tensor, target: &Tensor, margin: f64, re
 
 #[track_caller]
 fn square_length(x: &Tensor) -> Tensor {
-    x.square().sum(&[-1]) + EPSILON
+    x.square().sum([-1]) + EPSILON
 }

@@ -1,23 +1,27 @@
 //! Floor 6: losses. Each is a function of tensors, made of ordinary operators, so that its gradient is theirs.
 //!
-//! On tensors they are methods that give the mean: `logits.cross_entropy(&labels)`. A [`Loss`] is one of them as data, for a
-//! trainer or another [`Reduction`]. Formulas are those of PyTorch's `torch.nn.functional`, and the tests compare with it.
+//! On tensors they are methods that give the mean: `logits.cross_entropy(&labels)`. A [`Loss`] is one of them as data, or one of your
+//! own, for a trainer or another [`Reduction`]. Formulas are those of PyTorch's `torch.nn.functional`, and the tests compare with it.
 
 mod binary;
 mod classes;
 mod distance;
 mod divergence;
+mod elementwise;
 mod margin;
 mod targets;
 
-pub use classes::CrossEntropyOptions;
-pub use margin::cosine_embedding;
+pub use binary::{BinaryCrossEntropy, BinaryCrossEntropyWithLogits, BinaryCrossEntropyWithPositiveWeight};
+pub use classes::{CrossEntropy, CrossEntropyOptions, CrossEntropyWith, Nll, NllWith};
+pub use distance::{Huber, L1, Mse};
+pub use divergence::{KlDiv, KlDivLogTarget};
+pub use margin::{Hinge, cosine_embedding};
 
-use std::fmt;
 use std::sync::Arc;
 
+use crate::error::Result;
 use crate::graph::Tensor;
-use crate::tensor::DType;
+use crate::tensor::{DType, Shape, TensorData};
 
 /// What becomes of the losses of single elements (or examples, where a loss is of whole ones).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -44,8 +48,10 @@ impl Reduction {
         }
     }
 
+    /// What becomes of the losses of single elements.
     #[track_caller]
-    fn of(self, losses: &Tensor) -> Tensor {
+    #[must_use]
+    pub fn of(self, losses: &Tensor) -> Tensor {
         match self {
             Self::Mean => losses.mean_all(),
             Self::Sum => losses.sum_all(),
@@ -65,190 +71,206 @@ pub(crate) fn weighted_mean(losses: &Tensor, shares: &Tensor) -> Tensor {
     some.select(&mean, mean.filled_like(f64::NAN))
 }
 
-/// A function of prediction and target to a scalar.
-pub type LossFunction = dyn Fn(&Tensor, &Tensor) -> Tensor + Send + Sync;
-
-/// A loss as data. Predictions and targets have one shape, but for the losses of classes, whose targets are i32 labels.
+/// A loss as data: what a trainer makes smaller. Functions of prediction and target to a scalar are losses, too; where the compiler
+/// has to be told what such a closure takes, [`custom`] does.
 ///
 /// ```
 /// use wgrad::graph::Graph;
-/// use wgrad::loss::{Loss, Reduction};
+/// use wgrad::loss::{Huber, Loss, Mse, Reduction};
 /// use wgrad::tensor::DType;
 /// let g = Graph::new();
 /// let x = g.input("x", [32, 3], DType::F32);
 /// let y = g.input("y", [32, 3], DType::F32);
-/// let mean = Loss::Huber { delta: 1.0 }.forward(&x, &y);
-/// let sum = Loss::Mse.reduced(&x, &y, Reduction::Sum);
-/// let each = Loss::Mse.reduced(&x, &y, Reduction::None);
+/// let mean = Huber { delta: 1.0 }.forward(&x, &y);
+/// let sum = Mse.reduced(&x, &y, Reduction::Sum);
+/// let each = Mse.reduced(&x, &y, Reduction::None);
 /// assert_eq!([mean.rank(), sum.rank(), each.rank()], [0, 0, 2]);
 /// assert!(g.error().is_none());
 /// ```
-#[derive(Clone)]
-#[non_exhaustive]
-pub enum Loss {
-    /// (x − y)²
-    Mse,
-    /// |x − y|
-    L1,
-    /// d²/2 for |d| < δ, else δ·(|d| − δ/2), of d = x − y (Huber 1964).
-    Huber {
-        /// Where the parabola becomes a line.
-        delta: f64,
-    },
-    /// −y·log x − (1 − y)·log(1 − x), of probabilities x.
-    BinaryCrossEntropy,
-    /// The same of the sigmoid of x, without overflow.
-    BinaryCrossEntropyWithLogits,
-    /// [`BinaryCrossEntropyWithLogits`](Self::BinaryCrossEntropyWithLogits) with the first term times a weight: one for each
-    /// element of the last axis, or one for all.
-    BinaryCrossEntropyWithPositiveWeight(Vec<f64>),
-    /// −log softmax(x) at the label, along the last axis.
-    CrossEntropy,
-    /// [`CrossEntropy`](Self::CrossEntropy) with options.
-    CrossEntropyWith(CrossEntropyOptions),
-    /// −x at the label, of log-probabilities x, along the last axis.
-    Nll,
-    /// [`Nll`](Self::Nll) with options (all but label smoothing).
-    NllWith(CrossEntropyOptions),
-    /// y·(log y − x), of log-probabilities x and probabilities y.
-    KlDiv,
-    /// e^y·(y − x), of log-probabilities x and y: PyTorch's `kl_div` with `log_target=True`.
-    KlDivLogTarget,
-    /// max(0, 1 − y·x), of targets ±1.
-    Hinge,
-    /// A function of prediction and target to a scalar.
-    Custom(Arc<LossFunction>),
-}
+///
+/// One of your own, which also says what targets it takes:
+///
+/// ```
+/// use wgrad::loss::{Loss, aligned};
+/// use wgrad::prelude::*;
+///
+/// /// log cosh of the distance: a parabola near 0, a line beyond, without a corner.
+/// struct LogCosh;
+///
+/// impl Loss for LogCosh {
+///     fn name(&self) -> &str {
+///         "log_cosh"
+///     }
+///
+///     fn forward(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
+///         let distance = prediction - &aligned(prediction, target);
+///         // log cosh d = |d| + log(1 + e^(−2·|d|)) − log 2, which does not overflow.
+///         let far = distance.abs();
+///         (&far + &(&far * -2.0).softplus() - 2.0_f64.ln()).mean_all()
+///     }
+///
+///     fn check_targets(&self, _: &Shape, targets: &TensorData) -> Result<()> {
+///         match targets.to_f64_vec().iter().position(|value| !value.is_finite()) {
+///             Some(index) => Err(Error::Data(format!("target {index} is not a finite number"))),
+///             None => Ok(()),
+///         }
+///     }
+/// }
+///
+/// let model = Sequential::new([2]).dense(1);
+/// let loss: Box<dyn Loss> = Box::new(LogCosh);
+/// let trainer = model.compile(&Device::cpu(), SGD::new(0.1), loss, [])?;
+/// # let _ = trainer;
+/// # Ok::<(), Error>(())
+/// ```
+pub trait Loss: Send + Sync {
+    /// The name in messages; of a loss of this crate, that of the tensor's method.
+    fn name(&self) -> &str;
 
-impl Loss {
-    /// A loss of one's own.
+    /// The mean loss, a scalar, of targets as data sets have them: of any element type, and perhaps with a last axis of 1 more or
+    /// fewer than the prediction ([`aligned`] and [`labels`] see to that).
+    // Not `track_caller`: a mistake in a loss of the user's own is in its own lines.
+    fn forward(&self, prediction: &Tensor, target: &Tensor) -> Tensor;
+
+    /// The loss under any reduction, of targets in the prediction's shape and type, or i32 labels. Where a loss has none but its
+    /// mean, others are a mistake.
+    #[track_caller]
+    fn reduced(&self, prediction: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
+        match reduction {
+            Reduction::Mean => self.forward(prediction, target),
+            Reduction::Sum | Reduction::None | Reduction::BatchMean => prediction.graph().mistake(
+                &format!("{} loss", self.name()),
+                format!("gives one number, and has no reduction {:?}", reduction.name()),
+            ),
+        }
+    }
+
+    /// Checks the values of targets, whose first axis counts the examples, for predictions of a shape: no program looks at them.
     ///
     /// ```
-    /// use wgrad::loss::Loss;
-    /// let quartic = Loss::custom(|x, y| (x - y).square().square().mean_all());
-    /// assert_eq!(quartic.name(), "custom");
+    /// use wgrad::loss::{CrossEntropy, Loss};
+    /// use wgrad::tensor::TensorData;
+    /// let labels = TensorData::from_vec(vec![0, 2, 3], [3])?;
+    /// let error = CrossEntropy.check_targets(&[3, 3].into(), &labels).unwrap_err().to_string();
+    /// assert_eq!(error, "label 3 of example 2 is out of range: with 3 classes, labels are 0 to 2");
+    /// # Ok::<(), wgrad::Error>(())
     /// ```
-    pub fn custom(function: impl Fn(&Tensor, &Tensor) -> Tensor + Send + Sync + 'static) -> Self {
-        Self::Custom(Arc::new(function))
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) that names the first example whose target is a label that is no class (nor the one that
+    /// is [ignored](Self::ignored_label)), a binary target that is not from 0 to 1, a side other than −1 and 1 of a hinge, a
+    /// probability below 0, or a value that is not finite. Without a rule of its own, a loss takes anything.
+    fn check_targets(&self, prediction: &Shape, targets: &TensorData) -> Result<()> {
+        let _ = (prediction, targets);
+        Ok(())
     }
 
-    /// The mean loss, a scalar, of targets as data sets have them: integers are cast to the prediction's type, numbers
-    /// to labels, and a last axis of 1 is taken or given where one side lacks it.
-    #[track_caller]
-    pub fn forward(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
-        if prediction.graph().error().is_some() || matches!(self, Self::Custom(_)) {
-            return self.reduced(prediction, target, Reduction::Mean);
-        }
-        let dtype = if self.takes_labels() { DType::I32 } else { prediction.dtype() };
-        let target = target.i32_indices().cast(dtype);
-        let (shape, own) = (prediction.shape(), target.shape());
-        let wanted = shape.rank().saturating_sub(usize::from(self.takes_labels()));
-        let target = if own.rank() == wanted + 1 && own.last() == Some(&1) {
-            target.squeeze(-1)
-        } else if own.rank() + 1 == wanted && shape.last() == Some(&1) {
-            target.unsqueeze(-1)
-        } else {
-            target
-        };
-        self.reduced(prediction, &target, Reduction::Mean)
+    /// What each example weighs in the mean of a batch: nothing where its labels do not count. `None` where all weigh the same.
+    fn example_weights(&self, targets: &TensorData) -> Option<Vec<f64>> {
+        let _ = targets;
+        None
     }
 
-    /// The loss under any reduction.
-    #[track_caller]
-    pub fn reduced(&self, prediction: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
-        match self {
-            Self::CrossEntropy => {
-                classes::cross_entropy(prediction, target, &CrossEntropyOptions::default(), reduction)
-            }
-            Self::CrossEntropyWith(options) => classes::cross_entropy(prediction, target, options, reduction),
-            Self::Nll => classes::nll(prediction, target, &CrossEntropyOptions::default(), reduction),
-            Self::NllWith(options) => classes::nll(prediction, target, options, reduction),
-            Self::Custom(function) => match reduction {
-                Reduction::Mean => function(prediction, target),
-                _ => prediction
-                    .graph()
-                    .mistake("custom loss", format!("gives one number, and has no reduction {:?}", reduction.name())),
-            },
-            _ => {
-                if let Some(complaint) = unlike(prediction, target) {
-                    return prediction.graph().mistake(self.name(), complaint);
-                }
-                reduction.of(&self.each(prediction, target))
-            }
-        }
+    /// The label of what does not count, neither here nor in metrics.
+    fn ignored_label(&self) -> Option<i32> {
+        None
     }
 
-    /// The losses of the single elements, where prediction and target are alike.
-    #[track_caller]
-    fn each(&self, x: &Tensor, y: &Tensor) -> Tensor {
-        match self {
-            Self::Mse => (x - y).square(),
-            Self::L1 => (x - y).abs(),
-            Self::Huber { delta } => distance::huber(x, y, *delta),
-            Self::BinaryCrossEntropy => binary::binary_cross_entropy(x, y),
-            Self::BinaryCrossEntropyWithLogits => binary::with_logits(x, y),
-            Self::BinaryCrossEntropyWithPositiveWeight(weights) => binary::with_positive_weight(x, y, weights),
-            Self::KlDiv => divergence::kl_div(x, y),
-            Self::KlDivLogTarget => divergence::kl_div_log_target(x, y),
-            _ => margin::hinge(x, y),
-        }
-    }
-
-    /// The name, as that of the tensor's method.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Mse => "mse",
-            Self::L1 => "l1",
-            Self::Huber { .. } => "huber",
-            Self::BinaryCrossEntropy => "binary_cross_entropy",
-            Self::BinaryCrossEntropyWithLogits | Self::BinaryCrossEntropyWithPositiveWeight(_) => {
-                "binary_cross_entropy_with_logits"
-            }
-            Self::CrossEntropy | Self::CrossEntropyWith(_) => "cross_entropy",
-            Self::Nll | Self::NllWith(_) => "nll",
-            Self::KlDiv => "kl_div",
-            Self::KlDivLogTarget => "kl_div_log_target",
-            Self::Hinge => "hinge",
-            Self::Custom(_) => "custom",
-        }
-    }
-
-    /// True where targets are i32 labels of classes, one for each example (or position), instead of numbers like the prediction.
-    pub const fn takes_labels(&self) -> bool {
-        matches!(self, Self::CrossEntropy | Self::CrossEntropyWith(_) | Self::Nll | Self::NllWith(_))
+    /// Above which score metrics take a binary prediction for class 1: 0 for logits, 0.5 (also where this is `None`) for
+    /// probabilities.
+    fn threshold(&self) -> Option<f64> {
+        None
     }
 }
 
-impl fmt::Debug for Loss {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Huber { delta } => write!(formatter, "Huber {{ delta: {delta:?} }}"),
-            Self::BinaryCrossEntropyWithPositiveWeight(weights) => {
-                write!(formatter, "BinaryCrossEntropyWithPositiveWeight({weights:?})")
+macro_rules! pointers {
+    ($($pointer:ident)*) => {$(
+        impl Loss for $pointer<dyn Loss> {
+            fn name(&self) -> &str {
+                (**self).name()
             }
-            Self::CrossEntropyWith(options) => write!(formatter, "CrossEntropyWith({options:?})"),
-            Self::NllWith(options) => write!(formatter, "NllWith({options:?})"),
-            other => formatter.write_str(other.name()),
+
+            #[track_caller]
+            fn forward(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
+                (**self).forward(prediction, target)
+            }
+
+            #[track_caller]
+            fn reduced(&self, prediction: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
+                (**self).reduced(prediction, target, reduction)
+            }
+
+            fn check_targets(&self, prediction: &Shape, targets: &TensorData) -> Result<()> {
+                (**self).check_targets(prediction, targets)
+            }
+
+            fn example_weights(&self, targets: &TensorData) -> Option<Vec<f64>> {
+                (**self).example_weights(targets)
+            }
+
+            fn ignored_label(&self) -> Option<i32> {
+                (**self).ignored_label()
+            }
+
+            fn threshold(&self) -> Option<f64> {
+                (**self).threshold()
+            }
         }
+    )*};
+}
+
+pointers!(Box Arc);
+
+impl<F: Fn(&Tensor, &Tensor) -> Tensor + Send + Sync> Loss for F {
+    fn name(&self) -> &str {
+        "custom"
+    }
+
+    #[track_caller]
+    fn forward(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
+        self(prediction, target)
     }
 }
 
-/// What is wrong with a pair that should be of one shape and one float type: broadcasting would hide a mistake.
-fn unlike(prediction: &Tensor, target: &Tensor) -> Option<String> {
+/// A loss that is a closure of prediction and target to a scalar.
+///
+/// ```
+/// use wgrad::loss::{Loss, custom};
+/// let quartic = custom(|x, y| (x - y).square().square().mean_all());
+/// assert_eq!(quartic.name(), "custom");
+/// ```
+pub fn custom<F: Fn(&Tensor, &Tensor) -> Tensor + Send + Sync>(function: F) -> F {
+    function
+}
+
+/// Targets as data sets have them, as numbers beside a prediction: cast to its type, and with its last axis of 1 or without one.
+#[track_caller]
+#[must_use]
+pub fn aligned(prediction: &Tensor, target: &Tensor) -> Tensor {
+    fitted(prediction, target, prediction.dtype(), prediction.rank())
+}
+
+/// Targets as data sets have them, as labels of a prediction of scores along one axis: i32, without a last axis of 1.
+#[track_caller]
+#[must_use]
+pub fn labels(prediction: &Tensor, target: &Tensor) -> Tensor {
+    fitted(prediction, target, DType::I32, prediction.rank().saturating_sub(1))
+}
+
+#[track_caller]
+fn fitted(prediction: &Tensor, target: &Tensor, dtype: DType, rank: usize) -> Tensor {
     if prediction.graph().error().is_some() {
-        return None; // whatever follows from a mistake is none of its own
+        return target.clone();
     }
-    let (left, right) = (prediction.ty(), target.ty());
-    if left.shape != right.shape {
-        return Some(format!("the prediction is {}, the target {}; they must be alike", left.shape, right.shape));
+    let target = target.i32_indices().cast(dtype);
+    let (shape, own) = (prediction.shape(), target.shape());
+    if own.rank() == rank + 1 && own.last() == Some(&1) {
+        target.squeeze(-1)
+    } else if own.rank() + 1 == rank && shape.last() == Some(&1) {
+        target.unsqueeze(-1)
+    } else {
+        target
     }
-    if left.dtype != right.dtype || !left.dtype.is_float() {
-        return Some(format!(
-            "wants a prediction and a target of one float type, not {} and {}; cast them",
-            left.dtype, right.dtype
-        ));
-    }
-    None
 }
 
 macro_rules! methods {
@@ -267,15 +289,15 @@ macro_rules! methods {
 }
 
 methods! {
-    mse Loss::Mse, "The square of the difference to a target of the same shape.";
-    l1 Loss::L1, "The distance to a target of the same shape.";
-    binary_cross_entropy Loss::BinaryCrossEntropy, "−y·log x − (1 − y)·log(1 − x), of probabilities x and targets y from 0 to 1 of the same shape. As in PyTorch it is at most 100.";
-    binary_cross_entropy_with_logits Loss::BinaryCrossEntropyWithLogits, "The binary cross-entropy of the sigmoid of x, which neither overflows nor loses digits.";
-    cross_entropy Loss::CrossEntropy, "−log softmax(x) at the label: logits `[…, classes]`, i32 labels `[…]` from 0 to classes − 1.";
-    nll Loss::Nll, "−x at the label: log-probabilities `[…, classes]`, i32 labels `[…]` from 0 to classes − 1.";
-    kl_div Loss::KlDiv, "y·(log y − x), of log-probabilities x and probabilities y of the same shape.";
-    kl_div_log_target Loss::KlDivLogTarget, "e^y·(y − x), of log-probabilities x and y of the same shape.";
-    hinge Loss::Hinge, "max(0, 1 − y·x), of scores x and targets y = ±1 of the same shape.";
+    mse Mse, "The square of the difference to a target of the same shape.";
+    l1 L1, "The distance to a target of the same shape.";
+    binary_cross_entropy BinaryCrossEntropy, "−y·log x − (1 − y)·log(1 − x), of probabilities x and targets y from 0 to 1 of the same shape. As in PyTorch it is at most 100.";
+    binary_cross_entropy_with_logits BinaryCrossEntropyWithLogits, "The binary cross-entropy of the sigmoid of x, which neither overflows nor loses digits.";
+    cross_entropy CrossEntropy, "−log softmax(x) at the label: logits `[…, classes]`, i32 labels `[…]` from 0 to classes − 1.";
+    nll Nll, "−x at the label: log-probabilities `[…, classes]`, i32 labels `[…]` from 0 to classes − 1.";
+    kl_div KlDiv, "y·(log y − x), of log-probabilities x and probabilities y of the same shape.";
+    kl_div_log_target KlDivLogTarget, "e^y·(y − x), of log-probabilities x and y of the same shape.";
+    hinge Hinge, "max(0, 1 − y·x), of scores x and targets y = ±1 of the same shape.";
 }
 
 impl Tensor {
@@ -285,7 +307,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn huber(&self, target: &Self, delta: f64) -> Self {
-        Loss::Huber { delta }.reduced(self, target, Reduction::Mean)
+        Huber { delta }.reduced(self, target, Reduction::Mean)
     }
 
     /// [`cross_entropy`](Self::cross_entropy) with class weights, label smoothing, ignored labels or another class axis.
@@ -329,16 +351,16 @@ mod tests {
     #[test]
     fn targets_may_be_as_data_sets_have_them() {
         /// A loss, the shapes of prediction and target, the target's type, and how the message begins.
-        type Case<'a> = (Loss, &'a [usize], &'a [usize], DType, &'a str);
+        type Case<'a> = (&'a dyn Loss, &'a [usize], &'a [usize], DType, &'a str);
         let cases: [Case<'_>; 8] = [
-            (Loss::BinaryCrossEntropy, &[4, 1], &[4], DType::I32, ""),
-            (Loss::BinaryCrossEntropy, &[4], &[4, 1], DType::Bool, ""),
-            (Loss::Mse, &[4, 1], &[4, 1], DType::U8, ""),
-            (Loss::Mse, &[4, 3], &[4], DType::F32, "mse: the prediction is [4, 3], the target [4]"),
-            (Loss::CrossEntropy, &[4, 3], &[4], DType::U8, ""),
-            (Loss::CrossEntropy, &[4, 3], &[4, 1], DType::F32, ""),
-            (Loss::CrossEntropy, &[4, 5, 3], &[4, 5], DType::I32, ""),
-            (Loss::CrossEntropy, &[4, 3], &[5], DType::I32, "cross_entropy: a prediction of shape [4, 3]"),
+            (&BinaryCrossEntropy, &[4, 1], &[4], DType::I32, ""),
+            (&BinaryCrossEntropy, &[4], &[4, 1], DType::Bool, ""),
+            (&Mse, &[4, 1], &[4, 1], DType::U8, ""),
+            (&Mse, &[4, 3], &[4], DType::F32, "mse: the prediction is [4, 3], the target [4]"),
+            (&CrossEntropy, &[4, 3], &[4], DType::U8, ""),
+            (&CrossEntropy, &[4, 3], &[4, 1], DType::F32, ""),
+            (&CrossEntropy, &[4, 5, 3], &[4, 5], DType::I32, ""),
+            (&CrossEntropy, &[4, 3], &[5], DType::I32, "cross_entropy: a prediction of shape [4, 3]"),
         ];
         for (loss, prediction, target, dtype, expected) in cases {
             let g = Graph::new();
@@ -353,7 +375,7 @@ mod tests {
     fn a_custom_loss_has_no_reduction_but_its_own() {
         let g = Graph::new();
         let x = g.input("x", [3], DType::F32);
-        let loss = Loss::custom(|x, y| (x - y).abs().sum_all());
+        let loss = custom(|x, y| (x - y).abs().sum_all());
         assert_eq!((loss.forward(&x, &x).rank(), message(&g)), (0, String::new()));
         let _ = loss.reduced(&x, &x, Reduction::Sum);
         assert!(message(&g).starts_with("custom loss: gives one number, and has no reduction \"sum\""));

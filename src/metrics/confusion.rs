@@ -4,7 +4,8 @@ use std::fmt;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::decode::{Options, Scored, decode};
+use super::Reading;
+use super::decode::{Scored, decode};
 use crate::data::label_out_of_range;
 use crate::error::{Error, Result, counted};
 use crate::tensor::TensorData;
@@ -79,7 +80,7 @@ impl ConfusionMatrix {
     /// # Errors
     /// [`Error::Data`], as there.
     pub fn update(&mut self, predictions: &TensorData, targets: &TensorData) -> Result<()> {
-        self.add(&decode(predictions, targets, Options::default())?)
+        self.add(&decode(predictions, targets, Reading::default())?)
     }
 
     pub(super) fn add(&mut self, scored: &Scored) -> Result<()> {

@@ -1,22 +1,9 @@
 //! Predictions and targets of the many shapes in which they come, as scores of classes and a label for each example.
 
-use super::{mismatch, not_a_number};
+use super::{Reading, mismatch, not_a_number};
 use crate::data::{class_index, label_out_of_range};
 use crate::error::Result;
 use crate::tensor::TensorData;
-
-/// How predictions and labels are to be read.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Options {
-    pub threshold: f64,
-    pub ignored_label: Option<i32>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { threshold: 0.5, ignored_label: None }
-    }
-}
 
 /// Examples with the scores of their classes and their true class.
 pub(super) struct Scored {
@@ -63,7 +50,7 @@ fn argmax(scores: impl Iterator<Item = f64>) -> usize {
 }
 
 /// Finds the axis of classes and checks labels and scores.
-pub(super) fn decode(predictions: &TensorData, targets: &TensorData, options: Options) -> Result<Scored> {
+pub(super) fn decode(predictions: &TensorData, targets: &TensorData, reading: Reading) -> Result<Scored> {
     let (shape, target_shape) = (predictions.shape().dims(), targets.shape().dims());
     let layout = layout(shape, target_shape).ok_or_else(|| {
         mismatch(
@@ -85,14 +72,14 @@ pub(super) fn decode(predictions: &TensorData, targets: &TensorData, options: Op
     };
     let mut truths = Vec::with_capacity(labels.len());
     for (example, label) in labels.into_iter().enumerate() {
-        if options.ignored_label.is_some_and(|ignored| f64::from(ignored) == label) {
+        if reading.ignored_label.is_some_and(|ignored| f64::from(ignored) == label) {
             continue;
         }
         let truth =
             class_index(label, classes.max(2)).ok_or_else(|| label_out_of_range(label, example, classes.max(2)))?;
         truths.push((example, truth));
     }
-    Ok(Scored { scores, classes, inner, threshold: options.threshold, truths })
+    Ok(Scored { scores, classes, inner, threshold: reading.threshold, truths })
 }
 
 struct Layout {

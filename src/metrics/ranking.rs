@@ -63,7 +63,7 @@ impl RankedScores {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Metric;
+    use super::super::BuiltIn;
     use super::*;
     use crate::tensor::TensorData;
 
@@ -72,8 +72,8 @@ mod tests {
         let truth = TensorData::from_vec(vec![0_i32, 1, 0, 1, 1], [5])?;
         let one = TensorData::from_vec(vec![-3.5_f32, -1.25, -1.25, 2.0, -4.0], [5])?;
         let two = TensorData::from_vec(vec![0.0_f32, -3.5, 1.0, -0.25, 1.0, -0.25, 0.0, 2.0, 3.0, -1.0], [5, 2])?;
-        assert_eq!(Metric::RocAuc.evaluate(&one, &truth)?, Some(3.5 / 6.0));
-        assert_eq!(Metric::RocAuc.evaluate(&two, &truth)?, Some(3.5 / 6.0));
+        assert_eq!(BuiltIn::RocAuc.evaluate(&one, &truth)?, Some(3.5 / 6.0));
+        assert_eq!(BuiltIn::RocAuc.evaluate(&two, &truth)?, Some(3.5 / 6.0));
         Ok(())
     }
 
@@ -81,10 +81,10 @@ mod tests {
     fn top_one_is_the_accuracy_even_with_ties() -> Result<()> {
         let truth = TensorData::from_vec(vec![0_i32, 1, 2], [3])?;
         let scores = TensorData::from_vec(vec![1.0_f32, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0], [3, 3])?;
-        let value = |metric: Metric| metric.evaluate(&scores, &truth);
-        assert_eq!(value(Metric::TopKAccuracy(1))?, value(Metric::Accuracy)?);
-        assert_eq!(value(Metric::TopKAccuracy(0))?, Some(0.0));
-        assert_eq!(value(Metric::TopKAccuracy(9))?, Some(1.0));
+        let value = |metric: BuiltIn| metric.evaluate(&scores, &truth);
+        assert_eq!(value(BuiltIn::TopKAccuracy(1))?, value(BuiltIn::Accuracy)?);
+        assert_eq!(value(BuiltIn::TopKAccuracy(0))?, Some(0.0));
+        assert_eq!(value(BuiltIn::TopKAccuracy(9))?, Some(1.0));
         Ok(())
     }
 }

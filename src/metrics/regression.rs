@@ -83,7 +83,7 @@ impl Regression {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Metric;
+    use super::super::BuiltIn;
     use super::*;
 
     #[test]
@@ -97,7 +97,7 @@ mod tests {
                 TensorData::from_slice(&truth[from..to], [rows, 2])?,
             ))
         };
-        for metric in [Metric::Mse, Metric::Mae, Metric::R2] {
+        for metric in [BuiltIn::Mse, BuiltIn::Mae, BuiltIn::R2] {
             let (predictions, targets) = tensors(0, 12)?;
             let whole = metric.evaluate(&predictions, &targets)?.unwrap_or(f64::NAN);
             let mut parts = metric.accumulator();
@@ -114,9 +114,9 @@ mod tests {
     fn an_axis_of_one_does_not_matter_and_one_example_has_no_r2() -> Result<()> {
         let predictions = TensorData::from_vec(vec![1.0_f32, 2.0], [2, 1])?;
         let targets = TensorData::from_vec(vec![1_i32, 4], [2])?;
-        assert_eq!(Metric::Mse.evaluate(&predictions, &targets)?, Some(2.0));
+        assert_eq!(BuiltIn::Mse.evaluate(&predictions, &targets)?, Some(2.0));
         let single = TensorData::from_vec(vec![1.0_f32], [1])?;
-        assert_eq!(Metric::R2.evaluate(&single, &single)?, None);
+        assert_eq!(BuiltIn::R2.evaluate(&single, &single)?, None);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::{Layer, Scope, Sequential};
 use crate::graph::Tensor;
 use crate::tensor::Shape;
 
@@ -144,7 +145,7 @@ impl Activation {
     ///
     /// # Errors
     /// Where the axis of a softmax does not exist. A positive axis counts the batch as 0.
-    pub(super) fn check(self, example: &Shape) -> Result<(), String> {
+    fn check(self, example: &Shape) -> Result<(), String> {
         match self {
             Self::Softmax { axis } | Self::LogSoftmax { axis } => {
                 let batched: Shape = std::iter::once(1).chain(example.iter().copied()).collect();
@@ -153,7 +154,19 @@ impl Activation {
                     None => Err(format!("axis {axis} does not exist in a batch of shape {example}")),
                 }
             }
-            _ => Ok(()),
+            Self::LeakyRelu { .. } | Self::Elu { .. } | Self::Celu { .. } => Ok(()),
+            Self::Relu
+            | Self::Selu
+            | Self::Gelu
+            | Self::GeluTanh
+            | Self::Silu
+            | Self::Mish
+            | Self::Softplus
+            | Self::Softsign
+            | Self::HardSigmoid
+            | Self::HardSwish
+            | Self::Sigmoid
+            | Self::Tanh => Ok(()),
         }
     }
 }
@@ -165,7 +178,76 @@ impl fmt::Display for Activation {
             Self::LeakyRelu { slope: number } | Self::Elu { alpha: number } | Self::Celu { alpha: number } => {
                 write!(formatter, "({number})")
             }
-            _ => Ok(()),
+            Self::Softmax { .. } | Self::LogSoftmax { .. } => Ok(()),
+            Self::Relu
+            | Self::Selu
+            | Self::Gelu
+            | Self::GeluTanh
+            | Self::Silu
+            | Self::Mish
+            | Self::Softplus
+            | Self::Softsign
+            | Self::HardSigmoid
+            | Self::HardSwish
+            | Self::Sigmoid
+            | Self::Tanh => Ok(()),
         }
     }
+}
+
+impl Layer for Activation {
+    fn describe(&self) -> String {
+        self.to_string()
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        self.check(input).map(|()| input.clone())
+    }
+
+    #[track_caller]
+    fn forward(&self, _: &Scope<'_>, x: &Tensor) -> Tensor {
+        self.apply(x)
+    }
+}
+
+impl Sequential {
+    /// A nonlinearity.
+    #[must_use]
+    #[track_caller]
+    pub fn activation(self, activation: Activation) -> Self {
+        self.layer(activation)
+    }
+}
+
+macro_rules! activations {
+    ($($name:ident $value:expr, $doc:literal;)*) => {
+        impl Sequential {
+            $(#[doc = $doc]
+            #[must_use]
+            #[track_caller]
+            pub fn $name(self) -> Self {
+                self.layer($value)
+            })*
+        }
+    };
+}
+
+activations! {
+    relu Activation::Relu, "max(x, 0)";
+    leaky_relu Activation::leaky_relu(), "x, or 0.01·x where x is negative.";
+    elu Activation::elu(), "x, or e^x − 1 where x is negative.";
+    celu Activation::celu(), "x, or e^x − 1 where x is negative (α = 1).";
+    selu Activation::Selu, "The self-normalising exponential linear unit.";
+    gelu Activation::Gelu, "x·Φ(x), with the error function.";
+    gelu_tanh Activation::GeluTanh, "GELU in its tanh approximation.";
+    silu Activation::Silu, "x·sigmoid(x), also called swish.";
+    mish Activation::Mish, "x·tanh(softplus(x))";
+    softplus Activation::Softplus, "log(1 + e^x)";
+    softsign Activation::Softsign, "x / (1 + |x|)";
+    hard_sigmoid Activation::HardSigmoid, "x/6 + 1/2, clamped to 0…1.";
+    hard_swish Activation::HardSwish, "x·hard_sigmoid(x)";
+    sigmoid Activation::Sigmoid, "1 / (1 + e^−x)";
+    tanh Activation::Tanh, "The hyperbolic tangent.";
+    softmax Activation::softmax(), "e^x / Σ e^x along the last axis.";
+    log_softmax Activation::log_softmax(), "x − log Σ e^x along the last axis.";
 }

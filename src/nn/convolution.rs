@@ -1,6 +1,6 @@
 //! Convolutional layers, of a graph.
 
-use super::{Initializer, Precision};
+use super::{Conv, Precision};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{ConvOptions, ConvTransposeOptions, Initial, Sizes, Variable};
 use crate::tensor::{DType, Shape, TensorType, no_batch_axis};
@@ -62,97 +62,57 @@ impl Moves {
     }
 }
 
-/// What all convolutional layers are.
+/// A convolution in a graph, transposed or not, over one to three axes; made by [`Conv::build`](super::Conv::build).
 #[derive(Clone, Debug)]
-pub(super) struct Convolving {
+pub struct Convolution {
     name: String,
-    axes: usize,
-    channels: [usize; 2],
-    moves: Moves,
+    in_channels: usize,
+    options: Conv,
     weight: Tensor,
     bias: Option<Tensor>,
-    precision: Option<Precision>,
 }
 
-impl Convolving {
-    /// Two layers of one name would share their parameters unseen; whoever wants that clones the layer.
+impl Convolution {
+    /// With the parameters of its name, if the graph has them already.
     #[track_caller]
-    fn unique(
-        g: &Graph,
-        name: &str,
-        axes: usize,
-        channels: [usize; 2],
-        kernel: &Sizes,
-        moves: Moves,
-        bias: bool,
-    ) -> Self {
-        if g.find(&format!("{name}.weight")).is_some() {
-            g.mistake(&label(name), "the name is used already; clone a layer to share its parameters");
-        }
-        Self::shared(g, name, axes, channels, kernel, moves, bias)
-    }
-
-    /// A layer that takes the parameters of its name, if the graph has them already.
-    #[track_caller]
-    pub(super) fn shared(
-        g: &Graph,
-        name: &str,
-        axes: usize,
-        channels: [usize; 2],
-        kernel: &Sizes,
-        moves: Moves,
-        bias: bool,
-    ) -> Self {
+    pub(super) fn shared(g: &Graph, name: &str, in_channels: usize, options: Conv) -> Self {
         // Not by combinators: the user's line does not reach through a closure.
-        let shape = match kernel.along(axes, "kernel") {
-            Ok(kernel) => moves.weight_shape(channels, &kernel),
-            Err(message) => Err(message),
-        };
-        let (weight, own_bias) = match shape {
+        let (weight, bias) = match options.weight_of(in_channels) {
             Ok(shape) => {
                 let initial = default_initial(&shape);
                 let ty = TensorType::new(DType::F32, shape);
                 let weight = g.variable(Variable::parameter(format!("{name}.weight"), ty, initial.clone()));
-                let mut own_bias = None;
-                if bias {
-                    let ty = TensorType::new(DType::F32, [channels[1]]);
-                    own_bias = Some(g.variable(Variable::parameter(format!("{name}.bias"), ty, initial)));
+                let mut bias = None;
+                if options.bias {
+                    let ty = TensorType::new(DType::F32, [options.channels]);
+                    bias = Some(g.variable(Variable::parameter(format!("{name}.bias"), ty, initial)));
                 }
-                (weight, own_bias)
+                (weight, bias)
             }
             Err(message) => (g.mistake(&label(name), message), None),
         };
-        Self { name: name.to_owned(), axes, channels, moves, weight, bias: own_bias, precision: None }
+        if let Some(initializer) = options.initializer {
+            initializer.apply(&weight, &label(name));
+        }
+        if let (Some(bias), Some(initializer)) = (&bias, options.bias_initializer) {
+            initializer.apply(bias, &label(name));
+        }
+        Self { name: name.to_owned(), in_channels, options, weight, bias }
     }
 
+    /// The layer applied to a batch, `[n, in, spatial…]`.
     #[track_caller]
-    pub(super) fn initialize(&self, bias: bool, initializer: Initializer) {
-        let variable = if bias { self.bias.as_ref() } else { Some(&self.weight) };
-        let Some(variable) = variable else { return };
-        let graph = variable.graph();
-        if graph.error().is_some() {
-            return;
-        }
-        match initializer.initial(&variable.shape()) {
-            Ok(initial) => graph.set_initial(variable, initial),
-            Err(message) => {
-                graph.mistake(&label(&self.name), message);
-            }
-        }
-    }
-
-    #[track_caller]
-    pub(super) fn forward(&self, x: &Tensor) -> Tensor {
+    pub fn forward(&self, x: &Tensor) -> Tensor {
         let _layer = self.weight.graph().in_layer(&self.name);
         let graph = self.weight.graph();
         if graph.error().is_some() {
             return x.clone();
         }
         let (shape, dtype) = (x.shape(), x.dtype());
-        let [input, output] = self.channels;
-        if shape.rank() != self.axes + 2 || shape[1] != input {
-            let spatial = ["", "width", "height, width", "depth, height, width"][self.axes.min(3)];
-            let message = if shape.rank() == self.axes + 1 && shape.first() == Some(&input) {
+        let (axes, input, output) = (self.options.axes, self.in_channels, self.options.channels);
+        if shape.rank() != axes + 2 || shape[1] != input {
+            let spatial = ["", "width", "height, width", "depth, height, width"][axes.min(3)];
+            let message = if shape.rank() == axes + 1 && shape.first() == Some(&input) {
                 no_batch_axis(&format!("[batch, {input}, {spatial}]"), &shape, 0)
             } else {
                 format!("takes [batch, {input}, {spatial}] to [batch, {output}, {spatial}], but its input is {shape}")
@@ -163,20 +123,31 @@ impl Convolving {
             let message = format!("takes {}, but its input is {dtype}; cast it", self.weight.dtype());
             return graph.mistake(&label(&self.name), message);
         }
-        let result = match self.precision.unwrap_or_else(|| graph.precision()) {
-            Precision::F32 => self.moves.apply(x, &self.weight),
+        let moves = &self.options.moves;
+        let result = match self.options.precision.unwrap_or_else(|| graph.precision()) {
+            Precision::F32 => moves.apply(x, &self.weight),
             narrow => {
                 let narrow = narrow.dtype();
-                self.moves.apply(&x.cast(narrow), &self.weight.cast(narrow)).cast(dtype)
+                moves.apply(&x.cast(narrow), &self.weight.cast(narrow)).cast(dtype)
             }
         };
         match &self.bias {
             Some(bias) if graph.error().is_none() => {
-                let dims: Vec<usize> = std::iter::once(output).chain(vec![1; self.axes]).collect();
+                let dims: Vec<usize> = std::iter::once(output).chain(vec![1; axes]).collect();
                 result + bias.reshape(dims)
             }
             _ => result,
         }
+    }
+
+    /// The weight.
+    pub const fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias, one value for each channel of the result.
+    pub const fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
     }
 }
 
@@ -188,16 +159,16 @@ fn default_initial(weight: &Shape) -> Initial {
 }
 
 /// The layer as mistakes name it.
-fn label(name: &str) -> String {
+pub(super) fn label(name: &str) -> String {
     format!("convolution {name:?}")
 }
 
 macro_rules! layers {
-    ($($(#[$doc:meta])* $name:ident $axes:literal $moves:ident $options:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident $axes:literal $make:ident $options:ident;)*) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Debug)]
-            pub struct $name(Convolving);
+            pub struct $name(Convolution);
 
             impl $name {
                 /// A layer with a bias. Both begin uniform within ± 1/√fan_in, as in PyTorch.
@@ -210,8 +181,7 @@ macro_rules! layers {
                     kernel: impl Into<Sizes>,
                     options: &$options,
                 ) -> Self {
-                    let moves = Moves::$moves(options.clone());
-                    Self(Convolving::unique(g, name, $axes, [in_channels, out_channels], &kernel.into(), moves, true))
+                    Self(Conv::$make($axes, out_channels, kernel, options.clone()).build(g, name, in_channels))
                 }
 
                 /// The same without a bias.
@@ -224,31 +194,8 @@ macro_rules! layers {
                     kernel: impl Into<Sizes>,
                     options: &$options,
                 ) -> Self {
-                    let moves = Moves::$moves(options.clone());
-                    Self(Convolving::unique(g, name, $axes, [in_channels, out_channels], &kernel.into(), moves, false))
-                }
-
-                /// With other first values of the weight.
-                #[track_caller]
-                #[must_use]
-                pub fn initializer(self, initializer: Initializer) -> Self {
-                    self.0.initialize(false, initializer);
-                    self
-                }
-
-                /// With other first values of the bias, where there is one.
-                #[track_caller]
-                #[must_use]
-                pub fn bias_initializer(self, initializer: Initializer) -> Self {
-                    self.0.initialize(true, initializer);
-                    self
-                }
-
-                /// With products in this precision, whatever the graph's is. The result is f32 again.
-                #[must_use]
-                pub const fn precision(mut self, precision: Precision) -> Self {
-                    self.0.precision = Some(precision);
-                    self
+                    let conv = Conv::$make($axes, out_channels, kernel, options.clone()).without_bias();
+                    Self(conv.build(g, name, in_channels))
                 }
 
                 /// The layer applied to a batch.
@@ -259,12 +206,12 @@ macro_rules! layers {
 
                 /// The weight.
                 pub const fn weight(&self) -> &Tensor {
-                    &self.0.weight
+                    self.0.weight()
                 }
 
                 /// The bias, one value for each channel of the result.
                 pub const fn bias(&self) -> Option<&Tensor> {
-                    self.0.bias.as_ref()
+                    self.0.bias()
                 }
             }
         )*
@@ -283,7 +230,7 @@ layers! {
     /// let y = nn::Conv1d::new(&g, "conv", 1, 8, 25, &ConvOptions::new().stride(5)).forward(&sound);
     /// assert_eq!(y.shape(), [4, 8, 3_196].into());
     /// ```
-    Conv1d 1 Forward ConvOptions;
+    Conv1d 1 new ConvOptions;
     /// A convolution over height and width, PyTorch's `Conv2d`: `[n, in, height, width]` to `[n, out, height', width']`, with the
     /// parameters `NAME.weight` of shape `[out, in / groups, kernel, kernel]` and `NAME.bias` of shape `[out]`.
     ///
@@ -295,12 +242,12 @@ layers! {
     /// let y = nn::Conv2d::new(&g, "conv1", 3, 32, 3, &ConvOptions::new().padding(1)).forward(&images).relu();
     /// assert_eq!(y.shape(), [16, 32, 32, 32].into());
     /// ```
-    Conv2d 2 Forward ConvOptions;
+    Conv2d 2 new ConvOptions;
     /// A convolution over depth, height and width, PyTorch's `Conv3d`.
-    Conv3d 3 Forward ConvOptions;
+    Conv3d 3 new ConvOptions;
     /// A transposed convolution over one axis, PyTorch's `ConvTranspose1d`: the gradient of a convolution with respect to its
     /// input, as a layer. The weight's shape is `[in, out / groups, kernel]`.
-    ConvTranspose1d 1 Transposed ConvTransposeOptions;
+    ConvTranspose1d 1 transposed ConvTransposeOptions;
     /// A transposed convolution over height and width, PyTorch's `ConvTranspose2d`, which makes images larger:
     /// `[n, in, height, width]` to `[n, out, (height − 1) · stride − 2 · padding + kernel, …]`. The weight's shape is
     /// `[in, out / groups, kernel, kernel]`.
@@ -314,9 +261,9 @@ layers! {
     /// let large = nn::ConvTranspose2d::new(&g, "up", 8, 4, 4, &options).forward(&small);
     /// assert_eq!(large.shape(), [16, 4, 14, 14].into());
     /// ```
-    ConvTranspose2d 2 Transposed ConvTransposeOptions;
+    ConvTranspose2d 2 transposed ConvTransposeOptions;
     /// A transposed convolution over depth, height and width, PyTorch's `ConvTranspose3d`.
-    ConvTranspose3d 3 Transposed ConvTransposeOptions;
+    ConvTranspose3d 3 transposed ConvTransposeOptions;
 }
 
 #[cfg(test)]

@@ -1,23 +1,36 @@
 //! Convolutions as layers of a [`Sequential`]: plain data, whose input channels follow from what is before.
 
-use std::fmt;
-
-use super::convolution::{Convolving, Moves};
-use super::{Initializer, Layer, Sequential};
+use super::convolution::{Convolution, Moves, label};
+use super::{Initializer, Layer, Precision, Scope, Sequential, Setting, refuse_known};
 use crate::graph::{Graph, Tensor};
-use crate::ops::{ConvOptions, ConvTransposeOptions, Padding, PaddingMode, Sizes};
+use crate::ops::{ConvOptions, ConvTransposeOptions, PaddingMode, Sizes};
 use crate::tensor::Shape;
 
-/// A convolution, or a transposed one. See [`Conv2d`](super::Conv2d).
+/// A convolution, or a transposed one, of examples `[channels, spatial…]`; as data, so that its input channels follow from what is
+/// before it. In a graph it is a [`Convolution`], or with the axes in its name a [`Conv2d`](super::Conv2d).
+///
+/// ```
+/// use wgrad::nn::Conv;
+/// use wgrad::ops::ConvOptions;
+/// use wgrad::prelude::*;
+/// let conv = Conv::new(2, 8, 3, ConvOptions::new().padding(1)).initializer(Initializer::HeNormal);
+/// let model = Sequential::new([3, 32, 32]).layer(conv.clone()).relu();
+/// assert_eq!(model.output_shape()?, [8, 32, 32].into());
+/// let g = Graph::new();
+/// let y = conv.build(&g, "conv", 3).forward(&g.input("x", [16, 3, 32, 32], F32));
+/// assert_eq!(y.shape(), [16, 8, 32, 32].into());
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conv {
-    axes: usize,
-    channels: usize,
-    kernel: Sizes,
-    moves: Moves,
+    pub(super) axes: usize,
+    pub(super) channels: usize,
+    pub(super) kernel: Sizes,
+    pub(super) moves: Moves,
     pub(super) bias: bool,
     pub(super) initializer: Option<Initializer>,
     pub(super) bias_initializer: Option<Initializer>,
+    pub(super) precision: Option<Precision>,
 }
 
 impl Conv {
@@ -32,48 +45,92 @@ impl Conv {
     }
 
     const fn moving(axes: usize, channels: usize, kernel: Sizes, moves: Moves) -> Self {
-        Self { axes, channels, kernel, moves, bias: true, initializer: None, bias_initializer: None }
+        Self { axes, channels, kernel, moves, bias: true, initializer: None, bias_initializer: None, precision: None }
     }
 
-    fn weight_shape(&self, input: &Shape) -> Result<Shape, String> {
-        if input.rank() != self.axes + 1 {
-            let spatial = ["", "width", "height, width", "depth, height, width"][self.axes.min(3)];
-            return Err(format!("takes examples of [channels, {spatial}], not {input}"));
-        }
-        let kernel = self.kernel.along(self.axes, "kernel")?;
-        self.moves.weight_shape([input[0], self.channels], &kernel)
+    /// Without a bias.
+    #[must_use]
+    pub const fn without_bias(mut self) -> Self {
+        self.bias = false;
+        self
     }
 
-    pub(super) fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
-        let weight = self.weight_shape(input)?;
-        let spatial = self.moves.output(&weight[2..], &input[1..])?;
-        Ok(std::iter::once(self.channels).chain(spatial).collect())
+    /// With other first values of the weight.
+    #[must_use]
+    pub const fn initializer(mut self, initializer: Initializer) -> Self {
+        self.initializer = Some(initializer);
+        self
     }
 
-    pub(super) fn parameter_count(&self, input: &Shape) -> usize {
-        self.weight_shape(input).map_or(0, |weight| weight.len() + if self.bias { self.channels } else { 0 })
+    /// With other first values of the bias, where there is one.
+    #[must_use]
+    pub const fn bias_initializer(mut self, initializer: Initializer) -> Self {
+        self.bias_initializer = Some(initializer);
+        self
     }
 
+    /// With products in this precision, whatever the graph's is. The result is f32 again.
+    #[must_use]
+    pub const fn precision(mut self, precision: Precision) -> Self {
+        self.precision = Some(precision);
+        self
+    }
+
+    /// The layer in a graph, with parameters of its own: `NAME.weight` of shape `[out, in / groups, kernel…]`, or
+    /// `[in, out / groups, kernel…]` for a transposed one, and `NAME.bias`. Two layers of one name would share theirs unseen;
+    /// whoever wants that clones the [`Convolution`].
     #[track_caller]
-    pub(super) fn forward(&self, g: &Graph, name: &str, x: &Tensor) -> Tensor {
-        let channels = [x.shape().get(1).copied().unwrap_or(0), self.channels];
-        let layer = Convolving::shared(g, name, self.axes, channels, &self.kernel, self.moves.clone(), self.bias);
-        for (bias, initializer) in [(false, self.initializer), (true, self.bias_initializer)] {
-            if let Some(initializer) = initializer {
-                layer.initialize(bias, initializer);
-            }
-        }
-        layer.forward(x)
+    pub fn build(&self, g: &Graph, name: &str, in_channels: usize) -> Convolution {
+        refuse_known(g, &label(name), name, &["weight"]);
+        Convolution::shared(g, name, in_channels, self.clone())
+    }
+
+    /// The weight's shape.
+    pub(super) fn weight_of(&self, in_channels: usize) -> Result<Shape, String> {
+        let kernel = self.kernel.along(self.axes, "kernel")?;
+        self.moves.weight_shape([in_channels, self.channels], &kernel)
     }
 }
 
-impl fmt::Display for Conv {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Layer for Conv {
+    fn describe(&self) -> String {
         let name = match self.moves {
             Moves::Forward(_) => "conv",
             Moves::Transposed(_) => "conv_transpose",
         };
-        write!(formatter, "{name}{}d({}, {})", self.axes, self.channels, self.kernel)
+        format!("{name}{}d({}, {})", self.axes, self.channels, self.kernel)
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        if input.rank() != self.axes + 1 {
+            let spatial = ["", "width", "height, width", "depth, height, width"][self.axes.min(3)];
+            return Err(format!("takes examples of [channels, {spatial}], not {input}"));
+        }
+        let weight = self.weight_of(input[0])?;
+        let spatial = self.moves.output(&weight[2..], &input[1..])?;
+        Ok(std::iter::once(self.channels).chain(spatial).collect())
+    }
+
+    #[track_caller]
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        let in_channels = x.shape().get(1).copied().unwrap_or(0);
+        Convolution::shared(scope.graph(), scope.name(), in_channels, self.clone()).forward(x)
+    }
+
+    fn set(&mut self, setting: &Setting) -> bool {
+        match (setting, &mut self.moves) {
+            (Setting::Initializer(initializer), _) => self.initializer = Some(*initializer),
+            (Setting::BiasInitializer(initializer), _) if self.bias => self.bias_initializer = Some(*initializer),
+            (Setting::WithoutBias, _) => self.bias = false,
+            (Setting::Stride(stride), Moves::Forward(options)) => options.stride = stride.clone(),
+            (Setting::Stride(stride), Moves::Transposed(options)) => options.stride = stride.clone(),
+            (Setting::Padding(padding), Moves::Forward(options)) => options.padding = padding.clone(),
+            (Setting::Padding(padding), Moves::Transposed(options)) => options.padding = padding.clone(),
+            (Setting::Dilation(dilation), Moves::Forward(options)) => options.dilation = dilation.clone(),
+            (Setting::Dilation(dilation), Moves::Transposed(options)) => options.dilation = dilation.clone(),
+            _ => return false,
+        }
+        true
     }
 }
 
@@ -87,15 +144,14 @@ macro_rules! builders {
                 #[must_use]
                 #[track_caller]
                 pub fn $name(self, channels: usize, kernel: impl Into<Sizes>) -> Self {
-                    self.layer(Layer::Conv(Box::new(Conv::new($axes, channels, kernel, ConvOptions::new()))))
+                    self.layer(Conv::new($axes, channels, kernel, ConvOptions::new()))
                 }
 
                 #[doc = concat!("A transposed convolution to `channels` channels, for examples of `", $input, "`.")]
                 #[must_use]
                 #[track_caller]
                 pub fn $transposed(self, channels: usize, kernel: impl Into<Sizes>) -> Self {
-                    let conv = Conv::transposed($axes, channels, kernel, ConvTransposeOptions::new());
-                    self.layer(Layer::Conv(Box::new(conv)))
+                    self.layer(Conv::transposed($axes, channels, kernel, ConvTransposeOptions::new()))
                 }
             )*
         }
@@ -109,70 +165,13 @@ builders! {
 }
 
 impl Sequential {
-    /// Elements from one window to the next, of the convolution or pool just added.
-    ///
-    /// ```
-    /// use wgrad::nn::Sequential;
-    /// let model = Sequential::new([3, 32, 32]).conv2d(16, 3).stride(2).padding(1).relu().flatten().dense(10);
-    /// assert_eq!(model.output_shape()?, [10].into());
-    /// assert_eq!(model.parameter_count()?, 16 * 28 + 10 * (16 * 16 * 16 + 1));
-    /// # Ok::<(), wgrad::Error>(())
-    /// ```
-    #[must_use]
-    #[track_caller]
-    pub fn stride(self, stride: impl Into<Sizes>) -> Self {
-        let stride = stride.into();
-        self.modify("stride", "a convolution or pool", |layer| match layer {
-            Layer::Conv(conv) => match &mut conv.moves {
-                Moves::Forward(options) => replace(&mut options.stride, stride),
-                Moves::Transposed(options) => replace(&mut options.stride, stride),
-            },
-            Layer::Pool(pool) => pool.set_stride(stride),
-            _ => false,
-        })
-    }
-
-    /// How far windows reach beyond the edges, of the convolution or pool just added: a number, one for each axis, pairs, or
-    /// [`Padding::Same`].
-    #[must_use]
-    #[track_caller]
-    pub fn padding(self, padding: impl Into<Padding>) -> Self {
-        let padding = padding.into();
-        self.modify("padding", "a convolution or pool", |layer| match layer {
-            Layer::Conv(conv) => match &mut conv.moves {
-                Moves::Forward(options) => replace(&mut options.padding, padding),
-                Moves::Transposed(options) => replace(&mut options.padding, padding),
-            },
-            Layer::Pool(pool) => pool.set_padding(padding),
-            _ => false,
-        })
-    }
-
-    /// Elements from one position of the kernel to the next, of the convolution or pool just added.
-    #[must_use]
-    #[track_caller]
-    pub fn dilation(self, dilation: impl Into<Sizes>) -> Self {
-        let dilation = dilation.into();
-        self.modify("dilation", "a convolution or pool", |layer| match layer {
-            Layer::Conv(conv) => match &mut conv.moves {
-                Moves::Forward(options) => replace(&mut options.dilation, dilation),
-                Moves::Transposed(options) => replace(&mut options.dilation, dilation),
-            },
-            Layer::Pool(pool) => pool.set_dilation(dilation),
-            _ => false,
-        })
-    }
-
     /// Parts into which the channels are divided, of the convolution just added.
     #[must_use]
     #[track_caller]
     pub fn groups(self, groups: usize) -> Self {
-        self.modify("groups", "a convolution", |layer| match layer {
-            Layer::Conv(conv) => match &mut conv.moves {
-                Moves::Forward(options) => replace(&mut options.groups, groups),
-                Moves::Transposed(options) => replace(&mut options.groups, groups),
-            },
-            _ => false,
+        self.modify("groups", "a convolution", |conv: &mut Conv| match &mut conv.moves {
+            Moves::Forward(options) => replace(&mut options.groups, groups),
+            Moves::Transposed(options) => replace(&mut options.groups, groups),
         })
     }
 
@@ -180,12 +179,9 @@ impl Sequential {
     #[must_use]
     #[track_caller]
     pub fn padding_mode(self, mode: PaddingMode) -> Self {
-        self.modify("padding_mode", "a convolution that is not transposed", |layer| match layer {
-            Layer::Conv(conv) => match &mut conv.moves {
-                Moves::Forward(options) => replace(&mut options.padding_mode, mode),
-                Moves::Transposed(_) => false,
-            },
-            _ => false,
+        self.modify("padding_mode", "a convolution that is not transposed", |conv: &mut Conv| match &mut conv.moves {
+            Moves::Forward(options) => replace(&mut options.padding_mode, mode),
+            Moves::Transposed(_) => false,
         })
     }
 
@@ -194,12 +190,9 @@ impl Sequential {
     #[track_caller]
     pub fn output_padding(self, padding: impl Into<Sizes>) -> Self {
         let padding = padding.into();
-        self.modify("output_padding", "a transposed convolution", |layer| match layer {
-            Layer::Conv(conv) => match &mut conv.moves {
-                Moves::Transposed(options) => replace(&mut options.output_padding, padding),
-                Moves::Forward(_) => false,
-            },
-            _ => false,
+        self.modify("output_padding", "a transposed convolution", |conv: &mut Conv| match &mut conv.moves {
+            Moves::Transposed(options) => replace(&mut options.output_padding, padding),
+            Moves::Forward(_) => false,
         })
     }
 }
@@ -213,7 +206,8 @@ fn replace<T>(target: &mut T, value: T) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Mode, Model};
+    use crate::nn::Mode;
+    use crate::ops::Padding;
     use crate::tensor::DType;
 
     fn forward(model: &Sequential, dims: &[usize]) -> (Shape, String) {

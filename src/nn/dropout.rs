@@ -1,7 +1,8 @@
 //! Dropout.
 
-use super::Mode;
+use super::{Layer, Mode, Scope, Sequential};
 use crate::graph::Tensor;
+use crate::tensor::Shape;
 
 /// Sets elements to 0 with a probability while training, and scales the others by 1/(1 − p), so that sums keep their
 /// expectation (Srivastava et al. 2014; PyTorch's `Dropout`). In evaluation it is the identity.
@@ -56,6 +57,30 @@ impl Dropout {
         } else {
             Err(format!("the probability is {}, and must be from 0 to 1", self.probability))
         }
+    }
+}
+
+impl Layer for Dropout {
+    fn describe(&self) -> String {
+        format!("dropout({})", self.probability)
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        self.check().map(|()| input.clone())
+    }
+
+    #[track_caller]
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        Self::forward(*self, x, scope.mode())
+    }
+}
+
+impl Sequential {
+    /// Elements set to 0 with this probability while training.
+    #[must_use]
+    #[track_caller]
+    pub fn dropout(self, probability: f64) -> Self {
+        self.layer(Dropout::new(probability))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Dropout of whole channels.
 
-use super::{Dropout, Layer, Mode, Sequential};
+use super::{Dropout, Layer, Mode, Scope, Sequential};
 use crate::graph::Tensor;
 use crate::tensor::Shape;
 
@@ -55,12 +55,23 @@ impl Dropout2d {
             }
         }
     }
+}
 
-    pub(super) fn check_example(self, example: &Shape) -> Result<(), String> {
-        if example.rank() < 2 {
-            return Err(format!("takes examples of channels with spatial axes, not of shape {example}"));
+impl Layer for Dropout2d {
+    fn describe(&self) -> String {
+        format!("dropout2d({})", self.probability)
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        if input.rank() < 2 {
+            return Err(format!("takes examples of channels with spatial axes, not of shape {input}"));
         }
-        Dropout::new(self.probability).check()
+        Dropout::new(self.probability).check().map(|()| input.clone())
+    }
+
+    #[track_caller]
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        Self::forward(*self, x, scope.mode())
     }
 }
 
@@ -69,6 +80,6 @@ impl Sequential {
     #[must_use]
     #[track_caller]
     pub fn dropout2d(self, probability: f64) -> Self {
-        self.layer(Layer::Dropout2d(Dropout2d::new(probability)))
+        self.layer(Dropout2d::new(probability))
     }
 }

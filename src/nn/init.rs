@@ -3,6 +3,7 @@
 //! An [`Initializer`] becomes an [`Initial`], which the session draws when it makes the parameter. Fans, gains and formulas are
 //! those of PyTorch's `torch.nn.init`.
 
+use crate::graph::Tensor;
 use crate::ops::Initial;
 use crate::tensor::Shape;
 
@@ -94,6 +95,22 @@ impl Initializer {
     pub fn torch_default() -> Self {
         // gain(leaky_relu with slope √5) = √(2 / 6).
         Self::KaimingUniform { fan: Fan::In, gain: (1.0_f64 / 3.0).sqrt() }
+    }
+
+    /// Gives a parameter these first values; where it has a shape that they are not for, that is an error of the layer.
+    #[track_caller]
+    pub(super) fn apply(self, parameter: &Tensor, layer: &str) {
+        let graph = parameter.graph();
+        // After an earlier error, there is no parameter.
+        if graph.error().is_some() {
+            return;
+        }
+        match self.initial(&parameter.shape()) {
+            Ok(initial) => graph.set_initial(parameter, initial),
+            Err(message) => {
+                graph.mistake(layer, message);
+            }
+        }
     }
 
     /// The first values for a shape.

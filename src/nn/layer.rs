@@ -1,150 +1,209 @@
-//! The layers of a [`Sequential`](super::Sequential), as data: what each makes of a shape, and of a tensor.
+//! What a layer is: everything that a [`Sequential`](super::Sequential) asks of one. The layers of this crate implement the same
+//! trait as those of others, each in its own file.
 
+use std::any::Any;
 use std::fmt;
 
-use super::{
-    Activation, Conv, Dropout, Dropout2d, EmbeddingLayer, Initializer, Linear, Mode, Normalization, Pool,
-    RecurrentLayer, Residual,
-};
-use crate::graph::{Graph, Tensor};
-use crate::tensor::Shape;
+use super::{Initializer, Scope, Sequential};
+use crate::error::Result;
+use crate::graph::Tensor;
+use crate::ops::{Padding, Sizes};
+use crate::tensor::{DType, Shape, TensorData};
 
-/// A fully connected layer whose number of inputs follows from what is before it. See [`Linear`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Dense {
-    /// Number of outputs.
-    pub units: usize,
-    /// Whether it has a bias.
-    pub bias: bool,
-    /// First values of the weight; `None` for PyTorch's.
-    pub initializer: Option<Initializer>,
-    /// First values of the bias; `None` for PyTorch's.
-    pub bias_initializer: Option<Initializer>,
-}
+/// A layer as data: it knows its shapes before there is a graph, and writes itself into one. Shapes are those of one example,
+/// without the batch.
+///
+/// One of your own:
+///
+/// ```
+/// use wgrad::nn::{Dense, Layer, Scope};
+/// use wgrad::prelude::*;
+///
+/// /// t·h + (1 − t)·x with h = relu(W·x + b) and a gate t = σ(V·x + c) that begins nearly closed (Srivastava et al. 2015).
+/// #[derive(Clone, Debug)]
+/// struct Highway;
+///
+/// impl Layer for Highway {
+///     fn describe(&self) -> String {
+///         "highway".into()
+///     }
+///
+///     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, String> {
+///         input.last().map(|_| input.clone()).ok_or("takes examples of one dimension or more".into())
+///     }
+///
+///     fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+///         let width = x.shape().last().copied().unwrap_or(0);
+///         let gate = Dense::new(width).bias_initializer(Initializer::Constant(-2.0));
+///         let gate = scope.apply("gate", &gate, x).sigmoid();
+///         let hidden = scope.apply("hidden", &Dense::new(width), x).relu();
+///         x + &(&gate * &(hidden - x))
+///     }
+/// }
+///
+/// let model = Sequential::new([16]).layer(Highway).dense(1);
+/// assert_eq!(model.parameter_count()?, 2 * (16 * 16 + 16) + 17);
+/// let g = Graph::new();
+/// let y = model.forward(&g, &g.input("x", [8, 16], F32), Mode::Training);
+/// assert_eq!((y.shape(), g.parameters()[0].0.as_str()), ([8, 1].into(), "0.gate.weight"));
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// What it has variables for, it gets from its [`Scope`]. Two layers count as the same where their [`fmt::Debug`] says the same.
+pub trait Layer: CloneLayer + Any + fmt::Debug + Send + Sync {
+    /// What it is, with its sizes, as in summaries and messages: `dense(64)`.
+    fn describe(&self) -> String;
 
-impl Dense {
-    /// With a bias, and PyTorch's first values.
-    pub const fn new(units: usize) -> Self {
-        Self { units, bias: true, initializer: None, bias_initializer: None }
-    }
-}
-
-/// One layer of a [`Sequential`](super::Sequential). Shapes are those of one example, without the batch.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Layer {
-    /// A fully connected layer on the last axis: `[…, in]` to `[…, units]`.
-    Dense(Dense),
-    /// A convolution: `[channels, spatial…]` to `[channels, spatial…]`.
-    Conv(Box<Conv>),
-    /// A nonlinearity.
-    Activation(Activation),
-    /// Elements set to 0 at random while training.
-    Dropout(Dropout),
-    /// A pool, or an interpolation, over the spatial axes of `[channels, spatial…]`.
-    Pool(Pool),
-    /// All axes as one.
-    Flatten,
-    /// A normalisation.
-    Normalization(Normalization),
-    /// Whole channels set to 0 at random while training.
-    Dropout2d(Dropout2d),
-    /// Layers whose result is added to the input.
-    Residual(Box<Residual>),
-    /// Rows of a table, by indices: i32 `[…]` to `[…, dim]`.
-    Embedding(EmbeddingLayer),
-    /// A recurrent layer: `[steps, features]` to `[units]` or `[steps, units]`.
-    Recurrent(RecurrentLayer),
-}
-
-impl Layer {
     /// The output shape for an example of shape `input`.
     ///
     /// # Errors
-    /// A message for the user where the shape does not fit, or a number in the layer is out of range.
-    pub fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
-        match self {
-            Self::Dense(dense) => {
-                let Some((_, lead)) = input.split_last() else {
-                    return Err("takes examples of one dimension or more, not scalars".into());
-                };
-                if dense.units == 0 {
-                    return Err("needs one unit or more".into());
-                }
-                Ok(lead.iter().copied().chain([dense.units]).collect())
-            }
-            Self::Conv(conv) => conv.output_shape(input),
-            Self::Activation(activation) => activation.check(input).map(|()| input.clone()),
-            Self::Dropout(dropout) => dropout.check().map(|()| input.clone()),
-            Self::Pool(pool) => pool.output_shape(input),
-            Self::Flatten => Ok([input.len()].into()),
-            Self::Dropout2d(dropout) => dropout.check_example(input).map(|()| input.clone()),
-            Self::Residual(residual) => residual.output_shape(input),
-            Self::Normalization(normalization) => normalization.check(input).map(|()| input.clone()),
-            Self::Embedding(embedding) => embedding.output_shape(input),
-            Self::Recurrent(recurrent) => recurrent.output_shape(input),
-        }
-    }
+    /// A message for the user where the shape does not fit, or a number in the layer is out of range; the [`Sequential`] adds the
+    /// layer and the line that added it.
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String>;
 
-    /// Number of trainable values, for examples of shape `input`.
-    pub fn parameter_count(&self, input: &Shape) -> usize {
-        match self {
-            Self::Dense(dense) => {
-                let inputs = input.last().copied().unwrap_or(0);
-                (inputs + usize::from(dense.bias)) * dense.units
-            }
-            Self::Conv(conv) => conv.parameter_count(input),
-            Self::Residual(residual) => residual.parameter_count(),
-            Self::Activation(_) | Self::Dropout(_) | Self::Dropout2d(_) | Self::Pool(_) | Self::Flatten => 0,
-            Self::Normalization(normalization) => normalization.parameter_count(input),
-            Self::Embedding(embedding) => embedding.parameter_count(),
-            Self::Recurrent(recurrent) => recurrent.parameter_count(input),
-        }
-    }
-
-    /// Applied to a batch; parameters are called `name.weight` and so on.
+    /// Applied to a batch, `[batch, input…]`, of examples that [`output_shape`](Self::output_shape) has passed.
     #[track_caller]
-    pub(super) fn forward(&self, g: &Graph, name: &str, x: &Tensor, mode: Mode) -> Tensor {
-        match self {
-            Self::Dense(dense) => {
-                let inputs = x.shape().last().copied().unwrap_or(0);
-                let mut linear = Linear::shared(g, name, inputs, dense.units, dense.bias);
-                if let Some(initializer) = dense.initializer {
-                    linear = linear.initializer(initializer);
-                }
-                if let Some(initializer) = dense.bias_initializer {
-                    linear = linear.bias_initializer(initializer);
-                }
-                linear.forward(x)
-            }
-            Self::Conv(conv) => conv.forward(g, name, x),
-            Self::Activation(activation) => activation.apply(x),
-            Self::Dropout(dropout) => dropout.forward(x, mode),
-            Self::Pool(pool) => pool.forward(x),
-            Self::Flatten => x.flatten(1),
-            Self::Dropout2d(dropout) => dropout.forward(x, mode),
-            Self::Residual(residual) => residual.forward(g, name, x, mode),
-            Self::Normalization(normalization) => normalization.forward(g, name, x, mode),
-            Self::Embedding(embedding) => embedding.forward(g, name, x),
-            Self::Recurrent(recurrent) => recurrent.forward(g, name, x, mode),
-        }
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor;
+
+    /// Number of trainable values, for examples of shape `input`: of the parameters that [`forward`](Self::forward) makes.
+    fn parameter_count(&self, input: &Shape) -> usize {
+        let batch: Shape = std::iter::once(2).chain(input.iter().copied()).collect();
+        Scope::count_parameters(batch, self.input_dtype(), |scope, x| drop(self.forward(scope, x)))
+    }
+
+    /// The type of the batches that it takes.
+    fn input_dtype(&self) -> DType {
+        DType::F32
+    }
+
+    /// What is wrong with the values of a batch, where a model begins with this layer: what no program looks at.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) that names the first such value.
+    fn check_input(&self, x: &TensorData) -> Result<()> {
+        let _ = x;
+        Ok(())
+    }
+
+    /// The models inside, by the names under which [`forward`](Self::forward) applies them: summaries list their layers, and
+    /// mistakes name the lines that added those.
+    fn parts(&self) -> Vec<(&'static str, &Sequential)> {
+        Vec::new()
+    }
+
+    /// Changes what a method of [`Sequential`] says of the layer just added; false where the layer has no such thing.
+    fn set(&mut self, setting: &Setting) -> bool {
+        let _ = setting;
+        false
     }
 }
 
-impl fmt::Display for Layer {
+/// What layers of several kinds have, and methods of a [`Sequential`] change in the layer before them.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Setting {
+    /// [`Sequential::initializer`]: first values of the weight.
+    Initializer(Initializer),
+    /// [`Sequential::bias_initializer`]: first values of the bias.
+    BiasInitializer(Initializer),
+    /// [`Sequential::without_bias`].
+    WithoutBias,
+    /// [`Sequential::stride`].
+    Stride(Sizes),
+    /// [`Sequential::padding`].
+    Padding(Padding),
+    /// [`Sequential::dilation`].
+    Dilation(Sizes),
+}
+
+/// What makes boxed layers `Clone`: every layer that is `Clone` has it.
+#[diagnostic::on_unimplemented(
+    message = "the layer `{Self}` cannot be cloned",
+    label = "a layer must be `Clone`: add `#[derive(Clone)]`"
+)]
+pub trait CloneLayer {
+    /// A copy in a box.
+    fn clone_layer(&self) -> Box<dyn Layer>;
+}
+
+impl<L: Layer + Clone> CloneLayer for L {
+    fn clone_layer(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+}
+
+impl dyn Layer {
+    /// The layer as what it is, if it is that.
+    ///
+    /// ```
+    /// use wgrad::nn::{Dense, Sequential};
+    /// let model = Sequential::new([3]).dense(4).relu();
+    /// assert_eq!(model.layers()[0].downcast_ref::<Dense>().map(|dense| dense.units), Some(4));
+    /// assert!(model.layers()[1].downcast_ref::<Dense>().is_none());
+    /// ```
+    pub fn downcast_ref<L: Layer>(&self) -> Option<&L> {
+        (self as &dyn Any).downcast_ref()
+    }
+
+    /// The same, to change it.
+    pub fn downcast_mut<L: Layer>(&mut self) -> Option<&mut L> {
+        (self as &mut dyn Any).downcast_mut()
+    }
+}
+
+impl fmt::Display for dyn Layer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Dense(dense) => write!(formatter, "dense({})", dense.units),
-            Self::Conv(conv) => conv.fmt(formatter),
-            Self::Activation(activation) => activation.fmt(formatter),
-            Self::Dropout(dropout) => write!(formatter, "dropout({})", dropout.probability),
-            Self::Pool(pool) => pool.fmt(formatter),
-            Self::Flatten => formatter.write_str("flatten"),
-            Self::Dropout2d(dropout) => write!(formatter, "dropout2d({})", dropout.probability),
-            Self::Residual(residual) => residual.fmt(formatter),
-            Self::Normalization(normalization) => normalization.fmt(formatter),
-            Self::Embedding(embedding) => embedding.fmt(formatter),
-            Self::Recurrent(recurrent) => recurrent.fmt(formatter),
-        }
+        formatter.write_str(&self.describe())
+    }
+}
+
+impl Clone for Box<dyn Layer> {
+    fn clone(&self) -> Self {
+        (**self).clone_layer()
+    }
+}
+
+/// A box is the layer in it.
+impl Layer for Box<dyn Layer> {
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        (**self).output_shape(input)
+    }
+
+    #[track_caller]
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        (**self).forward(scope, x)
+    }
+
+    fn parameter_count(&self, input: &Shape) -> usize {
+        (**self).parameter_count(input)
+    }
+
+    fn input_dtype(&self) -> DType {
+        (**self).input_dtype()
+    }
+
+    fn check_input(&self, x: &TensorData) -> Result<()> {
+        (**self).check_input(x)
+    }
+
+    fn parts(&self) -> Vec<(&'static str, &Sequential)> {
+        (**self).parts()
+    }
+
+    fn set(&mut self, setting: &Setting) -> bool {
+        (**self).set(setting)
+    }
+}
+
+/// The layer in a box, which is not boxed again where it is one already.
+pub(super) fn boxed(layer: impl Layer) -> Box<dyn Layer> {
+    let layer: Box<dyn Layer> = Box::new(layer);
+    match layer.downcast_ref::<Box<dyn Layer>>() {
+        Some(inner) => inner.clone(),
+        None => layer,
     }
 }

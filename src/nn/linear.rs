@@ -1,19 +1,155 @@
 //! The fully connected layer.
 
-use super::{Initializer, Precision};
+use super::{Initializer, Layer, Precision, Scope, Sequential, Setting, refuse_known};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Variable};
-use crate::tensor::{DType, TensorType};
+use crate::tensor::{DType, Shape, TensorType};
+
+/// A fully connected layer on the last axis, `[…, in]` to `[…, units]`; as data, so that the number of inputs follows from what is
+/// before it. In a graph it is a [`Linear`].
+///
+/// ```
+/// use wgrad::nn::Dense;
+/// use wgrad::prelude::*;
+/// let dense = Dense::new(128).initializer(Initializer::HeNormal).bias_initializer(Initializer::Zeros);
+/// let model = Sequential::new([784]).layer(dense.clone()).relu().dense(10);
+/// assert_eq!(model.output_shape()?, [10].into());
+/// let g = Graph::new();
+/// let hidden = dense.build(&g, "fc1", 784).forward(&g.input("x", [32, 784], F32)).relu();
+/// assert_eq!(hidden.shape(), [32, 128].into());
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dense {
+    /// Number of outputs.
+    pub units: usize,
+    /// Whether it has a bias.
+    pub bias: bool,
+    /// First values of the weight; `None` for PyTorch's.
+    pub initializer: Option<Initializer>,
+    /// First values of the bias; `None` for PyTorch's.
+    pub bias_initializer: Option<Initializer>,
+    /// The type in which it multiplies; `None` for the graph's.
+    pub precision: Option<Precision>,
+}
+
+impl Dense {
+    /// With a bias. Weight and bias begin uniform within ± 1/√in, as in PyTorch.
+    pub const fn new(units: usize) -> Self {
+        Self { units, bias: true, initializer: None, bias_initializer: None, precision: None }
+    }
+
+    /// Without a bias.
+    #[must_use]
+    pub const fn without_bias(mut self) -> Self {
+        self.bias = false;
+        self
+    }
+
+    /// With other first values of the weight.
+    #[must_use]
+    pub const fn initializer(mut self, initializer: Initializer) -> Self {
+        self.initializer = Some(initializer);
+        self
+    }
+
+    /// With other first values of the bias, where there is one.
+    #[must_use]
+    pub const fn bias_initializer(mut self, initializer: Initializer) -> Self {
+        self.bias_initializer = Some(initializer);
+        self
+    }
+
+    /// With products in this precision, whatever the graph's is. The result is f32 again.
+    #[must_use]
+    pub const fn precision(mut self, precision: Precision) -> Self {
+        self.precision = Some(precision);
+        self
+    }
+
+    /// The layer in a graph, with parameters of its own. Two layers of one name would share theirs unseen; whoever wants that
+    /// clones the [`Linear`].
+    #[track_caller]
+    pub fn build(&self, g: &Graph, name: &str, in_features: usize) -> Linear {
+        refuse_known(g, &label(name), name, &["weight"]);
+        self.shared(g, name, in_features)
+    }
+
+    /// The same with the parameters of its name, if the graph has them already.
+    #[track_caller]
+    fn shared(&self, g: &Graph, name: &str, in_features: usize) -> Linear {
+        // PyTorch's `kaiming_uniform_(a=√5)` of a weight, and the same bounds for a bias.
+        let bound = if in_features > 0 { 1.0 / (in_features as f64).sqrt() } else { 0.0 };
+        let initial = Initial::Uniform { low: -bound, high: bound };
+        let weight = TensorType::new(DType::F32, [self.units, in_features]);
+        let weight = g.variable(Variable::parameter(format!("{name}.weight"), weight, initial.clone()));
+        if let Some(initializer) = self.initializer {
+            initializer.apply(&weight, &label(name));
+        }
+        let mut bias = None;
+        if self.bias {
+            let ty = TensorType::new(DType::F32, [self.units]);
+            let own = g.variable(Variable::parameter(format!("{name}.bias"), ty, initial));
+            if let Some(initializer) = self.bias_initializer {
+                initializer.apply(&own, &label(name));
+            }
+            bias = Some(own);
+        }
+        Linear { name: name.to_owned(), in_features, options: self.clone(), weight, bias }
+    }
+}
+
+impl Layer for Dense {
+    fn describe(&self) -> String {
+        format!("dense({})", self.units)
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        let Some((_, lead)) = input.split_last() else {
+            return Err("takes examples of one dimension or more, not scalars".into());
+        };
+        if self.units == 0 {
+            return Err("needs one unit or more".into());
+        }
+        Ok(lead.iter().copied().chain([self.units]).collect())
+    }
+
+    #[track_caller]
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        let inputs = x.shape().last().copied().unwrap_or(0);
+        self.shared(scope.graph(), scope.name(), inputs).forward(x)
+    }
+
+    fn set(&mut self, setting: &Setting) -> bool {
+        match setting {
+            Setting::Initializer(initializer) => self.initializer = Some(*initializer),
+            Setting::BiasInitializer(initializer) if self.bias => self.bias_initializer = Some(*initializer),
+            Setting::WithoutBias => self.bias = false,
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl Sequential {
+    /// A fully connected layer on the last axis. See [`Dense`].
+    #[must_use]
+    #[track_caller]
+    pub fn dense(self, units: usize) -> Self {
+        self.layer(Dense::new(units))
+    }
+}
 
 /// `y = x·Wᵀ + b`, PyTorch's `torch.nn.Linear`: parameters `NAME.weight` of shape `[out, in]` and `NAME.bias` of shape `[out]`.
+/// A [`Dense`] has what can be said of it.
 ///
 /// ```
 /// use wgrad::graph::Graph;
-/// use wgrad::nn::{Initializer, Linear};
+/// use wgrad::nn::Linear;
 /// use wgrad::tensor::DType;
 /// let g = Graph::new();
 /// let x = g.input("x", [32, 784], DType::F32);
-/// let hidden = Linear::new(&g, "fc1", 784, 128).initializer(Initializer::HeNormal).forward(&x).relu();
+/// let hidden = Linear::new(&g, "fc1", 784, 128).forward(&x).relu();
 /// let logits = Linear::without_bias(&g, "fc2", 128, 10).forward(&hidden);
 /// assert_eq!(logits.shape(), [32, 10].into());
 /// let names: Vec<String> = g.parameters().into_iter().map(|(name, _)| name).collect();
@@ -24,88 +160,22 @@ use crate::tensor::{DType, TensorType};
 pub struct Linear {
     name: String,
     in_features: usize,
-    out_features: usize,
+    options: Dense,
     weight: Tensor,
     bias: Option<Tensor>,
-    precision: Option<Precision>,
 }
 
 impl Linear {
     /// A layer from `in_features` to `out_features`. Weight and bias begin uniform within ± 1/√in, as in PyTorch.
     #[track_caller]
     pub fn new(g: &Graph, name: &str, in_features: usize, out_features: usize) -> Self {
-        Self::unique(g, name, in_features, out_features, true)
+        Dense::new(out_features).build(g, name, in_features)
     }
 
     /// The same without a bias.
     #[track_caller]
     pub fn without_bias(g: &Graph, name: &str, in_features: usize, out_features: usize) -> Self {
-        Self::unique(g, name, in_features, out_features, false)
-    }
-
-    /// Two layers of one name would share their parameters unseen; whoever wants that clones the layer.
-    #[track_caller]
-    fn unique(g: &Graph, name: &str, in_features: usize, out_features: usize, bias: bool) -> Self {
-        if g.find(&format!("{name}.weight")).is_some() {
-            g.mistake(&label(name), "the name is used already; clone a layer to share its parameters");
-        }
-        Self::shared(g, name, in_features, out_features, bias)
-    }
-
-    /// A layer that takes the parameters of its name, if the graph has them already.
-    #[track_caller]
-    pub(super) fn shared(g: &Graph, name: &str, in_features: usize, out_features: usize, bias: bool) -> Self {
-        let initial = Self::default_initial(in_features);
-        let weight = TensorType::new(DType::F32, [out_features, in_features]);
-        let weight = g.variable(Variable::parameter(format!("{name}.weight"), weight, initial.clone()));
-        let mut own_bias = None;
-        if bias {
-            let ty = TensorType::new(DType::F32, [out_features]);
-            own_bias = Some(g.variable(Variable::parameter(format!("{name}.bias"), ty, initial)));
-        }
-        Self { name: name.to_owned(), in_features, out_features, weight, bias: own_bias, precision: None }
-    }
-
-    /// PyTorch's `kaiming_uniform_(a=√5)` of a weight, and the same bounds for a bias.
-    fn default_initial(in_features: usize) -> Initial {
-        let bound = if in_features > 0 { 1.0 / (in_features as f64).sqrt() } else { 0.0 };
-        Initial::Uniform { low: -bound, high: bound }
-    }
-
-    /// With other first values of the weight.
-    #[track_caller]
-    #[must_use]
-    pub fn initializer(self, initializer: Initializer) -> Self {
-        self.initialize(&self.weight, initializer);
-        self
-    }
-
-    /// With other first values of the bias, where there is one.
-    #[track_caller]
-    #[must_use]
-    pub fn bias_initializer(self, initializer: Initializer) -> Self {
-        if let Some(bias) = &self.bias {
-            self.initialize(bias, initializer);
-        }
-        self
-    }
-
-    #[track_caller]
-    fn initialize(&self, variable: &Tensor, initializer: Initializer) {
-        let graph = variable.graph();
-        match initializer.initial(&variable.shape()) {
-            Ok(initial) => graph.set_initial(variable, initial),
-            Err(message) => {
-                graph.mistake(&label(&self.name), message);
-            }
-        }
-    }
-
-    /// With products in this precision, whatever the graph's is. The result is f32 again.
-    #[must_use]
-    pub const fn precision(mut self, precision: Precision) -> Self {
-        self.precision = Some(precision);
-        self
+        Dense::new(out_features).without_bias().build(g, name, in_features)
     }
 
     /// The layer applied to the last axis: `[…, in]` to `[…, out]`.
@@ -115,7 +185,7 @@ impl Linear {
         let (shape, dtype) = (x.shape(), x.dtype());
         let graph = self.weight.graph();
         if graph.error().is_none() {
-            let &Self { in_features, out_features, .. } = self;
+            let (in_features, out_features) = (self.in_features, self.options.units);
             if shape.last() != Some(&in_features) {
                 let message = format!("takes […, {in_features}] to […, {out_features}], but its input is {shape}");
                 return graph.mistake(&label(&self.name), message);
@@ -125,7 +195,7 @@ impl Linear {
                 return graph.mistake(&label(&self.name), message);
             }
         }
-        let product = match self.precision.unwrap_or_else(|| graph.precision()) {
+        let product = match self.options.precision.unwrap_or_else(|| graph.precision()) {
             Precision::F32 => x.matmul(&self.weight.transpose(0, 1)),
             narrow => {
                 let narrow = narrow.dtype();
@@ -210,7 +280,7 @@ mod tests {
     #[test]
     fn an_initializer_that_does_not_fit_names_the_layer() {
         let g = Graph::new();
-        let _ = Linear::new(&g, "fc", 3, 3).bias_initializer(Initializer::HeUniform);
+        let _ = Dense::new(3).bias_initializer(Initializer::HeUniform).build(&g, "fc", 3);
         assert!(message(&g).starts_with("linear \"fc\": kaiming_uniform takes a weight of two dimensions"));
     }
 
@@ -219,7 +289,7 @@ mod tests {
         for precision in [Precision::BF16, Precision::F16] {
             let g = Graph::new();
             let x = g.input("x", [2, 3], DType::F32);
-            let y = Linear::new(&g, "fc", 3, 4).precision(precision).forward(&x);
+            let y = Dense::new(4).precision(precision).build(&g, "fc", 3).forward(&x);
             let gradients = g.gradients(&y.sum_all(), &[&x]);
             assert_eq!((y.dtype(), gradients[0].dtype(), message(&g)), (DType::F32, DType::F32, String::new()));
         }

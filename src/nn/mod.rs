@@ -1,7 +1,8 @@
-//! Floor 6: layers. Each is a plain struct that makes its parameters once and is applied with `forward`.
+//! Floor 6: layers, each in its file. A [`Layer`] is data, as [`Dense`] is, and knows its shapes before there is a graph; built into
+//! a graph, it is a plain struct that has its parameters and is applied with `forward`, as [`Linear`] is.
 //!
-//! There are two kinds of models. [`Sequential`] is a list of layers, as data, and knows its shapes before there is a graph.
-//! Everything else is a function from tensors to tensors that calls layers such as [`Linear`]. Both are a [`Model`].
+//! There are two kinds of models. [`Sequential`] is a list of layers, of this crate or of others. Everything else is a function
+//! from tensors to tensors that calls built layers. Both are a [`Model`].
 //! Names and layouts of parameters are PyTorch's, so that weights move between the two unchanged.
 
 mod activation;
@@ -11,40 +12,55 @@ mod convolution_layer;
 mod dropout;
 mod dropout2d;
 mod embedding;
+mod flatten;
 mod init;
 mod layer;
 mod linear;
 mod norm;
 mod pool;
+mod prelu;
 mod recurrent;
 mod residual;
+mod scope;
 mod sequential;
 
 pub use activation::Activation;
 pub use augment::{Augment, Border};
-pub use convolution::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
+pub use convolution::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Convolution};
 pub use convolution_layer::Conv;
 pub use dropout::Dropout;
 pub use dropout2d::Dropout2d;
 pub use embedding::{Embedding, EmbeddingLayer, check_indices};
+pub use flatten::Flatten;
 pub use init::{Fan, Initializer, gain};
-pub use layer::{Dense, Layer};
-pub use linear::Linear;
+pub use layer::{CloneLayer, Layer, Setting};
+pub use linear::{Dense, Linear};
 pub use norm::{
     BatchNorm, BatchNormalization, GroupNorm, GroupNormalization, InstanceNorm, InstanceNormalization, LayerNorm,
-    LayerNormalization, LocalResponseNorm, Normalization, RmsNorm, RmsNormalization, fold_batch_norm,
+    LayerNormalization, LocalResponseNorm, RmsNorm, RmsNormalization, fold_batch_norm,
 };
 pub use pool::{Pool, PoolKind};
+pub use prelu::PReLU;
 pub use recurrent::{
-    CarriedState, GRU, GRUCell, LSTM, LSTMCell, LSTMOutput, RNN, RNNCell, Recurrent, RecurrentInputs, RecurrentKind,
-    RecurrentLayer, RecurrentOutput, RecurrentWeights, check_lengths,
+    CarriedState, CustomRNN, CustomRNNCell, CustomRNNInputs, CustomRNNOutput, GRU, GRUCell, LSTM, LSTMCell, LSTMOutput,
+    RNN, RNNCell, Recurrent, RecurrentCell, RecurrentInputs, RecurrentKind, RecurrentLayer, RecurrentOutput,
+    RecurrentWeights, check_lengths,
 };
 pub use residual::Residual;
+pub use scope::Scope;
 pub use sequential::Sequential;
 
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};
 use crate::tensor::{DType, TensorData};
+
+/// Two layers of one name would share their variables, of which they have one of these, unseen; whoever wants that clones the layer.
+#[track_caller]
+fn refuse_known(g: &Graph, label: &str, layer: &str, variables: &[&str]) {
+    if variables.iter().any(|variable| g.find(&format!("{layer}.{variable}")).is_some()) {
+        g.mistake(label, "the name is used already; clone a layer to share its parameters");
+    }
+}
 
 /// Whether a graph is built to learn or to be used; layers such as dropout differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

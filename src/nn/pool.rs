@@ -1,8 +1,6 @@
 //! Pools and upsampling as layers of a [`Sequential`].
 
-use std::fmt;
-
-use super::{Layer, Sequential};
+use super::{Layer, Scope, Sequential, Setting};
 use crate::graph::Tensor;
 use crate::ops::{AvgPool, Interpolate, Interpolation, LpPool, MaxPool, Padding, PoolAxis, Sizes, adaptive_axes};
 use crate::tensor::Shape;
@@ -61,8 +59,89 @@ impl Pool {
         Self { kind, axes: Some(axes) }
     }
 
-    /// The output shape for an example of shape `input`.
-    pub(super) fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+    /// Applied to a batch.
+    #[track_caller]
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        match &self.kind {
+            PoolKind::Max(pool) => x.max_pool(pool),
+            PoolKind::Average(pool) => x.avg_pool(pool),
+            PoolKind::Power(pool) => x.lp_pool(pool),
+            PoolKind::AdaptiveMax(size) => x.adaptive_max_pool(size.clone()),
+            PoolKind::AdaptiveAverage(size) => x.adaptive_avg_pool(size.clone()),
+            PoolKind::GlobalMax => x.global_max_pool(),
+            PoolKind::GlobalAverage => x.global_avg_pool(),
+            PoolKind::Interpolate(interpolate) => x.interpolate(interpolate),
+        }
+    }
+
+    /// Another stride; false where the layer has none.
+    fn set_stride(&mut self, stride: Sizes) -> bool {
+        match &mut self.kind {
+            PoolKind::Max(pool) => *pool = pool.clone().stride(stride),
+            PoolKind::Average(pool) => *pool = pool.clone().stride(stride),
+            PoolKind::Power(pool) => *pool = pool.clone().stride(stride),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Another padding; false where the layer has none.
+    fn set_padding(&mut self, padding: Padding) -> bool {
+        match &mut self.kind {
+            PoolKind::Max(pool) => *pool = pool.clone().padding(padding),
+            PoolKind::Average(pool) => *pool = pool.clone().padding(padding),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Another dilation; false where the layer has none.
+    fn set_dilation(&mut self, dilation: Sizes) -> bool {
+        match &mut self.kind {
+            PoolKind::Max(pool) => *pool = pool.clone().dilation(dilation),
+            PoolKind::Average(pool) => *pool = pool.clone().dilation(dilation),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether a last window may reach beyond the edge; false where the layer has no windows.
+    fn set_ceil_mode(&mut self, ceil: bool) -> bool {
+        match &mut self.kind {
+            PoolKind::Max(pool) => *pool = pool.clone().ceil_mode(ceil),
+            PoolKind::Average(pool) => *pool = pool.clone().ceil_mode(ceil),
+            PoolKind::Power(pool) => *pool = pool.clone().ceil_mode(ceil),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether zeros of the padding are counted; false where the layer is no average pool.
+    fn set_count_include_pad(&mut self, count: bool) -> bool {
+        match &mut self.kind {
+            PoolKind::Average(pool) => *pool = pool.clone().count_include_pad(count),
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl Layer for Pool {
+    fn describe(&self) -> String {
+        let axes = self.axes.map_or(String::new(), |axes| format!("{axes}d"));
+        match &self.kind {
+            PoolKind::Max(pool) => format!("max_pool{axes}({})", pool.kernel()),
+            PoolKind::Average(pool) => format!("avg_pool{axes}({})", pool.kernel()),
+            PoolKind::Power(pool) => format!("lp_pool{axes}({}, {})", pool.norm(), pool.kernel()),
+            PoolKind::AdaptiveMax(size) => format!("adaptive_max_pool{axes}({size})"),
+            PoolKind::AdaptiveAverage(size) => format!("adaptive_avg_pool{axes}({size})"),
+            PoolKind::GlobalMax => format!("global_max_pool{axes}"),
+            PoolKind::GlobalAverage => format!("global_avg_pool{axes}"),
+            PoolKind::Interpolate(interpolate) => format!("upsample{axes}({interpolate})"),
+        }
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
         let spatial = input.rank().saturating_sub(1);
         let fits = self.axes.map_or((1..=3).contains(&spatial), |axes| axes == spatial);
         let Some((channels, extents)) = input.split_first().filter(|_| fits) else {
@@ -84,85 +163,17 @@ impl Pool {
         Ok([*channels].into_iter().chain(made).collect())
     }
 
-    /// Applied to a batch.
     #[track_caller]
-    pub fn forward(&self, x: &Tensor) -> Tensor {
-        match &self.kind {
-            PoolKind::Max(pool) => x.max_pool(pool),
-            PoolKind::Average(pool) => x.avg_pool(pool),
-            PoolKind::Power(pool) => x.lp_pool(pool),
-            PoolKind::AdaptiveMax(size) => x.adaptive_max_pool(size.clone()),
-            PoolKind::AdaptiveAverage(size) => x.adaptive_avg_pool(size.clone()),
-            PoolKind::GlobalMax => x.global_max_pool(),
-            PoolKind::GlobalAverage => x.global_avg_pool(),
-            PoolKind::Interpolate(interpolate) => x.interpolate(interpolate),
-        }
+    fn forward(&self, _: &Scope<'_>, x: &Tensor) -> Tensor {
+        Self::forward(self, x)
     }
 
-    /// Another stride; false where the layer has none.
-    pub(super) fn set_stride(&mut self, stride: Sizes) -> bool {
-        match &mut self.kind {
-            PoolKind::Max(pool) => *pool = pool.clone().stride(stride),
-            PoolKind::Average(pool) => *pool = pool.clone().stride(stride),
-            PoolKind::Power(pool) => *pool = pool.clone().stride(stride),
-            _ => return false,
-        }
-        true
-    }
-
-    /// Another padding; false where the layer has none.
-    pub(super) fn set_padding(&mut self, padding: Padding) -> bool {
-        match &mut self.kind {
-            PoolKind::Max(pool) => *pool = pool.clone().padding(padding),
-            PoolKind::Average(pool) => *pool = pool.clone().padding(padding),
-            _ => return false,
-        }
-        true
-    }
-
-    /// Another dilation; false where the layer has none.
-    pub(super) fn set_dilation(&mut self, dilation: Sizes) -> bool {
-        match &mut self.kind {
-            PoolKind::Max(pool) => *pool = pool.clone().dilation(dilation),
-            PoolKind::Average(pool) => *pool = pool.clone().dilation(dilation),
-            _ => return false,
-        }
-        true
-    }
-
-    /// Whether a last window may reach beyond the edge; false where the layer has no windows.
-    pub(super) fn set_ceil_mode(&mut self, ceil: bool) -> bool {
-        match &mut self.kind {
-            PoolKind::Max(pool) => *pool = pool.clone().ceil_mode(ceil),
-            PoolKind::Average(pool) => *pool = pool.clone().ceil_mode(ceil),
-            PoolKind::Power(pool) => *pool = pool.clone().ceil_mode(ceil),
-            _ => return false,
-        }
-        true
-    }
-
-    /// Whether zeros of the padding are counted; false where the layer is no average pool.
-    pub(super) fn set_count_include_pad(&mut self, count: bool) -> bool {
-        match &mut self.kind {
-            PoolKind::Average(pool) => *pool = pool.clone().count_include_pad(count),
-            _ => return false,
-        }
-        true
-    }
-}
-
-impl fmt::Display for Pool {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let axes = self.axes.map_or(String::new(), |axes| format!("{axes}d"));
-        match &self.kind {
-            PoolKind::Max(pool) => write!(formatter, "max_pool{axes}({})", pool.kernel()),
-            PoolKind::Average(pool) => write!(formatter, "avg_pool{axes}({})", pool.kernel()),
-            PoolKind::Power(pool) => write!(formatter, "lp_pool{axes}({}, {})", pool.norm(), pool.kernel()),
-            PoolKind::AdaptiveMax(size) => write!(formatter, "adaptive_max_pool{axes}({size})"),
-            PoolKind::AdaptiveAverage(size) => write!(formatter, "adaptive_avg_pool{axes}({size})"),
-            PoolKind::GlobalMax => write!(formatter, "global_max_pool{axes}"),
-            PoolKind::GlobalAverage => write!(formatter, "global_avg_pool{axes}"),
-            PoolKind::Interpolate(interpolate) => write!(formatter, "upsample{axes}({interpolate})"),
+    fn set(&mut self, setting: &Setting) -> bool {
+        match setting {
+            Setting::Stride(stride) => self.set_stride(stride.clone()),
+            Setting::Padding(padding) => self.set_padding(padding.clone()),
+            Setting::Dilation(dilation) => self.set_dilation(dilation.clone()),
+            _ => false,
         }
     }
 }
@@ -221,7 +232,7 @@ impl Sequential {
     #[must_use]
     #[track_caller]
     pub fn pool(self, pool: Pool) -> Self {
-        self.layer(Layer::Pool(pool))
+        self.layer(pool)
     }
 
     /// The average over all spatial axes, which go: `[channels, spatial…]` to `[channels]`.
@@ -256,20 +267,14 @@ impl Sequential {
     #[must_use]
     #[track_caller]
     pub fn ceil_mode(self, ceil: bool) -> Self {
-        self.modify("ceil_mode", "a pool", |layer| match layer {
-            Layer::Pool(pool) => pool.set_ceil_mode(ceil),
-            _ => false,
-        })
+        self.modify("ceil_mode", "a pool", |pool: &mut Pool| pool.set_ceil_mode(ceil))
     }
 
     /// Whether the average pool just added counts the zeros of its padding, as it does by default.
     #[must_use]
     #[track_caller]
     pub fn count_include_pad(self, count: bool) -> Self {
-        self.modify("count_include_pad", "an average pool", |layer| match layer {
-            Layer::Pool(pool) => pool.set_count_include_pad(count),
-            _ => false,
-        })
+        self.modify("count_include_pad", "an average pool", |pool: &mut Pool| pool.set_count_include_pad(count))
     }
 }
 
@@ -277,7 +282,7 @@ impl Sequential {
 mod tests {
     use super::*;
     use crate::graph::Graph;
-    use crate::nn::{Mode, Model};
+    use crate::nn::Mode;
     use crate::tensor::DType;
 
     #[test]

@@ -1,11 +1,8 @@
 //! Residual blocks: layers whose result is added to what went in.
 
-use std::fmt;
-
-use super::{Layer, Mode, Model, Sequential};
-use crate::error::Origin;
-use crate::graph::{Graph, Tensor};
-use crate::tensor::Shape;
+use super::{Layer, Scope, Sequential};
+use crate::graph::Tensor;
+use crate::tensor::{DType, Shape};
 
 /// `y = block(x) + shortcut(x)`, where the shortcut is the identity if there is none (He et al. 2015).
 ///
@@ -41,23 +38,20 @@ impl Residual {
     pub const fn shortcut(&self) -> Option<&Sequential> {
         self.shortcut.as_ref()
     }
+}
 
-    fn branches(&self) -> impl Iterator<Item = (&'static str, &Sequential)> {
-        std::iter::once(("block", &self.block)).chain(self.shortcut.iter().map(|branch| ("shortcut", branch)))
+impl Layer for Residual {
+    fn describe(&self) -> String {
+        "residual".into()
     }
 
-    /// The output shape.
-    pub(super) fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
         let mut shapes = Vec::new();
-        for (name, branch) in self.branches() {
+        for (name, branch) in self.parts() {
             if branch.input_shape() != input {
                 return Err(format!("the {name} is for {}, but comes after {input}", branch.input_shape()));
             }
-            let (mut found, mistake) = branch.shapes();
-            if let Some(message) = mistake {
-                return Err(format!("in the {name}, {message}"));
-            }
-            shapes.push(found.pop().unwrap_or_else(|| input.clone()));
+            shapes.push(Layer::output_shape(branch, input).map_err(|message| format!("in the {name}, {message}"))?);
         }
         let block = shapes.swap_remove(0);
         let around = shapes.pop().unwrap_or_else(|| input.clone());
@@ -72,37 +66,21 @@ impl Residual {
         Err(format!("the block makes {block} of {input}, and the shortcut {around}; {advice}"))
     }
 
-    /// The line of the first layer within that does not fit.
-    pub(super) fn origin_of_mistake(&self) -> Option<Origin> {
-        self.branches().find_map(|(_, branch)| match branch.shapes() {
-            (shapes, Some(_)) => branch.origin_of_mistake(shapes.len()),
-            (_, None) => None,
-        })
-    }
-
-    pub(super) fn parameter_count(&self) -> usize {
-        self.branches().map(|(_, branch)| branch.parameter_count().unwrap_or(0)).sum()
-    }
-
-    /// The lines of a summary for what is inside.
-    pub(super) fn numbered_rows(&self, number: &str) -> Vec<(String, String, Shape, usize)> {
-        self.branches().flat_map(|(name, branch)| branch.numbered_rows(&format!("{number}.{name}."))).collect()
-    }
-
-    /// Applied to a batch; parameters are called `name.block.0.weight` and so on.
     #[track_caller]
-    pub(super) fn forward(&self, g: &Graph, name: &str, x: &Tensor, mode: Mode) -> Tensor {
-        let block = self.block.clone().named(format!("{name}.block")).forward(g, x, mode);
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        let block = scope.apply("block", &self.block, x);
         match &self.shortcut {
-            Some(shortcut) => block + shortcut.clone().named(format!("{name}.shortcut")).forward(g, x, mode),
+            Some(shortcut) => block + scope.apply("shortcut", shortcut, x),
             None => block + x,
         }
     }
-}
 
-impl fmt::Display for Residual {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("residual")
+    fn input_dtype(&self) -> DType {
+        self.block.input_dtype()
+    }
+
+    fn parts(&self) -> Vec<(&'static str, &Sequential)> {
+        std::iter::once(("block", &self.block)).chain(self.shortcut.iter().map(|branch| ("shortcut", branch))).collect()
     }
 }
 
@@ -112,7 +90,7 @@ impl Sequential {
     #[track_caller]
     pub fn residual(self, block: impl FnOnce(Self) -> Self) -> Self {
         let block = block(Self::new(self.shape_so_far()));
-        self.layer(Layer::Residual(Box::new(Residual::new(block, None))))
+        self.layer(Residual::new(block, None))
     }
 
     /// Layers whose result is added to that of others, as where the shape changes. The closures get empty models for the shape so
@@ -122,7 +100,7 @@ impl Sequential {
     pub fn residual_with(self, block: impl FnOnce(Self) -> Self, shortcut: impl FnOnce(Self) -> Self) -> Self {
         let shape = self.shape_so_far();
         let residual = Residual::new(block(Self::new(&shape)), Some(shortcut(Self::new(&shape))));
-        self.layer(Layer::Residual(Box::new(residual)))
+        self.layer(residual)
     }
 
     /// The shape up to the first layer that does not fit, which is reported before anything behind it.

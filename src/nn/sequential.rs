@@ -1,11 +1,13 @@
 //! A model that is a list of layers.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
-use super::{Activation, Dense, Dropout, Initializer, Layer, Mode, Model, check_indices};
+use super::layer::boxed;
+use super::{Initializer, Layer, Mode, Model, Scope, Setting};
 use crate::error::{Error, Origin, Result};
 use crate::graph::{Graph, Tensor};
-use crate::tensor::{Shape, TensorData, no_batch_axis};
+use crate::ops::{Padding, Sizes};
+use crate::tensor::{DType, Shape, TensorData, no_batch_axis};
 
 /// Layers one after another, as plain data: nothing is computed or allocated until [`forward`](Model::forward) writes them
 /// into a graph. Parameters are called as in PyTorch's `nn.Sequential`, by the layer's number: `0.weight`, `2.bias`.
@@ -20,10 +22,10 @@ use crate::tensor::{Shape, TensorData, no_batch_axis};
 /// assert_eq!(model.parameter_count()?, 8_577);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Sequential {
     input: Shape,
-    layers: Vec<Layer>,
+    layers: Vec<Box<dyn Layer>>,
     /// The user's line that added each.
     origins: Vec<Origin>,
     name: String,
@@ -31,12 +33,23 @@ pub struct Sequential {
     mistake: Option<(String, Origin)>,
 }
 
+/// All but the lines that added the layers.
+impl fmt::Debug for Sequential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Sequential")
+            .field("input", &self.input)
+            .field("layers", &self.layers)
+            .field("name", &self.name)
+            .field("mistake", &self.mistake.as_ref().map(|(message, _)| message))
+            .finish()
+    }
+}
+
 /// The same layers under the same name, wherever in the source they were added.
 impl PartialEq for Sequential {
     fn eq(&self, other: &Self) -> bool {
-        let message = |model: &Self| model.mistake.as_ref().map(|(message, _)| message.clone());
-        (&self.input, &self.layers, &self.name) == (&other.input, &other.layers, &other.name)
-            && message(self) == message(other)
+        format!("{self:?}") == format!("{other:?}")
     }
 }
 
@@ -53,92 +66,113 @@ impl Sequential {
         self
     }
 
-    /// One layer more.
+    /// One layer more: one of this crate, or one of your own.
+    ///
+    /// ```
+    /// use wgrad::nn::{BatchNormalization, Sequential};
+    /// let model = Sequential::new([16]).dense(8).layer(BatchNormalization::new().momentum(0.01)).relu();
+    /// assert_eq!(model.parameter_count()?, 16 * 8 + 8 + 2 * 8);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     #[must_use]
     #[track_caller]
-    pub fn layer(mut self, layer: Layer) -> Self {
-        self.layers.push(layer);
+    pub fn layer(mut self, layer: impl Layer) -> Self {
+        self.layers.push(boxed(layer));
         self.origins.push(Origin::caller());
         self
-    }
-
-    /// A fully connected layer on the last axis.
-    #[must_use]
-    #[track_caller]
-    pub fn dense(self, units: usize) -> Self {
-        self.layer(Layer::Dense(Dense::new(units)))
-    }
-
-    /// Elements set to 0 with this probability while training.
-    #[must_use]
-    #[track_caller]
-    pub fn dropout(self, probability: f64) -> Self {
-        self.layer(Layer::Dropout(Dropout::new(probability)))
-    }
-
-    /// All axes as one.
-    #[must_use]
-    #[track_caller]
-    pub fn flatten(self) -> Self {
-        self.layer(Layer::Flatten)
-    }
-
-    /// A nonlinearity.
-    #[must_use]
-    #[track_caller]
-    pub fn activation(self, activation: Activation) -> Self {
-        self.layer(Layer::Activation(activation))
     }
 
     /// First values of the weight of the layer just added, which must have one.
     #[must_use]
     #[track_caller]
     pub fn initializer(self, initializer: Initializer) -> Self {
-        self.modify("initializer", "layers with a weight", |layer| {
-            match layer {
-                Layer::Dense(dense) => dense.initializer = Some(initializer),
-                Layer::Conv(conv) => conv.initializer = Some(initializer),
-                Layer::Embedding(embedding) => embedding.initializer = Some(initializer),
-                _ => return false,
-            }
-            true
-        })
+        self.set("initializer", "layers with a weight", &Setting::Initializer(initializer))
     }
 
     /// First values of the bias of the layer just added, which must have one.
     #[must_use]
     #[track_caller]
     pub fn bias_initializer(self, initializer: Initializer) -> Self {
-        self.modify("bias_initializer", "layers with a bias", |layer| {
-            match layer {
-                Layer::Dense(dense) if dense.bias => dense.bias_initializer = Some(initializer),
-                Layer::Conv(conv) if conv.bias => conv.bias_initializer = Some(initializer),
-                _ => return false,
-            }
-            true
-        })
+        self.set("bias_initializer", "layers with a bias", &Setting::BiasInitializer(initializer))
     }
 
     /// No bias for the layer just added.
     #[must_use]
     #[track_caller]
     pub fn without_bias(self) -> Self {
-        self.modify("without_bias", "layers with a bias", |layer| {
-            match layer {
-                Layer::Dense(dense) => dense.bias = false,
-                Layer::Conv(conv) => conv.bias = false,
-                Layer::Recurrent(recurrent) => recurrent.options.bias = false,
-                _ => return false,
-            }
-            true
-        })
+        self.set("without_bias", "layers with a bias", &Setting::WithoutBias)
     }
 
-    /// Changes the layer just added; where that is none that can be changed so, a mistake says what the call is for.
+    /// Elements from one window to the next, of the convolution or pool just added.
+    ///
+    /// ```
+    /// use wgrad::nn::Sequential;
+    /// let model = Sequential::new([3, 32, 32]).conv2d(16, 3).stride(2).padding(1).relu().flatten().dense(10);
+    /// assert_eq!(model.output_shape()?, [10].into());
+    /// assert_eq!(model.parameter_count()?, 16 * 28 + 10 * (16 * 16 * 16 + 1));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[must_use]
     #[track_caller]
-    pub(super) fn modify(mut self, call: &str, what: &str, change: impl FnOnce(&mut Layer) -> bool) -> Self {
-        if !self.layers.last_mut().is_some_and(change) {
-            let before = self.layers.last().map_or("nothing".to_owned(), ToString::to_string);
+    pub fn stride(self, stride: impl Into<Sizes>) -> Self {
+        self.set("stride", "a convolution or pool", &Setting::Stride(stride.into()))
+    }
+
+    /// How far windows reach beyond the edges, of the convolution or pool just added: a number, one for each axis, pairs, or
+    /// [`Padding::Same`].
+    #[must_use]
+    #[track_caller]
+    pub fn padding(self, padding: impl Into<Padding>) -> Self {
+        self.set("padding", "a convolution or pool", &Setting::Padding(padding.into()))
+    }
+
+    /// Elements from one position of the kernel to the next, of the convolution or pool just added.
+    #[must_use]
+    #[track_caller]
+    pub fn dilation(self, dilation: impl Into<Sizes>) -> Self {
+        self.set("dilation", "a convolution or pool", &Setting::Dilation(dilation.into()))
+    }
+
+    /// What layers of several kinds have.
+    #[track_caller]
+    fn set(self, call: &str, what: &str, setting: &Setting) -> Self {
+        self.change(call, what, |layer| layer.set(setting))
+    }
+
+    /// Changes the layer just added, for builder methods of one kind of layer. Where that is another kind, or `change` returns false,
+    /// a mistake says what the call is for.
+    ///
+    /// ```
+    /// use wgrad::nn::{Dropout, Sequential};
+    ///
+    /// trait HalfDropout {
+    ///     fn halved(self) -> Self;
+    /// }
+    ///
+    /// impl HalfDropout for Sequential {
+    ///     #[track_caller]
+    ///     fn halved(self) -> Self {
+    ///         self.modify("halved", "a dropout", |dropout: &mut Dropout| {
+    ///             dropout.probability *= 0.5;
+    ///             true
+    ///         })
+    ///     }
+    /// }
+    ///
+    /// assert!(Sequential::new([4]).dropout(0.5).halved().summary().contains("dropout(0.25)"));
+    /// let mistake = Sequential::new([4]).relu().halved().output_shape().unwrap_err();
+    /// assert!(mistake.to_string().starts_with("sequential: halved is for a dropout, but it follows relu"));
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn modify<L: Layer>(self, call: &str, what: &str, change: impl FnOnce(&mut L) -> bool) -> Self {
+        self.change(call, what, |layer| layer.downcast_mut().is_some_and(change))
+    }
+
+    #[track_caller]
+    fn change(mut self, call: &str, what: &str, change: impl FnOnce(&mut dyn Layer) -> bool) -> Self {
+        if !self.layers.last_mut().is_some_and(|layer| change(&mut **layer)) {
+            let before = self.layers.last().map_or("nothing".to_owned(), |layer| layer.describe());
             let origin = Origin::caller();
             self.mistake.get_or_insert((format!("{call} is for {what}, but it follows {before}"), origin));
         }
@@ -146,7 +180,7 @@ impl Sequential {
     }
 
     /// The layers.
-    pub fn layers(&self) -> &[Layer] {
+    pub fn layers(&self) -> &[Box<dyn Layer>] {
         &self.layers
     }
 
@@ -188,7 +222,7 @@ impl Sequential {
             let before = shapes.last().unwrap_or(&self.input);
             match layer.output_shape(before) {
                 Ok(shape) => shapes.push(shape),
-                Err(message) => return (shapes, Some(format!("layer {index}, {layer}: {message}"))),
+                Err(message) => return (shapes, Some(format!("layer {index}, {}: {message}", layer.describe()))),
             }
         }
         (shapes, None)
@@ -199,27 +233,31 @@ impl Sequential {
         if let Some((_, origin)) = self.mistake {
             return Some(origin);
         }
-        let within = match self.layers.get(layers) {
-            Some(Layer::Residual(residual)) => residual.origin_of_mistake(),
-            _ => None,
-        };
+        let parts = self.layers.get(layers).map(|layer| layer.parts()).unwrap_or_default();
+        let within = parts.into_iter().find_map(|(_, part)| match part.shapes() {
+            (shapes, Some(_)) => part.origin_of_mistake(shapes.len()),
+            (_, None) => None,
+        });
         within.or_else(|| self.origins.get(layers).copied())
     }
 
     /// Number (after a prefix), layer, output shape and number of parameters of each layer up to the first that does not fit. The
-    /// layers of a residual follow it, and have its parameters.
-    pub(super) fn numbered_rows(&self, prefix: &str) -> Vec<(String, String, Shape, usize)> {
+    /// layers of its parts follow a layer, and have their parameters.
+    fn numbered_rows(&self, prefix: &str) -> Vec<(String, String, Shape, usize)> {
         let (shapes, _) = self.shapes();
         let inputs = std::iter::once(&self.input).chain(&shapes);
         let mut rows = Vec::new();
         for (index, ((layer, shape), input)) in self.layers.iter().zip(&shapes).zip(inputs).enumerate() {
             let number = format!("{prefix}{index}");
-            if let Layer::Residual(residual) = layer {
-                rows.push((number.clone(), layer.to_string(), shape.clone(), 0));
-                rows.extend(residual.numbered_rows(&number));
-            } else {
-                rows.push((number, layer.to_string(), shape.clone(), layer.parameter_count(input)));
-            }
+            let within: Vec<_> = layer
+                .parts()
+                .into_iter()
+                .flat_map(|(name, part)| part.numbered_rows(&format!("{number}.{name}.")))
+                .collect();
+            let of_parts: usize = within.iter().map(|(.., count)| count).sum();
+            let own = layer.parameter_count(input).saturating_sub(of_parts);
+            rows.push((number, layer.describe(), shape.clone(), own));
+            rows.extend(within);
         }
         rows
     }
@@ -283,42 +321,16 @@ fn grouped(number: usize) -> String {
     })
 }
 
-macro_rules! activations {
-    ($($name:ident $value:expr, $doc:literal;)*) => {
-        impl Sequential {
-            $(#[doc = $doc]
-            #[must_use]
-            #[track_caller]
-            pub fn $name(self) -> Self {
-                self.activation($value)
-            })*
-        }
-    };
-}
-
-activations! {
-    relu Activation::Relu, "max(x, 0)";
-    leaky_relu Activation::leaky_relu(), "x, or 0.01·x where x is negative.";
-    elu Activation::elu(), "x, or e^x − 1 where x is negative.";
-    celu Activation::celu(), "x, or e^x − 1 where x is negative (α = 1).";
-    selu Activation::Selu, "The self-normalising exponential linear unit.";
-    gelu Activation::Gelu, "x·Φ(x), with the error function.";
-    gelu_tanh Activation::GeluTanh, "GELU in its tanh approximation.";
-    silu Activation::Silu, "x·sigmoid(x), also called swish.";
-    mish Activation::Mish, "x·tanh(softplus(x))";
-    softplus Activation::Softplus, "log(1 + e^x)";
-    softsign Activation::Softsign, "x / (1 + |x|)";
-    hard_sigmoid Activation::HardSigmoid, "x/6 + 1/2, clamped to 0…1.";
-    hard_swish Activation::HardSwish, "x·hard_sigmoid(x)";
-    sigmoid Activation::Sigmoid, "1 / (1 + e^−x)";
-    tanh Activation::Tanh, "The hyperbolic tangent.";
-    softmax Activation::softmax(), "e^x / Σ e^x along the last axis.";
-    log_softmax Activation::log_softmax(), "x − log Σ e^x along the last axis.";
-}
-
-impl Model for Sequential {
+impl Sequential {
+    /// The prediction for a batch, as [`Model::forward`].
     #[track_caller]
-    fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor {
+    pub fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor {
+        self.apply(g, &self.name, x, mode)
+    }
+
+    /// The layers applied to a batch; what their variables are called begins with a name.
+    #[track_caller]
+    fn apply(&self, g: &Graph, name: &str, x: &Tensor, mode: Mode) -> Tensor {
         if let (shapes, Some(message)) = self.shapes() {
             return match self.origin_of_mistake(shapes.len()) {
                 Some(origin) => g.at(origin, || g.mistake("sequential", message)),
@@ -336,26 +348,61 @@ impl Model for Sequential {
         }
         let mut value = x.clone();
         for (index, (layer, origin)) in self.layers.iter().zip(&self.origins).enumerate() {
-            let name = if self.name.is_empty() { index.to_string() } else { format!("{}.{index}", self.name) };
-            let origin = origin.in_layer(&format!("{name}.{layer}"));
-            value = g.at(origin, || layer.forward(g, &name, &value, mode));
+            let name = if name.is_empty() { index.to_string() } else { format!("{name}.{index}") };
+            let origin = origin.in_layer(&format!("{name}.{}", layer.describe()));
+            let scope = Scope::new(g, name, mode);
+            value = g.at(origin, || layer.forward(&scope, &value));
         }
         value
     }
+}
 
-    /// Indices for a table that the model begins with.
+impl Model for Sequential {
+    #[track_caller]
+    fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor {
+        self.apply(g, &self.name, x, mode)
+    }
+
+    /// As the first layer says.
     fn check_input(&self, x: &TensorData) -> Result<()> {
-        match self.layers.first() {
-            Some(Layer::Embedding(embedding)) => check_indices(x, embedding.vocabulary),
-            _ => Ok(()),
+        self.layers.first().map_or(Ok(()), |layer| layer.check_input(x))
+    }
+}
+
+/// A model in another, for examples of its input shape. Its name is that of the layer.
+impl Layer for Sequential {
+    fn describe(&self) -> String {
+        "sequential".into()
+    }
+
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, String> {
+        if self.input != *input {
+            return Err(format!("is for {}, but comes after {input}", self.input));
         }
+        match self.shapes() {
+            (mut shapes, None) => Ok(shapes.pop().unwrap_or_else(|| input.clone())),
+            (_, Some(message)) => Err(message),
+        }
+    }
+
+    #[track_caller]
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        self.apply(scope.graph(), scope.name(), x, scope.mode())
+    }
+
+    fn input_dtype(&self) -> DType {
+        self.layers.first().map_or(DType::F32, |layer| layer.input_dtype())
+    }
+
+    fn check_input(&self, x: &TensorData) -> Result<()> {
+        Model::check_input(self, x)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::DType;
+    use crate::nn::Activation;
 
     fn forward(model: &Sequential, dims: &[usize]) -> (Graph, Tensor) {
         let g = Graph::new();

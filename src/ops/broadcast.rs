@@ -1,7 +1,7 @@
 //! Expanding axes of extent 1, and adding new ones in front. A view: nothing is copied.
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, Kind, Operator, Tensor};
+use crate::graph::{Expressing, Expression, Gradient, Kind, Operator, Tensor};
 use crate::scalar::{Affine, NodeId};
 use crate::tensor::{Shape, TensorType};
 
@@ -21,17 +21,8 @@ impl Operator for Broadcast {
         Ok(vec![TensorType::new(inputs[0].dtype, &self.0)])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Expression
-    }
-
-    fn express(&self, expressing: &mut Expressing<'_>, inputs: &[&TensorType], _: &TensorType) -> NodeId {
-        let (rank, own) = (self.0.rank(), &inputs[0].shape);
-        let lead = rank - own.rank();
-        let maps: Vec<Affine> = (0..own.rank())
-            .map(|axis| if own[axis] == 1 { Affine::constant(0, rank) } else { Affine::coordinate(axis + lead, rank) })
-            .collect();
-        expressing.input_at(0, &maps)
+    fn kind(&self) -> Kind<'_> {
+        Kind::Expression(self)
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -41,6 +32,17 @@ impl Operator for Broadcast {
         let axes: Vec<usize> =
             (0..self.0.rank()).filter(|&axis| axis < lead || (own[axis - lead] == 1 && self.0[axis] != 1)).collect();
         Some(vec![Some(upstream.reduce_axes(crate::scalar::Reduction::Sum, &axes).reshape(own))])
+    }
+}
+
+impl Expression for Broadcast {
+    fn express(&self, expressing: &mut Expressing<'_>, inputs: &[&TensorType], _: &TensorType) -> NodeId {
+        let (rank, own) = (self.0.rank(), &inputs[0].shape);
+        let lead = rank - own.rank();
+        let maps: Vec<Affine> = (0..own.rank())
+            .map(|axis| if own[axis] == 1 { Affine::constant(0, rank) } else { Affine::coordinate(axis + lead, rank) })
+            .collect();
+        expressing.input_at(0, &maps)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tensors one after the other along an axis.
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, Graph, InputAccess, Kind, Operator, Tensor};
+use crate::graph::{Expressing, Expression, Gradient, Graph, InputAccess, Kind, Operator, Tensor};
 use crate::scalar::{Affine, NodeId, ScalarFunction};
 use crate::tensor::{DType, TensorType};
 
@@ -38,10 +38,43 @@ impl Operator for Concat {
         Ok(vec![TensorType::new(first.dtype, dims)])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Expression
+    fn kind(&self) -> Kind<'_> {
+        Kind::Expression(self)
     }
 
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        let upstream = gradient.upstream[0].as_ref()?;
+        // Where only a slice of the result was used, its gradient is that slice's with zeros around it: no part needs those zeros.
+        let bordered = match upstream.origin() {
+            (Op::Pad(pad), mut inputs) if pad.is_border_of_zeros(self.axis) => inputs.pop().map(|inner| (pad, inner)),
+            _ => None,
+        };
+        let axis = self.axis as isize;
+        let mut start = 0;
+        Some(
+            gradient
+                .inputs
+                .iter()
+                .map(|input| {
+                    let (from, to) = (start, start + input.shape()[self.axis]);
+                    start = to;
+                    if let Some((pad, inner)) = &bordered {
+                        let (low, high) = (pad.low[self.axis], pad.low[self.axis] + inner.shape()[self.axis]);
+                        if to <= low || from >= high {
+                            return None;
+                        }
+                        if low <= from && to <= high {
+                            return Some(inner.slice(axis, from - low, to - low));
+                        }
+                    }
+                    Some(upstream.slice(axis, from, to))
+                })
+                .collect(),
+        )
+    }
+}
+
+impl Expression for Concat {
     fn access(&self, _: usize) -> InputAccess {
         InputAccess::Addressed
     }
@@ -79,37 +112,6 @@ impl Operator for Concat {
             start += extent;
         }
         value.unwrap_or_else(|| expressing.builder().constant(output.dtype, 0.0))
-    }
-
-    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
-        let upstream = gradient.upstream[0].as_ref()?;
-        // Where only a slice of the result was used, its gradient is that slice's with zeros around it: no part needs those zeros.
-        let bordered = match upstream.origin() {
-            (Op::Pad(pad), mut inputs) if pad.is_border_of_zeros(self.axis) => inputs.pop().map(|inner| (pad, inner)),
-            _ => None,
-        };
-        let axis = self.axis as isize;
-        let mut start = 0;
-        Some(
-            gradient
-                .inputs
-                .iter()
-                .map(|input| {
-                    let (from, to) = (start, start + input.shape()[self.axis]);
-                    start = to;
-                    if let Some((pad, inner)) = &bordered {
-                        let (low, high) = (pad.low[self.axis], pad.low[self.axis] + inner.shape()[self.axis]);
-                        if to <= low || from >= high {
-                            return None;
-                        }
-                        if low <= from && to <= high {
-                            return Some(inner.slice(axis, from - low, to - low));
-                        }
-                    }
-                    Some(upstream.slice(axis, from, to))
-                })
-                .collect(),
-        )
     }
 }
 

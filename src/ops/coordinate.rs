@@ -1,7 +1,7 @@
 //! The coordinate along an axis as a tensor: what counting from 0 gives. One-hot, masks and positions are made of it.
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, Graph, Kind, Operator, Tensor};
+use crate::graph::{Expressing, Expression, Gradient, Graph, Kind, Operator, Tensor};
 use crate::scalar::NodeId;
 use crate::tensor::{AxisIndex, DType, Shape, TensorType};
 
@@ -26,16 +26,18 @@ impl Operator for Coordinate {
         Ok(vec![TensorType::new(DType::I32, &self.shape)])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Expression
-    }
-
-    fn express(&self, expressing: &mut Expressing<'_>, _: &[&TensorType], _: &TensorType) -> NodeId {
-        expressing.coordinate(self.axis)
+    fn kind(&self) -> Kind<'_> {
+        Kind::Expression(self)
     }
 
     fn gradient(&self, _: &Gradient) -> Option<Vec<Option<Tensor>>> {
         Some(Vec::new())
+    }
+}
+
+impl Expression for Coordinate {
+    fn express(&self, expressing: &mut Expressing<'_>, _: &[&TensorType], _: &TensorType) -> NodeId {
+        expressing.coordinate(self.axis)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Running products along an axis, composed of shifts and products: after k rounds each element is the product of the 2ᵏ before it.
 //! The gradient follows from that, right where elements are zero, too.
 
+use super::cumulative_sum::Running;
 use crate::graph::Tensor;
 
 impl Tensor {
-    /// The running product along an axis.
+    /// The running product along an axis, or as [`Running`] says.
     ///
     /// ```
     /// use wgrad::prelude::*;
@@ -18,14 +19,9 @@ impl Tensor {
     /// ```
     #[track_caller]
     #[must_use]
-    pub fn cumulative_product(&self, axis: isize) -> Self {
-        self.cumulative_product_with(axis, false, false)
-    }
-
-    /// The running product along an axis, from the end where `reverse`, without the element itself where `exclusive`.
-    #[track_caller]
-    #[must_use]
-    pub fn cumulative_product_with(&self, axis: isize, reverse: bool, exclusive: bool) -> Self {
+    #[doc(alias = "cumprod")]
+    pub fn cumulative_product(&self, running: impl Into<Running>) -> Self {
+        let Running { axis, reverse, exclusive } = running.into();
         let Some(resolved) = self.resolve_axis("cumulative_product", axis) else { return self.clone() };
         let extent = self.shape()[resolved];
         let mut product = if exclusive { self.shifted(resolved, 1.min(extent), reverse) } else { self.clone() };
@@ -52,6 +48,7 @@ impl Tensor {
 
 #[cfg(test)]
 mod tests {
+    use super::Running;
     use crate::device::Device;
     use crate::graph::Graph;
     use crate::tensor::{DType, TensorData};
@@ -59,7 +56,7 @@ mod tests {
     fn run(values: &[f64], reverse: bool, exclusive: bool) -> (Vec<f64>, Vec<f64>) {
         let g = Graph::new();
         let x = g.input("x", [values.len()], DType::F64);
-        let y = x.cumulative_product_with(0, reverse, exclusive);
+        let y = x.cumulative_product(Running { axis: 0, reverse, exclusive });
         let gradient = g.gradients(&y, &[&x]).swap_remove(0);
         g.output("y", &y);
         g.output("gradient", &gradient);

@@ -7,7 +7,7 @@ mod tests;
 use rayon::prelude::*;
 
 use super::Op;
-use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
+use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
@@ -20,6 +20,39 @@ pub struct CumulativeSum {
     pub reverse: bool,
     /// Without the element itself.
     pub exclusive: bool,
+}
+
+/// How a running sum or product goes along an axis: an axis alone goes from its first element on, with each element included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Running {
+    pub(super) axis: isize,
+    pub(super) reverse: bool,
+    pub(super) exclusive: bool,
+}
+
+impl Running {
+    /// Along an axis.
+    pub const fn along(axis: isize) -> Self {
+        Self { axis, reverse: false, exclusive: false }
+    }
+
+    /// From the last element to the first.
+    #[must_use]
+    pub const fn reverse(self) -> Self {
+        Self { reverse: true, ..self }
+    }
+
+    /// Each result without the element itself.
+    #[must_use]
+    pub const fn exclusive(self) -> Self {
+        Self { exclusive: true, ..self }
+    }
+}
+
+impl From<isize> for Running {
+    fn from(axis: isize) -> Self {
+        Self::along(axis)
+    }
 }
 
 impl Operator for CumulativeSum {
@@ -37,8 +70,8 @@ impl Operator for CumulativeSum {
         }
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Routine
+    fn kind(&self) -> Kind<'_> {
+        Kind::Routine(Routine::new(self, self))
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -47,6 +80,12 @@ impl Operator for CumulativeSum {
         Some(vec![Some(upstream.graph().apply1(Op::CumulativeSum(backward), &[upstream]))])
     }
 
+    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
+        RoutineCost { flops: inputs[0].len() as u64 }
+    }
+}
+
+impl CpuRoutine for CumulativeSum {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         let (ty, out) = &mut outputs[0];
         let bytes = inputs[0].1;
@@ -61,13 +100,11 @@ impl Operator for CumulativeSum {
         }
         Ok(())
     }
+}
 
+impl GpuRoutine for CumulativeSum {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self, shapes, adapter)
-    }
-
-    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
-        RoutineCost { flops: inputs[0].len() as u64 }
     }
 }
 
@@ -103,17 +140,25 @@ impl CumulativeSum {
 }
 
 impl Tensor {
-    /// The running sum along an axis.
+    /// The running sum along an axis, or as [`Running`] says.
+    ///
+    /// ```
+    /// use wgrad::ops::Running;
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let x = g.constant(TensorData::from_vec(vec![1.0_f32, 2.0, 3.0], [3])?);
+    /// g.output("sums", &x.cumulative_sum(0));
+    /// g.output("before", &x.cumulative_sum(Running::along(0).exclusive()));
+    /// let run = g.compile(&Device::cpu())?.run(&[])?;
+    /// assert_eq!(run["sums"].to_f64_vec(), [1.0, 3.0, 6.0]);
+    /// assert_eq!(run["before"].to_f64_vec(), [0.0, 1.0, 3.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     #[track_caller]
     #[must_use]
-    pub fn cumulative_sum(&self, axis: isize) -> Self {
-        self.cumulative_sum_with(axis, false, false)
-    }
-
-    /// The running sum along an axis, from the end where `reverse`, without the element itself where `exclusive`.
-    #[track_caller]
-    #[must_use]
-    pub fn cumulative_sum_with(&self, axis: isize, reverse: bool, exclusive: bool) -> Self {
+    #[doc(alias = "cumsum")]
+    pub fn cumulative_sum(&self, running: impl Into<Running>) -> Self {
+        let Running { axis, reverse, exclusive } = running.into();
         let Some(axis) = self.resolve_axis("cumulative_sum", axis) else { return self.clone() };
         self.graph().apply1(Op::CumulativeSum(CumulativeSum { axis, reverse, exclusive }), &[self])
     }

@@ -1,9 +1,14 @@
 //! For tests only: an operator's kernels, for every adapter that choices are tested for, against its CPU implementation.
 
-use crate::graph::Operator;
+use crate::graph::{GpuRoutine, Operator};
 use crate::shader::testing::{Runner, adapters, assert_close, check};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
+
+/// An operator's form for GPUs.
+fn gpu(op: &dyn Operator) -> &dyn GpuRoutine {
+    op.kind().routine().unwrap().gpu().unwrap()
+}
 
 /// How an operator returns its plans.
 type Plans<'a> = &'a dyn Fn(&RoutineShapes<'_>, &Adapter) -> Result<Vec<KernelPlan>, String>;
@@ -18,7 +23,7 @@ pub(crate) fn compare(
     outputs: &[TensorType],
     tolerance: f32,
 ) -> usize {
-    compare_plans(label, op, &|shapes, adapter| op.kernels(shapes, adapter), inputs, outputs, tolerance)
+    compare_plans(label, op, &|shapes, adapter| gpu(op).kernels(shapes, adapter), inputs, outputs, tolerance)
 }
 
 /// Runs every plan that only tuning tries, and checks that the best guess is the same.
@@ -31,7 +36,7 @@ pub(crate) fn compare_candidates(
     tolerance: f32,
 ) -> usize {
     let others = |shapes: &RoutineShapes<'_>, adapter: &Adapter| {
-        let (known, mut candidates) = (op.kernels(shapes, adapter)?, op.candidates(shapes, adapter)?);
+        let (known, mut candidates) = (gpu(op).kernels(shapes, adapter)?, gpu(op).candidates(shapes, adapter)?);
         assert_eq!(candidates.first(), known.first(), "{label}: the best guess for {}", adapter.name);
         candidates.retain(|plan| !known.contains(plan));
         Ok(candidates)
@@ -51,7 +56,7 @@ fn compare_plans(
     let mut want: Vec<Vec<u32>> = outputs.iter().map(|ty| vec![0; ty.len()]).collect();
     let mut results: Vec<(&TensorType, &mut [u8])> =
         outputs.iter().zip(&mut want).map(|(ty, words)| (ty, bytemuck::cast_slice_mut(words))).collect();
-    op.evaluate(inputs, &mut results).unwrap();
+    op.kind().routine().unwrap().cpu().unwrap().evaluate(inputs, &mut results).unwrap();
     let operands: Vec<Operand> = inputs.iter().map(|(operand, _)| (*operand).clone()).collect();
     let data: Vec<&[u8]> = inputs.iter().map(|(_, bytes)| *bytes).collect();
     let sizes: Vec<usize> = outputs.iter().map(TensorType::bytes).collect();

@@ -2,7 +2,7 @@
 //! [`crate::scalar::ScalarFunction`]; this file gives them shapes, broadcasting, gradients and names on [`Tensor`].
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, IntoTensor, Kind, Operator, Tensor};
+use crate::graph::{Expressing, Expression, Gradient, IntoTensor, Kind, Operator, Tensor};
 use crate::scalar::{Builder, NodeId, ScalarFunction, ScalarNode};
 use crate::tensor::{DType, TensorType};
 
@@ -21,18 +21,8 @@ impl Operator for Elementwise {
         Ok(vec![TensorType::new(dtype, &inputs[0].shape)])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Expression
-    }
-
-    fn express(&self, expressing: &mut Expressing<'_>, inputs: &[&TensorType], output: &TensorType) -> NodeId {
-        let arguments: Vec<NodeId> = (0..inputs.len()).map(|input| expressing.input(input)).collect();
-        let value = expressing.builder().call(self.0, &arguments);
-        // 16-bit floats are rounded after every operation, so that fused and unfused programs agree.
-        if matches!(output.dtype, DType::F16 | DType::BF16) && !matches!(self.0, ScalarFunction::Cast(_)) {
-            return expressing.builder().call(ScalarFunction::Cast(output.dtype), &[value]);
-        }
-        value
+    fn kind(&self) -> Kind<'_> {
+        Kind::Expression(self)
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -65,6 +55,18 @@ impl Operator for Elementwise {
                 })
                 .collect(),
         )
+    }
+}
+
+impl Expression for Elementwise {
+    fn express(&self, expressing: &mut Expressing<'_>, inputs: &[&TensorType], output: &TensorType) -> NodeId {
+        let arguments: Vec<NodeId> = (0..inputs.len()).map(|input| expressing.input(input)).collect();
+        let value = expressing.builder().call(self.0, &arguments);
+        // 16-bit floats are rounded after every operation, so that fused and unfused programs agree.
+        if matches!(output.dtype, DType::F16 | DType::BF16) && !matches!(self.0, ScalarFunction::Cast(_)) {
+            return expressing.builder().call(ScalarFunction::Cast(output.dtype), &[value]);
+        }
+        value
     }
 }
 
@@ -193,12 +195,13 @@ impl Tensor {
         differs.select(&rest + &other, &rest)
     }
 
-    /// Elements of `a` where this is true, of `b` elsewhere.
+    /// Elements of `a` where this is true, of `b` elsewhere. A bare number has the type of the other; two are f32.
     #[track_caller]
     #[must_use]
+    #[doc(alias = "where")]
     pub fn select(&self, a: impl IntoTensor, b: impl IntoTensor) -> Self {
-        let a = a.into_tensor(self.graph(), DType::F32);
-        let b = b.into_tensor(self.graph(), a.dtype());
+        let dtype = a.own_dtype().or_else(|| b.own_dtype()).unwrap_or(DType::F32);
+        let (a, b) = (a.into_tensor(self.graph(), dtype), b.into_tensor(self.graph(), dtype));
         self.elementwise(ScalarFunction::Select, &[&a, &b])
     }
 
@@ -307,7 +310,25 @@ methods! { binary
     shift_right ShiftRight "Bits moved down; arithmetic for i32.";
 }
 
+// A number on the left is an f64 or an i32, which are what literals are. With an f32 beside the f64, the type of `2.0` in
+// `(2.0 * &x).exp()` could not be inferred.
 macro_rules! arithmetic {
+    (number $trait:ident $method:ident $variant:ident $number:ty) => {
+        impl std::ops::$trait<&Tensor> for $number {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: &Tensor) -> Tensor {
+                self.into_tensor(other.graph(), other.dtype()).binary(ScalarFunction::$variant, other)
+            }
+        }
+        impl std::ops::$trait<Tensor> for $number {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: Tensor) -> Tensor {
+                self.$method(&other)
+            }
+        }
+    };
     ($($trait:ident $method:ident $variant:ident;)*) => {
         $(
             impl<R: IntoTensor> std::ops::$trait<R> for &Tensor {
@@ -324,20 +345,8 @@ macro_rules! arithmetic {
                     self.binary(ScalarFunction::$variant, other)
                 }
             }
-            impl std::ops::$trait<&Tensor> for f64 {
-                type Output = Tensor;
-                #[track_caller]
-                fn $method(self, other: &Tensor) -> Tensor {
-                    self.into_tensor(other.graph(), other.dtype()).binary(ScalarFunction::$variant, other)
-                }
-            }
-            impl std::ops::$trait<Tensor> for f64 {
-                type Output = Tensor;
-                #[track_caller]
-                fn $method(self, other: Tensor) -> Tensor {
-                    self.into_tensor(other.graph(), other.dtype()).binary(ScalarFunction::$variant, &other)
-                }
-            }
+            arithmetic!(number $trait $method $variant f64);
+            arithmetic!(number $trait $method $variant i32);
         )*
     };
 }

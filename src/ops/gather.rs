@@ -4,7 +4,7 @@
 //! other memory; what feeds user data checks its range on the host.
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, InputAccess, Kind, Operator, Tensor};
+use crate::graph::{Expressing, Expression, Gradient, InputAccess, Kind, Operator, Tensor};
 use crate::scalar::{Affine, Builder, NodeId, ScalarFunction};
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -61,10 +61,18 @@ impl Operator for Gather {
         Ok(vec![TensorType::new(inputs[0].dtype, index)])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Expression
+    fn kind(&self) -> Kind<'_> {
+        Kind::Expression(self)
     }
 
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        let upstream = gradient.upstream[0].as_ref()?;
+        let base = gradient.inputs[0].zeros_like();
+        Some(vec![Some(base.scatter_add(self.axis as isize, &gradient.inputs[1], upstream)), None])
+    }
+}
+
+impl Expression for Gather {
     fn access(&self, input: usize) -> InputAccess {
         if input == 0 { InputAccess::Addressed } else { InputAccess::Mapped }
     }
@@ -77,12 +85,6 @@ impl Operator for Gather {
         let rest = b.index(source);
         let address = address(b, index, inputs[0].shape[self.axis], stride, rest);
         expressing.gather(0, address)
-    }
-
-    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
-        let upstream = gradient.upstream[0].as_ref()?;
-        let base = gradient.inputs[0].zeros_like();
-        Some(vec![Some(base.scatter_add(self.axis as isize, &gradient.inputs[1], upstream)), None])
     }
 }
 
@@ -98,10 +100,26 @@ impl Operator for Take {
         Ok(vec![TensorType::new(inputs[0].dtype, dims.collect::<Shape>())])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Expression
+    fn kind(&self) -> Kind<'_> {
+        Kind::Expression(self)
     }
 
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        let upstream = gradient.upstream[0].as_ref()?;
+        let (shape, picks) = (gradient.inputs[0].shape(), gradient.inputs[1].shape());
+        // Index axes become one, in front; rows are added up there, and then the axis is moved back.
+        let before: usize = shape[..self.axis].iter().product();
+        let after: usize = shape[self.axis + 1..].iter().product();
+        let rows =
+            upstream.reshape([before, picks.len(), after]).permute(&[1, 0, 2]).reshape([picks.len(), before * after]);
+        let base = upstream.graph().scalar(upstream.dtype(), 0.0).broadcast_to([shape[self.axis], before * after]);
+        let sums = base.scatter_rows(&gradient.inputs[1].reshape([picks.len()]), &rows);
+        let sums = sums.reshape([shape[self.axis], before, after]).permute(&[1, 0, 2]).reshape(shape);
+        Some(vec![Some(sums), None])
+    }
+}
+
+impl Expression for Take {
     fn access(&self, input: usize) -> InputAccess {
         if input == 0 { InputAccess::Addressed } else { InputAccess::Mapped }
     }
@@ -118,20 +136,6 @@ impl Operator for Take {
         let rest = b.index(rest);
         let address = address(b, index, inputs[0].shape[self.axis], source.strides[self.axis], rest);
         expressing.gather(0, address)
-    }
-
-    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
-        let upstream = gradient.upstream[0].as_ref()?;
-        let (shape, picks) = (gradient.inputs[0].shape(), gradient.inputs[1].shape());
-        // Index axes become one, in front; rows are added up there, and then the axis is moved back.
-        let before: usize = shape[..self.axis].iter().product();
-        let after: usize = shape[self.axis + 1..].iter().product();
-        let rows =
-            upstream.reshape([before, picks.len(), after]).permute(&[1, 0, 2]).reshape([picks.len(), before * after]);
-        let base = upstream.graph().scalar(upstream.dtype(), 0.0).broadcast_to([shape[self.axis], before * after]);
-        let sums = base.scatter_rows(&gradient.inputs[1].reshape([picks.len()]), &rows);
-        let sums = sums.reshape([shape[self.axis], before, after]).permute(&[1, 0, 2]).reshape(shape);
-        Some(vec![Some(sums), None])
     }
 }
 

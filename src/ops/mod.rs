@@ -1,9 +1,12 @@
 //! Floor 2: the operators, one a file. This is the list of them.
 
+mod axes;
 mod broadcast;
+mod compare;
 mod concat;
 mod convolution;
 mod coordinate;
+mod create;
 mod cumulative_product;
 mod cumulative_sum;
 mod determinant;
@@ -18,6 +21,7 @@ mod padding_mode;
 mod permute;
 mod pool;
 mod random;
+mod rearrange;
 mod recurrent;
 mod reduce;
 mod resample;
@@ -29,20 +33,23 @@ mod sort;
 mod source;
 mod standardize;
 mod tasks;
+mod triangle;
 mod widened;
 mod window;
 
+use std::any::{Any, TypeId};
 use std::sync::Arc;
 
-use crate::graph::{CustomOperator, Operator};
+use crate::graph::{CustomOperator, Operator, Routine};
 use crate::scalar::ScalarFunction;
 use crate::tensor::{TensorData, TensorType};
 
+pub use axes::{Axes, keepdim};
 pub use broadcast::Broadcast;
 pub use concat::Concat;
 pub use convolution::{ConvOptions, ConvTransposeOptions, Convolution, Direction};
 pub use coordinate::Coordinate;
-pub use cumulative_sum::CumulativeSum;
+pub use cumulative_sum::{CumulativeSum, Running};
 pub use elementwise::Elementwise;
 pub use gather::{Gather, Take};
 pub use matmul::Matmul;
@@ -52,14 +59,16 @@ pub use permute::Permute;
 pub(crate) use pool::adaptive_axes;
 pub use pool::{AvgPool, LpPool, MaxPool, Pool, PoolAxis, PoolKind, Steps};
 pub(crate) use random::RANDOM_STATE;
-pub use recurrent::{Cell, Pass, Recurrence, Recurrent, RecurrentOptions};
+#[cfg(feature = "onnx")]
+pub(crate) use recurrent::BuiltIn;
+pub use recurrent::{Cell, CellDefinition, CellStep, Pass, Recurrence, Recurrent, RecurrentOptions};
 pub use reduce::Reduce;
 pub use resample::{AxisMap, Interpolate, Interpolation, Resample};
 pub use reshape::Reshape;
 pub use scatter::{Combine, Scatter};
 pub use scatter_add::{ScatterAdd, ScatterRows};
 pub use slice::Slice;
-pub use sort::Sort;
+pub use sort::{Order, Sort};
 pub use source::{Initial, Role, Variable};
 pub use standardize::Standardize;
 pub(crate) use standardize::Standardized;
@@ -90,6 +99,8 @@ macro_rules! operators {
             Constant(TensorType, Vec<u8>),
             StopGradient,
             $($operator($operator),)*
+            /// The type, and what it says of itself.
+            Custom(TypeId, String),
         }
 
         impl Op {
@@ -106,7 +117,11 @@ macro_rules! operators {
             /// compared byte by byte.
             pub(crate) fn identity(&self) -> Option<Identity> {
                 match self {
-                    Self::Placeholder | Self::Input(..) | Self::Variable(_) | Self::Custom(_) => None,
+                    Self::Placeholder | Self::Input(..) | Self::Variable(_) => None,
+                    Self::Custom(operator) => {
+                        let operator = operator.as_ref();
+                        Some(Identity::Custom((operator as &dyn Any).type_id(), operator.identity()?))
+                    }
                     Self::Constant(data) if data.bytes().len() > COMPARED_CONSTANT => None,
                     Self::Constant(data) => Some(Identity::Constant(data.ty().clone(), data.bytes().to_vec())),
                     Self::StopGradient => Some(Identity::StopGradient),
@@ -146,6 +161,11 @@ operators! {
 const COMPARED_CONSTANT: usize = 64;
 
 impl Op {
+    /// What the operator has, where it is a routine.
+    pub(crate) fn routine(&self) -> Option<Routine<'_>> {
+        self.operator().kind().routine()
+    }
+
     /// The scalar function, where it is one applied element by element.
     pub fn function(&self) -> Option<ScalarFunction> {
         match self {

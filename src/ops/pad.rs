@@ -1,7 +1,7 @@
 //! A border of one value around a tensor, and between its elements. The gradient of a slice is one.
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, InputAccess, Kind, Operator, Tensor};
+use crate::graph::{Expressing, Expression, Gradient, InputAccess, Kind, Operator, Tensor};
 use crate::scalar::{Affine, Constant, NodeId, ScalarFunction};
 use crate::tensor::{DType, TensorType};
 
@@ -48,10 +48,22 @@ impl Operator for Pad {
         Ok(vec![TensorType::new(inputs[0].dtype, dims)])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Expression
+    fn kind(&self) -> Kind<'_> {
+        Kind::Expression(self)
     }
 
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        let upstream = gradient.upstream[0].as_ref()?;
+        let shape = gradient.inputs[0].shape();
+        if shape.is_empty() {
+            return Some(vec![Some(gradient.inputs[0].zeros_like())]);
+        }
+        let steps: Vec<isize> = self.between.iter().map(|&between| between as isize + 1).collect();
+        Some(vec![Some(upstream.slice_steps(&self.low, &shape, &steps))])
+    }
+}
+
+impl Expression for Pad {
     fn access(&self, _: usize) -> InputAccess {
         InputAccess::Addressed
     }
@@ -117,16 +129,6 @@ impl Operator for Pad {
         let element = expressing.gather(0, safe);
         let _ = output;
         expressing.builder().select(inside, element, value)
-    }
-
-    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
-        let upstream = gradient.upstream[0].as_ref()?;
-        let shape = gradient.inputs[0].shape();
-        if shape.is_empty() {
-            return Some(vec![Some(gradient.inputs[0].zeros_like())]);
-        }
-        let steps: Vec<isize> = self.between.iter().map(|&between| between as isize + 1).collect();
-        Some(vec![Some(upstream.slice_steps(&self.low, &shape, &steps))])
     }
 }
 

@@ -1,7 +1,7 @@
 //! Axes in another order. A view: consumers read through its strides.
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, Kind, Operator, Tensor};
+use crate::graph::{Expressing, Expression, Gradient, Kind, Operator, Tensor};
 use crate::scalar::{Affine, NodeId};
 use crate::tensor::{AxisIndex, TensorType};
 
@@ -35,19 +35,21 @@ impl Operator for Permute {
         )])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Expression
-    }
-
-    fn express(&self, expressing: &mut Expressing<'_>, _: &[&TensorType], _: &TensorType) -> NodeId {
-        let rank = self.0.len();
-        let maps: Vec<Affine> = self.inverse().into_iter().map(|axis| Affine::coordinate(axis, rank)).collect();
-        expressing.input_at(0, &maps)
+    fn kind(&self) -> Kind<'_> {
+        Kind::Expression(self)
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
         let upstream = gradient.upstream[0].as_ref()?;
         Some(vec![Some(upstream.permute(&self.inverse()))])
+    }
+}
+
+impl Expression for Permute {
+    fn express(&self, expressing: &mut Expressing<'_>, _: &[&TensorType], _: &TensorType) -> NodeId {
+        let rank = self.0.len();
+        let maps: Vec<Affine> = self.inverse().into_iter().map(|axis| Affine::coordinate(axis, rank)).collect();
+        expressing.input_at(0, &maps)
     }
 }
 

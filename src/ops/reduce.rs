@@ -1,6 +1,7 @@
 //! Folding axes into one value each: sums, extremes, and what follows from them.
 
 use super::Op;
+use super::axes::{Axes, keepdim};
 use crate::graph::{Gradient, Kind, Operator, Tensor};
 use crate::scalar::Reduction;
 use crate::tensor::{DType, Shape, TensorType};
@@ -65,8 +66,8 @@ impl Operator for Reduce {
         Ok(vec![TensorType::new(dtype, self.shape(&ty.shape))])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Reduction { reduction: self.reduction, axes: self.axes.clone() }
+    fn kind(&self) -> Kind<'_> {
+        Kind::Reduction { reduction: self.reduction, axes: &self.axes }
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -112,26 +113,19 @@ impl Tensor {
         self.graph().apply1(Op::Reduce(Reduce { reduction, axes: axes.to_vec(), keep: false }), &[self])
     }
 
-    /// Any reduction over axes (negative ones count from the end), which stay with an extent of 1 where `keep` says so.
+    /// Any reduction.
     #[track_caller]
     #[must_use]
-    pub fn reduce(&self, reduction: Reduction, axes: &[isize], keep: bool) -> Self {
-        let mut resolved = Vec::with_capacity(axes.len());
-        for &axis in axes {
-            match self.resolve_axis(reduction.name(), axis) {
-                Some(axis) => resolved.push(axis),
-                None => return self.clone(),
-            }
-        }
-        resolved.sort_unstable();
-        self.graph().apply1(Op::Reduce(Reduce { reduction, axes: resolved, keep }), &[self])
+    pub fn reduce(&self, reduction: Reduction, axes: impl Into<Axes>) -> Self {
+        let Some((axes, keep)) = axes.into().resolve(reduction.name(), self) else { return self.clone() };
+        self.graph().apply1(Op::Reduce(Reduce { reduction, axes, keep }), &[self])
     }
 
-    /// Σ over axes, which are removed.
+    /// Σ over axes.
     #[track_caller]
     #[must_use]
-    pub fn sum(&self, axes: &[isize]) -> Self {
-        self.reduce(Reduction::Sum, axes, false)
+    pub fn sum(&self, axes: impl Into<Axes>) -> Self {
+        self.reduce(Reduction::Sum, axes)
     }
 
     /// Σ over everything.
@@ -141,21 +135,15 @@ impl Tensor {
         self.reduce_axes(Reduction::Sum, &self.all_axes())
     }
 
-    /// The mean over axes, which are removed.
+    /// The mean over axes; NaN where there is nothing to average.
     #[track_caller]
     #[must_use]
-    pub fn mean(&self, axes: &[isize]) -> Self {
-        self.mean_keep(axes, false)
-    }
-
-    /// The mean over axes, which stay with an extent of 1 where `keep` says so.
-    #[track_caller]
-    #[must_use]
-    pub fn mean_keep(&self, axes: &[isize], keep: bool) -> Self {
-        if let Some(mistake) = self.refuse_mean("mean", axes) {
+    pub fn mean(&self, axes: impl Into<Axes>) -> Self {
+        let axes = axes.into();
+        if let Some(mistake) = self.refuse_integers("mean", &axes) {
             return mistake;
         }
-        let sum = self.reduce(Reduction::Sum, axes, keep);
+        let sum = self.reduce(Reduction::Sum, axes);
         let count = self.shape().len() as f64 / sum.shape().len().max(1) as f64;
         if count == 0.0 { sum.filled_like(f64::NAN) } else { sum * (1.0 / count) }
     }
@@ -164,87 +152,209 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn mean_all(&self) -> Self {
-        let axes: Vec<isize> = (0..self.rank() as isize).collect();
-        self.mean(&axes)
+        self.mean(..)
     }
 
-    /// Π over axes, which are removed.
+    /// Π over axes.
     #[track_caller]
     #[must_use]
-    pub fn product(&self, axes: &[isize]) -> Self {
-        self.reduce(Reduction::Product, axes, false)
+    #[doc(alias = "prod")]
+    pub fn product(&self, axes: impl Into<Axes>) -> Self {
+        self.reduce(Reduction::Product, axes)
     }
 
-    /// The largest over axes, which are removed.
+    /// The largest over axes.
     #[track_caller]
     #[must_use]
-    pub fn max(&self, axes: &[isize]) -> Self {
-        self.reduce(Reduction::Max, axes, false)
+    #[doc(alias = "amax")]
+    pub fn max(&self, axes: impl Into<Axes>) -> Self {
+        self.reduce(Reduction::Max, axes)
     }
 
-    /// The smallest over axes, which are removed.
+    /// The smallest over axes.
     #[track_caller]
     #[must_use]
-    pub fn min(&self, axes: &[isize]) -> Self {
-        self.reduce(Reduction::Min, axes, false)
+    #[doc(alias = "amin")]
+    pub fn min(&self, axes: impl Into<Axes>) -> Self {
+        self.reduce(Reduction::Min, axes)
     }
 
-    /// The index of the largest along an axis, which is removed; the first of equals. i32.
+    /// The index of the largest along an axis, the first of equals; with `..`, that in the flattened tensor. i32.
     #[track_caller]
     #[must_use]
-    pub fn argmax(&self, axis: isize) -> Self {
-        self.reduce(Reduction::ArgMax, &[axis], false)
+    pub fn argmax(&self, axis: impl Into<Axes>) -> Self {
+        self.index_of(Reduction::ArgMax, &axis.into())
     }
 
-    /// The index of the smallest along an axis, which is removed; the first of equals. i32.
+    /// The index of the smallest along an axis, the first of equals; with `..`, that in the flattened tensor. i32.
     #[track_caller]
     #[must_use]
-    pub fn argmin(&self, axis: isize) -> Self {
-        self.reduce(Reduction::ArgMin, &[axis], false)
+    pub fn argmin(&self, axis: impl Into<Axes>) -> Self {
+        self.index_of(Reduction::ArgMin, &axis.into())
     }
 
     /// As [`argmax`](Self::argmax), with the last of equals.
     #[track_caller]
     #[must_use]
-    pub fn argmax_last(&self, axis: isize) -> Self {
-        self.last_index(Reduction::ArgMax, axis)
+    pub fn argmax_last(&self, axis: impl Into<Axes>) -> Self {
+        self.last_index_of(Reduction::ArgMax, &axis.into())
     }
 
     /// As [`argmin`](Self::argmin), with the last of equals.
     #[track_caller]
     #[must_use]
-    pub fn argmin_last(&self, axis: isize) -> Self {
-        self.last_index(Reduction::ArgMin, axis)
+    pub fn argmin_last(&self, axis: impl Into<Axes>) -> Self {
+        self.last_index_of(Reduction::ArgMin, &axis.into())
     }
 
     #[track_caller]
-    fn last_index(&self, reduction: Reduction, axis: isize) -> Self {
+    fn index_of(&self, reduction: Reduction, axes: &Axes) -> Self {
+        if axes.single().is_some() {
+            return self.reduce(reduction, axes.clone());
+        }
+        let Some(index) = self.flattened(reduction, axes) else { return self.clone() };
+        let found = index.reduce(reduction, 0);
+        if axes.keeps() { found.reshape(vec![1; self.rank()]) } else { found }
+    }
+
+    #[track_caller]
+    fn last_index_of(&self, reduction: Reduction, axes: &Axes) -> Self {
+        let Some(axis) = axes.single() else {
+            let Some(flat) = self.flattened(reduction, axes) else { return self.clone() };
+            let found = flat.last_index_of(reduction, &0.into());
+            return if axes.keeps() { found.reshape(vec![1; self.rank()]) } else { found };
+        };
         let Some(resolved) = self.resolve_axis(reduction.name(), axis) else { return self.clone() };
-        let from_end = self.flip(&[axis]).reduce(reduction, &[axis], false);
+        let from_end = self.flip(&[axis]).reduce(reduction, axes.clone());
         if self.graph().error().is_some() {
             return from_end;
         }
         self.graph().scalar(DType::I32, self.shape()[resolved] as f64 - 1.0) - from_end
     }
 
-    /// log Σ e^x over axes, which are removed, without overflow.
+    /// All elements in a row, for the index of one among all; none where several axes are named, which the graph then knows.
     #[track_caller]
-    #[must_use]
-    pub fn log_sum_exp(&self, axes: &[isize]) -> Self {
-        self.reduce(Reduction::LogSumExp, axes, false)
+    fn flattened(&self, reduction: Reduction, axes: &Axes) -> Option<Self> {
+        if axes.is_all() {
+            return Some(self.reshape([self.shape().len()]));
+        }
+        self.graph().mistake(reduction.name(), "wants one axis, or `..` for the index in the flattened tensor");
+        None
     }
 
-    /// The variance over axes, which are removed: the mean square distance from the mean, over n − `correction` (1 for a sample).
+    /// log Σ e^x over axes, without overflow.
     #[track_caller]
     #[must_use]
-    pub fn variance(&self, axes: &[isize], correction: usize) -> Self {
-        if let Some(mistake) = self.refuse_mean("variance", axes) {
+    #[doc(alias = "logsumexp")]
+    pub fn log_sum_exp(&self, axes: impl Into<Axes>) -> Self {
+        self.reduce(Reduction::LogSumExp, axes)
+    }
+
+    /// The variance over axes: the mean square distance from the mean, over n − `correction` (1 for a sample, 0 for a whole
+    /// population).
+    #[track_caller]
+    #[must_use]
+    #[doc(alias = "var")]
+    pub fn variance(&self, axes: impl Into<Axes>, correction: usize) -> Self {
+        let axes = axes.into();
+        if let Some(mistake) = self.refuse_integers("variance", &axes) {
             return mistake;
         }
-        let centred = self - &self.mean_keep(axes, true);
+        let centred = self - &self.mean(keepdim(axes.clone()));
         let square = centred.square().sum(axes);
         let count = self.shape().len() as f64 / square.shape().len().max(1) as f64;
         square * (1.0 / (count - correction as f64).max(0.0))
+    }
+
+    /// The standard deviation over axes: the root of the [variance](Self::variance). Where it is 0, no gradient flows, as in PyTorch.
+    #[track_caller]
+    #[must_use]
+    pub fn std(&self, axes: impl Into<Axes>, correction: usize) -> Self {
+        self.variance(axes, correction).sqrt_or_zero()
+    }
+
+    /// The Euclidean norm over axes, √Σx². Where it is 0, no gradient flows, as in PyTorch.
+    ///
+    /// ```
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let x = g.constant(TensorData::from_vec(vec![3.0_f32, 4.0, 0.0, 0.0], [2, 2])?);
+    /// g.output("norm", &x.norm(-1));
+    /// assert_eq!(g.compile(&Device::cpu())?.run(&[])?["norm"].to_f64_vec(), [5.0, 0.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn norm(&self, axes: impl Into<Axes>) -> Self {
+        self.norm_of_order(2.0, axes)
+    }
+
+    /// The norm of an order p over axes, (Σ|x|ᵖ)^(1/p); with ∞ the largest magnitude, with −∞ the smallest, with 0 the number of elements
+    /// that are not 0. Where it is 0, no gradient flows.
+    #[track_caller]
+    #[must_use]
+    pub fn norm_of_order(&self, order: f64, axes: impl Into<Axes>) -> Self {
+        let axes = axes.into();
+        if let Some(mistake) = self.refuse_integers("norm", &axes) {
+            return mistake;
+        }
+        if order == 2.0 {
+            return self.square().sum(axes).sqrt_or_zero();
+        }
+        let magnitude = self.abs();
+        if order.is_nan() {
+            self.graph().mistake("norm", "an order is NaN")
+        } else if order == 1.0 {
+            magnitude.sum(axes)
+        } else if order == 0.0 {
+            self.ne(0).cast(self.dtype()).sum(axes)
+        } else if order.is_infinite() {
+            magnitude.reduce(if order > 0.0 { Reduction::Max } else { Reduction::Min }, axes)
+        } else {
+            // With a negative order, the power of a zero is infinite, as it must be.
+            let power = if order > 0.0 { magnitude.pow_or_zero(order) } else { magnitude.pow(order) };
+            power.sum(axes).pow_or_zero(1.0 / order)
+        }
+    }
+
+    /// The root, with the gradient 0 where it is 0.
+    #[track_caller]
+    fn sqrt_or_zero(&self) -> Self {
+        let zero = self.eq(0);
+        zero.select(self.zeros_like(), zero.select(self.ones_like(), self).sqrt())
+    }
+
+    /// A power, where this is 0 the power 0 with the gradient 0.
+    #[track_caller]
+    fn pow_or_zero(&self, exponent: f64) -> Self {
+        let zero = self.eq(0);
+        zero.select(0.0, zero.select(1.0, self).pow(exponent))
+    }
+
+    /// True where an element along the axes is true, or not 0 (as NaN is); false of no elements.
+    #[track_caller]
+    #[must_use]
+    pub fn any(&self, axes: impl Into<Axes>) -> Self {
+        self.count_nonzero(axes).gt(0)
+    }
+
+    /// True where all elements along the axes are true, or not 0; true of no elements.
+    #[track_caller]
+    #[must_use]
+    pub fn all(&self, axes: impl Into<Axes>) -> Self {
+        self.is_zero().cast(DType::I32).sum(axes).eq(0)
+    }
+
+    /// The number of elements along the axes that are true, or not 0. i32.
+    #[track_caller]
+    #[must_use]
+    pub fn count_nonzero(&self, axes: impl Into<Axes>) -> Self {
+        self.is_zero().logical_not().cast(DType::I32).sum(axes)
+    }
+
+    #[track_caller]
+    fn is_zero(&self) -> Self {
+        if self.dtype() == DType::Bool { self.logical_not() } else { self.eq(0) }
     }
 
     /// e^x / Σ e^x along an axis.
@@ -265,20 +375,19 @@ impl Tensor {
         if self.shape()[resolved] == 0 {
             return self.clone();
         }
-        let shifted = self - &self.reduce(Reduction::Max, &[axis], true).stop_gradient();
-        &shifted - &shifted.reduce(Reduction::LogSumExp, &[axis], true)
+        let shifted = self - &self.max(keepdim(axis)).stop_gradient();
+        &shifted - &shifted.log_sum_exp(keepdim(axis))
     }
 
-    /// A placeholder where an operator that is made of means would fail inside, under another's name.
+    /// A placeholder where an operator that is composed of others would fail inside, under another's name: of what is no float, or has no
+    /// such axes.
     #[track_caller]
-    fn refuse_mean(&self, operator: &str, axes: &[isize]) -> Option<Self> {
+    fn refuse_integers(&self, operator: &str, axes: &Axes) -> Option<Self> {
         if !self.dtype().is_float() {
             return Some(self.graph().mistake(operator, format!("wants floats, not {}; cast first", self.dtype())));
         }
-        for &axis in axes {
-            if self.resolve_axis(operator, axis).is_none() {
-                return Some(self.clone());
-            }
+        if axes.resolve(operator, self).is_none() {
+            return Some(self.clone());
         }
         None
     }

@@ -26,7 +26,7 @@ impl Operator for Reshape {
         Ok(vec![TensorType::new(inputs[0].dtype, &self.0)])
     }
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> Kind<'_> {
         Kind::Reshape
     }
 

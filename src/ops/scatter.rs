@@ -5,7 +5,7 @@
 
 use super::scatter_add::{evaluate, infer_elements, infer_rows, kernels};
 use super::{Op, ScatterAdd, ScatterRows};
-use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
+use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -42,7 +42,7 @@ impl Scatter {
         let op = match combine {
             Combine::Sum if self.rows => Op::ScatterRows(ScatterRows),
             Combine::Sum => Op::ScatterAdd(ScatterAdd { axis: self.axis }),
-            _ => Op::Scatter(Self { combine, ..self }),
+            Combine::Product | Combine::Max | Combine::Min | Combine::Last => Op::Scatter(Self { combine, ..self }),
         };
         base.graph().apply1(op, &[base, index, source])
     }
@@ -63,8 +63,8 @@ impl Operator for Scatter {
         if self.rows { infer_rows(inputs) } else { infer_elements(self.axis, inputs) }
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Routine
+    fn kind(&self) -> Kind<'_> {
+        Kind::Routine(Routine::new(self, self))
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -110,16 +110,20 @@ impl Operator for Scatter {
         Some(vec![Some(for_base), None, Some(for_source)])
     }
 
+    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
+        RoutineCost { flops: inputs[2].len() as u64 }
+    }
+}
+
+impl CpuRoutine for Scatter {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         evaluate(self.axis, self.rows, self.combine, inputs, outputs)
     }
+}
 
+impl GpuRoutine for Scatter {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self.axis, self.rows, self.combine, shapes, adapter)
-    }
-
-    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
-        RoutineCost { flops: inputs[2].len() as u64 }
     }
 }
 

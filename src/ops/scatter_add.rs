@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::Op;
 use super::scatter::Combine;
-use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
+use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::scalar::Real;
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
@@ -142,8 +142,8 @@ impl Operator for ScatterAdd {
         infer_elements(self.axis, inputs)
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Routine
+    fn kind(&self) -> Kind<'_> {
+        Kind::Routine(Routine::new(self, self))
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -151,16 +151,20 @@ impl Operator for ScatterAdd {
         Some(vec![Some(upstream.clone()), None, Some(upstream.gather(self.axis as isize, &gradient.inputs[1]))])
     }
 
+    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
+        RoutineCost { flops: inputs[2].len() as u64 }
+    }
+}
+
+impl CpuRoutine for ScatterAdd {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         evaluate(self.axis, false, Combine::Sum, inputs, outputs)
     }
+}
 
+impl GpuRoutine for ScatterAdd {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self.axis, false, Combine::Sum, shapes, adapter)
-    }
-
-    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
-        RoutineCost { flops: inputs[2].len() as u64 }
     }
 }
 
@@ -173,8 +177,8 @@ impl Operator for ScatterRows {
         infer_rows(inputs)
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Routine
+    fn kind(&self) -> Kind<'_> {
+        Kind::Routine(Routine::new(self, self))
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -182,16 +186,20 @@ impl Operator for ScatterRows {
         Some(vec![Some(upstream.clone()), None, Some(upstream.take(0, &gradient.inputs[1]))])
     }
 
+    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
+        RoutineCost { flops: inputs[2].len() as u64 }
+    }
+}
+
+impl CpuRoutine for ScatterRows {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         evaluate(0, true, Combine::Sum, inputs, outputs)
     }
+}
 
+impl GpuRoutine for ScatterRows {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(0, true, Combine::Sum, shapes, adapter)
-    }
-
-    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
-        RoutineCost { flops: inputs[2].len() as u64 }
     }
 }
 

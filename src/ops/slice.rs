@@ -1,7 +1,7 @@
 //! Every step-th element along each axis, forwards or backwards. A view. Flip, split and narrow are made of it.
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, Kind, Operator, Tensor};
+use crate::graph::{Expressing, Expression, Gradient, Kind, Operator, Tensor};
 use crate::scalar::{Affine, NodeId};
 use crate::tensor::{AxisIndex, Shape, TensorType};
 
@@ -41,20 +41,8 @@ impl Operator for Slice {
         Ok(vec![TensorType::new(inputs[0].dtype, self.lengths.clone())])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Expression
-    }
-
-    fn express(&self, expressing: &mut Expressing<'_>, _: &[&TensorType], _: &TensorType) -> NodeId {
-        let rank = self.starts.len();
-        let maps: Vec<Affine> = (0..rank)
-            .map(|axis| {
-                let mut map = Affine::constant(self.starts[axis] as i64, rank);
-                map.strides[axis] = self.steps[axis] as i64;
-                map
-            })
-            .collect();
-        expressing.input_at(0, &maps)
+    fn kind(&self) -> Kind<'_> {
+        Kind::Expression(self)
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -82,6 +70,20 @@ impl Operator for Slice {
             between.push(self.steps[axis].unsigned_abs() - 1);
         }
         Some(vec![Some(part.pad_between(&low, &high, &between, 0.0))])
+    }
+}
+
+impl Expression for Slice {
+    fn express(&self, expressing: &mut Expressing<'_>, _: &[&TensorType], _: &TensorType) -> NodeId {
+        let rank = self.starts.len();
+        let maps: Vec<Affine> = (0..rank)
+            .map(|axis| {
+                let mut map = Affine::constant(self.starts[axis] as i64, rank);
+                map.strides[axis] = self.steps[axis] as i64;
+                map
+            })
+            .collect();
+        expressing.input_at(0, &maps)
     }
 }
 

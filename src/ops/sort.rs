@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::Op;
 use super::tasks::lend;
-use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
+use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
@@ -41,8 +41,8 @@ impl Operator for Sort {
         Ok(vec![ty.clone(), TensorType::new(DType::I32, &ty.shape)])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Routine
+    fn kind(&self) -> Kind<'_> {
+        Kind::Routine(Routine::new(self, self))
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -51,6 +51,13 @@ impl Operator for Sort {
         Some(vec![Some(base.scatter_add(-1, &gradient.outputs[1], upstream))])
     }
 
+    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
+        let n = inputs[0].shape.last().copied().unwrap_or(1).max(2);
+        RoutineCost { flops: inputs[0].len() as u64 * u64::from(n.ilog2()) }
+    }
+}
+
+impl CpuRoutine for Sort {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         let [(ty, values), (_, indices)] = outputs else { return Err("sort returns two outputs".into()) };
         let bytes = inputs[0].1;
@@ -70,14 +77,11 @@ impl Operator for Sort {
         }
         Ok(())
     }
+}
 
+impl GpuRoutine for Sort {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self.descending, shapes, adapter)
-    }
-
-    fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
-        let n = inputs[0].shape.last().copied().unwrap_or(1).max(2);
-        RoutineCost { flops: inputs[0].len() as u64 * u64::from(n.ilog2()) }
     }
 }
 
@@ -143,10 +147,21 @@ impl Sort {
     }
 }
 
+/// Which elements come first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The smallest.
+    #[default]
+    Ascending,
+    /// The largest.
+    Descending,
+}
+
 impl Tensor {
     /// Values in order along an axis, and the i32 indices that they had. Stable.
     #[track_caller]
-    pub fn sort(&self, axis: isize, descending: bool) -> (Self, Self) {
+    pub fn sort(&self, axis: isize, order: Order) -> (Self, Self) {
+        let descending = order == Order::Descending;
         let Some(axis) = self.resolve_axis("sort", axis) else { return (self.clone(), self.clone()) };
         let last = self.rank() as isize - 1;
         let transposed = self.transpose(axis as isize, last);
@@ -158,16 +173,20 @@ impl Tensor {
         (values.transpose(axis as isize, last), indices.transpose(axis as isize, last))
     }
 
-    /// The `k` largest along an axis, largest first, and the i32 indices that they had.
+    /// The `k` largest along an axis, largest first, and the i32 indices that they had. Of equals the first come first.
     #[track_caller]
     pub fn top_k(&self, k: usize, axis: isize) -> (Self, Self) {
-        self.top_k_with(k, axis, true)
+        self.first_of(k, axis, Order::Descending)
     }
 
-    /// The `k` largest along an axis, largest first, or the `k` smallest, smallest first, and the i32 indices that they had. Of
-    /// equals the first come first.
+    /// The `k` smallest along an axis, smallest first, and the i32 indices that they had. Of equals the first come first.
     #[track_caller]
-    pub fn top_k_with(&self, k: usize, axis: isize, largest: bool) -> (Self, Self) {
+    pub fn bottom_k(&self, k: usize, axis: isize) -> (Self, Self) {
+        self.first_of(k, axis, Order::Ascending)
+    }
+
+    #[track_caller]
+    fn first_of(&self, k: usize, axis: isize, order: Order) -> (Self, Self) {
         let Some(resolved) = self.resolve_axis("top_k", axis) else { return (self.clone(), self.clone()) };
         let shape = self.shape();
         if k > shape[resolved] {
@@ -175,7 +194,7 @@ impl Tensor {
             let mistake = self.graph().mistake("top_k", message);
             return (mistake.clone(), mistake);
         }
-        let (values, indices) = self.sort(axis, largest);
+        let (values, indices) = self.sort(axis, order);
         if self.graph().error().is_some() {
             return (values, indices);
         }

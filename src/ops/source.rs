@@ -1,7 +1,8 @@
 //! Values that nothing computes: inputs, variables, constants. And the identity that stops gradients.
 
 use super::Op;
-use crate::graph::{Gradient, Kind, Operator, Tensor};
+use crate::graph::{Expressing, Expression, Gradient, Kind, Operator, Tensor};
+use crate::scalar::NodeId;
 use crate::tensor::{TensorData, TensorType};
 
 /// What a variable is for.
@@ -73,6 +74,15 @@ impl Variable {
     }
 }
 
+/// What [`Op::StopGradient`] computes.
+struct Identity;
+
+impl Expression for Identity {
+    fn express(&self, expressing: &mut Expressing<'_>, _: &[&TensorType], _: &TensorType) -> NodeId {
+        expressing.input(0)
+    }
+}
+
 impl Operator for Op {
     fn name(&self) -> String {
         match self {
@@ -99,10 +109,11 @@ impl Operator for Op {
         }
     }
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> Kind<'_> {
         match self {
-            Self::StopGradient => Kind::Expression,
-            _ => Kind::Source,
+            Self::StopGradient => Kind::Expression(&Identity),
+            Self::Placeholder | Self::Input(..) | Self::Variable(_) | Self::Constant(_) => Kind::Source,
+            other => other.operator().kind(),
         }
     }
 

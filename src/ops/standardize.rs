@@ -10,7 +10,7 @@
 //! ```
 
 use super::Op;
-use crate::graph::{Expressing, Gradient, InputAccess, Kind, Operator, Tensor};
+use crate::graph::{Expressing, Expression, Gradient, InputAccess, Kind, Operator, Tensor};
 use crate::scalar::{Affine, NodeId, Reduction, ScalarFunction};
 use crate::tensor::{Shape, TensorType};
 
@@ -55,10 +55,38 @@ impl Operator for Standardize {
         }
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Expression
+    fn kind(&self) -> Kind<'_> {
+        Kind::Expression(self)
     }
 
+    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
+        let upstream = gradient.upstream[0].as_ref()?;
+        let x = &gradient.inputs[0];
+        let deviation = &gradient.inputs[self.deviation()];
+        // Without weight and bias; a node of its own, so that it is differentiated by this very rule again.
+        let plain = Self { affine: false, ..self.clone() };
+        let inputs: Vec<&Tensor> = gradient.inputs[..=self.deviation()].iter().collect();
+        let standardized = x.graph().apply1(Op::Standardize(plain), &inputs);
+        let statistics = self.statistics(&x.shape());
+        let count = (x.shape().len() / statistics.len().max(1)).max(1) as f64;
+        let along = (upstream * &standardized).reduce_axes(Reduction::Sum, &self.axes).reshape(&statistics);
+        let sum = upstream.reduce_axes(Reduction::Sum, &self.axes).reshape(&statistics);
+        let mut part = upstream - &(&standardized * &(&along * (1.0 / count)));
+        if self.centred {
+            part = part - &sum * (1.0 / count);
+        }
+        let scale = if self.affine { deviation * &gradient.inputs[self.deviation() + 1] } else { deviation.clone() };
+        let mut parts = vec![None; gradient.inputs.len()];
+        parts[0] = Some(part * scale);
+        if self.affine {
+            parts[self.deviation() + 1] = Some(along);
+            parts[self.deviation() + 2] = Some(sum);
+        }
+        Some(parts)
+    }
+}
+
+impl Expression for Standardize {
     fn access(&self, input: usize) -> InputAccess {
         // Statistics are computed once, where they are made, and not again for each value.
         if (1..=self.deviation()).contains(&input) { InputAccess::Addressed } else { InputAccess::Mapped }
@@ -89,32 +117,6 @@ impl Operator for Standardize {
             value = b.call(F::Add, &[scaled, bias]);
         }
         value
-    }
-
-    fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
-        let upstream = gradient.upstream[0].as_ref()?;
-        let x = &gradient.inputs[0];
-        let deviation = &gradient.inputs[self.deviation()];
-        // Without weight and bias; a node of its own, so that it is differentiated by this very rule again.
-        let plain = Self { affine: false, ..self.clone() };
-        let inputs: Vec<&Tensor> = gradient.inputs[..=self.deviation()].iter().collect();
-        let standardized = x.graph().apply1(Op::Standardize(plain), &inputs);
-        let statistics = self.statistics(&x.shape());
-        let count = (x.shape().len() / statistics.len().max(1)).max(1) as f64;
-        let along = (upstream * &standardized).reduce_axes(Reduction::Sum, &self.axes).reshape(&statistics);
-        let sum = upstream.reduce_axes(Reduction::Sum, &self.axes).reshape(&statistics);
-        let mut part = upstream - &(&standardized * &(&along * (1.0 / count)));
-        if self.centred {
-            part = part - &sum * (1.0 / count);
-        }
-        let scale = if self.affine { deviation * &gradient.inputs[self.deviation() + 1] } else { deviation.clone() };
-        let mut parts = vec![None; gradient.inputs.len()];
-        parts[0] = Some(part * scale);
-        if self.affine {
-            parts[self.deviation() + 1] = Some(along);
-            parts[self.deviation() + 2] = Some(sum);
-        }
-        Some(parts)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Adadelta.
 
+use super::builders::epsilon_method;
 use super::decay::decay_methods;
 use super::{Decay, NON_NEGATIVE, Optimizer, SHARE, Update, in_range};
 use crate::graph::Tensor;
@@ -39,15 +40,9 @@ impl Adadelta {
         self.rho = rho;
         self
     }
-
-    /// With another ε.
-    #[must_use]
-    pub const fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
 }
 
+epsilon_method!(Adadelta);
 decay_methods!(Adadelta);
 
 impl Optimizer for Adadelta {

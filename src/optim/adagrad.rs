@@ -1,5 +1,6 @@
 //! Adagrad.
 
+use super::builders::epsilon_method;
 use super::decay::decay_methods;
 use super::{Decay, NON_NEGATIVE, Optimizer, Update, in_range};
 use crate::graph::Tensor;
@@ -54,15 +55,9 @@ impl Adagrad {
         self.initial_accumulator = value;
         self
     }
-
-    /// With another ε.
-    #[must_use]
-    pub const fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
 }
 
+epsilon_method!(Adagrad);
 decay_methods!(Adagrad);
 
 impl Optimizer for Adagrad {

@@ -1,5 +1,6 @@
 //! Adam and AdamW.
 
+use super::builders::{betas_method, epsilon_method};
 use super::decay::decay_methods;
 use super::update::lerp;
 use super::{Decay, NON_NEGATIVE, Optimizer, SHARE, Update, in_range};
@@ -85,21 +86,10 @@ decay_methods!(AdamW, weight_decay: decoupled, "With p drawn to 0 by its share l
 
 macro_rules! moments {
     ($optimizer:ident) => {
+        betas_method!($optimizer);
+        epsilon_method!($optimizer);
+
         impl $optimizer {
-            /// With other shares of the running means that stay.
-            #[must_use]
-            pub const fn betas(mut self, first: f64, second: f64) -> Self {
-                self.betas = (first, second);
-                self
-            }
-
-            /// With another ε.
-            #[must_use]
-            pub const fn epsilon(mut self, epsilon: f64) -> Self {
-                self.epsilon = epsilon;
-                self
-            }
-
             /// With steps measured by the largest running mean of squares so far, so that they never grow again (Reddi et al.
             /// 2018). It costs a state more.
             #[must_use]

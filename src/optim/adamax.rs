@@ -1,5 +1,6 @@
 //! Adamax.
 
+use super::builders::{betas_method, epsilon_method};
 use super::decay::decay_methods;
 use super::update::lerp;
 use super::{Decay, NON_NEGATIVE, Optimizer, SHARE, Update, in_range};
@@ -34,22 +35,10 @@ impl Adamax {
     pub const fn new(learning_rate: f64) -> Self {
         Self { learning_rate, betas: (0.9, 0.999), epsilon: 1e-8, decay: Decay { l2: 0.0, l1: 0.0, decoupled: 0.0 } }
     }
-
-    /// With other shares of running mean and largest gradient that stay.
-    #[must_use]
-    pub const fn betas(mut self, first: f64, second: f64) -> Self {
-        self.betas = (first, second);
-        self
-    }
-
-    /// With another ε.
-    #[must_use]
-    pub const fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
 }
 
+betas_method!(Adamax, "running mean and largest gradient");
+epsilon_method!(Adamax);
 decay_methods!(Adamax);
 
 impl Optimizer for Adamax {

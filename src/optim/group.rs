@@ -125,7 +125,7 @@ impl Group {
             Rate::Base(number) | Rate::Factor(number) if !(number.is_finite() && number >= 0.0) => {
                 return wrong(format!("its learning rate is {number:?}, and must be a number of at least 0"));
             }
-            _ => {}
+            Rate::Base(_) | Rate::Factor(_) | Rate::Frozen => {}
         }
         if let Err(message) = self.decay.unwrap_or(Decay::NONE).check() {
             return wrong(message);

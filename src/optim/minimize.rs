@@ -12,9 +12,6 @@ use crate::graph::{Graph, OptimizerId, OptimizerPlan, Tensor};
 use crate::session::Session;
 use crate::tensor::{DType, Shape};
 
-/// An optimizer that threads may share.
-type Shared = Arc<dyn Optimizer + Send + Sync>;
-
 /// A training step under construction; made by [`Graph::minimize`], ended by [`compile`](Self::compile) or
 /// [`build`](Self::build).
 ///
@@ -25,11 +22,11 @@ type Shared = Arc<dyn Optimizer + Send + Sync>;
 pub struct Minimize {
     graph: Graph,
     loss: Tensor,
-    optimizer: Shared,
+    optimizer: Arc<dyn Optimizer>,
     name: String,
     clip_value: Option<f64>,
     clip_norm: Option<f64>,
-    schedule: Option<Schedule>,
+    schedule: Option<Arc<dyn Schedule>>,
     accumulate: u64,
     loss_scale: Option<LossScale>,
     only_matrices_decay: bool,
@@ -62,16 +59,11 @@ impl Graph {
     /// assert!((session.parameter("fc.weight")?.to_f64_vec()[1] - 2.0).abs() < 0.05);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    pub fn minimize(&self, loss: &Tensor, optimizer: impl Optimizer + Send + Sync + 'static) -> Minimize {
-        self.minimize_with(loss, Arc::new(optimizer))
-    }
-
-    /// [`minimize`](Self::minimize) with an optimizer that is used elsewhere too.
-    pub fn minimize_with(&self, loss: &Tensor, optimizer: Arc<dyn Optimizer + Send + Sync>) -> Minimize {
+    pub fn minimize(&self, loss: &Tensor, optimizer: impl Optimizer + 'static) -> Minimize {
         Minimize {
             graph: self.clone(),
             loss: loss.clone(),
-            optimizer,
+            optimizer: Arc::new(optimizer),
             name: String::new(),
             clip_value: None,
             clip_norm: None,
@@ -126,8 +118,8 @@ impl Minimize {
 
     /// Lets the learning rate follow a schedule over the updates, from the optimizer's as its base. A schedule that depends on
     /// metrics (a plateau) is not one of the step; who has one sets the learning rate in the session.
-    pub fn schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = Some(schedule);
+    pub fn schedule(mut self, schedule: impl Schedule + 'static) -> Self {
+        self.schedule = Some(Arc::new(schedule));
         self
     }
 
@@ -304,13 +296,7 @@ impl Minimize {
 
     fn clock(&self, optimizer: OptimizerId) -> Clock {
         let prefix = if self.name.is_empty() { String::new() } else { format!("{}.", self.name) };
-        Clock {
-            optimizer,
-            prefix: prefix.into(),
-            every: self.accumulate,
-            schedule: self.schedule.clone().map(Arc::new),
-            factor: 1.0,
-        }
+        Clock { optimizer, prefix: prefix.into(), every: self.accumulate, schedule: self.schedule.clone(), factor: 1.0 }
     }
 
     /// The first group that a parameter is in.
@@ -371,7 +357,7 @@ impl Minimize {
             return Err("gradients are accumulated over at least 1 step".into());
         }
         if let Some(schedule) = &self.schedule {
-            schedule.validate().map_err(|error| error.to_string())?;
+            schedule.check()?;
         }
         self.loss_scale.map_or(Ok(()), LossScale::check)
     }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::builders::{betas_method, epsilon_method};
 use super::decay::decay_methods;
 use super::update::lerp;
 use super::{Decay, NON_NEGATIVE, Optimizer, SHARE, Update, in_range};
@@ -45,20 +46,6 @@ impl NAdam {
         }
     }
 
-    /// With other shares of the running means that stay.
-    #[must_use]
-    pub const fn betas(mut self, first: f64, second: f64) -> Self {
-        self.betas = (first, second);
-        self
-    }
-
-    /// With another ε.
-    #[must_use]
-    pub const fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
-
     /// With another ψ.
     #[must_use]
     pub const fn momentum_decay(mut self, momentum_decay: f64) -> Self {
@@ -67,6 +54,8 @@ impl NAdam {
     }
 }
 
+betas_method!(NAdam);
+epsilon_method!(NAdam);
 decay_methods!(NAdam);
 
 /// Products of momenta from the first step on.

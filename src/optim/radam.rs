@@ -1,5 +1,6 @@
 //! RAdam.
 
+use super::builders::{betas_method, epsilon_method};
 use super::decay::decay_methods;
 use super::update::lerp;
 use super::{Decay, NON_NEGATIVE, Optimizer, SHARE, Update, in_range};
@@ -37,22 +38,10 @@ impl RAdam {
     pub const fn new(learning_rate: f64) -> Self {
         Self { learning_rate, betas: (0.9, 0.999), epsilon: 1e-8, decay: Decay { l2: 0.0, l1: 0.0, decoupled: 0.0 } }
     }
-
-    /// With other shares of the running means that stay.
-    #[must_use]
-    pub const fn betas(mut self, first: f64, second: f64) -> Self {
-        self.betas = (first, second);
-        self
-    }
-
-    /// With another ε.
-    #[must_use]
-    pub const fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
 }
 
+betas_method!(RAdam);
+epsilon_method!(RAdam);
 decay_methods!(RAdam);
 
 /// What steps are multiplied by where they are divided by √v + ε: r·√(1 − β₂ᵗ). None where ρₜ is at most 5.

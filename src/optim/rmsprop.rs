@@ -1,5 +1,6 @@
 //! RMSprop.
 
+use super::builders::epsilon_method;
 use super::decay::decay_methods;
 use super::update::lerp;
 use super::{Decay, NON_NEGATIVE, Optimizer, SHARE, Update, in_range};
@@ -53,13 +54,6 @@ impl RMSprop {
         self
     }
 
-    /// With another ε.
-    #[must_use]
-    pub const fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
-
     /// With momentum.
     #[must_use]
     pub const fn momentum(mut self, momentum: f64) -> Self {
@@ -75,6 +69,7 @@ impl RMSprop {
     }
 }
 
+epsilon_method!(RMSprop);
 decay_methods!(RMSprop);
 
 impl Optimizer for RMSprop {

@@ -17,7 +17,7 @@ pub(super) struct Clock {
     /// The steps that make one update.
     pub(super) every: u64,
     /// The learning rate over the updates; without, it is the optimizer's in the session.
-    pub(super) schedule: Option<Arc<Schedule>>,
+    pub(super) schedule: Option<Arc<dyn Schedule>>,
     /// What the learning rate is multiplied by, for the parameters of a group.
     pub(super) factor: f64,
 }

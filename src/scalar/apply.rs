@@ -207,3 +207,25 @@ pub(super) fn apply_one(function: F, dtype: DType, arguments: [u64; 4]) -> u64 {
     apply(function, dtype, &mut out, arguments.each_ref().map(bytemuck::bytes_of), 1);
     out[0]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scalar::NUMERIC;
+
+    #[test]
+    fn every_function_of_integers_writes_its_result() {
+        let bits = [F::BitAnd, F::BitOr, F::BitXor, F::ShiftLeft, F::ShiftRight];
+        let numbers = NUMERIC.iter().copied().filter(|function| function.signature() == Signature::Number);
+        for function in numbers.chain(bits) {
+            for dtype in [DType::I32, DType::I64, DType::U32] {
+                let arguments = [[3_u64; 1], [1; 1]];
+                let [a, b] = [0, 1].map(|k| bytemuck::cast_slice(&arguments[k]));
+                // No result of 3 and 1 is this.
+                let mut out = [0x7777_7777_7777_7777_u64];
+                apply(function, dtype, &mut out, [a, b, &[], &[]], 1);
+                assert_ne!(out[0] as u32, 0x7777_7777, "{} of {dtype}", function.name());
+            }
+        }
+    }
+}

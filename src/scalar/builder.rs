@@ -16,6 +16,8 @@ pub struct Builder {
     known: HashMap<ScalarNode, NodeId>,
     /// The float type that [`number`](Self::number) makes.
     float: Option<DType>,
+    /// The first thing that was asked for and cannot be.
+    pub(crate) problem: Option<String>,
 }
 
 impl Builder {
@@ -66,6 +68,10 @@ impl Builder {
 
     /// An element of an input at a computed address.
     pub fn gather(&mut self, input: usize, stored: DType, address: NodeId) -> NodeId {
+        if self.types.get(address.index()) != Some(&DType::I32) {
+            self.problem.get_or_insert("an address is an i32".to_owned());
+            return self.constant(stored, 0.0);
+        }
         self.push(ScalarNode::Gather { input, address }, stored.compute())
     }
 
@@ -82,11 +88,29 @@ impl Builder {
         }
     }
 
-    /// A function of nodes, whose types must fit (operators check them before).
+    /// What is wrong with a function's arguments, but for their types.
+    fn unfit(&self, function: ScalarFunction, arguments: &[NodeId]) -> Option<String> {
+        let (name, arity) = (function.name(), function.arity());
+        if arguments.len() != arity {
+            return Some(format!("{name} takes {arity} arguments, not {}", arguments.len()));
+        }
+        let is_known = |id: &NodeId| id.index() < self.nodes.len();
+        (!arguments.iter().all(is_known)).then(|| format!("{name} is given a node of another builder"))
+    }
+
+    /// A function of nodes, whose types must fit: that is said where an operator is compiled.
     pub fn call(&mut self, function: ScalarFunction, arguments: &[NodeId]) -> NodeId {
         use ScalarFunction as F;
+        if let Some(problem) = self.unfit(function, arguments) {
+            self.problem.get_or_insert(problem);
+            return self.number(0.0);
+        }
         let dtypes: Vec<DType> = arguments.iter().map(|&id| self.dtype(id)).collect();
-        let dtype = function.result(&dtypes).unwrap_or(DType::F32).compute();
+        let dtype = function.result(&dtypes).unwrap_or_else(|problem| {
+            self.problem.get_or_insert(format!("{}: {problem}", function.name()));
+            DType::F32
+        });
+        let dtype = dtype.compute();
         let number = |this: &Self, k: usize| this.as_constant(arguments[k]).map(|constant| constant.value);
         match function {
             F::Mul if number(self, 0) == Some(1.0) => return arguments[1],

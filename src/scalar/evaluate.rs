@@ -161,7 +161,7 @@ impl Partial {
         match reduction {
             Reduction::ArgMax | Reduction::ArgMin => self.extra,
             Reduction::LogSumExp => self.value + self.extra.ln(),
-            _ => self.value,
+            Reduction::Sum | Reduction::Product | Reduction::Max | Reduction::Min => self.value,
         }
     }
 }
@@ -368,7 +368,9 @@ fn row_block(reduction: Reduction, values: &[f64], first: usize) -> Partial {
         Reduction::LogSumExp => {
             values.iter().for_each(|&value| total.join(reduction, Partial { value, extra: 1.0 }));
         }
-        _ => values.iter().for_each(|&value| total.join(reduction, Partial { value, extra: 0.0 })),
+        Reduction::Product | Reduction::Max | Reduction::Min => {
+            values.iter().for_each(|&value| total.join(reduction, Partial { value, extra: 0.0 }));
+        }
     }
     total
 }
@@ -383,7 +385,7 @@ fn columns(reduction: Reduction, partials: &mut [Partial], values: &[f64], index
                 partial.join(reduction, Partial { value, extra: index });
             }
         }
-        _ => {
+        Reduction::Product | Reduction::Max | Reduction::Min | Reduction::LogSumExp => {
             for (partial, &value) in partials.iter_mut().zip(values) {
                 partial.join(reduction, Partial { value, extra: 1.0 });
             }

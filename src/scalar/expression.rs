@@ -105,7 +105,7 @@ impl ScalarExpr {
         match node {
             ScalarNode::Call { arguments, .. } => arguments,
             ScalarNode::Gather { address, .. } => std::slice::from_ref(address),
-            _ => &[],
+            ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Load { .. } | ScalarNode::Accumulator => &[],
         }
     }
 
@@ -133,7 +133,7 @@ impl ScalarExpr {
                     arguments.iter_mut().for_each(|id| *id = new_ids[id.index()]);
                 }
                 ScalarNode::Gather { address, .. } => *address = new_ids[address.index()],
-                _ => {}
+                ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Load { .. } | ScalarNode::Accumulator => {}
             }
             new_ids[index] = NodeId(nodes.len() as u32);
             nodes.push(node);
@@ -185,7 +185,10 @@ impl ScalarExpr {
             .iter()
             .filter_map(|node| match node {
                 ScalarNode::Index(at) | ScalarNode::Load { at, .. } => Some(at),
-                _ => None,
+                ScalarNode::Constant(_)
+                | ScalarNode::Gather { .. }
+                | ScalarNode::Accumulator
+                | ScalarNode::Call { .. } => None,
             })
             .collect();
         // Runs of old axes that become one new axis.
@@ -232,6 +235,31 @@ impl ScalarExpr {
             .zip(&self.types)
             .filter(|(node, dtype)| dtype.is_float() && matches!(node, ScalarNode::Call { function, .. } if !matches!(function, ScalarFunction::Cast(_) | ScalarFunction::Select)))
             .count() as u64
+    }
+
+    /// True where an input is read.
+    pub(crate) fn reads(&self, input: usize) -> bool {
+        self.nodes.iter().any(|node| {
+            matches!(node, ScalarNode::Load { input: read, .. } | ScalarNode::Gather { input: read, .. } if *read == input)
+        })
+    }
+
+    /// True where an output is this number everywhere.
+    pub(crate) fn is_constant(&self, output: usize, value: f64) -> bool {
+        let node = self.outputs.get(output).map(|(id, _)| &self.nodes[id.index()]);
+        matches!(node, Some(ScalarNode::Constant(constant)) if constant.value == value)
+    }
+
+    /// An expression with no values, of one point.
+    pub(crate) fn nothing() -> Self {
+        Self::zeros(0)
+    }
+
+    /// Zeros, of one point.
+    pub(crate) fn zeros(count: usize) -> Self {
+        let mut builder = super::Builder::new(DType::F64);
+        let zero = builder.number(0.0);
+        builder.finish(Vec::new(), Vec::new(), vec![(zero, DType::F64); count])
     }
 
     /// True where an input is read at a computed address.

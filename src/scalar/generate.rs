@@ -108,7 +108,9 @@ macro_rules! functions {
                     Self::IsNan | Self::IsInf | Self::Not | Self::Cast(_) | Self::BitCast(_) => 1,
                     Self::Select => 3,
                     Self::Threefry(_) => 4,
-                    _ => 2,
+                    Self::Equal | Self::NotEqual | Self::Less | Self::LessEqual | Self::Greater | Self::GreaterEqual
+                        | Self::And | Self::Or | Self::Xor
+                        | Self::BitAnd | Self::BitOr | Self::BitXor | Self::ShiftLeft | Self::ShiftRight => 2,
                 }
             }
 
@@ -145,7 +147,11 @@ macro_rules! functions {
                             Some(builder.call(Self::Select, &[condition, zero, one])),
                         ]
                     }
-                    _ => vec![None; self.arity()],
+                    // Integers and truth values; the gradient of a cast is another cast, which the graph makes.
+                    Self::Equal | Self::NotEqual | Self::Less | Self::LessEqual | Self::Greater | Self::GreaterEqual
+                        | Self::IsNan | Self::IsInf | Self::And | Self::Or | Self::Xor | Self::Not
+                        | Self::BitAnd | Self::BitOr | Self::BitXor | Self::ShiftLeft | Self::ShiftRight
+                        | Self::Cast(_) | Self::BitCast(_) | Self::Threefry(_) => vec![None; self.arity()],
                 }
             }
         }

@@ -4,6 +4,7 @@
 #[macro_use]
 mod generate;
 
+mod adjoint;
 mod affine;
 mod apply;
 mod bias;
@@ -21,21 +22,25 @@ mod row_tests;
 mod rows;
 mod tape;
 pub mod threefry;
+mod value;
 mod vector;
+pub(crate) mod vectors;
 mod wgsl;
 
+pub(crate) use adjoint::adjoints;
 pub use affine::Affine;
 pub(crate) use bias::{ColumnBias, column_bias};
 pub use builder::Builder;
 pub(crate) use evaluate::{ReduceDims, accumulator_as_input, map, map_piece, reduce};
 pub use expression::{Constant, NodeId, ScalarExpr, ScalarNode};
 pub use function::{NUMERIC, ScalarFunction, Signature};
-pub(crate) use lanes::{Lanes, Number};
 pub(crate) use real::Real;
 pub use reduction::Reduction;
 pub(crate) use tape::{Source, Tape};
+pub(crate) use value::Writing;
+pub use value::{IntoValue, Value};
 #[cfg(test)]
 pub(crate) use vector::processors;
 pub(crate) use vector::vectorized;
 pub use wgsl::{Emitted, Epilogue};
-pub(crate) use wgsl::{QUAD_LANES, emit_element, emit_map};
+pub(crate) use wgsl::{Functions, QUAD_LANES, emit_element, emit_map};

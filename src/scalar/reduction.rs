@@ -43,7 +43,7 @@ impl Reduction {
     pub fn result(self, values: DType) -> DType {
         match self {
             Self::ArgMax | Self::ArgMin => DType::I32,
-            _ => values.compute(),
+            Self::Sum | Self::Product | Self::Max | Self::Min | Self::LogSumExp => values.compute(),
         }
     }
 

@@ -88,7 +88,13 @@ fn row_part(reduction: Reduction, values: &[f32]) -> Partial {
         || match reduction {
             Reduction::LogSumExp => log_sum_exp_block(values),
             Reduction::Max => extreme(folded(values, f32::NEG_INFINITY, Real::larger)),
-            _ => extreme(folded(values, f32::INFINITY, Real::smaller)),
+            Reduction::Min => extreme(folded(values, f32::INFINITY, Real::smaller)),
+            Reduction::Sum | Reduction::Product | Reduction::ArgMax | Reduction::ArgMin => {
+                values.iter().fold(Partial::start(reduction), |mut total, &value| {
+                    total.join(reduction, extreme(value));
+                    total
+                })
+            }
         },
     )
 }

@@ -3,12 +3,14 @@
 //! Shapes, strides and offsets go into the kernel's uniform parameters, so that one pipeline serves all tensors with the
 //! same kind of access; only what changes the code (which strides are 0 or 1, whether lanes are aligned) is in the text.
 
+mod arrays;
 mod calls;
 mod finish;
 mod guards;
 
 use std::fmt::Write;
 
+pub(crate) use arrays::Functions;
 pub use finish::Epilogue;
 
 use super::affine::Affine;
@@ -81,6 +83,8 @@ enum Style {
     Finish,
     /// The same of four neighbouring elements.
     FinishQuad,
+    /// Numbers that are passed to a function.
+    Function,
 }
 
 impl Style {
@@ -102,6 +106,8 @@ struct Emitter<'a> {
     /// Whether each input is declared as vectors of four.
     vectors: Vec<bool>,
     in_place: Vec<Option<usize>>,
+    /// Of a function: the text by which each input is read.
+    reads: Vec<String>,
     outputs: Vec<&'static str>,
     first_binding: usize,
     /// In quads: whether the four lanes share all but the innermost coordinate.
@@ -121,6 +127,7 @@ impl<'a> Emitter<'a> {
             bound: Vec::new(),
             vectors: Vec::new(),
             in_place: Vec::new(),
+            reads: Vec::new(),
             outputs: Vec::new(),
             first_binding,
             aligned,
@@ -152,6 +159,10 @@ impl<'a> Emitter<'a> {
 
     /// A word of the parameters, as an i32 expression.
     fn param(&mut self, value: i64) -> String {
+        if self.style == Style::Function {
+            // A word of the kernel's own parameters that is 0.
+            return format!("i32(params.padding ^ {}u)", value as u32);
+        }
         let name = if self.style.is_finish() { "finish" } else { "expression" };
         self.params.push(value as i32 as u32);
         let k = self.params.len() - 1;
@@ -279,6 +290,9 @@ impl<'a> Emitter<'a> {
     }
 
     fn load(&mut self, index: usize, input: usize, at: &Affine) -> String {
+        if self.style == Style::Function {
+            return self.reads.get(input).cloned().unwrap_or_default();
+        }
         if !self.is_lanes() {
             let address = self.address(at, false, false);
             return self.element(input, &address);

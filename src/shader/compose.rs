@@ -70,10 +70,6 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
         "shared/tree",
         "shared/running",
         "shared/cell",
-        "shared/cell_tanh",
-        "shared/cell_relu",
-        "shared/cell_gru",
-        "shared/cell_gru_reset_before",
         "shared/recurrence",
         "shared/recurrence_kind",
         "shared/state_product",
@@ -137,6 +133,20 @@ pub fn compose(file: &str, replaced: &[(&str, &str)]) -> Result<String, String> 
     Ok(text)
 }
 
+/// The complete WGSL of a source of one's own, which imports modules of [`files`], and of its own that are among the replaced ones.
+///
+/// # Errors
+/// Where an imported module does not exist, or nothing imports one that is given.
+pub(crate) fn compose_source(source: &str, replaced: &[(&str, &str)]) -> Result<String, String> {
+    let mut text = String::new();
+    let mut included = Vec::new();
+    lines(source, replaced, &mut included, &mut text)?;
+    match replaced.iter().find(|(name, _)| !included.iter().any(|other| other == name)) {
+        Some((name, _)) => Err(format!("nothing imports {name:?}")),
+        None => Ok(text),
+    }
+}
+
 /// A module of constants: the replacement of `shared/tile`.
 pub(crate) fn constants(numbers: &[(&str, usize)], flags: &[(&str, bool)]) -> String {
     let numbers = numbers.iter().map(|(name, value)| format!("const {name} = {value}u;\n"));
@@ -176,6 +186,10 @@ fn include(name: &str, replaced: &[(&str, &str)], included: &mut Vec<String>, te
         Some((_, source)) => *source,
         None => module(name)?,
     };
+    lines(source, replaced, included, text)
+}
+
+fn lines(source: &str, replaced: &[(&str, &str)], included: &mut Vec<String>, text: &mut String) -> Result<(), String> {
     for line in source.lines() {
         match line.strip_prefix("#import ") {
             Some(module) => include(module.trim(), replaced, included, text)?,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Adapter;
 use crate::scalar::Affine;
 use crate::tensor::TensorType;
 
@@ -25,6 +26,10 @@ pub struct Kernel {
     pub bindings: Vec<Access>,
     /// True where it needs subgroup operations.
     pub subgroups: bool,
+    /// True where it unfolds its workgroup's number, so that its grid may have several rows.
+    pub folds: bool,
+    /// True for a kernel of wgrad's own: its indices are right, and need not be clamped when it runs.
+    pub(crate) is_trusted: bool,
 }
 
 impl Kernel {
@@ -45,6 +50,8 @@ impl Kernel {
             source: super::compose(file, replaced)?.into(),
             bindings: bindings.collect(),
             subgroups: false,
+            folds: true,
+            is_trusted: true,
         })
     }
 }
@@ -82,8 +89,57 @@ pub struct KernelPlan {
     pub scratch: Vec<usize>,
 }
 
+impl KernelPlan {
+    /// Checks a plan that another crate made.
+    ///
+    /// # Errors
+    /// What is bound and is not there, or not as it is said; an output or an epilogue that nothing stores; what the device has not.
+    pub(crate) fn check(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<(), String> {
+        let expression = shapes.epilogue.map(|epilogue| &epilogue.expression);
+        let inputs = shapes.inputs.len() + expression.map_or(0, |expression| expression.inputs.len());
+        let outputs = expression.map_or(shapes.outputs.len(), |expression| expression.outputs.len());
+        let mut is_written = vec![shapes.outputs.iter().all(TensorType::is_empty); outputs];
+        for DispatchPlan { kernel, bound, .. } in &self.dispatches {
+            let wrong = |message: String| Err(format!("kernel {}: {message}", kernel.label));
+            if kernel.bindings.len() != bound.len() {
+                return wrong(format!("it has {} bindings, and {} are bound", kernel.bindings.len(), bound.len()));
+            }
+            if kernel.subgroups && adapter.subgroups.is_none() {
+                return wrong(format!("it needs subgroups, which {} has not", adapter.name));
+            }
+            for (access, bound) in kernel.bindings.iter().zip(bound) {
+                let (what, index, count) = match *bound {
+                    Bound::Input(index) => ("input", index, inputs),
+                    Bound::Output(index) => ("output", index, outputs),
+                    Bound::Scratch(index) => ("scratch memory", index, self.scratch.len()),
+                };
+                if index >= count {
+                    return wrong(format!("it binds {what} {index}, and there are {count}"));
+                }
+                match (bound, access) {
+                    (Bound::Input(_), Access::ReadWrite) => {
+                        return wrong(format!("it binds input {index} for writing, and inputs are only read"));
+                    }
+                    (Bound::Output(output), Access::ReadWrite) => is_written[*output] = true,
+                    (Bound::Input(_) | Bound::Output(_) | Bound::Scratch(_), _) => {}
+                }
+            }
+        }
+        if let Some(output) = is_written.iter().position(|is_written| !is_written) {
+            return Err(format!("none of its kernels writes output {output}"));
+        }
+        let finishes = |dispatch: &DispatchPlan| dispatch.kernel.source.contains("fn finish(");
+        if expression.is_some() && !self.dispatches.is_empty() && !self.dispatches.iter().any(finishes) {
+            return Err("it accepts an epilogue, and none of its kernels finishes its results \
+                 (`DispatchBuilder::finishes`)"
+                .into());
+        }
+        Ok(())
+    }
+}
+
 /// An input of a routine: its type and how its coordinates map to addresses (in elements).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Operand {
     /// Element type (as stored) and shape.
     pub ty: TensorType,
@@ -94,7 +150,7 @@ pub struct Operand {
 /// What a routine's kernels are chosen by.
 pub struct RoutineShapes<'a> {
     /// The operator's inputs, in order. Their element types are compute types (f32, i32 or u32), or f16 and bf16 where the operator
-    /// reads such an input [as it is stored](crate::graph::Operator::reads_stored).
+    /// reads such an input [as it is stored](crate::graph::GpuRoutine::reads_stored).
     pub inputs: &'a [Operand],
     /// The operator's outputs as the operator states them (compute types).
     pub outputs: &'a [TensorType],

@@ -2,6 +2,7 @@
 //! what, and how often. Nothing here knows wgpu: the GPU device runs plans, tests read them.
 
 mod adapter;
+mod build;
 mod compose;
 mod grid;
 mod kernel;
@@ -12,6 +13,7 @@ mod tuned;
 
 pub(crate) use adapter::Limit;
 pub use adapter::{Adapter, Limits};
+pub use build::DispatchBuilder;
 pub use compose::{compose, files};
 pub(crate) use compose::{constants, element_types, module};
 pub use grid::Grid;

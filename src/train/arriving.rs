@@ -18,7 +18,7 @@ pub(super) const IN_FLIGHT: usize = 16;
 pub(super) struct Weights(Option<Vec<f64>>);
 
 impl Weights {
-    pub(super) fn of_targets(loss: &Loss, targets: &TensorData) -> Self {
+    pub(super) fn of_targets(loss: &dyn Loss, targets: &TensorData) -> Self {
         Self(loss.example_weights(targets))
     }
 

@@ -26,17 +26,17 @@ const EVALUATION: &str = "carried/evaluation/";
 /// ```
 /// use wgrad::data::streams;
 /// use wgrad::graph::{Graph, Tensor};
-/// use wgrad::loss::Loss;
+/// use wgrad::loss::custom;
 /// use wgrad::prelude::*;
 /// use wgrad::train::carried_state;
 /// let data = streams(&[3; 41], 4, 2)?; // a text of threes, for batches of four
 /// let model = |g: &Graph, x: &Tensor, mode: Mode| {
 ///     let sum = carried_state(g, "sum", mode, [x.shape()[0]]);
-///     let after = &sum + &x.cast(F32).sum(&[1]);
+///     let after = &sum + &x.cast(F32).sum([1]);
 ///     g.assign(&sum, &after);
 ///     nn::Linear::new(g, "scale", 1, 1).forward(&after.unsqueeze(-1)) // what is so predicted is of no use
 /// };
-/// let loss = Loss::custom(|prediction, _| prediction.square().mean_all());
+/// let loss = custom(|prediction, _| prediction.square().mean_all());
 /// let mut trainer = Trainer::new(model, &Device::cpu(), SGD::new(1e-6), loss, []).evaluation_batch(4);
 /// trainer.fit(&data, Fit::epochs(2).batch_size(4).shuffle(false))?;
 /// let session = trainer.session_mut().ok_or(Error::Data("it was trained".into()))?;

@@ -4,12 +4,12 @@ use super::trainer::Trainer;
 use crate::device::Device;
 use crate::error::Result;
 use crate::loss::Loss;
-use crate::metrics::Metric;
+use crate::metrics::Metrics;
 use crate::nn::Sequential;
 use crate::optim::Optimizer;
 
 impl Sequential {
-    /// A trainer for this model, Keras-like.
+    /// A trainer for this model, Keras-like. [`Metrics`] says how to give none, one, or several.
     ///
     /// # Errors
     /// Layers that do not fit each other.
@@ -17,9 +17,9 @@ impl Sequential {
     pub fn compile(
         self,
         device: &Device,
-        optimizer: impl Optimizer + Send + Sync + 'static,
-        loss: impl Into<Loss>,
-        metrics: impl IntoIterator<Item = Metric>,
+        optimizer: impl Optimizer + 'static,
+        loss: impl Loss + 'static,
+        metrics: impl Metrics,
     ) -> Result<Trainer> {
         self.output_shape()?;
         Ok(Trainer::new(self, device, optimizer, loss, metrics))

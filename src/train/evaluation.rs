@@ -5,9 +5,10 @@ use std::fmt;
 use super::arriving::Weights;
 use super::carried;
 use super::resident::{INDEX, Resident, index_of};
-use super::trainer::{Trainer, Y};
+use super::trainer::{Trainer, Y, sum_of};
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::metrics::{Measure, Reading};
 use crate::nn::Mode;
 use crate::tensor::TensorData;
 
@@ -18,7 +19,8 @@ pub struct Evaluation {
     pub loss: f64,
     /// Metrics by name, in the order asked for; those that the data does not define are left out.
     pub metrics: Vec<(String, f64)>,
-    /// The model's output for every example; `[0]` where it was not stored ([`Trainer::perplexity`](super::Trainer::perplexity)).
+    /// The model's output for every example; `[0]` where it was not read, as where all metrics are computed on the
+    /// device or from the loss.
     pub predictions: TensorData,
 }
 
@@ -77,10 +79,11 @@ impl Trainer {
         Self::check(data)?;
         let resident = Resident::of(data);
         let targets = data.column(Y)?;
-        let weights = Weights::of_targets(&self.loss, targets);
+        let weights = Weights::of_targets(self.loss.as_ref(), targets);
         let mut batch = self.evaluation_batch.clamp(1, data.len());
         let (mut loss, mut weight, mut rows): (f64, f64, Vec<f32>) = (0.0, 0.0, Vec::new());
         let mut shape = Vec::new();
+        let mut sums: Vec<Vec<f64>> = vec![Vec::new(); self.metrics.len()];
         let order: Vec<usize> = (0..data.len()).collect();
         let mut rest = order.as_slice();
         while !rest.is_empty() {
@@ -100,6 +103,12 @@ impl Trainer {
                 loss += outputs["loss"].item()? * weighs;
                 weight += weighs;
             }
+            for (index, sums) in sums.iter_mut().enumerate() {
+                let parts = (0..).map_while(|number| outputs.get(&sum_of(index, number)));
+                let added: Vec<f64> = parts.flat_map(TensorData::to_f64_vec).collect();
+                sums.resize(added.len(), 0.0);
+                sums.iter_mut().zip(added).for_each(|(sum, added)| *sum += added);
+            }
             if let Some(prediction) = outputs.get("prediction") {
                 rows.extend_from_slice(prediction.as_slice::<f32>()?);
                 shape = prediction.shape().to_vec();
@@ -111,20 +120,18 @@ impl Trainer {
         }
         let loss = loss / weight;
         let predictions = TensorData::from_vec(rows, shape)?;
+        let reading = Reading::of(self.loss.as_ref());
         let mut metrics: Vec<(String, f64)> = Vec::new();
-        metrics.extend(self.perplexity.then(|| ("perplexity".to_owned(), loss.exp())));
-        for metric in &self.metrics {
-            let mut accumulator = metric.accumulator();
-            if let Some(ignored) = self.loss.ignored_label() {
-                accumulator = accumulator.with_ignored_label(ignored);
-            }
-            if let Some(threshold) = self.loss.threshold() {
-                accumulator = accumulator.with_threshold(threshold);
-            }
-            accumulator.update(&predictions, targets)?;
-            if let Some(value) = accumulator.value() {
-                metrics.push((metric.name().to_owned(), value));
-            }
+        for (metric, sums) in self.metrics.iter().zip(&sums) {
+            let value = match metric.measure(reading) {
+                Measure::Predictions(mut accumulator) => {
+                    accumulator.update(&predictions, targets)?;
+                    accumulator.value()
+                }
+                Measure::Sums(metric) => metric.result(sums),
+                Measure::Loss(of) => Some(of(loss)),
+            };
+            metrics.extend(value.map(|value| (metric.name(), value)));
         }
         Ok(Evaluation { loss, metrics, predictions })
     }

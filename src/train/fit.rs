@@ -7,7 +7,7 @@ use super::checkpoints::Checkpoints;
 use super::history::{EpochRecord, History};
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::optim::schedule::Schedule;
+use crate::optim::schedule::{Constant, Schedule};
 use crate::session::Session;
 
 /// What happens during a run.
@@ -133,7 +133,7 @@ pub struct Fit<'a> {
     pub(crate) drop_last: bool,
     pub(crate) shuffle: bool,
     pub(crate) validation: Option<&'a Dataset>,
-    pub(crate) schedule: Schedule,
+    pub(crate) schedule: Arc<dyn Schedule>,
     pub(crate) callbacks: Vec<&'a mut dyn Callback>,
     pub(crate) checkpoints: Option<Checkpoints>,
     pub(crate) stop: Option<Arc<AtomicBool>>,
@@ -149,7 +149,7 @@ impl<'a> Fit<'a> {
             drop_last: false,
             shuffle: true,
             validation: None,
-            schedule: Schedule::Constant,
+            schedule: Arc::new(Constant),
             callbacks: Vec::new(),
             checkpoints: None,
             stop: None,
@@ -193,8 +193,8 @@ impl<'a> Fit<'a> {
 
     /// How the learning rate changes from step to step.
     #[must_use]
-    pub fn schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = schedule;
+    pub fn schedule(mut self, schedule: impl Schedule + 'static) -> Self {
+        self.schedule = Arc::new(schedule);
         self
     }
 

@@ -5,7 +5,7 @@ use super::trainer::Trainer;
 use crate::device::Device;
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::loss::Loss;
+use crate::loss::custom;
 use crate::nn::{Mode, Model, Precision};
 use crate::optim::SGD;
 use crate::tensor::TensorData;
@@ -20,7 +20,7 @@ impl Predictor {
     /// For a model, whose parameters [`load`](Self::load) reads.
     pub fn new(model: impl Model + Send + Sync + 'static, device: &Device) -> Self {
         // Loss and optimizer are compiled with training alone, which never comes.
-        let loss = Loss::custom(|prediction, _| prediction.mean_all());
+        let loss = custom(|prediction, _| prediction.mean_all());
         Self { trainer: Trainer::new(model, device, SGD::new(0.0), loss, []) }
     }
 

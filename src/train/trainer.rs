@@ -11,7 +11,7 @@ use crate::device::Device;
 use crate::error::{Error, Origin, Result};
 use crate::graph::{Graph, Tensor};
 use crate::loss::Loss;
-use crate::metrics::Metric;
+use crate::metrics::{Batch, Measure, Metric, Metrics, Reading};
 use crate::nn::{Mode, Model, Precision};
 use crate::optim::{LossScale, Minimize, Optimizer};
 use crate::session::{ProgramId, Session};
@@ -24,6 +24,19 @@ pub(super) const Y: &str = "y";
 /// Examples of an evaluation batch, and bytes that its values may take where it has more than one.
 const EVALUATION_BATCH: usize = 512;
 const EVALUATION_MEMORY: usize = 1 << 30;
+
+/// A graph that begins with a batch and ends with its loss.
+pub(super) struct Forward {
+    pub(super) graph: Graph,
+    pub(super) prediction: Tensor,
+    pub(super) target: Tensor,
+    pub(super) loss: Tensor,
+}
+
+/// The output of an evaluation that holds something that a metric adds up.
+pub(super) fn sum_of(metric: usize, number: usize) -> String {
+    format!("metric.{metric}.{number}")
+}
 
 type Prepare = dyn Fn(&Tensor, Mode) -> Tensor + Send + Sync;
 
@@ -49,9 +62,9 @@ pub struct Trainer {
     origin: Origin,
     device: Device,
     model: Arc<dyn Model + Send + Sync>,
-    pub(super) loss: Loss,
-    pub(super) optimizer: Arc<dyn Optimizer + Send + Sync>,
-    pub(super) metrics: Vec<Metric>,
+    pub(super) loss: Box<dyn Loss>,
+    pub(super) optimizer: Arc<dyn Optimizer>,
+    pub(super) metrics: Vec<Box<dyn Metric>>,
     pub(super) seed: u64,
     precision: Precision,
     pub(super) clip_norm: Option<f64>,
@@ -60,7 +73,6 @@ pub struct Trainer {
     prepare: Option<Arc<Prepare>>,
     pub(super) evaluation_batch: usize,
     evaluation_memory: usize,
-    pub(super) perplexity: bool,
     pub(super) session: Option<Session>,
     /// Parameters that wait for the session.
     pub(super) loaded: Option<checkpoint::Loaded>,
@@ -75,17 +87,17 @@ impl Trainer {
     pub fn new(
         model: impl Model + Send + Sync + 'static,
         device: &Device,
-        optimizer: impl Optimizer + Send + Sync + 'static,
-        loss: impl Into<Loss>,
-        metrics: impl IntoIterator<Item = Metric>,
+        optimizer: impl Optimizer + 'static,
+        loss: impl Loss + 'static,
+        metrics: impl Metrics,
     ) -> Self {
         Self {
             origin: Origin::caller(),
             device: device.clone(),
             model: Arc::new(model),
-            loss: loss.into(),
+            loss: Box::new(loss),
             optimizer: Arc::new(optimizer),
-            metrics: metrics.into_iter().collect(),
+            metrics: metrics.boxed(),
             seed: 0,
             precision: Precision::F32,
             clip_norm: None,
@@ -94,7 +106,6 @@ impl Trainer {
             prepare: None,
             evaluation_batch: EVALUATION_BATCH,
             evaluation_memory: EVALUATION_MEMORY,
-            perplexity: false,
             session: None,
             loaded: None,
             programs: Programs::default(),
@@ -170,14 +181,6 @@ impl Trainer {
     #[must_use]
     pub fn evaluation_memory(mut self, bytes: usize) -> Self {
         self.evaluation_memory = bytes;
-        self
-    }
-
-    /// Measures perplexity too, e to the mean loss, as is usual for the cross-entropy of texts. Where no other metric was asked
-    /// for, predictions are not read: there are as many values as the text has positions, times the vocabulary.
-    #[must_use]
-    pub fn perplexity(mut self) -> Self {
-        self.perplexity = true;
         self
     }
 
@@ -329,9 +332,24 @@ impl Trainer {
         if let Some(id) = self.programs.find(&wanted) {
             return Ok(Some(id));
         }
-        let (g, prediction, loss) = self.forward(data, resident, batch, Mode::Evaluation)?;
+        let Forward { graph: g, prediction, target, loss } = self.forward(data, resident, batch, Mode::Evaluation)?;
         g.output("loss", &loss);
-        if !self.perplexity || !self.metrics.is_empty() {
+        let reading = Reading::of(self.loss.as_ref());
+        // For who asks for no metric at all, too.
+        let mut reads_predictions = self.metrics.is_empty();
+        for (index, metric) in self.metrics.iter().enumerate() {
+            let _layer = g.in_layer(&metric.name());
+            match metric.measure(reading) {
+                Measure::Predictions(_) => reads_predictions = true,
+                Measure::Sums(metric) => {
+                    for (number, sum) in metric.sums(&Batch::new(&prediction, &target, reading)).iter().enumerate() {
+                        g.output(&sum_of(index, number), sum);
+                    }
+                }
+                Measure::Loss(_) => {}
+            }
+        }
+        if reads_predictions {
             g.output("prediction", &prediction.cast(DType::F32));
         }
         self.admit_with(wanted, &g, resident, data, batch)
@@ -339,13 +357,7 @@ impl Trainer {
 
     /// A graph with the model's prediction and its loss for a batch of a data set, which is looked at: every program for training
     /// or evaluation begins here, so that whatever is learned from or measured on was checked.
-    pub(super) fn forward(
-        &self,
-        data: &Dataset,
-        resident: &Resident,
-        batch: usize,
-        mode: Mode,
-    ) -> Result<(Graph, Tensor, Tensor)> {
+    pub(super) fn forward(&self, data: &Dataset, resident: &Resident, batch: usize, mode: Mode) -> Result<Forward> {
         let g = self.graph();
         let (x, y) = {
             let _layer = g.in_layer("batch");
@@ -361,7 +373,7 @@ impl Trainer {
             self.check_input(data.column(X)?)?;
             self.loss.check_targets(&prediction.shape(), data.column(Y)?)?;
         }
-        Ok((g, prediction, loss))
+        Ok(Forward { graph: g, prediction, target: y, loss })
     }
 
     /// As `admit`, of a graph that reads a data set, which is uploaded to the device if it is not there.

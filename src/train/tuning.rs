@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Trainer;
 use super::resident::Resident;
+use super::trainer::Forward;
 use crate::data::Dataset;
 use crate::device::{Tune, Tuning};
 use crate::error::Result;
@@ -43,8 +44,8 @@ impl Trainer {
     }
 
     pub(super) fn step_graph(&self, data: &Dataset, resident: &Resident, batch: usize) -> Result<Graph> {
-        let (g, _, loss) = self.forward(data, resident, batch, Mode::Training)?;
-        let mut minimize = g.minimize_with(&loss, Arc::clone(&self.optimizer));
+        let Forward { graph: g, loss, .. } = self.forward(data, resident, batch, Mode::Training)?;
+        let mut minimize = g.minimize(&loss, Arc::clone(&self.optimizer));
         if let Some(norm) = self.clip_norm {
             minimize = minimize.clip_norm(norm);
         }

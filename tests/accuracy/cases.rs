@@ -72,8 +72,8 @@ fn infinity_times_the_sum_of_nothing_is_no_number() {
     for device in devices() {
         let g = Graph::new();
         let (x, w) = (g.input("x", [2, 3], F32), g.input("w", [3], F32));
-        let none = x.slice(0, 0, 0).sum(&[0]) * f64::INFINITY;
-        let y = &none * &w + x.mean(&[0]);
+        let none = x.slice(0, 0, 0).sum([0]) * f64::INFINITY;
+        let y = &none * &w + x.mean([0]);
         let slopes = g.gradients(&y.sum_all(), &[&x, &w]);
         g.output("y", &y);
         g.output("dx", &slopes[0]);

@@ -55,7 +55,7 @@ fn training() -> Graph {
     let model = Sequential::new([4]).dense(5).tanh().dropout(0.3).dense(1);
     let error = model.forward(&g, &x, Mode::Training).squeeze(1).square();
     let loss = (error * mask.cast(F32)).mean_all();
-    g.minimize(&loss, Adam::new(0.05)).schedule(Schedule::Exponential { gamma: 0.9 }).build();
+    g.minimize(&loss, Adam::new(0.05)).schedule(schedule::Exponential { gamma: 0.9 }).build();
     g
 }
 

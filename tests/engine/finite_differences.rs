@@ -4,6 +4,7 @@
 //! and what leaves it is changed once more.
 
 use wgrad::ops::{ConvOptions, ConvTransposeOptions, PaddingMode};
+use wgrad::ops::{Order, Running};
 use wgrad::prelude::*;
 use wgrad::scalar::{NUMERIC, ScalarFunction as F};
 
@@ -146,13 +147,15 @@ fn reductions() {
         check("log_sum_exp", &[any(&[2, 3, 2])], |_, x| x[0].log_sum_exp(axes));
         check("variance", &[any(&[2, 3, 2])], |_, x| x[0].variance(axes, 1));
     }
-    check("sum of one", &[any(&[1, 1])], |_, x| x[0].sum(&[0]) + x[0].sum_all());
+    check("sum of one", &[any(&[1, 1])], |_, x| x[0].sum([0]) + x[0].sum_all());
     for axis in [0, 1, -1] {
         check("softmax", &[any(&[2, 3, 2])], |_, x| x[0].softmax(axis));
         check("log_softmax", &[any(&[2, 3, 2])], |_, x| x[0].log_softmax(axis));
         check("cumulative_sum", &[any(&[2, 3, 2])], |_, x| x[0].cumulative_sum(axis));
-        check("cumulative_sum", &[any(&[2, 3, 2])], |_, x| x[0].cumulative_sum_with(axis, true, true));
-        check("sort", &[any(&[2, 3, 2])], |_, x| x[0].sort(axis, true).0);
+        check("cumulative_sum", &[any(&[2, 3, 2])], |_, x| {
+            x[0].cumulative_sum(Running::along(axis).reverse().exclusive())
+        });
+        check("sort", &[any(&[2, 3, 2])], |_, x| x[0].sort(axis, Order::Descending).0);
         check("top_k", &[any(&[2, 3, 2])], |_, x| x[0].top_k(2, axis).0);
     }
 }

@@ -119,7 +119,7 @@ fn the_last_of_equals_and_the_smallest() {
     ] {
         g.output(name, &y);
     }
-    let (smallest, indices) = x.top_k_with(3, 1, false);
+    let (smallest, indices) = x.bottom_k(3, 1);
     g.output("smallest", &smallest);
     g.output("indices", &indices);
     for device in devices() {

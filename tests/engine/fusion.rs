@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 use wgrad::compiler::Options;
+use wgrad::ops::keepdim;
 use wgrad::ops::{Initial, Variable};
 use wgrad::prelude::*;
 use wgrad::session::Outputs;
@@ -134,7 +135,7 @@ fn sums_that_products_bring_are_the_same() -> Result<()> {
         let e = variable("e", &[2, units]);
         let f = variable("f", &[2]);
         let y = h.tanh().reshape([batch * 3, units]).matmul(&e.transpose(0, 1)) + &f;
-        let centred = &y - y.mean_keep(&[0], true);
+        let centred = &y - y.mean(keepdim([0]));
         let loss = y.square().sum_all() + centred.transpose(0, 1).matmul(&y).sum_all();
         for (name, gradient) in ["a", "b", "c", "d", "e", "f"].iter().zip(g.gradients(&loss, &[&a, &b, &c, &d, &e, &f]))
         {

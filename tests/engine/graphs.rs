@@ -1,6 +1,8 @@
 //! Graphs drawn at random: operators of every kind on small tensors, each of which always fits what is there.
 
 use proptest::prelude::*;
+use wgrad::ops::Order;
+use wgrad::ops::keepdim;
 use wgrad::prelude::*;
 use wgrad::session::Outputs;
 
@@ -52,10 +54,10 @@ impl Builder {
             TensorData::from_f64(I32, &indices, [count]).unwrap()
         };
         match kind % 18 {
-            0 => a.sum(&[signed]),
-            1 => a.reduce(wgrad::scalar::Reduction::Max, &[signed], true),
-            2 => a.mean_keep(&[signed], true),
-            3 => a.log_sum_exp(&[signed]),
+            0 => a.sum([signed]),
+            1 => a.max(keepdim([signed])),
+            2 => a.mean(keepdim([signed])),
+            3 => a.log_sum_exp([signed]),
             4 => a.permute(&(0..rank).rev().collect::<Vec<_>>()),
             5 => a.flip(&[signed]),
             6 => a.slice(signed, detail % extent, extent),
@@ -68,7 +70,7 @@ impl Builder {
             11 => a.take(signed, &self.g.constant(index(3))),
             12 => a.softmax(signed),
             13 => a.cumulative_sum(signed),
-            14 => a.sort(signed, detail.is_multiple_of(2)).0,
+            14 => a.sort(signed, if detail.is_multiple_of(2) { Order::Descending } else { Order::Ascending }).0,
             15 => a.index_add(signed, &self.g.constant(index(extent)), &(a * 0.5)),
             16 if rank >= 2 => a.matmul(&a.transpose(-1, -2)) * (1.0 / shape[rank - 1] as f64),
             16 => a.matmul(a) * (1.0 / extent as f64),

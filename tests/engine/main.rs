@@ -22,6 +22,7 @@ mod sizes;
 mod stages;
 #[path = "../support/mod.rs"]
 mod support;
+mod tensor_functions;
 mod training;
 mod variables;
 mod wide;

@@ -1,9 +1,9 @@
 //! i64 on every device: the right value or an error, never a wrong one. A GPU computes in i32 and notices what leaves it.
 
 use proptest::prelude::*;
+use wgrad::ops::Order;
 use wgrad::ops::{Combine, Initial, Role, Variable};
 use wgrad::prelude::*;
-use wgrad::scalar::Reduction;
 use wgrad::tensor::TensorType;
 
 use super::support::devices::devices;
@@ -63,7 +63,7 @@ fn what_leaves_32_bits_is_an_error_and_what_just_fits_is_right() {
         ("sum", |x, _| x.sum_all(), &[max, max, 5], &[0], &[max, max, -max], &[0]),
         ("sum", |x, _| x.sum_all(), &[-END, -1], &[0], &[-END, 0], &[0]),
         ("cumulative_sum", |x, _| x.cumulative_sum(0), &[max, 1, -1], &[0], &[max, -5, 5], &[0]),
-        ("product", |x, _| x.product(&[0]), &[2048, 2048, 1024], &[0], &[2048, 1024, 1023], &[0]),
+        ("product", |x, _| x.product([0]), &[2048, 2048, 1024], &[0], &[2048, 1024, 1023], &[0]),
         ("mul", |x, _| x.cumulative_product(0), &[2048, 2048, 1024], &[0], &[2048, 1024, 1023], &[0]),
         ("matmul", |x, y| x.matmul(y), &[65_536, 65_536], &[65_536, 1], &[65_536, 32_767], &[32_767, 2]),
         ("scatter_add", |x, y| x.scatter_add(0, &y.zeros_like(), y), &[max, 0], &[1, 0], &[max, 0], &[-1, 1]),
@@ -110,12 +110,12 @@ fn no_number_and_chosen_numbers_are_right() {
         |x, _| x.sign(),
         |x, _| x.cast(I32).cast(I64),
         |x, _| x.cast(U8).cast(I64),
-        |x, _| x.max(&[0]),
-        |x, _| x.sort(0, true).0,
+        |x, _| x.max([0]),
+        |x, _| x.sort(0, Order::Descending).0,
         |x, y| x.take(0, &y.maximum(0).minimum(4)),
         |x, y| x.scatter(0, &y.maximum(0).minimum(4), x, Combine::Max),
         |x, _| x.pad(&[1], &[2], -7.0),
-        |x, _| x.reduce(Reduction::Min, &[0], false),
+        |x, _| x.min([0]),
     ];
     for (number, rule) in rules.iter().enumerate() {
         let (a, b) = ([max, -END, 0, -1, 7], [-1, 1, 0, max, -END]);
@@ -143,7 +143,7 @@ fn what_is_bounded_costs_nothing() {
     let g = Graph::new();
     let (table, words) = (g.input("table", [50, 4], F32), g.input("words", [3, 7], I64));
     let positions = g.coordinate([3, 7], 1).cast(I64) * 2 + 1;
-    let seen = words.ne(0).cast(I64).sum(&[1]);
+    let seen = words.ne(0).cast(I64).sum([1]);
     g.output("rows", &table.take(0, &words));
     g.output("positions", &positions);
     g.output("lengths", &(seen - 1).maximum(0));
@@ -222,8 +222,8 @@ fn grown(x: &Tensor, y: &Tensor, choices: &[Choice]) -> Tensor {
             6 => -a,
             7 => a.abs(),
             8 => a.cumulative_sum(0),
-            9 => a.sum(&[0]).reshape([1]).broadcast_to([4]),
-            10 => a.product(&[0]).reshape([1]).broadcast_to([4]),
+            9 => a.sum([0]).reshape([1]).broadcast_to([4]),
+            10 => a.product([0]).reshape([1]).broadcast_to([4]),
             11 => a.shift_left(b.bitwise_and(7)),
             12 => a.shift_right(b.bitwise_and(15)),
             13 => a.maximum(&b),
@@ -232,7 +232,7 @@ fn grown(x: &Tensor, y: &Tensor, choices: &[Choice]) -> Tensor {
             16 => a.bitwise_xor(&b),
             17 => a.scatter_add(0, &b.bitwise_and(3), &b),
             18 => a.take(0, &b.bitwise_and(3)),
-            _ => a.sort(0, false).0,
+            _ => a.sort(0, Order::Ascending).0,
         });
     }
     values.swap_remove(values.len() - 1)

@@ -21,16 +21,16 @@ fn nothing_is_a_size() {
         let maps = (&x * &row + 1.0).exp();
         g.output("map", &maps);
         g.output("transposed", &maps.transpose(0, 1));
-        g.output("sum", &x.sum(&[0]));
-        g.output("product", &x.product(&[0]));
-        g.output("log_sum_exp", &x.log_sum_exp(&[0]));
-        g.output("max", &x.max(&[1]));
+        g.output("sum", &x.sum([0]));
+        g.output("product", &x.product([0]));
+        g.output("log_sum_exp", &x.log_sum_exp([0]));
+        g.output("max", &x.max([1]));
         g.output("softmax", &x.softmax(1));
         g.output("joined", &g.concat(&[&x, &row.unsqueeze(0), &x], 0));
         g.output("padded", &x.pad(&[1, 0], &[1, 0], 4.0));
         g.output("rows", &row.unsqueeze(0).take(0, &n));
         g.output("added", &row.unsqueeze(0).index_add(0, &n, &x));
-        g.output("sorted", &x.sort(0, false).0);
+        g.output("sorted", &x.sort(0, wgrad::ops::Order::Ascending).0);
         g.output("running", &x.cumulative_sum(0));
         g.output("inner", &x.transpose(0, 1).matmul(&x));
         g.output("outer", &x.matmul(&row.unsqueeze(1)));
@@ -87,7 +87,7 @@ fn every_rank_up_to_five() {
             let moved = (x.permute(&reversed) * 2.0).permute(&reversed);
             g.output("moved", &moved);
             g.output("sum", &x.sum_all());
-            g.output("wide", &(&x + &x.unsqueeze(0)).sum(&[0]));
+            g.output("wide", &(&x + &x.unsqueeze(0)).sum([0]));
             let loss = (&x * &moved).sin().sum_all();
             g.output("gradient", &g.gradients(&loss, &[&x])[0]);
             let data = tensor(rank as u64, F32, shape, -1.0, 1.0);
@@ -133,8 +133,8 @@ fn sums_and_products_of_integers_wrap() {
     let words = x.cast(U32);
     for (name, y) in [("i32", &x), ("u32", &words)] {
         for axis in [0, 1] {
-            g.output(&format!("{name} sum {axis}"), &y.sum(&[axis]));
-            g.output(&format!("{name} product {axis}"), &y.product(&[axis]));
+            g.output(&format!("{name} sum {axis}"), &y.sum([axis]));
+            g.output(&format!("{name} product {axis}"), &y.product([axis]));
         }
     }
     let values: Vec<i32> = (0..3000_i32).map(|k| k.wrapping_mul(1_640_531_527) | 1).collect();
@@ -171,8 +171,8 @@ fn the_same_bits_every_time() {
     let g = Graph::new();
     let (x, w) = (g.input("x", [300, 257], F32), g.input("w", [257, 190], F32));
     let hidden = x.matmul(&w).gelu();
-    let loss = hidden.softmax(1).log_sum_exp(&[0]).square().sum_all()
-        + x.variance(&[0], 1).mean_all()
+    let loss = hidden.softmax(1).log_sum_exp([0]).square().sum_all()
+        + x.variance([0], 1).mean_all()
         + x.cumulative_sum(1).mean_all();
     g.output("loss", &loss);
     for (k, gradient) in g.gradients(&loss, &[&x, &w]).iter().enumerate() {

@@ -49,7 +49,7 @@ fn follows_signs(kind: u8) -> bool {
 
 /// An optimizer whose steps follow gradients smoothly, so that rounding stays rounding; and [one](follows_signs) for which the loss is
 /// such that no gradient is close to 0.
-fn optimizer(kind: u8) -> std::sync::Arc<dyn Optimizer + Send + Sync> {
+fn optimizer(kind: u8) -> std::sync::Arc<dyn Optimizer> {
     use std::sync::Arc;
     match kind % OPTIMIZERS {
         0 => Arc::new(SGD::new(0.05)),
@@ -122,7 +122,7 @@ fn session(step: &Step, device: &Device, fuse: bool, all_outputs: bool, scale: f
     let Built { g, loss, parameters, first } = build(step, all_outputs);
     let optimizer = optimizer(step.optimizer);
     let learning_rate = optimizer.learning_rate();
-    let mut minimize = g.minimize_with(&loss, optimizer);
+    let mut minimize = g.minimize(&loss, optimizer);
     if step.extras & 1 > 0 {
         minimize = minimize.clip_norm(0.5);
     }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use wgrad::device::Device;
+use wgrad::ops::Order;
 use wgrad::ops::{ConvOptions, Initial, Interpolate, PaddingMode, Role, Variable};
 use wgrad::prelude::*;
 use wgrad::scalar::Reduction;
@@ -147,8 +148,8 @@ proptest! {
         let x = g.input("x", [rows, columns], I64);
         let kinds = Reduction::ALL.into_iter().filter(|kind| *kind != Reduction::LogSumExp);
         for kind in kinds.clone() {
-            g.output(kind.name(), &x.reduce(kind, &[1], false).cast(I64));
-            g.output(&format!("{} of columns", kind.name()), &x.transpose(0, 1).reduce(kind, &[0], false).cast(I64));
+            g.output(kind.name(), &x.reduce(kind, [1]).cast(I64));
+            g.output(&format!("{} of columns", kind.name()), &x.transpose(0, 1).reduce(kind, [0]).cast(I64));
         }
         let found = run_on(&Device::cpu(), &g, &[("x", &integers(&values, &[rows, columns]))]);
         for kind in kinds {
@@ -166,7 +167,7 @@ fn a_long_reduction_of_i64_joins_its_parts() {
     let g = Graph::new();
     let x = g.input("x", [n], I64);
     for kind in [Reduction::Sum, Reduction::Max, Reduction::Min, Reduction::ArgMax, Reduction::ArgMin] {
-        g.output(kind.name(), &x.reduce(kind, &[0], false).cast(I64));
+        g.output(kind.name(), &x.reduce(kind, [0]).cast(I64));
     }
     let found = run_on(&Device::cpu(), &g, &[("x", &integers(&values, &[n]))]);
     for kind in [Reduction::Sum, Reduction::Max, Reduction::Min, Reduction::ArgMax, Reduction::ArgMin] {
@@ -185,13 +186,13 @@ fn i64_goes_through_every_operator_on_every_device() {
     g.output("scatter", &x.scatter_add(0, &index, &x.slice(0, 0, 2)));
     let rows = index.at(0, 0);
     g.output("rows", &x.scatter_rows(&rows, &g.constant(integers(&[1; 16], &[4, 4]))));
-    let (values, order) = x.sort(1, true);
+    let (values, order) = x.sort(1, Order::Descending);
     g.output("sorted", &values);
     g.output("order", &order);
     g.output("running", &x.cumulative_sum(1));
-    g.output("sum", &x.sum(&[0]));
-    g.output("product", &x.product(&[1]));
-    g.output("max", &x.max(&[1]));
+    g.output("sum", &x.sum([0]));
+    g.output("product", &x.product([1]));
+    g.output("max", &x.max([1]));
     g.output("argmin", &x.argmin(1));
     g.output("matmul", &x.matmul(&x.transpose(0, 1)));
     g.output("batched", &x.reshape([3, 2, 2]).matmul(&x.reshape([3, 2, 2]).transpose(1, 2)));

@@ -1,5 +1,7 @@
 //! Every method of a tensor, with arguments that seldom fit.
 
+use wgrad::ops::keepdim;
+use wgrad::ops::{Order, Running};
 use wgrad::prelude::*;
 use wgrad::scalar::{NUMERIC, Reduction, ScalarFunction};
 
@@ -30,12 +32,12 @@ pub fn call_everything(x: &Tensor, other: &Tensor) {
     let _ = (x.zeros_like(), x.ones_like(), x.filled_like(0.5), x.sum_all(), x.mean_all());
     for axis in AXES {
         for reduction in Reduction::ALL {
-            let _ = (x.reduce(reduction, &[axis], true), x.reduce(reduction, &[axis, 0], false));
+            let _ = (x.reduce(reduction, keepdim([axis])), x.reduce(reduction, [axis, 0]));
         }
-        let _ = (x.mean(&[axis]), x.variance(&[axis], 1), x.variance(&[axis], usize::MAX));
+        let _ = (x.mean([axis]), x.variance([axis], 1), x.variance([axis], usize::MAX));
         let _ = (x.argmax(axis), x.argmin(axis), x.softmax(axis), x.log_softmax(axis));
-        let _ = (x.cumulative_sum(axis), x.cumulative_sum_with(axis, true, true));
-        let _ = (x.sort(axis, true), x.flip(&[axis]), x.flip(&[axis, axis]));
+        let _ = (x.cumulative_sum(axis), x.cumulative_sum(Running::along(axis).reverse().exclusive()));
+        let _ = (x.sort(axis, Order::Descending), x.flip(&[axis]), x.flip(&[axis, axis]));
         let _ = (x.unsqueeze(axis), x.squeeze(axis), x.transpose(axis, 0), x.transpose(0, axis));
         let _ = (x.gather(axis, other), x.take(axis, other), x.index_select(axis, other));
         let _ = (
@@ -97,7 +99,7 @@ fn normalise_and_augment(x: &Tensor, other: &Tensor) {
         let _ = nn::LocalResponseNorm::new(size).forward(x);
         for mode in [Mode::Training, Mode::Evaluation] {
             let name = format!("layer of {} and {size} {mode:?}", x.id());
-            let _ = nn::BatchNorm::new(g, &name, size).momentum(2.0).forward(x, mode);
+            let _ = nn::BatchNormalization::new().momentum(2.0).build(g, &name, size).forward(x, mode);
             let _ = nn::InstanceNorm::new(g, &name, size).forward(x, mode);
             let _ = nn::GroupNorm::new(g, &name, size, size).forward(x);
             let _ = (nn::LayerNorm::new(g, &name, [size]).forward(x), nn::RmsNorm::new(g, &name, [size, 0]).forward(x));

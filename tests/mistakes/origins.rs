@@ -1,7 +1,9 @@
 //! Every node carries the line of the user's code that built it, also where a method builds several.
 
 use wgrad::data::Dataset;
+use wgrad::loss;
 use wgrad::nn::Augment;
+use wgrad::ops::{Order, Running};
 use wgrad::prelude::*;
 use wgrad::session::ProgramId;
 
@@ -24,15 +26,15 @@ fn every_node_carries_the_users_line() {
         x.gather(1, &n),
         x.take(1, &row),
         x.softmax(-1),
-        x.variance(&[0], 1),
+        x.variance([0], 1),
         x.mean_all(),
         x.clamp(0.0, 1.0),
         n.one_hot(4, F32),
-        x.sort(0, true).0,
+        x.sort(0, Order::Descending).0,
         x.top_k(2, 1).0,
         x.flip(&[0]),
         x.pad(&[1, 1], &[0, 0], 2.0),
-        x.cumulative_sum_with(0, true, true),
+        x.cumulative_sum(Running::along(0).reverse().exclusive()),
         x.gt(0.0).select(&x, 1.0),
         g.random_uniform([2], 1.0, 2.0),
         g.random_normal([2], 0.0, 1.0),
@@ -169,7 +171,7 @@ fn sequences_and_models_of_ones_own_carry_lines_and_names_of_layers() {
         let step = nn::GRUCell::new(g, "cell", 3, 3).forward(&read.at(0, 6), None);
         nn::Linear::new(g, "out", 3, 1).forward(&nn::LayerNorm::new(g, "norm", [3]).forward(&step))
     };
-    let loss = Loss::custom(|x, y| (x - y).square().mean_all());
+    let loss = loss::custom(|x, y| (x - y).square().mean_all());
     let mut second = Trainer::new(own, &Device::cpu(), RMSprop::new(1e-3), loss, []);
     for (trainer, names) in [
         (
@@ -231,7 +233,7 @@ fn a_layer_that_does_not_fit_is_named_with_its_line() {
     let error = refused(model.compile(&cpu, sgd, CrossEntropy, []), &flat);
     assert!(error.ends_with(&format!("is no distribution {} in 0.dense(2))", here(line))), "{error}");
     let line = line!() + 1;
-    let trainer = Sequential::new([768]).dense(2).compile(&cpu, sgd, Loss::Mse, []);
+    let trainer = Sequential::new([768]).dense(2).compile(&cpu, sgd, loss::Mse, []);
     let error = refused(trainer, &flat);
     assert!(error.starts_with("mse: the prediction is [3, 2]") && error.ends_with(&(here(line) + ")")), "{error}");
     let line = line!() + 1;

@@ -1,6 +1,6 @@
 //! What PyTorch computes, forward and backward, and its running statistics: `tests/golden/norm.json`.
 
-use wgrad::nn::{BatchNorm, BatchNormalization, InstanceNorm, InstanceNormalization, LocalResponseNorm};
+use wgrad::nn::{BatchNormalization, InstanceNormalization, LocalResponseNorm};
 use wgrad::prelude::*;
 
 use super::support::devices::devices;
@@ -52,10 +52,10 @@ fn running_statistics_after_each_step() {
                 let momentum = case.number("momentum");
                 let y = if case.op.starts_with("batch") {
                     let options = BatchNormalization { momentum, ..BatchNormalization::new() };
-                    BatchNorm::with(&g, "norm", shape[1], options).forward(&x, mode)
+                    options.build(&g, "norm", shape[1]).forward(&x, mode)
                 } else {
                     let options = InstanceNormalization::new().momentum(momentum.unwrap_or_default());
-                    InstanceNorm::with(&g, "norm", shape[1], options.affine().running_stats()).forward(&x, mode)
+                    options.affine().running_stats().build(&g, "norm", shape[1]).forward(&x, mode)
                 };
                 g.output("y", &y);
                 g

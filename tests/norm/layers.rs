@@ -3,7 +3,7 @@
 use wgrad::data::Dataset;
 use wgrad::nn::{
     BatchNorm, BatchNormalization, GroupNorm, InstanceNorm, InstanceNormalization, LayerNorm, LayerNormalization,
-    LocalResponseNorm, RmsNorm, fold_batch_norm,
+    LocalResponseNorm, RmsNormalization, fold_batch_norm,
 };
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
@@ -50,12 +50,15 @@ fn mistakes_name_the_layer_and_the_line() {
         ),
         (
             "batch_norm \"bn\": eps is -1, and must be 0 or more",
-            Box::new(|g| drop(BatchNorm::new(g, "bn", 4).eps(-1.0))),
+            Box::new(|g| drop(BatchNormalization::new().eps(-1.0).build(g, "bn", 4))),
         ),
-        ("batch_norm \"bn\": momentum is 1.5", Box::new(|g| drop(BatchNorm::new(g, "bn", 4).momentum(1.5)))),
+        (
+            "batch_norm \"bn\": momentum is 1.5",
+            Box::new(|g| drop(BatchNormalization::new().momentum(1.5).build(g, "bn", 4))),
+        ),
         (
             "batch_norm \"bn\": eps is NaN",
-            Box::new(|g| drop(BatchNorm::with(g, "bn", 4, BatchNormalization::new().eps(f64::NAN)))),
+            Box::new(|g| drop(BatchNormalization::new().eps(f64::NAN).build(g, "bn", 4))),
         ),
         (
             "batch_norm \"bn\": the name is used already",
@@ -87,7 +90,7 @@ fn mistakes_name_the_layer_and_the_line() {
             Box::new(move |g| drop(x(g, &[2, 4]).layer_norm(3, None, None, 0.0))),
         ),
         ("layer_norm: normalises one axis or more", Box::new(move |g| drop(x(g, &[2]).layer_norm(0, None, None, 0.0)))),
-        ("rms_norm \"n\": eps is -0.1", Box::new(|g| drop(RmsNorm::new(g, "n", [4]).eps(-0.1)))),
+        ("rms_norm \"n\": eps is -0.1", Box::new(|g| drop(RmsNormalization::new().eps(-0.1).build(g, "n", [4])))),
         (
             "rms_norm: wants weight and bias of shape [4], not [2]",
             Box::new(move |g| drop(x(g, &[2, 4]).rms_norm(1, Some(&g.input("w", [2], F32)), None))),
@@ -147,12 +150,12 @@ fn sequential_layers_have_torchs_names_shapes_and_counts() {
     let model = Sequential::new([6, 4, 4])
         .batch_norm()
         .group_norm(3)
-        .layer(InstanceNormalization::new().affine().running_stats().into())
+        .layer(InstanceNormalization::new().affine().running_stats())
         .local_response_norm(5)
         .dropout2d(0.1)
         .layer_norm()
         .rms_norm()
-        .layer(LayerNormalization::new().axes(3).without_bias().into())
+        .layer(LayerNormalization::new().axes(3).without_bias())
         .flatten()
         .dense(2);
     assert_eq!(model.output_shape().unwrap(), [2].into());

@@ -28,8 +28,7 @@ fn kernels(device: &Device, shape: &[usize], build: impl Fn(&Graph, &Tensor) -> 
 fn batch_norm_takes_three_kernels_each_way() {
     for device in devices() {
         let plain = nn::BatchNormalization::new().without_running_stats();
-        let found =
-            kernels(&device, &[4, 3, 5, 5], |g, x| nn::BatchNorm::with(g, "n", 3, plain).forward(x, Mode::Training));
+        let found = kernels(&device, &[4, 3, 5, 5], |g, x| plain.build(g, "n", 3).forward(x, Mode::Training));
         assert_eq!(found, [3, 6], "{device:?}");
         let found = kernels(&device, &[4, 3, 5, 5], |g, x| nn::BatchNorm::new(g, "n", 3).forward(x, Mode::Evaluation));
         assert_eq!(found[0], 1, "{device:?}");

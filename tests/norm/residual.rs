@@ -1,6 +1,6 @@
 //! Residual blocks: values, names, counts, summaries, and mistakes in nested ones.
 
-use wgrad::nn::{Layer, Residual};
+use wgrad::nn::Residual;
 use wgrad::prelude::*;
 
 use super::layers::numbers;
@@ -76,7 +76,8 @@ fn counts_and_summary_go_through_nesting() {
     let g = Graph::new();
     let _ = model.clone().named("net").forward(&g, &g.input("x", [2, 6], F32), Mode::Training);
     assert!(g.error().is_none() && g.find("net.1.block.3.block.0.weight").is_some());
-    let Some(Layer::Residual(residual)) = model.layers().last() else { panic!("no residual") };
+    let last = model.layers().last().and_then(|layer| layer.downcast_ref::<Residual>());
+    let Some(residual) = last else { panic!("no residual") };
     assert_eq!(
         (residual.block().layers().len(), residual.shortcut().map(|shortcut| shortcut.layers().len())),
         (2, Some(1))
@@ -107,9 +108,7 @@ fn mistakes_are_told_through_nesting() {
             "layer 0, residual: in the block, without_bias is for layers with a bias, but it follows nothing",
         ),
         (
-            Sequential::new([6])
-                .dense(5)
-                .layer(Layer::Residual(Box::new(Residual::new(Sequential::new([6]).relu(), None)))),
+            Sequential::new([6]).dense(5).layer(Residual::new(Sequential::new([6]).relu(), None)),
             "layer 1, residual: the block is for [6], but comes after [5]",
         ),
         (Sequential::new([6]).dense(0).residual(|block| block.dense(0)), "layer 0, dense(0): needs one unit or more"),

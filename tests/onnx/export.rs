@@ -1,16 +1,21 @@
 //! What an export makes of graphs: it is read again and gives the same values. With `WGRAD_EXPORT` set to a folder, models are left there
 //! with their inputs and outputs, for `export.py` to run them elsewhere.
 
-use wgrad::nn::{GRU, LSTM, Linear, RNN, Recurrent, RecurrentInputs};
+use wgrad::nn::{CustomRNN, GRU, LSTM, Linear, RNN, Recurrent, RecurrentInputs};
 use wgrad::onnx::{Export, Import, Model};
+use wgrad::ops::keepdim;
 use wgrad::ops::{
-    AvgPool, AxisMap, Cell, Combine, ConvOptions, ConvTransposeOptions, Interpolate, Interpolation, MaxPool,
-    PaddingMode, RecurrentOptions,
+    AvgPool, AxisMap, Cell, CellDefinition, Combine, ConvOptions, ConvTransposeOptions, Interpolate, Interpolation,
+    MaxPool, PaddingMode, RecurrentOptions,
 };
+use wgrad::ops::{Order, Running};
 use wgrad::prelude::*;
 use wgrad::scalar::threefry::HostRandom;
 use wgrad::scalar::{NUMERIC, Reduction, ScalarFunction as F};
 use wgrad::train::checkpoint_file;
+
+use crate::snake::snake;
+use crate::sparsemax::sparsemax;
 
 /// A graph under test: its inputs are drawn at random.
 struct Case {
@@ -155,15 +160,15 @@ fn reductions_products_and_order() {
     let x = case.floats(&[2, 3, 4]);
     let mut outputs: Vec<Tensor> = Vec::new();
     for reduction in Reduction::ALL {
-        outputs.push(x.reduce(reduction, &[1], false));
-        outputs.push(x.reduce(reduction, &[0, 2], true));
-        outputs.push(x.reduce(reduction, &[0, 1, 2], false));
+        outputs.push(x.reduce(reduction, [1]));
+        outputs.push(x.reduce(reduction, keepdim([0, 2])));
+        outputs.push(x.reduce(reduction, [0, 1, 2]));
     }
     let b = x.gt(0.0);
-    outputs.extend([b.reduce(Reduction::Max, &[1], false), b.reduce(Reduction::Min, &[2], true)]);
-    outputs.extend([x.softmax(-1), x.log_softmax(1), x.mean_all(), x.variance(&[0], 1)]);
-    outputs.extend([x.cumulative_sum(1), x.cumulative_sum_with(2, true, true)]);
-    let (sorted, indices) = x.sort(1, false);
+    outputs.extend([b.max([1]), b.min(keepdim([2]))]);
+    outputs.extend([x.softmax(-1), x.log_softmax(1), x.mean_all(), x.variance([0], 1)]);
+    outputs.extend([x.cumulative_sum(1), x.cumulative_sum(Running::along(2).reverse().exclusive())]);
+    let (sorted, indices) = x.sort(1, Order::Ascending);
     let (largest, where_largest) = x.top_k(2, -1);
     outputs.extend([sorted, indices, largest, where_largest]);
     outputs.push(x.matmul(&x.transpose(1, 2)));
@@ -262,7 +267,7 @@ fn recurrences() {
         let gru = GRU::with(&case.g, "gru", 3, 4, options.reset_after(false)).forward(&x, Mode::Evaluation);
         case.check(name, &[&rnn.outputs, &lstm.outputs, &lstm.h_n, &lstm.c_n, &gru]);
     }
-    for cell in Cell::ALL {
+    for cell in Cell::all() {
         let mut case = Case::new();
         let gates = case.floats(&[4, 2, cell.gates() * 3]);
         let (weight, bias) = (case.floats(&[cell.gates() * 3, 3]), case.floats(&[cell.gates() * 3]));
@@ -271,11 +276,33 @@ fn recurrences() {
             bias: Some(&bias),
             initial: Some(&initial),
             reverse: true,
-            ..RecurrentOptions::new(cell)
+            ..RecurrentOptions::new(cell.clone())
         };
         let found = gates.recurrent(&weight, &options);
         case.check(&format!("gates of {}", cell.name()), &[&found.outputs, &found.last]);
     }
+}
+
+/// A cell that computes what a built-in one does is exported as that; for others ONNX has no operator.
+#[test]
+fn recurrences_of_ones_own() {
+    let again = CellDefinition::new("my_gru", 3).step(|s| {
+        let (r, z) = (s.gate(0).sigmoid(), s.gate(1).sigmoid());
+        let n = (s.input(2) + r * s.product(2)).tanh();
+        [n + z * (s.state(0) - n)]
+    });
+    let mut case = Case::new();
+    let x = case.floats(&[4, 2, 3]);
+    let y = CustomRNN::new(&case.g, "layer", &again.unwrap(), 3, 5).forward(&x, Mode::Evaluation);
+    case.check("a gru of one's own", &[&y]);
+
+    let leaky = CellDefinition::new("leaky", 1).step(|s| [s.state(0) * 0.9 + s.gate(0).tanh() * 0.1]);
+    let g = Graph::new();
+    let y = CustomRNN::new(&g, "layer", &leaky.unwrap(), 3, 5).forward(&g.input("x", [4, 2, 3], F32), Mode::Evaluation);
+    g.output("y", &y);
+    let error = Export::new(&g).to_proto().unwrap_err().to_string();
+    assert!(error.contains("\"leaky\" is a cell of one's own, for which ONNX has no operator"), "{error}");
+    assert!(error.contains("onnx/export.rs"), "{error}");
 }
 
 #[test]
@@ -329,4 +356,14 @@ fn a_list_of_layers() {
     let x = TensorData::from_f64(F32, &[0.25; 128], [2, 1, 8, 8]).unwrap();
     let found = imported.graph.compile(&Device::cpu()).unwrap().run(&[("x", &x)]).unwrap();
     assert_eq!(found["prediction"].shape().dims(), [2, 3]);
+}
+
+#[test]
+fn an_operator_of_ones_own_is_exported_as_its_decomposition() {
+    let mut case = Case::new();
+    let scores = case.floats(&[3, 7]);
+    let frequencies = case.positive(&[3, 7]);
+    let g = case.g.clone();
+    let (attention, waves) = (sparsemax(&g, &scores), snake(&g, &scores, &frequencies));
+    case.check("custom operators", &[&attention, &waves]);
 }

@@ -14,6 +14,10 @@ mod lists;
 mod mistakes;
 mod mutations;
 mod operators;
+#[path = "../../examples/custom_operator/snake.rs"]
+mod snake;
+#[path = "../../examples/custom_operator/sparsemax.rs"]
+mod sparsemax;
 #[path = "../support/mod.rs"]
 mod support;
 mod trees;

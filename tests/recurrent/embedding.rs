@@ -10,7 +10,7 @@ fn a_padding_row_begins_as_zeros_and_stays_so() {
     for device in devices() {
         let g = Graph::new();
         let words = g.input("words", [2, 3], I32);
-        let table = Embedding::new(&g, "table", 6, 4).padding_idx(2);
+        let table = EmbeddingLayer::new(6, 4).padding_idx(2).build(&g, "table");
         let y = table.forward(&words);
         g.output("y", &y);
         let mut session = g.minimize(&(&y * &y + &y).mean_all(), SGD::new(0.5)).compile(&device).unwrap();
@@ -36,7 +36,7 @@ fn first_values_are_normal_or_what_is_asked_for() {
     let words = g.input("words", [1], I32);
     g.output("a", &Embedding::new(&g, "a", 200, 50).forward(&words));
     let flat = Initializer::Uniform { low: -0.1, high: 0.1 };
-    g.output("b", &Embedding::new(&g, "b", 9, 5).padding_idx(8).initializer(flat).forward(&words));
+    g.output("b", &EmbeddingLayer::new(9, 5).padding_idx(8).initializer(flat).build(&g, "b").forward(&words));
     let session = g.compile(&Device::cpu()).unwrap();
     let values = session.parameter("a.weight").unwrap().to_f64_vec();
     let mean = values.iter().sum::<f64>() / 1e4;
@@ -67,7 +67,7 @@ fn indices_beyond_the_table_are_found() {
 fn a_sequential_layer_takes_padding_and_first_values() {
     let mut layer = EmbeddingLayer::new(5, 3);
     layer.padding_idx = Some(1);
-    let model = Sequential::new([4]).layer(nn::Layer::Embedding(layer)).initializer(Initializer::Ones);
+    let model = Sequential::new([4]).layer(layer).initializer(Initializer::Ones);
     let g = Graph::new();
     g.output("y", &model.forward(&g, &g.input("x", [1, 4], I32), Mode::Evaluation));
     let indices = TensorData::from_slice(&[0, 1, 4, 9], [1, 4]).unwrap();

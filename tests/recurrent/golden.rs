@@ -6,7 +6,7 @@
 use super::support::devices::{devices, slack};
 use super::support::golden::{self, Case};
 use wgrad::compiler::Options;
-use wgrad::nn::{Embedding, GRU, LSTM, RNN, Recurrent, RecurrentInputs, RecurrentWeights};
+use wgrad::nn::{EmbeddingLayer, GRU, LSTM, RNN, Recurrent, RecurrentInputs, RecurrentWeights};
 use wgrad::prelude::*;
 
 const PROBES: usize = 24;
@@ -58,13 +58,15 @@ fn embeddings() {
     assert!(cases.len() >= 16, "{} cases", cases.len());
     for device in devices() {
         golden::assert_none(&golden::complaints(&cases, &device, &|case, inputs| {
-            let mut embedding = Embedding::from_weight(inputs[0].graph(), "table", &inputs[0]);
+            let table = inputs[0].shape();
+            let mut embedding = EmbeddingLayer::new(table[0], table[1]);
             if let Some(index) = case.integer("padding_idx") {
-                embedding = embedding.padding_idx(index as usize);
+                embedding = embedding.padding_idx(index as isize);
             }
             if let Some(max_norm) = case.number("max_norm") {
                 embedding = embedding.max_norm(max_norm);
             }
+            let embedding = embedding.build_from(inputs[0].graph(), "table", &inputs[0]);
             Some(vec![embedding.forward(&inputs[1])])
         }));
     }
@@ -134,7 +136,7 @@ fn check(case: &Case, device: &Device) -> Result<Vec<String>> {
         };
         let (input, hidden) = (parameter(&[rows, width]), parameter(&[rows, hidden]));
         let biases = bias.then(|| (parameter(&[rows]), parameter(&[rows])));
-        weights.push(RecurrentWeights { input, hidden, biases });
+        weights.push(RecurrentWeights { input, hidden, biases, parameters: Vec::new() });
     }
     let lengths: Vec<i32> = case.integers("lengths").iter().map(|&length| length as i32).collect();
     let lengths = (!lengths.is_empty()).then(|| {

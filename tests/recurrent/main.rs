@@ -1,8 +1,10 @@
-//! Recurrent layers and embeddings: PyTorch's values, layers against their cells, states that are carried, models that train.
+//! Recurrent layers and embeddings: PyTorch's values, cells of one's own, layers against their cells, states that are carried, models
+//! that train.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
 
 mod carried;
+mod custom_cell;
 mod embedding;
 mod golden;
 mod layers;

@@ -1,7 +1,8 @@
 //! Mistakes name the layer, what was expected, and the line.
 
 use wgrad::nn::{
-    Embedding, GRU, GRUCell, LSTM, LSTMCell, RNN, Recurrent, RecurrentInputs, RecurrentWeights, check_lengths,
+    Embedding, EmbeddingLayer, GRU, GRUCell, LSTM, LSTMCell, RNN, Recurrent, RecurrentInputs, RecurrentWeights,
+    check_lengths,
 };
 use wgrad::prelude::*;
 
@@ -97,7 +98,7 @@ fn of_states_and_lengths() {
 fn of_given_weights_and_cells() {
     expect("gru \"a\": takes weights for 2 layers and directions, not 1", |g| {
         let (input, hidden) = (g.input("i", [18, 4], F32), g.input("h", [18, 6], F32));
-        let weights = vec![RecurrentWeights { input, hidden, biases: None }];
+        let weights = vec![RecurrentWeights { input, hidden, biases: None, parameters: Vec::new() }];
         drop(GRU::with_weights(g, "a", Recurrent::new().bidirectional().bias(false), weights));
     });
     expect("lstm \"a\": weights 0: weight_ih should be f32 of shape [24, 4], and is f32[18, 4]", |g| {
@@ -106,7 +107,7 @@ fn of_given_weights_and_cells() {
             g,
             "a",
             Recurrent::new().bias(false),
-            vec![RecurrentWeights { input, hidden, biases: None }],
+            vec![RecurrentWeights { input, hidden, biases: None, parameters: Vec::new() }],
         ));
     });
     expect("lstm \"a\": needs one unit or more", |g| drop(LSTM::with_weights(g, "a", Recurrent::new(), vec![])));
@@ -130,9 +131,11 @@ fn of_embeddings() {
     expect("embedding \"a\": takes i32 or i64 indices, but its input is f32[2]", |g| {
         Embedding::new(g, "a", 5, 3).forward(&x(g, &[2]));
     });
-    expect("embedding \"a\": padding index 5 is none of 5 rows", |g| drop(Embedding::new(g, "a", 5, 3).padding_idx(5)));
+    expect("embedding \"a\": padding index 5 is none of 5 rows", |g| {
+        drop(EmbeddingLayer::new(5, 3).padding_idx(5).build(g, "a"))
+    });
     expect("embedding \"a\": the largest norm is -1, and must be above 0", |g| {
-        drop(Embedding::new(g, "a", 5, 3).max_norm(-1.0));
+        drop(EmbeddingLayer::new(5, 3).max_norm(-1.0).build(g, "a"));
     });
     expect("embedding \"a\": needs one row and column or more, not [0, 3]", |g| {
         Embedding::new(g, "a", 0, 3).forward(&g.input("x", [2], I32));

@@ -66,7 +66,8 @@ fn the_last_output_is_that_of_each_direction() {
             .map(|suffix| {
                 let find = |name: &str| g.find(&format!("0.{name}_{suffix}")).unwrap();
                 let biases = Some((find("bias_ih"), find("bias_hh")));
-                nn::RecurrentWeights { input: find("weight_ih"), hidden: find("weight_hh"), biases }
+                let (input, hidden) = (find("weight_ih"), find("weight_hh"));
+                nn::RecurrentWeights { input, hidden, biases, parameters: Vec::new() }
             })
             .to_vec();
         let lstm = LSTM::with_weights(&g, "lstm", options, weights);

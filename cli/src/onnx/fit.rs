@@ -177,6 +177,9 @@ fn read(path: &Path) -> Result<(Tensors, TensorData)> {
 }
 
 /// A program, and which batches it is for.
+/// A loss, and the prediction's shape, for which it checks targets.
+type Checked = (Box<dyn Loss>, Shape);
+
 struct Prepared {
     id: ProgramId,
     types: Vec<(String, TensorType)>,
@@ -185,8 +188,8 @@ struct Prepared {
     fixed: Tensors,
     /// What target and loss are called in its graph.
     names: Names,
-    /// What the target's values are checked for, with the prediction's shape.
-    loss: (Loss, Shape),
+    /// What the target's values are checked for.
+    loss: Checked,
 }
 
 impl Prepared {
@@ -205,7 +208,7 @@ struct Names {
 }
 
 /// Writes loss and updates into the graph of a model.
-fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(Names, (Loss, Shape))> {
+fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(Names, Checked)> {
     let graph = &imported.graph;
     let Some((name, prediction)) = imported.outputs.first() else {
         return Err(Failure::new("the model has no output that could be compared with a target"));
@@ -233,7 +236,7 @@ fn objective(imported: &Imported, task: &Task, target: &TensorType) -> Result<(N
     if graph.parameters_of(&loss).is_empty() {
         return Err(Failure::new(nothing_to_learn(imported, name)));
     }
-    let mut step = task.recipe.clipped(graph.minimize_with(&loss, task.recipe.optimizer.clone()));
+    let mut step = task.recipe.clipped(graph.minimize(&loss, task.recipe.optimizer.clone()));
     for frozen in &task.frozen {
         let frozen = frozen.clone();
         step = step.group(Group::matching(move |name, _| name == frozen).frozen());

@@ -1,7 +1,10 @@
 //! Losses by name, between a model's first output and a batch's target. They treat shapes and types as PyTorch does.
 
 use wgrad::graph::Tensor;
-use wgrad::loss::{CrossEntropyOptions, Loss};
+use wgrad::loss::{
+    BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropyOptions, CrossEntropyWith, Hinge, Huber, KlDiv, L1,
+    Loss, Mse, NllWith, custom,
+};
 
 use crate::failure::{Failure, Result};
 
@@ -49,21 +52,21 @@ impl Objective {
     }
 
     /// The loss, for a prediction and a target. Of class probabilities there is none by itself.
-    pub fn loss(self, prediction: &Tensor, target: &Tensor) -> Loss {
+    pub fn loss(self, prediction: &Tensor, target: &Tensor) -> Box<dyn Loss> {
         match self {
-            Self::Mse => Loss::Mse,
-            Self::L1 => Loss::L1,
-            Self::Huber => Loss::Huber { delta: 1.0 },
-            Self::BinaryCrossEntropy => Loss::BinaryCrossEntropy,
-            Self::BinaryCrossEntropyWithLogits => Loss::BinaryCrossEntropyWithLogits,
-            Self::KlDiv => Loss::KlDiv,
-            Self::Hinge => Loss::Hinge,
+            Self::Mse => Box::new(Mse),
+            Self::L1 => Box::new(L1),
+            Self::Huber => Box::new(Huber { delta: 1.0 }),
+            Self::BinaryCrossEntropy => Box::new(BinaryCrossEntropy),
+            Self::BinaryCrossEntropyWithLogits => Box::new(BinaryCrossEntropyWithLogits),
+            Self::KlDiv => Box::new(KlDiv),
+            Self::Hinge => Box::new(Hinge),
             Self::CrossEntropy if target.dtype().is_float() && target.shape() == prediction.shape() => {
                 let axis = class_axis(prediction, None);
-                Loss::custom(move |x, y| soft_cross_entropy(x, y, axis))
+                Box::new(custom(move |x, y| soft_cross_entropy(x, y, axis)))
             }
-            Self::CrossEntropy => Loss::CrossEntropyWith(options(prediction, target)),
-            Self::Nll => Loss::NllWith(options(prediction, target)),
+            Self::CrossEntropy => Box::new(CrossEntropyWith(options(prediction, target))),
+            Self::Nll => Box::new(NllWith(options(prediction, target))),
         }
     }
 }
@@ -93,6 +96,6 @@ fn options(prediction: &Tensor, target: &Tensor) -> CrossEntropyOptions {
 
 /// −Σ p·log softmax(x) over the classes, of class probabilities p; the mean over all other positions.
 fn soft_cross_entropy(prediction: &Tensor, target: &Tensor, axis: isize) -> Tensor {
-    let losses = -(target.cast(prediction.dtype()) * prediction.log_softmax(axis)).sum(&[axis]);
+    let losses = -(target.cast(prediction.dtype()) * prediction.log_softmax(axis)).sum([axis]);
     losses.mean_all()
 }

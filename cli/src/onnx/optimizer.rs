@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use wgrad::optim::schedule::Schedule;
+use wgrad::optim::schedule::{Constant, Schedule};
 use wgrad::optim::{
     Adadelta, Adagrad, Adam, AdamW, Adamax, Decay, Minimize, NAdam, Optimizer, RAdam, RMSprop, Rprop, SGD,
 };
@@ -13,7 +13,7 @@ use super::schedule;
 use crate::failure::{Failure, Result};
 
 /// An optimizer for several graphs.
-pub type Shared = Arc<dyn Optimizer + Send + Sync>;
+pub type Shared = Arc<dyn Optimizer>;
 
 type Make = fn(&mut Fields) -> Result<Shared>;
 
@@ -36,7 +36,7 @@ pub struct Recipe {
     /// The optimizer.
     pub optimizer: Shared,
     /// The learning rate over the steps.
-    pub schedule: Schedule,
+    pub schedule: Arc<dyn Schedule>,
     clip_norm: Option<f64>,
     clip_value: Option<f64>,
 }
@@ -192,7 +192,10 @@ pub fn read(value: Value) -> Result<Recipe> {
     let clip_value = fields.alias(&["clip_grad_value", "clip_value"], "a number above 0", bound)?;
     let any = |value: &Value| Some(value.clone());
     let schedule = fields.alias(&["lr_scheduler", "scheduler", "schedule"], "an object", any)?;
-    let schedule = schedule.map_or(Ok(Schedule::Constant), schedule::read)?;
+    let schedule = match schedule {
+        Some(value) => schedule::read(value)?,
+        None => Arc::new(Constant),
+    };
     fields.done(&name)?;
     Ok(Recipe { optimizer, schedule, clip_norm, clip_value })
 }

@@ -1,13 +1,20 @@
 //! Learning-rate schedules as JSON objects, with the names and defaults of `torch.optim.lr_scheduler`:
 //! `{"name":"StepLR","step_size":30,"gamma":0.1}`, also written `step_lr` or `step`.
 
+use std::sync::Arc;
+
 use serde_json::Value;
-use wgrad::optim::schedule::{Anneal, CycleMode, Schedule};
+use wgrad::optim::schedule::{
+    Anneal, Cosine, CosineRestarts, CycleMode, Cyclic, Exponential, Linear, MultiStep, OneCycle, Polynomial,
+    ReduceOnPlateau, Reduced, Schedule, Sequential, Step,
+};
 
 use super::fields::Fields;
 use crate::failure::{Failure, Result};
 
-type Make = fn(&mut Fields) -> Result<Schedule>;
+type Shared = Arc<dyn Schedule>;
+
+type Make = fn(&mut Fields) -> Result<Shared>;
 
 /// Names without `LR` and `_`, in small letters.
 const SCHEDULES: &[(&str, &str, Make)] = &[
@@ -16,7 +23,7 @@ const SCHEDULES: &[(&str, &str, Make)] = &[
     ("constant", "ConstantLR", constant),
     ("linear", "LinearLR", linear),
     ("exponential", "ExponentialLR", |fields| {
-        Ok(Schedule::Exponential { gamma: fields.needed("gamma", "a number", Value::as_f64)? })
+        Ok(Arc::new(Exponential { gamma: fields.needed("gamma", "a number", Value::as_f64)? }))
     }),
     ("polynomial", "PolynomialLR", polynomial),
     ("cosineannealing", "CosineAnnealingLR", cosine),
@@ -32,56 +39,56 @@ const EXAMPLE: &str = r#"{"name":"StepLR","step_size":30,"gamma":0.1}"#;
 
 const INTEGER: &str = "an integer";
 
-fn step(fields: &mut Fields) -> Result<Schedule> {
-    Ok(Schedule::Step {
+fn step(fields: &mut Fields) -> Result<Shared> {
+    Ok(Arc::new(Step {
         every: fields.needed("step_size", INTEGER, Value::as_u64)?,
         gamma: fields.number("gamma", 0.1)?,
-    })
+    }))
 }
 
 fn milestones(fields: &mut Fields) -> Result<Vec<u64>> {
     fields.needed("milestones", "a list of integers", |value| value.as_array()?.iter().map(Value::as_u64).collect())
 }
 
-fn multi_step(fields: &mut Fields) -> Result<Schedule> {
+fn multi_step(fields: &mut Fields) -> Result<Shared> {
     let mut milestones = milestones(fields)?;
     milestones.sort_unstable();
-    Ok(Schedule::MultiStep { milestones, gamma: fields.number("gamma", 0.1)? })
+    Ok(Arc::new(MultiStep { milestones, gamma: fields.number("gamma", 0.1)? }))
 }
 
 fn iterations(fields: &mut Fields) -> Result<u64> {
     fields.take("total_iters", 5, INTEGER, Value::as_u64)
 }
 
-fn constant(fields: &mut Fields) -> Result<Schedule> {
-    Ok(Schedule::Reduced { factor: fields.number("factor", 1.0 / 3.0)?, steps: iterations(fields)? })
+fn constant(fields: &mut Fields) -> Result<Shared> {
+    Ok(Arc::new(Reduced { factor: fields.number("factor", 1.0 / 3.0)?, steps: iterations(fields)? }))
 }
 
-fn linear(fields: &mut Fields) -> Result<Schedule> {
-    Ok(Schedule::Linear {
+fn linear(fields: &mut Fields) -> Result<Shared> {
+    Ok(Arc::new(Linear {
         start_factor: fields.number("start_factor", 1.0 / 3.0)?,
         end_factor: fields.number("end_factor", 1.0)?,
         steps: iterations(fields)?,
-    })
+    }))
 }
 
-fn polynomial(fields: &mut Fields) -> Result<Schedule> {
-    Ok(Schedule::Polynomial { steps: iterations(fields)?, power: fields.number("power", 1.0)? })
+fn polynomial(fields: &mut Fields) -> Result<Shared> {
+    Ok(Arc::new(Polynomial { steps: iterations(fields)?, power: fields.number("power", 1.0)? }))
 }
 
-fn cosine(fields: &mut Fields) -> Result<Schedule> {
-    Ok(Schedule::Cosine {
+fn cosine(fields: &mut Fields) -> Result<Shared> {
+    Ok(Arc::new(Cosine {
         steps: fields.needed("T_max", INTEGER, Value::as_u64)?,
         minimum: fields.number("eta_min", 0.0)?,
-    })
+    }))
 }
 
-fn restarts(fields: &mut Fields) -> Result<Schedule> {
-    Ok(Schedule::CosineRestarts {
+fn restarts(fields: &mut Fields) -> Result<Shared> {
+    Ok(Arc::new(CosineRestarts {
         steps: fields.needed("T_0", INTEGER, Value::as_u64)?,
         growth: fields.take("T_mult", 1, INTEGER, Value::as_u64)?,
         minimum: fields.number("eta_min", 0.0)?,
-    })
+    }))
 }
 
 /// PyTorch's cycles change the momentum, too, unless they are told not to.
@@ -90,11 +97,11 @@ fn without_momentum(fields: &mut Fields) -> Result {
     fields.needed("cycle_momentum", needs, |value| (!value.as_bool()?).then_some(()))
 }
 
-fn cyclic(fields: &mut Fields) -> Result<Schedule> {
+fn cyclic(fields: &mut Fields) -> Result<Shared> {
     without_momentum(fields)?;
     let up = fields.take("step_size_up", 2000, INTEGER, Value::as_u64)?;
     let gamma = fields.number("gamma", 1.0)?;
-    Ok(Schedule::Cyclic {
+    Ok(Arc::new(Cyclic {
         low: fields.needed("base_lr", "a number", Value::as_f64)?,
         high: fields.needed("max_lr", "a number", Value::as_f64)?,
         up,
@@ -104,10 +111,10 @@ fn cyclic(fields: &mut Fields) -> Result<Schedule> {
             "exp_range" => CycleMode::Exponential(gamma),
             _ => CycleMode::Triangular,
         },
-    })
+    }))
 }
 
-fn one_cycle(fields: &mut Fields) -> Result<Schedule> {
+fn one_cycle(fields: &mut Fields) -> Result<Shared> {
     without_momentum(fields)?;
     let max = fields.needed("max_lr", "a number", Value::as_f64)?;
     let steps = match fields.optional("total_steps", INTEGER, Value::as_u64)? {
@@ -117,7 +124,7 @@ fn one_cycle(fields: &mut Fields) -> Result<Schedule> {
             epochs.saturating_mul(fields.needed("steps_per_epoch", INTEGER, Value::as_u64)?)
         }
     };
-    Ok(Schedule::OneCycle {
+    Ok(Arc::new(OneCycle {
         max,
         steps,
         pct_start: fields.number("pct_start", 0.3)?,
@@ -129,11 +136,11 @@ fn one_cycle(fields: &mut Fields) -> Result<Schedule> {
             Anneal::Linear
         },
         three_phase: fields.flag("three_phase")?,
-    })
+    }))
 }
 
-fn plateau(fields: &mut Fields) -> Result<Schedule> {
-    Ok(Schedule::ReduceOnPlateau {
+fn plateau(fields: &mut Fields) -> Result<Shared> {
+    Ok(Arc::new(ReduceOnPlateau {
         higher_is_better: fields.choice("mode", &["min", "max"])? == "max",
         factor: fields.number("factor", 0.1)?,
         patience: fields.take("patience", 10, INTEGER, Value::as_u64)?,
@@ -142,17 +149,17 @@ fn plateau(fields: &mut Fields) -> Result<Schedule> {
         cooldown: fields.take("cooldown", 0, INTEGER, Value::as_u64)?,
         minimum: fields.number("min_lr", 0.0)?,
         smallest_change: fields.number("eps", 1e-8)?,
-    })
+    }))
 }
 
-fn sequential(fields: &mut Fields) -> Result<Schedule> {
+fn sequential(fields: &mut Fields) -> Result<Shared> {
     let listed = fields.needed("schedulers", "a list of schedules", |value| value.as_array().cloned())?;
     let schedules = listed.into_iter().map(read).collect::<Result<Vec<_>>>()?;
-    Ok(Schedule::Sequential { schedules, milestones: milestones(fields)? })
+    Ok(Arc::new(Sequential { schedules, milestones: milestones(fields)? }))
 }
 
 /// The schedule that a JSON value describes.
-pub fn read(value: Value) -> Result<Schedule> {
+pub fn read(value: Value) -> Result<Shared> {
     let (name, mut fields) = Fields::named(value, "the schedule", EXAMPLE)?;
     let mut plain = name.to_lowercase().replace("lr", "");
     plain.retain(|letter| letter != '_');
@@ -163,14 +170,13 @@ pub fn read(value: Value) -> Result<Schedule> {
     };
     let schedule = make(&mut fields)?;
     fields.done(known)?;
-    schedule.validate().map_err(|error| Failure::new(format!("schedule {known}: {error}")))?;
+    schedule.check().map_err(|error| Failure::new(format!("schedule {known}: {error}")))?;
     Ok(schedule)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use wgrad::optim::schedule::Schedule;
 
     use super::read;
     use crate::failure::Failure;
@@ -186,7 +192,7 @@ mod tests {
     fn names_and_defaults_are_those_of_pytorch() {
         for name in ["StepLR", "step_lr", "step", "Step"] {
             let schedule = read(json!({"name": name, "step_size": 3}));
-            assert!(matches!(schedule, Ok(Schedule::Step { every: 3, gamma: 0.1 })), "{name}: {schedule:?}");
+            assert_eq!(format!("{schedule:?}"), "Ok(Step { every: 3, gamma: 0.1 })", "{name}");
         }
         for value in [
             json!({"name": "MultiStepLR", "milestones": [5, 2]}),

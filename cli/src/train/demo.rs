@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use wgrad::data::Dataset;
 use wgrad::graph::Tensor;
-use wgrad::loss::Loss;
-use wgrad::metrics::Metric;
+use wgrad::loss::{BinaryCrossEntropy, CrossEntropy, Loss, Mse};
+use wgrad::metrics::{BuiltIn, Metric, Metrics, Perplexity};
 use wgrad::nn::{Mode, Sequential};
 use wgrad::tensor::{DType, TensorData};
 use wgrad::train::{ModelFile, ModelSettings};
@@ -191,22 +191,24 @@ impl Task {
     }
 
     /// The loss for it.
-    pub fn loss(self) -> Loss {
+    pub fn loss(self) -> Box<dyn Loss> {
         match self {
-            Self::Binary => Loss::BinaryCrossEntropy,
-            Self::Classes(_) | Self::Text { .. } => Loss::CrossEntropy,
+            Self::Binary => Box::new(BinaryCrossEntropy),
+            Self::Classes(_) | Self::Text { .. } => Box::new(CrossEntropy),
             // Of standardized values, so that learning rates mean the same for every unit.
-            Self::Series { .. } | Self::Number { .. } => Loss::Mse,
+            Self::Series { .. } | Self::Number { .. } => Box::new(Mse),
         }
     }
 
     /// The metrics for it.
-    pub fn metrics(self) -> Vec<Metric> {
+    pub fn metrics(self) -> Vec<Box<dyn Metric>> {
         match self {
-            Self::Binary | Self::Classes(_) => vec![Metric::Accuracy, Metric::Precision, Metric::Recall, Metric::F1],
-            Self::Text { .. } => Vec::new(),
-            Self::Series { .. } => vec![Metric::Mse, Metric::Mae],
-            Self::Number { .. } => vec![Metric::Mse, Metric::Mae, Metric::R2],
+            Self::Binary | Self::Classes(_) => {
+                [BuiltIn::Accuracy, BuiltIn::Precision, BuiltIn::Recall, BuiltIn::F1].boxed()
+            }
+            Self::Text { .. } => Perplexity.boxed(),
+            Self::Series { .. } => [BuiltIn::Mse, BuiltIn::Mae].boxed(),
+            Self::Number { .. } => [BuiltIn::Mse, BuiltIn::Mae, BuiltIn::R2].boxed(),
         }
     }
 
@@ -215,8 +217,8 @@ impl Task {
         let (Self::Series { std, .. } | Self::Number { std }) = self else { return };
         for (name, value) in metrics {
             match name.as_str() {
-                name if name == Metric::Mse.name() => *value *= std * std,
-                name if name == Metric::Mae.name() => *value *= std,
+                name if name == BuiltIn::Mse.name() => *value *= std * std,
+                name if name == BuiltIn::Mae.name() => *value *= std,
                 // The loss is of standardized values, and R² has no unit.
                 _ => {}
             }

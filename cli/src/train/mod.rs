@@ -37,7 +37,7 @@ use serde_json::{Map, Value, json};
 use wgrad::Device;
 use wgrad::nn::Precision;
 use wgrad::optim::LossScale;
-use wgrad::optim::schedule::Schedule;
+use wgrad::optim::schedule::Linear;
 use wgrad::session::ProgramId;
 use wgrad::train::{Checkpoints, Evaluation, Fit, Trainer, checkpoint_file};
 
@@ -371,7 +371,7 @@ impl<'a> Run<'a> {
             // By the epochs, whatever ends the run earlier: a run in parts goes as one in a piece.
             let epochs = arguments.epochs.unwrap_or(self.epochs);
             let steps = epochs.saturating_mul(self.data.train.len().div_ceil(self.batch) as u64);
-            fit = fit.schedule(Schedule::Linear { steps, start_factor: 1.0, end_factor: 0.05 });
+            fit = fit.schedule(Linear { steps, start_factor: 1.0, end_factor: 0.05 });
         }
         if let Some(directory) = &arguments.checkpoint {
             let checkpoints = Checkpoints::new(directory).every_steps(CHECKPOINT_STEPS).resume(arguments.resume);
@@ -480,7 +480,7 @@ pub fn trainer(model: &Network, data: &Data, device: &Device, optimizer: optimiz
         trainer = trainer.evaluation_batch(picture.evaluation_batch());
     }
     match data.task {
-        Task::Text { streams, .. } => trainer = trainer.evaluation_batch(streams).perplexity().clip_norm(CLIP_NORM),
+        Task::Text { streams, .. } => trainer = trainer.evaluation_batch(streams).clip_norm(CLIP_NORM),
         Task::Series { .. } => trainer = trainer.clip_norm(CLIP_NORM),
         Task::Binary | Task::Classes(_) | Task::Number { .. } => {}
     }

@@ -1,9 +1,6 @@
 //! Optimizers by name, with the learning rates that are usual for them.
 
-use wgrad::graph::Tensor;
-use wgrad::optim::{
-    Adadelta, Adagrad, Adam, AdamW, Adamax, Decay, NAdam, Optimizer, RAdam, RMSprop, Rprop, SGD, Update,
-};
+use wgrad::optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, NAdam, Optimizer, RAdam, RMSprop, Rprop, SGD};
 
 use crate::failure::{Failure, Result};
 
@@ -12,48 +9,23 @@ type Make = fn(f64) -> Chosen;
 /// Names, usual learning rates and makers. Settings besides the learning rate are PyTorch's defaults, but that `sgd` has no
 /// use in practice without momentum, so that there are three of it.
 const OPTIMIZERS: &[(&str, f64, Make)] = &[
-    ("adam", 1e-3, |rate| Chosen::new(Adam::new(rate))),
-    ("adamw", 1e-3, |rate| Chosen::new(AdamW::new(rate))),
-    ("nadam", 2e-3, |rate| Chosen::new(NAdam::new(rate))),
-    ("adamax", 2e-3, |rate| Chosen::new(Adamax::new(rate))),
-    ("radam", 1e-3, |rate| Chosen::new(RAdam::new(rate))),
-    ("sgd", 5e-2, |rate| Chosen::new(SGD::new(rate))),
-    ("momentum", 2e-2, |rate| Chosen::new(SGD::new(rate).momentum(0.9))),
-    ("nesterov", 2e-2, |rate| Chosen::new(SGD::new(rate).momentum(0.9).nesterov())),
-    ("rmsprop", 1e-3, |rate| Chosen::new(RMSprop::new(rate))),
-    ("adagrad", 1e-2, |rate| Chosen::new(Adagrad::new(rate))),
-    ("adadelta", 1.0, |rate| Chosen::new(Adadelta::new(rate))),
+    ("adam", 1e-3, |rate| Box::new(Adam::new(rate))),
+    ("adamw", 1e-3, |rate| Box::new(AdamW::new(rate))),
+    ("nadam", 2e-3, |rate| Box::new(NAdam::new(rate))),
+    ("adamax", 2e-3, |rate| Box::new(Adamax::new(rate))),
+    ("radam", 1e-3, |rate| Box::new(RAdam::new(rate))),
+    ("sgd", 5e-2, |rate| Box::new(SGD::new(rate))),
+    ("momentum", 2e-2, |rate| Box::new(SGD::new(rate).momentum(0.9))),
+    ("nesterov", 2e-2, |rate| Box::new(SGD::new(rate).momentum(0.9).nesterov())),
+    ("rmsprop", 1e-3, |rate| Box::new(RMSprop::new(rate))),
+    ("adagrad", 1e-2, |rate| Box::new(Adagrad::new(rate))),
+    ("adadelta", 1.0, |rate| Box::new(Adadelta::new(rate))),
     // Meant for gradients of all data at once: of batches, signs change by chance.
-    ("rprop", 1e-3, |rate| Chosen::new(Rprop::new(rate))),
+    ("rprop", 1e-3, |rate| Box::new(Rprop::new(rate))),
 ];
 
 /// Whichever optimizer was asked for.
-#[derive(Debug)]
-pub struct Chosen(Box<dyn Optimizer + Send + Sync>);
-
-impl Chosen {
-    fn new(optimizer: impl Optimizer + Send + Sync + 'static) -> Self {
-        Self(Box::new(optimizer))
-    }
-}
-
-impl Optimizer for Chosen {
-    fn learning_rate(&self) -> f64 {
-        self.0.learning_rate()
-    }
-
-    fn decay(&self) -> Decay {
-        self.0.decay()
-    }
-
-    fn check(&self) -> std::result::Result<(), String> {
-        self.0.check()
-    }
-
-    fn update(&self, update: &mut Update<'_>) -> Tensor {
-        self.0.update(update)
-    }
-}
+pub type Chosen = Box<dyn Optimizer>;
 
 fn row(name: &str) -> Result<&'static (&'static str, f64, Make)> {
     OPTIMIZERS.iter().find(|(known, _, _)| *known == name).ok_or_else(|| {

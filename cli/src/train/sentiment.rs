@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wgrad::data::{Dataset, Encoding, WordVocabulary, read_text, words};
 use wgrad::graph::{Graph, Tensor};
-use wgrad::nn::{Dropout, Embedding, Initializer, Linear, Mode, Model, Recurrent, RecurrentInputs, RecurrentKind};
+use wgrad::nn::{Dropout, EmbeddingLayer, Initializer, Linear, Mode, Model, Recurrent, RecurrentInputs, RecurrentKind};
 use wgrad::tensor::{DType, TensorData};
 use wgrad::train::{Evaluation, ModelFile, ModelSettings, Trainer};
 
@@ -209,16 +209,16 @@ impl Model for Reading {
         // Vectors that begin small let what is learned soon outweigh what was drawn.
         let initial = Initializer::Normal { mean: 0.0, std: 0.1 };
         let padding = WordVocabulary::PADDING;
-        let table = Embedding::new(g, "embedding", self.vocabulary, EMBEDDING).initializer(initial);
-        let vectors = table.padding_idx(padding as usize).forward(&x.transpose(0, 1));
+        let table = EmbeddingLayer::new(self.vocabulary, EMBEDDING).initializer(initial).padding_idx(padding as isize);
+        let vectors = table.build(g, "embedding").forward(&x.transpose(0, 1));
         // A sentence without words counts as one of padding.
-        let lengths = x.ne(f64::from(padding)).cast(DType::I32).sum(&[1]).maximum(1);
+        let lengths = x.ne(f64::from(padding)).cast(DType::I32).sum([1]).maximum(1);
         let read = Dropout::new(DROPOUT).forward(&vectors, mode);
         let options = Recurrent::new().bidirectional();
         let found =
             recurrent::forward(g, self.kind, &read, HIDDEN, options, &RecurrentInputs::new().lengths(&lengths), mode);
         // Outputs beyond a sentence's end are zeros.
-        let mean = found.outputs.sum(&[0]) / lengths.cast(DType::F32).unsqueeze(-1);
+        let mean = found.outputs.sum([0]) / lengths.cast(DType::F32).unsqueeze(-1);
         Linear::new(g, "head", 2 * HIDDEN, 1).forward(&Dropout::new(DROPOUT).forward(&mean, mode)).sigmoid()
     }
 }

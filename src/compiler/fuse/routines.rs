@@ -2,7 +2,7 @@
 
 use super::{Fuser, LazyValue, identity_tail, include};
 use crate::compiler::fused::{self, BufferId, Content, FusedKernel, Head};
-use crate::graph::ValueId;
+use crate::graph::{Routine, ValueId};
 use crate::scalar::{Affine, Builder, ScalarExpr, ScalarFunction, ScalarNode};
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
@@ -13,9 +13,8 @@ pub(super) fn is_half(dtype: DType) -> bool {
 }
 
 impl Fuser<'_> {
-    pub(super) fn routine(&mut self, index: usize) {
+    pub(super) fn routine(&mut self, index: usize, routine: Routine<'_>) {
         let node = &self.data.nodes[index];
-        let operator = node.op.operator();
         let (mut operands, mut inputs) = (Vec::new(), Vec::new());
         for (position, &input) in node.inputs.iter().enumerate() {
             let ty = self.data.ty(input).clone();
@@ -25,12 +24,12 @@ impl Fuser<'_> {
                 let stored = &self.fused.buffers[buffer.0].ty;
                 let whole = at.offset == 0 && at.is_row_major(&ty.shape) && stored.len() == ty.len();
                 let readable = self.reads_halves
-                    && operator.reads_stored(position)
+                    && routine.reads_stored(position)
                     && is_half(stored.dtype)
                     && stored.dtype == ty.dtype;
-                (stored.dtype == compute.dtype || readable) && (operator.accepts_views() || whole)
+                (stored.dtype == compute.dtype || readable) && (routine.accepts_views || whole)
             });
-            let stored = operator.reads_stored(position) && self.is_stored_for_routine(input, &self.lazy[&input]);
+            let stored = routine.reads_stored(position) && self.is_stored_for_routine(input, &self.lazy[&input]);
             let (buffer, at) = match fits {
                 Some(view) => view,
                 None if stored => (self.stored(input), Affine::row_major(&ty.shape)),
@@ -48,8 +47,8 @@ impl Fuser<'_> {
             .zip(&values)
             .map(|(ty, &value)| self.fused.add_buffer(ty.clone(), Content::Kernel, Some(value)))
             .collect();
-        let tail = operator.accepts_epilogue().then(|| identity_tail(outputs[0].shape.to_vec(), outputs[0].dtype));
-        let names = vec![operator.name()];
+        let tail = routine.accepts_epilogue.then(|| identity_tail(outputs[0].shape.to_vec(), outputs[0].dtype));
+        let names = vec![node.op.operator().name()];
         let head = Head::Routine { op: node.op.clone(), operands, inputs, outputs: outputs.clone() };
         self.push(FusedKernel { head, tail, outputs: buffers.clone(), names, origin: node.origin });
         for ((value, buffer), ty) in values.into_iter().zip(buffers).zip(outputs) {
@@ -114,7 +113,7 @@ impl Fuser<'_> {
             match &kernel.tail {
                 Some(tail) if kernel.is_map() => waiting.extend(direct(&tail.expression, &tail.inputs)),
                 Some(_) if !fused::stores_quads(&kernel.head) => return false,
-                _ => {}
+                Some(_) | None => {}
             }
         }
         true

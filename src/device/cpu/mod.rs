@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::compiler::{BufferKind, Location, Program, Work};
 use crate::error::{Error, Result};
-use crate::graph::Operator;
+use crate::graph::CpuRoutine;
 use crate::scalar::{
     ColumnBias, ReduceDims, Reduction, ScalarExpr, Source, Tape, accumulator_as_input, column_bias, map, map_piece,
     reduce,
@@ -281,15 +281,16 @@ fn with_outputs(
         }
         (Work::Routine { op, operands, outputs: types, .. }, Prepared::Routine { epilogue, biased }) => {
             let reads = step.reads.iter().map(bytes).collect::<Result<Few<&[u8]>, _>>()?;
+            let routine = op.routine().ok_or("it is no routine")?.cpu()?;
             let inputs: Few<(&Operand, &[u8])> = operands.iter().zip(reads.iter().copied()).collect();
             match epilogue {
                 None => {
                     let mut results: Few<(&TensorType, &mut [u8])> = types.iter().zip(outputs).collect();
-                    op.operator().evaluate(&inputs, &mut results)?;
+                    routine.evaluate(&inputs, &mut results)?;
                 }
                 Some(epilogue) => {
                     let tail = EpilogueOf { epilogue, biased: biased.as_ref(), reads: &reads[operands.len()..] };
-                    tail.run(op.operator(), &inputs, (&types[0], &step.types[0]), &mut outputs)?;
+                    tail.run(routine, &inputs, (&types[0], &step.types[0]), &mut outputs)?;
                 }
             }
         }
@@ -314,7 +315,7 @@ impl EpilogueOf<'_> {
     /// Runs a routine whose result is of the first type, and stores its epilogue's results, of which the first is of the second type.
     fn run(
         &self,
-        operator: &dyn Operator,
+        routine: &dyn CpuRoutine,
         inputs: &[(&Operand, &[u8])],
         (ty, stored): (&TensorType, &TensorType),
         outputs: &mut [&mut [u8]],
@@ -322,17 +323,17 @@ impl EpilogueOf<'_> {
         // The result is stored where the first output will be, if it fits there; else in memory of its own.
         if ty.bytes() != stored.bytes() {
             let mut raw = Storage::zeroed(ty.bytes());
-            operator.evaluate(inputs, &mut [(ty, raw.as_mut_slice())])?;
+            routine.evaluate(inputs, &mut [(ty, raw.as_mut_slice())])?;
             map(self.epilogue, &self.sources(Source::Bytes(raw.as_slice())), outputs);
             return Ok(());
         }
         let sources = self.sources(Source::InPlace(0));
         if let [output] = outputs
-            && self.in_chunks(operator, inputs, (ty, output), &sources, stored.dtype.size())?
+            && self.in_chunks(routine, inputs, (ty, output), &sources, stored.dtype.size())?
         {
             return Ok(());
         }
-        operator.evaluate(inputs, &mut [(ty, &mut *outputs[0])])?;
+        routine.evaluate(inputs, &mut [(ty, &mut *outputs[0])])?;
         map(self.epilogue, &sources, outputs);
         Ok(())
     }
@@ -340,7 +341,7 @@ impl EpilogueOf<'_> {
     /// The same in chunks that are finished in a cache; false where the operator cannot.
     fn in_chunks(
         &self,
-        operator: &dyn Operator,
+        routine: &dyn CpuRoutine,
         inputs: &[(&Operand, &[u8])],
         (ty, output): (&TensorType, &mut [u8]),
         sources: &[Source<'_>],
@@ -360,6 +361,6 @@ impl EpilogueOf<'_> {
                 map_piece(rest, sources, &mut [out], first, count);
             }
         };
-        operator.evaluate_in_chunks(inputs, (ty, output), bias, &finish)
+        routine.evaluate_in_chunks(inputs, (ty, output), bias, &finish)
     }
 }

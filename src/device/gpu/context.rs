@@ -13,7 +13,7 @@ use super::health::{Health, error_of};
 use super::pipelines::Pipelines;
 use super::readback::ReadbackPool;
 use super::warm::{Compiling, Observer};
-use crate::device::tuning::{Identity, Known};
+use crate::device::table::{Identity, Known};
 use crate::error::{Error, Result};
 use crate::shader::{Adapter, Limit};
 

@@ -33,6 +33,7 @@ struct Key {
     source: Arc<str>,
     bindings: Vec<Access>,
     uniform_bytes: u64,
+    is_trusted: bool,
 }
 
 /// All pipelines of a device.
@@ -60,6 +61,7 @@ impl Pipelines {
                 source: Arc::clone(&kernel.source),
                 bindings: kernel.bindings.clone(),
                 uniform_bytes: *uniform_bytes,
+                is_trusted: kernel.is_trusted,
             })
             .collect();
         let known: Vec<Option<Arc<Pipeline>>> = {
@@ -122,8 +124,8 @@ impl Pipelines {
                 .collect();
         let work = |raw: &wgpu::Device| {
             let module = match device.checks() {
-                Checks::Production => trusted::unchecked_module(raw, label, &kernel.source),
-                Checks::All => trusted::checked_module(raw, label, &kernel.source),
+                Checks::Production if kernel.is_trusted => trusted::unchecked_module(raw, label, &kernel.source),
+                Checks::Production | Checks::All => trusted::checked_module(raw, label, &kernel.source),
             };
             let layout = raw
                 .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(label), entries: &entries });

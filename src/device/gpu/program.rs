@@ -313,7 +313,19 @@ fn compile(device: &GpuDevice, program: &Program) -> Result<Vec<Arc<Pipeline>>> 
         // A kernel without a dispatch has no parameters to compare with its source.
         .map(|(index, kernel)| (kernel, uniform_bytes.get(&index).copied().unwrap_or(0)))
         .collect();
-    device.pipelines().of(device, &kernels)
+    device.pipelines().of(device, &kernels).map_err(|error| match error {
+        Error::Shader { kernel, device, message } => {
+            Error::Shader { kernel: format!("{kernel}{}", user_of(program, &kernel)), device, message }
+        }
+        other => other,
+    })
+}
+
+/// Which operator a kernel is of, and the user's line, for messages; nothing where no step dispatches it.
+fn user_of(program: &Program, label: &str) -> String {
+    let is_it = |dispatch: &Dispatch| program.kernels.get(dispatch.kernel).is_some_and(|kernel| kernel.label == label);
+    let step = program.steps.iter().find(|step| step.dispatches.iter().any(is_it));
+    step.map_or_else(String::new, |step| format!(" of {} (at {})", step.label, step.origin))
 }
 
 fn allocate(device: &GpuDevice, program: &Program, store: &GpuStore) -> Result<Vec<wgpu::Buffer>> {

@@ -40,7 +40,7 @@ const FUNCTIONS: [(&str, Function); 4] = [
     ("softmax", |x| x.softmax(-1)),
     ("log_softmax", |x| x.log_softmax(-1)),
     ("layer norm", layer_norm),
-    ("share", |x| x / &x.square().sum(&[1]).sqrt().unsqueeze(1)),
+    ("share", |x| x / &x.square().sum([1]).sqrt().unsqueeze(1)),
 ];
 
 #[test]

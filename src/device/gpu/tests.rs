@@ -34,6 +34,8 @@ fn map_kernel(expression: &str) -> Kernel {
         source: compose("map", &[("shared/expression", &module)]).unwrap().into(),
         bindings: vec![Access::Read, Access::ReadWrite],
         subgroups: false,
+        folds: true,
+        is_trusted: true,
     }
 }
 

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 pub(super) fn unchecked_module(device: &wgpu::Device, label: &str, source: &str) -> wgpu::ShaderModule {
     let mut checks = wgpu::ShaderRuntimeChecks::unchecked();
     checks.int_div_checks = true;
-    // SAFETY: The source is a kernel of this engine, or one that an embedder vouches for in a custom operator. Kernels
+    // SAFETY: The source is a kernel of this engine (`Kernel::is_trusted`); a custom operator's has all checks. Kernels
     // compare their index with the number of elements before each access, and bound their loops by values of the plan;
     // tests run each of them with all checks on, where an access out of bounds changes the result.
     unsafe { device.create_shader_module_trusted(descriptor(label, source), checks) }

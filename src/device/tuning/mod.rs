@@ -2,21 +2,15 @@
 //! what tuning found earlier.
 //!
 //! - `trial`, `contents`, `race`: the plans for one piece of work, on plausible operands, compared and timed.
-//! - `known`, `file`: the table of winners, in memory and on disk.
 //! - `report`: what was found.
 
 mod contents;
-mod file;
-mod known;
 mod race;
 mod report;
 #[cfg(test)]
 mod tests;
 mod trial;
 
-pub(crate) use file::Identity;
-pub use file::TunedEntry;
-pub(crate) use known::Known;
 pub use report::{TunedStep, Tuning};
 
 use std::fmt;
@@ -27,6 +21,7 @@ use std::time::{Duration, Instant};
 use super::{Device, Kind};
 use crate::compiler::{Program, Step, Work, choice};
 use crate::device::gpu::GpuDevice;
+use crate::device::table::{Known, TunedEntry};
 use crate::error::Result;
 use crate::shader::{Adapter, KernelPlan, WorkKey};
 

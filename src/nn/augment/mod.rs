@@ -173,14 +173,19 @@ impl Augment {
             if let Some((moves, origin)) = moves.take() {
                 value = graph.at(origin, || moves.gather(&value));
             }
-            value = graph.at(*origin, || match (change, mode) {
-                (Change::Normalize(mean, std), _) => value.normalize(mean, std),
-                (Change::Rotation(degrees), Mode::Training) => value.random_rotation(*degrees),
-                (Change::Scale(low, high), Mode::Training) => value.random_scale(*low, *high),
-                (Change::Cutout(size), Mode::Training) => value.cutout(*size),
-                (Change::Noise(std), Mode::Training) => value.gaussian_noise(*std),
-                _ => value.clone(),
-            });
+            value =
+                graph.at(*origin, || match (change, mode) {
+                    (Change::Normalize(mean, std), _) => value.normalize(mean, std),
+                    (Change::Rotation(degrees), Mode::Training) => value.random_rotation(*degrees),
+                    (Change::Scale(low, high), Mode::Training) => value.random_scale(*low, *high),
+                    (Change::Cutout(size), Mode::Training) => value.cutout(*size),
+                    (Change::Noise(std), Mode::Training) => value.gaussian_noise(*std),
+                    (Change::FlipHorizontal(_) | Change::FlipVertical(_) | Change::Crop(..), _)
+                    | (
+                        Change::Rotation(_) | Change::Scale(..) | Change::Cutout(_) | Change::Noise(_),
+                        Mode::Evaluation,
+                    ) => value.clone(),
+                });
         }
         match moves {
             Some((moves, origin)) => graph.at(origin, || moves.gather(&value)),

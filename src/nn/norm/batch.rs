@@ -1,12 +1,15 @@
 //! Batch normalisation.
 
 use super::running::Running;
-use super::{check_eps, check_momentum, complaint, misfit, misshapen, per_channel, refuse_known, scale_and_shift};
+use super::{
+    VARIABLES, channels, check_eps, check_momentum, complaint, misfit, misshapen, per_channel, scale_and_shift,
+};
 use crate::graph::{Graph, Tensor};
-use crate::nn::Mode;
+use crate::nn::{Layer, Mode, Scope, Sequential, refuse_known};
 use crate::ops::Standardized;
+use crate::tensor::Shape;
 
-/// What a [`BatchNorm`] does, apart from its channels: the layer of a [`Sequential`](crate::nn::Sequential).
+/// Batch normalisation of the channels, the first axis of an example; as data. In a graph it is a [`BatchNorm`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormalization {
     /// Added to the variance.
@@ -61,8 +64,57 @@ impl BatchNormalization {
         Self { track_running_stats: false, ..self }
     }
 
-    pub(in crate::nn) fn check(self) -> Result<(), String> {
+    /// The layer in a graph, for `channels` channels, with variables of its own.
+    #[track_caller]
+    pub fn build(self, g: &Graph, name: &str, channels: usize) -> BatchNorm {
+        refuse_known(g, &label(name), name, VARIABLES);
+        self.shared(g, name, channels)
+    }
+
+    /// The same with the variables of its name, if the graph has them already.
+    #[track_caller]
+    fn shared(self, g: &Graph, name: &str, channels: usize) -> BatchNorm {
+        if let Err(message) = self.check() {
+            g.mistake(&label(name), message);
+        }
+        let mut affine = None;
+        if self.affine {
+            affine = Some(scale_and_shift(g, name, channels));
+        }
+        let mut running = None;
+        if self.track_running_stats {
+            running = Some(Running::new(g, name, channels));
+        }
+        BatchNorm { name: name.to_owned(), channels, options: self, graph: g.clone(), affine, running }
+    }
+
+    fn check(self) -> Result<(), String> {
         check_eps(self.eps).and(check_momentum(self.momentum))
+    }
+}
+
+impl Layer for BatchNormalization {
+    fn describe(&self) -> String {
+        "batch_norm".into()
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        channels(input).and(self.check()).map(|()| input.clone())
+    }
+
+    #[track_caller]
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        let channels = x.shape().get(1).copied().unwrap_or(0);
+        self.shared(scope.graph(), scope.name(), channels).forward(x, scope.mode())
+    }
+}
+
+impl Sequential {
+    /// Batch normalisation of the channels, the first axis of an example. See [`BatchNorm`].
+    #[must_use]
+    #[track_caller]
+    pub fn batch_norm(self) -> Self {
+        self.layer(BatchNormalization::new())
     }
 }
 
@@ -80,7 +132,7 @@ impl BatchNormalization {
 /// let x = g.input("x", [8, 3, 5, 5], F32);
 /// let y = BatchNorm::new(&g, "bn1", 3).forward(&x, Mode::Training).relu();
 /// let slow = BatchNormalization::new().momentum(0.01).without_affine();
-/// let z = BatchNorm::with(&g, "bn2", 3, slow).forward(&y, Mode::Training);
+/// let z = slow.build(&g, "bn2", 3).forward(&y, Mode::Training);
 /// assert_eq!(z.shape(), x.shape());
 /// let names: Vec<String> = g.parameters().into_iter().map(|(name, _)| name).collect();
 /// assert_eq!(names, ["bn1.weight", "bn1.bias"]);
@@ -100,62 +152,7 @@ impl BatchNorm {
     /// A layer for `channels` channels.
     #[track_caller]
     pub fn new(g: &Graph, name: &str, channels: usize) -> Self {
-        Self::with(g, name, channels, BatchNormalization::new())
-    }
-
-    /// A layer with options.
-    #[track_caller]
-    pub fn with(g: &Graph, name: &str, channels: usize, options: BatchNormalization) -> Self {
-        refuse_known(g, &label(name), name);
-        Self::shared(g, name, channels, options)
-    }
-
-    /// A layer that takes the variables of its name, if the graph has them already.
-    #[track_caller]
-    pub(in crate::nn) fn shared(g: &Graph, name: &str, channels: usize, options: BatchNormalization) -> Self {
-        if let Err(message) = options.check() {
-            g.mistake(&label(name), message);
-        }
-        let mut affine = None;
-        if options.affine {
-            affine = Some(scale_and_shift(g, name, channels));
-        }
-        let mut running = None;
-        if options.track_running_stats {
-            running = Some(Running::new(g, name, channels));
-        }
-        Self { name: name.to_owned(), channels, options, graph: g.clone(), affine, running }
-    }
-
-    /// With another ε.
-    #[track_caller]
-    #[must_use]
-    pub fn eps(mut self, eps: f64) -> Self {
-        self.options.eps = eps;
-        self.checked()
-    }
-
-    /// With another share of the newest batch in the running statistics.
-    #[track_caller]
-    #[must_use]
-    pub fn momentum(mut self, momentum: f64) -> Self {
-        self.options.momentum = Some(momentum);
-        self.checked()
-    }
-
-    /// With running statistics that are the average of all batches.
-    #[must_use]
-    pub fn cumulative(mut self) -> Self {
-        self.options.momentum = None;
-        self
-    }
-
-    #[track_caller]
-    fn checked(self) -> Self {
-        if let Err(message) = self.options.check() {
-            self.graph.mistake(&label(&self.name), message);
-        }
-        self
+        BatchNormalization::new().build(g, name, channels)
     }
 
     /// The layer applied to `[N, C, …]`. A layer with running statistics is applied once in a graph that trains.

@@ -1,10 +1,11 @@
 //! Group normalisation.
 
-use super::{check_eps, complaint, misfit, misshapen, refuse_known, scale_and_shift};
+use super::{VARIABLES, channels, check_eps, complaint, misfit, misshapen, scale_and_shift};
 use crate::graph::{Graph, Tensor};
+use crate::nn::{Layer, Scope, Sequential, refuse_known};
 use crate::tensor::Shape;
 
-/// What a [`GroupNorm`] does, apart from its channels: the layer of a [`Sequential`](crate::nn::Sequential).
+/// Normalisation of each example's groups of channels; as data. In a graph it is a [`GroupNorm`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GroupNormalization {
     /// Number of groups, which divides the channels.
@@ -33,8 +34,53 @@ impl GroupNormalization {
         Self { affine: false, ..self }
     }
 
-    pub(in crate::nn) fn check(self, channels: usize) -> Result<(), String> {
+    /// The layer in a graph, for `channels` channels, with parameters of its own.
+    #[track_caller]
+    pub fn build(self, g: &Graph, name: &str, channels: usize) -> GroupNorm {
+        refuse_known(g, &label(name), name, VARIABLES);
+        self.shared(g, name, channels)
+    }
+
+    /// The same with the parameters of its name, if the graph has them already.
+    #[track_caller]
+    fn shared(self, g: &Graph, name: &str, channels: usize) -> GroupNorm {
+        if let Err(message) = self.check(channels) {
+            g.mistake(&label(name), message);
+        }
+        let mut affine = None;
+        if self.affine {
+            affine = Some(scale_and_shift(g, name, channels));
+        }
+        GroupNorm { name: name.to_owned(), channels, options: self, graph: g.clone(), affine }
+    }
+
+    fn check(self, channels: usize) -> Result<(), String> {
         check_groups(self.groups, channels).and(check_eps(self.eps))
+    }
+}
+
+impl Layer for GroupNormalization {
+    fn describe(&self) -> String {
+        format!("group_norm({})", self.groups)
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        self.check(channels(input)?).map(|()| input.clone())
+    }
+
+    #[track_caller]
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        let channels = x.shape().get(1).copied().unwrap_or(0);
+        self.shared(scope.graph(), scope.name(), channels).forward(x)
+    }
+}
+
+impl Sequential {
+    /// Normalisation of each example's groups of channels. See [`GroupNorm`].
+    #[must_use]
+    #[track_caller]
+    pub fn group_norm(self, groups: usize) -> Self {
+        self.layer(GroupNormalization::new(groups))
     }
 }
 
@@ -68,37 +114,7 @@ impl GroupNorm {
     /// A layer for `groups` groups of `channels` channels together.
     #[track_caller]
     pub fn new(g: &Graph, name: &str, groups: usize, channels: usize) -> Self {
-        Self::with(g, name, channels, GroupNormalization::new(groups))
-    }
-
-    /// A layer with options.
-    #[track_caller]
-    pub fn with(g: &Graph, name: &str, channels: usize, options: GroupNormalization) -> Self {
-        refuse_known(g, &label(name), name);
-        Self::shared(g, name, channels, options)
-    }
-
-    #[track_caller]
-    pub(in crate::nn) fn shared(g: &Graph, name: &str, channels: usize, options: GroupNormalization) -> Self {
-        if let Err(message) = options.check(channels) {
-            g.mistake(&label(name), message);
-        }
-        let mut affine = None;
-        if options.affine {
-            affine = Some(scale_and_shift(g, name, channels));
-        }
-        Self { name: name.to_owned(), channels, options, graph: g.clone(), affine }
-    }
-
-    /// With another ε.
-    #[track_caller]
-    #[must_use]
-    pub fn eps(mut self, eps: f64) -> Self {
-        if let Err(message) = check_eps(eps) {
-            self.graph.mistake(&label(&self.name), message);
-        }
-        self.options.eps = eps;
-        self
+        GroupNormalization::new(groups).build(g, name, channels)
     }
 
     /// The layer applied to `[N, C, …]`.

@@ -1,13 +1,13 @@
 //! Instance normalisation.
 
 use super::running::Running;
-use super::{check_eps, check_momentum, complaint, misfit, misshapen, per_channel, refuse_known, scale_and_shift};
+use super::{VARIABLES, check_eps, check_momentum, complaint, misfit, misshapen, per_channel, scale_and_shift};
 use crate::graph::{Graph, Tensor};
-use crate::nn::Mode;
+use crate::nn::{Layer, Mode, Scope, Sequential, refuse_known};
 use crate::ops::Standardized;
 use crate::tensor::Shape;
 
-/// What an [`InstanceNorm`] does, apart from its channels: the layer of a [`Sequential`](crate::nn::Sequential).
+/// Normalisation of each channel of each example; as data. In a graph it is an [`InstanceNorm`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InstanceNormalization {
     /// Added to the variance.
@@ -56,8 +56,60 @@ impl InstanceNormalization {
         Self { track_running_stats: true, ..self }
     }
 
-    pub(in crate::nn) fn check(self) -> Result<(), String> {
+    /// The layer in a graph, for `channels` channels, with variables of its own.
+    #[track_caller]
+    pub fn build(self, g: &Graph, name: &str, channels: usize) -> InstanceNorm {
+        refuse_known(g, &label(name), name, VARIABLES);
+        self.shared(g, name, channels)
+    }
+
+    /// The same with the variables of its name, if the graph has them already.
+    #[track_caller]
+    fn shared(self, g: &Graph, name: &str, channels: usize) -> InstanceNorm {
+        if let Err(message) = self.check() {
+            g.mistake(&label(name), message);
+        }
+        let mut affine = None;
+        if self.affine {
+            affine = Some(scale_and_shift(g, name, channels));
+        }
+        let mut running = None;
+        if self.track_running_stats {
+            running = Some(Running::new(g, name, channels));
+        }
+        InstanceNorm { name: name.to_owned(), channels, options: self, graph: g.clone(), affine, running }
+    }
+
+    fn check(self) -> Result<(), String> {
         check_eps(self.eps).and(check_momentum(Some(self.momentum)))
+    }
+}
+
+impl Layer for InstanceNormalization {
+    fn describe(&self) -> String {
+        "instance_norm".into()
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        if input.rank() < 2 {
+            return Err(format!("takes examples of channels with spatial axes, not of shape {input}"));
+        }
+        self.check().map(|()| input.clone())
+    }
+
+    #[track_caller]
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        let channels = x.shape().get(1).copied().unwrap_or(0);
+        self.shared(scope.graph(), scope.name(), channels).forward(x, scope.mode())
+    }
+}
+
+impl Sequential {
+    /// Normalisation of each channel of each example. See [`InstanceNorm`].
+    #[must_use]
+    #[track_caller]
+    pub fn instance_norm(self) -> Self {
+        self.layer(InstanceNormalization::new())
     }
 }
 
@@ -67,10 +119,10 @@ impl InstanceNormalization {
 ///
 /// ```
 /// use wgrad::prelude::*;
-/// use wgrad::nn::{InstanceNorm, InstanceNormalization};
+/// use wgrad::nn::InstanceNormalization;
 /// let g = Graph::new();
 /// let x = g.input("x", [2, 3, 5, 5], F32);
-/// let norm = InstanceNorm::with(&g, "norm", 3, InstanceNormalization::new().affine());
+/// let norm = InstanceNormalization::new().affine().build(&g, "norm", 3);
 /// assert_eq!(norm.forward(&x, Mode::Training).shape(), x.shape());
 /// assert!(g.error().is_none());
 /// ```
@@ -88,30 +140,7 @@ impl InstanceNorm {
     /// A layer for `channels` channels.
     #[track_caller]
     pub fn new(g: &Graph, name: &str, channels: usize) -> Self {
-        Self::with(g, name, channels, InstanceNormalization::new())
-    }
-
-    /// A layer with options.
-    #[track_caller]
-    pub fn with(g: &Graph, name: &str, channels: usize, options: InstanceNormalization) -> Self {
-        refuse_known(g, &label(name), name);
-        Self::shared(g, name, channels, options)
-    }
-
-    #[track_caller]
-    pub(in crate::nn) fn shared(g: &Graph, name: &str, channels: usize, options: InstanceNormalization) -> Self {
-        if let Err(message) = options.check() {
-            g.mistake(&label(name), message);
-        }
-        let mut affine = None;
-        if options.affine {
-            affine = Some(scale_and_shift(g, name, channels));
-        }
-        let mut running = None;
-        if options.track_running_stats {
-            running = Some(Running::new(g, name, channels));
-        }
-        Self { name: name.to_owned(), channels, options, graph: g.clone(), affine, running }
+        InstanceNormalization::new().build(g, name, channels)
     }
 
     /// The layer applied to `[N, C, …]`, which has spatial axes. With running statistics it is applied once in a graph that trains.
@@ -140,8 +169,8 @@ impl InstanceNorm {
                 if let Some(running) = running {
                     let statistics = Shape::from(&shape[..2]);
                     let share = 1.0 / (count as f64 - 1.0).max(1.0);
-                    let mean = found.mean.reshape(&statistics).mean(&[0]);
-                    let variance = (found.squares.reshape(&statistics) * share).mean(&[0]);
+                    let mean = found.mean.reshape(&statistics).mean([0]);
+                    let variance = (found.squares.reshape(&statistics) * share).mean([0]);
                     running.follow(&label(&self.name), &mean, &variance, self.options.momentum);
                 }
                 found.values

@@ -1,10 +1,11 @@
 //! Layer normalisation.
 
-use super::{check_eps, complaint, misshapen, parameter, refuse_known};
+use super::{VARIABLES, check_eps, complaint, misshapen, parameter};
 use crate::graph::{Graph, Tensor};
+use crate::nn::{Layer, Scope, Sequential, refuse_known};
 use crate::tensor::{DType, Shape};
 
-/// What a [`LayerNorm`] does, apart from its shape: the layer of a [`Sequential`](crate::nn::Sequential).
+/// Normalisation over the last axes; as data. In a graph it is a [`LayerNorm`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerNormalization {
     /// Number of last axes that are normalised together.
@@ -53,8 +54,61 @@ impl LayerNormalization {
         Self { bias: false, ..self }
     }
 
-    pub(in crate::nn) fn check(self, example: &Shape) -> Result<(), String> {
+    /// The layer in a graph, which normalises last axes of these extents (whatever [`axes`](Self::axes) says), with parameters of its
+    /// own.
+    #[track_caller]
+    pub fn build(self, g: &Graph, name: &str, normalized_shape: impl Into<Shape>) -> LayerNorm {
+        refuse_known(g, &label(name), name, VARIABLES);
+        self.shared(g, name, normalized_shape.into())
+    }
+
+    /// The same with the parameters of its name, if the graph has them already.
+    #[track_caller]
+    fn shared(self, g: &Graph, name: &str, shape: Shape) -> LayerNorm {
+        if let Err(message) = self.axes(shape.rank()).check(&shape) {
+            g.mistake(&label(name), message);
+        }
+        let (mut weight, mut bias) = (None, None);
+        if self.affine {
+            weight = Some(parameter(g, name, "weight", &shape, 1.0));
+        }
+        if self.affine && self.bias {
+            bias = Some(parameter(g, name, "bias", &shape, 0.0));
+        }
+        LayerNorm { name: name.to_owned(), shape, eps: self.eps, graph: g.clone(), weight, bias }
+    }
+
+    fn check(self, example: &Shape) -> Result<(), String> {
         check_axes(self.axes, example).and(check_eps(self.eps))
+    }
+}
+
+impl Layer for LayerNormalization {
+    fn describe(&self) -> String {
+        match self.axes {
+            1 => "layer_norm".into(),
+            axes => format!("layer_norm({axes} axes)"),
+        }
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        self.check(input).map(|()| input.clone())
+    }
+
+    #[track_caller]
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        let shape = x.shape();
+        let last = Shape::from(&shape[shape.rank().saturating_sub(self.axes)..]);
+        self.shared(scope.graph(), scope.name(), last).forward(x)
+    }
+}
+
+impl Sequential {
+    /// Normalisation over the last axis. See [`LayerNorm`].
+    #[must_use]
+    #[track_caller]
+    pub fn layer_norm(self) -> Self {
+        self.layer(LayerNormalization::new())
     }
 }
 
@@ -77,7 +131,7 @@ pub(super) fn check_axes(axes: usize, example: &Shape) -> Result<(), String> {
 /// use wgrad::prelude::*;
 /// let g = Graph::new();
 /// let x = g.input("x", [8, 20, 64], F32);
-/// let y = nn::LayerNorm::new(&g, "ln1", [64]).eps(1e-6).forward(&x);
+/// let y = nn::LayerNormalization::new().eps(1e-6).build(&g, "ln1", [64]).forward(&x);
 /// assert_eq!(y.shape(), x.shape());
 /// assert!(g.error().is_none());
 /// ```
@@ -95,41 +149,7 @@ impl LayerNorm {
     /// A layer that normalises last axes of these extents.
     #[track_caller]
     pub fn new(g: &Graph, name: &str, normalized_shape: impl Into<Shape>) -> Self {
-        Self::with(g, name, normalized_shape, LayerNormalization::new())
-    }
-
-    /// A layer with options; the axes are those of the shape.
-    #[track_caller]
-    pub fn with(g: &Graph, name: &str, normalized_shape: impl Into<Shape>, options: LayerNormalization) -> Self {
-        refuse_known(g, &label(name), name);
-        Self::shared(g, name, normalized_shape.into(), options)
-    }
-
-    #[track_caller]
-    pub(in crate::nn) fn shared(g: &Graph, name: &str, shape: Shape, options: LayerNormalization) -> Self {
-        let options = options.axes(shape.rank());
-        if let Err(message) = options.check(&shape) {
-            g.mistake(&label(name), message);
-        }
-        let (mut weight, mut bias) = (None, None);
-        if options.affine {
-            weight = Some(parameter(g, name, "weight", &shape, 1.0));
-        }
-        if options.affine && options.bias {
-            bias = Some(parameter(g, name, "bias", &shape, 0.0));
-        }
-        Self { name: name.to_owned(), shape, eps: options.eps, graph: g.clone(), weight, bias }
-    }
-
-    /// With another ε.
-    #[track_caller]
-    #[must_use]
-    pub fn eps(mut self, eps: f64) -> Self {
-        if let Err(message) = check_eps(eps) {
-            self.graph.mistake(&label(&self.name), message);
-        }
-        self.eps = eps;
-        self
+        LayerNormalization::new().build(g, name, normalized_shape)
     }
 
     /// The layer applied to `[…, normalised shape]`.

@@ -1,6 +1,8 @@
 //! Normalisation by the neighbouring channels.
 
+use super::channels;
 use crate::graph::Tensor;
+use crate::nn::{Layer, Scope, Sequential};
 use crate::tensor::Shape;
 
 /// `y = x / (k + α/size · Σ x²)^β` of `[N, C, …]`, where the sum is over a window of `size` channels around each (Krizhevsky et al.
@@ -79,7 +81,7 @@ impl LocalResponseNorm {
         x / (sum * (self.alpha / self.size as f64) + self.k).pow(self.beta)
     }
 
-    pub(in crate::nn) fn check(self) -> Result<(), String> {
+    fn check(self) -> Result<(), String> {
         if self.size == 0 {
             return Err("a window has one channel or more, not 0".into());
         }
@@ -88,12 +90,28 @@ impl LocalResponseNorm {
         }
         Ok(())
     }
+}
 
-    /// What is wrong with applying it to an example of a shape.
-    pub(in crate::nn) fn check_example(self, example: &Shape) -> Result<(), String> {
-        if example.rank() == 0 {
-            return Err("takes examples of one dimension or more, not scalars".into());
-        }
-        self.check()
+impl Layer for LocalResponseNorm {
+    fn describe(&self) -> String {
+        format!("local_response_norm({})", self.size)
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        channels(input).and(self.check()).map(|()| input.clone())
+    }
+
+    #[track_caller]
+    fn forward(&self, _: &Scope<'_>, x: &Tensor) -> Tensor {
+        Self::forward(*self, x)
+    }
+}
+
+impl Sequential {
+    /// Normalisation by a window of neighbouring channels. See [`LocalResponseNorm`].
+    #[must_use]
+    #[track_caller]
+    pub fn local_response_norm(self, size: usize) -> Self {
+        self.layer(LocalResponseNorm::new(size))
     }
 }

@@ -1,5 +1,4 @@
-//! Normalisation layers, one a file: what each does to a tensor as a method, the layer with its parameters, and its options as
-//! data for a [`Sequential`](super::Sequential).
+//! Normalisation layers, one a file: what each does to a tensor as a method, the layer as data, and what that becomes in a graph.
 //!
 //! Statistics are taken in two passes: the variance is the mean squared distance from the mean, never E\[x²\] − E\[x\]², which
 //! loses every digit far from zero. Formulas, defaults and names of parameters are PyTorch's.
@@ -12,7 +11,6 @@ mod layer;
 mod local_response;
 mod rms;
 mod running;
-mod sequential;
 
 pub use batch::{BatchNorm, BatchNormalization};
 pub use fold::fold_batch_norm;
@@ -21,11 +19,15 @@ pub use instance::{InstanceNorm, InstanceNormalization};
 pub use layer::{LayerNorm, LayerNormalization};
 pub use local_response::LocalResponseNorm;
 pub use rms::{RmsNorm, RmsNormalization};
-pub use sequential::Normalization;
 
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Variable};
 use crate::tensor::{DType, Shape, TensorType};
+
+/// The channels of an example, its first axis.
+fn channels(example: &Shape) -> Result<usize, String> {
+    example.first().copied().ok_or_else(|| "takes examples of one dimension or more, not scalars".into())
+}
 
 /// What is wrong with the number that is added to a variance.
 fn check_eps(eps: f64) -> Result<(), String> {
@@ -80,14 +82,8 @@ fn scale_and_shift(g: &Graph, layer: &str, channels: usize) -> (Tensor, Tensor) 
     (parameter(g, layer, "weight", &shape, 1.0), parameter(g, layer, "bias", &shape, 0.0))
 }
 
-/// Two layers of one name would share what they have unseen; whoever wants that clones the layer.
-#[track_caller]
-fn refuse_known(g: &Graph, label: &str, layer: &str) {
-    let known = |name: &str| g.find(&format!("{layer}.{name}")).is_some();
-    if known("weight") || known("running_mean") {
-        g.mistake(label, "the name is used already; clone a layer to share its parameters");
-    }
-}
+/// The variables of which a norm has at least one.
+const VARIABLES: &[&str] = &["weight", "running_mean"];
 
 /// `[1, C, 1, …]`, so that a value for each channel broadcasts over a batch of this rank.
 fn per_channel(channels: usize, rank: usize) -> Shape {

@@ -1,11 +1,12 @@
 //! Normalisation by the root mean square.
 
 use super::layer::{check_axes, over_last};
-use super::{check_eps, parameter, refuse_known};
+use super::{VARIABLES, check_eps, parameter};
 use crate::graph::{Graph, Tensor};
+use crate::nn::{Layer, Scope, Sequential, refuse_known};
 use crate::tensor::{DType, Shape};
 
-/// What an [`RmsNorm`] does, apart from its shape: the layer of a [`Sequential`](crate::nn::Sequential).
+/// Division by the root mean square of the last axes; as data. In a graph it is an [`RmsNorm`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsNormalization {
     /// Number of last axes that are normalised together.
@@ -46,8 +47,58 @@ impl RmsNormalization {
         Self { affine: false, ..self }
     }
 
-    pub(in crate::nn) fn check(self, example: &Shape) -> Result<(), String> {
+    /// The layer in a graph, which normalises last axes of these extents (whatever [`axes`](Self::axes) says), with parameters of its
+    /// own.
+    #[track_caller]
+    pub fn build(self, g: &Graph, name: &str, normalized_shape: impl Into<Shape>) -> RmsNorm {
+        refuse_known(g, &label(name), name, VARIABLES);
+        self.shared(g, name, normalized_shape.into())
+    }
+
+    /// The same with the parameters of its name, if the graph has them already.
+    #[track_caller]
+    fn shared(self, g: &Graph, name: &str, shape: Shape) -> RmsNorm {
+        if let Err(message) = self.axes(shape.rank()).check(&shape) {
+            g.mistake(&label(name), message);
+        }
+        let mut weight = None;
+        if self.affine {
+            weight = Some(parameter(g, name, "weight", &shape, 1.0));
+        }
+        RmsNorm { name: name.to_owned(), shape, eps: self.eps, graph: g.clone(), weight }
+    }
+
+    fn check(self, example: &Shape) -> Result<(), String> {
         check_axes(self.axes, example).and(check_eps(self.eps.unwrap_or(0.0)))
+    }
+}
+
+impl Layer for RmsNormalization {
+    fn describe(&self) -> String {
+        match self.axes {
+            1 => "rms_norm".into(),
+            axes => format!("rms_norm({axes} axes)"),
+        }
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        self.check(input).map(|()| input.clone())
+    }
+
+    #[track_caller]
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        let shape = x.shape();
+        let last = Shape::from(&shape[shape.rank().saturating_sub(self.axes)..]);
+        self.shared(scope.graph(), scope.name(), last).forward(x)
+    }
+}
+
+impl Sequential {
+    /// Division by the root mean square of the last axis. See [`RmsNorm`].
+    #[must_use]
+    #[track_caller]
+    pub fn rms_norm(self) -> Self {
+        self.layer(RmsNormalization::new())
     }
 }
 
@@ -74,38 +125,7 @@ impl RmsNorm {
     /// A layer that normalises last axes of these extents.
     #[track_caller]
     pub fn new(g: &Graph, name: &str, normalized_shape: impl Into<Shape>) -> Self {
-        Self::with(g, name, normalized_shape, RmsNormalization::new())
-    }
-
-    /// A layer with options; the axes are those of the shape.
-    #[track_caller]
-    pub fn with(g: &Graph, name: &str, normalized_shape: impl Into<Shape>, options: RmsNormalization) -> Self {
-        refuse_known(g, &label(name), name);
-        Self::shared(g, name, normalized_shape.into(), options)
-    }
-
-    #[track_caller]
-    pub(in crate::nn) fn shared(g: &Graph, name: &str, shape: Shape, options: RmsNormalization) -> Self {
-        let options = options.axes(shape.rank());
-        if let Err(message) = options.check(&shape) {
-            g.mistake(&label(name), message);
-        }
-        let mut weight = None;
-        if options.affine {
-            weight = Some(parameter(g, name, "weight", &shape, 1.0));
-        }
-        Self { name: name.to_owned(), shape, eps: options.eps, graph: g.clone(), weight }
-    }
-
-    /// With another ε.
-    #[track_caller]
-    #[must_use]
-    pub fn eps(mut self, eps: f64) -> Self {
-        if let Err(message) = check_eps(eps) {
-            self.graph.mistake(&label(&self.name), message);
-        }
-        self.eps = Some(eps);
-        self
+        RmsNormalization::new().build(g, name, normalized_shape)
     }
 
     /// The layer applied to `[…, normalised shape]`.

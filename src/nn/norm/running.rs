@@ -50,8 +50,7 @@ impl Running {
     #[track_caller]
     fn move_by(&self, label: &str, mean: &Tensor, variance: &Tensor, share: &Tensor) -> bool {
         let g = self.mean.graph();
-        let assigned = g.data().assignments.iter().any(|(variable, _)| *variable == self.mean.id());
-        if assigned {
+        if g.is_assigned(&self.mean) {
             g.mistake(
                 label,
                 "is applied twice while training, and cannot take the running statistics of both: use two layers, or one \

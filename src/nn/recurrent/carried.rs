@@ -1,7 +1,7 @@
 //! State that stays on the device from one batch to the next, as truncated backpropagation through time wants it.
 
+use super::RecurrentInputs;
 use super::stack::Stack;
-use super::{RecurrentInputs, RecurrentKind};
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Role, Variable};
@@ -9,7 +9,7 @@ use crate::session::Session;
 use crate::tensor::{DType, Shape, TensorData, TensorType};
 
 /// A recurrent layer's state as variables `NAME.carried_h` and, of an LSTM, `NAME.carried_c`, each
-/// `[layers · directions, batch, hidden]`.
+/// `[layers · directions, batch, hidden]`; of a cell with more states, also `NAME.carried_2` and so on.
 ///
 /// A step reads them as its first state and leaves its last one in them, so that a long text can be learnt in pieces
 /// (Williams and Peng 1990). They begin as zeros, and checkpoints keep them.
@@ -40,16 +40,19 @@ impl CarriedState {
     pub(super) fn of(stack: &Stack, batch: usize) -> Self {
         let dtype = stack.weights.first().map_or(DType::F32, |weights| weights.input.dtype());
         let ty = TensorType::new(dtype, [stack.directed_layers(), batch, stack.hidden]);
-        let names: &[&str] = if stack.kind == RecurrentKind::Lstm { &["h", "c"] } else { &["h"] };
         let mut states = Vec::new();
-        for name in names {
-            let name = format!("{}.carried_{name}", stack.name);
+        for index in 0..stack.cell().states() {
+            let name = match index {
+                0 => format!("{}.carried_h", stack.name),
+                1 => format!("{}.carried_c", stack.name),
+                other => format!("{}.carried_{other}", stack.name),
+            };
             states.push((name.clone(), variable(&stack.graph, name, ty.clone())));
         }
         Self { states }
     }
 
-    /// What the step begins with.
+    /// What the step of an RNN, LSTM or GRU begins with.
     pub fn inputs<'a>(&'a self, lengths: Option<&'a Tensor>) -> RecurrentInputs<'a> {
         let state = |index: usize| self.states.get(index).map(|(_, tensor)| tensor);
         RecurrentInputs { hidden: state(0), cell: state(1), lengths }

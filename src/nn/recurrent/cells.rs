@@ -1,12 +1,12 @@
 //! Single steps, for what is written one step after another.
 
 use super::stack::{RecurrentWeights, Stack, label};
-use super::{Recurrent, RecurrentKind};
+use super::{Recurrent, RecurrentCell, RecurrentKind};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Cell, RecurrentOptions};
 use crate::tensor::{Shape, no_batch_axis};
 
-/// What the three cells have in common.
+/// What the cells have in common.
 #[derive(Clone, Debug)]
 struct Step {
     name: String,
@@ -20,9 +20,9 @@ struct Step {
 
 impl Step {
     #[track_caller]
-    fn new(g: &Graph, kind: RecurrentKind, name: &str, [input, hidden]: [usize; 2], options: Recurrent) -> Self {
+    fn new(g: &Graph, kind: &RecurrentCell, name: &str, [input, hidden]: [usize; 2], options: Recurrent) -> Self {
         let label = label(kind, name).replacen(' ', "_cell ", 1);
-        let cell = options.cell(kind);
+        let cell = kind.cell(&options);
         let mut step = Self { name: name.to_owned(), label, cell, input, graph: g.clone(), weights: None };
         if g.find(&format!("{name}.weight_ih")).is_some() {
             g.mistake(&step.label, "the name is used already; clone a cell to share its parameters");
@@ -31,7 +31,7 @@ impl Step {
         } else if options.num_layers > 1 || options.bidirectional || options.dropout > 0.0 {
             g.mistake(&step.label, "is one layer in one direction, without dropout");
         } else {
-            step.weights = Some(RecurrentWeights::new(g, name, "", cell, [input, hidden], options.bias));
+            step.weights = Some(RecurrentWeights::new(g, name, "", &step.cell, [input, hidden], options.bias));
         }
         step
     }
@@ -105,7 +105,8 @@ impl Step {
         let options = RecurrentOptions {
             bias: weights.biases.as_ref().map(|(_, second)| second),
             initial: Some(&initial),
-            ..RecurrentOptions::new(self.cell)
+            parameters: &weights.parameters,
+            ..RecurrentOptions::new(self.cell.clone())
         };
         let last = gates.recurrent(&weights.hidden, &options).last;
         let mut after = Vec::new();
@@ -133,7 +134,7 @@ macro_rules! cells {
                 /// With options, of which those of layers and directions do not matter to a single step.
                 #[track_caller]
                 pub fn with(g: &Graph, name: &str, input_size: usize, hidden_size: usize, options: Recurrent) -> Self {
-                    Self(Step::new(g, RecurrentKind::$kind, name, [input_size, hidden_size], options))
+                    Self(Step::new(g, &RecurrentKind::$kind.into(), name, [input_size, hidden_size], options))
                 }
 
                 #[track_caller]
@@ -208,5 +209,53 @@ impl LSTMCell {
         let mut after = self.0.forward(x, &[hidden, cell]);
         let cell = after.swap_remove(1);
         (after.swap_remove(0), cell)
+    }
+}
+
+/// A step of a [`CustomRNN`](super::CustomRNN).
+///
+/// ```
+/// use wgrad::ops::CellDefinition;
+/// use wgrad::prelude::*;
+/// let leaky = CellDefinition::new("leaky", 1).step(|s| [0.9 * s.state(0) + 0.1 * s.gate(0).tanh()])?;
+/// let g = Graph::new();
+/// let layer = nn::CustomRNN::new(&g, "layer", &leaky, 3, 8);
+/// let x = g.input("x", [2, 3], F32);
+/// let states = layer.cell(0).forward(&x, &[]); // from zeros
+/// let states = layer.cell(0).forward(&x, &[&states[0]]);
+/// assert_eq!(states[0].shape(), [2, 8].into());
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct CustomRNNCell(Step);
+
+impl CustomRNNCell {
+    /// From `input_size` features to `hidden_size` units, with parameters `NAME.weight_ih`, `NAME.weight_hh`, `NAME.bias_ih`,
+    /// `NAME.bias_hh` and the cell's own.
+    #[track_caller]
+    pub fn new(g: &Graph, name: &str, cell: &Cell, input_size: usize, hidden_size: usize) -> Self {
+        Self(Step::new(g, &cell.into(), name, [input_size, hidden_size], Recurrent::new()))
+    }
+
+    #[track_caller]
+    pub(super) fn of(stack: &Stack, layer: usize) -> Self {
+        Self(Step::of(stack, layer))
+    }
+
+    /// The weights; `None` after a mistake.
+    pub const fn weights(&self) -> Option<&RecurrentWeights> {
+        self.0.weights.as_ref()
+    }
+
+    /// The states after a step, `[batch, hidden]` each, of `[batch, in]` and the states before; those that are not passed are zeros.
+    #[track_caller]
+    pub fn forward(&self, x: &Tensor, states: &[&Tensor]) -> Vec<Tensor> {
+        let count = self.0.cell.states();
+        if states.len() > count {
+            let message = format!("takes {count} states at most, not {}", states.len());
+            return vec![self.0.graph.mistake(&self.0.label, message); count];
+        }
+        let all: Vec<Option<&Tensor>> = (0..count).map(|state| states.get(state).copied()).collect();
+        self.0.forward(x, &all)
     }
 }

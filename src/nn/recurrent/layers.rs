@@ -6,6 +6,68 @@ use super::{CarriedState, LSTMOutput, Recurrent, RecurrentInputs, RecurrentKind,
 use crate::graph::{Graph, Tensor};
 use crate::nn::{Initializer, Mode};
 
+/// What every recurrent layer, a [`Stack`], does whatever its cell is.
+macro_rules! stack_methods {
+    ($name:ident $cell:ident) => {
+        impl $name {
+            /// With other first values of the weights that inputs meet, PyTorch's `weight_ih_l…`.
+            #[track_caller]
+            #[must_use]
+            pub fn initializer(self, initializer: Initializer) -> Self {
+                self.0.initialize(Which::Input, initializer);
+                self
+            }
+
+            /// With other first values of the weights that states meet, PyTorch's `weight_hh_l…`.
+            #[track_caller]
+            #[must_use]
+            pub fn hidden_initializer(self, initializer: Initializer) -> Self {
+                self.0.initialize(Which::Hidden, initializer);
+                self
+            }
+
+            /// With other first values of the biases, where there are some.
+            #[track_caller]
+            #[must_use]
+            pub fn bias_initializer(self, initializer: Initializer) -> Self {
+                self.0.initialize(Which::Biases, initializer);
+                self
+            }
+
+            /// The outputs of all steps, `[steps, batch, directions · hidden]` of `[steps, batch, in]` (or both with the batch
+            /// first), from a state of zeros.
+            #[track_caller]
+            pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+                self.0.forward(x, &[], None, mode).outputs
+            }
+
+            /// A step of one of the layers, forward, with the same parameters: for text and music written one step after
+            /// another.
+            #[track_caller]
+            pub fn cell(&self, layer: usize) -> $cell {
+                $cell::of(&self.0, layer)
+            }
+
+            /// A state for `batch` rows that stays on the device from one batch to the next, in variables `NAME.carried_…`.
+            #[track_caller]
+            pub fn carried(&self, batch: usize) -> CarriedState {
+                CarriedState::of(&self.0, batch)
+            }
+
+            /// The weights: layer 0, layer 0 reversed, layer 1, ….
+            pub fn weights(&self) -> &[RecurrentWeights] {
+                &self.0.weights
+            }
+
+            /// The options.
+            pub const fn options(&self) -> &Recurrent {
+                &self.0.options
+            }
+        }
+    };
+}
+pub(super) use stack_methods;
+
 macro_rules! layers {
     ($($(#[$doc:meta])* $name:ident $kind:ident $cell:ident;)*) => {
         $(
@@ -23,70 +85,18 @@ macro_rules! layers {
                 /// With options. All parameters begin uniform within ± 1/√hidden, as in PyTorch.
                 #[track_caller]
                 pub fn with(g: &Graph, name: &str, input_size: usize, hidden_size: usize, options: Recurrent) -> Self {
-                    Self(Stack::new(g, RecurrentKind::$kind, name, [input_size, hidden_size], options))
+                    Self(Stack::new(g, RecurrentKind::$kind.into(), name, [input_size, hidden_size], options))
                 }
 
                 /// With weights that come from somewhere else; the name is for mistakes. There is one entry for each layer and
                 /// direction: layer 0, layer 0 reversed, layer 1, ….
                 #[track_caller]
                 pub fn with_weights(g: &Graph, name: &str, options: Recurrent, weights: Vec<RecurrentWeights>) -> Self {
-                    Self(Stack::with_weights(g, RecurrentKind::$kind, name, options, weights))
-                }
-
-                /// With other first values of the weights that inputs meet, PyTorch's `weight_ih_l…`.
-                #[track_caller]
-                #[must_use]
-                pub fn initializer(self, initializer: Initializer) -> Self {
-                    self.0.initialize(Which::Input, initializer);
-                    self
-                }
-
-                /// With other first values of the weights that states meet, PyTorch's `weight_hh_l…`.
-                #[track_caller]
-                #[must_use]
-                pub fn hidden_initializer(self, initializer: Initializer) -> Self {
-                    self.0.initialize(Which::Hidden, initializer);
-                    self
-                }
-
-                /// With other first values of the biases, where there are some.
-                #[track_caller]
-                #[must_use]
-                pub fn bias_initializer(self, initializer: Initializer) -> Self {
-                    self.0.initialize(Which::Biases, initializer);
-                    self
-                }
-
-                /// The outputs of all steps, `[steps, batch, directions · hidden]` of `[steps, batch, in]` (or both with the batch
-                /// first), from a state of zeros.
-                #[track_caller]
-                pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-                    self.0.forward(x, &RecurrentInputs::new(), mode).outputs
-                }
-
-                /// A step of one of the layers, forward, with the same parameters: for text and music written one step after
-                /// another.
-                #[track_caller]
-                pub fn cell(&self, layer: usize) -> $cell {
-                    $cell::of(&self.0, layer)
-                }
-
-                /// A state for `batch` rows that stays on the device from one batch to the next, in variables `NAME.carried_…`.
-                #[track_caller]
-                pub fn carried(&self, batch: usize) -> CarriedState {
-                    CarriedState::of(&self.0, batch)
-                }
-
-                /// The weights: layer 0, layer 0 reversed, layer 1, ….
-                pub fn weights(&self) -> &[RecurrentWeights] {
-                    &self.0.weights
-                }
-
-                /// The options.
-                pub const fn options(&self) -> &Recurrent {
-                    &self.0.options
+                    Self(Stack::with_weights(g, RecurrentKind::$kind.into(), name, options, weights))
                 }
             }
+
+            stack_methods!($name $cell);
         )*
     };
 }
@@ -149,7 +159,7 @@ macro_rules! one_state {
                 /// Outputs and last states, from initial states and for lengths of rows where `inputs` has them.
                 #[track_caller]
                 pub fn forward_with(&self, x: &Tensor, inputs: &RecurrentInputs<'_>, mode: Mode) -> RecurrentOutput {
-                    let passed = self.0.forward(x, inputs, mode);
+                    let passed = self.0.forward(x, &inputs.states(), inputs.lengths, mode);
                     let h_n = passed.last.first().unwrap_or(&passed.outputs).clone();
                     RecurrentOutput { outputs: passed.outputs, h_n }
                 }
@@ -179,7 +189,7 @@ impl LSTM {
     /// Outputs and last states, from initial states and for lengths of rows where `inputs` has them.
     #[track_caller]
     pub fn forward_with(&self, x: &Tensor, inputs: &RecurrentInputs<'_>, mode: Mode) -> LSTMOutput {
-        let passed = self.0.forward(x, inputs, mode);
+        let passed = self.0.forward(x, &inputs.states(), inputs.lengths, mode);
         let state = |index: usize| passed.last.get(index).unwrap_or(&passed.outputs).clone();
         LSTMOutput { h_n: state(0), c_n: state(1), outputs: passed.outputs }
     }

@@ -1,4 +1,4 @@
-//! Recurrent layers: RNN, LSTM and GRU as PyTorch has them, over [`Tensor::recurrent`].
+//! Recurrent layers: RNN, LSTM and GRU as PyTorch has them, and those of any other cell, over [`Tensor::recurrent`].
 //!
 //! What depends on the step before is one operator for each layer and direction. What does not, the product of all inputs with
 //! their weights and the sum of both biases, is one matrix product ahead of it. Names, layouts and the order of gates are
@@ -6,23 +6,25 @@
 
 mod carried;
 mod cells;
+mod custom;
 mod layers;
 mod lengths;
 mod sequential;
 mod stack;
 
 pub use carried::CarriedState;
-pub use cells::{GRUCell, LSTMCell, RNNCell};
+pub use cells::{CustomRNNCell, GRUCell, LSTMCell, RNNCell};
+pub use custom::{CustomRNN, CustomRNNInputs, CustomRNNOutput};
 pub use layers::{GRU, LSTM, RNN};
 pub use lengths::check_lengths;
-pub use sequential::{RecurrentKind, RecurrentLayer};
+pub use sequential::{RecurrentCell, RecurrentKind, RecurrentLayer};
 pub use stack::RecurrentWeights;
 
 use super::Dropout;
 use crate::graph::Tensor;
 use crate::ops::Cell;
 
-/// What an [`RNN`], [`LSTM`] or [`GRU`] does, apart from its sizes.
+/// What an [`RNN`], [`LSTM`], [`GRU`] or [`CustomRNN`] does, apart from its sizes.
 ///
 /// ```
 /// use wgrad::nn::Recurrent;
@@ -115,42 +117,32 @@ impl Recurrent {
         if self.bidirectional { 2 } else { 1 }
     }
 
-    /// What a step computes.
-    const fn cell(self, kind: RecurrentKind) -> Cell {
-        match kind {
-            RecurrentKind::Rnn if self.relu => Cell::Relu,
-            RecurrentKind::Rnn => Cell::Tanh,
-            RecurrentKind::Lstm => Cell::Lstm,
-            RecurrentKind::Gru if self.reset_after => Cell::Gru,
-            RecurrentKind::Gru => Cell::GruResetBefore,
-        }
-    }
-
     /// What is wrong with the options of a layer.
-    fn check(self, kind: RecurrentKind, hidden: usize) -> Result<(), String> {
+    fn check(self, cell: &RecurrentCell, hidden: usize) -> Result<(), String> {
         if hidden == 0 {
             return Err("needs one unit or more".into());
         }
         if self.num_layers == 0 {
             return Err("needs one layer or more".into());
         }
-        if self.relu && kind != RecurrentKind::Rnn {
+        if self.relu && *cell != RecurrentCell::Kind(RecurrentKind::Rnn) {
             return Err("has gates of its own and takes no relu; that is for an rnn".into());
         }
-        if !self.reset_after && kind != RecurrentKind::Gru {
+        if !self.reset_after && *cell != RecurrentCell::Kind(RecurrentKind::Gru) {
             return Err("has no reset gate; reset_after is for a gru".into());
         }
         Dropout::new(self.dropout).check().map_err(|message| format!("dropout between layers: {message}"))
     }
 
     /// Number of trainable values.
-    fn parameter_count(self, cell: Cell, input: usize, hidden: usize) -> usize {
+    fn parameter_count(self, cell: &Cell, input: usize, hidden: usize) -> usize {
         let rows = cell.gates() * hidden;
         let later = hidden * self.directions();
         (0..self.num_layers)
             .map(|layer| {
                 let inputs = if layer == 0 { input } else { later };
-                self.directions() * rows * (inputs + hidden + if self.bias { 2 } else { 0 })
+                let own = cell.parameters().len() * hidden;
+                self.directions() * (rows * (inputs + hidden + if self.bias { 2 } else { 0 }) + own)
             })
             .sum()
     }
@@ -172,6 +164,11 @@ impl<'a> RecurrentInputs<'a> {
     /// Nothing: from zeros, over all steps.
     pub const fn new() -> Self {
         Self { hidden: None, cell: None, lengths: None }
+    }
+
+    /// The states by their number, as far as they are there.
+    fn states(&self) -> [Option<&'a Tensor>; 2] {
+        [self.hidden, self.cell]
     }
 
     /// From this hidden state, `[layers · directions, batch, hidden]`.

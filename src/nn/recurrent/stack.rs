@@ -1,8 +1,8 @@
-//! What RNN, LSTM and GRU have in common: layers on top of each other, each gone through in one direction or both.
+//! What recurrent layers have in common: layers on top of each other, each gone through in one direction or both.
 
-use super::{Recurrent, RecurrentInputs, RecurrentKind};
+use super::{Recurrent, RecurrentCell};
 use crate::graph::{Graph, Tensor};
-use crate::nn::{Dropout, Initializer, Mode, Precision};
+use crate::nn::{Dropout, Initializer, Mode, Precision, refuse_known};
 use crate::ops::{Cell, Initial, RecurrentOptions, Variable};
 use crate::tensor::{DType, Shape, TensorType, no_batch_axis};
 
@@ -15,6 +15,8 @@ pub struct RecurrentWeights {
     pub hidden: Tensor,
     /// PyTorch's `bias_ih` and `bias_hh`, `[gates · hidden]` each.
     pub biases: Option<(Tensor, Tensor)>,
+    /// Of a custom cell: the parameters that it defines, `[hidden]` each, in its order.
+    pub parameters: Vec<Tensor>,
 }
 
 impl RecurrentWeights {
@@ -24,11 +26,11 @@ impl RecurrentWeights {
         g: &Graph,
         name: &str,
         suffix: &str,
-        cell: Cell,
+        cell: &Cell,
         [inputs, hidden]: [usize; 2],
         bias: bool,
     ) -> Self {
-        let rows = cell.gates() * hidden;
+        let (units, rows) = (hidden, cell.gates() * hidden);
         let parameter = |what: &str, shape: Shape| {
             let bound = 1.0 / (hidden.max(1) as f64).sqrt();
             let initial = Initial::Uniform { low: -bound, high: bound };
@@ -41,11 +43,15 @@ impl RecurrentWeights {
             let first = g.variable(parameter("bias_ih", [rows].into()));
             biases = Some((first, g.variable(parameter("bias_hh", [rows].into()))));
         }
-        Self { input, hidden, biases }
+        let mut parameters = Vec::new();
+        for own in cell.parameters() {
+            parameters.push(g.variable(parameter(own, [units].into())));
+        }
+        Self { input, hidden, biases, parameters }
     }
 
     /// What is wrong with weights for such sizes.
-    fn check(&self, cell: Cell, [inputs, hidden]: [usize; 2], bias: bool) -> Result<(), String> {
+    fn check(&self, cell: &Cell, [inputs, hidden]: [usize; 2], bias: bool) -> Result<(), String> {
         let rows = cell.gates() * hidden;
         let wrong = |what: &str, tensor: &Tensor, wanted: &[usize]| {
             (tensor.shape()[..] != *wanted || tensor.dtype() != self.input.dtype()).then(|| {
@@ -65,6 +71,14 @@ impl RecurrentWeights {
         if let Some((first, second)) = &self.biases {
             complaint = complaint.or_else(|| wrong("bias_ih", first, &[rows]));
             complaint = complaint.or_else(|| wrong("bias_hh", second, &[rows]));
+        }
+        let names = cell.parameters();
+        if names.len() != self.parameters.len() {
+            let message = format!("takes {names:?} beside its weights, not {} tensors", self.parameters.len());
+            complaint = complaint.or(Some(message));
+        }
+        for (name, parameter) in names.iter().zip(&self.parameters) {
+            complaint = complaint.or_else(|| wrong(name, parameter, &[hidden]));
         }
         if bias != self.biases.is_some() {
             complaint = complaint.or_else(|| Some("biases are present or missing against the options".into()));
@@ -97,7 +111,7 @@ impl RecurrentWeights {
 /// All layers.
 #[derive(Clone, Debug)]
 pub(super) struct Stack {
-    pub(super) kind: RecurrentKind,
+    pub(super) cell: RecurrentCell,
     pub(super) name: String,
     pub(super) input: usize,
     pub(super) hidden: usize,
@@ -116,25 +130,23 @@ pub(super) struct Passed {
 impl Stack {
     /// With parameters of its own.
     #[track_caller]
-    pub(super) fn new(g: &Graph, kind: RecurrentKind, name: &str, sizes: [usize; 2], options: Recurrent) -> Self {
-        if g.find(&format!("{name}.weight_ih_l0")).is_some() {
-            g.mistake(&label(kind, name), "the name is used already; clone a layer to share its parameters");
-        }
-        Self::shared(g, kind, name, sizes, options)
+    pub(super) fn new(g: &Graph, cell: RecurrentCell, name: &str, sizes: [usize; 2], options: Recurrent) -> Self {
+        refuse_known(g, &label(&cell, name), name, &["weight_ih_l0"]);
+        Self::shared(g, cell, name, sizes, options)
     }
 
     /// With the parameters of its name, if the graph has them already.
     #[track_caller]
     pub(super) fn shared(
         g: &Graph,
-        kind: RecurrentKind,
+        cell: RecurrentCell,
         name: &str,
         [input, hidden]: [usize; 2],
         options: Recurrent,
     ) -> Self {
         let mut stack =
-            Self { kind, name: name.to_owned(), input, hidden, options, graph: g.clone(), weights: Vec::new() };
-        if let Err(message) = options.check(kind, hidden) {
+            Self { cell, name: name.to_owned(), input, hidden, options, graph: g.clone(), weights: Vec::new() };
+        if let Err(message) = options.check(&stack.cell, hidden) {
             g.mistake(&stack.label(), message);
             return stack;
         }
@@ -142,7 +154,7 @@ impl Stack {
             let (layer, reverse) = (index / options.directions(), index % options.directions() == 1);
             let suffix = format!("_l{layer}{}", if reverse { "_reverse" } else { "" });
             let sizes = [stack.inputs(index), hidden];
-            stack.weights.push(RecurrentWeights::new(g, name, &suffix, stack.cell(), sizes, options.bias));
+            stack.weights.push(RecurrentWeights::new(g, name, &suffix, &stack.cell(), sizes, options.bias));
         }
         stack
     }
@@ -151,7 +163,7 @@ impl Stack {
     #[track_caller]
     pub(super) fn with_weights(
         g: &Graph,
-        kind: RecurrentKind,
+        cell: RecurrentCell,
         name: &str,
         options: Recurrent,
         weights: Vec<RecurrentWeights>,
@@ -159,7 +171,7 @@ impl Stack {
         let first = weights.first();
         let input = first.and_then(|weights| weights.input.shape().get(1).copied()).unwrap_or(0);
         let hidden = first.map_or(0, RecurrentWeights::hidden_size);
-        let stack = Self { kind, name: name.to_owned(), input, hidden, options, graph: g.clone(), weights };
+        let stack = Self { cell, name: name.to_owned(), input, hidden, options, graph: g.clone(), weights };
         if g.error().is_none()
             && let Err(message) = stack.check()
         {
@@ -169,25 +181,25 @@ impl Stack {
     }
 
     fn check(&self) -> Result<(), String> {
-        self.options.check(self.kind, self.hidden)?;
+        self.options.check(&self.cell, self.hidden)?;
         let (found, wanted) = (self.weights.len(), self.directed_layers());
         if found != wanted {
             return Err(format!("takes weights for {wanted} layers and directions, not {found}"));
         }
         for (index, weights) in self.weights.iter().enumerate() {
             weights
-                .check(self.cell(), [self.inputs(index), self.hidden], self.options.bias)
+                .check(&self.cell(), [self.inputs(index), self.hidden], self.options.bias)
                 .map_err(|message| format!("weights {index}: {message}"))?;
         }
         Ok(())
     }
 
     pub(super) fn label(&self) -> String {
-        label(self.kind, &self.name)
+        label(&self.cell, &self.name)
     }
 
     pub(super) fn cell(&self) -> Cell {
-        self.options.cell(self.kind)
+        self.cell.cell(&self.options)
     }
 
     /// Layers times directions.
@@ -201,7 +213,7 @@ impl Stack {
         if index < directions { self.input } else { self.hidden * directions }
     }
 
-    /// With other first values: of the input's weights, of the state's, or of the biases.
+    /// With other first values: of the input's weights, of the state's, of the biases, or of the cell's own.
     #[track_caller]
     pub(super) fn initialize(&self, which: Which, initializer: Initializer) {
         for weights in &self.weights {
@@ -210,20 +222,16 @@ impl Stack {
                 (Which::Hidden, _) => vec![&weights.hidden],
                 (Which::Biases, Some((first, second))) => vec![first, second],
                 (Which::Biases, None) => Vec::new(),
+                (Which::Own, _) => weights.parameters.iter().collect(),
             };
             for tensor in tensors {
-                match initializer.initial(&tensor.shape()) {
-                    Ok(initial) => self.graph.set_initial(tensor, initial),
-                    Err(message) => {
-                        self.graph.mistake(&self.label(), message);
-                    }
-                }
+                initializer.apply(tensor, &self.label());
             }
         }
     }
 
     /// What is wrong with the inputs.
-    fn complaint(&self, x: &Tensor, inputs: &RecurrentInputs<'_>) -> Result<(), String> {
+    fn complaint(&self, x: &Tensor, states: &[Option<&Tensor>], lengths: Option<&Tensor>) -> Result<(), String> {
         let ty = x.ty();
         let order = if self.options.batch_first { "batch, steps" } else { "steps, batch" };
         let expected = format!("[{order}, {}]", self.input);
@@ -249,17 +257,21 @@ impl Stack {
             return Err(format!("takes {dtype}, but its input is {}; cast it", ty.dtype));
         }
         let wanted = Shape::from([self.directed_layers(), batch, self.hidden]);
-        let states = [("hidden", inputs.hidden), ("cell", inputs.cell)];
-        for (what, state) in states.into_iter().filter_map(|(what, state)| Some((what, state?))) {
-            if what == "cell" && self.kind != RecurrentKind::Lstm {
-                return Err("has no cell state; that is for an lstm".into());
+        let count = self.cell().states();
+        for (index, state) in states.iter().enumerate().filter_map(|(index, state)| Some((index, (*state)?))) {
+            if index >= count {
+                return Err(match &self.cell {
+                    RecurrentCell::Kind(_) => "has no cell state; that is for an lstm".into(),
+                    RecurrentCell::Custom(_) => format!("has no state {index}; there are {count}, counted from 0"),
+                });
             }
             if state.shape() != wanted || state.dtype() != dtype {
-                let what = format!("the first {what} state should be {dtype} of shape {wanted}");
+                let what = self.cell.state_name(index);
+                let what = format!("the first {what} should be {dtype} of shape {wanted}");
                 return Err(format!("{what} ([layers · directions, batch, hidden]), and is {}", state.ty()));
             }
         }
-        match inputs.lengths {
+        match lengths {
             Some(lengths) if lengths.shape()[..] != [batch] || !matches!(lengths.dtype(), DType::I32 | DType::I64) => {
                 Err(format!("lengths should be i32 or i64 of shape [{batch}], and are {}", lengths.ty()))
             }
@@ -267,12 +279,18 @@ impl Stack {
         }
     }
 
-    /// Through all layers.
+    /// Through all layers, from the states, as far as they are there.
     #[track_caller]
-    pub(super) fn forward(&self, x: &Tensor, inputs: &RecurrentInputs<'_>, mode: Mode) -> Passed {
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        states: &[Option<&Tensor>],
+        lengths: Option<&Tensor>,
+        mode: Mode,
+    ) -> Passed {
         let _layer = self.graph.in_layer(&self.name);
         if self.graph.error().is_none()
-            && let Err(message) = self.complaint(x, inputs)
+            && let Err(message) = self.complaint(x, states, lengths)
         {
             self.graph.mistake(&self.label(), message);
         }
@@ -290,13 +308,14 @@ impl Stack {
             }
             let mut outputs = Vec::new();
             for (direction, weights) in weights_of_layer.iter().enumerate() {
-                let initial = self.initial(inputs, layer * directions + direction);
+                let initial = self.initial(states, layer * directions + direction);
                 let options = RecurrentOptions {
-                    cell,
+                    cell: cell.clone(),
                     reverse: direction == 1,
                     bias: weights.biases.as_ref().map(|(_, second)| second),
+                    parameters: &weights.parameters,
                     initial: initial.as_ref(),
-                    lengths: inputs.lengths,
+                    lengths,
                 };
                 let found = weights.gates(&value).recurrent(&weights.hidden, &options);
                 outputs.push(found.outputs);
@@ -318,17 +337,17 @@ impl Stack {
 
     /// The state of a layer and direction before the first step, `[states, batch, hidden]`.
     #[track_caller]
-    fn initial(&self, inputs: &RecurrentInputs<'_>, index: usize) -> Option<Tensor> {
-        if self.kind != RecurrentKind::Lstm {
-            return Some(inputs.hidden?.slice(0, index, index + 1));
+    fn initial(&self, states: &[Option<&Tensor>], index: usize) -> Option<Tensor> {
+        let like = *states.iter().flatten().next()?;
+        let mut parts = Vec::new();
+        for state in 0..self.cell().states() {
+            let all = match states.get(state) {
+                Some(Some(all)) => Tensor::clone(all),
+                Some(None) | None => like.zeros_like(),
+            };
+            parts.push(all.slice(0, index, index + 1));
         }
-        let (hidden, cell) = match (inputs.hidden, inputs.cell) {
-            (None, None) => return None,
-            (Some(hidden), None) => (hidden.clone(), hidden.zeros_like()),
-            (None, Some(cell)) => (cell.zeros_like(), cell.clone()),
-            (Some(hidden), Some(cell)) => (hidden.clone(), cell.clone()),
-        };
-        Some(joined(&[hidden.slice(0, index, index + 1), cell.slice(0, index, index + 1)], 0))
+        Some(joined(&parts, 0))
     }
 }
 
@@ -338,11 +357,12 @@ pub(super) enum Which {
     Input,
     Hidden,
     Biases,
+    Own,
 }
 
 /// The layer as mistakes name it.
-pub(super) fn label(kind: RecurrentKind, name: &str) -> String {
-    format!("{} {name:?}", kind.name())
+pub(super) fn label(cell: &RecurrentCell, name: &str) -> String {
+    format!("{} {name:?}", cell.name())
 }
 
 /// Tensors next to each other; one alone as it is.

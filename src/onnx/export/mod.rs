@@ -17,6 +17,7 @@ use super::proto::{
     TypeProto, ValueInfoProto,
 };
 use crate::compiler::VariablePlan;
+use crate::compiler::custom::without_custom;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphData, ValueId};
@@ -82,9 +83,9 @@ impl<'a> Export<'a> {
     ///
     /// # Errors
     /// The graph's first mistake; an output that is not there; an operator that ONNX has not, with the line that built it: random
-    /// numbers, gradients, operators of one's own; a device that fails.
+    /// numbers, gradients, operators of one's own without a decomposition; a device that fails.
     pub fn to_proto(&self) -> Result<ModelProto> {
-        let data = self.graph.snapshot()?;
+        let data = self.without_custom(self.graph.snapshot()?)?;
         let outputs = self.chosen(&data)?;
         let read = read(&data, outputs.iter().map(|&(_, value)| value));
         let needed = |node: usize| read.contains(&ValueId { node: node as u32, output: 0 });
@@ -200,6 +201,17 @@ impl<'a> Export<'a> {
             })
         };
         wanted.iter().map(find).collect()
+    }
+
+    /// The graph with the decompositions of custom operators that the chosen outputs need.
+    fn without_custom(&self, mut data: GraphData) -> Result<GraphData> {
+        if !data.nodes.iter().any(|node| matches!(node.op, Op::Custom(_))) {
+            return Ok(data);
+        }
+        let chosen = self.chosen(&data)?.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        data.outputs = chosen;
+        data.assignments.clear();
+        without_custom(data, "it has no form in ONNX")
     }
 
     /// A variable's value: the session's, where it has one.

@@ -4,7 +4,7 @@
 
 use super::writer::{Writer, int, string, strings};
 use crate::graph::{Node, ValueId};
-use crate::ops::{Cell, Op, Pass, Recurrent};
+use crate::ops::{BuiltIn, Op, Pass, Recurrent};
 use crate::scalar::ScalarFunction;
 use crate::tensor::{DType, TensorData};
 
@@ -16,11 +16,11 @@ struct Product {
 }
 
 /// The engine's gates in ONNX's order: i, f, g, o as i, o, f, g; r, z, n as z, r, n.
-const fn order(cell: Cell) -> &'static [usize] {
+const fn order(cell: BuiltIn) -> &'static [usize] {
     match cell {
-        Cell::Tanh | Cell::Relu => &[0],
-        Cell::Lstm => &[0, 3, 1, 2],
-        Cell::Gru | Cell::GruResetBefore => &[1, 0, 2],
+        BuiltIn::Tanh | BuiltIn::Relu => &[0],
+        BuiltIn::Lstm => &[0, 3, 1, 2],
+        BuiltIn::Gru | BuiltIn::GruResetBefore => &[1, 0, 2],
     }
 }
 
@@ -45,10 +45,14 @@ impl Writer<'_> {
             return Err("what it keeps for gradients is read, and ONNX does not give it".into());
         }
         let message = |error: crate::error::Error| error.to_string();
-        let cell = recurrent.cell;
+        let gates = recurrent.cell.gates();
+        let Some(cell) = recurrent.cell.built_in() else {
+            let name = recurrent.cell.name();
+            return Err(format!("{name:?} is a cell of one's own, for which ONNX has no operator"));
+        };
         let ty = self.input_type(node, 0).map_err(message)?;
         let [steps, batch, width] = ty.shape.dims() else { return Err(format!("its gates are of shape {}", ty.shape)) };
-        let hidden = width / cell.gates();
+        let hidden = width / gates;
         let mut rest = inputs.iter().copied().skip(2);
         let mut take = |there: bool| if there { rest.next() } else { None };
         let (state_bias, initial, lengths) = (take(bias), take(initial), take(lengths));
@@ -76,7 +80,7 @@ impl Writer<'_> {
             self.reshape(&joined, &[1, 2 * width])
         };
         let lengths = lengths.map_or_else(String::new, |lengths| self.cast(lengths, DType::I32));
-        let mut states = vec![String::new(); cell.states()];
+        let mut states = vec![String::new(); recurrent.cell.states()];
         if let Some(initial) = initial {
             for (index, state) in states.iter_mut().enumerate() {
                 *state = self.slice(initial, 0, index as i64, index as i64 + 1);
@@ -90,18 +94,18 @@ impl Writer<'_> {
         let direction = if recurrent.reverse { "reverse" } else { "forward" };
         let mut attributes = vec![int("hidden_size", hidden as i64), string("direction", direction)];
         let name = match cell {
-            Cell::Lstm => "LSTM",
-            Cell::Gru | Cell::GruResetBefore => {
-                attributes.push(int("linear_before_reset", (cell == Cell::Gru).into()));
+            BuiltIn::Lstm => "LSTM",
+            BuiltIn::Gru | BuiltIn::GruResetBefore => {
+                attributes.push(int("linear_before_reset", (cell == BuiltIn::Gru).into()));
                 "GRU"
             }
-            Cell::Tanh | Cell::Relu => {
-                attributes.push(strings("activations", &[if cell == Cell::Tanh { "Tanh" } else { "Relu" }]));
+            BuiltIn::Tanh | BuiltIn::Relu => {
+                attributes.push(strings("activations", &[if cell == BuiltIn::Tanh { "Tanh" } else { "Relu" }]));
                 "RNN"
             }
         };
         let mut wanted = vec![outputs];
-        wanted.extend(vec![last; cell.states()]);
+        wanted.extend(vec![last; recurrent.cell.states()]);
         let found = self.add_many(name, &operands, &wanted, attributes);
         let mut found = found.into_iter();
         let y = found.next().filter(|name| !name.is_empty());
@@ -116,7 +120,7 @@ impl Writer<'_> {
     }
 
     /// A weight `[n, gates · hidden]` as ONNX has it: `[1, gates · hidden, n]`, with its gates in ONNX's order.
-    fn transposed(&mut self, cell: Cell, weight: &str, hidden: usize) -> String {
+    fn transposed(&mut self, cell: BuiltIn, weight: &str, hidden: usize) -> String {
         let transposed = self.add("Transpose", &[weight], [super::writer::ints("perm", [1, 0])]);
         let transposed = self.ordered(cell, &transposed, hidden);
         let axis = self.list([0]);
@@ -124,7 +128,7 @@ impl Writer<'_> {
     }
 
     /// Rows of gates in ONNX's order.
-    fn ordered(&mut self, cell: Cell, rows: &str, hidden: usize) -> String {
+    fn ordered(&mut self, cell: BuiltIn, rows: &str, hidden: usize) -> String {
         let order = order(cell);
         if order.len() == 1 {
             return rows.to_owned();

@@ -5,9 +5,8 @@ use std::path::Path;
 use super::Export;
 use crate::error::Result;
 use crate::graph::Graph;
-use crate::nn::{Layer, Mode, Model, Sequential};
+use crate::nn::{Layer, Mode, Sequential};
 use crate::session::Session;
-use crate::tensor::DType;
 
 impl Sequential {
     /// Writes the model as an ONNX file for inference on batches of a size: the input is called `x`, the output `prediction`, and
@@ -33,8 +32,7 @@ impl Sequential {
         self.output_shape()?;
         let graph = Graph::new();
         let dims: Vec<usize> = std::iter::once(batch).chain(self.input_shape().iter().copied()).collect();
-        let dtype = if matches!(self.layers().first(), Some(Layer::Embedding(_))) { DType::I32 } else { DType::F32 };
-        let x = graph.input("x", dims, dtype);
+        let x = graph.input("x", dims, self.input_dtype());
         graph.output("prediction", &self.forward(&graph, &x, Mode::Evaluation));
         let export = Export::new(&graph);
         let export = match session {

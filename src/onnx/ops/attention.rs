@@ -4,7 +4,7 @@ use super::wide::{wide, wide_input, wide_optional};
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::scalar::Reduction;
+use crate::ops::keepdim;
 use crate::tensor::{DType, Shape};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[("Attention", attention), ("RotaryEmbedding", rotary_embedding)];
@@ -50,10 +50,10 @@ pub(super) fn repeat_heads(x: &Tensor, times: usize) -> Tensor {
 
 /// A softmax along the last axis. Rows in which nothing is allowed are 0.
 fn masked_softmax(scores: &Tensor) -> Tensor {
-    let most = scores.reduce(Reduction::Max, &[-1], true).stop_gradient();
+    let most = scores.max(keepdim([-1])).stop_gradient();
     let none = most.eq(f64::NEG_INFINITY);
     let shifted = (scores - &none.select(most.zeros_like(), &most)).exp();
-    let sums = shifted.reduce(Reduction::Sum, &[-1], true);
+    let sums = shifted.sum(keepdim([-1]));
     let sums = sums.eq(0.0).select(sums.ones_like(), &sums);
     shifted / sums
 }

@@ -130,6 +130,6 @@ fn multinomial(node: &Node<'_>) -> Result<Vec<Value>> {
     let sums = logits.cast(DType::F32).softmax(-1).cumulative_sum(-1).unsqueeze(1);
     let drawn = node.graph().random_uniform([*batch, samples], 0.0, 1.0).unsqueeze(-1);
     node.check()?;
-    let passed = drawn.ge(&sums).cast(DType::I32).sum(&[-1]).minimum((classes - 1) as f64);
+    let passed = drawn.ge(&sums).cast(DType::I32).sum([-1]).minimum((classes - 1) as f64);
     Ok(vec![passed.cast(dtype).into()])
 }

@@ -130,7 +130,8 @@ fn top_k(node: &Node<'_>) -> Result<Vec<Value>> {
     };
     let dtype = x.dtype();
     let x = if dtype == DType::U8 { x.cast(DType::I32) } else { x };
-    let (values, indices) = x.top_k_with(k, axis as isize, node.flag("largest", true)?);
+    let axis = axis as isize;
+    let (values, indices) = if node.flag("largest", true)? { x.top_k(k, axis) } else { x.bottom_k(k, axis) };
     Ok(vec![values.cast(dtype).into(), indices.cast(DType::I64).into()])
 }
 

@@ -5,8 +5,8 @@ use super::wide::{wide, wide_input, wide_optional};
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::ops::keepdim;
 use crate::ops::{PoolAxis, WindowAxis};
-use crate::scalar::Reduction;
 use crate::tensor::{DType, Shape};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[
@@ -26,8 +26,8 @@ pub(super) const OPERATORS: &[(&str, Handler)] = &[
 
 /// Mean and variance over axes, which stay with an extent of 1.
 fn statistics(x: &Tensor, axes: &[isize]) -> (Tensor, Tensor) {
-    let mean = x.mean_keep(axes, true);
-    let variance = (x - &mean).square().mean_keep(axes, true);
+    let mean = x.mean(keepdim(axes));
+    let variance = (x - &mean).square().mean(keepdim(axes));
     (mean, variance)
 }
 
@@ -241,7 +241,7 @@ fn lp_normalization(node: &Node<'_>) -> Result<Vec<Value>> {
         2 => x.square(),
         other => return Err(node.error(format!("p should be 1 or 2, not {other}"))),
     };
-    let norm = root(&powers.reduce(Reduction::Sum, &[axis], true), power as f64);
+    let norm = root(&powers.sum(keepdim([axis])), power as f64);
     let some = norm.ne(0.0);
     let y = x * some.select(norm.reciprocal(), norm.zeros_like());
     Ok(vec![y.cast(dtype).into()])

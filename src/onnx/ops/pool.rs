@@ -6,13 +6,14 @@ use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::ops::PoolAxis;
+use crate::ops::keepdim;
 use crate::tensor::{DType, Shape};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[
     ("AveragePool", average_pool),
-    ("GlobalAveragePool", |node| global(node, |_, x, axes| Ok(x.mean_keep(axes, true)))),
+    ("GlobalAveragePool", |node| global(node, |_, x, axes| Ok(x.mean(keepdim(axes))))),
     ("GlobalLpPool", |node| global(node, global_lp_pool)),
-    ("GlobalMaxPool", |node| global(node, |_, x, axes| Ok(x.reduce(crate::scalar::Reduction::Max, axes, true)))),
+    ("GlobalMaxPool", |node| global(node, |_, x, axes| Ok(x.max(keepdim(axes))))),
     ("LpPool", lp_pool),
     ("MaxPool", max_pool),
     ("MaxUnpool", max_unpool),
@@ -98,7 +99,7 @@ fn global(node: &Node<'_>, reduce: fn(&Node<'_>, &Tensor, &[isize]) -> Result<Te
 
 fn global_lp_pool(node: &Node<'_>, x: &Tensor, axes: &[isize]) -> Result<Tensor> {
     let power = power(node)?;
-    Ok(root(&powered(x, power).reduce(crate::scalar::Reduction::Sum, axes, true), power))
+    Ok(root(&powered(x, power).sum(keepdim(axes)), power))
 }
 
 /// The largest of each window, and its index in the whole tensor.

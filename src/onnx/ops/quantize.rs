@@ -5,7 +5,7 @@ use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::onnx::tensor::proto_dtype;
-use crate::scalar::{Reduction, ScalarFunction as F};
+use crate::scalar::ScalarFunction as F;
 use crate::tensor::{DType, Shape};
 
 pub(super) const OPERATORS: &[(&str, Handler)] =
@@ -103,8 +103,8 @@ fn dynamic(node: &Node<'_>) -> Result<Vec<Value>> {
     if x.dtype() != DType::F32 || x.shape().is_empty() {
         return Err(node.error(format!("wants floats, not {}", x.ty())));
     }
-    let low = x.reduce(Reduction::Min, &axes, false).minimum(0.0);
-    let high = x.reduce(Reduction::Max, &axes, false).maximum(0.0);
+    let low = x.min(&axes).minimum(0.0);
+    let high = x.max(&axes).maximum(0.0);
     let scale = (high - &low) * (1.0 / 255.0);
     let zero = (-low / &scale).clamp(0.0, 255.0).round();
     let quantized = x.elementwise(F::Div, &[&scale]).round().elementwise(F::Add, &[&zero]);

@@ -278,11 +278,11 @@ impl Layer<'_> {
             return None;
         }
         match (self.kind, &names[..]) {
-            (Kind::Rnn, ["tanh"]) => Some(Cell::Tanh),
-            (Kind::Rnn, ["relu"]) => Some(Cell::Relu),
-            (Kind::Gru, ["sigmoid", "tanh"]) if self.linear_before_reset => Some(Cell::Gru),
-            (Kind::Gru, ["sigmoid", "tanh"]) => Some(Cell::GruResetBefore),
-            (Kind::Lstm, ["sigmoid", "tanh", "tanh"]) => Some(Cell::Lstm),
+            (Kind::Rnn, ["tanh"]) => Some(Cell::tanh()),
+            (Kind::Rnn, ["relu"]) => Some(Cell::relu()),
+            (Kind::Gru, ["sigmoid", "tanh"]) if self.linear_before_reset => Some(Cell::gru()),
+            (Kind::Gru, ["sigmoid", "tanh"]) => Some(Cell::gru_reset_before()),
+            (Kind::Lstm, ["sigmoid", "tanh", "tanh"]) => Some(Cell::lstm()),
             _ => None,
         }
     }
@@ -333,9 +333,10 @@ impl Layer<'_> {
             }
         };
         let options = RecurrentOptions {
-            cell,
+            cell: cell.clone(),
             reverse: direction.reverse,
             bias: state_bias.as_ref(),
+            parameters: &[],
             initial: initial.as_ref(),
             lengths: self.lengths.as_ref(),
         };

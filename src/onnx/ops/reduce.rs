@@ -4,6 +4,7 @@ use super::elementwise::by_f32;
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::ops::{Axes, Running};
 use crate::scalar::Reduction;
 use crate::tensor::{DType, Shape, TensorData};
 
@@ -93,7 +94,7 @@ fn reduce(node: &Node<'_>, as_input: i64, work: impl Fn(&Tensor, Fold<'_>) -> Te
         Reduction::Max | Reduction::Min if nothing => extreme_of_nothing(x, own, reduction).broadcast_to(&reduced),
         _ => {
             let axes: Vec<isize> = axes.iter().map(|&axis| axis as isize).collect();
-            x.reduce(reduction, &axes, keep)
+            x.reduce(reduction, Axes::from(axes).keepdim(keep))
         }
     };
     Ok(vec![work(&x, &fold).into()])
@@ -156,20 +157,20 @@ fn hardmax(node: &Node<'_>) -> Result<Vec<Value>> {
     Ok(vec![hard.into()])
 }
 
-/// The axis, and whether from the end and without the element itself.
-fn running(node: &Node<'_>, rank: usize) -> Result<(isize, bool, bool)> {
-    let axis = node.axis(node.host_int(1)?, rank)?;
-    Ok((axis as isize, node.flag("reverse", false)?, node.flag("exclusive", false)?))
+fn running(node: &Node<'_>, rank: usize) -> Result<Running> {
+    let along = Running::along(node.axis(node.host_int(1)?, rank)? as isize);
+    let from_end = if node.flag("reverse", false)? { along.reverse() } else { along };
+    Ok(if node.flag("exclusive", false)? { from_end.exclusive() } else { from_end })
 }
 
 fn cumulative_sum(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
-    let (axis, reverse, exclusive) = running(node, x.rank())?;
-    Ok(vec![x.cumulative_sum_with(axis, reverse, exclusive).into()])
+    let running = running(node, x.rank())?;
+    Ok(vec![x.cumulative_sum(running).into()])
 }
 
 fn cumulative_product(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.input(0)?;
-    let (axis, reverse, exclusive) = running(node, x.rank())?;
-    Ok(vec![by_f32(&x, |x| x.cumulative_product_with(axis, reverse, exclusive)).into()])
+    let running = running(node, x.rank())?;
+    Ok(vec![by_f32(&x, |x| x.cumulative_product(running)).into()])
 }

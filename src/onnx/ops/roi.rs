@@ -4,7 +4,6 @@ use super::wide::wide_input;
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::scalar::Reduction;
 use crate::tensor::{DType, TensorData};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[("MaxRoiPool", max_roi_pool), ("RoiAlign", roi_align)];
@@ -175,7 +174,7 @@ impl Pool {
         }
         let Some(found) = found else { return x.clone() };
         let divided = found.reshape([count, rows, down, columns, across, channels]);
-        let pooled = if self.largest { divided.reduce(Reduction::Max, &[2, 4], false) } else { divided.mean(&[2, 4]) };
+        let pooled = if self.largest { divided.max([2, 4]) } else { divided.mean([2, 4]) };
         pooled.permute(&[0, 3, 1, 2])
     }
 }
@@ -220,7 +219,7 @@ fn max_roi_pool(node: &Node<'_>) -> Result<Vec<Value>> {
     let along = inside(bound(2), bound(4), rows, height).unsqueeze(1).unsqueeze(3);
     let maps = x.take(0, &regions.at(1, 0).cast(DType::I32));
     let nothing = node.graph().scalar(x.dtype(), f64::NEG_INFINITY);
-    let largest = |allowed: &Tensor, of: &Tensor| allowed.select(of, &nothing).reduce(Reduction::Max, &[-1], false);
+    let largest = |allowed: &Tensor, of: &Tensor| allowed.select(of, &nothing).max([-1]);
     // `[r, channels, height, columns]`, then `[r, channels, rows, columns]`.
     let narrowed = largest(&across, &maps.unsqueeze(3));
     let y = largest(&along, &narrowed.transpose(2, 3).unsqueeze(2));

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::scalar::Reduction;
 use crate::tensor::{DType, TensorData};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[("TfIdfVectorizer", vectorize)];
@@ -92,7 +91,7 @@ impl Grams<'_> {
                 });
             }
             let Some(equal) = equal else { break };
-            let count = equal.cast(DType::F32).reduce(Reduction::Sum, &[1], false);
+            let count = equal.cast(DType::F32).sum([1]);
             total = Some(match total {
                 Some(earlier) => earlier + count,
                 None => count,

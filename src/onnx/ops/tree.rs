@@ -5,6 +5,7 @@ use super::wide::wide_input;
 use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::ops::keepdim;
 use crate::scalar::{Reduction, ScalarFunction as F};
 use crate::tensor::{DType, TensorData};
 
@@ -176,7 +177,7 @@ fn tree_ensemble(node: &Node<'_>) -> Result<Vec<Value>> {
                 (5, _) => value.ne(&split),
                 (_, Some(sets)) => {
                     let equal = at(sets, &index).eq(value.unsqueeze(-1)).cast(DType::I32);
-                    equal.reduce(Reduction::Max, &[-1], false).gt(0)
+                    equal.max([-1]).gt(0)
                 }
                 (_, None) => continue,
             };
@@ -195,8 +196,7 @@ fn tree_ensemble(node: &Node<'_>) -> Result<Vec<Value>> {
     // What each tree gives each target: `[rows, trees, targets]`.
     let hot = at(&leaf_targets, &leaf).one_hot(count, DType::Bool);
     let each = at(&leaf_weights, &leaf).unsqueeze(-1).broadcast_to([batch, total, count]);
-    let among =
-        |other: f64, reduction: Reduction| hot.select(&each, each.filled_like(other)).reduce(reduction, &[1], false);
+    let among = |other: f64, reduction: Reduction| hot.select(&each, each.filled_like(other)).reduce(reduction, [1]);
     let most = if x.dtype() == DType::F64 { f64::MAX } else { f32::MAX.into() };
     let scores = match node.int("aggregate_function", 1)? {
         0 => among(0.0, Reduction::Sum) * (1.0 / total.max(1) as f64),
@@ -212,8 +212,8 @@ fn tree_ensemble(node: &Node<'_>) -> Result<Vec<Value>> {
         3 => {
             // Scores of 0 stay what they are.
             let some = scores.ne(0.0);
-            let powers = some.select((&scores - scores.reduce(Reduction::Max, &[-1], true)).exp(), scores.zeros_like());
-            &powers / powers.reduce(Reduction::Sum, &[-1], true)
+            let powers = some.select((&scores - scores.max(keepdim([-1]))).exp(), scores.zeros_like());
+            &powers / powers.sum(keepdim([-1]))
         }
         other => return Err(node.error(format!("post_transform {other} is not supported"))),
     };

@@ -2,7 +2,7 @@
 
 use super::problem::{Problem, Space, volume};
 use super::{Convolution, Direction};
-use crate::graph::Operator;
+use crate::graph::GpuRoutine;
 use crate::ops::matmul::access::{Access, is_read};
 use crate::ops::matmul::choice::{Extents, Variant, software, software_candidates, splits, tiled, tiled_candidates};
 use crate::ops::matmul::sum;

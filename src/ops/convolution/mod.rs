@@ -15,7 +15,7 @@ mod problem;
 mod tests;
 
 use super::{Op, WindowAxis};
-use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
+use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{Shape, TensorType};
 
@@ -157,8 +157,8 @@ impl Operator for Convolution {
         Ok(vec![TensorType::new(first.dtype, self.result(&first.shape, &second.shape)?)])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Routine
+    fn kind(&self) -> Kind<'_> {
+        Kind::Routine(Routine::new(self, self).accepts_epilogue(true).accepts_views(true))
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -188,24 +188,32 @@ impl Operator for Convolution {
         })
     }
 
+    fn cost(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> RoutineCost {
+        let (first, second, result) = (&inputs[0].shape, &inputs[1].shape, &outputs[0].shape);
+        // Each element of the result of a convolution is the sum of `inner` products.
+        let (windows, weight) = match self.direction {
+            Direction::Forward => (result, second),
+            Direction::Input => (first, second),
+            Direction::Weight => (second, result),
+        };
+        let inner = weight[1..].iter().product::<usize>() as u64;
+        RoutineCost { flops: 2 * windows.len() as u64 * inner }
+    }
+}
+
+impl CpuRoutine for Convolution {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         native::evaluate(self, inputs, outputs)
     }
+}
 
+impl GpuRoutine for Convolution {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self, shapes, adapter, false)
     }
 
     fn candidates(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self, shapes, adapter, true)
-    }
-
-    fn accepts_epilogue(&self) -> bool {
-        true
-    }
-
-    fn accepts_views(&self) -> bool {
-        true
     }
 
     fn reads_stored(&self, _input: usize) -> bool {
@@ -220,17 +228,5 @@ impl Operator for Convolution {
             Direction::Weight => true,
         };
         !apart && output.shape.last().is_some_and(|extent| extent.is_multiple_of(4))
-    }
-
-    fn cost(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> RoutineCost {
-        let (first, second, result) = (&inputs[0].shape, &inputs[1].shape, &outputs[0].shape);
-        // Each element of the result of a convolution is the sum of `inner` products.
-        let (windows, weight) = match self.direction {
-            Direction::Forward => (result, second),
-            Direction::Input => (first, second),
-            Direction::Weight => (second, result),
-        };
-        let inner = weight[1..].iter().product::<usize>() as u64;
-        RoutineCost { flops: 2 * windows.len() as u64 * inner }
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Convolution, Direction};
-use crate::graph::Operator;
+use crate::graph::{CpuRoutine, GpuRoutine, Operator};
 use crate::ops::WindowAxis;
 use crate::ops::device_tests::{compare, compare_candidates};
 use crate::scalar::Epilogue;

@@ -19,7 +19,7 @@ pub(in crate::ops) use panels::{Panels, Start};
 pub(in crate::ops) use product::{Gemm, Matrix, multiply};
 
 use super::Op;
-use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
+use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -74,8 +74,8 @@ impl Operator for Matmul {
         Ok(types)
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Routine
+    fn kind(&self) -> Kind<'_> {
+        Kind::Routine(Routine::new(self, self).accepts_epilogue(!self.row_sums).accepts_views(true))
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -92,6 +92,13 @@ impl Operator for Matmul {
         Some(vec![of_lhs, of_product.map(|upstream| product(&lhs.transpose(-2, -1), upstream))])
     }
 
+    fn cost(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> RoutineCost {
+        let inner = inputs[0].shape.last().copied().unwrap_or(1);
+        RoutineCost { flops: 2 * outputs[0].len() as u64 * inner as u64 }
+    }
+}
+
+impl CpuRoutine for Matmul {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         product::evaluate(inputs, outputs)
     }
@@ -105,21 +112,15 @@ impl Operator for Matmul {
     ) -> Result<bool, String> {
         product::in_chunks(inputs, output, bias, finish)
     }
+}
 
+impl GpuRoutine for Matmul {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self.row_sums, shapes, adapter, false)
     }
 
     fn candidates(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self.row_sums, shapes, adapter, true)
-    }
-
-    fn accepts_epilogue(&self) -> bool {
-        !self.row_sums
-    }
-
-    fn accepts_views(&self) -> bool {
-        true
     }
 
     fn reads_stored(&self, _input: usize) -> bool {
@@ -129,11 +130,6 @@ impl Operator for Matmul {
     fn stores_quads(&self, output: &TensorType) -> bool {
         // Products with a vector are reductions, which store an element an invocation.
         matches!(output.shape[..], [.., rows, columns] if rows > 1 && columns.is_multiple_of(4))
-    }
-
-    fn cost(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> RoutineCost {
-        let inner = inputs[0].shape.last().copied().unwrap_or(1);
-        RoutineCost { flops: 2 * outputs[0].len() as u64 * inner as u64 }
     }
 }
 

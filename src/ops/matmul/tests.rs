@@ -2,7 +2,7 @@
 
 use super::Matmul;
 use super::problem::Problem;
-use crate::graph::Operator;
+use crate::graph::{CpuRoutine, GpuRoutine, Operator};
 use crate::ops::device_tests::{compare, compare_candidates};
 use crate::scalar::{Affine, Builder, Epilogue, ScalarFunction};
 use crate::shader::testing::{Runner, adapters, assert_close, check, numbers, operand, stored, widened};

@@ -13,7 +13,7 @@ mod tensor;
 mod tests;
 
 use super::Op;
-use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
+use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -130,8 +130,8 @@ impl Operator for Pool {
         Ok(outputs)
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Routine
+    fn kind(&self) -> Kind<'_> {
+        Kind::Routine(Routine::new(self, self).accepts_epilogue(self.output_count() == 1))
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -145,6 +145,17 @@ impl Operator for Pool {
         })
     }
 
+    fn cost(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> RoutineCost {
+        let windows = if self.kind.takes_windows() { inputs[0].len() } else { outputs[0].len() };
+        let elements: usize = match self.kind {
+            PoolKind::MaxScatter | PoolKind::MaxGather => 1,
+            PoolKind::Max | PoolKind::Sum | PoolKind::SumGradient => self.axes.iter().map(PoolAxis::longest).product(),
+        };
+        RoutineCost { flops: windows as u64 * elements as u64 }
+    }
+}
+
+impl CpuRoutine for Pool {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         match inputs[0].0.ty.dtype {
             DType::F32 => compute::run::<f32>(self, inputs, outputs),
@@ -152,21 +163,10 @@ impl Operator for Pool {
             dtype => Err(format!("{} does not compute in {dtype}", self.name())),
         }
     }
+}
 
+impl GpuRoutine for Pool {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self, shapes, adapter)
-    }
-
-    fn accepts_epilogue(&self) -> bool {
-        self.output_count() == 1
-    }
-
-    fn cost(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> RoutineCost {
-        let windows = if self.kind.takes_windows() { inputs[0].len() } else { outputs[0].len() };
-        let elements: usize = match self.kind {
-            PoolKind::MaxScatter | PoolKind::MaxGather => 1,
-            _ => self.axes.iter().map(PoolAxis::longest).product(),
-        };
-        RoutineCost { flops: windows as u64 * elements as u64 }
     }
 }

@@ -3,6 +3,7 @@
 use super::options::adaptive_axes;
 use super::{AvgPool, LpPool, MaxPool, Pool, PoolAxis, PoolKind};
 use crate::graph::Tensor;
+use crate::ops::keepdim;
 use crate::ops::{Op, Sizes};
 use crate::tensor::{DType, TensorData};
 
@@ -129,7 +130,7 @@ impl Tensor {
         match adaptive_axes(&size.into(), &extents) {
             Err(message) => self.graph().mistake("adaptive_avg_pool", message),
             Ok(_) if !self.dtype().is_float() => self.no_floats("adaptive_avg_pool"),
-            Ok(axes) if axes.iter().all(|axis| axis.windows == 1) => self.mean_keep(&self.spatial_axes(), true),
+            Ok(axes) if axes.iter().all(|axis| axis.windows == 1) => self.mean(keepdim(self.spatial_axes())),
             Ok(axes) => self.pool_sums("adaptive_avg_pool", &axes).averaged(&axes, false, 1.0),
         }
     }
@@ -173,7 +174,7 @@ impl Tensor {
         if !self.dtype().is_float() {
             return self.no_floats("global_avg_pool");
         }
-        self.mean(&self.spatial_axes())
+        self.mean(self.spatial_axes())
     }
 
     /// The largest over all spatial axes: `[batch, channels, spatial…]` to `[batch, channels]`, as Keras's `GlobalMaxPooling`.
@@ -184,7 +185,7 @@ impl Tensor {
         if self.spatial("global_max_pool").is_none() {
             return self.clone();
         }
-        self.max(&self.spatial_axes())
+        self.max(self.spatial_axes())
     }
 
     /// The extents of the spatial axes, of which there are one to three; a mistake where there are not.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Pool, PoolAxis, PoolKind};
-use crate::graph::Operator;
+use crate::graph::{CpuRoutine, GpuRoutine, Operator};
 use crate::ops::WindowAxis;
 use crate::ops::device_tests::compare;
 use crate::shader::testing::{adapters, numbers, operand};

@@ -1,7 +1,8 @@
 //! The plans of recurrences. Where a workgroup has all units of its rows of the batch, it computes the whole sequence in one
 //! dispatch; else a dispatch is one step of all units.
 
-use super::{Cell, InputIndices, Pass, Recurrent};
+use super::module::module as cell_module;
+use super::{InputIndices, Pass, Recurrent};
 use crate::shader::{
     Access, Adapter, Bound, DispatchPlan, Kernel, KernelPlan, RoutineShapes, compose, constants, module,
 };
@@ -155,12 +156,12 @@ impl Sequence<'_> {
     }
 
     /// Sums of a unit.
-    const fn width(&self) -> usize {
+    fn width(&self) -> usize {
         if self.is_backward() { 1 } else { self.recurrent.cell.gates() }
     }
 
-    const fn halves(&self) -> usize {
-        if matches!(self.recurrent.cell, Cell::GruResetBefore) { 2 } else { 1 }
+    fn halves(&self) -> usize {
+        if self.recurrent.cell.derived().inner.is_some() { 2 } else { 1 }
     }
 
     /// Half and double the rows and units of each variant, and half the groups of invocations, where that is something else.
@@ -230,7 +231,9 @@ impl Sequence<'_> {
             let loading = iterations((64 * variant.rows).div_ceil(variant.lanes), 0);
             iterations(self.hidden.div_ceil(64), loading + iterations(self.hidden.min(64), sums))
         };
-        let unit = 5 * tile(self.recurrent.cell.saved().max(self.recurrent.cell.gradients()), 0);
+        let cell = &self.recurrent.cell;
+        let longest = cell.saved().max(cell.gradients()).max(cell.parameters().len());
+        let unit = 8 * tile(longest, 0);
         let items = variant.items();
         let after = iterations(variant.units * variant.rows / items, items * unit);
         // Measured: a few more than can be accounted for, in each block where subgroups share a workgroup.
@@ -288,7 +291,7 @@ impl Sequence<'_> {
             Pass::Forward { .. } => vec![
                 Bound::Input(0),
                 Bound::Input(1),
-                optional(inputs.bias),
+                optional(inputs.vectors),
                 optional(inputs.initial),
                 optional(inputs.lengths),
                 Bound::Output(0),
@@ -301,6 +304,7 @@ impl Sequence<'_> {
                 optional(inputs.outputs),
                 optional(inputs.last),
                 optional(inputs.lengths),
+                optional(inputs.vectors),
                 Bound::Output(0),
                 Bound::Output(1),
             ],
@@ -310,13 +314,8 @@ impl Sequence<'_> {
     fn kernel(&self, variant: &Variant) -> Result<Kernel, String> {
         let inputs = &self.inputs;
         let file = if self.is_backward() { "recurrence_backward" } else { "recurrence" };
-        let cell = match self.recurrent.cell {
-            Cell::Lstm => "shared/cell",
-            Cell::Tanh => "shared/cell_tanh",
-            Cell::Relu => "shared/cell_relu",
-            Cell::Gru => "shared/cell_gru",
-            Cell::GruResetBefore => "shared/cell_gru_reset_before",
-        };
+        let cell = cell_module(&self.recurrent.cell);
+        let has_bias = matches!(self.recurrent.pass, Pass::Forward { bias: true, .. });
         let tile = constants(
             &[
                 ("ROWS", variant.rows),
@@ -329,10 +328,10 @@ impl Sequence<'_> {
             &[],
         );
         let kind = constants(
-            &[],
+            &[("FIRST_PARAMETER", if has_bias { self.recurrent.cell.gates() } else { 0 })],
             &[
                 ("REVERSE", self.recurrent.reverse),
-                ("HAS_BIAS", inputs.bias.is_some()),
+                ("HAS_BIAS", has_bias),
                 ("HAS_INITIAL", inputs.initial.is_some()),
                 ("HAS_LENGTHS", inputs.lengths.is_some()),
                 ("IS_RAGGED", !self.hidden.is_multiple_of(variant.lanes)),
@@ -341,18 +340,18 @@ impl Sequence<'_> {
             ],
         );
         let mut replaced =
-            vec![("shared/tile", tile.as_str()), ("shared/recurrence_kind", &kind), ("shared/cell", module(cell)?)];
+            vec![("shared/tile", tile.as_str()), ("shared/recurrence_kind", &kind), ("shared/cell", &cell)];
         if variant.shuffles {
             replaced.push(("shared/state_product", module("shared/state_product_lanes")?));
         }
         if variant.alone {
             replaced.push(("shared/step_barrier", module("shared/step_barrier_subgroup")?));
         }
-        let (reads, writes) = if self.is_backward() { (5, 2) } else { (5, 3) };
+        let (reads, writes) = if self.is_backward() { (6, 2) } else { (5, 3) };
         let bindings = std::iter::repeat_n(Access::Read, reads).chain(std::iter::repeat_n(Access::ReadWrite, writes));
         let label = format!(
             "{}{} {}x{}{}{}",
-            self.recurrent.cell.name(),
+            self.recurrent.cell.operator_name(),
             if self.is_backward() { " backward" } else { "" },
             variant.rows,
             variant.lanes * variant.units,
@@ -364,6 +363,13 @@ impl Sequence<'_> {
             }
         );
         let source = compose(file, &replaced)?.into();
-        Ok(Kernel { label, source, bindings: bindings.collect(), subgroups: variant.shuffles })
+        Ok(Kernel {
+            label,
+            source,
+            bindings: bindings.collect(),
+            subgroups: variant.shuffles,
+            folds: true,
+            is_trusted: true,
+        })
     }
 }

@@ -2,25 +2,29 @@
 //! inputs with their weights) is one matrix product ahead of it, whose result is the input `gates`.
 
 mod cell;
+mod derived;
 mod kernels;
+mod module;
 mod native;
-mod step;
 #[cfg(test)]
 mod tests;
+mod units;
 mod unrolled;
 
 use super::Op;
-use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
+use crate::error::counted;
+use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
-pub use cell::Cell;
+pub(crate) use cell::BuiltIn;
+pub use cell::{Cell, CellDefinition, CellStep};
 
 /// Which inputs a pass over a sequence has beside those that it always has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pass {
-    /// Gates `[steps, batch, gates · hidden]` and the transposed weight `[hidden, gates · hidden]`; then a bias, an initial state
-    /// and lengths, where they are there. Returns outputs, the last state, and what the backward pass needs.
+    /// Gates `[steps, batch, gates · hidden]` and the transposed weight `[hidden, gates · hidden]`; then a bias followed by the cell's
+    /// parameters, an initial state and lengths, where they are there. Returns outputs, the last state, and what the backward pass needs.
     Forward {
         /// The bias of the state's product.
         bias: bool,
@@ -30,7 +34,8 @@ pub enum Pass {
         lengths: bool,
     },
     /// The weight `[gates · hidden, hidden]` and what the forward pass saved; then the gradients of the outputs and of the last
-    /// state, and lengths, where they are there. Returns the gradients of the gates (see [`Cell`]) and of the initial state.
+    /// state, lengths and the cell's parameters, where they are there. Returns the gradients of the gates (of their sums, of their
+    /// products with the state where those differ, and of the parameters, a value for each step) and of the initial state.
     Backward {
         /// The gradient of the outputs.
         outputs: bool,
@@ -42,7 +47,7 @@ pub enum Pass {
 }
 
 /// A pass over a whole sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Recurrent {
     /// What a step computes.
     pub cell: Cell,
@@ -55,7 +60,8 @@ pub struct Recurrent {
 /// Which of the operator's inputs is which: their indices, by name.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct InputIndices {
-    pub(super) bias: Option<usize>,
+    /// Values for each unit, `[n · hidden]`: the bias of the products, then the cell's parameters.
+    pub(super) vectors: Option<usize>,
     pub(super) initial: Option<usize>,
     pub(super) outputs: Option<usize>,
     pub(super) last: Option<usize>,
@@ -71,16 +77,22 @@ impl Recurrent {
             there.then_some(indices.count - 1)
         };
         match self.pass {
-            Pass::Forward { bias, initial, lengths } => {
-                (indices.bias, indices.initial) = (take(bias), take(initial));
+            Pass::Forward { initial, lengths, .. } => {
+                (indices.vectors, indices.initial) = (take(self.vectors() > 0), take(initial));
                 indices.lengths = take(lengths);
             }
             Pass::Backward { outputs, last, lengths } => {
                 (indices.outputs, indices.last) = (take(outputs), take(last));
-                indices.lengths = take(lengths);
+                (indices.lengths, indices.vectors) = (take(lengths), take(self.vectors() > 0));
             }
         }
         indices
+    }
+
+    /// Values for each unit among the inputs.
+    fn vectors(&self) -> usize {
+        let bias = matches!(self.pass, Pass::Forward { bias: true, .. });
+        self.cell.parameters().len() + if bias { self.cell.gates() } else { 0 }
     }
 
     /// Steps, batch and hidden units, from the types of the inputs.
@@ -106,8 +118,8 @@ impl Recurrent {
 impl Operator for Recurrent {
     fn name(&self) -> String {
         match self.pass {
-            Pass::Forward { .. } => self.cell.name().into(),
-            Pass::Backward { .. } => format!("{}_gradient", self.cell.name()),
+            Pass::Forward { .. } => self.cell.operator_name(),
+            Pass::Backward { .. } => format!("{}_gradient", self.cell.operator_name()),
         }
     }
 
@@ -129,8 +141,8 @@ impl Operator for Recurrent {
         })
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Routine
+    fn kind(&self) -> Kind<'_> {
+        Kind::Routine(Routine::new(self, self))
     }
 
     fn decompose(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
@@ -153,7 +165,14 @@ impl Operator for Recurrent {
         inputs.extend(last);
         inputs.extend(indices.lengths.map(|index| &gradient.inputs[index]));
         let graph = weight.graph();
-        let mut found = graph.apply(Op::Recurrent(Self { pass, ..*self }), &inputs);
+        let bias = if matches!(self.pass, Pass::Forward { bias: true, .. }) { self.cell.gates() } else { 0 };
+        let parameters = indices.vectors.filter(|_| self.vectors() > bias).map(|index| {
+            let vectors = &gradient.inputs[index];
+            let hidden = vectors.shape().first().map_or(0, |width| width / self.vectors());
+            vectors.slice(0, bias * hidden, self.vectors() * hidden)
+        });
+        inputs.extend(&parameters);
+        let mut found = graph.apply(Op::Recurrent(Self { pass, ..self.clone() }), &inputs);
         let (initial, gates) = (found.swap_remove(1), found.swap_remove(0));
         let mut parts = vec![None; indices.count];
         if graph.error().is_some() {
@@ -166,35 +185,27 @@ impl Operator for Recurrent {
         };
         let count = self.cell.saved();
         let before = values(saved, count - 1, count);
+        let (first, end) = (self.cell.of_products(), self.cell.of_products() + self.cell.gates());
         // Transposed twice: the weight as the user has it gets its gradient straight from the product.
         let product = |source: &Tensor, from: usize, to: usize| values(&gates, from, to).transpose(0, 1).matmul(source);
-        let weight = match self.cell {
-            Cell::Tanh | Cell::Relu | Cell::Lstm | Cell::Gru => {
-                product(&before, self.cell.of_products(), self.cell.gradients())
+        let weight = match self.cell.derived().inner {
+            None => product(&before, first, end),
+            Some(inner) => {
+                let source = values(saved, inner.state, inner.state + 1);
+                let second = first + inner.first_gate;
+                graph.concat(&[&product(&before, first, second), &product(&source, second, end)], 0)
             }
-            Cell::GruResetBefore => graph.concat(&[&product(&before, 0, 2), &product(&values(saved, 3, 4), 2, 3)], 0),
         };
         parts[1] = Some(weight.transpose(0, 1));
-        if let Some(index) = indices.bias {
-            parts[index] = Some(values(&gates, self.cell.of_products(), self.cell.gradients()).sum(&[0]));
+        if let Some(index) = indices.vectors {
+            let from = if bias > 0 { first } else { end };
+            parts[index] = Some(values(&gates, from, self.cell.gradients()).sum([0]));
         }
         if let Some(index) = indices.initial {
             parts[index] = Some(initial);
         }
         parts[0] = Some(gates.slice(2, 0, self.cell.gates() * hidden));
         Some(parts)
-    }
-
-    fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
-        native::evaluate(self, inputs, outputs)
-    }
-
-    fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
-        kernels::plans(self, shapes, adapter, false)
-    }
-
-    fn candidates(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
-        kernels::plans(self, shapes, adapter, true)
     }
 
     fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
@@ -204,11 +215,27 @@ impl Operator for Recurrent {
     }
 }
 
+impl CpuRoutine for Recurrent {
+    fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
+        native::evaluate(self, inputs, outputs)
+    }
+}
+
+impl GpuRoutine for Recurrent {
+    fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::plans(self, shapes, adapter, false)
+    }
+
+    fn candidates(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::plans(self, shapes, adapter, true)
+    }
+}
+
 /// How a sequence is computed.
 ///
 /// Steps are the first axis: gates are `[steps, batch, gates · hidden]` with PyTorch's order of gates, states `[states, batch,
 /// hidden]`, where an LSTM has two (hidden, cell) and the others one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RecurrentOptions<'a> {
     /// What a step computes.
     pub cell: Cell,
@@ -216,6 +243,8 @@ pub struct RecurrentOptions<'a> {
     pub reverse: bool,
     /// `[gates · hidden]`, added to the state's product (PyTorch's `bias_hh`); any other bias is a part of the gates.
     pub bias: Option<&'a Tensor>,
+    /// The cell's parameters, `[hidden]` each, in its order.
+    pub parameters: &'a [Tensor],
     /// The state before the first step, `[states, batch, hidden]`; zeros where there is none.
     pub initial: Option<&'a Tensor>,
     /// Steps of each sequence, i32 `[batch]`, from 1 up to all. Beyond them outputs are zeros, and the state stays as it was.
@@ -224,8 +253,8 @@ pub struct RecurrentOptions<'a> {
 
 impl RecurrentOptions<'_> {
     /// Forward, from zeros, over all steps.
-    pub const fn new(cell: Cell) -> Self {
-        Self { cell, reverse: false, bias: None, initial: None, lengths: None }
+    pub fn new(cell: Cell) -> Self {
+        Self { cell, reverse: false, bias: None, parameters: &[], initial: None, lengths: None }
     }
 }
 
@@ -247,13 +276,13 @@ impl Tensor {
     /// use wgrad::prelude::*;
     /// let g = Graph::new();
     /// let (x, w) = (g.input("x", [50, 8, 4 * 16], F32), g.input("w", [4 * 16, 16], F32));
-    /// let found = x.recurrent(&w, &RecurrentOptions::new(Cell::Lstm));
+    /// let found = x.recurrent(&w, &RecurrentOptions::new(Cell::lstm()));
     /// assert_eq!((found.outputs.shape(), found.last.shape()), ([50, 8, 16].into(), [2, 8, 16].into()));
     /// ```
     #[track_caller]
     pub fn recurrent(&self, weight: &Self, options: &RecurrentOptions<'_>) -> Recurrence {
         if let Err(message) = self.check_recurrent(weight, options) {
-            let mistake = self.graph().mistake(options.cell.name(), message);
+            let mistake = self.graph().mistake(&options.cell.operator_name(), message);
             return Recurrence { outputs: mistake.clone(), last: mistake };
         }
         let pass = Pass::Forward {
@@ -267,18 +296,24 @@ impl Tensor {
         if let Some(lengths) = &mut lengths {
             *lengths = lengths.i32_indices();
         }
+        let vectors: Vec<&Self> = options.bias.into_iter().chain(options.parameters).collect();
+        let vectors = match vectors.as_slice() {
+            [] => None,
+            [one] => Some(Self::clone(one)),
+            several => Some(self.graph().concat(several, 0)),
+        };
         let mut inputs = vec![self, &transposed];
-        inputs.extend(options.bias);
+        inputs.extend(&vectors);
         inputs.extend(options.initial);
         inputs.extend(&lengths);
-        let recurrent = Recurrent { cell: options.cell, reverse: options.reverse, pass };
+        let recurrent = Recurrent { cell: options.cell.clone(), reverse: options.reverse, pass };
         let mut found = self.graph().apply(Op::Recurrent(recurrent), &inputs);
         let (last, outputs) = (found.swap_remove(1), found.swap_remove(0));
         Recurrence { outputs, last }
     }
 
     fn check_recurrent(&self, weight: &Self, options: &RecurrentOptions<'_>) -> Result<(), String> {
-        let cell = options.cell;
+        let cell = &options.cell;
         let (gates, shape) = (self.shape(), weight.shape());
         if self.graph().error().is_some() {
             return Err("follows from an earlier mistake".into());
@@ -310,6 +345,13 @@ impl Tensor {
             _ => Ok(()),
         };
         expect("the bias", options.bias, &[width], self.dtype())?;
+        let (found, names) = (options.parameters, cell.parameters());
+        if found.len() != names.len() {
+            return Err(format!("takes {} of {names:?}, not {}", counted(names.len(), "parameter"), found.len()));
+        }
+        for (name, parameter) in names.iter().zip(found) {
+            expect(&format!("parameter {name:?}"), Some(parameter), &[hidden], self.dtype())?;
+        }
         expect("the initial state", options.initial, &[cell.states(), batch, hidden], self.dtype())?;
         let lengths = options.lengths.map_or(DType::I32, Self::dtype);
         expect("the lengths", options.lengths, &[batch], if lengths == DType::I64 { lengths } else { DType::I32 })

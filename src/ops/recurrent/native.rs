@@ -1,10 +1,12 @@
 //! A recurrence on the CPU: slices of the batch, each computed through the whole sequence by a thread of its own, with a weight
 //! that is laid out once for the products of all steps. How the batch is cut depends on its size alone.
 
-use super::step::{Half, Rows, RowsBackward, Units};
+use super::units::{Backward, Forward};
 use super::{Cell, Pass, Recurrent};
 use crate::ops::matmul::{Matrix, Panels, Start, multiply};
 use crate::ops::tasks::{each, lend};
+use crate::scalar::vectorized;
+use crate::scalar::vectors::{Scratch, Units};
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
 
@@ -96,7 +98,7 @@ pub(super) fn evaluate(
 
 /// A pass with its extents and its inputs as slices.
 struct Problem<'a, T> {
-    cell: Cell,
+    cell: &'a Cell,
     reverse: bool,
     steps: usize,
     batch: usize,
@@ -106,6 +108,7 @@ struct Problem<'a, T> {
     first: &'a [T],
     second: &'a [T],
     bias: Option<&'a [T]>,
+    parameters: &'a [T],
     initial: Option<&'a [T]>,
     outputs: Option<&'a [T]>,
     last: Option<&'a [T]>,
@@ -125,8 +128,11 @@ fn typed<T: Float>(
         &bytemuck::cast_slice(bytes)[..operand.ty.len()]
     }
     let some = |index: Option<usize>| index.map(|index| values::<T>(inputs, index));
+    let cell = &recurrent.cell;
+    let width = if matches!(recurrent.pass, Pass::Forward { bias: true, .. }) { cell.gates() * hidden } else { 0 };
+    let (bias, parameters) = some(indices.vectors).unwrap_or_default().split_at(width);
     let problem = Problem {
-        cell: recurrent.cell,
+        cell,
         reverse: recurrent.reverse,
         steps,
         batch,
@@ -134,7 +140,8 @@ fn typed<T: Float>(
         rows: batch.div_ceil(2).clamp(1, ROWS),
         first: values(inputs, 0),
         second: values(inputs, 1),
-        bias: some(indices.bias),
+        bias: (width > 0).then_some(bias),
+        parameters,
         initial: some(indices.initial),
         outputs: some(indices.outputs),
         last: some(indices.last),
@@ -178,11 +185,11 @@ struct Slice<'a, T> {
 }
 
 impl<'a, T: Float> Problem<'a, T> {
-    /// What states are multiplied by in the forward pass, and gradients in the backward pass. Where the reset gate comes before the
-    /// product, that of the new state is apart: the second in the forward pass, the first in the backward pass.
+    /// What states are multiplied by in the forward pass, and gradients in the backward pass. Where a step has two products, the
+    /// weights of both are apart: the one of the inner state is the second in the forward pass, the first in the backward pass.
     fn weights(&self, pass: Pass) -> Vec<Matrix<'a, T>> {
         let (hidden, gates) = (self.hidden, self.cell.gates());
-        let resets = self.cell == Cell::GruResetBefore;
+        let inner = self.cell.derived().inner;
         if matches!(pass, Pass::Forward { .. }) {
             let columns = |from: usize, to: usize| Matrix {
                 elements: &self.second[from * hidden..],
@@ -190,7 +197,10 @@ impl<'a, T: Float> Problem<'a, T> {
                 columns: (to - from) * hidden,
                 steps: [gates * hidden, 1],
             };
-            if resets { vec![columns(0, 2), columns(2, 3)] } else { vec![columns(0, gates)] }
+            match inner {
+                Some(inner) => vec![columns(0, inner.first_gate), columns(inner.first_gate, gates)],
+                None => vec![columns(0, gates)],
+            }
         } else {
             let rows = |from: usize, to: usize| Matrix {
                 elements: &self.first[from * hidden * hidden..],
@@ -198,7 +208,10 @@ impl<'a, T: Float> Problem<'a, T> {
                 columns: hidden,
                 steps: [hidden, 1],
             };
-            if resets { vec![rows(2, 3), rows(0, 2)] } else { vec![rows(0, gates)] }
+            match inner {
+                Some(inner) => vec![rows(inner.first_gate, gates), rows(0, inner.first_gate)],
+                None => vec![rows(0, gates)],
+            }
         }
     }
 
@@ -229,16 +242,14 @@ impl<'a, T: Float> Problem<'a, T> {
         slices
     }
 
-    /// Rows of a state, or zeros.
-    fn state(&self, source: Option<&[T]>, state: usize, slice: &Slice<'_, T>) -> Vec<T> {
+    /// Rows of each state, or zeros.
+    fn states(&self, source: Option<&[T]>, slice: &Slice<'_, T>) -> Vec<Vec<T>> {
         let count = slice.rows * self.hidden;
-        match source {
-            Some(source) if state < self.cell.states() => {
-                let start = (state * self.batch + slice.first_row) * self.hidden;
-                source[start..start + count].to_vec()
-            }
-            _ => vec![T::real(0.0); count],
-        }
+        let state = |state: usize| match source {
+            Some(source) => source[(state * self.batch + slice.first_row) * self.hidden..][..count].to_vec(),
+            None => vec![T::real(0.0); count],
+        };
+        (0..self.cell.states()).map(state).collect()
     }
 
     fn is_active(&self, row: usize, step: usize) -> bool {
@@ -251,24 +262,25 @@ impl<'a, T: Float> Problem<'a, T> {
 
     /// Gates and the transposed weight to outputs, last state and what is saved.
     fn forward(&self, weights: &[T::Weight<'_>], mut slice: Slice<'_, T>) -> Result<(), String> {
-        let (hidden, rows, first_row) = (self.hidden, slice.rows, slice.first_row);
-        let (width, saved_width) = (self.cell.gates() * hidden, self.cell.saved() * hidden);
-        let mut h = self.state(self.initial, 0, &slice);
-        let mut c = self.state(self.initial, 1, &slice);
+        let (cell, hidden, rows, first_row) = (self.cell, self.hidden, slice.rows, slice.first_row);
+        let (width, saved_width) = (cell.gates() * hidden, cell.saved() * hidden);
+        let mut states = self.states(self.initial, &slice);
+        let mut next = states.clone();
+        let mut scratch = Scratch::new(hidden);
         let mut product = vec![T::real(0.0); rows * width];
         let ([outputs, all_saved], [weight, others @ ..]) = (slice.steps.as_mut_slice(), weights) else {
             return Err("a recurrence has other results".into());
         };
-        // The columns of the weight that the state before is multiplied by, before those of the reset state.
-        let columns = width - others.len() * hidden;
+        // The columns of the weight that the state before is multiplied by, before those of the inner state.
+        let columns = cell.derived().inner.map_or(cell.gates(), |inner| inner.first_gate) * hidden;
         let bias = |from: usize, to: usize| match self.bias {
             Some(bias) => Start::Bias(&bias[from..to]),
             None => Start::Zero,
         };
         for (iteration, step) in self.order().into_iter().enumerate() {
             if iteration > 0 || self.initial.is_some() {
-                let states = Matrix { elements: &h, rows, columns: hidden, steps: [hidden, 1] };
-                T::multiply(states, *weight, &mut product, width, bias(0, columns))?;
+                let hidden_state = Matrix { elements: &states[0], rows, columns: hidden, steps: [hidden, 1] };
+                T::multiply(hidden_state, *weight, &mut product, width, bias(0, columns))?;
             } else if let Some(bias) = self.bias {
                 // Where there is no state yet, there is no product: not even with what is infinite.
                 product.chunks_mut(width).for_each(|row| row[..columns].copy_from_slice(&bias[..columns]));
@@ -276,43 +288,32 @@ impl<'a, T: Float> Problem<'a, T> {
             let x = &self.first[(step * self.batch + first_row) * width..][..rows * width];
             let (saved, output) = (&mut *all_saved[step], &mut *outputs[step]);
             for (row, saved) in saved.chunks_mut(saved_width).enumerate() {
-                let span = row * hidden..(row + 1) * hidden;
-                saved[saved_width - hidden..].copy_from_slice(&h[span.clone()]);
-                if self.cell.states() > 1 {
-                    saved[saved_width - 2 * hidden..saved_width - hidden].copy_from_slice(&c[span]);
+                for (state, saved) in states.iter().zip(saved.chunks_exact_mut(hidden).rev()) {
+                    saved.copy_from_slice(&state[row * hidden..(row + 1) * hidden]);
                 }
             }
-            let Self { cell, .. } = *self;
-            if let [weight] = others {
-                let (half, h, c) = (Half::Reset, &mut h, &mut c);
-                pulp::Arch::new().dispatch(Rows { cell, half, hidden, x, product: &product, h, c, saved: &mut *saved });
-                let reset = Matrix { elements: &saved[3 * hidden..], rows, columns: hidden, steps: [saved_width, 1] };
-                T::multiply(reset, *weight, &mut product[2 * hidden..], width, bias(2 * hidden, width))?;
+            let parameters = self.parameters;
+            if let (Some(inner), [weight]) = (cell.derived().inner, others) {
+                let from = Forward { cell, rows, x, product: &product, states: &states, parameters };
+                from.first_half(&mut scratch, saved);
+                let state =
+                    Matrix { elements: &saved[inner.state * hidden..], rows, columns: hidden, steps: [saved_width, 1] };
+                T::multiply(state, *weight, &mut product[columns..], width, bias(columns, width))?;
             }
-            let (half, product) = (Half::Rest, &product);
-            pulp::Arch::new().dispatch(Rows {
-                cell,
-                half,
-                hidden,
-                x,
-                product,
-                h: &mut h,
-                c: &mut c,
-                saved: &mut *saved,
-            });
-            output.copy_from_slice(&h);
+            let from = Forward { cell, rows, x, product: &product, states: &states, parameters };
+            from.step(&mut scratch, &mut next, saved);
+            output.copy_from_slice(&next[0]);
             for row in (0..rows).filter(|&row| !self.is_active(first_row + row, step)) {
-                // Its states stay as they were before the step, and those are saved.
+                // Its states stay as they were before the step.
                 let span = row * hidden..(row + 1) * hidden;
                 output[span.clone()].fill(T::real(0.0));
-                let saved = &saved[row * saved_width..(row + 1) * saved_width];
-                h[span.clone()].copy_from_slice(&saved[saved_width - hidden..]);
-                if self.cell.states() > 1 {
-                    c[span].copy_from_slice(&saved[saved_width - 2 * hidden..saved_width - hidden]);
+                for (next, state) in next.iter_mut().zip(&states) {
+                    next[span.clone()].copy_from_slice(&state[span.clone()]);
                 }
             }
+            std::mem::swap(&mut states, &mut next);
         }
-        for (state, values) in slice.state.iter_mut().zip([h, c]) {
+        for (state, values) in slice.state.iter_mut().zip(states) {
             state.copy_from_slice(&values);
         }
         Ok(())
@@ -320,38 +321,83 @@ impl<'a, T: Float> Problem<'a, T> {
 
     /// The weight and what was saved to the gradients of the gates and of the initial state.
     fn backward(&self, weights: &[T::Weight<'_>], mut slice: Slice<'_, T>) -> Result<(), String> {
-        let (hidden, rows) = (self.hidden, slice.rows);
-        let (saved_width, width) = (self.cell.saved() * hidden, self.cell.gradients() * hidden);
-        let mut dh = self.state(self.last, 0, &slice);
-        let mut dc = self.state(self.last, 1, &slice);
-        let [resets @ .., weight] = weights else { return Err("a recurrence has a weight".into()) };
-        let mut reset = vec![T::real(0.0); resets.len() * rows * hidden];
-        // What the state before was multiplied by: the gradients of products, before that of the reset state's.
-        let first_product = self.cell.of_products() * hidden;
-        let columns = width - first_product - resets.len() * hidden;
+        let (cell, hidden, rows) = (self.cell, self.hidden, slice.rows);
+        let (saved_width, width) = (cell.saved() * hidden, cell.gradients() * hidden);
+        let mut upstream = self.states(self.last, &slice);
+        let mut before = upstream.clone();
+        let mut scratch = Scratch::new(hidden);
+        let [others @ .., weight] = weights else { return Err("a recurrence has a weight".into()) };
+        let mut inner_gradient = vec![T::real(0.0); others.len() * rows * hidden];
+        // What the states before were multiplied by: the gradients of products, those of the inner state's after the others.
+        let first_product = cell.of_products() * hidden;
+        let columns = cell.derived().inner.map_or(cell.gates(), |inner| inner.first_gate) * hidden;
         for step in self.order().into_iter().rev() {
             let gates = &mut *slice.steps[0][step];
             let first = step * self.batch + slice.first_row;
             let saved = &self.second[first * saved_width..][..rows * saved_width];
-            let output = self.outputs.map(|outputs| &outputs[first * hidden..][..rows * hidden]);
-            let active = |row: usize| self.is_active(slice.first_row + row, step);
-            let mut pass = |half: Half, gates: &mut [T], reset: &[T]| {
-                let (cell, dh, dc) = (self.cell, &mut dh, &mut dc);
-                let rows = RowsBackward { cell, half, hidden, active, saved, output, dh, dc, gates, reset };
-                pulp::Arch::new().dispatch(rows);
-            };
-            pass(Half::Rest, gates, &[]);
-            if let [weight] = resets {
-                let new = Matrix { elements: &gates[2 * hidden..], rows, columns: hidden, steps: [width, 1] };
-                T::multiply(new, *weight, &mut reset, hidden, Start::Zero)?;
-                pass(Half::Reset, gates, &reset);
+            let is_active = |row: usize| self.is_active(slice.first_row + row, step);
+            if let Some(outputs) = self.outputs {
+                let output = outputs[first * hidden..][..rows * hidden].chunks_exact(hidden);
+                let rows = upstream[0].chunks_exact_mut(hidden).zip(output).enumerate();
+                let mut active = rows.filter(|(row, _)| is_active(*row));
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for (_, (sum, output)) in active.by_ref() {
+                            sum.iter_mut().zip(output).for_each(|(sum, &output)| *sum = *sum + output);
+                        }
+                    },
+                );
+            }
+            let from = Backward { cell, rows, saved, upstream: &upstream, parameters: self.parameters };
+            from.step(&mut scratch, gates, &mut before);
+            // Rows whose sequence is over have a gradient of the hidden state to retain.
+            let start = if cell.codes().hidden_is_zero && self.lengths.is_none() { Start::Zero } else { Start::Sums };
+            if cell.codes().hidden_is_zero && self.lengths.is_some() {
+                before[0].fill(T::real(0.0));
+            }
+            self.leave_out(&is_active, gates, &mut before, &upstream);
+            if let [weight] = others {
+                let second = Matrix {
+                    elements: &gates[first_product + columns..],
+                    rows,
+                    columns: cell.gates() * hidden - columns,
+                    steps: [width, 1],
+                };
+                T::multiply(second, *weight, &mut inner_gradient, hidden, Start::Zero)?;
+                from.inner(&mut scratch, &inner_gradient, gates, &mut before);
+                self.leave_out(&is_active, gates, &mut before, &upstream);
             }
             let lhs = Matrix { elements: &gates[first_product..], rows, columns, steps: [width, 1] };
-            T::multiply(lhs, *weight, &mut dh, hidden, Start::Sums)?;
+            T::multiply(lhs, *weight, &mut before[0], hidden, start)?;
+            std::mem::swap(&mut upstream, &mut before);
         }
-        for (state, values) in slice.state.iter_mut().zip([dh, dc]) {
+        for (state, values) in slice.state.iter_mut().zip(upstream) {
             state.copy_from_slice(&values);
         }
         Ok(())
+    }
+
+    /// Of rows whose sequence does not have the step, the gates' gradients are zeros, and those of the states stay.
+    fn leave_out(
+        &self,
+        is_active: &impl Fn(usize) -> bool,
+        gates: &mut [T],
+        before: &mut [Vec<T>],
+        upstream: &[Vec<T>],
+    ) {
+        if self.lengths.is_none() {
+            return;
+        }
+        let hidden = self.hidden;
+        for (row, gates) in gates.chunks_exact_mut(self.cell.gradients() * hidden).enumerate() {
+            if !is_active(row) {
+                gates.fill(T::real(0.0));
+                let span = row * hidden..(row + 1) * hidden;
+                for (before, upstream) in before.iter_mut().zip(upstream) {
+                    before[span.clone()].copy_from_slice(&upstream[span.clone()]);
+                }
+            }
+        }
     }
 }

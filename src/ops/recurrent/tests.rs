@@ -2,9 +2,9 @@
 
 use crate::compiler::Options;
 use crate::device::Device;
-use crate::graph::{Graph, Operator, Tensor};
+use crate::graph::{GpuRoutine, Graph, Operator, Tensor};
 use crate::ops::device_tests::{compare, compare_candidates};
-use crate::ops::{Cell, RecurrentOptions};
+use crate::ops::{Cell, CellDefinition, RecurrentOptions};
 use crate::scalar::threefry::HostRandom;
 use crate::session::{Outputs, Session};
 use crate::shader::testing::{numbers, operand};
@@ -12,8 +12,42 @@ use crate::tensor::{DType, TensorData};
 
 use super::{Pass, Recurrent, unrolled};
 
+/// Cells that are not built in: one with parameters, one with two products, and one with all that a cell may have.
+fn custom() -> [Cell; 3] {
+    let peephole = CellDefinition::new("peephole_lstm", 4).parameters(["ci", "cf", "co"]).step(|s| {
+        let c = s.state(1);
+        let i = (s.gate(0) + s.parameter("ci") * c).sigmoid();
+        let f = (s.gate(1) + s.parameter("cf") * c).sigmoid();
+        let c = f * c + i * s.gate(2).tanh();
+        [(s.gate(3) + s.parameter("co") * c).sigmoid() * c.tanh(), c]
+    });
+    let mgu = CellDefinition::new("mgu", 2).step(|s| {
+        let (f, h) = (s.gate(0).sigmoid(), s.state(0));
+        s.second_product(1, f * h);
+        [(1.0 - f) * h + f * s.gate(1).tanh()]
+    });
+    // Products with gradients of their own, in both halves; a gate without a product and one without an input; an inner state that
+    // depends on a later gate's input; three states; choices, and functions that are no chain.
+    let everything = CellDefinition::new("everything", 5).parameters(["scale", "shift"]).step(|s| {
+        let (h, a, b) = (s.state(0), s.state(1), s.state(2));
+        let r = s.gate(0).sigmoid();
+        let q = (s.input(1) + r * s.product(1)).softsign();
+        s.second_product(2, q * h + s.input(3).tanh() * s.parameter("scale"));
+        let n = (s.input(2) + q * s.product(2)).gelu();
+        let m = s.product(3) * s.input(4).sigmoid() + s.parameter("shift");
+        let a = (a * 0.5 + n).tanh();
+        let b = b.greater(m).select(b * 0.9, m.softplus() - 0.5);
+        [(h * 0.5 + a * r - b * 0.25).maximum(-2.0), a, b.minimum(3.0)]
+    });
+    [peephole, mgu, everything].map(|cell| cell.unwrap())
+}
+
+fn all_cells() -> Vec<Cell> {
+    Cell::all().into_iter().chain(custom()).collect()
+}
+
 /// A recurrence with everything that it may have.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Case {
     cell: Cell,
     steps: usize,
@@ -44,6 +78,9 @@ impl Case {
             ("d_outputs".to_owned(), normal(&[t, b, h], 1.0)),
             ("d_last".to_owned(), normal(&[states, b, h], 1.0)),
         ];
+        for index in 0..self.cell.parameters().len() {
+            all.push((format!("parameter{index}"), normal(&[h], if t > 100 { 0.35 } else { 0.7 })));
+        }
         let lengths: Vec<i32> = (0..b).map(|row| (row * 7 % t) as i32 + 1).collect();
         all.push(("lengths".to_owned(), TensorData::from_vec(lengths, [b]).unwrap()));
         all
@@ -60,12 +97,15 @@ impl Case {
         let (gates, weight) = (input("gates"), input("weight"));
         let bias = self.optional.then(|| input("bias"));
         let initial = self.optional.then(|| input("initial"));
+        let parameters: Vec<Tensor> =
+            (0..self.cell.parameters().len()).map(|index| input(&format!("parameter{index}"))).collect();
         let lengths = self.lengths.then(|| input("lengths"));
         let (outputs, last) = if fused {
             let options = RecurrentOptions {
-                cell: self.cell,
+                cell: self.cell.clone(),
                 reverse: self.reverse,
                 bias: bias.as_ref(),
+                parameters: &parameters,
                 initial: initial.as_ref(),
                 lengths: lengths.as_ref(),
             };
@@ -74,16 +114,22 @@ impl Case {
         } else {
             let pass = Pass::Forward { bias: bias.is_some(), initial: initial.is_some(), lengths: lengths.is_some() };
             let mut inputs = vec![gates.clone(), weight.transpose(0, 1)];
-            inputs.extend([&bias, &initial, &lengths].into_iter().flatten().cloned());
-            let mut all = unrolled::forward(&Recurrent { cell: self.cell, reverse: self.reverse, pass }, &inputs);
+            let vectors: Vec<&Tensor> = bias.iter().chain(&parameters).collect();
+            inputs.extend((!vectors.is_empty()).then(|| g.concat(&vectors, 0)));
+            inputs.extend([&initial, &lengths].into_iter().flatten().cloned());
+            let mut all =
+                unrolled::forward(&Recurrent { cell: self.cell.clone(), reverse: self.reverse, pass }, &inputs);
             all.truncate(2);
             let last = all.swap_remove(1);
             (all.swap_remove(0), last)
         };
         g.output("outputs", &outputs);
         g.output("last", &last);
-        let sources: Vec<&Tensor> =
-            [Some(&gates), Some(&weight), bias.as_ref(), initial.as_ref()].into_iter().flatten().collect();
+        let sources: Vec<&Tensor> = [Some(&gates), Some(&weight), bias.as_ref(), initial.as_ref()]
+            .into_iter()
+            .flatten()
+            .chain(&parameters)
+            .collect();
         let pairs = [(&outputs, &input("d_outputs")), (&last, &input("d_last"))];
         for (index, gradient) in g.gradients_from(&pairs, &sources).iter().enumerate() {
             g.output(&format!("gradient {index}"), gradient);
@@ -110,7 +156,7 @@ fn assert_close(case: &Case, found: &Outputs, wanted: &Outputs, tolerance: f64) 
 
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for cell in Cell::ALL {
+    for cell in all_cells() {
         for (steps, batch, hidden, reverse, optional, lengths) in [
             (1, 1, 1, false, false, false),
             (4, 3, 5, false, true, false),
@@ -118,7 +164,7 @@ fn cases() -> Vec<Case> {
             (3, 2, 17, true, false, false),
             (6, 5, 8, false, true, true),
         ] {
-            cases.push(Case { cell, steps, batch, hidden, reverse, optional, lengths });
+            cases.push(Case { cell: cell.clone(), steps, batch, hidden, reverse, optional, lengths });
         }
     }
     cases
@@ -157,8 +203,11 @@ fn passes(case: &Case) -> [(Recurrent, Vec<crate::shader::Operand>, Vec<crate::t
     let (width, states) = (case.cell.gates() * h, case.cell.states());
     let mut forward = vec![vec![t, b, width], vec![h, width]];
     let mut backward = vec![vec![width, h], vec![t, b, case.cell.saved() * h], vec![t, b, h]];
+    let parameters = case.cell.parameters().len() * h;
+    let vectors = parameters + if case.optional { width } else { 0 };
+    forward.extend((vectors > 0).then(|| vec![vectors]));
     if case.optional {
-        forward.extend([vec![width], vec![states, b, h]]);
+        forward.push(vec![states, b, h]);
         backward.push(vec![states, b, h]);
     }
     let passes = [
@@ -166,9 +215,11 @@ fn passes(case: &Case) -> [(Recurrent, Vec<crate::shader::Operand>, Vec<crate::t
         (Pass::Backward { outputs: true, last: case.optional, lengths: case.lengths }, backward),
     ];
     passes.map(|(pass, shapes)| {
-        let op = Recurrent { cell: case.cell, reverse: case.reverse, pass };
+        let op = Recurrent { cell: case.cell.clone(), reverse: case.reverse, pass };
         let mut operands: Vec<_> = shapes.iter().map(|shape| operand(DType::F32, shape)).collect();
         operands.extend(case.lengths.then(|| operand(DType::I32, &[b])));
+        let is_backward = matches!(op.pass, Pass::Backward { .. });
+        operands.extend((is_backward && parameters > 0).then(|| operand(DType::F32, &[parameters])));
         let types: Vec<_> = operands.iter().map(|operand| &operand.ty).collect();
         let outputs = op.infer(&types).unwrap();
         (op, operands, outputs)
@@ -201,7 +252,8 @@ type Compare = fn(&str, &dyn Operator, &[(&crate::shader::Operand, &[u8])], &[cr
 
 #[test]
 fn what_tuning_tries() {
-    for cell in [Cell::Lstm, Cell::GruResetBefore] {
+    let [peephole, _, everything] = custom();
+    for cell in [Cell::lstm(), Cell::gru_reset_before(), peephole, everything] {
         let case = Case { cell, steps: 3, batch: 9, hidden: 70, reverse: false, optional: true, lengths: true };
         kernels(&case, compare_candidates);
     }
@@ -209,15 +261,30 @@ fn what_tuning_tries() {
 
 #[test]
 fn every_kernel_agrees_with_the_cpu() {
-    for cell in Cell::ALL {
+    for cell in all_cells() {
         kernels(&Case { cell, steps: 5, batch: 5, hidden: 19, reverse: true, optional: true, lengths: true }, compare);
     }
+    for cell in custom() {
+        kernels(
+            &Case {
+                cell: cell.clone(),
+                steps: 2,
+                batch: 3,
+                hidden: 300,
+                reverse: false,
+                optional: false,
+                lengths: false,
+            },
+            compare,
+        );
+        kernels(&Case { cell, steps: 1, batch: 1, hidden: 1, reverse: false, optional: true, lengths: false }, compare);
+    }
     kernels(
-        &Case { cell: Cell::Lstm, steps: 3, batch: 2, hidden: 70, reverse: false, optional: false, lengths: false },
+        &Case { cell: Cell::lstm(), steps: 3, batch: 2, hidden: 70, reverse: false, optional: false, lengths: false },
         compare,
     );
     kernels(
-        &Case { cell: Cell::Gru, steps: 2, batch: 33, hidden: 5, reverse: false, optional: false, lengths: false },
+        &Case { cell: Cell::gru(), steps: 2, batch: 33, hidden: 5, reverse: false, optional: false, lengths: false },
         compare,
     );
 }
@@ -231,18 +298,20 @@ fn long_sequences_reach_their_end() -> crate::Result<()> {
     };
     let gpu = gpu.without_tuning();
     let cases = [
-        (Cell::Gru, 64, 32, 256),
-        (Cell::Gru, 36, 32, 256),
-        (Cell::Lstm, 50, 64, 64),
-        (Cell::Lstm, 120, 64, 64),
-        (Cell::Lstm, 160, 64, 64),
-        (Cell::Tanh, 400, 32, 64),
-        (Cell::Gru, 200, 32, 256),
-        (Cell::Lstm, 900, 32, 64),
-        (Cell::Lstm, 2600, 3, 17),
-        (Cell::Gru, 1500, 5, 33),
-        (Cell::Tanh, 3000, 16, 24),
-        (Cell::GruResetBefore, 700, 33, 40),
+        (Cell::gru(), 64, 32, 256),
+        (Cell::gru(), 36, 32, 256),
+        (Cell::lstm(), 50, 64, 64),
+        (Cell::lstm(), 120, 64, 64),
+        (Cell::lstm(), 160, 64, 64),
+        (Cell::tanh(), 400, 32, 64),
+        (Cell::gru(), 200, 32, 256),
+        (Cell::lstm(), 900, 32, 64),
+        (Cell::lstm(), 2600, 3, 17),
+        (Cell::gru(), 1500, 5, 33),
+        (Cell::tanh(), 3000, 16, 24),
+        (Cell::gru_reset_before(), 700, 33, 40),
+        (custom()[0].clone(), 900, 9, 33),
+        (custom()[1].clone(), 1200, 5, 20),
     ];
     for (cell, steps, batch, hidden) in cases {
         ends(&Case { cell, steps, batch, hidden, reverse: false, optional: false, lengths: false }, &gpu)?;
@@ -268,13 +337,14 @@ fn sequences_that_just_fit_reach_their_end() -> crate::Result<()> {
     let crate::compiler::Target::Gpu(adapter) = gpu.target() else { return Ok(()) };
     // Few rows where there are many units, as the reference takes its time.
     let cases = [
-        (Cell::Lstm, 32, 64, false),
-        (Cell::GruResetBefore, 17, 100, true),
-        (Cell::Gru, 17, 256, false),
-        (Cell::Lstm, 2, 256, true),
+        (Cell::lstm(), 32, 64, false),
+        (Cell::gru_reset_before(), 17, 100, true),
+        (Cell::gru(), 17, 256, false),
+        (Cell::lstm(), 2, 256, true),
     ];
     for (cell, batch, hidden, optional) in cases {
-        let case = |steps| Case { cell, steps, batch, hidden, reverse: optional, optional, lengths: optional };
+        let case =
+            |steps| Case { cell: cell.clone(), steps, batch, hidden, reverse: optional, optional, lengths: optional };
         // Each pass's kernel and dispatches.
         let kernels = |steps: usize| {
             passes(&case(steps)).map(|(op, operands, outputs)| {
@@ -310,15 +380,15 @@ fn dispatches_do_not_grow_with_the_sequence() {
     let software =
         Adapter { is_software: true, subgroups: Some((8, 8)), name: "software".into(), ..Adapter::default() };
     let counts = |steps: usize, adapter: &Adapter| -> [usize; 2] {
-        let width = Cell::Lstm.gates() * 64;
+        let width = Cell::lstm().gates() * 64;
         let shapes: [[Vec<usize>; 2]; 2] =
-            [[vec![steps, 64, width], vec![64, width]], [vec![width, 64], vec![steps, 64, Cell::Lstm.saved() * 64]]];
+            [[vec![steps, 64, width], vec![64, width]], [vec![width, 64], vec![steps, 64, Cell::lstm().saved() * 64]]];
         let passes = [
             Pass::Forward { bias: false, initial: false, lengths: false },
             Pass::Backward { outputs: false, last: false, lengths: false },
         ];
         std::array::from_fn(|k| {
-            let op = Recurrent { cell: Cell::Lstm, reverse: false, pass: passes[k] };
+            let op = Recurrent { cell: Cell::lstm(), reverse: false, pass: passes[k] };
             let inputs: Vec<_> = shapes[k].iter().map(|shape| operand(DType::F32, shape)).collect();
             let types: Vec<_> = inputs.iter().map(|operand| &operand.ty).collect();
             let outputs = op.infer(&types).unwrap();
@@ -335,11 +405,12 @@ fn dispatches_do_not_grow_with_the_sequence() {
 /// The gradient of a gradient comes from the unrolled one.
 #[test]
 fn gradients_are_differentiated_again() -> crate::Result<()> {
-    for cell in Cell::ALL {
+    let [_, mgu, _] = custom();
+    for cell in Cell::all().into_iter().chain([mgu]) {
         let g = Graph::new();
         let (x, w) =
             (g.input("x", [3, 2, cell.gates() * 2], DType::F64), g.input("w", [cell.gates() * 2, 2], DType::F64));
-        let found = x.recurrent(&w, &RecurrentOptions::new(cell));
+        let found = x.recurrent(&w, &RecurrentOptions::new(cell.clone()));
         let loss = found.outputs.square().sum_all() + found.last.sum_all();
         let first = g.gradients(&loss, &[&w]).swap_remove(0);
         let second = g.gradients(&first.square().sum_all(), &[&w]).swap_remove(0);

@@ -1,8 +1,10 @@
 //! The definition of a recurrence, and its gradient, step by step in simpler operators. Nothing is computed this way unless a
 //! gradient is differentiated again.
 
-use super::{Cell, Recurrent};
-use crate::graph::Tensor;
+use super::derived::Leaf;
+use super::{Cell, Pass, Recurrent};
+use crate::graph::{Tensor, as_nodes};
+use crate::scalar::{ScalarExpr, ScalarNode};
 use crate::tensor::TensorData;
 
 /// The order and extents of a sequence `[steps, batch, width · hidden]`.
@@ -47,7 +49,7 @@ impl Sequence {
 
     /// The states of a `[states, batch, hidden]` tensor, or zeros.
     #[track_caller]
-    fn states(&self, tensor: Option<&Tensor>, cell: Cell, like: &Tensor) -> Vec<Tensor> {
+    fn states(&self, tensor: Option<&Tensor>, cell: &Cell, like: &Tensor) -> Vec<Tensor> {
         let state = |state: usize| match tensor {
             Some(tensor) => tensor.slice(0, state, state + 1).reshape([self.batch, self.hidden]),
             None => self.zeros(like),
@@ -66,24 +68,85 @@ fn concat(tensors: &[Tensor]) -> Tensor {
     tensors[0].graph().concat(&tensors.iter().collect::<Vec<_>>(), 1)
 }
 
+/// The values of an expression of a cell, each `[batch, hidden]`.
+#[track_caller]
+fn values(
+    sequence: &Sequence,
+    cell: &Cell,
+    expression: &ScalarExpr,
+    like: &Tensor,
+    read: &dyn Fn(Leaf) -> Tensor,
+) -> Vec<Tensor> {
+    let graph = like.graph();
+    let leaf = |node: &ScalarNode| match node {
+        ScalarNode::Constant(constant) => {
+            let dtype = if constant.dtype.is_float() { like.dtype() } else { constant.dtype };
+            Some(graph.scalar(dtype, constant.value))
+        }
+        ScalarNode::Load { input, .. } => Some(read(cell.counts().leaf(*input))),
+        ScalarNode::Call { .. } | ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator => None,
+    };
+    let found = as_nodes(expression, &leaf).unwrap_or_else(|| {
+        vec![graph.mistake(cell.name(), "a step reads nothing by its address"); expression.outputs.len()]
+    });
+    let shape = [sequence.batch, sequence.hidden];
+    found.iter().map(|tensor| tensor.broadcast_to(shape)).collect()
+}
+
 /// Outputs, last state, and what is saved.
 #[track_caller]
 pub(super) fn forward(recurrent: &Recurrent, inputs: &[Tensor]) -> Vec<Tensor> {
-    let indices = recurrent.input_indices();
+    let (cell, indices) = (&recurrent.cell, recurrent.input_indices());
     let (gates, transposed) = (&inputs[0], &inputs[1]);
     let (steps, batch, hidden) = (gates.shape()[0], gates.shape()[1], transposed.shape()[0]);
     let sequence = Sequence::new(recurrent, steps, batch, hidden, indices.lengths.map(|index| &inputs[index]));
-    let mut state = sequence.states(indices.initial.map(|index| &inputs[index]), recurrent.cell, gates);
+    let mut state = sequence.states(indices.initial.map(|index| &inputs[index]), cell, gates);
     let zeros = sequence.zeros(gates);
     let mut outputs = vec![zeros.clone(); steps];
     let mut saved = vec![zeros.clone(); steps];
+    let width = cell.gates() * hidden;
+    let vectors = indices.vectors.map(|index| &inputs[index]);
+    let has_bias = matches!(recurrent.pass, Pass::Forward { bias: true, .. });
+    let bias = vectors.filter(|_| has_bias).map(|vectors| vectors.slice(0, 0, width));
+    let parameter = |index: usize| {
+        let index = index + if has_bias { cell.gates() } else { 0 };
+        vectors.map_or_else(|| zeros.clone(), |vectors| vectors.slice(0, index * hidden, (index + 1) * hidden))
+    };
+    let derived = cell.derived();
+    let split = derived.inner.map_or(cell.gates(), |inner| inner.first_gate);
+    // The products of gates, with their bias.
+    let product = |state: Option<&Tensor>, from: usize, to: usize| {
+        let columns = transposed.slice(1, from * hidden, to * hidden);
+        let product = match state {
+            Some(state) => state.matmul(&columns),
+            None => zeros.slice(1, 0, 1).broadcast_to([batch, (to - from) * hidden]),
+        };
+        match &bias {
+            Some(bias) => product + bias.slice(0, from * hidden, to * hidden),
+            None => product,
+        }
+    };
     for (iteration, &step) in sequence.order.iter().enumerate() {
         let x = sequence.step(gates, step);
         // Where there is no state yet, there is no product: not even with what is infinite.
-        let product =
-            if iteration == 0 && indices.initial.is_none() { x.zeros_like() } else { state[0].matmul(transposed) };
-        let bias = indices.bias.map(|index| &inputs[index]);
-        let (next, mut own) = advance(&sequence, recurrent.cell, &x, transposed, &state, &product, bias);
+        let first_state = (iteration > 0 || indices.initial.is_some()).then(|| &state[0]);
+        let first_product = product(first_state, 0, split);
+        let read = |leaf: Leaf, second: Option<&Tensor>, saved: &[Tensor]| match leaf {
+            Leaf::Input(gate) => sequence.value(&x, gate),
+            Leaf::Product(gate) if gate < split => sequence.value(&first_product, gate),
+            Leaf::Product(gate) => second.map_or_else(|| zeros.clone(), |second| sequence.value(second, gate - split)),
+            Leaf::State(index) => state[index].clone(),
+            Leaf::Parameter(index) => parameter(index),
+            Leaf::Saved(index) => saved[index].clone(),
+            Leaf::Upstream(_) | Leaf::InnerUpstream => zeros.clone(),
+        };
+        let mut own = Vec::new();
+        if let Some(first) = &derived.first {
+            own = values(&sequence, cell, first, gates, &|leaf| read(leaf, None, &[]));
+        }
+        let second = derived.inner.map(|inner| product(Some(&own[inner.state]), split, cell.gates()));
+        let mut next = values(&sequence, cell, &derived.step, gates, &|leaf| read(leaf, second.as_ref(), &own));
+        own.extend(next.split_off(cell.states()));
         own.extend(state.iter().rev().cloned());
         saved[step] = concat(&own);
         outputs[step] = sequence.active(step, &next[0], &zeros);
@@ -92,110 +155,52 @@ pub(super) fn forward(recurrent: &Recurrent, inputs: &[Tensor]) -> Vec<Tensor> {
     vec![stack(&outputs, 0), stack(&state, 0), stack(&saved, 0)]
 }
 
-/// The states after a step, and its own values.
-#[track_caller]
-fn advance(
-    sequence: &Sequence,
-    cell: Cell,
-    x: &Tensor,
-    transposed: &Tensor,
-    state: &[Tensor],
-    product: &Tensor,
-    bias: Option<&Tensor>,
-) -> (Vec<Tensor>, Vec<Tensor>) {
-    let (h, hidden) = (&state[0], sequence.hidden);
-    let product = if let Some(bias) = bias { product + bias } else { product.clone() };
-    match cell {
-        Cell::Tanh | Cell::Relu => {
-            let sum = x + &product;
-            let next = if cell == Cell::Tanh { sum.tanh() } else { sum.relu() };
-            (vec![next.clone()], vec![next])
-        }
-        Cell::Lstm => {
-            let sum = x + &product;
-            let gate = |gate: usize| sequence.value(&sum, gate);
-            let (i, f, g, o) = (gate(0).sigmoid(), gate(1).sigmoid(), gate(2).tanh(), gate(3).sigmoid());
-            let c = &f * &state[1] + &i * &g;
-            (vec![&o * c.tanh(), c], vec![i, f, g, o])
-        }
-        Cell::Gru | Cell::GruResetBefore => {
-            let gate = |gate: usize| sequence.value(x, gate) + sequence.value(&product, gate);
-            let (r, z) = (gate(0).sigmoid(), gate(1).sigmoid());
-            let (inner, fourth) = if cell == Cell::Gru {
-                let inner = sequence.value(&product, 2);
-                (&r * &inner, inner)
-            } else {
-                let reset = &r * h;
-                let inner = reset.matmul(&transposed.slice(1, 2 * hidden, 3 * hidden));
-                let inner = if let Some(bias) = bias { inner + bias.slice(0, 2 * hidden, 3 * hidden) } else { inner };
-                (inner, reset)
-            };
-            let n = (sequence.value(x, 2) + inner).tanh();
-            (vec![&n + &z * (h - &n)], vec![r, z, n, fourth])
-        }
-    }
-}
-
 /// Gradients of the gates and of the initial state.
 #[track_caller]
 pub(super) fn backward(recurrent: &Recurrent, inputs: &[Tensor]) -> Vec<Tensor> {
-    let indices = recurrent.input_indices();
+    let (cell, indices) = (&recurrent.cell, recurrent.input_indices());
     let (weight, saved) = (&inputs[0], &inputs[1]);
     let (steps, batch, hidden) = (saved.shape()[0], saved.shape()[1], weight.shape()[1]);
     let sequence = Sequence::new(recurrent, steps, batch, hidden, indices.lengths.map(|index| &inputs[index]));
-    let cell = recurrent.cell;
     let mut state = sequence.states(indices.last.map(|index| &inputs[index]), cell, saved);
     let zeros = sequence.zeros(saved);
     let mut gates = vec![zeros.clone(); steps];
-    let rows = |from: usize, to: usize| weight.slice(0, from * hidden, to * hidden);
+    let vectors = indices.vectors.map(|index| &inputs[index]);
+    let derived = cell.derived();
+    let split = derived.inner.map_or(cell.gates(), |inner| inner.first_gate);
+    let (first, count) = (cell.of_products(), cell.gradients());
+    // What products with gates of these gradients were computed from.
+    let source = |gradients: &[Tensor], from: usize, to: usize| {
+        concat(&gradients[first + from..first + to]).matmul(&weight.slice(0, from * hidden, to * hidden))
+    };
     for &step in sequence.order.iter().rev() {
-        let values = sequence.step(saved, step);
-        let value = |index: usize| sequence.value(&values, index);
-        let slope = |y: &Tensor| y * (1.0 - y);
-        let mut dh = state[0].clone();
+        let row = sequence.step(saved, step);
+        let mut upstream = state.clone();
         if let Some(index) = indices.outputs {
-            dh = dh + sequence.step(&inputs[index], step);
+            upstream[0] = &upstream[0] + sequence.step(&inputs[index], step);
         }
-        let (mut own, before) = match cell {
-            Cell::Tanh | Cell::Relu => {
-                let h = value(0);
-                let d = if cell == Cell::Tanh { &dh * (1.0 - h.square()) } else { h.le(0.0).select(&zeros, &dh) };
-                let before = d.matmul(weight);
-                (vec![d], vec![before])
+        let read = |leaf: Leaf, inner: Option<&Tensor>| match leaf {
+            Leaf::State(index) => sequence.value(&row, cell.saved() - 1 - index),
+            Leaf::Saved(index) => sequence.value(&row, index),
+            Leaf::Upstream(index) => upstream[index].clone(),
+            Leaf::InnerUpstream => inner.unwrap_or(&zeros).clone(),
+            Leaf::Parameter(index) => {
+                vectors.map_or_else(|| zeros.clone(), |vectors| vectors.slice(0, index * hidden, (index + 1) * hidden))
             }
-            Cell::Lstm => {
-                let (i, f, g, o, c_before) = (value(0), value(1), value(2), value(3), value(4));
-                let c = (&f * &c_before + &i * &g).tanh();
-                let dc = &state[1] + &dh * &o * (1.0 - c.square());
-                let d = vec![
-                    &dc * &g * slope(&i),
-                    &dc * &c_before * slope(&f),
-                    &dc * &i * (1.0 - g.square()),
-                    &dh * &c * slope(&o),
-                ];
-                let before = concat(&d).matmul(weight);
-                (d, vec![before, dc * f])
-            }
-            Cell::Gru | Cell::GruResetBefore => {
-                let (r, z, n, fourth, h) = (value(0), value(1), value(2), value(3), value(4));
-                let dn = &dh * (1.0 - &z) * (1.0 - n.square());
-                let dz = &dh * (&h - &n) * slope(&z);
-                if cell == Cell::Gru {
-                    let (dr, dq) = (&dn * &fourth * slope(&r), &dn * &r);
-                    let sum = concat(&[dr.clone(), dz.clone(), dq.clone()]).matmul(weight);
-                    (vec![dr.clone(), dz.clone(), dn, dr, dz, dq], vec![&dh * &z + sum])
-                } else {
-                    let reset = dn.matmul(&rows(2, 3));
-                    let dr = &reset * &h * slope(&r);
-                    let sum = concat(&[dr.clone(), dz.clone()]).matmul(&rows(0, 2));
-                    (vec![dr, dz, dn], vec![&dh * &z + &reset * &r + sum])
-                }
-            }
+            Leaf::Input(_) | Leaf::Product(_) => zeros.clone(),
         };
-        for part in &mut own {
+        let mut all = values(&sequence, cell, &derived.backward, saved, &|leaf| read(leaf, None));
+        if let Some(backward_inner) = &derived.backward_inner {
+            let inner = source(&all, split, cell.gates());
+            let more = values(&sequence, cell, backward_inner, saved, &|leaf| read(leaf, Some(&inner)));
+            all = all.iter().zip(&more).map(|(direct, more)| direct + more).collect();
+        }
+        let mut before = all.split_off(count);
+        before[0] = &before[0] + source(&all, 0, split);
+        for part in &mut all {
             *part = sequence.active(step, part, &zeros);
         }
-        gates[step] = concat(&own);
+        gates[step] = concat(&all);
         state = before.iter().zip(&state).map(|(before, after)| sequence.active(step, before, after)).collect();
     }
     vec![stack(&gates, 0), stack(&state, 0)]

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::Op;
 use crate::error::Result as Outcome;
-use crate::graph::{Gradient, Kind, Operator, RoutineCost, Tensor};
+use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::scalar::Epilogue;
 use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorData, TensorType};
@@ -158,8 +158,8 @@ impl Operator for Resample {
         Ok(vec![TensorType::new(ty.dtype, dims)])
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Routine
+    fn kind(&self) -> Kind<'_> {
+        Kind::Routine(Routine::new(self, self).accepts_epilogue(true))
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -167,6 +167,14 @@ impl Operator for Resample {
         Some(vec![Some(Self { map: self.map.transpose(), axis: self.axis }.apply(upstream)), None])
     }
 
+    fn cost(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> RoutineCost {
+        let results = self.map.ends().1.max(1);
+        let entries = self.entries(inputs[1], inputs[0].dtype.compute());
+        RoutineCost { flops: 2 * (outputs[0].len() / results * entries) as u64 }
+    }
+}
+
+impl CpuRoutine for Resample {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         match inputs[0].0.ty.dtype {
             DType::F32 => self.run::<f32>(inputs, outputs, DType::F32),
@@ -175,7 +183,9 @@ impl Operator for Resample {
         }
         Ok(())
     }
+}
 
+impl GpuRoutine for Resample {
     fn kernels(&self, shapes: &RoutineShapes<'_>, _: &Adapter) -> Result<Vec<KernelPlan>, String> {
         let out = &shapes.outputs[0];
         if out.is_empty() {
@@ -209,15 +219,5 @@ impl Operator for Resample {
         let params = words.into_iter().map(|word| word as u32).chain(finish.params).collect();
         let dispatch = DispatchPlan { kernel, params, bound, workgroups: out.len().div_ceil(64) };
         Ok(vec![KernelPlan { dispatches: vec![dispatch], scratch: Vec::new() }])
-    }
-
-    fn accepts_epilogue(&self) -> bool {
-        true
-    }
-
-    fn cost(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> RoutineCost {
-        let results = self.map.ends().1.max(1);
-        let entries = self.entries(inputs[1], inputs[0].dtype.compute());
-        RoutineCost { flops: 2 * (outputs[0].len() / results * entries) as u64 }
     }
 }

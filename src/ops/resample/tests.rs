@@ -1,7 +1,7 @@
 //! Resampling on a device against the CPU's, and the CPU's against dense matrices.
 
 use super::{AxisMap, Interpolate, Interpolation, Resample};
-use crate::graph::Operator;
+use crate::graph::{CpuRoutine, Operator};
 use crate::ops::device_tests::compare;
 use crate::shader::testing::{numbers, operand};
 use crate::tensor::{DType, TensorType};

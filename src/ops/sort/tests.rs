@@ -49,7 +49,7 @@ fn special_floats() {
 
 #[test]
 fn the_cpu_sorts_as_a_stable_sort_by_comparing_does() {
-    use crate::graph::Operator;
+    use crate::graph::CpuRoutine;
     let special = [0.0, -0.0, f32::NAN, 1.0, f32::INFINITY, -1.0, f32::NEG_INFINITY, -f32::NAN, 1e-40, -1e-40, -0.0];
     let lines = [numbers(300, 3), numbers(300, 1).iter().map(|x| (x * 5.0).round()).collect(), special.repeat(30)];
     for values in lines {

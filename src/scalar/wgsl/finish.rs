@@ -9,7 +9,7 @@ use crate::tensor::DType;
 /// The expression that a routine applies to its result before storing it, over the routine's output coordinates, which come
 /// in up to three groups (`borders` says where in the dimensions each but the first begins): batch, row and column of a
 /// product; outer, nothing and inner of a reduction.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Epilogue {
     /// The expression, collapsed within the groups.
     pub expression: ScalarExpr,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use console::{measure_text_width, pad_str};
 use wgrad::data::{DescribedColumn, Preparation, TakenAs, Target};
-use wgrad::metrics::Metric;
+use wgrad::metrics::BuiltIn;
 use wgrad::train::Evaluation;
 
 use super::super::demo::Data;
@@ -129,8 +129,8 @@ impl Results {
         let targets = data.test.column("y")?;
         let zeros = wgrad::tensor::TensorData::zeros(targets.dtype(), targets.shape().to_vec());
         let (_, std) = self.preparation.target_scale();
-        let value = |metric: Metric| Ok::<f64, wgrad::Error>(metric.evaluate(&zeros, targets)?.unwrap_or(f64::NAN));
-        Ok([value(Metric::Mse)? * std * std, value(Metric::Mae)? * std, value(Metric::R2)?])
+        let value = |metric: BuiltIn| Ok::<f64, wgrad::Error>(metric.evaluate(&zeros, targets)?.unwrap_or(f64::NAN));
+        Ok([value(BuiltIn::Mse)? * std * std, value(BuiltIn::Mae)? * std, value(BuiltIn::R2)?])
     }
 }
 

@@ -90,7 +90,7 @@ impl Identity {
         let letters = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
         let name: String = self.adapter.chars().map(letters).take(48).collect();
         let parts: Vec<&str> = name.split('-').filter(|part| !part.is_empty()).collect();
-        let digest = WorkKey::of(format_args!("{:?}", self.fields())).to_string();
+        let digest = WorkKey::of(self.fields()).to_string();
         format!("{}-{}.json", parts.join("-"), &digest[..16])
     }
 }
