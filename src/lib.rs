@@ -18,6 +18,7 @@ pub mod nn;
 pub mod onnx;
 pub mod ops;
 pub mod optim;
+mod parallel;
 pub mod scalar;
 pub mod session;
 pub mod shader;

@@ -7,9 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which floor each top-level module is on.
-const FLOORS: [(&str, u32); 20] = [
+const FLOORS: [(&str, u32); 21] = [
     ("error", 0),
     ("checksum", 0),
+    ("parallel", 0),
     ("tensor", 0),
     ("scalar", 1),
     ("shader", 1),

@@ -3,12 +3,12 @@
 #![allow(unsafe_code, reason = "gemm's interface is raw pointers; see `checked`")]
 
 use gemm_common::Parallelism;
-use rayon::prelude::*;
 
 use super::dot_products::{self, Vectors};
 use super::long_inner;
 use super::{integer, packed};
 use crate::ops::widened::widened;
+use crate::parallel::each_chunk;
 use crate::scalar::{Affine, vectorized};
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
@@ -275,7 +275,7 @@ fn by_gemm<T: Gemm>(product: &Product<'_, T>, out: &mut [T]) {
         out.chunks_mut(m * n).enumerate().for_each(|(index, out)| one(index, out, parallelism));
     } else {
         let group = (PARALLEL_FROM / work).max(1);
-        out.par_chunks_mut(m * n * group).enumerate().for_each(|(first, out)| {
+        each_chunk(out, m * n * group, true, |first, out| {
             out.chunks_mut(m * n).enumerate().for_each(|(k, out)| one(first * group + k, out, Parallelism::None));
         });
     }
@@ -300,8 +300,8 @@ where
     for (index, sums) in sums.chunks_mut(rows).enumerate() {
         let start = matrices.start(index);
         let element = |row: usize, k: usize| start + row as isize * matrices.rows + k as isize * matrices.columns;
-        let part = |chunk: usize| {
-            let mut part = vec![T::from(0.0); rows];
+        let mut parts = vec![T::from(0.0); inner.div_ceil(CHUNK) * rows];
+        each_chunk(&mut parts, rows, rows * inner >= PARALLEL, |chunk, part| {
             let range = chunk * CHUNK..inner.min((chunk + 1) * CHUNK);
             vectorized(
                 #[inline(always)]
@@ -318,16 +318,9 @@ where
                     }
                 },
             );
-            part
-        };
-        let chunks = inner.div_ceil(CHUNK);
-        let parts: Vec<Vec<T>> = if rows * inner >= PARALLEL {
-            (0..chunks).into_par_iter().map(part).collect()
-        } else {
-            (0..chunks).map(part).collect()
-        };
-        for part in parts {
-            sums.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
+        });
+        for part in parts.chunks(rows) {
+            sums.iter_mut().zip(part).for_each(|(sum, &value)| *sum += value);
         }
     }
     Ok(())
