@@ -19,6 +19,7 @@ pub mod nn;
 pub mod onnx;
 pub mod ops;
 pub mod optim;
+mod parallel;
 pub mod safetensors;
 pub mod scalar;
 pub mod session;

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use rayon::prelude::*;
+use crate::parallel::each_chunk;
 
 /// Registers of independent sums, so that one does not wait for another: more than latency times units of today's processors.
 const SUMS: usize = 12;
@@ -45,7 +45,8 @@ impl Processor {
         let scale = black_box(3.0_f32);
         let [a, b, c] = &mut self.arrays;
         let best = best_of(|| {
-            a.par_chunks_mut(part).zip(b.par_chunks(part)).zip(c.par_chunks(part)).for_each(|((a, b), c)| {
+            each_chunk(a, part, true, |number, a| {
+                let (b, c) = (&b[number * part..], &c[number * part..]);
                 for ((a, b), c) in a.iter_mut().zip(b).zip(c) {
                     *a = *b + scale * *c;
                 }

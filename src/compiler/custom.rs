@@ -1,7 +1,7 @@
 //! Operators from other crates, before anything is compiled: where a device has no form of one, its decomposition takes its place, and
 //! what wgrad's own operators are known to keep is checked of these.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::simplify::needed;
 use super::{Options, Target};
@@ -93,7 +93,7 @@ fn decompose(mut data: GraphData, obstacles: Vec<Option<String>>) -> Result<Grap
     let old = std::mem::take(&mut data.nodes);
     let (outputs, assignments) = (std::mem::take(&mut data.outputs), std::mem::take(&mut data.assignments));
     // Names come back with their nodes, so that a decomposition finds the variables that are there.
-    let mut names: HashMap<usize, Vec<(String, ValueId)>> = HashMap::new();
+    let mut names: FxHashMap<usize, Vec<(String, ValueId)>> = FxHashMap::default();
     for (name, id) in std::mem::take(&mut data.names) {
         names.entry(id.node()).or_default().push((name, id));
     }

@@ -4,7 +4,8 @@
 mod routines;
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::fused::{BufferId, Content, FusedGraph, FusedKernel, Head, Tail};
 use super::{Options, Target};
@@ -66,33 +67,33 @@ const LONGEST: usize = 160;
 struct Fuser<'a> {
     data: &'a GraphData,
     fused: FusedGraph,
-    lazy: HashMap<ValueId, LazyValue>,
+    lazy: FxHashMap<ValueId, LazyValue>,
     /// For each buffer that a kernel computes, the kernel.
-    producers: HashMap<BufferId, usize>,
+    producers: FxHashMap<BufferId, usize>,
     /// Buffers that hold a value's compute type, for routines.
-    computed: HashMap<ValueId, BufferId>,
+    computed: FxHashMap<ValueId, BufferId>,
     /// Row-major copies of values that are views.
-    laid_out: HashMap<ValueId, BufferId>,
-    uses: HashMap<ValueId, usize>,
+    laid_out: FxHashMap<ValueId, BufferId>,
+    uses: FxHashMap<ValueId, usize>,
     /// Values that a routine reads, or that are read at computed addresses: they must be in memory in any case.
-    in_memory: HashSet<ValueId>,
+    in_memory: FxHashSet<ValueId>,
     /// Those of 16 bits that a routine reads as they are stored.
-    read_stored: HashSet<ValueId>,
+    read_stored: FxHashSet<ValueId>,
     most_inputs: usize,
     reads_halves: bool,
     /// For each value that a node broadcasts, the largest number of elements that results.
-    widest_broadcast: HashMap<ValueId, usize>,
+    widest_broadcast: FxHashMap<ValueId, usize>,
     options: Options,
 }
 
 /// Kernels for all nodes.
 pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> FusedGraph {
-    let mut uses: HashMap<ValueId, usize> = HashMap::new();
-    let mut in_memory = HashSet::new();
-    let mut read_stored = HashSet::new();
+    let mut uses: FxHashMap<ValueId, usize> = FxHashMap::default();
+    let mut in_memory = FxHashSet::default();
+    let mut read_stored = FxHashSet::default();
     // On a software driver, widening at each load costs more than doing so once.
     let reads_halves = matches!(target, Target::Gpu(adapter) if !adapter.is_software);
-    let mut widest_broadcast: HashMap<ValueId, usize> = HashMap::new();
+    let mut widest_broadcast: FxHashMap<ValueId, usize> = FxHashMap::default();
     for node in &data.nodes {
         let operator = node.op.operator();
         if let Op::Broadcast(_) = node.op {
@@ -128,10 +129,10 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
     let mut fuser = Fuser {
         data,
         fused: FusedGraph::default(),
-        lazy: HashMap::new(),
-        producers: HashMap::new(),
-        computed: HashMap::new(),
-        laid_out: HashMap::new(),
+        lazy: FxHashMap::default(),
+        producers: FxHashMap::default(),
+        computed: FxHashMap::default(),
+        laid_out: FxHashMap::default(),
         uses,
         in_memory,
         read_stored,
@@ -155,7 +156,7 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
         }
         fuser.fused.buffers[source.0].assigned_to = Some(target_buffer);
     }
-    let assigned: HashSet<BufferId> = targets.into_iter().flatten().collect();
+    let assigned: FxHashSet<BufferId> = targets.into_iter().flatten().collect();
     for (name, value) in &data.outputs {
         let mut buffer = fuser.stored(*value);
         // A variable's own memory holds the new value when the output is read; the output is the old one.

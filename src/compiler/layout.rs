@@ -1,8 +1,9 @@
 //! Where variables live in the store: a few large buffers, shared by all programs of a session. Parameters that one kernel
 //! updates are adjacent, as are their states and gradients, so that the kernel iterates over one range.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::Target;
 use super::program::{Location, VariablePlan};
@@ -27,9 +28,9 @@ pub struct Layout {
     pub buffers: Vec<usize>,
     /// Variables in the order in which they were allocated.
     pub variables: Vec<VariablePlan>,
-    indices: HashMap<String, usize>,
+    indices: FxHashMap<String, usize>,
     /// Buffers that still grow while a program is compiled: by role and element type.
-    open: HashMap<(Role, DType), usize>,
+    open: FxHashMap<(Role, DType), usize>,
 }
 
 impl Layout {

@@ -1,8 +1,10 @@
 //! Memory: every value that lives within a step gets a slot, and slots are reused when their value is dead. Slots are whole
 //! buffers, not ranges of one: wgpu tracks usage by buffer, and refuses one that is read and written in a dispatch.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write;
+
+use rustc_hash::FxHashMap;
 
 use super::fused::{BufferId, Content, FusedGraph};
 use super::layout::{ALIGNMENT, Layout};
@@ -59,9 +61,9 @@ struct Planner<'a> {
     options: Options,
     program: Program,
     /// Where each buffer that has memory is.
-    locations: HashMap<BufferId, Location>,
+    locations: FxHashMap<BufferId, Location>,
     /// The buffer in whose memory another one lives.
-    owner: HashMap<BufferId, BufferId>,
+    owner: FxHashMap<BufferId, BufferId>,
 }
 
 /// The finished program, and the printed form of its memory.
@@ -88,7 +90,7 @@ pub(super) fn plan(
     planner.sources()?;
     planner.owners(&steps);
     let (text, scratch) = planner.slots(&steps);
-    let mut kernels: HashMap<Kernel, usize> = HashMap::new();
+    let mut kernels: FxHashMap<Kernel, usize> = FxHashMap::default();
     for (index, step) in steps.into_iter().enumerate() {
         let step = planner.step(step, &scratch[index], target, &mut kernels)?;
         planner.program.steps.push(step);
@@ -155,7 +157,10 @@ impl Planner<'_> {
                 } else if let Work::Map { in_place, .. } = &step.work
                     && let Some(read) = in_place[output]
                 {
-                    self.owner.insert(buffer, step.reads[read]);
+                    // Straight to the end of a long chain.
+                    let read = step.reads[read];
+                    let (root, offset) = self.root(read);
+                    self.owner.insert(buffer, if offset == 0 { root } else { read });
                 }
             }
         }
@@ -182,7 +187,7 @@ impl Planner<'_> {
     /// Slots for all values within the step and for scratch memory. Returns the printed form and each step's scratch.
     fn slots(&mut self, steps: &[LoweredStep]) -> (String, Vec<Vec<Location>>) {
         let mut lives: Vec<(Option<BufferId>, Lifetime)> = Vec::new();
-        let mut index_of: HashMap<BufferId, usize> = HashMap::new();
+        let mut index_of: FxHashMap<BufferId, usize> = FxHashMap::default();
         for (index, step) in steps.iter().enumerate() {
             for &buffer in step.writes.iter().chain(&step.reads) {
                 let (root, _) = self.root(buffer);
@@ -257,7 +262,7 @@ impl Planner<'_> {
         lowered: LoweredStep,
         scratch: &[Location],
         target: &Target,
-        kernels: &mut HashMap<Kernel, usize>,
+        kernels: &mut FxHashMap<Kernel, usize>,
     ) -> Result<Step> {
         let bytes = traffic(self.fused, &lowered);
         let reads: Vec<Location> = lowered.reads.iter().map(|&read| self.location(read)).collect();

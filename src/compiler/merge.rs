@@ -5,7 +5,9 @@
 //! writes and who reads a buffer is updated from join to join, and so is a level for each kernel, greater than the
 //! levels of all that it needs: a search for a path leaves out what is beyond its ends.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashSet;
 
 use super::Target;
 use super::fuse::{compacted, include};
@@ -236,7 +238,7 @@ impl<'a> Merger<'a> {
     /// alternately, as one of them is often near its own end.
     fn indirect_path(&self, source: usize, user: usize) -> bool {
         let (low, high) = (self.level[source], self.level[user]);
-        let mut visited = [HashSet::new(), HashSet::new()];
+        let mut visited = [FxHashSet::default(), FxHashSet::default()];
         let between = |kernel: &usize| (low + 1..high).contains(&self.level[*kernel]);
         let mut searched = 0;
         let mut forward: Vec<usize> =

@@ -3,8 +3,9 @@
 //! in the graph's own types. An f64 that is fed or stands in the graph is rounded, and refused beyond f32's range; a result beyond it
 //! becomes infinite. What leaves i32 is detected (`overflow`).
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::layout::Layout;
 use super::program::{Port, Program};
@@ -18,9 +19,9 @@ use crate::tensor::{DType, TensorData, TensorType};
 /// The graph's own types, by name, of what became narrower.
 #[derive(Debug, Default)]
 pub(super) struct Wide {
-    inputs: HashMap<String, DType>,
-    outputs: HashMap<String, DType>,
-    variables: HashMap<String, DType>,
+    inputs: FxHashMap<String, DType>,
+    outputs: FxHashMap<String, DType>,
+    variables: FxHashMap<String, DType>,
 }
 
 /// A graph without i64 and f64.
@@ -54,7 +55,7 @@ pub(super) fn narrow(data: &mut GraphData) -> Result<Wide> {
     Ok(wide)
 }
 
-fn note(types: &mut HashMap<String, DType>, name: &str, dtype: DType) {
+fn note(types: &mut FxHashMap<String, DType>, name: &str, dtype: DType) {
     if dtype.narrowed() != dtype {
         types.insert(name.to_owned(), dtype);
     }
@@ -130,7 +131,7 @@ impl Wide {
 
     /// Tells the ports of a program their own types.
     pub(super) fn ports(&self, program: &mut Program) {
-        let widen = |ports: &mut [Port], types: &HashMap<String, DType>| {
+        let widen = |ports: &mut [Port], types: &FxHashMap<String, DType>| {
             for port in ports {
                 if let Some(&dtype) = types.get(&port.name) {
                     port.ty.dtype = dtype;

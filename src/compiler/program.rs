@@ -1,8 +1,9 @@
 //! A compiled program as plain data: buffers, kernels, steps. Devices run it, tests and `inspect` read it.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
 
 use crate::error::Origin;
 use crate::ops::{Initial, Op, Role};
@@ -185,7 +186,7 @@ impl Program {
     }
 
     /// The buffers that a run touches. Those of the store are all in the list, also the ones that are other programs' alone.
-    pub(crate) fn touched(&self) -> HashSet<usize> {
+    pub(crate) fn touched(&self) -> FxHashSet<usize> {
         let steps = self.steps.iter().flat_map(|step| {
             let bindings = step.dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
             step.reads.iter().chain(&step.writes).chain(bindings)

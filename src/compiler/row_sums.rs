@@ -1,7 +1,9 @@
 //! A bias's gradient from the product that makes its weight's: where a sum over the rows of a product's left operand is wanted, the product
 //! returns it as a second result, since it reads those rows anyway. Saves a kernel, and a pass over the operand.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashSet;
 
 use crate::graph::{GraphData, Node, ValueId};
 use crate::ops::{Matmul, Op, Reduce, Reshape};
@@ -113,7 +115,7 @@ fn view(data: &GraphData, value: ValueId) -> (ValueId, Affine) {
 /// True where a node needs what another computes, in however many steps.
 fn needs(data: &GraphData, node: usize, other: usize) -> bool {
     let mut waiting = vec![node];
-    let mut visited = HashSet::new();
+    let mut visited = FxHashSet::default();
     while let Some(node) = waiting.pop() {
         if node == other {
             return true;

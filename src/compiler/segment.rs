@@ -1,8 +1,9 @@
 //! One update kernel for many parameters. Maps that only write variables and compute the same expression become one map
 //! over the range in which their variables (and the gradients that they read) are adjacent.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::fused::{BufferId, Content, FusedGraph, FusedKernel, Head, Range, Tail};
 use super::layout::{Layout, padded};
@@ -252,7 +253,7 @@ fn join_run(fused: &mut FusedGraph, kernels: &[usize], streams: Vec<Option<Strea
     let dtype = template.outputs.first().map_or(DType::F32, |output| fused.buffers[output.0].ty.dtype);
     let is_stream: Vec<bool> = streams.iter().map(Option::is_some).collect();
     // One buffer for each stream, of which the members' are parts; what is written goes to the same ranges as the variables.
-    let mut ranges: HashMap<BufferId, BufferId> = HashMap::new();
+    let mut ranges: FxHashMap<BufferId, BufferId> = FxHashMap::default();
     let mut inputs = Vec::new();
     for (&input, stream) in tail.inputs.iter().zip(streams) {
         inputs.push(match stream {
@@ -303,8 +304,8 @@ fn join_run(fused: &mut FusedGraph, kernels: &[usize], streams: Vec<Option<Strea
 /// True where values of the step may become parts of one: computed once each, not results, parts of nothing yet, and no kernel writes one
 /// part while it reads another (a GPU tracks whole buffers).
 fn can_join(fused: &FusedGraph, buffers: &[BufferId], updates: &[usize]) -> bool {
-    let parts: HashSet<BufferId> = buffers.iter().copied().collect();
-    let updates: HashSet<usize> = updates.iter().copied().collect();
+    let parts: FxHashSet<BufferId> = buffers.iter().copied().collect();
+    let updates: FxHashSet<usize> = updates.iter().copied().collect();
     let free = buffers.iter().all(|buffer| fused.buffers[buffer.0].part_of.is_none() && !fused.is_root(*buffer));
     let clash = fused.kernels.iter().enumerate().any(|(index, kernel)| {
         let writes = kernel.outputs.iter().any(|output| parts.contains(output));

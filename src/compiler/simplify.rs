@@ -2,7 +2,7 @@
 //!
 //! Constants inside expressions are folded later, when expressions are built; here are only rules that remove nodes.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::graph::{GraphData, Node, ValueId};
 use crate::ops::{Elementwise, Identity, Op, Permute, Reshape, Slice};
@@ -10,13 +10,13 @@ use crate::scalar::ScalarFunction as F;
 use crate::tensor::TensorType;
 
 /// The nodes so far, by what they compute.
-type Known = HashMap<(Identity, Vec<ValueId>), u32>;
+type Known = FxHashMap<(Identity, Vec<ValueId>), u32>;
 
 /// A graph of the nodes that outputs and assignments need, in topological order.
 pub(super) fn simplify(data: GraphData) -> GraphData {
     let mut new_nodes: Vec<Node> = Vec::new();
-    let mut new_ids: HashMap<ValueId, ValueId> = HashMap::new();
-    let mut known = Known::new();
+    let mut new_ids: FxHashMap<ValueId, ValueId> = FxHashMap::default();
+    let mut known = Known::default();
     let needed = needed(&data);
     let users = users(&data, &needed);
     for (index, node) in data.nodes.iter().enumerate().filter(|(index, _)| needed[*index]) {

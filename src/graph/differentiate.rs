@@ -1,6 +1,6 @@
 //! Reverse-mode differentiation. It adds ordinary nodes to the same graph, so a gradient can be differentiated again.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::custom::{wrong_decomposition, wrong_gradient};
 use super::{Gradient, Graph, Tensor, ValueId};
@@ -33,7 +33,7 @@ impl Graph {
     /// Gradients of Σ (tensor · upstream) over the given pairs: the vector–Jacobian product.
     #[track_caller]
     pub fn gradients_from(&self, of: &[(&Tensor, &Tensor)], with_respect_to: &[&Tensor]) -> Vec<Tensor> {
-        let mut pending: HashMap<ValueId, Vec<Tensor>> = HashMap::new();
+        let mut pending: FxHashMap<ValueId, Vec<Tensor>> = FxHashMap::default();
         let strange = |tensor: &&Tensor| !tensor.graph().is_same(self);
         if of.iter().flat_map(|(tensor, upstream)| [tensor, upstream]).chain(with_respect_to).any(strange) {
             let mistake = self.mistake("gradients", "a tensor belongs to another graph");
@@ -60,7 +60,7 @@ impl Graph {
             let mut data = self.data();
             (data.origin, data.layer.take())
         };
-        let mut found: HashMap<ValueId, Tensor> = HashMap::new();
+        let mut found: FxHashMap<ValueId, Tensor> = FxHashMap::default();
         // Nodes are in topological order by construction, so one sweep from the end meets every user before its source.
         for index in (0..reached.len()).rev() {
             if !reached[index] {

@@ -13,9 +13,10 @@ mod origin;
 mod routine;
 mod tensor;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustc_hash::FxHashMap;
 
 pub use custom::CustomOperator;
 pub(crate) use custom::wrong_decomposition;
@@ -77,7 +78,7 @@ pub(crate) struct GraphData {
     /// Variables and the values that they take at the end of a step.
     pub(crate) assignments: Vec<(ValueId, ValueId)>,
     pub(crate) error: Option<Error>,
-    pub(crate) names: HashMap<String, ValueId>,
+    pub(crate) names: FxHashMap<String, ValueId>,
     /// Number of random draws so far: each gets a stream of its own.
     pub(crate) random_draws: u32,
     /// Where new nodes come from while no user's line builds them: in gradient rules, the origin of the node that is

@@ -4,10 +4,9 @@ mod kernels;
 #[cfg(test)]
 mod tests;
 
-use rayon::prelude::*;
-
 use super::Op;
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
+use crate::parallel::each_chunk;
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
@@ -125,7 +124,8 @@ impl CumulativeSum {
         }
         let values: &[T] = &bytemuck::cast_slice(bytes)[..ty.len()];
         let out: &mut [T] = &mut bytemuck::cast_slice_mut(out)[..ty.len()];
-        out.par_chunks_mut(n * inner).zip(values.par_chunks(n * inner)).for_each(|(out, values)| {
+        each_chunk(out, n * inner, true, |outer, out| {
+            let values = &values[outer * n * inner..];
             for column in 0..inner {
                 let mut sum = start;
                 for k in 0..n {

@@ -7,11 +7,10 @@ pub(super) mod kernels;
 #[cfg(test)]
 mod tests;
 
-use rayon::prelude::*;
-
 use super::Op;
 use super::scatter::Combine;
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
+use crate::parallel::each_chunk;
 use crate::scalar::Real;
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
@@ -121,7 +120,7 @@ fn join<T: bytemuck::Pod + Send + Sync>(
     out: &mut [T],
     combine: impl Fn(T, T) -> T + Sync,
 ) {
-    out.par_chunks_mut(n * inner).enumerate().for_each(|(outer, out)| {
+    each_chunk(out, n * inner, true, |outer, out| {
         for j in 0..m {
             for column in 0..inner {
                 let from = (outer * m + j) * inner + column;

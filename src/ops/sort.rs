@@ -6,11 +6,10 @@ mod tests;
 
 use std::cmp::Ordering;
 
-use rayon::prelude::*;
-
 use super::Op;
 use super::tasks::lend;
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
+use crate::parallel::each_chunk_of_two;
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
@@ -109,8 +108,9 @@ fn each_line<T: bytemuck::Pod + Send + Sync>(
     let source: &[T] = &bytemuck::cast_slice(bytes)[..ty.len()];
     let values: &mut [T] = &mut bytemuck::cast_slice_mut(values)[..ty.len()];
     let indices: &mut [i32] = &mut bytemuck::cast_slice_mut(indices)[..ty.len()];
-    let lines = values.par_chunks_mut(n).zip(indices.par_chunks_mut(n)).zip(source.par_chunks(n));
-    lines.for_each(|((values, indices), source)| sort(source, values, indices));
+    each_chunk_of_two((values, n), (indices, n), true, |line, values, indices| {
+        sort(&source[line * n..][..n], values, indices);
+    });
 }
 
 impl Sort {

@@ -4,7 +4,9 @@ use bytemuck::Pod;
 use half::{bf16, f16};
 
 use super::function::{ScalarFunction as F, Signature, apply_real};
+use super::real::Real;
 use super::threefry::threefry2x32;
+use super::vector::vectorized;
 use crate::tensor::DType;
 
 /// A register: room for a block of any element type. Truth values take 32 bits here.
@@ -139,22 +141,44 @@ fn bit_cast(to: DType, from: DType, out: &mut [u64], a: &[u8], n: usize) {
 
 /// Applies one function to a block of `n` elements. `dtype` is the compute type of the last argument (of the only one
 /// for a cast); the engine has checked types before. Arguments are aligned to their elements.
-#[inline(always)]
+///
+/// The loops of all functions are many: they are compiled here for each kind of processor, and inlined into no caller.
+#[inline(never)]
 pub(crate) fn apply(function: F, dtype: DType, out: &mut [u64], arguments: [&[u8]; 4], n: usize) {
+    let [a, b, c, _] = arguments;
+    match (function.signature(), dtype) {
+        (Signature::Float | Signature::Number, DType::F64) => {
+            apply_reals(function, lanes_mut::<f64>(out, n), [lanes(a, n), lanes(b, n), lanes(c, n)]);
+        }
+        (Signature::Float | Signature::Number, DType::F32 | DType::F16 | DType::BF16) => {
+            apply_reals(function, lanes_mut::<f32>(out, n), [lanes(a, n), lanes(b, n), lanes(c, n)]);
+        }
+        _ => vectorized(
+            #[inline(always)]
+            || apply_block(function, dtype, out, arguments, n),
+        ),
+    }
+}
+
+/// The same for functions of floats.
+#[inline(never)]
+pub(super) fn apply_reals<T: Real>(function: F, out: &mut [T], arguments: [&[T]; 3]) {
+    vectorized(
+        #[inline(always)]
+        || apply_real(function, out, arguments),
+    );
+}
+
+/// The same for all others.
+#[inline(always)]
+fn apply_block(function: F, dtype: DType, out: &mut [u64], arguments: [&[u8]; 4], n: usize) {
     let [a, b, c, d] = arguments;
     match function.signature() {
-        Signature::Float | Signature::Number => match dtype {
-            DType::F64 => {
-                apply_real(function, lanes_mut::<f64>(out, n), [lanes(a, n), lanes(b, n), lanes(c, n)]);
-            }
+        Signature::Float | Signature::Number | Signature::Bits => match dtype {
             DType::I32 => signed(function, out, a, b, n),
             DType::I64 => signed_wide(function, out, a, b, n),
-            DType::U32 => unsigned(function, out, a, b, n),
-            _ => apply_real(function, lanes_mut::<f32>(out, n), [lanes(a, n), lanes(b, n), lanes(c, n)]),
+            _ => unsigned(function, out, a, b, n),
         },
-        Signature::Bits if dtype == DType::I32 => signed(function, out, a, b, n),
-        Signature::Bits if dtype == DType::I64 => signed_wide(function, out, a, b, n),
-        Signature::Bits => unsigned(function, out, a, b, n),
         Signature::Comparison => match dtype {
             DType::F64 => compare::<f64>(function, out, a, b, n),
             DType::I32 => compare::<i32>(function, out, a, b, n),
@@ -201,7 +225,6 @@ pub(crate) fn apply(function: F, dtype: DType, out: &mut [u64], arguments: [&[u8
 }
 
 /// One function of single elements, each in the first bytes of its word.
-#[inline(never)]
 pub(super) fn apply_one(function: F, dtype: DType, arguments: [u64; 4]) -> u64 {
     let mut out = [0];
     apply(function, dtype, &mut out, arguments.each_ref().map(bytemuck::bytes_of), 1);

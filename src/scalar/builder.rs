@@ -1,6 +1,6 @@
 //! Builds scalar expressions.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::affine::Affine;
 use super::expression::{Constant, NodeId, ScalarExpr, ScalarNode};
@@ -13,7 +13,7 @@ use crate::tensor::DType;
 pub struct Builder {
     pub(crate) nodes: Vec<ScalarNode>,
     pub(crate) types: Vec<DType>,
-    known: HashMap<ScalarNode, NodeId>,
+    known: FxHashMap<ScalarNode, NodeId>,
     /// The float type that [`number`](Self::number) makes.
     float: Option<DType>,
     /// The first thing that was asked for and cannot be.

@@ -3,14 +3,13 @@
 
 use std::borrow::Cow;
 
-use rayon::prelude::*;
-
 use super::depthwise::{Lines, Number};
 use super::problem::{PhaseAxis, Problem, volume};
 use super::{Convolution, Direction};
-use crate::ops::matmul::{Matrix, multiply};
+use crate::ops::matmul::{Gemm, Matrix, multiply};
 use crate::ops::tasks::{each, lend};
 use crate::ops::widened::widened;
+use crate::parallel::each_chunk;
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
 
@@ -34,7 +33,7 @@ const LARGE_BLOCK: usize = 2 << 20;
 const PART_BYTES: usize = 64 << 20;
 
 /// What the arithmetic is in.
-trait Float: Number + std::ops::AddAssign + Send + Sync {}
+trait Float: Number + Gemm + std::ops::AddAssign {}
 impl Float for f32 {}
 impl Float for f64 {}
 
@@ -85,7 +84,7 @@ fn dense<'a, T: Float>(operand: &Operand, elements: &'a [T]) -> Result<Cow<'a, [
     let lines: &[usize] = &dims[..dims.len() - 1];
     let (width, step) = (dims[dims.len() - 1], operand.at.strides[dims.len() - 1]);
     let mut copy = vec![T::zeroed(); operand.ty.len()];
-    copy.par_chunks_mut(width).enumerate().for_each(|(line, copy)| {
+    each_chunk(&mut copy, width, true, |line, copy| {
         let mut start = operand.at.offset;
         let mut rest = line;
         for (axis, &extent) in lines.iter().enumerate().rev() {
@@ -253,16 +252,11 @@ fn pack<T: Float>(
 ) {
     let taps = phase.map(|axis| axis.taps);
     let count = taps.iter().product::<usize>();
-    let row = |(row, columns): (usize, &mut [T])| {
+    each_chunk(columns, width, parallel, |row, columns| {
         let (channel, tap) = (row / count, row % count);
         let t = [tap / (taps[1] * taps[2]), tap / taps[2] % taps[1], tap % taps[2]];
         pack_row(phase, extents, &source[channel * channel_step..(channel + 1) * channel_step], t, first, columns);
-    };
-    if parallel {
-        columns.par_chunks_mut(width).enumerate().for_each(row);
-    } else {
-        columns.chunks_mut(width).enumerate().for_each(row);
-    }
+    });
 }
 
 /// One row: the source at one tap of the kernel, for neighbouring elements; zeros beyond the edges.

@@ -2,7 +2,7 @@
 //! classifier after many features: dot products of four rows by four columns at a time, straight from the operands. gemm would lay
 //! out both anew, which takes longer than so few rows and columns.
 
-use rayon::prelude::*;
+use crate::parallel::each_chunk;
 
 /// Rows of a task, and of a tile with as many columns.
 const ROWS: usize = 16;
@@ -41,14 +41,9 @@ pub(super) fn multiply(
     out: &mut [f32],
     parallel: bool,
 ) {
-    let task = |(number, out): (usize, &mut [f32])| {
+    each_chunk(out, ROWS * columns, parallel, |number, out| {
         pulp::Arch::new().dispatch(Rows { lhs, rhs, first_row: number * ROWS, columns, inner, out });
-    };
-    if parallel {
-        out.par_chunks_mut(ROWS * columns).enumerate().for_each(task);
-    } else {
-        out.chunks_mut(ROWS * columns).enumerate().for_each(task);
-    }
+    });
 }
 
 /// Some rows of the product.

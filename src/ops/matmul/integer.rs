@@ -1,8 +1,8 @@
 //! Matrix products of integers on the CPU: exact, wrapping where a sum leaves its type.
 
 use bytemuck::Pod;
-use rayon::prelude::*;
 
+use crate::parallel::each_chunk;
 use crate::scalar::Affine;
 use crate::shader::Operand;
 use crate::tensor::TensorType;
@@ -54,7 +54,7 @@ pub(super) fn product<T: Pod + Send + Sync>(
     let (left, right) = (checked::<T>(lhs, lhs_bytes)?, checked::<T>(rhs, rhs_bytes)?);
     let [left_step, row_step, column_step] =
         [lhs.at.strides[rank - 1], rhs.at.strides[rank - 2], rhs.at.strides[rank - 1]];
-    out.par_chunks_mut(columns).enumerate().for_each(|(line, out)| {
+    each_chunk(out, columns, true, |line, out| {
         let start = line_start(&lhs.at, &dims[..rank - 1], line);
         let other = line_start(&rhs.at, &dims[..rank - 2], line / rows);
         for k in 0..inner as i64 {

@@ -2,11 +2,10 @@
 //! of the inner dimension at a time, with the right operand's in panels that stay in a cache for all rows of a task. Row sums are
 //! computed too.
 
-use rayon::prelude::*;
-
 use super::panels::{INNER_CHUNK, Panels, ROWS, Start};
 use super::product::Matrix;
 use crate::ops::tasks::lend;
+use crate::parallel::{each_chunk, each_chunk_of_two};
 use crate::scalar::vectorized;
 
 /// Fewest rows of a task, and those from which a thread gets two: the right operand is laid out by each.
@@ -54,22 +53,12 @@ pub(super) fn multiply(
             }
         });
     };
-    let parts = out.chunks_mut(rows * columns);
     match sums {
-        Some(sums) if parallel => {
-            let tasks: Vec<_> = parts.zip(sums.chunks_mut(rows)).collect();
-            tasks.into_par_iter().enumerate().for_each(|(number, (out, sums))| task(number, out, Some(sums)));
-        }
         Some(sums) => {
-            parts
-                .zip(sums.chunks_mut(rows))
-                .enumerate()
-                .for_each(|(number, (out, sums))| task(number, out, Some(sums)));
+            let parts = (out, rows * columns);
+            each_chunk_of_two(parts, (sums, rows), parallel, |number, out, sums| task(number, out, Some(sums)));
         }
-        None if parallel => {
-            out.par_chunks_mut(rows * columns).enumerate().for_each(|(number, out)| task(number, out, None));
-        }
-        None => parts.enumerate().for_each(|(number, out)| task(number, out, None)),
+        None => each_chunk(out, rows * columns, parallel, |number, out| task(number, out, None)),
     }
 }
 

@@ -19,7 +19,7 @@ mod tests;
 mod vector;
 
 pub(in crate::ops) use panels::{Panels, Start};
-pub(in crate::ops) use product::{Matrix, multiply};
+pub(in crate::ops) use product::{Gemm, Matrix, multiply};
 
 use super::Op;
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};

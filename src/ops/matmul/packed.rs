@@ -1,11 +1,10 @@
 //! Products in f32 of many rows with a small right operand, as those of a layer: the right operand is laid out once, and each
 //! chunk of rows is finished (a bias, an activation) while it is in a cache.
 
-use rayon::prelude::*;
-
 use super::panels::{Panels, ROWS, Start};
 use super::product::Matrix;
 use crate::ops::tasks::lend;
+use crate::parallel::each_chunk;
 
 /// Rows of a chunk, at most and at least.
 const MOST: usize = 16 * ROWS;
@@ -32,18 +31,13 @@ pub(super) fn multiply(
     let rows = (lhs.rows / (4 * threads)).clamp(LEAST, MOST).next_multiple_of(ROWS);
     lend(Panels::size(rhs.rows, columns), |memory| {
         let panels = Panels::lay_out(rhs, memory);
-        let chunk = |(number, out): (usize, &mut [f32])| {
+        each_chunk(out, rows * columns, parallel, |number, out| {
             let first = number * rows;
             let elements = &lhs.elements[first * lhs.steps[0]..];
             let lhs = Matrix { elements, rows: out.len() / columns, ..lhs };
             panels.multiply(lhs, out, columns, bias.map_or(Start::Zero, Start::Bias));
             finish(first * columns, out);
-        };
-        if parallel {
-            out.par_chunks_mut(rows * columns).enumerate().for_each(chunk);
-        } else {
-            out.chunks_mut(rows * columns).enumerate().for_each(chunk);
-        }
+        });
     });
 }
 

@@ -1,14 +1,14 @@
-//! Matrix products on the CPU, by the `gemm` crate. Its entry point takes raw pointers, so this is one of the library's two
+//! Matrix products on the CPU, by the crates of `gemm`. Their entry points take raw pointers, so this is one of the library's two
 //! files with `unsafe`: every address that it can reach is checked against the slices first.
 #![allow(unsafe_code, reason = "gemm's interface is raw pointers; see `checked`")]
 
-use gemm::Parallelism;
-use rayon::prelude::*;
+use gemm_common::Parallelism;
 
 use super::dot_products::{self, Vectors};
 use super::long_inner;
 use super::{integer, packed};
 use crate::ops::widened::widened;
+use crate::parallel::each_chunk;
 use crate::scalar::{Affine, vectorized};
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
@@ -34,11 +34,67 @@ impl<T> Matrix<'_, T> {
     }
 }
 
+/// Types that there is a `gemm` of. The crate of that name would bring those of four other types along, half a minute of processor
+/// time in a first build.
+pub(in crate::ops) trait Gemm: bytemuck::Pod + From<f32> + Send + Sync {
+    /// `out = lhs · rhs` of extents m, n, k, or `out += lhs · rhs`. `out` is row-major with so many elements from row to row; the
+    /// operands have steps from row to row and from column to column, which may be negative.
+    ///
+    /// # Safety
+    /// Every element that the extents and steps reach must be readable, those of `out` writable and borrowed by nobody else.
+    unsafe fn gemm(
+        extents: [usize; 3],
+        out: (*mut Self, usize, bool),
+        lhs: (*const Self, [isize; 2]),
+        rhs: (*const Self, [isize; 2]),
+        parallelism: Parallelism,
+    );
+}
+
+macro_rules! gemm {
+    ($($float:ty: $function:path),*) => {
+        $(impl Gemm for $float {
+            unsafe fn gemm(
+                [m, n, k]: [usize; 3],
+                (out, out_row, add): (*mut Self, usize, bool),
+                (lhs, [lhs_row, lhs_column]): (*const Self, [isize; 2]),
+                (rhs, [rhs_row, rhs_column]): (*const Self, [isize; 2]),
+                parallelism: Parallelism,
+            ) {
+                // The kernels write columns: of a row-major result, they compute the transpose.
+                let ([m, n], mut lhs, [lhs_row, mut lhs_column], mut rhs, [mut rhs_row, rhs_column], [out_row, out_column]) =
+                    if out_row > 1 {
+                        ([n, m], rhs, [rhs_column, rhs_row], lhs, [lhs_column, lhs_row], [1, out_row as isize])
+                    } else {
+                        ([m, n], lhs, [lhs_row, lhs_column], rhs, [rhs_row, rhs_column], [out_row as isize, 1])
+                    };
+                // They read the left operand's columns with ascending steps: where those descend, both inner dimensions turn.
+                if lhs_column < 0 && k > 0 {
+                    lhs = lhs.wrapping_offset((k - 1) as isize * lhs_column);
+                    rhs = rhs.wrapping_offset((k - 1) as isize * rhs_row);
+                    (lhs_column, rhs_row) = (-lhs_column, -rhs_row);
+                }
+                let (alpha, beta) = (if add { 1.0 } else { 0.0 }, 1.0);
+                let product = $function();
+                // SAFETY: as the caller promised.
+                unsafe {
+                    product(
+                        m, n, k, out, out_column, out_row, add, lhs, lhs_column, lhs_row, rhs, rhs_column, rhs_row, alpha, beta,
+                        false, false, false, parallelism,
+                    );
+                }
+            }
+        })*
+    };
+}
+
+gemm!(f32: gemm_f32::gemm::f32::get_gemm_fn, f64: gemm_f64::gemm::f64::get_gemm_fn);
+
 /// `out = lhs · rhs`, or `out += lhs · rhs`, with rows of `out` `out_row` elements apart.
 ///
 /// # Errors
 /// Matrices that are empty, do not fit each other, or leave their slices.
-pub(in crate::ops) fn multiply<T: bytemuck::Pod + From<f32> + Send + Sync>(
+pub(in crate::ops) fn multiply<T: Gemm>(
     lhs: Matrix<'_, T>,
     rhs: Matrix<'_, T>,
     out: &mut [T],
@@ -56,25 +112,11 @@ pub(in crate::ops) fn multiply<T: bytemuck::Pod + From<f32> + Send + Sync>(
     // SAFETY: `is_inside` proved that every element of both operands is within its slice; rows of `out` are `out_row ≥ n`
     // elements apart and do not overlap, and the last one ends within the slice, which is borrowed exclusively.
     unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            out_row as isize,
-            add,
-            lhs.elements.as_ptr(),
-            lhs.steps[1] as isize,
-            lhs.steps[0] as isize,
-            rhs.elements.as_ptr(),
-            rhs.steps[1] as isize,
-            rhs.steps[0] as isize,
-            T::from(1.0),
-            T::from(1.0),
-            false,
-            false,
-            false,
+        T::gemm(
+            [m, n, k],
+            (out.as_mut_ptr(), out_row, add),
+            (lhs.elements.as_ptr(), lhs.steps.map(|step| step as isize)),
+            (rhs.elements.as_ptr(), rhs.steps.map(|step| step as isize)),
             parallelism,
         );
     }
@@ -215,7 +257,7 @@ pub(super) fn in_chunks(
 }
 
 /// Any product, by gemm.
-fn by_gemm<T: bytemuck::Pod + From<f32> + Send + Sync>(product: &Product<'_, T>, out: &mut [T]) {
+fn by_gemm<T: Gemm>(product: &Product<'_, T>, out: &mut [T]) {
     let ([m, n, k], Product { left, right, .. }) = (product.extents, product);
     let batch = out.len() / (m * n);
     let work = m * n * k;
@@ -224,27 +266,8 @@ fn by_gemm<T: bytemuck::Pod + From<f32> + Send + Sync>(product: &Product<'_, T>,
         // SAFETY: `checked` proved that every element of each batch's matrices is within its slice; `out` is an
         // exclusive, row-major m × n matrix, and m, n, k are the extents that were checked.
         unsafe {
-            gemm::gemm(
-                m,
-                n,
-                k,
-                out.as_mut_ptr(),
-                1,
-                n as isize,
-                false,
-                a,
-                left.columns,
-                left.rows,
-                b,
-                right.columns,
-                right.rows,
-                T::from(0.0),
-                T::from(1.0),
-                false,
-                false,
-                false,
-                parallelism,
-            );
+            let (a, b) = ((a, [left.rows, left.columns]), (b, [right.rows, right.columns]));
+            T::gemm([m, n, k], (out.as_mut_ptr(), n, false), a, b, parallelism);
         }
     };
     if batch == 1 || work >= PARALLEL_FROM {
@@ -252,7 +275,7 @@ fn by_gemm<T: bytemuck::Pod + From<f32> + Send + Sync>(product: &Product<'_, T>,
         out.chunks_mut(m * n).enumerate().for_each(|(index, out)| one(index, out, parallelism));
     } else {
         let group = (PARALLEL_FROM / work).max(1);
-        out.par_chunks_mut(m * n * group).enumerate().for_each(|(first, out)| {
+        each_chunk(out, m * n * group, true, |first, out| {
             out.chunks_mut(m * n).enumerate().for_each(|(k, out)| one(first * group + k, out, Parallelism::None));
         });
     }
@@ -277,8 +300,8 @@ where
     for (index, sums) in sums.chunks_mut(rows).enumerate() {
         let start = matrices.start(index);
         let element = |row: usize, k: usize| start + row as isize * matrices.rows + k as isize * matrices.columns;
-        let part = |chunk: usize| {
-            let mut part = vec![T::from(0.0); rows];
+        let mut parts = vec![T::from(0.0); inner.div_ceil(CHUNK) * rows];
+        each_chunk(&mut parts, rows, rows * inner >= PARALLEL, |chunk, part| {
             let range = chunk * CHUNK..inner.min((chunk + 1) * CHUNK);
             vectorized(
                 #[inline(always)]
@@ -295,16 +318,9 @@ where
                     }
                 },
             );
-            part
-        };
-        let chunks = inner.div_ceil(CHUNK);
-        let parts: Vec<Vec<T>> = if rows * inner >= PARALLEL {
-            (0..chunks).into_par_iter().map(part).collect()
-        } else {
-            (0..chunks).map(part).collect()
-        };
-        for part in parts {
-            sums.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
+        });
+        for part in parts.chunks(rows) {
+            sums.iter_mut().zip(part).for_each(|(sum, &value)| *sum += value);
         }
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! Pools on the CPU: a thread a plane. Nothing is stored but a few numbers for each window of an axis.
 
 use bytemuck::Pod;
-use rayon::prelude::*;
 
 use super::axis::WindowElements;
 use super::{Pool, PoolKind};
+use crate::parallel::{each_chunk, each_chunk_of_two};
 use crate::scalar::vectorized;
 use crate::shader::Operand;
 use crate::tensor::TensorType;
@@ -199,8 +199,8 @@ pub(super) fn run<T: Number>(
     match (pool.kind, rest) {
         (PoolKind::Max, [(indices_ty, found)]) => {
             let found: &mut [i32] = &mut bytemuck::cast_slice_mut(found)[..indices_ty.len()];
-            let planes = out.par_chunks_mut(windows).zip(found.par_chunks_mut(windows));
-            planes.zip(source.par_chunks(elements)).for_each(|((out, found), source)| {
+            each_chunk_of_two((out, windows), (found, windows), true, |number, out, found| {
+                let source = &source[number * elements..][..elements];
                 vectorized(
                     #[inline(always)]
                     || plane.largest(source, out, found),
@@ -208,8 +208,10 @@ pub(super) fn run<T: Number>(
             });
         }
         (PoolKind::MaxScatter, _) => {
-            let pairs = source.par_chunks(windows).zip(indices(1).par_chunks(windows));
-            out.par_chunks_mut(elements).zip(pairs).for_each(|(out, (source, indices))| {
+            let indices = indices(1);
+            each_chunk(out, elements, true, |number, out| {
+                let of_plane = number * windows..(number + 1) * windows;
+                let (source, indices) = (&source[of_plane.clone()], &indices[of_plane]);
                 out.fill(T::zeroed());
                 for (&value, &index) in source.iter().zip(indices) {
                     if let Some(target) = usize::try_from(index).ok().and_then(|index| out.get_mut(index)) {
@@ -219,8 +221,10 @@ pub(super) fn run<T: Number>(
             });
         }
         (PoolKind::MaxGather, _) => {
-            let pairs = source.par_chunks(elements).zip(indices(1).par_chunks(windows));
-            out.par_chunks_mut(windows).zip(pairs).for_each(|(out, (source, indices))| {
+            let indices = indices(1);
+            each_chunk(out, windows, true, |number, out| {
+                let source = &source[number * elements..][..elements];
+                let indices = &indices[number * windows..][..windows];
                 for (out, &index) in out.iter_mut().zip(indices) {
                     let value = usize::try_from(index).ok().and_then(|index| source.get(index));
                     *out = value.copied().unwrap_or(T::zeroed());
@@ -228,7 +232,8 @@ pub(super) fn run<T: Number>(
             });
         }
         (PoolKind::Sum, _) => {
-            out.par_chunks_mut(windows).zip(source.par_chunks(elements)).for_each(|(out, source)| {
+            each_chunk(out, windows, true, |number, out| {
+                let source = &source[number * elements..][..elements];
                 let mut sums = vec![0.0; windows];
                 plane.rows(|window, start| {
                     let row = &source[start..start + plane.extents[1]];
@@ -240,7 +245,8 @@ pub(super) fn run<T: Number>(
             });
         }
         (PoolKind::SumGradient, _) => {
-            out.par_chunks_mut(elements).zip(source.par_chunks(windows)).for_each(|(out, source)| {
+            each_chunk(out, elements, true, |number, out| {
+                let source = &source[number * windows..][..windows];
                 out.fill(T::zeroed());
                 plane.rows(|window, start| {
                     let row = &mut out[start..start + plane.extents[1]];

@@ -8,11 +8,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use rayon::prelude::*;
-
 use super::Op;
 use crate::error::Result as Outcome;
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
+use crate::parallel::each_chunk;
 use crate::shader::slot::{Element, Finish};
 use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelFile, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorData, TensorType};
@@ -82,8 +81,8 @@ impl Resample {
         let entries = self.entries(&inputs[1].0.ty, dtype);
         let (starts, rest) = table.split_at(results + 1);
         let (indices, weights) = rest.split_at(entries);
-        let lines = out.par_chunks_mut(results * inner).zip(source.par_chunks(elements * inner));
-        lines.for_each(|(out, source)| {
+        each_chunk(out, results * inner, true, |outer, out| {
+            let source = &source[outer * elements * inner..][..elements * inner];
             for (row, out) in out.chunks_mut(inner).enumerate() {
                 out.fill(T::zeroed());
                 let entries = starts[row] as usize..starts[row + 1] as usize;

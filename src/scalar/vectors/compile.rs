@@ -1,7 +1,7 @@
 //! From an expression to instructions: chains of nodes that nothing else reads become one, and results that are outputs are computed
 //! where those are.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::forms::{Form, Pair};
 use super::{Code, Instruction, Layout, Operand, Space, Work};
@@ -30,7 +30,7 @@ impl Chosen {
 /// Compiles an expression of constant loads.
 pub(super) fn compile(expression: &ScalarExpr, inputs: &[Layout], outputs: &[Layout]) -> Code {
     let chosen = paired(Chooser::new(expression).choose());
-    let mut layouts_of: HashMap<usize, Vec<Layout>> = HashMap::new();
+    let mut layouts_of: FxHashMap<usize, Vec<Layout>> = FxHashMap::default();
     for ((id, _), layout) in expression.outputs.iter().zip(outputs) {
         layouts_of.entry(id.index()).or_default().push(*layout);
     }
@@ -42,7 +42,7 @@ pub(super) fn compile(expression: &ScalarExpr, inputs: &[Layout], outputs: &[Lay
     let buffers = outputs.iter().map(|layout| layout.buffer + 1).max().unwrap_or(0);
     let mut code = Code { constants: Vec::new(), instructions: Vec::new(), buffers, registers: 0 };
     // Where results can be read.
-    let mut results: HashMap<usize, Layout> = HashMap::new();
+    let mut results: FxHashMap<usize, Layout> = FxHashMap::default();
     let mut free: Vec<usize> = Vec::new();
     let nowhere = Layout { buffer: 0, offset: 0, stride: 0 };
     for (position, instruction) in chosen.iter().enumerate() {

@@ -9,7 +9,8 @@ mod tests;
 use pulp::{Simd, WithSimd};
 use smallvec::SmallVec;
 
-use super::function::{ScalarFunction, Signature, apply_real};
+use super::apply::apply_reals;
+use super::function::{ScalarFunction, Signature};
 use super::vector::vectorized;
 use super::{Real, ScalarExpr};
 pub(crate) use forms::Units;
@@ -292,7 +293,7 @@ fn apply<T: Units>(
                     }
                     other => {
                         debug_assert!(matches!(other.signature(), Signature::Float | Signature::Number));
-                        apply_real(other, out, [a, b, c]);
+                        apply_reals(other, out, [a, b, c]);
                     }
                 }
             }
