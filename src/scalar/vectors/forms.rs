@@ -42,7 +42,7 @@ impl<T> Target<'_, T> {
 
 /// The values at an offset of a row, beside those that are written.
 #[inline(always)]
-fn own<'a, T>([before, after]: [&'a [T]; 2], units: usize, offset: usize) -> &'a [T] {
+fn own<T>([before, after]: [&[T]; 2], units: usize, offset: usize) -> &[T] {
     match offset.checked_sub(before.len() + units) {
         Some(offset) => &after[offset..][..units],
         None => &before[offset..][..units],
