@@ -46,7 +46,9 @@ pub mod prelude {
     pub use crate::nn::{self, Activation, Initializer, Mode, Model, Precision, Sequential};
     pub use crate::ops::{Axes, keepdim};
     pub use crate::optim::schedule::{self, Schedule};
-    pub use crate::optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, NAdam, Optimizer, RAdam, RMSprop, Rprop, SGD};
+    pub use crate::optim::{
+        Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, NAdam, Optimizer, RAdam, RMSprop, Rprop, SGD,
+    };
     pub use crate::session::Session;
     pub use crate::tensor::DType::{self, BF16, Bool, F16, F32, F64, I32, I64, U8, U32};
     pub use crate::tensor::{Shape, TensorData};

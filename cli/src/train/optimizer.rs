@@ -1,6 +1,6 @@
 //! Optimizers by name, with the learning rates that are usual for them.
 
-use wgrad::optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, NAdam, Optimizer, RAdam, RMSprop, Rprop, SGD};
+use wgrad::optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, NAdam, Optimizer, RAdam, RMSprop, Rprop, SGD};
 
 use crate::failure::{Failure, Result};
 
@@ -14,6 +14,7 @@ const OPTIMIZERS: &[(&str, f64, Make)] = &[
     ("nadam", 2e-3, |rate| Box::new(NAdam::new(rate))),
     ("adamax", 2e-3, |rate| Box::new(Adamax::new(rate))),
     ("radam", 1e-3, |rate| Box::new(RAdam::new(rate))),
+    ("lion", 1e-4, |rate| Box::new(Lion::new(rate))),
     ("sgd", 5e-2, |rate| Box::new(SGD::new(rate))),
     ("momentum", 2e-2, |rate| Box::new(SGD::new(rate).momentum(0.9))),
     ("nesterov", 2e-2, |rate| Box::new(SGD::new(rate).momentum(0.9).nesterov())),
