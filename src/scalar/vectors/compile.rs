@@ -119,7 +119,7 @@ pub(super) fn compile(expression: &ScalarExpr, inputs: &[Layout], outputs: &[Lay
     code
 }
 
-/// Makes pairs of instructions that can be computed together: at the place of the first, where what the second one reads is known there,
+/// Makes pairs of instructions that can be computed together: at the index of the first, where what the second one reads is known there,
 /// else at that of the second, where nothing reads the first before.
 fn paired(mut chosen: Vec<Chosen>) -> Vec<Chosen> {
     let mut later = 1;

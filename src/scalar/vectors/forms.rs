@@ -11,9 +11,9 @@ use crate::scalar::real::Real;
 /// A value for each unit of each row.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Plane<'a, T> {
-    /// Rows are so many elements apart.
+    /// Values, and the elements from one row to the next.
     Apart(&'a [T], usize),
-    /// In the buffer that a result is written to (the first or the second), so far from where its rows begin.
+    /// In the buffer that a result is written to (0 or 1), at an offset from where its rows begin.
     Own { result: usize, offset: usize },
 }
 
@@ -37,6 +37,20 @@ impl<T> Target<'_, T> {
         let (before, rest) = self.rows[row * self.stride..].split_at_mut(self.offset);
         let (target, after) = rest.split_at_mut(units);
         Row { before, target, after }
+    }
+}
+
+impl<'a, T> Plane<'a, T> {
+    /// The values of a row. Those in the buffer of a result are before or after what is written there.
+    #[inline(always)]
+    pub(super) fn row<'r>(&self, row: usize, units: usize, beside: [[&'r [T]; 2]; 2]) -> &'r [T]
+    where
+        'a: 'r,
+    {
+        match *self {
+            Self::Apart(values, stride) => &values[row * stride..][..units],
+            Self::Own { result, offset } => own(beside[result], units, offset),
+        }
     }
 }
 
@@ -238,22 +252,16 @@ impl<T: Units, C: PairOf<I>, const I: usize> WithSimd for EachRowPair<'_, '_, T,
             match &mut targets {
                 Targets::Apart([first, second]) => {
                     let (first, second) = (first.row(row, units), second.row(row, units));
+                    let beside = [[first.before, first.after], [second.before, second.after]];
                     for k in 0..I {
-                        inputs[k] = match operands[k] {
-                            Plane::Apart(values, stride) => &values[row * stride..][..units],
-                            Plane::Own { result: 0, offset } => own([first.before, first.after], units, offset),
-                            Plane::Own { offset, .. } => own([second.before, second.after], units, offset),
-                        };
+                        inputs[k] = operands[k].row(row, units, beside);
                     }
                     T::each_pair::<S, C, I>(simd, inputs, [first.target, second.target]);
                 }
                 Targets::Beside(target, other) => {
+                    // Nothing is read from a buffer that both results are written to.
                     for k in 0..I {
-                        inputs[k] = match operands[k] {
-                            Plane::Apart(values, stride) => &values[row * stride..][..units],
-                            // Not compiled.
-                            Plane::Own { .. } => &[],
-                        };
+                        inputs[k] = operands[k].row(row, units, [[&[]; 2]; 2]);
                     }
                     let rows = &mut target.rows[row * target.stride..];
                     let (low, high) = rows.split_at_mut(target.offset.max(*other));
@@ -312,10 +320,7 @@ fn each_row<T: Units, S: Simd, C: Chain<I>, const I: usize>(
         let out = target.row(row, units);
         let mut inputs: [&[T]; I] = [&[]; I];
         for k in 0..I {
-            inputs[k] = match operands[k] {
-                Plane::Apart(values, stride) => &values[row * stride..][..units],
-                Plane::Own { offset, .. } => own([out.before, out.after], units, offset),
-            };
+            inputs[k] = operands[k].row(row, units, [[out.before, out.after], [&[]; 2]]);
         }
         T::each_unit::<S, C, I>(simd, inputs, out.target);
     }

@@ -262,11 +262,8 @@ fn apply<T: Units>(
             for row in 0..rows {
                 let last = function.arity() - 1;
                 let [a, b, c] = [0, 1, 2].map(|k: usize| {
-                    match operands[k.min(last)] {
-                        Plane::Apart(values, stride) => &values[row * stride..][..units],
-                        // Not compiled.
-                        Plane::Own { .. } => &[],
-                    }
+                    // No function reads the buffer that it writes to.
+                    operands[k.min(last)].row(row, units, [[&[]; 2]; 2])
                 });
                 let out = &mut out[row * stride + offset..][..units];
                 let pairs = || a.iter().copied().zip(b.iter().copied());
