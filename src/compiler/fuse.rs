@@ -4,6 +4,7 @@
 mod routines;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -20,7 +21,7 @@ struct LazyValue {
     expression: ScalarExpr,
     inputs: Vec<BufferId>,
     /// Nodes whose work is inside.
-    names: Vec<String>,
+    names: Vec<Arc<str>>,
 }
 
 impl LazyValue {
@@ -141,8 +142,22 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
         widest_broadcast,
         options,
     };
-    for index in 0..data.nodes.len() {
+    // What no node reads any more is dropped at once: what lives then stays small.
+    let mut unread = fuser.uses.clone();
+    let assigned = data.assignments.iter().flat_map(|(variable, value)| [variable, value]);
+    for &value in assigned.chain(data.outputs.iter().map(|(_, value)| value)) {
+        *unread.entry(value).or_default() += 1;
+    }
+    for (index, node) in data.nodes.iter().enumerate() {
         fuser.node(index);
+        for input in &node.inputs {
+            if let Some(readers) = unread.get_mut(input) {
+                *readers -= 1;
+                if *readers == 0 {
+                    fuser.lazy.remove(input);
+                }
+            }
+        }
     }
     // Before any value is copied: from then on a variable's lazy value is its copy.
     let targets: Vec<Option<BufferId>> =
@@ -254,7 +269,7 @@ impl Fuser<'_> {
         let types: Vec<&TensorType> = node.inputs.iter().map(|&input| self.data.ty(input)).collect();
         let dims = output.shape.to_vec();
         let bound: RefCell<(Vec<BufferId>, Vec<DType>)> = RefCell::default();
-        let names: RefCell<Vec<String>> = RefCell::default();
+        let names: RefCell<Vec<Arc<str>>> = RefCell::default();
         let bind = |buffer: BufferId, stored: DType| {
             let mut bound = bound.borrow_mut();
             if let Some(index) = bound.0.iter().position(|&other| other == buffer) {
@@ -298,7 +313,7 @@ impl Fuser<'_> {
         let (inputs, stored) = bound.into_inner();
         let mut names = names.into_inner();
         if !matches!(node.op, Op::Broadcast(_) | Op::Permute(_)) {
-            names.push(operator.name());
+            names.push(operator.name().into());
         }
         let expression = builder.finish(dims, stored, vec![(value, output.dtype)]);
         compact(LazyValue { expression, inputs, names })
@@ -365,7 +380,7 @@ impl Fuser<'_> {
         let buffer = self.fused.add_buffer(ty.clone(), Content::Kernel, Some(value));
         let mut names = lazy.names;
         if names.is_empty() {
-            names.push("copy".to_owned());
+            names.push("copy".into());
         }
         self.fused.fused_nodes += names.len() - 1;
         let mut expression = lazy.expression;
@@ -401,7 +416,7 @@ impl Fuser<'_> {
         let buffer = self.fused.add_buffer(raw_type, Content::Kernel, Some(value));
         let mut names = lazy.names;
         self.fused.fused_nodes += names.len();
-        names.push(reduction.name().to_owned());
+        names.push(reduction.name().into());
         let head = Head::Reduce { expression, inputs: lazy.inputs, borders, reduction };
         let tail = Some(identity_tail(retained_dims, compute));
         self.push(FusedKernel { head, tail, outputs: vec![buffer], names, origin: node.origin });

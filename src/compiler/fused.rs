@@ -113,19 +113,19 @@ pub(crate) struct FusedKernel {
     pub(crate) tail: Option<Tail>,
     pub(crate) outputs: Vec<BufferId>,
     /// Names of the operators in it, for labels.
-    pub(crate) names: Vec<String>,
+    pub(crate) names: Vec<Arc<str>>,
     pub(crate) origin: Origin,
 }
 
 impl FusedKernel {
     /// Everything that it reads; a buffer may occur twice.
-    pub(crate) fn reads(&self) -> Vec<BufferId> {
-        let mut reads = match &self.head {
-            Head::Map => Vec::new(),
-            Head::Reduce { inputs, .. } | Head::Routine { inputs, .. } => inputs.clone(),
+    pub(crate) fn reads(&self) -> impl Iterator<Item = BufferId> + '_ {
+        let of_head: &[BufferId] = match &self.head {
+            Head::Map => &[],
+            Head::Reduce { inputs, .. } | Head::Routine { inputs, .. } => inputs,
         };
-        reads.extend(self.tail.iter().flat_map(|tail| tail.inputs.iter().copied()));
-        reads
+        let of_tail: &[BufferId] = self.tail.as_ref().map_or(&[], |tail| &tail.inputs);
+        of_head.iter().chain(of_tail).copied()
     }
 
     /// True for a reduction whose tail is for every point of its domain, not for every result.
@@ -146,7 +146,7 @@ impl FusedKernel {
     /// True where it reads a buffer at most as a map does that reads it element by element, so that it may overwrite it.
     pub(crate) fn reads_in_place(&self, buffer: BufferId) -> bool {
         let Some(tail) = self.tail.as_ref().filter(|_| self.is_map()) else {
-            return !self.reads().contains(&buffer);
+            return !self.reads().any(|read| read == buffer);
         };
         let row_major = Affine::row_major(&tail.expression.dims);
         tail.expression.nodes.iter().all(|node| match node {
@@ -166,7 +166,7 @@ impl FusedKernel {
     pub(crate) fn label(&self) -> String {
         let mut names: Vec<&str> = Vec::new();
         for name in &self.names {
-            if names.last() != Some(&name.as_str()) {
+            if names.last() != Some(&&**name) {
                 names.push(name);
             }
         }

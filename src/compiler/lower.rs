@@ -27,7 +27,7 @@ pub(super) fn lower(fused: &FusedGraph, target: &Target, options: Options) -> Re
     let mut variants = 1;
     let mut last_read = vec![0; fused.buffers.len()];
     for (index, kernel) in fused.kernels.iter().enumerate() {
-        kernel.reads().iter().for_each(|read| last_read[read.0] = index);
+        kernel.reads().for_each(|read| last_read[read.0] = index);
     }
     let mut steps = Vec::new();
     for (index, kernel) in fused.kernels.iter().enumerate() {
@@ -76,7 +76,7 @@ fn step(
         Target::Gpu(adapter) => Some(adapter),
         Target::Cpu => None,
     };
-    let reads = kernel.reads();
+    let reads: Vec<BufferId> = kernel.reads().collect();
     let (work, plan, flops) = match (&kernel.head, &kernel.tail) {
         (Head::Map, Some(tail)) => {
             let (expression, _) = tail.expression.collapsed(&[]);
@@ -141,7 +141,7 @@ fn routine_epilogue(expression: &ScalarExpr) -> Epilogue {
 /// For each output of a map, the read that it overwrites: the variable that it is the new value of, or a value of the same
 /// size that nobody reads afterwards.
 fn overwritten(fused: &FusedGraph, kernel: &FusedKernel, index: usize, last_read: &[usize]) -> Vec<Option<usize>> {
-    let reads = kernel.reads();
+    let reads: Vec<BufferId> = kernel.reads().collect();
     let mut taken: Vec<usize> = Vec::new();
     kernel
         .outputs

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeSet;
 
+use smallvec::SmallVec;
+
 use rustc_hash::FxHashSet;
 
 use super::Target;
@@ -119,8 +121,8 @@ impl<'a> Merger<'a> {
 
     /// The kernels that a kernel reads from, one perhaps many times.
     fn producers(&self, number: usize) -> impl Iterator<Item = usize> {
-        let reads = self.kernels[number].as_ref().map(FusedKernel::reads).unwrap_or_default();
-        reads.into_iter().filter_map(|read| self.producer[read.0])
+        let reads = self.kernels[number].iter().flat_map(FusedKernel::reads);
+        reads.filter_map(|read| self.producer[read.0])
     }
 
     /// The kernels that read from a kernel, one perhaps many times.
@@ -139,7 +141,9 @@ impl<'a> Merger<'a> {
             if !self.kernels[user].as_ref().is_some_and(FusedKernel::is_map) {
                 continue;
             }
-            let producers: BTreeSet<usize> = self.producers(user).collect();
+            let mut producers: SmallVec<[usize; 8]> = self.producers(user).collect();
+            producers.sort_unstable();
+            producers.dedup();
             for source in producers.into_iter().rev() {
                 if let Some(kernel) = self.chained(source, user).or_else(|| self.spread(source, user)) {
                     self.replace(source, user, kernel);
@@ -216,7 +220,7 @@ impl<'a> Merger<'a> {
         let addition = second.expression.reshaped(dims)?;
         let is_rows = |at: &Affine| {
             let (along, others) = at.strides.split_at(outer.len());
-            let along = Affine { offset: 0, strides: along.to_vec() };
+            let along = Affine::new(0, along);
             at.offset == 0
                 && along.is_row_major(outer)
                 && others.iter().zip(rest).all(|(&stride, &n)| stride == 0 || n == 1)
@@ -282,11 +286,12 @@ impl<'a> Merger<'a> {
         else {
             return false;
         };
-        let candidates: BTreeSet<usize> = tail
-            .inputs
-            .iter()
-            .flat_map(|input| self.readers[input.0].range(..second).rev().take(SIBLINGS).copied())
-            .collect();
+        let mut candidates: SmallVec<[usize; 16]> = SmallVec::new();
+        for input in &tail.inputs {
+            candidates.extend(self.readers[input.0].range(..second).rev().take(SIBLINGS).copied());
+        }
+        candidates.sort_unstable();
+        candidates.dedup();
         for first in candidates {
             if let Some(kernel) = self.siblings(first, second) {
                 self.replace(first, second, kernel);
@@ -392,7 +397,7 @@ impl<'a> Merger<'a> {
 
     /// True where siblings together may have few enough bindings: a quick look before their expressions are joined.
     fn may_fit(&self, kernels: [&FusedKernel; 2]) -> bool {
-        let mut reads: Vec<BufferId> = kernels.iter().flat_map(|kernel| kernel.reads()).collect();
+        let mut reads: SmallVec<[BufferId; 16]> = kernels.iter().flat_map(|kernel| kernel.reads()).collect();
         reads.sort_unstable();
         reads.dedup();
         let is_read = |output: &BufferId| self.fused.is_root(*output) || !self.readers[output.0].is_empty();
@@ -405,7 +410,7 @@ impl<'a> Merger<'a> {
 
     /// Bindings that a kernel takes: what it reads and writes, where a variable and its new value share one.
     fn bindings_of(&self, kernel: &FusedKernel) -> usize {
-        let mut reads = kernel.reads();
+        let mut reads: SmallVec<[BufferId; 16]> = kernel.reads().collect();
         if let Head::Map = kernel.head {
             reads.sort_unstable();
             reads.dedup();

@@ -58,7 +58,7 @@ fn may_be_direct(
         }
     };
     let own = store(variable);
-    let others_read = kernel.reads().iter().any(|&read| read != variable && own.is_some() && store(read) == own);
+    let others_read = kernel.reads().any(|read| read != variable && own.is_some() && store(read) == own);
     let others_written = kernel.outputs.iter().any(|&output| {
         output != value && fused.assigned_to(output).is_some_and(|other| own.is_some() && store(other) == own)
     });
@@ -138,7 +138,7 @@ impl<'a> Live<'a> {
         let mut readers = vec![Vec::new(); fused.buffers.len()];
         let mut reads = Vec::with_capacity(fused.kernels.len());
         for (index, kernel) in fused.kernels.iter().enumerate() {
-            let mut distinct = kernel.reads();
+            let mut distinct: Vec<BufferId> = kernel.reads().collect();
             distinct.sort_unstable();
             distinct.dedup();
             distinct.iter().for_each(|read| readers[read.0].push(index));

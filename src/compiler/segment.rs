@@ -73,7 +73,7 @@ fn shape_free(expression: &ScalarExpr) -> Option<ScalarExpr> {
     for node in &mut expression.nodes {
         match node {
             ScalarNode::Load { at, .. } if single || at.is_constant() || (at.offset == 0 && at.is_row_major(&dims)) => {
-                at.strides.clear();
+                at.strides.resize(0, 0);
             }
             ScalarNode::Load { .. } | ScalarNode::Index(_) | ScalarNode::Gather { .. } => return None,
             _ => {}
@@ -286,7 +286,7 @@ fn join_run(fused: &mut FusedGraph, kernels: &[usize], streams: Vec<Option<Strea
         }
     }
     expression.dims = vec![total];
-    let mut names = vec![format!("update of {}", kernels.len())];
+    let mut names = vec![Arc::<str>::from(format!("update of {}", kernels.len()))];
     names.extend(template.names.iter().rev().take(1).cloned());
     fused.fused_nodes += kernels.len() - 1;
     let joined = FusedKernel {
@@ -309,7 +309,7 @@ fn can_join(fused: &FusedGraph, buffers: &[BufferId], updates: &[usize]) -> bool
     let free = buffers.iter().all(|buffer| fused.buffers[buffer.0].part_of.is_none() && !fused.is_root(*buffer));
     let clash = fused.kernels.iter().enumerate().any(|(index, kernel)| {
         let writes = kernel.outputs.iter().any(|output| parts.contains(output));
-        writes && !updates.contains(&index) && kernel.reads().iter().any(|read| parts.contains(read))
+        writes && !updates.contains(&index) && kernel.reads().any(|read| parts.contains(&read))
     });
     parts.len() == buffers.len() && free && !clash
 }

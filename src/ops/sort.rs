@@ -85,6 +85,7 @@ impl GpuRoutine for Sort {
 }
 
 /// A float as an integer of the same order: zeros of either sign are equal, and so are NaNs, which are the largest.
+#[inline(always)]
 fn ordered(x: f32) -> u32 {
     if x.is_nan() {
         return u32::MAX;

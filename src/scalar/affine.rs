@@ -1,6 +1,66 @@
 //! Affine maps from coordinates to addresses: strides and an offset. Every view of a tensor is one.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use smallvec::{SmallVec, smallvec};
+
+/// What one step along each coordinate adds to an address. Maps of few coordinates, as nearly all are, need no allocation.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Strides(SmallVec<[i64; 4]>);
+
+impl Strides {
+    pub(crate) fn zeros(rank: usize) -> Self {
+        Self(smallvec![0; rank])
+    }
+
+    pub(crate) fn resize(&mut self, rank: usize, stride: i64) {
+        self.0.resize(rank, stride);
+    }
+}
+
+impl Deref for Strides {
+    type Target = [i64];
+    fn deref(&self) -> &[i64] {
+        &self.0
+    }
+}
+
+impl DerefMut for Strides {
+    fn deref_mut(&mut self) -> &mut [i64] {
+        &mut self.0
+    }
+}
+
+impl From<Vec<i64>> for Strides {
+    fn from(strides: Vec<i64>) -> Self {
+        Self(strides.into())
+    }
+}
+
+impl From<&[i64]> for Strides {
+    fn from(strides: &[i64]) -> Self {
+        Self(strides.into())
+    }
+}
+
+impl<const N: usize> From<[i64; N]> for Strides {
+    fn from(strides: [i64; N]) -> Self {
+        Self(strides.as_slice().into())
+    }
+}
+
+impl FromIterator<i64> for Strides {
+    fn from_iter<I: IntoIterator<Item = i64>>(strides: I) -> Self {
+        Self(strides.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for Strides {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
 
 /// `address = offset + Σ strides[d] · coordinate[d]`
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -8,13 +68,18 @@ pub struct Affine {
     /// The address of the origin.
     pub offset: i64,
     /// What one step along each coordinate adds.
-    pub strides: Vec<i64>,
+    pub strides: Strides,
 }
 
 impl Affine {
+    /// The map with an offset and a stride for each coordinate.
+    pub fn new(offset: i64, strides: impl Into<Strides>) -> Self {
+        Self { offset, strides: strides.into() }
+    }
+
     /// Row-major addresses over a domain.
     pub fn row_major(dims: &[usize]) -> Self {
-        let mut strides = vec![1; dims.len()];
+        let mut strides = Strides(smallvec![1; dims.len()]);
         for axis in (1..dims.len()).rev() {
             strides[axis - 1] = strides[axis] * dims[axis].max(1) as i64;
         }
@@ -23,12 +88,12 @@ impl Affine {
 
     /// The same address everywhere.
     pub fn constant(offset: i64, rank: usize) -> Self {
-        Self { offset, strides: vec![0; rank] }
+        Self { offset, strides: Strides::zeros(rank) }
     }
 
     /// One coordinate itself.
     pub fn coordinate(axis: usize, rank: usize) -> Self {
-        let mut strides = vec![0; rank];
+        let mut strides = Strides::zeros(rank);
         strides[axis] = 1;
         Self { offset: 0, strides }
     }
@@ -43,7 +108,7 @@ impl Affine {
         let mut result = Self::constant(self.offset, rank);
         for (stride, map) in self.strides.iter().zip(maps) {
             result.offset += stride * map.offset;
-            for (sum, step) in result.strides.iter_mut().zip(&map.strides) {
+            for (sum, step) in result.strides.iter_mut().zip(map.strides.iter()) {
                 *sum += stride * step;
             }
         }
@@ -52,7 +117,7 @@ impl Affine {
 
     /// The same addresses in the same order over a domain of another shape, if they are affine there too.
     pub(crate) fn reshaped(&self, old: &[usize], new: &[usize]) -> Option<Self> {
-        let mut strides = vec![0; new.len()];
+        let mut strides = Strides::zeros(new.len());
         if old.contains(&0) || self.strides.iter().all(|&stride| stride == 0) {
             return Some(Self { offset: self.offset, strides });
         }
@@ -94,7 +159,7 @@ impl Affine {
     /// True where the addresses over the domain are 0, 1, 2, … from the offset on.
     pub fn is_row_major(&self, dims: &[usize]) -> bool {
         let mut step = 1;
-        for (&extent, &stride) in dims.iter().zip(&self.strides).rev() {
+        for (&extent, &stride) in dims.iter().zip(self.strides.iter()).rev() {
             if extent != 1 && stride != step {
                 return false;
             }
@@ -150,7 +215,7 @@ mod tests {
     fn reshaping_keeps_the_order_of_addresses() {
         let shapes: [&[usize]; 7] = [&[24], &[4, 6], &[2, 2, 6], &[2, 3, 4], &[1, 24, 1], &[6, 4], &[2, 12]];
         for old in shapes {
-            for strides in [Affine::row_major(old).strides, vec![0; old.len()], vec![5; old.len()]] {
+            for strides in [Affine::row_major(old).strides, vec![0; old.len()].into(), vec![5; old.len()].into()] {
                 let map = Affine { offset: 3, strides };
                 for new in shapes {
                     if let Some(other) = map.reshaped(old, new) {
@@ -162,11 +227,11 @@ mod tests {
             }
         }
         // A transpose cannot be flattened.
-        assert_eq!(Affine { offset: 0, strides: vec![1, 4] }.reshaped(&[4, 6], &[24]), None);
+        assert_eq!(Affine::new(0, [1, 4]).reshaped(&[4, 6], &[24]), None);
     }
 
     #[test]
     fn a_range_covers_negative_strides() {
-        assert_eq!(Affine { offset: 5, strides: vec![-1] }.range(&[6]), (0, 5));
+        assert_eq!(Affine::new(5, [-1]).range(&[6]), (0, 5));
     }
 }

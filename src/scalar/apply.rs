@@ -26,15 +26,26 @@ pub(crate) fn lanes_mut<T: Pod>(register: &mut [u64], n: usize) -> &mut [T] {
 
 #[inline(always)]
 fn zip1<A: Pod, O: Pod>(out: &mut [u64], a: &[u8], n: usize, f: impl Fn(A) -> O) {
-    for (out, &a) in lanes_mut::<O>(out, n).iter_mut().zip(lanes::<A>(a, n)) {
-        *out = f(a);
+    let (out, a) = (lanes_mut::<O>(out, n), lanes::<A>(a, n));
+    for lane in 0..n {
+        out[lane] = f(a[lane]);
     }
 }
 
 #[inline(always)]
 fn zip2<A: Pod, O: Pod>(out: &mut [u64], a: &[u8], b: &[u8], n: usize, f: impl Fn(A, A) -> O) {
-    for ((out, &a), &b) in lanes_mut::<O>(out, n).iter_mut().zip(lanes::<A>(a, n)).zip(lanes::<A>(b, n)) {
-        *out = f(a, b);
+    let (out, a, b) = (lanes_mut::<O>(out, n), lanes::<A>(a, n), lanes::<A>(b, n));
+    for lane in 0..n {
+        out[lane] = f(a[lane], b[lane]);
+    }
+}
+
+#[inline(always)]
+fn select<T: Pod>(out: &mut [u64], [condition, a, b]: [&[u8]; 3], n: usize) {
+    let (out, condition) = (lanes_mut::<T>(out, n), lanes::<u32>(condition, n));
+    let (a, b) = (lanes::<T>(a, n), lanes::<T>(b, n));
+    for lane in 0..n {
+        out[lane] = if condition[lane] != 0 { a[lane] } else { b[lane] };
     }
 }
 
@@ -198,20 +209,8 @@ fn apply_block(function: F, dtype: DType, out: &mut [u64], arguments: [&[u8]; 4]
             F::Xor => zip2(out, a, b, n, |a: u32, b: u32| a ^ b),
             _ => zip1(out, a, n, |a: u32| 1 - (a & 1)),
         },
-        Signature::Select if dtype.size() == 8 => {
-            let (b, c) = (lanes::<u64>(b, n), lanes::<u64>(c, n));
-            let condition = lanes::<u32>(a, n);
-            for (((out, &condition), &b), &c) in lanes_mut::<u64>(out, n).iter_mut().zip(condition).zip(b).zip(c) {
-                *out = if condition != 0 { b } else { c };
-            }
-        }
-        Signature::Select => {
-            let (b, c) = (lanes::<u32>(b, n), lanes::<u32>(c, n));
-            let condition = lanes::<u32>(a, n);
-            for (((out, &condition), &b), &c) in lanes_mut::<u32>(out, n).iter_mut().zip(condition).zip(b).zip(c) {
-                *out = if condition != 0 { b } else { c };
-            }
-        }
+        Signature::Select if dtype.size() == 8 => select::<u64>(out, [a, b, c], n),
+        Signature::Select => select::<u32>(out, [a, b, c], n),
         Signature::Cast(to) => cast(to, dtype, out, a, n),
         Signature::BitCast(to) => bit_cast(to, dtype, out, a, n),
         Signature::RandomBits => {

@@ -51,7 +51,7 @@ mod tests {
     fn epilogue(strides: [i64; 3], f: impl Fn(&mut Builder, NodeId, NodeId) -> NodeId) -> ScalarExpr {
         let mut builder = Builder::new(DType::F32);
         let sum = builder.accumulator(DType::F32);
-        let bias = builder.load(0, DType::F32, Affine { offset: 7, strides: strides.to_vec() });
+        let bias = builder.load(0, DType::F32, Affine::new(7, strides));
         let value = f(&mut builder, sum, bias);
         builder.finish(vec![3, 4, 5], vec![DType::F32], vec![(value, DType::F32)])
     }

@@ -13,7 +13,7 @@ use super::real::Real;
 use super::reduction::Reduction;
 use super::rows::{row_unit, sum_unit};
 use super::tape::{BLOCK, Scratch, Source, Tape, Views};
-use super::vector::vectorized;
+use super::vector::{strands, vectorized};
 use crate::tensor::DType;
 
 /// Points that one thread takes at a time.
@@ -344,15 +344,8 @@ fn row_block(reduction: Reduction, values: &[f64], first: usize) -> Partial {
     let mut total = Partial::start(reduction);
     match reduction {
         Reduction::Sum => {
-            let mut strands = [0.0; 8];
-            let chunks = values.chunks_exact(8);
-            let rest: f64 = chunks.remainder().iter().sum();
-            for chunk in chunks {
-                for (strand, value) in strands.iter_mut().zip(chunk) {
-                    *strand += value;
-                }
-            }
-            total.value = strands.iter().sum::<f64>() + rest;
+            let (sums, rest) = strands::<_, _, 8>(values, 0.0, |sum, value| sum + value);
+            total.value = sums.iter().sum::<f64>() + rest.iter().sum::<f64>();
         }
         Reduction::ArgMax | Reduction::ArgMin => {
             for (k, &value) in values.iter().enumerate() {

@@ -287,7 +287,7 @@ impl fmt::Display for ScalarExpr {
             let text = match node {
                 ScalarNode::Constant(constant) => format!("{}", constant.value),
                 ScalarNode::Index(at) => format!("index{at}"),
-                ScalarNode::Load { input, at } if at.offset == 0 && at.strides == row_major => format!("#{input}"),
+                ScalarNode::Load { input, at } if at.offset == 0 && *at.strides == *row_major => format!("#{input}"),
                 ScalarNode::Load { input, at } => format!("#{input}{at}"),
                 ScalarNode::Gather { input, address } => format!("#{input}@({})", texts[address.index()]),
                 ScalarNode::Accumulator => "acc".to_owned(),

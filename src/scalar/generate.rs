@@ -169,20 +169,15 @@ macro_rules! functions {
     };
 }
 
+// All operands are as long as the result. Over indices: chains of iterators over them are calls that may stay calls.
 macro_rules! apply_real {
-    (@loop $out:ident, $arguments:ident, ($a:ident), $value:expr) => {
-        for (out, &$a) in $out.iter_mut().zip($arguments[0]) {
-            *out = $value;
-        }
-    };
-    (@loop $out:ident, $arguments:ident, ($a:ident, $b:ident), $value:expr) => {
-        for ((out, &$a), &$b) in $out.iter_mut().zip($arguments[0]).zip($arguments[1]) {
-            *out = $value;
-        }
-    };
-    (@loop $out:ident, $arguments:ident, ($a:ident, $b:ident, $c:ident), $value:expr) => {
-        for (((out, &$a), &$b), &$c) in $out.iter_mut().zip($arguments[0]).zip($arguments[1]).zip($arguments[2]) {
-            *out = $value;
+    (@loop $out:ident, $arguments:ident, ($($argument:ident),+), $value:expr) => {
+        let n = $out.len();
+        let [$($argument),+, ..] = $arguments;
+        $(let $argument = &$argument[..n];)+
+        for lane in 0..n {
+            $(let $argument = $argument[lane];)+
+            $out[lane] = $value;
         }
     };
 }

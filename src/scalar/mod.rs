@@ -28,7 +28,7 @@ pub(crate) mod vectors;
 mod wgsl;
 
 pub(crate) use adjoint::adjoints;
-pub use affine::Affine;
+pub use affine::{Affine, Strides};
 pub(crate) use bias::{ColumnBias, column_bias};
 pub use builder::Builder;
 pub(crate) use evaluate::{ReduceDims, accumulator_as_input, map, map_piece, reduce};
@@ -41,7 +41,7 @@ pub(crate) use value::Writing;
 pub use value::{IntoValue, Value};
 #[cfg(test)]
 pub(crate) use vector::processors;
-pub(crate) use vector::vectorized;
+pub(crate) use vector::{array_of, set_all, vectorized};
 #[cfg(test)]
 pub(crate) use wgsl::generated_imports;
 pub use wgsl::{Emitted, Epilogue};

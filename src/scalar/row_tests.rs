@@ -160,7 +160,7 @@ fn many_inputs_keep_apart() {
     let mut builder = Builder::new(DType::F32);
     let strides = [[columns as i64, 1], [1, 0], [0, 1], [-(columns as i64), 1], [0, 0]];
     let offset = |input: usize| if input % 5 == 3 { ((rows - 1) * columns) as i64 } else { 0 };
-    let at = |input: usize| Affine { offset: offset(input), strides: strides[input % 5].to_vec() };
+    let at = |input: usize| Affine::new(offset(input), strides[input % 5]);
     let loads: Vec<_> = (0..count).map(|input| builder.load(input, DType::F32, at(input))).collect();
     let mut total = builder.add(loads[0], loads[1]);
     for (input, &load) in loads.iter().enumerate().skip(2) {

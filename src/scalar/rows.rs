@@ -6,7 +6,7 @@ use super::evaluate::{Partial, ReduceDims, each_block};
 use super::real::Real;
 use super::reduction::Reduction;
 use super::tape::{Source, Tape};
-use super::vector::vectorized;
+use super::vector::{strands, vectorized};
 
 /// Adds `count` elements of the reduced dimension from `first` on to the sums of all inner indices, for one outer index.
 pub(super) fn sum_unit(
@@ -55,15 +55,9 @@ pub(super) fn sum_unit(
 /// The sum of some of a row, in strands that a vector unit keeps apart.
 #[inline(always)]
 fn sum(values: &[f32]) -> f64 {
-    let mut strands = [0.0_f64; 32];
-    let chunks = values.chunks_exact(32);
-    let rest: f64 = chunks.remainder().iter().map(|&value| f64::from(value)).sum();
-    for chunk in chunks {
-        for (strand, &value) in strands.iter_mut().zip(chunk) {
-            *strand += f64::from(value);
-        }
-    }
-    strands.iter().sum::<f64>() + rest
+    let (sums, rest) = strands::<_, _, 32>(values, 0.0_f64, |sum, value| sum + f64::from(value));
+    let rest: f64 = rest.iter().map(|&value| f64::from(value)).sum();
+    sums.iter().sum::<f64>() + rest
 }
 
 /// The extreme, or the sum of exponentials, of the `len` points of a row from `start` on.
@@ -101,16 +95,10 @@ fn row_part(reduction: Reduction, values: &[f32]) -> Partial {
 
 /// The extreme of a block, in strands that a vector unit keeps apart: it is the same in any order.
 #[inline(always)]
-fn folded(values: &[f32], start: f32, pick: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut strands = [start; 32];
-    let chunks = values.chunks_exact(32);
-    let rest = chunks.remainder().iter().fold(start, |a, &b| pick(a, b));
-    for chunk in chunks {
-        for (strand, &value) in strands.iter_mut().zip(chunk) {
-            *strand = pick(*strand, value);
-        }
-    }
-    strands.into_iter().fold(rest, pick)
+fn folded(values: &[f32], start: f32, pick: impl Fn(f32, f32) -> f32 + Copy) -> f32 {
+    let (extremes, rest) = strands::<_, _, 32>(values, start, pick);
+    let rest = rest.iter().fold(start, |a, &b| pick(a, b));
+    extremes.into_iter().fold(rest, pick)
 }
 
 /// The largest value of a block, and the sum of exponentials relative to it.
@@ -121,14 +109,8 @@ fn log_sum_exp_block(values: &[f32]) -> Partial {
     if top == f32::NEG_INFINITY {
         return Partial { value: f64::NEG_INFINITY, extra: 0.0 };
     }
-    let mut strands = [0.0_f32; 32];
-    let chunks = values.chunks_exact(32);
-    let rest: f32 = chunks.remainder().iter().map(|&value| Real::exp(value - shift)).sum();
-    for chunk in chunks {
-        for (strand, &value) in strands.iter_mut().zip(chunk) {
-            *strand += Real::exp(value - shift);
-        }
-    }
-    let sum = strands.iter().sum::<f32>() + rest;
+    let (sums, rest) = strands::<_, _, 32>(values, 0.0_f32, |sum, value| sum + Real::exp(value - shift));
+    let rest: f32 = rest.iter().map(|&value| Real::exp(value - shift)).sum();
+    let sum = sums.iter().sum::<f32>() + rest;
     Partial { value: f64::from(top), extra: f64::from(if top == f32::INFINITY { 1.0 } else { sum }) }
 }

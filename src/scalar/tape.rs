@@ -7,7 +7,7 @@ use super::affine::Affine;
 use super::apply::{Register, apply, lanes, lanes_mut};
 use super::expression::{Constant, ScalarExpr, ScalarNode};
 use super::function::ScalarFunction;
-use super::vector::vectorized;
+use super::vector::{set_all, vectorized};
 use crate::tensor::DType;
 
 /// Elements evaluated at a time: a register of f32 is 4 KiB.
@@ -201,11 +201,11 @@ impl Tape {
             let register = &mut scratch.registers[*out];
             match fixed {
                 Fixed::Constant(constant) => match constant.dtype {
-                    DType::F64 => lanes_mut::<f64>(register, n).fill(constant.value),
-                    DType::I32 => lanes_mut::<i32>(register, n).fill(constant.value as i32),
-                    DType::I64 => lanes_mut::<i64>(register, n).fill(constant.value as i64),
-                    DType::U32 | DType::Bool => lanes_mut::<u32>(register, n).fill(constant.value as u32),
-                    _ => lanes_mut::<f32>(register, n).fill(constant.value as f32),
+                    DType::F64 => set_all(lanes_mut::<f64>(register, n), constant.value),
+                    DType::I32 => set_all(lanes_mut::<i32>(register, n), constant.value as i32),
+                    DType::I64 => set_all(lanes_mut::<i64>(register, n), constant.value as i64),
+                    DType::U32 | DType::Bool => set_all(lanes_mut::<u32>(register, n), constant.value as u32),
+                    _ => set_all(lanes_mut::<f32>(register, n), constant.value as f32),
                 },
                 Fixed::Uniform { input, stored, address } => {
                     if let Source::Bytes(bytes) = inputs[*input] {
@@ -297,14 +297,16 @@ impl Tape {
                 let mut register = std::mem::take(&mut scratch.registers[*out]);
                 if let Source::Bytes(bytes) = inputs[*input] {
                     let addresses = lanes::<i32>(views.operand(scratch, *address), n);
-                    fetch_runs(*stored, bytes, &mut register, addresses.iter().map(|&a| (i64::from(a), 0, 1)));
+                    fetch_each(*stored, bytes, &mut register, addresses);
                 }
                 scratch.registers[*out] = register;
                 views.set(*out, None);
             }
             Instruction::Call { function, dtype, arguments, out } => {
                 let mut register = std::mem::take(&mut scratch.registers[*out]);
-                let arguments = arguments.map(|argument| views.operand(scratch, argument));
+                let [a, b, c, d] = *arguments;
+                let operand = |argument: usize| views.operand(scratch, argument);
+                let arguments = [operand(a), operand(b), operand(c), operand(d)];
                 apply(*function, *dtype, &mut register, arguments, n);
                 scratch.registers[*out] = register;
                 views.set(*out, None);
@@ -373,11 +375,21 @@ fn aligned(stored: DType, bytes: &[u8], address: i64, n: usize) -> Option<&[u8]>
     fits.then_some(view)
 }
 
+#[inline(always)]
 fn narrow<A: Pod, B: Pod>(bytes: &mut [u8], offset: usize, values: &[A], convert: impl Fn(A) -> B) {
     let size = size_of::<B>();
     let out = &mut bytes[offset * size..(offset + values.len()) * size];
-    for (out, &value) in out.chunks_exact_mut(size).zip(values) {
-        out.copy_from_slice(bytemuck::bytes_of(&convert(value)));
+    match bytemuck::try_cast_slice_mut::<u8, B>(out) {
+        Ok(out) => {
+            for k in 0..values.len() {
+                out[k] = convert(values[k]);
+            }
+        }
+        Err(_) => {
+            for (out, &value) in out.chunks_exact_mut(size).zip(values) {
+                out.copy_from_slice(bytemuck::bytes_of(&convert(value)));
+            }
+        }
     }
 }
 
@@ -403,11 +415,11 @@ fn fetch_runs(stored: DType, bytes: &[u8], register: &mut [u64], runs: impl Iter
             if step == 1
                 && let Some(run) = usize::try_from(address).ok().and_then(|a| source.get(a..a + count))
             {
-                for (out, &value) in out.iter_mut().zip(run) {
-                    *out = convert(value);
+                for k in 0..count {
+                    out[k] = convert(run[k]);
                 }
             } else if step == 0 {
-                out.fill(convert(at(0)));
+                set_all(out, convert(at(0)));
             } else {
                 for (k, out) in out.iter_mut().enumerate() {
                     *out = convert(at(k));
@@ -421,6 +433,33 @@ fn fetch_runs(stored: DType, bytes: &[u8], register: &mut [u64], runs: impl Iter
         DType::F16 => typed(bytes, register, runs, |value: f16| value.to_f32()),
         DType::BF16 => typed(bytes, register, runs, |value: bf16| value.to_f32()),
         DType::U8 | DType::Bool => typed(bytes, register, runs, |value: u8| u32::from(value)),
+    }
+}
+
+/// Reads the elements at addresses into a register, as [`fetch_runs`].
+#[inline(always)]
+fn fetch_each(stored: DType, bytes: &[u8], register: &mut [u64], addresses: &[i32]) {
+    #[inline(always)]
+    fn typed<S: Pod + Default, C: Pod>(
+        bytes: &[u8],
+        register: &mut [u64],
+        addresses: &[i32],
+        convert: impl Fn(S) -> C,
+    ) {
+        let full = bytes.len() / size_of::<S>() * size_of::<S>();
+        let source: &[S] = bytemuck::cast_slice(&bytes[..full]);
+        let lanes: &mut [C] = bytemuck::cast_slice_mut(register);
+        let lanes = &mut lanes[..addresses.len()];
+        for k in 0..addresses.len() {
+            lanes[k] = convert(source.get(addresses[k] as usize).copied().unwrap_or_default());
+        }
+    }
+    match stored {
+        DType::F32 | DType::I32 | DType::U32 => typed(bytes, register, addresses, |value: u32| value),
+        DType::F64 | DType::I64 => typed(bytes, register, addresses, |value: u64| value),
+        DType::F16 => typed(bytes, register, addresses, |value: f16| value.to_f32()),
+        DType::BF16 => typed(bytes, register, addresses, |value: bf16| value.to_f32()),
+        DType::U8 | DType::Bool => typed(bytes, register, addresses, |value: u8| u32::from(value)),
     }
 }
 

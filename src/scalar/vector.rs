@@ -1,4 +1,9 @@
 //! Loops compiled for the best vector instructions that the processor has.
+//!
+//! Such a loop must not depend on how a crate is divided into units of code, and whether those are optimised across each other: an
+//! embedder decides that. So it goes over indices, or one slice; nested `zip`s, `fill`, and `map` and `from_fn` of arrays are generic
+//! functions of their own, of one unit, and may stay calls from all others. Sums that should stay in registers are arrays of which every
+//! index is a constant once loops over them are unrolled.
 
 /// Runs work within a function that may use them. The closure must be marked `#[inline(always)]`, and so must what it calls, down
 /// to the loops.
@@ -19,6 +24,45 @@ pub(crate) fn vectorized<R>(work: impl FnMut() -> R) -> R {
     }
 
     pulp::Arch::new().dispatch(Work(work))
+}
+
+/// Folds each chunk of `N` values into `N` strands, which a vector unit keeps apart; with the values that are left over.
+///
+/// Chunks are arrays, so that the compiler knows their length and keeps the strands in registers, however the crate is divided into
+/// units of code.
+#[inline(always)]
+pub(crate) fn strands<T: Copy, A: Copy, const N: usize>(
+    values: &[T],
+    start: A,
+    step: impl Fn(A, T) -> A,
+) -> ([A; N], &[T]) {
+    let (chunks, rest) = values.as_chunks::<N>();
+    let mut strands = [start; N];
+    for chunk in chunks {
+        for lane in 0..N {
+            strands[lane] = step(strands[lane], chunk[lane]);
+        }
+    }
+    (strands, rest)
+}
+
+/// An array of at least one element, of each index: as `std::array::from_fn`, whose calls of the closure may stay calls.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "iterators may stay calls")]
+pub(crate) fn array_of<T: Copy, const N: usize>(mut element: impl FnMut(usize) -> T) -> [T; N] {
+    let mut elements = [element(0); N];
+    for k in 1..N {
+        elements[k] = element(k);
+    }
+    elements
+}
+
+/// Sets all elements to a value, as `slice::fill`, which is a function of its own, compiled for the oldest processor.
+#[inline(always)]
+pub(crate) fn set_all<T: Copy>(elements: &mut [T], value: T) {
+    for element in elements {
+        *element = value;
+    }
 }
 
 /// Instructions that tests compile vectors for: the best ones, those of an older processor, and none.

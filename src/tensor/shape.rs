@@ -3,14 +3,16 @@
 use std::fmt;
 use std::ops::Deref;
 
+use smallvec::SmallVec;
+
 /// The extents of a tensor's dimensions, outermost first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Shape(Vec<usize>);
+pub struct Shape(SmallVec<[usize; 4]>);
 
 impl Shape {
     /// The shape of a single value.
     pub fn scalar() -> Self {
-        Self(Vec::new())
+        Self(SmallVec::new())
     }
 
     /// Number of elements: the product of the extents, 1 for a scalar. What is too large to count is `usize::MAX`.
@@ -59,7 +61,7 @@ impl Shape {
                 (a, 1) => Some(a),
                 _ => None,
             })
-            .collect::<Option<Vec<_>>>()
+            .collect::<Option<_>>()
             .map(Self)
     }
 
@@ -85,19 +87,19 @@ impl Deref for Shape {
 
 impl From<Vec<usize>> for Shape {
     fn from(dims: Vec<usize>) -> Self {
-        Self(dims)
+        Self(dims.into())
     }
 }
 
 impl From<&[usize]> for Shape {
     fn from(dims: &[usize]) -> Self {
-        Self(dims.to_vec())
+        Self(dims.into())
     }
 }
 
 impl<const N: usize> From<[usize; N]> for Shape {
     fn from(dims: [usize; N]) -> Self {
-        Self(dims.to_vec())
+        Self(dims.as_slice().into())
     }
 }
 

@@ -69,7 +69,7 @@ impl Expression for Expressed {
                 e.gather(0, address)
             }
             Form::OutOfRange => {
-                let map = Affine { offset: 1, strides: vec![1] };
+                let map = Affine::new(1, [1]);
                 e.input_at(0, &[map])
             }
             Form::MissingInput => e.input(1),

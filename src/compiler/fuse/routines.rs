@@ -48,7 +48,7 @@ impl Fuser<'_> {
             .map(|(ty, &value)| self.fused.add_buffer(ty.clone(), Content::Kernel, Some(value)))
             .collect();
         let tail = routine.accepts_epilogue.then(|| identity_tail(outputs[0].shape.to_vec(), outputs[0].dtype));
-        let names = vec![node.op.operator().name()];
+        let names = vec![node.op.operator().name().into()];
         let head = Head::Routine { op: node.op.clone(), operands, inputs, outputs: outputs.clone() };
         self.push(FusedKernel { head, tail, outputs: buffers.clone(), names, origin: node.origin });
         for ((value, buffer), ty) in values.into_iter().zip(buffers).zip(outputs) {
@@ -65,7 +65,7 @@ impl Fuser<'_> {
             let ids = include(&mut builder, &lazy.expression, |input| input);
             let value = builder.call(ScalarFunction::Cast(ty.dtype), &[ids[0]]);
             lazy.expression = builder.finish(ty.shape.to_vec(), vec![compute], vec![(value, ty.dtype)]);
-            lazy.names.push("cast".to_owned());
+            lazy.names.push("cast".into());
         }
         let store = self.is_stored_for_routine(value, &lazy);
         self.lazy.insert(value, lazy);

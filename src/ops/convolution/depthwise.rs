@@ -2,20 +2,65 @@
 //! shifted lines of the source, which is laid out once with zeros around it. A product of one row would spend its time on laying
 //! out columns.
 
+use pulp::{Arch, Simd, WithSimd};
+
 use super::problem::{PhaseAxis, Space};
 use crate::ops::tasks::lend;
-use crate::scalar::vectorized;
 
-/// Elements that are summed at a time: a 512-bit register of f32.
+/// Elements that may be read beyond the end of a line: a 512-bit register of f32.
 const LANES: usize = 16;
 
 /// What the arithmetic is in.
 pub(super) trait Number:
     bytemuck::Pod + From<f32> + std::ops::Add<Output = Self> + std::ops::Mul<Output = Self>
 {
+    /// A line of the result: the sum of the lines that begin at the taps of a source, each times its factor.
+    fn line<S: Simd>(simd: S, source: &[Self], taps: &[usize], factors: &[Self], target: &mut [Self]);
 }
-impl Number for f32 {}
-impl Number for f64 {}
+
+macro_rules! numbers {
+    ($($type:ty: $vector:ident $splat:ident $add:ident $mul:ident $load:ident $vectors:ident $store:ident;)*) => {
+        $(impl Number for $type {
+            #[inline(always)]
+            fn line<S: Simd>(simd: S, source: &[Self], taps: &[usize], factors: &[Self], target: &mut [Self]) {
+                let lanes = size_of::<S::$vector>() / size_of::<Self>();
+                for (chunk, target) in target.chunks_mut(lanes).enumerate() {
+                    let mut sums = simd.$splat(0.0);
+                    for (&tap, &factor) in taps.iter().zip(factors) {
+                        let values = S::$load(&source[tap + chunk * lanes..][..lanes]).0[0];
+                        sums = simd.$add(sums, simd.$mul(values, simd.$splat(factor)));
+                    }
+                    match S::$vectors(target).0.first_mut() {
+                        Some(target) => *target = sums,
+                        None => simd.$store(target, sums),
+                    }
+                }
+            }
+        })*
+    };
+}
+
+numbers! {
+    f32: f32s splat_f32s add_f32s mul_f32s as_simd_f32s as_mut_simd_f32s partial_store_f32s;
+    f64: f64s splat_f64s add_f64s mul_f64s as_simd_f64s as_mut_simd_f64s partial_store_f64s;
+}
+
+/// The sums of a plane, with the vectors of the processor.
+struct Plane<'a, T> {
+    lines: &'a Lines,
+    padded: &'a [T],
+    kernel: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Number> WithSimd for Plane<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.lines.sum(simd, self.padded, self.kernel, self.out);
+    }
+}
 
 /// Where the lines of one phase are, in a source with zeros around it.
 pub(super) struct Lines {
@@ -75,10 +120,7 @@ impl Lines {
         let [depth, height, width] = self.extents;
         lend(depth * height * width, |padded: &mut [T]| {
             self.pad(source, padded);
-            vectorized(
-                #[inline(always)]
-                || self.sum(padded, kernel, out),
-            );
+            Arch::new().dispatch(Plane { lines: self, padded, kernel, out });
         });
     }
 
@@ -106,25 +148,13 @@ impl Lines {
     }
 
     #[inline(always)]
-    fn sum<T: Number>(&self, padded: &[T], kernel: &[T], out: &mut [T]) {
+    fn sum<T: Number, S: Simd>(&self, simd: S, padded: &[T], kernel: &[T], out: &mut [T]) {
         let [depth, height, width] = self.count;
         for d in 0..depth {
             for h in 0..height {
                 let line = (d * self.scale[0] * self.extents[1] + h * self.scale[1]) * self.extents[2];
                 let target = &mut out[(d * height + h) * width..][..width];
-                let mut first = 0;
-                while first < width {
-                    let mut sums = [T::from(0.0); LANES];
-                    for (&tap, &factor) in self.taps.iter().zip(kernel) {
-                        let values = &padded[line + tap + first..][..LANES];
-                        for lane in 0..LANES {
-                            sums[lane] = sums[lane] + values[lane] * factor;
-                        }
-                    }
-                    let count = LANES.min(width - first);
-                    target[first..first + count].copy_from_slice(&sums[..count]);
-                    first += count;
-                }
+                T::line(simd, &padded[line..], &self.taps, kernel, target);
             }
         }
     }

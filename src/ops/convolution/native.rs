@@ -213,7 +213,8 @@ fn pack_weights<T: Float>(
     [row_step, channel_step, group_step]: [usize; 3],
 ) -> Vec<T> {
     let taps = phase.iter().map(|axis| axis.taps).product::<usize>();
-    let mut packed = Vec::with_capacity(problem.groups * rows * channels * taps);
+    let mut packed = vec![T::zeroed(); problem.groups * rows * channels * taps];
+    let mut next = 0;
     let offsets: Vec<usize> = positions(phase.map(|axis| axis.taps))
         .map(|t| {
             (0..3).fold(0, |offset, axis| {
@@ -225,7 +226,10 @@ fn pack_weights<T: Float>(
         for row in 0..rows {
             for channel in 0..channels {
                 let start = group * group_step + row * row_step + channel * channel_step;
-                packed.extend(offsets.iter().map(|offset| weights[start + offset]));
+                for offset in &offsets {
+                    packed[next] = weights[start + offset];
+                    next += 1;
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 //! out both anew, which takes longer than so few rows and columns.
 
 use crate::parallel::each_chunk;
+use crate::scalar::array_of;
 
 /// Rows of a task, and of a tile with as many columns.
 const ROWS: usize = 16;
@@ -97,15 +98,15 @@ fn tile<S: pulp::Simd, const N: usize>(
     columns: usize,
     out: &mut [f32],
 ) {
-    let left: [&[f32]; N] = std::array::from_fn(|k| lhs.part(row + k, first, count));
-    let right: [&[f32]; N] = std::array::from_fn(|k| rhs.part(column + k, first, count));
+    let left: [&[f32]; N] = array_of(|k| lhs.part(row + k, first, count));
+    let right: [&[f32]; N] = array_of(|k| rhs.part(column + k, first, count));
     let vectors = S::as_simd_f32s(left[0]).0.len();
-    let left_vectors: [&[S::f32s]; N] = std::array::from_fn(|k| &S::as_simd_f32s(left[k]).0[..vectors]);
-    let right_vectors: [&[S::f32s]; N] = std::array::from_fn(|k| &S::as_simd_f32s(right[k]).0[..vectors]);
+    let left_vectors: [&[S::f32s]; N] = array_of(|k| &S::as_simd_f32s(left[k]).0[..vectors]);
+    let right_vectors: [&[S::f32s]; N] = array_of(|k| &S::as_simd_f32s(right[k]).0[..vectors]);
     let mut sums = [[simd.splat_f32s(0.0); N]; N];
     for vector in 0..vectors {
-        let a: [S::f32s; N] = std::array::from_fn(|k| left_vectors[k][vector]);
-        let b: [S::f32s; N] = std::array::from_fn(|k| right_vectors[k][vector]);
+        let a: [S::f32s; N] = array_of(|k| left_vectors[k][vector]);
+        let b: [S::f32s; N] = array_of(|k| right_vectors[k][vector]);
         for r in 0..N {
             for c in 0..N {
                 sums[r][c] = simd.mul_add_e_f32s(a[r], b[c], sums[r][c]);

@@ -7,6 +7,7 @@
 use pulp::Simd;
 
 use super::product::Matrix;
+use crate::scalar::array_of;
 
 /// Rows of a tile; it is a panel wide.
 pub(super) const ROWS: usize = 6;
@@ -163,6 +164,20 @@ struct Chunk<'a> {
     start: Start<'a>,
 }
 
+/// Does something for each row of a tile, which has at most [`ROWS`]. Not a loop: sums that are met under an index which is not a
+/// constant are kept in memory, and all of them then are through the whole tile.
+macro_rules! each_row {
+    ($rows:ident, $row:ident, $work:expr) => {
+        each_row!(@each $rows, $row, $work, 0 1 2 3 4 5)
+    };
+    (@each $rows:ident, $row:ident, $work:expr, $($number:literal)*) => {{
+        $(if $number < $rows {
+            let $row = $number;
+            $work;
+        })*
+    }};
+}
+
 impl Chunk<'_> {
     #[inline(always)]
     fn all_rows<S: Simd, const V: usize>(self, simd: S, out: &mut [f32]) {
@@ -194,31 +209,24 @@ impl Chunk<'_> {
         match start {
             Start::Zero => {}
             Start::Bias(bias) => sums = [load(simd, &bias[first..first + count]); R],
-            Start::Sums => {
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    *sums = load(simd, &out[(row + r) * out_step + first..][..count]);
-                }
-            }
+            Start::Sums => each_row!(R, r, sums[r] = load(simd, &out[(row + r) * out_step + first..][..count])),
         }
         let (panel, _) = S::as_simd_f32s(panel).0.as_chunks::<V>();
         let panel = &panel[..inner_count];
         if steps[1] == 1 {
-            let left: [&[f32]; R] =
-                std::array::from_fn(|r| &elements[(row + r) * steps[0] + inner_start..][..inner_count]);
+            let left: [&[f32]; R] = array_of(|r| &elements[(row + r) * steps[0] + inner_start..][..inner_count]);
             for k in 0..inner_count {
-                let factors = std::array::from_fn(|r| left[r][k]);
-                add_outer_product(simd, factors, &panel[k], &mut sums);
+                let factors = array_of(|r| left[r][k]);
+                sums = add_outer_product(simd, factors, &panel[k], sums);
             }
         } else {
             let left = &elements[inner_start * steps[1] + row..];
             for (k, columns) in panel.iter().enumerate() {
                 let Some(&factors) = left[k * steps[1]..].first_chunk::<R>() else { break };
-                add_outer_product(simd, factors, columns, &mut sums);
+                sums = add_outer_product(simd, factors, columns, sums);
             }
         }
-        for (r, sums) in sums.iter().enumerate() {
-            store(simd, &mut out[(row + r) * out_step + first..][..count], sums);
-        }
+        each_row!(R, r, store(simd, &mut out[(row + r) * out_step + first..][..count], &sums[r]));
         R
     }
 }
@@ -228,14 +236,15 @@ fn add_outer_product<S: Simd, const V: usize, const R: usize>(
     simd: S,
     factors: [f32; R],
     columns: &[S::f32s; V],
-    sums: &mut [[S::f32s; V]; R],
-) {
+    mut sums: [[S::f32s; V]; R],
+) -> [[S::f32s; V]; R] {
     for r in 0..R {
         let factor = simd.splat_f32s(factors[r]);
         for v in 0..V {
             sums[r][v] = simd.mul_add_e_f32s(factor, columns[v], sums[r][v]);
         }
     }
+    sums
 }
 
 /// The vectors of a row; what is beyond its end is zero.
@@ -243,7 +252,7 @@ fn add_outer_product<S: Simd, const V: usize, const R: usize>(
 fn load<S: Simd, const V: usize>(simd: S, row: &[f32]) -> [S::f32s; V] {
     match S::as_simd_f32s(row).0.first_chunk::<V>() {
         Some(&full) => full,
-        None => std::array::from_fn(|v| {
+        None => array_of(|v| {
             let end = ((v + 1) * lanes::<S>()).min(row.len());
             simd.partial_load_f32s(&row[(v * lanes::<S>()).min(end)..end])
         }),

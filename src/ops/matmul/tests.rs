@@ -267,8 +267,8 @@ fn epilogue(rows: usize, inner: usize, columns: usize) {
     let dims = [3, rows, columns];
     let mut builder = Builder::new(DType::F32);
     let value = builder.accumulator(DType::F32);
-    let bias = builder.load(0, DType::F32, Affine { offset: 0, strides: vec![0, 0, 1] });
-    let scale = builder.load(1, DType::F32, Affine { offset: 0, strides: vec![1, 0, 0] });
+    let bias = builder.load(0, DType::F32, Affine::new(0, [0, 0, 1]));
+    let scale = builder.load(1, DType::F32, Affine::new(0, [1, 0, 0]));
     let sum = builder.add(value, bias);
     let relu = builder.call(ScalarFunction::Relu, &[sum]);
     let scaled = builder.mul(value, scale);
@@ -322,7 +322,7 @@ fn halves(dtype: DType, rows: usize, inner: usize, columns: usize) {
     let case = Case::new(&[3], rows, inner, columns).stored(dtype, dtype);
     let mut builder = Builder::new(DType::F32);
     let value = builder.accumulator(DType::F32);
-    let bias = builder.load(0, dtype, Affine { offset: 0, strides: vec![0, 0, 1] });
+    let bias = builder.load(0, dtype, Affine::new(0, [0, 0, 1]));
     let sum = builder.add(value, bias);
     let relu = builder.call(ScalarFunction::Relu, &[sum]);
     let outputs = vec![(relu, dtype), (sum, DType::F32)];

@@ -34,7 +34,7 @@ pub(super) fn plans(
             (true, _) | (false, 0) => [matrices.row, matrices.column],
             (false, _) => [0, matrices.row],
         });
-        Affine { offset: matrices.offset, strides }
+        Affine::new(matrices.offset, strides)
     };
     let mut builder = Builder::new(DType::F32);
     let stored = vec![problem.lhs.stored, problem.rhs.stored];
@@ -67,7 +67,7 @@ pub(super) fn integer(
         let matrices = if side == 0 { problem.lhs } else { problem.rhs };
         let mut strides: Vec<i64> = problem.batch_axes.iter().map(|(_, strides)| strides[side]).collect();
         strides.extend(if side == 0 { [matrices.row, matrices.column, 0] } else { [0, matrices.row, matrices.column] });
-        Affine { offset: matrices.offset, strides }
+        Affine::new(matrices.offset, strides)
     };
     let mut builder = Builder::new(DType::F32);
     let (lhs, rhs) = (builder.load(0, dtype, at(0)), builder.load(1, dtype, at(1)));

@@ -34,6 +34,7 @@ pub(super) struct WindowElements {
 }
 
 impl WindowElements {
+    #[inline(always)]
     pub(super) fn iter(self) -> impl Iterator<Item = usize> {
         (0..self.count).map(move |k| self.first + k * self.step)
     }

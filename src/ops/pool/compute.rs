@@ -5,7 +5,7 @@ use bytemuck::Pod;
 use super::axis::WindowElements;
 use super::{Pool, PoolKind};
 use crate::parallel::{each_chunk, each_chunk_of_two};
-use crate::scalar::vectorized;
+use crate::scalar::{set_all, vectorized};
 use crate::shader::Operand;
 use crate::tensor::TensorType;
 
@@ -15,31 +15,46 @@ pub(super) trait Number: Pod + PartialOrd + Send + Sync {
     fn wide(self) -> f64;
     fn narrow(value: f64) -> Self;
     fn plus(self, other: Self) -> Self;
+    fn is_nan(self) -> bool;
 }
 
 impl Number for f32 {
     const LOWEST: Self = Self::NEG_INFINITY;
+    #[inline(always)]
     fn wide(self) -> f64 {
         self.into()
     }
+    #[inline(always)]
     fn narrow(value: f64) -> Self {
         value as Self
     }
+    #[inline(always)]
     fn plus(self, other: Self) -> Self {
         self + other
+    }
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        self.is_nan()
     }
 }
 
 impl Number for f64 {
     const LOWEST: Self = Self::NEG_INFINITY;
+    #[inline(always)]
     fn wide(self) -> f64 {
         self
     }
+    #[inline(always)]
     fn narrow(value: f64) -> Self {
         value
     }
+    #[inline(always)]
     fn plus(self, other: Self) -> Self {
         self + other
+    }
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        self.is_nan()
     }
 }
 
@@ -127,8 +142,8 @@ impl Plane {
     /// The largest element of each window, and its index in the plane.
     #[inline(always)]
     fn largest<T: Number>(&self, source: &[T], out: &mut [T], found: &mut [i32]) {
-        out.fill(T::LOWEST);
-        found.fill(-1);
+        set_all(out, T::LOWEST);
+        set_all(found, -1);
         self.rows(
             #[inline(always)]
             |window, start| {
@@ -160,21 +175,22 @@ impl Plane {
 #[inline(always)]
 fn larger<T: Number, const STRIDE: usize>(row: &[T], first: usize, out: &mut [T], found: &mut [i32]) {
     let (strides, rest) = row.as_chunks::<STRIDE>();
-    for (window, (stride, (best, index))) in strides.iter().zip(out.iter_mut().zip(&mut *found)).enumerate() {
-        take_larger(stride[0], first + window * STRIDE, best, index);
+    let count = strides.len();
+    let (best, index) = (&mut out[..count], &mut found[..count]);
+    for window in 0..count {
+        take_larger(strides[window][0], first + window * STRIDE, &mut best[window], &mut index[window]);
     }
-    if let (Some(&value), window) = (rest.first(), strides.len()) {
-        take_larger(value, first + window * STRIDE, &mut out[window], &mut found[window]);
+    if let Some(&value) = rest.first() {
+        take_larger(value, first + count * STRIDE, &mut out[count], &mut found[count]);
     }
 }
 
 /// The first of equals; a NaN before all others.
 #[inline(always)]
 fn take_larger<T: Number>(value: T, at: usize, best: &mut T, index: &mut i32) {
-    let unordered = value.partial_cmp(&value).is_none();
-    let taken = (*index < 0) | (value > *best) | unordered;
-    *best = if taken { value } else { *best };
-    *index = if taken { at as i32 } else { *index };
+    let taken = (*index < 0) | (value > *best) | value.is_nan();
+    *best = std::hint::select_unpredictable(taken, value, *best);
+    *index = std::hint::select_unpredictable(taken, at as i32, *index);
 }
 
 /// The elements of a window in a row.

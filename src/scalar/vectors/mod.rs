@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::apply::apply_reals;
 use super::function::{ScalarFunction, Signature};
-use super::vector::vectorized;
+use super::vector::{array_of, vectorized};
 use super::{Real, ScalarExpr};
 pub(crate) use forms::Units;
 use forms::{Form, Pair, Plane, Target, Targets};
@@ -261,7 +261,7 @@ fn apply<T: Units>(
         || {
             for row in 0..rows {
                 let last = function.arity() - 1;
-                let [a, b, c] = [0, 1, 2].map(|k: usize| {
+                let [a, b, c] = array_of(|k| {
                     // No function reads the buffer that it writes to.
                     operands[k.min(last)].row(row, units, [[&[]; 2]; 2])
                 });

@@ -170,10 +170,10 @@ fn many_results() {
 fn views() {
     // Reduced along the memory's rows though it comes last, and the reverse.
     let values = numbers(2000, 9);
-    let transposed = expression(&[20, 100], DType::F32, Affine { offset: 0, strides: vec![1, 20] });
+    let transposed = expression(&[20, 100], DType::F32, Affine::new(0, [1, 20]));
     compare("transposed", &transposed, [1, 2], Reduction::Sum, bytemuck::cast_slice(&values));
     // Several axes in each group.
-    let at = Affine { offset: 7, strides: vec![240, 60, 4, 20, 1] };
+    let at = Affine::new(7, [240, 60, 4, 20, 1]);
     let many = expression(&[2, 4, 5, 3, 4], DType::F32, at);
     compare("many axes", &many, [1, 3], Reduction::LogSumExp, bytemuck::cast_slice(&values));
 }
@@ -184,12 +184,12 @@ fn operand_and_result_are_expressions() {
     let dims = [6, 50];
     let mut builder = Builder::new(DType::F32);
     let a = builder.load(0, DType::F32, Affine::row_major(&dims));
-    let b = builder.load(2, DType::F32, Affine { offset: 0, strides: vec![0, 1] });
+    let b = builder.load(2, DType::F32, Affine::new(0, [0, 1]));
     let product = builder.mul(a, b);
     let operand = builder.finish(dims.to_vec(), vec![DType::F32; 3], vec![(product, DType::F32)]);
     let mut builder = Builder::new(DType::F32);
     let value = builder.accumulator(DType::F32);
-    let scale = builder.load(1, DType::F32, Affine { offset: 0, strides: vec![1] });
+    let scale = builder.load(1, DType::F32, Affine::new(0, [1]));
     let scaled = builder.mul(value, scale);
     let root = builder.call(ScalarFunction::Abs, &[value]);
     let outputs = vec![(scaled, DType::F32), (root, DType::F32)];
@@ -224,7 +224,7 @@ fn an_epilogue_over_whole_rows() {
             // Of an input in the opposite memory order, and of the row's result; and the result itself.
             let mut builder = Builder::new(DType::F32);
             let value = builder.accumulator(DType::F32);
-            let reversed = Affine { offset: 0, strides: vec![1, (outer * length) as i64, outer as i64] };
+            let reversed = Affine::new(0, [1, (outer * length) as i64, outer as i64]);
             let other = builder.load(0, DType::F32, reversed);
             let difference = builder.sub(other, value);
             let outputs = vec![(difference, DType::F32), (value, DType::F32)];
