@@ -3,7 +3,7 @@
 
 use super::Op;
 use crate::graph::{Expressing, Expression, Gradient, IntoTensor, Kind, Operator, Tensor};
-use crate::scalar::{Builder, NodeId, ScalarFunction, ScalarNode};
+use crate::scalar::{Builder, NodeId, ScalarFunction, ScalarNode, unary_methods};
 use crate::tensor::{DType, TensorType};
 
 /// A scalar function applied to tensors of one shape.
@@ -241,49 +241,7 @@ macro_rules! methods {
     };
 }
 
-methods! { unary
-    abs Abs "The magnitude.";
-    sign Sign "−1, 0 or 1.";
-    floor Floor "The largest integer not above.";
-    ceil Ceil "The smallest integer not below.";
-    round Round "The nearest integer, halves to even.";
-    trunc Trunc "The integer part.";
-    reciprocal Reciprocal "1 / x";
-    square Square "x²";
-    sqrt Sqrt "The square root.";
-    rsqrt Rsqrt "1 / √x";
-    exp Exp "e^x";
-    expm1 Expm1 "e^x − 1, also where x is small.";
-    log Log "The natural logarithm.";
-    log1p Log1p "log(1 + x), also where x is small.";
-    sin Sin "The sine.";
-    cos Cos "The cosine.";
-    tan Tan "The tangent.";
-    asin Asin "The arcsine, from −π/2 to π/2; NaN beyond ±1.";
-    acos Acos "The arccosine, from 0 to π; NaN beyond ±1.";
-    atan Atan "The arctangent, from −π/2 to π/2.";
-    sinh Sinh "The hyperbolic sine.";
-    cosh Cosh "The hyperbolic cosine.";
-    asinh Asinh "The inverse of the hyperbolic sine.";
-    acosh Acosh "The inverse of the hyperbolic cosine, 0 and up; NaN below 1.";
-    atanh Atanh "The inverse of the hyperbolic tangent; infinite at ±1, NaN beyond.";
-    erf Erf "The error function.";
-    tanh Tanh "The hyperbolic tangent.";
-    sigmoid Sigmoid "1 / (1 + e^−x)";
-    relu Relu "max(x, 0)";
-    selu Selu "The self-normalising exponential linear unit.";
-    gelu Gelu "x·Φ(x), with the error function.";
-    gelu_tanh GeluTanh "GELU in its tanh approximation.";
-    silu Silu "x·sigmoid(x), also called swish.";
-    mish Mish "x·tanh(softplus(x))";
-    softplus Softplus "log(1 + e^x)";
-    softsign Softsign "x / (1 + |x|)";
-    hard_sigmoid HardSigmoid "x/6 + 1/2, clamped to 0 and 1.";
-    hard_swish HardSwish "x·hard_sigmoid(x)";
-    logical_not Not "True where this is false.";
-    is_nan IsNan "True where this is NaN.";
-    is_inf IsInf "True where this is infinite, on either side.";
-}
+unary_methods!(methods);
 
 methods! { binary
     pow Pow "This to a power.";

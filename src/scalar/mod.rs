@@ -33,6 +33,7 @@ pub(crate) use bias::{ColumnBias, column_bias};
 pub use builder::Builder;
 pub(crate) use evaluate::{ReduceDims, accumulator_as_input, map, map_piece, reduce};
 pub use expression::{Constant, NodeId, ScalarExpr, ScalarNode};
+pub(crate) use function::unary_methods;
 pub use function::{NUMERIC, ScalarFunction, Signature};
 pub(crate) use real::Real;
 pub use reduction::Reduction;

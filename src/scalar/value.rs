@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::builder::Builder;
 use super::expression::NodeId;
-use super::function::ScalarFunction;
+use super::function::{ScalarFunction, unary_methods};
 use crate::tensor::DType;
 
 /// A builder that several values share, with the first error of what they were asked for.
@@ -144,25 +144,7 @@ macro_rules! methods {
     };
 }
 
-methods! { unary
-    abs Abs "The magnitude.";
-    square Square "a²";
-    sqrt Sqrt "The square root.";
-    reciprocal Reciprocal "1 / a";
-    exp Exp "e^a";
-    log Log "The natural logarithm.";
-    sin Sin "The sine.";
-    cos Cos "The cosine.";
-    erf Erf "The error function.";
-    tanh Tanh "The hyperbolic tangent.";
-    sigmoid Sigmoid "1 / (1 + e^−a)";
-    relu Relu "max(a, 0)";
-    gelu Gelu "a·Φ(a), with the error function.";
-    silu Silu "a·sigmoid(a), also called swish.";
-    softplus Softplus "log(1 + e^a)";
-    softsign Softsign "a / (1 + |a|)";
-    hard_sigmoid HardSigmoid "a/6 + 1/2, clamped to 0 and 1.";
-}
+unary_methods!(methods);
 
 methods! { binary
     maximum Maximum "The larger of two.";
