@@ -33,7 +33,7 @@ pub use fit::{Callback, Control, EarlyStopping, Event, Fit};
 pub use history::{EpochRecord, History};
 pub use model_file::{ModelFile, ModelSettings};
 pub use named::{LoadReport, Matching, OtherType, Parameters};
-pub use network::Given;
+pub use network::ModelInputs;
 pub use predict::InputGradient;
 pub use predictor::Predictor;
 pub use trainer::Trainer;

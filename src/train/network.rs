@@ -95,17 +95,17 @@ impl Network {
     }
 
     /// What was given to predict from, by the names of its inputs.
-    pub(super) fn given<'a>(&self, given: Given<'a>) -> Result<Vec<(String, &'a TensorData)>> {
+    pub(super) fn given<'a>(&self, given: ModelInputs<'a>) -> Result<Vec<(String, &'a TensorData)>> {
         let inputs = match given {
-            Given::Dataset(data) => {
+            ModelInputs::Dataset(data) => {
                 let columns = self.columns(data)?;
                 return Ok(columns.into_iter().map(|(name, values)| (name.to_owned(), values)).collect());
             }
-            Given::Tensor(x) => match self.names.as_slice() {
+            ModelInputs::Tensor(x) => match self.names.as_slice() {
                 [name] => return Ok(vec![(name.clone(), x)]),
                 names => return Err(Error::Argument(format!("one tensor was given, but the model takes {names:?}"))),
             },
-            Given::Named(inputs) => inputs,
+            ModelInputs::Named(inputs) => inputs,
         };
         if let Some((name, _)) = inputs.iter().find(|(name, _)| !self.names.iter().any(|known| known == name)) {
             return Err(Error::Argument(format!("the model has no input {name:?}; it has {:?}", self.names)));
@@ -146,7 +146,7 @@ pub(super) fn column<'a>(data: &'a Dataset, name: &str) -> Result<(&'a str, &'a 
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub enum Given<'a> {
+pub enum ModelInputs<'a> {
     /// The one input.
     Tensor(&'a TensorData),
     /// The columns of the inputs' names; others are left out.
@@ -155,25 +155,25 @@ pub enum Given<'a> {
     Named(&'a [(&'a str, &'a TensorData)]),
 }
 
-impl<'a> From<&'a TensorData> for Given<'a> {
+impl<'a> From<&'a TensorData> for ModelInputs<'a> {
     fn from(x: &'a TensorData) -> Self {
         Self::Tensor(x)
     }
 }
 
-impl<'a> From<&'a Dataset> for Given<'a> {
+impl<'a> From<&'a Dataset> for ModelInputs<'a> {
     fn from(data: &'a Dataset) -> Self {
         Self::Dataset(data)
     }
 }
 
-impl<'a> From<&'a [(&'a str, &'a TensorData)]> for Given<'a> {
+impl<'a> From<&'a [(&'a str, &'a TensorData)]> for ModelInputs<'a> {
     fn from(inputs: &'a [(&'a str, &'a TensorData)]) -> Self {
         Self::Named(inputs)
     }
 }
 
-impl<'a, const N: usize> From<&'a [(&'a str, &'a TensorData); N]> for Given<'a> {
+impl<'a, const N: usize> From<&'a [(&'a str, &'a TensorData); N]> for ModelInputs<'a> {
     fn from(inputs: &'a [(&'a str, &'a TensorData); N]) -> Self {
         Self::Named(inputs)
     }

@@ -1,7 +1,7 @@
 //! What a model says of inputs, and what in them it says it for.
 
 use super::carried;
-use super::network::Given;
+use super::network::ModelInputs;
 use super::programs::Use;
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
@@ -67,7 +67,7 @@ impl Trainer {
     ///
     /// # Errors
     /// Inputs that do not fit the model; a device that fails.
-    pub fn predict<'a>(&mut self, x: impl Into<Given<'a>>) -> Result<TensorData> {
+    pub fn predict<'a>(&mut self, x: impl Into<ModelInputs<'a>>) -> Result<TensorData> {
         let mut answer = self.answer(x.into(), &PREDICTION)?;
         answer.take(PREDICTION_OUTPUT).ok_or_else(|| Error::Data("the program has no prediction".into()))
     }
@@ -96,7 +96,7 @@ impl Trainer {
     ///
     /// # Errors
     /// Inputs that do not fit the model, or that it takes as integers; a device that fails.
-    pub fn input_gradient<'a>(&mut self, x: impl Into<Given<'a>>) -> Result<InputGradient> {
+    pub fn input_gradient<'a>(&mut self, x: impl Into<ModelInputs<'a>>) -> Result<InputGradient> {
         let mut answer = self.answer(x.into(), &INPUT_GRADIENT)?;
         let prediction = answer.take(PREDICTION_OUTPUT);
         let prediction = prediction.ok_or_else(|| Error::Data("the program has no prediction".into()))?;
@@ -106,7 +106,7 @@ impl Trainer {
     }
 
     /// As `ask`, of what the user gave.
-    fn answer(&mut self, given: Given<'_>, asked: &Asked) -> Result<Outputs> {
+    fn answer(&mut self, given: ModelInputs<'_>, asked: &Asked) -> Result<Outputs> {
         let inputs = self.network.given(given)?;
         let inputs: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (name.as_str(), *data)).collect();
         self.ask(&inputs, asked)

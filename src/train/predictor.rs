@@ -1,7 +1,7 @@
 //! A model that is used and no longer trained.
 
 use super::model_file::ModelFile;
-use super::network::Given;
+use super::network::ModelInputs;
 use super::trainer::Trainer;
 use crate::device::Device;
 use crate::error::Result;
@@ -50,7 +50,7 @@ impl Predictor {
     ///
     /// # Errors
     /// A file of another model; inputs that do not fit; a device that fails.
-    pub fn predict<'a>(&mut self, x: impl Into<Given<'a>>) -> Result<TensorData> {
+    pub fn predict<'a>(&mut self, x: impl Into<ModelInputs<'a>>) -> Result<TensorData> {
         self.trainer.predict(x)
     }
 }
