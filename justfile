@@ -15,7 +15,7 @@ ci:
 # Kernels and training steps, measured on the device that is there.
 bench *ARGS:
     cargo run --release -- bench {{ARGS}}
-    cargo bench
+    cargo bench -p wgrad-benches
 
 # Every kernel against the CPU, on each subgroup size that a software driver has.
 check-kernels:

@@ -1,4 +1,4 @@
-//! The cases of `wgrad bench` through criterion: `cargo bench`, or `cargo bench -- matmul` for those with a text in their name. Each is
+//! The cases of `wgrad bench` through criterion: `cargo bench -p wgrad-benches`, with `-- matmul` for those with a text in their name. Each is
 //! checked against its reference before it is timed. The device is the CPU, or what `WGRAD_BENCH_DEVICE` names: `gpu`, `auto`, a part of
 //! an adapter's name. On a GPU with timestamps, kernels are timed by its own clock.
 
