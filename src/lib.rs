@@ -2,6 +2,28 @@
 //!
 //! A program is written once as a graph of tensors; wgrad differentiates it, fuses it, plans its memory, and runs forward,
 //! backward and optimizer as one prepared program.
+//!
+//! Where to begin:
+//! - A model that is a list of layers is an [`nn::Sequential`]; its [`compile`](nn::Sequential::compile) returns a [`train::Trainer`],
+//!   which trains it on a [`data::Dataset`], as in Keras.
+//! - Any other model is a function of tensors ([`nn::Model`]), for [`train::Trainer::new`].
+//! - For a training loop of one's own, a [`graph::Graph`] is built with the methods of [`graph::Tensor`];
+//!   [`minimize`](graph::Graph::minimize) adds the optimizer, and [`compile`](graph::Graph::compile) returns a [`session::Session`].
+//!
+//! Nothing is computed before a graph is compiled, and all shapes are known then. Building a graph never panics or fails on the spot: the
+//! first mistake is an error of what compiles, with the line that made it. Most programs begin with `use wgrad::prelude::*`.
+//!
+//! | modules | what is in them |
+//! |---|---|
+//! | [`nn`], [`loss`], [`metrics`], [`optim`] | layers, losses, metrics, optimizers with their schedules |
+//! | [`data`] | data sets, streams, readers of files, preparation of tables |
+//! | [`train`] | trainers, checkpoints, files of models |
+//! | [`graph`], [`ops`], [`tensor`] | graphs, their operators, shapes and host values |
+//! | [`session`], [`device`] | compiled programs with their variables; the CPU and GPUs |
+//! | `onnx` (with that feature) | import and export of ONNX files |
+//! | [`safetensors`], [`file`](mod@file) | files of tensors; files that are replaced as a whole |
+//! | [`check`], [`bench`](mod@bench) | whether every kernel is right on a device, and how fast it is |
+//! | [`compiler`], [`scalar`], [`shader`] | compiled programs, expressions and kernels: for operators of one's own, and to look inside |
 
 pub mod bench;
 pub mod check;
