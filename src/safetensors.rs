@@ -1,7 +1,7 @@
-//! Files of safetensors: named tensors and a few lines of text, replaced as a whole or not at all.
+//! Safetensors files: named tensors and a few lines of text, replaced as a whole or not at all.
 //!
-//! The same content always makes the same bytes, so that two runs can be compared with `cmp`; the `safetensors` crate writes its metadata in a hash map's order, which is why the header
-//! is composed here and only reading is left to the crate.
+//! The same content always makes the same bytes, so that two runs can be compared with `cmp`; the `safetensors` crate writes its metadata
+//! in a hash map's order, which is why the header is composed here and only reading is left to the crate.
 //!
 //! Two entries of the metadata are this module's own: a version, and a CRC-32 of the whole file, header included, with
 //! zeros for its own digits. A file that has either must have both, so that no single damaged byte can make one look
@@ -128,14 +128,14 @@ fn verify(bytes: &[u8], metadata: &mut Metadata) -> Result<bool, String> {
     }
 }
 
-/// Reads a file of safetensors, written here or elsewhere.
+/// Reads a safetensors file, written here or elsewhere.
 ///
-/// Integers of 16 and 8 signed bits, which the engine has not, become i32. A file that was written here has a checksum, which is
+/// Integers of 16 and 8 signed bits, which the engine does not have, become i32. A file that was written here has a checksum, which is
 /// compared; others are read without.
 ///
 /// # Errors
 /// [`Error::File`] where it cannot be read; [`Error::Format`] where it is truncated, damaged, or holds a tensor of an
-/// element type that the engine has not.
+/// element type that the engine does not have.
 pub fn read(path: impl AsRef<Path>) -> Result<(Tensors, Metadata)> {
     let (tensors, metadata, _) = read_verified(path.as_ref())?;
     Ok((tensors, metadata))

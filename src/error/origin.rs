@@ -51,7 +51,7 @@ impl Origin {
     }
 
     /// The layer: its name or number in the model, and for layers of a [`Sequential`](crate::nn::Sequential) what it is, as in
-    /// `2.dense(10)`.
+    /// `2.dense(10)`. `None` outside of layers.
     pub fn layer(&self) -> Option<&'static str> {
         self.layer
     }

@@ -56,7 +56,7 @@ impl TensorData {
         Ok(data)
     }
 
-    /// A single value.
+    /// A single value, of shape `[]`.
     pub fn scalar<T: Element>(value: T) -> Self {
         Self { ty: TensorType::new(T::DTYPE, []), storage: Storage::copy_of(&[value]) }
     }
@@ -68,7 +68,8 @@ impl TensorData {
         Self { ty, storage }
     }
 
-    /// Values computed in f64 and rounded to `dtype`.
+    /// Values computed in f64 and converted to `dtype`: rounded to floats; for integers truncated, and saturated where they are out of
+    /// range (NaN gives 0); for booleans, all but 0 is true.
     ///
     /// # Errors
     /// Where the number of values is not the product of the extents.
@@ -188,7 +189,8 @@ impl TensorData {
         }
     }
 
-    /// The same values rounded to another element type. Integer types saturate.
+    /// The same values in another element type, as [`from_f64`](Self::from_f64) converts them: integer types truncate and saturate, while
+    /// [`Tensor::cast`](crate::graph::Tensor::cast) keeps the lower bits between integers.
     ///
     /// # Errors
     /// Never for a tensor that exists; the signature keeps the call chainable.

@@ -122,7 +122,7 @@ pub trait Element: Pod + Default + PartialEq + fmt::Debug + Send + Sync {
     const DTYPE: DType;
     /// The value as f64, exact for every type but i64, whose values beyond 2⁵³ are rounded.
     fn to_f64(self) -> f64;
-    /// The nearest value of this type; integers saturate.
+    /// The value in this type: rounded to floats; integers truncate and saturate (NaN gives 0).
     fn from_f64(value: f64) -> Self;
 }
 

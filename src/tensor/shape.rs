@@ -5,7 +5,8 @@ use std::ops::Deref;
 
 use smallvec::SmallVec;
 
-/// The extents of a tensor's dimensions, outermost first.
+/// The extents of a tensor's dimensions, outermost first. Arrays, slices and vectors of `usize` convert into it: `[2, 3]`, or `[]` for a
+/// scalar.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Shape(SmallVec<[usize; 4]>);
 
@@ -65,7 +66,7 @@ impl Shape {
             .map(Self)
     }
 
-    /// The axis that `axis` names, where a negative one counts from the end, as in NumPy.
+    /// The axis that `axis` names, where a negative one counts from the end, as in NumPy; `None` where it is out of range.
     pub fn axis(&self, axis: isize) -> Option<usize> {
         let rank = self.rank() as isize;
         let resolved = if axis < 0 { axis + rank } else { axis };

@@ -2,7 +2,7 @@
 
 use bytemuck::Pod;
 
-/// A block of host memory, aligned to eight bytes and rounded up to sixteen, that is read and written as a slice of any element type.
+/// A block of host memory, aligned to eight bytes and padded to a multiple of sixteen, read and written as a slice of any element type.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Storage {
     words: Vec<u64>,
