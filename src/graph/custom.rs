@@ -12,9 +12,8 @@ use crate::tensor::TensorType;
 /// and all of it may be left as it is.
 ///
 /// What it gets:
-/// - An [expression](super::Expression) fuses with its neighbours on every device. Where it has no gradient and no decomposition, and reads its
-///   inputs at the output's own coordinates, both follow from the expression. Addresses at which it gathers are held within the
-///   tensor.
+/// - An [expression](super::Expression) fuses with its neighbours on every device. Where it has no gradient and no decomposition, and reads
+///   its inputs at the output's own coordinates, both follow from the expression. Addresses at which it gathers are clamped to the tensor.
 /// - A [routine](super::Routine) gets values of compute types: 16-bit floats as f32, unless its kernels
 ///   [read them as they are stored](super::GpuRoutine::reads_stored). Where it lacks a form for a device, its decomposition is compiled
 ///   instead; its gradient, too, is the decomposition's where it has none of its own.
@@ -84,15 +83,16 @@ pub trait CustomOperator: Operator + Any + Send + Sync {
         format!("{self:?}")
     }
 
-    /// True where every i64 of the operator, results and what it computes in between, fits i32 wherever its inputs do: then it runs on GPUs,
-    /// which compute in i32 instead. Nothing checks that it is so.
+    /// True where every i64 of the operator, results and what it computes in between, fits i32 wherever its inputs do: then it runs on
+    /// GPUs, which compute in i32 instead. Nothing checks that it is so.
     fn fits_i32(&self) -> bool {
         false
     }
 }
 
 impl Graph {
-    /// Applies an operator of one's own; a mistake returns placeholders, and [`compile`](Self::compile) returns it with this line.
+    /// Applies an operator of one's own and returns its outputs in order; a mistake returns placeholders, and [`compile`](Self::compile)
+    /// returns it with this line. For one with a single output see [`custom1`](Self::custom1).
     #[track_caller]
     pub fn custom(&self, operator: impl CustomOperator, inputs: &[&Tensor]) -> Vec<Tensor> {
         self.apply(Op::Custom(Arc::new(operator)), inputs)

@@ -8,8 +8,8 @@ use crate::ops::Op;
 use crate::tensor::TensorType;
 
 impl Graph {
-    /// Gradients of the sum of a tensor's elements with respect to others: inputs, parameters or anything between.
-    /// What the tensor does not depend on gets zeros. Each has the shape of what it belongs to.
+    /// Gradients of the sum of a tensor's elements with respect to others: inputs, parameters or anything between. All are floats.
+    /// Returns one for each of `with_respect_to`, in order and of its type; what the tensor does not depend on gets zeros.
     ///
     /// ```
     /// use wgrad::prelude::*;
@@ -30,7 +30,8 @@ impl Graph {
         self.gradients_from(&[(of, &seed)], with_respect_to)
     }
 
-    /// Gradients of Σ (tensor · upstream) over the given pairs: the vector–Jacobian product.
+    /// Gradients of Σ (tensor · upstream) over pairs of a tensor and an upstream gradient of its type: the vector–Jacobian product. Returns
+    /// what [`gradients`](Self::gradients) does, which has ones as the upstream gradient.
     #[track_caller]
     pub fn gradients_from(&self, of: &[(&Tensor, &Tensor)], with_respect_to: &[&Tensor]) -> Vec<Tensor> {
         let mut pending: FxHashMap<ValueId, Vec<Tensor>> = FxHashMap::default();
@@ -145,7 +146,7 @@ impl Graph {
         }
     }
 
-    /// The parameters that a tensor's gradient flows to, in the order in which they were made.
+    /// The parameters that a tensor's gradient flows to, with their names, in the order in which they were made.
     pub fn parameters_of(&self, tensor: &Tensor) -> Vec<(String, Tensor)> {
         let mut parameters = self.parameters();
         let all: Vec<&Tensor> = parameters.iter().map(|(_, parameter)| parameter).collect();

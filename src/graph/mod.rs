@@ -1,8 +1,8 @@
 //! The graph. Nodes are operators on values; [`Tensor`] is the handle with which users build it.
 //!
 //! Building never fails on the spot. The first mistake is stored with the user's file and line, everything that depends on it
-//! becomes a placeholder, and `compile` returns the mistake. `graph` and `ops` share a floor, because gradient rules build
-//! graph.
+//! becomes a placeholder, and [`compile`](Graph::compile) returns the mistake. `graph` and [`ops`](crate::ops) import each other, because
+//! gradient rules build graph.
 
 mod custom;
 mod differentiate;
@@ -258,7 +258,7 @@ impl Graph {
         tensor
     }
 
-    /// A value that the host passes at each step, by this name.
+    /// A value that the host passes at each step, by this name, which no other input or variable has.
     #[track_caller]
     pub fn input(&self, name: &str, shape: impl Into<Shape>, dtype: DType) -> Tensor {
         self.named(name, Op::Input(name.to_owned(), TensorType::new(dtype, shape)), "input")
@@ -288,13 +288,13 @@ impl Graph {
         }
     }
 
-    /// A constant.
+    /// A constant with these values. Of one number everywhere, [`full`](Self::full) takes no memory.
     #[track_caller]
     pub fn constant(&self, data: TensorData) -> Tensor {
         self.apply1(Op::Constant(Arc::new(data)), &[])
     }
 
-    /// A single number of a type.
+    /// A single number of a type, of shape `[]`. A number that the type cannot hold is a mistake.
     #[track_caller]
     pub fn scalar(&self, dtype: DType, value: f64) -> Tensor {
         if !dtype.holds(value) {
@@ -309,7 +309,8 @@ impl Graph {
         }
     }
 
-    /// Names a value that a run returns.
+    /// Makes a value an output of the program, by a name that no other output has: [`Session::run`](crate::session::Session::run) returns
+    /// it, [`Session::read`](crate::session::Session::read) reads it after a step.
     #[track_caller]
     pub fn output(&self, name: &str, tensor: &Tensor) {
         if !tensor.graph().is_same(self) {
@@ -332,7 +333,8 @@ impl Graph {
         self.data().outputs.iter().find(|(known, _)| known == name).map(|&(_, value)| value)
     }
 
-    /// At the end of each step, the variable takes this value. All assignments see the values from before the step.
+    /// At the end of each step, the variable takes this value, which has its element type and shape. All assignments see the values from
+    /// before the step; a variable is assigned once in a graph.
     #[track_caller]
     pub fn assign(&self, variable: &Tensor, value: &Tensor) {
         if !variable.graph().is_same(self) || !value.graph().is_same(self) {
@@ -375,7 +377,7 @@ impl Graph {
         !self.data().assignments.is_empty()
     }
 
-    /// The trainable parameters, in the order in which they were made.
+    /// The trainable parameters with their names, in the order in which they were made.
     pub fn parameters(&self) -> Vec<(String, Tensor)> {
         let data = self.data();
         let found: Vec<(String, ValueId)> = data

@@ -47,7 +47,7 @@ impl<'a> Kind<'a> {
     }
 }
 
-/// Arithmetic and traffic of one application of a routine.
+/// Arithmetic of one application of a routine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RoutineCost {
     /// Floating-point operations; a multiplication with addition counts as two.
@@ -89,7 +89,8 @@ pub trait Operator: fmt::Debug {
         None
     }
 
-    /// Its definition in terms of simpler operators: oracle, default gradient and fallback at once.
+    /// Its definition in terms of simpler operators: what tests compare with, the default gradient, and what is compiled where it has no
+    /// form for a device. `None` where it is not made of others.
     fn decompose(&self, _inputs: &[Tensor]) -> Option<Vec<Tensor>> {
         None
     }

@@ -110,14 +110,14 @@ pub trait GpuRoutine {
         self.kernels(shapes, adapter)
     }
 
-    /// True where the kernels read an input of f16 or bf16 as it is stored; else it is widened into f32 first. On the CPU, inputs are always of compute types.
+    /// True where the kernels read an input of f16 or bf16 as it is stored; else it is widened into f32 first. On the CPU, inputs are
+    /// always of compute types.
     fn reads_stored(&self, _input: usize) -> bool {
         false
     }
 
     /// True where the kernels store results of this type in groups of four neighbours along the last axis, so that an epilogue
-    /// can store 16-bit floats of them. Asked where the
-    /// routine accepts an epilogue.
+    /// can store 16-bit floats of them. Asked where the routine accepts an epilogue.
     fn stores_quads(&self, _output: &TensorType) -> bool {
         false
     }

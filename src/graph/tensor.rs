@@ -7,6 +7,10 @@ use crate::ops::Op;
 use crate::tensor::{DType, Shape, TensorData, TensorType};
 
 /// A value in a graph: cheap to clone, with the arithmetic operators and a method for each operation.
+///
+/// Methods compute nothing; they append to the graph. Operands broadcast by NumPy's rule, but element types are not promoted: both sides
+/// have one type, and [`cast`](Self::cast) converts. A bare number takes the type of the tensor beside it. Axes count from 0, or from the
+/// end where they are negative. What does not fit is a mistake of the graph, which [`Graph::compile`] returns as an error.
 #[derive(Clone)]
 pub struct Tensor {
     graph: Graph,
