@@ -29,7 +29,7 @@ pub struct Axes {
     keep: bool,
 }
 
-/// The same axes, which stay with an extent of 1 after they were folded: PyTorch's and NumPy's `keepdim`.
+/// The same axes, which stay with an extent of 1 after they were folded: PyTorch's `keepdim`, NumPy's `keepdims`.
 pub fn keepdim(axes: impl Into<Axes>) -> Axes {
     Axes { keep: true, ..axes.into() }
 }

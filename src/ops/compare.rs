@@ -56,7 +56,7 @@ impl Tensor {
         self.is_close(other, relative, absolute).all(..)
     }
 
-    /// From this to `end`: self + weight·(end − self).
+    /// Linear interpolation from this to `end`: self + weight·(end − self).
     #[track_caller]
     #[must_use]
     pub fn lerp(&self, end: &Self, weight: impl IntoTensor) -> Self {

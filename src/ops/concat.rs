@@ -5,7 +5,7 @@ use crate::graph::{Expressing, Expression, Gradient, Graph, InputAccess, Kind, O
 use crate::scalar::{Affine, NodeId, ScalarFunction};
 use crate::tensor::{DType, TensorType};
 
-/// Joins any number of tensors along an axis.
+/// Joins tensors along an axis.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Concat {
     /// The axis.
@@ -119,7 +119,7 @@ impl Expression for Concat {
 const FAN_IN: usize = 6;
 
 impl Graph {
-    /// Joins tensors along an axis; beside it, their shapes are equal.
+    /// Joins one tensor or more along an axis; all other extents are equal. [`Tensor::concat`] is the same as a method.
     #[track_caller]
     pub fn concat(&self, tensors: &[&Tensor], axis: isize) -> Tensor {
         let Some(first) = tensors.first() else { return self.mistake("concat", "wants at least one tensor") };
@@ -142,7 +142,7 @@ impl Graph {
         level.swap_remove(0)
     }
 
-    /// Joins tensors of one shape along a new axis.
+    /// Joins tensors of one shape along a new axis, which is put before `axis` as [`Tensor::unsqueeze`] does it.
     #[track_caller]
     pub fn stack(&self, tensors: &[&Tensor], axis: isize) -> Tensor {
         let mut raised = Vec::with_capacity(tensors.len());

@@ -5,7 +5,7 @@ use crate::graph::{Expressing, Expression, Gradient, Graph, Kind, Operator, Tens
 use crate::scalar::NodeId;
 use crate::tensor::{AxisIndex, DType, Shape, TensorType};
 
-/// An i32 tensor whose elements are their own coordinate along an axis; a negative one counts from the end.
+/// An i32 tensor whose elements are their own coordinate along an axis.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Coordinate {
     /// The shape.
@@ -42,7 +42,7 @@ impl Expression for Coordinate {
 }
 
 impl Graph {
-    /// An i32 tensor whose elements are their own coordinate along an axis.
+    /// An i32 tensor whose elements are their own coordinate along an axis; a negative axis counts from the end.
     #[track_caller]
     pub fn coordinate(&self, shape: impl Into<Shape>, axis: impl AxisIndex) -> Tensor {
         let shape = shape.into();
@@ -60,8 +60,8 @@ impl Graph {
 }
 
 impl Tensor {
-    /// For i32 or i64 labels of any shape: a last axis more, 1 at the label's index and 0 elsewhere (all 0 for a label out of
-    /// range).
+    /// One-hot rows of i32 or i64 labels: `[…]` to `[…, classes]` of the type `dtype`, with 1 at the label's index and 0 elsewhere (0
+    /// everywhere for a label out of range).
     #[track_caller]
     #[must_use]
     pub fn one_hot(&self, classes: usize, dtype: DType) -> Self {

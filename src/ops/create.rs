@@ -4,7 +4,7 @@ use crate::graph::{Graph, Tensor};
 use crate::tensor::{DType, Shape};
 
 impl Graph {
-    /// One value everywhere. It takes no memory.
+    /// A tensor with one value everywhere. It takes no memory.
     ///
     /// ```
     /// use wgrad::prelude::*;

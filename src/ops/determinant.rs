@@ -7,7 +7,7 @@ use crate::graph::Tensor;
 const MOST_ROWS: usize = 256;
 
 impl Tensor {
-    /// The determinant of each matrix `[…, n, n]`.
+    /// The determinant of each matrix: `[…, n, n]` to `[…]`.
     ///
     /// ```
     /// use wgrad::prelude::*;

@@ -185,7 +185,8 @@ impl Tensor {
         self.elementwise(ScalarFunction::BitCast(dtype), &[])
     }
 
-    /// The rest of a division, with the sign of the divisor: Python's and NumPy's `%`. That of an integer by 0 is 0.
+    /// The remainder of a division, with the sign of the divisor: Python's and NumPy's `%` (Rust's is [`rem`](Self::rem)). That of an
+    /// integer by 0 is 0.
     #[track_caller]
     #[must_use]
     pub fn floor_rem(&self, other: impl IntoTensor) -> Self {
@@ -195,7 +196,8 @@ impl Tensor {
         differs.select(&rest + &other, &rest)
     }
 
-    /// Elements of `a` where this is true, of `b` elsewhere. A bare number has the type of the other; two are f32.
+    /// Elements of `a` where this tensor of booleans is true, of `b` elsewhere: PyTorch's `where`. A bare number has the type of the other;
+    /// two are f32.
     #[track_caller]
     #[must_use]
     #[doc(alias = "where")]
@@ -244,14 +246,14 @@ macro_rules! methods {
 unary_methods!(methods);
 
 methods! { binary
-    pow Pow "This to a power.";
-    rem Rem "The rest of a division, with the sign of the dividend.";
-    maximum Maximum "The larger of two.";
-    minimum Minimum "The smaller of two.";
-    atan2 Atan2 "The angle of the point (other, self).";
-    leaky_relu LeakyRelu "x, or slope·x where x is negative.";
-    elu Elu "x, or α·(e^x − 1) where x is negative.";
-    celu Celu "x, or α·(e^(x/α) − 1) where x is negative.";
+    pow Pow "This to the power `other`.";
+    rem Rem "The remainder of a division, with the sign of the dividend, as Rust's `%`. See [`floor_rem`](Self::floor_rem) for Python's.";
+    maximum Maximum "The larger of two, element by element; NaN where one is. [`max`](Self::max) is over axes.";
+    minimum Minimum "The smaller of two, element by element; NaN where one is. [`min`](Self::min) is over axes.";
+    atan2 Atan2 "The angle of the point (other, self), from −π to π.";
+    leaky_relu LeakyRelu "x, or slope·x where x is negative; `other` is the slope.";
+    elu Elu "x, or α·(e^x − 1) where x is negative; `other` is α.";
+    celu Celu "x, or α·(e^(x/α) − 1) where x is negative; `other` is α.";
     eq Equal "True where equal.";
     ne NotEqual "True where not equal.";
     lt Less "True where less.";
@@ -259,11 +261,11 @@ methods! { binary
     gt Greater "True where greater.";
     ge GreaterEqual "True where greater or equal.";
     logical_and And "True where both are.";
-    logical_or Or "True where one is.";
+    logical_or Or "True where at least one is.";
     logical_xor Xor "True where exactly one is.";
-    bitwise_and BitAnd "Bit by bit.";
-    bitwise_or BitOr "Bit by bit.";
-    bitwise_xor BitXor "Bit by bit.";
+    bitwise_and BitAnd "The bitwise and of two integers.";
+    bitwise_or BitOr "The bitwise or of two integers.";
+    bitwise_xor BitXor "The bitwise exclusive or of two integers.";
     shift_left ShiftLeft "Bits moved up.";
     shift_right ShiftRight "Bits moved down; arithmetic for i32.";
 }

@@ -150,7 +150,8 @@ impl Tensor {
         self.clamp(f64::from(i32::MIN), f64::from(i32::MAX)).cast(DType::I32)
     }
 
-    /// PyTorch's `gather`: element `[i, j, k]` is `self[i, index[i, j, k], k]` for axis 1. Indices are i32 or i64.
+    /// PyTorch's `gather`: element `[i, j, k]` is `self[i, index[i, j, k], k]` for axis 1. Indices are i32 or i64; one that is out of range
+    /// is clamped to the axis, and [`wrap_indices`](Self::wrap_indices) lets negative ones count from the end.
     #[track_caller]
     #[must_use]
     pub fn gather(&self, axis: isize, index: &Self) -> Self {
@@ -159,7 +160,7 @@ impl Tensor {
     }
 
     /// NumPy's `take`: slices along an axis by integer indices (i32 or i64) of any shape, whose axes replace the axis.
-    /// With axis 0 on a table of shape `[words, width]` this is an embedding.
+    /// With axis 0 on a table of shape `[words, width]` this is an embedding. Indices are clamped as by [`gather`](Self::gather).
     #[track_caller]
     #[must_use]
     pub fn take(&self, axis: isize, index: &Self) -> Self {

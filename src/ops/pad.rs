@@ -133,14 +133,15 @@ impl Expression for Pad {
 }
 
 impl Tensor {
-    /// With `low` values before and `high` values after each axis.
+    /// With a border of one value: `low[k]` elements before and `high[k]` after axis k, from the first axis on (PyTorch's widths begin with
+    /// the last). For borders that are reflected, repeated or wrapped around see [`pad_with`](Self::pad_with).
     #[track_caller]
     #[must_use]
     pub fn pad(&self, low: &[usize], high: &[usize], value: f64) -> Self {
         self.pad_between(low, high, &vec![0; low.len()], value)
     }
 
-    /// As [`pad`](Self::pad), and with `between` values between neighbouring elements of each axis.
+    /// As [`pad`](Self::pad), and with `between[k]` elements of that value between neighbours along axis k.
     #[track_caller]
     #[must_use]
     pub fn pad_between(&self, low: &[usize], high: &[usize], between: &[usize], value: f64) -> Self {

@@ -17,7 +17,8 @@ pub enum PaddingMode {
 }
 
 impl Tensor {
-    /// With `low` elements before and `high` after each axis, as the mode says: PyTorch's `pad`.
+    /// With a border as the mode says: `low[k]` elements before and `high[k]` after axis k. PyTorch's `pad`, whose widths begin with the
+    /// last axis. See [`pad`](Self::pad) for a border of any one value.
     ///
     /// ```
     /// use wgrad::ops::PaddingMode;

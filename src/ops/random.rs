@@ -25,14 +25,15 @@ impl Graph {
         [seed.elementwise(ScalarFunction::Threefry(0), &others), seed.elementwise(ScalarFunction::Threefry(1), &others)]
     }
 
-    /// Random bits, u32.
+    /// Random bits, u32, drawn anew at each step. They are a function of the session's seed, the step, the draw's place in the graph and
+    /// the element (Threefry-2x32), so they are the same on every device, and again after a resume.
     #[track_caller]
     pub fn random_bits(&self, shape: impl Into<Shape>) -> Tensor {
         let [word, _] = self.random_words(&shape.into());
         word
     }
 
-    /// Uniform between two bounds, f32: `low ≤ x < high`. 24 random bits each.
+    /// Uniform between two bounds, f32: `low ≤ x < high`, of 24 [random bits](Self::random_bits) each.
     #[track_caller]
     pub fn random_uniform(&self, shape: impl Into<Shape>, low: f64, high: f64) -> Tensor {
         let value = unit(&self.random_bits(shape)) * (high - low) + low;
@@ -40,7 +41,7 @@ impl Graph {
         if low == 0.0 { value } else { value.minimum(f64::from((high as f32).next_down())) }
     }
 
-    /// Normal with a mean and a standard deviation, f32, by Box and Muller's transform.
+    /// Normal with a mean and a standard deviation, f32, by Box and Muller's transform of [random bits](Self::random_bits).
     #[track_caller]
     pub fn random_normal(&self, shape: impl Into<Shape>, mean: f64, std: f64) -> Tensor {
         let [radius, angle] = self.random_words(&shape.into());
@@ -50,7 +51,7 @@ impl Graph {
         radius * angle.cos() * std + mean
     }
 
-    /// True with a probability.
+    /// Booleans that are true with a probability, of 24 [random bits](Self::random_bits) each.
     #[track_caller]
     pub fn random_bernoulli(&self, shape: impl Into<Shape>, probability: f64) -> Tensor {
         unit(&self.random_bits(shape)).lt(probability)

@@ -3,7 +3,7 @@
 use crate::graph::Tensor;
 
 impl Tensor {
-    /// This and others, joined along an axis; beside it, their shapes are equal. [`Graph::concat`](crate::graph::Graph::concat) takes a list.
+    /// This and others, joined along an axis; all other extents are equal. [`Graph::concat`](crate::graph::Graph::concat) takes a list.
     ///
     /// ```
     /// use wgrad::prelude::*;
@@ -39,6 +39,7 @@ impl Tensor {
     }
 
     /// Parts of equal length along an axis, of which the last may be shorter: as many as `chunks` at most, as in PyTorch.
+    /// [`split`](Self::split) takes the lengths.
     #[track_caller]
     pub fn chunk(&self, chunks: usize, axis: isize) -> Vec<Self> {
         let Some(resolved) = self.resolve_axis("chunk", axis) else { return vec![self.clone()] };
@@ -106,7 +107,7 @@ impl Tensor {
         self.unsqueeze(-1) * other.unsqueeze(-2)
     }
 
-    /// The scalar product along the last axis, which is removed.
+    /// The scalar product along the last axis, which is removed. Other axes broadcast.
     #[track_caller]
     #[must_use]
     pub fn dot(&self, other: &Self) -> Self {

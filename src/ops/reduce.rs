@@ -114,7 +114,7 @@ impl Tensor {
         self.graph().apply1(Op::Reduce(Reduce { reduction, axes: axes.to_vec(), keep: false }), &[self])
     }
 
-    /// Any reduction.
+    /// Folds axes by any [`Reduction`].
     #[track_caller]
     #[must_use]
     pub fn reduce(&self, reduction: Reduction, axes: impl Into<Axes>) -> Self {
@@ -129,14 +129,14 @@ impl Tensor {
         self.reduce(Reduction::Sum, axes)
     }
 
-    /// Σ over everything.
+    /// Σ over all axes, as `sum(..)`: a scalar.
     #[track_caller]
     #[must_use]
     pub fn sum_all(&self) -> Self {
         self.reduce_axes(Reduction::Sum, &self.all_axes())
     }
 
-    /// The mean over axes; NaN where there is nothing to average.
+    /// The mean of floats over axes; NaN where there is nothing to average.
     #[track_caller]
     #[must_use]
     pub fn mean(&self, axes: impl Into<Axes>) -> Self {
@@ -149,7 +149,7 @@ impl Tensor {
         if count == 0.0 { sum.filled_like(f64::NAN) } else { sum * (1.0 / count) }
     }
 
-    /// The mean over everything.
+    /// The mean over all axes, as `mean(..)`: a scalar.
     #[track_caller]
     #[must_use]
     pub fn mean_all(&self) -> Self {
@@ -164,7 +164,7 @@ impl Tensor {
         self.reduce(Reduction::Product, axes)
     }
 
-    /// The largest over axes.
+    /// The largest over axes; NaN where there is one. Equals share the gradient. [`maximum`](Self::maximum) compares two tensors.
     #[track_caller]
     #[must_use]
     #[doc(alias = "amax")]
@@ -172,7 +172,7 @@ impl Tensor {
         self.reduce(Reduction::Max, axes)
     }
 
-    /// The smallest over axes.
+    /// The smallest over axes; NaN where there is one. Equals share the gradient. [`minimum`](Self::minimum) compares two tensors.
     #[track_caller]
     #[must_use]
     #[doc(alias = "amin")]
@@ -251,8 +251,8 @@ impl Tensor {
         self.reduce(Reduction::LogSumExp, axes)
     }
 
-    /// The variance over axes: the mean square distance from the mean, over n − `correction` (1 for a sample, 0 for a whole
-    /// population).
+    /// The variance over axes: the sum of squared distances from the mean, over n − `correction` (1 for a sample, PyTorch's default; 0 for
+    /// a whole population, NumPy's).
     #[track_caller]
     #[must_use]
     #[doc(alias = "var")]

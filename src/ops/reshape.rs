@@ -37,7 +37,7 @@ impl Operator for Reshape {
 }
 
 impl Tensor {
-    /// The same elements in row-major order under another shape.
+    /// The same elements in row-major order under another shape, all of whose extents are given: none is found out by −1.
     #[track_caller]
     #[must_use]
     pub fn reshape(&self, shape: impl Into<Shape>) -> Self {
@@ -60,7 +60,8 @@ impl Tensor {
         self.reshape(head.iter().copied().chain([tail.iter().product()]).collect::<Shape>())
     }
 
-    /// With an axis of extent 1 put before `axis`, which may be the rank.
+    /// With an axis of extent 1 put before `axis`, which may be the rank; negative ones count from the end of the result, so −1 puts it
+    /// last.
     #[track_caller]
     #[must_use]
     pub fn unsqueeze(&self, axis: isize) -> Self {
@@ -73,7 +74,7 @@ impl Tensor {
         self.reshape(dims)
     }
 
-    /// Without an axis of extent 1.
+    /// Without an axis of extent 1; another extent is a mistake.
     #[track_caller]
     #[must_use]
     pub fn squeeze(&self, axis: isize) -> Self {

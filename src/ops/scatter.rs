@@ -128,7 +128,7 @@ impl GpuRoutine for Scatter {
 }
 
 impl Tensor {
-    /// Indices where negative ones count from the end of an axis of this extent.
+    /// Indices (i32 or i64) of an axis of this extent as i32 from 0 on: negative ones, which count from the end, get the extent added.
     #[track_caller]
     #[must_use]
     pub fn wrap_indices(&self, extent: usize) -> Self {
@@ -139,8 +139,9 @@ impl Tensor {
         indices.lt(0).select(&indices + extent as f64, &indices)
     }
 
-    /// Joins each source element with the element that its integer index names along an axis: ONNX's `ScatterElements`, PyTorch's
-    /// `scatter` and `scatter_reduce`. The index may be smaller than base and source; what is outside of it stays as it is.
+    /// This, with each source element combined with the element that its integer index (i32 or i64) names along an axis: ONNX's
+    /// `ScatterElements`, PyTorch's `scatter` and `scatter_reduce`. The index may be smaller than this and the source; what is outside of
+    /// it stays as it is. Indices out of range are clamped to the axis; for negative ones see [`wrap_indices`](Self::wrap_indices).
     ///
     /// ```
     /// use wgrad::ops::Combine;
@@ -183,8 +184,8 @@ impl Tensor {
         inside.select(part.pad(&zeros, &rest, 0.0), self)
     }
 
-    /// Joins slices of the source with the slices that indices name: ONNX's `ScatterND`. The index is `[…, k]`, each of its last
-    /// axis an index along the first `k` axes of this; the source is `[…, rest of this]`. Negative indices count from the end.
+    /// This, with slices of the source combined with the slices that indices name: ONNX's `ScatterND`. The index is `[…, k]`, and its last
+    /// axis has an index for each of the first `k` axes of this; the source is `[…, rest of this]`. Negative indices count from the end.
     #[track_caller]
     #[must_use]
     pub fn scatter_nd(&self, index: &Self, source: &Self, combine: Combine) -> Self {
@@ -207,8 +208,8 @@ impl Tensor {
         Scatter { axis: 0, rows: true, combine }.with(combine, &rows, &linear, &source).reshape(base)
     }
 
-    /// Slices at the positions that indices name: ONNX's `GatherND` without batch axes. The index is `[…, k]`, each of its last
-    /// axis an index along the first `k` axes of this; the result is `[…, rest of this]`. Negative indices count from the end.
+    /// Slices at the positions that indices name: ONNX's `GatherND` without batch axes. The index is `[…, k]`, and its last axis has an
+    /// index for each of the first `k` axes of this; the result is `[…, rest of this]`. Negative indices count from the end.
     #[track_caller]
     #[must_use]
     pub fn gather_nd(&self, index: &Self) -> Self {

@@ -204,7 +204,8 @@ impl GpuRoutine for ScatterRows {
 
 impl Tensor {
     /// PyTorch's `scatter_add`: adds each source element at the position that its integer index (i32 or i64) names along an axis,
-    /// in the order of the source. The index may be smaller than base and source; what is outside of it is left out.
+    /// in the order of the source. The index may be smaller than this and the source; what is outside of it is left out. Indices out of
+    /// range are clamped to the axis. [`index_add`](Self::index_add) adds whole slices.
     #[track_caller]
     #[must_use]
     pub fn scatter_add(&self, axis: isize, index: &Self, source: &Self) -> Self {
@@ -248,14 +249,16 @@ impl Tensor {
         Ok((source.slice_steps(&vec![0; rank], &extent, &vec![1; rank]), smaller))
     }
 
-    /// Adds rows of the source `[m, d]` to those rows of this `[n, d]` that the integer indices `[m]` name.
+    /// [`index_add`](Self::index_add) for matrices along axis 0: adds rows of the source `[m, d]` to those rows of this `[n, d]` that the
+    /// integer indices `[m]` name.
     #[track_caller]
     #[must_use]
     pub fn scatter_rows(&self, index: &Self, source: &Self) -> Self {
         self.graph().apply1(Op::ScatterRows(ScatterRows), &[self, &index.i32_indices(), source])
     }
 
-    /// PyTorch's `index_add`: adds slices of the source along an axis at the positions that the integer indices `[m]` name.
+    /// PyTorch's `index_add`: adds the source's m slices along an axis to those of this that the integer indices `[m]` name, in the order
+    /// of the source.
     #[track_caller]
     #[must_use]
     pub fn index_add(&self, axis: isize, index: &Self, source: &Self) -> Self {

@@ -88,7 +88,7 @@ impl Expression for Slice {
 }
 
 impl Tensor {
-    /// Along each axis, `lengths` elements from `starts` on in `steps`, which may be negative.
+    /// Along each axis k, `lengths[k]` elements from index `starts[k]` on, `steps[k]` apart; a negative step goes backwards.
     #[track_caller]
     #[must_use]
     pub fn slice_steps(&self, starts: &[usize], lengths: &[usize], steps: &[isize]) -> Self {
@@ -102,7 +102,8 @@ impl Tensor {
         self.graph().apply1(Op::Slice(slice), &[self])
     }
 
-    /// Elements from `start` up to, without, `end` along one axis, as in `x[:, start:end]`; negative ones count from the end.
+    /// Elements from `start` up to but not including `end` along one axis, as in `x[:, start:end]` for axis 1; negative ones count from the
+    /// end. Bounds beyond the axis are a mistake.
     #[track_caller]
     #[must_use]
     pub fn slice(&self, axis: isize, start: impl AxisIndex, end: impl AxisIndex) -> Self {
@@ -118,7 +119,7 @@ impl Tensor {
         self.slice_steps(&starts, &lengths, &vec![1; shape.rank()])
     }
 
-    /// In reverse order along axes.
+    /// In reverse order along these axes.
     #[track_caller]
     #[must_use]
     pub fn flip(&self, axes: &[isize]) -> Self {
@@ -132,7 +133,7 @@ impl Tensor {
         self.slice_steps(&starts, &shape, &steps)
     }
 
-    /// Parts of the given sizes along an axis.
+    /// Parts of the given sizes along an axis, which add up to its extent. [`chunk`](Self::chunk) makes parts of equal size.
     #[track_caller]
     pub fn split(&self, axis: isize, sizes: &[usize]) -> Vec<Self> {
         let Some(resolved) = self.resolve_axis("split", axis) else { return vec![self.clone(); sizes.len()] };
@@ -151,7 +152,7 @@ impl Tensor {
         parts
     }
 
-    /// One index of an axis, without the axis; a negative one counts from the end.
+    /// The slice at one index of an axis, which is removed: PyTorch's `select`. A negative index counts from the end.
     #[track_caller]
     #[must_use]
     pub fn at(&self, axis: isize, index: impl AxisIndex) -> Self {

@@ -159,7 +159,7 @@ pub enum Order {
 }
 
 impl Tensor {
-    /// Values in order along an axis, and the i32 indices that they had. Stable.
+    /// Values in order along an axis, and the i32 indices that they had. Equal values keep their order; NaN counts as the largest.
     #[track_caller]
     pub fn sort(&self, axis: isize, order: Order) -> (Self, Self) {
         let descending = order == Order::Descending;

@@ -372,7 +372,7 @@ macro_rules! unary_methods {
             tanh Tanh "The hyperbolic tangent.";
             sigmoid Sigmoid "1 / (1 + e^−x)";
             relu Relu "max(x, 0)";
-            selu Selu "The self-normalising exponential linear unit.";
+            selu Selu "The self-normalising exponential linear unit (Klambauer et al. 2017).";
             gelu Gelu "x·Φ(x), with the error function.";
             gelu_tanh GeluTanh "GELU in its tanh approximation.";
             silu Silu "x·sigmoid(x), also called swish.";

@@ -70,7 +70,8 @@ impl Tensor {
         }
     }
 
-    /// The largest of each of a number of windows, spread over the spatial axes: PyTorch's `adaptive_max_pool1d`, `2d` and `3d`.
+    /// The largest of each window, of which `size` are spread over each spatial axis of `[batch, channels, spatial…]`: PyTorch's
+    /// `adaptive_max_pool1d`, `2d` and `3d`.
     #[track_caller]
     #[must_use]
     pub fn adaptive_max_pool(&self, size: impl Into<Sizes>) -> Self {
@@ -122,7 +123,8 @@ impl Tensor {
         }
     }
 
-    /// The averages of a number of windows, spread over the spatial axes: PyTorch's `adaptive_avg_pool1d`, `2d` and `3d`.
+    /// The average of each window, of which `size` are spread over each spatial axis of `[batch, channels, spatial…]`: PyTorch's
+    /// `adaptive_avg_pool1d`, `2d` and `3d`.
     #[track_caller]
     #[must_use]
     pub fn adaptive_avg_pool(&self, size: impl Into<Sizes>) -> Self {
@@ -178,7 +180,7 @@ impl Tensor {
     }
 
     /// The largest over all spatial axes: `[batch, channels, spatial…]` to `[batch, channels]`, as Keras's `GlobalMaxPooling`.
-    /// Equals share the gradient.
+    /// Equals share the gradient, while that of [`max_pool`](Self::max_pool) goes to the first.
     #[track_caller]
     #[must_use]
     pub fn global_max_pool(&self) -> Self {

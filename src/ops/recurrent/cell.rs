@@ -61,8 +61,8 @@ pub struct CellDefinition {
 }
 
 impl CellDefinition {
-    /// A cell with this number of gates, which are rows of PyTorch's weights `weight_ih` and `weight_hh`, `[gates · hidden, …]`. The name is for messages,
-    /// printed programs and profiles.
+    /// A cell with this number of gates, which are rows of PyTorch's weights `weight_ih` and `weight_hh`, `[gates · hidden, …]`. The name
+    /// is for messages, printed programs and profiles.
     #[must_use]
     pub fn new(name: impl Into<String>, gates: usize) -> Self {
         Self { name: name.into(), gates, parameters: Vec::new() }
