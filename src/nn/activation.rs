@@ -33,7 +33,7 @@ pub enum Activation {
         /// What it falls to, negated.
         alpha: f64,
     },
-    /// The self-normalising exponential linear unit.
+    /// The self-normalising exponential linear unit (Klambauer et al. 2017).
     Selu,
     /// x·Φ(x), with the error function.
     Gelu,

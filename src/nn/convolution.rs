@@ -100,7 +100,7 @@ impl Convolution {
         Self { name: name.to_owned(), in_channels, options, weight, bias }
     }
 
-    /// The layer applied to a batch, `[n, in, spatial…]`.
+    /// The layer applied to a batch: `[n, in, spatial…]` to `[n, out, windows…]`.
     #[track_caller]
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let _layer = self.weight.graph().in_layer(&self.name);

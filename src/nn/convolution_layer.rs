@@ -34,12 +34,12 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// The number of spatial axes, and the number of output channels.
+    /// A convolution over `axes` spatial axes (one to three), to `channels` channels, with a bias.
     pub fn new(axes: usize, channels: usize, kernel: impl Into<Sizes>, options: ConvOptions) -> Self {
         Self::moving(axes, channels, kernel.into(), Moves::Forward(options))
     }
 
-    /// The transposed one.
+    /// A transposed convolution over `axes` spatial axes (one to three), to `channels` channels, with a bias.
     pub fn transposed(axes: usize, channels: usize, kernel: impl Into<Sizes>, options: ConvTransposeOptions) -> Self {
         Self::moving(axes, channels, kernel.into(), Moves::Transposed(options))
     }

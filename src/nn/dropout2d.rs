@@ -27,7 +27,7 @@ impl Dropout2d {
         Self { probability }
     }
 
-    /// Applied to `[N, C, …]`, which has spatial axes.
+    /// Applied to floats `[N, C, spatial…]` with one spatial axis or more.
     #[track_caller]
     pub fn forward(self, x: &Tensor, mode: Mode) -> Tensor {
         if x.graph().error().is_some() {

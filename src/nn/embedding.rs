@@ -29,7 +29,7 @@ pub struct EmbeddingLayer {
     pub padding_idx: Option<isize>,
     /// First values; `None` for normal (0, 1).
     pub initializer: Option<Initializer>,
-    /// The norm of the longest rows that are looked up.
+    /// The largest Euclidean norm of a row that is looked up; longer ones are scaled down to it.
     pub max_norm: Option<f64>,
 }
 
@@ -269,7 +269,7 @@ fn label(name: &str) -> String {
     format!("embedding {name:?}")
 }
 
-/// Are all of these indices of a table of `num` rows?
+/// Checks on the host that all of these, i32 or i64, are indices of a table of `num` rows.
 ///
 /// ```
 /// use wgrad::nn::check_indices;

@@ -49,7 +49,7 @@ use crate::tensor::{DType, Shape, TensorData};
 /// # Ok::<(), Error>(())
 /// ```
 ///
-/// What it has variables for, it gets from its [`Scope`]. Two layers count as the same where their [`fmt::Debug`] says the same.
+/// It makes its variables through the [`Scope`]. Two layers count as the same where their [`fmt::Debug`] says the same.
 pub trait Layer: CloneLayer + Any + fmt::Debug + Send + Sync {
     /// What it is, with its sizes, as in summaries and messages: `dense(64)`.
     fn describe(&self) -> String;
@@ -65,7 +65,7 @@ pub trait Layer: CloneLayer + Any + fmt::Debug + Send + Sync {
     #[track_caller]
     fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor;
 
-    /// Number of trainable values, for examples of shape `input`: of the parameters that [`forward`](Self::forward) makes.
+    /// Number of trainable values in the parameters that [`forward`](Self::forward) makes for examples of shape `input`.
     fn parameter_count(&self, input: &Shape) -> usize {
         let batch: Shape = std::iter::once(2).chain(input.iter().copied()).collect();
         Scope::count_parameters(batch, self.input_dtype(), |scope, x| drop(self.forward(scope, x)))
@@ -76,7 +76,7 @@ pub trait Layer: CloneLayer + Any + fmt::Debug + Send + Sync {
         DType::F32
     }
 
-    /// What is wrong with the values of a batch, where a model begins with this layer: what no program looks at.
+    /// Checks the values of a batch, where a model begins with this layer: programs do not look at them.
     ///
     /// # Errors
     /// [`Error::Data`](crate::Error::Data) that names the first such value.
@@ -91,14 +91,14 @@ pub trait Layer: CloneLayer + Any + fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Changes what a method of [`Sequential`] says of the layer just added; false where the layer has no such thing.
+    /// Applies a setting that a method of [`Sequential`] gives to the layer just added; false where the layer has no such option.
     fn set(&mut self, setting: &Setting) -> bool {
         let _ = setting;
         false
     }
 }
 
-/// What layers of several kinds have, and methods of a [`Sequential`] change in the layer before them.
+/// An option that layers of several kinds have, and that methods of a [`Sequential`] change in the layer before them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Setting {

@@ -3,6 +3,16 @@
 //!
 //! There are two kinds of models. [`Sequential`] is a list of layers, of this crate or of others. Everything else is a function
 //! from tensors to tensors that calls built layers. Both are a [`Model`].
+//!
+//! | as data, for a [`Sequential`] | in a graph |
+//! |---|---|
+//! | [`Dense`] | [`Linear`] |
+//! | [`Conv`] | [`Conv1d`], [`Conv2d`], [`Conv3d`], [`ConvTranspose2d`] and so on; [`Convolution`] for any number of axes |
+//! | [`EmbeddingLayer`] | [`Embedding`] |
+//! | [`BatchNormalization`], [`LayerNormalization`], … | [`BatchNorm`], [`LayerNorm`], … |
+//! | [`RecurrentLayer`] | [`LSTM`], [`GRU`], [`RNN`], [`CustomRNN`] |
+//! | [`Activation`], [`Dropout`], [`Pool`], [`Flatten`] | methods of [`Tensor`]; a dropout's own `forward` |
+//!
 //! Names and layouts of parameters are PyTorch's, so that weights move between the two unchanged.
 
 mod activation;
@@ -143,7 +153,7 @@ pub trait Model {
     #[track_caller]
     fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor;
 
-    /// What is wrong with the values of inputs, whose first axis counts the examples: what no program looks at.
+    /// Checks the values of inputs, whose first axis counts the examples: programs do not look at them.
     ///
     /// # Errors
     /// [`Error::Data`](crate::Error::Data) that names the first such value.

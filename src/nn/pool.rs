@@ -27,7 +27,8 @@ pub enum PoolKind {
     Interpolate(Interpolate),
 }
 
-/// A pool, or an interpolation, over the spatial axes of examples `[channels, spatial…]`, of which there are one to three.
+/// A pool, or an interpolation, over the spatial axes of examples `[channels, spatial…]`, of which there are one to three; as data. In a
+/// graph these are methods of [`Tensor`], such as [`max_pool`](Tensor::max_pool).
 ///
 /// ```
 /// use wgrad::nn::Sequential;
@@ -249,7 +250,7 @@ impl Sequential {
         self.pool(Pool::new(PoolKind::GlobalMax))
     }
 
-    /// The spatial axes enlarged by a factor.
+    /// The spatial axes enlarged by a factor; extents are rounded down. [`interpolate`](Self::interpolate) takes extents and more options.
     #[must_use]
     #[track_caller]
     pub fn upsample(self, factor: f64, interpolation: Interpolation) -> Self {

@@ -44,7 +44,7 @@ impl<'a> Scope<'a> {
         self.mode
     }
 
-    /// A trainable parameter `NAME.kind`, f32.
+    /// A trainable parameter `NAME.kind`, f32. An initializer that does not fit the shape is a mistake of the layer.
     #[track_caller]
     pub fn parameter(&self, kind: &str, shape: impl Into<Shape>, initializer: Initializer) -> Tensor {
         let shape = shape.into();

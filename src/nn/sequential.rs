@@ -54,7 +54,7 @@ impl PartialEq for Sequential {
 }
 
 impl Sequential {
-    /// For inputs of a shape, without the batch.
+    /// A model without layers yet, for inputs of a shape without the batch axis.
     pub fn new(input: impl Into<Shape>) -> Self {
         Self { input: input.into(), layers: Vec::new(), origins: Vec::new(), name: String::new(), mistake: None }
     }

@@ -122,8 +122,8 @@ impl Sequential {
 /// 2015): PyTorch's `BatchNorm1d`, `BatchNorm2d` and `BatchNorm3d`.
 ///
 /// Parameters are `NAME.weight` and `NAME.bias` of shape `[C]`. While training, statistics are those of the batch, and the running
-/// ones, `NAME.running_mean` and `NAME.running_var`, move towards them at the end of the step; in evaluation, the running ones
-/// count. `NAME.num_batches_tracked` is i32 (PyTorch's i64 is read into it).
+/// ones, `NAME.running_mean` and `NAME.running_var`, move towards its mean and unbiased variance at the end of the step; in evaluation, the
+/// running ones count. `NAME.num_batches_tracked` is i32 (PyTorch's i64 is read into it).
 ///
 /// ```
 /// use wgrad::prelude::*;
@@ -155,7 +155,8 @@ impl BatchNorm {
         BatchNormalization::new().build(g, name, channels)
     }
 
-    /// The layer applied to `[N, C, …]`. A layer with running statistics is applied once in a graph that trains.
+    /// The layer applied to `[N, C, …]`; a batch has two values or more for each channel. In a graph that trains, a layer with running
+    /// statistics can be applied only once.
     #[track_caller]
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
         let _layer = self.graph.in_layer(&self.name);

@@ -114,8 +114,8 @@ impl Sequential {
 }
 
 /// `y = (x − μ)/√(σ² + ε)·w + b` of `[N, C, …]`, with mean and variance of each channel of each example (Ulyanov et al. 2016):
-/// PyTorch's `InstanceNorm1d`, `InstanceNorm2d` and `InstanceNorm3d`, with the variables of a [`BatchNorm`](crate::nn::BatchNorm),
-/// but as there, it does not count batches.
+/// PyTorch's `InstanceNorm1d`, `InstanceNorm2d` and `InstanceNorm3d`, with the variables of a [`BatchNorm`](crate::nn::BatchNorm).
+/// As in PyTorch, it does not count batches.
 ///
 /// ```
 /// use wgrad::prelude::*;
@@ -143,7 +143,8 @@ impl InstanceNorm {
         InstanceNormalization::new().build(g, name, channels)
     }
 
-    /// The layer applied to `[N, C, …]`, which has spatial axes. With running statistics it is applied once in a graph that trains.
+    /// The layer applied to `[N, C, …]`, which has spatial axes. With running statistics it can be applied only once in a graph that
+    /// trains.
     #[track_caller]
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
         let _layer = self.graph.in_layer(&self.name);

@@ -158,7 +158,7 @@ fn label(name: &str) -> String {
 }
 
 impl Tensor {
-    /// Over the root mean square of the last `axes` axes; the weight has their extents. See [`RmsNorm`](crate::nn::RmsNorm).
+    /// Divided by the root mean square of the last `axes` axes; the weight has their extents. See [`RmsNorm`](crate::nn::RmsNorm).
     #[track_caller]
     #[must_use]
     pub fn rms_norm(&self, axes: usize, weight: Option<&Self>, eps: Option<f64>) -> Self {

@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::tensor::{DType, TensorData};
 
-/// Are these lengths of rows of at most `steps` steps? Each is from 1 up to the steps; a device takes what is below for no step,
-/// and what is above for all of them.
+/// Checks on the host that these are lengths of rows of at most `steps` steps: each from 1 to `steps`. A device takes what is below for no
+/// step, and what is above for all of them.
 ///
 /// ```
 /// use wgrad::nn::check_lengths;

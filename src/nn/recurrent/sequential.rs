@@ -83,7 +83,8 @@ impl From<&Cell> for RecurrentCell {
     }
 }
 
-/// A recurrent layer on examples of `[steps, features]`.
+/// A recurrent layer on examples of `[steps, features]`; as data. In a graph it is an [`LSTM`](super::LSTM), [`GRU`](super::GRU),
+/// [`RNN`](super::RNN) or [`CustomRNN`](super::CustomRNN).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecurrentLayer {
     /// What its steps compute.
