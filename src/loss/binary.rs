@@ -8,7 +8,8 @@ use crate::tensor::TensorData;
 /// Probabilities of class 1.
 const SHARES: Numbers = Numbers { what: "not from 0 to 1", holds: |value| (0.0..=1.0).contains(&value) };
 
-/// −y·log x − (1 − y)·log(1 − x), of probabilities x.
+/// −y·log x − (1 − y)·log(1 − x), of probabilities x and targets y from 0 to 1: PyTorch's `BCELoss`, which is at most 100.
+/// For a model that ends in a sigmoid; [`BinaryCrossEntropyWithLogits`], for one without it, has no such limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BinaryCrossEntropy;
 
@@ -23,7 +24,7 @@ impl Elementwise for BinaryCrossEntropy {
     }
 }
 
-/// The same of the sigmoid of x, without overflow: softplus(x) − y·x.
+/// [`BinaryCrossEntropy`] of the sigmoid of logits x, without overflow: softplus(x) − y·x. PyTorch's `BCEWithLogitsLoss`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BinaryCrossEntropyWithLogits;
 
@@ -38,7 +39,8 @@ impl Elementwise for BinaryCrossEntropyWithLogits {
     }
 }
 
-/// [`BinaryCrossEntropyWithLogits`] with the first term times a weight: one for each element of the last axis, or one for all.
+/// [`BinaryCrossEntropyWithLogits`] with the term of class 1 (−y·log σ(x)) times a weight: one for each element of the last axis, or one
+/// for all. PyTorch's `pos_weight`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BinaryCrossEntropyWithPositiveWeight(pub Vec<f64>);
 

@@ -29,7 +29,8 @@ pub struct CrossEntropyOptions {
     pub class_weights: Option<Vec<f64>>,
     /// The share of the target that is spread evenly over all classes (Szegedy et al. 2016), from 0 to 1.
     pub label_smoothing: f64,
-    /// The label of examples that do not count, neither in the sum nor in the mean; PyTorch's default is −100, here it is none.
+    /// The label of examples that do not count, neither in the sum nor in the mean. `None`, the default, lets all count (PyTorch's default
+    /// is −100).
     pub ignore_index: Option<i32>,
     /// The axis of the classes; negative ones count from the end. PyTorch has 1, which is the last where there are two.
     pub class_axis: isize,
@@ -41,7 +42,8 @@ impl Default for CrossEntropyOptions {
     }
 }
 
-/// −log softmax(x) at the label, along the last axis.
+/// −log softmax(x) at the label: logits `[…, classes]`, i32 labels `[…]`. PyTorch's `CrossEntropyLoss`, with the classes on the last axis;
+/// Keras's `SparseCategoricalCrossentropy(from_logits=True)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CrossEntropy;
 
@@ -49,7 +51,7 @@ pub struct CrossEntropy;
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrossEntropyWith(pub CrossEntropyOptions);
 
-/// −x at the label, of log-probabilities x, along the last axis.
+/// −x at the label: log-probabilities x `[…, classes]`, i32 labels `[…]`. PyTorch's `NLLLoss`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nll;
 

@@ -4,7 +4,7 @@ use super::elementwise::{Elementwise, elementwise};
 use super::targets::{FINITE, Numbers};
 use crate::graph::Tensor;
 
-/// (x − y)²
+/// (x − y)²: PyTorch's `MSELoss`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mse;
 
@@ -18,7 +18,7 @@ impl Elementwise for Mse {
     }
 }
 
-/// |x − y|
+/// |x − y|: PyTorch's `L1Loss`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct L1;
 
@@ -32,7 +32,7 @@ impl Elementwise for L1 {
     }
 }
 
-/// d²/2 for |d| < δ, else δ·(|d| − δ/2), of d = x − y (Huber 1964).
+/// d²/2 for |d| < δ, else δ·(|d| − δ/2), of d = x − y (Huber 1964): PyTorch's `HuberLoss`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Huber {
     /// Where the parabola becomes a line.

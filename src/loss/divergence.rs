@@ -4,7 +4,8 @@ use super::elementwise::{Elementwise, elementwise};
 use super::targets::{FINITE, Numbers};
 use crate::graph::Tensor;
 
-/// y·(log y − x), of log-probabilities x and probabilities y.
+/// y·(log y − x), of log-probabilities x and probabilities y: PyTorch's `KLDivLoss`. The divergence itself is its
+/// [`BatchMean`](super::Reduction::BatchMean), while the mean is over all elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KlDiv;
 

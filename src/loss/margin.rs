@@ -5,7 +5,7 @@ use super::elementwise::{Elementwise, elementwise};
 use super::targets::Numbers;
 use crate::graph::Tensor;
 
-/// max(0, 1 − y·x), of targets ±1.
+/// max(0, 1 − y·x), of scores x and targets y = ±1, as Keras's `Hinge`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hinge;
 
@@ -25,7 +25,7 @@ elementwise!(Hinge);
 const EPSILON: f64 = 1e-12;
 
 /// PyTorch's `CosineEmbeddingLoss`: 1 − cos(a, b) where the target is 1, max(0, cos(a, b) − margin) where it is −1.
-/// `a` and `b` are `[…, features]`, the target `[…]`.
+/// `a` and `b` are `[…, features]`, the target `[…]`; returns a scalar, or `[…]` with [`Reduction::None`].
 ///
 /// ```
 /// use wgrad::graph::Graph;

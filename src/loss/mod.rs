@@ -23,7 +23,8 @@ use crate::error::Result;
 use crate::graph::Tensor;
 use crate::tensor::{DType, Shape, TensorData};
 
-/// What becomes of the losses of single elements (or examples, where a loss is of whole ones).
+/// How the losses of single elements (or examples, where a loss is of whole ones) become the result. Not to be confused with
+/// [`scalar::Reduction`](crate::scalar::Reduction), which folds axes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Reduction {
     /// Their mean; for cross-entropy with class weights, the weighted mean.
@@ -31,7 +32,7 @@ pub enum Reduction {
     Mean,
     /// Their sum.
     Sum,
-    /// They stay as they are.
+    /// None: the losses stay as they are, in their shape.
     None,
     /// Their sum over the extent of the first axis, as the definition of the KL divergence wants.
     BatchMean,
@@ -48,7 +49,7 @@ impl Reduction {
         }
     }
 
-    /// What becomes of the losses of single elements.
+    /// The result for the losses of single elements: a scalar, or the losses themselves with [`None`](Self::None).
     #[track_caller]
     #[must_use]
     pub fn of(self, losses: &Tensor) -> Tensor {

@@ -54,11 +54,11 @@ pub enum BuiltIn {
     F1Weighted,
     /// The probability that an example of class 1 has a higher score than one of class 0; ties count half. Two classes only.
     RocAuc,
-    /// The mean squared error.
+    /// The mean squared error over all elements.
     Mse,
-    /// The mean absolute error.
+    /// The mean absolute error over all elements.
     Mae,
-    /// The coefficient of determination; of several outputs, the mean.
+    /// The coefficient of determination, 1 − (residual sum of squares) / (total sum of squares); of several outputs, the mean.
     R2,
 }
 
@@ -234,7 +234,7 @@ impl Accumulator {
         self.metric.name()
     }
 
-    /// Takes a batch.
+    /// Adds a batch.
     ///
     /// Of classes, `predictions` are scores (logits or probabilities; the highest wins) as `[n, c]` with labels `[n]` or `[n, 1]`,
     /// or with one-hot rows `[n, c]`; as `[n, c, …]` with labels `[n, …]`, where axis 1 holds the classes as for a cross-entropy;

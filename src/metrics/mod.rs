@@ -23,7 +23,7 @@ use crate::graph::Tensor;
 use crate::loss::Loss;
 use crate::tensor::{DType, TensorData};
 
-/// Something to measure.
+/// Something to measure: one of the [`BuiltIn`] metrics, [`Perplexity`], or one of your own.
 ///
 /// One of your own, measured on the device:
 ///
