@@ -14,7 +14,7 @@ pub struct Decay {
 }
 
 impl Decay {
-    /// None.
+    /// No decay.
     pub const NONE: Self = Self { l2: 0.0, l1: 0.0, decoupled: 0.0 };
 
     /// λ·p added to the gradient.
@@ -27,7 +27,7 @@ impl Decay {
         Self { l1: strength, ..Self::NONE }
     }
 
-    /// p drawn to 0 by its share learning rate · λ, apart from the gradient.
+    /// p times (1 − learning rate · λ) before each step, apart from the gradient.
     pub const fn decoupled(strength: f64) -> Self {
         Self { decoupled: strength, ..Self::NONE }
     }
@@ -64,7 +64,7 @@ macro_rules! decay_methods {
         decay_methods!($optimizer, weight_decay: l2, "With λ·p added to the gradient, as PyTorch's `weight_decay`.");
 
         impl $optimizer {
-            /// With p drawn to 0 by its share learning rate · λ before each step, apart from the gradient.
+            /// With p times (1 − learning rate · λ) before each step, apart from the gradient, as in AdamW.
             #[must_use]
             pub const fn decoupled_weight_decay(mut self, weight_decay: f64) -> Self {
                 self.decay.decoupled = weight_decay;

@@ -54,7 +54,7 @@ impl fmt::Debug for Group {
 }
 
 impl Group {
-    /// The parameters whose names begin like this: `encoder.` for all of a part, `fc1.weight` for one.
+    /// The parameters whose names begin with this: `encoder.` for all of a part, `fc1.weight` for one.
     pub fn named(prefix: impl Into<String>) -> Self {
         let prefix = prefix.into();
         let described = format!("{prefix:?}");

@@ -6,7 +6,8 @@ use super::{Decay, Optimizer, SHARE, Update, in_range};
 use crate::graph::Tensor;
 
 /// Steps of one size, by the sign of a running mean that leans towards the newest gradient (Chen et al. 2023). It wants a learning
-/// rate three to ten times smaller than AdamW's, a decay so much larger, and half of its memory. State: `exp_avg`.
+/// rate three to ten times smaller than AdamW's and a decay larger by the same factor, and takes half of its memory for states. State:
+/// `exp_avg`.
 ///
 /// ```text
 /// p − lr·sign(β₁·m + (1 − β₁)·g)        m = β₂·m + (1 − β₂)·g

@@ -25,7 +25,8 @@ pub enum LossScale {
 }
 
 impl LossScale {
-    /// [`Dynamic`](Self::Dynamic) with PyTorch's defaults: from 65,536 on, doubled after 2,000 finite steps, else halved.
+    /// [`Dynamic`](Self::Dynamic) with PyTorch's defaults: from 65,536 on, doubled after 2,000 finite steps in a row, halved after a step
+    /// that is not.
     pub const fn dynamic() -> Self {
         Self::Dynamic { initial: 65_536.0, growth: 2.0, backoff: 0.5, interval: 2_000 }
     }

@@ -103,7 +103,7 @@ impl Minimize {
         self
     }
 
-    /// Keeps each element of the gradients within ± `limit`: PyTorch's `clip_grad_value_`.
+    /// Clamps each element of the gradients to ± `limit`: PyTorch's `clip_grad_value_`.
     pub const fn clip_value(mut self, limit: f64) -> Self {
         self.clip_value = Some(limit);
         self
@@ -165,8 +165,8 @@ impl Minimize {
         Session::new(&graph, device, seed)
     }
 
-    /// Writes gradients and updates into the graph, for those who compile it themselves. The optimizer and its learning rate go
-    /// with the graph.
+    /// Writes gradients and updates into the graph, for those who compile it themselves with [`Graph::compile`] or [`Session::new`]. The
+    /// optimizer and its learning rate go with the graph; the [`seed`](Self::seed) does not.
     #[track_caller]
     pub fn build(self) {
         let graph = &self.graph;

@@ -27,7 +27,7 @@ pub struct SGD {
 }
 
 impl SGD {
-    /// Plain descent.
+    /// Plain descent: no momentum, no decay.
     pub const fn new(learning_rate: f64) -> Self {
         Self {
             learning_rate,

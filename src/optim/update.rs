@@ -82,7 +82,7 @@ impl Update<'_> {
         value
     }
 
-    /// A number that the host computes before each step, in f64, from the number of the optimizer's update (from 1 on) and its
+    /// An f32 scalar that the host computes before each step, in f64, from the number of the optimizer's update (from 1 on) and its
     /// learning rate. The same name gives the same number for all parameters, so it must tell all that the function depends on.
     #[track_caller]
     pub fn scalar(&self, name: &str, compute: impl Fn(&UpdateState) -> f64 + Send + Sync + 'static) -> Tensor {
@@ -93,7 +93,7 @@ impl Update<'_> {
         self.graph.update_scalar(optimizer, &name, move |state| compute(&clock.at(state))).cast(self.parameter.dtype())
     }
 
-    /// The learning rate of the step.
+    /// The learning rate of the step, an f32 scalar.
     #[track_caller]
     pub fn learning_rate(&self) -> Tensor {
         self.scalar("learning_rate", |step| step.learning_rate)

@@ -59,7 +59,7 @@ pub struct Sequential {
 }
 
 impl Sequential {
-    /// Begins with a schedule.
+    /// The first schedule, from step 0 on; [`then`](Self::then) adds others.
     pub fn new(first: impl Schedule + 'static) -> Self {
         Self { schedules: vec![Arc::new(first)], milestones: Vec::new() }
     }

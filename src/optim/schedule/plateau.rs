@@ -3,7 +3,7 @@
 use super::Schedule;
 use super::check::{ensure, lowest, non_negative, positive};
 
-/// Times `factor` when the observed metric has not improved for more than `patience` observations (`ReduceLROnPlateau`). Needs a
+/// The rate times `factor` when the observed metric has not improved for more than `patience` observations (`ReduceLROnPlateau`). Needs a
 /// [`Scheduler`](super::Scheduler) to remember.
 ///
 /// ```
@@ -15,7 +15,7 @@ use super::check::{ensure, lowest, non_negative, positive};
 pub struct ReduceOnPlateau {
     /// The factor of a reduction, in (0, 1).
     pub factor: f64,
-    /// Observations without improvement that are borne.
+    /// Observations without improvement before a reduction: one more of them reduces.
     pub patience: u64,
     /// The change that counts as an improvement.
     pub threshold: f64,

@@ -13,7 +13,7 @@ impl Schedule for Constant {
     }
 }
 
-/// Times `gamma` after each `every` steps (`StepLR`).
+/// The rate times `gamma` after each `every` steps (`StepLR`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// Steps between two reductions; at least 1.
@@ -33,7 +33,7 @@ impl Schedule for Step {
     }
 }
 
-/// Times `gamma` at each of some steps (`MultiStepLR`).
+/// The rate times `gamma` at each of some steps (`MultiStepLR`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct MultiStep {
     /// The steps before which the rate is reduced, in rising order; one that is there twice counts twice.
@@ -75,7 +75,7 @@ impl Schedule for Reduced {
     }
 }
 
-/// Times `gamma` after each step (`ExponentialLR`).
+/// The rate times `gamma` after each step (`ExponentialLR`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exponential {
     /// The factor of a step.
