@@ -14,7 +14,7 @@ pub struct Column {
     pub name: String,
     /// A value a row.
     pub values: Values,
-    /// What is odd about how it was read.
+    /// What is odd about how it was read, for people.
     pub remark: Option<String>,
 }
 
@@ -43,7 +43,7 @@ impl Column {
         Self { name: name.into(), values, remark: None }
     }
 
-    /// What it holds, in a few words: `number with decimal comma, 3 missing`.
+    /// What it holds, in a few words for people: `number with decimal comma, 3 missing`.
     pub fn describe(&self) -> String {
         let mut text = match &self.values {
             values if values.is_blank() => return "empty".to_owned(),

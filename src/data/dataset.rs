@@ -8,8 +8,7 @@ use crate::tensor::{Storage, TensorData, TensorType};
 /// The sub-stream of a seed that orders epochs; [`split`](super::split) has its own.
 const EPOCH_ORDER: u32 = 0x6f72_6465;
 
-/// Named tensors of equal first extent, the number of examples; by custom `x` for the input and `y` for what is to
-/// come out.
+/// Named tensors of equal first extent, the number of examples; by default trainers take `x` for the input and `y` for the target.
 ///
 /// ```
 /// use wgrad::{data::Dataset, tensor::TensorData};
@@ -121,7 +120,7 @@ impl Dataset {
         Ok(Self::new(columns)?.with_class_names(self.class_names.iter().cloned()))
     }
 
-    /// The examples of the given indices, in that order; an index may occur more than once.
+    /// A data set of the examples at these indices, in that order; an index may occur more than once.
     ///
     /// # Errors
     /// [`Error::Argument`] for an index beyond the data, [`Error::Data`] for no indices at all.

@@ -19,7 +19,7 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 ///
 /// # Errors
 /// [`Error::File`] where the file cannot be read; [`Error::Format`] where it is no NPY file, is truncated, has bytes
-/// left over, or holds elements that the engine has not.
+/// left over, or holds elements that the engine does not have.
 pub fn read(path: impl AsRef<Path>) -> Result<TensorData> {
     let path = path.as_ref();
     let bytes = fs::read(path).map_err(|source| Error::file("cannot read", path, source))?;
@@ -37,7 +37,7 @@ pub fn from_bytes(bytes: &[u8], origin: impl AsRef<Path>) -> Result<TensorData> 
 /// Writes an NPY file, version 1.0, row-major and little-endian. A file that is there is replaced as a whole or not at all.
 ///
 /// # Errors
-/// [`Error::File`] where the file cannot be written; [`Error::Argument`] for bf16, which NumPy has not.
+/// [`Error::File`] where the file cannot be written; [`Error::Argument`] for bf16, which NumPy does not have.
 pub fn write(path: impl AsRef<Path>, tensor: &TensorData) -> Result<()> {
     file::write(path, &to_bytes(tensor)?)
 }
@@ -52,7 +52,7 @@ pub fn write(path: impl AsRef<Path>, tensor: &TensorData) -> Result<()> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Argument`] for bf16, which NumPy has not.
+/// [`Error::Argument`] for bf16, which NumPy does not have.
 pub fn to_bytes(tensor: &TensorData) -> Result<Vec<u8>> {
     let descr = match tensor.dtype() {
         DType::F32 => "<f4",

@@ -4,7 +4,7 @@ use super::spread::{Spread, standardized};
 use crate::error::{Error, Result, counted};
 use crate::tensor::{DType, TensorData};
 
-/// One straight line a feature, `(value - offset) / scale`, fitted on the training part and applied to every part.
+/// A linear map of each feature, `(value - offset) / scale`, fitted on the training part and applied to every part.
 ///
 /// Everything is computed in f64. Values that are large and change little, such as seconds since 1970, are given as f64: as f32
 /// they have lost their content before they come here.
@@ -135,7 +135,8 @@ fn matrix(train: &TensorData) -> Result<(Vec<f64>, usize, usize)> {
     Ok((values, examples, features))
 }
 
-/// Labels as rows with a single 1: f32, the shape of `labels` and one more axis of `classes`.
+/// Labels as rows with a single 1: f32, the shape of `labels` and one more axis of `classes`. In a graph it is
+/// [`Tensor::one_hot`](crate::graph::Tensor::one_hot).
 ///
 /// ```
 /// use wgrad::{data::one_hot, tensor::TensorData};

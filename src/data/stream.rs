@@ -72,8 +72,8 @@ pub trait Source: Send {
 }
 
 /// Examples that are read while a model is trained or measured on them, for [`Trainer::fit`](crate::train::Trainer::fit),
-/// [`Fit::validate`](crate::train::Fit::validate) and [`Trainer::evaluate`](crate::train::Trainer::evaluate). There may be more of them than
-/// memory holds, and nobody needs to know how many: an epoch ends where the source does.
+/// [`Fit::validate`](crate::train::Fit::validate) and [`Trainer::evaluate`](crate::train::Trainer::evaluate). There may be more of them
+/// than memory holds, and nobody needs to know how many: an epoch ends where the source does.
 ///
 /// A thread reads and prepares a few batches [ahead](Self::ahead). In memory are those, the buffer of [`shuffle`](Self::shuffle), and
 /// what the source gives at a time.
@@ -87,12 +87,12 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Of a source.
+    /// A stream of a source.
     pub fn new(source: impl Source + 'static) -> Self {
         Self { source: Box::new(source), buffer: None, ahead: AHEAD, name: "stream".into(), peeked: None }
     }
 
-    /// Of an iterator for each epoch, over examples by any number at a time.
+    /// A stream of an iterator for each epoch, which yields any number of examples at a time.
     ///
     /// ```
     /// use wgrad::data::{Dataset, Stream};

@@ -28,7 +28,7 @@ pub enum Target {
 }
 
 impl Table {
-    /// A table of columns that are no file's; its rows count as lines from 1.
+    /// A table of columns that come from no file; its rows count as lines from 1.
     ///
     /// # Errors
     /// [`Error::Data`] for no columns, none with a row, and columns of unequal length.
@@ -144,7 +144,8 @@ impl Table {
         Ok((first.labels("row")?, second.labels("row")?))
     }
 
-    /// The same with each class of a column in the same proportion in both parts, as [`Dataset::stratified_split`] does it.
+    /// As [`split_rows`](Self::split_rows), with each class of a column in the same proportion in both parts, as
+    /// [`Dataset::stratified_split`] does it.
     ///
     /// # Errors
     /// [`Error::Argument`] where a part would be empty or there is no such column; [`Error::Data`] where the column lacks values.
@@ -162,7 +163,7 @@ impl Table {
         self.columns.get(position).ok_or_else(|| Error::Argument(format!("there is no column '{column}'")))
     }
 
-    /// The same with each column of categories replaced by one column of 0 and 1 for each label, named `column=label`;
+    /// The table with each column of categories replaced by one column of 0 and 1 for each label, named `column=label`;
     /// all but the column `except`, which is to be the target.
     ///
     /// # Errors
@@ -192,7 +193,7 @@ impl Table {
     ///
     /// # Errors
     /// [`Error::Argument`] where there is no such column; [`Error::Data`] where there is no other, where values are missing, where
-    /// a target that is to be a number has categories or one that is to be binary has not two classes, and for numbers that f32
+    /// a target that is to be a number has categories or one that is to be binary does not have two classes, and for numbers that f32
     /// cannot hold: beyond its range, or so near each other and so far from 0 that it does not tell them apart.
     pub fn dataset(&self, target: &str, kind: Target) -> Result<Dataset> {
         self.refuse_missing().map_err(Error::Data)?;

@@ -127,7 +127,7 @@ impl Csv {
 
     /// Takes missing values (empty, `?`, `NA`, `NaN`, `null`, …; among numbers also `-`, `.`, `none`) into the table, for
     /// [`Table::without_missing`] or a [`Preparation`](super::Preparation) to deal with; else they are errors. A column without
-    /// any value is none: it says nothing, and nobody looks at it.
+    /// any value is not an error either way: nothing uses it.
     #[must_use]
     pub const fn keep_missing(mut self) -> Self {
         self.keep_missing = true;

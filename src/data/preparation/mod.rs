@@ -21,7 +21,7 @@ use super::missing::Missing;
 use super::table::{Table, Target};
 use crate::error::{Error, Result, counted};
 
-/// How a table becomes features and targets.
+/// How a table becomes features and targets; made by [`PreparationOptions`].
 ///
 /// ```
 /// use wgrad::data::{Csv, Missing, Preparation, PreparationOptions};
@@ -160,8 +160,8 @@ impl Preparation {
         }
     }
 
-    /// Mean and standard deviation of a target that is a number, in the training part; 0 and 1 for classes. `y` is that much
-    /// smaller, so that errors of `y` times the deviation are errors in the target's own unit.
+    /// Mean and standard deviation of a target that is a number, in the training part; 0 and 1 for classes. `y` is standardized by them, so
+    /// errors of `y` times the deviation are errors in the target's own unit.
     pub fn target_scale(&self) -> (f64, f64) {
         match self.columns.get(self.target).map(|column| &column.role) {
             Some(Role::Value { mean, std, .. }) => (*mean, *std),
@@ -195,7 +195,7 @@ impl Preparation {
         self.columns.iter().map(described).collect()
     }
 
-    /// Reads a file that has the columns of the one before, in any order where a header names them, with or without the
+    /// Reads a CSV file that has the columns of the table that was fitted, in any order where a header names them, with or without the
     /// target: numbers are read in the format that they had there. Missing values stay in the table.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ impl Preparation {
     /// own feature, and one that the training part did not have is 0 in all ([`unknown`](Self::unknown) counts them).
     ///
     /// # Errors
-    /// [`Error::Data`] where the table lacks a column, holds something else in it, or lacks values for which nothing stands.
+    /// [`Error::Data`] where the table lacks a column, holds something else in it, or lacks values that are not filled in.
     pub fn features_of(&self, table: &Table) -> Result<TensorData> {
         let (rows, width) = (table.len(), self.features());
         let mut x = vec![0.0_f32; rows * width];
@@ -85,7 +85,7 @@ impl Preparation {
         }
     }
 
-    /// The rows of a table that can be tested with: those with a target, and where nothing stands for missing values, all features.
+    /// The rows of a table that can be tested with: those with a target and, where missing values are not filled in, all features.
     ///
     /// # Errors
     /// [`Error::Data`] where the table lacks a column, where values are missing and refused, and where no row is left.
@@ -95,8 +95,8 @@ impl Preparation {
         })
     }
 
-    /// The rows of a table that can be predicted: those whose features are all there, or have something that stands for them.
-    /// Whether a row has a target is no matter.
+    /// The rows of a table that can be predicted: those whose features are all there, or are filled in. Whether a row has a target does not
+    /// matter.
     ///
     /// # Errors
     /// As for [`usable_rows`](Self::usable_rows).
@@ -144,7 +144,7 @@ impl Preparation {
         if rows.is_empty() { Err(Error::Data("no row of the table lacks nothing".into())) } else { Ok(rows) }
     }
 
-    /// Features `x` and targets `y`, with the names of classes.
+    /// Features `x` and targets `y` of all rows, with the names of classes.
     ///
     /// # Errors
     /// As for [`features_of`](Self::features_of) and [`targets_of`](Self::targets_of).
