@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// Where and how often a run is saved.
 ///
 /// There are two files in the directory: the newest state, [`file`](Self::file), and the one before it,
-/// [`previous_file`](Self::previous_file). Both have checksums. A newest one that is damaged is refused, with a word on the other.
+/// [`previous_file`](Self::previous_file). Both have checksums. A newest file that is damaged is refused; the error names the other.
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
     pub(crate) directory: PathBuf,

@@ -9,7 +9,8 @@ use crate::nn::Sequential;
 use crate::optim::Optimizer;
 
 impl Sequential {
-    /// A trainer for this model, Keras-like. [`Metrics`] says how to give none, one, or several.
+    /// A trainer for this model, as Keras's `compile` makes it. [`Metrics`] says how to give none, one, or several. No kernel is compiled
+    /// yet, as the batch size is not known.
     ///
     /// # Errors
     /// Layers that do not fit each other.

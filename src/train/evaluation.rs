@@ -74,7 +74,8 @@ impl Trainer {
         }
     }
 
-    /// Loss and metrics on a data set or a [`Stream`](crate::data::Stream), and, of a data set, the predictions that they come from, of as many examples at a time as
+    /// Loss and metrics on a data set or a [`Stream`](crate::data::Stream), in [`Mode::Evaluation`]; of a data
+    /// set also the predictions that they come from. The model takes as many examples at a time as
     /// [`evaluation_batch`](Self::evaluation_batch) says, or fewer where those would take too much memory. Labels that the loss
     /// ignores count for neither. A score of a loss of logits is taken for class 1 above 0, any other above 0.5.
     ///

@@ -82,12 +82,13 @@ pub struct EarlyStopping {
 }
 
 impl EarlyStopping {
-    /// Watches a value for which smaller is better: `loss` (validation) or `train_loss`.
+    /// Watches a value for which smaller is better: `loss` (validation) or `train_loss`. The run ends after `patience` epochs in a row
+    /// without improvement. A value that epochs do not report is an error of `fit`.
     pub fn lowest(monitor: impl Into<String>, patience: u64) -> Self {
         Self { monitor: monitor.into(), higher_is_better: false, patience, minimum_change: 0.0, best: None, waited: 0 }
     }
 
-    /// Watches a value for which larger is better: `accuracy`.
+    /// As [`lowest`](Self::lowest), for a value for which larger is better: `accuracy`.
     pub fn highest(monitor: impl Into<String>, patience: u64) -> Self {
         Self { higher_is_better: true, ..Self::lowest(monitor, patience) }
     }
@@ -156,7 +157,7 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// Ends after `steps` steps in all, whatever the epochs.
+    /// Ends after `steps` steps in all, or after the epochs, whichever comes first.
     #[must_use]
     pub fn steps(mut self, steps: u64) -> Self {
         self.steps = Some(steps);

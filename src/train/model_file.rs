@@ -114,7 +114,7 @@ pub struct ModelFile {
 }
 
 impl ModelFile {
-    /// Reads it.
+    /// Reads a model's file.
     ///
     /// # Errors
     /// [`Error::File`] where it cannot be read; [`Error::Format`] where it is damaged, of another version, or no file of a model
@@ -224,7 +224,7 @@ impl ModelFile {
     /// Compares the parameters of a graph with those of the file, before memory is taken for any.
     ///
     /// # Errors
-    /// The graph's first mistake; [`Error::Format`] for a parameter that the file has not, or has in another shape.
+    /// The graph's first mistake; [`Error::Format`] for a parameter that the file lacks, or has in another shape.
     pub fn check(&self, graph: &Graph) -> Result<()> {
         if let Some(mistake) = graph.error() {
             return Err(mistake);

@@ -1,4 +1,4 @@
-//! Parameters by name: from a session into files or bytes, and back, with a word on what fits.
+//! Parameters by name: from a session into files or bytes, and back, with a report of what fits.
 
 use std::path::{Path, PathBuf};
 
@@ -89,16 +89,16 @@ pub struct OtherType {
     pub expected: TensorType,
 }
 
-/// What came of loading parameters by name.
+/// The result of loading parameters by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
     /// Those that were loaded.
     pub loaded: Vec<String>,
-    /// Those of the session that the file has not: they are what they were.
+    /// Those of the session that the file lacks: they are unchanged.
     pub missing: Vec<String>,
-    /// Those of the file that the session has not.
+    /// Those of the file that the session does not have.
     pub unexpected: Vec<String>,
-    /// Those of another element type there: they are what they were.
+    /// Those of another element type in the file: they are unchanged.
     pub other_type: Vec<OtherType>,
 }
 

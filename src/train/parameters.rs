@@ -17,7 +17,7 @@ impl Trainer {
         self.compiled()?.save_parameters(path)
     }
 
-    /// The same with what else is needed to use the model, for [`ModelFile::read`].
+    /// As [`save`](Self::save), with what else is needed to use the model, for [`ModelFile::read`].
     ///
     /// # Errors
     /// A file that cannot be written; nothing compiled yet; a setting whose name is taken.

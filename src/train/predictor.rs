@@ -40,7 +40,7 @@ impl Predictor {
     /// Takes the parameters of a file, which must be those of the model; where they are not, [`predict`](Self::predict) says so.
     ///
     /// # Errors
-    /// None yet: nothing is compiled before the first inputs have come.
+    /// None as yet: nothing is compiled before the first inputs have come.
     pub fn load(mut self, file: &ModelFile) -> Result<Self> {
         self.trainer.load_model(file)?;
         Ok(self)

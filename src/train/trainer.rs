@@ -80,7 +80,8 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Puts the parts together. Nothing is compiled before the shapes are known from data.
+    /// A trainer of a model with one input. Nothing is compiled before the shapes are known from data. Of a
+    /// [`Sequential`](crate::nn::Sequential), its [`compile`](crate::nn::Sequential::compile) checks the layers first.
     #[track_caller]
     pub fn new(
         model: impl Model + Send + Sync + 'static,
