@@ -260,8 +260,8 @@ impl Session {
         self.device.pending()
     }
 
-    /// Runs the program and reads all its outputs. It counts no step, unless the program updates parameters: that is one,
-    /// whoever asks for it.
+    /// Runs the program and reads all its outputs. It counts no step, unless the program updates parameters: such a run is a training step,
+    /// as by [`step`](Self::step).
     ///
     /// # Errors
     /// As [`step`](Self::step).

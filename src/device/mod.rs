@@ -71,10 +71,10 @@ impl Device {
         }
     }
 
-    /// A GPU, with or without wgpu's checks in shaders.
+    /// A GPU, with or without wgpu's checks in shaders. [`named`](Self::named) opens one by a text of the user's.
     ///
     /// # Errors
-    /// Where no adapter is meant by the selection, or it refuses to open.
+    /// Where no adapter fits the selection, or it refuses to open.
     pub fn open(selection: &Selection, checks: Checks) -> Result<Self> {
         Ok(Self(Kind::Gpu(GpuDevice::open(selection, checks)?)))
     }
@@ -175,7 +175,7 @@ impl Device {
         }
     }
 
-    /// What programs for this device are compiled for, with what tuning found.
+    /// What programs for this device are compiled for, with what tuning found: for [`compile`](crate::compiler::compile).
     pub fn target(&self) -> Target {
         match &self.0 {
             Kind::Cpu => Target::Cpu,

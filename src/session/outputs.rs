@@ -20,7 +20,7 @@ impl Outputs {
         self.0.get(name)
     }
 
-    /// The result of a name without a copy; it is not there any more afterwards.
+    /// Removes and returns the result of a name, without a copy.
     pub fn take(&mut self, name: &str) -> Option<TensorData> {
         self.0.remove(name)
     }

@@ -52,8 +52,8 @@ impl Session {
         self.programs.remove(program)
     }
 
-    /// Frees data that lives on the device (a variable of the role [`Role::Data`]), with its memory. A program that knows the name
-    /// would make it anew.
+    /// Frees data that lives on the device (a variable of the role [`Role::Data`]), with its memory. A program that is loaded later and has
+    /// a variable of that name makes it anew.
     ///
     /// # Errors
     /// An unknown name; a variable that is no data; data that a loaded program reads.

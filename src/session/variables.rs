@@ -46,7 +46,7 @@ impl Session {
             .map(|variable| Ok((variable.name.as_str(), self.parameter(&variable.name)?)))
     }
 
-    /// A variable's value now. Waits until it is there.
+    /// The value of any variable now: a parameter, buffer, state or data. Waits until it is there.
     ///
     /// # Errors
     /// An unknown name; a device that fails.
@@ -56,7 +56,7 @@ impl Session {
         received(&variable.ty, variable.stored, &self.store.read(variable.location)?)
     }
 
-    /// Replaces a variable's value.
+    /// Replaces the value of any variable by one of the same type and shape.
     ///
     /// # Errors
     /// An unknown name; a value of another type; a device that fails.

@@ -47,7 +47,7 @@ impl From<wgpu::DeviceType> for AdapterKind {
     }
 }
 
-/// A product of matrices that an adapter computes at once: `m×k` times `k×n`.
+/// A product of small matrices that an adapter computes with one instruction: `m×k` times `k×n`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CooperativeMatrix {
     /// Rows of the result.

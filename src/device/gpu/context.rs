@@ -75,7 +75,7 @@ impl GpuDevice {
     /// Opens an adapter with all that it can do.
     ///
     /// # Errors
-    /// Where no adapter is meant by the selection, or the driver refuses.
+    /// Where no adapter fits the selection, or the driver refuses.
     pub fn open(selection: &Selection, checks: Checks) -> Result<Self> {
         let (index, adapter) = adapters::select(selection)?;
         let descriptor = wgpu::DeviceDescriptor {
@@ -197,7 +197,7 @@ impl GpuDevice {
         self.shared.checks
     }
 
-    /// An error where the device was lost, or wgpu reported an error that nobody waited for.
+    /// An error where the device was lost, or wgpu reported an error outside of any call.
     ///
     /// # Errors
     /// [`Error::DeviceLost`], or the first such error, from then on.

@@ -108,8 +108,8 @@ impl GpuProgram {
         Ok(clock.chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * tick).collect())
     }
 
-    /// Runs the program `repetitions` times and returns the seconds that all of it took by the GPU's own clock, from the first kernel to the
-    /// end of the last: one submission, and no time of the host's in it. `None` where the adapter has no such clock.
+    /// Runs the program `repetitions` times and returns the seconds that all of it took by the GPU's own clock, from the first kernel to
+    /// the end of the last: one submission, and no time of the host's in it. `None` where the adapter has no such clock.
     ///
     /// # Errors
     /// As of [`run`](Self::run).

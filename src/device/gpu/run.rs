@@ -11,8 +11,8 @@ const COMMANDS_PER_SUBMISSION: usize = 400;
 
 impl GpuProgram {
     /// Runs the program once. `inputs` are indices of ports with their bytes; a port that is not among them keeps what it had.
-    /// `captures` are ranges to be read after the run; the ticket returns them when they have arrived. Where three runs are under way on the
-    /// device, it waits for the oldest first; it waits for nothing else.
+    /// `captures` are ranges to be read after the run; the ticket returns them when they have arrived. Where three runs are under way on
+    /// the device, it waits for the oldest first; it waits for nothing else.
     ///
     /// # Errors
     /// Where an input has the wrong size, a capture is not there, or the device was lost.

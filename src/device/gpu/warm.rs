@@ -1,6 +1,6 @@
-//! The first dispatch of each kernel, before the first run: software drivers (lavapipe) compile a kernel's machine code no earlier, one after
-//! the other on the thread that runs their work, which took most of a minute for a large model. So each kernel of a program that is being
-//! loaded is dispatched with no workgroups, which reads and writes nothing.
+//! The first dispatch of each kernel, before the first run: software drivers (lavapipe) compile a kernel's machine code no earlier, one
+//! after the other on the thread that runs their work, which took most of a minute for a large model. So each kernel of a program that is
+//! being loaded is dispatched with no workgroups, which reads and writes nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,8 +9,8 @@ use super::pipelines::Pipeline;
 use super::program::{Command, GpuProgram};
 use crate::error::Result;
 
-/// How far the compilation of a program's kernels has come. Each counts twice: once when the driver has taken it, which happens side by side,
-/// and once when it is ready to run.
+/// How far the compilation of a program's kernels has come. Each counts twice: once when the driver has taken it, which happens side by
+/// side, and once when it is ready to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compiling {
     /// Parts that are done.

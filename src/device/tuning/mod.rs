@@ -1,5 +1,5 @@
-//! Tuning: which kernels are the fastest on a device, measured offline and remembered. A first run never searches; it takes the best guess, or
-//! what tuning found earlier.
+//! Tuning: which kernels are the fastest on a device, measured offline and remembered. A first run never searches; it takes the best guess,
+//! or what tuning found earlier.
 //!
 //! - `trial`, `contents`, `race`: the plans for one piece of work, on plausible operands, compared and timed.
 //! - `report`: what was found.
@@ -39,7 +39,7 @@ pub struct TuneProgress<'a> {
 /// Who is told how far tuning has come, and says whether it continues.
 type Tell<'a> = dyn FnMut(TuneProgress<'_>) -> ControlFlow<()> + 'a;
 
-/// What tuning may take, and who is told. By default as long as it needs, and nobody.
+/// How long tuning may take, and a closure that is told of its progress. By default it has no limit, and tells nobody.
 #[derive(Default)]
 pub struct Tune<'a> {
     budget: Option<Duration>,
@@ -97,8 +97,8 @@ fn pieces<'a>(programs: impl IntoIterator<Item = &'a Program>) -> Vec<Piece<'a>>
 }
 
 impl Device {
-    /// Compares the kernels that could do each step of some programs, and remembers the fastest: for programs that are compiled on this device and
-    /// its clones from now on, and on disk for later processes, by adapter, driver and version of wgrad.
+    /// Compares the kernels that could do each step of some programs, and remembers the fastest: for programs that are compiled on this
+    /// device and its clones from now on, and on disk for later processes, by adapter, driver and version of wgrad.
     ///
     /// The programs are not run. Each distinct step is timed by itself, on operands of its sizes with contents made up; the
     /// results of all kernels are compared with those of the one that is taken without tuning. On the CPU there is nothing to tune, and the
@@ -123,7 +123,8 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// A device that fails, or has no memory for a step's operands beside the program. That the table cannot be written is said in the report.
+    /// A device that fails, or has no memory for a step's operands beside the program. That the table cannot be written is said in the
+    /// report.
     pub fn tune<'a>(&self, programs: impl IntoIterator<Item = &'a Program>, mut tune: Tune<'_>) -> Result<Tuning> {
         let mut tuning = Tuning { device: self.name(), file: self.tuning_file(), ..Tuning::default() };
         let Kind::Gpu(gpu) = &self.0 else { return Ok(tuning) };
@@ -193,7 +194,8 @@ impl Device {
         self.as_gpu().ok().and_then(|gpu| gpu.known().problem())
     }
 
-    /// Forgets what tuning found, on disk too, and tells how many pieces of work that were. Programs that are compiled already stay as they are.
+    /// Forgets what tuning found, on disk too, and tells how many pieces of work that were. Programs that are compiled already stay as they
+    /// are.
     ///
     /// # Errors
     /// Where the file cannot be removed.

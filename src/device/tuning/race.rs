@@ -23,8 +23,8 @@ pub(super) struct Race {
     pub(super) winner_seconds: f64,
 }
 
-/// Runs it, with what each runner's first run took; the default comes first. `time` gives the seconds of one run of a runner, on average over
-/// several in a row. A sample takes about `sample` seconds.
+/// Runs it, with what each runner's first run took; the default comes first. `time` gives the seconds of one run of a runner, on average
+/// over several in a row. A sample takes about `sample` seconds.
 pub(super) fn race(
     runners: &[(usize, f64)],
     sample: f64,

@@ -44,14 +44,14 @@ impl TunedStep {
     }
 }
 
-/// What came of tuning a program. Printed as a table, what was gained most first.
+/// The result of tuning programs. Printed as a table, with the largest gains first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tuning {
     /// The device's name.
     pub device: String,
     /// Each distinct piece of work that has several kernels, in the order in which they were compared.
     pub steps: Vec<TunedStep>,
-    /// Pieces of work that the time did not suffice for.
+    /// Pieces of work that were left out when the time was up.
     pub skipped: usize,
     /// Where the winners are stored; nowhere on the CPU, and where tables are turned off.
     pub file: Option<PathBuf>,
