@@ -63,7 +63,7 @@ pub(crate) fn candidates(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPla
 }
 
 impl Work {
-    /// What tells this work from others, in any process: the name under which tuning stores the fastest plan. Nothing where there is no
+    /// What tells this work from others, in any process: the name under which tuning stores the fastest plan. `None` where there is no
     /// choice, as for maps and copies.
     pub fn key(&self) -> Option<WorkKey> {
         match self {

@@ -2,8 +2,8 @@
 //! (`bounds`), the program computes whether it was right, beside the result; one hidden scalar, the output [`OVERFLOW`], says at the end of
 //! a run whether all were, or which one was not. The session reads it with the outputs. So a result is right, or an error.
 //!
-//! A wrapped result differs from the right one by a multiple of 2³². So the same arithmetic in f32, be it rounded, tells them apart, as long
-//! as its error is below 2³⁰; sums of more values, whose error might be larger, are compared with the sum of their magnitudes too,
+//! A wrapped result differs from the right one by a multiple of 2³². So the same arithmetic in f32, be it rounded, tells them apart, as
+//! long as its error is below 2³⁰; sums of more values, whose error might be larger, are compared with the sum of their magnitudes too,
 //! and refused where that passes a bound (2³⁷ or more), even if they cancel.
 //!
 //! An operator that is not listed here is refused. A custom operator says that its i64 fit, or its decomposition is compiled.

@@ -147,7 +147,8 @@ pub struct Step {
     pub bytes: u64,
 }
 
-/// Values that the session itself writes into each run, by the names of hidden inputs.
+/// A compiled program as plain data; made by [`compile`](super::compile). A session's handle to one is a
+/// [`session::Program`](crate::session::Program).
 #[derive(Clone, Debug, Default)]
 pub struct Program {
     /// Buffers; steps refer to them by index.

@@ -98,7 +98,8 @@ impl Builder {
         (!arguments.iter().all(is_known)).then(|| format!("{name} is given a node of another builder"))
     }
 
-    /// A function of nodes, whose types must fit: that is said where an operator is compiled.
+    /// A function of nodes. What does not fit (types, the number of arguments, a node of another builder) is an error when the operator is
+    /// compiled.
     pub fn call(&mut self, function: ScalarFunction, arguments: &[NodeId]) -> NodeId {
         use ScalarFunction as F;
         if let Some(problem) = self.unfit(function, arguments) {

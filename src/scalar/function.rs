@@ -14,7 +14,7 @@ use crate::tensor::DType;
 pub enum Signature {
     /// Floats to the same float type.
     Float,
-    /// Floats or integers to the same type.
+    /// Floats, or integers of 32 or 64 bits, to the same type.
     Number,
     /// Two numbers of one type to a truth value.
     Comparison,
@@ -54,7 +54,7 @@ functions! {
     /// a / b
     Div "div" Number (a, b) = a / b; wgsl "({a} / {b})"; derivative |e, y| [e.reciprocal(b), {
         let ratio = e.div(y, b); e.neg(ratio) }];
-    /// The rest of a / b with the sign of a, as C's fmod.
+    /// The remainder of a / b with the sign of a, as C's fmod.
     Rem "rem" Number (a, b) = a % b; wgsl "remainder({a}, {b})"; derivative |e, y| [e.number(1.0), {
         let quotient = e.div(a, b); let integer = e.call(ScalarFunction::Trunc, &[quotient]); e.neg(integer) }];
     /// a to the power b

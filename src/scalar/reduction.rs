@@ -9,9 +9,9 @@ pub enum Reduction {
     Sum,
     /// Π x
     Product,
-    /// The largest
+    /// The largest; NaN where there is one
     Max,
-    /// The smallest
+    /// The smallest; NaN where there is one
     Min,
     /// The index of the largest; the first of equals
     ArgMax,
@@ -47,7 +47,7 @@ impl Reduction {
         }
     }
 
-    /// True where reducing nothing has a value (0, 1, −∞).
+    /// True where reducing nothing has a value: 0 for sums, 1 for products, −∞ for log-sum-exp.
     pub fn has_identity(self) -> bool {
         matches!(self, Self::Sum | Self::Product | Self::LogSumExp)
     }

@@ -9,7 +9,7 @@
 
 use std::f64::consts::TAU;
 
-/// How far the second word is turned in each round; the eight repeat.
+/// Bits by which the second word is rotated to the left in each round; the eight repeat.
 pub const ROTATIONS: [u32; 8] = [13, 15, 26, 6, 17, 29, 16, 24];
 
 /// The Skein key schedule's parity word: it keeps an all-zero key from giving an all-zero schedule.

@@ -12,7 +12,7 @@ pub struct Grid {
 
 impl Grid {
     /// A line of workgroups, folded at the limit of a dimension. The last row may be partly idle: kernels check their
-    /// number against what there is to do.
+    /// number against what there is to do. `None` where even the limit of both dimensions is too small.
     pub fn line(groups: usize, limit: u32) -> Option<Self> {
         let limit = limit.max(1) as usize;
         if groups <= limit {
@@ -24,7 +24,7 @@ impl Grid {
         (height <= limit).then_some(Self { width: width as u32, height: height as u32 })
     }
 
-    /// Enough workgroups of `size` for `items`.
+    /// Enough workgroups of `size` invocations for `items`, as [`line`](Self::line) makes them.
     pub fn covering(items: usize, size: usize, limit: u32) -> Option<Self> {
         Self::line(items.div_ceil(size), limit)
     }

@@ -13,7 +13,8 @@ use super::{Access, Bound, KernelPlan};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkKey(u128);
 
-/// A variant that does it: the sources of the kernels with their parameters, bindings and workgroups. Printed as 32 hexadecimal digits.
+/// A variant that does this work: the sources of the kernels with their parameters, bindings and workgroups. Printed as 32 hexadecimal
+/// digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlanId(u128);
 
@@ -32,7 +33,7 @@ macro_rules! digest {
         }
 
         impl $name {
-            /// From its printed form; nothing where that is something else.
+            /// From its printed form; `None` where the text is none.
             pub fn parse(text: &str) -> Option<Self> {
                 let is_digest = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
                 is_digest.then(|| u128::from_str_radix(text, 16).ok().map(Self)).flatten()
@@ -43,8 +44,8 @@ macro_rules! digest {
 digest!(WorkKey);
 digest!(PlanId);
 
-/// How keys are written: raised where the same work gets another key (a test in `compiler/choice.rs` tells), so that tables of before are not
-/// searched for keys that mean something else.
+/// How keys are written: raised where the same work gets another key (a test in `compiler/choice.rs` tells), so that tables of before are
+/// not searched for keys that mean something else.
 const KEY_VERSION: u32 = 2;
 
 impl WorkKey {

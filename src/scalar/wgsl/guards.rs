@@ -1,7 +1,7 @@
 //! Where a compiler of shaders would change what an expression gives: WGSL lets it calculate as with real numbers, and assume that there is
-//! neither infinity nor NaN. Drivers do: `x − x` is 0 to them, `x·0` too, `(a + b) − a` is b, `√x·√x` is |x|, `x < y ? x : y` a minimum that
-//! loses a NaN, and `!(x < y)` is `x ≥ y`. An operand whose bits are joined with a word that the compiler does not know, or a test of bits,
-//! keeps it from that; neither costs anything to speak of, and only where one of these forms is met.
+//! neither infinity nor NaN. Drivers do: `x − x` is 0 to them, `x·0` too, `(a + b) − a` is b, `√x·√x` is |x|, `x < y ? x : y` a minimum
+//! that loses a NaN, and `!(x < y)` is `x ≥ y`. An operand whose bits are joined with a word that the compiler does not know, or a test of
+//! bits, keeps it from that; neither costs anything to speak of, and only where one of these forms is met.
 
 use super::Emitter;
 use crate::scalar::expression::{NodeId, ScalarNode};
