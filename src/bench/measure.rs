@@ -20,22 +20,22 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// For results to keep.
+    /// Of a second for each case: for results to keep.
     pub const FULL: Self = Self { sample: 0.01, total: 1.0, least: 7, block: 2.0, limits: 4.0 };
-    /// For a look.
+    /// Of a tenth of a second for each case: for a first impression.
     pub const QUICK: Self = Self { sample: 0.002, total: 0.1, least: 3, block: 0.1, limits: 1.5 };
 }
 
 /// Seconds of one repetition.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Timing {
-    /// In the middle of all samples.
+    /// The median of all samples.
     pub median: f64,
     /// The best sample.
     pub min: f64,
     /// The worst.
     pub max: f64,
-    /// Samples.
+    /// Number of samples.
     pub runs: usize,
 }
 

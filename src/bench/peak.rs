@@ -44,7 +44,7 @@ pub struct Peak {
 }
 
 impl Peak {
-    /// Measures.
+    /// Measures the limits of a device.
     ///
     /// ```
     /// use wgrad::bench::{Effort, Peak};
@@ -79,7 +79,8 @@ impl Peak {
         })
     }
 
-    /// The larger of the shares of both limits: what bounds a kernel is what it is nearest to.
+    /// The share of this device's limits that a kernel of these rates reaches: of arithmetic or of memory, whichever is larger, as that is
+    /// what bounds it.
     pub fn fraction(&self, gflops: f64, gbytes_per_s: f64) -> f64 {
         (gflops / self.gflops_f32).max(gbytes_per_s / self.gbytes_per_s)
     }

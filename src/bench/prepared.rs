@@ -21,12 +21,12 @@ const READ_EVERY: usize = 50;
 /// Commands in one submission that the GPU times.
 const COMMANDS: usize = 4096;
 
-/// By what a time was taken.
+/// The clock that a time was measured by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Clock {
     /// The GPU's timestamps around the kernels alone: what the host does, and the transfer to the device, are not in it.
     Gpu,
-    /// The wall's: from the call until the device is done.
+    /// Wall time: from the call until the device is done.
     Wall,
 }
 
@@ -46,12 +46,12 @@ impl fmt::Display for Clock {
     }
 }
 
-/// What came of a case.
+/// The measurements of a case.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
     /// Seconds of a run; of a step, where it is one.
     pub timing: Timing,
-    /// By what they were taken.
+    /// The clock that they were measured by.
     pub clock: Clock,
     /// Floating-point operations of a run; 0 where what is timed is compiling.
     pub flops: u64,
@@ -63,10 +63,10 @@ pub struct Outcome {
     pub planned_bytes: usize,
     /// The largest difference from the reference, over the largest magnitude of the reference.
     pub max_error: f64,
-    /// True where that is allowed.
+    /// True where the case allows that error.
     pub is_right: bool,
-    /// Median seconds of host time in a call, without waiting; of steps. For a GPU, processor time of the calling thread, where the
-    /// system tells it.
+    /// Of training steps, the median seconds of host time in a call, without waiting. For a GPU, processor time of the calling thread,
+    /// where the system tells it.
     pub host: Option<f64>,
 }
 
@@ -190,7 +190,7 @@ impl Prepared {
         self.max_error <= self.tolerance
     }
 
-    /// By what the case is timed.
+    /// The clock that the case is timed by.
     pub fn clock(&self) -> Clock {
         self.runner.clock
     }

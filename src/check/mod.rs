@@ -46,7 +46,7 @@ pub struct Report {
     /// The largest difference from the reference, over 1 + the reference's magnitude. Infinite where it is NaN, and 1 for
     /// integers that differ.
     pub max_error: f64,
-    /// What is allowed.
+    /// The largest error that is right.
     pub tolerance: f64,
     /// What went wrong first, if something did.
     pub problem: Option<String>,
@@ -143,7 +143,7 @@ pub fn check(device: &Device, filter: &str, tell: &mut dyn FnMut(&Report)) -> Re
     check_plans(device, filter, false, tell)
 }
 
-/// The same for the kernels that [`Device::tune`] tries, of which there are more.
+/// As [`check`], for all kernels that [`Device::tune`] tries, of which there are more.
 ///
 /// ```
 /// assert!(wgrad::check::check_candidates(&wgrad::Device::cpu(), "matmul/vectors", &mut |_| ())?);

@@ -36,7 +36,7 @@ impl Default for Cases {
 }
 
 impl Cases {
-    /// None yet, with a tolerance of 2·10⁻⁵.
+    /// No cases yet, with a tolerance of 2·10⁻⁵.
     pub fn new() -> Self {
         Self::default()
     }
@@ -46,8 +46,8 @@ impl Cases {
         Self { tolerance, ..self }
     }
 
-    /// With the largest numbers among the inputs too: for what moves and compares numbers. Elsewhere it depends on the order what
-    /// becomes infinite.
+    /// With the largest numbers among the inputs too: for operators that move and compare numbers. Of others, the order of operations
+    /// decides what becomes infinite.
     pub fn with_largest(self) -> Self {
         Self { extremes: Extreme::WITH_LARGEST, ..self }
     }
@@ -67,7 +67,8 @@ const SLOPES: usize = 24;
 /// - Its form for the CPU against its decomposition in f64, and its kernels in every variant, those that only tuning tries among
 ///   them, against the same. Where there is no decomposition, kernels are compared with the form for the CPU, in f64 if it
 ///   computes that.
-/// - The same with NaN, infinities and subnormal numbers among the inputs, and the largest ones [where they are wanted](Cases::with_largest).
+/// - The same with NaN, infinities and subnormal numbers among the inputs, and the largest ones
+///   [where they are wanted](Cases::with_largest).
 /// - The same with grids that are folded into rows, as those of more than 65,535 workgroups are.
 /// - Its gradient, for upstream gradients that are not ones, on both devices, and against differences of its values.
 ///

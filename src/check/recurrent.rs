@@ -1,5 +1,5 @@
-//! Recurrences to check: every built-in cell and two of the kinds that users define, both directions, with and without what they may have; hidden sizes on both sides of a
-//! workgroup's.
+//! Recurrences to check: every built-in cell and two of the kinds that users define, both directions, with and without what they may have;
+//! hidden sizes on both sides of a workgroup's.
 
 use super::Family;
 use super::input::Input;

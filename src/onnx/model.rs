@@ -51,7 +51,7 @@ pub enum Dimension {
 pub struct Declared {
     /// Its name.
     pub name: String,
-    /// The element type; `None` where the engine has it not, or it is no tensor.
+    /// The element type; `None` where the engine does not have it, or where it is no tensor.
     pub dtype: Option<DType>,
     /// The kind of value in ONNX's words: `int64`, `sequence`.
     pub kind: String,

@@ -54,9 +54,9 @@ impl Import {
         self
     }
 
-    /// Whether the weights that a file has as `Constant` nodes are parameters. Without this they are where no initializer is: a
-    /// file with both has said by that which numbers are trained. Where they are not, they are buffers, of which there are
-    /// gradients all the same.
+    /// Whether the weights that a file has as `Constant` nodes are parameters. By default they are in a file without initializers; a
+    /// file with both says by its initializers which numbers are trained. Where they are not, they are buffers, for which gradients can be
+    /// taken all the same.
     #[must_use]
     pub const fn train_constants(mut self, trained: bool) -> Self {
         self.trains_constants = Some(trained);

@@ -82,7 +82,7 @@ impl<'a> Export<'a> {
     /// Shapes are those of the graph. Constants are nodes of their own, so that what is trained later are the variables alone.
     ///
     /// # Errors
-    /// The graph's first mistake; an output that is not there; an operator that ONNX has not, with the line that built it: random
+    /// The graph's first mistake; an output that is not there; an operator that ONNX does not have, with the line that built it: random
     /// numbers, gradients, operators of one's own without a decomposition; a device that fails.
     pub fn to_proto(&self) -> Result<ModelProto> {
         let data = self.without_custom(self.graph.snapshot()?)?;

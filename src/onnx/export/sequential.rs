@@ -27,7 +27,7 @@ impl Sequential {
     /// ```
     ///
     /// # Errors
-    /// Layers that do not fit; what ONNX has not; a file that cannot be written.
+    /// Layers that do not fit; what ONNX does not have; a file that cannot be written.
     pub fn export_onnx(&self, path: impl AsRef<Path>, batch: usize, session: Option<&Session>) -> Result<()> {
         self.output_shape()?;
         let graph = Graph::new();
