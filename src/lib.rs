@@ -21,8 +21,8 @@
 //! | [`graph`], [`ops`], [`tensor`] | graphs, their operators, shapes and host values |
 //! | [`session`], [`device`] | compiled programs with their variables; the CPU and GPUs |
 //! | `onnx` (with that feature) | import and export of ONNX files |
-//! | [`safetensors`], [`file`](mod@file) | files of tensors; files that are replaced as a whole |
-//! | [`check`], [`bench`](mod@bench) | whether every kernel is right on a device, and how fast it is |
+//! | [`safetensors`], [`mod@file`] | files of tensors; files that are replaced as a whole |
+//! | [`check`], [`mod@bench`] | whether every kernel is right on a device, and how fast it is |
 //! | [`compiler`], [`scalar`], [`shader`] | compiled programs, expressions and kernels: for operators of one's own, and to look inside |
 
 pub mod bench;

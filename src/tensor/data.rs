@@ -45,7 +45,7 @@ impl TensorData {
         Ok(Self { ty, storage: Storage::copy_of(values) })
     }
 
-    /// Truth values.
+    /// Booleans, of the type [`DType::Bool`].
     ///
     /// # Errors
     /// Where the number of values is not the product of the extents.

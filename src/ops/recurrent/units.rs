@@ -10,8 +10,8 @@ use crate::scalar::vectors::{Code, Layout, Scratch, Units};
 /// The code of each expression of a cell.
 ///
 /// Buffers that the forward pass reads are x, the products, the parameters, what the first half saved and the step reads again, then the
-/// states before; it writes the states after, then what is saved. The backward pass reads what was saved, the parameters, the gradient of the
-/// inner state, then those of the states after the step; it writes those of the states before, then those of the gates.
+/// states before; it writes the states after, then what is saved. The backward pass reads what was saved, the parameters, the gradient of
+/// the inner state, then those of the states after the step; it writes those of the states before, then those of the gates.
 #[derive(Debug)]
 pub(super) struct Codes {
     first: Option<Code>,
