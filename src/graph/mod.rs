@@ -265,7 +265,7 @@ impl Graph {
     }
 
     /// A value that lives on the device from step to step: a parameter, an optimizer's state, a data set.
-    /// Asking twice for the same name returns the same tensor, if the descriptions agree.
+    /// Asking twice for the same name returns the same tensor, if type and role agree; the first value is that of the first call.
     #[track_caller]
     pub fn variable(&self, variable: Variable) -> Tensor {
         let known = self.data().names.get(&variable.name).copied();

@@ -243,10 +243,11 @@ layers! {
     /// assert_eq!(y.shape(), [16, 32, 32, 32].into());
     /// ```
     Conv2d 2 new ConvOptions;
-    /// A convolution over depth, height and width, PyTorch's `Conv3d`.
+    /// A convolution over depth, height and width, PyTorch's `Conv3d`: `[n, in, depth, height, width]` to
+    /// `[n, out, depth', height', width']`. The weight's shape is `[out, in / groups, kernel, kernel, kernel]`.
     Conv3d 3 new ConvOptions;
     /// A transposed convolution over one axis, PyTorch's `ConvTranspose1d`: the gradient of a convolution with respect to its
-    /// input, as a layer. The weight's shape is `[in, out / groups, kernel]`.
+    /// input, as a layer. `[n, in, width]` to `[n, out, width']`; the weight's shape is `[in, out / groups, kernel]`.
     ConvTranspose1d 1 transposed ConvTransposeOptions;
     /// A transposed convolution over height and width, PyTorch's `ConvTranspose2d`, which makes images larger:
     /// `[n, in, height, width]` to `[n, out, (height − 1) · stride − 2 · padding + kernel, …]`. The weight's shape is
@@ -262,7 +263,8 @@ layers! {
     /// assert_eq!(large.shape(), [16, 4, 14, 14].into());
     /// ```
     ConvTranspose2d 2 transposed ConvTransposeOptions;
-    /// A transposed convolution over depth, height and width, PyTorch's `ConvTranspose3d`.
+    /// A transposed convolution over depth, height and width, PyTorch's `ConvTranspose3d`. The weight's shape is
+    /// `[in, out / groups, kernel, kernel, kernel]`.
     ConvTranspose3d 3 transposed ConvTransposeOptions;
 }
 

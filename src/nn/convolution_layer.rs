@@ -77,8 +77,8 @@ impl Conv {
     }
 
     /// The layer in a graph, with parameters of its own: `NAME.weight` of shape `[out, in / groups, kernel…]`, or
-    /// `[in, out / groups, kernel…]` for a transposed one, and `NAME.bias`. Two layers of one name would share theirs unseen;
-    /// whoever wants that clones the [`Convolution`].
+    /// `[in, out / groups, kernel…]` for a transposed one, and `NAME.bias`. A name that is used already is a
+    /// mistake; to share parameters, clone the [`Convolution`].
     #[track_caller]
     pub fn build(&self, g: &Graph, name: &str, in_channels: usize) -> Convolution {
         refuse_known(g, &label(name), name, &["weight"]);

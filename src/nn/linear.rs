@@ -67,8 +67,8 @@ impl Dense {
         self
     }
 
-    /// The layer in a graph, with parameters of its own. Two layers of one name would share theirs unseen; whoever wants that
-    /// clones the [`Linear`].
+    /// The layer in a graph, with parameters of its own. A name that is used already is a mistake; to share parameters, clone the
+    /// [`Linear`].
     #[track_caller]
     pub fn build(&self, g: &Graph, name: &str, in_features: usize) -> Linear {
         refuse_known(g, &label(name), name, &["weight"]);

@@ -33,7 +33,7 @@ impl Graph {
         self.full(shape, dtype, 1.0)
     }
 
-    /// `n` f32 numbers at equal distances from `start` to `end`, both of which are among them.
+    /// `n` f32 numbers at equal distances from `start` to `end`, both of which are among them (one number is `start`).
     #[track_caller]
     pub fn linspace(&self, start: f64, end: f64, n: usize) -> Tensor {
         let step = (end - start) / (n.max(2) - 1) as f64;

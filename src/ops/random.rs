@@ -25,7 +25,7 @@ impl Graph {
         [seed.elementwise(ScalarFunction::Threefry(0), &others), seed.elementwise(ScalarFunction::Threefry(1), &others)]
     }
 
-    /// Random bits, u32, drawn anew at each step. They are a function of the session's seed, the step, the draw's place in the graph and
+    /// Random bits, u32, drawn anew at each step. They are a function of the session's seed, the step, the draw's position in the graph and
     /// the element (Threefry-2x32), so they are the same on every device, and again after a resume.
     #[track_caller]
     pub fn random_bits(&self, shape: impl Into<Shape>) -> Tensor {

@@ -180,14 +180,16 @@ impl Tensor {
         self.reduce(Reduction::Min, axes)
     }
 
-    /// The index of the largest along an axis, the first of equals; with `..`, that in the flattened tensor. i32.
+    /// The index of the largest along an axis, the first of equals; with `..`, that in the flattened tensor. i32. Several axes are a
+    /// mistake.
     #[track_caller]
     #[must_use]
     pub fn argmax(&self, axis: impl Into<Axes>) -> Self {
         self.index_of(Reduction::ArgMax, &axis.into())
     }
 
-    /// The index of the smallest along an axis, the first of equals; with `..`, that in the flattened tensor. i32.
+    /// The index of the smallest along an axis, the first of equals; with `..`, that in the flattened tensor. i32. Several axes are a
+    /// mistake.
     #[track_caller]
     #[must_use]
     pub fn argmin(&self, axis: impl Into<Axes>) -> Self {

@@ -123,7 +123,8 @@ impl Pixels {
 }
 
 impl Tensor {
-    /// Pictures `[N, C, H, W]`, each flipped left to right with a probability.
+    /// Pictures `[N, C, H, W]`, each flipped left to right with a probability. As all of these methods it draws at every step, in
+    /// evaluation too; an [`Augment`](crate::nn::Augment) does so only while training.
     ///
     /// ```
     /// use wgrad::prelude::*;
