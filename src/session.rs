@@ -218,9 +218,10 @@ impl Session {
         self.seed
     }
 
-    /// One training step: counts it and submits it to the device. On a GPU it returns before the step is done, and
-    /// waits only where three runs are under way already, for the oldest of them; [`try_step`](Self::try_step) refuses then, and
-    /// [`pending`](Self::pending) tells how many there are. On the CPU the step is done when it returns.
+    /// One run of the program as a training step, whose outputs [`read`](Self::read) returns: counts it and submits it to the device. On a
+    /// GPU it returns before the step is done, and waits only where three runs are under way already, for the oldest of them;
+    /// [`try_step`](Self::try_step) refuses then, and [`pending`](Self::pending) tells how many there are. On the CPU the step is done when
+    /// it returns.
     ///
     /// # Errors
     /// Inputs that are missing, unknown or of the wrong type; a device that fails or was lost.

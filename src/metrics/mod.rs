@@ -192,7 +192,7 @@ impl<M: Metric + ?Sized> Metric for Box<M> {
     }
 }
 
-/// Metrics for a trainer: one, an array of built-in ones, a `Vec` of one kind or of `Box<dyn Metric>`, or a tuple of any.
+/// Metrics for a trainer: one, an array of built-in ones (`[]` for none), a `Vec` of one kind or of `Box<dyn Metric>`, or a tuple of any.
 pub trait Metrics {
     /// Each in a box.
     fn boxed(self) -> Vec<Box<dyn Metric>>;

@@ -61,8 +61,8 @@ impl EmbeddingLayer {
         self
     }
 
-    /// The layer in a graph, with a table of its own, `NAME.weight`. A name that is used already is a mistake; to share the table, clone the
-    /// [`Embedding`].
+    /// The layer in a graph, with a table of its own, `NAME.weight`. A name that is used already is a mistake; to share the table, clone
+    /// the [`Embedding`].
     #[track_caller]
     pub fn build(self, g: &Graph, name: &str) -> Embedding {
         refuse_known(g, &label(name), name, &["weight"]);

@@ -26,7 +26,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// A metric by name.
+    /// A metric by name; `None` where it was not asked for, or the data does not define it.
     pub fn metric(&self, name: &str) -> Option<f64> {
         self.metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }

@@ -141,7 +141,7 @@ pub struct Fit<'a> {
 }
 
 impl<'a> Fit<'a> {
-    /// The number of passes over the training data, in batches of 32, shuffled anew each time.
+    /// A run of this number of passes over the training data, by default in batches of 32, shuffled anew each time.
     pub fn epochs(epochs: u64) -> Self {
         Self {
             epochs,
@@ -178,8 +178,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// False: the data's own order in every epoch. A stream has its order from
-    /// [`Stream::shuffle`](crate::data::Stream::shuffle) alone.
+    /// Whether a data set is shuffled anew in each epoch, as by default; else every epoch has the data's own order. A stream has its order
+    /// from [`Stream::shuffle`](crate::data::Stream::shuffle) alone.
     #[must_use]
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.shuffle = shuffle;
@@ -193,7 +193,7 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// How the learning rate changes from step to step.
+    /// How the learning rate changes from step to step; by default it is constant.
     #[must_use]
     pub fn schedule(mut self, schedule: impl Schedule + 'static) -> Self {
         self.schedule = Arc::new(schedule);

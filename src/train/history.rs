@@ -22,7 +22,7 @@ pub struct EpochRecord {
 }
 
 impl EpochRecord {
-    /// A validation value by name.
+    /// A validation value by name: `loss`, or that of a metric. `None` where there is none.
     pub fn validation(&self, name: &str) -> Option<f64> {
         self.validation.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }

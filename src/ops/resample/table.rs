@@ -11,7 +11,7 @@ pub enum Interpolation {
     Nearest,
     /// The element whose middle is nearest: PyTorch's `nearest-exact`.
     NearestExact,
-    /// A mean of the two neighbours, weighted by distance: PyTorch's `linear`, `bilinear` and `trilinear`.
+    /// Along each axis, a mean of the two neighbours, weighted by distance: PyTorch's `linear`, `bilinear` and `trilinear`.
     Linear,
     /// Cubic convolution over four neighbours (Keys 1981, a = −0.75): PyTorch's `bicubic`.
     Cubic,
