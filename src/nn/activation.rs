@@ -45,6 +45,8 @@ pub enum Activation {
     Mish,
     /// log(1 + e^x)
     Softplus,
+    /// log(sigmoid(x)) = −log(1 + e^−x)
+    LogSigmoid,
     /// x / (1 + |x|)
     Softsign,
     /// x/6 + 1/2, clamped to 0…1.
@@ -108,6 +110,7 @@ impl Activation {
             Self::Silu => x.silu(),
             Self::Mish => x.mish(),
             Self::Softplus => x.softplus(),
+            Self::LogSigmoid => x.log_sigmoid(),
             Self::Softsign => x.softsign(),
             Self::HardSigmoid => x.hard_sigmoid(),
             Self::HardSwish => x.hard_swish(),
@@ -131,6 +134,7 @@ impl Activation {
             Self::Silu => "silu",
             Self::Mish => "mish",
             Self::Softplus => "softplus",
+            Self::LogSigmoid => "log_sigmoid",
             Self::Softsign => "softsign",
             Self::HardSigmoid => "hard_sigmoid",
             Self::HardSwish => "hard_swish",
@@ -162,6 +166,7 @@ impl Activation {
             | Self::Silu
             | Self::Mish
             | Self::Softplus
+            | Self::LogSigmoid
             | Self::Softsign
             | Self::HardSigmoid
             | Self::HardSwish
@@ -186,6 +191,7 @@ impl fmt::Display for Activation {
             | Self::Silu
             | Self::Mish
             | Self::Softplus
+            | Self::LogSigmoid
             | Self::Softsign
             | Self::HardSigmoid
             | Self::HardSwish
@@ -243,6 +249,7 @@ activations! {
     silu Activation::Silu, "x·sigmoid(x), also called swish.";
     mish Activation::Mish, "x·tanh(softplus(x))";
     softplus Activation::Softplus, "log(1 + e^x)";
+    log_sigmoid Activation::LogSigmoid, "log(sigmoid(x)) = −log(1 + e^−x)";
     softsign Activation::Softsign, "x / (1 + |x|)";
     hard_sigmoid Activation::HardSigmoid, "x/6 + 1/2, clamped to 0…1.";
     hard_swish Activation::HardSwish, "x·hard_sigmoid(x)";

@@ -216,6 +216,9 @@ functions! {
     }];
     /// log(1 + e^a)
     Softplus "softplus" Float (a) = a.softplus(); wgsl "soft_plus({a})"; derivative |e, y| [e.call(ScalarFunction::Sigmoid, &[a])];
+    /// log(sigmoid(a)) = −log(1 + e^−a)
+    LogSigmoid "log_sigmoid" Float (a) = -(-a).softplus(); wgsl "(-soft_plus(-({a})))"; derivative |e, y| [{
+        let negative = e.call(ScalarFunction::Neg, &[a]); e.call(ScalarFunction::Sigmoid, &[negative]) }];
     /// a / (1 + |a|)
     Softsign "softsign" Float (a) = a / (T::real(1.0) + a.abs()); wgsl "({a} / (Lanes(1.0) + abs({a})))"; derivative |e, y| [{
         let one = e.number(1.0); let magnitude = e.call(ScalarFunction::Abs, &[a]); let sum = e.add(one, magnitude);
@@ -272,6 +275,7 @@ impl ScalarFunction {
                 | F::Silu
                 | F::Mish
                 | F::Softplus
+                | F::LogSigmoid
                 | F::Threefry(_)
         )
     }
@@ -378,6 +382,7 @@ macro_rules! unary_methods {
             silu Silu "x·sigmoid(x), also called swish.";
             mish Mish "x·tanh(softplus(x))";
             softplus Softplus "log(1 + e^x)";
+            log_sigmoid LogSigmoid "log(sigmoid(x)) = −log(1 + e^−x), without overflow";
             softsign Softsign "x / (1 + |x|)";
             hard_sigmoid HardSigmoid "x/6 + 1/2, clamped to 0 and 1.";
             hard_swish HardSwish "x·hard_sigmoid(x)";

@@ -118,6 +118,7 @@ rules! {
     Silu |x| x[0] * sigmoid(x[0]), own "", 4.0, 4.0;
     Mish |x| x[0] * softplus(x[0]).tanh(), own "", 8.0, 8.0;
     Softplus |x| softplus(x[0]), own "", 4.0, 4.0;
+    LogSigmoid |x| -softplus(-x[0]), own "", 4.0, 4.0;
     Softsign |x| x[0] / (1.0 + x[0].abs()), own "", 1.5, 3.5;
     HardSigmoid |x| hard_sigmoid(x[0]), one "of 1", 1.0, 1.0;
     HardSwish |x| x[0] * hard_sigmoid(x[0]), argument "of x", 1.5, 1.5;

@@ -172,6 +172,11 @@ impl Writer<'_> {
                 let sigmoid = self.call("Sigmoid", &[x]);
                 self.call("Mul", &[x, &sigmoid])
             }
+            F::LogSigmoid => {
+                let negative = self.call("Neg", &[x]);
+                let soft = self.call("Softplus", &[&negative]);
+                self.call("Neg", &[&soft])
+            }
             F::Mish => {
                 let soft = self.call("Softplus", &[x]);
                 let tanh = self.call("Tanh", &[&soft]);
