@@ -124,9 +124,11 @@ impl Sort {
                 *to = u64::from(key(element) ^ mask) << 32 | index as u64;
             }
             keys.sort_unstable();
-            for ((value, index), &key) in values.iter_mut().zip(indices).zip(keys.iter()) {
-                *index = key as u32 as i32;
-                *value = source[key as u32 as usize];
+            let (values, indices) = (&mut values[..keys.len()], &mut indices[..keys.len()]);
+            for k in 0..keys.len() {
+                let index = keys[k] as u32;
+                indices[k] = index as i32;
+                values[k] = source[index as usize];
             }
         });
     }

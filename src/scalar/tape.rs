@@ -510,6 +510,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn narrow_values_are_stored_wherever_their_bytes_are() {
+        let values = [1.0_f32, -2.5, 3.0e4];
+        let wanted: Vec<u8> = values.iter().flat_map(|&value| bf16::from_f32(value).to_le_bytes()).collect();
+        let mut bytes = [0_u64; 3];
+        for offset in [0, 1] {
+            let bytes = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut bytes)[offset..];
+            narrow(bytes, 1, &values, bf16::from_f32);
+            assert_eq!(bytes[2..8], wanted, "from byte {offset} on");
+        }
+    }
+
+    #[test]
     fn a_single_element_is_read_before_it_is_overwritten() {
         let mut builder = Builder::new(DType::F32);
         let at = Affine::row_major(&[1]);

@@ -97,3 +97,25 @@ pub(crate) mod processors {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strands_hold_every_full_chunk_and_leave_the_rest() {
+        for len in [0, 1, 3, 4, 5, 11, 12] {
+            let values: Vec<i32> = (1..=len).collect();
+            let (sums, rest) = strands::<_, _, 4>(&values, 0, |sum, value| sum + value);
+            let full = len / 4 * 4;
+            let of = |lane: i32| (1..=full).filter(|value| (value - 1) % 4 == lane).sum::<i32>();
+            assert_eq!((sums, rest.to_vec()), ([of(0), of(1), of(2), of(3)], (full + 1..=len).collect()), "{len}");
+        }
+    }
+
+    #[test]
+    fn an_array_has_the_element_of_each_index() {
+        assert_eq!(array_of::<_, 1>(|k| k + 5), [5]);
+        assert_eq!(array_of::<_, 4>(|k| k * k), [0, 1, 4, 9]);
+    }
+}

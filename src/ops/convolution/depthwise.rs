@@ -159,3 +159,47 @@ impl Lines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scalar::processors;
+    use crate::shader::testing::numbers;
+
+    fn check<T: Number + std::fmt::Debug + PartialEq>(width: usize) {
+        let (rows, taps) = (2, [3, 3]);
+        let pitch = width + taps[1] - 1 + LANES;
+        let extents = [1, rows + taps[0] - 1, pitch];
+        let lines = Lines {
+            source: extents,
+            extents,
+            first: [0; 3],
+            count: [1, rows, width],
+            scale: [1, 1],
+            taps: (0..taps[0]).flat_map(|h| (0..taps[1]).map(move |w| h * pitch + w)).collect(),
+        };
+        let of = |count: usize, seed: u32| -> Vec<T> { numbers(count, seed).into_iter().map(T::from).collect() };
+        let (padded, kernel) = (of(extents[1] * pitch, 1), of(taps[0] * taps[1], 2));
+        let defined = |row: usize, column: usize| {
+            lines
+                .taps
+                .iter()
+                .zip(&kernel)
+                .fold(T::from(0.0), |sum, (tap, &factor)| sum + padded[row * pitch + tap + column] * factor)
+        };
+        let wanted: Vec<T> = (0..rows * width).map(|k| defined(k / width, k % width)).collect();
+        for processor in processors::ALL {
+            let mut out = vec![T::from(f32::NAN); rows * width];
+            processor.run(Plane { lines: &lines, padded: &padded, kernel: &kernel, out: &mut out });
+            assert_eq!(out, wanted, "{processor:?}, {width} columns");
+        }
+    }
+
+    #[test]
+    fn lines_are_the_same_to_the_bit_with_any_vectors() {
+        for width in [1, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 56] {
+            check::<f32>(width);
+            check::<f64>(width);
+        }
+    }
+}

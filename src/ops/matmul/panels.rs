@@ -164,8 +164,10 @@ struct Chunk<'a> {
     start: Start<'a>,
 }
 
-/// Does something for each row of a tile, which has at most [`ROWS`]. Not a loop: sums that are met under an index which is not a
-/// constant are kept in memory, and all of them then are through the whole tile.
+const _: () = assert!(ROWS <= 6, "each_row! lists the rows of a tile");
+
+/// Does something for each row of a tile. Not a loop: sums that are met under an index which is not a constant stay in memory, and all of
+/// them then do through the whole tile.
 macro_rules! each_row {
     ($rows:ident, $row:ident, $work:expr) => {
         each_row!(@each $rows, $row, $work, 0 1 2 3 4 5)
