@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::layout::padded;
 use super::program::Location;
 use crate::error::Origin;
@@ -115,6 +117,14 @@ pub(crate) struct FusedKernel {
     /// Names of the operators in it, for labels.
     pub(crate) names: Vec<Arc<str>>,
     pub(crate) origin: Origin,
+}
+
+/// Each of some items once, in order.
+pub(super) fn distinct<T: Ord + Copy>(items: impl IntoIterator<Item = T>) -> SmallVec<[T; 16]> {
+    let mut items: SmallVec<[T; 16]> = items.into_iter().collect();
+    items.sort_unstable();
+    items.dedup();
+    items
 }
 
 impl FusedKernel {

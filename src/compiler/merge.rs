@@ -7,13 +7,11 @@
 
 use std::collections::BTreeSet;
 
-use smallvec::SmallVec;
-
 use rustc_hash::FxHashSet;
 
 use super::Target;
 use super::fuse::{compacted, include};
-use super::fused::{self, BufferId, Content, FusedGraph, FusedKernel, Head, Tail};
+use super::fused::{self, BufferId, Content, FusedGraph, FusedKernel, Head, Tail, distinct};
 use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarNode};
 use crate::tensor::DType;
 
@@ -141,10 +139,7 @@ impl<'a> Merger<'a> {
             if !self.kernels[user].as_ref().is_some_and(FusedKernel::is_map) {
                 continue;
             }
-            let mut producers: SmallVec<[usize; 8]> = self.producers(user).collect();
-            producers.sort_unstable();
-            producers.dedup();
-            for source in producers.into_iter().rev() {
+            for source in distinct(self.producers(user)).into_iter().rev() {
                 if let Some(kernel) = self.chained(source, user).or_else(|| self.spread(source, user)) {
                     self.replace(source, user, kernel);
                     break;
@@ -286,13 +281,9 @@ impl<'a> Merger<'a> {
         else {
             return false;
         };
-        let mut candidates: SmallVec<[usize; 16]> = SmallVec::new();
-        for input in &tail.inputs {
-            candidates.extend(self.readers[input.0].range(..second).rev().take(SIBLINGS).copied());
-        }
-        candidates.sort_unstable();
-        candidates.dedup();
-        for first in candidates {
+        let inputs = tail.inputs.iter();
+        let nearest = inputs.flat_map(|input| self.readers[input.0].range(..second).rev().take(SIBLINGS).copied());
+        for first in distinct(nearest) {
             if let Some(kernel) = self.siblings(first, second) {
                 self.replace(first, second, kernel);
                 return true;
@@ -397,9 +388,7 @@ impl<'a> Merger<'a> {
 
     /// True where siblings together may have few enough bindings: a quick look before their expressions are joined.
     fn may_fit(&self, kernels: [&FusedKernel; 2]) -> bool {
-        let mut reads: SmallVec<[BufferId; 16]> = kernels.iter().flat_map(|kernel| kernel.reads()).collect();
-        reads.sort_unstable();
-        reads.dedup();
+        let reads = distinct(kernels.iter().flat_map(|kernel| kernel.reads()));
         let is_read = |output: &BufferId| self.fused.is_root(*output) || !self.readers[output.0].is_empty();
         let own = |output: &&BufferId| {
             !self.fused.assigned_to(**output).is_some_and(|variable| reads.contains(&variable)) && is_read(output)
@@ -410,11 +399,10 @@ impl<'a> Merger<'a> {
 
     /// Bindings that a kernel takes: what it reads and writes, where a variable and its new value share one.
     fn bindings_of(&self, kernel: &FusedKernel) -> usize {
-        let mut reads: SmallVec<[BufferId; 16]> = kernel.reads().collect();
-        if let Head::Map = kernel.head {
-            reads.sort_unstable();
-            reads.dedup();
-        }
+        let reads = match kernel.head {
+            Head::Map => distinct(kernel.reads()),
+            Head::Reduce { .. } | Head::Routine { .. } => kernel.reads().collect(),
+        };
         let shared = kernel
             .outputs
             .iter()

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::fused::{BufferId, Content, FusedGraph, FusedKernel};
+use super::fused::{BufferId, Content, FusedGraph, FusedKernel, distinct};
 use super::layout::Layout;
 
 /// Orders the kernels, and decides which assignments are written in place.
@@ -138,11 +138,9 @@ impl<'a> Live<'a> {
         let mut readers = vec![Vec::new(); fused.buffers.len()];
         let mut reads = Vec::with_capacity(fused.kernels.len());
         for (index, kernel) in fused.kernels.iter().enumerate() {
-            let mut distinct: Vec<BufferId> = kernel.reads().collect();
-            distinct.sort_unstable();
-            distinct.dedup();
+            let distinct = distinct(kernel.reads());
             distinct.iter().for_each(|read| readers[read.0].push(index));
-            reads.push(distinct);
+            reads.push(distinct.into_vec());
         }
         let left = readers.iter().map(Vec::len).collect();
         let count = reads.len();

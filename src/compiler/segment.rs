@@ -10,7 +10,7 @@ use super::layout::{Layout, padded};
 use super::{Options, Target};
 use crate::error::Result;
 use crate::ops::Variable;
-use crate::scalar::{Affine, ScalarExpr, ScalarNode};
+use crate::scalar::{Affine, ScalarExpr, ScalarNode, Strides};
 use crate::tensor::DType;
 
 /// Allocates all variables, and joins the updates that can be.
@@ -73,7 +73,7 @@ fn shape_free(expression: &ScalarExpr) -> Option<ScalarExpr> {
     for node in &mut expression.nodes {
         match node {
             ScalarNode::Load { at, .. } if single || at.is_constant() || (at.offset == 0 && at.is_row_major(&dims)) => {
-                at.strides.resize(0, 0);
+                at.strides = Strides::default();
             }
             ScalarNode::Load { .. } | ScalarNode::Index(_) | ScalarNode::Gather { .. } => return None,
             _ => {}

@@ -209,7 +209,7 @@ impl Tape {
                 },
                 Fixed::Uniform { input, stored, address } => {
                     if let Source::Bytes(bytes) = inputs[*input] {
-                        fetch_runs(*stored, bytes, register, std::iter::once((*address, 0, n)));
+                        fetch_elements(*stored, bytes, register, Along(std::iter::once((*address, 0, n))));
                     }
                 }
             }
@@ -276,10 +276,12 @@ impl Tape {
                 match (inputs[*input], runs, first) {
                     (Source::InPlace(output), ..) => {
                         let bytes = &*outputs[output];
-                        fetch_runs(*stored, bytes, register, std::iter::once((output_offset as i64, 1, n)));
+                        fetch_elements(*stored, bytes, register, Along(std::iter::once((output_offset as i64, 1, n))));
                     }
-                    (Source::Bytes(bytes), Some(runs), _) => fetch_runs(*stored, bytes, register, runs),
-                    (Source::Bytes(bytes), None, first) => fetch_runs(*stored, bytes, register, first.into_iter()),
+                    (Source::Bytes(bytes), Some(runs), _) => fetch_elements(*stored, bytes, register, Along(runs)),
+                    (Source::Bytes(bytes), None, first) => {
+                        fetch_elements(*stored, bytes, register, Along(first.into_iter()))
+                    }
                 }
             }
             Instruction::Index { at, out } => {
@@ -297,7 +299,7 @@ impl Tape {
                 let mut register = std::mem::take(&mut scratch.registers[*out]);
                 if let Source::Bytes(bytes) = inputs[*input] {
                     let addresses = lanes::<i32>(views.operand(scratch, *address), n);
-                    fetch_each(*stored, bytes, &mut register, addresses);
+                    fetch_elements(*stored, bytes, &mut register, Each(addresses));
                 }
                 scratch.registers[*out] = register;
                 views.set(*out, None);
@@ -393,22 +395,34 @@ fn narrow<A: Pod, B: Pod>(bytes: &mut [u8], offset: usize, values: &[A], convert
     }
 }
 
-/// Reads runs of (address, step, count) into a register, converting to the compute type. An address outside the memory
-/// reads as zero: operators keep theirs inside, so this only guards against a broken one.
-#[inline(always)]
-fn fetch_runs(stored: DType, bytes: &[u8], register: &mut [u64], runs: impl Iterator<Item = (i64, i64, usize)>) {
+/// What is read of an input into a register. An address outside the memory reads as zero: operators keep theirs inside, so this only
+/// guards against a broken one.
+trait Addresses {
+    fn read<S: Pod + Default, C: Pod>(self, source: &[S], lanes: &mut [C], convert: impl Fn(S) -> C);
+}
+
+/// An element at each address.
+struct Each<'a>(&'a [i32]);
+
+impl Addresses for Each<'_> {
     #[inline(always)]
-    fn typed<S: Pod + Default, C: Pod>(
-        bytes: &[u8],
-        register: &mut [u64],
-        runs: impl Iterator<Item = (i64, i64, usize)>,
-        convert: impl Fn(S) -> C,
-    ) {
-        let full = bytes.len() / size_of::<S>() * size_of::<S>();
-        let source: &[S] = bytemuck::cast_slice(&bytes[..full]);
-        let lanes: &mut [C] = bytemuck::cast_slice_mut(register);
+    fn read<S: Pod + Default, C: Pod>(self, source: &[S], lanes: &mut [C], convert: impl Fn(S) -> C) {
+        let addresses = self.0;
+        let lanes = &mut lanes[..addresses.len()];
+        for k in 0..addresses.len() {
+            lanes[k] = convert(source.get(addresses[k] as usize).copied().unwrap_or_default());
+        }
+    }
+}
+
+/// Runs of (address, step, count).
+struct Along<I>(I);
+
+impl<I: Iterator<Item = (i64, i64, usize)>> Addresses for Along<I> {
+    #[inline(always)]
+    fn read<S: Pod + Default, C: Pod>(self, source: &[S], lanes: &mut [C], convert: impl Fn(S) -> C) {
         let mut done = 0;
-        for (address, step, count) in runs {
+        for (address, step, count) in self.0 {
             let out = &mut lanes[done..done + count];
             done += count;
             let at = |k: usize| source.get((address + step * k as i64) as usize).copied().unwrap_or_default();
@@ -427,32 +441,20 @@ fn fetch_runs(stored: DType, bytes: &[u8], register: &mut [u64], runs: impl Iter
             }
         }
     }
-    match stored {
-        DType::F32 | DType::I32 | DType::U32 => typed(bytes, register, runs, |value: u32| value),
-        DType::F64 | DType::I64 => typed(bytes, register, runs, |value: u64| value),
-        DType::F16 => typed(bytes, register, runs, |value: f16| value.to_f32()),
-        DType::BF16 => typed(bytes, register, runs, |value: bf16| value.to_f32()),
-        DType::U8 | DType::Bool => typed(bytes, register, runs, |value: u8| u32::from(value)),
-    }
 }
 
-/// Reads the elements at addresses into a register, as [`fetch_runs`].
+/// Reads elements into a register, converting to the compute type.
 #[inline(always)]
-fn fetch_each(stored: DType, bytes: &[u8], register: &mut [u64], addresses: &[i32]) {
+fn fetch_elements(stored: DType, bytes: &[u8], register: &mut [u64], addresses: impl Addresses) {
     #[inline(always)]
     fn typed<S: Pod + Default, C: Pod>(
         bytes: &[u8],
         register: &mut [u64],
-        addresses: &[i32],
+        addresses: impl Addresses,
         convert: impl Fn(S) -> C,
     ) {
         let full = bytes.len() / size_of::<S>() * size_of::<S>();
-        let source: &[S] = bytemuck::cast_slice(&bytes[..full]);
-        let lanes: &mut [C] = bytemuck::cast_slice_mut(register);
-        let lanes = &mut lanes[..addresses.len()];
-        for k in 0..addresses.len() {
-            lanes[k] = convert(source.get(addresses[k] as usize).copied().unwrap_or_default());
-        }
+        addresses.read(bytemuck::cast_slice(&bytes[..full]), bytemuck::cast_slice_mut(register), convert);
     }
     match stored {
         DType::F32 | DType::I32 | DType::U32 => typed(bytes, register, addresses, |value: u32| value),

@@ -11,9 +11,7 @@ use crate::ops::tasks::lend;
 const LANES: usize = 16;
 
 /// What the arithmetic is in.
-pub(super) trait Number:
-    bytemuck::Pod + From<f32> + std::ops::Add<Output = Self> + std::ops::Mul<Output = Self>
-{
+pub(super) trait Number: bytemuck::Pod {
     /// A line of the result: the sum of the lines that begin at the taps of a source, each times its factor.
     fn line<S: Simd>(simd: S, source: &[Self], taps: &[usize], factors: &[Self], target: &mut [Self]);
 }
@@ -163,10 +161,10 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scalar::processors;
+    use crate::scalar::{Real, processors};
     use crate::shader::testing::numbers;
 
-    fn check<T: Number + std::fmt::Debug + PartialEq>(width: usize) {
+    fn check<T: Number + Real + From<f32> + std::fmt::Debug>(width: usize) {
         let (rows, taps) = (2, [3, 3]);
         let pitch = width + taps[1] - 1 + LANES;
         let extents = [1, rows + taps[0] - 1, pitch];

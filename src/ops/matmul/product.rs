@@ -37,7 +37,7 @@ impl<T> Matrix<'_, T> {
 /// Types that there is a `gemm` of. The crate of that name would bring those of four other types along, half a minute of processor
 /// time in a first build.
 pub(in crate::ops) trait Gemm: bytemuck::Pod + From<f32> + Send + Sync {
-    /// `out = lhs · rhs` of extents m, n, k, or `out += lhs · rhs`. `out` is row-major with so many elements from row to row; the
+    /// `out = lhs · rhs` of extents m, n, k, or `out += lhs · rhs`. `out` is row-major with the given distance from row to row; the
     /// operands have steps from row to row and from column to column, which may be negative.
     ///
     /// # Safety

@@ -1,62 +1,16 @@
 //! Pools on the CPU: a thread a plane. Nothing is stored but a few numbers for each window of an axis.
 
-use bytemuck::Pod;
-
 use super::axis::WindowElements;
 use super::{Pool, PoolKind};
 use crate::parallel::{each_chunk, each_chunk_of_two};
-use crate::scalar::{set_all, vectorized};
+use crate::scalar::{Real, set_all, vectorized};
 use crate::shader::Operand;
 use crate::tensor::TensorType;
 
 /// What pools compute in. Sums run in f64, as those of a reduction do.
-pub(super) trait Number: Pod + PartialOrd + Send + Sync {
-    const LOWEST: Self;
-    fn wide(self) -> f64;
-    fn narrow(value: f64) -> Self;
-    fn plus(self, other: Self) -> Self;
-    fn is_nan(self) -> bool;
-}
-
-impl Number for f32 {
-    const LOWEST: Self = Self::NEG_INFINITY;
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        self.into()
-    }
-    #[inline(always)]
-    fn narrow(value: f64) -> Self {
-        value as Self
-    }
-    #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        self + other
-    }
-    #[inline(always)]
-    fn is_nan(self) -> bool {
-        self.is_nan()
-    }
-}
-
-impl Number for f64 {
-    const LOWEST: Self = Self::NEG_INFINITY;
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        self
-    }
-    #[inline(always)]
-    fn narrow(value: f64) -> Self {
-        value
-    }
-    #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        self + other
-    }
-    #[inline(always)]
-    fn is_nan(self) -> bool {
-        self.is_nan()
-    }
-}
+pub(super) trait Number: Real + Into<f64> + Send + Sync {}
+impl Number for f32 {}
+impl Number for f64 {}
 
 /// The windows of a plane.
 struct Plane {
@@ -142,7 +96,7 @@ impl Plane {
     /// The largest element of each window, and its index in the plane.
     #[inline(always)]
     fn largest<T: Number>(&self, source: &[T], out: &mut [T], found: &mut [i32]) {
-        set_all(out, T::LOWEST);
+        set_all(out, T::real(f64::NEG_INFINITY));
         set_all(found, -1);
         self.rows(
             #[inline(always)]
@@ -231,7 +185,7 @@ pub(super) fn run<T: Number>(
                 out.fill(T::zeroed());
                 for (&value, &index) in source.iter().zip(indices) {
                     if let Some(target) = usize::try_from(index).ok().and_then(|index| out.get_mut(index)) {
-                        *target = target.plus(value);
+                        *target = *target + value;
                     }
                 }
             });
@@ -254,10 +208,10 @@ pub(super) fn run<T: Number>(
                 plane.rows(|window, start| {
                     let row = &source[start..start + plane.extents[1]];
                     for (&column, sum) in plane.columns().iter().zip(&mut sums[window..]) {
-                        *sum = within(row, column).fold(*sum, |sum, (_, value)| sum + value.wide());
+                        *sum = within(row, column).fold(*sum, |sum, (_, value)| sum + (*value).into());
                     }
                 });
-                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = T::narrow(sum));
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = T::real(sum));
             });
         }
         (PoolKind::SumGradient, _) => {
@@ -268,7 +222,7 @@ pub(super) fn run<T: Number>(
                     let row = &mut out[start..start + plane.extents[1]];
                     for (&column, &value) in plane.columns().iter().zip(&source[window..]) {
                         let targets = row.iter_mut().skip(column.first).step_by(column.step).take(column.count);
-                        targets.for_each(|target| *target = target.plus(value));
+                        targets.for_each(|target| *target = *target + value);
                     }
                 });
             });
