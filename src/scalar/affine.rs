@@ -21,12 +21,14 @@ impl Strides {
 
 impl Deref for Strides {
     type Target = [i64];
+    #[inline]
     fn deref(&self) -> &[i64] {
         &self.0
     }
 }
 
 impl DerefMut for Strides {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [i64] {
         &mut self.0
     }
@@ -175,10 +177,12 @@ impl Affine {
 
     /// Lowest and highest address over a domain that is not empty.
     pub fn range(&self, dims: &[usize]) -> (i64, i64) {
-        self.strides.iter().zip(dims).fold((self.offset, self.offset), |(low, high), (&stride, &extent)| {
-            let span = stride * (extent as i64 - 1);
-            (low + span.min(0), high + span.max(0))
-        })
+        let (mut low, mut high) = (self.offset, self.offset);
+        for (axis, &stride) in self.strides.iter().enumerate().take(dims.len()) {
+            let span = stride * (dims[axis] as i64 - 1);
+            (low, high) = (low + span.min(0), high + span.max(0));
+        }
+        (low, high)
     }
 }
 

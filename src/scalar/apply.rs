@@ -2,15 +2,13 @@
 
 use bytemuck::Pod;
 use half::{bf16, f16};
+use pulp::{Simd, WithSimd};
 
 use super::function::{ScalarFunction as F, Signature, apply_real};
 use super::real::Real;
 use super::threefry::threefry2x32;
-use super::vector::vectorized;
+use super::vector::vectorized_by;
 use crate::tensor::DType;
-
-/// A register: room for a block of any element type. Truth values take 32 bits here.
-pub(crate) type Register = Vec<u64>;
 
 /// The first `n` elements of an operand: a register's bytes, or an input's own where they are aligned.
 #[inline(always)]
@@ -18,14 +16,14 @@ pub(crate) fn lanes<T: Pod>(operand: &[u8], n: usize) -> &[T] {
     bytemuck::cast_slice(&operand[..n * size_of::<T>()])
 }
 
-/// The first `n` elements of a register, to write.
+/// The first `n` elements of a result: a register's bytes, or an output's own.
 #[inline(always)]
-pub(crate) fn lanes_mut<T: Pod>(register: &mut [u64], n: usize) -> &mut [T] {
-    &mut bytemuck::cast_slice_mut::<u64, T>(register)[..n]
+pub(crate) fn lanes_mut<T: Pod>(result: &mut [u8], n: usize) -> &mut [T] {
+    bytemuck::cast_slice_mut(&mut result[..n * size_of::<T>()])
 }
 
 #[inline(always)]
-fn zip1<A: Pod, O: Pod>(out: &mut [u64], a: &[u8], n: usize, f: impl Fn(A) -> O) {
+fn zip1<A: Pod, O: Pod>(out: &mut [u8], a: &[u8], n: usize, f: impl Fn(A) -> O) {
     let (out, a) = (lanes_mut::<O>(out, n), lanes::<A>(a, n));
     for lane in 0..n {
         out[lane] = f(a[lane]);
@@ -33,7 +31,7 @@ fn zip1<A: Pod, O: Pod>(out: &mut [u64], a: &[u8], n: usize, f: impl Fn(A) -> O)
 }
 
 #[inline(always)]
-fn zip2<A: Pod, O: Pod>(out: &mut [u64], a: &[u8], b: &[u8], n: usize, f: impl Fn(A, A) -> O) {
+fn zip2<A: Pod, O: Pod>(out: &mut [u8], a: &[u8], b: &[u8], n: usize, f: impl Fn(A, A) -> O) {
     let (out, a, b) = (lanes_mut::<O>(out, n), lanes::<A>(a, n), lanes::<A>(b, n));
     for lane in 0..n {
         out[lane] = f(a[lane], b[lane]);
@@ -41,7 +39,7 @@ fn zip2<A: Pod, O: Pod>(out: &mut [u64], a: &[u8], b: &[u8], n: usize, f: impl F
 }
 
 #[inline(always)]
-fn select<T: Pod>(out: &mut [u64], [condition, a, b]: [&[u8]; 3], n: usize) {
+fn select<T: Pod>(out: &mut [u8], [condition, a, b]: [&[u8]; 3], n: usize) {
     let (out, condition) = (lanes_mut::<T>(out, n), lanes::<u32>(condition, n));
     let (a, b) = (lanes::<T>(a, n), lanes::<T>(b, n));
     for lane in 0..n {
@@ -50,7 +48,7 @@ fn select<T: Pod>(out: &mut [u64], [condition, a, b]: [&[u8]; 3], n: usize) {
 }
 
 #[inline(always)]
-fn compare<T: Pod + PartialOrd>(function: F, out: &mut [u64], a: &[u8], b: &[u8], n: usize) {
+fn compare<T: Pod + PartialOrd>(function: F, out: &mut [u8], a: &[u8], b: &[u8], n: usize) {
     match function {
         F::Equal => zip2(out, a, b, n, |a: T, b: T| u32::from(a == b)),
         F::NotEqual => zip2(out, a, b, n, |a: T, b: T| u32::from(a != b)),
@@ -65,7 +63,7 @@ macro_rules! integers {
     ($name:ident, $int:ty, $negate:expr, $magnitude:expr, $sign:expr) => {
         /// Integer arithmetic wraps; division by zero gives the dividend and a rest of zero, as WGSL defines it.
         #[inline(always)]
-        fn $name(function: F, out: &mut [u64], a: &[u8], b: &[u8], n: usize) {
+        fn $name(function: F, out: &mut [u8], a: &[u8], b: &[u8], n: usize) {
             type I = $int;
             match function {
                 F::Add => zip2(out, a, b, n, I::wrapping_add),
@@ -94,7 +92,7 @@ integers!(signed_wide, i64, i64::wrapping_neg, i64::wrapping_abs, i64::signum);
 integers!(unsigned, u32, u32::wrapping_neg, |a: u32| a, |a: u32| a.min(1));
 
 #[inline(always)]
-fn cast(to: DType, from: DType, out: &mut [u64], a: &[u8], n: usize) {
+fn cast(to: DType, from: DType, out: &mut [u8], a: &[u8], n: usize) {
     use DType as D;
     match (from, to) {
         (D::F32, D::F16) => zip1(out, a, n, |x: f32| f16::from_f32(x).to_f32()),
@@ -141,7 +139,7 @@ fn cast(to: DType, from: DType, out: &mut [u64], a: &[u8], n: usize) {
 }
 
 /// Reads bits as another type. Floats of 16 bits are computed with as f32, and whichever is not the target is the source.
-fn bit_cast(to: DType, from: DType, out: &mut [u64], a: &[u8], n: usize) {
+fn bit_cast(to: DType, from: DType, out: &mut [u8], a: &[u8], n: usize) {
     match (to, from.size()) {
         (DType::BF16, _) => zip1(out, a, n, |x: f32| bf16::from_bits(f16::from_f32(x).to_bits()).to_f32()),
         (DType::F16, _) => zip1(out, a, n, |x: f32| f16::from_bits(bf16::from_f32(x).to_bits()).to_f32()),
@@ -151,20 +149,21 @@ fn bit_cast(to: DType, from: DType, out: &mut [u64], a: &[u8], n: usize) {
 }
 
 /// Applies one function to a block of `n` elements. `dtype` is the compute type of the last argument (of the only one
-/// for a cast); the engine has checked types before. Arguments are aligned to their elements.
+/// for a cast); the engine has checked types before. Arguments and the result are aligned to their elements.
 ///
-/// The loops of all functions are many: they are compiled here for each kind of processor, and inlined into no caller.
-#[inline(never)]
-pub(crate) fn apply(function: F, dtype: DType, out: &mut [u64], arguments: [&[u8]; 4], n: usize) {
+/// The loops of all functions are many: they are compiled here for each kind of processor, and called.
+#[inline(always)]
+pub(crate) fn apply<S: Simd>(simd: S, function: F, dtype: DType, out: &mut [u8], arguments: [&[u8]; 4], n: usize) {
     let [a, b, c, _] = arguments;
     match (function.signature(), dtype) {
         (Signature::Float | Signature::Number, DType::F64) => {
-            apply_reals(function, lanes_mut::<f64>(out, n), [lanes(a, n), lanes(b, n), lanes(c, n)]);
+            apply_reals(simd, function, lanes_mut::<f64>(out, n), [lanes(a, n), lanes(b, n), lanes(c, n)]);
         }
         (Signature::Float | Signature::Number, DType::F32 | DType::F16 | DType::BF16) => {
-            apply_reals(function, lanes_mut::<f32>(out, n), [lanes(a, n), lanes(b, n), lanes(c, n)]);
+            apply_reals(simd, function, lanes_mut::<f32>(out, n), [lanes(a, n), lanes(b, n), lanes(c, n)]);
         }
-        _ => vectorized(
+        _ => vectorized_by(
+            simd,
             #[inline(always)]
             || apply_block(function, dtype, out, arguments, n),
         ),
@@ -172,9 +171,10 @@ pub(crate) fn apply(function: F, dtype: DType, out: &mut [u64], arguments: [&[u8
 }
 
 /// The same for functions of floats.
-#[inline(never)]
-pub(super) fn apply_reals<T: Real>(function: F, out: &mut [T], arguments: [&[T]; 3]) {
-    vectorized(
+#[inline(always)]
+pub(super) fn apply_reals<S: Simd, T: Real>(simd: S, function: F, out: &mut [T], arguments: [&[T]; 3]) {
+    vectorized_by(
+        simd,
         #[inline(always)]
         || apply_real(function, out, arguments),
     );
@@ -182,7 +182,7 @@ pub(super) fn apply_reals<T: Real>(function: F, out: &mut [T], arguments: [&[T];
 
 /// The same for all others.
 #[inline(always)]
-fn apply_block(function: F, dtype: DType, out: &mut [u64], arguments: [&[u8]; 4], n: usize) {
+fn apply_block(function: F, dtype: DType, out: &mut [u8], arguments: [&[u8]; 4], n: usize) {
     let [a, b, c, d] = arguments;
     match function.signature() {
         Signature::Float | Signature::Number | Signature::Bits => match dtype {
@@ -225,9 +225,22 @@ fn apply_block(function: F, dtype: DType, out: &mut [u64], arguments: [&[u8]; 4]
 
 /// One function of single elements, each in the first bytes of its word.
 pub(super) fn apply_one(function: F, dtype: DType, arguments: [u64; 4]) -> u64 {
-    let mut out = [0];
-    apply(function, dtype, &mut out, arguments.each_ref().map(bytemuck::bytes_of), 1);
-    out[0]
+    struct One(F, DType, [u64; 4]);
+
+    impl WithSimd for One {
+        type Output = u64;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> u64 {
+            let Self(function, dtype, arguments) = self;
+            let mut out = 0;
+            let arguments = arguments.each_ref().map(bytemuck::bytes_of);
+            apply(simd, function, dtype, bytemuck::bytes_of_mut(&mut out), arguments, 1);
+            out
+        }
+    }
+
+    pulp::Arch::new().dispatch(One(function, dtype, arguments))
 }
 
 #[cfg(test)]
@@ -244,9 +257,9 @@ mod tests {
                 let arguments = [[3_u64; 1], [1; 1]];
                 let [a, b] = [0, 1].map(|k| bytemuck::cast_slice(&arguments[k]));
                 // No result of 3 and 1 is this.
-                let mut out = [0x7777_7777_7777_7777_u64];
-                apply(function, dtype, &mut out, [a, b, &[], &[]], 1);
-                assert_ne!(out[0] as u32, 0x7777_7777, "{} of {dtype}", function.name());
+                let mut out = 0x7777_7777_7777_7777_u64;
+                apply(pulp::Scalar::new(), function, dtype, bytemuck::bytes_of_mut(&mut out), [a, b, &[], &[]], 1);
+                assert_ne!(out as u32, 0x7777_7777, "{} of {dtype}", function.name());
             }
         }
     }

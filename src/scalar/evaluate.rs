@@ -12,7 +12,7 @@ use super::expression::{ScalarExpr, ScalarNode};
 use super::real::Real;
 use super::reduction::Reduction;
 use super::rows::{row_unit, sum_unit};
-use super::tape::{BLOCK, Scratch, Source, Tape, Views};
+use super::tape::{BLOCK, Block, Scratch, Source, Tape, Views};
 use super::vector::{strands, vectorized};
 use crate::tensor::DType;
 
@@ -54,7 +54,8 @@ pub(super) fn each_block(
         let mut done = 0;
         while done < len {
             let n = BLOCK.min(len - done);
-            tape.block(scratch, &mut views, inputs, &[], 0, start + done, n);
+            let start = start + done;
+            Block { tape, scratch, views: &mut views, inputs, outputs: &mut [], offset: 0, start, n }.run();
             work(tape.output(scratch, &views, 0), done, n);
             done += n;
         }
@@ -97,10 +98,7 @@ pub(crate) fn map_piece(tape: &Tape, inputs: &[Source<'_>], outputs: &mut [&mut 
         let mut done = 0;
         while done < len {
             let n = BLOCK.min(len - done);
-            tape.block(scratch, &mut views, inputs, outputs, done, start + done, n);
-            for (output, bytes) in outputs.iter_mut().enumerate() {
-                tape.store(scratch, &views, output, bytes, done, n);
-            }
+            Block { tape, scratch, views: &mut views, inputs, outputs, offset: done, start: start + done, n }.run();
             done += n;
         }
     });

@@ -2,12 +2,13 @@
 
 use bytemuck::Pod;
 use half::{bf16, f16};
+use pulp::{Simd, WithSimd};
 
 use super::affine::Affine;
-use super::apply::{Register, apply, lanes, lanes_mut};
+use super::apply::{apply, lanes, lanes_mut};
 use super::expression::{Constant, ScalarExpr, ScalarNode};
 use super::function::ScalarFunction;
-use super::vector::{set_all, vectorized};
+use super::vector::set_all;
 use crate::tensor::DType;
 
 /// Elements evaluated at a time: a register of f32 is 4 KiB.
@@ -23,10 +24,42 @@ enum Fetch {
 
 #[derive(Clone, Debug)]
 enum Instruction {
-    Load { input: usize, stored: DType, fetch: Fetch, out: usize },
-    Index { at: Affine, out: usize },
-    Gather { input: usize, stored: DType, address: usize, out: usize },
-    Call { function: ScalarFunction, dtype: DType, arguments: [usize; 4], out: usize },
+    /// `is_result`: what it loads is an output as it is.
+    Load {
+        input: usize,
+        stored: DType,
+        fetch: Fetch,
+        is_result: bool,
+        out: usize,
+    },
+    Index {
+        at: Affine,
+        out: usize,
+    },
+    Gather {
+        input: usize,
+        stored: DType,
+        address: usize,
+        out: usize,
+    },
+    Call {
+        function: ScalarFunction,
+        dtype: DType,
+        arguments: [usize; 4],
+        out: usize,
+    },
+}
+
+impl Instruction {
+    /// The register of its result.
+    #[inline(always)]
+    fn out(&self) -> usize {
+        match self {
+            Self::Load { out, .. } | Self::Index { out, .. } | Self::Gather { out, .. } | Self::Call { out, .. } => {
+                *out
+            }
+        }
+    }
 }
 
 /// What does not change over the domain, put into a register once.
@@ -53,6 +86,8 @@ pub(crate) struct Tape {
     instructions: Vec<Instruction>,
     registers: usize,
     outputs: Vec<(usize, DType)>,
+    /// The output that the last instruction may write where it belongs, without a register.
+    direct: Option<usize>,
 }
 
 /// Registers, reused from call to call by their thread.
@@ -61,18 +96,29 @@ pub(crate) struct Scratch {
     registers: Vec<Register>,
 }
 
-/// The number of registers that an input's elements can replace.
+/// Room for a block of any element type. Truth values take 32 bits here.
+type Register = Vec<u64>;
+
+/// The number of registers that elements in memory can replace.
 const VIEWS: usize = 32;
 
-/// Elements of inputs that a block reads where they are, instead of from registers. Stored from block to block: whatever writes to a
-/// register updates this.
+/// Elements that a block reads where they are, instead of from registers. Stored from block to block: whatever writes to a register
+/// updates this.
 #[derive(Default)]
-pub(crate) struct Views<'a>([Option<&'a [u8]>; VIEWS]);
+pub(crate) struct Views<'a>([Option<View<'a>>; VIEWS]);
+
+#[derive(Clone, Copy)]
+enum View<'a> {
+    /// An input's.
+    Input(&'a [u8]),
+    /// Those that a block's results will overwrite, from a byte of an output on.
+    Output(usize, usize),
+}
 
 impl<'a> Views<'a> {
     /// Says where the register's elements are; false where they cannot be but in the register.
     #[inline(always)]
-    fn set(&mut self, register: usize, view: Option<&'a [u8]>) -> bool {
+    fn set(&mut self, register: usize, view: Option<View<'a>>) -> bool {
         match self.0.get_mut(register) {
             Some(slot) => {
                 *slot = view;
@@ -84,12 +130,13 @@ impl<'a> Views<'a> {
 
     /// The bytes of a register, or of what replaces it.
     #[inline(always)]
-    fn operand<'b>(&self, scratch: &'b Scratch, register: usize) -> &'b [u8]
+    fn operand<'b>(&self, scratch: &'b Scratch, outputs: &'b [&mut [u8]], register: usize) -> &'b [u8]
     where
         'a: 'b,
     {
         match self.0.get(register) {
-            Some(&Some(view)) => view,
+            Some(&Some(View::Input(bytes))) => bytes,
+            Some(&Some(View::Output(output, start))) => &outputs[output][start..],
             _ => bytemuck::cast_slice(&scratch.registers[register]),
         }
     }
@@ -110,6 +157,7 @@ impl Tape {
             instructions: Vec::new(),
             registers: 0,
             outputs: Vec::new(),
+            direct: None,
         };
         let mut free: Vec<usize> = Vec::new();
         let mut register_of = vec![0; expression.nodes.len()];
@@ -140,7 +188,14 @@ impl Tape {
                     } else {
                         Fetch::Strided(at.clone())
                     };
-                    tape.instructions.push(Instruction::Load { input: *input, stored: stored(*input), fetch, out });
+                    let is_result = expression.outputs.iter().any(|(id, _)| id.index() == index);
+                    tape.instructions.push(Instruction::Load {
+                        input: *input,
+                        stored: stored(*input),
+                        fetch,
+                        is_result,
+                        out,
+                    });
                 }
                 ScalarNode::Index(at) => tape.instructions.push(Instruction::Index { at: at.clone(), out }),
                 ScalarNode::Gather { input, address } => tape.instructions.push(Instruction::Gather {
@@ -173,7 +228,21 @@ impl Tape {
             }
         }
         tape.outputs = expression.outputs.iter().map(|&(id, stored)| (register_of[id.index()], stored)).collect();
+        tape.direct = tape.direct();
         tape
+    }
+
+    /// The only output that the last instruction computes, as it is stored.
+    fn direct(&self) -> Option<usize> {
+        let last = self.instructions.last()?;
+        // One that reads what it would overwrite, perhaps.
+        if let Instruction::Load { fetch: Fetch::Linear(_), .. } = last {
+            return None;
+        }
+        let out = last.out();
+        let mut of_it = (0..self.outputs.len()).filter(|&output| self.outputs[output].0 == out);
+        let output = of_it.next()?;
+        (of_it.next().is_none() && size_computed_with(self.outputs[output].1).is_some()).then_some(output)
     }
 
     /// Number of points in the domain.
@@ -198,7 +267,7 @@ impl Tape {
             scratch.registers.push(vec![0; BLOCK]);
         }
         for (fixed, out) in &self.fixed {
-            let register = &mut scratch.registers[*out];
+            let register: &mut [u8] = bytemuck::cast_slice_mut(&mut scratch.registers[*out]);
             match fixed {
                 Fixed::Constant(constant) => match constant.dtype {
                     DType::F64 => set_all(lanes_mut::<f64>(register, n), constant.value),
@@ -216,109 +285,9 @@ impl Tape {
         }
     }
 
-    /// Evaluates the block of `n` points from `start` on. `outputs` gives the parts of the outputs that the block will
-    /// overwrite, for inputs that are read in place.
-    #[inline(never)]
-    #[allow(clippy::too_many_arguments, reason = "what stays from block to block, and the block's offset in it")]
-    pub(crate) fn block<'a>(
-        &self,
-        scratch: &mut Scratch,
-        views: &mut Views<'a>,
-        inputs: &[Source<'a>],
-        outputs: &[&mut [u8]],
-        output_offset: usize,
-        start: usize,
-        n: usize,
-    ) {
-        vectorized(
-            #[inline(always)]
-            || {
-                for instruction in &self.instructions {
-                    self.run(instruction, scratch, views, inputs, (outputs, output_offset), start, n);
-                }
-            },
-        );
-    }
-
-    #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "one call, from the function above")]
-    fn run<'a>(
-        &self,
-        instruction: &Instruction,
-        scratch: &mut Scratch,
-        views: &mut Views<'a>,
-        inputs: &[Source<'a>],
-        (outputs, output_offset): (&[&mut [u8]], usize),
-        start: usize,
-        n: usize,
-    ) {
-        match instruction {
-            Instruction::Load { input, stored, fetch, out } => {
-                let runs = match fetch {
-                    Fetch::Linear(_) => None,
-                    Fetch::Strided(at) => Some(Runs::new(&self.dims, at, start, n)),
-                };
-                let first = match (fetch, &runs) {
-                    (Fetch::Linear(offset), _) => Some((offset + start as i64, 1, n)),
-                    (_, Some(runs)) => runs.clone().next(),
-                    _ => None,
-                };
-                let view = match (inputs[*input], first) {
-                    (Source::Bytes(bytes), Some((address, 1, count))) if count == n => {
-                        aligned(*stored, bytes, address, n)
-                    }
-                    _ => None,
-                };
-                if views.set(*out, view) {
-                    return;
-                }
-                let register = &mut scratch.registers[*out];
-                match (inputs[*input], runs, first) {
-                    (Source::InPlace(output), ..) => {
-                        let bytes = &*outputs[output];
-                        fetch_elements(*stored, bytes, register, Along(std::iter::once((output_offset as i64, 1, n))));
-                    }
-                    (Source::Bytes(bytes), Some(runs), _) => fetch_elements(*stored, bytes, register, Along(runs)),
-                    (Source::Bytes(bytes), None, first) => {
-                        fetch_elements(*stored, bytes, register, Along(first.into_iter()))
-                    }
-                }
-            }
-            Instruction::Index { at, out } => {
-                views.set(*out, None);
-                let lanes = lanes_mut::<i32>(&mut scratch.registers[*out], n);
-                let mut done = 0;
-                for (address, step, count) in Runs::new(&self.dims, at, start, n) {
-                    for (k, lane) in lanes[done..done + count].iter_mut().enumerate() {
-                        *lane = (address + step * k as i64) as i32;
-                    }
-                    done += count;
-                }
-            }
-            Instruction::Gather { input, stored, address, out } => {
-                let mut register = std::mem::take(&mut scratch.registers[*out]);
-                if let Source::Bytes(bytes) = inputs[*input] {
-                    let addresses = lanes::<i32>(views.operand(scratch, *address), n);
-                    fetch_elements(*stored, bytes, &mut register, Each(addresses));
-                }
-                scratch.registers[*out] = register;
-                views.set(*out, None);
-            }
-            Instruction::Call { function, dtype, arguments, out } => {
-                let mut register = std::mem::take(&mut scratch.registers[*out]);
-                let [a, b, c, d] = *arguments;
-                let operand = |argument: usize| views.operand(scratch, argument);
-                let arguments = [operand(a), operand(b), operand(c), operand(d)];
-                apply(*function, *dtype, &mut register, arguments, n);
-                scratch.registers[*out] = register;
-                views.set(*out, None);
-            }
-        }
-    }
-
     /// The elements of the only output at the points from `start` on, where it is an input's elements as they are stored.
     pub(crate) fn plain<'a, T: Pod>(&self, inputs: &[Source<'a>], start: usize, n: usize) -> Option<&'a [T]> {
-        let [Instruction::Load { input, stored, fetch: Fetch::Linear(offset), out }] = self.instructions.as_slice()
+        let [Instruction::Load { input, stored, fetch: Fetch::Linear(offset), out, .. }] = self.instructions.as_slice()
         else {
             return None;
         };
@@ -331,33 +300,164 @@ impl Tape {
         }
     }
 
-    /// An output's elements after a block.
+    /// An output's elements after a block that wrote none.
     #[inline(always)]
     pub(crate) fn output<'b>(&self, scratch: &'b Scratch, views: &Views<'b>, output: usize) -> &'b [u8] {
-        views.operand(scratch, self.outputs[output].0)
+        views.operand(scratch, &[], self.outputs[output].0)
+    }
+}
+
+/// A block of consecutive points of an expression.
+pub(crate) struct Block<'t, 'o, 'a> {
+    pub(crate) tape: &'t Tape,
+    pub(crate) scratch: &'t mut Scratch,
+    pub(crate) views: &'t mut Views<'a>,
+    pub(crate) inputs: &'t [Source<'a>],
+    /// What the block's results are written to, and may be read from before; or nothing.
+    pub(crate) outputs: &'t mut [&'o mut [u8]],
+    /// The block's first element of those.
+    pub(crate) offset: usize,
+    /// Its first point, and their number.
+    pub(crate) start: usize,
+    pub(crate) n: usize,
+}
+
+impl Block<'_, '_, '_> {
+    /// Evaluates it.
+    #[inline(never)]
+    pub(crate) fn run(self) {
+        pulp::Arch::new().dispatch(self);
+    }
+}
+
+impl WithSimd for Block<'_, '_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let tape = self.tape;
+        let direct = tape.direct.filter(|&output| {
+            let stored = tape.outputs[output].1;
+            let rest = self.outputs.get(output).and_then(|bytes| bytes.get(self.offset * stored.size()..));
+            rest.is_some_and(|bytes| is_computed_with(stored, bytes))
+        });
+        for (number, instruction) in tape.instructions.iter().enumerate() {
+            self.instruction(simd, instruction, direct, number + 1 == tape.instructions.len());
+        }
+        self.store(direct);
+    }
+}
+
+impl<'a> Block<'_, '_, 'a> {
+    /// The elements that a load would copy, where they can be read as they are. Those of an output can until all instructions have run,
+    /// but not if the last one writes there, nor if they become results.
+    #[inline(always)]
+    fn view(&self, instruction: &Instruction, direct: Option<usize>) -> Option<View<'a>> {
+        let Instruction::Load { input, stored, fetch, is_result, .. } = instruction else { return None };
+        let bytes = match self.inputs[*input] {
+            Source::Bytes(bytes) => bytes,
+            Source::InPlace(output) => {
+                let start = self.offset * stored.size();
+                let is_kept = !is_result && direct != Some(output);
+                let is_view = is_kept && is_computed_with(*stored, self.outputs[output].get(start..)?);
+                return is_view.then_some(View::Output(output, start));
+            }
+        };
+        let address = match fetch {
+            Fetch::Linear(offset) => offset + self.start as i64,
+            Fetch::Strided(at) => match Runs::new(&self.tape.dims, at, self.start, self.n).next()? {
+                (address, 1, count) if count == self.n => address,
+                _ => return None,
+            },
+        };
+        aligned(*stored, bytes, address, self.n).map(View::Input)
     }
 
-    /// Writes an output's block as stored elements, from element `offset` of `bytes` on.
+    /// Runs an instruction. Its result becomes what its register has, or the last one's the block's part of an output.
     #[inline(always)]
-    pub(crate) fn store(
-        &self,
-        scratch: &Scratch,
-        views: &Views<'_>,
-        output: usize,
-        bytes: &mut [u8],
-        offset: usize,
-        n: usize,
-    ) {
-        let (register, stored) = self.outputs[output];
-        let operand = views.operand(scratch, register);
-        match stored {
-            DType::F32 | DType::I32 | DType::U32 => {
-                bytes[offset * 4..(offset + n) * 4].copy_from_slice(&operand[..n * 4])
+    fn instruction<S: Simd>(&mut self, simd: S, instruction: &Instruction, direct: Option<usize>, is_last: bool) {
+        let register = instruction.out();
+        let output = direct.filter(|_| is_last);
+        let view = if output.is_none() { self.view(instruction, direct) } else { None };
+        if self.views.set(register, view) {
+            return;
+        }
+        let mut room = std::mem::take(&mut self.scratch.registers[register]);
+        let all = output.map(|output| std::mem::take(&mut self.outputs[output])).unwrap_or_default();
+        let out = match output {
+            Some(output) => {
+                let size = self.tape.outputs[output].1.size();
+                &mut all[self.offset * size..(self.offset + self.n) * size]
             }
-            DType::F64 | DType::I64 => bytes[offset * 8..(offset + n) * 8].copy_from_slice(&operand[..n * 8]),
-            DType::F16 => narrow(bytes, offset, lanes::<f32>(operand, n), f16::from_f32),
-            DType::BF16 => narrow(bytes, offset, lanes::<f32>(operand, n), bf16::from_f32),
-            DType::U8 | DType::Bool => narrow(bytes, offset, lanes::<u32>(operand, n), |value| value as u8),
+            None => bytemuck::cast_slice_mut(&mut room),
+        };
+        self.compute(simd, instruction, out);
+        if let Some(output) = output {
+            self.outputs[output] = all;
+        }
+        self.scratch.registers[register] = room;
+    }
+
+    #[inline(always)]
+    fn compute<S: Simd>(&self, simd: S, instruction: &Instruction, out: &mut [u8]) {
+        let Self { tape, inputs, start, n, .. } = *self;
+        let operand = |register: usize| self.views.operand(self.scratch, self.outputs, register);
+        match instruction {
+            Instruction::Load { input, stored, fetch, .. } => match (inputs[*input], fetch) {
+                (Source::InPlace(overwritten), _) => {
+                    let addresses = Along(std::iter::once((self.offset as i64, 1, n)));
+                    fetch_elements(*stored, self.outputs[overwritten], out, addresses);
+                }
+                (Source::Bytes(bytes), Fetch::Linear(first)) => {
+                    let addresses = Along(std::iter::once((first + start as i64, 1, n)));
+                    fetch_elements(*stored, bytes, out, addresses);
+                }
+                (Source::Bytes(bytes), Fetch::Strided(at)) => {
+                    fetch_elements(*stored, bytes, out, Along(Runs::new(&tape.dims, at, start, n)));
+                }
+            },
+            Instruction::Index { at, .. } => {
+                let lanes = lanes_mut::<i32>(out, n);
+                let mut done = 0;
+                for (address, step, count) in Runs::new(&tape.dims, at, start, n) {
+                    for (k, lane) in lanes[done..done + count].iter_mut().enumerate() {
+                        *lane = (address + step * k as i64) as i32;
+                    }
+                    done += count;
+                }
+            }
+            Instruction::Gather { input, stored, address, .. } => {
+                let Source::Bytes(bytes) = inputs[*input] else { return };
+                let addresses = lanes::<i32>(operand(*address), n);
+                fetch_elements(*stored, bytes, out, Each(addresses));
+            }
+            Instruction::Call { function, dtype, arguments, .. } => {
+                let [a, b, c, d] = *arguments;
+                apply(simd, *function, *dtype, out, [operand(a), operand(b), operand(c), operand(d)], n);
+            }
+        }
+    }
+
+    /// Writes the results to their outputs, but for one that is there already.
+    #[inline(always)]
+    fn store(&mut self, written: Option<usize>) {
+        let (offset, n) = (self.offset, self.n);
+        for (output, &(register, stored)) in self.tape.outputs.iter().enumerate() {
+            if Some(output) == written || output >= self.outputs.len() {
+                continue;
+            }
+            let bytes = std::mem::take(&mut self.outputs[output]);
+            let operand = self.views.operand(self.scratch, self.outputs, register);
+            match stored {
+                DType::F32 | DType::I32 | DType::U32 => {
+                    bytes[offset * 4..(offset + n) * 4].copy_from_slice(&operand[..n * 4])
+                }
+                DType::F64 | DType::I64 => bytes[offset * 8..(offset + n) * 8].copy_from_slice(&operand[..n * 8]),
+                DType::F16 => narrow(bytes, offset, lanes::<f32>(operand, n), f16::from_f32),
+                DType::BF16 => narrow(bytes, offset, lanes::<f32>(operand, n), bf16::from_f32),
+                DType::U8 | DType::Bool => narrow(bytes, offset, lanes::<u32>(operand, n), |value| value as u8),
+            }
+            self.outputs[output] = bytes;
         }
     }
 }
@@ -369,12 +469,19 @@ fn aligned(stored: DType, bytes: &[u8], address: i64, n: usize) -> Option<&[u8]>
     let size = stored.size();
     let start = usize::try_from(address).ok()?.checked_mul(size)?;
     let view = bytes.get(start..start.checked_add(n * size)?)?;
-    let fits = match stored {
-        DType::F32 | DType::I32 | DType::U32 => bytemuck::try_cast_slice::<u8, u32>(view).is_ok(),
-        DType::F64 | DType::I64 => bytemuck::try_cast_slice::<u8, u64>(view).is_ok(),
-        _ => false,
-    };
-    fits.then_some(view)
+    is_computed_with(stored, view).then_some(view)
+}
+
+/// True where elements that are stored like this, there, can be computed with as they are.
+#[inline(always)]
+fn is_computed_with(stored: DType, bytes: &[u8]) -> bool {
+    size_computed_with(stored).is_some_and(|size| bytes.as_ptr().addr().is_multiple_of(size))
+}
+
+/// The size, and alignment, of elements whose stored type is their compute type.
+#[inline(always)]
+fn size_computed_with(stored: DType) -> Option<usize> {
+    matches!(stored, DType::F32 | DType::I32 | DType::U32 | DType::F64 | DType::I64).then(|| stored.size())
 }
 
 #[inline(always)]
@@ -445,23 +552,23 @@ impl<I: Iterator<Item = (i64, i64, usize)>> Addresses for Along<I> {
 
 /// Reads elements into a register, converting to the compute type.
 #[inline(always)]
-fn fetch_elements(stored: DType, bytes: &[u8], register: &mut [u64], addresses: impl Addresses) {
+fn fetch_elements(stored: DType, bytes: &[u8], lanes: &mut [u8], addresses: impl Addresses) {
     #[inline(always)]
     fn typed<S: Pod + Default, C: Pod>(
         bytes: &[u8],
-        register: &mut [u64],
+        lanes: &mut [u8],
         addresses: impl Addresses,
         convert: impl Fn(S) -> C,
     ) {
         let full = bytes.len() / size_of::<S>() * size_of::<S>();
-        addresses.read(bytemuck::cast_slice(&bytes[..full]), bytemuck::cast_slice_mut(register), convert);
+        addresses.read(bytemuck::cast_slice(&bytes[..full]), bytemuck::cast_slice_mut(lanes), convert);
     }
     match stored {
-        DType::F32 | DType::I32 | DType::U32 => typed(bytes, register, addresses, |value: u32| value),
-        DType::F64 | DType::I64 => typed(bytes, register, addresses, |value: u64| value),
-        DType::F16 => typed(bytes, register, addresses, |value: f16| value.to_f32()),
-        DType::BF16 => typed(bytes, register, addresses, |value: bf16| value.to_f32()),
-        DType::U8 | DType::Bool => typed(bytes, register, addresses, |value: u8| u32::from(value)),
+        DType::F32 | DType::I32 | DType::U32 => typed(bytes, lanes, addresses, |value: u32| value),
+        DType::F64 | DType::I64 => typed(bytes, lanes, addresses, |value: u64| value),
+        DType::F16 => typed(bytes, lanes, addresses, |value: f16| value.to_f32()),
+        DType::BF16 => typed(bytes, lanes, addresses, |value: bf16| value.to_f32()),
+        DType::U8 | DType::Bool => typed(bytes, lanes, addresses, |value: u8| u32::from(value)),
     }
 }
 
@@ -534,5 +641,43 @@ mod tests {
         let left = 2.0_f32.to_le_bytes();
         map(&Tape::new(&expression), &[Source::Bytes(&left), Source::InPlace(0)], &mut [&mut overwritten]);
         assert_eq!(f32::from_le_bytes(overwritten), 0.5);
+    }
+
+    #[test]
+    fn results_go_where_operands_were_and_to_odd_bytes() {
+        let n = BLOCK + 77;
+        let mut builder = Builder::new(DType::F32);
+        let at = Affine::row_major(&[n]);
+        let [a, b, c] = [0, 1, 2].map(|input| builder.load(input, DType::F32, at.clone()));
+        let product = builder.call(ScalarFunction::Mul, &[a, b]);
+        let sum = builder.call(ScalarFunction::Add, &[product, c]);
+        let last = builder.call(ScalarFunction::Sub, &[sum, a]);
+        let outputs = [b, a, sum, last].map(|value| (value, DType::F32)).to_vec();
+        let tape = Tape::new(&builder.finish(vec![n], vec![DType::F32; 3], outputs));
+        assert_eq!(tape.direct, Some(3));
+        let values = |first: usize| (first..first + n).map(|k| k as f32).collect::<Vec<f32>>();
+        let (a, b, c) = (values(1), values(3), values(8));
+        let want: [Vec<f32>; 4] = [
+            b.clone(),
+            a.clone(),
+            (0..n).map(|k| a[k] * b[k] + c[k]).collect(),
+            (0..n).map(|k| a[k] * b[k] + c[k] - a[k]).collect(),
+        ];
+        let mut memory = vec![vec![0_f32; n]; 4];
+        // The first input is under the first output, the second under the one that the last instruction writes.
+        memory[0].copy_from_slice(&a);
+        memory[3].copy_from_slice(&b);
+        let sources = [Source::InPlace(0), Source::InPlace(3), Source::Bytes(bytemuck::cast_slice(&c))];
+        let mut outputs: Vec<&mut [u8]> = memory.iter_mut().map(|values| bytemuck::cast_slice_mut(values)).collect();
+        map(&tape, &sources, &mut outputs);
+        assert_eq!(memory, want);
+        // From an odd byte on, results are written through registers.
+        let mut bytes = vec![0; 4 * (4 * n + 1)];
+        let sources = [&a, &b, &c].map(|values| Source::Bytes(bytemuck::cast_slice(values)));
+        let mut outputs: Vec<&mut [u8]> = bytes.chunks_mut(4 * n + 1).map(|bytes| &mut bytes[1..]).collect();
+        map(&tape, &sources, &mut outputs);
+        for (found, want) in outputs.iter().zip(&want) {
+            assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(found), *want);
+        }
     }
 }

@@ -12,18 +12,24 @@
 /// shim, which is not inlined where it is large, and its loops are then compiled for the oldest processor of the architecture.
 #[inline(always)]
 pub(crate) fn vectorized<R>(work: impl FnMut() -> R) -> R {
-    struct Work<F>(F);
-
-    impl<R, F: FnMut() -> R> pulp::WithSimd for Work<F> {
-        type Output = R;
-
-        #[inline(always)]
-        fn with_simd<S: pulp::Simd>(mut self, _: S) -> R {
-            (self.0)()
-        }
-    }
-
     pulp::Arch::new().dispatch(Work(work))
+}
+
+/// The same with instructions that were chosen before: work that is called often, and by such work, would pay for choosing again.
+#[inline(always)]
+pub(crate) fn vectorized_by<S: pulp::Simd, R>(simd: S, work: impl FnMut() -> R) -> R {
+    simd.vectorize(Work(work))
+}
+
+struct Work<F>(F);
+
+impl<R, F: FnMut() -> R> pulp::WithSimd for Work<F> {
+    type Output = R;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(mut self, _: S) -> R {
+        (self.0)()
+    }
 }
 
 /// Folds each chunk of `N` values into `N` strands, which a vector unit keeps apart; with the values that are left over.

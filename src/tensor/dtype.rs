@@ -37,6 +37,7 @@ impl DType {
         [Self::F32, Self::F16, Self::BF16, Self::F64, Self::I32, Self::I64, Self::U32, Self::U8, Self::Bool];
 
     /// Bytes an element.
+    #[inline]
     pub const fn size(self) -> usize {
         match self {
             Self::F64 | Self::I64 => 8,

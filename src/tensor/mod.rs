@@ -33,16 +33,19 @@ impl TensorType {
     }
 
     /// Number of elements.
+    #[inline]
     pub fn len(&self) -> usize {
         self.shape.len()
     }
 
     /// True where a dimension is 0.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Bytes that the elements take, without padding.
+    #[inline]
     pub fn bytes(&self) -> usize {
         self.len().saturating_mul(self.dtype.size())
     }

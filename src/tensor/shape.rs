@@ -17,6 +17,7 @@ impl Shape {
     }
 
     /// Number of elements: the product of the extents, 1 for a scalar. What is too large to count is `usize::MAX`.
+    #[inline]
     pub fn len(&self) -> usize {
         if self.is_empty() { 0 } else { self.0.iter().fold(1, |len: usize, &extent| len.saturating_mul(extent)) }
     }
@@ -28,6 +29,7 @@ impl Shape {
     }
 
     /// True where an extent is 0.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.contains(&0)
     }
@@ -81,6 +83,7 @@ pub(crate) fn no_batch_axis(expected: &str, actual: &Shape, axis: usize) -> Stri
 
 impl Deref for Shape {
     type Target = [usize];
+    #[inline]
     fn deref(&self) -> &[usize] {
         &self.0
     }

@@ -231,7 +231,66 @@ fn with_outputs(
     buffers: &[Storage],
     taken: &mut [(usize, Storage)],
 ) -> Result<(), String> {
-    // Each output's range of its buffer, as slices that do not overlap.
+    let mut outputs = outputs_of(step, taken)?;
+    let bytes = |location: &Location| {
+        let buffer = buffers[location.buffer].as_slice::<u8>();
+        buffer.get(location.offset..location.offset + location.bytes).ok_or("an input leaves its buffer")
+    };
+    match (&step.work, prepared) {
+        (Work::Map { .. }, Prepared::Map { tape, in_place }) => {
+            let mut sources: Few<Source<'_>> = Few::new();
+            for (read, location) in step.reads.iter().enumerate() {
+                sources.push(match in_place.iter().position(|&overwritten| overwritten == Some(read)) {
+                    Some(output) => Source::InPlace(output),
+                    None => Source::Bytes(bytes(location)?),
+                });
+            }
+            map(tape, &sources, &mut outputs);
+        }
+        (Work::Reduce { .. }, Prepared::Reduce { element, dtype, reduction, dims, inputs, epilogue }) => {
+            let sources: Few<Source<'_>> =
+                step.reads.iter().map(|location| bytes(location).map(Source::Bytes)).collect::<Result<_, _>>()?;
+            let values = reduce(element, &sources[..*inputs], *dtype, *reduction, *dims);
+            if let Some(epilogue) = epilogue {
+                let mut after: Few<Source<'_>> = sources[*inputs..].iter().copied().collect();
+                after.push(Source::Bytes(bytemuck::cast_slice(&values)));
+                map(epilogue, &after, &mut outputs);
+            }
+        }
+        (Work::Routine { op, operands, outputs: types, .. }, Prepared::Routine { epilogue, biased }) => {
+            let mut reads: Few<&[u8]> = Few::new();
+            for location in &step.reads {
+                reads.push(bytes(location)?);
+            }
+            let routine = op.routine().ok_or("it is no routine")?.cpu()?;
+            let inputs: Few<(&Operand, &[u8])> = operands.iter().zip(reads.iter().copied()).collect();
+            match epilogue {
+                None => {
+                    let mut results: Few<(&TensorType, &mut [u8])> = types.iter().zip(outputs).collect();
+                    routine.evaluate(&inputs, &mut results)?;
+                }
+                Some(epilogue) => {
+                    let tail = EpilogueOf { epilogue, biased: biased.as_ref(), reads: &reads[operands.len()..] };
+                    tail.run(routine, &inputs, (&types[0], &step.types[0]), &mut outputs)?;
+                }
+            }
+        }
+        _ => return Err("the step was prepared for other work".into()),
+    }
+    Ok(())
+}
+
+/// Each output's range of its buffer, as slices that do not overlap.
+fn outputs_of<'a>(
+    step: &crate::compiler::Step,
+    taken: &'a mut [(usize, Storage)],
+) -> Result<Few<&'a mut [u8]>, String> {
+    if let [location] = step.writes.as_slice() {
+        let range = taken[0].1.as_mut_slice::<u8>().get_mut(location.offset..location.offset + location.bytes);
+        let mut outputs = Few::new();
+        outputs.push(range.ok_or("an output leaves its buffer")?);
+        return Ok(outputs);
+    }
     let mut ranges: Few<Option<&mut [u8]>> = step.writes.iter().map(|_| None).collect();
     for (buffer, storage) in taken.iter_mut() {
         let mut members: Few<usize> = (0..step.writes.len()).filter(|&k| step.writes[k].buffer == *buffer).collect();
@@ -251,52 +310,7 @@ fn with_outputs(
             start = location.offset + location.bytes;
         }
     }
-    let mut outputs: Few<&mut [u8]> = ranges.into_iter().flatten().collect();
-    let bytes = |location: &Location| {
-        let buffer = buffers[location.buffer].as_slice::<u8>();
-        buffer.get(location.offset..location.offset + location.bytes).ok_or("an input leaves its buffer")
-    };
-    match (&step.work, prepared) {
-        (Work::Map { .. }, Prepared::Map { tape, in_place }) => {
-            let sources: Few<Source<'_>> = step
-                .reads
-                .iter()
-                .enumerate()
-                .map(|(read, location)| match in_place.iter().position(|&overwritten| overwritten == Some(read)) {
-                    Some(output) => Ok(Source::InPlace(output)),
-                    None => bytes(location).map(Source::Bytes),
-                })
-                .collect::<Result<_, _>>()?;
-            map(tape, &sources, &mut outputs);
-        }
-        (Work::Reduce { .. }, Prepared::Reduce { element, dtype, reduction, dims, inputs, epilogue }) => {
-            let sources: Few<Source<'_>> =
-                step.reads.iter().map(|location| bytes(location).map(Source::Bytes)).collect::<Result<_, _>>()?;
-            let values = reduce(element, &sources[..*inputs], *dtype, *reduction, *dims);
-            if let Some(epilogue) = epilogue {
-                let mut after: Few<Source<'_>> = sources[*inputs..].iter().copied().collect();
-                after.push(Source::Bytes(bytemuck::cast_slice(&values)));
-                map(epilogue, &after, &mut outputs);
-            }
-        }
-        (Work::Routine { op, operands, outputs: types, .. }, Prepared::Routine { epilogue, biased }) => {
-            let reads = step.reads.iter().map(bytes).collect::<Result<Few<&[u8]>, _>>()?;
-            let routine = op.routine().ok_or("it is no routine")?.cpu()?;
-            let inputs: Few<(&Operand, &[u8])> = operands.iter().zip(reads.iter().copied()).collect();
-            match epilogue {
-                None => {
-                    let mut results: Few<(&TensorType, &mut [u8])> = types.iter().zip(outputs).collect();
-                    routine.evaluate(&inputs, &mut results)?;
-                }
-                Some(epilogue) => {
-                    let tail = EpilogueOf { epilogue, biased: biased.as_ref(), reads: &reads[operands.len()..] };
-                    tail.run(routine, &inputs, (&types[0], &step.types[0]), &mut outputs)?;
-                }
-            }
-        }
-        _ => return Err("the step was prepared for other work".into()),
-    }
-    Ok(())
+    Ok(ranges.into_iter().flatten().collect())
 }
 
 /// The epilogue of a routine: its tapes, as they were prepared, and what it reads beside the routine's result.

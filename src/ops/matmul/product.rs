@@ -309,11 +309,14 @@ where
                     for k in range.clone() {
                         let first = element(0, k) as usize;
                         if matrices.rows == 1 {
-                            let column = &matrices.elements[first..first + rows];
-                            part.iter_mut().zip(column).for_each(|(sum, &value)| *sum += value);
+                            let (sums, column) = (&mut part[..rows], &matrices.elements[first..first + rows]);
+                            for row in 0..rows {
+                                sums[row] += column[row];
+                            }
                         } else {
-                            let values = (0..rows).map(|row| matrices.elements[element(row, k) as usize]);
-                            part.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+                            for (row, sum) in part.iter_mut().enumerate() {
+                                *sum += matrices.elements[element(row, k) as usize];
+                            }
                         }
                     }
                 },

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::apply::apply_reals;
 use super::function::{ScalarFunction, Signature};
-use super::vector::{array_of, vectorized};
+use super::vector::{array_of, vectorized_by};
 use super::{Real, ScalarExpr};
 pub(crate) use forms::Units;
 use forms::{Form, Pair, Plane, Target, Targets};
@@ -217,7 +217,7 @@ impl<T: Units> Run<'_, '_, '_, T> {
             }
             // A pair has two results.
             (Work::Pair(_), None, _) => {}
-            (Work::Function(function), ..) => apply(*function, &planes, written(*target, &mut *buffer), size),
+            (Work::Function(function), ..) => apply(simd, *function, &planes, written(*target, &mut *buffer), size),
         }
         self.buffers[target.buffer] = buffer;
         if let (Some(second), Some(buffer)) = (other, other_buffer) {
@@ -246,7 +246,8 @@ impl<T: Units> Run<'_, '_, '_, T> {
 
 /// A function that is no chain. Truth values are 1 and 0 here.
 #[inline(never)]
-fn apply<T: Units>(
+fn apply<S: Simd, T: Units>(
+    simd: S,
     function: ScalarFunction,
     operands: &[Plane<'_, T>; 6],
     target: Target<'_, T>,
@@ -256,7 +257,8 @@ fn apply<T: Units>(
     let Target { rows: out, stride, offset } = target;
     let truth = |value: bool| T::real(if value { 1.0 } else { 0.0 });
     let is_true = |value: T| value > T::real(0.0);
-    vectorized(
+    vectorized_by(
+        simd,
         #[inline(always)]
         || {
             for row in 0..rows {
@@ -290,7 +292,7 @@ fn apply<T: Units>(
                     }
                     other => {
                         debug_assert!(matches!(other.signature(), Signature::Float | Signature::Number));
-                        apply_reals(other, out, [a, b, c]);
+                        apply_reals(simd, other, out, [a, b, c]);
                     }
                 }
             }
