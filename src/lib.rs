@@ -69,7 +69,7 @@ pub mod prelude {
     pub use crate::ops::{Axes, keepdim};
     pub use crate::optim::schedule::{self, Schedule};
     pub use crate::optim::{
-        Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, NAdam, Optimizer, RAdam, RMSprop, Rprop, SGD,
+        ASGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, NAdam, Optimizer, RAdam, RMSprop, Rprop, SGD,
     };
     pub use crate::session::Session;
     pub use crate::tensor::DType::{self, BF16, Bool, F16, F32, F64, I32, I64, U8, U32};

@@ -6,7 +6,9 @@ mod support;
 use support::devices::devices;
 use support::golden::{self, Case};
 use wgrad::ops::{Initial, Variable};
-use wgrad::optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, Decay, Group, Minimize, NAdam, RAdam, RMSprop, Rprop, SGD};
+use wgrad::optim::{
+    ASGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Decay, Group, Minimize, NAdam, RAdam, RMSprop, Rprop, SGD,
+};
 use wgrad::prelude::*;
 use wgrad::tensor::TensorType;
 
@@ -78,6 +80,10 @@ fn minimize(case: &Case, g: &Graph, loss: &Tensor) -> Option<Minimize> {
             let decoupled = case.flag("decoupled_weight_decay");
             g.minimize(loss, if decoupled { radam.decoupled_weight_decay(decay) } else { radam.weight_decay(decay) })
         }
+        "asgd" => {
+            let asgd = ASGD::new(learning_rate).lambda(number("lambd")).alpha(number("alpha"));
+            g.minimize(loss, asgd.averaging_from(number("t0") as u64).weight_decay(decay))
+        }
         "rprop" => {
             let rprop = Rprop::new(learning_rate).etas(pair("etas", 0), pair("etas", 1));
             g.minimize(loss, rprop.step_sizes(pair("step_sizes", 0), pair("step_sizes", 1)))
@@ -99,7 +105,7 @@ fn minimize(case: &Case, g: &Graph, loss: &Tensor) -> Option<Minimize> {
 fn optimizers_are_torchs() -> Result<()> {
     let cases: Vec<Case> =
         golden::read("optimizer")?.into_iter().filter(|case| !case.op.starts_with("clip_grad")).collect();
-    assert_eq!(cases.len(), 36);
+    assert_eq!(cases.len(), 39);
     let mut complaints = Vec::new();
     for (case, device) in on_devices(&cases) {
         let (g, loss) = given_gradients(&case.tensors(&case.fields["parameters"])?);
@@ -115,6 +121,12 @@ fn optimizers_are_torchs() -> Result<()> {
             for (parameter, right) in case.tensors(&case.fields["step_parameters"][number])?.iter().enumerate() {
                 let found = session.parameter(&format!("p{parameter}"))?;
                 complaints.extend(case.complaint(&format!("step {number} p{parameter}"), &found, right));
+            }
+            if case.op == "asgd" {
+                for (parameter, right) in case.tensors(&case.fields["step_means"][number])?.iter().enumerate() {
+                    let found = session.parameter(&format!("p{parameter}.ax"))?;
+                    complaints.extend(case.complaint(&format!("step {number} mean of p{parameter}"), &found, right));
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ from .family import Family, f32, widened
 
 STEPS = 5
 # RAdam's denominator comes in at the sixth step of its defaults.
-LONGER = {"radam": 9, "radam_weight_decay": 9, "rprop": 9}
+LONGER = {"radam": 9, "radam_weight_decay": 9, "rprop": 9, "asgd_mean": 7, "asgd_late_mean": 9}
 SHAPES = ((3, 4), (5,))
 SGD = {"lr": 0.1, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False}
 ADAM = {"lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0}
@@ -17,6 +17,7 @@ ADADELTA = {"lr": 1.0, "rho": 0.9, "eps": 1e-6, "weight_decay": 0.0}
 NADAM = {"lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0, "momentum_decay": 0.004}
 ADAMAX = {"lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0}
 RADAM = {"lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0, "decoupled_weight_decay": False}
+ASGD = {"lr": 0.01, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6, "weight_decay": 0.0}
 RPROP = {"lr": 0.01, "etas": [0.5, 1.2], "step_sizes": [1e-6, 50.0]}
 CASES = {
     "sgd": ("sgd", torch.optim.SGD, SGD),
@@ -68,6 +69,10 @@ CASES = {
         "radam", torch.optim.RAdam,
         RADAM | {"betas": [0.9, 0.9], "weight_decay": 0.1, "decoupled_weight_decay": True},
     ),
+    "asgd": ("asgd", torch.optim.ASGD, ASGD),
+    # Falling rates and means that one sees, from the first step and from the third on.
+    "asgd_mean": ("asgd", torch.optim.ASGD, ASGD | {"lr": 0.1, "lambd": 0.5, "alpha": 0.9, "t0": 0.0}),
+    "asgd_late_mean": ("asgd", torch.optim.ASGD, ASGD | {"lr": 0.1, "lambd": 0.1, "t0": 2.0, "weight_decay": 0.1}),
     "rprop": ("rprop", torch.optim.Rprop, RPROP),
     # Both bounds of the step sizes are met; the rate is beyond one of them.
     "rprop_bounds": ("rprop", torch.optim.Rprop, RPROP | {"lr": 0.2, "etas": [0.4, 1.6], "step_sizes": [0.05, 0.12]}),
@@ -76,7 +81,7 @@ CASES = {
 
 
 def run(optimizer_class, arguments, start, gradients, dtype):
-    """The parameters after each step."""
+    """The parameters after each step, and their running means where there are some."""
     # `torch.tensor` copies: the update in place must not reach `start`.
     parameters = [torch.tensor(values, dtype=dtype, requires_grad=True) for values in start]
     arguments = dict(arguments)
@@ -84,13 +89,15 @@ def run(optimizer_class, arguments, start, gradients, dtype):
         optimizer = optimizer_class([{"params": parameters[:1]}, {"params": parameters[1:], **group}], **arguments)
     else:
         optimizer = optimizer_class(parameters, **arguments)
-    history = []
+    history, means = [], []
     for step in gradients:
         for parameter, gradient in zip(parameters, step, strict=True):
             parameter.grad = torch.tensor(gradient, dtype=dtype)
         optimizer.step()
         history.append([parameter.detach().numpy().copy() for parameter in parameters])
-    return history
+        if all("ax" in optimizer.state[parameter] for parameter in parameters):
+            means.append([optimizer.state[parameter]["ax"].numpy().copy() for parameter in parameters])
+    return history, means
 
 
 def updates(family):
@@ -101,8 +108,8 @@ def updates(family):
         for step in gradients:
             step[0][0, :3] = step[0][0, :3] * [0.0, 1e3, 1e-4]  # never a gradient, large ones, small ones
         gradients[2][1][:] = 0  # one step without any for a whole parameter
-        want = run(optimizer_class, arguments, start, gradients, torch.float64)
-        single = run(optimizer_class, arguments, start, gradients, torch.float32)
+        want, means = run(optimizer_class, arguments, start, gradients, torch.float64)
+        single, _ = run(optimizer_class, arguments, start, gradients, torch.float32)
         ratio = max(
             float((np.abs(s - w) / (1e-6 + 1e-5 * np.abs(w))).max())
             for ws, ss in zip(want, single, strict=True)
@@ -119,6 +126,11 @@ def updates(family):
                 for t, step in enumerate(want)
             ],
         }
+        if means:
+            fields["step_means"] = [
+                [family.store(f"{name}/step{t}/mean{i}", values) for i, values in enumerate(step)]
+                for t, step in enumerate(means)
+            ]
         if tolerance := widened(ratio):
             fields["tolerance"] = tolerance
         family.record(name, op, arguments, **fields)
