@@ -1,4 +1,4 @@
-// Slot sort_key, used by family/sort.
+// Slot sort_key, used by family/sort, search_sorted.
 // Words in the order of the floats that they stand for: −0 equals 0, a NaN comes after everything.
 #import element/f32
 fn sort_key(value: Value) -> u32 {

@@ -1,4 +1,4 @@
-// Slot sort_key, used by family/sort.
+// Slot sort_key, used by family/sort, search_sorted.
 // Words in the order of the integers that they stand for.
 #import element/f32
 fn sort_key(value: Value) -> u32 {

@@ -304,6 +304,16 @@ fn indexed() -> Vec<Family> {
         [&[1][..], &[7], &[3, 64], &[2, 1000], &[5, 257]]
             .into_iter()
             .fold(Family::new("index/sort", 0.0).extremes(Extreme::WITH_LARGEST), sorted),
+        [&[1][..], &[7], &[3, 64], &[2, 1000], &[5, 257]].into_iter().fold(
+            Family::new("index/search_sorted", 0.0).extremes(Extreme::WITH_LARGEST),
+            |family, shape| {
+                family.forward([Input::some(shape, &[1.0, -2.0, 0.5, 7.0]), Input::normal(shape)], |_, inputs| {
+                    let rows = inputs[0].sort(-1, Order::Ascending).0;
+                    let values = inputs[0].concat(&[&inputs[1]], -1);
+                    vec![rows.search_sorted(&values), rows.search_sorted_right(&values)]
+                })
+            },
+        ),
         Family::new("index/top_k", 0.0).extremes(Extreme::WITH_LARGEST).forward(
             [Input::normal(&[6, 100])],
             |_, inputs| {

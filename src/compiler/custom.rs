@@ -19,32 +19,30 @@ const MOST_NESTED: usize = 8;
 /// An operator that has neither that form nor a decomposition, by its name and the user's line.
 pub(super) fn settle(data: GraphData, target: &Target, options: Options) -> Result<GraphData> {
     replace(data, &|data, node| {
-        let wanted = options.decompose && can_decompose(data, node);
+        let wanted = options.decompose && matches!(node.op, Op::Custom(_)) && can_decompose(data, node);
         obstacle(data, node, target).or_else(|| wanted.then(String::new))
     })
 }
 
-/// A graph without custom operators: each is its decomposition.
+/// A graph without some operators: each is its decomposition.
 ///
 /// # Errors
 /// An operator that has none; then `why` says what it would be good for.
 #[cfg(feature = "onnx")]
-pub(crate) fn without_custom(data: GraphData, why: &str) -> Result<GraphData> {
-    replace(data, &|_, node| matches!(node.op, Op::Custom(_)).then(|| why.to_owned()))
+pub(crate) fn without(data: GraphData, why: &str, is_unwanted: impl Fn(&Op) -> bool) -> Result<GraphData> {
+    replace(data, &|_, node| is_unwanted(&node.op).then(|| why.to_owned()))
 }
 
-/// Why a custom operator cannot stay; nothing where it can.
+/// Why an operator cannot stay; nothing where it can.
 type Obstacle<'a> = &'a dyn Fn(&GraphData, &Node) -> Option<String>;
 
-/// The graph in which decompositions, and theirs, replace the custom operators that cannot stay.
+/// The graph in which decompositions, and theirs, replace the operators that cannot stay.
 fn replace(mut data: GraphData, obstacle: Obstacle<'_>) -> Result<GraphData> {
     for _ in 0..MOST_NESTED {
         let needed = needed(&data);
-        let found = data.nodes.iter().zip(needed).map(|(node, needed)| {
-            let is_custom = needed && matches!(node.op, Op::Custom(_));
-            if is_custom { obstacle(&data, node) } else { None }
-        });
-        let obstacles: Vec<Option<String>> = found.collect();
+        let found = data.nodes.iter().zip(needed);
+        let obstacles: Vec<Option<String>> =
+            found.map(|(node, needed)| if needed { obstacle(&data, node) } else { None }).collect();
         if obstacles.iter().all(Option::is_none) {
             return Ok(data);
         }

@@ -29,6 +29,7 @@ mod resample;
 mod reshape;
 mod scatter;
 mod scatter_add;
+mod search_sorted;
 mod slice;
 mod sort;
 mod source;
@@ -66,6 +67,7 @@ pub use resample::{AxisMap, Interpolate, Interpolation, Resample};
 pub use reshape::Reshape;
 pub use scatter::{Combine, Scatter};
 pub use scatter_add::{ScatterAdd, ScatterRows};
+pub use search_sorted::SearchSorted;
 pub use slice::Slice;
 pub use sort::{Order, Sort};
 pub use source::{Initial, Role, Variable};
@@ -154,6 +156,7 @@ operators! {
     ScatterRows
     Pool
     Resample
+    SearchSorted
 }
 
 /// Bytes of a constant up to which equal ones become one.

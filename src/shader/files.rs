@@ -169,7 +169,7 @@ kernels! {
     Sort: "sort", SortRank: "sort_rank", SortBlocks: "sort_blocks", SortStep: "sort_step", SortMerge: "sort_merge",
     SortGather: "sort_gather", Scatter: "scatter", ScatterSorted: "scatter_sorted", PoolMax: "pool_max",
     PoolMaxGather: "pool_max_gather", PoolMaxScatter: "pool_max_scatter", PoolSum: "pool_sum",
-    PoolSumGradient: "pool_sum_gradient", Resample: "resample",
+    PoolSumGradient: "pool_sum_gradient", Resample: "resample", SearchSorted: "search_sorted",
 }
 
 modules![

@@ -171,6 +171,8 @@ fn reductions_products_and_order() {
     let (sorted, indices) = x.sort(1, Order::Ascending);
     let (largest, where_largest) = x.top_k(2, -1);
     outputs.extend([sorted, indices, largest, where_largest]);
+    let in_order = |x: &Tensor| x.sort(-1, Order::Ascending).0;
+    outputs.extend([in_order(&x).search_sorted(&x), in_order(&x.reshape([24])).search_sorted_right(&x)]);
     outputs.push(x.matmul(&x.transpose(1, 2)));
     outputs.push(x.matmul(&case.floats(&[4, 5])));
     case.check("reductions", &outputs.iter().collect::<Vec<_>>());

@@ -17,7 +17,7 @@ use super::proto::{
     TypeProto, ValueInfoProto,
 };
 use crate::compiler::VariablePlan;
-use crate::compiler::custom::without_custom;
+use crate::compiler::custom::without;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::file;
@@ -85,7 +85,7 @@ impl<'a> Export<'a> {
     /// The graph's first mistake; an output that is not there; an operator that ONNX does not have, with the line that built it: random
     /// numbers, gradients, operators of one's own without a decomposition; a device that fails.
     pub fn to_proto(&self) -> Result<ModelProto> {
-        let data = self.without_custom(self.graph.snapshot()?)?;
+        let data = self.with_forms(self.graph.snapshot()?)?;
         let outputs = self.chosen(&data)?;
         let read = read(&data, outputs.iter().map(|&(_, value)| value));
         let needed = |node: usize| read.contains(&ValueId { node: node as u32, output: 0 });
@@ -203,15 +203,16 @@ impl<'a> Export<'a> {
         wanted.iter().map(find).collect()
     }
 
-    /// The graph with the decompositions of custom operators that the chosen outputs need.
-    fn without_custom(&self, mut data: GraphData) -> Result<GraphData> {
-        if !data.nodes.iter().any(|node| matches!(node.op, Op::Custom(_))) {
+    /// The graph with the decompositions of operators that the chosen outputs need and ONNX has not.
+    fn with_forms(&self, mut data: GraphData) -> Result<GraphData> {
+        let has_no_form = |op: &Op| matches!(op, Op::Custom(_) | Op::SearchSorted(_));
+        if !data.nodes.iter().any(|node| has_no_form(&node.op)) {
             return Ok(data);
         }
         let chosen = self.chosen(&data)?.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         data.outputs = chosen;
         data.assignments.clear();
-        without_custom(data, "it has no form in ONNX")
+        without(data, "it has no form in ONNX", has_no_form)
     }
 
     /// A variable's value: the session's, where it has one.

@@ -80,7 +80,8 @@ impl Writer<'_> {
                 _ => Err(refused("it only occurs in gradients, which are not exported".into())),
             },
             Op::Recurrent(recurrent) => self.recurrent(recurrent, index, node, &inputs).map_err(refused),
-            Op::Custom(_) => Err(refused("an operator of one's own has no form in ONNX".into())),
+            // Their decompositions are here instead.
+            Op::Custom(_) | Op::SearchSorted(_) => Err(refused("it has no form in ONNX".into())),
             Op::Placeholder | Op::Input(..) | Op::Variable(_) => Err(refused("it should have a name already".into())),
         }
     }
