@@ -411,3 +411,36 @@ fn numbers_of_any_size_are_drawn() -> std::io::Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn spirals_want_a_hidden_layer_and_are_drawn_and_asked() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let accuracy = |all: &[Value]| of_kind(all, "done")[0]["test"]["accuracy"].as_f64().unwrap_or_default();
+    let linear = accuracy(&events(&["train", "spirals", "--model", "linear", "--epochs", "10"]));
+    assert!(linear > 0.3 && linear < 0.65, "{linear}");
+    let model = directory.path().join("spirals.safetensors");
+    for &device in devices() {
+        let all = events(&["train", "spirals", "--epochs", "15", "--device", device, "--save", text(&model)]);
+        assert!(accuracy(&all) > 0.95, "{device}: {}", accuracy(&all));
+        let map = of_kind(&all, "sample")[0]["text"].as_str().unwrap_or_default();
+        assert_eq!(map.lines().map(|line| line.chars().count()).collect::<Vec<_>>(), [48; 24], "{map}");
+        assert!([' ', '+', '#'].iter().all(|&mark| map.matches(mark).count() > 200), "{map}");
+    }
+    // The middle of each spiral.
+    let middle = |spiral: f64| {
+        let angle = std::f64::consts::TAU * (spiral / 3.0 + 0.65 * 0.5);
+        format!("{},{},{spiral}\n", 0.5 * angle.cos(), 0.5 * angle.sin())
+    };
+    let points: String = (0..3).map(|spiral| middle(f64::from(spiral))).collect();
+    let file = write(directory.path(), "points.csv", &format!("x,y,spiral\n{points}"))?;
+    let all = events(&["predict", text(&model), "--data", text(&file)]);
+    let classes: Vec<&str> = of_kind(&all, "prediction").iter().filter_map(|event| event["class"].as_str()).collect();
+    assert_eq!(classes, ["0", "1", "2"]);
+    assert_eq!(of_kind(&all, "done")[0]["test"]["accuracy"], 1.0);
+    let wrong = write(directory.path(), "wrong.csv", "x,z\n1,2\n")?;
+    let message = fail(&["predict", text(&model), "--data", text(&wrong)]);
+    assert!(message.contains("has no column 'y'"), "{message}");
+    let message = fail(&["train", "spirals", "--data", text(&file)]);
+    assert!(message.contains("takes no --data"), "{message}");
+    Ok(())
+}

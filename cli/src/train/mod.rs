@@ -25,6 +25,7 @@ mod resume;
 pub mod saved;
 mod sentiment;
 mod show;
+mod spirals;
 pub mod summary;
 mod tabular;
 mod tale;
