@@ -6,7 +6,7 @@ use super::panels::{INNER_CHUNK, Panels, ROWS, Start};
 use super::product::Matrix;
 use crate::ops::tasks::lend;
 use crate::parallel::{each_chunk, each_chunk_of_two};
-use crate::scalar::vectorized;
+use crate::scalar::{set_all, vectorized};
 
 /// Fewest rows of a task, and those from which a thread gets two: the right operand is laid out by each.
 const LEAST: usize = 4 * ROWS;
@@ -67,12 +67,18 @@ fn add_row_sums(lhs: Matrix<'_, f32>, part: &mut [f32], sums: &mut [f32]) {
     vectorized(
         #[inline(always)]
         || {
-            part.fill(0.0);
+            let rows = part.len();
+            set_all(part, 0.0);
             for k in 0..lhs.columns {
-                let column = &lhs.elements[k * lhs.steps[1]..][..part.len()];
-                part.iter_mut().zip(column).for_each(|(sum, &value)| *sum += value);
+                let column = &lhs.elements[k * lhs.steps[1]..][..rows];
+                for row in 0..rows {
+                    part[row] += column[row];
+                }
             }
-            sums.iter_mut().zip(part.iter()).for_each(|(sum, &part)| *sum += part);
+            let sums = &mut sums[..rows];
+            for row in 0..rows {
+                sums[row] += part[row];
+            }
         },
     );
 }

@@ -94,9 +94,9 @@ impl pulp::WithSimd for LayOut<'_, '_> {
             }
             for (k, to) in panel.chunks_exact_mut(width).enumerate() {
                 let from = &elements[k * steps[0] + first..][..count];
-                if count == WIDEST {
-                    // A length that is known makes a few vector moves of the copy.
-                    to[..WIDEST].copy_from_slice(&from[..WIDEST]);
+                // Arrays, whose length is known, are a few vector moves; slices are a call.
+                if let (WIDEST, Some(from), Some(to)) = (count, from.first_chunk::<WIDEST>(), to.first_chunk_mut()) {
+                    *to = *from;
                 } else {
                     to[..count].copy_from_slice(from);
                     to[count..].fill(0.0);
