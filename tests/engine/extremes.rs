@@ -11,7 +11,7 @@ use wgrad::tensor::TensorType;
 use super::support::devices::devices;
 
 /// Families that are quick everywhere, and have kernels of each kind; `wgrad check` has all.
-const FAMILIES: [&str; 15] = [
+const FAMILIES: [&str; 14] = [
     "reduce/max",
     "reduce/argmin",
     "reduce/log_sum_exp",
@@ -20,9 +20,7 @@ const FAMILIES: [&str; 15] = [
     "matmul/batched",
     "matmul/einsum",
     "conv2d/points",
-    // A step with parameters of units, and one of two products: each cell's kernels are many, and software drivers build them slowly.
-    "peephole_lstm/sequence",
-    "mgu/sequence",
+    "sequence",
     "movement/",
     "index/",
     "pool/max_dilated",
