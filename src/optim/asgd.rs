@@ -88,13 +88,13 @@ impl Optimizer for ASGD {
             move |rate: f64, step: u64| rate / (1.0 + lambda * rate * step.saturating_sub(1) as f64).powf(alpha);
         let rate =
             update.scalar(&format!("asgd.rate({lambda}, {alpha})"), move |step| rate_at(step.learning_rate, step.step));
-        let kept = update.scalar(&format!("asgd.kept({lambda}, {alpha})"), move |step| {
+        let scale = update.scalar(&format!("asgd.scale({lambda}, {alpha})"), move |step| {
             1.0 - lambda * rate_at(step.learning_rate, step.step)
         });
         let share = update.scalar(&format!("asgd.share({t0})"), move |step| {
             1.0 / step.step.saturating_sub(1).saturating_sub(t0).max(1) as f64
         });
-        let next = update.parameter() * kept - update.gradient() * rate;
+        let next = update.parameter() * scale - update.gradient() * rate;
         let mean = update.state("ax", 0.0);
         let sum = &mean + (&next - &mean) * &share;
         // With a share of 1 the difference would lose what is small beside the mean.

@@ -358,8 +358,8 @@ impl<'a> Block<'_, '_, 'a> {
             Source::Bytes(bytes) => bytes,
             Source::InPlace(output) => {
                 let start = self.offset * stored.size();
-                let is_kept = !is_result && direct != Some(output);
-                let is_view = is_kept && is_computed_with(*stored, self.outputs[output].get(start..)?);
+                let stays = !is_result && direct != Some(output);
+                let is_view = stays && is_computed_with(*stored, self.outputs[output].get(start..)?);
                 return is_view.then_some(View::Output(output, start));
             }
         };
