@@ -92,7 +92,7 @@ impl Expression for Concat {
             let source = expressing.addresses(input);
             let mut address = Affine { offset: source.offset, strides: source.strides.clone() };
             address.offset -= start * source.strides[self.axis];
-            debug_assert_eq!(address.strides.len(), rank);
+            assert_eq!(address.strides.len(), rank);
             let b = expressing.builder();
             let (first, end) = (b.constant(DType::I32, start as f64), b.constant(DType::I32, (start + extent) as f64));
             let (after, before) = (

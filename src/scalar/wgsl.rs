@@ -373,7 +373,7 @@ impl<'a> Emitter<'a> {
     }
 
     fn declare_output(&mut self, output: usize, element: &'static str) {
-        debug_assert_eq!(self.outputs.len(), output);
+        assert_eq!(self.outputs.len(), output);
         self.outputs.push(element);
     }
 

@@ -62,7 +62,7 @@ impl<'a> Panels<'a> {
     /// `out = start + lhs · panels`, with rows of `out` `out_step` elements apart. The rows of `lhs`, or its columns, are
     /// consecutive. Sums are the same for any number of rows.
     pub(in crate::ops) fn multiply(self, lhs: Matrix<'_, f32>, out: &mut [f32], out_step: usize, start: Start<'_>) {
-        debug_assert!(lhs.steps.contains(&1) && lhs.columns == self.inner);
+        assert!(lhs.steps.contains(&1) && lhs.columns == self.inner);
         pulp::Arch::new().dispatch(Multiply { lhs, panels: self, out, out_step, start });
     }
 }

@@ -291,7 +291,7 @@ fn apply<S: Simd, T: Units>(
                         }
                     }
                     other => {
-                        debug_assert!(matches!(other.signature(), Signature::Float | Signature::Number));
+                        assert!(matches!(other.signature(), Signature::Float | Signature::Number));
                         apply_reals(simd, other, out, [a, b, c]);
                     }
                 }
