@@ -58,16 +58,16 @@ fn replace(mut data: GraphData, obstacle: Obstacle<'_>) -> Result<GraphData> {
     }
 }
 
-/// Why a custom operator itself cannot run on a target; nothing where it can.
+/// Why an operator itself cannot run on a target; nothing where it can.
 fn obstacle(data: &GraphData, node: &Node, target: &Target) -> Option<String> {
-    let Op::Custom(operator) = &node.op else { return None };
-    let routine = operator.kind().routine();
+    let routine = node.op.routine();
     match target {
         Target::Cpu => routine.filter(|routine| routine.cpu.is_none()).map(|_| "it has no CPU form".to_owned()),
         Target::Gpu(_) => {
             if routine.is_some_and(|routine| routine.gpu.is_none()) {
                 return Some("it has no GPU kernel".to_owned());
             }
+            let Op::Custom(operator) = &node.op else { return None };
             let types = node.inputs.iter().map(|&input| data.ty(input)).chain(&node.outputs);
             let is_wide = types.into_iter().any(|ty| ty.dtype == DType::I64) && !operator.fits_i32();
             is_wide.then(|| {

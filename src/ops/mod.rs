@@ -1,5 +1,6 @@
 //! The operators, one a file. This is the list of them.
 
+mod attention;
 mod axes;
 mod broadcast;
 mod compare;
@@ -46,6 +47,7 @@ use crate::graph::{CustomOperator, Operator, Routine};
 use crate::scalar::ScalarFunction;
 use crate::tensor::{TensorData, TensorType};
 
+pub use attention::{Attention, AttentionOptions, AttentionPass, Score, ScoreDefinition, ScorePair};
 pub use axes::{Axes, keepdim};
 pub use broadcast::Broadcast;
 pub use concat::Concat;
@@ -157,6 +159,7 @@ operators! {
     Pool
     Resample
     SearchSorted
+    Attention
 }
 
 /// Bytes of a constant up to which equal ones become one.

@@ -82,6 +82,19 @@ impl<'b> Value<'b> {
         self.writing.build(|builder| builder.number(value))
     }
 
+    /// An integer or a truth value as a float of the expression's type.
+    #[must_use]
+    pub fn to_float(self) -> Self {
+        self.call(ScalarFunction::Cast(DType::F64), &[])
+    }
+
+    /// True where this is false.
+    #[must_use]
+    #[allow(clippy::should_implement_trait, reason = "beside `and` and `or`, which are no operators")]
+    pub fn not(self) -> Self {
+        self.call(ScalarFunction::Not, &[])
+    }
+
     /// Where this is true, `a`, else `b`.
     #[must_use]
     pub fn select(self, a: impl IntoValue<'b>, b: impl IntoValue<'b>) -> Self {
@@ -104,6 +117,12 @@ impl<'b> IntoValue<'b> for Value<'b> {
 impl<'b> IntoValue<'b> for f64 {
     fn into_value(self, beside: Value<'b>) -> Value<'b> {
         beside.number(self)
+    }
+}
+
+impl<'b> IntoValue<'b> for i32 {
+    fn into_value(self, beside: Value<'b>) -> Value<'b> {
+        beside.writing.build(|builder| builder.constant(DType::I32, f64::from(self)))
     }
 }
 
@@ -152,7 +171,13 @@ methods! { binary
     pow Pow "This to a power.";
     leaky_relu LeakyRelu "a, or b·a where a is negative.";
     less Less "True where this is less.";
+    less_equal LessEqual "True where this is less or equal.";
     greater Greater "True where this is greater.";
+    greater_equal GreaterEqual "True where this is greater or equal.";
+    equal Equal "True where both are equal.";
+    not_equal NotEqual "True where both differ.";
+    and And "True where both are true.";
+    or Or "True where one or both are true.";
 }
 
 methods! { operators

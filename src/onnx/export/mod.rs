@@ -205,7 +205,7 @@ impl<'a> Export<'a> {
 
     /// The graph with the decompositions of operators that the chosen outputs need and ONNX has not.
     fn with_forms(&self, mut data: GraphData) -> Result<GraphData> {
-        let has_no_form = |op: &Op| matches!(op, Op::Custom(_) | Op::SearchSorted(_));
+        let has_no_form = |op: &Op| matches!(op, Op::Custom(_) | Op::SearchSorted(_) | Op::Attention(_));
         if !data.nodes.iter().any(|node| has_no_form(&node.op)) {
             return Ok(data);
         }

@@ -81,7 +81,7 @@ impl Writer<'_> {
             },
             Op::Recurrent(recurrent) => self.recurrent(recurrent, index, node, &inputs).map_err(refused),
             // Their decompositions are here instead.
-            Op::Custom(_) | Op::SearchSorted(_) => Err(refused("it has no form in ONNX".into())),
+            Op::Custom(_) | Op::SearchSorted(_) | Op::Attention(_) => Err(refused("it has no form in ONNX".into())),
             Op::Placeholder | Op::Input(..) | Op::Variable(_) => Err(refused("it should have a name already".into())),
         }
     }

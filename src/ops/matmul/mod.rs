@@ -9,6 +9,7 @@
 mod dot_products;
 mod integer;
 mod kernels;
+mod laid_out;
 mod long_inner;
 mod packed;
 mod panels;
@@ -18,7 +19,8 @@ mod product;
 mod tests;
 mod vector;
 
-pub(in crate::ops) use panels::{Panels, Start};
+pub(in crate::ops) use laid_out::LaidOut;
+pub(in crate::ops) use panels::Start;
 pub(in crate::ops) use product::{Gemm, Matrix, multiply};
 
 use super::Op;

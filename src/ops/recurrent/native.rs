@@ -3,7 +3,7 @@
 
 use super::units::{Backward, Forward};
 use super::{Cell, Pass, Recurrent};
-use crate::ops::matmul::{Matrix, Panels, Start, multiply};
+use crate::ops::matmul::{LaidOut, Matrix, Start};
 use crate::ops::tasks::{each, lend};
 use crate::scalar::vectorized;
 use crate::scalar::vectors::{Scratch, Units};
@@ -17,72 +17,11 @@ const PARALLEL_FROM: usize = 1 << 17;
 const ROWS: usize = 16;
 
 /// What the arithmetic is in.
-trait Float: Units + From<f32> + Send + Sync {
-    /// A weight as the products of all steps read it.
-    type Weight<'a>: Copy + Send + Sync;
+trait Float: Units + LaidOut {}
 
-    /// The number of elements of memory that a weight of these extents takes.
-    fn size(rows: usize, columns: usize) -> usize;
+impl Float for f32 {}
 
-    fn lay_out<'a>(weight: Matrix<'a, Self>, memory: &'a mut [Self]) -> Self::Weight<'a>;
-
-    /// `out = start + lhs · weight`, with rows of `out` `out_step` elements apart.
-    fn multiply(
-        lhs: Matrix<'_, Self>,
-        weight: Self::Weight<'_>,
-        out: &mut [Self],
-        out_step: usize,
-        start: Start<'_, Self>,
-    ) -> Result<(), String>;
-}
-
-impl Float for f32 {
-    type Weight<'a> = Panels<'a>;
-
-    fn size(rows: usize, columns: usize) -> usize {
-        Panels::size(rows, columns)
-    }
-
-    fn lay_out<'a>(weight: Matrix<'a, Self>, memory: &'a mut [Self]) -> Panels<'a> {
-        Panels::lay_out(weight, memory)
-    }
-
-    fn multiply(
-        lhs: Matrix<'_, Self>,
-        weight: Panels<'_>,
-        out: &mut [Self],
-        out_step: usize,
-        start: Start<'_, Self>,
-    ) -> Result<(), String> {
-        weight.multiply(lhs, out, out_step, start);
-        Ok(())
-    }
-}
-
-impl Float for f64 {
-    type Weight<'a> = Matrix<'a, Self>;
-
-    fn size(_: usize, _: usize) -> usize {
-        0
-    }
-
-    fn lay_out<'a>(weight: Matrix<'a, Self>, _: &'a mut [Self]) -> Matrix<'a, Self> {
-        weight
-    }
-
-    fn multiply(
-        lhs: Matrix<'_, Self>,
-        weight: Matrix<'_, Self>,
-        out: &mut [Self],
-        out_step: usize,
-        start: Start<'_, Self>,
-    ) -> Result<(), String> {
-        if let Start::Bias(bias) = start {
-            out.chunks_mut(out_step).for_each(|row| row[..bias.len()].copy_from_slice(bias));
-        }
-        multiply(lhs, weight, out, out_step, !matches!(start, Start::Zero), false)
-    }
-}
+impl Float for f64 {}
 
 pub(super) fn evaluate(
     recurrent: &Recurrent,
@@ -261,7 +200,7 @@ impl<'a, T: Float> Problem<'a, T> {
     }
 
     /// Gates and the transposed weight to outputs, last state and what is saved.
-    fn forward(&self, weights: &[T::Weight<'_>], mut slice: Slice<'_, T>) -> Result<(), String> {
+    fn forward(&self, weights: &[T::Right<'_>], mut slice: Slice<'_, T>) -> Result<(), String> {
         let (cell, hidden, rows, first_row) = (self.cell, self.hidden, slice.rows, slice.first_row);
         let (width, saved_width) = (cell.gates() * hidden, cell.saved() * hidden);
         let mut states = self.states(self.initial, &slice);
@@ -320,7 +259,7 @@ impl<'a, T: Float> Problem<'a, T> {
     }
 
     /// The weight and what was saved to the gradients of the gates and of the initial state.
-    fn backward(&self, weights: &[T::Weight<'_>], mut slice: Slice<'_, T>) -> Result<(), String> {
+    fn backward(&self, weights: &[T::Right<'_>], mut slice: Slice<'_, T>) -> Result<(), String> {
         let (cell, hidden, rows) = (self.cell, self.hidden, slice.rows);
         let (saved_width, width) = (cell.saved() * hidden, cell.gradients() * hidden);
         let mut upstream = self.states(self.last, &slice);

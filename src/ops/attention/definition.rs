@@ -1,0 +1,149 @@
+//! What attention is, in simpler operators, and its gradient. It has a matrix of scores.
+
+use super::score::Leaf;
+use super::{Attention, Sizes};
+use crate::graph::{Tensor, as_nodes};
+use crate::scalar::{Affine, Builder, NodeId, ScalarNode};
+use crate::tensor::{DType, TensorType};
+
+/// The tensors of a pass.
+struct Scores<'a> {
+    attention: &'a Attention,
+    sizes: Sizes,
+    q: &'a Tensor,
+    k: &'a Tensor,
+    v: &'a Tensor,
+    buffers: &'a [Tensor],
+}
+
+impl<'a> Scores<'a> {
+    fn new(attention: &'a Attention, inputs: &'a [Tensor]) -> Option<Self> {
+        let types: Vec<TensorType> = inputs.iter().map(Tensor::ty).collect();
+        let sizes = attention.sizes(&types.iter().collect::<Vec<_>>()).ok()?;
+        let [q, k, v, ..] = inputs else { return None };
+        Some(Self { attention, sizes, q, k, v, buffers: &inputs[attention.fixed()..] })
+    }
+
+    /// `[batch, heads, …]` as `[batch, key heads, …]`: the rows of heads that share keys one after the other.
+    #[track_caller]
+    fn grouped(&self, tensor: &Tensor) -> Tensor {
+        let Sizes { batch, heads, key_heads, queries, .. } = self.sizes;
+        let last = tensor.shape()[3];
+        tensor.reshape([batch, key_heads, heads / key_heads.max(1) * queries, last])
+    }
+
+    /// Back again.
+    #[track_caller]
+    fn by_heads(&self, tensor: &Tensor) -> Tensor {
+        let Sizes { batch, heads, queries, .. } = self.sizes;
+        tensor.reshape([batch, heads, queries, tensor.shape()[3]])
+    }
+
+    /// `lhs · rhs` for each head of queries, where rhs is that of a head of keys.
+    #[track_caller]
+    fn product(&self, lhs: &Tensor, rhs: &Tensor) -> Tensor {
+        self.by_heads(&self.grouped(lhs).matmul(rhs))
+    }
+
+    /// `lhsᵀ · rhs` for each head of keys, summed over the heads of queries that share it.
+    #[track_caller]
+    fn sum_of_products(&self, lhs: &Tensor, rhs: &Tensor) -> Tensor {
+        self.grouped(lhs).transpose(2, 3).matmul(&self.grouped(rhs))
+    }
+
+    /// The scaled products.
+    #[track_caller]
+    fn scores(&self) -> Tensor {
+        self.product(self.q, &self.k.transpose(2, 3)) * self.attention.scale()
+    }
+
+    /// The indices along an axis of the scores.
+    #[track_caller]
+    fn index(&self, axis: usize) -> Tensor {
+        let extent = self.sizes.scores()[axis];
+        let mut shape = [1; 4];
+        shape[axis] = extent;
+        self.q.graph().arange(extent).reshape(shape)
+    }
+
+    /// Values of the score's expression or of its derivative, for all pairs.
+    #[track_caller]
+    fn values(
+        &self,
+        write: &dyn Fn(DType, &mut dyn FnMut(&mut Builder, Leaf) -> NodeId) -> (Builder, Vec<NodeId>),
+        scores: &Tensor,
+        upstream: Option<&Tensor>,
+    ) -> Option<Tensor> {
+        let (graph, dtype) = (self.q.graph(), self.q.dtype());
+        let score = &self.attention.score;
+        let (builder, outputs) = write(dtype, &mut |builder: &mut Builder, leaf| {
+            builder.load(leaf.index(), score.dtype(leaf, dtype), Affine::constant(0, 0))
+        });
+        let count = Leaf::Buffer(score.declared().len()).index();
+        let inputs = (0..count).map(|input| score.dtype(Leaf::of(input), dtype)).collect();
+        let expression = builder.finish(Vec::new(), inputs, vec![(*outputs.first()?, dtype)]);
+        let leaf = |node: &ScalarNode| match node {
+            ScalarNode::Constant(constant) => Some(graph.scalar(constant.dtype, constant.value)),
+            ScalarNode::Load { input, .. } => Some(match Leaf::of(*input) {
+                Leaf::Score => scores.clone(),
+                Leaf::Batch => self.index(0),
+                Leaf::Head => self.index(1),
+                Leaf::Query => self.index(2),
+                Leaf::Key => self.index(3),
+                Leaf::Upstream => upstream?.clone(),
+                Leaf::Buffer(buffer) => self.buffers.get(buffer)?.clone(),
+            }),
+            ScalarNode::Call { .. } | ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator => None,
+        };
+        Some(as_nodes(&expression, &leaf)?.first()?.broadcast_to(self.sizes.scores()))
+    }
+
+    /// The new scores, −∞ where a pair is hidden.
+    #[track_caller]
+    fn new_scores(&self, scores: &Tensor) -> Option<Tensor> {
+        self.values(&|dtype, leaf| self.attention.score.forward(dtype, leaf), scores, None)
+    }
+
+    /// Each query's weights, from its sum's logarithm.
+    #[track_caller]
+    fn weights(&self, scores: &Tensor, sums: &Tensor) -> Tensor {
+        let hidden = scores.eq(f64::NEG_INFINITY);
+        hidden.select(0.0, (scores - sums.unsqueeze(3)).exp())
+    }
+}
+
+/// The result, and the logarithms of sums.
+#[track_caller]
+pub(super) fn forward(attention: &Attention, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
+    let all = Scores::new(attention, inputs)?;
+    let scores = all.new_scores(&all.scores())?;
+    let sums = scores.log_sum_exp([3]);
+    let weights = all.weights(&scores, &sums);
+    Some(vec![all.product(&weights, all.v), sums])
+}
+
+/// Gradients of queries, keys and values.
+#[track_caller]
+pub(super) fn backward(attention: &Attention, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
+    let all = Scores::new(attention, inputs)?;
+    let [_, _, _, result, sums, upstream, ..] = inputs else { return None };
+    let before = all.scores();
+    let scores = all.new_scores(&before)?;
+    let weights = all.weights(&scores, sums);
+    let mean = (result * upstream).sum(crate::ops::keepdim([3]));
+    let of_weights = all.product(upstream, &all.v.transpose(2, 3));
+    // Where a pair is hidden, nothing comes through, be it infinite.
+    let hidden = scores.eq(f64::NEG_INFINITY);
+    let of_scores = hidden.select(0.0, &weights * (of_weights - mean));
+    let of_products = all.values(
+        &|dtype, leaf| attention.score.backward(dtype, leaf),
+        &before,
+        Some(&of_scores),
+    )?;
+    let of_products = of_products * attention.scale();
+    Some(vec![
+        all.product(&of_products, all.k),
+        all.sum_of_products(&of_products, all.q),
+        all.sum_of_products(&weights, upstream),
+    ])
+}

@@ -1,0 +1,598 @@
+//! Attention on the CPU, in blocks of queries and keys. A task has a head of keys with all heads of queries that share it: it lays out keys
+//! and values once, as right operands of its products. Blocks of which all pairs are hidden are skipped, and the score's expression is
+//! evaluated only in blocks where it may change something. Sums are in the order of the keys, whatever the number of threads.
+
+use super::score::{ANY, Known, Leaf, Range, Score};
+use super::{Attention, AttentionPass, Sizes};
+use crate::ops::matmul::{LaidOut, Matrix, Start};
+use crate::ops::tasks::{each, lend};
+use crate::scalar::{Affine, Builder, NodeId, Real, Source, Tape, map, vectorized};
+use crate::shader::Operand;
+use crate::tensor::{DType, Element, TensorType};
+
+/// Queries and keys of a block: their scores are in the nearest cache, and so is a block's part of the keys.
+const QUERIES: usize = 32;
+const KEYS: usize = 128;
+
+/// Multiplications from which threads pay.
+const PARALLEL_FROM: usize = 1 << 17;
+
+/// Floats that attention is computed in.
+trait Float: LaidOut + Element {}
+
+impl Float for f32 {}
+
+impl Float for f64 {}
+
+pub(super) fn evaluate(
+    attention: &Attention,
+    inputs: &[(&Operand, &[u8])],
+    outputs: &mut [(&TensorType, &mut [u8])],
+) -> Result<(), String> {
+    match inputs.first().map(|(operand, _)| operand.ty.dtype) {
+        Some(DType::F32) => typed::<f32>(attention, inputs, outputs),
+        Some(DType::F64) => typed::<f64>(attention, inputs, outputs),
+        other => Err(format!("attention computes in f32 or f64, not {other:?}")),
+    }
+}
+
+/// A pass with its inputs as slices.
+struct Problem<'a, T> {
+    sizes: Sizes,
+    scale: T,
+    q: &'a [T],
+    k: &'a [T],
+    v: &'a [T],
+    scoring: Scoring<'a>,
+}
+
+fn typed<T: Float>(
+    attention: &Attention,
+    inputs: &[(&Operand, &[u8])],
+    outputs: &mut [(&TensorType, &mut [u8])],
+) -> Result<(), String> {
+    let types: Vec<&TensorType> = inputs.iter().map(|(operand, _)| &operand.ty).collect();
+    let sizes = attention.sizes(&types)?;
+    let values = |index: usize| -> &[T] {
+        let (operand, bytes) = inputs[index];
+        &bytemuck::cast_slice(bytes)[..operand.ty.len()]
+    };
+    let buffers = inputs[attention.fixed()..].iter().map(|&(operand, bytes)| Buffer::new(&operand.ty, bytes));
+    let scoring = Scoring::new(&attention.score, T::DTYPE, &sizes, buffers.collect());
+    let problem =
+        Problem { sizes, scale: T::real(attention.scale()), q: values(0), k: values(1), v: values(2), scoring };
+    let mut results: Vec<&mut [T]> =
+        outputs.iter_mut().map(|(ty, bytes)| &mut bytemuck::cast_slice_mut(bytes)[..ty.len()]).collect();
+    let pairs = sizes.scores().iter().product::<usize>();
+    let parallel = pairs * (sizes.head_size + sizes.value_size) >= PARALLEL_FROM;
+    // Where there are no keys or no values, there is nothing to lay out.
+    if pairs == 0 || sizes.head_size == 0 || sizes.value_size == 0 {
+        return problem.without_products(attention.pass, &mut results);
+    }
+    match (attention.pass, results.as_mut_slice()) {
+        (AttentionPass::Forward, [result, sums]) => {
+            each(problem.tasks(result, sums), parallel, |task| problem.forward(task))
+        }
+        (AttentionPass::Backward, [q, k, v]) => {
+            let saved = Saved { result: values(3), sums: values(4), upstream: values(5) };
+            let group = sizes.heads / sizes.key_heads;
+            let queries = q.chunks_mut(group * sizes.queries * sizes.head_size);
+            let keys = k.chunks_mut(sizes.keys * sizes.head_size);
+            let tasks: Vec<_> =
+                queries.zip(keys).zip(v.chunks_mut(sizes.keys * sizes.value_size)).enumerate().collect();
+            each(tasks, parallel, |(head, ((q, k), v))| problem.backward(head, &saved, q, k, v))
+        }
+        _ => Err("attention has other results".into()),
+    }
+}
+
+/// What the forward pass gave, and the gradient of its result.
+struct Saved<'a, T> {
+    result: &'a [T],
+    sums: &'a [T],
+    upstream: &'a [T],
+}
+
+/// Heads of queries that a task has, from the first one on; their rows of the results.
+struct Task<'a, T> {
+    first_head: usize,
+    heads: usize,
+    result: &'a mut [T],
+    sums: &'a mut [T],
+}
+
+impl<T: Float> Problem<'_, T> {
+    /// A task for each head of keys.
+    fn tasks<'r>(&self, result: &'r mut [T], sums: &'r mut [T]) -> Vec<Task<'r, T>> {
+        let Sizes { heads, key_heads, queries, value_size, .. } = self.sizes;
+        let group = heads / key_heads;
+        let parts = result.chunks_mut(group * queries * value_size).zip(sums.chunks_mut(group * queries));
+        let task = |(index, (result, sums))| Task { first_head: index * group, heads: group, result, sums };
+        parts.enumerate().map(task).collect()
+    }
+
+    /// The results of an attention in which nothing is multiplied: the mean of values whose scores are all 0, and no gradients.
+    fn without_products(&self, pass: AttentionPass, results: &mut [&mut [T]]) -> Result<(), String> {
+        results.iter_mut().for_each(|result| result.fill(T::real(0.0)));
+        match (pass, results) {
+            (AttentionPass::Forward, [_, sums]) if self.sizes.keys == 0 => {
+                sums.fill(T::real(f64::NEG_INFINITY));
+                Ok(())
+            }
+            _ if self.sizes.head_size > 0 || self.sizes.keys == 0 || self.sizes.queries == 0 => Ok(()),
+            _ => Err("attention needs a head size of 1 or more".into()),
+        }
+    }
+
+    /// The first keys of blocks.
+    fn key_blocks(&self) -> impl Iterator<Item = (usize, usize)> + use<T> {
+        let keys = self.sizes.keys;
+        (0..keys).step_by(KEYS).map(move |first| (first, KEYS.min(keys - first)))
+    }
+
+    fn query_blocks(&self) -> impl Iterator<Item = (usize, usize)> + use<T> {
+        let queries = self.sizes.queries;
+        (0..queries).step_by(QUERIES).map(move |first| (first, QUERIES.min(queries - first)))
+    }
+
+    /// Lays out the rows of keys of each block, `[keys, size]` or transposed, one after the other, as right operands.
+    fn laid_out<'m>(
+        &self,
+        memory: &mut &'m mut [T],
+        rows: &'m [T],
+        size: usize,
+        transposed: bool,
+    ) -> Vec<T::Right<'m>> {
+        let lay_out = |(first, count)| {
+            let ([height, columns], steps) =
+                if transposed { ([size, count], [1, size]) } else { ([count, size], [size, 1]) };
+            let (part, rest) = std::mem::take(memory).split_at_mut(T::size(height, columns));
+            *memory = rest;
+            T::lay_out(Matrix { elements: &rows[first * size..], rows: height, columns, steps }, part)
+        };
+        self.key_blocks().map(lay_out).collect()
+    }
+
+    fn forward(&self, task: Task<'_, T>) -> Result<(), String> {
+        let Sizes { queries, keys, head_size, value_size, heads, key_heads, .. } = self.sizes;
+        let key_head = task.first_head / (heads / key_heads);
+        let k = &self.k[key_head * keys * head_size..][..keys * head_size];
+        let v = &self.v[key_head * keys * value_size..][..keys * value_size];
+        let blocks: Vec<_> = self.key_blocks().collect();
+        let panels: usize =
+            blocks.iter().map(|&(_, count)| T::size(head_size, count) + T::size(count, value_size)).sum();
+        let size = panels + QUERIES * (head_size + 2 * KEYS);
+        lend(size, |memory: &mut [T]| {
+            let (mut panels, rest) = memory.split_at_mut(panels);
+            let (scaled, rest) = rest.split_at_mut(QUERIES * head_size);
+            let (scores, weights) = rest.split_at_mut(QUERIES * KEYS);
+            let transposed = self.laid_out(&mut panels, k, head_size, true);
+            let values = self.laid_out(&mut panels, v, value_size, false);
+            for local in 0..task.heads {
+                let head = task.first_head + local;
+                let q = &self.q[head * queries * head_size..][..queries * head_size];
+                for (first, rows) in self.query_blocks() {
+                    self.scale(&q[first * head_size..][..rows * head_size], scaled);
+                    let lhs = Matrix { elements: &*scaled, rows, columns: head_size, steps: [head_size, 1] };
+                    let out = &mut task.result[(local * queries + first) * value_size..][..rows * value_size];
+                    let sums = &mut task.sums[local * queries + first..][..rows];
+                    out.fill(T::real(0.0));
+                    let mut running = [Running::start(); QUERIES];
+                    for (block, &(first_key, count)) in blocks.iter().enumerate() {
+                        let known = self.scoring.known(head, [first, rows], [first_key, count]);
+                        if known == Known::Hidden {
+                            continue;
+                        }
+                        let scores = &mut scores[..rows * count];
+                        T::multiply(lhs, transposed[block], scores, count, Start::Zero)?;
+                        let weights = &mut weights[..rows * count];
+                        let changed = match known {
+                            Known::Unchanged => scores,
+                            _ => {
+                                self.scoring.forward(head, [first, rows], [first_key, count], scores, weights);
+                                weights
+                            }
+                        };
+                        add_block(changed, out, &mut running[..rows], [count, value_size]);
+                        let weights = Matrix { elements: &*changed, rows, columns: count, steps: [count, 1] };
+                        T::multiply(weights, values[block], out, value_size, Start::Sums)?;
+                    }
+                    finish(out, sums, &running[..rows], value_size);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn scale(&self, from: &[T], to: &mut [T]) {
+        let (scale, to) = (self.scale, &mut to[..from.len()]);
+        vectorized(
+            #[inline(always)]
+            || to.iter_mut().zip(from).for_each(|(to, &from)| *to = from * scale),
+        );
+    }
+
+    /// Gradients of the queries of all heads that share a head of keys, and of its keys and values.
+    fn backward(
+        &self,
+        key_head: usize,
+        saved: &Saved<'_, T>,
+        d_q: &mut [T],
+        d_k: &mut [T],
+        d_v: &mut [T],
+    ) -> Result<(), String> {
+        let Sizes { queries, keys, head_size, value_size, heads, key_heads, .. } = self.sizes;
+        let group = heads / key_heads;
+        let k = &self.k[key_head * keys * head_size..][..keys * head_size];
+        let v = &self.v[key_head * keys * value_size..][..keys * value_size];
+        d_k.fill(T::real(0.0));
+        d_v.fill(T::real(0.0));
+        d_q.fill(T::real(0.0));
+        let blocks: Vec<_> = self.key_blocks().collect();
+        let of_block = |count: usize| T::size(head_size, count) + T::size(count, head_size) + T::size(value_size, count);
+        let panels: usize = blocks.iter().map(|&(_, count)| of_block(count)).sum();
+        let of_queries = [T::size(QUERIES, head_size), T::size(QUERIES, value_size)];
+        let size = panels + of_queries[0] + of_queries[1] + QUERIES * (head_size + 4 * KEYS + 1);
+        lend(size, |memory: &mut [T]| {
+            let (mut panels, rest) = memory.split_at_mut(panels);
+            let (query_panels, rest) = rest.split_at_mut(of_queries[0]);
+            let (upstream_panels, rest) = rest.split_at_mut(of_queries[1]);
+            let (scaled, rest) = rest.split_at_mut(QUERIES * head_size);
+            let (scores, rest) = rest.split_at_mut(QUERIES * KEYS);
+            let (changed, rest) = rest.split_at_mut(QUERIES * KEYS);
+            let (of_weights, rest) = rest.split_at_mut(QUERIES * KEYS);
+            let (of_products, means) = rest.split_at_mut(QUERIES * KEYS);
+            let transposed = self.laid_out(&mut panels, k, head_size, true);
+            let by_rows = self.laid_out(&mut panels, k, head_size, false);
+            let values = self.laid_out(&mut panels, v, value_size, true);
+            for local in 0..group {
+                let head = key_head * group + local;
+                for (first, rows) in self.query_blocks() {
+                    let row = head * queries + first;
+                    let q = &self.q[row * head_size..][..rows * head_size];
+                    self.scale(q, scaled);
+                    let upstream = &saved.upstream[row * value_size..][..rows * value_size];
+                    let sums = &saved.sums[row..][..rows];
+                    means_of(&mut means[..rows], &saved.result[row * value_size..], upstream, value_size);
+                    let lhs = Matrix { elements: &scaled[..rows * head_size], rows, columns: head_size, steps: [head_size, 1] };
+                    let right = Matrix { elements: upstream, rows, columns: value_size, steps: [value_size, 1] };
+                    let queries_right = T::lay_out(lhs, query_panels);
+                    let upstream_right = T::lay_out(right, upstream_panels);
+                    let d_q = &mut d_q[(local * queries + first) * head_size..][..rows * head_size];
+                    for (block, &(first_key, count)) in blocks.iter().enumerate() {
+                        let (of, at) = ([first, rows], [first_key, count]);
+                        let known = self.scoring.known(head, of, at);
+                        if known == Known::Hidden {
+                            continue;
+                        }
+                        let area = rows * count;
+                        let scores = &mut scores[..area];
+                        T::multiply(lhs, transposed[block], scores, count, Start::Zero)?;
+                        let weights = &mut changed[..area];
+                        if known == Known::Unchanged {
+                            weights.copy_from_slice(scores);
+                        } else {
+                            self.scoring.forward(head, of, at, scores, weights);
+                        }
+                        let of_weights = &mut of_weights[..area];
+                        T::multiply(right, values[block], of_weights, count, Start::Zero)?;
+                        // The gradients of new scores take the place of those of weights.
+                        weights_and_gradients(weights, of_weights, sums, means, count);
+                        let of_products = &mut of_products[..area];
+                        let of_products: &[T] = if known == Known::Unchanged {
+                            of_weights
+                        } else {
+                            self.scoring.backward(head, of, at, scores, of_weights, of_products);
+                            of_products
+                        };
+                        let transposed_lhs = |elements| Matrix { elements, rows: count, columns: rows, steps: [1, count] };
+                        let d_v = &mut d_v[first_key * value_size..][..count * value_size];
+                        T::multiply(transposed_lhs(&*weights), upstream_right, d_v, value_size, Start::Sums)?;
+                        let d_k = &mut d_k[first_key * head_size..][..count * head_size];
+                        T::multiply(transposed_lhs(of_products), queries_right, d_k, head_size, Start::Sums)?;
+                        let lhs = Matrix { elements: of_products, rows, columns: count, steps: [count, 1] };
+                        T::multiply(lhs, by_rows[block], d_q, head_size, Start::Sums)?;
+                    }
+                    let scale = self.scale;
+                    vectorized(
+                        #[inline(always)]
+                        || d_q.iter_mut().for_each(|value| *value = *value * scale),
+                    );
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The greatest score of a query so far, and the sum of exponentials relative to it.
+#[derive(Clone, Copy)]
+struct Running<T> {
+    greatest: T,
+    sum: T,
+}
+
+impl<T: Float> Running<T> {
+    fn start() -> Self {
+        Self { greatest: T::real(f64::NEG_INFINITY), sum: T::real(0.0) }
+    }
+}
+
+/// Makes a block's scores weights, relative to the greatest so far; what was summed with the one before is made relative to it too.
+fn add_block<T: Float>(scores: &mut [T], out: &mut [T], running: &mut [Running<T>], [count, value_size]: [usize; 2]) {
+    let (zero, hidden) = (T::real(0.0), T::real(f64::NEG_INFINITY));
+    let rows = scores.chunks_exact_mut(count).zip(out.chunks_exact_mut(value_size)).zip(running);
+    for ((scores, out), running) in rows {
+        vectorized(
+            #[inline(always)]
+            || {
+                let greatest = running.greatest.larger(largest(scores));
+                if greatest == hidden {
+                    // Nothing is seen yet.
+                    scores.fill(zero);
+                    return;
+                }
+                if greatest > running.greatest || greatest.is_nan() {
+                    let factor = Real::exp(running.greatest - greatest);
+                    running.sum = running.sum * factor;
+                    out.iter_mut().for_each(|value| *value = *value * factor);
+                    running.greatest = greatest;
+                }
+                for score in scores.iter_mut() {
+                    *score = Real::exp(*score - greatest);
+                }
+                running.sum = running.sum + total(scores);
+            },
+        );
+    }
+}
+
+/// Partial results that a vector of any processor has room for.
+const LANES: usize = 16;
+
+#[inline(always)]
+fn largest<T: Float>(values: &[T]) -> T {
+    let mut lanes = [T::real(f64::NEG_INFINITY); LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            lanes[lane] = chunk[lane].larger(lanes[lane]);
+        }
+    }
+    let mut found = T::real(f64::NEG_INFINITY);
+    for &value in lanes.iter().chain(rest) {
+        found = value.larger(found);
+    }
+    found
+}
+
+#[inline(always)]
+fn total<T: Float>(values: &[T]) -> T {
+    let mut lanes = [T::real(0.0); LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            lanes[lane] = lanes[lane] + chunk[lane];
+        }
+    }
+    let mut sum = T::real(0.0);
+    for &value in lanes.iter().chain(rest) {
+        sum = sum + value;
+    }
+    sum
+}
+
+/// Divides by the sums, and stores their logarithms. A query that saw nothing has zeros and −∞.
+fn finish<T: Float>(out: &mut [T], sums: &mut [T], running: &[Running<T>], value_size: usize) {
+    for ((out, sums), running) in out.chunks_exact_mut(value_size).zip(sums).zip(running) {
+        if running.sum == T::real(0.0) {
+            *sums = T::real(f64::NEG_INFINITY);
+            continue;
+        }
+        *sums = running.greatest + Real::ln(running.sum);
+        let factor = T::real(1.0) / running.sum;
+        out.iter_mut().for_each(|value| *value = *value * factor);
+    }
+}
+
+/// Of each query, the sum of products of its result and that's gradient.
+fn means_of<T: Float>(means: &mut [T], result: &[T], upstream: &[T], value_size: usize) {
+    let rows = result.chunks_exact(value_size).zip(upstream.chunks_exact(value_size));
+    for (mean, (result, upstream)) in means.iter_mut().zip(rows) {
+        *mean = T::real(0.0);
+        for (&value, &gradient) in result.iter().zip(upstream) {
+            *mean = *mean + value * gradient;
+        }
+    }
+}
+
+/// Makes new scores weights, and the gradients of weights those of new scores.
+fn weights_and_gradients<T: Float>(weights: &mut [T], gradients: &mut [T], sums: &[T], means: &[T], count: usize) {
+    let (zero, hidden) = (T::real(0.0), T::real(f64::NEG_INFINITY));
+    let rows = weights.chunks_exact_mut(count).zip(gradients.chunks_exact_mut(count));
+    for ((weights, gradients), (&sum, &mean)) in rows.zip(sums.iter().zip(means)) {
+        vectorized(
+            #[inline(always)]
+            || {
+                for (weight, gradient) in weights.iter_mut().zip(gradients.iter_mut()) {
+                    let is_hidden = *weight == hidden;
+                    let value = Real::exp(*weight - sum);
+                    let slope = value * (*gradient - mean);
+                    *weight = if is_hidden { zero } else { value };
+                    *gradient = if is_hidden { zero } else { slope };
+                }
+            },
+        );
+    }
+}
+
+/// A buffer of the score, broadcast by strides of 0.
+struct Buffer<'a> {
+    bytes: &'a [u8],
+    dtype: DType,
+    strides: [usize; 4],
+}
+
+impl<'a> Buffer<'a> {
+    fn new(ty: &TensorType, bytes: &'a [u8]) -> Self {
+        let mut strides = [0; 4];
+        let mut step = 1;
+        for (axis, &extent) in ty.shape.iter().enumerate().rev() {
+            strides[axis] = if extent == 1 { 0 } else { step };
+            step *= extent;
+        }
+        Self { bytes: &bytes[..ty.bytes()], dtype: ty.dtype, strides }
+    }
+
+    /// From an element on.
+    fn from(&self, at: [usize; 4]) -> &'a [u8] {
+        let element: usize = self.strides.iter().zip(at).map(|(stride, index)| stride * index).sum();
+        &self.bytes[element * self.dtype.size()..]
+    }
+
+    /// The least and the greatest value in a block, of buffers that vary along one of its sides at most: more are not worth the time.
+    fn range(&self, [batch, head]: [usize; 2], [query, rows]: [usize; 2], [key, columns]: [usize; 2]) -> Range {
+        let (count, step) = match [self.strides[2], self.strides[3]] {
+            [0, 0] => (1, 1),
+            [step, 0] => (rows, step),
+            [0, step] => (columns, step),
+            _ => return ANY,
+        };
+        let bytes = self.from([batch, head, query, key]);
+        match self.dtype {
+            DType::I32 => extremes::<i32>(bytes, count, step),
+            DType::F32 => extremes::<f32>(bytes, count, step),
+            DType::F64 => extremes::<f64>(bytes, count, step),
+            _ => ANY,
+        }
+    }
+}
+
+/// The least and the greatest of some elements; of nothing that is no number, anything.
+fn extremes<E: bytemuck::Pod + Into<f64>>(bytes: &[u8], count: usize, step: usize) -> Range {
+    let elements = bytemuck::cast_slice::<u8, E>(bytes).iter().step_by(step).take(count);
+    elements.fold([f64::INFINITY, f64::NEG_INFINITY], |[least, greatest], &value| {
+        let value: f64 = value.into();
+        if value.is_nan() { ANY } else { [least.min(value), greatest.max(value)] }
+    })
+}
+
+/// The score's expression and its derivative, over the pairs of a block.
+struct Scoring<'a> {
+    score: Score,
+    heads: usize,
+    buffers: Vec<Buffer<'a>>,
+    /// 0, 1, …
+    indices: Vec<i32>,
+    /// For each number of queries and keys that a block has.
+    tapes: Vec<([usize; 2], [Tape; 2])>,
+}
+
+impl<'a> Scoring<'a> {
+    fn new(score: &Score, float: DType, sizes: &Sizes, buffers: Vec<Buffer<'a>>) -> Self {
+        let longest = [sizes.batch, sizes.heads, sizes.queries, sizes.keys].into_iter().max().unwrap_or(0);
+        let mut found = Self {
+            score: score.clone(),
+            heads: sizes.heads,
+            buffers,
+            indices: (0..longest as i32).collect(),
+            tapes: Vec::new(),
+        };
+        if score.is_plain() {
+            return found;
+        }
+        let lengths = |whole: usize, block: usize| {
+            let (full, rest) = ((whole >= block).then_some(block), whole % block);
+            full.into_iter().chain((rest > 0).then_some(rest))
+        };
+        for rows in lengths(sizes.queries, QUERIES) {
+            for count in lengths(sizes.keys, KEYS) {
+                let tapes = [false, true].map(|is_backward| found.tape(float, [rows, count], is_backward));
+                found.tapes.push(([rows, count], tapes));
+            }
+        }
+        found
+    }
+
+    fn tape(&self, float: DType, extents: [usize; 2], is_backward: bool) -> Tape {
+        let [_, count] = extents;
+        let mut load = |builder: &mut Builder, leaf: Leaf| -> NodeId {
+            let strides: [usize; 2] = match leaf {
+                Leaf::Score | Leaf::Upstream => [count, 1],
+                Leaf::Batch | Leaf::Head => [0, 0],
+                Leaf::Query => [1, 0],
+                Leaf::Key => [0, 1],
+                Leaf::Buffer(buffer) => {
+                    self.buffers.get(buffer).map_or([0, 0], |buffer| [buffer.strides[2], buffer.strides[3]])
+                }
+            };
+            let at = Affine { offset: 0, strides: strides.iter().map(|&stride| stride as i64).collect() };
+            builder.load(leaf.index(), self.score.dtype(leaf, float), at)
+        };
+        let (builder, outputs) =
+            if is_backward { self.score.backward(float, &mut load) } else { self.score.forward(float, &mut load) };
+        let count = Leaf::Buffer(self.buffers.len()).index();
+        let inputs = (0..count).map(|input| self.score.dtype(Leaf::of(input), float)).collect();
+        Tape::new(&builder.finish(extents.to_vec(), inputs, outputs.iter().take(1).map(|&id| (id, float)).collect()))
+    }
+
+    /// What is known of a block, of queries and keys each from a first one on.
+    fn known(&self, head: usize, queries: [usize; 2], keys: [usize; 2]) -> Known {
+        let (batch, head) = (head / self.heads, head % self.heads);
+        let span = |[first, count]: [usize; 2]| [first as f64, (first + count - 1) as f64];
+        self.score.known(&|leaf| match leaf {
+            Leaf::Batch => [batch as f64; 2],
+            Leaf::Head => [head as f64; 2],
+            Leaf::Query => span(queries),
+            Leaf::Key => span(keys),
+            Leaf::Buffer(buffer) => {
+                self.buffers.get(buffer).map_or(ANY, |buffer| buffer.range([batch, head], queries, keys))
+            }
+            Leaf::Score | Leaf::Upstream => ANY,
+        })
+    }
+
+    fn run<T: Float>(
+        &self,
+        is_backward: bool,
+        head: usize,
+        [queries, keys]: [[usize; 2]; 2],
+        scores: &[T],
+        upstream: &[T],
+        out: &mut [T],
+    ) {
+        let extents = [queries[1], keys[1]];
+        let Some((_, tapes)) = self.tapes.iter().find(|(known, _)| *known == extents) else { return };
+        let (batch, head) = (head / self.heads, head % self.heads);
+        let index = |first: usize| Source::Bytes(bytemuck::cast_slice(&self.indices[first..]));
+        let mut sources: Vec<Source<'_>> = vec![
+            Source::Bytes(bytemuck::cast_slice(scores)),
+            index(batch),
+            index(head),
+            index(queries[0]),
+            index(keys[0]),
+            Source::Bytes(bytemuck::cast_slice(upstream)),
+        ];
+        let at = [batch, head, queries[0], keys[0]];
+        sources.extend(self.buffers.iter().map(|buffer| Source::Bytes(buffer.from(at))));
+        map(&tapes[usize::from(is_backward)], &sources, &mut [bytemuck::cast_slice_mut(out)]);
+    }
+
+    /// New scores of a block.
+    fn forward<T: Float>(&self, head: usize, queries: [usize; 2], keys: [usize; 2], scores: &[T], out: &mut [T]) {
+        self.run(false, head, [queries, keys], scores, &[], out);
+    }
+
+    /// Gradients of a block's scores, from those of new ones.
+    fn backward<T: Float>(
+        &self,
+        head: usize,
+        queries: [usize; 2],
+        keys: [usize; 2],
+        scores: &[T],
+        upstream: &[T],
+        out: &mut [T],
+    ) {
+        self.run(true, head, [queries, keys], scores, upstream, out);
+    }
+}
