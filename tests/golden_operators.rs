@@ -13,7 +13,7 @@ use wgrad::ops::{Axes, Order, Running};
 use support::devices::{devices, lacks_kernel, slack};
 use support::golden::{self, Case};
 use wgrad::compiler::Options;
-use wgrad::ops::{ConvOptions, ConvTransposeOptions, Padding, PaddingMode};
+use wgrad::ops::{AttentionOptions, ConvOptions, ConvTransposeOptions, Padding, PaddingMode, Score};
 use wgrad::prelude::*;
 use wgrad::scalar::{NUMERIC, Reduction, ScalarFunction};
 
@@ -43,6 +43,11 @@ fn matmul() {
 }
 
 #[test]
+fn attention() {
+    run("attention", 20);
+}
+
+#[test]
 fn convolution() {
     run("convolution", 60);
 }
@@ -50,6 +55,34 @@ fn convolution() {
 #[test]
 fn pool() {
     run("pool", 80);
+}
+
+/// Queries, keys and values, and the score's buffers.
+fn attend(case: &Case, inputs: &[Tensor]) -> Tensor {
+    let integer = |name: &str| case.integer(name).unwrap() as i32;
+    let mut options = AttentionOptions { scale: case.number("scale"), ..AttentionOptions::default() };
+    let buffers: Vec<&Tensor> = inputs[3..].iter().collect();
+    options.score = match case.text("score") {
+        "plain" => Score::plain(),
+        "causal" => Score::causal(),
+        "causal_from" => Score::causal_from(integer("offset")),
+        "window" => Score::window(integer("before"), integer("after")),
+        "prefix" => Score::prefix(integer("length")),
+        "soft_cap" => Score::soft_cap(case.number("limit").unwrap()),
+        "alibi" => Score::alibi(),
+        "documents" => Score::documents(),
+        "lengths" => {
+            options.lengths = Some(buffers[0]);
+            return inputs[0].scaled_dot_product_attention(&inputs[1], &inputs[2], &options);
+        }
+        "bias" => {
+            options.bias = Some(buffers[0]);
+            return inputs[0].scaled_dot_product_attention(&inputs[1], &inputs[2], &options);
+        }
+        other => panic!("no score {other}"),
+    };
+    options.buffers = &buffers;
+    inputs[0].scaled_dot_product_attention(&inputs[1], &inputs[2], &options)
 }
 
 /// All cases of a family.
@@ -184,6 +217,7 @@ fn apply(case: &Case, g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
             return vec![values, indices];
         }
         "matmul" => x.matmul(&inputs[1]),
+        "attention" => attend(case, inputs),
         "conv" => x.conv(&inputs[1], &conv_options(case)),
         "conv_transpose" => {
             let options = ConvTransposeOptions::new()

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from golden_cases import (
+    attention,
     binary,
     convolution,
     custom_cell,
@@ -38,7 +39,7 @@ from golden_cases import (
 
 OUTPUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
 MODULES = (
-    unary, binary, reduce, movement, matmul, convolution, pool, norm, recurrent, custom_cell, loss, optimizer, schedule, initializer, metrics,
+    unary, binary, reduce, movement, matmul, attention, convolution, pool, norm, recurrent, custom_cell, loss, optimizer, schedule, initializer, metrics,
     training, gan, display,
 )  # fmt: skip
 FAMILIES = {module.__name__.rsplit(".", 1)[1]: module.build for module in MODULES}
