@@ -4,6 +4,7 @@
 //! make its own. [`Case::prepare`] compiles one for a device and compares what it computes with a reference on the CPU;
 //! [`Prepared::measure`] times it. [`Peak`] is what the device could do at best.
 
+mod attentions;
 mod call;
 mod compiling;
 mod convolutions;
@@ -82,6 +83,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = products::cases();
     cases.extend(convolutions::cases());
     cases.extend(rows::cases());
+    cases.extend(attentions::cases());
     cases.extend(kernels::cases());
     cases.extend(steps::cases());
     cases.extend(compiling::cases());
