@@ -9,15 +9,22 @@ use crate::tensor::{DType, Shape};
 pub(crate) const RANDOM_STATE: &str = "@random";
 
 impl Graph {
-    /// Two words of random bits for each element, u32, anew at each step.
+    /// The seed and the step, u32 `[2]`, and the number of a stream of random numbers that nothing else draws from.
     #[track_caller]
-    fn random_words(&self, shape: &Shape) -> [Tensor; 2] {
+    pub(crate) fn random_stream(&self) -> (Tensor, u32) {
         // No closures: the user's line does not reach through them.
         let state = match self.find(RANDOM_STATE) {
             Some(state) => state,
             None => self.input(RANDOM_STATE, [2], DType::U32),
         };
-        let stream = self.scalar(DType::U32, f64::from(self.next_random_stream()));
+        (state, self.next_random_stream())
+    }
+
+    /// Two words of random bits for each element, u32, anew at each step.
+    #[track_caller]
+    fn random_words(&self, shape: &Shape) -> [Tensor; 2] {
+        let (state, stream) = self.random_stream();
+        let stream = self.scalar(DType::U32, f64::from(stream));
         let count = shape.len();
         let counter = self.coordinate([count], 0).cast(DType::U32).reshape(shape);
         let (seed, step) = (state.at(0, 0), state.at(0, 1));

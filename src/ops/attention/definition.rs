@@ -14,6 +14,8 @@ struct Scores<'a> {
     k: &'a Tensor,
     v: &'a Tensor,
     buffers: &'a [Tensor],
+    /// Seed and step, where weights are left out.
+    random: Option<&'a Tensor>,
 }
 
 impl<'a> Scores<'a> {
@@ -21,7 +23,8 @@ impl<'a> Scores<'a> {
         let types: Vec<TensorType> = inputs.iter().map(Tensor::ty).collect();
         let sizes = attention.sizes(&types.iter().collect::<Vec<_>>()).ok()?;
         let [q, k, v, ..] = inputs else { return None };
-        Some(Self { attention, sizes, q, k, v, buffers: &inputs[attention.fixed()..] })
+        let buffers = &inputs[attention.buffers()];
+        Some(Self { attention, sizes, q, k, v, buffers, random: inputs.get(attention.buffers().end) })
     }
 
     /// `[batch, heads, …]` as `[batch, key heads, …]`: the rows of heads that share keys one after the other.
@@ -112,6 +115,17 @@ impl<'a> Scores<'a> {
     }
 }
 
+impl Scores<'_> {
+    /// Values for all pairs, without those that a dropout leaves out.
+    #[track_caller]
+    fn dropped(&self, values: Tensor) -> Tensor {
+        match (self.attention.dropout, self.random) {
+            (Some(dropout), Some(state)) => values * dropout.factors(&self.sizes, state, self.q.dtype()),
+            _ => values,
+        }
+    }
+}
+
 /// The result, and the logarithms of sums.
 #[track_caller]
 pub(super) fn forward(attention: &Attention, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
@@ -119,7 +133,7 @@ pub(super) fn forward(attention: &Attention, inputs: &[Tensor]) -> Option<Vec<Te
     let scores = all.new_scores(&all.scores())?;
     let sums = scores.log_sum_exp([3]);
     let weights = all.weights(&scores, &sums);
-    Some(vec![all.product(&weights, all.v), sums])
+    Some(vec![all.product(&all.dropped(weights), all.v), sums])
 }
 
 /// Gradients of queries, keys and values.
@@ -131,7 +145,7 @@ pub(super) fn backward(attention: &Attention, inputs: &[Tensor]) -> Option<Vec<T
     let scores = all.new_scores(&before)?;
     let weights = all.weights(&scores, sums);
     let mean = (result * upstream).sum(crate::ops::keepdim([3]));
-    let of_weights = all.product(upstream, &all.v.transpose(2, 3));
+    let of_weights = all.dropped(all.product(upstream, &all.v.transpose(2, 3)));
     // Where a pair is hidden, nothing comes through, be it infinite.
     let hidden = scores.eq(f64::NEG_INFINITY);
     let of_scores = hidden.select(0.0, &weights * (of_weights - mean));
@@ -144,6 +158,6 @@ pub(super) fn backward(attention: &Attention, inputs: &[Tensor]) -> Option<Vec<T
     Some(vec![
         all.product(&of_products, all.k),
         all.sum_of_products(&of_products, all.q),
-        all.sum_of_products(&weights, upstream),
+        all.sum_of_products(&all.dropped(weights), upstream),
     ])
 }

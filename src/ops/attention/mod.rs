@@ -6,6 +6,7 @@
 //! the definition (`definition`), which has a matrix of scores.
 
 mod definition;
+mod dropout;
 mod native;
 mod score;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use crate::graph::{CpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, T
 use crate::shader::Operand;
 use crate::tensor::{DType, Shape, TensorType};
 
+use dropout::Dropout;
 pub use score::{Score, ScoreDefinition, ScorePair};
 
 /// Forward or backward.
@@ -37,6 +39,8 @@ pub struct Attention {
     pub score: Score,
     /// The bits of the factor of products of queries and keys.
     scale: u64,
+    /// Which weights are left out; then the seed and the step are the last input.
+    dropout: Option<Dropout>,
     /// Forward or backward.
     pub pass: AttentionPass,
 }
@@ -114,13 +118,19 @@ impl Attention {
         }
     }
 
+    /// Which inputs are the score's buffers.
+    fn buffers(&self) -> std::ops::Range<usize> {
+        self.fixed()..self.fixed() + self.score.declared().len()
+    }
+
     fn sizes(&self, inputs: &[&TensorType]) -> Result<Sizes, String> {
-        let wanted = self.fixed() + self.score.declared().len();
+        let buffers = self.buffers();
+        let wanted = buffers.end + usize::from(self.dropout.is_some());
         if inputs.len() != wanted {
             return Err(format!("takes {wanted} inputs, not {}", inputs.len()));
         }
         let sizes = Sizes::of(&inputs[..3])?;
-        for (buffer, ty) in self.score.declared().iter().zip(&inputs[self.fixed()..]) {
+        for (buffer, ty) in self.score.declared().iter().zip(&inputs[buffers]) {
             let dtype = if buffer.is_integer { DType::I32 } else { inputs[0].dtype };
             if ty.dtype != dtype {
                 return Err(format!("the score's buffer {:?} is {}, and should be {dtype}", buffer.name, ty.dtype));
@@ -216,7 +226,7 @@ impl CpuRoutine for Attention {
 }
 
 /// How attention is computed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct AttentionOptions<'a> {
     /// The factor of products of queries and keys; 1/√(head size) where there is none.
     pub scale: Option<f64>,
@@ -228,6 +238,14 @@ pub struct AttentionOptions<'a> {
     pub bias: Option<&'a Tensor>,
     /// The number of keys that each sequence of the batch has, integers `[batch]`; those behind it are hidden.
     pub lengths: Option<&'a Tensor>,
+    /// The probability of a weight to be left out, while the others are scaled by 1/(1 − p), anew at each step; for training only.
+    pub dropout: f64,
+}
+
+impl Default for AttentionOptions<'_> {
+    fn default() -> Self {
+        Self { scale: None, score: Score::plain(), buffers: &[], bias: None, lengths: None, dropout: 0.0 }
+    }
 }
 
 impl Tensor {
@@ -276,7 +294,7 @@ impl Tensor {
             score = score.and(&Score::lengths());
             inputs.push(lengths.i32_indices().reshape([lengths.shape().first().copied().unwrap_or(0), 1, 1, 1]));
         }
-        // Of lower ranks are the last axes, as everywhere.
+        // Those of lower ranks have the last axes, as everywhere.
         for buffer in &mut inputs[3..] {
             while buffer.rank() < 4 && graph.error().is_none() {
                 *buffer = buffer.unsqueeze(0);
@@ -284,7 +302,16 @@ impl Tensor {
         }
         let head_size = self.shape().last().copied().unwrap_or(1).max(1);
         let scale = options.scale.unwrap_or_else(|| (head_size as f64).sqrt().recip());
-        let attention = Attention { score, scale: scale.to_bits(), pass: AttentionPass::Forward };
+        if !(0.0..=1.0).contains(&options.dropout) {
+            return graph.mistake("attention", format!("the dropout is {}, and must be from 0 to 1", options.dropout));
+        }
+        let mut dropout = None;
+        if options.dropout > 0.0 && graph.error().is_none() {
+            let (state, stream) = graph.random_stream();
+            inputs.push(state);
+            dropout = Some(Dropout::new(options.dropout, stream));
+        }
+        let attention = Attention { score, scale: scale.to_bits(), dropout, pass: AttentionPass::Forward };
         let inputs: Vec<&Self> = inputs.iter().collect();
         graph.apply(Op::Attention(attention), &inputs).swap_remove(0)
     }

@@ -2,6 +2,7 @@
 //! and values once, as right operands of its products. Blocks of which all pairs are hidden are skipped, and the score's expression is
 //! evaluated only in blocks where it may change something. Sums are in the order of the keys, whatever the number of threads.
 
+use super::dropout::Dropout;
 use super::score::{ANY, Known, Leaf, Range, Score};
 use super::{Attention, AttentionPass, Sizes};
 use crate::ops::matmul::{LaidOut, Matrix, Start};
@@ -57,8 +58,9 @@ fn typed<T: Float>(
         let (operand, bytes) = inputs[index];
         &bytemuck::cast_slice(bytes)[..operand.ty.len()]
     };
-    let buffers = inputs[attention.fixed()..].iter().map(|&(operand, bytes)| Buffer::new(&operand.ty, bytes));
-    let scoring = Scoring::new(&attention.score, T::DTYPE, &sizes, buffers.collect());
+    let buffers = inputs[attention.buffers()].iter().map(|&(operand, bytes)| Buffer::new(&operand.ty, bytes)).collect();
+    let random = inputs.get(attention.buffers().end).map_or(&[][..], |(_, bytes)| bytes);
+    let scoring = Scoring::new(attention, T::DTYPE, &sizes, buffers, random);
     let problem =
         Problem { sizes, scale: T::real(attention.scale()), q: values(0), k: values(1), v: values(2), scoring };
     let mut results: Vec<&mut [T]> =
@@ -161,11 +163,12 @@ impl<T: Float> Problem<'_, T> {
         let blocks: Vec<_> = self.key_blocks().collect();
         let panels: usize =
             blocks.iter().map(|&(_, count)| T::size(head_size, count) + T::size(count, value_size)).sum();
-        let size = panels + QUERIES * (head_size + 2 * KEYS);
+        let size = panels + QUERIES * (head_size + 3 * KEYS);
         lend(size, |memory: &mut [T]| {
             let (mut panels, rest) = memory.split_at_mut(panels);
             let (scaled, rest) = rest.split_at_mut(QUERIES * head_size);
-            let (scores, weights) = rest.split_at_mut(QUERIES * KEYS);
+            let (scores, rest) = rest.split_at_mut(QUERIES * KEYS);
+            let (weights, factors) = rest.split_at_mut(QUERIES * KEYS);
             let transposed = self.laid_out(&mut panels, k, head_size, true);
             let values = self.laid_out(&mut panels, v, value_size, false);
             for local in 0..task.heads {
@@ -179,7 +182,8 @@ impl<T: Float> Problem<'_, T> {
                     out.fill(T::real(0.0));
                     let mut running = [Running::start(); QUERIES];
                     for (block, &(first_key, count)) in blocks.iter().enumerate() {
-                        let known = self.scoring.known(head, [first, rows], [first_key, count]);
+                        let at = [[first, rows], [first_key, count]];
+                        let known = self.scoring.known(head, at);
                         if known == Known::Hidden {
                             continue;
                         }
@@ -189,11 +193,12 @@ impl<T: Float> Problem<'_, T> {
                         let changed = match known {
                             Known::Unchanged => scores,
                             _ => {
-                                self.scoring.forward(head, [first, rows], [first_key, count], scores, weights);
+                                self.scoring.run(Work::Forward, head, at, scores, &[], weights);
                                 weights
                             }
                         };
                         add_block(changed, out, &mut running[..rows], [count, value_size]);
+                        self.scoring.drop(head, at, changed, factors);
                         let weights = Matrix { elements: &*changed, rows, columns: count, steps: [count, 1] };
                         T::multiply(weights, values[block], out, value_size, Start::Sums)?;
                     }
@@ -260,8 +265,8 @@ impl<T: Float> Problem<'_, T> {
                     let upstream_right = T::lay_out(right, upstream_panels);
                     let d_q = &mut d_q[(local * queries + first) * head_size..][..rows * head_size];
                     for (block, &(first_key, count)) in blocks.iter().enumerate() {
-                        let (of, at) = ([first, rows], [first_key, count]);
-                        let known = self.scoring.known(head, of, at);
+                        let at = [[first, rows], [first_key, count]];
+                        let known = self.scoring.known(head, at);
                         if known == Known::Hidden {
                             continue;
                         }
@@ -272,17 +277,19 @@ impl<T: Float> Problem<'_, T> {
                         if known == Known::Unchanged {
                             weights.copy_from_slice(scores);
                         } else {
-                            self.scoring.forward(head, of, at, scores, weights);
+                            self.scoring.run(Work::Forward, head, at, scores, &[], weights);
                         }
                         let of_weights = &mut of_weights[..area];
                         T::multiply(right, values[block], of_weights, count, Start::Zero)?;
+                        let of_products = &mut of_products[..area];
+                        self.scoring.drop(head, at, of_weights, of_products);
                         // The gradients of new scores take the place of those of weights.
                         weights_and_gradients(weights, of_weights, sums, means, count);
-                        let of_products = &mut of_products[..area];
+                        self.scoring.drop(head, at, weights, of_products);
                         let of_products: &[T] = if known == Known::Unchanged {
                             of_weights
                         } else {
-                            self.scoring.backward(head, of, at, scores, of_weights, of_products);
+                            self.scoring.run(Work::Backward, head, at, scores, of_weights, of_products);
                             of_products
                         };
                         let transposed_lhs = |elements| Matrix { elements, rows: count, columns: rows, steps: [1, count] };
@@ -480,25 +487,41 @@ fn extremes<E: bytemuck::Pod + Into<f64>>(bytes: &[u8], count: usize, step: usiz
 /// The score's expression and its derivative, over the pairs of a block.
 struct Scoring<'a> {
     score: Score,
-    heads: usize,
+    dropout: Option<Dropout>,
+    sizes: Sizes,
     buffers: Vec<Buffer<'a>>,
+    /// Seed and step, where weights are left out.
+    random: &'a [u8],
     /// 0, 1, …
     indices: Vec<i32>,
-    /// For each number of queries and keys that a block has.
-    tapes: Vec<([usize; 2], [Tape; 2])>,
+    /// For each number of queries and keys that a block has, those of [`Work`].
+    tapes: Vec<([usize; 2], [Option<Tape>; 3])>,
+}
+
+/// What is computed for the pairs of a block.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    /// New scores.
+    Forward,
+    /// Gradients of scores, from those of new ones.
+    Backward,
+    /// Factors of weights, by which some are left out.
+    Factors,
 }
 
 impl<'a> Scoring<'a> {
-    fn new(score: &Score, float: DType, sizes: &Sizes, buffers: Vec<Buffer<'a>>) -> Self {
-        let longest = [sizes.batch, sizes.heads, sizes.queries, sizes.keys].into_iter().max().unwrap_or(0);
+    fn new(attention: &Attention, float: DType, sizes: &Sizes, buffers: Vec<Buffer<'a>>, random: &'a [u8]) -> Self {
+        let longest = sizes.scores().into_iter().max().unwrap_or(0);
         let mut found = Self {
-            score: score.clone(),
-            heads: sizes.heads,
+            score: attention.score.clone(),
+            dropout: attention.dropout,
+            sizes: *sizes,
             buffers,
+            random,
             indices: (0..longest as i32).collect(),
             tapes: Vec::new(),
         };
-        if score.is_plain() {
+        if found.score.is_plain() && found.dropout.is_none() {
             return found;
         }
         let lengths = |whole: usize, block: usize| {
@@ -507,15 +530,19 @@ impl<'a> Scoring<'a> {
         };
         for rows in lengths(sizes.queries, QUERIES) {
             for count in lengths(sizes.keys, KEYS) {
-                let tapes = [false, true].map(|is_backward| found.tape(float, [rows, count], is_backward));
-                found.tapes.push(([rows, count], tapes));
+                let all = [Work::Forward, Work::Backward, Work::Factors];
+                found.tapes.push(([rows, count], all.map(|work| found.tape(float, [rows, count], work))));
             }
         }
         found
     }
 
-    fn tape(&self, float: DType, extents: [usize; 2], is_backward: bool) -> Tape {
+    fn tape(&self, float: DType, extents: [usize; 2], work: Work) -> Option<Tape> {
         let [_, count] = extents;
+        let at = |strides: [usize; 2], offset: i64| Affine {
+            offset,
+            strides: strides.iter().map(|&stride| stride as i64).collect(),
+        };
         let mut load = |builder: &mut Builder, leaf: Leaf| -> NodeId {
             let strides: [usize; 2] = match leaf {
                 Leaf::Score | Leaf::Upstream => [count, 1],
@@ -526,19 +553,28 @@ impl<'a> Scoring<'a> {
                     self.buffers.get(buffer).map_or([0, 0], |buffer| [buffer.strides[2], buffer.strides[3]])
                 }
             };
-            let at = Affine { offset: 0, strides: strides.iter().map(|&stride| stride as i64).collect() };
-            builder.load(leaf.index(), self.score.dtype(leaf, float), at)
+            builder.load(leaf.index(), self.score.dtype(leaf, float), at(strides, 0))
         };
-        let (builder, outputs) =
-            if is_backward { self.score.backward(float, &mut load) } else { self.score.forward(float, &mut load) };
-        let count = Leaf::Buffer(self.buffers.len()).index();
-        let inputs = (0..count).map(|input| self.score.dtype(Leaf::of(input), float)).collect();
-        Tape::new(&builder.finish(extents.to_vec(), inputs, outputs.iter().take(1).map(|&id| (id, float)).collect()))
+        // Seed and step are behind all leaves.
+        let last = Leaf::Buffer(self.buffers.len()).index();
+        let (builder, output) = match work {
+            Work::Forward => self.score.forward(float, &mut load),
+            Work::Backward => self.score.backward(float, &mut load),
+            Work::Factors => {
+                let mut builder = Builder::new(float);
+                let state = [0, 1].map(|word| builder.load(last, DType::U32, at([0, 0], word)));
+                let factor = self.dropout?.express(&mut builder, float, &self.sizes, &mut load, state);
+                (builder, vec![factor])
+            }
+        };
+        let inputs = (0..last).map(|input| self.score.dtype(Leaf::of(input), float)).chain([DType::U32]).collect();
+        let output = *output.first()?;
+        Some(Tape::new(&builder.finish(extents.to_vec(), inputs, vec![(output, float)])))
     }
 
     /// What is known of a block, of queries and keys each from a first one on.
-    fn known(&self, head: usize, queries: [usize; 2], keys: [usize; 2]) -> Known {
-        let (batch, head) = (head / self.heads, head % self.heads);
+    fn known(&self, head: usize, [queries, keys]: [[usize; 2]; 2]) -> Known {
+        let (batch, head) = (head / self.sizes.heads, head % self.sizes.heads);
         let span = |[first, count]: [usize; 2]| [first as f64, (first + count - 1) as f64];
         self.score.known(&|leaf| match leaf {
             Leaf::Batch => [batch as f64; 2],
@@ -554,7 +590,7 @@ impl<'a> Scoring<'a> {
 
     fn run<T: Float>(
         &self,
-        is_backward: bool,
+        work: Work,
         head: usize,
         [queries, keys]: [[usize; 2]; 2],
         scores: &[T],
@@ -562,8 +598,9 @@ impl<'a> Scoring<'a> {
         out: &mut [T],
     ) {
         let extents = [queries[1], keys[1]];
-        let Some((_, tapes)) = self.tapes.iter().find(|(known, _)| *known == extents) else { return };
-        let (batch, head) = (head / self.heads, head % self.heads);
+        let tapes = self.tapes.iter().find(|(known, _)| *known == extents);
+        let Some(Some(tape)) = tapes.map(|(_, tapes)| &tapes[work as usize]) else { return };
+        let (batch, head) = (head / self.sizes.heads, head % self.sizes.heads);
         let index = |first: usize| Source::Bytes(bytemuck::cast_slice(&self.indices[first..]));
         let mut sources: Vec<Source<'_>> = vec![
             Source::Bytes(bytemuck::cast_slice(scores)),
@@ -575,24 +612,20 @@ impl<'a> Scoring<'a> {
         ];
         let at = [batch, head, queries[0], keys[0]];
         sources.extend(self.buffers.iter().map(|buffer| Source::Bytes(buffer.from(at))));
-        map(&tapes[usize::from(is_backward)], &sources, &mut [bytemuck::cast_slice_mut(out)]);
+        sources.push(Source::Bytes(self.random));
+        map(tape, &sources, &mut [bytemuck::cast_slice_mut(out)]);
     }
 
-    /// New scores of a block.
-    fn forward<T: Float>(&self, head: usize, queries: [usize; 2], keys: [usize; 2], scores: &[T], out: &mut [T]) {
-        self.run(false, head, [queries, keys], scores, &[], out);
-    }
-
-    /// Gradients of a block's scores, from those of new ones.
-    fn backward<T: Float>(
-        &self,
-        head: usize,
-        queries: [usize; 2],
-        keys: [usize; 2],
-        scores: &[T],
-        upstream: &[T],
-        out: &mut [T],
-    ) {
-        self.run(true, head, [queries, keys], scores, upstream, out);
+    /// Multiplies a block's values by the factors of its weights, in memory for those.
+    fn drop<T: Float>(&self, head: usize, block: [[usize; 2]; 2], values: &mut [T], factors: &mut [T]) {
+        if self.dropout.is_none() {
+            return;
+        }
+        let factors = &mut factors[..values.len()];
+        self.run(Work::Factors, head, block, &[], &[], factors);
+        vectorized(
+            #[inline(always)]
+            || values.iter_mut().zip(&*factors).for_each(|(value, &factor)| *value = *value * factor),
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Attention in blocks against its definition, forward and backward, and what is known of masks.
 
 use super::score::{ANY, Known, Leaf};
+use super::dropout::Dropout;
 use super::{Attention, AttentionOptions, AttentionPass, Score, ScoreDefinition, definition};
 use crate::device::Device;
 use crate::graph::{Graph, Tensor};
@@ -23,11 +24,12 @@ struct Case {
     /// Whether sequences end before the last key: after 0, 1, 2, … keys.
     short: bool,
     scale: Option<f64>,
+    dropout: f64,
 }
 
 impl Case {
     fn new(heads: [usize; 3], lengths: [usize; 2], sizes: [usize; 2], score: Score) -> Self {
-        Self { heads, lengths, sizes, score, buffers: Vec::new(), short: false, scale: None }
+        Self { heads, lengths, sizes, score, buffers: Vec::new(), short: false, scale: None, dropout: 0.0 }
     }
 
     fn values(&self, dtype: DType) -> Vec<(String, TensorData)> {
@@ -80,7 +82,12 @@ impl Case {
             score = score.and(&Score::lengths());
             inputs.push(lengths.reshape([self.heads[0], 1, 1, 1]));
         }
-        let attention = Attention { score, scale: scale.to_bits(), pass: AttentionPass::Forward };
+        let mut attention = Attention { score, scale: scale.to_bits(), dropout: None, pass: AttentionPass::Forward };
+        if self.dropout > 0.0 && !matches!(how, How::Operator) {
+            let (state, stream) = g.random_stream();
+            inputs.push(state);
+            attention.dropout = Some(Dropout::new(self.dropout, stream));
+        }
         let floats = buffers.iter().filter(|buffer| buffer.dtype().is_float());
         let sources: Vec<&Tensor> = [&q, &k, &v].into_iter().chain(floats).collect();
         let (result, gradients) = match how {
@@ -92,6 +99,7 @@ impl Case {
                     buffers: &buffers,
                     bias: None,
                     lengths: lengths.as_ref(),
+                    dropout: self.dropout,
                 };
                 let result = q.scaled_dot_product_attention(&k, &v, &options);
                 let gradients = g.gradients_from(&[(&result, &upstream)], &sources);
@@ -160,6 +168,8 @@ fn cases() -> Vec<Case> {
         Case { short: true, ..Case::new([3, 2, 2], [33, 17], [8, 8], Score::plain()) },
         Case { short: true, scale: Some(1.5), ..Case::new([4, 2, 1], [12, 140], [8, 8], Score::causal()) },
     ];
+    cases.push(Case { dropout: 0.3, ..Case::new([2, 4, 2], [40, 150], [8, 4], Score::causal_from(110)) });
+    cases.push(Case { dropout: 1.0, ..Case::new([1, 1, 1], [2, 3], [2, 2], Score::plain()) });
     let documents = Case::new([2, 2, 1], [150, 150], [8, 4], Score::documents().and(&Score::causal()));
     cases.push(Case { buffers: vec![[2, 1, 150, 1], [2, 1, 1, 150]], ..documents });
     let alibi = Case::new([2, 3, 3], [35, 140], [8, 4], Score::alibi().and(&Score::window(50, 70)));
