@@ -34,13 +34,14 @@ from golden_cases import (
     reduce,
     schedule,
     training,
+    transformer,
     unary,
 )
 
 OUTPUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
 MODULES = (
     unary, binary, reduce, movement, matmul, attention, convolution, pool, norm, recurrent, custom_cell, loss, optimizer, schedule, initializer, metrics,
-    training, gan, display,
+    training, transformer, gan, display,
 )  # fmt: skip
 FAMILIES = {module.__name__.rsplit(".", 1)[1]: module.build for module in MODULES}
 SIZE_LIMIT = 4_000_000

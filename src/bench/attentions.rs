@@ -8,14 +8,18 @@ use crate::tensor::DType;
 const SIZES: [usize; 4] = [8, 8, 512, 64];
 
 pub(super) fn cases() -> Vec<Case> {
-    [("", Score::plain()), ("/causal", Score::causal())].into_iter().flat_map(|(mask, score)| of(mask, &score)).collect()
+    [("", Score::plain()), ("/causal", Score::causal())]
+        .into_iter()
+        .flat_map(|(mask, score)| of(mask, &score))
+        .collect()
 }
 
 fn of(mask: &str, score: &Score) -> [Case; 2] {
     let [batch, heads, length, size] = SIZES;
     let name = format!("attention/f32/n{batch}h{heads}t{length}d{size}{mask}");
     let inputs = || [(); 4].map(|()| Input::uniform(DType::F32, SIZES));
-    let [first, second] = [score, score].map(|score| AttentionOptions { score: score.clone(), ..AttentionOptions::default() });
+    let [first, second] =
+        [score, score].map(|score| AttentionOptions { score: score.clone(), ..AttentionOptions::default() });
     [
         Case::kernel(format!("{name}/forward"), inputs(), move |x| {
             vec![x[0].scaled_dot_product_attention(&x[1], &x[2], &first)]

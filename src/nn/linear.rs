@@ -77,7 +77,7 @@ impl Dense {
 
     /// The same with the parameters of its name, if the graph has them already.
     #[track_caller]
-    fn shared(&self, g: &Graph, name: &str, in_features: usize) -> Linear {
+    pub(super) fn shared(&self, g: &Graph, name: &str, in_features: usize) -> Linear {
         // PyTorch's `kaiming_uniform_(a=√5)` of a weight, and the same bounds for a bias.
         let bound = if in_features > 0 { 1.0 / (in_features as f64).sqrt() } else { 0.0 };
         let initial = Initial::Uniform { low: -bound, high: bound };
@@ -195,17 +195,7 @@ impl Linear {
                 return graph.mistake(&label(&self.name), message);
             }
         }
-        let product = match self.options.precision.unwrap_or_else(|| graph.precision()) {
-            Precision::F32 => x.matmul(&self.weight.transpose(0, 1)),
-            narrow => {
-                let narrow = narrow.dtype();
-                x.cast(narrow).matmul(&self.weight.cast(narrow).transpose(0, 1)).cast(dtype)
-            }
-        };
-        match &self.bias {
-            Some(bias) => product + bias,
-            None => product,
-        }
+        linear(x, &self.weight, self.bias.as_ref(), self.options.precision.unwrap_or_else(|| graph.precision()))
     }
 
     /// The weight, `[out, in]`.
@@ -216,6 +206,22 @@ impl Linear {
     /// The bias, `[out]`.
     pub const fn bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
+    }
+}
+
+/// `x·Wᵀ + b`, with products in a precision.
+#[track_caller]
+pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, precision: Precision) -> Tensor {
+    let product = match precision {
+        Precision::F32 => x.matmul(&weight.transpose(0, 1)),
+        narrow => {
+            let narrow = narrow.dtype();
+            x.cast(narrow).matmul(&weight.cast(narrow).transpose(0, 1)).cast(x.dtype())
+        }
+    };
+    match bias {
+        Some(bias) => product + bias,
+        None => product,
     }
 }
 

@@ -10,12 +10,14 @@
 //! | [`Conv`] | [`Conv1d`], [`Conv2d`], [`Conv3d`], [`ConvTranspose2d`] and so on; [`Convolution`] for any number of axes |
 //! | [`EmbeddingLayer`] | [`Embedding`] |
 //! | [`BatchNormalization`], [`LayerNormalization`], … | [`BatchNorm`], [`LayerNorm`], … |
+//! | [`AttentionLayer`], [`Transformer`] | [`MultiheadAttention`], [`TransformerEncoder`], [`TransformerDecoder`] |
 //! | [`RecurrentLayer`] | [`LSTM`], [`GRU`], [`RNN`], [`CustomRNN`] |
 //! | [`Activation`], [`Dropout`], [`Pool`], [`Flatten`] | methods of [`Tensor`]; a dropout's own `forward` |
 //!
 //! Names and layouts of parameters are PyTorch's, so that weights move between the two unchanged.
 
 mod activation;
+mod attention;
 mod augment;
 mod convolution;
 mod convolution_layer;
@@ -36,6 +38,10 @@ mod scope;
 mod sequential;
 
 pub use activation::Activation;
+pub use attention::{
+    AttentionInputs, AttentionLayer, MultiheadAttention, Position, PositionLayer, Rotary, Transformer,
+    TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer, sinusoidal_positions,
+};
 pub use augment::{Augment, Border};
 pub use convolution::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Convolution};
 pub use convolution_layer::Conv;

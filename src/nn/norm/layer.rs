@@ -64,7 +64,7 @@ impl LayerNormalization {
 
     /// The same with the parameters of its name, if the graph has them already.
     #[track_caller]
-    fn shared(self, g: &Graph, name: &str, shape: Shape) -> LayerNorm {
+    pub(in crate::nn) fn shared(self, g: &Graph, name: &str, shape: Shape) -> LayerNorm {
         if let Err(message) = self.axes(shape.rank()).check(&shape) {
             g.mistake(&label(name), message);
         }

@@ -96,7 +96,9 @@ impl<'a> Scores<'a> {
                 Leaf::Upstream => upstream?.clone(),
                 Leaf::Buffer(buffer) => self.buffers.get(buffer)?.clone(),
             }),
-            ScalarNode::Call { .. } | ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator => None,
+            ScalarNode::Call { .. } | ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator => {
+                None
+            }
         };
         Some(as_nodes(&expression, &leaf)?.first()?.broadcast_to(self.sizes.scores()))
     }
@@ -149,11 +151,7 @@ pub(super) fn backward(attention: &Attention, inputs: &[Tensor]) -> Option<Vec<T
     // Where a pair is hidden, nothing comes through, be it infinite.
     let hidden = scores.eq(f64::NEG_INFINITY);
     let of_scores = hidden.select(0.0, &weights * (of_weights - mean));
-    let of_products = all.values(
-        &|dtype, leaf| attention.score.backward(dtype, leaf),
-        &before,
-        Some(&of_scores),
-    )?;
+    let of_products = all.values(&|dtype, leaf| attention.score.backward(dtype, leaf), &before, Some(&of_scores))?;
     let of_products = of_products * attention.scale();
     Some(vec![
         all.product(&of_products, all.k),

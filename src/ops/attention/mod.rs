@@ -81,16 +81,15 @@ impl Sizes {
             ));
         }
         if [key_batch, value_batch] != [batch; 2] {
-            return Err(format!("queries are of a batch of {batch}, and keys and values of {key_batch} and {value_batch}"));
+            return Err(format!(
+                "queries are of a batch of {batch}, and keys and values of {key_batch} and {value_batch}"
+            ));
         }
         if head_size != key_size {
             return Err(format!("queries have a head size of {head_size}, and keys of {key_size}"));
         }
         if (key_heads, keys) != (value_heads, values) {
-            return Err(format!(
-                "keys and values have other heads or lengths: {} and {}",
-                k.shape, v.shape
-            ));
+            return Err(format!("keys and values have other heads or lengths: {} and {}", k.shape, v.shape));
         }
         if heads != key_heads && (key_heads == 0 || !heads.is_multiple_of(key_heads)) {
             return Err(format!("{heads} heads of queries are no multiple of {key_heads} heads of keys"));
@@ -172,7 +171,11 @@ impl Operator for Attention {
             AttentionPass::Forward => Ok(vec![result, sums]),
             AttentionPass::Backward => {
                 let fits = [inputs[3], inputs[4], inputs[5]] == [&result, &sums, &result];
-                if fits { Ok(inputs[..3].iter().map(|ty| (*ty).clone()).collect()) } else { Err("results do not fit".into()) }
+                if fits {
+                    Ok(inputs[..3].iter().map(|ty| (*ty).clone()).collect())
+                } else {
+                    Err("results do not fit".into())
+                }
             }
         }
     }

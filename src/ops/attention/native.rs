@@ -234,7 +234,8 @@ impl<T: Float> Problem<'_, T> {
         d_v.fill(T::real(0.0));
         d_q.fill(T::real(0.0));
         let blocks: Vec<_> = self.key_blocks().collect();
-        let of_block = |count: usize| T::size(head_size, count) + T::size(count, head_size) + T::size(value_size, count);
+        let of_block =
+            |count: usize| T::size(head_size, count) + T::size(count, head_size) + T::size(value_size, count);
         let panels: usize = blocks.iter().map(|&(_, count)| of_block(count)).sum();
         let of_queries = [T::size(QUERIES, head_size), T::size(QUERIES, value_size)];
         let size = panels + of_queries[0] + of_queries[1] + QUERIES * (head_size + 4 * KEYS + 1);
@@ -259,7 +260,12 @@ impl<T: Float> Problem<'_, T> {
                     let upstream = &saved.upstream[row * value_size..][..rows * value_size];
                     let sums = &saved.sums[row..][..rows];
                     means_of(&mut means[..rows], &saved.result[row * value_size..], upstream, value_size);
-                    let lhs = Matrix { elements: &scaled[..rows * head_size], rows, columns: head_size, steps: [head_size, 1] };
+                    let lhs = Matrix {
+                        elements: &scaled[..rows * head_size],
+                        rows,
+                        columns: head_size,
+                        steps: [head_size, 1],
+                    };
                     let right = Matrix { elements: upstream, rows, columns: value_size, steps: [value_size, 1] };
                     let queries_right = T::lay_out(lhs, query_panels);
                     let upstream_right = T::lay_out(right, upstream_panels);
@@ -292,7 +298,8 @@ impl<T: Float> Problem<'_, T> {
                             self.scoring.run(Work::Backward, head, at, scores, of_weights, of_products);
                             of_products
                         };
-                        let transposed_lhs = |elements| Matrix { elements, rows: count, columns: rows, steps: [1, count] };
+                        let transposed_lhs =
+                            |elements| Matrix { elements, rows: count, columns: rows, steps: [1, count] };
                         let d_v = &mut d_v[first_key * value_size..][..count * value_size];
                         T::multiply(transposed_lhs(&*weights), upstream_right, d_v, value_size, Start::Sums)?;
                         let d_k = &mut d_k[first_key * head_size..][..count * head_size];

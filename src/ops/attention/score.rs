@@ -294,7 +294,10 @@ fn range(node: &ScalarNode, known: &[Range], leaf: &dyn Fn(Leaf) -> Range) -> Ra
         F::Sub => [a - d, b - c],
         F::Mul => {
             let products = [a * c, a * d, b * c, b * d];
-            [products.iter().copied().fold(f64::INFINITY, f64::min), products.iter().copied().fold(f64::NEG_INFINITY, f64::max)]
+            [
+                products.iter().copied().fold(f64::INFINITY, f64::min),
+                products.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            ]
         }
         F::Abs => [a.max(-b).max(0.0), b.max(-a)],
         F::Neg => [-b, -a],
@@ -434,8 +437,10 @@ impl ScoreDefinition {
         if name.is_empty() || !name.chars().all(|letter| letter.is_alphanumeric() || "_-.".contains(letter)) {
             return Err("the name should be of letters, digits, '_', '-' and '.'".into());
         }
-        if let Some((index, buffer)) =
-            buffers.iter().enumerate().find(|(index, buffer)| buffers[..*index].iter().any(|other| other.name == buffer.name))
+        if let Some((index, buffer)) = buffers
+            .iter()
+            .enumerate()
+            .find(|(index, buffer)| buffers[..*index].iter().any(|other| other.name == buffer.name))
         {
             return Err(format!("buffers {} and before are both called {:?}", index, buffer.name));
         }

@@ -1,7 +1,7 @@
 //! Attention in blocks against its definition, forward and backward, and what is known of masks.
 
-use super::score::{ANY, Known, Leaf};
 use super::dropout::Dropout;
+use super::score::{ANY, Known, Leaf};
 use super::{Attention, AttentionOptions, AttentionPass, Score, ScoreDefinition, definition};
 use crate::device::Device;
 use crate::graph::{Graph, Tensor};

@@ -1,0 +1,292 @@
+//! Attention of several heads, with the products before and after it.
+
+use crate::graph::{Graph, Tensor};
+use crate::nn::linear::linear;
+use crate::nn::{Dense, Initializer, Layer, Linear, Mode, Scope, Sequential, refuse_known};
+use crate::ops::{AttentionOptions, Score};
+use crate::tensor::Shape;
+
+/// Attention of several heads; as data, for a model of one input whose positions attend to each other. In a graph it is a
+/// [`MultiheadAttention`].
+///
+/// ```
+/// use wgrad::nn::AttentionLayer;
+/// use wgrad::prelude::*;
+/// // Positions, features: each position sees itself and those before.
+/// let model = Sequential::new([128, 64]).layer(AttentionLayer::new(4).causal().dropout(0.1));
+/// assert_eq!(model.output_shape()?, [128, 64].into());
+/// assert_eq!(model.parameter_count()?, 3 * (64 * 64 + 64) + 64 * 64 + 64);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttentionLayer {
+    /// Number of heads, which divides the width.
+    pub heads: usize,
+    /// Whether the products have biases.
+    pub bias: bool,
+    /// The probability of a weight of the attention to be left out while training.
+    pub dropout: f64,
+    /// What happens to scores before the softmax.
+    pub score: Score,
+}
+
+impl AttentionLayer {
+    /// With biases, without dropout, with scores as they are.
+    pub fn new(heads: usize) -> Self {
+        Self { heads, bias: true, dropout: 0.0, score: Score::plain() }
+    }
+
+    /// Without biases.
+    #[must_use]
+    pub fn without_bias(self) -> Self {
+        Self { bias: false, ..self }
+    }
+
+    /// With this probability of a weight to be left out while training.
+    #[must_use]
+    pub fn dropout(self, dropout: f64) -> Self {
+        Self { dropout, ..self }
+    }
+
+    /// With a mask, a bias or another change of the scores.
+    #[must_use]
+    pub fn score(self, score: Score) -> Self {
+        Self { score, ..self }
+    }
+
+    /// Each position sees itself and those before: [`Score::causal`].
+    #[must_use]
+    pub fn causal(self) -> Self {
+        self.score(Score::causal())
+    }
+
+    /// The layer in a graph, for queries, keys and values of this width, with parameters of its own.
+    #[track_caller]
+    pub fn build(&self, g: &Graph, name: &str, width: usize) -> MultiheadAttention {
+        refuse_known(g, &label(name), name, &["in_proj_weight", "q_proj_weight"]);
+        self.shared(g, name, [width; 3])
+    }
+
+    /// The same for keys and values of other widths than the queries', as PyTorch's `kdim` and `vdim`.
+    #[track_caller]
+    pub fn build_for(&self, g: &Graph, name: &str, width: usize, keys: usize, values: usize) -> MultiheadAttention {
+        refuse_known(g, &label(name), name, &["in_proj_weight", "q_proj_weight"]);
+        self.shared(g, name, [width, keys, values])
+    }
+
+    /// The same with the parameters of its name, if the graph has them already.
+    #[track_caller]
+    pub(super) fn shared(&self, g: &Graph, name: &str, widths: [usize; 3]) -> MultiheadAttention {
+        let [width, ..] = widths;
+        let scope = Scope::new(g, name, Mode::Evaluation);
+        if let Err(message) = self.check(width) {
+            g.mistake(&label(name), message);
+        }
+        let uniform = Initializer::XavierUniform { gain: 1.0 };
+        let projections = if widths == [width; 3] {
+            Projections::Joint(scope.parameter("in_proj_weight", [3 * width, width], uniform))
+        } else {
+            let own = |kind: &str, from: usize| scope.parameter(kind, [width, from], uniform);
+            Projections::Apart([
+                own("q_proj_weight", widths[0]),
+                own("k_proj_weight", widths[1]),
+                own("v_proj_weight", widths[2]),
+            ])
+        };
+        let bias = self.bias.then(|| scope.parameter("in_proj_bias", [3 * width], Initializer::Zeros));
+        let mut out = Dense::new(width).bias_initializer(Initializer::Zeros);
+        out.bias = self.bias;
+        let out = out.shared(g, &format!("{name}.out_proj"), width);
+        MultiheadAttention {
+            name: name.to_owned(),
+            graph: g.clone(),
+            options: self.clone(),
+            widths,
+            projections,
+            bias,
+            out,
+        }
+    }
+
+    fn check(&self, width: usize) -> Result<(), String> {
+        if self.heads == 0 || width == 0 || !width.is_multiple_of(self.heads) {
+            return Err(format!("a width of {width} does not divide into {} heads", self.heads));
+        }
+        if !(0.0..=1.0).contains(&self.dropout) {
+            return Err(format!("the dropout is {}, and must be from 0 to 1", self.dropout));
+        }
+        Ok(())
+    }
+}
+
+impl Layer for AttentionLayer {
+    fn describe(&self) -> String {
+        format!("attention({} heads)", self.heads)
+    }
+
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        let &[_, width] = input.dims() else {
+            return Err(format!("takes examples of [length, width], not {input}"));
+        };
+        if let Some(buffer) = self.score.buffers().next() {
+            return Err(format!("its score takes a buffer, {buffer:?}, which a model of one input cannot give"));
+        }
+        self.check(width).map(|()| input.clone())
+    }
+
+    #[track_caller]
+    fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
+        let width = x.shape().last().copied().unwrap_or(0);
+        self.shared(scope.graph(), scope.name(), [width; 3]).forward(x, scope.mode())
+    }
+}
+
+impl Sequential {
+    /// Attention of the positions of an example, `[length, width]`, to each other. See [`MultiheadAttention`].
+    #[must_use]
+    #[track_caller]
+    pub fn attention(self, heads: usize) -> Self {
+        self.layer(AttentionLayer::new(heads))
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Projections {
+    /// `[3 · width, width]`: of queries, keys and values.
+    Joint(Tensor),
+    Apart([Tensor; 3]),
+}
+
+/// What an attention may be given beside queries, keys and values.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AttentionInputs<'a> {
+    /// The number of keys that each sequence of the batch has, integers `[batch]`; what is behind them is padding, which nothing sees.
+    pub lengths: Option<&'a Tensor>,
+    /// Added to the scores, broadcast to `[batch, heads, queries, keys]`; −∞ hides a pair.
+    pub bias: Option<&'a Tensor>,
+    /// The buffers of the layer's score.
+    pub buffers: &'a [&'a Tensor],
+}
+
+/// `softmax(q·kᵀ/√d)·v` in each of several heads (Vaswani et al. 2017): PyTorch's `MultiheadAttention` with `batch_first`. An
+/// [`AttentionLayer`] has what can be said of it.
+///
+/// Tensors are `[batch, length, width]`. Parameters have PyTorch's names: `NAME.in_proj_weight` and `in_proj_bias` of the products of queries,
+/// keys and values (`q_proj_weight` and so on where their widths differ), `NAME.out_proj.weight` and `bias` of the one behind.
+///
+/// ```
+/// use wgrad::nn::{AttentionInputs, AttentionLayer};
+/// use wgrad::prelude::*;
+/// let g = Graph::new();
+/// let (x, memory) = (g.input("x", [8, 20, 64], F32), g.input("memory", [8, 30, 64], F32));
+/// let lengths = g.input("lengths", [8], I32); // of the memory
+/// let y = AttentionLayer::new(4).causal().build(&g, "self_attn", 64).forward(&x, Mode::Training);
+/// let cross = AttentionLayer::new(4).build(&g, "cross_attn", 64);
+/// let inputs = AttentionInputs { lengths: Some(&lengths), ..AttentionInputs::default() };
+/// let y = cross.forward_with(&y, &memory, &memory, inputs, Mode::Training);
+/// assert_eq!(y.shape(), [8, 20, 64].into());
+/// assert!(g.error().is_none());
+/// ```
+#[derive(Clone, Debug)]
+pub struct MultiheadAttention {
+    name: String,
+    graph: Graph,
+    options: AttentionLayer,
+    /// Of queries, keys and values.
+    widths: [usize; 3],
+    projections: Projections,
+    bias: Option<Tensor>,
+    out: Linear,
+}
+
+impl MultiheadAttention {
+    /// Attention of positions to each other.
+    #[track_caller]
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+        self.forward_with(x, x, x, AttentionInputs::default(), mode)
+    }
+
+    /// Attention of queries to keys and their values, `[batch, keys, …]`.
+    #[track_caller]
+    pub fn forward_with(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+        inputs: AttentionInputs<'_>,
+        mode: Mode,
+    ) -> Tensor {
+        let _layer = self.graph.in_layer(&self.name);
+        if self.graph.error().is_some() {
+            return queries.clone();
+        }
+        for ((what, tensor), width) in
+            [("queries", queries), ("keys", keys), ("values", values)].iter().zip(self.widths)
+        {
+            let shape = tensor.shape();
+            if shape.rank() != 3 || shape[2] != width {
+                let message = format!("takes {what} of [batch, length, {width}], not {shape}");
+                return self.graph.mistake(&label(&self.name), message);
+            }
+        }
+        let [q, k, v] = self.projected(queries, keys, values).map(|tensor| self.by_heads(&tensor));
+        let options = AttentionOptions {
+            scale: None,
+            score: self.options.score.clone(),
+            buffers: inputs.buffers,
+            bias: inputs.bias,
+            lengths: inputs.lengths,
+            dropout: if mode == Mode::Training { self.options.dropout } else { 0.0 },
+        };
+        let found = q.scaled_dot_product_attention(&k, &v, &options);
+        if self.graph.error().is_some() {
+            return queries.clone();
+        }
+        let shape = queries.shape();
+        self.out.forward(&found.transpose(1, 2).reshape([shape[0], shape[1], self.widths[0]]))
+    }
+
+    /// The products of queries, keys and values: one product where they are the same.
+    #[track_caller]
+    fn projected(&self, queries: &Tensor, keys: &Tensor, values: &Tensor) -> [Tensor; 3] {
+        let (width, precision) = (self.widths[0], self.graph.precision());
+        let bias = |from: usize, to: usize| self.bias.as_ref().map(|bias| bias.slice(0, from * width, to * width));
+        let weight = match &self.projections {
+            Projections::Joint(weight) => weight,
+            Projections::Apart(weights) => {
+                let [q, k, v] = weights;
+                return [
+                    linear(queries, q, bias(0, 1).as_ref(), precision),
+                    linear(keys, k, bias(1, 2).as_ref(), precision),
+                    linear(values, v, bias(2, 3).as_ref(), precision),
+                ];
+            }
+        };
+        let product = |x: &Tensor, from: usize, to: usize| {
+            linear(x, &weight.slice(0, from * width, to * width), bias(from, to).as_ref(), precision)
+        };
+        let part = |all: &Tensor, index: usize| all.slice(2, index * width, (index + 1) * width);
+        if queries.id() == keys.id() && keys.id() == values.id() {
+            let all = linear(queries, weight, self.bias.as_ref(), precision);
+            return [part(&all, 0), part(&all, 1), part(&all, 2)];
+        }
+        let q = product(queries, 0, 1);
+        if keys.id() == values.id() {
+            let all = product(keys, 1, 3);
+            return [q, part(&all, 0), part(&all, 1)];
+        }
+        [q, product(keys, 1, 2), product(values, 2, 3)]
+    }
+
+    /// `[batch, length, width]` as `[batch, heads, length, head size]`.
+    #[track_caller]
+    fn by_heads(&self, x: &Tensor) -> Tensor {
+        let (shape, heads) = (x.shape(), self.options.heads);
+        x.reshape([shape[0], shape[1], heads, self.widths[0] / heads]).transpose(1, 2)
+    }
+}
+
+/// The layer as mistakes name it.
+fn label(name: &str) -> String {
+    format!("attention {name:?}")
+}
