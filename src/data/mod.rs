@@ -18,11 +18,12 @@ pub mod npy;
 mod preparation;
 mod scaler;
 mod series;
+mod sparse;
 mod split;
 mod spread;
 mod stream;
 mod table;
-mod text;
+pub mod text;
 
 pub use column::{Column, Values};
 pub use csv::{Csv, Header};
@@ -33,11 +34,15 @@ pub use preparation::{DescribedColumn, Goal, Parts, Preparation, PreparationOpti
 pub use scaler::{Scaler, one_hot};
 pub(crate) use scaler::{class_index, label_out_of_range};
 pub use series::{Series, SeriesWindows};
+pub use sparse::{SparseExamples, SparseRows};
 pub use split::Fold;
 pub(crate) use stream::{Cut, Message};
 pub use stream::{Examples, Source, Stream};
 pub use table::{Table, Target};
-pub use text::{CharVocabulary, Encoding, WordVocabulary, read_text, streams, words};
+pub use text::{
+    BagOfWords, BagOfWordsOptions, CharVocabulary, Encoding, Frequency, PaddedRows, RowNorm, RowOptions, TfIdf,
+    TfIdfOptions, WordVocabulary, read_text, streams, words,
+};
 
 /// The number of elements of a shape read from a file, unless it is beyond what the machine can address.
 fn checked_len(dims: &[usize]) -> Option<usize> {

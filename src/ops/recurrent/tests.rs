@@ -64,7 +64,8 @@ impl Case {
             seed += 1;
             let deviation = scale * 3.0_f64.sqrt();
             let values = numbers(shape.iter().product(), seed);
-            let values: Vec<f64> = values.iter().map(|&value| f64::from((deviation * f64::from(value)) as f32)).collect();
+            let values: Vec<f64> =
+                values.iter().map(|&value| f64::from((deviation * f64::from(value)) as f32)).collect();
             TensorData::from_f64(dtype, &values, shape).unwrap()
         };
         let (h, b, t) = (self.hidden, self.batch, self.steps);
