@@ -2,7 +2,8 @@
 //!
 //! A [`Dataset`] is a few named tensors whose first axis counts the examples. Readers make tensors ([`idx`], [`npy`])
 //! or tables ([`Csv`]), which become data sets through a [`Preparation`]; that, and a [`Scaler`], is fitted on the training part
-//! and applied to both, in f64 until a feature is written. What is larger than memory is a [`Stream`].
+//! and applied to both, in f64 until a feature is written. Texts become numbers in [`text`]. What is larger than memory is a [`Stream`];
+//! [`SparseRows`] become dense a batch at a time.
 //!
 //! What a training loop needs of a data set is lists of indices: the device holds the columns and gathers the batches itself.
 //! Pictures therefore stay [`DType::U8`](crate::tensor::DType::U8) here, a quarter of the memory.

@@ -247,7 +247,7 @@ mod tests {
                 let (tf_idf, rows) = options.fit_transform(texts)?;
                 assert_eq!(tf_idf.transform(texts), rows);
                 assert_eq!(options.fit(texts)?, tf_idf);
-                assert_eq!(rows.row(2)?.1, []);
+                assert!(rows.row(2)?.1.is_empty());
                 let again = TfIdf::from_json(&tf_idf.to_json())?;
                 assert_eq!(again, tf_idf);
                 assert_eq!(again.idf().is_some(), flag);
