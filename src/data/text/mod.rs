@@ -2,7 +2,8 @@
 //!
 //! A network that reads a text in order takes a row of numbers for it: those of its characters ([`CharVocabulary`]) or words
 //! ([`WordVocabulary`]), with padding where texts differ in length. A model that only asks which words occur takes counts or
-//! their weights ([`BagOfWords`], [`TfIdf`]), which are almost all 0 and so are sparse rows.
+//! their weights ([`BagOfWords`], [`TfIdf`]), which are almost all 0 and so are sparse rows. With the feature `tokenizers`, a `Tokenizer`
+//! reads Hugging Face's `tokenizer.json`, for models whose tokens are parts of words.
 
 mod characters;
 mod counts;
@@ -12,6 +13,8 @@ mod specials;
 mod streams;
 mod terms;
 mod tfidf;
+#[cfg(feature = "tokenizers")]
+mod tokenizer;
 mod word_characters;
 mod words;
 
@@ -23,6 +26,8 @@ pub use counts::{BagOfWords, BagOfWordsOptions, Frequency};
 pub use rows::{PaddedRows, RowOptions};
 pub use streams::streams;
 pub use tfidf::{RowNorm, TfIdf, TfIdfOptions};
+#[cfg(feature = "tokenizers")]
+pub use tokenizer::{TokenPadding, TokenizedText, Tokenizer, TokenizerOptions};
 pub use words::{WordVocabulary, words};
 
 use crate::error::{Error, Result};
