@@ -1,5 +1,7 @@
 //! Counts of terms and TF-IDF as scikit-learn computes them: `tests/golden/text.json`.
 
+#![allow(clippy::panic, reason = "a test that fails says where")]
+
 use serde_json::Value;
 use wgrad::Result;
 use wgrad::data::{BagOfWords, BagOfWordsOptions, Frequency, RowNorm, SparseRows, TfIdf, TfIdfOptions};
