@@ -16,7 +16,7 @@
 //! | modules | what is in them |
 //! |---|---|
 //! | [`nn`], [`loss`], [`metrics`], [`optim`] | layers, losses, metrics, optimizers with their schedules |
-//! | [`data`] | data sets, streams, readers of files, preparation of tables |
+//! | [`data`] | data sets, streams, readers of files, preparation of tables, texts as numbers |
 //! | [`train`] | trainers, checkpoints, files of models |
 //! | [`graph`], [`ops`], [`tensor`] | graphs, their operators, shapes and host values |
 //! | [`session`], [`device`] | compiled programs with their variables; the CPU and GPUs |

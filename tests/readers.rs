@@ -13,7 +13,8 @@ use flate2::write::GzEncoder;
 use support::HostRandom;
 use support::mutated_files::{index, many, mutate_bytes, mutate_text, survive};
 use wgrad::data::{
-    CharVocabulary, Csv, Dataset, Encoding, Series, Target, WordVocabulary, idx, npy, read_text, streams,
+    BagOfWords, BagOfWordsOptions, CharVocabulary, Csv, Dataset, Encoding, RowOptions, Series, Target, TfIdf,
+    TfIdfOptions, WordVocabulary, idx, npy, read_text, streams,
 };
 use wgrad::prelude::*;
 use wgrad::safetensors;
@@ -257,6 +258,49 @@ fn texts(count: u64) {
     );
 }
 
+fn vocabularies(count: u64) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("words.txt");
+    let text = "to be or not to be, na\u{ef}ve \u{2603}";
+    WordVocabulary::with_specials(["<bos>", "<eos>"], [text], 1, 100).unwrap().write(&path).unwrap();
+    let files = [std::fs::read(&path).unwrap(), b"<pad>\r\n<unk>\r\n<eos>\r\nbe\r\nto\r\n".to_vec()];
+    survive(
+        "vocabularies",
+        count,
+        |random| mutated(&files, random, mutate_text),
+        |bytes, random| {
+            std::fs::write(&path, bytes).unwrap();
+            let vocabulary = WordVocabulary::read(&path)?;
+            let options = RowOptions::new().end("<eos>").max_length(index(random, 5));
+            let rows = vocabulary.encode_rows([text, "be"], &options)?;
+            vocabulary.decode(rows.numbers.as_slice()?)?;
+            vocabulary.write(&path)
+        },
+    );
+}
+
+fn saved_terms(count: u64) {
+    let texts = ["to be or not to be", "na\u{ef}ve \u{2603} or not", ""];
+    let options = BagOfWordsOptions::new().ngrams(1, 2);
+    let files = [
+        options.fit(texts).unwrap().to_json().into_bytes(),
+        TfIdfOptions::new().terms(options).fit(texts).unwrap().to_json().into_bytes(),
+    ];
+    survive(
+        "saved terms",
+        count,
+        |random| mutated(&files, random, mutate_text),
+        |bytes, random| {
+            let json = String::from_utf8_lossy(bytes);
+            let rows = match random.below(2) {
+                0 => BagOfWords::from_json(&json)?.transform(texts),
+                _ => TfIdf::from_json(&json)?.transform(texts),
+            };
+            rows.dense(0..texts.len()).map(|_| ())
+        },
+    );
+}
+
 macro_rules! readers {
     ($($few:ident $many:ident $reader:ident $share:literal;)*) => {
         $(
@@ -283,4 +327,6 @@ readers! {
     mutated_tables many_mutated_tables tables 1;
     mutated_series many_mutated_series series 1;
     mutated_texts many_mutated_texts texts 1;
+    mutated_vocabularies many_mutated_vocabularies vocabularies 1;
+    mutated_saved_terms many_mutated_saved_terms saved_terms 1;
 }

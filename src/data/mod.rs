@@ -2,7 +2,8 @@
 //!
 //! A [`Dataset`] is a few named tensors whose first axis counts the examples. Readers make tensors ([`idx`], [`npy`])
 //! or tables ([`Csv`]), which become data sets through a [`Preparation`]; that, and a [`Scaler`], is fitted on the training part
-//! and applied to both, in f64 until a feature is written. What is larger than memory is a [`Stream`].
+//! and applied to both, in f64 until a feature is written. Texts become numbers in [`text`]. What is larger than memory is a [`Stream`];
+//! [`SparseRows`] become dense a batch at a time.
 //!
 //! What a training loop needs of a data set is lists of indices: the device holds the columns and gathers the batches itself.
 //! Pictures therefore stay [`DType::U8`](crate::tensor::DType::U8) here, a quarter of the memory.
@@ -18,11 +19,12 @@ pub mod npy;
 mod preparation;
 mod scaler;
 mod series;
+mod sparse;
 mod split;
 mod spread;
 mod stream;
 mod table;
-mod text;
+pub mod text;
 
 pub use column::{Column, Values};
 pub use csv::{Csv, Header};
@@ -33,11 +35,15 @@ pub use preparation::{DescribedColumn, Goal, Parts, Preparation, PreparationOpti
 pub use scaler::{Scaler, one_hot};
 pub(crate) use scaler::{class_index, label_out_of_range};
 pub use series::{Series, SeriesWindows};
+pub use sparse::{SparseExamples, SparseRows};
 pub use split::Fold;
 pub(crate) use stream::{Cut, Message};
 pub use stream::{Examples, Source, Stream};
 pub use table::{Table, Target};
-pub use text::{CharVocabulary, Encoding, WordVocabulary, read_text, streams, words};
+pub use text::{
+    BagOfWords, BagOfWordsOptions, CharVocabulary, Encoding, Frequency, PaddedRows, RowNorm, RowOptions, TfIdf,
+    TfIdfOptions, WordVocabulary, read_text, streams, words,
+};
 
 /// The number of elements of a shape read from a file, unless it is beyond what the machine can address.
 fn checked_len(dims: &[usize]) -> Option<usize> {

@@ -6,6 +6,9 @@ use crate::graph::{Tensor, as_nodes};
 use crate::scalar::{Affine, Builder, NodeId, ScalarNode};
 use crate::tensor::{DType, TensorType};
 
+/// An expression's nodes, and its results among them.
+type Expressed = (Builder, Vec<NodeId>);
+
 /// The tensors of a pass.
 struct Scores<'a> {
     attention: &'a Attention,
@@ -73,7 +76,7 @@ impl<'a> Scores<'a> {
     #[track_caller]
     fn values(
         &self,
-        write: &dyn Fn(DType, &mut dyn FnMut(&mut Builder, Leaf) -> NodeId) -> (Builder, Vec<NodeId>),
+        write: &dyn Fn(DType, &mut dyn FnMut(&mut Builder, Leaf) -> NodeId) -> Expressed,
         scores: &Tensor,
         upstream: Option<&Tensor>,
     ) -> Option<Tensor> {

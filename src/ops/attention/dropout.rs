@@ -68,6 +68,6 @@ impl Dropout {
         let bits = state.at(0, 0).elementwise(F::Threefry(0), &[&stream, &counter, &state.at(0, 1)]);
         let stays = (bits.shift_right(8).cast(DType::F32) * UNIT).lt(1.0 - f64::from_bits(self.probability));
         let factor = graph.scalar(dtype, self.factor());
-        stays.select(&factor, &graph.scalar(dtype, 0.0)).broadcast_to(shape)
+        stays.select(&factor, graph.scalar(dtype, 0.0)).broadcast_to(shape)
     }
 }

@@ -1,0 +1,88 @@
+//! Text as numbers: reading it, vocabularies of characters and of words, long texts as batches, and counts of terms.
+//!
+//! A network that reads a text in order takes a row of numbers for it: those of its characters ([`CharVocabulary`]) or words
+//! ([`WordVocabulary`]), with padding where texts differ in length. A model that only asks which words occur takes counts or
+//! their weights ([`BagOfWords`], [`TfIdf`]), which are almost all 0 and so are sparse rows. With the feature `tokenizers`, a `Tokenizer`
+//! reads Hugging Face's `tokenizer.json`, for models whose tokens are parts of words.
+
+mod characters;
+mod counts;
+mod rows;
+mod saved;
+mod specials;
+mod streams;
+mod terms;
+mod tfidf;
+#[cfg(feature = "tokenizers")]
+mod tokenizer;
+mod word_characters;
+mod words;
+
+use std::fs;
+use std::path::Path;
+
+pub use characters::CharVocabulary;
+pub use counts::{BagOfWords, BagOfWordsOptions, Frequency};
+pub use rows::{PaddedRows, RowOptions};
+pub use streams::streams;
+pub use tfidf::{RowNorm, TfIdf, TfIdfOptions};
+#[cfg(feature = "tokenizers")]
+pub use tokenizer::{TokenPadding, TokenizedText, Tokenizer, TokenizerOptions};
+pub use words::{WordVocabulary, words};
+
+use crate::error::{Error, Result};
+
+/// How bytes stand for characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// UTF-8, with or without a byte order mark.
+    #[default]
+    Utf8,
+    /// ISO 8859-1: each byte is the character of its number, so that nothing can be wrong with a file.
+    Latin1,
+}
+
+/// Reads a text file.
+///
+/// # Errors
+/// [`Error::File`] where it cannot be read; [`Error::Format`] where it is empty, or is not UTF-8 although it should be, with the
+/// position of the first byte that does not fit.
+pub fn read_text(path: impl AsRef<Path>, encoding: Encoding) -> Result<String> {
+    let path = path.as_ref();
+    let bytes = fs::read(path).map_err(|source| Error::file("cannot read", path, source))?;
+    decode_text(&bytes, encoding).map_err(|message| Error::format(path, message))
+}
+
+/// The text of bytes; a message says where they are none.
+fn decode_text(bytes: &[u8], encoding: Encoding) -> Result<String, String> {
+    if bytes.is_empty() {
+        return Err("the file is empty, and should hold text".into());
+    }
+    if encoding == Encoding::Latin1 {
+        return Ok(bytes.iter().map(|&byte| char::from(byte)).collect());
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| {
+        let (before, rest) = bytes.split_at(error.valid_up_to().min(bytes.len()));
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        let byte = rest.first().copied().unwrap_or_default();
+        format!("not UTF-8 text: byte 0x{byte:02x} at offset {}, in line {line}", before.len())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_has_a_position() {
+        assert_eq!(decode_text(b"", Encoding::Utf8), Err("the file is empty, and should hold text".into()));
+        let expected = "not UTF-8 text: byte 0xe9 at offset 6, in line 2".to_owned();
+        assert_eq!(decode_text(b"ab\ncaf\xe9s", Encoding::Utf8), Err(expected));
+        assert_eq!(decode_text(b"caf\xe9s", Encoding::Latin1), Ok("cafés".into()));
+        assert_eq!(decode_text(b"\xef\xbb\xbfok", Encoding::Utf8), Ok("ok".into()));
+        assert!(decode_text(b"caf\xc3", Encoding::Utf8).is_err_and(|message| message.contains("offset 3")));
+        let error = read_text("/nowhere/at/all", Encoding::Utf8).err().map(|error| error.to_string());
+        assert!(error.is_some_and(|error| error.contains("/nowhere/at/all")));
+    }
+}
