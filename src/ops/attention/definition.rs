@@ -9,6 +9,9 @@ use crate::tensor::{DType, TensorType};
 /// An expression's nodes, and its results among them.
 type Expressed = (Builder, Vec<NodeId>);
 
+/// What gives the node of a leaf.
+type Leaves<'a> = dyn FnMut(&mut Builder, Leaf) -> NodeId + 'a;
+
 /// The tensors of a pass.
 struct Scores<'a> {
     attention: &'a Attention,
@@ -76,7 +79,7 @@ impl<'a> Scores<'a> {
     #[track_caller]
     fn values(
         &self,
-        write: &dyn Fn(DType, &mut dyn FnMut(&mut Builder, Leaf) -> NodeId) -> Expressed,
+        write: &dyn Fn(DType, &mut Leaves<'_>) -> Expressed,
         scores: &Tensor,
         upstream: Option<&Tensor>,
     ) -> Option<Tensor> {
