@@ -1,7 +1,7 @@
-//! `train char-lm`: a recurrent network reads a text character by character, learns to tell the next one, and writes.
+//! `train char-lm`: a network reads a text character by character, learns to tell the next one, and writes.
 //!
-//! The text is cut into streams that a batch goes along side by side. The state at the end of a batch stays on the device and
-//! begins the next, so what the network knows reaches further back than its gradients do.
+//! The text is cut into streams that a batch goes along side by side. A recurrent network's state at the end of a batch stays on the
+//! device and begins the next, so what it knows reaches further back than its gradients do. A transformer sees one sequence.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use wgrad::data::{CharVocabulary, Dataset, Encoding, read_text, streams};
 use wgrad::graph::{Graph, Tensor};
-use wgrad::nn::{Dropout, Embedding, Linear, Mode, Model, Recurrent, RecurrentInputs, RecurrentKind};
+use wgrad::nn::Mode;
 use wgrad::scalar::threefry::HostRandom;
 use wgrad::session::{Program, Session};
 use wgrad::tensor::{DType, TensorData, TensorType};
-use wgrad::train::{Evaluation, ModelFile, ModelSettings, Trainer, carried_state};
+use wgrad::train::{Evaluation, ModelFile, ModelSettings, Trainer};
 
 use super::demo::{Asked, Data, Defaults, Demo, ModelChoice, Source, Task};
 use super::network::Network;
@@ -21,7 +21,7 @@ use super::note::Note;
 use super::options::Own;
 use super::show::Show;
 use super::tale;
-use super::{recurrent, saved};
+use super::{letters::Letters, saved};
 use crate::failure::{Failure, Result};
 use crate::output::{counted, grouped};
 
@@ -58,6 +58,20 @@ pub const CHAR_LM: Demo = Demo {
         ModelChoice::function(&["gru"], "embedding 64, GRU 256", network),
         ModelChoice::function(&["rnn"], "embedding 64, RNN 256 (tanh)", network),
         ModelChoice::function(&["lstm-large"], "embedding 64, two layers of LSTM 512 with dropout", network),
+        ModelChoice {
+            defaults: Some(Defaults {
+                epochs: 2,
+                batch_size: 12,
+                optimizer: "adamw",
+                learning_rate: 1e-3,
+                falls: true,
+            }),
+            ..ModelChoice::function(
+                &["gpt"],
+                "a transformer of 4 layers, 4 heads and width 128, which sees 64 characters",
+                network,
+            )
+        },
     ],
     defaults: Defaults { epochs: 20, batch_size: 64, optimizer: "adam", learning_rate: 2e-3, falls: true },
     load,
@@ -85,7 +99,7 @@ fn load(source: &Source) -> Result<Data> {
         let part = part.to_owned();
         move |error: wgrad::Error| Failure::new(format!("{origin}, {part}: {error}"))
     };
-    let batch = source.batch_size.unwrap_or(CHAR_LM.defaults.batch_size);
+    let batch = source.batch_size.unwrap_or(defaults(source.model).batch_size);
     let train = streams(learned, batch, STEPS).map_err(short.clone()("the first nine tenths, for training"))?;
     let test_streams = test_streams(rest.len());
     let test = streams(rest, test_streams, STEPS).map_err(short("the last tenth, for the test"))?;
@@ -127,6 +141,12 @@ fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
     Ok(Asked::new(Data { notes, ..data(train, test, count, vocabulary, start, source) }))
 }
 
+/// What a model is trained with where the user says nothing.
+fn defaults(model: &str) -> Defaults {
+    let own = CHAR_LM.models.iter().find(|choice| choice.names.contains(&model)).and_then(|choice| choice.defaults);
+    own.unwrap_or(CHAR_LM.defaults)
+}
+
 /// Streams of a text that is only measured.
 const fn test_streams(characters: usize) -> usize {
     let streams = characters.saturating_sub(1) / STEPS;
@@ -147,7 +167,7 @@ fn data(
     start: Vec<i32>,
     source: &Source,
 ) -> Data {
-    let letters = Letters::of(source.model, vocabulary.len());
+    let letters = Letters::of(source.model, vocabulary.len(), STEPS);
     let writer = Writer {
         vocabulary,
         model: letters,
@@ -176,56 +196,11 @@ fn data(
 
 /// What `load` has made.
 fn network(data: &Data) -> Network {
-    data.network.clone().unwrap_or_else(|| Network::of(Letters::of("", data.task.outputs())))
+    data.network.clone().unwrap_or_else(|| Network::of(Letters::of("", data.task.outputs(), STEPS)))
 }
 
-/// The network: an embedding, recurrent layers, and a dense one.
-#[derive(Clone, Copy, Debug)]
-struct Letters {
-    kind: RecurrentKind,
-    layers: usize,
-    hidden: usize,
-    embedding: usize,
-    dropout: f64,
-    vocabulary: usize,
-}
-
-impl Letters {
-    fn of(model: &str, vocabulary: usize) -> Self {
-        let (layers, hidden, dropout) = if model == "lstm-large" { (2, 512, 0.2) } else { (1, 256, 0.0) };
-        Self { kind: recurrent::kind(model), layers, hidden, embedding: 64, dropout, vocabulary }
-    }
-
-    /// Logits `[batch, steps, vocabulary]` of what follows each position of `x` `[batch, steps]`. States are carried from run to run
-    /// in variables whose names begin with `states`.
-    fn write(self, g: &Graph, x: &Tensor, mode: Mode, states: &str) -> Tensor {
-        let batch = x.shape().first().copied().unwrap_or(1);
-        let letters = Embedding::new(g, "embedding", self.vocabulary, self.embedding).forward(&x.transpose(0, 1));
-        let names: &[&str] = if self.kind == RecurrentKind::Lstm { &["h", "c"] } else { &["h"] };
-        let mut before = Vec::new();
-        for name in names {
-            let name = format!("{states}{}.carried_{name}", self.kind.name());
-            before.push(carried_state(g, &name, mode, [self.layers, batch, self.hidden]));
-        }
-        let inputs = RecurrentInputs { hidden: before.first(), cell: before.get(1), lengths: None };
-        let options = Recurrent::new().num_layers(self.layers).dropout(self.dropout);
-        let found = recurrent::forward(g, self.kind, &letters, self.hidden, options, &inputs, mode);
-        for (state, last) in before.iter().zip(&found.last) {
-            g.assign(state, last);
-        }
-        let outputs = Dropout::new(self.dropout).forward(&found.outputs.transpose(0, 1), mode);
-        Linear::new(g, "head", self.hidden, self.vocabulary).forward(&outputs)
-    }
-}
-
-impl Model for Letters {
-    #[track_caller]
-    fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor {
-        self.write(g, x, mode, "")
-    }
-}
-
-/// Writes texts, character by character: a program of one step whose states stay on the device.
+/// Writes texts, character by character: a program of one step whose states stay on the device, or of as many characters as a transformer
+/// sees.
 struct Writer {
     vocabulary: CharVocabulary,
     model: Letters,
@@ -245,9 +220,10 @@ impl Writer {
             return Ok(program);
         }
         let g = Graph::new();
-        let character = g.input(CHARACTER, [1], DType::I32);
-        let logits = self.model.write(&g, &character.reshape([1, 1]), Mode::Evaluation, WRITING);
-        g.output(LOGITS, &logits.reshape([self.model.vocabulary]));
+        let seen = self.model.context().unwrap_or(1);
+        let character = g.input(CHARACTER, [seen], DType::I32);
+        let logits = self.model.write(&g, &character.reshape([1, seen]), Mode::Evaluation, WRITING);
+        g.output(LOGITS, &logits.reshape([seen, self.model.vocabulary]));
         let program = session.load(&g)?;
         Ok(self.program.get_or_init(|| program))
     }
@@ -264,9 +240,20 @@ impl Writer {
         for (name, ty) in states {
             session.set_parameter(&name, &TensorData::zeros(ty.dtype, ty.shape))?;
         }
+        let seen = self.model.context().unwrap_or(1);
+        let mut before: Vec<i32> = Vec::new();
         let mut read = |character: i32| -> Result<Vec<f32>> {
-            let outputs = session.using(program).run(&[(CHARACTER, &TensorData::from_vec(vec![character], [1])?)])?;
-            Ok(outputs.get(LOGITS).map_or(Ok(Vec::new()), |logits| logits.to_vec::<f32>())?)
+            if before.len() == seen {
+                before.remove(0);
+            }
+            before.push(character);
+            // What is behind the last character is seen by none before.
+            let mut characters = before.clone();
+            characters.resize(seen, 0);
+            let outputs = session.using(program).run(&[(CHARACTER, &TensorData::from_vec(characters, [seen])?)])?;
+            let logits = outputs.get(LOGITS).map_or(Ok(Vec::new()), |logits| logits.to_vec::<f32>())?;
+            let width = self.model.vocabulary;
+            Ok(logits.chunks_exact(width).nth(before.len() - 1).map(<[f32]>::to_vec).unwrap_or_default())
         };
         let mut logits = Vec::new();
         for &character in &self.start {

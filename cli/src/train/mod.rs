@@ -12,6 +12,7 @@ mod folder;
 mod forecast;
 mod gallery;
 mod images;
+mod letters;
 pub mod network;
 pub mod note;
 pub mod optimizer;
