@@ -28,6 +28,7 @@ pub(super) fn all() -> Vec<Family> {
     families.extend(reductions());
     families.extend(products());
     families.extend(super::convolution::families());
+    families.extend(super::attention::families());
     families.extend(super::recurrent::families());
     families.extend(movement());
     families.extend(indexed());

@@ -6,6 +6,7 @@
 //! infinities, subnormal and the largest numbers among the inputs. `wgrad check` prints the [`Report`]s; it is what somebody with
 //! an unknown driver runs first.
 
+mod attention;
 mod convolution;
 mod elementwise;
 mod extreme;

@@ -1,0 +1,62 @@
+//! Attention to check: one of each size and odd ones, heads that share keys, and scores of all kinds. Where pairs are hidden, all queries
+//! and keys are in one block: what is no number reaches other queries within it.
+
+use super::Family;
+use super::input::Input;
+use crate::graph::Tensor;
+use crate::ops::{AttentionOptions, Score};
+
+/// Sums of products, of a softmax of such.
+const ATTENTION: f64 = 5e-5;
+
+/// Batch, heads, key heads, queries, keys, head size, value size.
+type Row = [usize; 7];
+
+const PLAIN: &[Row] =
+    &[[1, 1, 1, 1, 1, 1, 1], [2, 4, 2, 5, 7, 3, 6], [1, 3, 1, 40, 150, 8, 16], [1, 1, 1, 3, 9, 80, 33]];
+
+const MASKED: &[Row] = &[[2, 2, 1, 17, 17, 8, 8], [1, 2, 2, 6, 30, 5, 3]];
+
+fn inputs([batch, heads, key_heads, queries, keys, size, value_size]: Row) -> Vec<Input> {
+    vec![
+        Input::normal(&[batch, heads, queries, size]),
+        Input::normal(&[batch, key_heads, keys, size]),
+        Input::normal(&[batch, key_heads, keys, value_size]),
+    ]
+}
+
+fn scored(name: &str, score: &Score, rows: &[Row]) -> Family {
+    rows.iter().fold(Family::new(format!("attention/{name}"), ATTENTION), |family, &row| {
+        let score = score.clone();
+        family.case(inputs(row), move |inputs: &[Tensor]| {
+            let options = AttentionOptions { score: score.clone(), ..AttentionOptions::default() };
+            inputs[0].scaled_dot_product_attention(&inputs[1], &inputs[2], &options)
+        })
+    })
+}
+
+pub(super) fn families() -> Vec<Family> {
+    let lengths = MASKED.iter().fold(Family::new("attention/lengths", ATTENTION), |family, &row| {
+        let mut all = inputs(row);
+        all.push(Input::integers(&[row[0]], 0, row[4] as i64 + 1));
+        family.case(all, |inputs: &[Tensor]| {
+            let options = AttentionOptions { lengths: Some(&inputs[3]), ..AttentionOptions::default() };
+            inputs[0].scaled_dot_product_attention(&inputs[1], &inputs[2], &options)
+        })
+    });
+    let bias = MASKED.iter().fold(Family::new("attention/bias", ATTENTION), |family, &row| {
+        let mut all = inputs(row);
+        all.push(Input::normal(&[row[1], row[3], row[4]]));
+        family.case(all, |inputs: &[Tensor]| {
+            let options = AttentionOptions { bias: Some(&inputs[3]), ..AttentionOptions::default() };
+            inputs[0].scaled_dot_product_attention(&inputs[1], &inputs[2], &options)
+        })
+    });
+    vec![
+        scored("plain", &Score::plain(), PLAIN),
+        scored("causal", &Score::causal(), MASKED),
+        scored("window_soft_cap", &Score::window(3, 2).and(&Score::soft_cap(1.5)), MASKED),
+        lengths,
+        bias,
+    ]
+}
