@@ -38,7 +38,7 @@ fn scored(name: &str, score: &Score, rows: &[Row]) -> Family {
 pub(super) fn families() -> Vec<Family> {
     let lengths = MASKED.iter().fold(Family::new("attention/lengths", ATTENTION), |family, &row| {
         let mut all = inputs(row);
-        all.push(Input::integers(&[row[0]], 0, row[4] as i64 + 1));
+        all.push(Input::integers(&[row[0]], 1, row[4] as i64 + 1));
         family.case(all, |inputs: &[Tensor]| {
             let options = AttentionOptions { lengths: Some(&inputs[3]), ..AttentionOptions::default() };
             inputs[0].scaled_dot_product_attention(&inputs[1], &inputs[2], &options)

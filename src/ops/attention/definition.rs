@@ -139,7 +139,9 @@ impl Scores<'_> {
 pub(super) fn forward(attention: &Attention, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
     let all = Scores::new(attention, inputs)?;
     let scores = all.new_scores(&all.scores())?;
+    // The softmax of an infinite score is NaN for all, as exp(∞ − ∞) is.
     let sums = scores.log_sum_exp([3]);
+    let sums = sums.eq(f64::INFINITY).select(f64::NAN, &sums);
     let weights = all.weights(&scores, &sums);
     Some(vec![all.product(&all.dropped(weights), all.v), sums])
 }

@@ -257,7 +257,7 @@ impl Tensor {
     ///
     /// softmax(score(scale · q·kᵀ))·v. Where there are fewer key heads, each is that of as many heads of queries that follow each other
     /// (grouped queries; one for all is multi-query attention). A query that sees no key gives zeros, and its gradients are zeros. What
-    /// is hidden counts as if it were not there, but for NaN and infinities in its values.
+    /// is hidden counts as if it were not there, but for NaN and infinities in its keys and values, which may or may not come through.
     ///
     /// ```
     /// use wgrad::ops::{AttentionOptions, Score};
