@@ -13,11 +13,11 @@ use wgrad::train::{ModelFile, ModelSettings};
 use crate::failure::{Failure, Result};
 use crate::output::counted;
 
-/// A term that fewer sentences of the training part have says nothing of others.
+/// A term that fewer sentences of the training part have is left out.
 const MINIMUM_SENTENCES: usize = 2;
 
 /// The most frequent terms, of which f32 holds every column's number.
-pub const MAXIMUM_TERMS: usize = 200_000;
+const MAXIMUM_TERMS: usize = 200_000;
 
 /// Different terms of a sentence; one with more of them is no sentence, and every row would be as long.
 const LONGEST: usize = 4096;
@@ -49,12 +49,12 @@ impl Terms {
         let found =
             if is_bag { BagOfWords::from_json(json).map(Self::Bag) } else { TfIdf::from_json(json).map(Self::TfIdf) };
         let terms = found.map_err(|error| file.wrong(error.to_string()))?;
-        match terms.len() {
-            count if count > MAXIMUM_TERMS => {
-                Err(file.wrong(format!("it has {}, and there can be {MAXIMUM_TERMS}", counted(count, "term"))).into())
-            }
-            _ => Ok(terms),
+        let count = terms.len();
+        if count > MAXIMUM_TERMS {
+            let message = format!("it has {}, and there can be {MAXIMUM_TERMS}", counted(count, "term"));
+            return Err(file.wrong(message).into());
         }
+        Ok(terms)
     }
 
     /// Number of terms.
@@ -145,7 +145,7 @@ mod tests {
     fn rows_are_filled_up() -> std::result::Result<(), wgrad::Error> {
         let rows = SparseRows::new(vec![0, 2, 2, 3], vec![1, 4, 0], vec![2.0, 3.0, 0.5], 5)?;
         assert_eq!(longest(&rows).ok(), Some(2));
-        let expected = [1.0, 4.0, 2.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0];
+        let expected = [1.0_f32, 4.0, 2.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0];
         assert_eq!(padded(&rows, 2).ok(), Some(TensorData::from_vec(expected.to_vec(), [3, 4])?));
         let empty = SparseRows::new(vec![0, 0], Vec::new(), Vec::new(), 5)?;
         assert_eq!(longest(&empty).ok(), Some(1));

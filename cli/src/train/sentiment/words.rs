@@ -128,3 +128,35 @@ fn is_word(x: &Tensor) -> Tensor {
 fn lengths(x: &Tensor) -> Tensor {
     x.ne(f64::from(WordVocabulary::PADDING)).cast(DType::I32).sum([1]).maximum(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use wgrad::Device;
+    use wgrad::loss::BinaryCrossEntropy;
+    use wgrad::optim::SGD;
+    use wgrad::tensor::TensorData;
+    use wgrad::train::Trainer;
+
+    use super::*;
+
+    /// Three sentences, one shorter than a filter and one without words, with so much padding.
+    fn probabilities(reader: Reader, length: usize) -> wgrad::Result<Vec<f64>> {
+        let model = Reading { reader, vocabulary: 20 };
+        let mut trainer = Trainer::new(model, &Device::cpu(), SGD::new(0.1), BinaryCrossEntropy, []);
+        let mut numbers = vec![0; 3 * length];
+        for (at, number) in [(0, 7), (1, 3), (2, 19), (3, 1), (4, 5), (5, 2), (length, 4)] {
+            numbers[at] = number;
+        }
+        Ok(trainer.predict(&TensorData::from_vec(numbers, [3, length])?)?.to_f64_vec())
+    }
+
+    #[test]
+    fn padding_changes_nothing() -> wgrad::Result<()> {
+        for model in ["lstm", "gru", "rnn", "cnn", "transformer"] {
+            let (short, long) = (probabilities(Reader::named(model), 6)?, probabilities(Reader::named(model), 11)?);
+            let near = short.iter().zip(&long).all(|(short, long)| (short - long).abs() < 1e-6);
+            assert!(near && short.len() == 3 && short[0] != short[1], "{model}: {short:?}, {long:?}");
+        }
+        Ok(())
+    }
+}
