@@ -167,7 +167,7 @@ fn show(stage: &str, text: &str, output: &mut Output) -> Result {
 /// The demo's data; where the user has to provide it and has not, blanks of the same shapes.
 fn data(demo: &Demo, model: &'static str, arguments: &Arguments, seed: u64) -> Result<Data> {
     match (demo.blank, &arguments.data) {
-        (Some(blank), None) => blank(),
+        (Some(blank), None) => blank(model),
         _ => (demo.load)(&Source {
             path: arguments.data.clone(),
             target: arguments.target.clone(),

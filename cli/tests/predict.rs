@@ -288,23 +288,29 @@ fn sentences_are_judged_as_in_training() {
             .collect();
         fs::write(path.join(file), lines).unwrap();
     }
-    let save = path.join("sentiment.safetensors");
-    let train = ["train", "sentiment", "--data", text(path), "--epochs", "3", "--batch-size", "20", "--model", "gru"];
-    // All sentences are like the test's: with all told right, so are these. The loss is of other sentences.
-    let trained = test_of(&events(&[&train[..], &["--save", text(&save), "--lr", "0.01"]].concat()));
-    let asked = events(&["predict", text(&save), "--data", text(path)]);
-    assert_eq!((&trained["accuracy"], &test_of(&asked)["accuracy"]), (&1.0.into(), &1.0.into()));
     let file = path.join("some.txt");
-    fs::write(&file, "a fine film\n\na dull film\na café of films\n").unwrap();
-    for &device in devices() {
-        let asked = events(&["predict", text(&save), "--data", text(&file), "--device", device]);
-        let classes: Vec<&str> =
-            of_kind(&asked, "prediction").iter().map(|event| event["class"].as_str().unwrap()).collect();
-        assert_eq!(classes, ["positive", "negative", "positive"]);
-        assert_eq!(of_kind(&asked, "prediction")[1]["text"], "a dull film");
+    for model in ["gru", "bow", "tfidf", "cnn", "transformer"] {
+        let save = path.join(format!("{model}.safetensors"));
+        let train =
+            ["train", "sentiment", "--data", text(path), "--epochs", "5", "--batch-size", "20", "--model", model];
+        // All sentences are like the test's: with all told right, so are these. The loss is of other sentences.
+        let trained = test_of(&events(&[&train[..], &["--save", text(&save), "--lr", "0.01"]].concat()));
+        let asked = events(&["predict", text(&save), "--data", text(path)]);
+        assert_eq!((&trained["accuracy"], &test_of(&asked)["accuracy"]), (&1.0.into(), &1.0.into()), "{model}");
+        // One sentence is longer than all that were learned, and of one no word is known.
+        let long = format!("a dull film {}", "of a dull film and ".repeat(30));
+        fs::write(&file, format!("a fine film\n\n{long}\na café of films\n?\n")).unwrap();
+        for &device in devices() {
+            let asked = events(&["predict", text(&save), "--data", text(&file), "--device", device]);
+            let answers = of_kind(&asked, "prediction");
+            let classes: Vec<&str> = answers.iter().filter_map(|event| event["class"].as_str()).collect();
+            assert_eq!(classes.get(..3), Some(&["positive", "negative", "positive"][..]), "{model}");
+            assert_eq!(answers[1]["text"], long.trim());
+            assert_eq!(answers.len(), 4);
+        }
+        fs::write(&file, " \n").unwrap();
+        assert!(fail(&["predict", text(&save), "--data", text(&file)]).contains("no sentence"));
     }
-    fs::write(&file, " \n").unwrap();
-    assert!(fail(&["predict", text(&save), "--data", text(&file)]).contains("no sentence"));
 }
 
 #[test]

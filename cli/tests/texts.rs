@@ -5,7 +5,9 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::{events, fail, of_kind, succeed, text};
+use support::{devices, events, fail, of_kind, succeed, text};
+
+const SENTIMENT_MODELS: [&str; 7] = ["rnn", "gru", "lstm", "bow", "tfidf", "cnn", "transformer"];
 
 /// A text that is easy to learn.
 fn tale(directory: &Path) -> std::io::Result<PathBuf> {
@@ -176,7 +178,7 @@ fn sentences_are_judged() -> std::io::Result<()> {
     let directory = tempfile::tempdir()?;
     reviews(directory.path())?;
     let run = ["train", "sentiment", "--data", text(directory.path()), "--batch-size", "8"];
-    for model in ["rnn", "gru", "lstm"] {
+    for model in SENTIMENT_MODELS {
         let all = events(&[&run[..], &["--epochs", "6", "--model", model]].concat());
         let test = &of_kind(&all, "done")[0]["test"];
         assert!(test["accuracy"].as_f64() > Some(0.9) && test["f1"].as_f64() > Some(0.9), "{model}: {test}");
@@ -190,6 +192,59 @@ fn sentences_are_judged() -> std::io::Result<()> {
     }
     let told = succeed(&[&run[..], &["--epochs", "1"]].concat());
     assert!(told.contains("true \\ predicted") && told.contains("positive"), "{told}");
+    Ok(())
+}
+
+/// Dropout is drawn alike, and what was fitted to the training part is the same.
+#[test]
+fn sentences_in_parts_are_the_same_as_in_one() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    reviews(directory.path())?;
+    for model in ["bow", "tfidf", "cnn", "transformer"] {
+        let file = |name: &str| directory.path().join(format!("{model}-{name}"));
+        let (whole, parts, checkpoint) = (file("whole"), file("parts"), file("checkpoints"));
+        let common = [
+            "train",
+            "sentiment",
+            "--data",
+            text(directory.path()),
+            "--batch-size",
+            "16",
+            "--epochs",
+            "3",
+            "--model",
+            model,
+        ];
+        let keep = ["--checkpoint", text(&checkpoint)];
+        succeed(&[&common[..], &["--save", text(&whole)]].concat());
+        // Ends within the second epoch of 7 steps.
+        succeed(&[&common[..], &keep, &["--steps", "9"]].concat());
+        let resumed = ["train", "sentiment", "--checkpoint", text(&checkpoint), "--resume", "--steps", "21"];
+        succeed(&[&resumed[..], &["--save", text(&parts)]].concat());
+        assert_eq!(fs::read(&whole)?, fs::read(&parts)?, "{model}");
+    }
+    Ok(())
+}
+
+/// A device computes what the processor does, also where sentences have no word that is known.
+#[test]
+fn models_of_sentences_follow_each_other_on_devices() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    reviews(directory.path())?;
+    for model in ["bow", "tfidf", "cnn", "transformer"] {
+        let losses = |device: &str| -> Vec<f64> {
+            let run = ["train", "sentiment", "--data", text(directory.path()), "--batch-size", "8", "--model", model];
+            let all = events(&[&run[..], &["--steps", "5", "--log-every", "1", "--device", device]].concat());
+            of_kind(&all, "step").iter().filter_map(|step| step["loss"].as_f64()).collect()
+        };
+        let expected = losses("cpu");
+        assert_eq!(expected.len(), 5, "{model}");
+        for &device in devices() {
+            let found = losses(device);
+            let near = expected.iter().zip(&found).all(|(expected, found)| (expected - found).abs() < 1e-3);
+            assert!(near && found.len() == 5, "{model} on {device}: {found:?}, {expected:?}");
+        }
+    }
     Ok(())
 }
 
@@ -211,8 +266,12 @@ fn reviews_that_are_not_there_are_told() -> std::io::Result<()> {
 }
 
 #[test]
-fn programs_of_recurrent_networks_can_be_looked_at() {
+fn programs_of_networks_can_be_looked_at() {
     for demo in ["char-lm", "forecast", "sentiment"] {
         assert!(succeed(&["inspect", demo]).contains("lstm_sequence"), "{demo}");
+    }
+    for (model, expected) in [("gru", "gru_sequence"), ("bow", "take"), ("cnn", "conv"), ("transformer", "attention")] {
+        let told = succeed(&["inspect", "sentiment", "--model", model, "--stage", "graph"]);
+        assert!(told.contains(expected), "{model}: {told}");
     }
 }

@@ -88,6 +88,9 @@ fn seeds(directory: &Path) -> Vec<Seed> {
         seed("tabular", "linear", None, cancer.as_bytes(), "csv"),
         seed("forecast", "rnn", None, series.as_bytes(), "csv"),
         seed("sentiment", "rnn", Some(&sentences), b"a fine film\na dull one\n", "txt"),
+        seed("sentiment", "bow", Some(&sentences), b"a fine film\na dull one\n", "txt"),
+        seed("sentiment", "tfidf", Some(&sentences), b"a fine film\na dull one\n", "txt"),
+        seed("sentiment", "transformer", Some(&sentences), b"a fine film\na dull one\n", "txt"),
         seed("char-lm", "rnn", None, text.as_bytes(), "txt"),
     ]
 }

@@ -33,8 +33,8 @@ pub struct Demo {
     pub load: fn(&Source) -> Result<Data>,
     /// A saved model's data as `load` would make it, of what the source names instead of what was learned from.
     pub ask: fn(&ModelFile, &Source) -> Result<Asked>,
-    /// Data of the same types with nothing in it, for looking at programs; none where the bundled data serves.
-    pub blank: Option<fn() -> Result<Data>>,
+    /// Data of the same types with nothing in it, for looking at the program of a model; none where the bundled data serves.
+    pub blank: Option<fn(&str) -> Result<Data>>,
     /// The options that it takes beside those of all demos.
     pub own: Own,
     /// Its examples are pictures that can be shown.

@@ -161,7 +161,7 @@ fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
 }
 
 /// As many black images as a batch takes, for looking at programs.
-fn blank() -> Result<Data> {
+fn blank(_: &str) -> Result<Data> {
     let examples = DEFAULTS.batch_size;
     let x = TensorData::zeros(DType::U8, [examples, 28, 28]);
     let data = Dataset::new([("x", x), ("y", TensorData::zeros(DType::I32, [examples]))])?;

@@ -75,7 +75,7 @@ fn one(text: &str, arguments: &Arguments, seed: u64, device: &Device) -> Result<
 fn demo(demo: &Demo, arguments: &Arguments, seed: u64, device: &Device) -> Result<Work> {
     let choice = demo.model(arguments.model.as_deref())?;
     let mut data = match (demo.blank, &arguments.data) {
-        (Some(blank), None) => blank()?,
+        (Some(blank), None) => blank(choice.name())?,
         _ => (demo.load)(&Source { path: arguments.data.clone(), seed, model: choice.name(), ..Source::default() })?,
     };
     let model = choice.fit_to(&mut data);

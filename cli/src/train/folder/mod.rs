@@ -257,7 +257,7 @@ fn statistics(x: &[u8], plane: usize) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// Black pictures, for looking at programs.
-fn blank() -> Result<Data> {
+fn blank(_: &str) -> Result<Data> {
     let x = TensorData::zeros(DType::U8, [64, 3, USUAL_SIZE, USUAL_SIZE]);
     let data = Dataset::new([("x", x), ("y", TensorData::zeros(DType::I32, [64]))])?;
     with_picture(data.clone(), data, 10, USUAL_SIZE, &[0.0; 3], &[1.0; 3])

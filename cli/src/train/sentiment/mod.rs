@@ -1,12 +1,16 @@
-//! `train sentiment`: whether a sentence of a film's review praises or complains, by a network that reads it in both directions.
+//! `train sentiment`: whether a sentence of a film's review praises or complains, by a network that reads its words in their order, or by the
+//! terms that occur in it.
+
+mod terms;
+mod words;
 
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wgrad::data::{Dataset, Encoding, WordVocabulary, read_text, words};
-use wgrad::graph::{Graph, Tensor};
-use wgrad::nn::{Dropout, EmbeddingLayer, Initializer, Linear, Mode, Model, Recurrent, RecurrentInputs, RecurrentKind};
+use wgrad::data::{Dataset, Encoding, WordVocabulary, read_text, words as words_of};
+use wgrad::graph::Tensor;
+use wgrad::nn::Mode;
 use wgrad::tensor::{DType, TensorData};
 use wgrad::train::{Evaluation, ModelFile, ModelSettings, Trainer};
 
@@ -14,10 +18,12 @@ use super::demo::{Asked, Data, Defaults, Demo, ModelChoice, Names, Source, Task}
 use super::network::Network;
 use super::note::Note;
 use super::options::Own;
+use super::saved;
 use super::show::Show;
-use super::{recurrent, saved};
 use crate::failure::{Failure, Result};
 use crate::output::counted;
+use terms::{Logistic, Terms};
+use words::{Reader, Reading};
 
 const FILES: [&str; 2] = ["rt-polarity.neg", "rt-polarity.pos"];
 
@@ -31,12 +37,11 @@ const MAXIMUM_SIZE: usize = 20_000;
 /// Longer sentences lose their ends.
 const LONGEST: usize = 48;
 
-const EMBEDDING: usize = 100;
-const HIDDEN: usize = 64;
-const DROPOUT: f64 = 0.5;
-
 /// Test sentences that are shown.
 const SHOWN: usize = 6;
+
+/// Of the models of terms, whose loss has one minimum.
+const OF_TERMS: Defaults = Defaults { epochs: 10, batch_size: 64, optimizer: "adam", learning_rate: 1e-2, falls: true };
 
 pub const SENTIMENT: Demo = Demo {
     name: "sentiment",
@@ -57,6 +62,24 @@ pub const SENTIMENT: Demo = Demo {
             "embedding 100, RNN 64 in both directions, their mean over the words, 1",
             network,
         ),
+        ModelChoice {
+            defaults: Some(OF_TERMS),
+            ..ModelChoice::function(&["bow"], "counts of words, whatever their order, 1", network)
+        },
+        ModelChoice {
+            defaults: Some(OF_TERMS),
+            ..ModelChoice::function(&["tfidf"], "TF-IDF of words and pairs of words, 1", network)
+        },
+        ModelChoice::function(
+            &["cnn"],
+            "embedding 100, 100 filters of each of 3, 4 and 5 words, their maximum over the words, 1",
+            network,
+        ),
+        ModelChoice::function(
+            &["transformer"],
+            "embedding 64 with positions, 2 encoder layers of 4 heads, their mean over the words, 1",
+            network,
+        ),
     ],
     defaults: Defaults { epochs: 4, batch_size: 64, optimizer: "adam", learning_rate: 2e-3, falls: true },
     load,
@@ -66,6 +89,91 @@ pub const SENTIMENT: Demo = Demo {
     pictures: false,
     resizes: false,
 };
+
+/// How sentences become numbers, for a model.
+#[derive(Clone, Debug)]
+enum Encoder {
+    /// Those of their words in order, up to a length.
+    Words { reader: Reader, vocabulary: WordVocabulary, length: usize },
+    /// Those of the terms that occur in them.
+    Terms(Terms),
+}
+
+impl Encoder {
+    /// Of the training part alone.
+    fn fit(model: &str, texts: &[&str]) -> Result<Self> {
+        match model {
+            "bow" => Ok(Self::Terms(Terms::bag(texts)?)),
+            "tfidf" => Ok(Self::Terms(Terms::tf_idf(texts)?)),
+            _ => {
+                let vocabulary = WordVocabulary::of(texts, MINIMUM_COUNT, MAXIMUM_SIZE);
+                let length = texts.iter().map(|text| words_of(text).len()).max().unwrap_or(1).clamp(1, LONGEST);
+                Ok(Self::Words { reader: Reader::named(model), vocabulary, length })
+            }
+        }
+    }
+
+    /// That of a saved model.
+    fn of(file: &ModelFile, model: &str) -> Result<Self> {
+        if matches!(model, "bow" | "tfidf") {
+            return Terms::of(file, model == "bow").map(Self::Terms);
+        }
+        let length: usize = file.parse("length")?;
+        if !(1..=LONGEST).contains(&length) {
+            return Err(file
+                .wrong(format!("its sentences have {length} words, and there can be from 1 to {LONGEST}"))
+                .into());
+        }
+        let vocabulary =
+            WordVocabulary::from_words(file.words("words")?).map_err(|error| file.wrong(error.to_string()))?;
+        Ok(Self::Words { reader: Reader::named(model), vocabulary, length })
+    }
+
+    /// What a saved model says of it.
+    fn settings(&self) -> ModelSettings {
+        let settings = ModelSettings::new(SENTIMENT.name);
+        match self {
+            Self::Words { vocabulary, length, .. } => {
+                settings.with_words("words", vocabulary.words()).with("length", length)
+            }
+            Self::Terms(terms) => terms.save(settings),
+        }
+    }
+
+    /// Two parts, in rows of one length.
+    fn encode_both<Text: AsRef<str>>(&self, first: &[Text], second: &[Text]) -> Result<(TensorData, TensorData)> {
+        match self {
+            Self::Words { vocabulary, length, .. } => {
+                Ok((vocabulary.encode_padded(first, *length)?, vocabulary.encode_padded(second, *length)?))
+            }
+            Self::Terms(terms) => {
+                let (first, second) = (terms.rows(first), terms.rows(second));
+                let length = terms::longest(&first)?.max(terms::longest(&second)?);
+                Ok((terms::padded(&first, length)?, terms::padded(&second, length)?))
+            }
+        }
+    }
+
+    fn network(&self) -> Network {
+        match self {
+            Self::Words { reader, vocabulary, .. } => {
+                Network::of(Reading { reader: *reader, vocabulary: vocabulary.len() })
+            }
+            Self::Terms(terms) => Network::of(Logistic { terms: terms.len() }),
+        }
+    }
+
+    /// For people.
+    fn note(&self) -> Note {
+        match self {
+            Self::Words { vocabulary, length, .. } => {
+                format!("{}, sentences of up to {length}", counted(vocabulary.len(), "word"))
+            }
+            Self::Terms(terms) => format!("{} of the training part", counted(terms.len(), "term")),
+        }
+        .into()
+    }
+}
 
 fn load(source: &Source) -> Result<Data> {
     let Some(directory) = &source.path else {
@@ -80,7 +188,7 @@ fn load(source: &Source) -> Result<Data> {
     }
     let (sentences, labels) = labelled(directory)?;
     let count = sentences.len();
-    // The split is of numbers of sentences, since the vocabulary may only know the training part.
+    // The split is of numbers of sentences, since the encoder may only know the training part.
     let numbers = TensorData::from_vec((0..count as i32).collect(), [count])?;
     let all = Dataset::new([("x", numbers), ("y", TensorData::from_vec(labels, [count, 1])?)])?
         .with_class_names(["negative", "positive"]);
@@ -90,28 +198,18 @@ fn load(source: &Source) -> Result<Data> {
         Ok(numbers.into_iter().filter_map(|number| sentences.get(number).map(String::as_str)).collect())
     };
     let (learned, unseen) = (texts(&train)?, texts(&test)?);
-    let vocabulary = WordVocabulary::of(&learned, MINIMUM_COUNT, MAXIMUM_SIZE);
-    let length = learned.iter().map(|text| words(text).len()).max().unwrap_or(1).clamp(1, LONGEST);
-    let known = vocabulary.len();
-    let encode = |part: &Dataset, texts: &[&str]| part.map_column("x", |_| vocabulary.encode_padded(texts, length));
-    let (train, test) = (encode(&train, &learned)?, encode(&test, &unseen)?);
-    let settings = ModelSettings::new(SENTIMENT.name).with_words("words", vocabulary.words()).with("length", length);
+    let encoder = Encoder::fit(source.model, &learned)?;
+    let (x, unseen_x) = encoder.encode_both(&learned, &unseen)?;
+    let (train, test) = (train.map_column("x", |_| Ok(x))?, test.map_column("x", |_| Ok(unseen_x))?);
     let show = Verdicts { sentences: unseen.into_iter().take(SHOWN).map(str::to_owned).collect() };
-    let notes = vec![Note::from(format!("{}, sentences of up to {length}", counted(known, "word")))];
-    Ok(Data { notes, settings, show: Some(Rc::new(show)), ..data(train, test, recurrent::kind(source.model), known) })
+    let (notes, settings) = (vec![encoder.note()], encoder.settings());
+    Ok(Data { notes, settings, show: Some(Rc::new(show)), ..data(train, test, encoder.network()) })
 }
 
 /// A file with a sentence a line; or a directory with the two files, whose names are the answers.
 fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
-    let length: usize = file.parse("length")?;
-    if !(1..=LONGEST).contains(&length) {
-        return Err(file
-            .wrong(format!("its sentences have {length} words, and there can be from 1 to {LONGEST}"))
-            .into());
-    }
-    let vocabulary = WordVocabulary::from_words(file.words("words")?).map_err(|error| file.wrong(error.to_string()))?;
+    let encoder = Encoder::of(file, source.model)?;
     let classes = saved::classes(file, 2)?;
-    let train = saved::blank(file, DType::I32, &[length])?;
     let path =
         saved::asked(source, "a file with a sentence a line, or a directory with rt-polarity.neg and rt-polarity.pos")?;
     let (sentences, y) = if path.is_dir() {
@@ -129,8 +227,10 @@ fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
     if sentences.is_empty() {
         return Err(Failure::new(format!("{}: there is no sentence in it", path.display())));
     }
-    let test = saved::questions(vocabulary.encode_padded(&sentences, length)?, y, &classes)?;
-    let data = data(train, test, recurrent::kind(source.model), vocabulary.len());
+    let (x, _) = encoder.encode_both(&sentences, &[])?;
+    let train = saved::blank(file, x.dtype(), x.shape().get(1..).unwrap_or_default())?;
+    let test = saved::questions(x, y, &classes)?;
+    let data = data(train, test, encoder.network());
     Ok(Asked { names: Some(Names { of: "text", names: sentences }), ..Asked::new(data) })
 }
 
@@ -145,28 +245,34 @@ fn labelled(directory: &Path) -> Result<(Vec<String>, Vec<f32>)> {
     Ok((sentences, labels))
 }
 
-fn data(train: Dataset, test: Dataset, kind: RecurrentKind, vocabulary: usize) -> Data {
+fn data(train: Dataset, test: Dataset, network: Network) -> Data {
     Data {
         train,
         test,
         task: Task::Binary,
-        // Words are numbers that stay numbers.
+        // Numbers of words and of terms stay as they are.
         prepare: Some(Arc::new(|x: &Tensor, _: Mode| x.clone())),
         picture: None,
         notes: Vec::new(),
         epochs: None,
-        network: Some(Network::of(Reading { kind, vocabulary })),
+        network: Some(network),
         show: None,
         settings: ModelSettings::default(),
     }
 }
 
 /// Sentences of padding, for looking at programs.
-fn blank() -> Result<Data> {
+fn blank(model: &str) -> Result<Data> {
     let examples = SENTIMENT.defaults.batch_size;
-    let x = TensorData::zeros(DType::I32, [examples, LONGEST]);
+    let (x, network) = if matches!(model, "bow" | "tfidf") {
+        let x = TensorData::zeros(DType::F32, [examples, 2 * LONGEST]);
+        (x, Network::of(Logistic { terms: MAXIMUM_SIZE }))
+    } else {
+        let x = TensorData::zeros(DType::I32, [examples, LONGEST]);
+        (x, Network::of(Reading { reader: Reader::named(model), vocabulary: MAXIMUM_SIZE }))
+    };
     let all = Dataset::new([("x", x), ("y", TensorData::zeros(DType::F32, [examples, 1]))])?;
-    Ok(data(all.clone(), all, RecurrentKind::Lstm, MAXIMUM_SIZE))
+    Ok(data(all.clone(), all, network))
 }
 
 /// The sentences of a file.
@@ -195,34 +301,8 @@ fn sentences_of(text: &str) -> Vec<String> {
 
 /// What `load` has made.
 fn network(data: &Data) -> Network {
-    data.network.clone().unwrap_or_else(|| Network::of(Reading { kind: RecurrentKind::Lstm, vocabulary: MAXIMUM_SIZE }))
-}
-
-/// The network.
-#[derive(Clone, Copy, Debug)]
-struct Reading {
-    kind: RecurrentKind,
-    vocabulary: usize,
-}
-
-impl Model for Reading {
-    #[track_caller]
-    fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor {
-        // Vectors that begin small let what is learned soon outweigh what was drawn.
-        let initial = Initializer::Normal { mean: 0.0, std: 0.1 };
-        let padding = WordVocabulary::PADDING;
-        let table = EmbeddingLayer::new(self.vocabulary, EMBEDDING).initializer(initial).padding_idx(padding as isize);
-        let vectors = table.build(g, "embedding").forward(&x.transpose(0, 1));
-        // A sentence without words counts as one of padding.
-        let lengths = x.ne(f64::from(padding)).cast(DType::I32).sum([1]).maximum(1);
-        let read = Dropout::new(DROPOUT).forward(&vectors, mode);
-        let options = Recurrent::new().bidirectional();
-        let found =
-            recurrent::forward(g, self.kind, &read, HIDDEN, options, &RecurrentInputs::new().lengths(&lengths), mode);
-        // Outputs beyond a sentence's end are zeros.
-        let mean = found.outputs.sum([0]) / lengths.cast(DType::F32).unsqueeze(-1);
-        Linear::new(g, "head", 2 * HIDDEN, 1).forward(&Dropout::new(DROPOUT).forward(&mean, mode)).sigmoid()
-    }
+    let standard = || Network::of(Reading { reader: Reader::named("lstm"), vocabulary: MAXIMUM_SIZE });
+    data.network.clone().unwrap_or_else(standard)
 }
 
 /// A few sentences of the test part with what the model makes of them.
