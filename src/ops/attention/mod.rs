@@ -80,6 +80,9 @@ impl Sizes {
                 q.dtype, k.dtype, v.dtype
             ));
         }
+        if head_size == 0 {
+            return Err("takes heads of a size of 1 or more".into());
+        }
         if [key_batch, value_batch] != [batch; 2] {
             return Err(format!(
                 "queries are of a batch of {batch}, and keys and values of {key_batch} and {value_batch}"

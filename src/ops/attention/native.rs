@@ -67,9 +67,15 @@ fn typed<T: Float>(
         outputs.iter_mut().map(|(ty, bytes)| &mut bytemuck::cast_slice_mut(bytes)[..ty.len()]).collect();
     let pairs = sizes.scores().iter().product::<usize>();
     let parallel = pairs * (sizes.head_size + sizes.value_size) >= PARALLEL_FROM;
-    // Where there are no keys or no values, there is nothing to lay out.
-    if pairs == 0 || sizes.head_size == 0 || sizes.value_size == 0 {
-        return problem.without_products(attention.pass, &mut results);
+    if pairs == 0 || sizes.value_size == 0 {
+        // Nothing is seen, or there is nothing to see: zeros, of sums of nothing.
+        let sum = T::real(if pairs == 0 { f64::NEG_INFINITY } else { 0.0 });
+        let zero = T::real(0.0);
+        for (index, result) in results.iter_mut().enumerate() {
+            let is_sums = index == 1 && attention.pass == AttentionPass::Forward;
+            result.fill(if is_sums { sum } else { zero });
+        }
+        return Ok(());
     }
     match (attention.pass, results.as_mut_slice()) {
         (AttentionPass::Forward, [result, sums]) => {
@@ -111,19 +117,6 @@ impl<T: Float> Problem<'_, T> {
         let parts = result.chunks_mut(group * queries * value_size).zip(sums.chunks_mut(group * queries));
         let task = |(index, (result, sums))| Task { first_head: index * group, heads: group, result, sums };
         parts.enumerate().map(task).collect()
-    }
-
-    /// The results of an attention in which nothing is multiplied: the mean of values whose scores are all 0, and no gradients.
-    fn without_products(&self, pass: AttentionPass, results: &mut [&mut [T]]) -> Result<(), String> {
-        results.iter_mut().for_each(|result| result.fill(T::real(0.0)));
-        match (pass, results) {
-            (AttentionPass::Forward, [_, sums]) if self.sizes.keys == 0 => {
-                sums.fill(T::real(f64::NEG_INFINITY));
-                Ok(())
-            }
-            _ if self.sizes.head_size > 0 || self.sizes.keys == 0 || self.sizes.queries == 0 => Ok(()),
-            _ => Err("attention needs a head size of 1 or more".into()),
-        }
     }
 
     /// The first keys of blocks.

@@ -318,6 +318,7 @@ fn mistakes_are_explained() {
     let found = [
         mistake([&[2, 3, 4], &[2, 3, 4], &[2, 3, 4]], &plain),
         mistake([&[1, 3, 4, 8], &[1, 2, 4, 8], &[1, 2, 4, 8]], &plain),
+        mistake([&[1, 3, 4, 0], &[1, 3, 4, 0], &[1, 3, 4, 8]], &plain),
         mistake([&[1, 3, 4, 8], &[1, 3, 4, 7], &[1, 3, 4, 8]], &plain),
         mistake([&[1, 3, 4, 8], &[1, 3, 4, 8], &[1, 3, 5, 8]], &plain),
         mistake([&[1, 3, 4, 8], &[2, 3, 4, 8], &[1, 3, 4, 8]], &plain),
@@ -328,6 +329,7 @@ fn mistakes_are_explained() {
     let wanted = [
         "of [batch, heads, length, size], not [2, 3, 4]",
         "3 heads of queries are no multiple of 2 heads of keys",
+        "heads of a size of 1 or more",
         "queries have a head size of 8, and keys of 7",
         "keys and values have other heads or lengths",
         "a batch of 1, and keys and values of 2 and 1",
