@@ -24,12 +24,7 @@ impl Graph {
     #[track_caller]
     fn random_words(&self, shape: &Shape) -> [Tensor; 2] {
         let (state, stream) = self.random_stream();
-        let stream = self.scalar(DType::U32, f64::from(stream));
-        let count = shape.len();
-        let counter = self.coordinate([count], 0).cast(DType::U32).reshape(shape);
-        let (seed, step) = (state.at(0, 0), state.at(0, 1));
-        let others = [&stream, &counter, &step];
-        [seed.elementwise(ScalarFunction::Threefry(0), &others), seed.elementwise(ScalarFunction::Threefry(1), &others)]
+        words_of(&state, stream, shape)
     }
 
     /// Random bits, u32, drawn anew at each step. They are a function of the session's seed, the step, the draw's position in the graph and
@@ -63,6 +58,24 @@ impl Graph {
     pub fn random_bernoulli(&self, shape: impl Into<Shape>, probability: f64) -> Tensor {
         unit(&self.random_bits(shape)).lt(probability)
     }
+}
+
+/// Two words of random bits for each element, from seed and step, in a stream.
+#[track_caller]
+fn words_of(state: &Tensor, stream: u32, shape: &Shape) -> [Tensor; 2] {
+    let graph = state.graph();
+    let stream = graph.scalar(DType::U32, f64::from(stream));
+    let counter = graph.coordinate([shape.len()], 0).cast(DType::U32).reshape(shape);
+    let (seed, step) = (state.at(0, 0), state.at(0, 1));
+    let others = [&stream, &counter, &step];
+    [seed.elementwise(ScalarFunction::Threefry(0), &others), seed.elementwise(ScalarFunction::Threefry(1), &others)]
+}
+
+/// Booleans that are true with a probability, from seed and step, in a stream.
+#[track_caller]
+pub(super) fn bernoulli_of(state: &Tensor, stream: u32, shape: &Shape, probability: f64) -> Tensor {
+    let [word, _] = words_of(state, stream, shape);
+    unit(&word).lt(probability)
 }
 
 /// 24 bits as a float in [0, 1).

@@ -21,7 +21,7 @@ impl Storage {
             return Self::default();
         }
         let words = vec![0_u64; Self::words(bytes)];
-        // Where an address cannot be told, any place will do.
+        // Where an address cannot be told, any will do.
         let first = words.as_ptr().align_offset(ALIGNMENT);
         let first = if first < ALIGNMENT / size_of::<u64>() { first } else { 0 };
         Self { words, first, bytes }

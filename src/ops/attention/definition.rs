@@ -1,16 +1,10 @@
 //! What attention is, in simpler operators, and its gradient. It has a matrix of scores.
 
 use super::score::Leaf;
-use super::{Attention, Sizes};
+use super::{Attention, AttentionPass, Sizes};
 use crate::graph::{Tensor, as_nodes};
-use crate::scalar::{Affine, Builder, NodeId, ScalarNode};
-use crate::tensor::{DType, TensorType};
-
-/// An expression's nodes, and its results among them.
-type Expressed = (Builder, Vec<NodeId>);
-
-/// What gives the node of a leaf.
-type Leaves<'a> = dyn FnMut(&mut Builder, Leaf) -> NodeId + 'a;
+use crate::scalar::{Affine, ScalarNode};
+use crate::tensor::TensorType;
 
 /// The tensors of a pass.
 struct Scores<'a> {
@@ -77,15 +71,10 @@ impl<'a> Scores<'a> {
 
     /// Values of the score's expression or of its derivative, for all pairs.
     #[track_caller]
-    fn values(
-        &self,
-        write: &dyn Fn(DType, &mut Leaves<'_>) -> Expressed,
-        scores: &Tensor,
-        upstream: Option<&Tensor>,
-    ) -> Option<Tensor> {
+    fn values(&self, pass: AttentionPass, scores: &Tensor, upstream: Option<&Tensor>) -> Option<Tensor> {
         let (graph, dtype) = (self.q.graph(), self.q.dtype());
         let score = &self.attention.score;
-        let (builder, outputs) = write(dtype, &mut |builder: &mut Builder, leaf| {
+        let (builder, outputs) = score.written(pass, dtype, &mut |builder, leaf| {
             builder.load(leaf.index(), score.dtype(leaf, dtype), Affine::constant(0, 0))
         });
         let count = Leaf::Buffer(score.declared().len()).index();
@@ -112,7 +101,7 @@ impl<'a> Scores<'a> {
     /// The new scores, −∞ where a pair is hidden.
     #[track_caller]
     fn new_scores(&self, scores: &Tensor) -> Option<Tensor> {
-        self.values(&|dtype, leaf| self.attention.score.forward(dtype, leaf), scores, None)
+        self.values(AttentionPass::Forward, scores, None)
     }
 
     /// Each query's weights, from its sum's logarithm.
@@ -159,7 +148,7 @@ pub(super) fn backward(attention: &Attention, inputs: &[Tensor]) -> Option<Vec<T
     // Where a pair is hidden, nothing comes through, be it infinite.
     let hidden = scores.eq(f64::NEG_INFINITY);
     let of_scores = hidden.select(0.0, &weights * (of_weights - mean));
-    let of_products = all.values(&|dtype, leaf| attention.score.backward(dtype, leaf), &before, Some(&of_scores))?;
+    let of_products = all.values(AttentionPass::Backward, &before, Some(&of_scores))?;
     let of_products = of_products * attention.scale();
     Some(vec![
         all.product(&of_products, all.k),

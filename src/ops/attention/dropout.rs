@@ -3,6 +3,7 @@
 use super::Sizes;
 use super::score::Leaf;
 use crate::graph::Tensor;
+use crate::ops::random::bernoulli_of;
 use crate::scalar::{Builder, NodeId, ScalarFunction as F};
 use crate::tensor::DType;
 
@@ -61,13 +62,9 @@ impl Dropout {
     /// The factors of all weights, from seed and step.
     #[track_caller]
     pub(super) fn factors(self, sizes: &Sizes, state: &Tensor, dtype: DType) -> Tensor {
-        let graph = state.graph();
         let shape = sizes.scores();
-        let counter = graph.coordinate([shape.iter().product::<usize>()], 0).cast(DType::U32).reshape(shape);
-        let stream = graph.scalar(DType::U32, f64::from(self.stream));
-        let bits = state.at(0, 0).elementwise(F::Threefry(0), &[&stream, &counter, &state.at(0, 1)]);
-        let stays = (bits.shift_right(8).cast(DType::F32) * UNIT).lt(1.0 - f64::from_bits(self.probability));
-        let factor = graph.scalar(dtype, self.factor());
-        stays.select(&factor, graph.scalar(dtype, 0.0)).broadcast_to(shape)
+        let stays = bernoulli_of(state, self.stream, &shape.into(), 1.0 - f64::from_bits(self.probability));
+        let factor = |value: f64| state.graph().scalar(dtype, value);
+        stays.select(factor(self.factor()), factor(0.0)).broadcast_to(shape)
     }
 }

@@ -558,8 +558,8 @@ impl<'a> Scoring<'a> {
         // Seed and step are behind all leaves.
         let last = Leaf::Buffer(self.buffers.len()).index();
         let (builder, output) = match work {
-            Work::Forward => self.score.forward(float, &mut load),
-            Work::Backward => self.score.backward(float, &mut load),
+            Work::Forward => self.score.written(AttentionPass::Forward, float, &mut load),
+            Work::Backward => self.score.written(AttentionPass::Backward, float, &mut load),
             Work::Factors => {
                 let mut builder = Builder::new(float);
                 let state = [0, 1].map(|word| builder.load(last, DType::U32, at([0, 0], word)));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
+use super::AttentionPass;
 use crate::error::{Error, Result};
 use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarFunction, ScalarNode, Value, Writing, adjoints};
 use crate::tensor::DType;
@@ -209,25 +210,20 @@ impl Score {
         &self.0.buffers
     }
 
-    /// The new score, in a float type: what each leaf is, is for the caller to say.
-    pub(super) fn forward(
+    /// The new score, or in the backward pass the gradients of the score and of the buffers, in a float type: what each leaf is, is for
+    /// the caller to say.
+    pub(super) fn written(
         &self,
+        pass: AttentionPass,
         float: DType,
         leaf: &mut dyn FnMut(&mut Builder, Leaf) -> NodeId,
     ) -> (Builder, Vec<NodeId>) {
+        let expression = match pass {
+            AttentionPass::Forward => &self.0.forward,
+            AttentionPass::Backward => &self.0.backward,
+        };
         let mut builder = Builder::new(float);
-        let outputs = copy(&mut builder, &self.0.forward, float, leaf);
-        (builder, outputs)
-    }
-
-    /// The gradients of the score and of the buffers, likewise.
-    pub(super) fn backward(
-        &self,
-        float: DType,
-        leaf: &mut dyn FnMut(&mut Builder, Leaf) -> NodeId,
-    ) -> (Builder, Vec<NodeId>) {
-        let mut builder = Builder::new(float);
-        let outputs = copy(&mut builder, &self.0.backward, float, leaf);
+        let outputs = copy(&mut builder, expression, float, leaf);
         (builder, outputs)
     }
 

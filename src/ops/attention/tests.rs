@@ -288,19 +288,10 @@ fn a_nan_reaches_what_sees_it() -> crate::Result<()> {
         keys[2 * 2] = f64::NAN; // of the third key, which queries 2 and 3 see
         let keys = TensorData::from_f64(dtype, &keys, [1, 1, 4, 2])?;
         let y = session.run(&[("q", &values[0].1), ("k", &keys), ("v", &values[2].1)])?.get("y").unwrap().to_f64_vec();
-        assert_eq!(y.map_nan(), [false, false, false, false, true, true, true, true]);
+        let is_nan: Vec<bool> = y.iter().map(|value| value.is_nan()).collect();
+        assert_eq!(is_nan, [false, false, false, false, true, true, true, true]);
     }
     Ok(())
-}
-
-trait MapNan {
-    fn map_nan(&self) -> Vec<bool>;
-}
-
-impl MapNan for Vec<f64> {
-    fn map_nan(&self) -> Vec<bool> {
-        self.iter().map(|value| value.is_nan()).collect()
-    }
 }
 
 #[test]

@@ -182,7 +182,7 @@ impl Tokenizer {
             let first = plain(first, 0)?;
             guarded(|| truncate_encodings(first, second, &limit)).map_err(refused)?
         };
-        // What was cut off is kept there, and is not wanted.
+        // What was cut off stands there, and is not wanted.
         first.take_overflowing();
         second.as_mut().map(tokenizers::Encoding::take_overflowing);
         tokenized(&guarded(|| self.inner.post_process(first, second, true)).map_err(refused)?)
