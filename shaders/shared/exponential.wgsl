@@ -1,4 +1,4 @@
-// Used by expressions, shared/functions, shared/power.
+// Used by expressions, family/attention, shared/functions, shared/power.
 // Powers of e. Drivers' own lose digits where the argument is large, and are free to be off by 3 + 2·|x| units in the last place.
 // Twins of src/scalar/real.rs: same polynomials, same cases.
 #import shared/numbers

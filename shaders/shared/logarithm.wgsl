@@ -1,4 +1,4 @@
-// Used by expressions, shared/activations.
+// Used by expressions, family/attention, shared/activations.
 // Logarithms, and the inverse hyperbolic functions made of them. Twins of src/scalar/real.rs.
 #import shared/numbers
 

@@ -1,5 +1,5 @@
 //! Attention to check: one of each size and odd ones, heads that share keys, and scores of all kinds. Where pairs are hidden, all queries
-//! and keys are in one block: what is no number reaches other queries within it.
+//! and keys are in one block, since what is no number reaches other queries within it; those in many blocks have no such values.
 
 use super::Family;
 use super::input::Input;
@@ -12,10 +12,18 @@ const ATTENTION: f64 = 5e-5;
 /// Batch, heads, key heads, queries, keys, head size, value size.
 type Row = [usize; 7];
 
-const PLAIN: &[Row] =
-    &[[1, 1, 1, 1, 1, 1, 1], [2, 4, 2, 5, 7, 3, 6], [1, 3, 1, 40, 150, 8, 16], [1, 1, 1, 3, 9, 80, 33]];
+const PLAIN: &[Row] = &[
+    [1, 1, 1, 1, 1, 1, 1],
+    [2, 4, 2, 5, 7, 3, 6],
+    [1, 3, 1, 40, 150, 8, 16],
+    [1, 1, 1, 3, 9, 80, 33],
+    [1, 1, 1, 3, 9, 140, 256],
+];
 
 const MASKED: &[Row] = &[[2, 2, 1, 17, 17, 8, 8], [1, 2, 2, 6, 30, 5, 3]];
+
+/// In several blocks of every kernel.
+const LONG: &[Row] = &[[1, 2, 1, 130, 150, 12, 12], [2, 1, 1, 70, 200, 36, 70]];
 
 fn inputs([batch, heads, key_heads, queries, keys, size, value_size]: Row) -> Vec<Input> {
     vec![
@@ -52,7 +60,39 @@ pub(super) fn families() -> Vec<Family> {
             inputs[0].scaled_dot_product_attention(&inputs[1], &inputs[2], &options)
         })
     });
+    // Documents of different lengths in one row.
+    let documents = LONG.iter().fold(Family::new("attention/documents", ATTENTION), |family, &row| {
+        let [batch, _, _, queries, keys, ..] = row;
+        let mut all = inputs(row);
+        all.extend([queries, keys].map(|length| Input::integers(&[batch, length], 0, 3)));
+        family.extremes(&[]).case(all, |inputs: &[Tensor]| {
+            let [of_queries, of_keys] = [3, 4].map(|index| inputs[index].cumulative_sum(1));
+            let [batch, queries] = [0, 1].map(|axis| of_queries.shape()[axis]);
+            let keys = of_keys.shape()[1];
+            let buffers = [&of_queries.reshape([batch, 1, queries, 1]), &of_keys.reshape([batch, 1, 1, keys])];
+            let options =
+                AttentionOptions { score: Score::documents(), buffers: &buffers, ..AttentionOptions::default() };
+            inputs[0].scaled_dot_product_attention(&inputs[1], &inputs[2], &options)
+        })
+    });
+    // Heads as views of rows that have all of them.
+    let views = LONG.iter().fold(Family::new("attention/views", ATTENTION), |family, &row| {
+        let [batch, heads, key_heads, queries, keys, size, value_size] = row;
+        let all = vec![
+            Input::normal(&[batch, queries, heads, size]),
+            Input::normal(&[batch, keys, key_heads, size]),
+            Input::normal(&[batch, keys, key_heads, value_size]),
+        ];
+        family.extremes(&[]).case(all, |inputs: &[Tensor]| {
+            let [q, k, v] = [0, 1, 2].map(|index| inputs[index].transpose(1, 2));
+            let options = AttentionOptions { score: Score::causal(), ..AttentionOptions::default() };
+            q.scaled_dot_product_attention(&k, &v, &options).transpose(1, 2)
+        })
+    });
     vec![
+        documents,
+        views,
+        scored("long", &Score::causal_from(20), LONG).extremes(&[]),
         scored("plain", &Score::plain(), PLAIN),
         scored("causal", &Score::causal(), MASKED),
         scored("window_soft_cap", &Score::window(3, 2).and(&Score::soft_cap(1.5)), MASKED),

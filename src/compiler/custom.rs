@@ -63,9 +63,13 @@ fn obstacle(data: &GraphData, node: &Node, target: &Target) -> Option<String> {
     let routine = node.op.routine();
     match target {
         Target::Cpu => routine.filter(|routine| routine.cpu.is_none()).map(|_| "it has no CPU form".to_owned()),
-        Target::Gpu(_) => {
-            if routine.is_some_and(|routine| routine.gpu.is_none()) {
-                return Some("it has no GPU kernel".to_owned());
+        Target::Gpu(adapter) => {
+            if let Some(routine) = routine {
+                let Some(gpu) = routine.gpu else { return Some("it has no GPU kernel".to_owned()) };
+                let types: Vec<&TensorType> = node.inputs.iter().map(|&input| data.ty(input)).collect();
+                if let Some(obstacle) = gpu.obstacle(&types, adapter) {
+                    return Some(obstacle);
+                }
             }
             let Op::Custom(operator) = &node.op else { return None };
             let types = node.inputs.iter().map(|&input| data.ty(input)).chain(&node.outputs);

@@ -1,8 +1,8 @@
 //! From graph to program. Each pass is one file and one function, and has a printed form.
 //!
-//! `custom → (narrow, overflow →) simplify → row sums → fuse → merge → segment → schedule → lower → memory plan`. Fusing is done in three
-//! passes over one structure, the `FusedGraph`: `fuse` turns nodes into kernels by substituting expressions, `merge` joins kernels over
-//! one domain, and `segment` joins the update kernels of all parameters. Lowering comes after scheduling, because whether an output may
+//! `custom → (narrow, overflow →) simplify → row sums → fuse → merge → segment → joined sums → schedule → lower → memory plan`. Fusing is done
+//! in passes over one structure, the `FusedGraph`: `fuse` turns nodes into kernels by substituting expressions, `merge` joins kernels over
+//! one domain, `segment` joins the update kernels of all parameters, and `joined_sums` the sums over their gradients. Lowering comes after scheduling, because whether an output may
 //! overwrite an input is known only then.
 
 mod bounds;
@@ -11,6 +11,7 @@ pub(crate) mod custom;
 mod describe;
 mod fuse;
 mod fused;
+mod joined_sums;
 mod layout;
 mod lower;
 mod memory_plan;
@@ -132,6 +133,9 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
         merge::merge(&mut fused, target);
     }
     segment::segment(&mut fused, layout, target, options)?;
+    if options.fuse {
+        joined_sums::join(&mut fused);
+    }
     // A buffer belongs to the model, and to its files, whether or not this program reads it.
     for buffer in &buffers {
         layout.allocate(buffer, target)?;

@@ -110,6 +110,12 @@ pub trait GpuRoutine {
         self.kernels(shapes, adapter)
     }
 
+    /// Why there are no kernels for inputs of these types on a device, for the user; the decomposition is compiled there instead. Nothing
+    /// where there are.
+    fn obstacle(&self, _inputs: &[&TensorType], _adapter: &Adapter) -> Option<String> {
+        None
+    }
+
     /// True where the kernels read an input of f16 or bf16 as it is stored; else it is widened into f32 first. On the CPU, inputs are
     /// always of compute types.
     fn reads_stored(&self, _input: usize) -> bool {

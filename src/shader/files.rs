@@ -170,6 +170,7 @@ kernels! {
     SortGather: "sort_gather", Scatter: "scatter", ScatterSorted: "scatter_sorted", PoolMax: "pool_max",
     PoolMaxGather: "pool_max_gather", PoolMaxScatter: "pool_max_scatter", PoolSum: "pool_sum",
     PoolSumGradient: "pool_sum_gradient", Resample: "resample", SearchSorted: "search_sorted",
+    Attention: "attention", AttentionSoftware: "attention_software",
 }
 
 modules![
@@ -204,6 +205,7 @@ modules![
     "family/sort",
     "family/scatter",
     "family/windows",
+    "family/attention",
 ];
 
 slots! {
@@ -238,6 +240,10 @@ slots! {
     Barrier: "barrier" { Storage: "storage", Subgroup: "subgroup" }
     /// What a scan begins a chunk with.
     Carry: "carry" { Nothing: "nothing", Chunks: "chunks" }
+    /// What attention computes: its result, or gradients.
+    AttentionPass: "attention_pass" { Forward: "forward", Queries: "queries", Keys: "keys" }
+    /// How attention reads its tensors.
+    Words: "words" { Elements: "elements", Pairs: "pairs" }
     /// Words in the order of the values that are sorted.
     SortKey: "sort_key" { F32: "f32", I32: "i32", U32: "u32", Position: "position" }
 }
@@ -251,6 +257,8 @@ generated! {
     Finish: "finish" ["element", "quad"],
     /// What a recurrence computes for a unit in a step.
     Cell: "cell" ["sum"],
+    /// What attention does with a score before the softmax.
+    Score: "score" ["plain"],
 }
 
 constants! {
@@ -288,6 +296,13 @@ constants! {
         GRADIENTS: gradients: usize, OF_PRODUCTS: of_products: usize, READS_HIDDEN: reads_hidden: bool,
         TWO_HALVES: two_halves: bool, SECOND: second: usize, INNER: inner: usize, FIRST: first: usize,
         PARAMETER_SLOTS: parameter_slots: usize, FIRST_SLOTS: first_slots: usize,
+    }
+    AttentionConstants: "constants/attention" {
+        HEAD_SIZE: head_size: usize, VALUE_SIZE: value_size: usize, BUFFERS: buffers: usize, DROPS: drops: bool,
+        FIRST_WRITTEN: first_written: usize,
+    }
+    AttentionSoftwareConstants: "constants/attention_software" {
+        ROWS: rows: usize, COLUMNS: columns: usize, LANES: lanes: usize,
     }
     SortConstants: "constants/sort" { SIZE: size: usize, THREADS: threads: usize }
     PoolConstants: "constants/pool" {

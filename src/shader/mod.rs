@@ -26,9 +26,10 @@ pub use tuned::{PlanId, Tuned, WorkKey};
 /// What fills the slots of kernels.
 pub(crate) mod slot {
     pub(crate) use super::files::{
-        Barrier, Carry, Cell, CellConstants, ConvolutionConstants, DirectConstants, Element, Expression,
-        ExtremeConstants, Finish, Fold, JoinedRows, Lanes, Lhs, Load, Nan, Operand, PairConstants, PoolConstants,
-        ProductConstants, RecurrenceConstants, ReductionConstants, Rhs, RowSums, SequenceConstants, SoftwareConstants,
-        SortConstants, SortKey, SplitConstants, Staging, StateProduct, Store, StoredConstants, TileConstants,
+        AttentionConstants, AttentionPass, AttentionSoftwareConstants, Barrier, Carry, Cell, CellConstants,
+        ConvolutionConstants, DirectConstants, Element, Expression, ExtremeConstants, Finish, Fold, JoinedRows, Lanes,
+        Lhs, Load, Nan, Operand, PairConstants, PoolConstants, ProductConstants, RecurrenceConstants,
+        ReductionConstants, Rhs, RowSums, Score, SequenceConstants, SoftwareConstants, SortConstants, SortKey,
+        SplitConstants, Staging, StateProduct, Store, StoredConstants, TileConstants, Words,
     };
 }

@@ -1,10 +1,11 @@
 //! Attention, as products and softmax, and what belongs to it.
 
 use super::wide::{wide, wide_input, wide_optional};
-use super::{Handler, Node, Value};
-use crate::error::Result;
+use super::{Handler, Node, Value as OnnxValue};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::ops::keepdim;
+use crate::ops::{AttentionOptions, Score, ScoreDefinition, keepdim};
+use crate::scalar::Value;
 use crate::tensor::{DType, Shape};
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[("Attention", attention), ("RotaryEmbedding", rotary_embedding)];
@@ -58,19 +59,36 @@ fn masked_softmax(scores: &Tensor) -> Tensor {
     shifted / sums
 }
 
-/// What the queries may see of the keys, `[…, queries, keys]`: where they may, and what is added to their scores.
-#[derive(Default)]
+/// What the queries may see of the keys: as a score with its buffers, and as tensors `[…, queries, keys]`, where they may and what is
+/// added to their scores.
 struct Mask {
+    score: Score,
+    buffers: Vec<Tensor>,
     allowed: Option<Tensor>,
     added: Option<Tensor>,
 }
 
 impl Mask {
-    fn restrict(&mut self, allowed: Tensor) {
+    fn restrict(&mut self, allowed: Tensor, score: &Score) {
         self.allowed = Some(match self.allowed.take() {
             Some(earlier) => earlier.logical_and(allowed),
             None => allowed,
         });
+        self.score = self.score.and(score);
+    }
+
+    /// The attention of queries to keys with values.
+    fn attend(&self, [q, k, v]: [&Tensor; 3], scale: f64, softcap: f64) -> Tensor {
+        let capped = if softcap > 0.0 { Score::soft_cap(softcap) } else { Score::plain() };
+        let buffers: Vec<&Tensor> = self.buffers.iter().collect();
+        let options = AttentionOptions {
+            scale: Some(scale),
+            score: capped.and(&self.score),
+            buffers: &buffers,
+            bias: self.added.as_ref(),
+            ..AttentionOptions::default()
+        };
+        q.scaled_dot_product_attention(k, v, &options)
     }
 
     /// True where everything may be attended to.
@@ -106,7 +124,7 @@ struct Lengths {
 /// The mask of the input `attn_mask`, of causality, windows, and of keys that are only padding.
 fn mask(node: &Node<'_>, lengths: &Lengths) -> Result<Mask> {
     let Lengths { batch, heads, queries, keys, past } = *lengths;
-    let mut result = Mask::default();
+    let mut result = Mask { score: Score::plain(), buffers: Vec::new(), allowed: None, added: None };
     if let Some(mask) = node.optional(3)? {
         let shape = mask.shape();
         let rank = shape.rank();
@@ -129,7 +147,9 @@ fn mask(node: &Node<'_>, lengths: &Lengths) -> Result<Mask> {
             return Err(node.error(format!("a mask of shape {shape} does not broadcast to {whole}")));
         }
         if truths {
-            result.restrict(mask);
+            let own = ScoreDefinition::new("mask").integers(["mask"]).mask(|s| s.buffer("mask").not_equal(0))?;
+            result.buffers.push(mask.cast(DType::I32));
+            result.restrict(mask, &own);
         } else {
             result.added = Some(mask);
         }
@@ -149,8 +169,22 @@ fn mask(node: &Node<'_>, lengths: &Lengths) -> Result<Mask> {
         Some(nonpad) => own + (nonpad - queries as i32),
         None => own + past as i32,
     };
+    // A query's position among the keys, where the number of keys that are no padding decides on it: that is a buffer of every part.
+    let shifted = nonpad.as_ref().map(|nonpad| nonpad - queries as i32);
+    let mut restrict = |allowed: Tensor, name: &str, write: &dyn for<'b> Fn(Value<'b>, Value<'b>) -> Value<'b>| {
+        let definition = ScoreDefinition::new(name);
+        let score = match &shifted {
+            Some(shift) => {
+                result.buffers.push(shift.clone());
+                definition.integers(["first"]).mask(|s| write(s.key(), s.query() + s.buffer("first")))?
+            }
+            None => definition.mask(|s| write(s.key(), s.query() + past as i32))?,
+        };
+        result.restrict(allowed, &score);
+        Ok::<(), Error>(())
+    };
     if node.flag("is_causal", false)? {
-        result.restrict(key.le(&position));
+        restrict(key.le(&position), "causal", &|key, position| key.less_equal(position))?;
     }
     for (name, left) in [("left_window_size", true), ("right_window_size", false)] {
         let size = node.int(name, -1)?;
@@ -158,17 +192,21 @@ fn mask(node: &Node<'_>, lengths: &Lengths) -> Result<Mask> {
         if size < -1 {
             return Err(node.error(format!("{name} is {size}, and must be at least -1")));
         }
-        if size >= 0 {
-            result.restrict(if left { key.ge(&position - size) } else { key.le(&position + size) });
+        if size >= 0 && left {
+            restrict(key.ge(&position - size), "window", &|key, position| key.greater_equal(position - size))?;
+        } else if size >= 0 {
+            restrict(key.le(&position + size), "window", &|key, position| key.less_equal(position + size))?;
         }
     }
     if let Some(nonpad) = &nonpad {
-        result.restrict(key.lt(nonpad));
+        result.buffers.push(nonpad.clone());
+        let own = ScoreDefinition::new("lengths").integers(["lengths"]).mask(|s| s.key().less(s.buffer("lengths")))?;
+        result.restrict(key.lt(nonpad), &own);
     }
     Ok(result)
 }
 
-fn attention(node: &Node<'_>) -> Result<Vec<Value>> {
+fn attention(node: &Node<'_>) -> Result<Vec<OnnxValue>> {
     let ((mut q, dtype), (mut k, _), (mut v, _)) = (wide_input(node, 0)?, wide_input(node, 1)?, wide_input(node, 2)?);
     let packed = q.rank() == 3;
     if packed {
@@ -195,30 +233,32 @@ fn attention(node: &Node<'_>) -> Result<Vec<Value>> {
         return Err(node.error(format!("queries {shape}, keys {key} and values {value} do not fit")));
     }
     let present = [k.cast(node.input(1)?.dtype()), v.cast(node.input(2)?.dtype())];
-    let (k, v) = (repeat_heads(&k, q_heads / kv_heads), repeat_heads(&v, q_heads / kv_heads));
     let scale = node.float("scale", 1.0 / (size.max(1) as f64).sqrt())?;
-    let raw = (&q * scale).matmul(&k.transpose(-1, -2));
     let softcap = node.float("softcap", 0.0)?;
-    let capped = if softcap > 0.0 { (&raw * (1.0 / softcap)).tanh() * softcap } else { raw.clone() };
     let mask = mask(node, &Lengths { batch, heads: q_heads, queries, keys, past })?;
-    let scores = mask.applied(&capped);
-    let shares = if mask.is_open() { scores.softmax(-1) } else { masked_softmax(&scores) };
-    let y = shares.matmul(&v);
+    let y = mask.attend([&q, &k, &v], scale, softcap);
     node.check()?;
+    // The matrix of scores or weights, for models that ask for it.
+    let k = repeat_heads(&k, q_heads / kv_heads);
+    let raw = (&q * scale).matmul(&k.transpose(-1, -2));
+    let capped = if softcap > 0.0 { (&raw * (1.0 / softcap)).tanh() * softcap } else { raw.clone() };
+    let scores = mask.applied(&capped);
     let shown = match node.int("qk_matmul_output_mode", 0)? {
         0 => raw,
         1 => capped,
         2 => scores,
-        3 => shares,
+        3 if mask.is_open() => scores.softmax(-1),
+        3 => masked_softmax(&scores),
         other => return Err(node.error(format!("qk_matmul_output_mode should be 0 to 3, not {other}"))),
     };
+    node.check()?;
     let y = if packed { join_heads(&y) } else { y };
     let [present_key, present_value] = present;
     Ok(vec![y.cast(dtype).into(), present_key.into(), present_value.into(), shown.cast(dtype).into()])
 }
 
 /// Pairs of elements rotated by angles, whose cosines and sines are inputs for each position.
-fn rotary_embedding(node: &Node<'_>) -> Result<Vec<Value>> {
+fn rotary_embedding(node: &Node<'_>) -> Result<Vec<OnnxValue>> {
     let (x, dtype) = wide_input(node, 0)?;
     let (mut cos, mut sin) = (wide(&node.input(1)?), wide(&node.input(2)?));
     if let Some(positions) = node.optional(3)? {

@@ -5,6 +5,7 @@ use super::{Handler, Node, Value};
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::onnx::tensor::proto_dtype;
+use crate::ops::AttentionOptions;
 use crate::tensor::DType;
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[("ai.onnx.preview::FlexAttention", flex_attention)];
@@ -49,9 +50,15 @@ fn flex_attention(node: &Node<'_>) -> Result<Vec<Value>> {
         None if q.dtype() == DType::F64 => DType::F64,
         None => DType::F32,
     };
+    let scale = node.float("scale", 1.0 / (size.max(1) as f64).sqrt())?;
+    if !["score_mod", "prob_mod"].iter().any(|name| node.has_attribute(name))
+        && [k.dtype(), v.dtype(), precision] == [q.dtype(); 3]
+    {
+        let options = AttentionOptions { scale: Some(scale), ..AttentionOptions::default() };
+        return Ok(vec![q.scaled_dot_product_attention(&k, &v, &options).into()]);
+    }
     let (k, v_dtype) = (repeat_heads(&k, q_heads / kv_heads), v.dtype());
     let v = repeat_heads(&v, q_heads / kv_heads);
-    let scale = node.float("scale", 1.0 / (size.max(1) as f64).sqrt())?;
     // The product in the wider of both types, so that no bit is lost before the precision that is asked for.
     let wide = if q.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
     let scores = (q.cast(wide) * scale).matmul(&k.cast(wide).transpose(-1, -2)).cast(precision);

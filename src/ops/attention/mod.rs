@@ -1,20 +1,24 @@
 //! Scaled dot-product attention (Vaswani et al. 2017): of each query, the mean of the values, weighted by the softmax of its scores with
 //! the keys. What happens to a score before the softmax is an expression (`score`).
 //!
-//! The CPU computes it in blocks of queries and keys, with a running softmax (Milakov and Gimelshein 2018, Dao et al. 2022), and saves the
-//! logarithm of each query's sum, from which the backward pass computes the weights again: memory is linear in the lengths. GPUs compile
-//! the definition (`definition`), which has a matrix of scores.
+//! It is computed in blocks of queries and keys, with a running softmax (Milakov and Gimelshein 2018, Dao et al. 2022), and saves the
+//! logarithm of each query's sum, from which the backward pass computes the weights again: memory is linear in the lengths. The CPU's
+//! form is `native`, that of GPUs `kernels`. The definition in simpler operators (`definition`), which has a matrix of scores, gives
+//! gradients of gradients, those of buffers, and a form for GPUs whose limits are too small.
 
 mod definition;
 mod dropout;
+mod kernels;
+mod known;
+mod module;
 mod native;
 mod score;
 #[cfg(test)]
 mod tests;
 
-use super::Op;
-use crate::graph::{CpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
-use crate::shader::Operand;
+use super::{Op, Permute};
+use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
+use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
 
 use dropout::Dropout;
@@ -27,8 +31,8 @@ pub enum AttentionPass {
     /// size]`, then the score's buffers. Returns `[batch, heads, queries, value size]`, and the logarithm of the sum of each query's
     /// exponentials, `[batch, heads, queries]`.
     Forward,
-    /// Queries, keys, values, both results, the gradient of the first one, then the buffers. Returns the gradients of queries, keys and
-    /// values.
+    /// Queries, keys, values, both results as `[batch, heads, queries, …]`, the gradient of the first one, then the buffers. Returns the
+    /// gradients of queries, keys and values.
     Backward,
 }
 
@@ -43,6 +47,8 @@ pub struct Attention {
     dropout: Option<Dropout>,
     /// Forward or backward.
     pub pass: AttentionPass,
+    /// True where results are `[batch, positions, heads, size]`, as a layer has them, instead of `[batch, heads, positions, size]`.
+    positions_first: bool,
 }
 
 /// The sizes of an attention.
@@ -107,6 +113,20 @@ impl Sizes {
 }
 
 impl Attention {
+    /// The type of a result of `[batch, heads, positions, size]`.
+    fn laid_out(&self, ty: &TensorType) -> TensorType {
+        match (self.positions_first, ty.shape.dims()) {
+            (true, &[batch, heads, positions, size]) => TensorType::new(ty.dtype, [batch, positions, heads, size]),
+            _ => ty.clone(),
+        }
+    }
+
+    /// A result as `[batch, heads, positions, size]`, and such a tensor as a result.
+    #[track_caller]
+    fn by_heads(&self, result: &Tensor) -> Tensor {
+        if self.positions_first { result.transpose(1, 2) } else { result.clone() }
+    }
+
     /// The factor of products of queries and keys.
     pub fn scale(&self) -> f64 {
         f64::from_bits(self.scale)
@@ -171,11 +191,11 @@ impl Operator for Attention {
         let result = TensorType::new(dtype, [batch, heads, queries, value_size]);
         let sums = TensorType::new(dtype, [batch, heads, queries]);
         match self.pass {
-            AttentionPass::Forward => Ok(vec![result, sums]),
+            AttentionPass::Forward => Ok(vec![self.laid_out(&result), sums]),
             AttentionPass::Backward => {
                 let fits = [inputs[3], inputs[4], inputs[5]] == [&result, &sums, &result];
                 if fits {
-                    Ok(inputs[..3].iter().map(|ty| (*ty).clone()).collect())
+                    Ok(inputs[..3].iter().map(|ty| self.laid_out(ty)).collect())
                 } else {
                     Err("results do not fit".into())
                 }
@@ -184,14 +204,18 @@ impl Operator for Attention {
     }
 
     fn kind(&self) -> Kind<'_> {
-        Kind::Routine(Routine::on_cpu(self))
+        Kind::Routine(Routine::new(self, self).accepts_views(true))
     }
 
     fn decompose(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
-        match self.pass {
-            AttentionPass::Forward => definition::forward(self, inputs),
-            AttentionPass::Backward => definition::backward(self, inputs),
+        let mut found = match self.pass {
+            AttentionPass::Forward => definition::forward(self, inputs)?,
+            AttentionPass::Backward => definition::backward(self, inputs)?,
+        };
+        for result in found.iter_mut().filter(|result| result.rank() == 4) {
+            *result = self.by_heads(result);
         }
+        Some(found)
     }
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
@@ -202,12 +226,14 @@ impl Operator for Attention {
         else {
             return None;
         };
-        let mut inputs: Vec<&Tensor> = gradient.inputs[..3].iter().chain(&gradient.outputs).collect();
-        inputs.push(upstream);
+        let [result, sums] = gradient.outputs.as_slice() else { return None };
+        let (result, upstream) = (self.by_heads(result), self.by_heads(upstream));
+        let mut inputs: Vec<&Tensor> = gradient.inputs[..3].iter().collect();
+        inputs.extend([&result, sums, &upstream]);
         inputs.extend(&gradient.inputs[3..]);
         let backward = Self { pass: AttentionPass::Backward, ..self.clone() };
         let found = upstream.graph().apply(Op::Attention(backward), &inputs);
-        let mut parts: Vec<Option<Tensor>> = found.into_iter().take(3).map(Some).collect();
+        let mut parts: Vec<Option<Tensor>> = found.iter().take(3).map(|part| Some(self.by_heads(part))).collect();
         parts.resize(gradient.inputs.len(), None);
         Some(parts)
     }
@@ -228,6 +254,20 @@ impl Operator for Attention {
 impl CpuRoutine for Attention {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         native::evaluate(self, inputs, outputs)
+    }
+}
+
+impl GpuRoutine for Attention {
+    fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::plans(self, shapes, adapter, false)
+    }
+
+    fn candidates(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::plans(self, shapes, adapter, true)
+    }
+
+    fn obstacle(&self, inputs: &[&TensorType], adapter: &Adapter) -> Option<String> {
+        kernels::obstacle(self, inputs, adapter)
     }
 }
 
@@ -317,8 +357,12 @@ impl Tensor {
             inputs.push(state);
             dropout = Some(Dropout::new(options.dropout, stream));
         }
-        let attention = Attention { score, scale: scale.to_bits(), dropout, pass: AttentionPass::Forward };
+        // The result lies in memory as the queries do: heads of a layer are a view of rows that have all of them.
+        let positions_first = matches!(self.origin().0, Op::Permute(Permute(axes)) if axes == [0, 2, 1, 3]);
+        let pass = AttentionPass::Forward;
+        let attention = Attention { score, scale: scale.to_bits(), dropout, pass, positions_first };
         let inputs: Vec<&Self> = inputs.iter().collect();
-        graph.apply(Op::Attention(attention), &inputs).swap_remove(0)
+        let result = graph.apply(Op::Attention(attention), &inputs).swap_remove(0);
+        if positions_first && graph.error().is_none() { result.transpose(1, 2) } else { result }
     }
 }

@@ -2,8 +2,11 @@
 //! and values once, as right operands of its products. Blocks of which all pairs are hidden are skipped, and the score's expression is
 //! evaluated only in blocks where it may change something. Sums are in the order of the keys, whatever the number of threads.
 
+use std::borrow::Cow;
+
 use super::dropout::Dropout;
-use super::score::{ANY, Known, Leaf, Range, Score};
+use super::known::{ANY, Known, Range, known};
+use super::score::{Leaf, Score};
 use super::{Attention, AttentionPass, Sizes};
 use crate::ops::matmul::{LaidOut, Matrix, Start};
 use crate::ops::tasks::{each, lend};
@@ -37,13 +40,106 @@ pub(super) fn evaluate(
     }
 }
 
-/// A pass with its inputs as slices.
-struct Problem<'a, T> {
+/// Rows of a tensor `[batch, heads, rows, elements]` as they are in memory: the elements of a row are neighbours.
+struct Rows<'a, T: Clone> {
+    elements: Cow<'a, [T]>,
+    /// Where the first row begins, and the distances of batches, heads and rows.
+    offset: usize,
+    steps: [usize; 3],
+    heads: usize,
+    size: usize,
+}
+
+impl<'a, T: Float> Rows<'a, T> {
+    fn new(&(operand, bytes): &(&Operand, &'a [u8])) -> Self {
+        let all: &'a [T] = bytemuck::cast_slice(bytes);
+        let dims = operand.ty.shape.dims();
+        let (heads, size) = (dims.get(1).copied().unwrap_or(1), dims.get(3).copied().unwrap_or(1));
+        let Affine { offset, strides } = &operand.at;
+        let step = |axis: usize| strides.get(axis).and_then(|&stride| usize::try_from(stride).ok());
+        if let (Some(batch), Some(head), Some(row), Some(1), Ok(offset)) =
+            (step(0), step(1), step(2), step(3), usize::try_from(*offset))
+        {
+            return Self { elements: Cow::Borrowed(all), offset, steps: [batch, head, row], heads, size };
+        }
+        // Laid out row by row.
+        let elements = contiguous(operand, all);
+        let rows = dims.get(2).copied().unwrap_or(1);
+        let steps = [heads * rows * size, rows * size, size];
+        Self { elements: Cow::Owned(elements), offset: 0, steps, heads, size }
+    }
+
+    /// From a row of a head on; heads are numbered through all batches.
+    fn from(&self, head: usize, row: usize) -> &[T] {
+        let [batch_step, head_step, row_step] = self.steps;
+        &self.elements[self.offset + head / self.heads * batch_step + head % self.heads * head_step + row * row_step..]
+    }
+
+    fn row(&self, head: usize, row: usize) -> &[T] {
+        &self.from(head, row)[..self.size]
+    }
+
+    /// Some rows as a matrix, or transposed.
+    fn matrix(&self, head: usize, first: usize, count: usize, transposed: bool) -> Matrix<'_, T> {
+        let ([rows, columns], steps) = if transposed {
+            ([self.size, count], [1, self.steps[2]])
+        } else {
+            ([count, self.size], [self.steps[2], 1])
+        };
+        Matrix { elements: self.from(head, first), rows, columns, steps }
+    }
+
+    /// Some rows one after the other, each element times a factor.
+    fn scaled(&self, head: usize, first: usize, factor: T, to: &mut [T]) {
+        for (index, to) in to.chunks_exact_mut(self.size).enumerate() {
+            let from = self.row(head, first + index);
+            vectorized(
+                #[inline(always)]
+                || to.iter_mut().zip(from).for_each(|(to, &from)| *to = from * factor),
+            );
+        }
+    }
+}
+
+/// The elements of a view, row-major.
+fn contiguous<T: Copy>(operand: &Operand, all: &[T]) -> Vec<T> {
+    let mut elements = Vec::with_capacity(operand.ty.len());
+    let dims = operand.ty.shape.dims();
+    let mut at = vec![0; dims.len()];
+    for _ in 0..operand.ty.len() {
+        elements.push(all[operand.at.at(&at) as usize]);
+        for axis in (0..dims.len()).rev() {
+            at[axis] += 1;
+            if at[axis] < dims[axis] {
+                break;
+            }
+            at[axis] = 0;
+        }
+    }
+    elements
+}
+
+/// The rows of a result by heads, which are numbered through all batches.
+fn rows_by_head<'r, T>(
+    elements: &'r mut [T],
+    [batch, heads, rows, size]: [usize; 4],
+    positions_first: bool,
+) -> Vec<Vec<&'r mut [T]>> {
+    let mut found: Vec<Vec<&'r mut [T]>> = (0..batch * heads).map(|_| Vec::with_capacity(rows)).collect();
+    for (number, row) in elements.chunks_exact_mut(size).enumerate() {
+        let head = if positions_first { number / (rows * heads) * heads + number % heads } else { number / rows };
+        found[head].push(row);
+    }
+    found
+}
+
+/// A pass with its inputs.
+struct Problem<'a, T: Clone> {
     sizes: Sizes,
     scale: T,
-    q: &'a [T],
-    k: &'a [T],
-    v: &'a [T],
+    q: Rows<'a, T>,
+    k: Rows<'a, T>,
+    v: Rows<'a, T>,
     scoring: Scoring<'a>,
 }
 
@@ -54,15 +150,6 @@ fn typed<T: Float>(
 ) -> Result<(), String> {
     let types: Vec<&TensorType> = inputs.iter().map(|(operand, _)| &operand.ty).collect();
     let sizes = attention.sizes(&types)?;
-    let values = |index: usize| -> &[T] {
-        let (operand, bytes) = inputs[index];
-        &bytemuck::cast_slice(bytes)[..operand.ty.len()]
-    };
-    let buffers = inputs[attention.buffers()].iter().map(|&(operand, bytes)| Buffer::new(&operand.ty, bytes)).collect();
-    let random = inputs.get(attention.buffers().end).map_or(&[][..], |(_, bytes)| bytes);
-    let scoring = Scoring::new(attention, T::DTYPE, &sizes, buffers, random);
-    let problem =
-        Problem { sizes, scale: T::real(attention.scale()), q: values(0), k: values(1), v: values(2), scoring };
     let mut results: Vec<&mut [T]> =
         outputs.iter_mut().map(|(ty, bytes)| &mut bytemuck::cast_slice_mut(bytes)[..ty.len()]).collect();
     let pairs = sizes.scores().iter().product::<usize>();
@@ -77,48 +164,74 @@ fn typed<T: Float>(
         }
         return Ok(());
     }
+    let extents = sizes.scores();
+    let buffers =
+        inputs[attention.buffers()].iter().map(|&(operand, bytes)| Buffer::new(operand, bytes, extents)).collect();
+    let random = match inputs.get(attention.buffers().end) {
+        Some(&(operand, bytes)) => contiguous(operand, bytemuck::cast_slice::<u8, u32>(bytes)),
+        None => Vec::new(),
+    };
+    let scoring = Scoring::new(attention, T::DTYPE, &sizes, buffers, random);
+    let [q, k, v] = [0, 1, 2].map(|index| Rows::new(&inputs[index]));
+    let problem = Problem { sizes, scale: T::real(attention.scale()), q, k, v, scoring };
+    let Sizes { batch, heads, key_heads, queries, keys, head_size, value_size } = sizes;
+    let group = heads / key_heads;
+    let first = attention.positions_first;
     match (attention.pass, results.as_mut_slice()) {
         (AttentionPass::Forward, [result, sums]) => {
-            each(problem.tasks(result, sums), parallel, |task| problem.forward(task))
+            let rows = rows_by_head(result, [batch, heads, queries, value_size], first);
+            let mut tasks: Vec<Task<'_, T>> = Vec::with_capacity(batch * key_heads);
+            for (index, (rows, sums)) in rows.into_iter().zip(sums.chunks_mut(queries)).enumerate() {
+                if index % group == 0 {
+                    tasks.push(Task { key_head: index / group, heads: Vec::with_capacity(group) });
+                }
+                if let Some(task) = tasks.last_mut() {
+                    task.heads.push((rows, sums));
+                }
+            }
+            each(tasks, parallel, |task| problem.forward(task))
         }
         (AttentionPass::Backward, [q, k, v]) => {
-            let saved = Saved { result: values(3), sums: values(4), upstream: values(5) };
-            let group = sizes.heads / sizes.key_heads;
-            let queries = q.chunks_mut(group * sizes.queries * sizes.head_size);
-            let keys = k.chunks_mut(sizes.keys * sizes.head_size);
-            let tasks: Vec<_> =
-                queries.zip(keys).zip(v.chunks_mut(sizes.keys * sizes.value_size)).enumerate().collect();
-            each(tasks, parallel, |(head, ((q, k), v))| problem.backward(head, &saved, q, k, v))
+            let (operand, bytes) = inputs[4];
+            let sums = contiguous_or_borrowed(operand, bytemuck::cast_slice(bytes));
+            let saved = Saved { result: Rows::new(&inputs[3]), sums, upstream: Rows::new(&inputs[5]) };
+            let mut d_q = rows_by_head(q, [batch, heads, queries, head_size], first).into_iter();
+            let d_k = rows_by_head(k, [batch, key_heads, keys, head_size], first);
+            let d_v = rows_by_head(v, [batch, key_heads, keys, value_size], first);
+            let tasks: Vec<_> = d_k
+                .into_iter()
+                .zip(d_v)
+                .enumerate()
+                .map(|(key_head, (d_k, d_v))| (key_head, d_q.by_ref().take(group).collect::<Vec<_>>(), d_k, d_v))
+                .collect();
+            each(tasks, parallel, |(key_head, d_q, d_k, d_v)| problem.backward(key_head, &saved, d_q, d_k, d_v))
         }
         _ => Err("attention has other results".into()),
     }
 }
 
-/// What the forward pass gave, and the gradient of its result.
-struct Saved<'a, T> {
-    result: &'a [T],
-    sums: &'a [T],
-    upstream: &'a [T],
+fn contiguous_or_borrowed<'a, T: Copy>(operand: &Operand, all: &'a [T]) -> Cow<'a, [T]> {
+    if operand.at.offset == 0 && operand.at.is_row_major(operand.ty.shape.dims()) {
+        Cow::Borrowed(&all[..operand.ty.len()])
+    } else {
+        Cow::Owned(contiguous(operand, all))
+    }
 }
 
-/// Heads of queries that a task has, from the first one on; their rows of the results.
+/// What the forward pass gave, and the gradient of its result.
+struct Saved<'a, T: Clone> {
+    result: Rows<'a, T>,
+    sums: Cow<'a, [T]>,
+    upstream: Rows<'a, T>,
+}
+
+/// A head of keys, and of each head of queries that shares it the rows of the results.
 struct Task<'a, T> {
-    first_head: usize,
-    heads: usize,
-    result: &'a mut [T],
-    sums: &'a mut [T],
+    key_head: usize,
+    heads: Vec<(Vec<&'a mut [T]>, &'a mut [T])>,
 }
 
 impl<T: Float> Problem<'_, T> {
-    /// A task for each head of keys.
-    fn tasks<'r>(&self, result: &'r mut [T], sums: &'r mut [T]) -> Vec<Task<'r, T>> {
-        let Sizes { heads, key_heads, queries, value_size, .. } = self.sizes;
-        let group = heads / key_heads;
-        let parts = result.chunks_mut(group * queries * value_size).zip(sums.chunks_mut(group * queries));
-        let task = |(index, (result, sums))| Task { first_head: index * group, heads: group, result, sums };
-        parts.enumerate().map(task).collect()
-    }
-
     /// The first keys of blocks.
     fn key_blocks(&self) -> impl Iterator<Item = (usize, usize)> + use<T> {
         let keys = self.sizes.keys;
@@ -130,48 +243,45 @@ impl<T: Float> Problem<'_, T> {
         (0..queries).step_by(QUERIES).map(move |first| (first, QUERIES.min(queries - first)))
     }
 
-    /// Lays out the rows of keys of each block, `[keys, size]` or transposed, one after the other, as right operands.
+    /// Lays out the rows of keys of each block, or transposed, one after the other, as right operands.
     fn laid_out<'m>(
         &self,
         memory: &mut &'m mut [T],
-        rows: &'m [T],
-        size: usize,
+        rows: &'m Rows<'_, T>,
+        head: usize,
         transposed: bool,
     ) -> Vec<T::Right<'m>> {
         let lay_out = |(first, count)| {
-            let ([height, columns], steps) =
-                if transposed { ([size, count], [1, size]) } else { ([count, size], [size, 1]) };
-            let (part, rest) = std::mem::take(memory).split_at_mut(T::size(height, columns));
+            let matrix = rows.matrix(head, first, count, transposed);
+            let (part, rest) = std::mem::take(memory).split_at_mut(T::size(matrix.rows, matrix.columns));
             *memory = rest;
-            T::lay_out(Matrix { elements: &rows[first * size..], rows: height, columns, steps }, part)
+            T::lay_out(matrix, part)
         };
         self.key_blocks().map(lay_out).collect()
     }
 
     fn forward(&self, task: Task<'_, T>) -> Result<(), String> {
-        let Sizes { queries, keys, head_size, value_size, heads, key_heads, .. } = self.sizes;
-        let key_head = task.first_head / (heads / key_heads);
-        let k = &self.k[key_head * keys * head_size..][..keys * head_size];
-        let v = &self.v[key_head * keys * value_size..][..keys * value_size];
+        let Sizes { head_size, value_size, heads, key_heads, .. } = self.sizes;
+        let (key_head, group) = (task.key_head, heads / key_heads);
         let blocks: Vec<_> = self.key_blocks().collect();
         let panels: usize =
             blocks.iter().map(|&(_, count)| T::size(head_size, count) + T::size(count, value_size)).sum();
-        let size = panels + QUERIES * (head_size + 3 * KEYS);
+        let size = panels + QUERIES * (head_size + value_size + 3 * KEYS);
         lend(size, |memory: &mut [T]| {
             let (mut panels, rest) = memory.split_at_mut(panels);
             let (scaled, rest) = rest.split_at_mut(QUERIES * head_size);
+            let (out, rest) = rest.split_at_mut(QUERIES * value_size);
             let (scores, rest) = rest.split_at_mut(QUERIES * KEYS);
             let (weights, factors) = rest.split_at_mut(QUERIES * KEYS);
-            let transposed = self.laid_out(&mut panels, k, head_size, true);
-            let values = self.laid_out(&mut panels, v, value_size, false);
-            for local in 0..task.heads {
-                let head = task.first_head + local;
-                let q = &self.q[head * queries * head_size..][..queries * head_size];
+            let transposed = self.laid_out(&mut panels, &self.k, key_head, true);
+            let values = self.laid_out(&mut panels, &self.v, key_head, false);
+            for (local, (mut result, sums)) in task.heads.into_iter().enumerate() {
+                let head = key_head * group + local;
                 for (first, rows) in self.query_blocks() {
-                    self.scale(&q[first * head_size..][..rows * head_size], scaled);
+                    self.q.scaled(head, first, self.scale, &mut scaled[..rows * head_size]);
                     let lhs = Matrix { elements: &*scaled, rows, columns: head_size, steps: [head_size, 1] };
-                    let out = &mut task.result[(local * queries + first) * value_size..][..rows * value_size];
-                    let sums = &mut task.sums[local * queries + first..][..rows];
+                    let out = &mut out[..rows * value_size];
+                    let sums = &mut sums[first..][..rows];
                     out.fill(T::real(0.0));
                     let mut running = [Running::start(); QUERIES];
                     for (block, &(first_key, count)) in blocks.iter().enumerate() {
@@ -185,7 +295,7 @@ impl<T: Float> Problem<'_, T> {
                         let weights = &mut weights[..rows * count];
                         let changed = match known {
                             Known::Unchanged => scores,
-                            _ => {
+                            Known::Hidden | Known::Nothing => {
                                 self.scoring.run(Work::Forward, head, at, scores, &[], weights);
                                 weights
                             }
@@ -196,18 +306,11 @@ impl<T: Float> Problem<'_, T> {
                         T::multiply(weights, values[block], out, value_size, Start::Sums)?;
                     }
                     finish(out, sums, &running[..rows], value_size);
+                    store(out, &mut result[first..]);
                 }
             }
             Ok(())
         })
-    }
-
-    fn scale(&self, from: &[T], to: &mut [T]) {
-        let (scale, to) = (self.scale, &mut to[..from.len()]);
-        vectorized(
-            #[inline(always)]
-            || to.iter_mut().zip(from).for_each(|(to, &from)| *to = from * scale),
-        );
     }
 
     /// Gradients of the queries of all heads that share a head of keys, and of its keys and values.
@@ -215,44 +318,48 @@ impl<T: Float> Problem<'_, T> {
         &self,
         key_head: usize,
         saved: &Saved<'_, T>,
-        d_q: &mut [T],
-        d_k: &mut [T],
-        d_v: &mut [T],
+        d_q: Vec<Vec<&mut [T]>>,
+        mut d_k_rows: Vec<&mut [T]>,
+        mut d_v_rows: Vec<&mut [T]>,
     ) -> Result<(), String> {
         let Sizes { queries, keys, head_size, value_size, heads, key_heads, .. } = self.sizes;
         let group = heads / key_heads;
-        let k = &self.k[key_head * keys * head_size..][..keys * head_size];
-        let v = &self.v[key_head * keys * value_size..][..keys * value_size];
-        d_k.fill(T::real(0.0));
-        d_v.fill(T::real(0.0));
-        d_q.fill(T::real(0.0));
         let blocks: Vec<_> = self.key_blocks().collect();
         let of_block =
             |count: usize| T::size(head_size, count) + T::size(count, head_size) + T::size(value_size, count);
         let panels: usize = blocks.iter().map(|&(_, count)| of_block(count)).sum();
         let of_queries = [T::size(QUERIES, head_size), T::size(QUERIES, value_size)];
-        let size = panels + of_queries[0] + of_queries[1] + QUERIES * (head_size + 4 * KEYS + 1);
+        let of_keys = [keys * head_size, keys * value_size];
+        let size = panels
+            + of_queries.iter().chain(&of_keys).sum::<usize>()
+            + QUERIES * (2 * head_size + value_size + 4 * KEYS + 1);
         lend(size, |memory: &mut [T]| {
             let (mut panels, rest) = memory.split_at_mut(panels);
             let (query_panels, rest) = rest.split_at_mut(of_queries[0]);
             let (upstream_panels, rest) = rest.split_at_mut(of_queries[1]);
+            let (d_k, rest) = rest.split_at_mut(of_keys[0]);
+            let (d_v, rest) = rest.split_at_mut(of_keys[1]);
             let (scaled, rest) = rest.split_at_mut(QUERIES * head_size);
+            let (of_q, rest) = rest.split_at_mut(QUERIES * head_size);
+            let (of_result, rest) = rest.split_at_mut(QUERIES * value_size);
             let (scores, rest) = rest.split_at_mut(QUERIES * KEYS);
             let (changed, rest) = rest.split_at_mut(QUERIES * KEYS);
             let (of_weights, rest) = rest.split_at_mut(QUERIES * KEYS);
             let (of_products, means) = rest.split_at_mut(QUERIES * KEYS);
-            let transposed = self.laid_out(&mut panels, k, head_size, true);
-            let by_rows = self.laid_out(&mut panels, k, head_size, false);
-            let values = self.laid_out(&mut panels, v, value_size, true);
-            for local in 0..group {
+            let transposed = self.laid_out(&mut panels, &self.k, key_head, true);
+            let by_rows = self.laid_out(&mut panels, &self.k, key_head, false);
+            let values = self.laid_out(&mut panels, &self.v, key_head, true);
+            d_k.fill(T::real(0.0));
+            d_v.fill(T::real(0.0));
+            for (local, mut d_q_rows) in d_q.into_iter().enumerate() {
                 let head = key_head * group + local;
                 for (first, rows) in self.query_blocks() {
-                    let row = head * queries + first;
-                    let q = &self.q[row * head_size..][..rows * head_size];
-                    self.scale(q, scaled);
-                    let upstream = &saved.upstream[row * value_size..][..rows * value_size];
-                    let sums = &saved.sums[row..][..rows];
-                    means_of(&mut means[..rows], &saved.result[row * value_size..], upstream, value_size);
+                    self.q.scaled(head, first, self.scale, &mut scaled[..rows * head_size]);
+                    let upstream = &mut of_result[..rows * value_size];
+                    saved.upstream.scaled(head, first, T::real(1.0), upstream);
+                    let upstream = &*upstream;
+                    let sums = &saved.sums[head * queries + first..][..rows];
+                    means_of(&mut means[..rows], &saved.result, upstream, head, first);
                     let lhs = Matrix {
                         elements: &scaled[..rows * head_size],
                         rows,
@@ -262,7 +369,8 @@ impl<T: Float> Problem<'_, T> {
                     let right = Matrix { elements: upstream, rows, columns: value_size, steps: [value_size, 1] };
                     let queries_right = T::lay_out(lhs, query_panels);
                     let upstream_right = T::lay_out(right, upstream_panels);
-                    let d_q = &mut d_q[(local * queries + first) * head_size..][..rows * head_size];
+                    let d_q = &mut of_q[..rows * head_size];
+                    d_q.fill(T::real(0.0));
                     for (block, &(first_key, count)) in blocks.iter().enumerate() {
                         let at = [[first, rows], [first_key, count]];
                         let known = self.scoring.known(head, at);
@@ -305,8 +413,11 @@ impl<T: Float> Problem<'_, T> {
                         #[inline(always)]
                         || d_q.iter_mut().for_each(|value| *value = *value * scale),
                     );
+                    store(d_q, &mut d_q_rows[first..]);
                 }
             }
+            store(d_k, &mut d_k_rows);
+            store(d_v, &mut d_v_rows);
             Ok(())
         })
     }
@@ -402,12 +513,18 @@ fn finish<T: Float>(out: &mut [T], sums: &mut [T], running: &[Running<T>], value
     }
 }
 
+/// Stores rows that lie one after the other.
+fn store<T: Copy>(from: &[T], to: &mut [&mut [T]]) {
+    if let Some(size) = to.first().map(|row| row.len()) {
+        from.chunks_exact(size).zip(to).for_each(|(from, to)| to.copy_from_slice(from));
+    }
+}
+
 /// Of each query, the sum of products of its result and that's gradient.
-fn means_of<T: Float>(means: &mut [T], result: &[T], upstream: &[T], value_size: usize) {
-    let rows = result.chunks_exact(value_size).zip(upstream.chunks_exact(value_size));
-    for (mean, (result, upstream)) in means.iter_mut().zip(rows) {
+fn means_of<T: Float>(means: &mut [T], result: &Rows<'_, T>, upstream: &[T], head: usize, first: usize) {
+    for (index, (mean, upstream)) in means.iter_mut().zip(upstream.chunks_exact(result.size)).enumerate() {
         *mean = T::real(0.0);
-        for (&value, &gradient) in result.iter().zip(upstream) {
+        for (&value, &gradient) in result.row(head, first + index).iter().zip(upstream) {
             *mean = *mean + value * gradient;
         }
     }
@@ -435,26 +552,35 @@ fn weights_and_gradients<T: Float>(weights: &mut [T], gradients: &mut [T], sums:
 
 /// A buffer of the score, broadcast by strides of 0.
 struct Buffer<'a> {
-    bytes: &'a [u8],
+    bytes: Cow<'a, [u8]>,
     dtype: DType,
+    offset: usize,
     strides: [usize; 4],
 }
 
 impl<'a> Buffer<'a> {
-    fn new(ty: &TensorType, bytes: &'a [u8]) -> Self {
-        let mut strides = [0; 4];
-        let mut step = 1;
-        for (axis, &extent) in ty.shape.iter().enumerate().rev() {
-            strides[axis] = if extent == 1 { 0 } else { step };
-            step *= extent;
-        }
-        Self { bytes: &bytes[..ty.bytes()], dtype: ty.dtype, strides }
+    /// `extents` are those of the scores.
+    fn new(operand: &Operand, bytes: &'a [u8], extents: [usize; 4]) -> Self {
+        let ty = &operand.ty;
+        let dims: [usize; 4] = std::array::from_fn(|axis| ty.shape[axis]);
+        let size = ty.dtype.size();
+        let given: Option<Vec<usize>> = operand.at.strides.iter().map(|&stride| usize::try_from(stride).ok()).collect();
+        let (bytes, offset, given) = match (given, usize::try_from(operand.at.offset)) {
+            (Some(strides), Ok(offset)) => (Cow::Borrowed(bytes), offset, strides),
+            _ => {
+                let words: Vec<&[u8]> = bytes.chunks_exact(size).collect();
+                let strides = Affine::row_major(&dims).strides.iter().map(|&stride| stride as usize).collect();
+                (Cow::Owned(contiguous(operand, &words).concat()), 0, strides)
+            }
+        };
+        let stride = |axis: usize| if dims[axis] == extents[axis] { given[axis] } else { 0 };
+        Self { bytes, dtype: ty.dtype, offset, strides: std::array::from_fn(stride) }
     }
 
     /// From an element on.
-    fn from(&self, at: [usize; 4]) -> &'a [u8] {
+    fn from(&self, at: [usize; 4]) -> &[u8] {
         let element: usize = self.strides.iter().zip(at).map(|(stride, index)| stride * index).sum();
-        &self.bytes[element * self.dtype.size()..]
+        &self.bytes[(self.offset + element) * self.dtype.size()..]
     }
 
     /// The least and the greatest value in a block, of buffers that vary along one of its sides at most: more are not worth the time.
@@ -491,7 +617,7 @@ struct Scoring<'a> {
     sizes: Sizes,
     buffers: Vec<Buffer<'a>>,
     /// Seed and step, where weights are left out.
-    random: &'a [u8],
+    random: Vec<u32>,
     /// 0, 1, …
     indices: Vec<i32>,
     /// For each number of queries and keys that a block has, those of [`Work`].
@@ -510,7 +636,7 @@ enum Work {
 }
 
 impl<'a> Scoring<'a> {
-    fn new(attention: &Attention, float: DType, sizes: &Sizes, buffers: Vec<Buffer<'a>>, random: &'a [u8]) -> Self {
+    fn new(attention: &Attention, float: DType, sizes: &Sizes, buffers: Vec<Buffer<'a>>, random: Vec<u32>) -> Self {
         let longest = sizes.scores().into_iter().max().unwrap_or(0);
         let mut found = Self {
             score: attention.score.clone(),
@@ -576,7 +702,7 @@ impl<'a> Scoring<'a> {
     fn known(&self, head: usize, [queries, keys]: [[usize; 2]; 2]) -> Known {
         let (batch, head) = (head / self.sizes.heads, head % self.sizes.heads);
         let span = |[first, count]: [usize; 2]| [first as f64, (first + count - 1) as f64];
-        self.score.known(&|leaf| match leaf {
+        known(&self.score, &|leaf| match leaf {
             Leaf::Batch => [batch as f64; 2],
             Leaf::Head => [head as f64; 2],
             Leaf::Query => span(queries),
@@ -612,7 +738,7 @@ impl<'a> Scoring<'a> {
         ];
         let at = [batch, head, queries[0], keys[0]];
         sources.extend(self.buffers.iter().map(|buffer| Source::Bytes(buffer.from(at))));
-        sources.push(Source::Bytes(self.random));
+        sources.push(Source::Bytes(bytemuck::cast_slice(&self.random)));
         map(tape, &sources, &mut [bytemuck::cast_slice_mut(out)]);
     }
 

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
 use super::AttentionPass;
+use super::known::{ANY, Known, known};
 use crate::error::{Error, Result};
 use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarFunction, ScalarNode, Value, Writing, adjoints};
 use crate::tensor::DType;
@@ -86,16 +87,6 @@ struct Definition {
     forward: ScalarExpr,
     /// The gradient of the score, from that of the new one; then those of the buffers.
     backward: ScalarExpr,
-}
-
-/// What is known of the scores of some queries and keys before they are computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
-    /// All are hidden.
-    Hidden,
-    /// All stay as they are.
-    Unchanged,
-    Nothing,
 }
 
 impl Score {
@@ -193,7 +184,7 @@ impl Score {
 
     /// True where scores stay as they are.
     pub fn is_plain(&self) -> bool {
-        self.known(&|_| ANY) == Known::Unchanged
+        known(self, &|_| ANY) == Known::Unchanged
     }
 
     /// Its name.
@@ -233,86 +224,10 @@ impl Score {
         if dtype.is_float() { float } else { dtype }
     }
 
-    /// What is known of a block of pairs from the least and the greatest value of each leaf.
-    pub(super) fn known(&self, leaf: &dyn Fn(Leaf) -> Range) -> Known {
-        let expression = &self.0.forward;
-        let mut ranges: Vec<Range> = Vec::with_capacity(expression.nodes.len());
-        for node in &expression.nodes {
-            ranges.push(range(node, &ranges, leaf));
-        }
-        expression.outputs.first().map_or(Known::Nothing, |&(id, _)| known(expression, &ranges, id))
+    /// The new score as an expression of the leaves.
+    pub(super) fn expression(&self) -> &ScalarExpr {
+        &self.0.forward
     }
-}
-
-/// The least and the greatest value; truth values are 0 and 1.
-pub(super) type Range = [f64; 2];
-
-/// Of what nothing is known.
-pub(super) const ANY: Range = [f64::NEG_INFINITY, f64::INFINITY];
-
-/// What is known of a new score.
-fn known(expression: &ScalarExpr, ranges: &[Range], id: NodeId) -> Known {
-    match &expression.nodes[id.index()] {
-        ScalarNode::Call { function: ScalarFunction::Select, arguments } => match ranges[arguments[0].index()] {
-            [1.0, _] => known(expression, ranges, arguments[1]),
-            [_, 0.0] => known(expression, ranges, arguments[2]),
-            _ => {
-                let [a, b] = [1, 2].map(|k| known(expression, ranges, arguments[k]));
-                if a == b { a } else { Known::Nothing }
-            }
-        },
-        ScalarNode::Constant(constant) if constant.value == f64::NEG_INFINITY => Known::Hidden,
-        ScalarNode::Load { input, .. } if Leaf::of(*input) == Leaf::Score => Known::Unchanged,
-        _ => Known::Nothing,
-    }
-}
-
-/// The range of a node. Integers are exact below 2⁵³.
-fn range(node: &ScalarNode, known: &[Range], leaf: &dyn Fn(Leaf) -> Range) -> Range {
-    use ScalarFunction as F;
-    const EITHER: Range = [0.0, 1.0];
-    let truth = |always: bool, never: bool| [f64::from(u8::from(always)), f64::from(u8::from(!never))];
-    let (function, arguments) = match node {
-        ScalarNode::Constant(constant) => return [constant.value; 2],
-        ScalarNode::Load { input, .. } => {
-            return match Leaf::of(*input) {
-                Leaf::Score | Leaf::Upstream => ANY,
-                other => leaf(other),
-            };
-        }
-        ScalarNode::Call { function, arguments } => (*function, arguments),
-        ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator => return ANY,
-    };
-    let of = |k: usize| arguments.get(k).map_or(ANY, |id| known[id.index()]);
-    let ([a, b], [c, d]) = (of(0), of(1));
-    let found = match function {
-        F::Add => [a + c, b + d],
-        F::Sub => [a - d, b - c],
-        F::Mul => {
-            let products = [a * c, a * d, b * c, b * d];
-            [
-                products.iter().copied().fold(f64::INFINITY, f64::min),
-                products.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            ]
-        }
-        F::Abs => [a.max(-b).max(0.0), b.max(-a)],
-        F::Neg => [-b, -a],
-        F::Minimum => [a.min(c), b.min(d)],
-        F::Maximum => [a.max(c), b.max(d)],
-        F::Cast(DType::F64) => [a, b],
-        F::Less => truth(b < c, a >= d),
-        F::LessEqual => truth(b <= c, a > d),
-        F::Greater => truth(a > d, b <= c),
-        F::GreaterEqual => truth(a >= d, b < c),
-        F::Equal => truth(a == b && c == d && a == c, b < c || a > d),
-        F::And => [a.min(c), b.min(d)],
-        F::Or => [a.max(c), b.max(d)],
-        F::Not => [1.0 - b, 1.0 - a],
-        F::NotEqual | F::Xor | F::IsNan | F::IsInf => EITHER,
-        _ => ANY,
-    };
-    // i32 wraps beyond its range; and a NaN, which only what has no bounds can be, is in no order.
-    if found.iter().all(|value| value.abs() <= f64::from(i32::MAX)) { found } else { ANY }
 }
 
 /// Copies an expression whose floats become of another type. Returns its outputs.

@@ -1,13 +1,18 @@
 //! Attention in blocks against its definition, forward and backward, and what is known of masks.
 
 use super::dropout::Dropout;
-use super::score::{ANY, Known, Leaf};
-use super::{Attention, AttentionOptions, AttentionPass, Score, ScoreDefinition, definition};
+use super::known::{ANY, Known, Range, expressed, known};
+use super::score::Leaf;
+use super::{Attention, AttentionOptions, AttentionPass, Score, ScoreDefinition, Sizes, definition};
+use crate::compiler::{Layout, Options, Target, compile};
 use crate::device::Device;
-use crate::graph::{Graph, Tensor};
+use crate::device::gpu::{Checks, Selection};
+use crate::graph::{GpuRoutine, Graph, Operator, Tensor};
+use crate::scalar::{Source, Tape, map};
 use crate::session::Outputs;
-use crate::shader::testing::numbers;
-use crate::tensor::{DType, TensorData};
+use crate::shader::testing::{adapters, check, numbers, operand, skipped};
+use crate::shader::{Operand, RoutineShapes};
+use crate::tensor::{DType, TensorData, TensorType};
 
 /// An attention with all that it may have.
 #[derive(Clone, Debug)]
@@ -82,7 +87,13 @@ impl Case {
             score = score.and(&Score::lengths());
             inputs.push(lengths.reshape([self.heads[0], 1, 1, 1]));
         }
-        let mut attention = Attention { score, scale: scale.to_bits(), dropout: None, pass: AttentionPass::Forward };
+        let mut attention = Attention {
+            score,
+            scale: scale.to_bits(),
+            dropout: None,
+            pass: AttentionPass::Forward,
+            positions_first: false,
+        };
         if self.dropout > 0.0 && !matches!(how, How::Operator) {
             let (state, stream) = g.random_stream();
             inputs.push(state);
@@ -193,15 +204,89 @@ fn blocks_agree_with_the_definition() -> crate::Result<()> {
     Ok(())
 }
 
+/// With kernels whose every access is checked, and as they run.
 #[test]
 fn gpus_compute_the_definition() -> crate::Result<()> {
-    let Ok(gpu) = Device::open(&crate::device::gpu::Selection::Any, crate::device::gpu::Checks::All) else {
-        crate::shader::testing::skipped("no adapter");
-        return Ok(());
+    for (checks, longest) in [(Checks::All, 70), (Checks::Production, 300)] {
+        let Ok(gpu) = Device::open(&Selection::Any, checks) else {
+            skipped("no adapter");
+            return Ok(());
+        };
+        for case in cases().into_iter().filter(|case| case.lengths[0] <= longest) {
+            let wanted = case.run(&Device::cpu(), DType::F64, How::Operator)?;
+            assert_close(&format!("{case:?}"), &case.run(&gpu, DType::F32, How::Operator)?, &wanted, 5e-5);
+        }
+    }
+    Ok(())
+}
+
+/// Every plan of every adapter is valid, whatever the score, the sizes and the pass.
+#[test]
+fn plans_are_valid_for_all_adapters() {
+    let sizes = [[1, 1], [8, 8], [7, 9], [64, 64], [80, 33], [256, 130]];
+    let scored = [
+        (Score::plain(), Vec::new()),
+        (Score::causal().and(&Score::soft_cap(2.0)), Vec::new()),
+        (Score::documents(), vec![[2, 1, 70, 1], [2, 1, 1, 90]]),
+        (Score::bias(), vec![[1, 1, 70, 90]]),
+    ];
+    for (number, ([d, dv], (score, buffers))) in
+        sizes.iter().flat_map(|s| scored.iter().map(move |b| (*s, b))).enumerate()
+    {
+        for pass in [AttentionPass::Forward, AttentionPass::Backward] {
+            let dropout = (number % 2 == 1).then(|| Dropout::new(0.1, 3));
+            let positions_first = number % 3 == 1;
+            let attention =
+                Attention { score: score.clone(), scale: 1.0_f64.to_bits(), dropout, pass, positions_first };
+            let mut operands: Vec<Operand> =
+                [[2, 4, 70, d], [2, 2, 90, d], [2, 2, 90, dv]].iter().map(|shape| operand(DType::F32, shape)).collect();
+            if pass == AttentionPass::Backward {
+                let [result, sums] = [operand(DType::F32, &[2, 4, 70, dv]), operand(DType::F32, &[2, 4, 70])];
+                operands.extend([result.clone(), sums, result]);
+            }
+            let dtype = |index: usize| if score.declared()[index].is_integer { DType::I32 } else { DType::F32 };
+            operands.extend(buffers.iter().enumerate().map(|(index, shape)| operand(dtype(index), shape)));
+            if dropout.is_some() {
+                operands.push(operand(DType::U32, &[2]));
+            }
+            let types: Vec<&TensorType> = operands.iter().map(|operand| &operand.ty).collect();
+            let outputs = attention.infer(&types).unwrap();
+            let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
+            for adapter in adapters() {
+                if attention.obstacle(&types, &adapter).is_some() {
+                    // Only where there are buffers, and few may be bound.
+                    assert!(adapter.limits.storage_buffers == 8 && types.len() > attention.fixed());
+                    continue;
+                }
+                for plan in attention.candidates(&shapes, &adapter).unwrap() {
+                    check(&plan, &adapter);
+                    assert!(plan.dispatches.len() <= attention.output_count(), "{}", plan.describe());
+                }
+            }
+        }
+    }
+}
+
+/// No matrix of scores is in memory, forward or backward, on either device: what is planned grows with the length.
+#[test]
+fn memory_grows_with_the_length() -> crate::Result<()> {
+    let planned = |length: usize, target: &Target| -> crate::Result<usize> {
+        let g = Graph::new();
+        let [q, k, v] = ["q", "k", "v"].map(|name| g.input(name, [1, 4, length, 64], DType::F32));
+        let options = AttentionOptions { score: Score::causal(), ..AttentionOptions::default() };
+        let y = q.scaled_dot_product_attention(&k, &v, &options);
+        let loss = y.square().sum(..);
+        let gradients = g.gradients(&loss, &[&q, &k, &v]);
+        g.output("loss", &loss);
+        gradients
+            .iter()
+            .zip(["q", "k", "v"])
+            .for_each(|(gradient, name)| g.output(&format!("gradient of {name}"), gradient));
+        Ok(compile(&g, target, &mut Layout::default(), Options::default())?.0.planned_bytes())
     };
-    for case in cases().into_iter().filter(|case| case.lengths[0] <= 70) {
-        let wanted = case.run(&Device::cpu(), DType::F64, How::Operator)?;
-        assert_close(&format!("{case:?}"), &case.run(&gpu, DType::F32, How::Operator)?, &wanted, 5e-5);
+    for target in [Target::Cpu, Target::Gpu(crate::shader::Adapter::default())] {
+        let [short, long] = [planned(1024, &target)?, planned(8192, &target)?];
+        assert!(long <= 8 * short + 4096, "{short} bytes for 1,024 positions, {long} for 8,192");
     }
     Ok(())
 }
@@ -225,6 +310,65 @@ fn what_sees_nothing_is_zero_and_has_no_gradient() -> crate::Result<()> {
     Ok(())
 }
 
+/// What the expression that kernels evaluate says of a block.
+fn evaluated(score: &Score, ranges: &dyn Fn(Leaf) -> Range) -> Known {
+    let sizes = Sizes { batch: 4, heads: 8, key_heads: 8, queries: 4096, keys: 4096, head_size: 8, value_size: 8 };
+    let expression = expressed(score, &sizes, &|_| true);
+    let words: Vec<i32> = (0..expression.inputs.len())
+        .map(|input| {
+            let [least, most] = ranges(Leaf::of(input / 2));
+            // What has no range is beyond what is reckoned with.
+            if input % 2 == 0 { least.max(f64::from(i32::MIN)) as i32 } else { most.min(f64::from(i32::MAX)) as i32 }
+        })
+        .collect();
+    let sources: Vec<Source<'_>> = words.iter().map(|word| Source::Bytes(bytemuck::bytes_of(word))).collect();
+    let mut code = [0_u32];
+    map(&Tape::new(&expression), &sources, &mut [bytemuck::cast_slice_mut(&mut code)]);
+    [Known::Nothing, Known::Unchanged, Known::Hidden][code[0] as usize]
+}
+
+/// Documents and lengths, whose buffers are read for their range.
+#[test]
+fn blocks_are_known_by_their_buffers() {
+    let both = |score: &Score, ranges: &dyn Fn(Leaf) -> Range| {
+        let found = known(score, ranges);
+        assert_eq!(found, evaluated(score, ranges), "{score:?}");
+        found
+    };
+    let block = |leaf: Leaf| match leaf {
+        Leaf::Query => [64.0, 95.0],
+        Leaf::Key => [32.0, 63.0],
+        _ => [0.0; 2],
+    };
+    let documents = |queries: Range, keys: Range| {
+        both(&Score::documents(), &|leaf| match leaf {
+            Leaf::Buffer(0) => queries,
+            Leaf::Buffer(_) => keys,
+            other => block(other),
+        })
+    };
+    assert_eq!(documents([2.0, 4.0], [0.0, 1.0]), Known::Hidden);
+    assert_eq!(documents([2.0, 4.0], [1.0, 2.0]), Known::Nothing);
+    assert_eq!(documents([2.0, 2.0], [2.0, 2.0]), Known::Unchanged);
+    let lengths = |length: f64| {
+        both(&Score::lengths(), &|leaf| if matches!(leaf, Leaf::Buffer(_)) { [length; 2] } else { block(leaf) })
+    };
+    assert_eq!(lengths(32.0), Known::Hidden);
+    assert_eq!(lengths(33.0), Known::Nothing);
+    assert_eq!(lengths(64.0), Known::Unchanged);
+    // Where an integer is so large that sums may wrap, nothing is said.
+    let shifted = ScoreDefinition::new("shifted")
+        .integers(["start"])
+        .mask(|s| s.key().less(s.buffer("start") + s.query()))
+        .unwrap();
+    let at = |start: f64| {
+        evaluated(&shifted, &|leaf| if matches!(leaf, Leaf::Buffer(_)) { [start; 2] } else { block(leaf) })
+    };
+    assert_eq!(at(-1e6), Known::Hidden);
+    assert_eq!(at(1e6), Known::Unchanged);
+    assert_eq!(at(f64::from(i32::MAX)), Known::Nothing);
+}
+
 /// What is known of a block is what all of its pairs are.
 #[test]
 fn blocks_are_known_as_their_pairs_are() {
@@ -233,11 +377,14 @@ fn blocks_are_known_as_their_pairs_are() {
         .unwrap();
     let known = |score: &Score, queries: [i64; 2], keys: [i64; 2]| {
         let span = |indices: [i64; 2]| indices.map(|index| index as f64);
-        score.known(&|leaf| match leaf {
+        let ranges = |leaf: Leaf| match leaf {
             Leaf::Query => span(queries),
             Leaf::Key => span(keys),
             _ => ANY,
-        })
+        };
+        let found = known(score, &ranges);
+        assert_eq!(found, evaluated(score, &ranges), "{score:?}");
+        found
     };
     let scores = [
         (Score::causal(), (|q, k| k <= q) as fn(i64, i64) -> bool),
