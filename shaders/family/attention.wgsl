@@ -101,9 +101,9 @@ fn score_of(product: f32, at: vec4<i32>, known: u32, there: bool) -> f32 {
     return select(negative_infinity(), score, there);
 }
 
-// e^(score − greatest), where nothing may be seen yet.
-fn relative(score: f32, greatest: f32) -> f32 {
-    return exponential(score - select(greatest, 0.0, is_hidden(greatest)));
+// What is subtracted from scores: their greatest, where something is seen.
+fn base_of(greatest: f32) -> f32 {
+    return select(greatest, 0.0, is_hidden(greatest));
 }
 
 // A pair's weight, and the gradient of its product of query and key.
@@ -117,7 +117,7 @@ fn weighed(product: f32, upstream: f32, at: vec4<i32>, known: u32, there: bool, 
     let score = product * params.scale;
     let changed = score_of(product, at, known, there);
     let hidden = is_hidden(changed);
-    let weight = select(exponential(changed - sum), 0.0, hidden);
+    let weight = select(decay(changed - sum), 0.0, hidden);
     var factor = 1.0;
     if DROPS {
         factor = weight_factor(at);

@@ -246,13 +246,8 @@ fn scores_of(products: vec4<f32>, head: Head, row: u32, column: u32, known: u32)
     );
 }
 
-fn weights_of(scores: vec4<f32>, greatest: f32) -> vec4<f32> {
-    return vec4<f32>(
-        relative(scores.x, greatest),
-        relative(scores.y, greatest),
-        relative(scores.z, greatest),
-        relative(scores.w, greatest),
-    );
+fn weights_of(scores: vec4<f32>, base: f32) -> vec4<f32> {
+    return vec4<f32>(decay(scores.x - base), decay(scores.y - base), decay(scores.z - base), decay(scores.w - base));
 }
 
 // What the weights of a row's four columns are multiplied by after the softmax.
@@ -403,17 +398,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 );
                 let before = greatest;
                 greatest = max(before, greatest_across(top, own));
+                let base =
+                    vec4<f32>(base_of(greatest.x), base_of(greatest.y), base_of(greatest.z), base_of(greatest.w));
                 let factor = vec4<f32>(
-                    relative(before.x, greatest.x),
-                    relative(before.y, greatest.y),
-                    relative(before.z, greatest.z),
-                    relative(before.w, greatest.w),
+                    decay(before.x - base.x),
+                    decay(before.y - base.y),
+                    decay(before.z - base.z),
+                    decay(before.w - base.w),
                 );
                 var weights = Block(
-                    weights_of(scores.row0, greatest.x),
-                    weights_of(scores.row1, greatest.y),
-                    weights_of(scores.row2, greatest.z),
-                    weights_of(scores.row3, greatest.w),
+                    weights_of(scores.row0, base.x),
+                    weights_of(scores.row1, base.y),
+                    weights_of(scores.row2, base.z),
+                    weights_of(scores.row3, base.w),
                 );
                 totals = totals * factor
                     + vec4<f32>(sum_of(weights.row0), sum_of(weights.row1), sum_of(weights.row2), sum_of(weights.row3));

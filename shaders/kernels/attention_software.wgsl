@@ -23,22 +23,25 @@ fn multiplied(product: u32, rows: array<i32, ROWS>, columns: array<i32, COLUMNS>
     let size = product_size(product);
     let row_step = element_step(row_tensor(product));
     let column_step = element_step(column_tensor(product));
-    for (var first = 0u; first < size; first += LANES) {
-        let at = i32(min(first + lane, size - 1u)) * row_step;
-        var left: array<f32, ROWS>;
+    // A lane loads two elements of each row, which shuffles share.
+    for (var first = 0u; first < size; first += 2u * LANES) {
+        let own = first + 2u * lane;
+        let at = min(own, (size - 1u) / 2u * 2u);
+        var left: array<vec2<f32>, ROWS>;
         for (var r = 0u; r < ROWS; r++) {
-            left[r] = select(0.0, element_at(row_tensor(product), row[r] + at), first + lane < size);
+            let pair = pair_at(row_tensor(product), row[r] + i32(at) * row_step, at + 1u < size);
+            left[r] = select(vec2<f32>(0.0), pair, own < size);
         }
-        let steps = min(LANES, size - first);
-        for (var step = 0u; step < steps; step += 2u) {
+        let steps = min(LANES, (size - first + 1u) / 2u);
+        for (var step = 0u; step < steps; step++) {
+            let k = first + 2u * step;
             var right: array<vec2<f32>, COLUMNS>;
             for (var c = 0u; c < COLUMNS; c++) {
-                let address = column[c] + i32(first + step) * column_step;
-                right[c] = pair_at(column_tensor(product), address, step + 1u < steps);
+                right[c] = pair_at(column_tensor(product), column[c] + i32(k) * column_step, k + 1u < size);
             }
             for (var r = 0u; r < ROWS; r++) {
-                let one = subgroupShuffle(left[r], step);
-                let other = subgroupShuffle(left[r], step + 1u);
+                let one = subgroupShuffle(left[r].x, step);
+                let other = subgroupShuffle(left[r].y, step);
                 for (var c = 0u; c < COLUMNS; c++) {
                     sums[r][c] = fma(other, right[c].y, fma(one, right[c].x, sums[r][c]));
                 }
@@ -124,19 +127,39 @@ fn store_sums(sum: u32, sums: ptr<function, Sums>, factors: array<f32, ROWS>, he
     }
 }
 
-// Over all lanes, the same for each number of them.
+// Over all lanes, by shuffles whose distances are written out: a loop over them would keep drivers from unrolling those around it.
 fn sum_of_lanes(value: f32) -> f32 {
-    var sum = value;
-    for (var distance = 1u; distance < LANES; distance *= 2u) {
-        sum += subgroupShuffleXor(sum, distance);
+    var sum = value + subgroupShuffleXor(value, 1u);
+    sum += subgroupShuffleXor(sum, 2u);
+    if LANES > 4u {
+        sum += subgroupShuffleXor(sum, 4u);
+    }
+    if LANES > 8u {
+        sum += subgroupShuffleXor(sum, 8u);
+    }
+    if LANES > 16u {
+        sum += subgroupShuffleXor(sum, 16u);
+    }
+    if LANES > 32u {
+        sum += subgroupShuffleXor(sum, 32u);
     }
     return sum;
 }
 
 fn greatest_of_lanes(value: f32) -> f32 {
-    var greatest = value;
-    for (var distance = 1u; distance < LANES; distance *= 2u) {
-        greatest = max(greatest, subgroupShuffleXor(greatest, distance));
+    var greatest = max(value, subgroupShuffleXor(value, 1u));
+    greatest = max(greatest, subgroupShuffleXor(greatest, 2u));
+    if LANES > 4u {
+        greatest = max(greatest, subgroupShuffleXor(greatest, 4u));
+    }
+    if LANES > 8u {
+        greatest = max(greatest, subgroupShuffleXor(greatest, 8u));
+    }
+    if LANES > 16u {
+        greatest = max(greatest, subgroupShuffleXor(greatest, 16u));
+    }
+    if LANES > 32u {
+        greatest = max(greatest, subgroupShuffleXor(greatest, 32u));
     }
     return greatest;
 }
@@ -227,13 +250,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
                     }
                     let before = greatest[r];
                     greatest[r] = max(before, greatest_of_lanes(top));
-                    let factor = relative(before, greatest[r]);
+                    let base = base_of(greatest[r]);
+                    let factor = decay(before - base);
                     totals[r] *= factor;
                     for (var e = 0u; e < VECTORS; e++) {
                         first_sums[r][e] *= factor;
                     }
                     for (var c = 0u; c < COLUMNS; c++) {
-                        weights[r][c] = relative(weights[r][c], greatest[r]);
+                        weights[r][c] = decay(weights[r][c] - base);
                         totals[r] += weights[r][c];
                         if DROPS {
                             weights[r][c] *= weight_factor(pair_index(head, row_of[r], column_at[c]));

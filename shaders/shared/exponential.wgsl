@@ -29,6 +29,22 @@ fn exponential(x: Lanes) -> Lanes {
     return select(scaled(p, IntLanes(n)), x, no_number(x));
 }
 
+// e^x for x that is not positive, but for rounding: what would be subnormal is 0, and a factor of 2^n is one.
+fn decay(x: Lanes) -> Lanes {
+    let within = max(x, Lanes(-87.0));
+    let n = round(within * Lanes(1.442695));
+    let r = (within - n * Lanes(0.6933594)) + n * Lanes(2.1219444e-4);
+    var p = Lanes(0.0013836792);
+    p = p * r + Lanes(0.008374846);
+    p = p * r + Lanes(0.04166823);
+    p = p * r + Lanes(0.1666642);
+    p = p * r + Lanes(0.4999999);
+    p = p * r + Lanes(1.0);
+    p = p * r + Lanes(1.0);
+    let value = select(p * power_of_two(IntLanes(n)), Lanes(0.0), x < Lanes(-87.0));
+    return select(value, x, no_number(x));
+}
+
 // e^x − 1; the difference loses all digits where x is small.
 fn exp_minus_one(x: Lanes) -> Lanes {
     let inner = clamp(x, Lanes(-0.5), Lanes(0.5));

@@ -22,7 +22,10 @@ const MOST_ITERATIONS: usize = 60_000;
 /// Where `family/attention` has the layouts of tensors.
 const TENSORS: usize = 9;
 
-/// Sums that an invocation of the kernel for software drivers has at most.
+/// Multiplications of scores from which software drivers get large tiles.
+const LARGE_FROM: usize = 1 << 22;
+
+/// Elements of a sum that an invocation of the kernel for software drivers has at most.
 const MOST_SUMS: usize = 128;
 
 /// How a kernel is built.
@@ -155,23 +158,27 @@ impl Problem<'_> {
         };
         let Sizes { queries, keys, head_size, value_size, .. } = self.sizes;
         let lanes = lanes as usize;
-        // The gradients of keys and values are two sums.
         let vectors = head_size.max(value_size).div_ceil(2 * lanes) * 2;
-        let sums = if self.attention.pass == AttentionPass::Backward { 2 } else { 1 };
-        let extent = if self.attention.pass == AttentionPass::Backward { queries.max(keys) } else { queries };
+        // In the backward pass rows are queries, and then keys.
+        let is_backward = self.attention.pass == AttentionPass::Backward;
+        let extent = if is_backward { queries.max(keys) } else { queries };
+        // A large tile takes the driver seconds to compile; it must have something to win.
+        let pairs = self.sizes.scores().iter().product::<usize>();
+        let (most_rows, most_at_once) = if pairs * head_size < LARGE_FROM { (4, 2) } else { (16, 4) };
         let rows = |most: usize| {
-            let fits = |rows: &usize| rows * vectors * sums <= MOST_SUMS && *rows < 2 * extent.max(1);
+            let fits = |rows: &usize| rows * vectors <= MOST_SUMS && *rows < 2 * extent.max(1);
             [16, 8, 4, 2].into_iter().filter(|&rows| rows <= most).find(fits).unwrap_or(1)
         };
-        let most_columns = keys.max(if sums == 2 { queries } else { 0 }).div_ceil(lanes).max(1);
+        let most_columns = if is_backward { extent } else { keys }.div_ceil(lanes).max(1);
         let columns = |most: usize| [4, 2].into_iter().find(|&columns| columns <= most.min(most_columns)).unwrap_or(1);
         // Where loops are bounded, all that they do counts.
         if self.adapter.bounded_loops {
             return vec![Variant::Software { rows: 1, columns: 1, lanes }];
         }
-        let mut found = vec![Variant::Software { rows: rows(16), columns: columns(4), lanes }];
+        let mut found = vec![Variant::Software { rows: rows(most_rows), columns: columns(most_at_once), lanes }];
         if tuning {
             for other in [
+                Variant::Software { rows: rows(16), columns: columns(4), lanes },
                 Variant::Software { rows: rows(16), columns: columns(2), lanes },
                 Variant::Software { rows: rows(8), columns: columns(4), lanes },
                 Variant::Software { rows: rows(4), columns: columns(4), lanes },
@@ -291,8 +298,8 @@ impl Problem<'_> {
         let block: usize = match variant {
             Variant::Software { rows, columns, lanes } => {
                 let product = |&size: &usize| {
-                    let inner = loops(lanes.div_ceil(2), tile(columns, 0) + tile(rows, tile(columns, 0)));
-                    loops(size.div_ceil(lanes), tile(rows, 0) + inner)
+                    let inner = loops(lanes, tile(columns, 0) + tile(rows, tile(columns, 0)));
+                    loops(size.div_ceil(2 * lanes), tile(rows, 0) + inner)
                 };
                 let sum = |&depth: &usize| {
                     let vectors = depth.div_ceil(2 * lanes) * 2;

@@ -204,15 +204,15 @@ fn blocks_agree_with_the_definition() -> crate::Result<()> {
     Ok(())
 }
 
-/// With kernels whose every access is checked, and as they run.
+/// As kernels run; and some of them with every access checked.
 #[test]
 fn gpus_compute_the_definition() -> crate::Result<()> {
-    for (checks, longest) in [(Checks::All, 70), (Checks::Production, 300)] {
+    for (checks, every) in [(Checks::Production, 1), (Checks::All, 4)] {
         let Ok(gpu) = Device::open(&Selection::Any, checks) else {
             skipped("no adapter");
             return Ok(());
         };
-        for case in cases().into_iter().filter(|case| case.lengths[0] <= longest) {
+        for case in cases().into_iter().step_by(every) {
             let wanted = case.run(&Device::cpu(), DType::F64, How::Operator)?;
             assert_close(&format!("{case:?}"), &case.run(&gpu, DType::F32, How::Operator)?, &wanted, 5e-5);
         }
