@@ -289,3 +289,64 @@ fn mistakes_are_told_with_the_line() {
         assert!(mistake(&g).starts_with(&format!("minimize: {expected}")), "{}", mistake(&g));
     }
 }
+
+/// A step on parameters of these lengths, whose gradients are products: twice what is given for each. Their norm, the parameters after the
+/// step, and the number of steps in the program that sum squares.
+fn clipped_step(device: &Device, lengths: &[usize]) -> Result<(f64, Vec<Vec<f64>>, usize)> {
+    let g = Graph::new();
+    let mut loss = g.scalar(F32, 0.0);
+    let mut inputs = vec![("upstream".to_owned(), TensorData::from_vec(vec![2.0_f32, 7.0], [2, 1])?)];
+    let upstream = g.input("upstream", [2, 1], F32);
+    for (index, &length) in lengths.iter().enumerate() {
+        let start = Initial::Values(TensorData::zeros(F32, [length, 1]));
+        let parameter = g.variable(Variable::parameter(format!("p{index}"), TensorType::new(F32, [length, 1]), start));
+        let rows = g.input(&format!("g{index}"), [2, length], F32);
+        loss = loss + (rows.matmul(&parameter) * &upstream).sum_all();
+        let mut values: Vec<f32> = (0..length).map(|k| ((index * 31 + k * 7) % 11) as f32 - 5.0).collect();
+        values.resize(2 * length, 0.0);
+        inputs.push((format!("g{index}"), TensorData::from_vec(values, [2, length])?));
+    }
+    let mut session = g.minimize(&loss, SGD::new(0.5)).clip_norm(3.0).compile(device)?;
+    let inputs: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (name.as_str(), data)).collect();
+    let norm = session.run(&inputs)?.get("gradient_norm").map_or(f64::NAN, |norm| norm.to_f64_vec()[0]);
+    let sums = session.program().steps.iter().filter(|step| step.label.contains("square+sum")).count();
+    let parameters =
+        (0..lengths.len()).map(|index| session.parameter(&format!("p{index}")).map(|data| data.to_f64_vec()));
+    Ok((norm, parameters.collect::<Result<_>>()?, sums))
+}
+
+/// Whatever the lengths, and wherever there is padding, the norm is that of all gradients.
+#[test]
+fn the_norm_is_that_of_all_gradients() -> Result<()> {
+    let many: Vec<usize> = (0..40).map(|k| [64, 128, 3, 192, 64, 65][k % 6]).collect();
+    for (lengths, most) in [
+        (vec![64, 64, 128], 1),
+        (vec![64, 128, 65], 1),
+        (vec![3, 64, 64], 2),
+        (vec![65, 3, 1], 3),
+        (vec![5], 1),
+        (many, 24),
+    ] {
+        for device in devices() {
+            check_clipped(&device, &lengths, most)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_clipped(device: &Device, lengths: &[usize], most: usize) -> Result<()> {
+    let (norm, parameters, sums) = clipped_step(device, lengths)?;
+    let gradient = |index: usize, k: usize| 2.0 * (((index * 31 + k * 7) % 11) as f64 - 5.0);
+    let all = lengths.iter().enumerate().flat_map(|(index, &length)| (0..length).map(move |k| (index, k)));
+    let wanted = all.map(|(index, k)| gradient(index, k).powi(2)).sum::<f64>().sqrt();
+    assert!((norm - wanted).abs() <= 1e-5 * wanted, "{lengths:?}: {norm} is not {wanted}");
+    let factor = (3.0 / (wanted + 1e-6)).min(1.0);
+    for (index, parameter) in parameters.iter().enumerate() {
+        for (k, value) in parameter.iter().enumerate() {
+            let wanted = -0.5 * factor * gradient(index, k);
+            assert!((value - wanted).abs() <= 1e-5, "{lengths:?}: p{index}[{k}] is {value}, not {wanted}");
+        }
+    }
+    assert!(sums <= most, "{lengths:?}: {sums} sums");
+    Ok(())
+}

@@ -1,5 +1,5 @@
-//! Attention to check: one of each size and odd ones, heads that share keys, and scores of all kinds. Where pairs are hidden, all queries
-//! and keys are in one block, since what is no number reaches other queries within it; those in many blocks have no such values.
+//! Attention to check: one of each size and odd ones, heads that share keys, and scores of all kinds. Where whole blocks may be hidden, no
+//! value is NaN or infinite: such a one reaches the other queries of its block, and kernels have blocks of different sizes.
 
 use super::Family;
 use super::input::Input;
@@ -47,7 +47,7 @@ pub(super) fn families() -> Vec<Family> {
     let lengths = MASKED.iter().fold(Family::new("attention/lengths", ATTENTION), |family, &row| {
         let mut all = inputs(row);
         all.push(Input::integers(&[row[0]], 1, row[4] as i64 + 1));
-        family.case(all, |inputs: &[Tensor]| {
+        family.extremes(&[]).case(all, |inputs: &[Tensor]| {
             let options = AttentionOptions { lengths: Some(&inputs[3]), ..AttentionOptions::default() };
             inputs[0].scaled_dot_product_attention(&inputs[1], &inputs[2], &options)
         })
@@ -94,8 +94,8 @@ pub(super) fn families() -> Vec<Family> {
         views,
         scored("long", &Score::causal_from(20), LONG).extremes(&[]),
         scored("plain", &Score::plain(), PLAIN),
-        scored("causal", &Score::causal(), MASKED),
-        scored("window_soft_cap", &Score::window(3, 2).and(&Score::soft_cap(1.5)), MASKED),
+        scored("causal", &Score::causal(), MASKED).extremes(&[]),
+        scored("window_soft_cap", &Score::window(3, 2).and(&Score::soft_cap(1.5)), MASKED).extremes(&[]),
         lengths,
         bias,
     ]

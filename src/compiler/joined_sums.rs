@@ -1,121 +1,226 @@
-//! One sum over many gradients. The norm of all gradients is a chain of reductions, each of which adds the sum of one gradient to the
-//! sum of those before it. Where an update has made gradients adjacent, those without padding between them are summed as one range.
+//! One sum over many gradients. The norm of all gradients is a sum of reductions, one for each gradient, which fusing leaves as kernels
+//! that add their own sum to those of others. Where an update has made gradients adjacent, those without padding between them are summed
+//! as one range.
 
 use rustc_hash::FxHashMap;
 
-use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Tail};
-use super::layout::padded;
+use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Tail, distinct};
 use crate::scalar::{Affine, NodeId, Reduction, ScalarExpr, ScalarFunction, ScalarNode};
 
-/// Replaces each chain of sums over parts of joined buffers by sums over ranges of them.
+/// Replaces sums over parts of joined buffers by sums over ranges of them.
 pub(super) fn join(fused: &mut FusedGraph) {
-    // One at a time, as kernels move; what has become a sum over a range is in no chain any more.
-    while let Some((chain, runs)) = chains(fused).into_iter().find_map(|chain| {
-        let runs = runs(fused, &chain);
-        (!runs.is_empty() && runs.len() < chain.len()).then_some((chain, runs))
+    // One total at a time, as kernels move; a sum over a range is of no part any more.
+    while let Some((total, runs)) = (0..fused.kernels.len()).rev().find_map(|index| {
+        let total = Total::of(fused, index)?;
+        let runs = runs(fused, &total.links)?;
+        (runs.len() < total.links.len()).then_some((total, runs))
     }) {
-        replace(fused, &chain, &runs);
+        total.replace(fused, &runs);
     }
 }
 
-/// A sum over all elements of a part of a joined buffer.
+/// A kernel that sums a function of all elements of a part of a joined buffer.
 struct Link {
     kernel: usize,
     /// The part, the buffer that it is a part of, and its first byte there.
     part: BufferId,
     joined: BufferId,
     start: usize,
-    /// The input of the tail that is the sum of those before, but for the first.
-    before: Option<usize>,
 }
 
-fn link(fused: &FusedGraph, index: usize) -> Option<Link> {
-    let kernel = &fused.kernels[index];
-    let Head::Reduce { expression, inputs, borders, reduction: Reduction::Sum } = &kernel.head else { return None };
-    let (&[part], tail) = (inputs.as_slice(), kernel.tail.as_ref()?) else { return None };
-    let (joined, start) = fused.buffers[part.0].part_of?;
-    let retained = expression.dims[..borders[0]].iter().chain(&expression.dims[borders[1]..]);
-    let is_whole = retained.product::<usize>() == 1
-        && expression.len() == fused.buffers[part.0].ty.len()
-        && expression.nodes.iter().all(|node| match node {
-            ScalarNode::Load { at, .. } => at.offset == 0 && at.is_row_major(&expression.dims),
-            ScalarNode::Index(_) | ScalarNode::Gather { .. } => false,
-            ScalarNode::Constant(_) | ScalarNode::Accumulator | ScalarNode::Call { .. } => true,
-        });
-    let is_scalar =
-        tail.expression.len() == 1 && kernel.outputs.iter().all(|&output| fused.buffers[output.0].ty.len() == 1);
-    if !is_whole || !is_scalar {
-        return None;
+impl Link {
+    fn of(fused: &FusedGraph, index: usize) -> Option<Self> {
+        let kernel = &fused.kernels[index];
+        let Head::Reduce { expression, inputs, borders, reduction: Reduction::Sum } = &kernel.head else {
+            return None;
+        };
+        let (&[part], tail) = (inputs.as_slice(), kernel.tail.as_ref()?) else { return None };
+        let (joined, start) = fused.buffers[part.0].part_of?;
+        let retained = expression.dims[..borders[0]].iter().chain(&expression.dims[borders[1]..]);
+        let is_whole = retained.product::<usize>() == 1
+            && expression.len() == fused.buffers[part.0].ty.len()
+            && expression.nodes.iter().all(|node| match node {
+                ScalarNode::Load { at, .. } => at.offset == 0 && at.is_row_major(&expression.dims),
+                ScalarNode::Index(_) | ScalarNode::Gather { .. } => false,
+                ScalarNode::Constant(_) | ScalarNode::Accumulator | ScalarNode::Call { .. } => true,
+            });
+        let is_scalar = tail.expression.len() == 1;
+        (is_whole && is_scalar).then_some(Self { kernel: index, part, joined, start })
     }
-    Some(Link { kernel: index, part, joined, start, before: added(&tail.expression) })
 }
 
-/// The input of an expression that is added to the accumulator, where neither is used for anything else.
-fn added(expression: &ScalarExpr) -> Option<usize> {
-    let uses = |id: usize| {
-        let operands = expression.nodes.iter().flat_map(ScalarExpr::operands).filter(|operand| operand.index() == id);
-        operands.count() + expression.outputs.iter().filter(|(output, _)| output.index() == id).count()
-    };
-    let find = |wanted: &dyn Fn(&ScalarNode) -> bool| {
-        let mut found = expression.nodes.iter().enumerate().filter(|(_, node)| wanted(node));
-        match (found.next(), found.next()) {
-            (Some((index, _)), None) if uses(index) == 1 => Some(NodeId(index as u32)),
-            _ => None,
+/// Of a tail, the sum of its accumulator and of what others have stored: its last addition, and the inputs that it adds. None of them is
+/// used for anything else.
+struct Addition {
+    root: NodeId,
+    accumulator: NodeId,
+    inputs: Vec<usize>,
+}
+
+impl Addition {
+    fn of(tail: &Tail) -> Option<Self> {
+        let expression = &tail.expression;
+        let mut users: Vec<Vec<NodeId>> = vec![Vec::new(); expression.nodes.len()];
+        for (index, node) in expression.nodes.iter().enumerate() {
+            ScalarExpr::operands(node).iter().for_each(|operand| users[operand.index()].push(NodeId(index as u32)));
         }
-    };
-    let accumulator = find(&|node| matches!(node, ScalarNode::Accumulator))?;
-    expression.nodes.iter().find_map(|node| match node {
-        ScalarNode::Call { function: ScalarFunction::Add, arguments } => {
-            let [a, b] = arguments[..] else { return None };
-            let other = if a == accumulator {
-                b
-            } else if b == accumulator {
-                a
-            } else {
+        let is_output = |id: NodeId| expression.outputs.iter().any(|&(output, _)| output == id);
+        let is_addition =
+            |id: NodeId| matches!(expression.nodes[id.index()], ScalarNode::Call { function: ScalarFunction::Add, .. });
+        // What is added, and to nothing else.
+        let sum_of = |id: NodeId| match users[id.index()][..] {
+            [user] if is_addition(user) && !is_output(id) => Some(user),
+            _ => None,
+        };
+        let mut accumulators =
+            expression.nodes.iter().enumerate().filter(|(_, node)| **node == ScalarNode::Accumulator);
+        let (Some((accumulator, _)), None) = (accumulators.next(), accumulators.next()) else { return None };
+        let accumulator = NodeId(accumulator as u32);
+        let mut root = accumulator;
+        while let Some(sum) = sum_of(root) {
+            root = sum;
+        }
+        let mut inputs = Vec::new();
+        let mut waiting = vec![root];
+        while let Some(id) = waiting.pop() {
+            if id != root && sum_of(id).is_none() {
                 return None;
-            };
-            match &expression.nodes[other.index()] {
-                ScalarNode::Load { input, .. } if uses(other.index()) == 1 => {
-                    let reads =
-                        |node: &&ScalarNode| matches!(node, ScalarNode::Load { input: read, .. } if read == input);
-                    (expression.nodes.iter().filter(reads).count() == 1).then_some(*input)
+            }
+            match &expression.nodes[id.index()] {
+                ScalarNode::Call { function: ScalarFunction::Add, arguments } => waiting.extend(arguments),
+                ScalarNode::Load { input, .. } => inputs.push(*input),
+                ScalarNode::Accumulator => {}
+                ScalarNode::Constant(_)
+                | ScalarNode::Index(_)
+                | ScalarNode::Gather { .. }
+                | ScalarNode::Call { .. } => {
+                    return None;
                 }
-                _ => None,
             }
         }
-        _ => None,
-    })
+        // Each input is one of the terms, and is read for nothing else.
+        let reads = |input: usize| {
+            let is_it = |node: &&ScalarNode| matches!(node, ScalarNode::Load { input: read, .. } if *read == input);
+            expression.nodes.iter().filter(is_it).count()
+        };
+        (distinct(inputs.iter().copied()).len() == inputs.len() && inputs.iter().all(|&input| reads(input) == 1))
+            .then_some(Self { root, accumulator, inputs })
+    }
+
+    /// True where the sum is all that is stored.
+    fn is_all(&self, tail: &Tail) -> bool {
+        matches!(tail.expression.outputs[..], [(output, _)] if output == self.root)
+    }
 }
 
-/// Chains of links, each of which reads the one before it alone, in order.
-fn chains(fused: &FusedGraph) -> Vec<Vec<Link>> {
-    let links: Vec<Link> = (0..fused.kernels.len()).filter_map(|index| link(fused, index)).collect();
-    let mut readers: FxHashMap<BufferId, usize> = FxHashMap::default();
-    for read in fused.kernels.iter().flat_map(|kernel| super::fused::distinct(kernel.reads())) {
-        *readers.entry(read).or_default() += 1;
+/// A sum over links, whose last one may do more with it.
+struct Total {
+    /// The kernel of the last one is the last.
+    links: Vec<Link>,
+    addition: Addition,
+}
+
+impl Total {
+    fn of(fused: &FusedGraph, index: usize) -> Option<Self> {
+        let mut readers: FxHashMap<BufferId, usize> = FxHashMap::default();
+        for read in fused.kernels.iter().flat_map(|kernel| distinct(kernel.reads())) {
+            *readers.entry(read).or_default() += 1;
+        }
+        let producers = fused.producers();
+        let mut links = vec![Link::of(fused, index)?];
+        let tail = fused.kernels[index].tail.as_ref()?;
+        let addition = Addition::of(tail).filter(|addition| !addition.inputs.is_empty())?;
+        let mut terms: Vec<BufferId> = addition.inputs.iter().map(|&input| tail.inputs[input]).collect();
+        while let Some(term) = terms.pop() {
+            let kernel = producers[term.0]?;
+            let link = Link::of(fused, kernel)?;
+            let tail = fused.kernels[kernel].tail.as_ref()?;
+            let addition = Addition::of(tail)?;
+            let is_term = readers.get(&term) == Some(&1)
+                && !fused.is_root(term)
+                && addition.is_all(tail)
+                && same_sum(&fused.kernels[kernel].head, &fused.kernels[index].head)
+                && kernel < index;
+            if !is_term {
+                return None;
+            }
+            terms.extend(addition.inputs.iter().map(|&input| tail.inputs[input]));
+            links.insert(0, link);
+        }
+        Some(Self { links, addition })
     }
-    let mut chains: Vec<Vec<Link>> = Vec::new();
-    for link in links {
-        let kernel = &fused.kernels[link.kernel];
-        let before = link.before.and_then(|input| kernel.tail.as_ref()?.inputs.get(input).copied());
-        let follows = |chain: &&mut Vec<Link>| {
-            let Some(last) = chain.last() else { return false };
-            let other = &fused.kernels[last.kernel];
-            let plain = other.outputs.len() == 1
-                && Some(other.outputs[0]) == before
-                && !fused.is_root(other.outputs[0])
-                && readers.get(&other.outputs[0]) == Some(&1)
-                // What it stores is the sum, nothing more.
-                && other.tail.as_ref().is_some_and(|tail| tail.expression.nodes.len() <= 3);
-            plain && same_sum(&other.head, &kernel.head)
+
+    /// The last kernel becomes one for each range, all at its place, since what they read is computed before it.
+    fn replace(&self, fused: &mut FusedGraph, runs: &[Run]) {
+        let Some(last) = self.links.last().map(|link| link.kernel) else { return };
+        let template = fused.kernels[last].clone();
+        // Where the sums of all ranges but the last are stored.
+        let stored: Vec<BufferId> = self.links.iter().map(|link| fused.kernels[link.kernel].outputs[0]).collect();
+        let mut kernels: Vec<FusedKernel> = Vec::new();
+        for (index, run) in runs.iter().enumerate() {
+            let mut kernel = template.clone();
+            let size = fused.buffers[run.joined.0].ty.dtype.size();
+            if let Head::Reduce { expression, inputs, borders, .. } = &mut kernel.head {
+                *expression = flat(expression, run.start / size, (run.end - run.start) / size);
+                *inputs = vec![run.joined];
+                *borders = [0, 1];
+            }
+            if let Some(tail) = &mut kernel.tail {
+                self.set_terms(tail, index.checked_sub(1).map(|before| stored[before]));
+                if index + 1 < runs.len() {
+                    let dtype = fused.buffers[stored[index].0].ty.dtype;
+                    tail.expression.outputs = vec![(self.addition.root, dtype)];
+                    kernel.outputs = vec![stored[index]];
+                }
+                tidy(tail);
+            }
+            kernels.push(kernel);
+        }
+        fused.fused_nodes += self.links.len() - runs.len();
+        let removed: Vec<usize> = self.links.iter().map(|link| link.kernel).collect();
+        let position = last + 1 - removed.len();
+        let mut index = 0;
+        fused.kernels.retain(|_| {
+            index += 1;
+            !removed.contains(&(index - 1))
+        });
+        fused.kernels.splice(position..position, kernels);
+    }
+
+    /// Makes the sum that of the accumulator and one other, or the accumulator alone.
+    fn set_terms(&self, tail: &mut Tail, other: Option<BufferId>) {
+        let Addition { root, accumulator, inputs } = &self.addition;
+        let term = inputs.first().and_then(|input| {
+            let is_it = |node: &ScalarNode| matches!(node, ScalarNode::Load { input: read, .. } if read == input);
+            Some((*input, NodeId(tail.expression.nodes.iter().position(is_it)? as u32)))
+        });
+        tail.expression.nodes[root.index()] = match (other, term) {
+            (Some(buffer), Some((input, load))) => {
+                tail.inputs[input] = buffer;
+                ScalarNode::Call { function: ScalarFunction::Add, arguments: vec![load, *accumulator] }
+            }
+            _ => ScalarNode::Accumulator,
         };
-        match chains.iter_mut().find(follows) {
-            Some(chain) => chain.push(link),
-            None => chains.push(vec![link]),
+    }
+}
+
+/// Drops what no output needs any more, inputs among it.
+fn tidy(tail: &mut Tail) {
+    tail.expression = tail.expression.clone().pruned();
+    for input in (0..tail.inputs.len()).rev() {
+        if tail.expression.reads(input) {
+            continue;
+        }
+        tail.inputs.remove(input);
+        tail.expression.inputs.remove(input);
+        for node in &mut tail.expression.nodes {
+            if let ScalarNode::Load { input: read, .. } | ScalarNode::Gather { input: read, .. } = node
+                && *read > input
+            {
+                *read -= 1;
+            }
         }
     }
-    chains.retain(|chain| chain.len() > 1);
-    chains
 }
 
 /// True where two heads fold the same expression, whatever its extents.
@@ -145,90 +250,18 @@ struct Run {
     end: usize,
 }
 
-/// The chain's parts as ranges without padding in between.
-fn runs(fused: &FusedGraph, chain: &[Link]) -> Vec<Run> {
-    let mut parts: Vec<&Link> = chain.iter().collect();
+/// The parts as ranges without padding in between; none where a part is there twice.
+fn runs(fused: &FusedGraph, links: &[Link]) -> Option<Vec<Run>> {
+    let mut parts: Vec<&Link> = links.iter().collect();
     parts.sort_by_key(|link| (link.joined, link.start));
     let mut runs: Vec<Run> = Vec::new();
     for link in parts {
-        let bytes = fused.buffers[link.part.0].ty.bytes();
+        let end = link.start + fused.buffers[link.part.0].ty.bytes();
         match runs.last_mut() {
-            Some(run) if run.joined == link.joined && run.end == link.start => run.end += bytes,
-            _ => runs.push(Run { joined: link.joined, start: link.start, end: link.start + bytes }),
+            Some(run) if run.joined == link.joined && link.start < run.end => return None,
+            Some(run) if run.joined == link.joined && link.start == run.end => run.end = end,
+            _ => runs.push(Run { joined: link.joined, start: link.start, end }),
         }
     }
-    // A part that is read twice is no range.
-    let total: usize = chain.iter().map(|link| fused.buffers[link.part.0].ty.bytes()).sum();
-    let is_once = runs.iter().map(|run| run.end - run.start).sum::<usize>() == total
-        && runs.windows(2).all(|pair| pair[0].joined != pair[1].joined || padded(pair[0].end) <= pair[1].start);
-    if is_once { runs } else { Vec::new() }
-}
-
-/// As many of the chain's last kernels as there are ranges sum those. All that the chain reads is computed before the last one.
-fn replace(fused: &mut FusedGraph, chain: &[Link], runs: &[Run]) {
-    let (Some(first), Some(last)) = (chain.first(), chain.last()) else { return };
-    let mut kernels: Vec<FusedKernel> = Vec::new();
-    for (index, run) in runs.iter().enumerate() {
-        let is_last = index + 1 == runs.len();
-        // The first of several is the chain's first, and so on; the last one does what the chain's last one does.
-        let link = if is_last {
-            last
-        } else if index == 0 {
-            first
-        } else {
-            &chain[1]
-        };
-        let mut kernel = fused.kernels[link.kernel].clone();
-        let size = fused.buffers[run.joined.0].ty.dtype.size();
-        if let Head::Reduce { expression, inputs, borders, .. } = &mut kernel.head {
-            *expression = flat(expression, run.start / size, (run.end - run.start) / size);
-            *inputs = vec![run.joined];
-            *borders = [0, 1];
-        }
-        if !is_last {
-            kernel.outputs = vec![fused.kernels[chain[index].kernel].outputs[0]];
-        }
-        if let Some(tail) = &mut kernel.tail {
-            set_before(
-                tail,
-                link.before,
-                index.checked_sub(1).map(|before| fused.kernels[chain[before].kernel].outputs[0]),
-            );
-        }
-        kernels.push(kernel);
-    }
-    fused.fused_nodes += chain.len() - runs.len();
-    let removed: Vec<usize> = chain.iter().map(|link| link.kernel).collect();
-    let position = last.kernel - removed.iter().filter(|&&kernel| kernel < last.kernel).count();
-    let mut index = 0;
-    fused.kernels.retain(|_| {
-        index += 1;
-        !removed.contains(&(index - 1))
-    });
-    fused.kernels.splice(position..position, kernels);
-}
-
-/// Makes a tail add this sum, or nothing.
-fn set_before(tail: &mut Tail, input: Option<usize>, before: Option<BufferId>) {
-    let Some(input) = input else { return };
-    match before {
-        Some(before) => tail.inputs[input] = before,
-        None => {
-            for node in &mut tail.expression.nodes {
-                let dtype = tail.expression.inputs[input];
-                if matches!(node, ScalarNode::Load { input: read, .. } if *read == input) {
-                    *node = ScalarNode::Constant(crate::scalar::Constant { dtype: dtype.compute(), value: 0.0 });
-                }
-            }
-            tail.expression.inputs.remove(input);
-            tail.inputs.remove(input);
-            for node in &mut tail.expression.nodes {
-                if let ScalarNode::Load { input: read, .. } | ScalarNode::Gather { input: read, .. } = node
-                    && *read > input
-                {
-                    *read -= 1;
-                }
-            }
-        }
-    }
+    Some(runs)
 }

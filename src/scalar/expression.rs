@@ -110,7 +110,7 @@ impl ScalarExpr {
     }
 
     /// Without nodes that no output needs. Inputs keep their indices.
-    pub(super) fn pruned(mut self) -> Self {
+    pub(crate) fn pruned(mut self) -> Self {
         let mut live = vec![false; self.nodes.len()];
         for &(id, _) in &self.outputs {
             live[id.index()] = true;
