@@ -4,13 +4,14 @@
 //! i32, clamped into the axis as those of a gather are.
 
 pub(super) mod kernels;
+mod native;
 #[cfg(test)]
 mod tests;
 
+use self::native::join;
 use super::Op;
 use super::scatter::Combine;
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
-use crate::parallel::each_chunk;
 use crate::scalar::Real;
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
@@ -139,26 +140,6 @@ pub(super) fn update(
         dtype => return Err(format!("a scatter does not compute in {dtype}")),
     }
     Ok(())
-}
-
-fn join<T: bytemuck::Pod + Send + Sync>(
-    (n, m, inner): (usize, usize, usize),
-    rows: bool,
-    index: &[i32],
-    source: &[T],
-    out: &mut [T],
-    combine: impl Fn(T, T) -> T + Sync,
-) {
-    each_chunk(out, n * inner, true, |outer, out| {
-        for j in 0..m {
-            for column in 0..inner {
-                let from = (outer * m + j) * inner + column;
-                let index = index[if rows { j } else { from }].clamp(0, n as i32 - 1) as usize;
-                let target = &mut out[index * inner + column];
-                *target = combine(*target, source[from]);
-            }
-        }
-    });
 }
 
 impl Operator for ScatterAdd {

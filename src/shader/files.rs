@@ -167,7 +167,7 @@ kernels! {
     ConvolutionSoftware: "convolution_software", ConvolutionDirect: "convolution_direct", Recurrence: "recurrence",
     RecurrenceBackward: "recurrence_backward", Scan: "scan", ScanBlocks: "scan_blocks", ScanCarries: "scan_carries",
     Sort: "sort", SortRank: "sort_rank", SortBlocks: "sort_blocks", SortStep: "sort_step", SortMerge: "sort_merge",
-    SortGather: "sort_gather", Scatter: "scatter", ScatterSorted: "scatter_sorted", ScatterUpdate: "scatter_update",
+    SortGather: "sort_gather", SortJoin: "sort_join", Scatter: "scatter", ScatterSorted: "scatter_sorted", ScatterUpdate: "scatter_update",
     ScatterUpdateSorted: "scatter_update_sorted", PoolMax: "pool_max",
     PoolMaxGather: "pool_max_gather", PoolMaxScatter: "pool_max_scatter", PoolSum: "pool_sum",
     PoolSumGradient: "pool_sum_gradient", Resample: "resample", SearchSorted: "search_sorted",

@@ -233,7 +233,7 @@ impl Writer<'_> {
         let [base, index, source] = inputs else { return String::new() };
         let mut order: Vec<usize> = (0..rank).collect();
         order.swap(0, axis);
-        let mut moved = |writer: &mut Self, value: &str| match axis {
+        let moved = |writer: &mut Self, value: &str| match axis {
             0 => value.to_owned(),
             _ => writer.add("Transpose", &[value], [ints("perm", order.iter().copied())]),
         };
