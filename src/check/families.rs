@@ -355,5 +355,7 @@ fn random() -> Vec<Family> {
         Family::new("random/uniform", 1e-6).forward([], |g, _| vec![g.random_uniform([1001], -2.0, 3.0)]),
         Family::new("random/normal", 5e-5).forward([], |g, _| vec![g.random_normal([1001], 1.0, 2.0)]),
         Family::new("random/bernoulli", 0.0).forward([], |g, _| vec![g.random_bernoulli([1001], 0.3)]),
+        Family::new("random/choice", 0.0)
+            .forward([], |g, _| vec![g.random_choice([1001], &[3.0, 0.0, 1.0, 0.5]), g.random_choice([3, 5], &[2.0])]),
     ]
 }
