@@ -214,7 +214,7 @@ impl Tensor {
     /// g.assign(&cache, &filled);
     /// g.output("sum", &filled.sum_all());
     /// let mut session = g.compile(&Device::cpu())?;
-    /// let key = TensorData::ones(F32, [2, 1, 3]);
+    /// let key = TensorData::from_vec(vec![1.0_f32; 6], [2, 1, 3])?;
     /// for position in [7, 8, 7] {
     ///     session.step(&[("position", &TensorData::from_vec(vec![position], [1])?), ("key", &key)])?;
     /// }
