@@ -36,6 +36,7 @@ fn reference(case: &Case, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
         "kl_div" if case.flag("log_target") => Box::new(KlDivLogTarget),
         "kl_div" => Box::new(KlDiv),
         "hinge" => Box::new(Hinge),
+        "negative_sampling" => Box::new(NegativeSampling::new()),
         "cosine_embedding" => {
             let margin = case.number("margin")?;
             return Some(vec![cosine_embedding(&inputs[0], &inputs[1], &inputs[2], margin, reduction(case)?)]);

@@ -207,6 +207,7 @@ fn apply(case: &Case, g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
         "one_hot" => x.one_hot(case.integer("classes").unwrap() as usize, I32),
         "scatter_add" => x.scatter_add(axis(), &inputs[1], &inputs[2]),
         "index_add" => x.index_add(axis(), &inputs[1], &inputs[2]),
+        "index_copy" => x.index_copy(axis(), &inputs[1], &inputs[2]),
         "top_k" => {
             let (values, indices) = x.top_k(case.integer("k").unwrap() as usize, axis());
             return vec![values, indices];

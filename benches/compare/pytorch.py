@@ -124,7 +124,31 @@ def steps():
         x, y = torch.rand(64, 32, 128), torch.randint(10, (32,))
         return trainer(model, torch.optim.Adam(model.parameters(), 1e-3), F.cross_entropy, x, y)
 
-    return {"step/mlp-tiny": mlp_tiny, "step/mlp": mlp, "step/cnn": cnn, "step/lstm": lstm, "step/gru": gru}
+    def word2vec():
+        words, width, batch, negatives = 10_000, 100, 1024, 5
+        # Sparse gradients, of which SGD writes the rows; whole ones are slower. Negatives are picked from a long list, as word2vec's code does.
+        center, context = (nn.Embedding(words, width, sparse=True) for _ in range(2))
+        weights = torch.arange(1, words + 1).double().reciprocal().pow(0.75)
+        drawn = torch.multinomial(weights, 10_000_000, replacement=True)
+        optimizer = torch.optim.SGD([*center.parameters(), *context.parameters()], 1e-3)
+        pairs, target = torch.randint(words, (batch, 2)), F.one_hot(torch.zeros(batch).long(), 1 + negatives).float()
+
+        def step():
+            noise = drawn[torch.randint(drawn.numel(), (batch, negatives))]
+            told = torch.cat([pairs[:, 1:], noise], 1)
+            counts = (told != pairs[:, 1:]).float()
+            counts[:, 0] = 1
+            scores = (context(told) @ center(pairs[:, 0]).unsqueeze(2)).squeeze(2)
+            value = F.binary_cross_entropy_with_logits(scores, target, counts, reduction="sum") / batch
+            optimizer.zero_grad(set_to_none=True)
+            value.backward()
+            optimizer.step()
+            return value
+
+        return step
+
+    return {"step/mlp-tiny": mlp_tiny, "step/mlp": mlp, "step/cnn": cnn, "step/lstm": lstm, "step/gru": gru,
+            "step/word2vec": word2vec}
 
 
 def kernels():

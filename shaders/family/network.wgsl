@@ -6,10 +6,6 @@
 
 var<workgroup> pairs: array<vec2<u32>, SIZE>;
 
-fn is_after(a: vec2<u32>, b: vec2<u32>) -> bool {
-    return a.x > b.x || (a.x == b.x && a.y > b.y);
-}
-
 // The lower element of an exchange, and the upper; `half` is half the extent of the merge.
 fn mirrored(exchange: u32, half: u32) -> vec2<u32> {
     let start = (exchange / half) * half * 2u;

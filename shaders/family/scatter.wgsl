@@ -1,24 +1,9 @@
 // Used by scatter, scatter_sorted.
-// What scatters share: a base `outer × length × inner`, indices and a source `outer × count × inner`. A dispatch adds at most
-// `limit` contributions to each element, from the `skipped`th on; the first one starts from the base.
+// What scatters into a new tensor share. A dispatch adds at most `limit` contributions to each element, from the `skipped`th on; the
+// first one starts from the base.
 #import element/f32
+#import family/scatter_shape
 
-struct Params {
-    grid_width: u32,
-    outer: u32,
-    length: u32,
-    inner: u32,
-    count: u32,
-    skipped: u32,
-    limit: u32,
-    // Steps of the indices: from an outer index, from a contribution and from an inner index to the next.
-    index_outer: u32,
-    index_step: u32,
-    index_inner: u32,
-    padding0: u32,
-    padding1: u32,
-}
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> base: array<Element>;
 @group(0) @binding(2) var<storage, read> indices: array<i32>;
 @group(0) @binding(3) var<storage, read> source: array<Element>;
@@ -40,9 +25,4 @@ fn start_value(index: u32) -> Element {
         return base[index];
     }
     return result[index];
-}
-
-// The position that an index names: indices outside are clamped, as those of a gather are.
-fn named(index: i32) -> i32 {
-    return clamp(index, 0, i32(params.length) - 1);
 }

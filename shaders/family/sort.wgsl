@@ -1,4 +1,4 @@
-// Used by sort, sort_blocks, sort_gather, sort_merge, sort_rank, sort_step.
+// Used by sort, sort_blocks, sort_gather, sort_join, sort_merge, sort_rank, sort_step.
 // What the kernels of a sort share: lines of a row-major tensor `lines × length`.
 #import element/f32
 #import sort_key/f32
@@ -21,4 +21,8 @@ struct Params {
 fn pair_of(value: Value, index: u32) -> vec2<u32> {
     let key = sort_key(value);
     return vec2<u32>(select(key, ~key, params.descending != 0u), index);
+}
+
+fn is_after(a: vec2<u32>, b: vec2<u32>) -> bool {
+    return a.x > b.x || (a.x == b.x && a.y > b.y);
 }

@@ -13,7 +13,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
     let mine = target_of(index);
-    let start = mine.outer * params.count;
+    let start = mine.outer * params.index_outer;
     // The first contribution whose index is not below mine.
     var low = 0u;
     var high = params.count;
@@ -32,7 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if named(indices[start + k]) != mine.position {
             break;
         }
-        total = join(total, source[(start + u32(order[start + k])) * params.inner + mine.inner]);
+        total = join(total, source[(mine.outer * params.count + u32(order[start + k])) * params.inner + mine.inner]);
     }
     result[index] = total;
 }

@@ -3,7 +3,8 @@
 use super::{Case, Input, TOLERANCE, Work};
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};
-use crate::nn::{GRU, LSTM, Linear, Mode, Recurrent, RecurrentInputs, Sequential};
+use crate::loss::{Loss, NegativeSampling};
+use crate::nn::{GRU, LSTM, Linear, Mode, Recurrent, RecurrentInputs, Sequential, Word2Vec};
 use crate::optim::{Adam, SGD};
 use crate::session::Session;
 use crate::tensor::{DType, Shape};
@@ -14,8 +15,19 @@ const LEARNING_RATE: f64 = 1e-3;
 /// The number of classes of the labels.
 const CLASSES: u32 = 10;
 
+/// The number of words, and the batch of pairs of them.
+const WORDS: u32 = 10_000;
+const PAIRS: &str = "pairs";
+
 pub(super) fn cases() -> Vec<Case> {
-    let models = [("mlp-tiny", mlp_tiny as fn(&Graph)), ("mlp", mlp), ("cnn", cnn), ("lstm", lstm), ("gru", gru)];
+    let models = [
+        ("mlp-tiny", mlp_tiny as fn(&Graph)),
+        ("mlp", mlp),
+        ("cnn", cnn),
+        ("lstm", lstm),
+        ("gru", gru),
+        ("word2vec", word2vec),
+    ];
     let case = |name: String, build, synced| Case { name, tolerance: TOLERANCE, work: Work::Step { build, synced } };
     models
         .into_iter()
@@ -46,6 +58,7 @@ pub(super) fn fill(session: &mut Session) -> Result<()> {
     let batch = variables.iter().filter_map(|variable| match variable.name.as_str() {
         "x" => Some(("x", Input::between(variable.ty.dtype, variable.ty.shape.clone(), 0.0, 1.0))),
         "y" => Some(("y", labels(variable.ty.dtype, variable.ty.shape.clone()))),
+        PAIRS => Some((PAIRS, Input::below(WORDS, variable.ty.shape.clone()))),
         _ => None,
     });
     let batch: Vec<(&str, Input)> = batch.collect();
@@ -106,4 +119,13 @@ fn gru(g: &Graph) {
     let last = GRU::new(g, "gru", 128, 256).forward_with(&x, &RecurrentInputs::new(), Mode::Training).h_n.at(0, 0);
     let logits = Linear::new(g, "fc", 256, 10).forward(&last);
     g.minimize(&logits.cross_entropy(&y), Adam::new(LEARNING_RATE)).build();
+}
+
+/// Pairs of 10,000 words, skip-gram with vectors of 100 and 5 negatives a pair, drawn in proportion to a power of Zipf's law; SGD, batch
+/// 1024.
+fn word2vec(g: &Graph) {
+    let pairs = Input::below(WORDS, [1024, 2]).variable(g, PAIRS);
+    let counts: Vec<u64> = (1..=u64::from(WORDS)).map(|rank| 10_000_000 / rank).collect();
+    let scores = Word2Vec::skip_gram(&counts, 100).build(g, "").forward(&pairs);
+    g.minimize(&NegativeSampling::new().forward(&scores, &scores), SGD::new(LEARNING_RATE)).build();
 }

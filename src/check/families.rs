@@ -279,10 +279,19 @@ fn indexed() -> Vec<Family> {
             .case([Input::normal(&[9, 5]), Input::integers(&[64], 0, 9), Input::normal(&[64, 5])], |inputs| {
                 inputs[0].scatter_rows(&inputs[1], &inputs[2])
             })
-            .case(
-                [Input::normal(&[1000, 33]), Input::integers(&[700], 0, 1000), Input::normal(&[700, 33])],
-                |inputs| inputs[0].scatter_rows(&inputs[1], &inputs[2]),
-            ),
+            .case([Input::normal(&[1000, 33]), Input::integers(&[700], 0, 1000), Input::normal(&[700, 33])], |inputs| {
+                inputs[0].scatter_rows(&inputs[1], &inputs[2])
+            })
+            .case([Input::normal(&[3, 9, 5]), Input::integers(&[70], 0, 9), Input::normal(&[3, 70, 5])], |inputs| {
+                inputs[0].index_add(1, &inputs[1], &inputs[2])
+            }),
+        // A base that nobody else reads is updated where it is.
+        [(7, 3), (1000, 150)].into_iter().fold(Family::new("index/update", SUM), |family, (n, m)| {
+            let inputs = || [Input::normal(&[2, n, 5]), Input::integers(&[m], 0, n as i64), Input::normal(&[2, m, 5])];
+            family
+                .case(inputs(), |inputs| inputs[0].tanh().index_add(1, &inputs[1], &inputs[2]))
+                .case(inputs(), |inputs| inputs[0].tanh().index_copy(1, &inputs[1], &inputs[2]))
+        }),
         [Combine::Product, Combine::Max, Combine::Min, Combine::Last].into_iter().fold(
             Family::new("index/scatter", SUM),
             |family, combine| {
@@ -346,5 +355,7 @@ fn random() -> Vec<Family> {
         Family::new("random/uniform", 1e-6).forward([], |g, _| vec![g.random_uniform([1001], -2.0, 3.0)]),
         Family::new("random/normal", 5e-5).forward([], |g, _| vec![g.random_normal([1001], 1.0, 2.0)]),
         Family::new("random/bernoulli", 0.0).forward([], |g, _| vec![g.random_bernoulli([1001], 0.3)]),
+        Family::new("random/choice", 0.0)
+            .forward([], |g, _| vec![g.random_choice([1001], &[3.0, 0.0, 1.0, 0.5]), g.random_choice([3, 5], &[2.0])]),
     ]
 }

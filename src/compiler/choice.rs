@@ -4,7 +4,9 @@ use super::Options;
 use super::program::Work;
 use crate::graph::GpuRoutine;
 use crate::ops::Op;
-use crate::shader::{Adapter, KernelPlan, RoutineShapes, WorkKey, reduce_candidates, reduce_plans};
+use crate::shader::{
+    Adapter, Bound, DispatchPlan, KernelPlan, RoutineShapes, WorkKey, reduce_candidates, reduce_plans,
+};
 
 /// The plans for a step's work, best guess first; none where it has no choice of its own, as maps and copies.
 fn plans(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
@@ -12,8 +14,16 @@ fn plans(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         Work::Reduce { expression, borders, reduction, epilogue } => {
             reduce_plans(expression, *borders, *reduction, epilogue, adapter)
         }
-        Work::Routine { op, operands, outputs, epilogue } => {
+        Work::Routine { op, operands, outputs, epilogue, in_place } => {
             let shapes = RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() };
+            if *in_place {
+                let plans = checked(op, form(op)?.update_kernels(&shapes, adapter)?, &shapes, adapter)?;
+                let binds_first = |dispatch: &DispatchPlan| dispatch.bound.contains(&Bound::Input(0));
+                if plans.iter().flat_map(|plan| &plan.dispatches).any(binds_first) {
+                    return Err("binds input 0 of an update in place, whose memory is output 0".into());
+                }
+                return Ok(plans);
+            }
             checked(op, form(op)?.kernels(&shapes, adapter)?, &shapes, adapter)
         }
         Work::Map { .. } | Work::Copy => Ok(Vec::new()),
@@ -47,7 +57,8 @@ pub(crate) fn candidates(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPla
         Work::Reduce { expression, borders, reduction, epilogue } => {
             reduce_candidates(expression, *borders, *reduction, epilogue, adapter)?
         }
-        Work::Routine { op, operands, outputs, epilogue } => {
+        Work::Routine { in_place: true, .. } => plans(work, adapter)?,
+        Work::Routine { op, operands, outputs, epilogue, in_place: false } => {
             let shapes = RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() };
             checked(op, form(op)?.candidates(&shapes, adapter)?, &shapes, adapter)?
         }
@@ -64,20 +75,20 @@ pub(crate) fn candidates(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPla
 
 impl Work {
     /// What tells this work from others, in any process: the name under which tuning stores the fastest plan. `None` where there is no
-    /// choice, as for maps and copies.
+    /// choice, as for maps and copies, and for updates in place, which tuning cannot run twice on the same operands.
     pub fn key(&self) -> Option<WorkKey> {
         match self {
             Self::Reduce { expression, borders, reduction, epilogue } => {
                 Some(WorkKey::of(("reduction", reduction, borders, expression, epilogue)))
             }
-            Self::Routine { op, operands, outputs, epilogue } => {
+            Self::Routine { op, operands, outputs, epilogue, in_place: false } => {
                 let rest = (operands, outputs, epilogue);
                 Some(match op {
                     Op::Custom(operator) => WorkKey::of(("custom", operator.name(), operator.tuning_key(), rest)),
                     op => WorkKey::of(("routine", op.operator().name(), op.identity(), rest)),
                 })
             }
-            Self::Map { .. } | Self::Copy => None,
+            Self::Routine { in_place: true, .. } | Self::Map { .. } | Self::Copy => None,
         }
     }
 }

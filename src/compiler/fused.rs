@@ -153,10 +153,26 @@ impl FusedKernel {
         matches!(self.head, Head::Map)
     }
 
-    /// True where it reads a buffer at most as a map does that reads it element by element, so that it may overwrite it.
+    /// The buffer in whose memory a routine can compute its only output, instead of in memory of its own.
+    pub(crate) fn updated_in_place(&self) -> Option<BufferId> {
+        let Head::Routine { op, operands, inputs, outputs } = &self.head else { return None };
+        let ([first, ..], [output], [buffer, others @ ..]) = (&operands[..], &outputs[..], &inputs[..]) else {
+            return None;
+        };
+        let types: SmallVec<[&TensorType; 4]> = operands.iter().map(|operand| &operand.ty).collect();
+        let fits = self.tail.is_none()
+            && first.ty == *output
+            && first.at == Affine::row_major(&output.shape)
+            && !others.contains(buffer)
+            && op.operator().updates_in_place(&types);
+        fits.then_some(*buffer)
+    }
+
+    /// True where it reads a buffer at most as a map does that reads it element by element, or as what it updates in place, so that it
+    /// may overwrite it.
     pub(crate) fn reads_in_place(&self, buffer: BufferId) -> bool {
         let Some(tail) = self.tail.as_ref().filter(|_| self.is_map()) else {
-            return !self.reads().any(|read| read == buffer);
+            return !self.reads().any(|read| read == buffer) || self.updated_in_place() == Some(buffer);
         };
         let row_major = Affine::row_major(&tail.expression.dims);
         tail.expression.nodes.iter().all(|node| match node {

@@ -106,7 +106,9 @@ fn step(
             let output_types: Vec<&TensorType> = outputs.iter().collect();
             let tail_flops = tail.as_ref().map_or(0, |tail| tail.expression.flops() * tail.expression.len() as u64);
             let flops = operator.cost(&input_types, &output_types).flops + tail_flops;
-            let work = Work::Routine { op: op.clone(), operands: operands.clone(), outputs: outputs.clone(), epilogue };
+            let in_place = updates_in_place(fused, kernel, index, last_read);
+            let (op, operands, outputs) = (op.clone(), operands.clone(), outputs.clone());
+            let work = Work::Routine { op, operands, outputs, epilogue, in_place };
             let plan = adapter.map(|adapter| choose(&work, adapter)).transpose().map_err(refuse)?;
             (work, plan, flops)
         }
@@ -169,6 +171,23 @@ fn overwritten(fused: &FusedGraph, kernel: &FusedKernel, index: usize, last_read
         .collect()
 }
 
+/// True where a routine computes its output in the memory of its first input: in the variable that the output is the new value of, or in
+/// that of a value which nobody reads afterwards.
+fn updates_in_place(fused: &FusedGraph, kernel: &FusedKernel, index: usize, last_read: &[usize]) -> bool {
+    let (Some(read), &[output]) = (kernel.updated_in_place(), kernel.outputs.as_slice()) else { return false };
+    let buffer = &fused.buffers[read.0];
+    match fused.direct_target(output) {
+        Some(variable) => variable == read,
+        None => {
+            matches!(buffer.content, Content::Kernel)
+                && buffer.part_of.is_none()
+                && fused.buffers[output.0].part_of.is_none()
+                && !fused.is_root(read)
+                && last_read[read.0] == index
+        }
+    }
+}
+
 /// The one dispatch of a map.
 fn map_plan(expression: &ScalarExpr, in_place: &[Option<usize>]) -> Result<KernelPlan, String> {
     let emitted = emit_map(expression, in_place);
@@ -189,6 +208,13 @@ pub(super) fn traffic(fused: &FusedGraph, step: &LoweredStep) -> u64 {
     let mut buffers: Vec<BufferId> = step.reads.clone();
     buffers.sort_unstable();
     buffers.dedup();
+    if let Work::Routine { in_place: true, .. } = step.work {
+        // Of what it updates, at most as much as the last operand has, which it reads, changes and writes.
+        let bytes = |buffer: &BufferId| fused.buffers[buffer.0].ty.bytes() as u64;
+        let touched = step.reads.last().map_or(0, bytes).min(step.reads.first().map_or(0, bytes));
+        let first = step.reads.first().copied();
+        return 2 * touched + buffers.iter().filter(|&&buffer| Some(buffer) != first).map(bytes).sum::<u64>();
+    }
     // A gather reads at most what it writes, not the whole table.
     let written: u64 = step.writes.iter().map(|output| fused.buffers[output.0].ty.bytes() as u64).sum();
     let read: u64 = buffers

@@ -154,9 +154,14 @@ impl Planner<'_> {
             for (output, &buffer) in step.writes.iter().enumerate() {
                 if let Some(variable) = self.fused.direct_target(buffer) {
                     self.owner.insert(buffer, variable);
-                } else if let Work::Map { in_place, .. } = &step.work
-                    && let Some(read) = in_place[output]
-                {
+                    continue;
+                }
+                let overwritten = match &step.work {
+                    Work::Map { in_place, .. } => in_place[output],
+                    Work::Routine { in_place, .. } => in_place.then_some(0),
+                    Work::Reduce { .. } | Work::Copy => None,
+                };
+                if let Some(read) = overwritten {
                     // Straight to the end of a long chain.
                     let read = step.reads[read];
                     let (root, offset) = self.root(read);

@@ -57,6 +57,8 @@ struct Merger<'a> {
     level: Vec<usize>,
     /// Kernels that may have become able to join one that they read from.
     waiting: BTreeSet<usize>,
+    /// Routines that write the new value of a variable over the old one, and the variables.
+    updates: Vec<(usize, BufferId)>,
     joins: usize,
 }
 
@@ -64,6 +66,12 @@ impl<'a> Merger<'a> {
     fn new(fused: &'a mut FusedGraph, target: &Target) -> Self {
         let buffers = fused.buffers.len();
         let kernels: Vec<Option<FusedKernel>> = std::mem::take(&mut fused.kernels).into_iter().map(Some).collect();
+        let updated = |kernel: &FusedKernel| {
+            let variable = kernel.updated_in_place()?;
+            (fused.assigned_to(*kernel.outputs.first()?) == Some(variable)).then_some(variable)
+        };
+        let updates = kernels.iter().enumerate();
+        let updates = updates.filter_map(|(number, kernel)| Some((number, updated(kernel.as_ref()?)?))).collect();
         let mut merger = Self {
             fused,
             bindings: target.bindings(),
@@ -75,6 +83,7 @@ impl<'a> Merger<'a> {
             producer: vec![None; buffers],
             readers: vec![BTreeSet::new(); buffers],
             waiting: BTreeSet::new(),
+            updates,
             joins: 0,
         };
         for (number, kernel) in kernels.into_iter().enumerate() {
@@ -181,7 +190,7 @@ impl<'a> Merger<'a> {
             ScalarNode::Gather { input, .. } => !linked(*input),
             ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Accumulator | ScalarNode::Call { .. } => true,
         });
-        if !direct || self.indirect_path(source, user) {
+        if !direct || self.indirect_path(source, user) || self.crosses_update(source, user) {
             return None;
         }
         self.joined([source, user], base, addition)
@@ -226,7 +235,7 @@ impl<'a> Merger<'a> {
             ScalarNode::Gather { input, .. } => !is_result(*input),
             ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Accumulator | ScalarNode::Call { .. } => true,
         });
-        if !reads_rows || self.indirect_path(source, user) {
+        if !reads_rows || self.indirect_path(source, user) || self.crosses_update(source, user) {
             return None;
         }
         let base = ScalarExpr { dims: dims.clone(), ..first.expression.clone() };
@@ -274,6 +283,15 @@ impl<'a> Merger<'a> {
         self.consumers(from).any(|kernel| kernel == to) || self.indirect_path(from, to)
     }
 
+    /// True where one of two kernels reads a variable's old value and the other one needs what is written over it: as one kernel, they would
+    /// need a copy of the variable.
+    fn crosses_update(&self, first: usize, second: usize) -> bool {
+        self.updates.iter().any(|&(update, variable)| {
+            let reads = |kernel: usize| self.readers[variable.0].contains(&kernel);
+            (reads(first) && self.reaches(update, second)) || (reads(second) && self.reaches(update, first))
+        })
+    }
+
     /// Joins a map with an earlier one over the same domain that shares an input and neither needs the other. True where one was
     /// found.
     fn join_sibling(&mut self, second: usize) -> bool {
@@ -314,6 +332,9 @@ impl<'a> Merger<'a> {
                 && (!a_update || matches!(buffers[input.0].content, Content::Variable(_)))
         });
         if !shares || !self.may_fit([a, b]) || self.reaches(first, second) || self.reaches(second, first) {
+            return None;
+        }
+        if self.crosses_update(first, second) {
             return None;
         }
         let addition = b_tail.expression.reshaped(&a_tail.expression.dims)?;

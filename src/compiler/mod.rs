@@ -1,9 +1,9 @@
 //! From graph to program. Each pass is one file and one function, and has a printed form.
 //!
-//! `custom → (narrow, overflow →) simplify → row sums → fuse → merge → segment → joined sums → schedule → lower → memory plan`. Fusing is done
-//! in passes over one structure, the `FusedGraph`: `fuse` turns nodes into kernels by substituting expressions, `merge` joins kernels over
-//! one domain, `segment` joins the update kernels of all parameters, and `joined_sums` the sums over their gradients. Lowering comes after scheduling, because whether an output may
-//! overwrite an input is known only then.
+//! `custom → (narrow, overflow →) simplify → row updates → row sums → fuse → merge → segment → joined sums → schedule → lower → memory plan`.
+//! Fusing is done in passes over one structure, the `FusedGraph`: `fuse` turns nodes into kernels by substituting expressions, `merge` joins
+//! kernels over one domain, `segment` joins the update kernels of all parameters, and `joined_sums` the sums over their gradients. Lowering
+//! comes after scheduling, because whether an output may overwrite an input is known only then.
 
 mod bounds;
 pub(crate) mod choice;
@@ -20,6 +20,7 @@ mod narrow;
 mod overflow;
 mod program;
 mod row_sums;
+mod row_updates;
 mod schedule;
 mod segment;
 mod simplify;
@@ -123,7 +124,7 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
             _ => None,
         })
         .collect();
-    let mut data = simplify::simplify(data);
+    let mut data = row_updates::join(simplify::simplify(data));
     if options.fuse {
         data = row_sums::absorb(data);
     }

@@ -106,6 +106,8 @@ pub enum Work {
         outputs: Vec<TensorType>,
         /// What is stored instead of them; its inputs follow the operands in the step's reads.
         epilogue: Option<Epilogue>,
+        /// True where the only output has the first operand's memory, and the operator writes what is different there.
+        in_place: bool,
     },
     /// Bytes from the first read to the first write.
     Copy,

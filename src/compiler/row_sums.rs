@@ -128,7 +128,7 @@ fn needs(data: &GraphData, node: usize, other: usize) -> bool {
 }
 
 /// The same nodes, each after what it needs; else in the order in which they were.
-fn sorted(data: GraphData) -> GraphData {
+pub(super) fn sorted(data: GraphData) -> GraphData {
     let count = data.nodes.len();
     let mut users: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); count];
     let mut missing = vec![0; count];

@@ -69,7 +69,7 @@ pub(super) fn needed(data: &GraphData) -> Vec<bool> {
 }
 
 /// How many needed nodes, outputs and assignments read each node.
-fn users(data: &GraphData, needed: &[bool]) -> Vec<usize> {
+pub(super) fn users(data: &GraphData, needed: &[bool]) -> Vec<usize> {
     let mut users = vec![0; data.nodes.len()];
     for (node, _) in data.nodes.iter().zip(needed).filter(|(_, needed)| **needed) {
         node.inputs.iter().for_each(|input| users[input.node()] += 1);
@@ -79,7 +79,7 @@ fn users(data: &GraphData, needed: &[bool]) -> Vec<usize> {
     users
 }
 
-fn drop_unneeded(data: GraphData) -> GraphData {
+pub(super) fn drop_unneeded(data: GraphData) -> GraphData {
     let needed = needed(&data);
     let mut positions = vec![0_u32; data.nodes.len()];
     let mut nodes = Vec::new();
@@ -134,7 +134,7 @@ fn fold_transpose(new_nodes: &mut Vec<Node>, known: &mut Known, node: &mut Node)
 }
 
 /// The scalar that every element equals, if the value is a constant.
-fn constant_of(nodes: &[Node], id: ValueId) -> Option<f64> {
+pub(super) fn constant_of(nodes: &[Node], id: ValueId) -> Option<f64> {
     let node = &nodes[id.node()];
     match &node.op {
         Op::Constant(data) if data.len() == 1 => data.item().ok(),

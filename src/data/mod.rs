@@ -41,8 +41,8 @@ pub(crate) use stream::{Cut, Message};
 pub use stream::{Examples, Source, Stream};
 pub use table::{Table, Target};
 pub use text::{
-    BagOfWords, BagOfWordsOptions, CharVocabulary, Encoding, Frequency, PaddedRows, RowNorm, RowOptions, TfIdf,
-    TfIdfOptions, WordVocabulary, read_text, streams, words,
+    BagOfWords, BagOfWordsOptions, CharVocabulary, Corpus, Encoding, Frequency, PaddedRows, RowNorm, RowOptions, TfIdf,
+    TfIdfOptions, WordEmbeddings, WordVocabulary, WordWindows, read_text, streams, words,
 };
 
 /// The number of elements of a shape read from a file, unless it is beyond what the machine can address.

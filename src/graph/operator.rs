@@ -99,4 +99,12 @@ pub trait Operator: fmt::Debug {
     fn cost(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> RoutineCost {
         RoutineCost::default()
     }
+
+    /// True for a routine that can compute its only output, of the first input's type, in that input's memory, for inputs of these types:
+    /// it has [`CpuRoutine::update`](super::CpuRoutine::update) and
+    /// [`GpuRoutine::update_kernels`](super::GpuRoutine::update_kernels), where it has those forms. The compiler does so where nobody needs
+    /// the input afterwards, and where the input is a variable that gets the output as its new value.
+    fn updates_in_place(&self, _inputs: &[&TensorType]) -> bool {
+        false
+    }
 }

@@ -91,6 +91,15 @@ pub trait CpuRoutine {
     ) -> Result<bool, String> {
         Ok(false)
     }
+
+    /// Computes the only output in the memory of the first input, which holds that input; the others are as in `evaluate`. Called where
+    /// the operator [`updates_in_place`](super::Operator::updates_in_place).
+    ///
+    /// # Errors
+    /// As for `evaluate`.
+    fn update(&self, _first: (&TensorType, &mut [u8]), _others: &[(&Operand, &[u8])]) -> Result<(), String> {
+        Err("is not computed in place on the CPU".into())
+    }
 }
 
 /// A routine's form for GPUs.
@@ -114,6 +123,16 @@ pub trait GpuRoutine {
     /// where there are.
     fn obstacle(&self, _inputs: &[&TensorType], _adapter: &Adapter) -> Option<String> {
         None
+    }
+
+    /// The variants that compute the only output in the memory of the first input, best guess first: `Output(0)` holds that input when
+    /// they begin, and they do not bind `Input(0)`. Asked where the operator
+    /// [`updates_in_place`](super::Operator::updates_in_place).
+    ///
+    /// # Errors
+    /// As of [`kernels`](Self::kernels).
+    fn update_kernels(&self, _: &RoutineShapes<'_>, _: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        Err("has no kernel that computes it in place".into())
     }
 
     /// True where the kernels read an input of f16 or bf16 as it is stored; else it is widened into f32 first. On the CPU, inputs are

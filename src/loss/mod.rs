@@ -9,6 +9,7 @@ mod distance;
 mod divergence;
 mod elementwise;
 mod margin;
+mod negative_sampling;
 mod targets;
 
 pub use binary::{BinaryCrossEntropy, BinaryCrossEntropyWithLogits, BinaryCrossEntropyWithPositiveWeight};
@@ -16,6 +17,7 @@ pub use classes::{CrossEntropy, CrossEntropyOptions, CrossEntropyWith, Nll, NllW
 pub use distance::{Huber, L1, Mse};
 pub use divergence::{KlDiv, KlDivLogTarget};
 pub use margin::{Hinge, cosine_embedding};
+pub use negative_sampling::NegativeSampling;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@
 
 mod builtin;
 mod confusion;
+mod correlation;
 mod decode;
 mod perplexity;
 mod ranking;
@@ -14,6 +15,7 @@ mod regression;
 
 pub use builtin::{Accumulator, BuiltIn};
 pub use confusion::{Average, ClassScores, ConfusionMatrix};
+pub use correlation::spearman;
 pub use perplexity::Perplexity;
 
 use std::fmt;

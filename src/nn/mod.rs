@@ -12,6 +12,7 @@
 //! | [`BatchNormalization`], [`LayerNormalization`], … | [`BatchNorm`], [`LayerNorm`], … |
 //! | [`AttentionLayer`], [`Transformer`] | [`MultiheadAttention`], [`TransformerEncoder`], [`TransformerDecoder`] |
 //! | [`RecurrentLayer`] | [`LSTM`], [`GRU`], [`RNN`], [`CustomRNN`] |
+//! | | [`WordVectors`], of a [`Word2Vec`] |
 //! | [`Activation`], [`Dropout`], [`Pool`], [`Flatten`] | methods of [`Tensor`]; a dropout's own `forward` |
 //!
 //! Names and layouts of parameters are PyTorch's, so that weights move between the two unchanged.
@@ -36,6 +37,7 @@ mod recurrent;
 mod residual;
 mod scope;
 mod sequential;
+mod word2vec;
 
 pub use activation::Activation;
 pub use attention::{
@@ -67,6 +69,7 @@ pub use recurrent::{
 pub use residual::Residual;
 pub use scope::Scope;
 pub use sequential::Sequential;
+pub use word2vec::{Word2Vec, WordVectors};
 
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};

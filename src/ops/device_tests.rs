@@ -44,6 +44,38 @@ pub(crate) fn compare_candidates(
     compare_plans(label, op, &others, inputs, outputs, tolerance)
 }
 
+/// Runs every plan that updates the first input in place, and the CPU's update, against the CPU's new tensor. Returns the number of plans.
+#[track_caller]
+pub(crate) fn compare_updates(label: &str, op: &dyn Operator, inputs: &[(&Operand, &[u8])]) -> usize {
+    let routine = op.kind().routine().unwrap();
+    let ty = inputs[0].0.ty.clone();
+    let mut want = vec![0_u32; ty.bytes().div_ceil(4)];
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut want);
+    routine.cpu().unwrap().evaluate(inputs, &mut [(&ty, bytes)]).unwrap();
+    let mut updated: Vec<u32> = bytemuck::pod_collect_to_vec(inputs[0].1);
+    routine.cpu().unwrap().update((&ty, bytemuck::cast_slice_mut(&mut updated)), &inputs[1..]).unwrap();
+    assert_eq!(updated, want, "{label} on the CPU");
+    let operands: Vec<Operand> = inputs.iter().map(|(operand, _)| (*operand).clone()).collect();
+    let data: Vec<&[u8]> = inputs.iter().map(|(_, bytes)| *bytes).collect();
+    let shapes = RoutineShapes { inputs: &operands, outputs: std::slice::from_ref(&ty), epilogue: None };
+    let mut seen = Vec::new();
+    for adapter in adapters() {
+        for plan in gpu(op).update_kernels(&shapes, &adapter).unwrap() {
+            check(&plan, &adapter);
+            let Some(mut runner) = Runner::lock() else { continue };
+            if seen.contains(&plan) || !runner.can_run(&plan, &adapter) {
+                continue;
+            }
+            let (got, _) = runner.run_from(&plan, &data, &[data[0]], 1);
+            let got: Vec<u32> = bytemuck::pod_collect_to_vec(&got[0]);
+            let different = got.iter().zip(&want).position(|(got, want)| got != want);
+            assert_eq!(different, None, "{label}, {plan:?}: the first different element");
+            seen.push(plan);
+        }
+    }
+    seen.len()
+}
+
 #[track_caller]
 fn compare_plans(
     label: &str,

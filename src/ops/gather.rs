@@ -107,15 +107,12 @@ impl Operator for Take {
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
         let upstream = gradient.upstream[0].as_ref()?;
         let (shape, picks) = (gradient.inputs[0].shape(), gradient.inputs[1].shape());
-        // Index axes become one, in front; rows are added up there, and then the axis is moved back.
-        let before: usize = shape[..self.axis].iter().product();
-        let after: usize = shape[self.axis + 1..].iter().product();
-        let rows =
-            upstream.reshape([before, picks.len(), after]).permute(&[1, 0, 2]).reshape([picks.len(), before * after]);
-        let base = upstream.graph().scalar(upstream.dtype(), 0.0).broadcast_to([shape[self.axis], before * after]);
-        let sums = base.scatter_rows(&gradient.inputs[1].reshape([picks.len()]), &rows);
-        let sums = sums.reshape([shape[self.axis], before, after]).permute(&[1, 0, 2]).reshape(shape);
-        Some(vec![Some(sums), None])
+        // Index axes become one.
+        let count = picks.len();
+        let slices: Shape = (0..shape.rank()).map(|k| if k == self.axis { count } else { shape[k] }).collect();
+        let base = upstream.graph().scalar(upstream.dtype(), 0.0).broadcast_to(shape);
+        let index = gradient.inputs[1].reshape([count]);
+        Some(vec![Some(base.index_add(self.axis as isize, &index, &upstream.reshape(slices))), None])
     }
 }
 

@@ -23,6 +23,7 @@ mod permute;
 mod pool;
 mod product;
 mod random;
+mod random_choice;
 mod rearrange;
 mod recurrent;
 mod reduce;

@@ -62,7 +62,7 @@ impl Graph {
 
 /// Two words of random bits for each element, from seed and step, in a stream.
 #[track_caller]
-fn words_of(state: &Tensor, stream: u32, shape: &Shape) -> [Tensor; 2] {
+pub(super) fn words_of(state: &Tensor, stream: u32, shape: &Shape) -> [Tensor; 2] {
     let graph = state.graph();
     let stream = graph.scalar(DType::U32, f64::from(stream));
     let counter = graph.coordinate([shape.len()], 0).cast(DType::U32).reshape(shape);

@@ -3,7 +3,7 @@
 //! of them; kernels and order are the same. Whatever joins, it does so in the order of the source, so that results have the
 //! same bits every time.
 
-use super::scatter_add::{evaluate, infer_elements, infer_rows, kernels};
+use super::scatter_add::{evaluate, infer_elements, infer_rows, kernels, update, updates_in_place};
 use super::{Op, ScatterAdd, ScatterRows};
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
@@ -27,9 +27,9 @@ pub enum Combine {
 /// A base, i32 indices (clamped into the axis) and a source, of the shapes of [`ScatterAdd`] or, with `rows`, of [`ScatterRows`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Scatter {
-    /// The axis that the index refers to; 0 with `rows`.
+    /// The axis that the index refers to.
     pub axis: usize,
-    /// True where one index stands for a row of a matrix.
+    /// True where one index stands for a slice, as for a row of a matrix.
     pub rows: bool,
     /// How values join.
     pub combine: Combine,
@@ -40,7 +40,7 @@ impl Scatter {
     #[track_caller]
     fn with(self, combine: Combine, base: &Tensor, index: &Tensor, source: &Tensor) -> Tensor {
         let op = match combine {
-            Combine::Sum if self.rows => Op::ScatterRows(ScatterRows),
+            Combine::Sum if self.rows => Op::ScatterRows(ScatterRows { axis: self.axis }),
             Combine::Sum => Op::ScatterAdd(ScatterAdd { axis: self.axis }),
             Combine::Product | Combine::Max | Combine::Min | Combine::Last => Op::Scatter(Self { combine, ..self }),
         };
@@ -50,7 +50,7 @@ impl Scatter {
     /// What is at each source element's position.
     #[track_caller]
     fn picked(self, from: &Tensor, index: &Tensor) -> Tensor {
-        if self.rows { from.take(0, index) } else { from.gather(self.axis as isize, index) }
+        if self.rows { from.take(self.axis as isize, index) } else { from.gather(self.axis as isize, index) }
     }
 }
 
@@ -60,7 +60,7 @@ impl Operator for Scatter {
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
-        if self.rows { infer_rows(inputs) } else { infer_elements(self.axis, inputs) }
+        if self.rows { infer_rows(self.axis, inputs) } else { infer_elements(self.axis, inputs) }
     }
 
     fn kind(&self) -> Kind<'_> {
@@ -113,17 +113,29 @@ impl Operator for Scatter {
     fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
         RoutineCost { flops: inputs[2].len() as u64 }
     }
+
+    fn updates_in_place(&self, inputs: &[&TensorType]) -> bool {
+        updates_in_place(self.axis, self.rows, inputs)
+    }
 }
 
 impl CpuRoutine for Scatter {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         evaluate(self.axis, self.rows, self.combine, inputs, outputs)
     }
+
+    fn update(&self, first: (&TensorType, &mut [u8]), others: &[(&Operand, &[u8])]) -> Result<(), String> {
+        update(self.axis, self.rows, self.combine, first, others)
+    }
 }
 
 impl GpuRoutine for Scatter {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self.axis, self.rows, self.combine, shapes, adapter)
+    }
+
+    fn update_kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::update_plans(self.axis, self.rows, self.combine, shapes, adapter)
     }
 }
 
@@ -182,6 +194,46 @@ impl Tensor {
             inside = inside.logical_and(self.graph().coordinate(&base, axis).lt(extent as f64));
         }
         inside.select(part.pad(&zeros, &rest, 0.0), self)
+    }
+
+    /// PyTorch's `index_copy`: this, with the source's m slices along an axis in place of those that the integer indices `[m]` (i32 or i64)
+    /// name; of several for one index, the last stays. Indices out of range are clamped to the axis.
+    ///
+    /// Where this is a variable that is assigned the result, only the slices that are named are written: what a cache of keys and values
+    /// gets at each position costs the same however long the cache is.
+    ///
+    /// ```
+    /// use wgrad::ops::{Initial, Role, Variable};
+    /// use wgrad::prelude::*;
+    /// use wgrad::tensor::TensorType;
+    /// let g = Graph::new();
+    /// let (ty, initial) = (TensorType::new(F32, [2, 1000, 3]), Initial::Constant(0.0));
+    /// let cache = g.variable(Variable { name: "cache".into(), ty, role: Role::Buffer, initial });
+    /// let (position, key) = (g.input("position", [1], I32), g.input("key", [2, 1, 3], F32));
+    /// let filled = cache.index_copy(1, &position, &key);
+    /// g.assign(&cache, &filled);
+    /// g.output("sum", &filled.sum_all());
+    /// let mut session = g.compile(&Device::cpu())?;
+    /// let key = TensorData::from_vec(vec![1.0_f32; 6], [2, 1, 3])?;
+    /// for position in [7, 8, 7] {
+    ///     session.step(&[("position", &TensorData::from_vec(vec![position], [1])?), ("key", &key)])?;
+    /// }
+    /// assert_eq!(session.read("sum")?.item()?, 12.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn index_copy(&self, axis: isize, index: &Self, source: &Self) -> Self {
+        if let Some(done) = self.by_i32(source, |base, source| base.index_copy(axis, index, source)) {
+            return done;
+        }
+        match self.slices("index_copy", axis, source) {
+            Ok(axis) => {
+                let scatter = Scatter { axis, rows: true, combine: Combine::Last };
+                scatter.with(Combine::Last, self, &index.i32_indices(), source)
+            }
+            Err(placeholder) => placeholder,
+        }
     }
 
     /// This, with slices of the source combined with the slices that indices name: ONNX's `ScatterND`. The index is `[…, k]`, and its last

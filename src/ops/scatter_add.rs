@@ -4,13 +4,14 @@
 //! i32, clamped into the axis as those of a gather are.
 
 pub(super) mod kernels;
+mod native;
 #[cfg(test)]
 mod tests;
 
+use self::native::join;
 use super::Op;
 use super::scatter::Combine;
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
-use crate::parallel::each_chunk;
 use crate::scalar::Real;
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
@@ -22,9 +23,13 @@ pub struct ScatterAdd {
     pub axis: usize,
 }
 
-/// PyTorch's `index_add` along axis 0 of a matrix: base `[n, d]`, index `[m]`, source `[m, d]`.
+/// PyTorch's `index_add`: index `[m]`, and a source with the base's shape but for m slices along the axis. Along axis 0 of a matrix,
+/// that is a base `[n, d]` and a source `[m, d]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ScatterRows;
+pub struct ScatterRows {
+    /// The axis that the index refers to.
+    pub axis: usize,
+}
 
 pub(super) fn check_types(inputs: &[&TensorType]) -> Result<(), String> {
     let (base, index, source) = (inputs[0], inputs[1], inputs[2]);
@@ -54,14 +59,29 @@ pub(super) fn infer_elements(axis: usize, inputs: &[&TensorType]) -> Result<Vec<
     Ok(vec![inputs[0].clone()])
 }
 
-/// One index a row of a matrix.
-pub(super) fn infer_rows(inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+/// One index a slice.
+pub(super) fn infer_rows(axis: usize, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
     check_types(inputs)?;
     let (base, index, source) = (&inputs[0].shape, &inputs[1].shape, &inputs[2].shape);
-    if base.rank() != 2 || index.rank() != 1 || source.rank() != 2 || source[0] != index[0] || source[1] != base[1] {
-        return Err(format!("wants a base [n, d], indices [m] and a source [m, d], not {base}, {index} and {source}"));
+    let fits = index.rank() == 1
+        && axis < base.rank()
+        && base.rank() == source.rank()
+        && (0..base.rank()).all(|k| source[k] == if k == axis { index[0] } else { base[k] });
+    if !fits {
+        return Err(format!(
+            "wants a base like [n, d], indices [m] and a source like [m, d], with m slices along axis {axis}, \
+             not {base}, {index} and {source}"
+        ));
     }
     Ok(vec![inputs[0].clone()])
+}
+
+/// True where a scatter in place is no more work than one that makes a new tensor. Where each slice has an index of its own and slices lie
+/// apart, indices cannot be sorted, and each contribution looks at all others of its line.
+pub(super) fn updates_in_place(axis: usize, rows: bool, inputs: &[&TensorType]) -> bool {
+    let (Some(base), Some(source)) = (inputs.first(), inputs.get(2)) else { return false };
+    let (_, length, inner) = lines(base, axis);
+    rows || inner == 1 || lines(source, axis).1 <= length
 }
 
 /// Lines of an axis: `outer × n × inner`.
@@ -76,16 +96,26 @@ pub(super) fn evaluate(
     inputs: &[(&Operand, &[u8])],
     outputs: &mut [(&TensorType, &mut [u8])],
 ) -> Result<(), String> {
-    let (ty, out) = &mut outputs[0];
-    let source = &inputs[2].0.ty;
+    let [(base, start), others @ ..] = inputs else { return Err("wants a base, indices and a source".into()) };
+    let out = &mut outputs[0].1[..base.ty.bytes()];
+    out.copy_from_slice(&start[..base.ty.bytes()]);
+    update(axis, rows, combine, (&base.ty, out), others)
+}
+
+/// Joins the source (the second operand) into the base at the indices (the first), and touches nothing else of it.
+pub(super) fn update(
+    axis: usize,
+    rows: bool,
+    combine: Combine,
+    (ty, base): (&TensorType, &mut [u8]),
+    others: &[(&Operand, &[u8])],
+) -> Result<(), String> {
+    let [(index, indices), (source, values)] = others else { return Err("wants indices and a source".into()) };
     let (_, n, inner) = lines(ty, axis);
-    let (_, m, _) = lines(source, axis);
-    let count = |k: usize| inputs[k].0.ty.bytes();
-    let (base, index, values) =
-        (&inputs[0].1[..count(0)], bytemuck::cast_slice(&inputs[1].1[..count(1)]), &inputs[2].1[..count(2)]);
-    let out = &mut out[..ty.bytes()];
-    out.copy_from_slice(base);
-    if ty.is_empty() || source.is_empty() {
+    let (_, m, _) = lines(&source.ty, axis);
+    let (index, values) = (bytemuck::cast_slice(&indices[..index.ty.bytes()]), &values[..source.ty.bytes()]);
+    let out = &mut base[..ty.bytes()];
+    if ty.is_empty() || source.ty.is_empty() {
         return Ok(());
     }
     let sizes = (n, m, inner);
@@ -112,26 +142,6 @@ pub(super) fn evaluate(
     Ok(())
 }
 
-fn join<T: bytemuck::Pod + Send + Sync>(
-    (n, m, inner): (usize, usize, usize),
-    rows: bool,
-    index: &[i32],
-    source: &[T],
-    out: &mut [T],
-    combine: impl Fn(T, T) -> T + Sync,
-) {
-    each_chunk(out, n * inner, true, |outer, out| {
-        for j in 0..m {
-            for column in 0..inner {
-                let from = (outer * m + j) * inner + column;
-                let index = index[if rows { j } else { from }].clamp(0, n as i32 - 1) as usize;
-                let target = &mut out[index * inner + column];
-                *target = combine(*target, source[from]);
-            }
-        }
-    });
-}
-
 impl Operator for ScatterAdd {
     fn name(&self) -> String {
         "scatter_add".into()
@@ -153,17 +163,29 @@ impl Operator for ScatterAdd {
     fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
         RoutineCost { flops: inputs[2].len() as u64 }
     }
+
+    fn updates_in_place(&self, inputs: &[&TensorType]) -> bool {
+        updates_in_place(self.axis, false, inputs)
+    }
 }
 
 impl CpuRoutine for ScatterAdd {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         evaluate(self.axis, false, Combine::Sum, inputs, outputs)
     }
+
+    fn update(&self, first: (&TensorType, &mut [u8]), others: &[(&Operand, &[u8])]) -> Result<(), String> {
+        update(self.axis, false, Combine::Sum, first, others)
+    }
 }
 
 impl GpuRoutine for ScatterAdd {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self.axis, false, Combine::Sum, shapes, adapter)
+    }
+
+    fn update_kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::update_plans(self.axis, false, Combine::Sum, shapes, adapter)
     }
 }
 
@@ -173,7 +195,7 @@ impl Operator for ScatterRows {
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
-        infer_rows(inputs)
+        infer_rows(self.axis, inputs)
     }
 
     fn kind(&self) -> Kind<'_> {
@@ -182,23 +204,35 @@ impl Operator for ScatterRows {
 
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
         let upstream = gradient.upstream[0].as_ref()?;
-        Some(vec![Some(upstream.clone()), None, Some(upstream.take(0, &gradient.inputs[1]))])
+        Some(vec![Some(upstream.clone()), None, Some(upstream.take(self.axis as isize, &gradient.inputs[1]))])
     }
 
     fn cost(&self, inputs: &[&TensorType], _: &[&TensorType]) -> RoutineCost {
         RoutineCost { flops: inputs[2].len() as u64 }
     }
+
+    fn updates_in_place(&self, inputs: &[&TensorType]) -> bool {
+        updates_in_place(self.axis, true, inputs)
+    }
 }
 
 impl CpuRoutine for ScatterRows {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
-        evaluate(0, true, Combine::Sum, inputs, outputs)
+        evaluate(self.axis, true, Combine::Sum, inputs, outputs)
+    }
+
+    fn update(&self, first: (&TensorType, &mut [u8]), others: &[(&Operand, &[u8])]) -> Result<(), String> {
+        update(self.axis, true, Combine::Sum, first, others)
     }
 }
 
 impl GpuRoutine for ScatterRows {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
-        kernels::plans(0, true, Combine::Sum, shapes, adapter)
+        kernels::plans(self.axis, true, Combine::Sum, shapes, adapter)
+    }
+
+    fn update_kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
+        kernels::update_plans(self.axis, true, Combine::Sum, shapes, adapter)
     }
 }
 
@@ -254,29 +288,33 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn scatter_rows(&self, index: &Self, source: &Self) -> Self {
-        self.graph().apply1(Op::ScatterRows(ScatterRows), &[self, &index.i32_indices(), source])
+        self.graph().apply1(Op::ScatterRows(ScatterRows { axis: 0 }), &[self, &index.i32_indices(), source])
     }
 
     /// PyTorch's `index_add`: adds the source's m slices along an axis to those of this that the integer indices `[m]` name, in the order
-    /// of the source.
+    /// of the source. Indices out of range are clamped to the axis.
+    ///
+    /// Where this is a variable that is assigned the result, only the slices that are named are read and written.
     #[track_caller]
     #[must_use]
     pub fn index_add(&self, axis: isize, index: &Self, source: &Self) -> Self {
-        let Some(axis) = self.resolve_axis("index_add", axis) else { return self.clone() };
+        match self.slices("index_add", axis, source) {
+            Ok(axis) => {
+                self.graph().apply1(Op::ScatterRows(ScatterRows { axis }), &[self, &index.i32_indices(), source])
+            }
+            Err(placeholder) => placeholder,
+        }
+    }
+
+    /// The axis, where a source has this one's shape beside it; else a placeholder.
+    #[track_caller]
+    pub(super) fn slices(&self, operator: &str, axis: isize, source: &Self) -> Result<usize, Self> {
+        let Some(axis) = self.resolve_axis(operator, axis) else { return Err(self.clone()) };
         let (base, given) = (self.shape(), source.shape());
         if given.rank() != base.rank() || (0..base.rank()).any(|k| k != axis && base[k] != given[k]) {
-            return self
-                .graph()
-                .mistake("index_add", format!("source {given} does not fit base {base} beside axis {axis}"));
+            let message = format!("source {given} does not fit base {base} beside axis {axis}");
+            return Err(self.graph().mistake(operator, message));
         }
-        let width: usize = base.iter().enumerate().filter(|&(k, _)| k != axis).map(|(_, &extent)| extent).product();
-        let transposed = self.transpose(0, axis as isize);
-        let transposed_shape = transposed.shape();
-        let rows = source.transpose(0, axis as isize).reshape([given[axis], width]);
-        let sum = transposed.reshape([base[axis], width]).scatter_rows(index, &rows);
-        if self.graph().error().is_some() {
-            return sum;
-        }
-        sum.reshape(transposed_shape).transpose(0, axis as isize)
+        Ok(axis)
     }
 }

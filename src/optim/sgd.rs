@@ -7,6 +7,9 @@ use crate::graph::Tensor;
 /// `p − lr·b` with `b = momentum·b + (1 − dampening)·g`: PyTorch's `torch.optim.SGD`. State: `momentum_buffer`, where there is
 /// momentum; it begins as the first gradient.
 ///
+/// Without momentum, decay and clipping by a norm, a table of which a step looks up fewer rows than there are (an embedding) is updated in
+/// those rows alone: nothing of the table's size is computed, read or written.
+///
 /// ```
 /// use wgrad::optim::SGD;
 /// let optimizer = SGD::new(0.1).momentum(0.9).nesterov().weight_decay(5e-4);

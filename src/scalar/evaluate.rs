@@ -241,6 +241,9 @@ pub(super) fn fold<P: Copy + Send + Sync>(
             });
         }
     }
+    if chunks == 1 {
+        return partials;
+    }
     let mut totals = Vec::with_capacity(outer * inner);
     for index in 0..outer {
         let of_index = &partials[index * chunks * inner..(index + 1) * chunks * inner];

@@ -14,6 +14,9 @@ use crate::tensor::DType;
 /// Elements evaluated at a time: a register of f32 is 4 KiB.
 pub(crate) const BLOCK: usize = 1024;
 
+/// Elements of a row from which reading it as one is worth the look at its beginning.
+const SHORTEST_ROW: usize = 8;
+
 #[derive(Clone, Debug)]
 enum Fetch {
     /// Consecutive elements, from the block's start plus this offset on.
@@ -36,10 +39,12 @@ enum Instruction {
         at: Affine,
         out: usize,
     },
+    /// `step`: from each address to the next along the innermost dimension, where it is always the same.
     Gather {
         input: usize,
         stored: DType,
         address: usize,
+        step: Option<i64>,
         out: usize,
     },
     Call {
@@ -159,6 +164,7 @@ impl Tape {
             outputs: Vec::new(),
             direct: None,
         };
+        let steps = steps(&expression);
         let mut free: Vec<usize> = Vec::new();
         let mut register_of = vec![0; expression.nodes.len()];
         // Of a single point every load is the same everywhere, but it may be one that is overwritten in place.
@@ -202,6 +208,7 @@ impl Tape {
                     input: *input,
                     stored: stored(*input),
                     address: register_of[address.index()],
+                    step: steps[address.index()],
                     out,
                 }),
                 ScalarNode::Call { function, arguments } => {
@@ -426,10 +433,16 @@ impl<'a> Block<'_, '_, 'a> {
                     done += count;
                 }
             }
-            Instruction::Gather { input, stored, address, .. } => {
+            Instruction::Gather { input, stored, address, step, .. } => {
                 let Source::Bytes(bytes) = inputs[*input] else { return };
                 let addresses = lanes::<i32>(operand(*address), n);
-                fetch_elements(*stored, bytes, out, Each(addresses));
+                match (step, tape.dims.last()) {
+                    (&Some(step), Some(&inner)) if inner >= SHORTEST_ROW => {
+                        let rows = Rows { addresses, step, inner, column: start % inner };
+                        fetch_elements(*stored, bytes, out, Along(rows));
+                    }
+                    _ => fetch_elements(*stored, bytes, out, Each(addresses)),
+                }
             }
             Instruction::Call { function, dtype, arguments, .. } => {
                 let [a, b, c, d] = *arguments;
@@ -550,6 +563,54 @@ impl<I: Iterator<Item = (i64, i64, usize)>> Addresses for Along<I> {
     }
 }
 
+/// Rows of addresses that follow each other by one step, of which the first is looked at: rows of a table, as embeddings read them.
+struct Rows<'a> {
+    addresses: &'a [i32],
+    step: i64,
+    inner: usize,
+    /// How far the first row has come.
+    column: usize,
+}
+
+impl Iterator for Rows<'_> {
+    type Item = (i64, i64, usize);
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let first = *self.addresses.first()?;
+        let count = (self.inner - self.column).min(self.addresses.len());
+        self.addresses = &self.addresses[count..];
+        self.column = 0;
+        Some((i64::from(first), self.step, count))
+    }
+}
+
+/// For each value of an expression, how much it grows from each element to the next along the innermost dimension, where that is known to be
+/// the same everywhere.
+fn steps(expression: &ScalarExpr) -> Vec<Option<i64>> {
+    let mut steps: Vec<Option<i64>> = Vec::with_capacity(expression.nodes.len());
+    let along = |at: &Affine| at.strides.last().copied().unwrap_or(0);
+    for node in &expression.nodes {
+        let step = match node {
+            ScalarNode::Constant(_) => Some(0),
+            ScalarNode::Index(at) => Some(along(at)),
+            ScalarNode::Load { at, .. } => (along(at) == 0).then_some(0),
+            ScalarNode::Gather { address, .. } => steps[address.index()].filter(|&step| step == 0),
+            ScalarNode::Accumulator => None,
+            ScalarNode::Call { function, arguments } => {
+                let of = |k: usize| arguments.get(k).and_then(|id| steps[id.index()]);
+                let stays = || arguments.iter().all(|id| steps[id.index()] == Some(0)).then_some(0);
+                match function {
+                    ScalarFunction::Add => of(0).zip(of(1)).map(|(a, b)| a + b),
+                    ScalarFunction::Sub => of(0).zip(of(1)).map(|(a, b)| a - b),
+                    _ => stays(),
+                }
+            }
+        };
+        steps.push(step);
+    }
+    steps
+}
+
 /// Reads elements into a register, converting to the compute type.
 #[inline(always)]
 fn fetch_elements(stored: DType, bytes: &[u8], lanes: &mut [u8], addresses: impl Addresses) {
@@ -627,6 +688,32 @@ mod tests {
             let bytes = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut bytes)[offset..];
             narrow(bytes, 1, &values, bf16::from_f32);
             assert_eq!(bytes[2..8], wanted, "from byte {offset} on");
+        }
+    }
+
+    #[test]
+    fn rows_are_read_from_where_their_first_address_says() {
+        // A table of 5 rows, read at 700 indices, some beyond it; blocks begin and end within rows.
+        for (width, step) in [(20_usize, 1), (20, 3), (3, 1)] {
+            let (rows, wide) = (700, width as i64 * step);
+            let mut builder = Builder::new(DType::F32);
+            let index = builder.load(0, DType::I32, Affine::new(0, vec![1, 0]));
+            let row = builder.constant(DType::I32, wide as f64);
+            let start = builder.call(ScalarFunction::Mul, &[index, row]);
+            let column = builder.index(Affine::new(0, vec![0, step]));
+            let address = builder.call(ScalarFunction::Add, &[start, column]);
+            let value = builder.gather(1, DType::F32, address);
+            let expression = builder.finish(vec![rows, width], vec![DType::I32, DType::F32], vec![(value, DType::F32)]);
+            let table: Vec<f32> = (0..5 * wide).map(|k| k as f32 + 0.5).collect();
+            let indices: Vec<i32> = (0..rows).map(|k| (k * 7 % 8) as i32 - 2).collect();
+            let mut found = vec![0_f32; rows * width];
+            let sources = [bytemuck::cast_slice(&indices), bytemuck::cast_slice(&table)].map(Source::Bytes);
+            map(&Tape::new(&expression), &sources, &mut [bytemuck::cast_slice_mut(&mut found)]);
+            for (k, found) in found.iter().enumerate() {
+                let at = i64::from(indices[k / width]) * wide + (k % width) as i64 * step;
+                let wanted = usize::try_from(at).ok().and_then(|at| table.get(at)).copied().unwrap_or_default();
+                assert_eq!(*found, wanted, "element {k} of rows of {width}, step {step}");
+            }
         }
     }
 

@@ -61,9 +61,8 @@ impl Trainer {
                 (first, batches, Some((whole + usize::from(ragged)) as u64))
             }
             Material::Streamed(stream) => {
-                let first = self.streamed_for(stream.peek()?, fit.batch_size, Mode::Training)?;
-                let first = first.ok_or_else(|| Error::Limit("the training step takes too much memory".into()))?;
-                (first.0, Batches::of_stream(fit.batch_size, fit.drop_last, stream), None)
+                let first = self.training_on(stream, fit.batch_size)?;
+                (first, Batches::of_stream(fit.batch_size, fit.drop_last, stream), None)
             }
         };
         self.training = Some(first);

@@ -8,7 +8,7 @@ use super::programs::Use;
 use super::tally::Tally;
 use super::trainer::{Trainer, uncompiled};
 use crate::data::{Cut, Dataset, Stream};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::Reading;
 use crate::nn::{Inputs, Mode};
 use crate::session::Program;
@@ -64,6 +64,12 @@ impl Trainer {
             .retain(|(known, _)| session.is_some_and(|session| session.programs().any(|other| other == known)));
         self.predicted.push((program.clone(), shape.clone()));
         Ok(Some((program, shape)))
+    }
+
+    /// The training program for batches of a stream.
+    pub(super) fn training_on(&mut self, stream: &mut Stream, batch: usize) -> Result<Program> {
+        let found = self.streamed_for(stream.peek()?, batch, Mode::Training)?;
+        found.map(|(program, _)| program).ok_or_else(|| Error::Limit("the training step takes too much memory".into()))
     }
 
     /// The columns of a batch that its program takes: inputs and targets, each once.

@@ -8,7 +8,7 @@ use super::programs::{Programs, Use};
 use super::resident::{self, INDEX, Resident};
 use super::tally::sum_of;
 use crate::compiler::Options;
-use crate::data::Dataset;
+use crate::data::{Dataset, Examples};
 use crate::device::Device;
 use crate::error::{Error, Origin, Result};
 use crate::graph::{Graph, Tensor};
@@ -345,13 +345,18 @@ impl Trainer {
         Ok(())
     }
 
-    /// The training program for a batch size; compiled the first time.
+    /// The training program for a batch size, of a data set or a [`Stream`](crate::data::Stream); compiled the first time.
     ///
     /// # Errors
-    /// The model's first mistake; what breaks a limit of the device.
-    pub fn compile_training(&mut self, data: &Dataset, batch: usize) -> Result<Program> {
-        self.check(data)?;
-        self.training_for(data, &Resident::of(data), batch)
+    /// The model's first mistake; what breaks a limit of the device; of a stream, what cannot be read.
+    pub fn compile_training<'data>(&mut self, data: impl Into<Examples<'data>>, batch: usize) -> Result<Program> {
+        match data.into() {
+            Examples::Dataset(data) => {
+                self.check(data)?;
+                self.training_for(data, &Resident::of(data), batch)
+            }
+            Examples::Stream(stream) => self.training_on(stream, batch),
+        }
     }
 
     pub(super) fn training_for(&mut self, data: &Dataset, resident: &Resident, batch: usize) -> Result<Program> {

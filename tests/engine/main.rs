@@ -17,6 +17,7 @@ mod overflow;
 mod pools;
 mod random;
 mod recurrent;
+mod row_updates;
 mod scatter;
 mod sizes;
 mod stages;

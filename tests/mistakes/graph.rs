@@ -148,6 +148,15 @@ fn mistakes_of_shape() {
     table.case("scatter_rows", &["[n, d]", "[2, 3]"], |t| t.f.scatter_rows(&t.i, &t.f));
     table.case("scatter_rows", &["[2, 3]", "[3]"], |t| t.f.index_add(0, &t.g.arange(3), &t.f));
     table.case("index_add", &["[2, 3]", "[3, 2]", "axis 0"], |t| t.f.index_add(0, &t.g.arange(3), &t.h));
+    table.case("index_copy", &["[2, 3]", "[3, 2]", "axis 0"], |t| t.f.index_copy(0, &t.g.arange(3), &t.h));
+    table.case("index_copy", &["axis 2"], |t| t.f.index_copy(2, &t.i, &t.f));
+    table.case("random_choice", &["1 to 16777216", "not 0"], |t| t.g.random_choice([3], &[]));
+    table.case("random_choice", &["weight 1", "-0.5"], |t| t.g.random_choice([3], &[1.0, -0.5]));
+    table.case("random_choice", &["weight 0", "NaN"], |t| t.g.random_choice([3], &[f64::NAN]));
+    table.case("random_choice", &["all weights are 0"], |t| t.g.random_choice([3], &[0.0, 0.0]));
+    let (pairs, bags) = (nn::Word2Vec::skip_gram(&[3, 2], 4), nn::Word2Vec::cbow(&[3, 2], 4));
+    table.case("word2vec \"w\"", &["[n, 2]", "[2, 3]"], |t| pairs.build(&t.g, "w").forward(&t.i));
+    table.case("word2vec \"w\"", &["[n, 1 + m]", "f32[2, 3]"], |t| bags.build(&t.g, "w").forward(&t.f));
     table.case("top_k", &["axis 1", "[2, 3]", "4"], |t| t.f.top_k(4, 1));
     table.case("max", &["nothing to choose", "[0, 3]", "[0]"], |t| t.z.max([0]));
     table.case("argmin", &["nothing to choose", "[0, 3]"], |t| t.z.argmin(0));

@@ -197,6 +197,17 @@ def margins(family):
             family, f"hinge_{label}", "hinge", hinge, [f32(margin * target), f32(target)], None, [True, False]
         )
 
+    def negative_sampling(x, _, reduction):
+        values = -F.logsigmoid(x[:, 0]) - F.logsigmoid(-x[:, 1:]).sum(1)
+        return {"mean": values.mean, "sum": values.sum, "none": lambda: values}[reduction]()
+
+    for label, shape in {"pairs": (5, 6), "without_negatives": (4, 1), "one": (1, 3)}.items():
+        x = f32(3 * family.random(f"negative_sampling_{label}").normal(size=shape))
+        each_reduction(
+            family, f"negative_sampling_{label}", "negative_sampling", negative_sampling, [x, f32(np.zeros(1))], None,
+            [True, False],
+        )  # fmt: skip
+
     for label, shape, margin in [("plain", (6, 5), 0.0), ("margin", (6, 5), 0.4), ("one_row", (1, 3), 0.2)]:
         random = family.random(f"cosine_embedding_{label}")
         x = random.normal(size=shape)

@@ -304,6 +304,14 @@ def scatters(family):
             name, "index_add", lambda b, i, s, axis=axis: torch.index_add(b, axis, i, s),
             [normal(family, name, shape), index, normal(family, f"{name}_source", source_shape)], {"axis": axis},
         )  # fmt: skip
+        if count <= shape[axis]:
+            # PyTorch leaves open which of several values for one position stays.
+            name = f"index_copy_{label}"
+            index = i32(family.random(f"{name}_index").permutation(shape[axis])[:count])
+            family.case(
+                name, "index_copy", lambda b, i, s, axis=axis: torch.index_copy(b, axis, i.long(), s),
+                [normal(family, name, shape), index, normal(family, f"{name}_source", source_shape)], {"axis": axis},
+            )  # fmt: skip
 
 
 def orders(family):

@@ -48,7 +48,7 @@ impl Answers {
                 let probabilities = softmax(row);
                 Answer::Class { label: largest(row), probabilities }
             }
-            Task::Series { .. } | Task::Number { .. } => {
+            Task::Series { .. } | Task::Number { .. } | Task::Words { .. } => {
                 Answer::Value(row.first().copied().unwrap_or_default() * std + mean)
             }
         };

@@ -22,7 +22,7 @@ use crate::output::{Output, counted, grouped};
 use crate::train::demo::{Asked, Data, Demo, Source, Task};
 use crate::train::network::Network;
 use crate::train::options::Writing;
-use crate::train::{demos, note, optimizer, saved, scores, summary, trainer, watch};
+use crate::train::{demos, note, optimizer, saved, scores, summary, trainer, watch, word2vec};
 use answers::Answers;
 
 /// Predictions that people see; the rest goes to a file.
@@ -78,6 +78,10 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     ready.announce(&chosen, output)?;
     match ready.asked.data.task {
         Task::Text { .. } => ready.text(arguments, output),
+        Task::Words { .. } if arguments.out.is_some() => {
+            Err(Failure::new("--out is for tables of predictions, and vectors of words give lists; --json has them"))
+        }
+        Task::Words { .. } => word2vec::answer(&ready.asked, &mut ready.trainer, arguments.data.as_deref(), output),
         Task::Binary | Task::Classes(_) | Task::Series { .. } | Task::Number { .. } => ready.answer(arguments, output),
     }
 }

@@ -92,6 +92,8 @@ fn seeds(directory: &Path) -> Vec<Seed> {
         seed("sentiment", "tfidf", Some(&sentences), b"a fine film\na dull one\n", "txt"),
         seed("sentiment", "transformer", Some(&sentences), b"a fine film\na dull one\n", "txt"),
         seed("char-lm", "rnn", None, text.as_bytes(), "txt"),
+        seed("word2vec", "skip-gram", None, b"river\nold fox owl\n", "txt"),
+        seed("word2vec", "cbow", None, b"river\nold fox owl\n", "txt"),
     ]
 }
 

@@ -186,6 +186,7 @@ fn data(
         // Characters are numbers that stay numbers.
         prepare: Some(Arc::new(|x: &Tensor, _: Mode| x.clone())),
         picture: None,
+        drawn: None,
         notes: Vec::new(),
         epochs: None,
         network: Some(Network::of(letters)),

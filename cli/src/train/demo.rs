@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wgrad::data::Dataset;
+use wgrad::data::{Dataset, Stream};
 use wgrad::graph::Tensor;
-use wgrad::loss::{BinaryCrossEntropy, CrossEntropy, Loss, Mse};
+use wgrad::loss::{BinaryCrossEntropy, CrossEntropy, Loss, Mse, NegativeSampling};
 use wgrad::metrics::{BuiltIn, Metric, Metrics, Perplexity};
 use wgrad::nn::{Mode, Sequential};
 use wgrad::tensor::{DType, TensorData};
@@ -14,7 +14,7 @@ use wgrad::train::{ModelFile, ModelSettings};
 
 use super::network::Network;
 use super::note::Note;
-use super::options::{Forecasting, Own, Tables, Writing};
+use super::options::{Forecasting, Own, Tables, Vectors, Writing};
 pub use super::picture::Picture;
 use super::show::Show;
 use crate::failure::{Failure, Result};
@@ -126,6 +126,8 @@ pub struct Source {
     pub forecasting: Forecasting,
     /// How a table is read.
     pub tables: Tables,
+    /// How vectors of words are learned.
+    pub vectors: Vectors,
 }
 
 /// What is to be learned.
@@ -154,6 +156,11 @@ pub enum Task {
         /// The standard deviation of the training part, in the number's own unit.
         std: f64,
     },
+    /// Which words belong together, of words alone.
+    Words {
+        /// Scores of an example: of what belongs together, and of what was drawn.
+        scores: usize,
+    },
 }
 
 impl Task {
@@ -164,6 +171,7 @@ impl Task {
             Self::Classes(classes) => classes,
             Self::Text { vocabulary, .. } => vocabulary,
             Self::Series { horizon, .. } => horizon,
+            Self::Words { scores } => scores,
         }
     }
 
@@ -173,7 +181,7 @@ impl Task {
             Self::Binary => 2,
             Self::Classes(classes) => classes,
             Self::Text { vocabulary, .. } => vocabulary,
-            Self::Series { .. } | Self::Number { .. } => 0,
+            Self::Series { .. } | Self::Number { .. } | Self::Words { .. } => 0,
         }
     }
 
@@ -184,6 +192,8 @@ impl Task {
             Self::Classes(_) | Self::Text { .. } => Box::new(CrossEntropy),
             // Of standardized values, so that learning rates mean the same for every unit.
             Self::Series { .. } | Self::Number { .. } => Box::new(Mse),
+            // A step is that of each of its pairs, so that learning rates are word2vec's.
+            Self::Words { .. } => Box::new(NegativeSampling::new().summed()),
         }
     }
 
@@ -196,6 +206,7 @@ impl Task {
             Self::Text { .. } => Perplexity.boxed(),
             Self::Series { .. } => [BuiltIn::Mse, BuiltIn::Mae].boxed(),
             Self::Number { .. } => [BuiltIn::Mse, BuiltIn::Mae, BuiltIn::R2].boxed(),
+            Self::Words { .. } => Vec::new(),
         }
     }
 
@@ -221,10 +232,23 @@ impl Task {
 /// Something done to each batch on the device before the model sees it.
 pub type Prepare = Arc<dyn Fn(&Tensor, Mode) -> Tensor + Send + Sync>;
 
+/// Examples that are drawn anew in every epoch.
+#[derive(Clone)]
+pub struct Drawn {
+    /// Those of a run, from its first epoch on.
+    pub stream: Rc<dyn Fn() -> Stream>,
+    /// How many the first epoch has.
+    pub examples: u64,
+    /// Those of a step where the user says nothing.
+    pub batch: usize,
+}
+
 /// The data of a demo: columns `x` and `y`.
 pub struct Data {
     pub train: Dataset,
     pub test: Dataset,
+    /// What is learned from, where `train` is but some of it.
+    pub drawn: Option<Drawn>,
     pub task: Task,
     pub prepare: Option<Prepare>,
     /// What an example looks like, where it is a picture.
@@ -268,6 +292,11 @@ pub struct Names {
 }
 
 impl Data {
+    /// Training examples of an epoch.
+    pub fn examples(&self) -> u64 {
+        self.drawn.as_ref().map_or(self.train.len() as u64, |drawn| drawn.examples)
+    }
+
     /// The shape of an input, without the batch.
     pub fn input_shape(&self) -> Result<Vec<usize>> {
         Ok(self.train.column("x")?.shape().iter().skip(1).copied().collect())

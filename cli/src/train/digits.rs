@@ -95,6 +95,7 @@ fn with_picture(train: Dataset, test: Dataset, picture: Picture, settings: Model
         task: Task::Classes(CLASSES),
         prepare: Some(prepare()),
         picture: Some(picture),
+        drawn: None,
         notes: Vec::new(),
         epochs: None,
         network: None,

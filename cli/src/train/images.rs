@@ -96,6 +96,7 @@ fn with_picture(demo: &str, train: Dataset, test: Dataset, [mean, std]: [f64; 2]
         task: Task::Classes(CLASSES),
         prepare,
         picture,
+        drawn: None,
         notes: Vec::new(),
         epochs: None,
         network: None,

@@ -31,6 +31,7 @@ pub mod summary;
 mod tabular;
 mod tale;
 pub mod watch;
+pub mod word2vec;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -125,6 +126,8 @@ pub struct Arguments {
     forecasting: options::Forecasting,
     #[command(flatten)]
     tables: options::Tables,
+    #[command(flatten)]
+    vectors: options::Vectors,
     /// Write the model, for `predict`: its parameters, as PyTorch reads them too, and what else it needs
     #[arg(long, value_name = "FILE.safetensors")]
     save: Option<PathBuf>,
@@ -162,7 +165,10 @@ impl Arguments {
             .writes("--plot", self.plot.as_deref())
             .writes("--profile", self.profile.as_deref())
             .writes("--forecast", self.forecasting.forecast.as_deref())
-            .writes("--scatter", self.tables.scatter.as_deref());
+            .writes("--scatter", self.tables.scatter.as_deref())
+            .reads("--similarity", self.vectors.similarity.as_deref())
+            .writes("--vectors", self.vectors.vectors.as_deref())
+            .writes("--map", self.vectors.map.as_deref());
         for (option, path) in self.gallery.options() {
             files = files.writes(option, path.as_deref());
         }
@@ -206,14 +212,22 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     let mut trainer = run.trainer(&run.chosen.device)?;
     run.announce(output)?;
     let start = Instant::now();
-    let program = trainer.compile_training(&run.data.train, run.batch)?;
+    let mut stream = run.data.drawn.as_ref().map(|drawn| (drawn.stream)());
+    let program = match &mut stream {
+        Some(stream) => trainer.compile_training(stream, run.batch)?,
+        None => trainer.compile_training(&run.data.train, run.batch)?,
+    };
     run.program(&program, start.elapsed().as_secs_f64(), output)?;
 
-    let steps_per_epoch = run.data.train.len().div_ceil(run.batch) as u64;
+    let steps_per_epoch = run.steps_per_epoch();
     let mut watch =
         Watch::new(output, arguments.log_every, steps_per_epoch).of_task(run.data.task).showing(run.data.show.clone());
     let start = Instant::now();
-    let outcome = trainer.fit(&run.data.train, run.fit(&mut watch));
+    let fit = run.fit(&mut watch);
+    let outcome = match &mut stream {
+        Some(stream) => trainer.fit(stream, fit),
+        None => trainer.fit(&run.data.train, fit),
+    };
     let took = start.elapsed().as_secs_f64();
     let (curve, trained, told) = watch.finish();
     told?;
@@ -286,6 +300,7 @@ impl<'a> Run<'a> {
         arguments.writing.check(demo)?;
         arguments.forecasting.check(demo)?;
         arguments.tables.check(demo)?;
+        arguments.vectors.check(demo)?;
         if let Some(path) = &arguments.plot {
             plot::check_name(path)?;
         }
@@ -301,9 +316,11 @@ impl<'a> Run<'a> {
             writing: arguments.writing.clone(),
             forecasting: arguments.forecasting.clone(),
             tables: arguments.tables.clone(),
+            vectors: arguments.vectors.clone(),
         };
         let mut data = (demo.load)(&source)?;
-        let batch = arguments.batch_size.map_or(defaults.batch_size.min(data.train.len()), |size| size as usize);
+        let usual = data.drawn.as_ref().map_or(defaults.batch_size, |drawn| drawn.batch);
+        let batch = arguments.batch_size.map_or(usual.min(data.train.len()), |size| size as usize);
         if batch > data.train.len() {
             let (examples, ending) = (data.train.len(), if data.train.len() == 1 { "" } else { "s" });
             let message = format!("a batch of {batch} cannot be taken from {examples} training example{ending}");
@@ -338,6 +355,11 @@ impl<'a> Run<'a> {
                 PrecisionChoice::F32 | PrecisionChoice::Bf16 => trainer,
             })
             .map(|trainer| trainer.seed(self.everywhere.seed).precision(self.precision().into()))
+    }
+
+    /// Steps of an epoch; of the first one, where they differ.
+    fn steps_per_epoch(&self) -> u64 {
+        self.data.examples().div_ceil(self.batch as u64)
     }
 
     fn precision(&self) -> PrecisionChoice {
@@ -376,7 +398,7 @@ impl<'a> Run<'a> {
         if self.falls {
             // By the epochs, whatever ends the run earlier: a run in parts goes as one in a piece.
             let epochs = arguments.epochs.unwrap_or(self.epochs);
-            let steps = epochs.saturating_mul(self.data.train.len().div_ceil(self.batch) as u64);
+            let steps = epochs.saturating_mul(self.steps_per_epoch());
             fit = fit.schedule(Linear { steps, start_factor: 1.0, end_factor: 0.05 });
         }
         if let Some(directory) = &arguments.checkpoint {
@@ -391,7 +413,7 @@ impl<'a> Run<'a> {
         let device = &self.chosen.device;
         let mut start = json!({
             "event": "start", "demo": self.demo.name, "model": self.model_name, "device": device.name(),
-            "backend": device.backend(), "parameters": parameters, "train_examples": self.data.train.len(),
+            "backend": device.backend(), "parameters": parameters, "train_examples": self.data.examples(),
             "test_examples": self.data.test.len(), "seed": self.everywhere.seed,
         });
         note::count(&self.data.notes, &mut start);
@@ -405,7 +427,7 @@ impl<'a> Run<'a> {
         ))?;
         output.text(format!(
             "data     {} to train on, {} to test with",
-            counted(self.data.train.len(), "example"),
+            counted(self.data.examples() as usize, "example"),
             grouped(self.data.test.len() as u64)
         ))?;
         note::tell(&self.data.notes, output)?;
@@ -486,6 +508,8 @@ pub fn trainer(model: &Network, data: &Data, device: &Device, optimizer: optimiz
     match data.task {
         Task::Text { streams, .. } => trainer = trainer.evaluation_batch(streams).clip_norm(CLIP_NORM),
         Task::Series { .. } => trainer = trainer.clip_norm(CLIP_NORM),
+        // Words are told from words: there is no other target.
+        Task::Words { .. } => trainer = trainer.target("x"),
         Task::Binary | Task::Classes(_) | Task::Number { .. } => {}
     }
     if let Some(prepare) = data.prepare.clone() {

@@ -69,9 +69,10 @@ impl Field for Option<PrecisionChoice> {
 }
 
 /// Options that a checkpoint remembers.
-fn options(arguments: &mut Arguments) -> [(&'static str, Rule, &mut dyn Field); 17] {
+fn options(arguments: &mut Arguments) -> [(&'static str, Rule, &mut dyn Field); 22] {
     let (window, horizon) = arguments.forecasting.sizes();
     let tables = &mut arguments.tables;
+    let vectors = &mut arguments.vectors;
     [
         ("--model", Rule::Same, &mut arguments.model),
         ("--optimizer", Rule::Same, &mut arguments.optimizer),
@@ -86,6 +87,11 @@ fn options(arguments: &mut Arguments) -> [(&'static str, Rule, &mut dyn Field); 
         ("--drop", Rule::Same, &mut tables.drop),
         ("--categorical", Rule::Same, &mut tables.categorical),
         ("--header", Rule::Same, &mut tables.header),
+        ("--width", Rule::Same, &mut vectors.width),
+        ("--negatives", Rule::Same, &mut vectors.negatives),
+        ("--min-count", Rule::Same, &mut vectors.min_count),
+        ("--subsample", Rule::Same, &mut vectors.subsample),
+        ("--similarity", Rule::Free, &mut vectors.similarity),
         ("--test-data", Rule::Free, &mut tables.test_data),
         ("--data", Rule::Free, &mut arguments.data),
         ("--lr", Rule::Free, &mut arguments.lr),

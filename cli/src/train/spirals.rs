@@ -80,6 +80,7 @@ fn data(train: Dataset, test: Dataset, settings: ModelSettings) -> Data {
         task: Task::Classes(SPIRALS),
         prepare: None,
         picture: None,
+        drawn: None,
         notes: Vec::new(),
         epochs: None,
         network: None,

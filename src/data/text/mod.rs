@@ -2,10 +2,12 @@
 //!
 //! A network that reads a text in order takes a row of numbers for it: those of its characters ([`CharVocabulary`]) or words
 //! ([`WordVocabulary`]), with padding where texts differ in length. A model that only asks which words occur takes counts or
-//! their weights ([`BagOfWords`], [`TfIdf`]), which are almost all 0 and so are sparse rows. With the feature `tokenizers`, a `Tokenizer`
+//! their weights ([`BagOfWords`], [`TfIdf`]), which are almost all 0 and so are sparse rows. What learns from which words stand together
+//! takes a [`Corpus`] and [`WordWindows`] of it, and [`WordEmbeddings`] are what comes of it. With the feature `tokenizers`, a `Tokenizer`
 //! reads Hugging Face's `tokenizer.json`, for models whose tokens are parts of words.
 
 mod characters;
+mod corpus;
 mod counts;
 mod rows;
 mod saved;
@@ -15,19 +17,27 @@ mod terms;
 mod tfidf;
 #[cfg(feature = "tokenizers")]
 mod tokenizer;
+mod vectors;
+mod windows;
 mod word_characters;
 mod words;
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
+use flate2::read::MultiGzDecoder;
+
 pub use characters::CharVocabulary;
+pub use corpus::Corpus;
 pub use counts::{BagOfWords, BagOfWordsOptions, Frequency};
 pub use rows::{PaddedRows, RowOptions};
 pub use streams::streams;
 pub use tfidf::{RowNorm, TfIdf, TfIdfOptions};
 #[cfg(feature = "tokenizers")]
 pub use tokenizer::{TokenPadding, TokenizedText, Tokenizer, TokenizerOptions};
+pub use vectors::WordEmbeddings;
+pub use windows::WordWindows;
 pub use words::{WordVocabulary, words};
 
 use crate::error::{Error, Result};
@@ -42,14 +52,20 @@ pub enum Encoding {
     Latin1,
 }
 
-/// Reads a text file.
+/// Reads a text file; one that is packed by gzip is unpacked.
 ///
 /// # Errors
-/// [`Error::File`] where it cannot be read; [`Error::Format`] where it is empty, or is not UTF-8 although it should be, with the
+/// [`Error::File`] where it cannot be read or unpacked; [`Error::Format`] where it is empty, or is not UTF-8 although it should be, with the
 /// position of the first byte that does not fit.
 pub fn read_text(path: impl AsRef<Path>, encoding: Encoding) -> Result<String> {
     let path = path.as_ref();
-    let bytes = fs::read(path).map_err(|source| Error::file("cannot read", path, source))?;
+    let mut bytes = fs::read(path).map_err(|source| Error::file("cannot read", path, source))?;
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        let mut unpacked = Vec::new();
+        let outcome = MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked);
+        outcome.map_err(|source| Error::file("cannot unpack", path, source))?;
+        bytes = unpacked;
+    }
     decode_text(&bytes, encoding).map_err(|message| Error::format(path, message))
 }
 

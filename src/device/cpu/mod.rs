@@ -257,6 +257,16 @@ fn with_outputs(
                 map(epilogue, &after, &mut outputs);
             }
         }
+        (Work::Routine { op, operands, outputs: types, in_place: true, .. }, Prepared::Routine { .. }) => {
+            let ([_, others @ ..], [output], [ty]) = (&operands[..], &mut outputs[..], &types[..]) else {
+                return Err("an update in place has one output, and inputs".into());
+            };
+            let mut inputs: Few<(&Operand, &[u8])> = Few::new();
+            for (operand, location) in others.iter().zip(&step.reads[1..]) {
+                inputs.push((operand, bytes(location)?));
+            }
+            op.routine().ok_or("it is no routine")?.cpu()?.update((ty, output), &inputs)?;
+        }
         (Work::Routine { op, operands, outputs: types, .. }, Prepared::Routine { epilogue, biased }) => {
             let mut reads: Few<&[u8]> = Few::new();
             for location in &step.reads {

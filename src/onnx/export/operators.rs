@@ -67,9 +67,12 @@ impl Writer<'_> {
                 Ok(vec![values.clone(), indices])
             }
             Op::Standardize(standardize) => one(self.standardize(standardize, &inputs)),
-            Op::Scatter(scatter) => one(self.scatter(&inputs, scatter.axis, scatter.rows, scatter.combine)),
-            Op::ScatterAdd(scatter) => one(self.scatter(&inputs, scatter.axis, false, Combine::Sum)),
-            Op::ScatterRows(_) => one(self.scatter(&inputs, 0, true, Combine::Sum)),
+            Op::Scatter(scatter) if scatter.rows => {
+                one(self.scatter_rows(&inputs, scatter.axis, output.rank(), scatter.combine))
+            }
+            Op::Scatter(scatter) => one(self.scatter(&inputs, scatter.axis, scatter.combine)),
+            Op::ScatterAdd(scatter) => one(self.scatter(&inputs, scatter.axis, Combine::Sum)),
+            Op::ScatterRows(scatter) => one(self.scatter_rows(&inputs, scatter.axis, output.rank(), Combine::Sum)),
             Op::Resample(resample) => {
                 let ty = self.input_type(node, 0)?;
                 one(self.resample(resample, first, ty.dtype, ty.shape.rank()).map_err(refused)?)
@@ -218,23 +221,28 @@ impl Writer<'_> {
         value
     }
 
-    fn scatter(&mut self, inputs: &[&str], axis: usize, rows: bool, combine: Combine) -> String {
+    fn scatter(&mut self, inputs: &[&str], axis: usize, combine: Combine) -> String {
         let [base, index, source] = inputs else { return String::new() };
-        let joining = match combine {
-            Combine::Sum => "add",
-            Combine::Product => "mul",
-            Combine::Max => "max",
-            Combine::Min => "min",
-            Combine::Last => "none",
-        };
         let index = self.cast(index, DType::I64);
-        if !rows {
-            let attributes = [int("axis", axis as i64), string("reduction", joining)];
-            return self.add("ScatterElements", &[base, &index, source], attributes);
-        }
+        let attributes = [int("axis", axis as i64), string("reduction", joining(combine))];
+        self.add("ScatterElements", &[base, &index, source], attributes)
+    }
+
+    /// One index a slice: `ScatterND` along the first axis, to which another is moved.
+    fn scatter_rows(&mut self, inputs: &[&str], axis: usize, rank: usize, combine: Combine) -> String {
+        let [base, index, source] = inputs else { return String::new() };
+        let mut order: Vec<usize> = (0..rank).collect();
+        order.swap(0, axis);
+        let moved = |writer: &mut Self, value: &str| match axis {
+            0 => value.to_owned(),
+            _ => writer.add("Transpose", &[value], [ints("perm", order.iter().copied())]),
+        };
+        let (base, source) = (moved(self, base), moved(self, source));
+        let index = self.cast(index, DType::I64);
         let last = self.list([-1]);
         let index = self.call("Unsqueeze", &[&index, &last]);
-        self.add("ScatterND", &[base, &index, source], [string("reduction", joining)])
+        let joined = self.add("ScatterND", &[&base, &index, &source], [string("reduction", joining(combine))]);
+        moved(self, &joined)
     }
 
     /// A sparse map along an axis: picking where each result is one element, else a product with its matrix.
@@ -267,5 +275,16 @@ impl Writer<'_> {
         let transposed = self.add("Transpose", &[input], [ints("perm", order.iter().copied())]);
         let product = self.call("MatMul", &[&transposed, &weights]);
         Ok(self.add("Transpose", &[&product], [ints("perm", order)]))
+    }
+}
+
+/// ONNX's name of how a scatter joins values.
+const fn joining(combine: Combine) -> &'static str {
+    match combine {
+        Combine::Sum => "add",
+        Combine::Product => "mul",
+        Combine::Max => "max",
+        Combine::Min => "min",
+        Combine::Last => "none",
     }
 }

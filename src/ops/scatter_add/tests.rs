@@ -1,8 +1,9 @@
 //! Scatters on a device against the CPU's, in every variant; the order of additions makes them equal bit for bit.
 
+use super::super::scatter::{Combine, Scatter};
 use super::{ScatterAdd, ScatterRows};
 use crate::graph::Operator;
-use crate::ops::device_tests::compare;
+use crate::ops::device_tests::{compare, compare_updates};
 use crate::shader::testing::{numbers, operand};
 use crate::tensor::DType;
 
@@ -23,6 +24,7 @@ fn run(op: &dyn Operator, base: &[usize], index: &[usize], source: &[usize], n: 
         (&source, bytemuck::cast_slice(&values)),
     ];
     compare(&label, op, &inputs, std::slice::from_ref(&base.ty), 0.0);
+    compare_updates(&format!("{label} in place"), op, &inputs);
 }
 
 #[test]
@@ -38,13 +40,35 @@ fn along_each_axis() {
 #[test]
 fn rows() {
     for (n, m, d) in [(1, 1, 1), (10, 7, 3), (6, 100, 33), (50, 2000, 4), (9, 0, 2)] {
-        run(&ScatterRows, &[n, d], &[m], &[m, d], n);
+        run(&ScatterRows { axis: 0 }, &[n, d], &[m], &[m, d], n);
+    }
+    run(&ScatterRows { axis: 1 }, &[3, 10, 4], &[7], &[3, 7, 4], 10);
+    run(&ScatterRows { axis: 1 }, &[3, 10, 4], &[200], &[3, 200, 4], 10);
+    run(&ScatterRows { axis: 2 }, &[2, 3, 6], &[90], &[2, 3, 90], 6);
+    run(&ScatterRows { axis: 0 }, &[6], &[9], &[9], 6);
+}
+
+#[test]
+fn every_way_of_joining() {
+    for combine in [Combine::Product, Combine::Max, Combine::Min, Combine::Last] {
+        for (rows, axis) in [(true, 0), (true, 1), (false, 1)] {
+            let scatter = Scatter { axis, rows, combine };
+            let slices = |count: usize| {
+                let mut shape = vec![20, 20];
+                shape[axis] = count;
+                shape
+            };
+            for count in [3, 150] {
+                let index = if rows { vec![count] } else { slices(count) };
+                run(&scatter, &[20, 20], &index, &slices(count), 20);
+            }
+        }
     }
 }
 
 #[test]
 fn more_contributions_than_a_dispatch_takes() {
-    run(&ScatterRows, &[2, 3], &[40_000], &[40_000, 3], 2);
+    run(&ScatterRows { axis: 0 }, &[2, 3], &[40_000], &[40_000, 3], 2);
     run(&ScatterAdd { axis: 0 }, &[3, 2], &[20_000, 2], &[20_000, 2], 3);
 }
 

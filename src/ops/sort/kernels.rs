@@ -1,5 +1,5 @@
-//! Choice of sort kernels: short lines by counting, lines that fit workgroup memory in one dispatch, longer ones by passes
-//! of a sorting network over blocks.
+//! Choice of sort kernels: short lines by counting, lines that fit workgroup memory in one dispatch, those of some such blocks in
+//! two, longer ones by passes of a sorting network over blocks.
 
 use crate::shader::slot::{Element, SortConstants, SortKey};
 use crate::shader::{Access, Adapter, Bound, DispatchPlan, Kernel, KernelFile, KernelPlan, RoutineShapes};
@@ -7,6 +7,9 @@ use crate::tensor::DType;
 
 /// Elements of a line up to which counting is tried.
 const COUNTED: usize = 256;
+
+/// Blocks of a line up to which they are joined by searching all of them for each element.
+const JOINED: usize = 64;
 
 /// What is sorted, where it is read and where it is written.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +64,9 @@ pub(super) fn plans(
         let scratch = vec![sorted.pairs_bytes()];
         // Shorter blocks than the largest are there to test the passes.
         let block = if plans.is_empty() { block } else { 64 };
+        if length <= JOINED * block {
+            plans.push(KernelPlan { dispatches: sorted.joined(block, Bound::Scratch(0))?, scratch: scratch.clone() });
+        }
         plans.push(KernelPlan { dispatches: sorted.passes(block, Bound::Scratch(0))?, scratch });
     }
     Ok(plans)
@@ -81,7 +87,7 @@ impl Lines {
         if self.length <= block {
             return Ok(vec![self.in_workgroup(self.length.next_power_of_two())?]);
         }
-        self.passes(block, pairs)
+        if self.length <= JOINED * block { self.joined(block, pairs) } else { self.passes(block, pairs) }
     }
 
     /// Bytes of a pair of key and index for each element.
@@ -130,6 +136,18 @@ impl Lines {
 
     fn in_workgroup(&self, size: usize) -> Result<DispatchPlan, String> {
         self.dispatch(KernelFile::Sort, size, [0, 0], &self.ends(), self.lines)
+    }
+
+    fn joined(&self, size: usize, pairs: Bound) -> Result<Vec<DispatchPlan>, String> {
+        let [source, values, indices] = self.ends();
+        let blocks = self.lines * self.length.div_ceil(size);
+        let write = (pairs, Access::ReadWrite);
+        let all = [source, (pairs, Access::Read), values, indices];
+        let workgroups = (self.lines * self.length).div_ceil(64);
+        Ok(vec![
+            self.dispatch(KernelFile::SortBlocks, size, [0, 0], &[source, write], blocks)?,
+            self.dispatch(KernelFile::SortJoin, size, [0, 0], &all, workgroups)?,
+        ])
     }
 
     fn passes(&self, size: usize, pairs: Bound) -> Result<Vec<DispatchPlan>, String> {

@@ -229,6 +229,7 @@ fn with_picture(train: Dataset, test: Dataset, classes: usize, size: usize, mean
         task: Task::Classes(classes),
         prepare,
         picture: Some(picture),
+        drawn: None,
         notes: Vec::new(),
         epochs: None,
         network: None,

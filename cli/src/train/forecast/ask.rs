@@ -74,6 +74,7 @@ pub fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
         task: Task::Series { horizon, std },
         prepare: None,
         picture: None,
+        drawn: None,
         notes,
         epochs: None,
         network: Some(Network::of(Foretelling { kind: recurrent::kind(source.model), window, horizon })),

@@ -102,6 +102,7 @@ fn load(source: &Source) -> Result<Data> {
         task: Task::Series { horizon, std },
         prepare: None,
         picture: None,
+        drawn: None,
         notes,
         epochs: Some(epochs),
         network: Some(Network::of(model)),

@@ -12,7 +12,7 @@ use crate::train::demo::Demo;
 /// What is to be foretold.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Forecasting {
-    /// Values of a series that the model sees [default: 36]
+    /// Values of a series that the model sees [default: 36], or words on either side of a word [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub window: Option<u64>,
     /// Values after them that it foretells [default: 12]
@@ -40,7 +40,13 @@ impl Forecasting {
             ("season", self.season.is_some()),
             ("forecast", self.forecast.is_some()),
         ];
-        if let Some((option, _)) = given.iter().find(|(_, given)| *given && demo.own != Own::Forecasting) {
+        // Words have a window, too.
+        let has = |option: &str| match demo.own {
+            Own::Forecasting => true,
+            Own::Vectors => option == "window",
+            Own::None | Own::Writing | Own::Tables => false,
+        };
+        if let Some((option, _)) = given.iter().find(|(option, given)| *given && !has(option)) {
             return Err(Failure::new(format!("--{option} is for series, and {} has none", demo.name)));
         }
         match &self.forecast {

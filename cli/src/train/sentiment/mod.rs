@@ -253,6 +253,7 @@ fn data(train: Dataset, test: Dataset, network: Network) -> Data {
         // Numbers of words and of terms stay as they are.
         prepare: Some(Arc::new(|x: &Tensor, _: Mode| x.clone())),
         picture: None,
+        drawn: None,
         notes: Vec::new(),
         epochs: None,
         network: Some(network),

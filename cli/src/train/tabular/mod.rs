@@ -117,6 +117,7 @@ fn data(train: Dataset, test: Dataset, task: Task) -> Data {
         task,
         prepare: None,
         picture: None,
+        drawn: None,
         notes: Vec::new(),
         epochs: None,
         network: None,
