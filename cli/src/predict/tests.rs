@@ -92,6 +92,7 @@ fn seeds(directory: &Path) -> Vec<Seed> {
         seed("sentiment", "tfidf", Some(&sentences), b"a fine film\na dull one\n", "txt"),
         seed("sentiment", "transformer", Some(&sentences), b"a fine film\na dull one\n", "txt"),
         seed("char-lm", "rnn", None, text.as_bytes(), "txt"),
+        seed("translate", "transformer-small", None, b"merinu bodanlo mira solas.\nkora tesh ne mekis.\n", "txt"),
     ]
 }
 

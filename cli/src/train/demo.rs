@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wgrad::data::Dataset;
 use wgrad::graph::Tensor;
-use wgrad::loss::{BinaryCrossEntropy, CrossEntropy, Loss, Mse};
+use wgrad::loss::{BinaryCrossEntropy, CrossEntropy, CrossEntropyOptions, CrossEntropyWith, Loss, Mse};
 use wgrad::metrics::{BuiltIn, Metric, Metrics, Perplexity};
 use wgrad::nn::{Mode, Sequential};
 use wgrad::tensor::{DType, TensorData};
@@ -14,9 +14,10 @@ use wgrad::train::{ModelFile, ModelSettings};
 
 use super::network::Network;
 use super::note::Note;
-use super::options::{Forecasting, Own, Tables, Writing};
+use super::options::{Forecasting, Own, Tables, Translating, Writing};
 pub use super::picture::Picture;
 use super::show::Show;
+use super::translate::{IGNORED, TokenAccuracy, TokenPerplexity};
 use crate::failure::{Failure, Result};
 
 /// A demo.
@@ -126,7 +127,15 @@ pub struct Source {
     pub forecasting: Forecasting,
     /// How a table is read.
     pub tables: Tables,
+    /// What is to be translated, and how.
+    pub translating: Translating,
 }
+
+/// The share of a target that is spread over all words.
+const LABEL_SMOOTHING: f64 = 0.1;
+
+/// Steps until a transformer learns at its full rate.
+const WARM_UP: u64 = 400;
 
 /// What is to be learned.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -141,6 +150,11 @@ pub enum Task {
         vocabulary: usize,
         /// Examples of a batch of the test part.
         streams: usize,
+    },
+    /// The next word at each position of a translation: logits, with padding among the labels.
+    Translation {
+        /// Number of words.
+        vocabulary: usize,
     },
     /// The next values of a series, standardized.
     Series {
@@ -162,7 +176,7 @@ impl Task {
         match self {
             Self::Binary | Self::Number { .. } => 1,
             Self::Classes(classes) => classes,
-            Self::Text { vocabulary, .. } => vocabulary,
+            Self::Text { vocabulary, .. } | Self::Translation { vocabulary } => vocabulary,
             Self::Series { horizon, .. } => horizon,
         }
     }
@@ -173,7 +187,7 @@ impl Task {
             Self::Binary => 2,
             Self::Classes(classes) => classes,
             Self::Text { vocabulary, .. } => vocabulary,
-            Self::Series { .. } | Self::Number { .. } => 0,
+            Self::Series { .. } | Self::Number { .. } | Self::Translation { .. } => 0,
         }
     }
 
@@ -182,6 +196,12 @@ impl Task {
         match self {
             Self::Binary => Box::new(BinaryCrossEntropy),
             Self::Classes(_) | Self::Text { .. } => Box::new(CrossEntropy),
+            // Of several translations that are right, one is given.
+            Self::Translation { .. } => Box::new(CrossEntropyWith(CrossEntropyOptions {
+                label_smoothing: LABEL_SMOOTHING,
+                ignore_index: Some(IGNORED),
+                ..CrossEntropyOptions::default()
+            })),
             // Of standardized values, so that learning rates mean the same for every unit.
             Self::Series { .. } | Self::Number { .. } => Box::new(Mse),
         }
@@ -194,6 +214,7 @@ impl Task {
                 [BuiltIn::Accuracy, BuiltIn::Precision, BuiltIn::Recall, BuiltIn::F1].boxed()
             }
             Self::Text { .. } => Perplexity.boxed(),
+            Self::Translation { .. } => (TokenAccuracy, TokenPerplexity).boxed(),
             Self::Series { .. } => [BuiltIn::Mse, BuiltIn::Mae].boxed(),
             Self::Number { .. } => [BuiltIn::Mse, BuiltIn::Mae, BuiltIn::R2].boxed(),
         }
@@ -212,6 +233,14 @@ impl Task {
         }
     }
 
+    /// Whether the learning rate rises at first, over a tenth of the run or so many steps.
+    pub const fn warm_up(self) -> Option<u64> {
+        match self {
+            Self::Translation { .. } => Some(WARM_UP),
+            _ => None,
+        }
+    }
+
     /// Whether a batch continues where the one before ended, so that their order must stay.
     pub const fn goes_on(self) -> bool {
         matches!(self, Self::Text { .. })
@@ -225,6 +254,8 @@ pub type Prepare = Arc<dyn Fn(&Tensor, Mode) -> Tensor + Send + Sync>;
 pub struct Data {
     pub train: Dataset,
     pub test: Dataset,
+    /// By what a run is watched, where that is not the test.
+    pub validation: Option<Dataset>,
     pub task: Task,
     pub prepare: Option<Prepare>,
     /// What an example looks like, where it is a picture.

@@ -1,7 +1,7 @@
 //! The list of demos.
 
 use super::demo::Demo;
-use super::{char_lm, digits, folder, forecast, images, sentiment, spirals, tabular};
+use super::{char_lm, digits, folder, forecast, images, sentiment, spirals, tabular, translate};
 use crate::failure::{Failure, Result};
 
 /// All demos, in the order in which help lists them.
@@ -14,6 +14,7 @@ pub const DEMOS: &[&Demo] = &[
     &char_lm::CHAR_LM,
     &forecast::FORECAST,
     &sentiment::SENTIMENT,
+    &translate::TRANSLATE,
     &spirals::DEMO,
 ];
 

@@ -25,14 +25,16 @@ mod residual;
 mod resume;
 pub mod saved;
 mod sentiment;
-mod show;
+pub mod show;
 mod spirals;
 pub mod summary;
 mod tabular;
 mod tale;
+mod translate;
 pub mod watch;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::builder::PossibleValuesParser;
@@ -42,7 +44,7 @@ use wgrad::Device;
 use wgrad::file;
 use wgrad::nn::Precision;
 use wgrad::optim::LossScale;
-use wgrad::optim::schedule::Linear;
+use wgrad::optim::schedule::{Linear, LinearWarmUp};
 use wgrad::session::Program;
 use wgrad::train::{Checkpoints, Evaluation, Fit, Trainer};
 
@@ -60,6 +62,9 @@ use watch::Watch;
 
 /// Steps between two checkpoints within an epoch.
 const CHECKPOINT_STEPS: u64 = 500;
+
+/// Rows of sentences that are judged at a time: each of their words has a score for every word there is.
+const EVALUATION_ROWS: usize = 16;
 
 /// What gradients through many steps are clipped to.
 const CLIP_NORM: f64 = 1.0;
@@ -125,6 +130,8 @@ pub struct Arguments {
     forecasting: options::Forecasting,
     #[command(flatten)]
     tables: options::Tables,
+    #[command(flatten)]
+    translating: options::Translating,
     /// Write the model, for `predict`: its parameters, as PyTorch reads them too, and what else it needs
     #[arg(long, value_name = "FILE.safetensors")]
     save: Option<PathBuf>,
@@ -162,7 +169,8 @@ impl Arguments {
             .writes("--plot", self.plot.as_deref())
             .writes("--profile", self.profile.as_deref())
             .writes("--forecast", self.forecasting.forecast.as_deref())
-            .writes("--scatter", self.tables.scatter.as_deref());
+            .writes("--scatter", self.tables.scatter.as_deref())
+            .writes("--attention", self.translating.attention.as_deref());
         for (option, path) in self.gallery.options() {
             files = files.writes(option, path.as_deref());
         }
@@ -286,6 +294,7 @@ impl<'a> Run<'a> {
         arguments.writing.check(demo)?;
         arguments.forecasting.check(demo)?;
         arguments.tables.check(demo)?;
+        arguments.translating.check(demo)?;
         if let Some(path) = &arguments.plot {
             plot::check_name(path)?;
         }
@@ -301,6 +310,7 @@ impl<'a> Run<'a> {
             writing: arguments.writing.clone(),
             forecasting: arguments.forecasting.clone(),
             tables: arguments.tables.clone(),
+            translating: arguments.translating.clone(),
         };
         let mut data = (demo.load)(&source)?;
         let batch = arguments.batch_size.map_or(defaults.batch_size.min(data.train.len()), |size| size as usize);
@@ -367,7 +377,7 @@ impl<'a> Run<'a> {
         let mut fit = Fit::epochs(epochs)
             .batch_size(self.batch)
             .shuffle(!self.data.task.goes_on())
-            .validate(&self.data.test)
+            .validate(self.data.validation.as_ref().unwrap_or(&self.data.test))
             .stop_when(interrupt::flag())
             .callback(watch);
         if let Some(steps) = arguments.steps {
@@ -377,7 +387,14 @@ impl<'a> Run<'a> {
             // By the epochs, whatever ends the run earlier: a run in parts goes as one in a piece.
             let epochs = arguments.epochs.unwrap_or(self.epochs);
             let steps = epochs.saturating_mul(self.data.train.len().div_ceil(self.batch) as u64);
-            fit = fit.schedule(Linear { steps, start_factor: 1.0, end_factor: 0.05 });
+            fit = match self.data.task.warm_up() {
+                Some(most) => {
+                    let rising = (steps / 10).min(most);
+                    let falling = Linear { steps: steps - rising, start_factor: 1.0, end_factor: 0.05 };
+                    fit.schedule(LinearWarmUp { steps: rising, start_factor: 0.01, then: Arc::new(falling) })
+                }
+                None => fit.schedule(Linear { steps, start_factor: 1.0, end_factor: 0.05 }),
+            };
         }
         if let Some(directory) = &arguments.checkpoint {
             let checkpoints = Checkpoints::new(directory).every_steps(CHECKPOINT_STEPS).resume(arguments.resume);
@@ -486,6 +503,7 @@ pub fn trainer(model: &Network, data: &Data, device: &Device, optimizer: optimiz
     match data.task {
         Task::Text { streams, .. } => trainer = trainer.evaluation_batch(streams).clip_norm(CLIP_NORM),
         Task::Series { .. } => trainer = trainer.clip_norm(CLIP_NORM),
+        Task::Translation { .. } => trainer = trainer.evaluation_batch(EVALUATION_ROWS).clip_norm(CLIP_NORM),
         Task::Binary | Task::Classes(_) | Task::Number { .. } => {}
     }
     if let Some(prepare) = data.prepare.clone() {

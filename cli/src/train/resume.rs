@@ -69,7 +69,7 @@ impl Field for Option<PrecisionChoice> {
 }
 
 /// Options that a checkpoint remembers.
-fn options(arguments: &mut Arguments) -> [(&'static str, Rule, &mut dyn Field); 17] {
+fn options(arguments: &mut Arguments) -> [(&'static str, Rule, &mut dyn Field); 18] {
     let (window, horizon) = arguments.forecasting.sizes();
     let tables = &mut arguments.tables;
     [
@@ -86,6 +86,7 @@ fn options(arguments: &mut Arguments) -> [(&'static str, Rule, &mut dyn Field); 
         ("--drop", Rule::Same, &mut tables.drop),
         ("--categorical", Rule::Same, &mut tables.categorical),
         ("--header", Rule::Same, &mut tables.header),
+        ("--from", Rule::Same, &mut arguments.translating.from),
         ("--test-data", Rule::Free, &mut tables.test_data),
         ("--data", Rule::Free, &mut arguments.data),
         ("--lr", Rule::Free, &mut arguments.lr),

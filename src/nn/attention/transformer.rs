@@ -42,6 +42,8 @@ pub struct Transformer {
     pub bias: bool,
     /// What happens to the scores of positions with each other; `None` for nothing in an encoder, and [`Score::causal`] in a decoder.
     pub score: Option<Score>,
+    /// What happens to the scores of a decoder's positions with those of its memory; `None` for nothing.
+    pub memory_score: Option<Score>,
 }
 
 impl Transformer {
@@ -57,6 +59,7 @@ impl Transformer {
             norm_first: false,
             bias: true,
             score: None,
+            memory_score: None,
         }
     }
 
@@ -106,6 +109,12 @@ impl Transformer {
     #[must_use]
     pub fn score(self, score: Score) -> Self {
         Self { score: Some(score), ..self }
+    }
+
+    /// With a mask, a bias or another change of the scores of a decoder's positions with its memory's.
+    #[must_use]
+    pub fn memory_score(self, score: Score) -> Self {
+        Self { memory_score: Some(score), ..self }
     }
 
     /// An encoder layer in a graph, with parameters of its own: PyTorch's `TransformerEncoderLayer`.
@@ -167,9 +176,10 @@ impl Transformer {
     #[track_caller]
     fn decoder_layer(&self, g: &Graph, name: &str, width: usize) -> TransformerDecoderLayer {
         let score = self.score.clone().unwrap_or_else(Score::causal);
+        let memory_score = self.memory_score.clone().unwrap_or_default();
         TransformerDecoderLayer {
             attention: self.attention(g, &format!("{name}.self_attn"), width, score),
-            to_memory: self.attention(g, &format!("{name}.multihead_attn"), width, Score::plain()),
+            to_memory: self.attention(g, &format!("{name}.multihead_attn"), width, memory_score),
             block: Block::new(self, g, name, width),
             norms: [1, 2, 3].map(|index| self.norm(g, &format!("{name}.norm{index}"), width)),
         }

@@ -2,10 +2,12 @@
 
 mod forecasting;
 mod tables;
+mod translating;
 mod writing;
 
 pub use forecasting::Forecasting;
 pub use tables::Tables;
+pub use translating::{Searching, Translating};
 pub use writing::Writing;
 
 /// Which of them a demo takes.
@@ -15,4 +17,5 @@ pub enum Own {
     Writing,
     Forecasting,
     Tables,
+    Translating,
 }
