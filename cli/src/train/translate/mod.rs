@@ -1,5 +1,6 @@
 //! `train translate`: an encoder and a decoder learn to translate sentences, of a small made-up language or of German or French, into English.
 
+mod beam;
 mod corpus;
 mod measures;
 mod network;
@@ -62,7 +63,12 @@ pub const TRANSLATE: Demo = Demo {
     models: &[
         ModelChoice::function(
             &["transformer"],
-            "encoder and decoder of 3 layers, 4 heads and width 256; for the made-up language of 2 layers and width 64",
+            "encoder and decoder of 3 layers, 4 heads and width 128; for the made-up language of 2 layers and width 64",
+            network,
+        ),
+        ModelChoice::function(
+            &["transformer-large"],
+            "encoder and decoder of 3 layers, 8 heads and width 256",
             network,
         ),
         ModelChoice::function(&["transformer-small"], "encoder and decoder of 2 layers, 4 heads and width 64", network),
@@ -78,10 +84,10 @@ pub const TRANSLATE: Demo = Demo {
 
 impl Sizes {
     fn of(model: &str, made_up: bool) -> Self {
-        if made_up || model == "transformer-small" {
-            Self { width: 64, heads: 4, layers: 2, feed_forward: 256, dropout: 0.1 }
-        } else {
-            Self { width: 256, heads: 4, layers: 3, feed_forward: 512, dropout: 0.1 }
+        match model {
+            "transformer-large" => Self { width: 256, heads: 8, layers: 3, feed_forward: 1024, dropout: 0.1 },
+            "transformer" if !made_up => Self { width: 128, heads: 4, layers: 3, feed_forward: 512, dropout: 0.1 },
+            _ => Self { width: 64, heads: 4, layers: 2, feed_forward: 256, dropout: 0.1 },
         }
     }
 
@@ -258,6 +264,7 @@ fn data(train: Dataset, test: Dataset, translator: Translator, show: Translation
 /// What `load` has made.
 fn network(data: &Data) -> Network {
     let words = data.task.outputs();
-    let standard = || Network::of(Translator { sizes: Sizes::of("", false), source_words: words, target_words: words });
+    let standard =
+        || Network::of(Translator { sizes: Sizes::of("transformer", false), source_words: words, target_words: words });
     data.network.clone().unwrap_or_else(standard)
 }
