@@ -5,7 +5,7 @@
     python3 tools/golden.py --check    regenerate in memory and compare with the files, byte for byte
 
 The files in the repository were made with torch 2.15.0, numpy 2.4.6, safetensors 0.8.0 and, for the metrics and texts,
-scikit-learn 1.9.1. tools/README.md describes the format.
+scikit-learn 1.9.1, for BLEU sacrebleu 2.6.0. tools/README.md describes the format.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import torch
 from golden_cases import (
     attention,
     binary,
+    bleu,
     convolution,
     custom_cell,
     display,
@@ -42,7 +43,7 @@ from golden_cases import (
 OUTPUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
 MODULES = (
     unary, binary, reduce, movement, matmul, attention, convolution, pool, norm, recurrent, custom_cell, loss, optimizer, schedule, initializer,
-    metrics, training, transformer, gan, display, text,
+    metrics, bleu, training, transformer, gan, display, text,
 )  # fmt: skip
 FAMILIES = {module.__name__.rsplit(".", 1)[1]: module.build for module in MODULES}
 SIZE_LIMIT = 4_000_000

@@ -5,6 +5,7 @@
 //! are the [`BuiltIn`] ones. Everything about classes is counted in one [`ConfusionMatrix`] and derived from it. The definitions are
 //! scikit-learn's, and the tests compare with it.
 
+mod bleu;
 mod builtin;
 mod confusion;
 mod correlation;
@@ -13,6 +14,7 @@ mod perplexity;
 mod ranking;
 mod regression;
 
+pub use bleu::{Bleu, BleuScore, BleuSmoothing};
 pub use builtin::{Accumulator, BuiltIn};
 pub use confusion::{Average, ClassScores, ConfusionMatrix};
 pub use correlation::spearman;

@@ -1,6 +1,6 @@
 //! Embeddings: a learnt vector for each of many things.
 
-use super::{Initializer, Layer, Scope, Sequential, Setting, refuse_known};
+use super::{Dense, Initializer, Layer, Linear, Scope, Sequential, Setting, refuse_known};
 use crate::error::Error;
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Initial, Variable};
@@ -256,6 +256,24 @@ impl Embedding {
             rows = rows + change;
         }
         rows
+    }
+
+    /// The layer that gives a logit for each row: `[…, dim]` to `[…, num]`, the product with the same table, without a bias (Press and Wolf
+    /// 2017; PyTorch's `head.weight = embedding.weight`). The table stays one parameter. [`Dense::build_from`](super::Dense::build_from) has a
+    /// bias, too.
+    ///
+    /// ```
+    /// use wgrad::nn::Embedding;
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let words = Embedding::new(&g, "words", 1000, 64);
+    /// let logits = words.tied("head").forward(&words.forward(&g.input("x", [8, 20], I32)));
+    /// assert_eq!((logits.shape(), g.parameters().len()), ([8, 20, 1000].into(), 1));
+    /// ```
+    #[track_caller]
+    pub fn tied(&self, name: &str) -> Linear {
+        let rows = self.weight.shape().first().copied().unwrap_or(0);
+        Dense::new(rows).without_bias().build_from(&self.graph, name, &self.weight)
     }
 
     /// The table, `[num, dim]`.

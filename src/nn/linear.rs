@@ -31,12 +31,14 @@ pub struct Dense {
     pub bias_initializer: Option<Initializer>,
     /// The type in which it multiplies; `None` for the graph's.
     pub precision: Option<Precision>,
+    /// In a [`Sequential`], the layer whose weight it uses, by its number; `None` for one of its own.
+    pub tied_to: Option<usize>,
 }
 
 impl Dense {
     /// With a bias. Weight and bias begin uniform within ± 1/√in, as in PyTorch.
     pub const fn new(units: usize) -> Self {
-        Self { units, bias: true, initializer: None, bias_initializer: None, precision: None }
+        Self { units, bias: true, initializer: None, bias_initializer: None, precision: None, tied_to: None }
     }
 
     /// Without a bias.
@@ -67,6 +69,13 @@ impl Dense {
         self
     }
 
+    /// With the weight of another layer of the same [`Sequential`], by its number. See [`Sequential::tied_to`].
+    #[must_use]
+    pub const fn tied_to(mut self, layer: usize) -> Self {
+        self.tied_to = Some(layer);
+        self
+    }
+
     /// The layer in a graph, with parameters of its own. A name that is used already is a mistake; to share parameters, clone the
     /// [`Linear`].
     #[track_caller]
@@ -78,25 +87,73 @@ impl Dense {
     /// The same with the parameters of its name, if the graph has them already.
     #[track_caller]
     pub(super) fn shared(&self, g: &Graph, name: &str, in_features: usize) -> Linear {
-        // PyTorch's `kaiming_uniform_(a=√5)` of a weight, and the same bounds for a bias.
-        let bound = if in_features > 0 { 1.0 / (in_features as f64).sqrt() } else { 0.0 };
+        let bound = bound(in_features);
         let initial = Initial::Uniform { low: -bound, high: bound };
         let weight = TensorType::new(DType::F32, [self.units, in_features]);
-        let weight = g.variable(Variable::parameter(format!("{name}.weight"), weight, initial.clone()));
+        let weight = g.variable(Variable::parameter(format!("{name}.weight"), weight, initial));
         if let Some(initializer) = self.initializer {
             initializer.apply(&weight, &label(name));
         }
+        self.with_weight(g, name, &weight)
+    }
+
+    /// The layer in a graph with a weight `[units, in]` that comes from somewhere else, as from an embedding whose vectors are also those of
+    /// the words that a model predicts ([`Embedding::tied`](super::Embedding::tied)). The weight is then one parameter, under the name that
+    /// it has, and its gradient is the sum over its uses. A bias is the layer's own, `NAME.bias`.
+    ///
+    /// ```
+    /// use wgrad::nn::{Dense, Embedding};
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let words = Embedding::new(&g, "words", 1000, 64);
+    /// let head = Dense::new(1000).build_from(&g, "head", words.weight());
+    /// let logits = head.forward(&words.forward(&g.input("x", [8, 20], I32)));
+    /// assert_eq!(logits.shape(), [8, 20, 1000].into());
+    /// let names: Vec<String> = g.parameters().into_iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["words.weight", "head.bias"]);
+    /// ```
+    #[track_caller]
+    pub fn build_from(&self, g: &Graph, name: &str, weight: &Tensor) -> Linear {
+        let shape = weight.shape();
+        if g.error().is_none() && (shape.rank() != 2 || weight.dtype() != DType::F32 || shape[0] != self.units) {
+            g.mistake(&label(name), format!("takes a weight f32[{}, in], not {}", self.units, weight.ty()));
+        }
+        self.with_weight(g, name, weight)
+    }
+
+    #[track_caller]
+    fn with_weight(&self, g: &Graph, name: &str, weight: &Tensor) -> Linear {
+        let in_features = weight.shape().get(1).copied().unwrap_or(0);
         let mut bias = None;
         if self.bias {
             let ty = TensorType::new(DType::F32, [self.units]);
+            let bound = bound(in_features);
+            let initial = Initial::Uniform { low: -bound, high: bound };
             let own = g.variable(Variable::parameter(format!("{name}.bias"), ty, initial));
             if let Some(initializer) = self.bias_initializer {
                 initializer.apply(&own, &label(name));
             }
             bias = Some(own);
         }
-        Linear { name: name.to_owned(), in_features, options: self.clone(), weight, bias }
+        Linear { name: name.to_owned(), in_features, options: self.clone(), weight: weight.clone(), bias }
     }
+
+    /// The layer with the weight of another one of the same [`Sequential`].
+    #[track_caller]
+    fn tied(&self, scope: &Scope<'_>, layer: usize) -> Linear {
+        let (g, name) = (scope.graph(), scope.name());
+        let prefix = name.rfind('.').map_or("", |end| &name[..=end]);
+        let other = format!("{prefix}{layer}.weight");
+        let weight = g.find(&other).unwrap_or_else(|| {
+            g.mistake(&label(name), format!("is tied to layer {layer}, but no layer before it has a weight {other:?}"))
+        });
+        self.build_from(g, name, &weight)
+    }
+}
+
+/// PyTorch's `kaiming_uniform_(a=√5)` of a weight, and the same bounds for a bias.
+fn bound(in_features: usize) -> f64 {
+    if in_features > 0 { 1.0 / (in_features as f64).sqrt() } else { 0.0 }
 }
 
 impl Layer for Dense {
@@ -116,12 +173,21 @@ impl Layer for Dense {
 
     #[track_caller]
     fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
-        let inputs = x.shape().last().copied().unwrap_or(0);
-        self.shared(scope.graph(), scope.name(), inputs).forward(x)
+        match self.tied_to {
+            Some(layer) => self.tied(scope, layer).forward(x),
+            None => self.shared(scope.graph(), scope.name(), x.shape().last().copied().unwrap_or(0)).forward(x),
+        }
+    }
+
+    fn parameter_count(&self, input: &Shape) -> usize {
+        let weight = if self.tied_to.is_some() { 0 } else { self.units * input.last().copied().unwrap_or(0) };
+        weight + if self.bias { self.units } else { 0 }
     }
 
     fn set(&mut self, setting: &Setting) -> bool {
         match setting {
+            // What is another layer's begins as that layer says.
+            Setting::Initializer(_) if self.tied_to.is_some() => return false,
             Setting::Initializer(initializer) => self.initializer = Some(*initializer),
             Setting::BiasInitializer(initializer) if self.bias => self.bias_initializer = Some(*initializer),
             Setting::WithoutBias => self.bias = false,
@@ -137,6 +203,26 @@ impl Sequential {
     #[track_caller]
     pub fn dense(self, units: usize) -> Self {
         self.layer(Dense::new(units))
+    }
+
+    /// The dense layer just added takes the weight of an earlier layer, by its number: that of an embedding whose vectors are also those of the
+    /// words that the model predicts (Press and Wolf 2017), or of a dense layer of the same shape. It is one parameter, under the name of the
+    /// earlier layer, and its gradient is the sum over both uses.
+    ///
+    /// ```
+    /// use wgrad::nn::Sequential;
+    /// let model = Sequential::new([20]).embedding(1000, 64).transformer_encoder(1, 4).dense(1000).tied_to(0).without_bias();
+    /// let own = Sequential::new([20]).embedding(1000, 64).transformer_encoder(1, 4).dense(1000).without_bias();
+    /// assert_eq!(own.parameter_count()? - model.parameter_count()?, 1000 * 64);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn tied_to(self, layer: usize) -> Self {
+        self.modify("tied_to", "a dense layer", |dense: &mut Dense| {
+            dense.tied_to = Some(layer);
+            true
+        })
     }
 }
 
@@ -288,6 +374,26 @@ mod tests {
         let g = Graph::new();
         let _ = Dense::new(3).bias_initializer(Initializer::HeUniform).build(&g, "fc", 3);
         assert!(message(&g).starts_with("linear \"fc\": kaiming_uniform takes a weight of two dimensions"));
+    }
+
+    #[test]
+    fn a_tied_weight_must_be_there_and_fit() {
+        for (layer, expected) in [
+            (1, "linear \"2\": is tied to layer 1, but no layer before it has a weight \"1.weight\""),
+            (2, "linear \"2\": is tied to layer 2, but no layer before it has a weight \"2.weight\""),
+            (0, "linear \"2\": takes a weight f32[8, in], not f32[9, 4]"),
+        ] {
+            let g = Graph::new();
+            let model = Sequential::new([5]).embedding(9, 4).relu().dense(8).tied_to(layer);
+            let _ = model.forward(&g, &g.input("x", [2, 5], DType::I32), super::super::Mode::Training);
+            assert!(message(&g).starts_with(expected), "{}", message(&g));
+        }
+        let mistake = Sequential::new([5]).embedding(9, 4).tied_to(0).output_shape().map_err(|error| error.to_string());
+        assert!(mistake.is_err_and(|text| text.starts_with("sequential: tied_to is for a dense layer")));
+        let g = Graph::new();
+        let model = Sequential::new([5]).named("words").embedding(9, 4).dense(9).tied_to(0);
+        let _ = model.forward(&g, &g.input("x", [2, 5], DType::I32), super::super::Mode::Training);
+        assert_eq!((message(&g), g.parameters().len()), (String::new(), 2));
     }
 
     #[test]

@@ -41,8 +41,9 @@ mod word2vec;
 
 pub use activation::Activation;
 pub use attention::{
-    AttentionInputs, AttentionLayer, MultiheadAttention, Position, PositionLayer, Rotary, Transformer,
-    TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer, sinusoidal_positions,
+    AttentionInputs, AttentionLayer, CachePosition, KeyValueCache, MultiheadAttention, Position, PositionLayer, Rotary,
+    Transformer, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer,
+    sinusoidal_positions,
 };
 pub use augment::{Augment, Border};
 pub use convolution::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Convolution};

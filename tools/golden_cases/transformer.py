@@ -97,4 +97,19 @@ def build():
     decoder("decoder_lengths", lengths=[4, 2], memory_lengths=[3, 6])
     decoder("decoder_norm_first_gelu", norm_first=True, activation="gelu")
 
+    class Tied(nn.Module):
+        """Words that are told by the vectors that they are read as."""
+
+        def __init__(self):
+            super().__init__()
+            self.words = nn.Embedding(7, WIDTH)
+            self.head = nn.Linear(WIDTH, 7)
+            self.head.weight = self.words.weight
+
+        def forward(self, x, indices):
+            return self.head(torch.tanh(self.words(indices) + x))
+
+    indices = [[0, 3, 3], [6, 1, 3]]
+    case("tied", "tied", Tied(), [(2, 3, WIDTH)], lambda run, x: run(x, torch.tensor(indices)), indices=sum(indices, []))
+
     return family

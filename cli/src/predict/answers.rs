@@ -44,7 +44,7 @@ impl Answers {
                 let label = usize::from(probability > 0.5);
                 Answer::Class { label, probabilities: vec![1.0 - probability, probability] }
             }
-            Task::Classes(_) | Task::Text { .. } => {
+            Task::Classes(_) | Task::Text { .. } | Task::Translation { .. } => {
                 let probabilities = softmax(row);
                 Answer::Class { label: largest(row), probabilities }
             }

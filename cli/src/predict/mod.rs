@@ -21,7 +21,7 @@ use crate::files::Files;
 use crate::output::{Output, counted, grouped};
 use crate::train::demo::{Asked, Data, Demo, Source, Task};
 use crate::train::network::Network;
-use crate::train::options::Writing;
+use crate::train::options::{Searching, Translating, Writing};
 use crate::train::{demos, note, optimizer, saved, scores, summary, trainer, watch, word2vec};
 use answers::Answers;
 
@@ -45,6 +45,8 @@ pub struct Arguments {
     skip_damaged: bool,
     #[command(flatten)]
     writing: Writing,
+    #[command(flatten)]
+    searching: Searching,
 }
 
 /// A saved model, ready to answer.
@@ -66,12 +68,14 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     let file = ModelFile::read(&arguments.model)?;
     let demo = demo(&file)?;
     arguments.writing.check(demo)?;
+    arguments.searching.check(demo)?;
     demo.check_skip_damaged(arguments.skip_damaged)?;
     let source = Source {
         path: arguments.data.clone(),
         skip_damaged: arguments.skip_damaged,
         seed: everywhere.seed,
         writing: arguments.writing.clone(),
+        translating: Translating { searching: arguments.searching, ..Translating::default() },
         ..Source::default()
     };
     let (mut ready, chosen) = ready(&file, demo, source, &everywhere.device)?;
@@ -82,6 +86,7 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
             Err(Failure::new("--out is for tables of predictions, and vectors of words give lists; --json has them"))
         }
         Task::Words { .. } => word2vec::answer(&ready.asked, &mut ready.trainer, arguments.data.as_deref(), output),
+        Task::Translation { .. } => ready.translate(arguments, output),
         Task::Binary | Task::Classes(_) | Task::Series { .. } | Task::Number { .. } => ready.answer(arguments, output),
     }
 }
@@ -219,6 +224,51 @@ impl Ready {
         }
         match &arguments.out {
             Some(path) => output.text(format!("predictions in {}", path.display())),
+            None => Ok(()),
+        }
+    }
+
+    /// A translation of each sentence, and scores where there are others to compare with.
+    fn translate(&mut self, arguments: &Arguments, output: &mut Output) -> Result {
+        let data = &self.asked.data;
+        let evaluation = match data.test.column("y") {
+            Ok(_) => Some(self.trainer.evaluate(&data.test)?),
+            Err(_) => None,
+        };
+        if let Some(evaluation) = &evaluation {
+            finite(evaluation)?;
+        } else {
+            // What translates is a program beside another, and the parameters come with the first.
+            self.trainer.predict(data.train.column("x")?)?;
+        }
+        let Some(show) = &data.show else { return Ok(()) };
+        let found = show.translate(&mut self.trainer)?;
+        output.text("")?;
+        for (index, found) in found.iter().enumerate() {
+            output.event(&json!({
+                "event": "prediction", "index": index, "text": found.text, "translation": found.translation,
+            }))?;
+            if arguments.out.is_none() || index < SHOWN {
+                output.text(format!("{}\n    {}", found.text, found.translation))?;
+            }
+        }
+        if let Some(path) = &arguments.out {
+            table::write_translations(path, &found)?;
+        }
+        let mut done = json!({"event": "done", "predictions": found.len()});
+        if let (Some(evaluation), Some(done)) = (&evaluation, done.as_object_mut()) {
+            let mut test = scores(evaluation);
+            test.extend(show.scores(data, evaluation)?.into_iter().map(|(name, value)| (name, json!(value))));
+            done.insert("test".to_owned(), Value::Object(test));
+            done.insert("scored".to_owned(), json!(found.len()));
+        }
+        output.event(&done)?;
+        output.text("")?;
+        if let Some(evaluation) = &evaluation {
+            show.print(output, data, evaluation)?;
+        }
+        match &arguments.out {
+            Some(path) => output.text(format!("translations in {}", path.display())),
             None => Ok(()),
         }
     }

@@ -8,6 +8,7 @@ use wgrad::file;
 use super::answers::{Answer, Answers};
 use crate::failure::Result;
 use crate::train::demo::Names;
+use crate::train::show::Translation;
 
 /// Writes a row for each answer: its index, its name where it has one, and the class with the probability of each (`p_CLASS`), or
 /// the value.
@@ -24,6 +25,15 @@ pub fn write(path: &Path, answers: &Answers, names: Option<&Names>) -> Result {
             Answer::Value(value) => cells.push(value.to_string()),
         }
         text.push_str(&line(&cells));
+    }
+    Ok(file::write(path, text.as_bytes())?)
+}
+
+/// Writes a row for each sentence: its index, the text and the translation.
+pub fn write_translations(path: &Path, found: &[Translation]) -> Result {
+    let mut text = line(&["index", "text", "translation"].map(str::to_owned));
+    for (index, found) in found.iter().enumerate() {
+        text.push_str(&line(&[index.to_string(), found.text.clone(), found.translation.clone()]));
     }
     Ok(file::write(path, text.as_bytes())?)
 }

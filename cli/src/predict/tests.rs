@@ -94,6 +94,7 @@ fn seeds(directory: &Path) -> Vec<Seed> {
         seed("char-lm", "rnn", None, text.as_bytes(), "txt"),
         seed("word2vec", "skip-gram", None, b"river\nold fox owl\n", "txt"),
         seed("word2vec", "cbow", None, b"river\nold fox owl\n", "txt"),
+        seed("translate", "transformer-small", None, b"merinu bodanlo mira solas.\nkora tesh ne mekis.\n", "txt"),
     ]
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use wgrad::data::{CharVocabulary, Dataset, Encoding, read_text, streams};
 use wgrad::graph::{Graph, Tensor};
-use wgrad::nn::Mode;
+use wgrad::nn::{KeyValueCache, Mode};
 use wgrad::scalar::threefry::HostRandom;
 use wgrad::session::{Program, Session};
 use wgrad::tensor::{DType, TensorData, TensorType};
@@ -47,7 +47,11 @@ const LOGITS: &str = "logits";
 /// The name of its input.
 const CHARACTER: &str = "character";
 
-/// What comes before the names of its states.
+/// The name of the other one, where there is one: the position of the first character.
+const POSITION: &str = "position";
+
+/// What comes before the names of its keys and values, or of its states.
+const CACHE: &str = "writing";
 const WRITING: &str = "writing/";
 
 pub const CHAR_LM: Demo = Demo {
@@ -177,11 +181,12 @@ fn data(
         temperature: source.writing.temperature.unwrap_or(0.8),
         top_k: source.writing.top_k.map(|k| k as usize),
         seed: source.seed,
-        program: OnceCell::new(),
+        programs: OnceCell::new(),
     };
     Data {
         train,
         test,
+        validation: None,
         task: Task::Text { vocabulary: letters.vocabulary, streams: test_streams },
         // Characters are numbers that stay numbers.
         prepare: Some(Arc::new(|x: &Tensor, _: Mode| x.clone())),
@@ -200,8 +205,8 @@ fn network(data: &Data) -> Network {
     data.network.clone().unwrap_or_else(|| Network::of(Letters::of("", data.task.outputs(), STEPS)))
 }
 
-/// Writes texts, character by character: a program of one step whose states stay on the device, or of as many characters as a transformer
-/// sees.
+/// Writes texts, character by character, by a program of one step: a recurrent network's states stay on the device, and so do the keys and
+/// values of a transformer.
 struct Writer {
     vocabulary: CharVocabulary,
     model: Letters,
@@ -212,63 +217,127 @@ struct Writer {
     temperature: f64,
     top_k: Option<usize>,
     seed: u64,
-    program: OnceCell<Program>,
+    programs: OnceCell<Programs>,
+}
+
+/// What a writer runs.
+struct Programs {
+    /// For a character.
+    step: Program,
+    /// For as many characters as a transformer sees.
+    read: Option<Program>,
 }
 
 impl Writer {
-    fn program(&self, session: &mut Session) -> Result<&Program> {
-        if let Some(program) = self.program.get() {
-            return Ok(program);
+    fn programs(&self, session: &mut Session) -> Result<&Programs> {
+        if let Some(programs) = self.programs.get() {
+            return Ok(programs);
         }
-        let g = Graph::new();
-        let seen = self.model.context().unwrap_or(1);
-        let character = g.input(CHARACTER, [seen], DType::I32);
-        let logits = self.model.write(&g, &character.reshape([1, seen]), Mode::Evaluation, WRITING);
-        g.output(LOGITS, &logits.reshape([seen, self.model.vocabulary]));
-        let program = session.load(&g)?;
-        Ok(self.program.get_or_init(|| program))
+        let vocabulary = self.model.vocabulary;
+        let programs = match self.model.context() {
+            Some(context) => {
+                let mut load = |new: usize| -> Result<Program> {
+                    let g = Graph::new();
+                    let position = g.input(POSITION, [1], DType::I32);
+                    let cache = KeyValueCache::new(&g, CACHE, 1, context, &position);
+                    let logits = self.model.go_on(&g.input(CHARACTER, [1, new], DType::I32), &cache);
+                    g.output(LOGITS, &logits.reshape([new, vocabulary]));
+                    Ok(session.load(&g)?)
+                };
+                Programs { step: load(1)?, read: Some(load(context)?) }
+            }
+            None => {
+                let g = Graph::new();
+                let character = g.input(CHARACTER, [1, 1], DType::I32);
+                let logits = self.model.write(&g, &character, Mode::Evaluation, WRITING);
+                g.output(LOGITS, &logits.reshape([1, vocabulary]));
+                Programs { step: session.load(&g)?, read: None }
+            }
+        };
+        Ok(self.programs.get_or_init(|| programs))
     }
 
     fn text(&self, session: &mut Session, length: usize) -> Result<String> {
-        let program = self.program(session)?;
+        let programs = self.programs(session)?;
         let steps = session.steps();
-        let states: Vec<(String, TensorType)> = session
-            .variables()
-            .iter()
-            .filter(|variable| variable.name.contains(WRITING))
-            .map(|variable| (variable.name.clone(), variable.ty.clone()))
-            .collect();
-        for (name, ty) in states {
-            session.set_parameter(&name, &TensorData::zeros(ty.dtype, ty.shape))?;
-        }
-        let seen = self.model.context().unwrap_or(1);
-        let mut before: Vec<i32> = Vec::new();
-        let mut read = |character: i32| -> Result<Vec<f32>> {
-            if before.len() == seen {
-                before.remove(0);
-            }
-            before.push(character);
-            // What is behind the last character is seen by none before.
-            let mut characters = before.clone();
-            characters.resize(seen, 0);
-            let outputs = session.using(program).run(&[(CHARACTER, &TensorData::from_vec(characters, [seen])?)])?;
-            let logits = outputs.get(LOGITS).map_or(Ok(Vec::new()), |logits| logits.to_vec::<f32>())?;
-            let width = self.model.vocabulary;
-            Ok(logits.chunks_exact(width).nth(before.len() - 1).map(<[f32]>::to_vec).unwrap_or_default())
-        };
-        let mut logits = Vec::new();
-        for &character in &self.start {
-            logits = read(character)?;
-        }
+        let mut reader = Reader { session, programs, model: &self.model, seen: Vec::new() };
+        let mut logits = reader.begin(&self.start)?;
         // The same after a resume as without an end in between.
         let mut random = HostRandom::new(self.seed).fold(DRAWS).fold(steps as u32);
         let mut written = Vec::with_capacity(length);
         while written.len() < length {
             let next = draw(&logits, self.temperature, self.top_k, &mut random);
             written.push(next);
-            logits = read(next)?;
+            logits = reader.read(next)?;
         }
         Ok(format!("{}{}", self.prompt, self.vocabulary.decode(&written)?))
+    }
+}
+
+/// Reads a text that goes on, and gives the logits of what follows.
+struct Reader<'a> {
+    session: &'a mut Session,
+    programs: &'a Programs,
+    model: &'a Letters,
+    /// The characters that a transformer has in view.
+    seen: Vec<i32>,
+}
+
+impl Reader<'_> {
+    /// Forgets what was read, and reads a text.
+    fn begin(&mut self, text: &[i32]) -> Result<Vec<f32>> {
+        if let (Some(read), Some(context)) = (&self.programs.read, self.model.context()) {
+            let from = if text.len() > context { text.len() - context / 2 } else { 0 };
+            self.seen = text[from..].to_vec();
+            // What is behind the last character is seen by none before, and is written over as others come.
+            let mut characters = self.seen.clone();
+            characters.resize(context, 0);
+            return self.run(read, characters, 0, self.seen.len().saturating_sub(1));
+        }
+        let is_state = |name: &str| name.contains(WRITING);
+        let states: Vec<(String, TensorType)> = self
+            .session
+            .variables()
+            .iter()
+            .filter(|variable| is_state(&variable.name))
+            .map(|variable| (variable.name.clone(), variable.ty.clone()))
+            .collect();
+        for (name, ty) in states {
+            self.session.set_parameter(&name, &TensorData::zeros(ty.dtype, ty.shape))?;
+        }
+        let mut logits = Vec::new();
+        for &character in text {
+            logits = self.run(&self.programs.step, vec![character], 0, 0)?;
+        }
+        Ok(logits)
+    }
+
+    /// Reads one character more.
+    fn read(&mut self, character: i32) -> Result<Vec<f32>> {
+        let Some(context) = self.model.context() else {
+            return self.run(&self.programs.step, vec![character], 0, 0);
+        };
+        self.seen.push(character);
+        if self.seen.len() > context {
+            // Positions count from the beginning of what is in view: its later half is read anew.
+            let later = self.seen.split_off(self.seen.len() - context / 2);
+            return self.begin(&later);
+        }
+        self.run(&self.programs.step, vec![character], self.seen.len() - 1, 0)
+    }
+
+    /// The logits after one of the characters, of which the first is at a position.
+    fn run(&mut self, program: &Program, characters: Vec<i32>, position: usize, row: usize) -> Result<Vec<f32>> {
+        let count = characters.len();
+        let characters = TensorData::from_vec(characters, [1, count])?;
+        let position = TensorData::from_vec(vec![position as i32], [1])?;
+        let mut inputs = vec![(CHARACTER, &characters)];
+        if self.programs.read.is_some() {
+            inputs.push((POSITION, &position));
+        }
+        let outputs = self.session.using(program).run(&inputs)?;
+        let logits = outputs.get(LOGITS).map_or(Ok(&[][..]), TensorData::as_slice::<f32>)?;
+        Ok(logits.chunks_exact(self.model.vocabulary).nth(row).map(<[f32]>::to_vec).unwrap_or_default())
     }
 }
 
@@ -323,6 +392,64 @@ impl Show for Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A transformer that reads character by character says what it says of a whole text; of a longer one, what it says of the later half of
+    /// what it sees.
+    #[test]
+    fn reading_goes_on_where_it_was() -> Result {
+        const CONTEXT: usize = 8;
+        const VOCABULARY: usize = 11;
+        let model = Letters { body: Letters::of("gpt", VOCABULARY, CONTEXT).body, vocabulary: VOCABULARY };
+        let text: Vec<i32> = (0..30).map(|k| (k * k + 3 * k) % 11).collect();
+        let whole = |session: &mut Session, text: &[i32]| -> Result<Vec<f32>> {
+            let g = Graph::new();
+            let x = g.input(CHARACTER, [1, text.len()], DType::I32);
+            g.output(LOGITS, &model.write(&g, &x, Mode::Evaluation, "").at(1, text.len() - 1));
+            let program = session.load(&g)?;
+            let given = TensorData::from_vec(text.to_vec(), [1, text.len()])?;
+            Ok(session.using(&program).run(&[(CHARACTER, &given)])?[LOGITS].to_vec::<f32>()?)
+        };
+        let g = Graph::new();
+        model.write(&g, &g.input(CHARACTER, [1, CONTEXT], DType::I32), Mode::Evaluation, "");
+        let mut session = g.compile(&wgrad::Device::cpu())?;
+        let writer = Writer {
+            vocabulary: CharVocabulary::of("abcdefghijk"),
+            model,
+            prompt: String::new(),
+            start: vec![0],
+            length: 1,
+            temperature: 1.0,
+            top_k: None,
+            seed: 0,
+            programs: OnceCell::new(),
+        };
+        let (mut from, mut found) = (0, Vec::new());
+        for end in 3..text.len() {
+            let programs = writer.programs(&mut session)?;
+            if end == 3 {
+                found.push(
+                    Reader { session: &mut session, programs, model: &model, seen: Vec::new() }.begin(&text[..3])?,
+                );
+            } else {
+                // Each time with what was in view before.
+                let seen = text[from..end - 1].to_vec();
+                let mut reader = Reader { session: &mut session, programs, model: &model, seen };
+                found.push(reader.read(text[end - 1])?);
+                from = end - reader.seen.len();
+            }
+            let right = whole(&mut session, &text[from..end])?;
+            let worst = found[end - 3].iter().zip(&right).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-5 && right.len() == VOCABULARY, "{from}..{end}: {worst}");
+        }
+        assert!(from > 15);
+        let long: Vec<f32> = {
+            let programs = writer.programs(&mut session)?;
+            Reader { session: &mut session, programs, model: &model, seen: Vec::new() }.begin(&text)?
+        };
+        let right = whole(&mut session, &text[text.len() - CONTEXT / 2..])?;
+        assert!(long.iter().zip(&right).all(|(a, b)| (a - b).abs() < 1e-5));
+        Ok(())
+    }
 
     #[test]
     fn draws_follow_the_softmax() {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use wgrad::data::{Dataset, Stream};
 use wgrad::graph::Tensor;
-use wgrad::loss::{BinaryCrossEntropy, CrossEntropy, Loss, Mse, NegativeSampling};
+use wgrad::loss::{
+    BinaryCrossEntropy, CrossEntropy, CrossEntropyOptions, CrossEntropyWith, Loss, Mse, NegativeSampling,
+};
 use wgrad::metrics::{BuiltIn, Metric, Metrics, Perplexity};
 use wgrad::nn::{Mode, Sequential};
 use wgrad::tensor::{DType, TensorData};
@@ -14,9 +16,10 @@ use wgrad::train::{ModelFile, ModelSettings};
 
 use super::network::Network;
 use super::note::Note;
-use super::options::{Forecasting, Own, Tables, Vectors, Writing};
+use super::options::{Forecasting, Own, Tables, Translating, Vectors, Writing};
 pub use super::picture::Picture;
 use super::show::Show;
+use super::translate::{IGNORED, TokenAccuracy, TokenPerplexity};
 use crate::failure::{Failure, Result};
 
 /// A demo.
@@ -128,7 +131,15 @@ pub struct Source {
     pub tables: Tables,
     /// How vectors of words are learned.
     pub vectors: Vectors,
+    /// What is to be translated, and how.
+    pub translating: Translating,
 }
+
+/// The share of a target that is spread over all words.
+const LABEL_SMOOTHING: f64 = 0.1;
+
+/// Steps until a transformer learns at its full rate.
+const WARM_UP: u64 = 400;
 
 /// What is to be learned.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -143,6 +154,11 @@ pub enum Task {
         vocabulary: usize,
         /// Examples of a batch of the test part.
         streams: usize,
+    },
+    /// The next word at each position of a translation: logits, with padding among the labels.
+    Translation {
+        /// Number of words.
+        vocabulary: usize,
     },
     /// The next values of a series, standardized.
     Series {
@@ -169,7 +185,7 @@ impl Task {
         match self {
             Self::Binary | Self::Number { .. } => 1,
             Self::Classes(classes) => classes,
-            Self::Text { vocabulary, .. } => vocabulary,
+            Self::Text { vocabulary, .. } | Self::Translation { vocabulary } => vocabulary,
             Self::Series { horizon, .. } => horizon,
             Self::Words { scores } => scores,
         }
@@ -181,7 +197,7 @@ impl Task {
             Self::Binary => 2,
             Self::Classes(classes) => classes,
             Self::Text { vocabulary, .. } => vocabulary,
-            Self::Series { .. } | Self::Number { .. } | Self::Words { .. } => 0,
+            Self::Series { .. } | Self::Number { .. } | Self::Words { .. } | Self::Translation { .. } => 0,
         }
     }
 
@@ -190,6 +206,12 @@ impl Task {
         match self {
             Self::Binary => Box::new(BinaryCrossEntropy),
             Self::Classes(_) | Self::Text { .. } => Box::new(CrossEntropy),
+            // Of several translations that are right, one is given.
+            Self::Translation { .. } => Box::new(CrossEntropyWith(CrossEntropyOptions {
+                label_smoothing: LABEL_SMOOTHING,
+                ignore_index: Some(IGNORED),
+                ..CrossEntropyOptions::default()
+            })),
             // Of standardized values, so that learning rates mean the same for every unit.
             Self::Series { .. } | Self::Number { .. } => Box::new(Mse),
             // A step is that of each of its pairs, so that learning rates are word2vec's.
@@ -204,6 +226,7 @@ impl Task {
                 [BuiltIn::Accuracy, BuiltIn::Precision, BuiltIn::Recall, BuiltIn::F1].boxed()
             }
             Self::Text { .. } => Perplexity.boxed(),
+            Self::Translation { .. } => (TokenAccuracy, TokenPerplexity).boxed(),
             Self::Series { .. } => [BuiltIn::Mse, BuiltIn::Mae].boxed(),
             Self::Number { .. } => [BuiltIn::Mse, BuiltIn::Mae, BuiltIn::R2].boxed(),
             Self::Words { .. } => Vec::new(),
@@ -220,6 +243,14 @@ impl Task {
                 // The loss is of standardized values, and R² has no unit.
                 _ => {}
             }
+        }
+    }
+
+    /// Whether the learning rate rises at first, over a tenth of the run or so many steps.
+    pub const fn warm_up(self) -> Option<u64> {
+        match self {
+            Self::Translation { .. } => Some(WARM_UP),
+            _ => None,
         }
     }
 
@@ -249,6 +280,8 @@ pub struct Data {
     pub test: Dataset,
     /// What is learned from, where `train` is but some of it.
     pub drawn: Option<Drawn>,
+    /// By what a run is watched, where that is not the test.
+    pub validation: Option<Dataset>,
     pub task: Task,
     pub prepare: Option<Prepare>,
     /// What an example looks like, where it is a picture.

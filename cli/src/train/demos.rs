@@ -1,7 +1,7 @@
 //! The list of demos.
 
 use super::demo::Demo;
-use super::{char_lm, digits, folder, forecast, images, sentiment, spirals, tabular, word2vec};
+use super::{char_lm, digits, folder, forecast, images, sentiment, spirals, tabular, translate, word2vec};
 use crate::failure::{Failure, Result};
 
 /// All demos, in the order in which help lists them.
@@ -15,6 +15,7 @@ pub const DEMOS: &[&Demo] = &[
     &forecast::FORECAST,
     &sentiment::SENTIMENT,
     &word2vec::WORD2VEC,
+    &translate::TRANSLATE,
     &spirals::DEMO,
 ];
 

@@ -92,6 +92,7 @@ fn with_picture(train: Dataset, test: Dataset, picture: Picture, settings: Model
     Data {
         train,
         test,
+        validation: None,
         task: Task::Classes(CLASSES),
         prepare: Some(prepare()),
         picture: Some(picture),

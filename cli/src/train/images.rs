@@ -93,6 +93,7 @@ fn with_picture(demo: &str, train: Dataset, test: Dataset, [mean, std]: [f64; 2]
     Ok(Data {
         train,
         test,
+        validation: None,
         task: Task::Classes(CLASSES),
         prepare,
         picture,

@@ -2,8 +2,8 @@
 
 use wgrad::graph::{Graph, Tensor};
 use wgrad::nn::{
-    Activation, AttentionInputs, Dropout, Embedding, EmbeddingLayer, Initializer, Layer, Linear, Mode, Model, Position,
-    PositionLayer, Recurrent, RecurrentInputs, RecurrentKind, Scope, Transformer,
+    Activation, AttentionInputs, Dropout, Embedding, EmbeddingLayer, Initializer, KeyValueCache, Layer, Linear, Mode,
+    Model, Position, PositionLayer, Recurrent, RecurrentInputs, RecurrentKind, Scope, Transformer,
 };
 use wgrad::ops::Score;
 use wgrad::train::carried_state;
@@ -71,18 +71,36 @@ impl Letters {
                 let outputs = Dropout::new(dropout).forward(&found.outputs.transpose(0, 1), mode);
                 Linear::new(g, "head", hidden, self.vocabulary).forward(&outputs)
             }
-            Body::Transformer { layers, heads, width, context } => {
-                let small = Initializer::Normal { mean: 0.0, std: 0.02 };
-                let letters =
-                    EmbeddingLayer::new(self.vocabulary, width).initializer(small).build(g, "embedding").forward(x);
-                let positions = PositionLayer { position: Position::Learned { longest: context } };
-                let x = positions.forward(&Scope::new(g, "position", mode), &letters);
-                let options = Transformer::new(heads).layers(layers).feed_forward(4 * width).dropout(0.0).norm_first();
-                let options = options.activation(Activation::Gelu).score(Score::causal());
-                let x = options.build_encoder(g, "transformer", width).forward(&x, AttentionInputs::default(), mode);
-                Linear::without_bias(g, "head", width, self.vocabulary).forward(&x)
-            }
+            Body::Transformer { .. } => self.attend(g, x, mode, None),
         }
+    }
+
+    /// Logits `[1, new, vocabulary]` of what follows each of some characters behind those of the cache, for a transformer.
+    pub fn go_on(self, x: &Tensor, cache: &KeyValueCache) -> Tensor {
+        self.attend(x.graph(), x, Mode::Evaluation, Some(cache))
+    }
+
+    /// A transformer of a whole sequence, or of what follows the characters of a cache.
+    fn attend(self, g: &Graph, x: &Tensor, mode: Mode, cache: Option<&KeyValueCache>) -> Tensor {
+        let Body::Transformer { layers, heads, width, context } = self.body else {
+            return g.mistake("letters", "has no attention");
+        };
+        let small = Initializer::Normal { mean: 0.0, std: 0.02 };
+        let letters = EmbeddingLayer::new(self.vocabulary, width).initializer(small).build(g, "embedding").forward(x);
+        let positions = PositionLayer { position: Position::Learned { longest: context } };
+        let at = Scope::new(g, "position", mode);
+        let x = match cache {
+            Some(cache) => {
+                let new = x.shape().get(1).copied().unwrap_or(1);
+                positions.forward_at(&at, &letters, &cache.positions(new), context)
+            }
+            None => positions.forward(&at, &letters),
+        };
+        let options = Transformer::new(heads).layers(layers).feed_forward(4 * width).dropout(0.0).norm_first();
+        let options = options.activation(Activation::Gelu).score(Score::causal());
+        let inputs = AttentionInputs { cache, ..AttentionInputs::default() };
+        let x = options.build_encoder(g, "transformer", width).forward(&x, inputs, mode);
+        Linear::without_bias(g, "head", width, self.vocabulary).forward(&x)
     }
 }
 

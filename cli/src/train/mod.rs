@@ -25,25 +25,28 @@ mod residual;
 mod resume;
 pub mod saved;
 mod sentiment;
-mod show;
+pub mod show;
 mod spirals;
 pub mod summary;
 mod tabular;
 mod tale;
+pub mod trainer;
+mod translate;
 pub mod watch;
 pub mod word2vec;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use wgrad::Device;
 use wgrad::file;
 use wgrad::nn::Precision;
 use wgrad::optim::LossScale;
-use wgrad::optim::schedule::Linear;
+use wgrad::optim::schedule::{Linear, LinearWarmUp};
 use wgrad::session::Program;
 use wgrad::train::{Checkpoints, Evaluation, Fit, Trainer};
 
@@ -54,16 +57,14 @@ use crate::files::Files;
 use crate::interrupt;
 use crate::output::{Output, bytes, counted, grouped, seconds};
 use curve::Curve;
-use demo::{Data, Demo, Source, Task};
+use demo::{Data, Demo, Source};
 use demos::DEMOS;
 use network::Network;
+pub use trainer::{scores, trainer};
 use watch::Watch;
 
 /// Steps between two checkpoints within an epoch.
 const CHECKPOINT_STEPS: u64 = 500;
-
-/// What gradients through many steps are clipped to.
-const CLIP_NORM: f64 = 1.0;
 
 /// What `train` takes.
 #[derive(Args, Clone, Debug)]
@@ -128,6 +129,7 @@ pub struct Arguments {
     tables: options::Tables,
     #[command(flatten)]
     vectors: options::Vectors,
+    translating: options::Translating,
     /// Write the model, for `predict`: its parameters, as PyTorch reads them too, and what else it needs
     #[arg(long, value_name = "FILE.safetensors")]
     save: Option<PathBuf>,
@@ -168,7 +170,8 @@ impl Arguments {
             .writes("--scatter", self.tables.scatter.as_deref())
             .reads("--similarity", self.vectors.similarity.as_deref())
             .writes("--vectors", self.vectors.vectors.as_deref())
-            .writes("--map", self.vectors.map.as_deref());
+            .writes("--map", self.vectors.map.as_deref())
+            .writes("--attention", self.translating.attention.as_deref());
         for (option, path) in self.gallery.options() {
             files = files.writes(option, path.as_deref());
         }
@@ -301,6 +304,7 @@ impl<'a> Run<'a> {
         arguments.forecasting.check(demo)?;
         arguments.tables.check(demo)?;
         arguments.vectors.check(demo)?;
+        arguments.translating.check(demo)?;
         if let Some(path) = &arguments.plot {
             plot::check_name(path)?;
         }
@@ -317,6 +321,7 @@ impl<'a> Run<'a> {
             forecasting: arguments.forecasting.clone(),
             tables: arguments.tables.clone(),
             vectors: arguments.vectors.clone(),
+            translating: arguments.translating.clone(),
         };
         let mut data = (demo.load)(&source)?;
         let usual = data.drawn.as_ref().map_or(defaults.batch_size, |drawn| drawn.batch);
@@ -389,7 +394,7 @@ impl<'a> Run<'a> {
         let mut fit = Fit::epochs(epochs)
             .batch_size(self.batch)
             .shuffle(!self.data.task.goes_on())
-            .validate(&self.data.test)
+            .validate(self.data.validation.as_ref().unwrap_or(&self.data.test))
             .stop_when(interrupt::flag())
             .callback(watch);
         if let Some(steps) = arguments.steps {
@@ -399,7 +404,14 @@ impl<'a> Run<'a> {
             // By the epochs, whatever ends the run earlier: a run in parts goes as one in a piece.
             let epochs = arguments.epochs.unwrap_or(self.epochs);
             let steps = epochs.saturating_mul(self.steps_per_epoch());
-            fit = fit.schedule(Linear { steps, start_factor: 1.0, end_factor: 0.05 });
+            fit = match self.data.task.warm_up() {
+                Some(most) => {
+                    let rising = (steps / 10).min(most);
+                    let falling = Linear { steps: steps - rising, start_factor: 1.0, end_factor: 0.05 };
+                    fit.schedule(LinearWarmUp { steps: rising, start_factor: 0.01, then: Arc::new(falling) })
+                }
+                None => fit.schedule(Linear { steps, start_factor: 1.0, end_factor: 0.05 }),
+            };
         }
         if let Some(directory) = &arguments.checkpoint {
             let checkpoints = Checkpoints::new(directory).every_steps(CHECKPOINT_STEPS).resume(arguments.resume);
@@ -495,31 +507,4 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
-
-/// A trainer of a model for a demo's data.
-pub fn trainer(model: &Network, data: &Data, device: &Device, optimizer: optimizer::Chosen) -> Result<Trainer> {
-    // A mistake in the model's shapes is told before anything is built.
-    model.check()?;
-    let mut trainer = Trainer::new(model.clone(), device, optimizer, data.task.loss(), data.task.metrics());
-    if let Some(picture) = &data.picture {
-        trainer = trainer.evaluation_batch(picture.evaluation_batch());
-    }
-    match data.task {
-        Task::Text { streams, .. } => trainer = trainer.evaluation_batch(streams).clip_norm(CLIP_NORM),
-        Task::Series { .. } => trainer = trainer.clip_norm(CLIP_NORM),
-        // Words are told from words: there is no other target.
-        Task::Words { .. } => trainer = trainer.target("x"),
-        Task::Binary | Task::Classes(_) | Task::Number { .. } => {}
-    }
-    if let Some(prepare) = data.prepare.clone() {
-        trainer = trainer.prepare(move |x, mode| prepare(x, mode));
-    }
-    Ok(trainer)
-}
-
-/// Loss and metrics by name.
-pub fn scores(evaluation: &Evaluation) -> Map<String, Value> {
-    let metrics = evaluation.metrics.iter().map(|(name, value)| (name.to_string(), json!(value)));
-    std::iter::once(("loss".to_owned(), json!(evaluation.loss))).chain(metrics).collect()
 }

@@ -69,7 +69,7 @@ impl Field for Option<PrecisionChoice> {
 }
 
 /// Options that a checkpoint remembers.
-fn options(arguments: &mut Arguments) -> [(&'static str, Rule, &mut dyn Field); 22] {
+fn options(arguments: &mut Arguments) -> [(&'static str, Rule, &mut dyn Field); 23] {
     let (window, horizon) = arguments.forecasting.sizes();
     let tables = &mut arguments.tables;
     let vectors = &mut arguments.vectors;
@@ -92,6 +92,7 @@ fn options(arguments: &mut Arguments) -> [(&'static str, Rule, &mut dyn Field); 
         ("--min-count", Rule::Same, &mut vectors.min_count),
         ("--subsample", Rule::Same, &mut vectors.subsample),
         ("--similarity", Rule::Free, &mut vectors.similarity),
+        ("--from", Rule::Same, &mut arguments.translating.from),
         ("--test-data", Rule::Free, &mut tables.test_data),
         ("--data", Rule::Free, &mut arguments.data),
         ("--lr", Rule::Free, &mut arguments.lr),

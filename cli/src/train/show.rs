@@ -9,8 +9,33 @@ use super::demo::Data;
 use crate::failure::Result;
 use crate::output::Output;
 
+/// A sentence and its translation.
+#[derive(Clone, Debug)]
+pub struct Translation {
+    pub text: String,
+    pub translation: String,
+}
+
 /// Something to show.
 pub trait Show {
+    /// Scores after an epoch beside the trainer's, by name.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn validate(&self, session: &mut Session) -> Result<Vec<(String, f64)>> {
+        let _ = session;
+        Ok(Vec::new())
+    }
+
+    /// What a saved model makes of the sentences that it is asked about, once it was compiled.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn translate(&self, trainer: &mut Trainer) -> Result<Vec<Translation>> {
+        let _ = trainer;
+        Ok(Vec::new())
+    }
+
     /// A sample of what was learned up to the end of an epoch.
     ///
     /// # Errors

@@ -77,6 +77,7 @@ fn data(train: Dataset, test: Dataset, settings: ModelSettings) -> Data {
     Data {
         train,
         test,
+        validation: None,
         task: Task::Classes(SPIRALS),
         prepare: None,
         picture: None,

@@ -36,6 +36,8 @@ pub struct Watch<'a> {
     refreshed: Instant,
     told: Result,
     show: Option<Rc<dyn Show>>,
+    /// The epoch that has ended, until there are all of its scores.
+    ended: Option<EpochRecord>,
     /// What is learned, and so the unit of metrics.
     task: Option<Task>,
 }
@@ -57,6 +59,7 @@ impl<'a> Watch<'a> {
             refreshed: now,
             told: Ok(()),
             show: None,
+            ended: None,
             task: None,
         }
     }
@@ -135,7 +138,7 @@ impl<'a> Watch<'a> {
             "event": "epoch", "epoch": record.epoch, "step": record.step, "train_loss": record.train_loss,
             "validation": validation, "seconds": record.seconds, "examples_per_second": record.examples_per_second,
         }))?;
-        let shown = ["loss", "accuracy", "perplexity", "mse", "mae", "r2"]
+        let shown = ["loss", "accuracy", "perplexity", "bleu", "mse", "mae", "r2"]
             .iter()
             .filter_map(|name| Some((name, record.validation(name)?)));
         let shown: Vec<String> = shown.map(|(name, value)| format!("{name} {value:.4}")).collect();
@@ -152,7 +155,13 @@ impl<'a> Watch<'a> {
         ))
     }
 
+    /// Tells an epoch with all of its scores, and shows what was learned up to its end.
     fn sample(&mut self, session: &mut Session) -> Result {
+        if let Some(mut record) = self.ended.take() {
+            let more = self.show.as_ref().map_or_else(|| Ok(Vec::new()), |show| show.validate(session))?;
+            record.validation.extend(more);
+            self.epoch(&record)?;
+        }
         let Some(text) = self.show.as_ref().map_or(Ok(None), |show| show.after_epoch(session))? else { return Ok(()) };
         self.output.event(&json!({"event": "sample", "text": text}))?;
         self.line(&indented(&text))
@@ -175,7 +184,10 @@ impl Callback for Watch<'_> {
         let told = match event {
             Event::Start { step, total_steps } => self.start(*step, *total_steps),
             Event::Step { step, loss, learning_rate, examples } => self.step(*step, *loss, *learning_rate, *examples),
-            Event::Epoch(record) => self.epoch(record),
+            Event::Epoch(record) => {
+                self.ended = Some(record.clone());
+                Ok(())
+            }
             _ => Ok(()),
         };
         // A run whose reader has gone ends as if it had been asked to.

@@ -23,7 +23,7 @@ mod word_characters;
 mod words;
 
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
@@ -52,21 +52,33 @@ pub enum Encoding {
     Latin1,
 }
 
-/// Reads a text file; one that is packed by gzip is unpacked.
+/// Reads a text file, whether in gzip or not.
 ///
 /// # Errors
-/// [`Error::File`] where it cannot be read or unpacked; [`Error::Format`] where it is empty, or is not UTF-8 although it should be, with the
-/// position of the first byte that does not fit.
+/// [`Error::File`] where it cannot be read; [`Error::Format`] where it is empty, or is not UTF-8 although it should be, with the
+/// position of the first byte that does not fit, or where gzip data ends early or is corrupt.
 pub fn read_text(path: impl AsRef<Path>, encoding: Encoding) -> Result<String> {
     let path = path.as_ref();
-    let mut bytes = fs::read(path).map_err(|source| Error::file("cannot read", path, source))?;
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        let mut unpacked = Vec::new();
-        let outcome = MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked);
-        outcome.map_err(|source| Error::file("cannot unpack", path, source))?;
-        bytes = unpacked;
-    }
-    decode_text(&bytes, encoding).map_err(|message| Error::format(path, message))
+    let bytes = fs::read(path).map_err(|source| Error::file("cannot read", path, source))?;
+    let text = if bytes.starts_with(GZIP) {
+        inflated(&bytes).and_then(|bytes| decode_text(&bytes, encoding))
+    } else {
+        decode_text(&bytes, encoding)
+    };
+    text.map_err(|message| Error::format(path, message))
+}
+
+/// What gzip data begins with. No UTF-8 text does, and of Latin-1 none that is written.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+
+/// What gzip data holds; a message says where it holds nothing whole.
+fn inflated(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let mut whole = Vec::new();
+    MultiGzDecoder::new(bytes).read_to_end(&mut whole).map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => "truncated: the gzip data ends early".to_owned(),
+        _ => format!("corrupt gzip data: {error}"),
+    })?;
+    Ok(whole)
 }
 
 /// The text of bytes; a message says where they are none.
@@ -89,6 +101,25 @@ fn decode_text(bytes: &[u8], encoding: Encoding) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packed_texts_are_read_and_broken_ones_told() -> Result<()> {
+        let directory = tempfile::tempdir().map_err(|error| Error::file("cannot create", "", error))?;
+        let path = directory.path().join("text.gz");
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        let whole = std::io::Write::write_all(&mut writer, "größer\n".as_bytes()).and_then(|()| writer.finish());
+        let whole = whole.map_err(|error| Error::file("cannot write", "", error))?;
+        let read = |bytes: &[u8]| -> Result<String> {
+            fs::write(&path, bytes).map_err(|error| Error::file("cannot write", &path, error))?;
+            read_text(&path, Encoding::Utf8)
+        };
+        assert_eq!(read(&whole)?, "größer\n");
+        assert!(read(&whole[..whole.len() - 9]).is_err_and(|error| error.to_string().contains("ends early")));
+        let mut other = whole.clone();
+        other[whole.len() / 2] ^= 0xff;
+        assert!(read(&other).is_err_and(|error| error.to_string().contains("gzip data")));
+        Ok(())
+    }
 
     #[test]
     fn what_is_no_text_has_a_position() {

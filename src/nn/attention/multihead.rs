@@ -1,5 +1,8 @@
 //! Attention of several heads, with the products before and after it.
 
+use std::ops::Range;
+
+use super::cache::{Extended, KeyValueCache};
 use crate::graph::{Graph, Tensor};
 use crate::nn::linear::linear;
 use crate::nn::{Dense, Initializer, Layer, Linear, Mode, Scope, Sequential, refuse_known};
@@ -166,6 +169,9 @@ pub struct AttentionInputs<'a> {
     pub bias: Option<&'a Tensor>,
     /// The buffers of the layer's score.
     pub buffers: &'a [&'a Tensor],
+    /// Where keys and values of earlier positions are, and new ones go: queries, keys and values are then those of the new positions, and all
+    /// that is there is seen, as the score has it. Of attention to a memory, see [`MultiheadAttention::remember`].
+    pub cache: Option<&'a KeyValueCache>,
 }
 
 /// `softmax(q·kᵀ/√d)·v` in each of several heads (Vaswani et al. 2017): PyTorch's `MultiheadAttention` with `batch_first`. An
@@ -217,65 +223,161 @@ impl MultiheadAttention {
         mode: Mode,
     ) -> Tensor {
         let _layer = self.graph.in_layer(&self.name);
-        if self.graph.error().is_some() {
+        if !self.accepts([("queries", queries), ("keys", keys), ("values", values)]) {
             return queries.clone();
         }
-        for ((what, tensor), width) in
-            [("queries", queries), ("keys", keys), ("values", values)].iter().zip(self.widths)
-        {
+        let [q, k, v] = self.projected(queries, keys, values).map(|tensor| self.by_heads(&tensor));
+        let Some(cache) = inputs.cache else { return self.attend([&q, &k, &v], inputs, mode) };
+        match cache.extend(&self.name, [&k, &v], &self.options.score) {
+            Ok(Extended { stored: [k, v], score, buffers, fits }) => {
+                let buffers: Vec<&Tensor> = inputs.buffers.iter().copied().chain(&buffers).collect();
+                let inputs = AttentionInputs { buffers: &buffers, ..inputs };
+                let found = self.weighted(score, [&q, &k, &v], inputs, mode);
+                // A wrong position must not go by unseen.
+                self.finished(&fits.select(found, f64::NAN))
+            }
+            Err(message) => self.graph.mistake(&label(&self.name), message),
+        }
+    }
+
+    /// The weights by which values are added, `[batch, heads, queries, keys]`; each query's sum to 1, or are 0 where it sees no key.
+    #[track_caller]
+    pub fn weights(&self, queries: &Tensor, keys: &Tensor, inputs: AttentionInputs<'_>) -> Tensor {
+        let _layer = self.graph.in_layer(&self.name);
+        if !self.accepts([("queries", queries), ("keys", keys), ("keys", keys)]) {
+            return queries.clone();
+        }
+        let [q, k, _] = self.projected(queries, keys, keys).map(|tensor| self.by_heads(&tensor));
+        let (shape, length) = (k.shape(), k.shape()[2]);
+        // Each key's value is its own axis.
+        let axes = self.graph.eye(length, k.dtype()).broadcast_to([shape[0], shape[1], length, length]);
+        self.weighted(self.options.score.clone(), [&q, &k, &axes], inputs, Mode::Evaluation)
+    }
+
+    /// Keeps the keys and values of a memory, `[batch, length, …]`, so that runs of other programs need not compute them again: an encoder's
+    /// result, to which a decoder attends at each token.
+    #[track_caller]
+    pub fn remember(&self, memory: &Tensor, cache: &KeyValueCache) {
+        let _layer = self.graph.in_layer(&self.name);
+        if self.accepts([("keys", memory), ("values", memory)]) {
+            let [k, v] = self.keys_and_values(memory, memory).map(|tensor| self.by_heads(&tensor));
+            cache.remember(&self.name, [&k, &v]);
+        }
+    }
+
+    /// Attention of queries to the `length` positions of a memory that was [remembered](Self::remember).
+    #[track_caller]
+    pub fn recall(
+        &self,
+        queries: &Tensor,
+        cache: &KeyValueCache,
+        length: usize,
+        inputs: AttentionInputs<'_>,
+        mode: Mode,
+    ) -> Tensor {
+        let _layer = self.graph.in_layer(&self.name);
+        if !self.accepts([("queries", queries)]) {
+            return queries.clone();
+        }
+        let q = self.by_heads(&self.projected_queries(queries));
+        let heads = self.options.heads;
+        let [k, v] = cache.recall(&self.name, [heads, length, self.widths[0] / heads], q.dtype());
+        self.attend([&q, &k, &v], inputs, mode)
+    }
+
+    /// Whether tensors are `[batch, length, width]`; else that is a mistake.
+    #[track_caller]
+    fn accepts<const N: usize>(&self, tensors: [(&str, &Tensor); N]) -> bool {
+        for (what, tensor) in tensors {
+            let width = match what {
+                "queries" => self.widths[0],
+                "keys" => self.widths[1],
+                _ => self.widths[2],
+            };
+            if self.graph.error().is_some() {
+                return false;
+            }
             let shape = tensor.shape();
             if shape.rank() != 3 || shape[2] != width {
                 let message = format!("takes {what} of [batch, length, {width}], not {shape}");
-                return self.graph.mistake(&label(&self.name), message);
+                self.graph.mistake(&label(&self.name), message);
             }
         }
-        let [q, k, v] = self.projected(queries, keys, values).map(|tensor| self.by_heads(&tensor));
+        self.graph.error().is_none()
+    }
+
+    #[track_caller]
+    fn attend(&self, tensors: [&Tensor; 3], inputs: AttentionInputs<'_>, mode: Mode) -> Tensor {
+        self.finished(&self.weighted(self.options.score.clone(), tensors, inputs, mode))
+    }
+
+    /// The product behind the heads.
+    #[track_caller]
+    fn finished(&self, found: &Tensor) -> Tensor {
+        if self.graph.error().is_some() {
+            return found.clone();
+        }
+        let shape = found.shape();
+        self.out.forward(&found.transpose(1, 2).reshape([shape[0], shape[2], self.widths[0]]))
+    }
+
+    #[track_caller]
+    fn weighted(&self, score: Score, [q, k, v]: [&Tensor; 3], inputs: AttentionInputs<'_>, mode: Mode) -> Tensor {
         let options = AttentionOptions {
             scale: None,
-            score: self.options.score.clone(),
+            score,
             buffers: inputs.buffers,
             bias: inputs.bias,
             lengths: inputs.lengths,
             dropout: if mode == Mode::Training { self.options.dropout } else { 0.0 },
         };
-        let found = q.scaled_dot_product_attention(&k, &v, &options);
-        if self.graph.error().is_some() {
-            return queries.clone();
-        }
-        let shape = queries.shape();
-        self.out.forward(&found.transpose(1, 2).reshape([shape[0], shape[1], self.widths[0]]))
+        q.scaled_dot_product_attention(k, v, &options)
     }
 
     /// The products of queries, keys and values: one product where they are the same.
     #[track_caller]
     fn projected(&self, queries: &Tensor, keys: &Tensor, values: &Tensor) -> [Tensor; 3] {
-        let (width, precision) = (self.widths[0], self.graph.precision());
-        let bias = |from: usize, to: usize| self.bias.as_ref().map(|bias| bias.slice(0, from * width, to * width));
+        if let Projections::Joint(weight) = &self.projections
+            && queries.id() == keys.id()
+            && keys.id() == values.id()
+        {
+            let all = linear(queries, weight, self.bias.as_ref(), self.graph.precision());
+            return [0, 1, 2].map(|index| self.part(&all, index));
+        }
+        let [k, v] = self.keys_and_values(keys, values);
+        [self.projected_queries(queries), k, v]
+    }
+
+    #[track_caller]
+    fn projected_queries(&self, queries: &Tensor) -> Tensor {
+        self.product(queries, 0..1)
+    }
+
+    #[track_caller]
+    fn keys_and_values(&self, keys: &Tensor, values: &Tensor) -> [Tensor; 2] {
+        if matches!(self.projections, Projections::Joint(_)) && keys.id() == values.id() {
+            let both = self.product(keys, 1..3);
+            return [0, 1].map(|index| self.part(&both, index));
+        }
+        [self.product(keys, 1..2), self.product(values, 2..3)]
+    }
+
+    /// The product with some of the weights, in the order of queries, keys and values.
+    #[track_caller]
+    fn product(&self, x: &Tensor, of: Range<usize>) -> Tensor {
+        let (from, to) = (of.start * self.widths[0], of.end * self.widths[0]);
+        let bias = self.bias.as_ref().map(|bias| bias.slice(0, from, to));
         let weight = match &self.projections {
-            Projections::Joint(weight) => weight,
-            Projections::Apart(weights) => {
-                let [q, k, v] = weights;
-                return [
-                    linear(queries, q, bias(0, 1).as_ref(), precision),
-                    linear(keys, k, bias(1, 2).as_ref(), precision),
-                    linear(values, v, bias(2, 3).as_ref(), precision),
-                ];
-            }
+            Projections::Joint(weight) => weight.slice(0, from, to),
+            Projections::Apart(weights) => weights[of.start].clone(),
         };
-        let product = |x: &Tensor, from: usize, to: usize| {
-            linear(x, &weight.slice(0, from * width, to * width), bias(from, to).as_ref(), precision)
-        };
-        let part = |all: &Tensor, index: usize| all.slice(2, index * width, (index + 1) * width);
-        if queries.id() == keys.id() && keys.id() == values.id() {
-            let all = linear(queries, weight, self.bias.as_ref(), precision);
-            return [part(&all, 0), part(&all, 1), part(&all, 2)];
-        }
-        let q = product(queries, 0, 1);
-        if keys.id() == values.id() {
-            let all = product(keys, 1, 3);
-            return [q, part(&all, 0), part(&all, 1)];
-        }
-        [q, product(keys, 1, 2), product(values, 2, 3)]
+        linear(x, &weight, bias.as_ref(), self.graph.precision())
+    }
+
+    /// A part as wide as the queries.
+    #[track_caller]
+    fn part(&self, all: &Tensor, index: usize) -> Tensor {
+        all.slice(2, index * self.widths[0], (index + 1) * self.widths[0])
     }
 
     /// `[batch, length, width]` as `[batch, heads, length, head size]`.

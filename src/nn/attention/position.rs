@@ -70,15 +70,48 @@ impl Layer for PositionLayer {
     #[track_caller]
     fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor {
         let shape = x.shape();
-        let (length, width) = (shape[1], shape[2]);
-        let table = match self.position {
+        x + self.table(scope, shape[1], shape[2]).slice(0, 0, shape[1])
+    }
+}
+
+impl PositionLayer {
+    /// Adds the positions that are given to an input `[batch, length, width]`: integers `[length]` or `[batch, length]`, below `longest`, as of
+    /// tokens that come one by one ([`KeyValueCache`](super::KeyValueCache)) or of several sequences in one row. Others count as the nearest one.
+    #[track_caller]
+    pub fn forward_at(&self, scope: &Scope<'_>, x: &Tensor, positions: &Tensor, longest: usize) -> Tensor {
+        let shape = x.shape();
+        if scope.graph().error().is_some() {
+            return x.clone();
+        }
+        let of_batch = positions.shape().dims() == shape.get(..2).unwrap_or_default();
+        let of_one = shape.rank() == 3 && positions.shape().dims() == [shape[1]];
+        if shape.rank() != 3 || !(of_batch || of_one) {
+            return scope.mistake(
+                "positions",
+                format!(
+                    "takes [batch, length, width] with positions of its tokens, not {shape} and {}",
+                    positions.ty()
+                ),
+            );
+        }
+        if let Position::Learned { longest: own } = self.position
+            && longest > own
+        {
+            return scope.mistake("positions", format!("has {own} positions, and {longest} are asked for"));
+        }
+        x + self.table(scope, longest, shape[2]).take(0, positions)
+    }
+
+    /// Of `length` positions or more.
+    #[track_caller]
+    fn table(&self, scope: &Scope<'_>, length: usize, width: usize) -> Tensor {
+        match self.position {
             Position::Sinusoidal => scope.graph().constant(sinusoidal_positions(length, width)),
             Position::Learned { longest } => {
                 let initializer = Initializer::Normal { mean: 0.0, std: 0.02 };
-                scope.parameter("weight", [longest, width], initializer).slice(0, 0, length)
+                scope.parameter("weight", [longest, width], initializer)
             }
-        };
-        x + table
+        }
     }
 }
 

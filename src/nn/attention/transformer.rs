@@ -1,5 +1,6 @@
-//! Layers and stacks of transformers, encoders and decoders.
+//! The options of transformers, and their encoders: layers and stacks.
 
+use super::decoder::{TransformerDecoder, TransformerDecoderLayer};
 use super::{AttentionInputs, AttentionLayer, MultiheadAttention};
 use crate::graph::{Graph, Tensor};
 use crate::nn::norm::{LayerNorm, LayerNormalization};
@@ -40,6 +41,8 @@ pub struct Transformer {
     pub bias: bool,
     /// What happens to the scores of positions with each other; `None` for nothing in an encoder, and [`Score::causal`] in a decoder.
     pub score: Option<Score>,
+    /// What happens to the scores of a decoder's positions with those of its memory; `None` for nothing.
+    pub memory_score: Option<Score>,
 }
 
 impl Transformer {
@@ -55,6 +58,7 @@ impl Transformer {
             norm_first: false,
             bias: true,
             score: None,
+            memory_score: None,
         }
     }
 
@@ -104,6 +108,12 @@ impl Transformer {
     #[must_use]
     pub fn score(self, score: Score) -> Self {
         Self { score: Some(score), ..self }
+    }
+
+    /// With a mask, a bias or another change of the scores of a decoder's positions with its memory's.
+    #[must_use]
+    pub fn memory_score(self, score: Score) -> Self {
+        Self { memory_score: Some(score), ..self }
     }
 
     /// An encoder layer in a graph, with parameters of its own: PyTorch's `TransformerEncoderLayer`.
@@ -165,9 +175,10 @@ impl Transformer {
     #[track_caller]
     fn decoder_layer(&self, g: &Graph, name: &str, width: usize) -> TransformerDecoderLayer {
         let score = self.score.clone().unwrap_or_else(Score::causal);
+        let memory_score = self.memory_score.clone().unwrap_or_default();
         TransformerDecoderLayer {
             attention: self.attention(g, &format!("{name}.self_attn"), width, score),
-            to_memory: self.attention(g, &format!("{name}.multihead_attn"), width, Score::plain()),
+            to_memory: self.attention(g, &format!("{name}.multihead_attn"), width, memory_score),
             block: Block::new(self, g, name, width),
             norms: [1, 2, 3].map(|index| self.norm(g, &format!("{name}.norm{index}"), width)),
         }
@@ -213,7 +224,7 @@ impl Layer for Transformer {
 
 /// The products behind an attention, and how they and attentions are added.
 #[derive(Clone, Debug)]
-struct Block {
+pub(super) struct Block {
     first: Linear,
     second: Linear,
     activation: Activation,
@@ -236,7 +247,7 @@ impl Block {
 
     /// Adds what a part of the layer makes of x.
     #[track_caller]
-    fn add(&self, x: &Tensor, norm: &LayerNorm, mode: Mode, part: &dyn Fn(&Tensor) -> Tensor) -> Tensor {
+    pub(super) fn add(&self, x: &Tensor, norm: &LayerNorm, mode: Mode, part: &dyn Fn(&Tensor) -> Tensor) -> Tensor {
         if self.norm_first {
             x + self.dropout.forward(&part(&norm.forward(x)), mode)
         } else {
@@ -245,7 +256,7 @@ impl Block {
     }
 
     #[track_caller]
-    fn products(&self, x: &Tensor, mode: Mode) -> Tensor {
+    pub(super) fn products(&self, x: &Tensor, mode: Mode) -> Tensor {
         let hidden = self.activation.apply(&self.first.forward(x));
         self.second.forward(&self.dropout.forward(&hidden, mode))
     }
@@ -269,34 +280,6 @@ impl TransformerEncoderLayer {
         let Self { attention, block, norms: [first, second] } = self;
         let x = block.add(x, first, mode, &|x| attention.forward_with(x, x, x, inputs, mode));
         block.add(&x, second, mode, &|x| block.products(x, mode))
-    }
-}
-
-/// The same with an attention to the encoder's result in between: PyTorch's `TransformerDecoderLayer` with `batch_first`. A
-/// [`Transformer`] builds it, and has its options.
-///
-/// Parameters are those of `NAME.self_attn`, `NAME.multihead_attn`, `linear1`, `linear2`, `norm1`, `norm2` and `norm3`.
-#[derive(Clone, Debug)]
-pub struct TransformerDecoderLayer {
-    attention: MultiheadAttention,
-    to_memory: MultiheadAttention,
-    block: Block,
-    norms: [LayerNorm; 3],
-}
-
-impl TransformerDecoderLayer {
-    /// Of `[batch, length, width]` with an encoder's result, `[batch, memory length, width]`; each with what its attention is given.
-    #[track_caller]
-    pub fn forward(
-        &self,
-        (x, inputs): (&Tensor, AttentionInputs<'_>),
-        (memory, of_memory): (&Tensor, AttentionInputs<'_>),
-        mode: Mode,
-    ) -> Tensor {
-        let Self { attention, to_memory, block, norms: [first, second, third] } = self;
-        let x = block.add(x, first, mode, &|x| attention.forward_with(x, x, x, inputs, mode));
-        let x = block.add(&x, second, mode, &|x| to_memory.forward_with(x, memory, memory, of_memory, mode));
-        block.add(&x, third, mode, &|x| block.products(x, mode))
     }
 }
 
@@ -337,33 +320,6 @@ impl TransformerEncoder {
     }
 }
 
-/// A stack of decoder layers, likewise. See [`TransformerEncoder`].
-#[derive(Clone, Debug)]
-pub struct TransformerDecoder {
-    layers: Vec<TransformerDecoderLayer>,
-    norm: Option<LayerNorm>,
-}
-
-impl TransformerDecoder {
-    /// As [`TransformerDecoderLayer::forward`].
-    #[track_caller]
-    pub fn forward(
-        &self,
-        (x, inputs): (&Tensor, AttentionInputs<'_>),
-        memory: (&Tensor, AttentionInputs<'_>),
-        mode: Mode,
-    ) -> Tensor {
-        let mut x = x.clone();
-        for layer in &self.layers {
-            x = layer.forward((&x, inputs), memory, mode);
-        }
-        match &self.norm {
-            Some(norm) => norm.forward(&x),
-            None => x,
-        }
-    }
-}
-
 impl Sequential {
     /// A stack of encoder layers with [`Transformer`]'s defaults, of an example `[length, width]`.
     #[must_use]
@@ -374,6 +330,6 @@ impl Sequential {
 }
 
 /// The layer as mistakes name it.
-fn label(name: &str) -> String {
+pub(super) fn label(name: &str) -> String {
     format!("transformer {name:?}")
 }

@@ -182,6 +182,26 @@ impl Score {
         derived(name, buffers, builder, both[0]).unwrap_or_else(|_| self.clone())
     }
 
+    /// The same score of queries whose indices begin at a position instead of 0, as those of tokens that follow earlier ones do: a buffer of
+    /// integers behind its own ones, broadcast to `[batch, heads, queries, keys]`.
+    #[must_use]
+    pub fn from_position(&self) -> Self {
+        let position = Buffer { name: "position".into(), is_integer: true };
+        let buffers: Vec<Buffer> = self.0.buffers.iter().cloned().chain([position]).collect();
+        let mut builder = Builder::new(DType::F64);
+        let outputs = copy(&mut builder, &self.0.forward, DType::F64, &mut |builder, leaf| match leaf {
+            Leaf::Query => {
+                let [query, position] =
+                    [Leaf::Query, Leaf::Buffer(buffers.len() - 1)].map(|leaf| load(builder, leaf, &buffers));
+                builder.call(ScalarFunction::Add, &[query, position])
+            }
+            leaf => load(builder, leaf, &buffers),
+        });
+        // It was differentiated before, and indices have no derivative.
+        derived(format!("{}@position", self.0.name), buffers.clone(), builder, outputs[0])
+            .unwrap_or_else(|_| self.clone())
+    }
+
     /// True where scores stay as they are.
     pub fn is_plain(&self) -> bool {
         known(self, &|_| ANY) == Known::Unchanged

@@ -226,6 +226,7 @@ fn with_picture(train: Dataset, test: Dataset, classes: usize, size: usize, mean
     Ok(Data {
         train,
         test,
+        validation: None,
         task: Task::Classes(classes),
         prepare,
         picture: Some(picture),

@@ -71,6 +71,7 @@ pub fn ask(file: &ModelFile, source: &Source) -> Result<Asked> {
     let data = Data {
         train,
         test,
+        validation: None,
         task: Task::Series { horizon, std },
         prepare: None,
         picture: None,

@@ -99,6 +99,7 @@ fn load(source: &Source) -> Result<Data> {
     Ok(Data {
         train: parts.train,
         test: parts.test,
+        validation: None,
         task: Task::Series { horizon, std },
         prepare: None,
         picture: None,

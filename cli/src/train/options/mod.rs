@@ -2,11 +2,13 @@
 
 mod forecasting;
 mod tables;
+mod translating;
 mod vectors;
 mod writing;
 
 pub use forecasting::Forecasting;
 pub use tables::Tables;
+pub use translating::{Searching, Translating};
 pub use vectors::Vectors;
 pub use writing::Writing;
 
@@ -18,4 +20,5 @@ pub enum Own {
     Forecasting,
     Tables,
     Vectors,
+    Translating,
 }

@@ -249,6 +249,7 @@ fn data(train: Dataset, test: Dataset, network: Network) -> Data {
     Data {
         train,
         test,
+        validation: None,
         task: Task::Binary,
         // Numbers of words and of terms stay as they are.
         prepare: Some(Arc::new(|x: &Tensor, _: Mode| x.clone())),

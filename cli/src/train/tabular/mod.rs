@@ -114,6 +114,7 @@ fn data(train: Dataset, test: Dataset, task: Task) -> Data {
     Data {
         train,
         test,
+        validation: None,
         task,
         prepare: None,
         picture: None,
