@@ -249,6 +249,7 @@ fn data(train: Dataset, test: Dataset, translator: Translator, show: Translation
         train,
         test,
         validation: None,
+        drawn: None,
         task: Task::Translation { vocabulary: translator.target_words },
         // Numbers of words stay as they are.
         prepare: Some(Arc::new(|x: &Tensor, _: Mode| x.clone())),

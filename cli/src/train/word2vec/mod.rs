@@ -197,6 +197,7 @@ fn data(train: Dataset, test: Dataset, model: Word2Vec) -> Data {
     Data {
         train,
         test,
+        validation: None,
         drawn: None,
         task: Task::Words { scores: 1 + model.negatives },
         prepare: None,
