@@ -94,7 +94,8 @@ fn colour_of(word: &str) -> &'static RGBColor {
 
 fn shade(weight: f64) -> RGBColor {
     // Small weights are told apart, too.
-    let at = weight.clamp(0.0, 1.0).sqrt() * (SHADES.len() - 1) as f64;
+    let weight = if weight > 0.0 { weight.min(1.0) } else { 0.0 };
+    let at = weight.sqrt() * (SHADES.len() - 1) as f64;
     let index = (at as usize).min(SHADES.len() - 2);
     let share = at - index as f64;
     let [red, green, blue] =
