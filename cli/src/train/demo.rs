@@ -17,7 +17,7 @@ use super::note::Note;
 use super::options::{Forecasting, Own, Tables, Translating, Writing};
 pub use super::picture::Picture;
 use super::show::Show;
-use super::translate::{IGNORED, TokenAccuracy, TokenPerplexity};
+use super::tokens::{IGNORED, TokenAccuracy, TokenPerplexity};
 use crate::failure::{Failure, Result};
 
 /// A demo.
