@@ -19,7 +19,7 @@ use super::note::Note;
 use super::options::{Forecasting, Own, Tables, Translating, Vectors, Writing};
 pub use super::picture::Picture;
 use super::show::Show;
-use super::translate::{IGNORED, TokenAccuracy, TokenPerplexity};
+use super::tokens::{IGNORED, TokenAccuracy, TokenPerplexity};
 use crate::failure::{Failure, Result};
 
 /// A demo.

@@ -30,6 +30,7 @@ mod spirals;
 pub mod summary;
 mod tabular;
 mod tale;
+mod tokens;
 pub mod trainer;
 mod translate;
 pub mod watch;

@@ -2,7 +2,6 @@
 
 mod beam;
 mod corpus;
-mod measures;
 mod network;
 mod picture;
 mod rows;
@@ -30,9 +29,7 @@ use super::saved;
 use crate::failure::{Failure, Result};
 use crate::output::{counted, grouped};
 use corpus::{PARTS, Pairs};
-pub use measures::{TokenAccuracy, TokenPerplexity};
 use network::{Sizes, Translator};
-pub use rows::IGNORED;
 use rows::{BEGIN, END, LENGTH, Languages, PLANES, packed};
 use show::Translations;
 

@@ -6,6 +6,7 @@
 use wgrad::data::{Dataset, WordVocabulary};
 use wgrad::tensor::TensorData;
 
+use super::super::tokens::IGNORED;
 use crate::failure::Result;
 
 /// Tokens on either side of a row, and the longest sentence with the token at its end.
@@ -19,9 +20,6 @@ const OPEN: usize = 32;
 
 pub const BEGIN: (&str, i32) = ("<bos>", 2);
 pub const END: (&str, i32) = ("<eos>", 3);
-
-/// A label of padding, where nothing is to be told.
-pub const IGNORED: i32 = WordVocabulary::PADDING;
 
 /// The words of both languages.
 #[derive(Clone, Debug, PartialEq, Eq)]

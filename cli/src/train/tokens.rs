@@ -1,8 +1,12 @@
 //! How many tokens are told right, and how surprising the right ones are, measured on the device: the logits of a whole data set are large.
 
+use wgrad::data::WordVocabulary;
 use wgrad::graph::Tensor;
 use wgrad::metrics::{Batch, Measure, Metric, Reading, Sums};
 use wgrad::tensor::DType;
+
+/// A label of padding, where nothing is to be told.
+pub const IGNORED: i32 = WordVocabulary::PADDING;
 
 /// The share of tokens that are the likeliest.
 #[derive(Clone, Copy, Debug)]
