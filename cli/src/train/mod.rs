@@ -130,6 +130,7 @@ pub struct Arguments {
     tables: options::Tables,
     #[command(flatten)]
     vectors: options::Vectors,
+    #[command(flatten)]
     translating: options::Translating,
     /// Write the model, for `predict`: its parameters, as PyTorch reads them too, and what else it needs
     #[arg(long, value_name = "FILE.safetensors")]

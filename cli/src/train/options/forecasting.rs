@@ -44,7 +44,7 @@ impl Forecasting {
         let has = |option: &str| match demo.own {
             Own::Forecasting => true,
             Own::Vectors => option == "window",
-            Own::None | Own::Writing | Own::Tables => false,
+            Own::None | Own::Writing | Own::Tables | Own::Translating => false,
         };
         if let Some((option, _)) = given.iter().find(|(option, given)| *given && !has(option)) {
             return Err(Failure::new(format!("--{option} is for series, and {} has none", demo.name)));
