@@ -6,7 +6,7 @@
 #import shared/exponential
 #import shared/logarithm
 
-// Tensors, by their place in the parameters; the score's buffers follow.
+// Tensors, by their index in the parameters; the score's buffers follow.
 const Q = 0u;
 const K = 1u;
 const V = 2u;

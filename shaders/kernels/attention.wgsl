@@ -57,17 +57,17 @@ fn multiplied(product: u32, head: Head, first_row: u32, first_column: u32, own: 
     let right = column_tensor(product);
     let row = first_row + own.index / INNER * 4u;
     let column = first_column + own.index / INNER * 4u;
-    let place = slot(own.index % INNER, own.index / INNER);
+    let own_slot = slot(own.index % INNER, own.index / INNER);
     for (var first = 0u; first < size; first += INNER) {
         let k = first + own.index % INNER;
         workgroupBarrier();
-        left_tile[place] = vec4<f32>(
+        left_tile[own_slot] = vec4<f32>(
             guarded(left, head, row, row_count(), k, size),
             guarded(left, head, row + 1u, row_count(), k, size),
             guarded(left, head, row + 2u, row_count(), k, size),
             guarded(left, head, row + 3u, row_count(), k, size),
         );
-        right_tile[place] = vec4<f32>(
+        right_tile[own_slot] = vec4<f32>(
             guarded(right, head, column, params.end_column, k, size),
             guarded(right, head, column + 1u, params.end_column, k, size),
             guarded(right, head, column + 2u, params.end_column, k, size),

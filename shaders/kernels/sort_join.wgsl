@@ -1,4 +1,4 @@
-// Second and last pass over lines of some blocks: values and indices in order. An element's rank is its place in its own block and
+// Second and last pass over lines of some blocks: values and indices in order. An element's rank is its index in its own block and
 // the number of elements before it in each other, which binary searches find.
 #import family/sort
 #import constants/sort

@@ -14,9 +14,14 @@ fn scaled(p: Lanes, n: IntLanes) -> Lanes {
     return p * power_of_two(half) * power_of_two(n - half);
 }
 
-// e^x: x = n·ln 2 + r.
-fn exponential(x: Lanes) -> Lanes {
-    let within = clamp(x, Lanes(-104.0), Lanes(89.0));
+// p·2^n.
+struct Power {
+    p: Lanes,
+    n: IntLanes,
+}
+
+// e^x of a number from −104 to 89: x = n·ln 2 + r.
+fn power_of_e(within: Lanes) -> Power {
     let n = round(within * Lanes(1.442695));
     let r = (within - n * Lanes(0.6933594)) + n * Lanes(2.1219444e-4);
     var p = Lanes(0.0013836792);
@@ -26,22 +31,18 @@ fn exponential(x: Lanes) -> Lanes {
     p = p * r + Lanes(0.4999999);
     p = p * r + Lanes(1.0);
     p = p * r + Lanes(1.0);
-    return select(scaled(p, IntLanes(n)), x, no_number(x));
+    return Power(p, IntLanes(n));
+}
+
+fn exponential(x: Lanes) -> Lanes {
+    let power = power_of_e(clamp(x, Lanes(-104.0), Lanes(89.0)));
+    return select(scaled(power.p, power.n), x, no_number(x));
 }
 
 // e^x for x that is not positive, but for rounding: what would be subnormal is 0, and a factor of 2^n is one.
 fn decay(x: Lanes) -> Lanes {
-    let within = max(x, Lanes(-87.0));
-    let n = round(within * Lanes(1.442695));
-    let r = (within - n * Lanes(0.6933594)) + n * Lanes(2.1219444e-4);
-    var p = Lanes(0.0013836792);
-    p = p * r + Lanes(0.008374846);
-    p = p * r + Lanes(0.04166823);
-    p = p * r + Lanes(0.1666642);
-    p = p * r + Lanes(0.4999999);
-    p = p * r + Lanes(1.0);
-    p = p * r + Lanes(1.0);
-    let value = select(p * power_of_two(IntLanes(n)), Lanes(0.0), x < Lanes(-87.0));
+    let power = power_of_e(max(x, Lanes(-87.0)));
+    let value = select(power.p * power_of_two(power.n), Lanes(0.0), x < Lanes(-87.0));
     return select(value, x, no_number(x));
 }
 

@@ -2,21 +2,25 @@
 //! that add their own sum to those of others. Where an update has made gradients adjacent, those without padding between them are summed
 //! as one range.
 
-use rustc_hash::FxHashMap;
-
 use super::fused::{BufferId, FusedGraph, FusedKernel, Head, Tail, distinct};
 use crate::scalar::{Affine, NodeId, Reduction, ScalarExpr, ScalarFunction, ScalarNode};
 
 /// Replaces sums over parts of joined buffers by sums over ranges of them.
 pub(super) fn join(fused: &mut FusedGraph) {
     // One total at a time, as kernels move; a sum over a range is of no part any more.
-    while let Some((total, runs)) = (0..fused.kernels.len()).rev().find_map(|index| {
-        let total = Total::of(fused, index)?;
-        let runs = runs(fused, &total.links)?;
-        (runs.len() < total.links.len()).then_some((total, runs))
-    }) {
+    while let Some((total, runs)) = next(fused) {
         total.replace(fused, &runs);
     }
+}
+
+/// A total of which fewer sums would do, over the ranges.
+fn next(fused: &FusedGraph) -> Option<(Total, Vec<Run>)> {
+    let uses = Uses::of(fused);
+    (0..fused.kernels.len()).rev().find_map(|index| {
+        let total = Total::of(fused, index, &uses)?;
+        let runs = runs(fused, &total.links)?;
+        (runs.len() < total.links.len()).then_some((total, runs))
+    })
 }
 
 /// A kernel that sums a function of all elements of a part of a joined buffer.
@@ -120,23 +124,34 @@ struct Total {
     addition: Addition,
 }
 
-impl Total {
-    fn of(fused: &FusedGraph, index: usize) -> Option<Self> {
-        let mut readers: FxHashMap<BufferId, usize> = FxHashMap::default();
+/// Who computes each buffer, and how many kernels read it.
+struct Uses {
+    producers: Vec<Option<usize>>,
+    readers: Vec<usize>,
+}
+
+impl Uses {
+    fn of(fused: &FusedGraph) -> Self {
+        let mut readers = vec![0; fused.buffers.len()];
         for read in fused.kernels.iter().flat_map(|kernel| distinct(kernel.reads())) {
-            *readers.entry(read).or_default() += 1;
+            readers[read.0] += 1;
         }
-        let producers = fused.producers();
+        Self { producers: fused.producers(), readers }
+    }
+}
+
+impl Total {
+    fn of(fused: &FusedGraph, index: usize, uses: &Uses) -> Option<Self> {
         let mut links = vec![Link::of(fused, index)?];
         let tail = fused.kernels[index].tail.as_ref()?;
         let addition = Addition::of(tail).filter(|addition| !addition.inputs.is_empty())?;
         let mut terms: Vec<BufferId> = addition.inputs.iter().map(|&input| tail.inputs[input]).collect();
         while let Some(term) = terms.pop() {
-            let kernel = producers[term.0]?;
+            let kernel = uses.producers[term.0]?;
             let link = Link::of(fused, kernel)?;
             let tail = fused.kernels[kernel].tail.as_ref()?;
             let addition = Addition::of(tail)?;
-            let is_term = readers.get(&term) == Some(&1)
+            let is_term = uses.readers[term.0] == 1
                 && !fused.is_root(term)
                 && addition.is_all(tail)
                 && same_sum(&fused.kernels[kernel].head, &fused.kernels[index].head)
