@@ -124,6 +124,39 @@ def steps():
         x, y = torch.rand(64, 32, 128), torch.randint(10, (32,))
         return trainer(model, torch.optim.Adam(model.parameters(), 1e-3), F.cross_entropy, x, y)
 
+    def gpt():
+        batch, steps, alphabet, width, heads, layers = 12, 64, 65, 128, 4, 4
+
+        class Block(nn.Module):
+            """nanoGPT's, with biases."""
+
+            def __init__(self):
+                super().__init__()
+                self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+                self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+                self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+            def forward(self, x):
+                q, k, v = (part.view(batch, steps, heads, -1).transpose(1, 2) for part in self.qkv(self.norm1(x)).chunk(3, 2))
+                mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+                x = x + self.out(mixed.transpose(1, 2).reshape(batch, steps, width))
+                return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+        class Decoder(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.letters, self.positions = nn.Embedding(alphabet, width), nn.Embedding(steps, width)
+                self.blocks, self.norm = nn.Sequential(*[Block() for _ in range(layers)]), nn.LayerNorm(width)
+                self.head = nn.Linear(width, alphabet, bias=False)
+
+            def forward(self, x):
+                x = self.letters(x) + self.positions.weight
+                return self.head(self.norm(self.blocks(x))).view(batch * steps, alphabet)
+
+        model = Decoder()
+        x, y = (torch.randint(alphabet, (batch, steps)) for _ in range(2))
+        return trainer(model, torch.optim.AdamW(model.parameters(), 1e-3), F.cross_entropy, x, y.view(-1))
+
     def word2vec():
         words, width, batch, negatives = 10_000, 100, 1024, 5
         # Sparse gradients, of which SGD writes the rows; whole ones are slower. Negatives are picked from a long list, as word2vec's code does.
@@ -148,7 +181,7 @@ def steps():
         return step
 
     return {"step/mlp-tiny": mlp_tiny, "step/mlp": mlp, "step/cnn": cnn, "step/lstm": lstm, "step/gru": gru,
-            "step/word2vec": word2vec}
+            "step/gpt": gpt, "step/word2vec": word2vec}
 
 
 def kernels():

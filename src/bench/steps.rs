@@ -4,8 +4,12 @@ use super::{Case, Input, TOLERANCE, Work};
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};
 use crate::loss::{Loss, NegativeSampling};
-use crate::nn::{GRU, LSTM, Linear, Mode, Recurrent, RecurrentInputs, Sequential, Word2Vec};
-use crate::optim::{Adam, SGD};
+use crate::nn::{
+    Activation, AttentionInputs, EmbeddingLayer, GRU, LSTM, Layer, Linear, Mode, Position, PositionLayer, Recurrent,
+    RecurrentInputs, Scope, Sequential, Transformer, Word2Vec,
+};
+use crate::ops::Score;
+use crate::optim::{Adam, AdamW, SGD};
 use crate::session::Session;
 use crate::tensor::{DType, Shape};
 
@@ -19,6 +23,11 @@ const CLASSES: u32 = 10;
 const WORDS: u32 = 10_000;
 const PAIRS: &str = "pairs";
 
+/// The number of characters, and the batch's: those that are read, and what follows each.
+const ALPHABET: u32 = 65;
+const CHARACTERS: &str = "characters";
+const NEXT: &str = "next";
+
 pub(super) fn cases() -> Vec<Case> {
     let models = [
         ("mlp-tiny", mlp_tiny as fn(&Graph)),
@@ -26,6 +35,7 @@ pub(super) fn cases() -> Vec<Case> {
         ("cnn", cnn),
         ("lstm", lstm),
         ("gru", gru),
+        ("gpt", gpt),
         ("word2vec", word2vec),
     ];
     let case = |name: String, build, synced| Case { name, tolerance: TOLERANCE, work: Work::Step { build, synced } };
@@ -59,6 +69,8 @@ pub(super) fn fill(session: &mut Session) -> Result<()> {
         "x" => Some(("x", Input::between(variable.ty.dtype, variable.ty.shape.clone(), 0.0, 1.0))),
         "y" => Some(("y", labels(variable.ty.dtype, variable.ty.shape.clone()))),
         PAIRS => Some((PAIRS, Input::below(WORDS, variable.ty.shape.clone()))),
+        CHARACTERS => Some((CHARACTERS, Input::below(ALPHABET, variable.ty.shape.clone()))),
+        NEXT => Some((NEXT, Input::below(ALPHABET, variable.ty.shape.clone()))),
         _ => None,
     });
     let batch: Vec<(&str, Input)> = batch.collect();
@@ -119,6 +131,23 @@ fn gru(g: &Graph) {
     let last = GRU::new(g, "gru", 128, 256).forward_with(&x, &RecurrentInputs::new(), Mode::Training).h_n.at(0, 0);
     let logits = Linear::new(g, "fc", 256, 10).forward(&last);
     g.minimize(&logits.cross_entropy(&y), Adam::new(LEARNING_RATE)).build();
+}
+
+/// 12 texts of 64 of 65 characters; a decoder of 4 layers, 4 heads and width 128, normalized first, with learned positions and a head of its
+/// own; cross-entropy of what follows each character, AdamW.
+fn gpt(g: &Graph) {
+    const STEPS: usize = 64;
+    const WIDTH: usize = 128;
+    let alphabet = ALPHABET as usize;
+    let [x, y] = [CHARACTERS, NEXT].map(|name| Input::below(ALPHABET, [12, STEPS]).variable(g, name));
+    let letters = EmbeddingLayer::new(alphabet, WIDTH).build(g, "embedding").forward(&x);
+    let positions = PositionLayer { position: Position::Learned { longest: STEPS } };
+    let x = positions.forward(&Scope::new(g, "position", Mode::Training), &letters);
+    let decoder = Transformer::new(4).layers(4).feed_forward(4 * WIDTH).dropout(0.0).norm_first();
+    let decoder = decoder.activation(Activation::Gelu).score(Score::causal()).build_encoder(g, "transformer", WIDTH);
+    let x = decoder.forward(&x, AttentionInputs::default(), Mode::Training);
+    let logits = Linear::without_bias(g, "head", WIDTH, alphabet).forward(&x).reshape([12 * STEPS, alphabet]);
+    g.minimize(&logits.cross_entropy(&y.reshape([12 * STEPS])), AdamW::new(LEARNING_RATE)).build();
 }
 
 /// Pairs of 10,000 words, skip-gram with vectors of 100 and 5 negatives a pair, drawn in proportion to a power of Zipf's law; SGD, batch
