@@ -58,7 +58,7 @@ fn all_parameters_are_updated_by_one_kernel() -> Result<()> {
         let loss = model.forward(&g, &x, Mode::Training).cross_entropy(&y);
         let session = g.minimize(&loss, AdamW::new(1e-3)).compile(device)?;
         // A product may take two dispatches on a GPU that has many units.
-        assert_eq!(session.program().steps.len(), 13, "{}", session.program());
+        assert_eq!(session.program().steps.len(), if device.is_cpu() { 11 } else { 12 }, "{}", session.program());
         let updates = session.program().steps.iter().filter(|step| step.label.starts_with("update of")).count();
         assert_eq!(updates, 1, "{}", session.program());
         Ok(())

@@ -1,4 +1,4 @@
-// Slot fold, used by reduce, reduce_partials, reduce_rows, reduce_split, scatter, scatter_sorted, scatter_update, scatter_update_sorted.
+// Slot fold, used by family/fold, family/tree, reduce, reduce_partials, reduce_split, row_work, rows, scatter, scatter_sorted, scatter_update, scatter_update_sorted.
 // Products.
 #import element/f32
 alias Partial = Element;

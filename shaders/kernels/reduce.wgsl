@@ -2,6 +2,7 @@
 #import operand/row
 #import fold/sum
 #import family/tree
+#import family/fold
 #import finish/element
 
 struct Params {

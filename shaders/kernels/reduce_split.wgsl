@@ -3,6 +3,7 @@
 #import operand/row
 #import fold/sum
 #import family/tree
+#import family/fold
 
 struct Params {
     grid_width: u32,

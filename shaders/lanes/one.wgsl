@@ -1,4 +1,4 @@
-// Slot lanes, used by cell, expression, expressions, family/product_sum, finish, operand, shared/numbers, shared/random.
+// Slot lanes, used by cell, expression, expressions, family/product_sum, finish, operand, row_work, shared/numbers, shared/random.
 // How many elements an expression computes at once: one here. Map kernels compute four.
 alias Lanes = f32;
 alias IntLanes = i32;

@@ -1,4 +1,4 @@
-// Slot operand, used by reduce, reduce_rows, reduce_split.
+// Slot operand, used by family/fold, reduce, reduce_split.
 // What a reduction folds: this default reads a row-major tensor of one outer index.
 #import element/f32
 #import lanes/one

@@ -5,7 +5,8 @@ use super::program::Work;
 use crate::graph::GpuRoutine;
 use crate::ops::Op;
 use crate::shader::{
-    Adapter, Bound, DispatchPlan, KernelPlan, RoutineShapes, WorkKey, reduce_candidates, reduce_plans,
+    Adapter, Bound, DispatchPlan, KernelPlan, RoutineShapes, WorkKey, reduce_candidates, reduce_plans, row_candidates,
+    row_plans,
 };
 
 /// The plans for a step's work, best guess first; none where it has no choice of its own, as maps and copies.
@@ -14,6 +15,7 @@ fn plans(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         Work::Reduce { expression, borders, reduction, epilogue } => {
             reduce_plans(expression, *borders, *reduction, epilogue, adapter)
         }
+        Work::Rows(rows) => row_plans(rows, adapter),
         Work::Routine { op, operands, outputs, epilogue, in_place } => {
             let shapes = RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() };
             if *in_place {
@@ -57,6 +59,7 @@ pub(crate) fn candidates(work: &Work, adapter: &Adapter) -> Result<Vec<KernelPla
         Work::Reduce { expression, borders, reduction, epilogue } => {
             reduce_candidates(expression, *borders, *reduction, epilogue, adapter)?
         }
+        Work::Rows(rows) => row_candidates(rows, adapter)?,
         Work::Routine { in_place: true, .. } => plans(work, adapter)?,
         Work::Routine { op, operands, outputs, epilogue, in_place: false } => {
             let shapes = RoutineShapes { inputs: operands, outputs, epilogue: epilogue.as_ref() };
@@ -81,6 +84,7 @@ impl Work {
             Self::Reduce { expression, borders, reduction, epilogue } => {
                 Some(WorkKey::of(("reduction", reduction, borders, expression, epilogue)))
             }
+            Self::Rows(rows) => Some(WorkKey::of(("rows", rows))),
             Self::Routine { op, operands, outputs, epilogue, in_place: false } => {
                 let rest = (operands, outputs, epilogue);
                 Some(match op {
@@ -265,15 +269,15 @@ mod tests {
             let [lhs, rhs] = [g.input("a", [8, 9], F32), g.input("b", [9, 8], F32)];
             g.output("out", &lhs.matmul(&rhs).relu());
         });
-        assert_eq!(product, ["f7a98780cdf0be2b719fce807e73de8e"]);
+        assert_eq!(product, ["d4f232acd41a6fa29fc17bce6b4ada2b"]);
         assert_eq!(
             keys(&|g| g.output("out", &g.input("x", [4, 8], F32).sum(-1))),
-            ["9cdbf98af783b9cd26ce004b34f70ce9"]
+            ["d71959f4b4c3f12f46ab7374cf4d2770"]
         );
         let convolution = keys(&|g| {
             let (x, w) = (g.input("x", [2, 3, 9, 9], F32), g.input("w", [4, 3, 3, 3], F32));
             g.output("out", &x.conv(&w, &crate::ops::ConvOptions::new()));
         });
-        assert_eq!(convolution, ["807994ab641561b0f9ab71cc0068e8b0"]);
+        assert_eq!(convolution, ["c999e347ef5e50fac768010f8eb0f8c1"]);
     }
 }

@@ -49,7 +49,10 @@ impl LazyValue {
                 ScalarNode::Call { function, .. } if !function.is_cheap() => return false,
                 ScalarNode::Call { .. } => calls += 1,
                 ScalarNode::Gather { .. } => calls += 3,
-                ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Load { .. } | ScalarNode::Accumulator => {}
+                ScalarNode::Constant(_)
+                | ScalarNode::Index(_)
+                | ScalarNode::Load { .. }
+                | ScalarNode::Accumulator(_) => {}
             }
         }
         calls <= 4

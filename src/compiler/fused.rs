@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::layout::padded;
 use super::program::Location;
+use super::rows::Rows;
 use crate::error::Origin;
 use crate::graph::ValueId;
 use crate::ops::{Op, Variable};
@@ -87,6 +88,8 @@ pub(crate) enum Head {
     Map,
     /// A reduction of an expression over the middle of its dimensions.
     Reduce { expression: ScalarExpr, inputs: Vec<BufferId>, borders: [usize; 2], reduction: Reduction },
+    /// Totals of rows, with all that needs them. It stores its results itself.
+    Rows(Rows),
     /// An operator's own kernels.
     Routine { op: Op, operands: Vec<Operand>, inputs: Vec<BufferId>, outputs: Vec<TensorType> },
 }
@@ -95,7 +98,7 @@ pub(crate) enum Head {
 pub(super) fn stores_quads(head: &Head) -> bool {
     match head {
         Head::Map => true,
-        Head::Reduce { .. } => false,
+        Head::Reduce { .. } | Head::Rows(_) => false,
         Head::Routine { op, outputs, .. } => op.routine().is_some_and(|routine| routine.stores_quads(&outputs[0])),
     }
 }
@@ -111,7 +114,7 @@ pub(crate) struct Tail {
 #[derive(Clone, Debug)]
 pub(crate) struct FusedKernel {
     pub(crate) head: Head,
-    /// `None` for routines that store their outputs themselves.
+    /// `None` for rows, and for routines that store their outputs themselves.
     pub(crate) tail: Option<Tail>,
     pub(crate) outputs: Vec<BufferId>,
     /// Names of the operators in it, for labels.
@@ -132,21 +135,10 @@ impl FusedKernel {
     pub(crate) fn reads(&self) -> impl Iterator<Item = BufferId> + '_ {
         let of_head: &[BufferId] = match &self.head {
             Head::Map => &[],
-            Head::Reduce { inputs, .. } | Head::Routine { inputs, .. } => inputs,
+            Head::Reduce { inputs, .. } | Head::Rows(Rows { inputs, .. }) | Head::Routine { inputs, .. } => inputs,
         };
         let of_tail: &[BufferId] = self.tail.as_ref().map_or(&[], |tail| &tail.inputs);
         of_head.iter().chain(of_tail).copied()
-    }
-
-    /// True for a reduction whose tail is for every point of its domain, not for every result.
-    pub(crate) fn is_spread(&self) -> bool {
-        match (&self.head, &self.tail) {
-            (Head::Reduce { expression, borders, .. }, Some(tail)) => {
-                let retained = expression.dims[..borders[0]].iter().chain(&expression.dims[borders[1]..]);
-                tail.expression.len() > retained.product()
-            }
-            (Head::Map | Head::Reduce { .. } | Head::Routine { .. }, _) => false,
-        }
     }
 
     pub(crate) fn is_map(&self) -> bool {
@@ -183,7 +175,7 @@ impl FusedKernel {
             ScalarNode::Load { .. }
             | ScalarNode::Constant(_)
             | ScalarNode::Index(_)
-            | ScalarNode::Accumulator
+            | ScalarNode::Accumulator(_)
             | ScalarNode::Call { .. } => true,
         })
     }
@@ -309,6 +301,11 @@ impl fmt::Display for FusedGraph {
                 Head::Map => write!(formatter, "map")?,
                 Head::Reduce { expression, inputs, reduction, .. } => {
                     write!(formatter, "{}({}) of ({expression})", reduction.name(), list(inputs))?;
+                }
+                Head::Rows(rows) => {
+                    let folds: Vec<&str> = rows.folds.iter().map(|fold| fold.name()).collect();
+                    let (dims, folds) = (&rows.expression.dims, folds.join(", "));
+                    write!(formatter, "rows({}) {dims:?} [{folds}] {}", list(&rows.inputs), rows.expression)?;
                 }
                 Head::Routine { op, inputs, .. } => write!(formatter, "{}({})", op.operator().name(), list(inputs))?,
             }

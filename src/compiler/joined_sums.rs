@@ -46,7 +46,7 @@ impl Link {
             && expression.nodes.iter().all(|node| match node {
                 ScalarNode::Load { at, .. } => at.offset == 0 && at.is_row_major(&expression.dims),
                 ScalarNode::Index(_) | ScalarNode::Gather { .. } => false,
-                ScalarNode::Constant(_) | ScalarNode::Accumulator | ScalarNode::Call { .. } => true,
+                ScalarNode::Constant(_) | ScalarNode::Accumulator(_) | ScalarNode::Call { .. } => true,
             });
         let is_scalar = tail.expression.len() == 1;
         (is_whole && is_scalar).then_some(Self { kernel: index, part, joined, start })
@@ -77,7 +77,7 @@ impl Addition {
             _ => None,
         };
         let mut accumulators =
-            expression.nodes.iter().enumerate().filter(|(_, node)| **node == ScalarNode::Accumulator);
+            expression.nodes.iter().enumerate().filter(|(_, node)| matches!(node, ScalarNode::Accumulator(_)));
         let (Some((accumulator, _)), None) = (accumulators.next(), accumulators.next()) else { return None };
         let accumulator = NodeId(accumulator as u32);
         let mut root = accumulator;
@@ -93,7 +93,7 @@ impl Addition {
             match &expression.nodes[id.index()] {
                 ScalarNode::Call { function: ScalarFunction::Add, arguments } => waiting.extend(arguments),
                 ScalarNode::Load { input, .. } => inputs.push(*input),
-                ScalarNode::Accumulator => {}
+                ScalarNode::Accumulator(_) => {}
                 ScalarNode::Constant(_)
                 | ScalarNode::Index(_)
                 | ScalarNode::Gather { .. }
@@ -214,7 +214,7 @@ impl Total {
                 tail.inputs[input] = buffer;
                 ScalarNode::Call { function: ScalarFunction::Add, arguments: vec![load, *accumulator] }
             }
-            _ => ScalarNode::Accumulator,
+            _ => ScalarNode::Accumulator(0),
         };
     }
 }

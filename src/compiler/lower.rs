@@ -4,7 +4,7 @@ use super::fused::{BufferId, Content, FusedGraph, FusedKernel, Head};
 use super::program::Work;
 use super::{Options, Target, choice};
 use crate::error::{Error, Origin, Result};
-use crate::scalar::{Epilogue, ScalarExpr, emit_map};
+use crate::scalar::{Epilogue, RowWork, ScalarExpr, emit_map};
 use crate::shader::slot::{Expression, Lanes};
 use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelFile, KernelPlan, Limit};
 use crate::tensor::TensorType;
@@ -88,14 +88,26 @@ fn step(
         (Head::Reduce { expression, borders, reduction, .. }, Some(tail)) => {
             let flops = (expression.flops() + 1) * expression.len() as u64
                 + tail.expression.flops() * tail.expression.len() as u64;
-            // At every element of a row: the rows, then the positions in them.
-            let rank = tail.expression.dims.len();
-            let end = if kernel.is_spread() { rank } else { tail_border(kernel) };
-            let (collapsed, ends) = tail.expression.collapsed(&[tail_border(kernel), end]);
+            let (collapsed, ends) = tail.expression.collapsed(&[borders[0], borders[0]]);
             let epilogue = Epilogue { expression: collapsed, borders: [ends[0], ends[1]] };
             let (expression, ends) = expression.collapsed(borders);
             let borders = [ends[0], ends[1]];
             let work = Work::Reduce { expression, borders, reduction: *reduction, epilogue };
+            let plan = adapter.map(|adapter| choose(&work, adapter)).transpose().map_err(refuse)?;
+            (work, plan, flops)
+        }
+        (Head::Rows(rows), None) => {
+            let flops = (rows.expression.flops() + rows.folds.len() as u64) * rows.expression.len() as u64;
+            let pass_of_folds = rows.pass_of_folds();
+            let (expression, ends) = rows.expression.collapsed(&[rows.border]);
+            let rows = RowWork {
+                expression,
+                border: ends[0],
+                folds: rows.folds.clone(),
+                pass_of_folds,
+                of_rows: rows.of_rows,
+            };
+            let work = Work::Rows(rows);
             let plan = adapter.map(|adapter| choose(&work, adapter)).transpose().map_err(refuse)?;
             (work, plan, flops)
         }
@@ -123,14 +135,6 @@ fn step(
         plan,
         flops,
     })
-}
-
-/// In the dimensions of a reduction's tail, where the inner ones begin.
-fn tail_border(kernel: &FusedKernel) -> usize {
-    match &kernel.head {
-        Head::Reduce { borders, .. } => borders[0],
-        Head::Map | Head::Routine { .. } => 0,
-    }
 }
 
 /// Groups of a product's output: batch, row, column.

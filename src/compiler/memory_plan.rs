@@ -159,7 +159,7 @@ impl Planner<'_> {
                 let overwritten = match &step.work {
                     Work::Map { in_place, .. } => in_place[output],
                     Work::Routine { in_place, .. } => in_place.then_some(0),
-                    Work::Reduce { .. } | Work::Copy => None,
+                    Work::Reduce { .. } | Work::Rows(_) | Work::Copy => None,
                 };
                 if let Some(read) = overwritten {
                     // Straight to the end of a long chain.

@@ -12,7 +12,8 @@ use rustc_hash::FxHashSet;
 use super::Target;
 use super::fuse::{compacted, include};
 use super::fused::{self, BufferId, Content, FusedGraph, FusedKernel, Head, Tail, distinct};
-use crate::scalar::{Affine, Builder, NodeId, ScalarExpr, ScalarNode};
+use super::rows;
+use crate::scalar::{Builder, NodeId, ScalarExpr, ScalarNode};
 use crate::tensor::DType;
 
 /// An expression longer than this is not made longer.
@@ -24,20 +25,13 @@ const SIBLINGS: usize = 64;
 /// Kernels that the search for a path between two others visits. Where that is not enough, they stay separate.
 const SEARCHED: usize = 2048;
 
-/// The number of rows from which one workgroup processes each, and the longest row.
-const FEWEST_ROWS: usize = 64;
-const LONGEST_ROW: usize = 1 << 15;
-
 /// Joins what can be joined, until nothing can.
 pub(super) fn merge(fused: &mut FusedGraph, target: &Target) {
     let mut merger = Merger::new(fused, target);
     merger.settle();
     // Last, as a kernel that iterates over rows joins with fewer others.
-    // CPU threads keep rows in their caches anyway, and software drivers store whole vectors faster than single elements.
-    merger.joins_rows = matches!(target, Target::Gpu(adapter) if !adapter.is_software);
-    if merger.joins_rows {
-        merger.settle();
-    }
+    merger.joins_rows = true;
+    merger.settle();
     merger.finish();
 }
 
@@ -45,7 +39,7 @@ pub(super) fn merge(fused: &mut FusedGraph, target: &Target) {
 /// the second's.
 struct Merger<'a> {
     fused: &'a mut FusedGraph,
-    bindings: usize,
+    target: &'a Target,
     stores_halves: bool,
     joins_rows: bool,
     kernels: Vec<Option<FusedKernel>>,
@@ -63,7 +57,7 @@ struct Merger<'a> {
 }
 
 impl<'a> Merger<'a> {
-    fn new(fused: &'a mut FusedGraph, target: &Target) -> Self {
+    fn new(fused: &'a mut FusedGraph, target: &'a Target) -> Self {
         let buffers = fused.buffers.len();
         let kernels: Vec<Option<FusedKernel>> = std::mem::take(&mut fused.kernels).into_iter().map(Some).collect();
         let updated = |kernel: &FusedKernel| {
@@ -74,7 +68,7 @@ impl<'a> Merger<'a> {
         let updates = updates.filter_map(|(number, kernel)| Some((number, updated(kernel.as_ref()?)?))).collect();
         let mut merger = Self {
             fused,
-            bindings: target.bindings(),
+            target,
             // The kernels for software drivers have no neighbours to store at once.
             stores_halves: matches!(target, Target::Gpu(adapter) if !adapter.is_software),
             joins_rows: false,
@@ -145,11 +139,12 @@ impl<'a> Merger<'a> {
     /// Joins maps into producers of their inputs, until none of those that wait can be.
     fn chains(&mut self) {
         while let Some(user) = self.waiting.pop_first() {
-            if !self.kernels[user].as_ref().is_some_and(FusedKernel::is_map) {
+            let Some(kernel) = &self.kernels[user] else { continue };
+            if !kernel.is_map() && (!self.joins_rows || matches!(kernel.head, Head::Routine { .. })) {
                 continue;
             }
             for source in distinct(self.producers(user)).into_iter().rev() {
-                if let Some(kernel) = self.chained(source, user).or_else(|| self.spread(source, user)) {
+                if let Some(kernel) = self.chained(source, user).or_else(|| self.rows(source, user)) {
                     self.replace(source, user, kernel);
                     break;
                 }
@@ -161,6 +156,9 @@ impl<'a> Merger<'a> {
     fn chained(&self, source: usize, user: usize) -> Option<FusedKernel> {
         let (producer, consumer) = (self.kernels[source].as_ref()?, self.kernels[user].as_ref()?);
         let (first, second) = (producer.tail.as_ref()?, consumer.tail.as_ref()?);
+        if !consumer.is_map() {
+            return None;
+        }
         // Updates stay maps of their own: all parameters' become one kernel later.
         if self.is_update(consumer) && !(producer.is_map() && self.is_update(producer)) {
             return None;
@@ -188,7 +186,9 @@ impl<'a> Merger<'a> {
         let direct = addition.nodes.iter().all(|node| match node {
             ScalarNode::Load { input, at } => !linked(*input) || (at.offset == 0 && at.is_row_major(&dims)),
             ScalarNode::Gather { input, .. } => !linked(*input),
-            ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Accumulator | ScalarNode::Call { .. } => true,
+            ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Accumulator(_) | ScalarNode::Call { .. } => {
+                true
+            }
         });
         if !direct || self.indirect_path(source, user) || self.crosses_update(source, user) {
             return None;
@@ -196,50 +196,23 @@ impl<'a> Merger<'a> {
         self.joined([source, user], base, addition)
     }
 
-    /// The join of a reduction along rows with a map over the same rows that reads the row's result at each element. Each row is then read
-    /// twice by one workgroup, and the second time from a cache.
-    fn spread(&self, source: usize, user: usize) -> Option<FusedKernel> {
+    /// The join of a reduction along rows, or of what is such already, with a kernel over the same rows that reads a result of it.
+    fn rows(&self, source: usize, user: usize) -> Option<FusedKernel> {
         let (producer, consumer) = (self.kernels[source].as_ref()?, self.kernels[user].as_ref()?);
-        let (first, second) = (producer.tail.as_ref()?, consumer.tail.as_ref()?);
-        let Head::Reduce { expression: ScalarExpr { dims, .. }, borders, .. } = &producer.head else { return None };
-        let (outer, rest) = dims.split_at(borders[0]);
-        let (row, inner) = rest.split_at(borders[1] - borders[0]);
-        let [rows, length, inner] = [outer, row, inner].map(|dims| dims.iter().product::<usize>());
-        // Few rows are split into chunks, for more workgroups than there are rows.
-        let fits = inner == 1 && rows >= FEWEST_ROWS && (2..=LONGEST_ROW).contains(&length);
-        let &[result] = producer.outputs.as_slice() else { return None };
-        let is_read_elsewhere =
-            self.fused.is_root(result) || self.readers[result.0].iter().any(|&reader| reader != user);
-        if !self.joins_rows || !fits || is_read_elsewhere || self.is_update(consumer) {
+        if !self.joins_rows || self.is_update(consumer) {
             return None;
         }
-        // The result's own expression must not depend on where it is, so that it can be computed at each element.
-        let is_plain = |node: &ScalarNode| {
-            matches!(node, ScalarNode::Accumulator | ScalarNode::Constant(_) | ScalarNode::Call { .. })
+        self.joined_rows(source, user, producer, consumer)
+    }
+
+    fn joined_rows(&self, first: usize, second: usize, a: &FusedKernel, b: &FusedKernel) -> Option<FusedKernel> {
+        let is_kept = |output: BufferId| {
+            let is_read = |reader: &usize| ![first, second].contains(reader);
+            self.fused.is_root(output) || self.readers[output.0].iter().any(is_read)
         };
-        let stores_words = second.expression.outputs.iter().all(|(_, stored)| stored.size() == 4);
-        if first.expression.len() != rows || !first.expression.nodes.iter().all(is_plain) || !stores_words {
-            return None;
-        }
-        let addition = second.expression.reshaped(dims)?;
-        let is_rows = |at: &Affine| {
-            let (along, others) = at.strides.split_at(outer.len());
-            let along = Affine::new(0, along);
-            at.offset == 0
-                && along.is_row_major(outer)
-                && others.iter().zip(rest).all(|(&stride, &n)| stride == 0 || n == 1)
-        };
-        let is_result = |input: usize| second.inputs[input] == result;
-        let reads_rows = addition.nodes.iter().all(|node| match node {
-            ScalarNode::Load { input, at } => !is_result(*input) || is_rows(at),
-            ScalarNode::Gather { input, .. } => !is_result(*input),
-            ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Accumulator | ScalarNode::Call { .. } => true,
-        });
-        if !reads_rows || self.indirect_path(source, user) || self.crosses_update(source, user) {
-            return None;
-        }
-        let base = ScalarExpr { dims: dims.clone(), ..first.expression.clone() };
-        self.joined([source, user], base, addition)
+        let kernel = rows::join(a, b, &is_kept, self.target)?;
+        let fits = self.bindings_of(&kernel) <= self.target.bindings();
+        (fits && !self.indirect_path(first, second) && !self.crosses_update(first, second)).then_some(kernel)
     }
 
     /// True where a third kernel is on a path from `source` to `user`: then they cannot run as one. The search proceeds from both ends
@@ -292,17 +265,18 @@ impl<'a> Merger<'a> {
         })
     }
 
-    /// Joins a map with an earlier one over the same domain that shares an input and neither needs the other. True where one was
-    /// found.
+    /// Joins a map, or work on rows, with an earlier one over the same domain that shares an input and neither needs the other. True where
+    /// one was found.
     fn join_sibling(&mut self, second: usize) -> bool {
-        let Some(tail) = self.kernels[second].as_ref().filter(|kernel| kernel.is_map()).and_then(|k| k.tail.as_ref())
-        else {
+        let Some(kernel) = &self.kernels[second] else { return false };
+        if !kernel.is_map() && (!self.joins_rows || matches!(kernel.head, Head::Routine { .. })) {
             return false;
-        };
-        let inputs = tail.inputs.iter();
-        let nearest = inputs.flat_map(|input| self.readers[input.0].range(..second).rev().take(SIBLINGS).copied());
+        }
+        let inputs = distinct(kernel.reads());
+        let nearest =
+            inputs.iter().flat_map(|input| self.readers[input.0].range(..second).rev().take(SIBLINGS).copied());
         for first in distinct(nearest) {
-            if let Some(kernel) = self.siblings(first, second) {
+            if let Some(kernel) = self.siblings(first, second).or_else(|| self.row_siblings(first, second)) {
                 self.replace(first, second, kernel);
                 return true;
             }
@@ -339,6 +313,26 @@ impl<'a> Merger<'a> {
         }
         let addition = b_tail.expression.reshaped(&a_tail.expression.dims)?;
         self.joined([first, second], a_tail.expression.clone(), addition)
+    }
+
+    /// Folds of the same rows that read one tensor.
+    fn row_siblings(&self, first: usize, second: usize) -> Option<FusedKernel> {
+        let (a, b) = (self.kernels[first].as_ref()?, self.kernels[second].as_ref()?);
+        let points = |kernel: &FusedKernel| match &kernel.head {
+            Head::Reduce { expression, .. } => expression.len(),
+            Head::Rows(rows) => rows.expression.len(),
+            Head::Map | Head::Routine { .. } => 0,
+        };
+        let len = points(a);
+        if !self.joins_rows || len == 0 || len != points(b) {
+            return None;
+        }
+        let reads = distinct(b.reads());
+        let shares = a.reads().any(|read| reads.contains(&read) && self.fused.buffers[read.0].ty.len() >= len);
+        if !shares || self.reaches(first, second) || self.reaches(second, first) {
+            return None;
+        }
+        self.joined_rows(first, second, a, b)
     }
 
     /// One kernel that stores what both do (less what only the second read of the first), if it fits the bindings.
@@ -404,7 +398,7 @@ impl<'a> Merger<'a> {
             names,
             origin: second.origin,
         };
-        (self.bindings_of(&kernel) <= self.bindings).then_some(kernel)
+        (self.bindings_of(&kernel) <= self.target.bindings()).then_some(kernel)
     }
 
     /// True where siblings together may have few enough bindings: a quick look before their expressions are joined.
@@ -415,13 +409,13 @@ impl<'a> Merger<'a> {
             !self.fused.assigned_to(**output).is_some_and(|variable| reads.contains(&variable)) && is_read(output)
         };
         let written = kernels.iter().flat_map(|kernel| &kernel.outputs).filter(own).count();
-        reads.len() + written <= self.bindings
+        reads.len() + written <= self.target.bindings()
     }
 
     /// Bindings that a kernel takes: what it reads and writes, where a variable and its new value share one.
     fn bindings_of(&self, kernel: &FusedKernel) -> usize {
         let reads = match kernel.head {
-            Head::Map => distinct(kernel.reads()),
+            Head::Map | Head::Rows(_) => distinct(kernel.reads()),
             Head::Reduce { .. } | Head::Routine { .. } => kernel.reads().collect(),
         };
         let shared = kernel

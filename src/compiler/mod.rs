@@ -21,6 +21,7 @@ mod overflow;
 mod program;
 mod row_sums;
 mod row_updates;
+mod rows;
 mod schedule;
 mod segment;
 mod simplify;

@@ -7,7 +7,7 @@ use rustc_hash::FxHashSet;
 
 use crate::error::Origin;
 use crate::ops::{Initial, Op, Role};
-use crate::scalar::{Epilogue, Reduction, ScalarExpr};
+use crate::scalar::{Epilogue, Reduction, RowWork, ScalarExpr};
 use crate::shader::{Grid, Kernel, Operand};
 use crate::tensor::{DType, TensorData, TensorType};
 
@@ -92,10 +92,11 @@ pub enum Work {
         borders: [usize; 2],
         /// The reduction.
         reduction: Reduction,
-        /// What is stored, over `outer… inner…`; its inputs follow the expression's in the step's reads. Where there are no inner
-        /// dimensions, it may be over `outer… reduced…` instead: an expression of each row's result at every element of the row.
+        /// What is stored, over `outer… inner…`; its inputs follow the expression's in the step's reads.
         epilogue: Epilogue,
     },
+    /// Totals of rows, and expressions of them.
+    Rows(RowWork),
     /// An operator's own kernels, and possibly an expression of its (single) result.
     Routine {
         /// The operator.

@@ -217,7 +217,7 @@ pub(crate) fn as_nodes(expression: &ScalarExpr, leaf: &dyn Fn(&ScalarNode) -> Op
             | ScalarNode::Index(_)
             | ScalarNode::Load { .. }
             | ScalarNode::Gather { .. }
-            | ScalarNode::Accumulator => leaf(node)?,
+            | ScalarNode::Accumulator(_) => leaf(node)?,
         };
         tensors.push(tensor);
     }
@@ -242,7 +242,7 @@ pub(super) fn written_out(expression: &ScalarExpr, inputs: &[Tensor], output: &T
             let same = *at == whole && tensor.shape() == output.shape;
             same.then(|| tensor.cast(tensor.dtype().compute()))
         }
-        ScalarNode::Call { .. } | ScalarNode::Gather { .. } | ScalarNode::Accumulator => None,
+        ScalarNode::Call { .. } | ScalarNode::Gather { .. } | ScalarNode::Accumulator(_) => None,
     };
     let values = as_nodes(expression, &leaf)?;
     let (value, &(_, dtype)) = values.first().zip(expression.outputs.first())?;

@@ -22,7 +22,7 @@ pub(crate) fn column_bias(epilogue: &ScalarExpr, columns: usize) -> Option<Colum
         return None;
     }
     let position = |wanted: &dyn Fn(&ScalarNode) -> bool| expression.nodes.iter().position(wanted);
-    let accumulator = NodeId(position(&|node| matches!(node, ScalarNode::Accumulator))? as u32);
+    let accumulator = NodeId(position(&|node| matches!(node, ScalarNode::Accumulator(_)))? as u32);
     let mut users = (0..expression.nodes.len())
         .filter(|&node| ScalarExpr::operands(&expression.nodes[node]).contains(&accumulator));
     let (sum, None) = (users.next()?, users.next()) else { return None };
@@ -36,9 +36,10 @@ pub(crate) fn column_bias(epilogue: &ScalarExpr, columns: usize) -> Option<Colum
         return None;
     }
     let (input, offset) = (*input, usize::try_from(at.offset).ok()?);
-    expression.nodes[sum] = ScalarNode::Accumulator;
+    expression.nodes[sum] = ScalarNode::Accumulator(0);
     let rest = expression.pruned();
-    let is_nothing = rest.nodes == [ScalarNode::Accumulator] && matches!(rest.outputs.as_slice(), &[(_, DType::F32)]);
+    let is_nothing =
+        rest.nodes == [ScalarNode::Accumulator(0)] && matches!(rest.outputs.as_slice(), &[(_, DType::F32)]);
     Some(ColumnBias { input, offset, rest: (!is_nothing).then_some(rest) })
 }
 
@@ -67,7 +68,7 @@ mod tests {
         let found = column_bias(&epilogue([0, 0, 1], with_more), 5).unwrap();
         let rest = found.rest.unwrap();
         assert_eq!(rest.dims, [12, 5]);
-        assert!(matches!(rest.nodes.as_slice(), [ScalarNode::Accumulator, ScalarNode::Call { .. }]));
+        assert!(matches!(rest.nodes.as_slice(), [ScalarNode::Accumulator(_), ScalarNode::Call { .. }]));
     }
 
     #[test]

@@ -77,7 +77,12 @@ impl Builder {
 
     /// The value that the epilogue receives.
     pub fn accumulator(&mut self, dtype: DType) -> NodeId {
-        self.push(ScalarNode::Accumulator, dtype.compute())
+        self.total(0, dtype)
+    }
+
+    /// The total of a fold of a row, by its number.
+    pub(crate) fn total(&mut self, number: usize, dtype: DType) -> NodeId {
+        self.push(ScalarNode::Accumulator(number), dtype.compute())
     }
 
     /// The constant that a node is.

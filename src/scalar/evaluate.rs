@@ -17,13 +17,13 @@ use super::vector::{strands, vectorized};
 use crate::tensor::DType;
 
 /// Points that one thread takes at a time.
-const PIECE: usize = 8 * BLOCK;
+pub(crate) const PIECE: usize = 8 * BLOCK;
 
 /// Elements that are folded into each partial result, where there are many results.
 const FOLDED: usize = 64;
 
 /// Points times instructions from which threads pay: some tens of microseconds.
-const PARALLEL_FROM: usize = 1 << 19;
+pub(crate) const PARALLEL_FROM: usize = 1 << 19;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -155,7 +155,7 @@ impl Partial {
         }
     }
 
-    fn finish(self, reduction: Reduction) -> f64 {
+    pub(super) fn finish(self, reduction: Reduction) -> f64 {
         match reduction {
             Reduction::ArgMax | Reduction::ArgMin => self.extra,
             Reduction::LogSumExp => self.value + self.extra.ln(),
@@ -390,14 +390,19 @@ fn columns(reduction: Reduction, partials: &mut [Partial], values: &[f64], index
 /// An epilogue as an expression of its own: the accumulator becomes one more input, read row-major along the first `rank`
 /// dimensions and broadcast along the others.
 pub(crate) fn accumulator_as_input(epilogue: &ScalarExpr, dtype: DType, rank: usize) -> ScalarExpr {
+    accumulators_as_inputs(epilogue, &[dtype], rank)
+}
+
+/// The same of several accumulators, of these types.
+pub(crate) fn accumulators_as_inputs(epilogue: &ScalarExpr, types: &[DType], rank: usize) -> ScalarExpr {
     let mut expression = epilogue.clone();
-    let input = expression.inputs.len();
-    expression.inputs.push(dtype);
+    let first = expression.inputs.len();
+    expression.inputs.extend(types);
     let mut at = super::affine::Affine::row_major(&expression.dims[..rank]);
     at.strides.resize(expression.dims.len(), 0);
     for node in &mut expression.nodes {
-        if matches!(node, ScalarNode::Accumulator) {
-            *node = ScalarNode::Load { input, at: at.clone() };
+        if let ScalarNode::Accumulator(number) = node {
+            *node = ScalarNode::Load { input: first + *number, at: at.clone() };
         }
     }
     expression

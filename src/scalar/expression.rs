@@ -63,8 +63,9 @@ pub enum ScalarNode {
         /// The address.
         address: NodeId,
     },
-    /// The value that a product or reduction passes to its epilogue.
-    Accumulator,
+    /// A value that a kernel's head passes on: what a product or a reduction has for its epilogue, or the total, by its number, of a fold
+    /// of a row.
+    Accumulator(usize),
     /// A function of other nodes.
     Call {
         /// Which.
@@ -105,7 +106,9 @@ impl ScalarExpr {
         match node {
             ScalarNode::Call { arguments, .. } => arguments,
             ScalarNode::Gather { address, .. } => std::slice::from_ref(address),
-            ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Load { .. } | ScalarNode::Accumulator => &[],
+            ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Load { .. } | ScalarNode::Accumulator(_) => {
+                &[]
+            }
         }
     }
 
@@ -133,7 +136,10 @@ impl ScalarExpr {
                     arguments.iter_mut().for_each(|id| *id = new_ids[id.index()]);
                 }
                 ScalarNode::Gather { address, .. } => *address = new_ids[address.index()],
-                ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Load { .. } | ScalarNode::Accumulator => {}
+                ScalarNode::Constant(_)
+                | ScalarNode::Index(_)
+                | ScalarNode::Load { .. }
+                | ScalarNode::Accumulator(_) => {}
             }
             new_ids[index] = NodeId(nodes.len() as u32);
             nodes.push(node);
@@ -187,7 +193,7 @@ impl ScalarExpr {
                 ScalarNode::Index(at) | ScalarNode::Load { at, .. } => Some(at),
                 ScalarNode::Constant(_)
                 | ScalarNode::Gather { .. }
-                | ScalarNode::Accumulator
+                | ScalarNode::Accumulator(_)
                 | ScalarNode::Call { .. } => None,
             })
             .collect();
@@ -290,7 +296,8 @@ impl fmt::Display for ScalarExpr {
                 ScalarNode::Load { input, at } if at.offset == 0 && *at.strides == *row_major => format!("#{input}"),
                 ScalarNode::Load { input, at } => format!("#{input}{at}"),
                 ScalarNode::Gather { input, address } => format!("#{input}@({})", texts[address.index()]),
-                ScalarNode::Accumulator => "acc".to_owned(),
+                ScalarNode::Accumulator(0) => "acc".to_owned(),
+                ScalarNode::Accumulator(number) => format!("acc{number}"),
                 ScalarNode::Call { function, arguments } => {
                     let arguments: Vec<&str> = arguments.iter().map(|id| texts[id.index()].as_str()).collect();
                     let name = match function {

@@ -19,6 +19,7 @@ mod real;
 mod reduction;
 #[cfg(test)]
 mod row_tests;
+mod row_work;
 mod rows;
 mod tape;
 pub mod threefry;
@@ -31,12 +32,18 @@ pub(crate) use adjoint::adjoints;
 pub use affine::{Affine, Strides};
 pub(crate) use bias::{ColumnBias, column_bias};
 pub use builder::Builder;
-pub(crate) use evaluate::{ReduceDims, accumulator_as_input, map, map_piece, reduce};
+pub(crate) use evaluate::{
+    PARALLEL_FROM, PIECE, ReduceDims, accumulator_as_input, accumulators_as_inputs, map, map_piece, reduce,
+};
 pub use expression::{Constant, NodeId, ScalarExpr, ScalarNode};
 pub(crate) use function::unary_methods;
 pub use function::{NUMERIC, ScalarFunction, Signature};
 pub(crate) use real::Real;
 pub use reduction::Reduction;
+pub use row_work::RowWork;
+#[cfg(test)]
+pub(crate) use row_work::samples;
+pub(crate) use rows::fold_rows;
 pub(crate) use tape::{Source, Tape};
 pub(crate) use value::Writing;
 pub use value::{IntoValue, Value};
@@ -46,4 +53,4 @@ pub(crate) use vector::{array_of, set_all, vectorized};
 #[cfg(test)]
 pub(crate) use wgsl::generated_imports;
 pub use wgsl::{Emitted, Epilogue};
-pub(crate) use wgsl::{Functions, emit_element, emit_map};
+pub(crate) use wgsl::{Functions, emit_element, emit_map, emit_rows};

@@ -52,6 +52,40 @@ pub(super) fn sum_unit(
     });
 }
 
+/// The totals of rows of `length` points, from the point `start` on, where a row begins: one for each of `totals`.
+pub(crate) fn fold_rows(
+    tape: &Tape,
+    inputs: &[Source<'_>],
+    reduction: Reduction,
+    start: usize,
+    length: usize,
+    totals: &mut [f32],
+) {
+    let mut row = 0;
+    let mut column = 0;
+    let mut total = Partial::start(reduction);
+    each_block(tape, inputs, start, totals.len() * length, |register, _, n| {
+        let values = lanes::<f32>(register, n);
+        let mut done = 0;
+        while done < n {
+            let run = (length - column).min(n - done);
+            let part = row_part(reduction, &values[done..done + run]);
+            // A whole row is nobody's later part.
+            if run == length {
+                total = part
+            } else {
+                total.join(reduction, part)
+            }
+            done += run;
+            column += run;
+            if column == length {
+                totals[row] = total.finish(reduction) as f32;
+                (row, column, total) = (row + 1, 0, Partial::start(reduction));
+            }
+        }
+    });
+}
+
 /// The sum of some of a row, in strands that a vector unit keeps apart.
 #[inline(always)]
 fn sum(values: &[f32]) -> f64 {
@@ -76,14 +110,16 @@ pub(super) fn row_unit(tape: &Tape, inputs: &[Source<'_>], reduction: Reduction,
 }
 
 fn row_part(reduction: Reduction, values: &[f32]) -> Partial {
-    let extreme = |value: f32| Partial { value: f64::from(value), extra: 0.0 };
+    let single = |value: f64| Partial { value, extra: 0.0 };
+    let extreme = |value: f32| single(f64::from(value));
     vectorized(
         #[inline(always)]
         || match reduction {
             Reduction::LogSumExp => log_sum_exp_block(values),
             Reduction::Max => extreme(folded(values, f32::NEG_INFINITY, Real::larger)),
             Reduction::Min => extreme(folded(values, f32::INFINITY, Real::smaller)),
-            Reduction::Sum | Reduction::Product | Reduction::ArgMax | Reduction::ArgMin => {
+            Reduction::Sum => single(sum(values)),
+            Reduction::Product | Reduction::ArgMax | Reduction::ArgMin => {
                 values.iter().fold(Partial::start(reduction), |mut total, &value| {
                     total.join(reduction, extreme(value));
                     total

@@ -79,8 +79,22 @@ enum Fixed {
 pub(crate) enum Source<'a> {
     /// In memory of their own.
     Bytes(&'a [u8]),
+    /// The same from an element on, whose number this is: nothing before it is read.
+    From(&'a [u8], i64),
     /// In the part of an output that is about to be overwritten, at the same index.
     InPlace(usize),
+}
+
+impl<'a> Source<'a> {
+    /// The elements in memory, and the number of their first; none for those of an output.
+    #[inline(always)]
+    fn elements(self) -> Option<(&'a [u8], i64)> {
+        match self {
+            Self::Bytes(bytes) => Some((bytes, 0)),
+            Self::From(bytes, first) => Some((bytes, first)),
+            Self::InPlace(_) => None,
+        }
+    }
 }
 
 /// An expression prepared for evaluation.
@@ -220,7 +234,7 @@ impl Tape {
                     tape.instructions.push(Instruction::Call { function: *function, dtype, arguments: registers, out });
                 }
                 // Epilogues are turned into expressions with an input more before they come here.
-                ScalarNode::Accumulator => {}
+                ScalarNode::Accumulator(_) => {}
             }
             let mut operands: Vec<_> = ScalarExpr::operands(node).to_vec();
             operands.sort_unstable();
@@ -284,8 +298,8 @@ impl Tape {
                     _ => set_all(lanes_mut::<f32>(register, n), constant.value as f32),
                 },
                 Fixed::Uniform { input, stored, address } => {
-                    if let Source::Bytes(bytes) = inputs[*input] {
-                        fetch_elements(*stored, bytes, register, Along(std::iter::once((*address, 0, n))));
+                    if let Some((bytes, first)) = inputs[*input].elements() {
+                        fetch_elements(*stored, bytes, register, Along(std::iter::once((*address - first, 0, n))));
                     }
                 }
             }
@@ -299,12 +313,11 @@ impl Tape {
             return None;
         };
         let &[(output, _)] = self.outputs.as_slice() else { return None };
-        match inputs[*input] {
-            Source::Bytes(bytes) if output == *out && stored.size() == size_of::<T>() => {
-                bytemuck::try_cast_slice(aligned(*stored, bytes, offset + start as i64, n)?).ok()
-            }
-            _ => None,
+        let (bytes, first) = inputs[*input].elements()?;
+        if output != *out || stored.size() != size_of::<T>() {
+            return None;
         }
+        bytemuck::try_cast_slice(aligned(*stored, bytes, offset + start as i64 - first, n)?).ok()
     }
 
     /// An output's elements after a block that wrote none.
@@ -361,8 +374,9 @@ impl<'a> Block<'_, '_, 'a> {
     #[inline(always)]
     fn view(&self, instruction: &Instruction, direct: Option<usize>) -> Option<View<'a>> {
         let Instruction::Load { input, stored, fetch, is_result, .. } = instruction else { return None };
-        let bytes = match self.inputs[*input] {
-            Source::Bytes(bytes) => bytes,
+        let (bytes, first) = match self.inputs[*input] {
+            Source::Bytes(bytes) => (bytes, 0),
+            Source::From(bytes, first) => (bytes, first),
             Source::InPlace(output) => {
                 let start = self.offset * stored.size();
                 let stays = !is_result && direct != Some(output);
@@ -377,7 +391,7 @@ impl<'a> Block<'_, '_, 'a> {
                 _ => return None,
             },
         };
-        aligned(*stored, bytes, address, self.n).map(View::Input)
+        aligned(*stored, bytes, address - first, self.n).map(View::Input)
     }
 
     /// Runs an instruction. Its result becomes what its register has, or the last one's the block's part of an output.
@@ -410,19 +424,28 @@ impl<'a> Block<'_, '_, 'a> {
         let Self { tape, inputs, start, n, .. } = *self;
         let operand = |register: usize| self.views.operand(self.scratch, self.outputs, register);
         match instruction {
-            Instruction::Load { input, stored, fetch, .. } => match (inputs[*input], fetch) {
-                (Source::InPlace(overwritten), _) => {
-                    let addresses = Along(std::iter::once((self.offset as i64, 1, n)));
-                    fetch_elements(*stored, self.outputs[overwritten], out, addresses);
+            Instruction::Load { input, stored, fetch, .. } => {
+                let (bytes, first) = match inputs[*input] {
+                    Source::InPlace(overwritten) => {
+                        let addresses = Along(std::iter::once((self.offset as i64, 1, n)));
+                        fetch_elements(*stored, self.outputs[overwritten], out, addresses);
+                        return;
+                    }
+                    Source::Bytes(bytes) => (bytes, 0),
+                    Source::From(bytes, first) => (bytes, first),
+                };
+                match fetch {
+                    Fetch::Linear(offset) => {
+                        let addresses = Along(std::iter::once((offset + start as i64 - first, 1, n)));
+                        fetch_elements(*stored, bytes, out, addresses);
+                    }
+                    Fetch::Strided(at) => {
+                        let runs = Runs::new(&tape.dims, at, start, n);
+                        let addresses = Along(runs.map(|(address, step, count)| (address - first, step, count)));
+                        fetch_elements(*stored, bytes, out, addresses);
+                    }
                 }
-                (Source::Bytes(bytes), Fetch::Linear(first)) => {
-                    let addresses = Along(std::iter::once((first + start as i64, 1, n)));
-                    fetch_elements(*stored, bytes, out, addresses);
-                }
-                (Source::Bytes(bytes), Fetch::Strided(at)) => {
-                    fetch_elements(*stored, bytes, out, Along(Runs::new(&tape.dims, at, start, n)));
-                }
-            },
+            }
             Instruction::Index { at, .. } => {
                 let lanes = lanes_mut::<i32>(out, n);
                 let mut done = 0;
@@ -595,7 +618,7 @@ fn steps(expression: &ScalarExpr) -> Vec<Option<i64>> {
             ScalarNode::Index(at) => Some(along(at)),
             ScalarNode::Load { at, .. } => (along(at) == 0).then_some(0),
             ScalarNode::Gather { address, .. } => steps[address.index()].filter(|&step| step == 0),
-            ScalarNode::Accumulator => None,
+            ScalarNode::Accumulator(_) => None,
             ScalarNode::Call { function, arguments } => {
                 let of = |k: usize| arguments.get(k).and_then(|id| steps[id.index()]);
                 let stays = || arguments.iter().all(|id| steps[id.index()] == Some(0)).then_some(0);

@@ -7,6 +7,7 @@ mod arrays;
 mod calls;
 mod finish;
 mod guards;
+mod rows;
 
 use std::fmt::Write;
 
@@ -14,6 +15,7 @@ pub(crate) use arrays::Functions;
 #[cfg(test)]
 pub(crate) use calls::generated_imports;
 pub use finish::Epilogue;
+pub(crate) use rows::emit_rows;
 
 use super::affine::Affine;
 use super::expression::{ScalarExpr, ScalarNode};
@@ -82,6 +84,8 @@ enum Style {
     Finish,
     /// The same of four neighbouring elements.
     FinishQuad,
+    /// Four neighbours of a row.
+    RowQuad,
     /// Numbers that are passed to a function.
     Function,
 }
@@ -107,6 +111,8 @@ struct Emitter<'a> {
     in_place: Vec<Option<usize>>,
     /// Of a function: the text by which each input is read.
     reads: Vec<String>,
+    /// The texts of accumulators.
+    accumulators: Vec<String>,
     outputs: Vec<&'static str>,
     first_binding: usize,
     /// In quads: whether the four lanes share all but the innermost coordinate.
@@ -127,6 +133,7 @@ impl<'a> Emitter<'a> {
             vectors: Vec::new(),
             in_place: Vec::new(),
             reads: Vec::new(),
+            accumulators: vec!["value".to_owned()],
             outputs: Vec::new(),
             first_binding,
             aligned,
@@ -136,7 +143,7 @@ impl<'a> Emitter<'a> {
     }
 
     fn is_lanes(&self) -> bool {
-        matches!(self.style, Style::Map | Style::FinishQuad)
+        matches!(self.style, Style::Map | Style::FinishQuad | Style::RowQuad)
     }
 
     /// True where every load of an input takes four neighbouring, aligned elements of 32 bits.
@@ -351,9 +358,10 @@ impl<'a> Emitter<'a> {
                     self.names.push(literal);
                     continue;
                 }
-                ScalarNode::Accumulator => {
+                ScalarNode::Accumulator(number) => {
+                    let value = &self.accumulators[*number];
                     // Truth values are reduced as numbers.
-                    self.names.push(if dtype == DType::Bool { "(value != 0u)" } else { "value" }.to_owned());
+                    self.names.push(if dtype == DType::Bool { format!("({value} != 0u)") } else { value.clone() });
                     continue;
                 }
                 ScalarNode::Index(at) if self.is_lanes() => self.addresses(at),

@@ -161,8 +161,8 @@ impl Constant for String {
 }
 
 kernels! {
-    Map: "map", Reduce: "reduce", ReduceRows: "reduce_rows", ReduceSplit: "reduce_split",
-    ReducePartials: "reduce_partials", Matmul: "matmul", MatmulSmall: "matmul_small", MatmulDirect: "matmul_direct",
+    Map: "map", Reduce: "reduce", ReduceSplit: "reduce_split",
+    ReducePartials: "reduce_partials", Rows: "rows", Matmul: "matmul", MatmulSmall: "matmul_small", MatmulDirect: "matmul_direct",
     MatmulSoftware: "matmul_software", MatmulSum: "matmul_sum", MatmulSumQuads: "matmul_sum_quads",
     ConvolutionSoftware: "convolution_software", ConvolutionDirect: "convolution_direct", Recurrence: "recurrence",
     RecurrenceBackward: "recurrence_backward", Scan: "scan", ScanBlocks: "scan_blocks", ScanCarries: "scan_carries",
@@ -198,6 +198,7 @@ modules![
     "family/convolution_source",
     "family/convolution_result",
     "family/tree",
+    "family/fold",
     "family/extremes",
     "family/recurrence",
     "family/recurrence_steps",
@@ -257,6 +258,8 @@ generated! {
     Operand: "operand" ["row"],
     /// The last step of a routine, with an element or with four: [`Epilogue`](crate::scalar::Epilogue).
     Finish: "finish" ["element", "quad"],
+    /// What is folded of rows, and stored of their totals: [`emit_rows`](crate::scalar::emit_rows).
+    RowFunctions: "row_work" ["normalize"],
     /// What a recurrence computes for a unit in a step.
     Cell: "cell" ["sum"],
     /// What attention does with a score before the softmax.
@@ -342,6 +345,12 @@ impl Element {
             }
         };
         Ok(Self { value: name(value)?, element: name(element)? })
+    }
+
+    /// Several f32 at once, two to four.
+    pub(crate) fn vector(count: usize) -> Self {
+        let name = if count == 2 { "vec2<f32>" } else { "vec4<f32>" };
+        Self { value: name, element: name }
     }
 }
 

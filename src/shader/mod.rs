@@ -8,6 +8,7 @@ mod files;
 mod grid;
 mod kernel;
 mod reduce;
+mod rows;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tuned;
@@ -21,6 +22,7 @@ pub use files::files;
 pub use grid::Grid;
 pub use kernel::{Access, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes};
 pub(crate) use reduce::{chunk_sums, reduce_candidates, reduce_plans};
+pub(crate) use rows::{row_candidates, row_plans};
 pub use tuned::{PlanId, Tuned, WorkKey};
 
 /// What fills the slots of kernels.
@@ -29,7 +31,7 @@ pub(crate) mod slot {
         AttentionConstants, AttentionPass, AttentionSoftwareConstants, Barrier, Carry, Cell, CellConstants,
         ConvolutionConstants, DirectConstants, Element, Expression, ExtremeConstants, Finish, Fold, JoinedRows, Lanes,
         Lhs, Load, Nan, Operand, PairConstants, PoolConstants, ProductConstants, RecurrenceConstants,
-        ReductionConstants, Rhs, RowSums, Score, SequenceConstants, SoftwareConstants, SortConstants, SortKey,
-        SplitConstants, Staging, StateProduct, Store, StoredConstants, TileConstants, Words,
+        ReductionConstants, Rhs, RowFunctions, RowSums, Score, SequenceConstants, SoftwareConstants, SortConstants,
+        SortKey, SplitConstants, Staging, StateProduct, Store, StoredConstants, TileConstants, Words,
     };
 }

@@ -8,42 +8,37 @@ use crate::tensor::DType;
 
 /// Extents of the domain: results are `outer × inner`.
 #[derive(Clone, Copy, Debug)]
-struct Extents {
-    outer: usize,
-    reduced: usize,
-    inner: usize,
+pub(super) struct Extents {
+    pub(super) outer: usize,
+    pub(super) reduced: usize,
+    pub(super) inner: usize,
 }
 
 /// Elements that one invocation folds at most: beyond that, more invocations are faster, and lavapipe silently exits all
 /// loops after 65,535 iterations.
-const LONGEST: usize = 1 << 13;
+pub(super) const LONGEST: usize = 1 << 13;
 
 impl Extents {
     fn lines(self) -> usize {
         self.outer * self.inner
     }
-
-    /// True where an epilogue is for every point of the domain, not for every result.
-    fn is_spread(self, epilogue: &Epilogue) -> bool {
-        self.reduced > 1 && epilogue.expression.len() > self.lines()
-    }
 }
 
 /// How a workgroup and the dispatches share the work.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Variant {
+pub(super) struct Variant {
     /// Results of a workgroup.
-    lines: usize,
+    pub(super) lines: usize,
     /// Invocations that fold one result; a power of two.
-    lanes: usize,
+    pub(super) lanes: usize,
     /// True where neighbouring invocations fold one result.
-    along_lanes: bool,
+    pub(super) along_lanes: bool,
     /// Splits of the reduced dimension, none empty.
-    splits: usize,
+    pub(super) splits: usize,
 }
 
 /// Plans for a reduction of an expression over the dimensions between the borders, best guess first. The epilogue is over the dimensions
-/// that are retained; or over all of them, where none of these is inner: then it is stored for every element of each row.
+/// that are retained.
 ///
 /// # Errors
 /// A message for the user where an element type cannot be folded or stored.
@@ -101,22 +96,11 @@ fn all_plans(
         let others = neighbours(variants[0], extents, adapter);
         variants.extend(others.into_iter().filter(|other| !variants.contains(other)).collect::<Vec<_>>());
     }
-    if extents.is_spread(epilogue) {
-        // One workgroup processes a row.
-        let mut unsplit: Vec<Variant> = Vec::new();
-        for variant in variants {
-            let variant = Variant { splits: 1, ..variant };
-            if extents.reduced <= variant.lanes * LONGEST && !unsplit.contains(&variant) {
-                unsplit.push(variant);
-            }
-        }
-        variants = unsplit;
-    }
     variants.iter().map(|variant| source.plan(extents, *variant)).collect()
 }
 
 /// Variants near the best guess: fewer and more lanes, lines and splits.
-fn neighbours(chosen: Variant, extents: Extents, adapter: &Adapter) -> Vec<Variant> {
+pub(super) fn neighbours(chosen: Variant, extents: Extents, adapter: &Adapter) -> Vec<Variant> {
     let largest = if adapter.limits.workgroup_invocations >= 256 { 256 } else { 64 };
     let reduced = extents.reduced.max(1);
     let with = |lines: usize, lanes: usize, splits: usize| {
@@ -185,7 +169,7 @@ fn is_along_range(expression: &ScalarExpr, borders: [usize; 2], extents: Extents
     votes > 0 || (votes == 0 && extents.inner == 1)
 }
 
-fn variants(extents: Extents, along_lanes: bool, adapter: &Adapter) -> Vec<Variant> {
+pub(super) fn variants(extents: Extents, along_lanes: bool, adapter: &Adapter) -> Vec<Variant> {
     let largest = if adapter.limits.workgroup_invocations >= 256 { 256 } else { 64 };
     let reduced = extents.reduced.max(1);
     let variant = |lines: usize, lanes: usize, wanted: usize, shortest: usize| {
@@ -305,10 +289,7 @@ impl<'a> Source<'a> {
         }
         let finish = self.epilogue.emit(1 + reads);
         let outputs = self.epilogue.expression.outputs.len();
-        let spread = extents.is_spread(self.epilogue);
-        let (file, label) =
-            if spread { (KernelFile::ReduceRows, format!("{label}, rows")) } else { (KernelFile::Reduce, label) };
-        let kernel = self.first(file, variant).slot(Finish(&finish.module));
+        let kernel = self.first(KernelFile::Reduce, variant).slot(Finish(&finish.module));
         let kernel = kernel.kernel(label, reads + finish.inputs.len(), outputs)?;
         params.extend(&self.operand.params);
         params.extend(&finish.params);

@@ -46,7 +46,7 @@ digest!(PlanId);
 
 /// How keys are written: raised where the same work gets another key (a test in `compiler/choice.rs` tells), so that tables of before are
 /// not searched for keys that mean something else.
-const KEY_VERSION: u32 = 2;
+const KEY_VERSION: u32 = 3;
 
 impl WorkKey {
     /// The digest of all that kernels depend on. Derived hashes say what that is; the digest writes it the same way in every process, on

@@ -1,8 +1,11 @@
 //! The CPU device: the reference, the fallback, and a real one. It runs a program's work on host memory with rayon's
 //! threads; the arithmetic is the scalar floor's and the operators' own. It knows no wgpu.
 
+mod rows;
+
 use std::sync::Arc;
 
+use rows::RowTapes;
 use smallvec::SmallVec;
 
 use crate::compiler::{BufferKind, Location, Program, Work};
@@ -35,6 +38,7 @@ enum Prepared {
         inputs: usize,
         epilogue: Option<Tape>,
     },
+    Rows(RowTapes),
     Routine {
         epilogue: Option<Tape>,
         /// The same for a routine that adds the bias.
@@ -156,9 +160,7 @@ fn prepare(work: &Work) -> Prepared {
                 inner: product(&expression.dims[borders[1]..]),
             };
             let dtype = expression.types[expression.outputs[0].0.index()];
-            let results = dims.outer * dims.inner;
-            let is_spread = epilogue.expression.len() > results;
-            let rank = if is_spread { epilogue.borders[0] } else { epilogue.expression.dims.len() };
+            let rank = epilogue.expression.dims.len();
             let after = accumulator_as_input(&epilogue.expression, reduction.result(dtype), rank);
             Prepared::Reduce {
                 element: Tape::new(expression),
@@ -169,6 +171,7 @@ fn prepare(work: &Work) -> Prepared {
                 epilogue: Some(Tape::new(&after)),
             }
         }
+        Work::Rows(rows) => Prepared::Rows(RowTapes::new(rows)),
         Work::Routine { outputs, epilogue, .. } => {
             let epilogue =
                 epilogue.as_ref().filter(|epilogue| !is_identity(epilogue)).map(|epilogue| &epilogue.expression);
@@ -193,7 +196,7 @@ fn prepare(work: &Work) -> Prepared {
 
 /// True where an epilogue only stores the accumulator.
 fn is_identity(epilogue: &crate::scalar::Epilogue) -> bool {
-    matches!(epilogue.expression.nodes.as_slice(), [crate::scalar::ScalarNode::Accumulator])
+    matches!(epilogue.expression.nodes.as_slice(), [crate::scalar::ScalarNode::Accumulator(_)])
         && epilogue.expression.outputs.len() == 1
 }
 
@@ -256,6 +259,11 @@ fn with_outputs(
                 after.push(Source::Bytes(bytemuck::cast_slice(&values)));
                 map(epilogue, &after, &mut outputs);
             }
+        }
+        (Work::Rows(_), Prepared::Rows(tapes)) => {
+            let sources: Few<Source<'_>> =
+                step.reads.iter().map(|location| bytes(location).map(Source::Bytes)).collect::<Result<_, _>>()?;
+            tapes.run(&sources, &mut outputs);
         }
         (Work::Routine { op, operands, outputs: types, in_place: true, .. }, Prepared::Routine { .. }) => {
             let ([_, others @ ..], [output], [ty]) = (&operands[..], &mut outputs[..], &types[..]) else {

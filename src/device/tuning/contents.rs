@@ -25,6 +25,11 @@ pub(super) fn of(step: &Step) -> Vec<Contents> {
             let most = expression.dims.iter().copied().max().unwrap_or(1);
             inputs.map(|&dtype| if dtype.is_float() { positive(dtype) } else { below(dtype, 0, most) }).collect()
         }
+        Work::Rows(rows) => {
+            let most = rows.expression.dims.iter().copied().max().unwrap_or(1);
+            let content = |&dtype: &DType| if dtype.is_float() { positive(dtype) } else { below(dtype, 0, most) };
+            rows.expression.inputs.iter().map(content).collect()
+        }
         Work::Routine { op, operands, epilogue, .. } => {
             let first = operands.first().map(|operand| &operand.ty.shape);
             let (least, most) = match (op, first) {

@@ -264,6 +264,10 @@ fn describe(step: &Step) -> String {
                 extent(&expression.dims[inner.max(outer)..]),
             ]
         }
+        Work::Rows(rows) => {
+            let [rows, length] = rows.extents();
+            vec![rows.to_string(), format!("({length})")]
+        }
         Work::Map { .. } | Work::Copy => Vec::new(),
     };
     format!("{} {}", step.label, operands.join(" × "))

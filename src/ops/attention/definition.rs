@@ -91,7 +91,7 @@ impl<'a> Scores<'a> {
                 Leaf::Upstream => upstream?.clone(),
                 Leaf::Buffer(buffer) => self.buffers.get(buffer)?.clone(),
             }),
-            ScalarNode::Call { .. } | ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator => {
+            ScalarNode::Call { .. } | ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator(_) => {
                 None
             }
         };

@@ -70,7 +70,7 @@ fn range(node: &ScalarNode, known: &[Range], leaf: &dyn Fn(Leaf) -> Range) -> Ra
             };
         }
         ScalarNode::Call { function, arguments } => (*function, arguments),
-        ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator => return ANY,
+        ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator(_) => return ANY,
     };
     let of = |k: usize| arguments.get(k).map_or(ANY, |id| known[id.index()]);
     let ([a, b], [c, d]) = (of(0), of(1));
@@ -171,7 +171,7 @@ impl Block {
             }
             ScalarNode::Load { input, .. } => return self.read(Leaf::of(*input), has_range),
             ScalarNode::Call { function, arguments } => (*function, arguments),
-            ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator => {
+            ScalarNode::Constant(_) | ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator(_) => {
                 return None;
             }
         };

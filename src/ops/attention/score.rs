@@ -273,7 +273,7 @@ fn copy(
                 builder.call(function, &arguments)
             }
             // Of no score.
-            ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator => builder.number(0.0),
+            ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator(_) => builder.number(0.0),
         };
         ids.push(id);
     }

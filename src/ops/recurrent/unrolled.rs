@@ -84,7 +84,7 @@ fn values(
             Some(graph.scalar(dtype, constant.value))
         }
         ScalarNode::Load { input, .. } => Some(read(cell.counts().leaf(*input))),
-        ScalarNode::Call { .. } | ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator => None,
+        ScalarNode::Call { .. } | ScalarNode::Index(_) | ScalarNode::Gather { .. } | ScalarNode::Accumulator(_) => None,
     };
     let found = as_nodes(expression, &leaf).unwrap_or_else(|| {
         vec![graph.mistake(cell.name(), "a step reads nothing by its address"); expression.outputs.len()]

@@ -213,51 +213,6 @@ fn operand_and_result_are_expressions() {
     }
 }
 
-/// Rows that are read twice: reduced, and then an expression of the result at every element.
-#[test]
-fn an_epilogue_over_whole_rows() {
-    for (outer, rows, length) in [(1, 3, 50), (2, 40, 7), (3, 1, 1000), (1, 70, 2)] {
-        let dims = [outer, rows, length];
-        let count = outer * rows * length;
-        for reduction in [Reduction::Sum, Reduction::Max, Reduction::LogSumExp] {
-            let operand = expression(&dims, DType::F32, Affine::row_major(&dims));
-            // Of an input in the opposite memory order, and of the row's result; and the result itself.
-            let mut builder = Builder::new(DType::F32);
-            let value = builder.accumulator(DType::F32);
-            let reversed = Affine::new(0, [1, (outer * length) as i64, outer as i64]);
-            let other = builder.load(0, DType::F32, reversed);
-            let difference = builder.sub(other, value);
-            let outputs = vec![(difference, DType::F32), (value, DType::F32)];
-            let expression = builder.finish(dims.to_vec(), vec![DType::F32], outputs);
-            let epilogue = Epilogue { expression, borders: [2, 3] };
-            let (x, y) = (numbers(count, 1), numbers(count, 2));
-            let source = [Source::Bytes(bytemuck::cast_slice(&x))];
-            let extents = ReduceDims { outer: outer * rows, reduced: length, inner: 1 };
-            let results = reduce(&Tape::new(&operand), &source, DType::F32, reduction, extents);
-            let results: &[f32] = &bytemuck::cast_slice(&results)[..outer * rows];
-            let result = |index: usize| results[index / length];
-            let transposed = |index: usize| {
-                let (line, column) = (index / length, index % length);
-                y[line / rows + line % rows * outer * length + column * outer]
-            };
-            let want: [Vec<f32>; 2] =
-                [(0..count).map(|index| transposed(index) - result(index)).collect(), (0..count).map(result).collect()];
-            let inputs: [&[u8]; 2] = [bytemuck::cast_slice(&x), bytemuck::cast_slice(&y)];
-            for adapter in adapters() {
-                for plan in reduce_candidates(&operand, [2, 3], reduction, &epilogue, &adapter).unwrap() {
-                    check(&plan, &adapter);
-                    let Some(mut runner) = Runner::lock() else { continue };
-                    let got = runner.run(&plan, &inputs, &[4 * count, 4 * count]);
-                    for (got, want) in got.iter().zip(&want) {
-                        let label = format!("{dims:?} {}", plan.dispatches[0].kernel.label);
-                        assert_close(&label, bytemuck::cast_slice(got), want, 1e-5);
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// Prints timings. `cargo test reduce::tests::speed -- --ignored --nocapture`
 #[test]
 #[ignore = "prints timings"]
