@@ -14,18 +14,39 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 
+// A lane's part of a row's first totals. Four steps at a time: sums of sums lose fewer digits.
 fn fold_first(row: u32, lane: u32) -> Partial {
     var total = first_part(row, lane);
-    for (var step = lane + LANES; step < params.steps; step += LANES) {
+    var step = lane + LANES;
+    while step + 3u * LANES < params.steps {
+        let a = first_part(row, step);
+        let b = first_part(row, step + LANES);
+        let c = first_part(row, step + 2u * LANES);
+        let d = first_part(row, step + 3u * LANES);
+        total = join(total, join(join(a, b), join(c, d)));
+        step += 4u * LANES;
+    }
+    while step < params.steps {
         total = join(total, first_part(row, step));
+        step += LANES;
     }
     return total;
 }
 
 fn fold_second(row: u32, lane: u32, first: Element) -> Partial {
     var total = second_part(row, lane, first);
-    for (var step = lane + LANES; step < params.steps; step += LANES) {
+    var step = lane + LANES;
+    while step + 3u * LANES < params.steps {
+        let a = second_part(row, step, first);
+        let b = second_part(row, step + LANES, first);
+        let c = second_part(row, step + 2u * LANES, first);
+        let d = second_part(row, step + 3u * LANES, first);
+        total = join(total, join(join(a, b), join(c, d)));
+        step += 4u * LANES;
+    }
+    while step < params.steps {
         total = join(total, second_part(row, step, first));
+        step += LANES;
     }
     return total;
 }

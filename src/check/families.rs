@@ -97,7 +97,8 @@ fn reductions() -> Vec<Family> {
     families.push(fused("mean", |x, axes| x.mean(axes)));
     families.push(fused("variance", |x, axes| x.variance(axes, 0)));
     families.push(fused("norm", |x, axes| (x.square().sum(axes) + 1.0).sqrt()));
-    let rows: &[&[usize]] = &[&[1, 1], &[3, 10], &[33, 257], &[2, 5000], &[4, 3, 64]];
+    let rows: &[&[usize]] =
+        &[&[1, 1], &[3, 10], &[33, 257], &[2, 5000], &[4, 3, 64], &[70, 37], &[130, 64], &[64, 3000]];
     for (name, build) in
         [("softmax", (|x| x.softmax(-1)) as fn(&Tensor) -> Tensor), ("log_softmax", |x| x.log_softmax(-1))]
     {
@@ -105,7 +106,49 @@ fn reductions() -> Vec<Family> {
             family.case([Input::awkward(shape, 3.0, &[-60.0, 60.0])], move |inputs| build(&inputs[0]))
         }));
     }
+    families.extend(totals_of_rows());
     families
+}
+
+/// Many rows, whose elements are in groups of four or not; in the last, a row is of two dimensions.
+const MANY_ROWS: &[(&[usize], usize)] =
+    &[(&[64, 2], 1), (&[70, 37], 1), (&[130, 64], 1), (&[64, 3000], 1), (&[9, 8, 3, 4], 2)];
+
+/// What needs totals of rows at each of their elements, or for other totals.
+fn totals_of_rows() -> Vec<Family> {
+    type Build = fn(&Tensor, &[isize]) -> Tensor;
+    fn total(x: &Tensor, reduction: Reduction, axes: &[isize]) -> Tensor {
+        x.reduce(reduction, Axes::from(axes).keepdim(true))
+    }
+    let builds: [(&str, Build, &'static [Extreme]); 6] = [
+        ("sum", |x, axes| x - &total(x, Reduction::Sum, axes), Extreme::USUAL),
+        ("product", |x, axes| x * &total(x, Reduction::Product, axes), Extreme::USUAL),
+        ("max", |x, axes| x - &total(x, Reduction::Max, axes), Extreme::WITH_LARGEST),
+        ("min", |x, axes| x - &total(x, Reduction::Min, axes), Extreme::WITH_LARGEST),
+        ("log_sum_exp", |x, axes| x - &total(x, Reduction::LogSumExp, axes), Extreme::USUAL),
+        (
+            "spread",
+            |x, axes| {
+                let difference = x - &(total(x, Reduction::Sum, axes) * 0.125);
+                &difference / &(total(&difference.square(), Reduction::Sum, axes) + 1.0).sqrt()
+            },
+            Extreme::USUAL,
+        ),
+    ];
+    let family = |(name, build, extremes): (&str, Build, &'static [Extreme])| {
+        let tolerance = if name == "product" { 2e-4 } else { SUM };
+        let family = Family::new(format!("rows/{name}"), tolerance).extremes(extremes);
+        MANY_ROWS.iter().fold(family, |family, &(shape, axes)| {
+            let input = match name {
+                "product" => Input::uniform(shape, 0.999, 1.001, &[]),
+                "log_sum_exp" => Input::awkward(shape, 3.0, &[-80.0, 60.0]),
+                _ => Input::normal(shape),
+            };
+            let axes: Vec<isize> = (1..=axes as isize).map(|axis| -axis).collect();
+            family.case([input], move |inputs| build(&inputs[0], &axes))
+        })
+    };
+    builds.into_iter().map(family).collect()
 }
 
 /// Sums of products with the shapes of their operands.

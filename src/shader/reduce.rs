@@ -16,7 +16,7 @@ pub(super) struct Extents {
 
 /// Elements that one invocation folds at most: beyond that, more invocations are faster, and lavapipe silently exits all
 /// loops after 65,535 iterations.
-pub(super) const LONGEST: usize = 1 << 13;
+const LONGEST: usize = 1 << 13;
 
 impl Extents {
     fn lines(self) -> usize {

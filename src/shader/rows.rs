@@ -1,10 +1,13 @@
 //! Choice of kernels for work on rows: how many invocations share a row, and whether they take four elements at a time.
 
-use super::reduce::{Extents, LONGEST, Variant, neighbours, variants};
+use super::reduce::{Extents, Variant, neighbours, variants};
 use super::slot::{Element, ExtremeConstants, Fold, Lanes, Nan, ReductionConstants, RowFunctions};
 use super::{Adapter, Bound, DispatchPlan, Kernel, KernelFile, KernelPlan};
 use crate::scalar::{Emitted, Reduction, RowWork, emit_rows};
 use crate::tensor::DType;
+
+/// Steps that one invocation takes at most, where others can share them: sums of more would lose digits.
+const LONGEST: usize = 1 << 10;
 
 /// Plans for work on rows, best guess first.
 ///
@@ -66,10 +69,13 @@ impl Source<'_> {
         let mut unsplit: Vec<Variant> = Vec::new();
         for variant in all {
             let variant = Variant { splits: 1, ..variant };
-            if extents.reduced <= variant.lanes * LONGEST && !unsplit.contains(&variant) {
+            if !unsplit.contains(&variant) {
                 unsplit.push(variant);
             }
         }
+        // Longer rows are shared by as many lanes as can be.
+        let most = unsplit.iter().map(|variant| variant.lanes).max().unwrap_or(1);
+        unsplit.retain(|variant| variant.lanes == most || extents.reduced <= variant.lanes * LONGEST);
         unsplit
     }
 
