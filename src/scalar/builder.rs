@@ -37,6 +37,10 @@ impl Builder {
         id
     }
 
+    pub(super) fn node(&self, id: NodeId) -> &ScalarNode {
+        &self.nodes[id.index()]
+    }
+
     /// The compute type of a node.
     pub(crate) fn dtype(&self, id: NodeId) -> DType {
         self.types[id.index()]

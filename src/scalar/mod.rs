@@ -21,6 +21,7 @@ mod reduction;
 mod row_tests;
 mod row_work;
 mod rows;
+mod segments;
 mod tape;
 pub mod threefry;
 mod value;
@@ -44,6 +45,7 @@ pub use row_work::RowWork;
 #[cfg(test)]
 pub(crate) use row_work::samples;
 pub(crate) use rows::fold_rows;
+pub(crate) use segments::{Segment, segments};
 pub(crate) use tape::{Source, Tape};
 pub(crate) use value::Writing;
 pub use value::{IntoValue, Value};

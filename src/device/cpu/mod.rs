@@ -2,10 +2,12 @@
 //! threads; the arithmetic is the scalar floor's and the operators' own. It knows no wgpu.
 
 mod rows;
+mod segments;
 
 use std::sync::Arc;
 
 use rows::RowTapes;
+use segments::SegmentTapes;
 use smallvec::SmallVec;
 
 use crate::compiler::{BufferKind, Location, Program, Work};
@@ -38,6 +40,8 @@ enum Prepared {
         inputs: usize,
         epilogue: Option<Tape>,
     },
+    /// A map that is something else in parts of its domain.
+    Segments(SegmentTapes),
     Rows(RowTapes),
     Routine {
         epilogue: Option<Tape>,
@@ -151,7 +155,13 @@ impl CpuProgram {
 
 fn prepare(work: &Work) -> Prepared {
     match work {
-        Work::Map { expression, in_place } => Prepared::Map { tape: Tape::new(expression), in_place: in_place.clone() },
+        Work::Map { expression, in_place } => {
+            let is_apart = in_place.iter().all(Option::is_none);
+            match SegmentTapes::new(expression).filter(|_| is_apart) {
+                Some(tapes) => Prepared::Segments(tapes),
+                None => Prepared::Map { tape: Tape::new(expression), in_place: in_place.clone() },
+            }
+        }
         Work::Reduce { expression, borders, reduction, epilogue } => {
             let product = |dims: &[usize]| dims.iter().product();
             let dims = ReduceDims {
@@ -239,6 +249,9 @@ fn with_outputs(
         let buffer = buffers[location.buffer].as_slice::<u8>();
         buffer.get(location.offset..location.offset + location.bytes).ok_or("an input leaves its buffer")
     };
+    let sources = || -> Result<Few<Source<'_>>, String> {
+        step.reads.iter().map(|location| Ok(Source::Bytes(bytes(location)?))).collect()
+    };
     match (&step.work, prepared) {
         (Work::Map { .. }, Prepared::Map { tape, in_place }) => {
             let mut sources: Few<Source<'_>> = Few::new();
@@ -251,8 +264,7 @@ fn with_outputs(
             map(tape, &sources, &mut outputs);
         }
         (Work::Reduce { .. }, Prepared::Reduce { element, dtype, reduction, dims, inputs, epilogue }) => {
-            let sources: Few<Source<'_>> =
-                step.reads.iter().map(|location| bytes(location).map(Source::Bytes)).collect::<Result<_, _>>()?;
+            let sources = sources()?;
             let values = reduce(element, &sources[..*inputs], *dtype, *reduction, *dims);
             if let Some(epilogue) = epilogue {
                 let mut after: Few<Source<'_>> = sources[*inputs..].iter().copied().collect();
@@ -260,11 +272,8 @@ fn with_outputs(
                 map(epilogue, &after, &mut outputs);
             }
         }
-        (Work::Rows(_), Prepared::Rows(tapes)) => {
-            let sources: Few<Source<'_>> =
-                step.reads.iter().map(|location| bytes(location).map(Source::Bytes)).collect::<Result<_, _>>()?;
-            tapes.run(&sources, &mut outputs);
-        }
+        (Work::Map { .. }, Prepared::Segments(tapes)) => tapes.run(&sources()?, &mut outputs),
+        (Work::Rows(_), Prepared::Rows(tapes)) => tapes.run(&sources()?, &mut outputs),
         (Work::Routine { op, operands, outputs: types, in_place: true, .. }, Prepared::Routine { .. }) => {
             let ([_, others @ ..], [output], [ty]) = (&operands[..], &mut outputs[..], &types[..]) else {
                 return Err("an update in place has one output, and inputs".into());
