@@ -220,6 +220,34 @@ fn gpus_compute_the_definition() -> crate::Result<()> {
     Ok(())
 }
 
+/// About a thousand queries and keys, heads of odd sizes: many blocks, of which some are hidden and some incomplete.
+#[test]
+fn long_sequences_have_the_definition() -> crate::Result<()> {
+    let bias = Case::new([1, 1, 1], [1000, 61], [17, 5], Score::bias());
+    let cases = [
+        Case::new([1, 3, 1], [1000, 1000], [33, 65], Score::causal()),
+        Case::new([2, 1, 1], [1000, 777], [81, 79], Score::soft_cap(3.0)),
+        Case { short: true, ..Case::new([3, 1, 1], [777, 1000], [7, 9], Score::window(200, 33)) },
+        Case { buffers: vec![[1, 1, 1000, 61]], ..bias },
+    ];
+    let gpu = Device::open(&Selection::Any, Checks::Production).ok();
+    if gpu.is_none() {
+        skipped("no adapter");
+    }
+    for case in cases {
+        let wanted = case.run(&Device::cpu(), DType::F64, How::Definition)?;
+        for device in [Some(&Device::cpu()), gpu.as_ref()].into_iter().flatten() {
+            assert_close(
+                &format!("{device:?}, {case:?}"),
+                &case.run(device, DType::F32, How::Operator)?,
+                &wanted,
+                1e-4,
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Every plan of every adapter is valid, whatever the score, the sizes and the pass.
 #[test]
 fn plans_are_valid_for_all_adapters() {
