@@ -86,7 +86,7 @@ impl Bert {
         let inputs = AttentionInputs { lengths: Some(lengths), ..AttentionInputs::default() };
         let x = encoder.forward(&x, inputs, Mode::Evaluation);
         let is_token =
-            g.arange(length).reshape([1, length]).lt(&lengths.reshape([batch, 1])).reshape([batch, length, 1]);
+            g.arange(length).reshape([1, length]).lt(lengths.reshape([batch, 1])).reshape([batch, length, 1]);
         let sum = is_token.select(&x, 0.0).sum([1]);
         let mean = sum / lengths.cast(F32).maximum(1.0).reshape([batch, 1]);
         let norm = mean.square().sum([1]).sqrt().maximum(1e-12).reshape([batch, 1]);
