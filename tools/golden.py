@@ -28,12 +28,14 @@ from golden_cases import (
     matmul,
     metrics,
     movement,
+    networks,
     norm,
     optimizer,
     pool,
     recurrent,
     reduce,
     schedule,
+    sentences,
     text,
     training,
     transformer,
@@ -43,7 +45,7 @@ from golden_cases import (
 OUTPUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
 MODULES = (
     unary, binary, reduce, movement, matmul, attention, convolution, pool, norm, recurrent, custom_cell, loss, optimizer, schedule, initializer,
-    metrics, bleu, training, transformer, gan, display, text,
+    metrics, bleu, training, transformer, networks, sentences, gan, display, text,
 )  # fmt: skip
 FAMILIES = {module.__name__.rsplit(".", 1)[1]: module.build for module in MODULES}
 SIZE_LIMIT = 4_000_000

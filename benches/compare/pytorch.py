@@ -3,7 +3,8 @@
     python benches/compare/pytorch.py > pytorch.jsonl
     cargo run --release -- bench --device cpu --baseline pytorch.jsonl
 
-Arguments are parts of names: `pytorch.py step/ softmax`. THREADS=2 sets the number of threads (all cores otherwise).
+Arguments are parts of names: `pytorch.py step/ softmax`. Whole networks are measured only where an argument names them, as `smollm2-135m`,
+`resnet50/inference` or `whisper`. THREADS=2 sets the number of threads (all cores otherwise).
 """
 
 import json
@@ -14,6 +15,8 @@ import time
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+import networks
 
 if "THREADS" in os.environ:
     torch.set_num_threads(int(os.environ["THREADS"]))
@@ -71,6 +74,17 @@ def measure_step(name, step):
         while len(samples) < LEAST or time.perf_counter() - begun < TOTAL:
             samples.append(timed(work, 1) / steps)
         report(name + suffix, samples)
+
+
+def measure_network(name, step):
+    """Blocks of about two seconds, as `wgrad bench` has them for slow steps."""
+    for _ in range(3):
+        step()
+    block = max(2, min(READ_EVERY, int(2.0 / timed(step, 1))))
+    samples, begun = [], time.perf_counter()
+    while len(samples) < LEAST or time.perf_counter() - begun < TOTAL:
+        samples.append(timed(step, block))
+    report(name, samples)
 
 
 def trainer(model, optimizer, loss, x, y):
@@ -182,6 +196,61 @@ def steps():
 
     return {"step/mlp-tiny": mlp_tiny, "step/mlp": mlp, "step/cnn": cnn, "step/lstm": lstm, "step/gru": gru,
             "step/gpt": gpt, "step/word2vec": word2vec}
+
+
+def whole_networks():
+    """Names with what makes a step of them: training by plain descent, the forward pass alone, or a token behind others in a cache."""
+    length, images, words = 128, 4, 64
+
+    def training(make, inputs, labels):
+        def build():
+            model = make().train()
+            optimizer = torch.optim.SGD(model.parameters(), 1e-3)
+            given, right = inputs(), labels()
+
+            def step():
+                optimizer.zero_grad(set_to_none=True)
+                networks.loss(model(*given), right).backward()
+                optimizer.step()
+
+            return step
+        return build
+
+    def inference(make, inputs, call=lambda model, given: model(*given)):
+        def build():
+            model, given = make().eval(), inputs()
+
+            def step():
+                with torch.inference_mode():
+                    return call(model, given)
+
+            return step
+        return build
+
+    def tokens(vocabulary, count):
+        return lambda: [torch.randint(vocabulary, (1, count))]
+
+    def token(model, given):
+        if not hasattr(model, "past"):
+            model.past = model.caches(length)
+        return model(*given, model.past, length - 1)
+
+    pictures = lambda: [torch.rand(images, 3, 224, 224)]
+    speech = lambda: [uniform(1, 80, 3000), torch.randint(51_865, (1, words))]
+    return {
+        "step/smollm2-135m": training(networks.Llama, tokens(49_152, length), lambda: torch.randint(49_152, (1, length))),
+        "step/smollm2-135m/inference": inference(networks.Llama, tokens(49_152, length)),
+        "step/smollm2-135m/token": inference(networks.Llama, tokens(49_152, 1), token),
+        "step/resnet50": training(networks.ResNet, pictures, lambda: torch.randint(1000, (images,))),
+        "step/resnet50/inference": inference(networks.ResNet, pictures),
+        "step/whisper-tiny": training(networks.Whisper, speech, lambda: torch.randint(51_865, (1, words))),
+        "step/whisper-tiny/inference": inference(networks.Whisper, speech),
+    }
+
+
+def names_network(name, argument):
+    own, argument = name.removeprefix("step/"), argument.strip("/").removeprefix("step/")
+    return bool(argument) and (own.startswith(argument) or f"/{argument}/" in f"/{own}/")
 
 
 def kernels():
@@ -296,6 +365,9 @@ def main():
     for name, make in steps().items():
         if chosen(name) or chosen(name + "/synced"):
             measure_step(name, make())
+    for name, make in whole_networks().items():
+        if any(names_network(name, argument) for argument in sys.argv[1:]):
+            measure_network(name, make())
 
 
 if __name__ == "__main__":

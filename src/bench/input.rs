@@ -21,6 +21,8 @@ enum Fill {
     Below(u32),
     /// 0 and 1.
     Truth,
+    /// One integer everywhere.
+    Constant(i32),
 }
 
 impl Input {
@@ -42,6 +44,11 @@ impl Input {
     /// 0 and 1, as floats: labels of two classes.
     pub fn truth(dtype: DType, shape: impl Into<Shape>) -> Self {
         Self { ty: TensorType::new(dtype, shape), fill: Fill::Truth }
+    }
+
+    /// One i32 everywhere.
+    pub(super) fn at(value: i32, shape: impl Into<Shape>) -> Self {
+        Self { ty: TensorType::new(DType::I32, shape), fill: Fill::Constant(value) }
     }
 
     /// The element type.
@@ -70,6 +77,7 @@ impl Input {
             Fill::Below(bound) => {
                 TensorData::from_vec((0..length).map(|index| (word(stream, index) % bound) as i32).collect(), shape)
             }
+            Fill::Constant(value) => TensorData::from_vec(vec![value; length], shape),
             Fill::Truth => self.floats(stream, f32::round),
             Fill::Uniform(low, high) => {
                 let (low, span) = (low as f32, (high - low) as f32);

@@ -1,7 +1,7 @@
 //! How fast is a device? Single kernels on data that is stored there, and whole training steps.
 //!
-//! A [`Case`] is something to measure, and [`cases`] lists those that `wgrad bench` and `cargo bench` share; an application may
-//! make its own. [`Case::prepare`] compiles one for a device and compares what it computes with a reference on the CPU;
+//! A [`Case`] is something to measure, and [`cases`] lists those that `wgrad bench` and `cargo bench` share; [`networks`] are larger. An
+//! application may make its own. [`Case::prepare`] compiles one for a device and compares what it computes with a reference on the CPU;
 //! [`Prepared::measure`] times it. [`Peak`] is what the device could do at best.
 
 mod attentions;
@@ -11,6 +11,7 @@ mod convolutions;
 mod input;
 mod kernels;
 mod measure;
+mod networks;
 mod peak;
 mod prepared;
 mod processor;
@@ -21,6 +22,7 @@ mod steps;
 use std::fmt;
 
 use compiling::Compiling;
+use networks::Network;
 
 use crate::compiler::Options;
 use crate::device::Device;
@@ -31,6 +33,7 @@ use crate::tensor::DType;
 
 pub use input::Input;
 pub use measure::{Effort, Timing};
+pub use networks::{Llama, ResNet, Whisper, networks, networks_named};
 pub use peak::Peak;
 pub use prepared::{Clock, Outcome, Prepared};
 
@@ -65,6 +68,8 @@ enum Work {
     Kernel { inputs: Vec<Input>, build: Build },
     /// A training step; whether the loss is read after each.
     Step { build: fn(&Graph), synced: bool },
+    /// A training step or a forward pass of a whole network.
+    Network(Network),
     /// Compiling a graph of some size.
     Compile(Compiling),
 }
@@ -114,9 +119,9 @@ impl Case {
         &self.name
     }
 
-    /// True for a whole training step, false for a kernel.
+    /// True for a whole training step or forward pass, false for a kernel.
     pub fn is_step(&self) -> bool {
-        matches!(self.work, Work::Step { .. })
+        matches!(self.work, Work::Step { .. } | Work::Network(_))
     }
 
     /// True where what takes the time is compiling.
@@ -165,6 +170,12 @@ impl Case {
                 }
             }
             Work::Step { build, .. } => build(&g),
+            Work::Network(network) => {
+                let inputs = network.inputs.iter().enumerate();
+                let inputs: Vec<Tensor> =
+                    inputs.map(|(index, input)| input.variable(&g, &format!("in{index}"))).collect();
+                (network.build)(&g, &inputs);
+            }
             Work::Compile(compiling) => compiling.build(&g),
         }
         g
@@ -174,7 +185,7 @@ impl Case {
         let options = Options { fuse: !is_reference, ..Options::default() };
         let mut session = Session::with_options(&self.graph_in(is_reference), device, seed, options)?;
         match &self.work {
-            Work::Kernel { inputs, .. } => {
+            Work::Kernel { inputs, .. } | Work::Network(Network { inputs, .. }) => {
                 for (index, input) in inputs.iter().enumerate() {
                     input.fill(&mut session, &format!("in{index}"), index)?;
                 }

@@ -88,6 +88,8 @@ pub(super) struct Runner {
     clock: Clock,
     /// Of a step: whether the loss is read after each.
     synced: Option<bool>,
+    /// What is read of a step.
+    reads: &'static str,
     /// What is compiled again and again, instead of running the session.
     compiling: Option<Compiling>,
 }
@@ -104,12 +106,18 @@ impl Runner {
             })?;
             gpu = gpu.filter(|&gpu| gpu > 0.0 && gpu <= around);
         }
-        Ok(Self { session, clock: if gpu.is_some() { Clock::Gpu } else { Clock::Wall }, synced, compiling })
+        let clock = if gpu.is_some() { Clock::Gpu } else { Clock::Wall };
+        Ok(Self { session, clock, synced, reads: "loss", compiling })
+    }
+
+    /// With another output that tells that a step is done.
+    fn reading(self, reads: &'static str) -> Self {
+        Self { reads, ..self }
     }
 
     /// Seconds of a number of runs.
     pub(super) fn repeat(&mut self, repetitions: usize) -> Result<f64> {
-        let (session, synced) = (&mut self.session, self.synced);
+        let (session, synced, reads) = (&mut self.session, self.synced, self.reads);
         if let Some(compiling) = self.compiling {
             let device = session.device().clone();
             return wall(|| (0..repetitions).try_for_each(|_| compiling.program(&device).map(|_| ())));
@@ -129,11 +137,11 @@ impl Runner {
             for _ in 0..repetitions {
                 session.step(&[])?;
                 if synced == Some(true) {
-                    session.read("loss")?;
+                    session.read(reads)?;
                 }
             }
             match synced {
-                Some(_) => session.read("loss").map(|_| ()),
+                Some(_) => session.read(reads).map(|_| ()),
                 None => session.device().wait_idle(),
             }
         })
@@ -165,6 +173,7 @@ impl Prepared {
         let (runs, synced, compiling) = match case.work {
             Work::Kernel { .. } => (1, None, None),
             Work::Step { synced, .. } => (CHECKED_STEPS, Some(synced), None),
+            Work::Network(_) => (CHECKED_STEPS, Some(false), None),
             Work::Compile(compiling) => (1, None, Some(compiling)),
         };
         let names: Vec<String> = session.program().outputs.iter().map(|port| port.name.clone()).collect();
@@ -177,7 +186,9 @@ impl Prepared {
             }
         }
         drop(reference);
-        Ok(Self { runner: Runner::new(session, synced, compiling)?, max_error, tolerance: case.tolerance })
+        let runner = Runner::new(session, synced, compiling)?;
+        let runner = if let Work::Network(network) = &case.work { runner.reading(network.reads) } else { runner };
+        Ok(Self { runner, max_error, tolerance: case.tolerance })
     }
 
     /// The largest difference from the reference, over the largest magnitude of the reference; infinite where something is NaN.

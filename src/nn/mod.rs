@@ -37,6 +37,7 @@ mod recurrent;
 mod residual;
 mod scope;
 mod sequential;
+mod swiglu;
 mod word2vec;
 
 pub use activation::Activation;
@@ -70,6 +71,7 @@ pub use recurrent::{
 pub use residual::Residual;
 pub use scope::Scope;
 pub use sequential::Sequential;
+pub use swiglu::{SwiGlu, SwiGluLayer};
 pub use word2vec::{Word2Vec, WordVectors};
 
 use crate::error::Result;

@@ -67,6 +67,60 @@ impl Parameters {
         }
         Ok(Self { source: self.source, tensors })
     }
+
+    /// Some of them, joined along their first axis in this order, as one of a new name: what other libraries have as separate weights of
+    /// queries, keys and values is here [`in_proj_weight`](crate::nn::MultiheadAttention).
+    ///
+    /// ```
+    /// use wgrad::prelude::*;
+    /// use wgrad::train::Parameters;
+    /// let g = Graph::new();
+    /// let x = g.input("x", [1, 4], F32);
+    /// g.output("y", &(nn::Linear::new(&g, "a", 4, 2).forward(&x).sum_all() + nn::Linear::new(&g, "b", 4, 3).forward(&x).sum_all()));
+    /// let saved = g.compile(&Device::cpu())?.parameter_bytes()?;
+    /// let parameters = Parameters::from_bytes(&saved)?.join(&["a.weight", "b.weight"], "both.weight")?;
+    /// assert_eq!(parameters.get("both.weight").map(TensorData::shape), Some(&[5, 4].into()));
+    /// assert!(parameters.get("a.weight").is_none());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// One that is missing, or whose type or other axes differ from the first one's; a new name that is taken.
+    pub fn join(mut self, names: &[&str], new_name: &str) -> Result<Self> {
+        let mut parts = Vec::with_capacity(names.len());
+        for name in names {
+            let part = self.tensors.remove(*name);
+            let message = || format!("it has no {name:?}, which would be a part of {new_name:?}");
+            parts.push(part.ok_or_else(|| Error::format(&self.source, message()))?);
+        }
+        let wrong = |message: String| Error::format(&self.source, message);
+        let Some(first) = parts.first().map(TensorData::ty) else {
+            return Err(Error::Argument(format!("{new_name:?} would be joined of nothing")));
+        };
+        let Some((_, inner)) = first.shape.split_first() else {
+            return Err(wrong(format!("{:?} is a scalar, which has no axis to be joined along", names[0])));
+        };
+        let (mut rows, mut bytes) = (0, Vec::new());
+        for (name, part) in names.iter().zip(&parts) {
+            match part.shape().split_first() {
+                Some((own, rest)) if rest == inner && part.dtype() == first.dtype => rows += own,
+                _ => {
+                    return Err(wrong(format!(
+                        "{name:?} is {}, and cannot be joined to {:?}, {first}",
+                        part.ty(),
+                        names[0]
+                    )));
+                }
+            }
+            bytes.extend_from_slice(part.bytes());
+        }
+        let shape: Vec<usize> = std::iter::once(rows).chain(inner.iter().copied()).collect();
+        let joined = TensorData::from_bytes(TensorType::new(first.dtype, shape), &bytes)?;
+        if self.tensors.insert(new_name.to_owned(), joined).is_some() {
+            return Err(Error::Argument(format!("two parameters would be named {new_name:?}")));
+        }
+        Ok(self)
+    }
 }
 
 /// Whether all names have to fit when parameters are loaded.

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 pub mod devices;
+pub mod drawn;
 pub mod golden;
 pub mod mutated_files;
 pub mod pool;

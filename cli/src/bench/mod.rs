@@ -25,10 +25,11 @@ use baseline::Baseline;
 /// What `bench` takes.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// Only cases with this between the slashes of their name (`step/mlp`), else anywhere in it (`1024`)
+    /// Only cases with this between the slashes of their name (`step/mlp`), else anywhere in it (`1024`). Whole networks (`smollm2-135m`,
+    /// `resnet50`, `whisper-tiny`), which take minutes and gigabytes, are measured only where this names them
     #[arg(value_name = "FILTER", default_value = "")]
     filter: String,
-    /// Only list the cases
+    /// Only list the cases, whole networks among them
     #[arg(long)]
     list: bool,
     /// Compare with results saved earlier
@@ -58,7 +59,8 @@ impl Arguments {
 
 /// Measures.
 pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> Result {
-    let cases = chosen(&arguments.filter)?;
+    let lists_all = arguments.list && arguments.filter.is_empty();
+    let cases = if lists_all { every_case() } else { chosen(&arguments.filter)? };
     if arguments.list {
         for case in &cases {
             output.event(&json!({"event": "name", "name": case.name()}))?;
@@ -122,13 +124,21 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
 
 /// The cases that a filter means.
 fn chosen(filter: &str) -> Result<Vec<Case>> {
-    let cases = wgrad::check::select(wgrad::bench::cases(), filter, Case::name);
+    let mut cases = wgrad::check::select(wgrad::bench::cases(), filter, Case::name);
+    cases.extend(wgrad::bench::networks_named(filter));
     if cases.is_empty() {
-        let others = wgrad::bench::cases();
+        let others = every_case();
         let names: Vec<&str> = others.iter().map(Case::name).collect();
         return Err(Failure::new(format!("no case has {filter:?} in its name; there are {}", names.join(", "))));
     }
     Ok(cases)
+}
+
+/// All that can be named.
+fn every_case() -> Vec<Case> {
+    let mut cases = wgrad::bench::cases();
+    cases.extend(wgrad::bench::networks());
+    cases
 }
 
 /// Checks and times a case.

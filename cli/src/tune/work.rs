@@ -53,6 +53,7 @@ fn one(text: &str, arguments: &Arguments, seed: u64, device: &Device) -> Result<
     }
     // A step whose loss is read each time is the same program.
     let mut cases = wgrad::check::select(cases(), text.trim_end_matches("/synced"), Case::name);
+    cases.extend(wgrad::bench::networks_named(text));
     cases.retain(|case| !case.name().ends_with("/synced") && !case.is_compiling());
     if !cases.is_empty() {
         return cases.iter().map(|case| Work::compile(case.name(), &case.graph(), device)).collect();

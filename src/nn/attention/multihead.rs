@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Rotary;
 use super::cache::{Extended, KeyValueCache};
 use crate::graph::{Graph, Tensor};
 use crate::nn::linear::linear;
@@ -25,6 +26,8 @@ use crate::tensor::Shape;
 pub struct AttentionLayer {
     /// Number of heads, which divides the width.
     pub heads: usize,
+    /// Number of heads of keys and values, which divides that of the heads; `None` for as many.
+    pub key_value_heads: Option<usize>,
     /// Whether the products have biases.
     pub bias: bool,
     /// The probability of a weight of the attention to be left out while training.
@@ -36,7 +39,14 @@ pub struct AttentionLayer {
 impl AttentionLayer {
     /// With biases, without dropout, with scores as they are.
     pub fn new(heads: usize) -> Self {
-        Self { heads, bias: true, dropout: 0.0, score: Score::plain() }
+        Self { heads, key_value_heads: None, bias: true, dropout: 0.0, score: Score::plain() }
+    }
+
+    /// With fewer heads of keys and values, each of which serves as many heads of queries that follow each other: grouped queries (Ainslie
+    /// et al. 2023), and with 1, multiple queries (Shazeer 2019). Keys and values are then narrower than queries, by their number of heads.
+    #[must_use]
+    pub fn key_value_heads(self, heads: usize) -> Self {
+        Self { key_value_heads: Some(heads), ..self }
     }
 
     /// Without biases.
@@ -81,22 +91,23 @@ impl AttentionLayer {
     #[track_caller]
     pub(super) fn shared(&self, g: &Graph, name: &str, widths: [usize; 3]) -> MultiheadAttention {
         let [width, ..] = widths;
+        let narrow = self.key_width(width);
         let scope = Scope::new(g, name, Mode::Evaluation);
         if let Err(message) = self.check(width) {
             g.mistake(&label(name), message);
         }
         let uniform = Initializer::XavierUniform { gain: 1.0 };
         let projections = if widths == [width; 3] {
-            Projections::Joint(scope.parameter("in_proj_weight", [3 * width, width], uniform))
+            Projections::Joint(scope.parameter("in_proj_weight", [width + 2 * narrow, width], uniform))
         } else {
-            let own = |kind: &str, from: usize| scope.parameter(kind, [width, from], uniform);
+            let own = |kind: &str, to: usize, from: usize| scope.parameter(kind, [to, from], uniform);
             Projections::Apart([
-                own("q_proj_weight", widths[0]),
-                own("k_proj_weight", widths[1]),
-                own("v_proj_weight", widths[2]),
+                own("q_proj_weight", width, widths[0]),
+                own("k_proj_weight", narrow, widths[1]),
+                own("v_proj_weight", narrow, widths[2]),
             ])
         };
-        let bias = self.bias.then(|| scope.parameter("in_proj_bias", [3 * width], Initializer::Zeros));
+        let bias = self.bias.then(|| scope.parameter("in_proj_bias", [width + 2 * narrow], Initializer::Zeros));
         let mut out = Dense::new(width).bias_initializer(Initializer::Zeros);
         out.bias = self.bias;
         let out = out.shared(g, &format!("{name}.out_proj"), width);
@@ -111,9 +122,26 @@ impl AttentionLayer {
         }
     }
 
+    /// The heads of keys and values.
+    fn groups(&self) -> usize {
+        self.key_value_heads.unwrap_or(self.heads)
+    }
+
+    /// The width of keys and values in all their heads, for queries of this one.
+    fn key_width(&self, width: usize) -> usize {
+        width / self.heads.max(1) * self.groups()
+    }
+
     fn check(&self, width: usize) -> Result<(), String> {
         if self.heads == 0 || width == 0 || !width.is_multiple_of(self.heads) {
             return Err(format!("a width of {width} does not divide into {} heads", self.heads));
+        }
+        let groups = self.groups();
+        if groups == 0 || !self.heads.is_multiple_of(groups) {
+            return Err(format!(
+                "{} heads of queries are no multiple of {groups} heads of keys and values",
+                self.heads
+            ));
         }
         if !(0.0..=1.0).contains(&self.dropout) {
             return Err(format!("the dropout is {}, and must be from 0 to 1", self.dropout));
@@ -124,7 +152,10 @@ impl AttentionLayer {
 
 impl Layer for AttentionLayer {
     fn describe(&self) -> String {
-        format!("attention({} heads)", self.heads)
+        match self.key_value_heads {
+            Some(groups) => format!("attention({} heads, {groups} of keys)", self.heads),
+            None => format!("attention({} heads)", self.heads),
+        }
     }
 
     fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
@@ -155,7 +186,7 @@ impl Sequential {
 
 #[derive(Clone, Debug)]
 enum Projections {
-    /// `[3 · width, width]`: of queries, keys and values.
+    /// `[width + 2 · key width, width]`: of queries, keys and values.
     Joint(Tensor),
     Apart([Tensor; 3]),
 }
@@ -169,6 +200,8 @@ pub struct AttentionInputs<'a> {
     pub bias: Option<&'a Tensor>,
     /// The buffers of the layer's score.
     pub buffers: &'a [&'a Tensor],
+    /// Turns queries and keys by their positions, for attention of positions to each other: 0, 1, … or, with a cache, those of the new ones.
+    pub rotary: Option<&'a Rotary>,
     /// Where keys and values of earlier positions are, and new ones go: queries, keys and values are then those of the new positions, and all
     /// that is there is seen, as the score has it. Of attention to a memory, see [`MultiheadAttention::remember`].
     pub cache: Option<&'a KeyValueCache>,
@@ -178,7 +211,8 @@ pub struct AttentionInputs<'a> {
 /// [`AttentionLayer`] has what can be said of it.
 ///
 /// Tensors are `[batch, length, width]`. Parameters have PyTorch's names: `NAME.in_proj_weight` and `in_proj_bias` of the products of queries,
-/// keys and values (`q_proj_weight` and so on where their widths differ), `NAME.out_proj.weight` and `bias` of the one behind.
+/// keys and values (`q_proj_weight` and so on where their widths differ), `NAME.out_proj.weight` and `bias` of the one behind. With fewer heads of keys and
+/// values the joint weight is `[width + 2 · key width, width]`, where the key width is that of their heads.
 ///
 /// ```
 /// use wgrad::nn::{AttentionInputs, AttentionLayer};
@@ -227,6 +261,7 @@ impl MultiheadAttention {
             return queries.clone();
         }
         let [q, k, v] = self.projected(queries, keys, values).map(|tensor| self.by_heads(&tensor));
+        let [q, k] = [q, k].map(|tensor| turned(&tensor, inputs));
         let Some(cache) = inputs.cache else { return self.attend([&q, &k, &v], inputs, mode) };
         match cache.extend(&self.name, [&k, &v], &self.options.score) {
             Ok(Extended { stored: [k, v], score, buffers, fits }) => {
@@ -248,6 +283,7 @@ impl MultiheadAttention {
             return queries.clone();
         }
         let [q, k, _] = self.projected(queries, keys, keys).map(|tensor| self.by_heads(&tensor));
+        let [q, k] = [q, k].map(|tensor| turned(&tensor, inputs));
         let (shape, length) = (k.shape(), k.shape()[2]);
         // Each key's value is its own axis.
         let axes = self.graph.eye(length, k.dtype()).broadcast_to([shape[0], shape[1], length, length]);
@@ -280,8 +316,8 @@ impl MultiheadAttention {
             return queries.clone();
         }
         let q = self.by_heads(&self.projected_queries(queries));
-        let heads = self.options.heads;
-        let [k, v] = cache.recall(&self.name, [heads, length, self.widths[0] / heads], q.dtype());
+        let (heads, size) = (self.options.groups(), self.head_size());
+        let [k, v] = cache.recall(&self.name, [heads, length, size], q.dtype());
         self.attend([&q, &k, &v], inputs, mode)
     }
 
@@ -342,7 +378,9 @@ impl MultiheadAttention {
             && keys.id() == values.id()
         {
             let all = linear(queries, weight, self.bias.as_ref(), self.graph.precision());
-            return [0, 1, 2].map(|index| self.part(&all, index));
+            let [width, narrow] = [self.widths[0], self.options.key_width(self.widths[0])];
+            return [0..width, width..width + narrow, width + narrow..width + 2 * narrow]
+                .map(|part| columns(&all, part));
         }
         let [k, v] = self.keys_and_values(keys, values);
         [self.projected_queries(queries), k, v]
@@ -357,7 +395,8 @@ impl MultiheadAttention {
     fn keys_and_values(&self, keys: &Tensor, values: &Tensor) -> [Tensor; 2] {
         if matches!(self.projections, Projections::Joint(_)) && keys.id() == values.id() {
             let both = self.product(keys, 1..3);
-            return [0, 1].map(|index| self.part(&both, index));
+            let narrow = self.options.key_width(self.widths[0]);
+            return [0..narrow, narrow..2 * narrow].map(|part| columns(&both, part));
         }
         [self.product(keys, 1..2), self.product(values, 2..3)]
     }
@@ -365,7 +404,9 @@ impl MultiheadAttention {
     /// The product with some of the weights, in the order of queries, keys and values.
     #[track_caller]
     fn product(&self, x: &Tensor, of: Range<usize>) -> Tensor {
-        let (from, to) = (of.start * self.widths[0], of.end * self.widths[0]);
+        let (width, narrow) = (self.widths[0], self.options.key_width(self.widths[0]));
+        let bounds = [0, width, width + narrow, width + 2 * narrow];
+        let (from, to) = (bounds[of.start], bounds[of.end]);
         let bias = self.bias.as_ref().map(|bias| bias.slice(0, from, to));
         let weight = match &self.projections {
             Projections::Joint(weight) => weight.slice(0, from, to),
@@ -374,18 +415,30 @@ impl MultiheadAttention {
         linear(x, &weight, bias.as_ref(), self.graph.precision())
     }
 
-    /// A part as wide as the queries.
-    #[track_caller]
-    fn part(&self, all: &Tensor, index: usize) -> Tensor {
-        all.slice(2, index * self.widths[0], (index + 1) * self.widths[0])
-    }
-
     /// `[batch, length, width]` as `[batch, heads, length, head size]`.
     #[track_caller]
     fn by_heads(&self, x: &Tensor) -> Tensor {
-        let (shape, heads) = (x.shape(), self.options.heads);
-        x.reshape([shape[0], shape[1], heads, self.widths[0] / heads]).transpose(1, 2)
+        let (shape, size) = (x.shape(), self.head_size());
+        x.reshape([shape[0], shape[1], shape[2] / size, size]).transpose(1, 2)
     }
+
+    fn head_size(&self) -> usize {
+        self.widths[0] / self.options.heads
+    }
+}
+
+/// Queries or keys, `[batch, heads, length, size]`, turned by their positions.
+#[track_caller]
+fn turned(x: &Tensor, inputs: AttentionInputs<'_>) -> Tensor {
+    let Some(rotary) = inputs.rotary else { return x.clone() };
+    let positions = inputs.cache.map(|cache| cache.positions(x.shape()[2]));
+    rotary.forward(x, positions.as_ref())
+}
+
+/// Some of the last of three axes.
+#[track_caller]
+fn columns(all: &Tensor, part: Range<usize>) -> Tensor {
+    all.slice(2, part.start, part.end)
 }
 
 /// The layer as mistakes name it.

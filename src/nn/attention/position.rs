@@ -178,7 +178,7 @@ impl Rotary {
         Self { interleaved: true, ..self }
     }
 
-    /// Turns queries or keys, `[batch, heads, length, size]`. Positions are 0, 1, … unless given, as integers `[length]`.
+    /// Turns queries or keys, `[batch, heads, length, size]`. Positions are 0, 1, … unless given, as integers `[length]` or `[batch, length]`.
     #[track_caller]
     pub fn forward(&self, x: &Tensor, positions: Option<&Tensor>) -> Tensor {
         let (graph, shape) = (self.cosines.graph(), x.shape());
@@ -189,11 +189,20 @@ impl Rotary {
             let message = format!("take [batch, heads, length up to {}, {}], not {shape}", self.longest, self.size);
             return graph.mistake("rotary positions", message);
         }
+        if let Some(positions) = positions
+            && ![&shape[2..3], &[shape[0], shape[2]]].contains(&positions.shape().dims())
+        {
+            let message = format!("take positions of [{}] or [{}, {0}], not {}", shape[2], shape[0], positions.ty());
+            return graph.mistake("rotary positions", message);
+        }
+        let half = self.size / 2;
         let [cosines, sines] = [&self.cosines, &self.sines].map(|table| match positions {
+            Some(positions) if positions.shape().rank() == 2 => {
+                table.take(0, positions).reshape([shape[0], 1, shape[2], half])
+            }
             Some(positions) => table.take(0, positions),
             None => table.slice(0, 0, shape[2]),
         });
-        let half = self.size / 2;
         let (first, second) = if self.interleaved {
             let pairs = x.reshape([shape[0], shape[1], shape[2], half, 2]);
             (pairs.at(4, 0), pairs.at(4, 1))

@@ -186,7 +186,11 @@ impl Transformer {
 
     #[track_caller]
     fn attention(&self, g: &Graph, name: &str, width: usize, score: Score) -> MultiheadAttention {
-        AttentionLayer { heads: self.heads, bias: self.bias, dropout: self.dropout, score }.shared(g, name, [width; 3])
+        self.attention_layer(score).shared(g, name, [width; 3])
+    }
+
+    fn attention_layer(&self, score: Score) -> AttentionLayer {
+        AttentionLayer { bias: self.bias, dropout: self.dropout, score, ..AttentionLayer::new(self.heads) }
     }
 
     #[track_caller]
@@ -205,13 +209,7 @@ impl Layer for Transformer {
         if self.layers == 0 || self.feed_forward == 0 {
             return Err("needs a layer or more, and a width of 1 or more between its products".into());
         }
-        let attention = AttentionLayer {
-            heads: self.heads,
-            bias: self.bias,
-            dropout: self.dropout,
-            score: self.score.clone().unwrap_or_default(),
-        };
-        attention.output_shape(input)
+        self.attention_layer(self.score.clone().unwrap_or_default()).output_shape(input)
     }
 
     #[track_caller]
