@@ -4,6 +4,7 @@
 //! the mean magnitude of all are compared.
 
 use super::support::devices::{devices, slack};
+use super::support::drawn;
 use super::support::golden::{self, Case};
 use wgrad::compiler::Options;
 use wgrad::nn::{EmbeddingLayer, GRU, LSTM, RNN, Recurrent, RecurrentInputs, RecurrentWeights};
@@ -15,18 +16,9 @@ const HIDDEN: u32 = 1001;
 const CELL: u32 = 1002;
 const UPSTREAM: u32 = 1003;
 
-/// Numbers within ± bound: MurmurHash3's finaliser of a counter.
+/// Numbers within ± bound.
 fn draw(seed: u32, shape: &[usize], bound: f64) -> TensorData {
-    let number = |index: usize| {
-        let mut word = (index as u32).wrapping_mul(0x9e37_79b9);
-        word ^= seed.wrapping_mul(0x85eb_ca6b).wrapping_add(0x5bd1_e995);
-        word = word.wrapping_mul(0x85eb_ca6b);
-        word ^= word >> 13;
-        word = word.wrapping_mul(0xc2b2_ae35);
-        word ^= word >> 16;
-        ((2.0 * (f64::from(word >> 8) / 16_777_216.0) - 1.0) * bound) as f32
-    };
-    TensorData::from_vec((0..shape.iter().product()).map(number).collect(), shape).unwrap()
+    TensorData::from_vec(drawn::draw(seed, shape, bound), shape).unwrap()
 }
 
 /// Up to 24 elements from the first to the last, and the mean magnitude of all.

@@ -10,7 +10,7 @@ pub const TOKENS: u32 = 1001;
 pub const LABELS: u32 = 1002;
 
 /// Numbers within ± bound: MurmurHash3's finaliser of a counter.
-fn draw(seed: u32, shape: &[usize], bound: f64) -> Vec<f32> {
+pub fn draw(seed: u32, shape: &[usize], bound: f64) -> Vec<f32> {
     let number = |index: usize| {
         let mut word = (index as u32).wrapping_mul(0x9e37_79b9);
         word ^= seed.wrapping_mul(0x85eb_ca6b).wrapping_add(0x5bd1_e995);
