@@ -2,7 +2,7 @@
 //! and updates where there are some. Pipelines, which a driver makes of the program, are not in it. Time should grow as the graph
 //! does.
 
-use super::{Case, Input, TOLERANCE, Work};
+use super::{Case, Input, LEARNING_RATE, TOLERANCE, Work};
 use crate::compiler::{self, Layout, Options, Program};
 use crate::device::Device;
 use crate::error::Result;
@@ -14,8 +14,6 @@ use crate::tensor::{DType, TensorType};
 
 const BATCH: usize = 8;
 const WIDTH: usize = 16;
-const LEARNING_RATE: f64 = 1e-3;
-
 /// A graph of some form and size.
 #[derive(Clone, Copy)]
 pub(super) struct Compiling {

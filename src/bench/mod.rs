@@ -40,6 +40,9 @@ pub use prepared::{Clock, Outcome, Prepared};
 /// Errors of kernels, over the largest magnitude of the reference.
 const TOLERANCE: f64 = 1e-4;
 
+/// Of all training steps: the speed does not depend on it.
+const LEARNING_RATE: f64 = 1e-3;
+
 type Build = Box<dyn Fn(&[Tensor]) -> Vec<Tensor> + Send + Sync>;
 
 /// Something to measure.

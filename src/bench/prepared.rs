@@ -110,11 +110,6 @@ impl Runner {
         Ok(Self { session, clock, synced, reads: "loss", compiling })
     }
 
-    /// With another output that tells that a step is done.
-    fn reading(self, reads: &'static str) -> Self {
-        Self { reads, ..self }
-    }
-
     /// Seconds of a number of runs.
     pub(super) fn repeat(&mut self, repetitions: usize) -> Result<f64> {
         let (session, synced, reads) = (&mut self.session, self.synced, self.reads);
@@ -187,8 +182,10 @@ impl Prepared {
             }
         }
         drop(reference);
-        let runner = Runner::new(session, synced, compiling)?;
-        let runner = if let Work::Network(network) = &case.work { runner.reading(network.reads) } else { runner };
+        let mut runner = Runner::new(session, synced, compiling)?;
+        if let Work::Network(network) = &case.work {
+            runner.reads = network.reads;
+        }
         Ok(Self { runner, max_error, tolerance: case.tolerance })
     }
 

@@ -1,6 +1,6 @@
 //! Whole training steps: forward, backward and update, with a batch that is stored on the device. What a user waits for.
 
-use super::{Case, Input, TOLERANCE, Work};
+use super::{Case, Input, LEARNING_RATE, TOLERANCE, Work};
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};
 use crate::loss::{Loss, NegativeSampling};
@@ -12,9 +12,6 @@ use crate::ops::Score;
 use crate::optim::{Adam, AdamW, SGD};
 use crate::session::Session;
 use crate::tensor::{DType, Shape};
-
-/// Of all cases: the speed does not depend on it.
-const LEARNING_RATE: f64 = 1e-3;
 
 /// The number of classes of the labels.
 const CLASSES: u32 = 10;

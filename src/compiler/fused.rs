@@ -302,10 +302,10 @@ impl fmt::Display for FusedGraph {
                 Head::Reduce { expression, inputs, reduction, .. } => {
                     write!(formatter, "{}({}) of ({expression})", reduction.name(), list(inputs))?;
                 }
-                Head::Rows(rows) => {
-                    let folds: Vec<&str> = rows.folds.iter().map(|fold| fold.name()).collect();
-                    let (dims, folds) = (&rows.expression.dims, folds.join(", "));
-                    write!(formatter, "rows({}) {dims:?} [{folds}] {}", list(&rows.inputs), rows.expression)?;
+                Head::Rows(Rows { work, inputs }) => {
+                    let folds: Vec<&str> = work.folds.iter().map(|fold| fold.name()).collect();
+                    let (dims, folds) = (&work.expression.dims, folds.join(", "));
+                    write!(formatter, "rows({}) {dims:?} [{folds}] {}", list(inputs), work.expression)?;
                 }
                 Head::Routine { op, inputs, .. } => write!(formatter, "{}({})", op.operator().name(), list(inputs))?,
             }

@@ -97,17 +97,10 @@ fn step(
             (work, plan, flops)
         }
         (Head::Rows(rows), None) => {
-            let flops = (rows.expression.flops() + rows.folds.len() as u64) * rows.expression.len() as u64;
-            let pass_of_folds = rows.pass_of_folds();
-            let (expression, ends) = rows.expression.collapsed(&[rows.border]);
-            let rows = RowWork {
-                expression,
-                border: ends[0],
-                folds: rows.folds.clone(),
-                pass_of_folds,
-                of_rows: rows.of_rows,
-            };
-            let work = Work::Rows(rows);
+            let RowWork { expression, border, folds, .. } = &rows.work;
+            let flops = (expression.flops() + folds.len() as u64) * expression.len() as u64;
+            let (expression, ends) = expression.collapsed(&[*border]);
+            let work = Work::Rows(RowWork { expression, border: ends[0], ..rows.work.clone() });
             let plan = adapter.map(|adapter| choose(&work, adapter)).transpose().map_err(refuse)?;
             (work, plan, flops)
         }

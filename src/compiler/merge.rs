@@ -136,11 +136,19 @@ impl<'a> Merger<'a> {
         kernel.is_map() && kernel.outputs.iter().all(|output| self.fused.assigned_to(*output).is_some())
     }
 
+    /// True for kernels that become a part of others: maps, and at last what may be work on rows.
+    fn may_join(&self, number: usize) -> bool {
+        self.kernels[number].as_ref().is_some_and(|kernel| match kernel.head {
+            Head::Map => true,
+            Head::Reduce { .. } | Head::Rows(_) => self.joins_rows,
+            Head::Routine { .. } => false,
+        })
+    }
+
     /// Joins maps into producers of their inputs, until none of those that wait can be.
     fn chains(&mut self) {
         while let Some(user) = self.waiting.pop_first() {
-            let Some(kernel) = &self.kernels[user] else { continue };
-            if !kernel.is_map() && (!self.joins_rows || matches!(kernel.head, Head::Routine { .. })) {
+            if !self.may_join(user) {
                 continue;
             }
             for source in distinct(self.producers(user)).into_iter().rev() {
@@ -202,17 +210,17 @@ impl<'a> Merger<'a> {
         if !self.joins_rows || self.is_update(consumer) {
             return None;
         }
-        self.joined_rows(source, user, producer, consumer)
+        self.joined_rows(source, user, producer, consumer).filter(|_| !self.indirect_path(source, user))
     }
 
     fn joined_rows(&self, first: usize, second: usize, a: &FusedKernel, b: &FusedKernel) -> Option<FusedKernel> {
-        let is_kept = |output: BufferId| {
+        let is_needed = |output: BufferId| {
             let is_read = |reader: &usize| ![first, second].contains(reader);
             self.fused.is_root(output) || self.readers[output.0].iter().any(is_read)
         };
-        let kernel = rows::join(a, b, &is_kept, self.target)?;
+        let kernel = rows::join(a, b, &is_needed, self.target)?;
         let fits = self.bindings_of(&kernel) <= self.target.bindings();
-        (fits && !self.indirect_path(first, second) && !self.crosses_update(first, second)).then_some(kernel)
+        (fits && !self.crosses_update(first, second)).then_some(kernel)
     }
 
     /// True where a third kernel is on a path from `source` to `user`: then they cannot run as one. The search proceeds from both ends
@@ -268,10 +276,7 @@ impl<'a> Merger<'a> {
     /// Joins a map, or work on rows, with an earlier one over the same domain that shares an input and neither needs the other. True where
     /// one was found.
     fn join_sibling(&mut self, second: usize) -> bool {
-        let Some(kernel) = &self.kernels[second] else { return false };
-        if !kernel.is_map() && (!self.joins_rows || matches!(kernel.head, Head::Routine { .. })) {
-            return false;
-        }
+        let Some(kernel) = self.kernels[second].as_ref().filter(|_| self.may_join(second)) else { return false };
         let inputs = distinct(kernel.reads());
         let nearest =
             inputs.iter().flat_map(|input| self.readers[input.0].range(..second).rev().take(SIBLINGS).copied());
@@ -320,7 +325,7 @@ impl<'a> Merger<'a> {
         let (a, b) = (self.kernels[first].as_ref()?, self.kernels[second].as_ref()?);
         let points = |kernel: &FusedKernel| match &kernel.head {
             Head::Reduce { expression, .. } => expression.len(),
-            Head::Rows(rows) => rows.expression.len(),
+            Head::Rows(rows) => rows.work.expression.len(),
             Head::Map | Head::Routine { .. } => 0,
         };
         let len = points(a);

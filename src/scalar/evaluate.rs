@@ -23,7 +23,7 @@ pub(crate) const PIECE: usize = 8 * BLOCK;
 const FOLDED: usize = 64;
 
 /// Points times instructions from which threads pay: some tens of microseconds.
-pub(crate) const PARALLEL_FROM: usize = 1 << 19;
+const PARALLEL_FROM: usize = 1 << 19;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -72,21 +72,33 @@ pub(crate) fn map(tape: &Tape, inputs: &[Source<'_>], outputs: &mut [&mut [u8]])
         map_piece(tape, inputs, outputs, 0, len);
         return;
     }
-    let sizes: Vec<usize> = tape.output_dtypes().map(DType::size).collect();
-    let mut pieces: Vec<Vec<&mut [u8]>> = (0..len.div_ceil(PIECE)).map(|_| Vec::with_capacity(sizes.len())).collect();
-    for (output, size) in outputs.iter_mut().zip(sizes) {
-        for (piece, part) in pieces.iter_mut().zip(output[..len * size].chunks_mut(PIECE * size)) {
-            piece.push(part);
-        }
-    }
-    let run = |(index, mut parts): (usize, Vec<&mut [u8]>)| {
+    let bytes = tape.output_dtypes().map(|dtype| PIECE * dtype.size());
+    let pieces = divided(outputs, bytes, len.div_ceil(PIECE));
+    each_piece(pieces.into_iter().enumerate().collect(), len * tape.instructions(), |(index, mut parts)| {
         let start = index * PIECE;
         map_piece(tape, inputs, &mut parts, start, PIECE.min(len - start));
-    };
-    if len * tape.instructions() < PARALLEL_FROM {
-        pieces.into_iter().enumerate().for_each(run);
+    });
+}
+
+/// The parts of each of some pieces of outputs, of which a piece has so many bytes of each.
+pub(crate) fn divided<'a>(
+    outputs: &'a mut [&mut [u8]],
+    bytes: impl Iterator<Item = usize>,
+    count: usize,
+) -> Vec<Vec<&'a mut [u8]>> {
+    let mut pieces: Vec<Vec<&mut [u8]>> = (0..count).map(|_| Vec::with_capacity(outputs.len())).collect();
+    for (output, bytes) in outputs.iter_mut().zip(bytes) {
+        pieces.iter_mut().zip(output.chunks_mut(bytes)).for_each(|(piece, part)| piece.push(part));
+    }
+    pieces
+}
+
+/// Works on pieces, in parallel where all together are as much work, in points times instructions, as pays.
+pub(crate) fn each_piece<T: Send>(pieces: Vec<T>, work: usize, run: impl Fn(T) + Sync + Send) {
+    if work < PARALLEL_FROM {
+        pieces.into_iter().for_each(run);
     } else {
-        pieces.into_par_iter().enumerate().for_each(run);
+        pieces.into_par_iter().for_each(run);
     }
 }
 

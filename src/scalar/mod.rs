@@ -34,7 +34,7 @@ pub use affine::{Affine, Strides};
 pub(crate) use bias::{ColumnBias, column_bias};
 pub use builder::Builder;
 pub(crate) use evaluate::{
-    PARALLEL_FROM, PIECE, ReduceDims, accumulator_as_input, accumulators_as_inputs, map, map_piece, reduce,
+    PIECE, ReduceDims, accumulator_as_input, accumulators_as_inputs, divided, each_piece, map, map_piece, reduce,
 };
 pub use expression::{Constant, NodeId, ScalarExpr, ScalarNode};
 pub(crate) use function::unary_methods;

@@ -13,10 +13,8 @@ pub struct RowWork {
     pub expression: ScalarExpr,
     /// Where the dimensions of a row begin.
     pub border: usize,
-    /// How each fold's values become a total.
+    /// How each fold's values become a total. A fold may need totals of those before it.
     pub folds: Vec<Reduction>,
-    /// For each fold, the pass over the row that makes its total: those of pass 0 need no total.
-    pub pass_of_folds: Vec<usize>,
     /// How many of the outputs are stored for each row.
     pub of_rows: usize,
 }
@@ -28,9 +26,26 @@ impl RowWork {
         [rows.iter().product(), row.iter().product()]
     }
 
+    /// For each fold, the pass over the row that makes its total: those of pass 0 need no total.
+    pub(crate) fn pass_of_folds(&self) -> Vec<usize> {
+        let mut passes: Vec<usize> = Vec::with_capacity(self.expression.nodes.len());
+        // A fold's pass is known when its value is, which comes before its total.
+        for node in &self.expression.nodes {
+            let of_operands = ScalarExpr::operands(node).iter().map(|id| passes[id.index()]).max();
+            passes.push(match node {
+                ScalarNode::Accumulator(number) => {
+                    let value = self.expression.outputs.get(*number).map_or(0, |(id, _)| id.index());
+                    passes.get(value).map_or(usize::MAX / 2, |pass| pass + 1)
+                }
+                _ => of_operands.unwrap_or(0),
+            });
+        }
+        self.expression.outputs[..self.folds.len()].iter().map(|(id, _)| passes[id.index()]).collect()
+    }
+
     /// The expression of some of the outputs alone, without what they do not need.
-    pub(crate) fn part(&self, outputs: std::ops::Range<usize>) -> ScalarExpr {
-        let outputs = self.expression.outputs[outputs].to_vec();
+    pub(crate) fn part(&self, outputs: impl IntoIterator<Item = usize>) -> ScalarExpr {
+        let outputs = outputs.into_iter().map(|output| self.expression.outputs[output]).collect();
         ScalarExpr { outputs, ..self.expression.clone() }.pruned()
     }
 }
@@ -205,13 +220,8 @@ pub(crate) mod samples {
                 let outputs = values.iter().copied().chain([of_row, of_element]).map(|id| (id, DType::F32)).collect();
                 let expression = b.finish(dims.to_vec(), vec![DType::F32; 2], outputs);
                 let (expression, borders) = expression.collapsed(&[2]);
-                let work = RowWork {
-                    expression,
-                    border: borders[0],
-                    folds: folds.reductions.to_vec(),
-                    pass_of_folds: folds.pass_of_folds.to_vec(),
-                    of_rows: 1,
-                };
+                let work = RowWork { expression, border: borders[0], folds: folds.reductions.to_vec(), of_rows: 1 };
+                assert_eq!(work.pass_of_folds(), folds.pass_of_folds);
                 let mut wanted = [Vec::new(), Vec::new()];
                 for row in 0..outer * rows {
                     let points = row * length..(row + 1) * length;

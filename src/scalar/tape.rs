@@ -374,16 +374,13 @@ impl<'a> Block<'_, '_, 'a> {
     #[inline(always)]
     fn view(&self, instruction: &Instruction, direct: Option<usize>) -> Option<View<'a>> {
         let Instruction::Load { input, stored, fetch, is_result, .. } = instruction else { return None };
-        let (bytes, first) = match self.inputs[*input] {
-            Source::Bytes(bytes) => (bytes, 0),
-            Source::From(bytes, first) => (bytes, first),
-            Source::InPlace(output) => {
-                let start = self.offset * stored.size();
-                let stays = !is_result && direct != Some(output);
-                let is_view = stays && is_computed_with(*stored, self.outputs[output].get(start..)?);
-                return is_view.then_some(View::Output(output, start));
-            }
-        };
+        if let Source::InPlace(output) = self.inputs[*input] {
+            let start = self.offset * stored.size();
+            let stays = !is_result && direct != Some(output);
+            let is_view = stays && is_computed_with(*stored, self.outputs[output].get(start..)?);
+            return is_view.then_some(View::Output(output, start));
+        }
+        let (bytes, first) = self.inputs[*input].elements()?;
         let address = match fetch {
             Fetch::Linear(offset) => offset + self.start as i64,
             Fetch::Strided(at) => match Runs::new(&self.tape.dims, at, self.start, self.n).next()? {
@@ -425,15 +422,11 @@ impl<'a> Block<'_, '_, 'a> {
         let operand = |register: usize| self.views.operand(self.scratch, self.outputs, register);
         match instruction {
             Instruction::Load { input, stored, fetch, .. } => {
-                let (bytes, first) = match inputs[*input] {
-                    Source::InPlace(overwritten) => {
-                        let addresses = Along(std::iter::once((self.offset as i64, 1, n)));
-                        fetch_elements(*stored, self.outputs[overwritten], out, addresses);
-                        return;
-                    }
-                    Source::Bytes(bytes) => (bytes, 0),
-                    Source::From(bytes, first) => (bytes, first),
-                };
+                if let Source::InPlace(overwritten) = inputs[*input] {
+                    let addresses = Along(std::iter::once((self.offset as i64, 1, n)));
+                    return fetch_elements(*stored, self.outputs[overwritten], out, addresses);
+                }
+                let Some((bytes, first)) = inputs[*input].elements() else { return };
                 match fetch {
                     Fetch::Linear(offset) => {
                         let addresses = Along(std::iter::once((offset + start as i64 - first, 1, n)));

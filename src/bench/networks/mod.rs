@@ -4,7 +4,7 @@ mod llama;
 mod resnet;
 mod whisper;
 
-use super::{Case, Input, TOLERANCE, Work};
+use super::{Case, Input, LEARNING_RATE, TOLERANCE, Work};
 use crate::graph::{Graph, Tensor};
 use crate::nn::{KeyValueCache, Mode};
 use crate::optim::SGD;
@@ -13,9 +13,6 @@ use crate::tensor::DType;
 pub use llama::Llama;
 pub use resnet::ResNet;
 pub use whisper::Whisper;
-
-/// Of all cases: the speed does not depend on it.
-const LEARNING_RATE: f64 = 1e-3;
 
 /// Tokens of a sequence of SmolLM2, and positions of its cache, the last of which a token is written to.
 const LENGTH: usize = 128;

@@ -157,7 +157,7 @@ fn prepare(work: &Work) -> Prepared {
     match work {
         Work::Map { expression, in_place } => {
             let is_apart = in_place.iter().all(Option::is_none);
-            match SegmentTapes::new(expression).filter(|_| is_apart) {
+            match is_apart.then(|| SegmentTapes::new(expression)).flatten() {
                 Some(tapes) => Prepared::Segments(tapes),
                 None => Prepared::Map { tape: Tape::new(expression), in_place: in_place.clone() },
             }

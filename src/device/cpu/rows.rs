@@ -1,10 +1,8 @@
 //! Work on rows: some of them at a time go through all passes, so that they are read from memory once, and from a cache after that.
 
-use rayon::prelude::*;
-
 use super::Few;
 use crate::scalar::{
-    PARALLEL_FROM, PIECE, Reduction, RowWork, Source, Tape, accumulators_as_inputs, fold_rows, map_piece,
+    PIECE, Reduction, RowWork, Source, Tape, accumulators_as_inputs, divided, each_piece, fold_rows, map_piece,
 };
 use crate::tensor::DType;
 
@@ -32,7 +30,7 @@ struct Part {
 struct Piece<'a> {
     first: usize,
     rows: usize,
-    outputs: Few<&'a mut [u8]>,
+    outputs: Vec<&'a mut [u8]>,
 }
 
 /// Numbers of some rows.
@@ -86,25 +84,19 @@ impl RowTapes {
         let of_rows = self.of_rows.as_ref().map_or(0, |tape| tape.output_dtypes().count());
         // Bounds depend on sizes alone.
         let step = (PIECE / self.length.max(1)).max(1);
-        let mut pieces: Vec<Piece<'_>> = (0..self.rows.div_ceil(step))
-            .map(|piece| {
-                let first = piece * step;
-                Piece { first, rows: step.min(self.rows - first), outputs: Few::new() }
-            })
-            .collect();
-        for (number, (output, size)) in outputs.iter_mut().zip(&self.sizes).enumerate() {
+        let bytes = self.sizes.iter().enumerate().map(|(number, size)| {
             let points = if number < of_rows { step } else { step * self.length };
-            for (piece, part) in pieces.iter_mut().zip(output.chunks_mut(points * size)) {
-                piece.outputs.push(part);
-            }
-        }
+            points * size
+        });
+        let pieces = divided(outputs, bytes, self.rows.div_ceil(step));
+        let pieces = pieces.into_iter().enumerate().map(|(piece, outputs)| {
+            let first = piece * step;
+            Piece { first, rows: step.min(self.rows - first), outputs }
+        });
         let parts = self.folds.iter().map(|(part, _)| part).chain(&self.of_elements);
         let instructions: usize = parts.map(|part| 1 + part.tape.instructions()).sum();
-        if self.rows * self.length * instructions < PARALLEL_FROM {
-            pieces.into_iter().for_each(|piece| self.piece(inputs, piece, of_rows));
-        } else {
-            pieces.into_par_iter().for_each(|piece| self.piece(inputs, piece, of_rows));
-        }
+        let work = self.rows * self.length * instructions;
+        each_piece(pieces.collect(), work, |piece| self.piece(inputs, piece, of_rows));
     }
 
     fn piece(&self, inputs: &[Source<'_>], piece: Piece<'_>, of_rows: usize) {

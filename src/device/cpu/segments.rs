@@ -1,9 +1,7 @@
 //! Maps whose expression is another one in each of some ranges along an axis.
 
-use rayon::prelude::*;
-
 use super::Few;
-use crate::scalar::{PARALLEL_FROM, PIECE, ScalarExpr, Segment, Source, Tape, map_piece, segments};
+use crate::scalar::{PIECE, ScalarExpr, Segment, Source, Tape, divided, each_piece, map_piece, segments};
 
 /// A map in parts.
 pub(super) struct SegmentTapes {
@@ -28,7 +26,7 @@ struct Task<'a> {
     part: Option<usize>,
     first: usize,
     count: usize,
-    outputs: Few<&'a mut [u8]>,
+    outputs: Vec<&'a mut [u8]>,
 }
 
 impl SegmentTapes {
@@ -53,26 +51,20 @@ impl SegmentTapes {
         // Bounds depend on sizes alone.
         let tasks = if self.row < PIECE { self.rows(outputs) } else { self.ranges(outputs) };
         let instructions: usize = self.parts.iter().map(|part| 1 + part.tape.instructions()).sum();
-        if self.outer * self.row * instructions / self.parts.len() < PARALLEL_FROM {
-            tasks.into_iter().for_each(|task| self.task(inputs, task));
-        } else {
-            tasks.into_par_iter().for_each(|task| self.task(inputs, task));
-        }
+        let work = self.outer * self.row * instructions / self.parts.len();
+        each_piece(tasks, work, |task| self.task(inputs, task));
     }
 
     /// Some whole rows a task.
     fn rows<'a>(&self, outputs: &'a mut [&mut [u8]]) -> Vec<Task<'a>> {
         let step = PIECE / self.row;
-        let task = |number: usize| {
+        let bytes = self.sizes.iter().map(|size| step * self.row * size);
+        let pieces = divided(outputs, bytes, self.outer.div_ceil(step)).into_iter().enumerate();
+        let task = |(number, outputs): (usize, _)| {
             let first = number * step;
-            Task { part: None, first, count: step.min(self.outer - first), outputs: Few::new() }
+            Task { part: None, first, count: step.min(self.outer - first), outputs }
         };
-        let mut tasks: Vec<Task<'a>> = (0..self.outer.div_ceil(step)).map(task).collect();
-        for (output, size) in outputs.iter_mut().zip(&self.sizes) {
-            let chunks = output[..self.outer * self.row * size].chunks_mut(step * self.row * size);
-            tasks.iter_mut().zip(chunks).for_each(|(task, chunk)| task.outputs.push(chunk));
-        }
-        tasks
+        pieces.map(task).collect()
     }
 
     /// Some points of a part of a row a task.
@@ -83,7 +75,12 @@ impl SegmentTapes {
                 for start in (0..part.count).step_by(PIECE) {
                     let count = PIECE.min(part.count - start);
                     let first = row * part.count + start;
-                    tasks.push(Task { part: Some(number), first, count, outputs: Few::new() });
+                    tasks.push(Task {
+                        part: Some(number),
+                        first,
+                        count,
+                        outputs: Vec::with_capacity(self.sizes.len()),
+                    });
                 }
             }
         }

@@ -11,7 +11,7 @@ pub(crate) fn emit_rows(work: &RowWork, quads: bool) -> Emitted {
     let RowWork { expression, folds, of_rows, .. } = work;
     let (count, all) = (folds.len(), expression.outputs.len());
     let mut parts = Parts::new(work, quads);
-    let passes = work.pass_of_folds.iter().max().map_or(1, |last| last + 1);
+    let passes = parts.pass_of_folds.iter().max().map_or(1, |last| last + 1);
     let mut text = String::new();
     let _ = writeln!(text, "const PASSES = {passes}u;\nconst STORES_ELEMENTS = {};", all > count + of_rows);
     for (pass, signature) in
@@ -31,6 +31,7 @@ pub(crate) fn emit_rows(work: &RowWork, quads: bool) -> Emitted {
 struct Parts<'a> {
     work: &'a RowWork,
     quads: bool,
+    pass_of_folds: Vec<usize>,
     vectors: Vec<bool>,
     accumulators: Vec<String>,
     params: Vec<u32>,
@@ -41,7 +42,8 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn new(work: &'a RowWork, quads: bool) -> Self {
         let component = |k: usize| if work.folds.len() == 1 { "" } else { [".x", ".y", ".z", ".w"][k % 4] };
-        let accumulators = work.pass_of_folds.iter().enumerate().map(|(k, &pass)| {
+        let pass_of_folds = work.pass_of_folds();
+        let accumulators = pass_of_folds.iter().enumerate().map(|(k, &pass)| {
             let total = format!("{}{}", if pass == 0 { "first" } else { "second" }, component(k));
             if quads { format!("vec4<f32>({total})") } else { total }
         });
@@ -51,6 +53,7 @@ impl<'a> Parts<'a> {
             quads,
             vectors,
             accumulators: accumulators.collect(),
+            pass_of_folds,
             params: Vec::new(),
             bound: Vec::new(),
             outputs: Vec::new(),
@@ -82,12 +85,11 @@ impl<'a> Parts<'a> {
 
     /// What is folded in a pass: the totals of the others stay as they are, which is nothing.
     fn fold(&mut self, pass: usize) -> String {
-        let folds: Vec<usize> = (0..self.work.folds.len()).filter(|&k| self.work.pass_of_folds[k] == pass).collect();
+        let folds: Vec<usize> = (0..self.work.folds.len()).filter(|&k| self.pass_of_folds[k] == pass).collect();
         if folds.is_empty() {
             return "    return first_part(row, step);\n".to_owned();
         }
-        let outputs = folds.iter().map(|&k| self.work.expression.outputs[k]).collect();
-        let expression = ScalarExpr { outputs, ..self.work.expression.clone() }.pruned();
+        let expression = self.work.part(folds.iter().copied());
         let (count, quads) = (self.work.folds.len(), self.quads);
         self.part(&expression, |body, values| {
             let lifted = |lane: &str| {
