@@ -10,7 +10,7 @@ use super::score::{Leaf, Score};
 use super::{Attention, AttentionPass, Sizes};
 use crate::ops::matmul::{LaidOut, Matrix, Start};
 use crate::ops::tasks::{each, lend};
-use crate::scalar::{Affine, Builder, NodeId, Real, Source, Tape, map, vectorized};
+use crate::scalar::{Affine, Builder, NodeId, Real, Source, Tape, map, set_all, vectorized};
 use crate::shader::Operand;
 use crate::tensor::{DType, Element, TensorType};
 
@@ -444,22 +444,22 @@ fn add_block<T: Float>(scores: &mut [T], out: &mut [T], running: &mut [Running<T
         vectorized(
             #[inline(always)]
             || {
-                let greatest = running.greatest.larger(largest(scores));
+                let greatest = running.greatest.larger(joined(scores, hidden, |a, b| b.larger(a)));
                 if greatest == hidden {
                     // Nothing is seen yet.
-                    scores.fill(zero);
+                    set_all(scores, zero);
                     return;
                 }
-                if greatest > running.greatest || greatest.is_nan() {
+                if running.greatest != hidden && (greatest > running.greatest || greatest.is_nan()) {
                     let factor = Real::exp(running.greatest - greatest);
                     running.sum = running.sum * factor;
                     out.iter_mut().for_each(|value| *value = *value * factor);
-                    running.greatest = greatest;
                 }
+                running.greatest = greatest;
                 for score in scores.iter_mut() {
                     *score = Real::exp(*score - greatest);
                 }
-                running.sum = running.sum + total(scores);
+                running.sum = running.sum + joined(scores, zero, |a, b| a + b);
             },
         );
     }
@@ -468,36 +468,47 @@ fn add_block<T: Float>(scores: &mut [T], out: &mut [T], running: &mut [Running<T
 /// Partial results that a vector of any processor has room for.
 const LANES: usize = 16;
 
+/// Joins all values, in an order that suits vectors: few of them are joined one after the other.
 #[inline(always)]
-fn largest<T: Float>(values: &[T]) -> T {
-    let mut lanes = [T::real(f64::NEG_INFINITY); LANES];
+fn joined<T: Float>(values: &[T], start: T, join: impl Fn(T, T) -> T) -> T {
+    let mut lanes = [start; LANES];
     let (chunks, rest) = values.as_chunks::<LANES>();
     for chunk in chunks {
         for lane in 0..LANES {
-            lanes[lane] = chunk[lane].larger(lanes[lane]);
+            lanes[lane] = join(lanes[lane], chunk[lane]);
         }
     }
-    let mut found = T::real(f64::NEG_INFINITY);
-    for &value in lanes.iter().chain(rest) {
-        found = value.larger(found);
+    for index in 0..rest.len() {
+        lanes[index] = join(lanes[index], rest[index]);
     }
-    found
+    across(lanes, join)
 }
 
+/// Joins lanes by halves.
 #[inline(always)]
-fn total<T: Float>(values: &[T]) -> T {
-    let mut lanes = [T::real(0.0); LANES];
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            lanes[lane] = lanes[lane] + chunk[lane];
+fn across<T: Float>(mut lanes: [T; LANES], join: impl Fn(T, T) -> T) -> T {
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            lanes[lane] = join(lanes[lane], lanes[lane + half]);
         }
     }
-    let mut sum = T::real(0.0);
-    for &value in lanes.iter().chain(rest) {
-        sum = sum + value;
+    lanes[0]
+}
+
+/// The sum of products.
+#[inline(always)]
+fn dot<T: Float>(left: &[T], right: &[T]) -> T {
+    let mut lanes = [T::real(0.0); LANES];
+    let ((left, left_rest), (right, right_rest)) = (left.as_chunks::<LANES>(), right.as_chunks::<LANES>());
+    for index in 0..left.len() {
+        for lane in 0..LANES {
+            lanes[lane] = lanes[lane] + left[index][lane] * right[index][lane];
+        }
     }
-    sum
+    for index in 0..left_rest.len() {
+        lanes[index] = lanes[index] + left_rest[index] * right_rest[index];
+    }
+    across(lanes, |a, b| a + b)
 }
 
 /// Divides by the sums, and stores their logarithms. A query that saw nothing has zeros and −∞.
@@ -522,32 +533,38 @@ fn store<T: Copy>(from: &[T], to: &mut [&mut [T]]) {
 
 /// Of each query, the sum of products of its result and that's gradient.
 fn means_of<T: Float>(means: &mut [T], result: &Rows<'_, T>, upstream: &[T], head: usize, first: usize) {
-    for (index, (mean, upstream)) in means.iter_mut().zip(upstream.chunks_exact(result.size)).enumerate() {
-        *mean = T::real(0.0);
-        for (&value, &gradient) in result.row(head, first + index).iter().zip(upstream) {
-            *mean = *mean + value * gradient;
-        }
-    }
+    vectorized(
+        #[inline(always)]
+        || {
+            for index in 0..means.len() {
+                let upstream = &upstream[index * result.size..(index + 1) * result.size];
+                means[index] = dot(result.row(head, first + index), upstream);
+            }
+        },
+    );
 }
 
 /// Makes new scores weights, and the gradients of weights those of new scores.
 fn weights_and_gradients<T: Float>(weights: &mut [T], gradients: &mut [T], sums: &[T], means: &[T], count: usize) {
     let (zero, hidden) = (T::real(0.0), T::real(f64::NEG_INFINITY));
-    let rows = weights.chunks_exact_mut(count).zip(gradients.chunks_exact_mut(count));
-    for ((weights, gradients), (&sum, &mean)) in rows.zip(sums.iter().zip(means)) {
-        vectorized(
-            #[inline(always)]
-            || {
-                for (weight, gradient) in weights.iter_mut().zip(gradients.iter_mut()) {
-                    let is_hidden = *weight == hidden;
-                    let value = Real::exp(*weight - sum);
-                    let slope = value * (*gradient - mean);
-                    *weight = if is_hidden { zero } else { value };
-                    *gradient = if is_hidden { zero } else { slope };
+    vectorized(
+        #[inline(always)]
+        || {
+            for row in 0..weights.len() / count {
+                let (sum, mean) = (sums[row], means[row]);
+                let weights = &mut weights[row * count..(row + 1) * count];
+                let gradients = &mut gradients[row * count..(row + 1) * count];
+                for column in 0..count {
+                    let (score, gradient) = (weights[column], gradients[column]);
+                    let is_hidden = score == hidden;
+                    let value = Real::exp(score - sum);
+                    let slope = value * (gradient - mean);
+                    weights[column] = if is_hidden { zero } else { value };
+                    gradients[column] = if is_hidden { zero } else { slope };
                 }
-            },
-        );
-    }
+            }
+        },
+    );
 }
 
 /// A buffer of the score, broadcast by strides of 0.
