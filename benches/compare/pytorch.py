@@ -272,6 +272,13 @@ def kernels():
     for m, k, n in [(784, 128, 512), (256, 16384, 64)]:
         table[f"matmul/f32/{m}x{k}x{n}/tn"] = (lambda s=(m, k, n): transposed(*s), 2 * m * k * n)
 
+    def layer(m, k, n):
+        a, b, out = uniform(m, k), uniform(n, k), torch.empty(m, n)
+        return lambda: torch.matmul(a, b.T, out=out)
+
+    for m, k, n in [(768, 128, 512), (128, 576, 1536)]:
+        table[f"matmul/f32/{m}x{k}x{n}/nt"] = (lambda s=(m, k, n): layer(*s), 2 * m * k * n)
+
     def batched(batch, m, k, n):
         a, b = uniform(batch, m, k), uniform(batch, k, n)
         return lambda: a @ b

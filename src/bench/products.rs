@@ -22,6 +22,9 @@ const SHAPES: [[usize; 3]; 9] = [
 /// A weight's gradient, xᵀ·dy: the features of x, the rows of both, the features of dy.
 const TRANSPOSED: [[usize; 3]; 2] = [[784, 128, 512], [256, 16384, 64]];
 
+/// A layer's product, x·Wᵀ, as its weight is stored: rows, inputs and outputs, of a small and a middling transformer.
+const LAYERS: [[usize; 3]; 2] = [[768, 128, 512], [128, 576, 1536]];
+
 /// Matrices in a batch, and their extents.
 const BATCHED: [[usize; 4]; 2] = [[64, 128, 64, 128], [512, 32, 32, 32]];
 
@@ -34,6 +37,12 @@ pub(super) fn cases() -> Vec<Case> {
         let inputs = [Input::uniform(DType::F32, [k, m]), Input::uniform(DType::F32, [k, n])];
         cases.push(Case::kernel(format!("matmul/f32/{m}x{k}x{n}/tn"), inputs, |x| {
             vec![x[0].transpose(0, 1).matmul(&x[1])]
+        }));
+    }
+    for [m, k, n] in LAYERS {
+        let inputs = [Input::uniform(DType::F32, [m, k]), Input::uniform(DType::F32, [n, k])];
+        cases.push(Case::kernel(format!("matmul/f32/{m}x{k}x{n}/nt"), inputs, |x| {
+            vec![x[0].matmul(&x[1].transpose(0, 1))]
         }));
     }
     for [batch, m, k, n] in BATCHED {

@@ -11,23 +11,24 @@ use crate::tensor::Storage;
 const RETAINED: usize = 8 << 20;
 
 thread_local! {
-    static MEMORY: RefCell<Storage> = RefCell::default();
+    /// A storage for each task within another, as where a task waits for its parts and works on some of them meanwhile.
+    static MEMORY: RefCell<Vec<Storage>> = RefCell::default();
 }
 
 /// Lends a task memory that its thread retains, with whatever is in it: fresh zeros for each task would be most of a short one's
 /// time.
 pub(in crate::ops) fn lend<T: Pod, R>(count: usize, work: impl FnOnce(&mut [T]) -> R) -> R {
     let bytes = count * size_of::<T>();
-    MEMORY.with(|memory| match memory.try_borrow_mut() {
-        Ok(mut memory) if bytes <= RETAINED => {
-            if memory.len() < bytes {
-                *memory = Storage::zeroed(bytes);
-            }
-            work(&mut memory.as_mut_slice()[..count])
-        }
-        // More than a thread should retain; or rayon runs this within another task's wait.
-        _ => work(Storage::zeroed(bytes).as_mut_slice()),
-    })
+    if bytes > RETAINED {
+        return work(Storage::zeroed(bytes).as_mut_slice());
+    }
+    let mut storage = MEMORY.with(|memory| memory.borrow_mut().pop()).unwrap_or_default();
+    if storage.len() < bytes {
+        storage = Storage::zeroed(bytes);
+    }
+    let result = work(&mut storage.as_mut_slice()[..count]);
+    MEMORY.with(|memory| memory.borrow_mut().push(storage));
+    result
 }
 
 /// Runs tasks in parallel where that pays.

@@ -1,13 +1,17 @@
 //! Products in f32 whose operands are both contiguous along the inner dimension and that are small beside it, as those of a
-//! classifier after many features: dot products of four rows by four columns at a time, straight from the operands. gemm would lay
-//! out both anew, which takes longer than so few rows and columns.
+//! classifier after many features, or where one operand has few vectors, as one example has: dot products, of a few vectors of both at
+//! a time, straight from the operands. To lay these out anew would take longer than so few products.
 
+use crate::ops::tasks::lend;
 use crate::parallel::each_chunk;
 use crate::scalar::array_of;
 
-/// Rows of a task, and of a tile with as many columns.
-const ROWS: usize = 16;
+/// Vectors of the left operand in a tile, and the products from which a task is worth a thread.
 const TILE: usize = 4;
+const TASK: usize = 1 << 16;
+
+/// Vectors of one operand that are few.
+const FEW: usize = 8;
 
 /// Inner indices that are summed at a time, so that the right operand's elements stay in a cache for all rows of a task.
 const INNER_CHUNK: usize = 1024;
@@ -30,7 +34,8 @@ impl<'a> Vectors<'a> {
 
 /// True for extents that are better off here.
 pub(super) const fn suits(rows: usize, columns: usize, inner: usize) -> bool {
-    rows >= TILE && columns >= TILE && rows * columns <= 1 << 14 && inner >= 1024
+    let few = if rows < columns { rows } else { columns };
+    (few < FEW && inner >= 64) || (few >= TILE && rows * columns <= 1 << 14 && inner >= 1024)
 }
 
 /// `out = lhs · rhsᵀ`, row-major: each row of the one with each of the other. The sums are the same with any number of threads.
@@ -42,8 +47,28 @@ pub(super) fn multiply(
     out: &mut [f32],
     parallel: bool,
 ) {
-    each_chunk(out, ROWS * columns, parallel, |number, out| {
-        pulp::Arch::new().dispatch(Rows { lhs, rhs, first_row: number * ROWS, columns, inner, out });
+    let rows = out.len() / columns;
+    if rows >= columns {
+        tall(lhs, rhs, columns, inner, out, parallel);
+    } else if rows == 1 {
+        tall(rhs, lhs, 1, inner, out, parallel);
+    } else {
+        lend(out.len(), |transposed: &mut [f32]| {
+            tall(rhs, lhs, rows, inner, transposed, parallel);
+            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
+                for column in 0..columns {
+                    out[column] = transposed[column * rows + row];
+                }
+            }
+        });
+    }
+}
+
+/// The same where there are at least as many rows as columns: each task takes some rows.
+fn tall(lhs: Vectors<'_>, rhs: Vectors<'_>, columns: usize, inner: usize, out: &mut [f32], parallel: bool) {
+    let rows = (TASK / (columns * inner).max(1)).max(1).next_multiple_of(TILE);
+    each_chunk(out, rows * columns, parallel, |number, out| {
+        pulp::Arch::new().dispatch(Rows { lhs, rhs, first_row: number * rows, columns, inner, out });
     });
 }
 
@@ -68,58 +93,75 @@ impl pulp::WithSimd for Rows<'_> {
         for first in (0..inner).step_by(INNER_CHUNK) {
             let count = INNER_CHUNK.min(inner - first);
             for row in (0..rows).step_by(TILE) {
-                for column in (0..columns).step_by(TILE) {
-                    let at = [first_row + row, column, first, count];
-                    let to = &mut out[row * columns + column..];
-                    let (height, width) = (TILE.min(rows - row), TILE.min(columns - column));
-                    if height == TILE && width == TILE {
-                        tile::<S, TILE>(simd, lhs, rhs, at, columns, to);
-                        continue;
-                    }
-                    for line in 0..height {
-                        for c in 0..width {
-                            let at = [at[0] + line, at[1] + c, first, count];
-                            tile::<S, 1>(simd, lhs, rhs, at, columns, &mut to[line * columns + c..]);
-                        }
-                    }
+                let out = &mut out[row * columns..];
+                let at = [first_row + row, first, count];
+                if rows - row >= TILE {
+                    line::<S, TILE>(simd, lhs, rhs, at, columns, out);
+                    continue;
+                }
+                for k in 0..rows - row {
+                    line::<S, 1>(simd, lhs, rhs, [at[0] + k, first, count], columns, &mut out[k * columns..]);
                 }
             }
         }
     }
 }
 
-/// Adds the dot products of a chunk of `N` rows and columns to their sums.
+/// Adds a chunk's dot products of some rows with all columns to their sums.
 #[inline(always)]
-fn tile<S: pulp::Simd, const N: usize>(
+fn line<S: pulp::Simd, const R: usize>(
+    simd: S,
+    lhs: Vectors<'_>,
+    rhs: Vectors<'_>,
+    [row, first, count]: [usize; 3],
+    columns: usize,
+    out: &mut [f32],
+) {
+    let mut column = 0;
+    while column < columns {
+        let at = [row, column, first, count];
+        let out = &mut out[column..];
+        column += match columns - column {
+            4.. => tile::<S, R, 4>(simd, lhs, rhs, at, columns, out),
+            2 | 3 => tile::<S, R, 2>(simd, lhs, rhs, at, columns, out),
+            _ => tile::<S, R, 1>(simd, lhs, rhs, at, columns, out),
+        };
+    }
+}
+
+/// Adds the dot products of a chunk of `R` rows and `C` columns to their sums; returns the number of columns.
+#[inline(always)]
+fn tile<S: pulp::Simd, const R: usize, const C: usize>(
     simd: S,
     lhs: Vectors<'_>,
     rhs: Vectors<'_>,
     [row, column, first, count]: [usize; 4],
     columns: usize,
     out: &mut [f32],
-) {
-    let left: [&[f32]; N] = array_of(|k| lhs.part(row + k, first, count));
-    let right: [&[f32]; N] = array_of(|k| rhs.part(column + k, first, count));
+) -> usize {
+    let left: [&[f32]; R] = array_of(|k| lhs.part(row + k, first, count));
+    let right: [&[f32]; C] = array_of(|k| rhs.part(column + k, first, count));
     let vectors = S::as_simd_f32s(left[0]).0.len();
-    let left_vectors: [&[S::f32s]; N] = array_of(|k| &S::as_simd_f32s(left[k]).0[..vectors]);
-    let right_vectors: [&[S::f32s]; N] = array_of(|k| &S::as_simd_f32s(right[k]).0[..vectors]);
-    let mut sums = [[simd.splat_f32s(0.0); N]; N];
+    let left_vectors: [&[S::f32s]; R] = array_of(|k| &S::as_simd_f32s(left[k]).0[..vectors]);
+    let right_vectors: [&[S::f32s]; C] = array_of(|k| &S::as_simd_f32s(right[k]).0[..vectors]);
+    let mut sums = [[simd.splat_f32s(0.0); C]; R];
     for vector in 0..vectors {
-        let a: [S::f32s; N] = array_of(|k| left_vectors[k][vector]);
-        let b: [S::f32s; N] = array_of(|k| right_vectors[k][vector]);
-        for r in 0..N {
-            for c in 0..N {
+        let a: [S::f32s; R] = array_of(|k| left_vectors[k][vector]);
+        let b: [S::f32s; C] = array_of(|k| right_vectors[k][vector]);
+        for r in 0..R {
+            for c in 0..C {
                 sums[r][c] = simd.mul_add_e_f32s(a[r], b[c], sums[r][c]);
             }
         }
     }
-    for r in 0..N {
-        for c in 0..N {
+    for r in 0..R {
+        for c in 0..C {
             let rest = S::as_simd_f32s(left[r]).1.iter().zip(S::as_simd_f32s(right[c]).1);
             let rest: f32 = rest.map(|(a, b)| a * b).sum();
             out[r * columns + c] += simd.reduce_sum_f32s(sums[r][c]) + rest;
         }
     }
+    C
 }
 
 #[cfg(test)]
@@ -129,7 +171,17 @@ mod tests {
 
     #[test]
     fn sums_are_those_of_the_definition_with_any_number_of_threads() {
-        for (rows, columns, inner) in [(4, 4, 1024), (5, 7, 1030), (64, 130, 2049), (33, 4, 4096), (17, 9, 1)] {
+        for (rows, columns, inner) in [
+            (4, 4, 1024),
+            (5, 7, 1030),
+            (64, 130, 2049),
+            (33, 4, 4096),
+            (17, 9, 1),
+            (1, 300, 577),
+            (300, 1, 577),
+            (3, 5000, 64),
+            (1, 1, 100),
+        ] {
             // Rows of the left operand are further apart than they are long.
             let (lhs, rhs) = (numbers(rows * (inner + 3), 1), numbers(columns * inner, 2));
             let run = |threads: usize| {

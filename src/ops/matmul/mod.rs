@@ -1,17 +1,17 @@
 //! Matrix products, batched. Transposes and broadcast batches are views that the kernels read through strides.
 //!
-//! On the CPU, products in f32 have four implementations. `panels` lays out the right operand once: for a recurrence's weight, read at
-//! every step; for layers, whose chunks of rows are finished in a cache (`packed`); for weights' gradients, a chunk of the inner dimension
-//! at a time (`long_inner`). `dot_products` takes few rows and columns over a long inner dimension along which both operands are
-//! contiguous. All else is gemm's (`product`), f64 too; `integer` has the integers. On a GPU, `vector` makes products with a vector
-//! reductions.
+//! On the CPU, products in f32 are made in `blocks`, of which some rows at a time may be finished in a cache. These lay out the right
+//! operand in `panels`, which recurrences and attention use too: they read one many times. Where one operand has few vectors, that
+//! would take longer than the product: `dot_products` has those whose operands are both contiguous along the inner dimension,
+//! `few_rows` those with rows of the right one. Large products are gemm's (`product`), and those in f64; `integer` has the integers.
+//! On a GPU, `vector` makes products with a vector reductions.
 
+mod blocks;
 mod dot_products;
+mod few_rows;
 mod integer;
 mod kernels;
 mod laid_out;
-mod long_inner;
-mod packed;
 mod panels;
 mod problem;
 mod product;

@@ -7,7 +7,7 @@
 use pulp::Simd;
 
 use super::product::Matrix;
-use crate::scalar::array_of;
+use crate::scalar::{array_of, vectorized};
 
 /// Rows of a tile; it is a panel wide.
 pub(super) const ROWS: usize = 6;
@@ -47,6 +47,16 @@ pub(in crate::ops) enum Start<'a, T = f32> {
     Bias(&'a [T]),
 }
 
+impl<T> Start<'_, T> {
+    /// The same for some of the columns.
+    pub(super) fn columns(self, first: usize, count: usize) -> Self {
+        match self {
+            Start::Bias(bias) => Start::Bias(&bias[first..first + count]),
+            start => start,
+        }
+    }
+}
+
 impl<'a> Panels<'a> {
     /// The number of elements of memory that a right operand of these extents takes.
     pub(in crate::ops) const fn size(inner: usize, columns: usize) -> usize {
@@ -63,8 +73,43 @@ impl<'a> Panels<'a> {
     /// consecutive. Sums are the same for any number of rows.
     pub(in crate::ops) fn multiply(self, lhs: Matrix<'_, f32>, out: &mut [f32], out_step: usize, start: Start<'_>) {
         assert!(lhs.steps.contains(&1) && lhs.columns == self.inner);
-        pulp::Arch::new().dispatch(Multiply { lhs, panels: self, out, out_step, start });
+        pulp::Arch::new().dispatch(Multiply { lhs, in_strips: false, panels: self, out, out_step, start });
     }
+
+    /// The same with a left operand that was laid out in [`strips`](lay_out_strips), of so many rows.
+    pub(super) fn multiply_strips(
+        self,
+        rows: usize,
+        strips: &[f32],
+        out: &mut [f32],
+        out_step: usize,
+        start: Start<'_>,
+    ) {
+        let lhs = Matrix { elements: strips, rows, columns: self.inner, steps: [self.inner, ROWS] };
+        pulp::Arch::new().dispatch(Multiply { lhs, in_strips: true, panels: self, out, out_step, start });
+    }
+}
+
+/// Lays out a left operand whose columns are consecutive in strips of [`ROWS`] rows: a strip's elements of a column lie together, and
+/// the next column's after them. Read as it is, each column would be in a line of the cache of its own.
+pub(super) fn lay_out_strips(lhs: Matrix<'_, f32>, strips: &mut [f32]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for (number, strip) in strips.chunks_exact_mut(ROWS * lhs.columns).enumerate() {
+                let row = number * ROWS;
+                let rows = ROWS.min(lhs.rows - row);
+                let (strip, _) = strip.as_chunks_mut::<ROWS>();
+                for (k, to) in strip.iter_mut().enumerate() {
+                    let from = &lhs.elements[k * lhs.steps[1] + row..];
+                    match from.first_chunk() {
+                        Some(from) if rows == ROWS => *to = *from,
+                        _ => to[..rows].copy_from_slice(&from[..rows]),
+                    }
+                }
+            }
+        },
+    );
 }
 
 struct LayOut<'a, 'b> {
@@ -76,14 +121,17 @@ impl pulp::WithSimd for LayOut<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Matrix { elements, rows, columns, steps } = self.matrix;
         let mut rest = self.memory;
         for (first, count, width) in panels::<S>(columns) {
             let (panel, after) = rest.split_at_mut(width * rows);
             rest = after;
             if steps[1] != 1 {
-                // Read along the columns, whose elements are consecutive or nearly so.
+                if steps[0] == 1 {
+                    transposed(simd, elements, [first, count, rows, steps[1]], width, panel);
+                    continue;
+                }
                 for column in 0..width {
                     let from = (column < count).then(|| &elements[(first + column) * steps[1]..]);
                     for (k, to) in panel.iter_mut().skip(column).step_by(width).enumerate() {
@@ -106,6 +154,51 @@ impl pulp::WithSimd for LayOut<'_, '_> {
     }
 }
 
+/// Lays out columns whose elements are consecutive: of four columns at a time, a vector of each.
+#[inline(always)]
+fn transposed<S: Simd>(
+    simd: S,
+    elements: &[f32],
+    [first, count, rows, step]: [usize; 4],
+    width: usize,
+    panel: &mut [f32],
+) {
+    let lanes = lanes::<S>();
+    let (fours, whole) = if lanes < 4 { (0, 0) } else { (count / 4 * 4, rows / lanes * lanes) };
+    // Along the columns, so that few of them at a time are read, but not far: what is written should stay in the nearest cache.
+    for (chunk, column) in
+        (0..whole).step_by(INNER_CHUNK).flat_map(|chunk| (0..fours).step_by(4).map(move |column| (chunk, column)))
+    {
+        let from: [&[f32]; 4] = array_of(|c| &elements[(first + column + c) * step..][..whole]);
+        for k in (chunk..whole.min(chunk + INNER_CHUNK)).step_by(lanes) {
+            let vectors: [S::f32s; 4] = array_of(|c| S::as_simd_f32s(&from[c][k..k + lanes]).0[0]);
+            // Within each four lanes, this transposes: the first vector then has the first row's elements of all columns in its first
+            // four lanes, the fifth row's in the next four, and so on.
+            let vectors = simd.deinterleave_shfl_f32s(vectors);
+            let panel = &mut panel[k * width..(k + lanes) * width];
+            for row in 0..4 {
+                let parts: &[[f32; 4]] = bytemuck::cast_slice(&vectors[row..=row]);
+                for part in 0..parts.len() {
+                    // An array, whose length is known: a slice would be copied by a call.
+                    if let Some(to) = panel[(4 * part + row) * width + column..].first_chunk_mut() {
+                        *to = parts[part];
+                    }
+                }
+            }
+        }
+    }
+    for column in 0..count {
+        let start = if column < fours { whole } else { 0 };
+        let from = &elements[(first + column) * step..][..rows];
+        for k in start..rows {
+            panel[k * width + column] = from[k];
+        }
+    }
+    for line in panel.chunks_exact_mut(width) {
+        line[count..].fill(0.0);
+    }
+}
+
 /// The panels of a number of columns: the first column, the number of columns, and these in whole vectors.
 #[inline(always)]
 fn panels<S: Simd>(columns: usize) -> impl Iterator<Item = (usize, usize, usize)> {
@@ -118,6 +211,7 @@ fn panels<S: Simd>(columns: usize) -> impl Iterator<Item = (usize, usize, usize)
 
 struct Multiply<'a, 'b> {
     lhs: Matrix<'a, f32>,
+    in_strips: bool,
     panels: Panels<'a>,
     out: &'b mut [f32],
     out_step: usize,
@@ -129,7 +223,7 @@ impl pulp::WithSimd for Multiply<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { lhs, panels: Panels { elements, inner, columns }, out, out_step, start } = self;
+        let Self { lhs, in_strips, panels: Panels { elements, inner, columns }, out, out_step, start } = self;
         for inner_start in (0..inner).step_by(INNER_CHUNK) {
             let inner_count = INNER_CHUNK.min(inner - inner_start);
             let start = if inner_start == 0 { start } else { Start::Sums };
@@ -138,7 +232,7 @@ impl pulp::WithSimd for Multiply<'_, '_> {
                 let (panel, after) = rest.split_at(width * inner);
                 rest = after;
                 let panel = &panel[inner_start * width..(inner_start + inner_count) * width];
-                let chunk = Chunk { lhs, panel, inner_start, inner_count, first, count, out_step, start };
+                let chunk = Chunk { lhs, in_strips, panel, inner_start, inner_count, first, count, out_step, start };
                 match width / lanes::<S>() {
                     1 => chunk.all_rows::<S, 1>(simd, out),
                     2 => chunk.all_rows::<S, 2>(simd, out),
@@ -155,6 +249,7 @@ impl pulp::WithSimd for Multiply<'_, '_> {
 #[derive(Clone, Copy)]
 struct Chunk<'a> {
     lhs: Matrix<'a, f32>,
+    in_strips: bool,
     panel: &'a [f32],
     inner_start: usize,
     inner_count: usize,
@@ -199,6 +294,7 @@ impl Chunk<'_> {
     fn tile<S: Simd, const V: usize, const R: usize>(self, simd: S, row: usize, out: &mut [f32]) -> usize {
         let Self {
             lhs: Matrix { elements, steps, .. },
+            in_strips,
             panel,
             inner_start,
             inner_count,
@@ -222,7 +318,8 @@ impl Chunk<'_> {
                 sums = add_outer_product(simd, factors, &panel[k], sums);
             }
         } else {
-            let left = &elements[inner_start * steps[1] + row..];
+            let first_row = if in_strips { row / ROWS * ROWS * steps[0] + row % ROWS } else { row * steps[0] };
+            let left = &elements[inner_start * steps[1] + first_row..];
             for (k, columns) in panel.iter().enumerate() {
                 let Some(&factors) = left[k * steps[1]..].first_chunk::<R>() else { break };
                 sums = add_outer_product(simd, factors, columns, sums);
@@ -306,7 +403,15 @@ mod tests {
                     processor.run(LayOut { matrix: rhs, memory: &mut memory });
                     let panels = Panels { elements: &memory, inner, columns };
                     let (mut out, out_step) = (before.clone(), columns + 3);
-                    processor.run(Multiply { lhs, panels, out: &mut out, out_step, start });
+                    processor.run(Multiply { lhs, in_strips: false, panels, out: &mut out, out_step, start });
+                    if left[1] != 1 {
+                        let mut elements = vec![f32::NAN; rows.next_multiple_of(ROWS) * inner];
+                        lay_out_strips(lhs, &mut elements);
+                        let lhs = Matrix { elements: &elements, steps: [inner, ROWS], ..lhs };
+                        let mut again = before.clone();
+                        processor.run(Multiply { lhs, in_strips: true, panels, out: &mut again, out_step, start });
+                        assert_eq!(again, out, "in strips");
+                    }
                     for (index, &found) in out.iter().enumerate() {
                         let (row, column) = (index / (columns + 3), index % (columns + 3));
                         if column >= columns {

@@ -5,8 +5,8 @@
 use gemm_common::Parallelism;
 
 use super::dot_products::{self, Vectors};
-use super::long_inner;
-use super::{integer, packed};
+use super::panels::Start;
+use super::{blocks, few_rows, integer};
 use crate::ops::widened::widened;
 use crate::parallel::each_chunk;
 use crate::scalar::{Affine, vectorized};
@@ -135,7 +135,10 @@ pub(super) fn evaluate(inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType
         DType::F32 => {
             let (out, mut sums) = (bytemuck::cast_slice_mut(out), sums.map(bytemuck::cast_slice_mut));
             match Product::new((lhs, lhs_bytes), (rhs, rhs_bytes))? {
-                Some(product) if over_long_inner(&product, out, &mut sums) => {}
+                Some(product)
+                    if by_dot_products(&product, out)
+                        || of_few_rows(&product, out)
+                        || in_blocks(&product, out, &mut sums) => {}
                 Some(product) => by_gemm::<f32>(&product, out),
                 None => out.fill(0.0),
             }
@@ -181,10 +184,27 @@ impl<'a, T: bytemuck::Pod> Product<'a, T> {
 
     /// The operands of each product of the batch with its part of `out`, where no step is negative.
     fn each<'b>(&self, out: &'b mut [T]) -> impl Iterator<Item = (Matrix<'a, T>, Matrix<'a, T>, &'b mut [T])> {
+        self.each_from(0, out)
+    }
+
+    /// The same for products from one on.
+    fn each_from<'b>(
+        &self,
+        first: usize,
+        out: &'b mut [T],
+    ) -> impl Iterator<Item = (Matrix<'a, T>, Matrix<'a, T>, &'b mut [T])> {
         let [m, n, k] = self.extents;
-        out.chunks_mut(m * n)
-            .enumerate()
-            .map(move |(index, out)| (self.left.placed(index, m, k), self.right.placed(index, k, n), out))
+        out.chunks_mut(m * n).enumerate().map(move |(index, out)| {
+            (self.left.placed(first + index, m, k), self.right.placed(first + index, k, n), out)
+        })
+    }
+
+    /// Products that a thread takes at a time, where there are enough that each thread gets several; else 0.
+    fn group(&self, results: usize) -> usize {
+        let [m, n, k] = self.extents;
+        let (count, group) = (results / (m * n), (PARALLEL_FROM / (m * n * k)).max(1));
+        let is_enough = count >= 4 * rayon::current_num_threads() || group > 1;
+        if count > 1 && is_enough { group } else { 0 }
     }
 
     fn is_parallel(&self) -> bool {
@@ -197,39 +217,63 @@ impl<'a, T: bytemuck::Pod> Product<'a, T> {
     }
 }
 
-/// A product over a long inner dimension: either both operands are contiguous across it (then the sums of the left one's rows are
-/// computed too), or both are contiguous along it. False where it is another one.
-fn over_long_inner(product: &Product<'_, f32>, out: &mut [f32], sums: &mut Option<&mut [f32]>) -> bool {
+/// A product of few rows and columns over a long inner dimension, along which both operands are contiguous; false where it is another
+/// one.
+fn by_dot_products(product: &Product<'_, f32>, out: &mut [f32]) -> bool {
     let [m, n, k] = product.extents;
-    let parallel = product.is_parallel();
-    match product.steps() {
-        [1, left, right, 1] if long_inner::suits(m, n, k) && left >= 0 && right >= 0 => {
-            let mut sums = sums.take();
-            for (index, (lhs, rhs, out)) in product.each(out).enumerate() {
-                let sums = sums.as_deref_mut().map(|sums| &mut sums[index * m..(index + 1) * m]);
-                long_inner::multiply(lhs, rhs, out, sums, parallel);
-            }
-            true
+    let [left, left_inner, right_inner, right] = product.steps();
+    // A single vector has no distance to the next one.
+    let suits = left_inner == 1 && right_inner == 1;
+    let suits = suits && dot_products::suits(m, n, k) && left >= 0 && right >= 0;
+    if suits {
+        for (lhs, rhs, out) in product.each(out) {
+            let lhs = Vectors { elements: lhs.elements, step: lhs.steps[0] };
+            let rhs = Vectors { elements: rhs.elements, step: rhs.steps[1] };
+            dot_products::multiply(lhs, rhs, n, k, out, product.is_parallel());
         }
-        [left, 1, 1, right] if dot_products::suits(m, n, k) && left >= 0 && right >= 0 => {
-            for (lhs, rhs, out) in product.each(out) {
-                let lhs = Vectors { elements: lhs.elements, step: lhs.steps[0] };
-                dot_products::multiply(
-                    lhs,
-                    Vectors { elements: rhs.elements, step: rhs.steps[1] },
-                    n,
-                    k,
-                    out,
-                    parallel,
-                );
-            }
-            true
-        }
-        _ => false,
     }
+    suits
 }
 
-/// A product of many rows with a small right operand, each chunk of which is finished in a cache; false where it is another one.
+/// A product of few rows with a right operand whose rows are consecutive; false where it is another one.
+fn of_few_rows(product: &Product<'_, f32>, out: &mut [f32]) -> bool {
+    let ([m, n, k], steps) = (product.extents, product.steps());
+    let suits = few_rows::suits(m, n, k) && steps[3] == 1 && steps.iter().all(|&step| step >= 0);
+    if suits {
+        for (lhs, rhs, out) in product.each(out) {
+            few_rows::multiply(lhs, rhs, out, product.is_parallel());
+        }
+    }
+    suits
+}
+
+/// A product in blocks, which takes the sums of the left operand's rows where these are read fast; false where it is another one.
+fn in_blocks(product: &Product<'_, f32>, out: &mut [f32], sums: &mut Option<&mut [f32]>) -> bool {
+    let [m, n, k] = product.extents;
+    let suits = (blocks::suits(m, n, k) || sums.is_some() && n >= 16) && blocks::reads(product.steps());
+    if suits {
+        let mut sums = if product.left.rows == 1 { sums.take() } else { None };
+        let one = |index: usize, lhs, rhs, out: &mut [f32], sums: Option<&mut [f32]>, parallel| {
+            let sums = sums.map(|sums| &mut sums[index * m..(index + 1) * m]);
+            blocks::multiply(lhs, rhs, out, Start::Zero, sums, parallel, |_, _| {});
+        };
+        let group = product.group(out.len());
+        if group > 0 && sums.is_none() {
+            each_chunk(out, m * n * group, true, |chunk, out| {
+                for (index, (lhs, rhs, out)) in product.each_from(chunk * group, out).enumerate() {
+                    one(index, lhs, rhs, out, None, false);
+                }
+            });
+        } else {
+            for (index, (lhs, rhs, out)) in product.each(out).enumerate() {
+                one(index, lhs, rhs, out, sums.as_deref_mut(), product.is_parallel());
+            }
+        }
+    }
+    suits
+}
+
+/// A product in blocks, of which some rows at a time are finished in a cache; false where it is another one.
 pub(super) fn in_chunks(
     inputs: &[(&Operand, &[u8])],
     (ty, out): (&TensorType, &mut [u8]),
@@ -244,14 +288,14 @@ pub(super) fn in_chunks(
     }
     let Some(product) = Product::<f32>::new(lhs, rhs)? else { return Ok(false) };
     let [m, n, k] = product.extents;
-    let steps = product.steps();
-    if !packed::suits(m, n, k) || (steps[0] != 1 && steps[1] != 1) || steps.iter().any(|&step| step < 0) {
+    if !blocks::suits(m, n, k) || !blocks::reads(product.steps()) {
         return Ok(false);
     }
     let out: &mut [f32] = bytemuck::cast_slice_mut(&mut out[..ty.bytes()]);
     for (index, (lhs, rhs, out)) in product.each(out).enumerate() {
         let finish = |first: usize, out: &mut [f32]| finish(index * m * n + first, bytemuck::cast_slice_mut(out));
-        packed::multiply(lhs, rhs, bias, out, product.is_parallel(), finish);
+        let start = bias.map_or(Start::Zero, Start::Bias);
+        blocks::multiply(lhs, rhs, out, start, None, product.is_parallel(), finish);
     }
     Ok(true)
 }
@@ -259,8 +303,6 @@ pub(super) fn in_chunks(
 /// Any product, by gemm.
 fn by_gemm<T: Gemm>(product: &Product<'_, T>, out: &mut [T]) {
     let ([m, n, k], Product { left, right, .. }) = (product.extents, product);
-    let batch = out.len() / (m * n);
-    let work = m * n * k;
     let one = |index: usize, out: &mut [T], parallelism: Parallelism| {
         let (a, b) = (left.matrix(index), right.matrix(index));
         // SAFETY: `checked` proved that every element of each batch's matrices is within its slice; `out` is an
@@ -270,11 +312,11 @@ fn by_gemm<T: Gemm>(product: &Product<'_, T>, out: &mut [T]) {
             T::gemm([m, n, k], (out.as_mut_ptr(), n, false), a, b, parallelism);
         }
     };
-    if batch == 1 || work >= PARALLEL_FROM {
-        let parallelism = if work >= PARALLEL_FROM { Parallelism::Rayon(0) } else { Parallelism::None };
+    let group = product.group(out.len());
+    if group == 0 {
+        let parallelism = if product.is_parallel() { Parallelism::Rayon(0) } else { Parallelism::None };
         out.chunks_mut(m * n).enumerate().for_each(|(index, out)| one(index, out, parallelism));
     } else {
-        let group = (PARALLEL_FROM / work).max(1);
         each_chunk(out, m * n * group, true, |first, out| {
             out.chunks_mut(m * n).enumerate().for_each(|(k, out)| one(first * group + k, out, Parallelism::None));
         });

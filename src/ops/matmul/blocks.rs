@@ -1,0 +1,291 @@
+//! Products in f32 in blocks. Each task takes a block of results: it lays out its part of the right operand, as much at a time as stays
+//! in a core's own cache, and multiplies it with some rows after the other, which may be finished (an activation) while they are near.
+//!
+//! A task lays out its own part, though others may have done so too: what another core wrote comes from far, which takes longer. So
+//! tasks are tall, and where there are too few rows for that, they are wide: each takes some columns.
+
+use super::panels::{INNER_CHUNK, Panels, ROWS, Start, lay_out_strips};
+use super::product::Matrix;
+use crate::ops::tasks::lend;
+use crate::parallel::{each_chunk, each_chunk_of_two};
+use crate::scalar::{set_all, vectorized};
+
+/// Rows of a task, at most, and those that are multiplied before they are finished.
+const MOST: usize = 64 * ROWS;
+const NEAR: usize = 16 * ROWS;
+
+/// Rows from which a task's right operand is read so often that laying it out costs little.
+const TALL: usize = 16 * ROWS;
+
+/// Columns that a task takes at a time, and the fewest of one that takes some.
+const WIDE: usize = 1024;
+const NARROW: usize = 64;
+
+/// Elements of the right operand that are laid out at a time: half a megabyte; and their rows, at most.
+const LAID_OUT: usize = 1 << 17;
+const DEEP: usize = 8 * INNER_CHUNK;
+
+/// True for extents that are better off here than with gemm: enough rows to pay for laying out, columns to fill vectors, and neither tiny nor
+/// large in all three.
+pub(super) const fn suits(rows: usize, columns: usize, inner: usize) -> bool {
+    let is_tiny = rows * columns * inner < 1 << 17;
+    rows >= 8 && columns >= 16 && !is_tiny && (rows < 256 || columns < 256 || inner < 256)
+}
+
+/// True for operands that can be read here.
+pub(super) const fn reads([left_row, left_column, right_row, right_column]: [isize; 4]) -> bool {
+    (left_row == 1 || left_column == 1) && left_row >= 0 && left_column >= 0 && right_row >= 0 && right_column >= 0
+}
+
+/// `out = start + lhs · rhs`, row-major; `finish` gets each of its rows once, several at a time, with the index of their first element.
+/// `sums` are those of the left operand's rows, whose columns are consecutive then. Sums are the same with any number of threads: each
+/// is added up over the inner dimension in order.
+pub(super) fn multiply(
+    lhs: Matrix<'_, f32>,
+    rhs: Matrix<'_, f32>,
+    out: &mut [f32],
+    start: Start<'_>,
+    sums: Option<&mut [f32]>,
+    parallel: bool,
+    finish: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    let columns = rhs.columns;
+    let threads = if parallel { rayon::current_num_threads() } else { 1 };
+    let is_wide = threads > 1 && lhs.rows < threads * TALL && columns >= threads * NARROW && sums.is_none();
+    if is_wide && !matches!(start, Start::Sums) {
+        return by_columns(lhs, rhs, out, start, threads, finish);
+    }
+    // With more tasks, a thread that is late would not keep the others waiting for as long; but that costs more than it gives.
+    let tasks = threads * lhs.rows.div_ceil(threads * MOST);
+    let rows = lhs.rows.div_ceil(tasks).next_multiple_of(ROWS);
+    let task = |number: usize, out: &mut [f32], sums: Option<&mut [f32]>| {
+        let first = number * rows;
+        let part = Matrix { elements: &lhs.elements[first * lhs.steps[0]..], rows: out.len() / columns, ..lhs };
+        block(part, rhs, out, start, sums, |row, out| finish((first + row) * columns, out));
+    };
+    match sums {
+        Some(sums) => {
+            let parts = (out, rows * columns);
+            each_chunk_of_two(parts, (sums, rows), parallel, |number, out, sums| task(number, out, Some(sums)));
+        }
+        None => each_chunk(out, rows * columns, parallel, |number, out| task(number, out, None)),
+    }
+}
+
+/// The same where each task takes some columns of all rows. Their results lie apart, and are brought together in the end.
+fn by_columns(
+    lhs: Matrix<'_, f32>,
+    rhs: Matrix<'_, f32>,
+    out: &mut [f32],
+    start: Start<'_>,
+    threads: usize,
+    finish: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    let (rows, columns) = (lhs.rows, rhs.columns);
+    let tasks = threads * columns.div_ceil(threads * WIDE);
+    let width = columns.div_ceil(tasks).next_multiple_of(NARROW);
+    let count = columns.div_ceil(width);
+    lend(count * rows * width, |apart: &mut [f32]| {
+        each_chunk(apart, rows * width, true, |number, out| {
+            let first = number * width;
+            let width = width.min(columns - first);
+            let part = Matrix { elements: &rhs.elements[first * rhs.steps[1]..], columns: width, ..rhs };
+            let start = start.columns(first, width);
+            block(lhs, part, &mut out[..rows * width], start, None, |_, _| {});
+        });
+        let near = rows.div_ceil(threads).min(NEAR);
+        each_chunk(out, near * columns, rows * columns >= 1 << 14, |number, out| {
+            for (line, out) in out.chunks_mut(columns).enumerate() {
+                let row = number * near + line;
+                for (task, out) in out.chunks_mut(width).enumerate() {
+                    let from = task * rows * width + row * out.len();
+                    out.copy_from_slice(&apart[from..from + out.len()]);
+                }
+            }
+            finish(number * near * columns, out);
+        });
+    });
+}
+
+/// One task: `finish` gets the number of each first row.
+fn block(
+    lhs: Matrix<'_, f32>,
+    rhs: Matrix<'_, f32>,
+    out: &mut [f32],
+    start: Start<'_>,
+    mut sums: Option<&mut [f32]>,
+    finish: impl Fn(usize, &mut [f32]),
+) {
+    let (columns, inner) = (rhs.columns, rhs.rows);
+    // Wide where rows of the right operand are consecutive, deep where columns are: so are they read faster.
+    let (width, depth) = if rhs.steps[1] == 1 {
+        let width = columns.min(WIDE);
+        (width, (LAID_OUT / width.next_multiple_of(NARROW)).clamp(INNER_CHUNK, DEEP).min(inner))
+    } else {
+        let depth = inner.min(DEEP);
+        (columns.min(LAID_OUT / depth).clamp(NARROW, WIDE) / NARROW * NARROW, depth)
+    };
+    let (width, depth) = (width.min(columns), depth.max(1));
+    let is_whole = width == columns && depth == inner;
+    if let Some(sums) = sums.as_deref_mut() {
+        sums.fill(0.0);
+    }
+    // Columns that lie apart are read faster from strips, where they are read often.
+    let in_strips = lhs.steps[1] != 1 && columns >= 2 * NARROW;
+    let strips = if in_strips { NEAR * depth } else { 0 };
+    lend(strips + Panels::size(depth, width), |memory: &mut [f32]| {
+        let (strips, memory) = memory.split_at_mut(strips);
+        for first_column in (0..columns).step_by(width) {
+            let width = width.min(columns - first_column);
+            for first in (0..inner).step_by(depth) {
+                let depth = depth.min(inner - first);
+                let elements = &rhs.elements[first * rhs.steps[0] + first_column * rhs.steps[1]..];
+                let right = Matrix { elements, rows: depth, columns: width, steps: rhs.steps };
+                let start = if first == 0 { start.columns(first_column, width) } else { Start::Sums };
+                let right = Panels::lay_out(right, memory);
+                for row in (0..lhs.rows).step_by(NEAR) {
+                    let rows = NEAR.min(lhs.rows - row);
+                    let elements = &lhs.elements[row * lhs.steps[0] + first * lhs.steps[1]..];
+                    let left = Matrix { elements, rows, columns: depth, steps: lhs.steps };
+                    // First, as it reads the left operand faster, and leaves it in a cache.
+                    if let (Some(sums), 0) = (sums.as_deref_mut(), first_column) {
+                        add_row_sums(left, &mut sums[row..row + rows]);
+                    }
+                    let to = &mut out[row * columns + first_column..];
+                    if in_strips {
+                        let strips = &mut strips[..rows.next_multiple_of(ROWS) * depth];
+                        lay_out_strips(left, strips);
+                        right.multiply_strips(rows, strips, to, columns, start);
+                    } else {
+                        right.multiply(left, to, columns, start);
+                    }
+                    if is_whole {
+                        finish(row, &mut out[row * columns..(row + rows) * columns]);
+                    }
+                }
+            }
+        }
+    });
+    if !is_whole {
+        for (number, out) in out.chunks_mut(NEAR * columns).enumerate() {
+            finish(number * NEAR, out);
+        }
+    }
+}
+
+/// Adds the sums of rows whose columns are consecutive. Chunks of a row are added up apart: few terms each, and so little rounding.
+fn add_row_sums(lhs: Matrix<'_, f32>, sums: &mut [f32]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut part = [0.0; NEAR];
+            let (rows, sums) = (lhs.rows, &mut sums[..lhs.rows]);
+            for first in (0..lhs.columns).step_by(INNER_CHUNK) {
+                let part = &mut part[..rows];
+                set_all(part, 0.0);
+                for k in first..lhs.columns.min(first + INNER_CHUNK) {
+                    let column = &lhs.elements[k * lhs.steps[1]..][..rows];
+                    for row in 0..rows {
+                        part[row] += column[row];
+                    }
+                }
+                for row in 0..rows {
+                    sums[row] += part[row];
+                }
+            }
+        },
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shader::testing::numbers;
+
+    /// Rows, columns and inner indices, by whether tasks are tall or wide, the right operand is laid out at once or not, and all odd.
+    const EXTENTS: [[usize; 3]; 12] = [
+        [500, 100, 64],
+        [256, 64, 1000],
+        [97, 33, 200],
+        [8, 8, 1],
+        [5, 3, 2],
+        [1, 17, 300],
+        [61, 1, 128],
+        [100, 130, 1],
+        [390, 70, 300],
+        [24, 1100, 130],
+        [400, 600, 140],
+        [30, 530, 515],
+    ];
+
+    fn with_threads<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
+    }
+
+    #[test]
+    fn each_row_begins_with_its_bias_and_is_finished_once_with_its_index() {
+        for [rows, columns, inner] in EXTENTS {
+            let (lhs, rhs, bias) = (numbers(rows * inner, 1), numbers(inner * columns, 2), numbers(columns, 3));
+            for (left, right) in [([inner, 1], [columns, 1]), ([inner, 1], [1, inner]), ([1, rows], [columns, 1])] {
+                let run = |threads: usize| {
+                    let mut out = vec![f32::NAN; rows * columns];
+                    let left = Matrix { elements: &lhs, rows, columns: inner, steps: left };
+                    let right = Matrix { elements: &rhs, rows: inner, columns, steps: right };
+                    let finish = |first: usize, out: &mut [f32]| {
+                        out.iter_mut().enumerate().for_each(|(k, value)| *value += (first + k) as f32);
+                    };
+                    let start = Start::Bias(&bias);
+                    with_threads(threads, || multiply(left, right, &mut out, start, None, threads > 1, finish));
+                    out
+                };
+                let found = run(1);
+                assert_eq!(found, run(2));
+                assert_eq!(found, run(3));
+                for (index, &found) in found.iter().enumerate() {
+                    let (row, column) = (index / columns, index % columns);
+                    let terms = (0..inner).map(|k| {
+                        let (a, b) = (row * left[0] + k * left[1], k * right[0] + column * right[1]);
+                        f64::from(lhs[a]) * f64::from(rhs[b])
+                    });
+                    let wanted = terms.sum::<f64>() + f64::from(bias[column]) + index as f64;
+                    assert!(
+                        (f64::from(found) - wanted).abs() <= 1e-6 * (wanted.abs() + inner as f64),
+                        "{found} {wanted}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn products_and_row_sums_are_those_of_the_definition_with_any_number_of_threads() {
+        for [rows, columns, inner] in EXTENTS {
+            // Columns of the left operand and rows of the right one are further apart than they are long.
+            let (lhs, rhs) = (numbers(inner * (rows + 3), 1), numbers(inner * (columns + 5), 2));
+            let run = |threads: usize| {
+                let (mut out, mut sums) = (vec![f32::NAN; rows * columns], vec![f32::NAN; rows]);
+                let left = Matrix { elements: &lhs, rows, columns: inner, steps: [1, rows + 3] };
+                let right = Matrix { elements: &rhs, rows: inner, columns, steps: [columns + 5, 1] };
+                with_threads(threads, || {
+                    multiply(left, right, &mut out, Start::Zero, Some(&mut sums), threads > 1, |_, _| {});
+                });
+                (out, sums)
+            };
+            let (out, sums) = run(1);
+            assert_eq!((out.clone(), sums.clone()), run(3));
+            let sum = |terms: &mut dyn Iterator<Item = f64>| {
+                terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()))
+            };
+            let close = |found: f32, (sum, size): (f64, f64)| (f64::from(found) - sum).abs() <= 1e-6 * size;
+            let left = |row: usize, k: usize| f64::from(lhs[k * (rows + 3) + row]);
+            for row in 0..rows {
+                assert!(close(sums[row], sum(&mut (0..inner).map(|k| left(row, k)))), "sum of row {row} of {rows}");
+                for column in 0..columns {
+                    let right = |k: usize| f64::from(rhs[k * (columns + 5) + column]);
+                    let wanted = sum(&mut (0..inner).map(|k| left(row, k) * right(k)));
+                    assert!(close(out[row * columns + column], wanted), "{rows} {columns} {inner}: {row}, {column}");
+                }
+            }
+        }
+    }
+}
