@@ -84,26 +84,34 @@ fn by_columns(
     let (rows, columns) = (lhs.rows, rhs.columns);
     let tasks = threads * columns.div_ceil(threads * WIDE);
     let width = columns.div_ceil(tasks).next_multiple_of(NARROW);
-    let count = columns.div_ceil(width);
-    lend(count * rows * width, |apart: &mut [f32]| {
-        each_chunk(apart, rows * width, true, |number, out| {
-            let first = number * width;
-            let width = width.min(columns - first);
-            let part = Matrix { elements: &rhs.elements[first * rhs.steps[1]..], columns: width, ..rhs };
-            let start = start.columns(first, width);
-            block(lhs, part, &mut out[..rows * width], start, None, |_, _| {});
-        });
-        let near = rows.div_ceil(threads).min(NEAR);
-        each_chunk(out, near * columns, rows * columns >= 1 << 14, |number, out| {
-            for (line, out) in out.chunks_mut(columns).enumerate() {
-                let row = number * near + line;
-                for (task, out) in out.chunks_mut(width).enumerate() {
-                    let from = task * rows * width + row * out.len();
-                    out.copy_from_slice(&apart[from..from + out.len()]);
+    // Two tasks a thread at a time, so that their results stay near.
+    let together = (2 * threads * width).min(columns);
+    lend(together.div_ceil(width) * rows * width, |apart: &mut [f32]| {
+        for first_column in (0..columns).step_by(together) {
+            let together = together.min(columns - first_column);
+            let apart = &mut apart[..together.div_ceil(width) * rows * width];
+            each_chunk(apart, rows * width, true, |number, out| {
+                let first = first_column + number * width;
+                let width = width.min(first_column + together - first);
+                let part = Matrix { elements: &rhs.elements[first * rhs.steps[1]..], columns: width, ..rhs };
+                block(lhs, part, &mut out[..rows * width], start.columns(first, width), None, |_, _| {});
+            });
+            let is_last = first_column + together == columns;
+            let near = rows.div_ceil(threads).min(NEAR);
+            each_chunk(out, near * columns, rows * together >= 1 << 14, |number, out| {
+                for (line, out) in out.chunks_mut(columns).enumerate() {
+                    let row = number * near + line;
+                    let out = &mut out[first_column..first_column + together];
+                    for (task, out) in out.chunks_mut(width).enumerate() {
+                        let from = task * rows * width + row * out.len();
+                        out.copy_from_slice(&apart[from..from + out.len()]);
+                    }
                 }
-            }
-            finish(number * near * columns, out);
-        });
+                if is_last {
+                    finish(number * near * columns, out);
+                }
+            });
+        }
     });
 }
 
@@ -203,7 +211,7 @@ mod tests {
     use crate::shader::testing::numbers;
 
     /// Rows, columns and inner indices, by whether tasks are tall or wide, the right operand is laid out at once or not, and all odd.
-    const EXTENTS: [[usize; 3]; 12] = [
+    const EXTENTS: [[usize; 3]; 13] = [
         [500, 100, 64],
         [256, 64, 1000],
         [97, 33, 200],
@@ -216,6 +224,7 @@ mod tests {
         [24, 1100, 130],
         [400, 600, 140],
         [30, 530, 515],
+        [9, 9000, 7],
     ];
 
     fn with_threads<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
