@@ -217,20 +217,33 @@ impl<'a, T: bytemuck::Pod> Product<'a, T> {
     }
 }
 
-/// A product of few rows and columns over a long inner dimension, along which both operands are contiguous; false where it is another
-/// one.
+/// Calls `one` for each product of a batch, with its operands, its part of `out`, and whether threads pay within it: where there are
+/// many products, each is a thread's own.
+fn each_product(
+    product: &Product<'_, f32>,
+    out: &mut [f32],
+    one: impl Fn(Matrix<'_, f32>, Matrix<'_, f32>, &mut [f32], bool) + Sync,
+) {
+    let [m, n, _] = product.extents;
+    match product.group(out.len()) {
+        0 => product.each(out).for_each(|(lhs, rhs, out)| one(lhs, rhs, out, product.is_parallel())),
+        group => each_chunk(out, m * n * group, true, |chunk, out| {
+            product.each_from(chunk * group, out).for_each(|(lhs, rhs, out)| one(lhs, rhs, out, false));
+        }),
+    }
+}
+
+/// A product of few rows or columns over an inner dimension along which both operands are contiguous; false where it is another one.
 fn by_dot_products(product: &Product<'_, f32>, out: &mut [f32]) -> bool {
     let [m, n, k] = product.extents;
-    let [left, left_inner, right_inner, right] = product.steps();
-    // A single vector has no distance to the next one.
-    let suits = left_inner == 1 && right_inner == 1;
-    let suits = suits && dot_products::suits(m, n, k) && left >= 0 && right >= 0;
+    let [left, 1, 1, right] = product.steps() else { return false };
+    let suits = dot_products::suits(m, n, k) && left >= 0 && right >= 0;
     if suits {
-        for (lhs, rhs, out) in product.each(out) {
+        each_product(product, out, |lhs, rhs, out, parallel| {
             let lhs = Vectors { elements: lhs.elements, step: lhs.steps[0] };
             let rhs = Vectors { elements: rhs.elements, step: rhs.steps[1] };
-            dot_products::multiply(lhs, rhs, n, k, out, product.is_parallel());
-        }
+            dot_products::multiply(lhs, rhs, n, k, out, parallel);
+        });
     }
     suits
 }
@@ -240,9 +253,7 @@ fn of_few_rows(product: &Product<'_, f32>, out: &mut [f32]) -> bool {
     let ([m, n, k], steps) = (product.extents, product.steps());
     let suits = few_rows::suits(m, n, k) && steps[3] == 1 && steps.iter().all(|&step| step >= 0);
     if suits {
-        for (lhs, rhs, out) in product.each(out) {
-            few_rows::multiply(lhs, rhs, out, product.is_parallel());
-        }
+        each_product(product, out, few_rows::multiply);
     }
     suits
 }
@@ -251,26 +262,20 @@ fn of_few_rows(product: &Product<'_, f32>, out: &mut [f32]) -> bool {
 fn in_blocks(product: &Product<'_, f32>, out: &mut [f32], sums: &mut Option<&mut [f32]>) -> bool {
     let [m, n, k] = product.extents;
     let suits = (blocks::suits(m, n, k) || sums.is_some() && n >= 16) && blocks::reads(product.steps());
-    if suits {
-        let mut sums = if product.left.rows == 1 { sums.take() } else { None };
-        let one = |index: usize, lhs, rhs, out: &mut [f32], sums: Option<&mut [f32]>, parallel| {
-            let sums = sums.map(|sums| &mut sums[index * m..(index + 1) * m]);
-            blocks::multiply(lhs, rhs, out, Start::Zero, sums, parallel, |_, _| {});
-        };
-        let group = product.group(out.len());
-        if group > 0 && sums.is_none() {
-            each_chunk(out, m * n * group, true, |chunk, out| {
-                for (index, (lhs, rhs, out)) in product.each_from(chunk * group, out).enumerate() {
-                    one(index, lhs, rhs, out, None, false);
-                }
-            });
-        } else {
-            for (index, (lhs, rhs, out)) in product.each(out).enumerate() {
-                one(index, lhs, rhs, out, sums.as_deref_mut(), product.is_parallel());
+    if !suits {
+        return false;
+    }
+    match if product.left.rows == 1 { sums.take() } else { None } {
+        Some(sums) => {
+            for ((lhs, rhs, out), sums) in product.each(out).zip(sums.chunks_mut(m)) {
+                blocks::multiply(lhs, rhs, out, Start::Zero, Some(sums), product.is_parallel(), |_, _| {});
             }
         }
+        None => each_product(product, out, |lhs, rhs, out, parallel| {
+            blocks::multiply(lhs, rhs, out, Start::Zero, None, parallel, |_, _| {});
+        }),
     }
-    suits
+    true
 }
 
 /// A product in blocks, of which some rows at a time are finished in a cache; false where it is another one.
