@@ -51,7 +51,7 @@ pub(crate) use value::Writing;
 pub use value::{IntoValue, Value};
 #[cfg(test)]
 pub(crate) use vector::processors;
-pub(crate) use vector::{array_of, set_all, vectorized};
+pub(crate) use vector::{array_of, set_all, strands, vectorized};
 #[cfg(test)]
 pub(crate) use wgsl::generated_imports;
 pub use wgsl::{Emitted, Epilogue};

@@ -2,6 +2,7 @@
 //! NaN.
 
 use super::{Affine, Builder, ReduceDims, Reduction, ScalarFunction as F, Source, Tape, map, reduce};
+use crate::shader::testing::with_threads;
 use crate::tensor::DType;
 
 const LENGTHS: [usize; 11] = [1, 2, 7, 31, 32, 33, 1023, 1024, 1025, 5000, 70_001];
@@ -118,8 +119,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         let values = values(outer * len * inner);
         for reduction in [Reduction::Sum, Reduction::LogSumExp, Reduction::Max] {
             let with = |threads: usize| {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let found = pool.install(|| reduced(&values, reduction, dims, true));
+                let found = with_threads(threads, || reduced(&values, reduction, dims, true));
                 found.into_iter().map(f32::to_bits).collect::<Vec<_>>()
             };
             let alone = with(1);

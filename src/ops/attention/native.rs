@@ -10,7 +10,7 @@ use super::score::{Leaf, Score};
 use super::{Attention, AttentionPass, Sizes};
 use crate::ops::matmul::{LaidOut, Matrix, Start};
 use crate::ops::tasks::{each, lend};
-use crate::scalar::{Affine, Builder, NodeId, Real, Source, Tape, map, set_all, vectorized};
+use crate::scalar::{Affine, Builder, NodeId, Real, Source, Tape, map, set_all, strands, vectorized};
 use crate::shader::Operand;
 use crate::tensor::{DType, Element, TensorType};
 
@@ -471,13 +471,7 @@ const LANES: usize = 16;
 /// Joins all values, in an order that suits vectors: few of them are joined one after the other.
 #[inline(always)]
 fn joined<T: Float>(values: &[T], start: T, join: impl Fn(T, T) -> T) -> T {
-    let mut lanes = [start; LANES];
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            lanes[lane] = join(lanes[lane], chunk[lane]);
-        }
-    }
+    let (mut lanes, rest) = strands::<_, _, LANES>(values, start, &join);
     for index in 0..rest.len() {
         lanes[index] = join(lanes[index], rest[index]);
     }

@@ -4,15 +4,16 @@
 //! A task lays out its own part, though others may have done so too: what another core wrote comes from far, which takes longer. So
 //! tasks are tall, and where there are too few rows for that, they are wide: each takes some columns.
 
+use super::FEW;
+use super::columns::{NEAR, each_columns};
 use super::panels::{INNER_CHUNK, Panels, ROWS, Start, lay_out_strips};
 use super::product::Matrix;
 use crate::ops::tasks::lend;
 use crate::parallel::{each_chunk, each_chunk_of_two};
 use crate::scalar::{set_all, vectorized};
 
-/// Rows of a task, at most, and those that are multiplied before they are finished.
+/// Rows of a task, at most.
 const MOST: usize = 64 * ROWS;
-const NEAR: usize = 16 * ROWS;
 
 /// Rows from which a task's right operand is read so often that laying it out costs little.
 const TALL: usize = 16 * ROWS;
@@ -29,7 +30,7 @@ const DEEP: usize = 8 * INNER_CHUNK;
 /// large in all three.
 pub(super) const fn suits(rows: usize, columns: usize, inner: usize) -> bool {
     let is_tiny = rows * columns * inner < 1 << 17;
-    rows >= 8 && columns >= 16 && !is_tiny && (rows < 256 || columns < 256 || inner < 256)
+    rows >= FEW && columns >= 16 && !is_tiny && (rows < 256 || columns < 256 || inner < 256)
 }
 
 /// True for operands that can be read here.
@@ -37,23 +38,30 @@ pub(super) const fn reads([left_row, left_column, right_row, right_column]: [isi
     (left_row == 1 || left_column == 1) && left_row >= 0 && left_column >= 0 && right_row >= 0 && right_column >= 0
 }
 
-/// `out = start + lhs · rhs`, row-major; `finish` gets each of its rows once, several at a time, with the index of their first element.
+/// `out = bias + lhs · rhs`, row-major; `finish` gets each of its rows once, several at a time, with the index of their first element.
 /// `sums` are those of the left operand's rows, whose columns are consecutive then. Sums are the same with any number of threads: each
 /// is added up over the inner dimension in order.
 pub(super) fn multiply(
     lhs: Matrix<'_, f32>,
     rhs: Matrix<'_, f32>,
     out: &mut [f32],
-    start: Start<'_>,
+    bias: Option<&[f32]>,
     sums: Option<&mut [f32]>,
     parallel: bool,
     finish: impl Fn(usize, &mut [f32]) + Sync,
 ) {
     let columns = rhs.columns;
+    let start = bias.map_or(Start::Zero, Start::Bias);
     let threads = if parallel { rayon::current_num_threads() } else { 1 };
-    let is_wide = threads > 1 && lhs.rows < threads * TALL && columns >= threads * NARROW && sums.is_none();
-    if is_wide && !matches!(start, Start::Sums) {
-        return by_columns(lhs, rhs, out, start, threads, finish);
+    if threads > 1 && lhs.rows < threads * TALL && columns >= threads * NARROW && sums.is_none() {
+        let tasks = threads * columns.div_ceil(threads * WIDE);
+        let width = columns.div_ceil(tasks).next_multiple_of(NARROW);
+        let task = |first: usize, out: &mut [f32]| {
+            let width = width.min(columns - first);
+            let part = Matrix { elements: &rhs.elements[first * rhs.steps[1]..], columns: width, ..rhs };
+            block(lhs, part, out, start.columns(first, width), None, |_, _| {});
+        };
+        return each_columns(out, columns, width, threads, task, finish);
     }
     // With more tasks, a thread that is late would not keep the others waiting for as long; but that costs more than it gives.
     let tasks = threads * lhs.rows.div_ceil(threads * MOST);
@@ -70,49 +78,6 @@ pub(super) fn multiply(
         }
         None => each_chunk(out, rows * columns, parallel, |number, out| task(number, out, None)),
     }
-}
-
-/// The same where each task takes some columns of all rows. Their results lie apart, and are brought together in the end.
-fn by_columns(
-    lhs: Matrix<'_, f32>,
-    rhs: Matrix<'_, f32>,
-    out: &mut [f32],
-    start: Start<'_>,
-    threads: usize,
-    finish: impl Fn(usize, &mut [f32]) + Sync,
-) {
-    let (rows, columns) = (lhs.rows, rhs.columns);
-    let tasks = threads * columns.div_ceil(threads * WIDE);
-    let width = columns.div_ceil(tasks).next_multiple_of(NARROW);
-    // Two tasks a thread at a time, so that their results stay near.
-    let together = (2 * threads * width).min(columns);
-    lend(together.div_ceil(width) * rows * width, |apart: &mut [f32]| {
-        for first_column in (0..columns).step_by(together) {
-            let together = together.min(columns - first_column);
-            let apart = &mut apart[..together.div_ceil(width) * rows * width];
-            each_chunk(apart, rows * width, true, |number, out| {
-                let first = first_column + number * width;
-                let width = width.min(first_column + together - first);
-                let part = Matrix { elements: &rhs.elements[first * rhs.steps[1]..], columns: width, ..rhs };
-                block(lhs, part, &mut out[..rows * width], start.columns(first, width), None, |_, _| {});
-            });
-            let is_last = first_column + together == columns;
-            let near = rows.div_ceil(threads).min(NEAR);
-            each_chunk(out, near * columns, rows * together >= 1 << 14, |number, out| {
-                for (line, out) in out.chunks_mut(columns).enumerate() {
-                    let row = number * near + line;
-                    let out = &mut out[first_column..first_column + together];
-                    for (task, out) in out.chunks_mut(width).enumerate() {
-                        let from = task * rows * width + row * out.len();
-                        out.copy_from_slice(&apart[from..from + out.len()]);
-                    }
-                }
-                if is_last {
-                    finish(number * near * columns, out);
-                }
-            });
-        }
-    });
 }
 
 /// One task: `finish` gets the number of each first row.
@@ -208,7 +173,7 @@ fn add_row_sums(lhs: Matrix<'_, f32>, sums: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shader::testing::numbers;
+    use crate::shader::testing::{numbers, with_threads};
 
     /// Rows, columns and inner indices, by whether tasks are tall or wide, the right operand is laid out at once or not, and all odd.
     const EXTENTS: [[usize; 3]; 13] = [
@@ -227,10 +192,6 @@ mod tests {
         [9, 9000, 7],
     ];
 
-    fn with_threads<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
-    }
-
     #[test]
     fn each_row_begins_with_its_bias_and_is_finished_once_with_its_index() {
         for [rows, columns, inner] in EXTENTS {
@@ -243,8 +204,7 @@ mod tests {
                     let finish = |first: usize, out: &mut [f32]| {
                         out.iter_mut().enumerate().for_each(|(k, value)| *value += (first + k) as f32);
                     };
-                    let start = Start::Bias(&bias);
-                    with_threads(threads, || multiply(left, right, &mut out, start, None, threads > 1, finish));
+                    with_threads(threads, || multiply(left, right, &mut out, Some(&bias), None, threads > 1, finish));
                     out
                 };
                 let found = run(1);
@@ -276,7 +236,7 @@ mod tests {
                 let left = Matrix { elements: &lhs, rows, columns: inner, steps: [1, rows + 3] };
                 let right = Matrix { elements: &rhs, rows: inner, columns, steps: [columns + 5, 1] };
                 with_threads(threads, || {
-                    multiply(left, right, &mut out, Start::Zero, Some(&mut sums), threads > 1, |_, _| {});
+                    multiply(left, right, &mut out, None, Some(&mut sums), threads > 1, |_, _| {});
                 });
                 (out, sums)
             };

@@ -2,6 +2,7 @@
 //! classifier after many features, or where one operand has few vectors, as one example has: dot products, of a few vectors of both at
 //! a time, straight from the operands. To lay these out anew would take longer than so few products.
 
+use super::FEW;
 use crate::ops::tasks::lend;
 use crate::parallel::each_chunk;
 use crate::scalar::array_of;
@@ -9,9 +10,6 @@ use crate::scalar::array_of;
 /// Vectors of the left operand in a tile, and the products from which a task is worth a thread.
 const TILE: usize = 4;
 const TASK: usize = 1 << 16;
-
-/// Vectors of one operand that are few.
-const FEW: usize = 8;
 
 /// Inner indices that are summed at a time, so that the right operand's elements stay in a cache for all rows of a task.
 const INNER_CHUNK: usize = 1024;
@@ -167,7 +165,7 @@ fn tile<S: pulp::Simd, const R: usize, const C: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shader::testing::numbers;
+    use crate::shader::testing::{numbers, with_threads};
 
     #[test]
     fn sums_are_those_of_the_definition_with_any_number_of_threads() {
@@ -186,10 +184,9 @@ mod tests {
             let (lhs, rhs) = (numbers(rows * (inner + 3), 1), numbers(columns * inner, 2));
             let run = |threads: usize| {
                 let mut out = vec![f32::NAN; rows * columns];
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let (left, right) =
                     (Vectors { elements: &lhs, step: inner + 3 }, Vectors { elements: &rhs, step: inner });
-                pool.install(|| multiply(left, right, columns, inner, &mut out, threads > 1));
+                with_threads(threads, || multiply(left, right, columns, inner, &mut out, threads > 1));
                 out
             };
             let found = run(1);

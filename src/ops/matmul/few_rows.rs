@@ -1,13 +1,10 @@
 //! Products in f32 of few rows with a right operand whose rows are consecutive, as one example with a layer's weight: its rows are
 //! read once, in their order, and added to the results, which stay in a cache.
 
+use super::FEW;
+use super::columns::each_columns;
 use super::product::Matrix;
-use crate::ops::tasks::lend;
-use crate::parallel::each_chunk;
 use crate::scalar::{set_all, vectorized};
-
-/// Rows that are few.
-const FEW: usize = 8;
 
 /// Rows of the right operand that are added at a time.
 const DEEP: usize = 4;
@@ -22,26 +19,14 @@ pub(super) const fn suits(rows: usize, columns: usize, inner: usize) -> bool {
 
 /// `out = lhs · rhs`, row-major. Sums are the same with any number of threads.
 pub(super) fn multiply(lhs: Matrix<'_, f32>, rhs: Matrix<'_, f32>, out: &mut [f32], parallel: bool) {
-    let (rows, columns) = (lhs.rows, rhs.columns);
+    let columns = rhs.columns;
     let threads = if parallel { rayon::current_num_threads() } else { 1 };
     let width = columns.div_ceil(threads).next_multiple_of(16).max(WIDE).min(columns);
-    let task = |number: usize, out: &mut [f32]| {
-        let first = number * width;
+    let task = |first: usize, out: &mut [f32]| {
         let part = Matrix { elements: &rhs.elements[first..], columns: width.min(columns - first), ..rhs };
-        add_rows(lhs, part, &mut out[..rows * part.columns]);
+        add_rows(lhs, part, out);
     };
-    if rows == 1 {
-        return each_chunk(out, width, parallel, task);
-    }
-    lend(columns.div_ceil(width) * rows * width, |apart: &mut [f32]| {
-        each_chunk(apart, rows * width, parallel, task);
-        for (row, out) in out.chunks_exact_mut(columns).enumerate() {
-            for (number, out) in out.chunks_mut(width).enumerate() {
-                let from = number * rows * width + row * out.len();
-                out.copy_from_slice(&apart[from..from + out.len()]);
-            }
-        }
-    });
+    each_columns(out, columns, width, threads, task, |_, _| {});
 }
 
 /// `out = lhs · rhs` on one thread.
@@ -83,7 +68,7 @@ fn add_rows(lhs: Matrix<'_, f32>, rhs: Matrix<'_, f32>, out: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shader::testing::numbers;
+    use crate::shader::testing::{numbers, with_threads};
 
     #[test]
     fn sums_are_those_of_the_definition_with_any_number_of_threads() {
@@ -95,8 +80,7 @@ mod tests {
                     let mut out = vec![f32::NAN; rows * columns];
                     let left = Matrix { elements: &lhs, rows, columns: inner, steps };
                     let right = Matrix { elements: &rhs, rows: inner, columns, steps: [columns + 3, 1] };
-                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                    pool.install(|| multiply(left, right, &mut out, threads > 1));
+                    with_threads(threads, || multiply(left, right, &mut out, threads > 1));
                     out
                 };
                 let found = run(1);

@@ -7,6 +7,7 @@
 //! On a GPU, `vector` makes products with a vector reductions.
 
 mod blocks;
+mod columns;
 mod dot_products;
 mod few_rows;
 mod integer;
@@ -27,6 +28,9 @@ use super::Op;
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, Shape, TensorType};
+
+/// Vectors of an operand that are too few to pay for laying out the other one, on the CPU.
+const FEW: usize = 8;
 
 /// `[batch…, m, k] · [batch…, k, n] = [batch…, m, n]`, with equal batch axes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -76,7 +76,7 @@ impl<'a> Panels<'a> {
         pulp::Arch::new().dispatch(Multiply { lhs, in_strips: false, panels: self, out, out_step, start });
     }
 
-    /// The same with a left operand that was laid out in [`strips`](lay_out_strips), of so many rows.
+    /// The same with a left operand of `rows` rows that was laid out in [`strips`](lay_out_strips).
     pub(super) fn multiply_strips(
         self,
         rows: usize,
@@ -128,16 +128,7 @@ impl pulp::WithSimd for LayOut<'_, '_> {
             let (panel, after) = rest.split_at_mut(width * rows);
             rest = after;
             if steps[1] != 1 {
-                if steps[0] == 1 {
-                    transposed(simd, elements, [first, count, rows, steps[1]], width, panel);
-                    continue;
-                }
-                for column in 0..width {
-                    let from = (column < count).then(|| &elements[(first + column) * steps[1]..]);
-                    for (k, to) in panel.iter_mut().skip(column).step_by(width).enumerate() {
-                        *to = from.map_or(0.0, |from| from[k * steps[0]]);
-                    }
-                }
+                by_columns(simd, elements, [first, count, rows], steps, width, panel);
                 continue;
             }
             for (k, to) in panel.chunks_exact_mut(width).enumerate() {
@@ -154,34 +145,36 @@ impl pulp::WithSimd for LayOut<'_, '_> {
     }
 }
 
-/// Lays out columns whose elements are consecutive: of four columns at a time, a vector of each.
+/// Lays out columns: where their elements are consecutive, a vector of each of four columns at a time.
 #[inline(always)]
-fn transposed<S: Simd>(
+fn by_columns<S: Simd>(
     simd: S,
     elements: &[f32],
-    [first, count, rows, step]: [usize; 4],
+    [first, count, rows]: [usize; 3],
+    steps: [usize; 2],
     width: usize,
     panel: &mut [f32],
 ) {
     let lanes = lanes::<S>();
-    let (fours, whole) = if lanes < 4 { (0, 0) } else { (count / 4 * 4, rows / lanes * lanes) };
+    let in_vectors = steps[0] == 1 && lanes >= 4;
+    let (fours, whole) = if in_vectors { (count / 4 * 4, rows / lanes * lanes) } else { (0, 0) };
     // Along the columns, so that few of them at a time are read, but not far: what is written should stay in the nearest cache.
-    for (chunk, column) in
-        (0..whole).step_by(INNER_CHUNK).flat_map(|chunk| (0..fours).step_by(4).map(move |column| (chunk, column)))
-    {
-        let from: [&[f32]; 4] = array_of(|c| &elements[(first + column + c) * step..][..whole]);
-        for k in (chunk..whole.min(chunk + INNER_CHUNK)).step_by(lanes) {
-            let vectors: [S::f32s; 4] = array_of(|c| S::as_simd_f32s(&from[c][k..k + lanes]).0[0]);
-            // Within each four lanes, this transposes: the first vector then has the first row's elements of all columns in its first
-            // four lanes, the fifth row's in the next four, and so on.
-            let vectors = simd.deinterleave_shfl_f32s(vectors);
-            let panel = &mut panel[k * width..(k + lanes) * width];
-            for row in 0..4 {
-                let parts: &[[f32; 4]] = bytemuck::cast_slice(&vectors[row..=row]);
-                for part in 0..parts.len() {
-                    // An array, whose length is known: a slice would be copied by a call.
-                    if let Some(to) = panel[(4 * part + row) * width + column..].first_chunk_mut() {
-                        *to = parts[part];
+    for start in (0..whole).step_by(INNER_CHUNK) {
+        for column in (0..fours).step_by(4) {
+            let from: [&[f32]; 4] = array_of(|c| &elements[(first + column + c) * steps[1]..][..whole]);
+            for k in (start..whole.min(start + INNER_CHUNK)).step_by(lanes) {
+                let vectors: [S::f32s; 4] = array_of(|c| S::as_simd_f32s(&from[c][k..k + lanes]).0[0]);
+                // Within each four lanes, this transposes: the first vector then has the first row's elements of all columns in its
+                // first four lanes, the fifth row's in the next four, and so on.
+                let vectors = simd.deinterleave_shfl_f32s(vectors);
+                let panel = &mut panel[k * width..(k + lanes) * width];
+                for row in 0..4 {
+                    let parts: &[[f32; 4]] = bytemuck::cast_slice(&vectors[row..=row]);
+                    for part in 0..parts.len() {
+                        // An array, whose length is known: a slice would be copied by a call.
+                        if let Some(to) = panel[(4 * part + row) * width + column..].first_chunk_mut() {
+                            *to = parts[part];
+                        }
                     }
                 }
             }
@@ -189,9 +182,9 @@ fn transposed<S: Simd>(
     }
     for column in 0..count {
         let start = if column < fours { whole } else { 0 };
-        let from = &elements[(first + column) * step..][..rows];
+        let from = &elements[(first + column) * steps[1]..];
         for k in start..rows {
-            panel[k * width + column] = from[k];
+            panel[k * width + column] = from[k * steps[0]];
         }
     }
     for line in panel.chunks_exact_mut(width) {

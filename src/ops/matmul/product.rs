@@ -5,7 +5,6 @@
 use gemm_common::Parallelism;
 
 use super::dot_products::{self, Vectors};
-use super::panels::Start;
 use super::{blocks, few_rows, integer};
 use crate::ops::widened::widened;
 use crate::parallel::each_chunk;
@@ -182,21 +181,10 @@ impl<'a, T: bytemuck::Pod> Product<'a, T> {
         Ok(Some(Self { left, right, extents }))
     }
 
-    /// The operands of each product of the batch with its part of `out`, where no step is negative.
-    fn each<'b>(&self, out: &'b mut [T]) -> impl Iterator<Item = (Matrix<'a, T>, Matrix<'a, T>, &'b mut [T])> {
-        self.each_from(0, out)
-    }
-
-    /// The same for products from one on.
-    fn each_from<'b>(
-        &self,
-        first: usize,
-        out: &'b mut [T],
-    ) -> impl Iterator<Item = (Matrix<'a, T>, Matrix<'a, T>, &'b mut [T])> {
+    /// The operands of one product of the batch, where no step is negative.
+    fn operands(&self, index: usize) -> (Matrix<'a, T>, Matrix<'a, T>) {
         let [m, n, k] = self.extents;
-        out.chunks_mut(m * n).enumerate().map(move |(index, out)| {
-            (self.left.placed(first + index, m, k), self.right.placed(first + index, k, n), out)
-        })
+        (self.left.placed(index, m, k), self.right.placed(index, k, n))
     }
 
     /// Products that a thread takes at a time, where there are enough that each thread gets several; else 0.
@@ -217,18 +205,14 @@ impl<'a, T: bytemuck::Pod> Product<'a, T> {
     }
 }
 
-/// Calls `one` for each product of a batch, with its operands, its part of `out`, and whether threads pay within it: where there are
-/// many products, each is a thread's own.
-fn each_product(
-    product: &Product<'_, f32>,
-    out: &mut [f32],
-    one: impl Fn(Matrix<'_, f32>, Matrix<'_, f32>, &mut [f32], bool) + Sync,
-) {
+/// Calls `one` for each product of a batch, with its number, its part of `out`, and whether threads pay within it: where there are many
+/// products, each is a thread's own.
+fn each_product<T: Gemm>(product: &Product<'_, T>, out: &mut [T], one: impl Fn(usize, &mut [T], bool) + Sync) {
     let [m, n, _] = product.extents;
     match product.group(out.len()) {
-        0 => product.each(out).for_each(|(lhs, rhs, out)| one(lhs, rhs, out, product.is_parallel())),
+        0 => out.chunks_mut(m * n).enumerate().for_each(|(index, out)| one(index, out, product.is_parallel())),
         group => each_chunk(out, m * n * group, true, |chunk, out| {
-            product.each_from(chunk * group, out).for_each(|(lhs, rhs, out)| one(lhs, rhs, out, false));
+            out.chunks_mut(m * n).enumerate().for_each(|(index, out)| one(chunk * group + index, out, false));
         }),
     }
 }
@@ -239,7 +223,8 @@ fn by_dot_products(product: &Product<'_, f32>, out: &mut [f32]) -> bool {
     let [left, 1, 1, right] = product.steps() else { return false };
     let suits = dot_products::suits(m, n, k) && left >= 0 && right >= 0;
     if suits {
-        each_product(product, out, |lhs, rhs, out, parallel| {
+        each_product(product, out, |index, out, parallel| {
+            let (lhs, rhs) = product.operands(index);
             let lhs = Vectors { elements: lhs.elements, step: lhs.steps[0] };
             let rhs = Vectors { elements: rhs.elements, step: rhs.steps[1] };
             dot_products::multiply(lhs, rhs, n, k, out, parallel);
@@ -253,7 +238,10 @@ fn of_few_rows(product: &Product<'_, f32>, out: &mut [f32]) -> bool {
     let ([m, n, k], steps) = (product.extents, product.steps());
     let suits = few_rows::suits(m, n, k) && steps[3] == 1 && steps.iter().all(|&step| step >= 0);
     if suits {
-        each_product(product, out, few_rows::multiply);
+        each_product(product, out, |index, out, parallel| {
+            let (lhs, rhs) = product.operands(index);
+            few_rows::multiply(lhs, rhs, out, parallel);
+        });
     }
     suits
 }
@@ -267,12 +255,14 @@ fn in_blocks(product: &Product<'_, f32>, out: &mut [f32], sums: &mut Option<&mut
     }
     match if product.left.rows == 1 { sums.take() } else { None } {
         Some(sums) => {
-            for ((lhs, rhs, out), sums) in product.each(out).zip(sums.chunks_mut(m)) {
-                blocks::multiply(lhs, rhs, out, Start::Zero, Some(sums), product.is_parallel(), |_, _| {});
+            for (index, (out, sums)) in out.chunks_mut(m * n).zip(sums.chunks_mut(m)).enumerate() {
+                let (lhs, rhs) = product.operands(index);
+                blocks::multiply(lhs, rhs, out, None, Some(sums), product.is_parallel(), |_, _| {});
             }
         }
-        None => each_product(product, out, |lhs, rhs, out, parallel| {
-            blocks::multiply(lhs, rhs, out, Start::Zero, None, parallel, |_, _| {});
+        None => each_product(product, out, |index, out, parallel| {
+            let (lhs, rhs) = product.operands(index);
+            blocks::multiply(lhs, rhs, out, None, None, parallel, |_, _| {});
         }),
     }
     true
@@ -297,10 +287,10 @@ pub(super) fn in_chunks(
         return Ok(false);
     }
     let out: &mut [f32] = bytemuck::cast_slice_mut(&mut out[..ty.bytes()]);
-    for (index, (lhs, rhs, out)) in product.each(out).enumerate() {
+    for (index, out) in out.chunks_mut(m * n).enumerate() {
+        let (lhs, rhs) = product.operands(index);
         let finish = |first: usize, out: &mut [f32]| finish(index * m * n + first, bytemuck::cast_slice_mut(out));
-        let start = bias.map_or(Start::Zero, Start::Bias);
-        blocks::multiply(lhs, rhs, out, start, None, product.is_parallel(), finish);
+        blocks::multiply(lhs, rhs, out, bias, None, product.is_parallel(), finish);
     }
     Ok(true)
 }
@@ -308,24 +298,16 @@ pub(super) fn in_chunks(
 /// Any product, by gemm.
 fn by_gemm<T: Gemm>(product: &Product<'_, T>, out: &mut [T]) {
     let ([m, n, k], Product { left, right, .. }) = (product.extents, product);
-    let one = |index: usize, out: &mut [T], parallelism: Parallelism| {
+    each_product(product, out, |index, out, parallel| {
         let (a, b) = (left.matrix(index), right.matrix(index));
+        let parallelism = if parallel { Parallelism::Rayon(0) } else { Parallelism::None };
         // SAFETY: `checked` proved that every element of each batch's matrices is within its slice; `out` is an
         // exclusive, row-major m × n matrix, and m, n, k are the extents that were checked.
         unsafe {
             let (a, b) = ((a, [left.rows, left.columns]), (b, [right.rows, right.columns]));
             T::gemm([m, n, k], (out.as_mut_ptr(), n, false), a, b, parallelism);
         }
-    };
-    let group = product.group(out.len());
-    if group == 0 {
-        let parallelism = if product.is_parallel() { Parallelism::Rayon(0) } else { Parallelism::None };
-        out.chunks_mut(m * n).enumerate().for_each(|(index, out)| one(index, out, parallelism));
-    } else {
-        each_chunk(out, m * n * group, true, |first, out| {
-            out.chunks_mut(m * n).enumerate().for_each(|(k, out)| one(first * group + k, out, Parallelism::None));
-        });
-    }
+    });
 }
 
 /// Sums of the rows of a batch of matrices, in chunks of the inner dimension that are joined in order: the chunks depend on the

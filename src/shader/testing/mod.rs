@@ -40,6 +40,11 @@ pub(crate) fn adapters() -> Vec<Adapter> {
     ]
 }
 
+/// Runs work on a pool of that number of threads.
+pub(crate) fn with_threads<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
+}
+
 /// The same values every time, between −1 and 1, on a grid that sums exactly in most tests.
 pub(crate) fn numbers(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_769).wrapping_add(12345);
