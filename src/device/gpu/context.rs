@@ -413,8 +413,8 @@ impl GpuDevice {
     /// Waits for the end of a submission.
     pub(super) async fn finished(&self, submitted: &Submitted) -> Result<()> {
         if submitted.done.outcome().is_none() {
-            if may_wait() {
-                self.wait(&submitted.index)?;
+            if let (true, Some(index)) = (may_wait(), &submitted.index) {
+                self.wait(index)?;
                 // What was waited for is done, whenever the callback that says so is called.
                 submitted.done.give(true);
                 return Ok(());
