@@ -125,6 +125,42 @@ pub fn names() -> Vec<String> {
     families::all().into_iter().map(|family| family.name).collect()
 }
 
+/// A case of what is checked, as a graph that [`compile`](crate::compiler::compile) makes a program of for any device, there or not.
+#[derive(Debug)]
+pub struct CheckedGraph {
+    /// The operator.
+    pub name: String,
+    /// The operator in the case's shapes, with its gradients.
+    pub graph: Graph,
+    /// How it is compiled; kernels are iterated over by [`Options::variant`].
+    pub options: Options,
+}
+
+/// The graphs of all cases of the operators that a filter means ([`select`]).
+///
+/// ```
+/// use wgrad::compiler::{Layout, Target, compile};
+/// let target = Target::Gpu(wgrad::shader::Adapter::default());
+/// for case in wgrad::check::graphs("matmul/vectors")? {
+///     let (program, _) = compile(&case.graph, &target, &mut Layout::default(), case.options)?;
+///     assert!(!program.kernels.is_empty());
+/// }
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+///
+/// # Errors
+/// Inputs that cannot be made, which would be a mistake here.
+pub fn graphs(filter: &str) -> Result<Vec<CheckedGraph>> {
+    let mut found = Vec::new();
+    for family in select(families::all(), filter, |family| &family.name) {
+        for (number, case) in family.cases.iter().enumerate() {
+            let (graph, _) = case.graph(number, DType::F32)?;
+            found.push(CheckedGraph { name: family.name.clone(), graph, options: family.options });
+        }
+    }
+    Ok(found)
+}
+
 /// Checks the operators that a filter means ([`select`]), and reports each one as soon as it is there. True where all
 /// are well.
 ///
@@ -337,8 +373,12 @@ impl Case {
         if extremes.contains(&Extreme::Subnormal) {
             extremes.push(Extreme::Flushed);
         }
+        let is_plain = extremes.is_empty();
+        if self.inputs.iter().any(Input::has_subnormals) {
+            extremes.push(Extreme::NoneFlushed);
+        }
         let mut all = self.session(&Device::cpu(), number, float, &extremes, options)?.1;
-        if !extremes.is_empty() {
+        if !is_plain {
             let narrow = self.session(&Device::cpu(), number, DType::F32, &extremes, options)?.1;
             all.extend(narrow.into_iter().filter(|(extreme, _)| *extreme != Extreme::None));
         }
