@@ -45,6 +45,11 @@ impl Extreme {
         }
     }
 
+    /// Whether subnormal numbers are 0 in them.
+    pub(super) const fn is_flushed(self) -> bool {
+        matches!(self, Self::Flushed | Self::NoneFlushed)
+    }
+
     /// As reports say it.
     pub(super) const fn describe(self) -> &'static str {
         match self {
