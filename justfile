@@ -22,3 +22,14 @@ check-kernels:
     LP_NATIVE_VECTOR_WIDTH=128 cargo run --release -- check --device gpu
     LP_NATIVE_VECTOR_WIDTH=256 cargo run --release -- check --device gpu
     LP_NATIVE_VECTOR_WIDTH=512 cargo run --release -- check --device gpu
+
+# All shaders through Tint, the compiler of Chrome; says so where it is skipped. tools/README.md has what it needs.
+tint:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if ! command -v node >/dev/null; then
+        echo "tint: SKIPPED, nothing was checked: node is not there"
+        exit 0
+    fi
+    WGRAD_SHADERS="$PWD/target/shaders" cargo test --release -p wgrad-cli --lib shaders
+    node tools/browser/tint.mjs target/shaders
