@@ -14,16 +14,18 @@ mod profile;
 mod program;
 mod programs;
 mod recordings;
+mod snapshot;
 mod transfer;
 mod tuning;
 mod variables;
 
-pub use crate::device::gpu::Recorded;
+pub use crate::device::gpu::{PixelLayout, Recorded};
 pub use optimizers::OptimizerState;
 pub use outputs::{Capture, Outputs};
 pub use profile::{Profile, ProfiledStep};
 pub use program::{Program, Using};
 pub use programs::Memory;
+pub use snapshot::Snapshot;
 
 use std::sync::Arc;
 

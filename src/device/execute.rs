@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::cpu::{CpuProgram, CpuStore};
-use super::gpu::{GpuProgram, GpuStore, Ticket};
+use super::gpu::{GpuCopy, GpuProgram, GpuStore, Ticket};
 use super::{Device, Kind};
 use crate::compiler::{Location, Program};
 use crate::error::{Error, Result};
@@ -74,6 +74,30 @@ impl DeviceStore {
         }
     }
 
+    /// Copies ranges to memory of their own on the device.
+    pub(crate) fn copied(&self, locations: &[Location]) -> Result<StoreCopy> {
+        match self {
+            Self::Cpu(_) => match self.start_read(locations)? {
+                Arrival::Ready(values) => Ok(StoreCopy::Cpu(values)),
+                Arrival::Awaited(_) => Err(mismatch()),
+            },
+            Self::Gpu(store) => Ok(StoreCopy::Gpu(store.copied(locations)?)),
+        }
+    }
+
+    /// Puts ranges of a copy, by their numbers, where they are wanted.
+    pub(crate) fn put(&mut self, copy: &StoreCopy, to: &[(usize, Location)]) -> Result<()> {
+        match (self, copy) {
+            (Self::Cpu(_), StoreCopy::Gpu(_)) | (Self::Gpu(_), StoreCopy::Cpu(_)) => {
+                Err(Error::Argument("the snapshot is on another device".into()))
+            }
+            (store @ Self::Cpu(_), StoreCopy::Cpu(values)) => {
+                to.iter().try_for_each(|&(index, location)| store.write(location, &values[index]))
+            }
+            (Self::Gpu(store), StoreCopy::Gpu(copy)) => store.put(copy, to),
+        }
+    }
+
     /// Records a read among an application's commands.
     pub(crate) fn record_read(&self, encoder: &mut wgpu::CommandEncoder, locations: &[Location]) -> Result<Arrival> {
         match self {
@@ -102,6 +126,12 @@ impl DeviceStore {
             }
         }
     }
+}
+
+/// Ranges of a store, copied.
+pub(crate) enum StoreCopy {
+    Cpu(Vec<Vec<u8>>),
+    Gpu(GpuCopy),
 }
 
 /// Values of a run that are, or will be, on the host.

@@ -1,37 +1,75 @@
 //! A session beside an application's own work on the same GPU: its buffers, its command encoder.
 
 use super::Session;
+use crate::device::gpu::{GpuProgram, PixelLayout};
 use crate::error::{Error, Result};
 use crate::tensor::TensorData;
 
 impl Session {
-    /// Reads an input from an application's buffer instead of the host, from the next run on, without a copy. The buffer's
-    /// size is a multiple of sixteen bytes. An input of i64 or f64 is read as i32 or f32, in which a GPU computes.
+    /// Reads an input from an application's buffer instead of the host, from the next run on: without a copy where the buffer has the
+    /// usage `STORAGE` and its size is a multiple of sixteen bytes, else (with `COPY_SRC`) by a copy on the device at the beginning of each
+    /// run. An input of i64 or f64 is read as i32 or f32, in which a GPU computes.
     ///
     /// # Errors
-    /// An unknown name; the CPU device; a buffer that is too small or lacks the usage `STORAGE`.
+    /// An unknown name; the CPU device; a buffer that is too small or has neither usage.
     pub fn bind_input(&mut self, input: &str, buffer: wgpu::Buffer) -> Result<()> {
+        self.bind_input_with(input, |runner, port| runner.bind_input(port, buffer))
+    }
+
+    /// Reads an input from an application's texture (a camera's picture, a render target) at the beginning of each run, from the next one
+    /// on. The input is of f32, with 1 to 4 channels; the texture has the usage `TEXTURE_BINDING` and a format that shaders see as floats:
+    /// `rgba8unorm` gives numbers from 0 to 1.
+    ///
+    /// # Errors
+    /// An unknown name; the CPU device; an input that is no such picture, or of another size; a texture of another kind.
+    pub fn bind_input_texture(&mut self, input: &str, texture: &wgpu::Texture, layout: PixelLayout) -> Result<()> {
+        self.bind_input_with(input, |runner, port| runner.bind_input_texture(port, texture, layout))
+    }
+
+    fn bind_input_with(&mut self, input: &str, bind: impl FnOnce(&mut GpuProgram, usize) -> Result<()>) -> Result<()> {
+        self.between_steps()?;
         let program = self.program().clone();
         let loaded = self.programs.get_mut(&program)?;
         let Some(port) = loaded.program.inputs.iter().position(|port| port.name == input) else {
             return Err(Error::Argument(format!("there is no input {input:?}")));
         };
-        loaded.runner.as_gpu()?.bind_input(port, buffer)?;
+        bind(loaded.runner.as_gpu()?, port)?;
         loaded.bound.push(port);
         Ok(())
     }
 
-    /// Leaves an output in an application's buffer, from the next run on. The buffer's size is a multiple of sixteen bytes.
+    /// Leaves an output in an application's buffer, from the next run on: the program writes there itself where the buffer has the
+    /// usages `STORAGE`, `COPY_SRC` and `COPY_DST` and its size is a multiple of sixteen bytes, else the output is copied there on the device at
+    /// the end of each run.
     ///
     /// # Errors
-    /// An unknown name; the CPU device; a buffer that is too small or lacks one of the usages `STORAGE`, `COPY_SRC`, `COPY_DST`.
+    /// An unknown name; the CPU device; a buffer that is too small or lacks the usage `COPY_DST`.
     pub fn bind_output(&mut self, output: &str, buffer: wgpu::Buffer) -> Result<()> {
+        self.bind_output_with(output, |runner, port| runner.bind_output(port, buffer))
+    }
+
+    /// Draws an output to an application's texture at the end of each run, from the next one on. The output is of f32, with 1 to 4
+    /// channels (one is gray, what has no alpha is opaque); the texture has the usage `STORAGE_BINDING` and one of the formats `rgba8unorm`,
+    /// `rgba8snorm`, `rgba16float`, `r32float`, `rg32float`, `rgba32float`, and with the feature for it `bgra8unorm`.
+    ///
+    /// # Errors
+    /// An unknown name; the CPU device; an output that is no such picture, or of another size; a texture of another kind.
+    pub fn bind_output_texture(&mut self, output: &str, texture: &wgpu::Texture, layout: PixelLayout) -> Result<()> {
+        self.bind_output_with(output, |runner, port| runner.bind_output_texture(port, texture, layout))
+    }
+
+    fn bind_output_with(
+        &mut self,
+        output: &str,
+        bind: impl FnOnce(&mut GpuProgram, usize) -> Result<()>,
+    ) -> Result<()> {
+        self.between_steps()?;
         let program = self.program().clone();
         let loaded = self.programs.get_mut(&program)?;
         let Some(port) = loaded.program.outputs.iter().position(|port| port.name == output) else {
             return Err(Error::Argument(format!("there is no output {output:?}")));
         };
-        loaded.runner.as_gpu()?.bind_output(port, buffer)
+        bind(loaded.runner.as_gpu()?, port)
     }
 
     /// Records a run among an application's own commands, instead of submitting it. The inputs are a part of the recording: however

@@ -53,6 +53,11 @@ impl Kept {
         }
     }
 
+    /// Variables were taken over from elsewhere.
+    pub(super) fn taken(&mut self) {
+        self.is_due = true;
+    }
+
     /// Data is forgotten.
     pub(super) fn forget(&mut self, name: &str) {
         self.data.remove(name);

@@ -171,7 +171,7 @@ kernels! {
     ScatterUpdateSorted: "scatter_update_sorted", PoolMax: "pool_max",
     PoolMaxGather: "pool_max_gather", PoolMaxScatter: "pool_max_scatter", PoolSum: "pool_sum",
     PoolSumGradient: "pool_sum_gradient", Resample: "resample", SearchSorted: "search_sorted",
-    Attention: "attention", AttentionSoftware: "attention_software",
+    Attention: "attention", AttentionSoftware: "attention_software", PictureRead: "picture_read", PictureWrite: "picture_write",
 }
 
 modules![
@@ -247,6 +247,11 @@ slots! {
     AttentionPass: "attention_pass" { Forward: "forward", Queries: "queries", Keys: "keys" }
     /// How attention reads its tensors.
     Words: "words" { Elements: "elements", Pairs: "pairs" }
+    /// The format of a texture that takes an output.
+    Texel: "texel" {
+        Rgba8Unorm: "rgba8unorm", Rgba8Snorm: "rgba8snorm", Bgra8Unorm: "bgra8unorm", Rgba16Float: "rgba16float",
+        R32Float: "r32float", Rg32Float: "rg32float", Rgba32Float: "rgba32float",
+    }
     /// Words in the order of the values that are sorted.
     SortKey: "sort_key" { F32: "f32", I32: "i32", U32: "u32", Position: "position" }
 }

@@ -32,6 +32,6 @@ pub(crate) mod slot {
         ConvolutionConstants, DirectConstants, Element, Expression, ExtremeConstants, Finish, Fold, JoinedRows, Lanes,
         Lhs, Load, Nan, Operand, PairConstants, PoolConstants, ProductConstants, RecurrenceConstants,
         ReductionConstants, Rhs, RowFunctions, RowSums, Score, SequenceConstants, SoftwareConstants, SortConstants,
-        SortKey, SplitConstants, Staging, StateProduct, Store, StoredConstants, TileConstants, Words,
+        SortKey, SplitConstants, Staging, StateProduct, Store, StoredConstants, Texel, TileConstants, Words,
     };
 }

@@ -74,8 +74,11 @@ fn what_a_program_needs_is_known_before_its_device_is_opened() {
     }
 }
 
+/// Inputs by name.
+type Inputs = Vec<(&'static str, TensorData)>;
+
 /// Training steps of models whose kernels bind many buffers, with a batch for each.
-fn models() -> Vec<(&'static str, Graph, Vec<(&'static str, TensorData)>)> {
+fn models() -> Vec<(&'static str, Graph, Inputs)> {
     let pixels = || ("x", batch(1, [4, 100]));
     let labels = || ("y", TensorData::from_vec(vec![0, 2, 1, 2], [4]).unwrap());
     let classifier = |shape: [usize; 4], model: Sequential| {

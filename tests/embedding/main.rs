@@ -11,6 +11,7 @@ mod limits;
 mod lost;
 mod moved;
 mod recorded;
+mod shared;
 mod waiting;
 
 use wgrad::device::gpu::{Checks, GpuDevice};

@@ -61,6 +61,13 @@ impl Bindings {
         Some(Source { buffer, offset: offset as u64, bytes: location.bytes })
     }
 
+    /// Undoes the replacement of a range; false where there was none.
+    pub(super) fn restore(&mut self, location: Location) -> bool {
+        let before = self.replaced.len();
+        self.replaced.retain(|replacement| replacement.location != location);
+        self.replaced.len() < before
+    }
+
     /// Replaces a range by a buffer.
     pub(super) fn replace(&mut self, location: Location, buffer: wgpu::Buffer) {
         self.replaced.retain(|replacement| replacement.location != location);

@@ -13,6 +13,7 @@
 //! - `program`, `bindings`, `run`: a loaded program, what its buffers are bound to, and a step of it.
 //! - `submission`, `reports`: the end of what was submitted, and what wgpu says of a call, for those who await them.
 //! - `parts`: a run in parts, each for a frame of an application.
+//! - `pictures`: textures of an application as inputs and outputs.
 //! - `readback`: values that are read back to the host.
 //! - `profile`, `stopwatch`: the time of each step, and of many runs in a row.
 
@@ -22,6 +23,7 @@ mod context;
 mod disk_cache;
 mod health;
 mod parts;
+mod pictures;
 mod pipelines;
 mod profile;
 mod program;
@@ -42,10 +44,12 @@ mod warm;
 pub use adapters::{AdapterKind, CooperativeMatrix, GpuFeatures, GpuInfo, Selection, adapters};
 pub use context::{Checks, GpuDevice};
 pub use parts::Recorded;
+pub use pictures::PixelLayout;
 pub use profile::StepTime;
 pub use program::GpuProgram;
 pub use readback::Ticket;
 pub use requirements::{Requirement, Requirements};
 pub(crate) use run::Staged;
+pub(crate) use store::GpuCopy;
 pub use store::GpuStore;
 pub use warm::Compiling;

@@ -223,6 +223,9 @@ impl GpuProgram {
         let part = Part { start, end, expected };
         let clock = parts.clocks.iter().find(|clock| Arc::strong_count(clock) == 1).cloned();
         let commands = self.commands.get(start..end).unwrap_or_default();
+        if start == 0 {
+            self.begin(encoder);
+        }
         self.encode_clocked(encoder, commands, clock.as_deref());
         if let Some(clock) = clock {
             encoder.resolve_query_set(&clock.queries, 0..2, &clock.resolved, 0);
@@ -247,7 +250,7 @@ impl GpuProgram {
         }
         let is_complete = end >= self.commands.len();
         if is_complete {
-            self.copy_outputs(encoder);
+            self.end(encoder);
         }
         told.ahead.fetch_add(1, Ordering::AcqRel);
         let ahead = Ahead(told);

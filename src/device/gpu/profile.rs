@@ -31,6 +31,11 @@ impl GpuProgram {
     pub fn profile(&mut self, inputs: &[(usize, &[u8])]) -> Result<Vec<StepTime>> {
         block_on(self.device.throttle())?;
         self.write_inputs(inputs)?;
+        self.device.guarded("inputs", |raw| {
+            let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            self.begin(&mut encoder);
+            self.device.submit_unguarded(vec![encoder.finish()]);
+        })?;
         self.device.wait_idle()?;
         let steps: Vec<&[Command]> = self.commands.chunk_by(|left, right| left.step() == right.step()).collect();
         let has_timestamps = self.device.wgpu_device().features().contains(wgpu::Features::TIMESTAMP_QUERY);
@@ -46,7 +51,7 @@ impl GpuProgram {
         }
         self.device.guarded("copying outputs", |raw| {
             let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            self.copy_outputs(&mut encoder);
+            self.end(&mut encoder);
             self.device.submit_unguarded(vec![encoder.finish()]);
         })?;
         let times = steps.iter().zip(seconds).filter_map(|(commands, seconds)| {
@@ -141,7 +146,7 @@ impl GpuProgram {
                 let mut pass = encoder.begin_compute_pass(&descriptor(Some(0), Some(1)));
                 (0..repetitions).for_each(|_| encode_dispatches(&mut pass, &self.commands));
             }
-            self.copy_outputs(encoder);
+            self.end(encoder);
         })?;
         Ok(seconds.first().copied())
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::bindings::{Bindings, bound_bytes, is_separate, overlap};
 use super::context::GpuDevice;
 use super::parts::Parts;
+use super::pictures::Picture;
 use super::pipelines::Pipeline;
 use super::store::{GpuStore, USAGES, require};
 use crate::compiler::{BufferKind, Dispatch, Location, Port, Program, Step, Work};
@@ -54,6 +55,13 @@ pub(super) struct CopiedOutput {
     pub(super) buffer: wgpu::Buffer,
 }
 
+/// An input that is copied from an application's buffer, which is too small to be bound, or lacks the usage for it.
+pub(super) struct CopiedInput {
+    port: usize,
+    pub(super) location: Location,
+    pub(super) buffer: wgpu::Buffer,
+}
+
 /// A program loaded on a GPU.
 pub struct GpuProgram {
     pub(super) device: GpuDevice,
@@ -62,6 +70,11 @@ pub struct GpuProgram {
     pub(super) commands: Vec<Command>,
     /// By the index of the program's buffer.
     pub(super) shared_inputs: HashMap<usize, SharedInput>,
+    /// Inputs that are copied from an application's buffers, or read from its textures, at the beginning of each run.
+    pub(super) copied_inputs: Vec<CopiedInput>,
+    pub(super) input_pictures: Vec<Picture>,
+    /// Outputs that are drawn to an application's textures at the end of each run.
+    pub(super) output_pictures: Vec<Picture>,
     /// Outputs that are copied to an application's buffer at the end of each run.
     pub(super) copied_outputs: Vec<CopiedOutput>,
     /// For copies within one buffer, which WebGPU forbids.
@@ -115,7 +128,14 @@ impl GpuProgram {
         device.check()?;
         check_limits(device, &program)?;
         let pipelines = compile(device, &program)?;
-        let buffers = allocate(device, &program, store)?;
+        let buffers = allocate(device, &program, store).map_err(|error| match error {
+            Error::OutOfMemory(message) => Error::OutOfMemory(format!(
+                "{message}: the program plans {} bytes of its own, beside {} of variables; a smaller batch needs less",
+                program.planned_bytes(),
+                program.variables.iter().map(|variable| variable.location.bytes).sum::<usize>()
+            )),
+            other => other,
+        })?;
         let (uniforms, uniform_offsets) = upload_params(device, &program)?;
         let detour =
             detour_bytes(&program).map(|bytes| device.buffer("a copy within a buffer", bytes, USAGES)).transpose()?;
@@ -124,6 +144,9 @@ impl GpuProgram {
             bindings: Bindings::new(buffers),
             commands: Vec::new(),
             shared_inputs: shared_inputs(&program),
+            copied_inputs: Vec::new(),
+            input_pictures: Vec::new(),
+            output_pictures: Vec::new(),
             copied_outputs: Vec::new(),
             detour,
             parts: None,
@@ -142,39 +165,63 @@ impl GpuProgram {
         &self.program
     }
 
-    /// Reads an input from an application's buffer instead of the host, from the next run on, without a copy.
+    /// Reads an input from an application's buffer instead of the host, from the next run on: without a copy where the buffer has the
+    /// usage `STORAGE` and whole groups of sixteen bytes, else by a copy at the beginning of each run.
     ///
     /// # Errors
-    /// Where there is no such input, or the buffer is too small (a multiple of sixteen bytes) or lacks the usage `STORAGE`
-    /// (and `COPY_SRC`, where the program copies the input as it is).
-    pub fn bind_input(&mut self, port: usize, buffer: wgpu::Buffer) -> Result<()> {
-        let port = port_of(&self.program.inputs, port, "input")?;
+    /// Where there is no such input, or the buffer is too small or has neither `STORAGE` nor `COPY_SRC`.
+    pub fn bind_input(&mut self, number: usize, buffer: wgpu::Buffer) -> Result<()> {
+        let port = port_of(&self.program.inputs, number, "input")?;
         let what = format!("the buffer of input {:?}", port.name);
-        let is_copied = self.is_copied(&port.location);
+        let location = port.location;
+        let words = (location.bytes as u64).next_multiple_of(4);
+        let is_copied = self.is_copied(&location);
         let usages = if is_copied { USAGES - wgpu::BufferUsages::COPY_DST } else { wgpu::BufferUsages::STORAGE };
-        require(&buffer, &what, usages, bound_bytes(&port.location))?;
-        self.replace(port.location, buffer, &what)
+        let is_bindable = buffer.size() >= bound_bytes(&location) && buffer.usage().contains(usages);
+        if !is_bindable {
+            if !buffer.usage().intersects(wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC) {
+                require(&buffer, &what, wgpu::BufferUsages::STORAGE, words)?;
+            }
+            require(&buffer, &what, wgpu::BufferUsages::COPY_SRC, words)?;
+        }
+        self.unbind_input(number, location)?;
+        if is_bindable {
+            return self.replace(location, buffer, &what);
+        }
+        self.copied_inputs.push(CopiedInput { port: number, location, buffer });
+        Ok(())
+    }
+
+    /// Has an input come from the host again.
+    pub(super) fn unbind_input(&mut self, number: usize, location: Location) -> Result<()> {
+        self.copied_inputs.retain(|input| input.port != number);
+        self.input_pictures.retain(|picture| picture.port() != number);
+        if self.bindings.restore(location) { self.rebind(location, "an input") } else { Ok(()) }
     }
 
     /// Leaves an output in an application's buffer, from the next run on. The program writes there itself where the output
-    /// has memory of its own, else the output is copied at the end of a run.
+    /// has memory of its own and the buffer whole groups of sixteen bytes and all usages, else the output is copied at the end of a run.
     ///
     /// # Errors
-    /// Where there is no such output, or the buffer is too small (a multiple of sixteen bytes) or lacks one of the usages
-    /// `STORAGE`, `COPY_SRC` and `COPY_DST`.
+    /// Where there is no such output, or the buffer is too small or lacks the usage `COPY_DST`.
     pub fn bind_output(&mut self, number: usize, buffer: wgpu::Buffer) -> Result<()> {
         let port = port_of(&self.program.outputs, number, "output")?;
         let location = port.location;
         let what = format!("the buffer of output {:?}", port.name);
-        require(&buffer, &what, USAGES, bound_bytes(&location))?;
+        require(&buffer, &what, wgpu::BufferUsages::COPY_DST, (location.bytes as u64).next_multiple_of(4))?;
         let is_slot = self.program.buffers.get(location.buffer).is_some_and(|plan| plan.kind == BufferKind::Slot);
         let is_shared = self.program.outputs.iter().filter(|other| other.location == location).count() > 1;
-        if is_slot && !is_shared && is_separate(&location, all_locations(&self.program)) {
-            return self.replace(location, buffer, &what);
-        }
+        let is_bindable = buffer.size() >= bound_bytes(&location) && buffer.usage().contains(USAGES);
         self.copied_outputs.retain(|output| output.port != number);
-        self.copied_outputs.push(CopiedOutput { port: number, location, buffer });
-        Ok(())
+        if is_bindable && is_slot && !is_shared && is_separate(&location, all_locations(&self.program)) {
+            self.replace(location, buffer, &what)?;
+        } else {
+            if self.bindings.restore(location) {
+                self.rebind(location, &what)?;
+            }
+            self.copied_outputs.push(CopiedOutput { port: number, location, buffer });
+        }
+        self.redraw(location)
     }
 
     /// Replaces a range by a buffer, and recreates the bind groups concerned.
@@ -182,6 +229,15 @@ impl GpuProgram {
         self.device.check()?;
         let before = self.bindings.clone();
         self.bindings.replace(location, buffer);
+        let outcome = self.rebind(location, what);
+        if outcome.is_err() {
+            self.bindings = before;
+        }
+        outcome
+    }
+
+    /// Recreates the bind groups that a location's buffer is in, after what is bound there has changed.
+    fn rebind(&mut self, location: Location, what: &str) -> Result<()> {
         let made: Result<Vec<(usize, Command)>> = self
             .commands
             .iter()
@@ -195,21 +251,13 @@ impl GpuProgram {
                 Command::Copy { .. } => None,
             })
             .collect();
-        match made {
-            Ok(made) => {
-                for (number, command) in made {
-                    self.commands[number] = command;
-                }
-                Ok(())
-            }
-            Err(error) => {
-                self.bindings = before;
-                Err(match error {
-                    Error::Device(message) => Error::Argument(format!("{what}: {message}")),
-                    other => other,
-                })
-            }
+        for (number, command) in made.map_err(|error| match error {
+            Error::Device(message) => Error::Argument(format!("{what}: {message}")),
+            other => other,
+        })? {
+            self.commands[number] = command;
         }
+        Ok(())
     }
 
     /// True where a copy reads some of a range.

@@ -1,7 +1,7 @@
 //! A run of a loaded program: inputs in one write a buffer, all commands in one submission, nothing waited for.
 
 use super::context::GpuDevice;
-use super::program::{Command, CopiedOutput, GpuProgram, port_of};
+use super::program::{Command, CopiedInput, CopiedOutput, GpuProgram, port_of};
 use super::readback::{Readback, Source, Ticket, read_back};
 use crate::compiler::{Location, Port};
 use crate::error::{Error, Result};
@@ -71,14 +71,20 @@ impl GpuProgram {
             let size = self.commands.len().div_ceil(parts).max(1);
             let (first, last) = self.commands.split_at(size * (parts - 1));
             let encoder = || raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("program") });
-            for part in first.chunks(size) {
+            for (number, part) in first.chunks(size).enumerate() {
                 let mut encoder = encoder();
+                if number == 0 {
+                    self.begin(&mut encoder);
+                }
                 self.encode(&mut encoder, part);
                 device.submit_unguarded(vec![encoder.finish()]);
             }
             let mut encoder = encoder();
+            if first.is_empty() {
+                self.begin(&mut encoder);
+            }
             self.encode(&mut encoder, last);
-            self.copy_outputs(&mut encoder);
+            self.end(&mut encoder);
             if let Some(readback) = &readback {
                 readback.record(&mut encoder, &captured);
             }
@@ -161,8 +167,9 @@ impl GpuProgram {
         if let Some(staged) = self.stage(inputs)? {
             self.record_staged(encoder, &staged);
         }
+        self.begin(encoder);
         self.encode(encoder, &self.commands);
-        self.copy_outputs(encoder);
+        self.end(encoder);
         self.device.check()
     }
 
@@ -283,13 +290,26 @@ impl GpuProgram {
         }
     }
 
-    pub(super) fn copy_outputs(&self, encoder: &mut wgpu::CommandEncoder) {
+    /// What comes before the commands of a run: inputs from an application's buffers and textures.
+    pub(super) fn begin(&self, encoder: &mut wgpu::CommandEncoder) {
+        for CopiedInput { location, buffer, .. } in &self.copied_inputs {
+            if let Some(target) = self.bindings.resolve(location) {
+                let words = (target.bytes as u64).next_multiple_of(4);
+                encoder.copy_buffer_to_buffer(buffer, 0, target.buffer, target.offset, words);
+            }
+        }
+        self.input_pictures.iter().for_each(|picture| picture.encode(encoder));
+    }
+
+    /// What comes after the commands of a run: outputs to an application's buffers and textures.
+    pub(super) fn end(&self, encoder: &mut wgpu::CommandEncoder) {
         for CopiedOutput { location, buffer, .. } in &self.copied_outputs {
             if let Some(source) = self.bindings.resolve(location) {
                 let words = (source.bytes as u64).next_multiple_of(4);
                 encoder.copy_buffer_to_buffer(source.buffer, source.offset, buffer, 0, words);
             }
         }
+        self.output_pictures.iter().for_each(|picture| picture.encode(encoder));
     }
 }
 

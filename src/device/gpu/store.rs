@@ -2,6 +2,7 @@
 
 use super::context::GpuDevice;
 use super::readback::{Readback, Source, Ticket, read_back};
+use crate::compiler::Location;
 use crate::error::{Error, Result};
 
 /// What a buffer that kernels and copies use must allow.
@@ -129,6 +130,48 @@ impl GpuStore {
         Ok(readback.into_recorded(&self.device, encoder))
     }
 
+    /// Copies ranges into a buffer of their own.
+    pub(crate) fn copied(&self, locations: &[Location]) -> Result<GpuCopy> {
+        let mut end = 0;
+        let mut offsets = Vec::with_capacity(locations.len());
+        for location in locations {
+            offsets.push(end);
+            end += (location.bytes as u64).next_multiple_of(4);
+        }
+        let buffer = self.device.buffer("a snapshot", end, USAGES)?;
+        self.copy(locations.iter().zip(&offsets).map(|(location, &offset)| {
+            let own = self.buffer(location.buffer)?;
+            Ok(((own, location.offset as u64), (&buffer, offset), location.bytes))
+        }))?;
+        Ok(GpuCopy { device: self.device.wgpu_device().clone(), buffer, offsets })
+    }
+
+    /// Puts ranges of a copy, by their numbers, where they are wanted.
+    pub(crate) fn put(&self, from: &GpuCopy, to: &[(usize, Location)]) -> Result<()> {
+        if from.device != *self.device.wgpu_device() {
+            return Err(Error::Argument("the snapshot is on another device".into()));
+        }
+        self.copy(to.iter().map(|&(index, location)| {
+            let own = self.buffer(location.buffer)?;
+            Ok(((&from.buffer, from.offsets[index]), (own, location.offset as u64), location.bytes))
+        }))
+    }
+
+    /// Copies ranges on the device, in one submission.
+    fn copy<'a>(&self, ranges: impl Iterator<Item = Result<Range<'a>>>) -> Result<()> {
+        let ranges = ranges.collect::<Result<Vec<_>>>()?;
+        self.device.guarded("copying variables", |raw| {
+            let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("snapshot") });
+            for ((from, start), (to, offset), bytes) in ranges {
+                if bytes > 0 {
+                    encoder.copy_buffer_to_buffer(from, start, to, offset, (bytes as u64).next_multiple_of(4));
+                }
+            }
+            self.device.submit_unguarded(vec![encoder.finish()]);
+        })?;
+        self.device.tidy()
+    }
+
     fn sources(&self, ranges: &[(usize, usize, usize)]) -> Result<Vec<Source<'_>>> {
         let source = |&(index, offset, bytes): &(usize, usize, usize)| {
             let buffer = self.buffer(index)?;
@@ -137,6 +180,16 @@ impl GpuStore {
         };
         ranges.iter().map(source).collect()
     }
+}
+
+/// From a buffer's offset to another's, and how many bytes.
+type Range<'a> = ((&'a wgpu::Buffer, u64), (&'a wgpu::Buffer, u64), usize);
+
+/// Ranges of a store, copied.
+pub(crate) struct GpuCopy {
+    device: wgpu::Device,
+    buffer: wgpu::Buffer,
+    offsets: Vec<u64>,
 }
 
 /// Checks a range of a buffer.
