@@ -22,10 +22,12 @@
 //! | [`session`], [`device`] | compiled programs with their variables; the CPU and GPUs |
 //! | `onnx` (with that feature) | import and export of ONNX files |
 //! | [`safetensors`], [`mod@file`] | files of tensors; files that are replaced as a whole |
-//! | [`check`], [`mod@bench`] | whether every kernel is right on a device, and how fast it is |
+//! | `check`, `bench` (by default) | whether every kernel is right on a device, and how fast it is |
 //! | [`compiler`], [`scalar`], [`shader`] | compiled programs, expressions and kernels: for operators of one's own, and to look inside |
 
+#[cfg(feature = "diagnostics")]
 pub mod bench;
+#[cfg(feature = "diagnostics")]
 pub mod check;
 mod checksum;
 mod clock;
