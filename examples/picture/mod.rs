@@ -1,5 +1,6 @@
 //! The screen of the examples that show a picture, and no part of wgrad: a texture in place of a window, a shader that draws a buffer of
 //! colours into it, and the texture's way into a PNG file.
+#![allow(dead_code, reason = "each example uses a part")]
 
 use std::error::Error;
 use std::path::Path;
