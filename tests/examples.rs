@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says where")]
 #![allow(dead_code, reason = "each example has a `main`, too")]
+#![allow(clippy::duplicate_mod, reason = "examples share a screen")]
 
 #[path = "../examples/device_lost.rs"]
 mod device_lost;
