@@ -28,6 +28,7 @@
 pub mod bench;
 pub mod check;
 mod checksum;
+mod clock;
 pub mod compiler;
 pub mod data;
 pub mod device;
@@ -48,6 +49,7 @@ pub mod session;
 pub mod shader;
 pub mod tensor;
 pub mod train;
+mod waiting;
 
 pub use device::Device;
 pub use error::{Error, Result};

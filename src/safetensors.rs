@@ -149,8 +149,13 @@ pub(crate) fn read_verified(path: &Path) -> Result<(Tensors, Metadata, bool)> {
 
 /// As [`read`], of the bytes of a file.
 pub(crate) fn from_bytes(bytes: &[u8]) -> Result<(Tensors, Metadata)> {
-    let (tensors, metadata, _) = parsed(bytes).map_err(|message| Error::format("parameters in memory", message))?;
+    let (tensors, metadata, _) = from_bytes_verified(bytes, Path::new("parameters in memory"))?;
     Ok((tensors, metadata))
+}
+
+/// As [`read_verified`], of the bytes of a file; `name` is what messages call it.
+pub(crate) fn from_bytes_verified(bytes: &[u8], name: &Path) -> Result<(Tensors, Metadata, bool)> {
+    parsed(bytes).map_err(|message| Error::format(name, message))
 }
 
 fn parsed(bytes: &[u8]) -> Result<(Tensors, Metadata, bool), String> {

@@ -32,6 +32,7 @@ use crate::graph::{Graph, HostScalars};
 use crate::ops::{Op, RANDOM_STATE};
 use crate::scalar::threefry;
 use crate::tensor::{TensorData, TensorType, no_batch_axis};
+use crate::waiting::{block_on, elsewhere};
 use optimizers::{Counts, Optimizers};
 use overflow::{Unchecked, Watch, visible};
 use program::Programs;
@@ -97,6 +98,14 @@ impl Graph {
     pub fn compile(&self, device: &Device) -> Result<Session> {
         Session::new(self, device, 0)
     }
+
+    /// As [`compile`](Self::compile), without blocking: an application's frames go on while kernels are compiled on another thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn compile_async(&self, device: &Device) -> Result<Session> {
+        Session::new_async(self, device, 0).await
+    }
 }
 
 impl Session {
@@ -115,6 +124,16 @@ impl Session {
     pub fn with_options(graph: &Graph, device: &Device, seed: u64, options: Options) -> Result<Self> {
         let mut session = Self::empty(device, seed, options);
         session.load(graph)?;
+        Ok(session)
+    }
+
+    /// As [`new`](Self::new), without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn new_async(graph: &Graph, device: &Device, seed: u64) -> Result<Self> {
+        let mut session = Self::empty(device, seed, Options::default());
+        session.load_async(graph).await?;
         Ok(session)
     }
 
@@ -142,7 +161,16 @@ impl Session {
     /// As [`Graph::compile`]; where a shared variable has another type here; where the graph has another optimizer than a program that
     /// is there, but states of the same names.
     pub fn load(&mut self, graph: &Graph) -> Result<Program> {
-        let program = self.load_within(graph, usize::MAX)?;
+        block_on(self.load_async(graph))
+    }
+
+    /// As [`load`](Self::load), without blocking: what takes the processor's time is done on another thread. Dropped before its end, it
+    /// leaves the session as it was, but for new variables.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn load_async(&mut self, graph: &Graph) -> Result<Program> {
+        let program = self.load_within_async(graph, usize::MAX).await?;
         program.ok_or_else(|| Error::Limit("the program's values have no size that can be counted".into()))
     }
 
@@ -152,11 +180,26 @@ impl Session {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_within(&mut self, graph: &Graph, bytes: usize) -> Result<Option<Program>> {
+        block_on(self.load_within_async(graph, bytes))
+    }
+
+    /// As [`load_within`](Self::load_within), without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn load_within_async(&mut self, graph: &Graph, bytes: usize) -> Result<Option<Program>> {
         self.device.check()?;
         let known = self.layout.variables.len();
-        let mut layout = self.layout.clone();
-        let (program, stages) = compiler::compile(graph, &self.device.target(), &mut layout, self.options)?;
         let data = graph.snapshot()?;
+        let (program, stages, layout) = {
+            let (graph, target) = (Graph::of(data.clone()), self.device.target());
+            let (mut layout, options) = (self.layout.clone(), self.options);
+            let compile = move || {
+                let (program, stages) = compiler::compile(&graph, &target, &mut layout, options)?;
+                Ok::<_, Error>((program, stages, layout))
+            };
+            elsewhere(compile).await??
+        };
         let (optimizers, mine) = self.optimizers.with(data.host_scalars.optimizers())?;
         if program.planned_bytes() > bytes {
             return Ok(None);
@@ -178,7 +221,7 @@ impl Session {
                 self.store.write(variable.location, converted.as_ref().unwrap_or(&values).bytes())?;
             }
         }
-        let runner = DeviceProgram::load(&self.device, &program, &self.store)?;
+        let runner = DeviceProgram::load(&self.device, &program, &self.store).await?;
         let needed = |name: &str| program.inputs.iter().any(|port| port.name == name);
         let unneeded = data.nodes.iter().filter_map(|node| match &node.op {
             Op::Input(name, ty) if !needed(name) => Some((name.clone(), ty.clone())),
@@ -226,8 +269,17 @@ impl Session {
     /// # Errors
     /// Inputs that are missing, unknown or of the wrong type; a device that fails or was lost.
     pub fn step(&mut self, inputs: &[(&str, &TensorData)]) -> Result<()> {
-        let capture = self.execute(inputs, &[], How::STEP)?;
-        self.unchecked.push(capture)
+        block_on(self.step_async(inputs))
+    }
+
+    /// As [`step`](Self::step), without blocking: where three runs are under way, the oldest is awaited. On the CPU, the step is computed in
+    /// the call.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn step_async(&mut self, inputs: &[(&str, &TensorData)]) -> Result<()> {
+        let capture = self.execute(inputs, &[], How::STEP).await?;
+        self.unchecked.push(capture).await
     }
 
     /// A [`step`](Self::step) that never waits, for an application that has frames to draw.
@@ -248,8 +300,8 @@ impl Session {
     /// # Errors
     /// As [`step`](Self::step); [`Error::Busy`] where that would wait: nothing was done or counted then.
     pub fn try_step(&mut self, inputs: &[(&str, &TensorData)]) -> Result<()> {
-        let capture = self.execute(inputs, &[], How { is_step: true, waits: false })?;
-        self.unchecked.push(capture)
+        let capture = block_on(self.execute(inputs, &[], How { is_step: true, waits: false }))?;
+        self.unchecked.push_without_waiting(capture)
     }
 
     /// Runs that were submitted to the device and are not done, those of other sessions on it included; a
@@ -267,10 +319,18 @@ impl Session {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn run(&mut self, inputs: &[(&str, &TensorData)]) -> Result<Outputs> {
+        block_on(self.run_async(inputs))
+    }
+
+    /// As [`run`](Self::run), without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn run_async(&mut self, inputs: &[(&str, &TensorData)]) -> Result<Outputs> {
         let ports: Vec<Port> = visible(&self.loaded()?.program).cloned().collect();
-        let capture = self.execute(inputs, &ports, How::RUN)?;
-        self.unchecked.settle()?;
-        let values = capture.wait()?;
+        let capture = self.execute(inputs, &ports, How::RUN).await?;
+        self.unchecked.settle().await?;
+        let values = capture.arrive().await?;
         Ok(Outputs(ports.into_iter().map(|port| port.name).zip(values).collect()))
     }
 
@@ -280,8 +340,16 @@ impl Session {
     /// # Errors
     /// As [`step`](Self::step), and an unknown output.
     pub fn step_capture(&mut self, inputs: &[(&str, &TensorData)], outputs: &[&str]) -> Result<Capture> {
+        block_on(self.step_capture_async(inputs, outputs))
+    }
+
+    /// As [`step_capture`](Self::step_capture), without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn step_capture_async(&mut self, inputs: &[(&str, &TensorData)], outputs: &[&str]) -> Result<Capture> {
         let ports = outputs.iter().map(|name| self.output_port(name)).collect::<Result<Vec<Port>>>()?;
-        self.execute(inputs, &ports, How::STEP)
+        self.execute(inputs, &ports, How::STEP).await
     }
 
     fn output_port(&self, output: &str) -> Result<Port> {
@@ -297,7 +365,15 @@ impl Session {
     /// # Errors
     /// An unknown name; a program that has not run; a device that fails.
     pub fn read(&mut self, output: &str) -> Result<TensorData> {
-        self.unchecked.settle()?;
+        block_on(self.read_async(output))
+    }
+
+    /// As [`read`](Self::read), without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read_async(&mut self, output: &str) -> Result<TensorData> {
+        self.unchecked.settle().await?;
         let port = self.output_port(output)?;
         let program = self.program().clone();
         let loaded = self.programs.get_mut(&program)?;
@@ -309,14 +385,14 @@ impl Session {
         let watch = Watch::of(&loaded.program);
         let locations: Vec<Location> =
             std::iter::once(port.location).chain(watch.iter().map(|watch| watch.location)).collect();
-        let values = loaded.runner.read(&self.store, &locations)?;
+        let values = loaded.runner.start_read(&self.store, &locations)?.arrive().await?;
         if let (Some(watch), Some(bytes)) = (watch, values.get(1)) {
             watch.check(bytes)?;
         }
         received(&port.ty, port.stored, values.first().map_or(&[][..], Vec::as_slice))
     }
 
-    fn execute(&mut self, inputs: &[(&str, &TensorData)], captured: &[Port], how: How) -> Result<Capture> {
+    async fn execute(&mut self, inputs: &[(&str, &TensorData)], captured: &[Port], how: How) -> Result<Capture> {
         let counts = self.counts(how.is_step)?;
         let (hidden, direct) = self.inputs(inputs, &counts)?;
         let mut all: Vec<(usize, &[u8])> = direct;
@@ -326,7 +402,7 @@ impl Session {
         let watch = Watch::of(&loaded.program);
         let locations: Vec<Location> =
             captured.iter().map(|port| port.location).chain(watch.iter().map(|watch| watch.location)).collect();
-        let arrival = loaded.runner.run(&mut self.store, &all, &locations, how.waits)?;
+        let arrival = loaded.runner.run(&mut self.store, &all, &locations, how.waits).await?;
         loaded.has_run = true;
         self.count(counts);
         Ok(Capture { ports: captured.to_vec(), watch, arrival })

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// parts on floors of their own, which are its longer paths.
 const FLOORS: [&[&str]; 18] = [
     &["error"],
-    &["checksum", "file", "parallel"],
+    &["checksum", "clock", "file", "parallel", "waiting"],
     &["tensor"],
     &["safetensors", "scalar"],
     &["shader"],

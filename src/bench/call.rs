@@ -1,6 +1,6 @@
 //! What a call costs the thread that makes it.
 
-use std::time::Instant;
+use crate::clock::Instant;
 
 use crate::error::Result;
 

@@ -1,6 +1,6 @@
 //! Timing: enough samples that a median means something, and no more.
 
-use std::time::Instant;
+use crate::clock::Instant;
 
 use crate::error::Result;
 

@@ -4,7 +4,7 @@
 //! programs that do as little else as possible: a chain of multiplications and additions in registers, a triad, a chain of tiny
 //! kernels. A product of matrices that does better than the chain raises the limit.
 
-use std::time::Instant;
+use crate::clock::Instant;
 
 use super::call::wall;
 use super::measure::{Effort, median};

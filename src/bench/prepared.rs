@@ -1,7 +1,7 @@
 //! A case on a device: compiled, filled, compared with its reference, and then timed.
 
+use crate::clock::Instant;
 use std::fmt;
-use std::time::Instant;
 
 use super::call::{processor_time, wall};
 use super::compiling::Compiling;

@@ -1,7 +1,7 @@
 //! What the CPU itself can do, without the engine: multiplications with addition, and memory traffic, on all threads.
 
+use crate::clock::Instant;
 use std::hint::black_box;
-use std::time::Instant;
 
 use crate::parallel::each_chunk;
 

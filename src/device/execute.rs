@@ -74,13 +74,20 @@ impl DeviceStore {
         }
     }
 
-    pub(crate) fn read(&self, location: Location) -> Result<Vec<u8>> {
+    /// Begins to read ranges.
+    pub(crate) fn start_read(&self, locations: &[Location]) -> Result<Arrival> {
         match self {
             Self::Cpu(store) => {
-                let bytes = store.buffers[location.buffer].as_slice::<u8>();
-                Ok(bytes[location.offset..location.offset + location.bytes].to_vec())
+                let read = |location: &Location| {
+                    let bytes = store.buffers[location.buffer].as_slice::<u8>();
+                    bytes[location.offset..location.offset + location.bytes].to_vec()
+                };
+                Ok(Arrival::Ready(locations.iter().map(read).collect()))
             }
-            Self::Gpu(store) => store.read(location.buffer, location.offset, location.bytes),
+            Self::Gpu(store) => {
+                let range = |location: &Location| (location.buffer, location.offset, location.bytes);
+                Ok(Arrival::Awaited(store.start_read(&locations.iter().map(range).collect::<Vec<_>>())?))
+            }
         }
     }
 }
@@ -92,14 +99,15 @@ pub(crate) enum Arrival {
 }
 
 impl Arrival {
-    pub(crate) fn wait(self) -> Result<Vec<Vec<u8>>> {
+    /// Whether the values are there.
+    pub(crate) fn is_ready(&self) -> Result<bool> {
         match self {
-            Self::Ready(values) => Ok(values),
-            Self::Awaited(ticket) => ticket.wait(),
+            Self::Ready(_) => Ok(true),
+            Self::Awaited(ticket) => ticket.is_ready_now(),
         }
     }
 
-    /// The same without blocking: a task that reads values on a browser's or an application's own executor.
+    /// The values, when they are there.
     pub(crate) async fn arrive(self) -> Result<Vec<Vec<u8>>> {
         match self {
             Self::Ready(values) => Ok(values),
@@ -125,11 +133,11 @@ fn mismatch() -> Error {
 }
 
 impl DeviceProgram {
-    pub(crate) fn load(device: &Device, program: &Arc<Program>, store: &DeviceStore) -> Result<Self> {
+    pub(crate) async fn load(device: &Device, program: &Arc<Program>, store: &DeviceStore) -> Result<Self> {
         match (&device.0, store) {
             (Kind::Cpu, DeviceStore::Cpu(_)) => CpuProgram::load(Arc::clone(program)).map(Self::Cpu),
             (Kind::Gpu(gpu), DeviceStore::Gpu(store)) => {
-                Ok(Self::Gpu(Box::new(GpuProgram::load(gpu, Arc::clone(program), store)?)))
+                Ok(Self::Gpu(Box::new(GpuProgram::load_async(gpu, Arc::clone(program), store).await?)))
             }
             _ => Err(mismatch()),
         }
@@ -137,7 +145,7 @@ impl DeviceProgram {
 
     /// Runs once; returns what is captured, as it is at the end of the run. With `waits`, it waits where the device has enough to do,
     /// else it refuses then.
-    pub(crate) fn run(
+    pub(crate) async fn run(
         &mut self,
         store: &mut DeviceStore,
         inputs: &[(usize, &[u8])],
@@ -150,7 +158,11 @@ impl DeviceProgram {
                 Ok(Arrival::Ready(captures.iter().map(|&location| program.read(store, location)).collect()))
             }
             (Self::Gpu(program), DeviceStore::Gpu(_)) => {
-                let ticket = if waits { program.run(inputs, captures)? } else { program.try_run(inputs, captures)? };
+                let ticket = if waits {
+                    program.run_async(inputs, captures).await?
+                } else {
+                    program.try_run(inputs, captures)?
+                };
                 Ok(ticket.map_or_else(|| Arrival::Ready(Vec::new()), Arrival::Awaited))
             }
             _ => Err(mismatch()),
@@ -165,13 +177,13 @@ impl DeviceProgram {
         }
     }
 
-    /// Reads locations after a run.
-    pub(crate) fn read(&mut self, store: &DeviceStore, locations: &[Location]) -> Result<Vec<Vec<u8>>> {
+    /// Begins to read locations after a run.
+    pub(crate) fn start_read(&mut self, store: &DeviceStore, locations: &[Location]) -> Result<Arrival> {
         match (self, store) {
             (Self::Cpu(program), DeviceStore::Cpu(store)) => {
-                Ok(locations.iter().map(|&location| program.read(store, location)).collect())
+                Ok(Arrival::Ready(locations.iter().map(|&location| program.read(store, location)).collect()))
             }
-            (Self::Gpu(program), DeviceStore::Gpu(_)) => program.read(locations),
+            (Self::Gpu(program), DeviceStore::Gpu(_)) => Ok(Arrival::Awaited(program.start_read(locations)?)),
             _ => Err(mismatch()),
         }
     }

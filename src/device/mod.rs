@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::compiler::Target;
 use crate::error::{Error, Result};
+use crate::waiting::elsewhere;
 use gpu::{AdapterKind, Checks, Compiling, GpuDevice, GpuInfo, Selection};
 
 /// What programs run on. Cloning makes another handle to the same device.
@@ -47,6 +48,17 @@ impl Device {
         if hardware { Self::open(&Selection::Hardware, Checks::Production) } else { Ok(Self::cpu()) }
     }
 
+    /// As [`auto`](Self::auto), without blocking. In a browser, the page's WebGPU adapter, or the CPU where it has none.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn auto_async() -> Result<Self> {
+        if cfg!(target_family = "wasm") {
+            return Ok(Self::open_async(Selection::Hardware, Checks::Production).await.unwrap_or_else(|_| Self::cpu()));
+        }
+        elsewhere(Self::auto).await?
+    }
+
     /// The first GPU, be it a software driver.
     ///
     /// # Errors
@@ -77,6 +89,14 @@ impl Device {
     /// Where no adapter fits the selection, or it refuses to open.
     pub fn open(selection: &Selection, checks: Checks) -> Result<Self> {
         Ok(Self(Kind::Gpu(GpuDevice::open(selection, checks)?)))
+    }
+
+    /// As [`open`](Self::open), without blocking. In a browser there is one adapter, the page's.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_async(selection: Selection, checks: Checks) -> Result<Self> {
+        Ok(Self(Kind::Gpu(GpuDevice::open_async(selection, checks).await?)))
     }
 
     /// The device of an application that has one already: programs run on it beside the application's own work.
@@ -172,6 +192,17 @@ impl Device {
         match &self.0 {
             Kind::Cpu => Ok(()),
             Kind::Gpu(gpu) => gpu.wait_idle(),
+        }
+    }
+
+    /// As [`wait_idle`](Self::wait_idle), without blocking.
+    ///
+    /// # Errors
+    /// A device that was lost.
+    pub async fn idle_async(&self) -> Result<()> {
+        match &self.0 {
+            Kind::Cpu => Ok(()),
+            Kind::Gpu(gpu) => gpu.idle_async().await,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::compiler::Port;
 use crate::device::execute::Arrival;
 use crate::error::Result;
 use crate::tensor::TensorData;
+use crate::waiting::block_on;
 
 /// A program's results by name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -67,7 +68,15 @@ impl Capture {
     /// # Errors
     /// A device that fails; an i64 that does not fit the i32 in which a GPU computes.
     pub fn wait(self) -> Result<Vec<TensorData>> {
-        Self::typed(&self.ports, self.watch.as_ref(), &self.arrival.wait()?)
+        block_on(self.arrive())
+    }
+
+    /// True where [`wait`](Self::wait) would not block. It is found out without waiting.
+    ///
+    /// # Errors
+    /// A device that was lost.
+    pub fn is_ready(&self) -> Result<bool> {
+        self.arrival.is_ready()
     }
 
     /// The values, for an executor of the application's: nothing blocks.

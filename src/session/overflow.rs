@@ -46,7 +46,7 @@ pub(super) struct Unchecked(Mutex<VecDeque<Capture>>);
 
 impl Unchecked {
     /// One more step; checks the oldest where there are many.
-    pub(super) fn push(&self, capture: Capture) -> Result<()> {
+    pub(super) async fn push(&self, capture: Capture) -> Result<()> {
         if capture.watch.is_none() {
             return Ok(());
         }
@@ -55,12 +55,33 @@ impl Unchecked {
             waiting.push_back(capture);
             if waiting.len() > WAITING { waiting.pop_front() } else { None }
         };
+        match oldest {
+            Some(oldest) => oldest.arrive().await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`push`](Self::push), but checks only what is there: nothing is waited for.
+    pub(super) fn push_without_waiting(&self, capture: Capture) -> Result<()> {
+        if capture.watch.is_none() {
+            return Ok(());
+        }
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push_back(capture);
+        let is_ready =
+            waiting.len() > WAITING && waiting.front().is_some_and(|oldest| oldest.is_ready().is_ok_and(|is| is));
+        let oldest = if is_ready { waiting.pop_front() } else { None };
+        drop(waiting);
         oldest.map_or(Ok(()), |oldest| oldest.wait().map(|_| ()))
     }
 
     /// Checks all steps so far; an error is returned once.
-    pub(super) fn settle(&self) -> Result<()> {
+    pub(super) async fn settle(&self) -> Result<()> {
         let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        waiting.into_iter().map(|capture| capture.wait().map(|_| ())).fold(Ok(()), Result::and)
+        let mut outcome = Ok(());
+        for capture in waiting {
+            outcome = outcome.and(capture.arrive().await.map(|_| ()));
+        }
+        outcome
     }
 }

@@ -67,7 +67,7 @@ impl Session {
             self.step(inputs)?;
         }
         self.device().wait_idle()?;
-        let start = std::time::Instant::now();
+        let start = crate::clock::Instant::now();
         self.step(inputs)?;
         let host = start.elapsed().as_secs_f64();
         self.device().wait_idle()?;

@@ -2,10 +2,11 @@
 
 use super::Session;
 use super::transfer::{received, sent};
-use crate::compiler::VariablePlan;
+use crate::compiler::{Location, VariablePlan};
 use crate::error::{Error, Result};
 use crate::ops::Role;
 use crate::tensor::TensorData;
+use crate::waiting::block_on;
 
 impl Session {
     /// All variables of the store, in the order in which they were allocated.
@@ -51,9 +52,33 @@ impl Session {
     /// # Errors
     /// An unknown name; a device that fails.
     pub fn parameter(&self, name: &str) -> Result<TensorData> {
-        self.unchecked.settle()?;
-        let variable = self.find(name)?;
-        received(&variable.ty, variable.stored, &self.store.read(variable.location)?)
+        block_on(self.parameter_async(name))
+    }
+
+    /// As [`parameter`](Self::parameter), without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn parameter_async(&self, name: &str) -> Result<TensorData> {
+        self.find(name)?;
+        let mut values = self.values_async(|variable| variable.name == name).await?;
+        values.pop().map(|(_, value)| value).ok_or_else(|| Error::Device(format!("variable {name:?} was not read")))
+    }
+
+    /// The variables that are wanted with their names, in the order in which they were allocated: read all at once.
+    pub(crate) async fn values_async(
+        &self,
+        wanted: impl Fn(&VariablePlan) -> bool,
+    ) -> Result<Vec<(String, TensorData)>> {
+        self.unchecked.settle().await?;
+        let found: Vec<&VariablePlan> = self.layout.variables.iter().filter(|variable| wanted(variable)).collect();
+        let locations: Vec<Location> = found.iter().map(|variable| variable.location).collect();
+        let values = self.store.start_read(&locations)?.arrive().await?;
+        let typed = found
+            .iter()
+            .zip(&values)
+            .map(|(variable, bytes)| Ok((variable.name.clone(), received(&variable.ty, variable.stored, bytes)?)));
+        typed.collect()
     }
 
     /// Replaces the value of any variable by one of the same type and shape.

@@ -45,14 +45,14 @@ pub(super) struct Arriving {
 }
 
 /// Takes in the oldest loss.
-pub(super) fn arrive(
+pub(super) async fn arrive(
     pending: &mut VecDeque<Arriving>,
     fit: &mut Fit<'_>,
     progress: &mut Progress,
     from: (&Feed<'_>, &[String]),
 ) -> Result<()> {
     let Some(Arriving { step, learning_rate, batch, weight, capture }) = pending.pop_front() else { return Ok(()) };
-    let values = capture.wait()?;
+    let values = capture.arrive().await?;
     let loss = values.first().map_or(Ok(f64::NAN), TensorData::item)?;
     // A batch of which nothing counts has no mean, and changes nothing.
     if weight > 0.0 {

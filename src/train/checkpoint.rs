@@ -107,11 +107,8 @@ fn is_saved(role: &Role) -> bool {
 }
 
 /// Writes the file whole or not at all; the one before it is moved to the other path.
-pub(super) fn save(checkpoints: &Checkpoints, session: &Session, progress: &Progress) -> Result<()> {
-    let mut tensors = Vec::new();
-    for variable in session.variables().iter().filter(|variable| is_saved(&variable.role)) {
-        tensors.push((variable.name.clone(), session.parameter(&variable.name)?));
-    }
+pub(super) async fn save(checkpoints: &Checkpoints, session: &Session, progress: &Progress) -> Result<()> {
+    let tensors = session.values_async(|variable| is_saved(&variable.role)).await?;
     // Floats as their bits: what is read back is what was there.
     let bits = |value: f64| format!("{:016x}", value.to_bits());
     let schedule: Vec<String> = progress.schedule.iter().map(|&value| bits(value)).collect();

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::metrics::Reading;
 use crate::nn::Mode;
 use crate::tensor::TensorData;
+use crate::waiting::block_on;
 
 /// Loss and metrics on some data.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,16 +59,16 @@ impl fmt::Display for Evaluation {
 
 impl Trainer {
     /// Compiles what evaluates a data set, so that what is wrong with it is found before a run and not after its first epoch.
-    pub(super) fn compile_evaluation(&mut self, data: &mut Examples<'_>) -> Result<()> {
+    pub(super) async fn compile_evaluation(&mut self, data: &mut Examples<'_>) -> Result<()> {
         let data = match data {
             Examples::Dataset(data) => *data,
-            Examples::Stream(stream) => return self.compile_streamed_evaluation(stream),
+            Examples::Stream(stream) => return self.compile_streamed_evaluation(stream).await,
         };
         self.check(data)?;
         let resident = Resident::of(data);
         loop {
             let batch = self.evaluation_batch.clamp(1, data.len());
-            if self.evaluation_for(data, &resident, batch)?.is_some() {
+            if self.evaluation_for(data, &resident, batch).await?.is_some() {
                 return Ok(());
             }
             self.fewer(batch);
@@ -82,13 +83,21 @@ impl Trainer {
     /// # Errors
     /// Data that does not fit the model, targets that do not fit the loss; a device that fails.
     pub fn evaluate<'data>(&mut self, data: impl Into<Examples<'data>>) -> Result<Evaluation> {
-        self.evaluate_on(&mut data.into())
+        block_on(self.evaluate_async(data))
     }
 
-    pub(super) fn evaluate_on(&mut self, data: &mut Examples<'_>) -> Result<Evaluation> {
+    /// As [`evaluate`](Self::evaluate), without blocking. Of a stream, all is read at once.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn evaluate_async<'data>(&mut self, data: impl Into<Examples<'data>>) -> Result<Evaluation> {
+        self.evaluate_on(&mut data.into()).await
+    }
+
+    pub(super) async fn evaluate_on(&mut self, data: &mut Examples<'_>) -> Result<Evaluation> {
         let data = match data {
             Examples::Dataset(data) => *data,
-            Examples::Stream(stream) => return self.evaluate_stream(stream),
+            Examples::Stream(stream) => return self.evaluate_stream(stream).await,
         };
         self.check(data)?;
         let resident = Resident::of(data);
@@ -102,7 +111,7 @@ impl Trainer {
         let mut rest = order.as_slice();
         while !rest.is_empty() {
             let (examples, others) = rest.split_at(batch.min(rest.len()));
-            let Some(id) = self.evaluation_for(data, &resident, examples.len())? else {
+            let Some(id) = self.evaluation_for(data, &resident, examples.len()).await? else {
                 batch = self.fewer(examples.len());
                 continue;
             };
@@ -111,7 +120,7 @@ impl Trainer {
             }
             rest = others;
             let index = index_of(examples)?;
-            let outputs = self.open()?.using(&id).run(&[(INDEX, &index)])?;
+            let outputs = self.open()?.using(&id).run_async(&[(INDEX, &index)]).await?;
             tally.add(&outputs, weights.of(examples))?;
             if let Some(prediction) = outputs.get("prediction") {
                 rows.extend_from_slice(prediction.as_slice::<f32>()?);

@@ -1,5 +1,6 @@
 //! Where the batches of an epoch come from: indices into a data set on the device, or a stream.
 
+use std::future::Future;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread;
 use std::vec;
@@ -8,6 +9,7 @@ use super::arriving::Weights;
 use super::resident::Resident;
 use crate::data::{Cut, Dataset, Message, Stream};
 use crate::error::{Error, Result};
+use crate::waiting::{block_on, may_wait};
 
 /// A batch.
 pub(super) enum Batch {
@@ -73,22 +75,34 @@ impl Feed<'_> {
     }
 }
 
-/// The batches that a stream's thread sends.
+/// The batches of a stream.
 pub(super) struct Batches {
-    receiver: Receiver<Result<Message>>,
+    source: Prepared,
     epoch: u64,
     received: u64,
+}
+
+/// Where they come from.
+enum Prepared {
+    /// A thread that sends them.
+    Ahead(Receiver<Result<Message>>),
+    /// All of an epoch, read before.
+    AtOnce(vec::IntoIter<Result<Message>>),
 }
 
 impl Batches {
     /// The next one, for which it waits; `None` where the epoch ends.
     pub(super) fn wait(&mut self) -> Result<Option<Dataset>> {
-        let next = self.receiver.recv().map_err(|_| panicked()).flatten();
+        let next = match &mut self.source {
+            Prepared::Ahead(receiver) => receiver.recv().map_err(|_| panicked()).flatten(),
+            Prepared::AtOnce(batches) => batches.next().unwrap_or(Ok(Message::End)),
+        };
         self.took(next)
     }
 
     fn ready(&mut self) -> Option<Result<Option<Dataset>>> {
-        match self.receiver.try_recv() {
+        let Prepared::Ahead(receiver) = &self.source else { return Some(self.wait()) };
+        match receiver.try_recv() {
             Ok(next) => Some(self.took(next)),
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Disconnected) => Some(self.took(Err(panicked()))),
@@ -114,8 +128,25 @@ fn panicked() -> Error {
     Error::Data("its source panicked".into())
 }
 
-/// Reads an epoch of a stream in a thread of its own while `consume` takes the batches.
-pub(super) fn streaming<T>(stream: &mut Stream, cut: Cut, consume: impl FnOnce(Batches) -> Result<T>) -> Result<T> {
+/// Reads an epoch of a stream while `consume` takes the batches: in a thread of its own where this one may wait for it.
+pub(super) async fn streaming<T, Consumed>(
+    stream: &mut Stream,
+    cut: Cut,
+    consume: impl FnOnce(Batches) -> Consumed,
+) -> Result<T>
+where
+    Consumed: Future<Output = Result<T>>,
+{
+    let of = |source| Batches { source, epoch: cut.epoch, received: cut.done };
+    if !may_wait() {
+        let mut batches = Vec::new();
+        let outcome = stream.produce(cut, &mut |message| {
+            batches.push(Ok(message));
+            true
+        });
+        batches.extend(outcome.err().map(Err));
+        return consume(of(Prepared::AtOnce(batches.into_iter()))).await;
+    }
     let (sender, receiver) = sync_channel(stream.batches_ahead());
     thread::scope(|scope| {
         let produce = move || {
@@ -128,7 +159,7 @@ pub(super) fn streaming<T>(stream: &mut Stream, cut: Cut, consume: impl FnOnce(B
         let thread = thread::Builder::new().name("wgrad-stream".into()).spawn_scoped(scope, produce);
         let thread =
             thread.map_err(|error| Error::Data(format!("no thread could be started for the stream: {error}")))?;
-        let result = consume(Batches { receiver, epoch: cut.epoch, received: cut.done });
+        let result = block_on(consume(of(Prepared::Ahead(receiver))));
         // Its panic was told where a batch was waited for.
         let _ = thread.join();
         result

@@ -8,6 +8,7 @@ use crate::ops::Role;
 use crate::safetensors::{self, Tensors};
 use crate::session::Session;
 use crate::tensor::{DType, TensorData, TensorType};
+use crate::waiting::block_on;
 
 /// Names that a message lists of each kind.
 const LISTED: usize = 12;
@@ -209,11 +210,20 @@ impl Session {
     /// # Errors
     /// A device that fails.
     pub fn parameter_bytes(&self) -> Result<Vec<u8>> {
-        safetensors::to_bytes(&self.named()?, &[])
+        block_on(self.parameter_bytes_async())
+    }
+
+    /// As [`parameter_bytes`](Self::parameter_bytes), without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn parameter_bytes_async(&self) -> Result<Vec<u8>> {
+        let named = self.values_async(|variable| is_parameter(&variable.role)).await?;
+        safetensors::to_bytes(&named, &[])
     }
 
     fn named(&self) -> Result<Vec<(String, TensorData)>> {
-        self.parameters().map(|parameter| parameter.map(|(name, data)| (name.to_owned(), data))).collect()
+        block_on(self.values_async(|variable| is_parameter(&variable.role)))
     }
 
     /// Takes up parameters and buffers by name. Nothing is changed where there is an error.

@@ -9,6 +9,7 @@ use crate::graph::{Graph, Tensor};
 use crate::nn::{Inputs, Mode};
 use crate::session::{Outputs, Program};
 use crate::tensor::{DType, TensorData, TensorType};
+use crate::waiting::block_on;
 
 /// A prediction, and how it depends on its input.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +69,15 @@ impl Trainer {
     /// # Errors
     /// Inputs that do not fit the model; a device that fails.
     pub fn predict<'a>(&mut self, x: impl Into<ModelInputs<'a>>) -> Result<TensorData> {
-        let mut answer = self.answer(x.into(), &PREDICTION)?;
+        block_on(self.predict_async(x))
+    }
+
+    /// As [`predict`](Self::predict), without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn predict_async<'a>(&mut self, x: impl Into<ModelInputs<'a>>) -> Result<TensorData> {
+        let mut answer = self.answer(x.into(), &PREDICTION).await?;
         answer.take(PREDICTION_OUTPUT).ok_or_else(|| Error::Data("the program has no prediction".into()))
     }
 
@@ -97,7 +106,7 @@ impl Trainer {
     /// # Errors
     /// Inputs that do not fit the model, or that it takes as integers; a device that fails.
     pub fn input_gradient<'a>(&mut self, x: impl Into<ModelInputs<'a>>) -> Result<InputGradient> {
-        let mut answer = self.answer(x.into(), &INPUT_GRADIENT)?;
+        let mut answer = block_on(self.answer(x.into(), &INPUT_GRADIENT))?;
         let prediction = answer.take(PREDICTION_OUTPUT);
         let prediction = prediction.ok_or_else(|| Error::Data("the program has no prediction".into()))?;
         let names: Vec<String> = self.network.names().to_vec();
@@ -106,18 +115,18 @@ impl Trainer {
     }
 
     /// As `ask`, of what the user gave.
-    fn answer(&mut self, given: ModelInputs<'_>, asked: &Asked) -> Result<Outputs> {
+    async fn answer(&mut self, given: ModelInputs<'_>, asked: &Asked) -> Result<Outputs> {
         let inputs = self.network.given(given)?;
         let inputs: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (name.as_str(), *data)).collect();
-        self.ask(&inputs, asked)
+        self.ask(&inputs, asked).await
     }
 
     /// What a program returns, for as many examples at a time as fit.
-    fn ask(&mut self, x: &[(&str, &TensorData)], asked: &Asked) -> Result<Outputs> {
+    async fn ask(&mut self, x: &[(&str, &TensorData)], asked: &Asked) -> Result<Outputs> {
         let examples = examples_of(x).unwrap_or(0);
         let mut batch = self.evaluation_batch.max(1);
         if examples <= batch || self.carries_state(x, asked) {
-            return self.ask_at_once(x, asked, true);
+            return self.ask_at_once(x, asked, true).await;
         }
         let mut parts: Vec<Outputs> = Vec::new();
         let mut start = 0;
@@ -125,16 +134,16 @@ impl Trainer {
             let count = batch.min(examples - start);
             let part = x.iter().map(|(name, x)| Ok((*name, rows(x, start, count)?))).collect::<Result<Vec<_>>>()?;
             let part: Vec<(&str, &TensorData)> = part.iter().map(|(name, x)| (*name, x)).collect();
-            let Some(id) = self.program_within(&part, asked, count)? else {
+            let Some(id) = self.program_within(&part, asked, count).await? else {
                 batch = self.fewer(count);
                 continue;
             };
             if start == 0 {
                 self.network.check(x)?;
             }
-            let outputs = self.run(&id, &part)?;
+            let outputs = self.run(&id, &part).await?;
             if outputs.iter().any(|(_, output)| output.shape().first() != Some(&count)) {
-                return self.ask_at_once(x, asked, false);
+                return self.ask_at_once(x, asked, false).await;
             }
             parts.push(outputs);
             start += count;
@@ -156,30 +165,35 @@ impl Trainer {
     }
 
     /// The same as one batch, if that fits; else, where that is possible, some at a time.
-    fn ask_at_once(&mut self, x: &[(&str, &TensorData)], asked: &Asked, divisible: bool) -> Result<Outputs> {
+    async fn ask_at_once(&mut self, x: &[(&str, &TensorData)], asked: &Asked, divisible: bool) -> Result<Outputs> {
         let examples = if divisible { examples_of(x).unwrap_or(1) } else { 1 };
-        match self.program_within(x, asked, examples)? {
+        match self.program_within(x, asked, examples).await? {
             Some(id) => {
                 self.network.check(x)?;
-                self.run(&id, x)
+                self.run(&id, x).await
             }
             None => {
                 self.fewer(examples);
-                self.ask(x, asked)
+                Box::pin(self.ask(x, asked)).await
             }
         }
     }
 
-    fn run(&mut self, id: &Program, x: &[(&str, &TensorData)]) -> Result<Outputs> {
+    async fn run(&mut self, id: &Program, x: &[(&str, &TensorData)]) -> Result<Outputs> {
         let session = self.open()?;
         carried::begin_pass(session, Mode::Evaluation)?;
-        session.using(id).run(x)
+        session.using(id).run_async(x).await
     }
 
     /// The program for inputs of a type; none where it would take too much memory for `examples`, and fewer could be taken.
-    fn program_within(&mut self, x: &[(&str, &TensorData)], asked: &Asked, examples: usize) -> Result<Option<Program>> {
+    async fn program_within(
+        &mut self,
+        x: &[(&str, &TensorData)],
+        asked: &Asked,
+        examples: usize,
+    ) -> Result<Option<Program>> {
         let wanted = (asked.wanted)(x.iter().map(|(_, x)| x.ty().clone()).collect());
-        self.program(wanted, examples, |trainer, g| (asked.write)(trainer, g, &inputs(g, x)))
+        self.program(wanted, examples, |trainer, g| (asked.write)(trainer, g, &inputs(g, x))).await
     }
 }
 

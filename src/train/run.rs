@@ -1,7 +1,7 @@
 //! The loop: batches in, losses out, validation after each epoch, checkpoints in between.
 
+use crate::clock::Instant;
 use std::collections::VecDeque;
-use std::time::Instant;
 
 use super::arriving::{Arriving, IN_FLIGHT, Weights, arrive};
 use super::carried;
@@ -16,6 +16,7 @@ use crate::error::{Error, Result, counted};
 use crate::nn::Mode;
 use crate::optim::schedule::Scheduler;
 use crate::session::Capture;
+use crate::waiting::block_on;
 
 impl Trainer {
     /// Trains on the columns `x` and `y` of a data set (or as [`with_inputs`](Self::with_inputs) and [`target`](Self::target) say), whose
@@ -27,6 +28,15 @@ impl Trainer {
     /// Data that does not fit the model or the options; a loss that is no longer finite; a checkpoint of another model or
     /// that cannot be written; a stream that fails; a device that fails; whatever a callback returns. What was learned up to then stays.
     pub fn fit<'data>(&mut self, data: impl Into<Examples<'data>>, fit: Fit<'_>) -> Result<History> {
+        block_on(self.fit_async(data, fit))
+    }
+
+    /// As [`fit`](Self::fit), without blocking: an application's or a page's other tasks go on while steps are awaited. Of a stream, an
+    /// epoch is read at once and without a thread; where that is too much, `fit` on a thread of its own does it bit by bit.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn fit_async<'data>(&mut self, data: impl Into<Examples<'data>>, fit: Fit<'_>) -> Result<History> {
         match data.into() {
             Examples::Dataset(data) => {
                 self.check(data)?;
@@ -38,16 +48,16 @@ impl Trainer {
                     );
                     return Err(Error::Argument(message));
                 }
-                self.fit_material(Material::Resident(data, Resident::of(data)), fit)
+                self.fit_material(Material::Resident(data, Resident::of(data)), fit).await
             }
             Examples::Stream(_) if fit.batch_size == 0 => {
                 Err(Error::Argument("a batch of 0 cannot be taken from a stream".into()))
             }
-            Examples::Stream(stream) => self.fit_material(Material::Streamed(stream), fit),
+            Examples::Stream(stream) => self.fit_material(Material::Streamed(stream), fit).await,
         }
     }
 
-    fn fit_material(&mut self, mut material: Material<'_>, mut fit: Fit<'_>) -> Result<History> {
+    async fn fit_material(&mut self, mut material: Material<'_>, mut fit: Fit<'_>) -> Result<History> {
         let found = match &fit.checkpoints {
             Some(checkpoints) => checkpoints.open()?.map(|file| (checkpoints.clone(), file)),
             None => None,
@@ -57,17 +67,17 @@ impl Trainer {
                 let whole = data.len() / fit.batch_size;
                 let ragged = !fit.drop_last && !data.len().is_multiple_of(fit.batch_size);
                 let batches = Batches::new(fit.batch_size, fit.shuffle, fit.drop_last, data);
-                let first = self.training_for(data, resident, fit.batch_size)?;
+                let first = self.training_for(data, resident, fit.batch_size).await?;
                 (first, batches, Some((whole + usize::from(ragged)) as u64))
             }
             Material::Streamed(stream) => {
-                let first = self.training_on(stream, fit.batch_size)?;
+                let first = self.training_on(stream, fit.batch_size).await?;
                 (first, Batches::of_stream(fit.batch_size, fit.drop_last, stream), None)
             }
         };
         self.training = Some(first);
         if let Some(validation) = &mut fit.validation {
-            self.compile_evaluation(validation)?;
+            self.compile_evaluation(validation).await?;
         }
         let mut scheduler = Scheduler::new(fit.schedule.clone(), self.optimizer.learning_rate())?;
         let mut progress =
@@ -87,7 +97,7 @@ impl Trainer {
         while progress.epoch < fit.epochs && progress.step < total_steps && !fit.is_stopped(&progress.history) {
             let run = (&mut fit, &mut scheduler, &mut progress);
             match &mut material {
-                Material::Resident(data, resident) => self.resident_epoch(data, resident, run, total_steps)?,
+                Material::Resident(data, resident) => self.resident_epoch(data, resident, run, total_steps).await?,
                 Material::Streamed(stream) => {
                     let cut = Cut {
                         seed: self.seed,
@@ -96,7 +106,7 @@ impl Trainer {
                         drop_last: run.0.drop_last,
                         done: run.2.batch,
                     };
-                    streaming(stream, cut, |batches| self.epoch(Feed::Streamed(batches), run, total_steps))?;
+                    streaming(stream, cut, |batches| self.epoch(Feed::Streamed(batches), run, total_steps)).await?;
                 }
             }
         }
@@ -105,12 +115,12 @@ impl Trainer {
         if resumed == Some(progress.step) {
             return Ok(progress.history);
         }
-        self.save_progress(&fit, &scheduler, &mut progress)?;
+        self.save_progress(&fit, &scheduler, &mut progress).await?;
         Ok(progress.history)
     }
 
     /// The rest of the epoch in progress of a data set.
-    fn resident_epoch(
+    async fn resident_epoch(
         &mut self,
         data: &Dataset,
         resident: &Resident,
@@ -128,11 +138,11 @@ impl Trainer {
         let mut batches: Vec<Vec<usize>> = batches?.map(<[usize]>::to_vec).collect();
         batches.drain(..batches.len().min(progress.batch as usize));
         let weights = Weights::of_targets(&self.loss, data.column(&self.target)?);
-        self.epoch(Feed::Resident { data, resident, weights, batches: batches.into_iter() }, run, total_steps)
+        self.epoch(Feed::Resident { data, resident, weights, batches: batches.into_iter() }, run, total_steps).await
     }
 
     /// The rest of the epoch in progress.
-    fn epoch(&mut self, mut feed: Feed<'_>, run: Run<'_, '_>, total_steps: u64) -> Result<()> {
+    async fn epoch(&mut self, mut feed: Feed<'_>, run: Run<'_, '_>, total_steps: u64) -> Result<()> {
         let (fit, scheduler, progress) = run;
         if progress.batch == 0 {
             carried::begin_pass(self.open()?, Mode::Training)?;
@@ -147,7 +157,7 @@ impl Trainer {
                 Some(next) => next,
                 // The device does what it has, and that is told while the stream is waited for.
                 None => {
-                    arrive_all(&mut pending, fit, progress, (&feed, self.network.names()))?;
+                    arrive_all(&mut pending, fit, progress, (&feed, self.network.names())).await?;
                     if fit.is_stopped(&progress.history) {
                         break;
                     }
@@ -166,7 +176,7 @@ impl Trainer {
                 }
             };
             let learning_rate = scheduler.learning_rate(progress.step);
-            let capture = self.submit(&feed, &batch, learning_rate)?;
+            let capture = self.submit(&feed, &batch, learning_rate).await?;
             progress.step += 1;
             progress.batch += 1;
             trained += batch.len();
@@ -176,20 +186,20 @@ impl Trainer {
             };
             pending.push_back(Arriving { step: progress.step, learning_rate, batch, weight, capture });
             while pending.len() > IN_FLIGHT {
-                arrive(&mut pending, fit, progress, (&feed, self.network.names()))?;
+                arrive(&mut pending, fit, progress, (&feed, self.network.names())).await?;
             }
             let due = fit.checkpoints.as_ref().and_then(|checkpoints| checkpoints.every_steps);
             if due.is_some_and(|steps| progress.step.is_multiple_of(steps)) && progress.step < total_steps {
-                arrive_all(&mut pending, fit, progress, (&feed, self.network.names()))?;
-                self.save_progress(fit, scheduler, progress)?;
+                arrive_all(&mut pending, fit, progress, (&feed, self.network.names())).await?;
+                self.save_progress(fit, scheduler, progress).await?;
             }
             if progress.step >= total_steps || fit.is_stopped(&progress.history) {
                 break;
             }
         }
-        arrive_all(&mut pending, fit, progress, (&feed, self.network.names()))?;
+        arrive_all(&mut pending, fit, progress, (&feed, self.network.names())).await?;
         if let Some(error) = failure {
-            self.save_progress(fit, scheduler, progress)?;
+            self.save_progress(fit, scheduler, progress).await?;
             return Err(error);
         }
         is_complete |= feed.is_over(progress.step >= total_steps);
@@ -210,7 +220,7 @@ impl Trainer {
             examples_per_second: trained as f64 / seconds.max(1e-9),
         };
         if let Some(validation) = &mut fit.validation {
-            let evaluation = self.evaluate_on(validation)?;
+            let evaluation = self.evaluate_on(validation).await?;
             record.validation = vec![("loss".to_owned(), evaluation.loss)];
             record.validation.extend(evaluation.metrics);
         }
@@ -222,30 +232,30 @@ impl Trainer {
             progress.epoch += 1;
             (progress.batch, progress.loss_sum, progress.weight) = (0, 0.0, 0.0);
             if progress.epoch < fit.epochs && progress.step < total_steps {
-                self.save_progress(fit, scheduler, progress)?;
+                self.save_progress(fit, scheduler, progress).await?;
             }
         }
         Ok(())
     }
 
     /// A step on a batch, whose loss is read later.
-    fn submit(&mut self, feed: &Feed<'_>, batch: &Batch, learning_rate: f64) -> Result<Capture> {
+    async fn submit(&mut self, feed: &Feed<'_>, batch: &Batch, learning_rate: f64) -> Result<Capture> {
         match (feed, batch) {
             (Feed::Resident { data, resident, .. }, Batch::Resident(examples)) => {
-                let program = self.training_for(data, resident, examples.len())?;
+                let program = self.training_for(data, resident, examples.len()).await?;
                 let index = index_of(examples)?;
                 let mut session = self.open()?.using(&program);
                 session.set_learning_rate(learning_rate)?;
-                session.step_capture(&[(INDEX, &index)], &["loss"])
+                session.step_capture_async(&[(INDEX, &index)], &["loss"]).await
             }
             (_, Batch::Streamed(data)) => {
-                let program = self.streamed_checked(data, Mode::Training)?;
+                let program = self.streamed_checked(data, Mode::Training).await?;
                 let program = program.ok_or_else(|| Error::Limit("the training step takes too much memory".into()))?;
                 let given = self.streamed_columns(data)?;
                 let session = self.session.as_mut().ok_or_else(uncompiled)?;
                 let mut session = session.using(&program);
                 session.set_learning_rate(learning_rate)?;
-                session.step_capture(&given, &["loss"])
+                session.step_capture_async(&given, &["loss"]).await
             }
             (Feed::Streamed(_), Batch::Resident(_)) => {
                 Err(Error::Argument("a stream has no examples on the device".into()))
@@ -253,10 +263,10 @@ impl Trainer {
         }
     }
 
-    fn save_progress(&mut self, fit: &Fit<'_>, scheduler: &Scheduler, progress: &mut Progress) -> Result<()> {
+    async fn save_progress(&mut self, fit: &Fit<'_>, scheduler: &Scheduler, progress: &mut Progress) -> Result<()> {
         let Some(checkpoints) = &fit.checkpoints else { return Ok(()) };
         progress.schedule = scheduler.state();
-        checkpoint::save(checkpoints, self.open()?, progress)
+        checkpoint::save(checkpoints, self.open()?, progress).await
     }
 }
 
@@ -264,14 +274,14 @@ impl Trainer {
 type Run<'a, 'fit> = (&'a mut Fit<'fit>, &'a mut Scheduler, &'a mut Progress);
 
 /// Takes in all losses.
-fn arrive_all(
+async fn arrive_all(
     pending: &mut VecDeque<Arriving>,
     fit: &mut Fit<'_>,
     progress: &mut Progress,
     from: (&Feed<'_>, &[String]),
 ) -> Result<()> {
     while !pending.is_empty() {
-        arrive(pending, fit, progress, from)?;
+        arrive(pending, fit, progress, from).await?;
     }
     Ok(())
 }

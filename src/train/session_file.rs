@@ -6,8 +6,10 @@ use super::counters;
 use super::named::{self, Matching};
 use crate::error::{Error, Result};
 use crate::ops::Role;
-use crate::safetensors;
+use crate::safetensors::{self, Metadata, Tensors};
 use crate::session::Session;
+use crate::tensor::TensorData;
+use crate::waiting::block_on;
 
 /// Version of the metadata; others are refused.
 const FORMAT: &str = "wgrad-session-1";
@@ -44,19 +46,37 @@ impl Session {
     /// # Errors
     /// A file that cannot be written; a device that fails.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let (tensors, metadata) = block_on(self.state())?;
+        safetensors::write(path, &tensors, &metadata)
+    }
+
+    /// What [`save`](Self::save) would write, as bytes, for [`restore_bytes`](Self::restore_bytes).
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn state_bytes(&self) -> Result<Vec<u8>> {
+        block_on(self.state_bytes_async())
+    }
+
+    /// As [`state_bytes`](Self::state_bytes), without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn state_bytes_async(&self) -> Result<Vec<u8>> {
+        let (tensors, metadata) = self.state().await?;
+        safetensors::to_bytes(&tensors, &metadata)
+    }
+
+    async fn state(&self) -> Result<(Vec<(String, TensorData)>, Vec<(String, String)>)> {
         self.device().check()?;
-        let saved = self.variables().iter().filter(|variable| is_saved(&variable.role));
-        let tensors = saved
-            .map(|variable| Ok((variable.name.clone(), self.parameter(&variable.name)?)))
-            .collect::<Result<Vec<_>>>()?;
+        let tensors = self.values_async(|variable| is_saved(&variable.role)).await?;
         let metadata = [
             ("format", FORMAT.to_owned()),
             ("step", self.steps().to_string()),
             ("seed", self.seed().to_string()),
             ("optimizers", counters::to_json(self)),
         ];
-        let metadata = metadata.map(|(key, value)| (key.to_owned(), value));
-        safetensors::write(path, &tensors, &metadata)
+        Ok((tensors, metadata.map(|(key, value)| (key.to_owned(), value)).into()))
     }
 
     /// Takes up what [`save`](Self::save) wrote. All programs are loaded before.
@@ -65,7 +85,20 @@ impl Session {
     /// A file that cannot be read, that is damaged, or that is of another model, of other optimizers, or of another seed.
     pub fn restore(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let (tensors, metadata, verified) = safetensors::read_verified(path)?;
+        self.take_up(path, safetensors::read_verified(path)?)
+    }
+
+    /// Takes up what [`state_bytes`](Self::state_bytes) returned. All programs are loaded before.
+    ///
+    /// # Errors
+    /// As of [`restore`](Self::restore).
+    pub fn restore_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        let name = Path::new("a session in memory");
+        self.take_up(name, safetensors::from_bytes_verified(bytes, name)?)
+    }
+
+    fn take_up(&mut self, path: &Path, file: (Tensors, Metadata, bool)) -> Result<()> {
+        let (tensors, metadata, verified) = file;
         let wrong = |message: String| Error::format(path, message);
         let field = |name: &str| {
             metadata.get(name).ok_or_else(|| wrong(format!("it was not saved by a session: it has no {name:?}")))

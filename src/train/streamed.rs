@@ -19,7 +19,7 @@ use super::arriving::Weights;
 impl Trainer {
     /// The program for batches of `examples` like those of a data set, and the shape of what it predicts; none as of
     /// [`admit`](Self::admit).
-    pub(super) fn streamed_for(
+    pub(super) async fn streamed_for(
         &mut self,
         data: &Dataset,
         examples: usize,
@@ -58,7 +58,7 @@ impl Trainer {
                 examples
             }
         };
-        let Some(program) = self.admit(wanted, &forward.graph, divisible)? else { return Ok(None) };
+        let Some(program) = self.admit(wanted, &forward.graph, divisible).await? else { return Ok(None) };
         let session = self.session.as_ref();
         self.predicted
             .retain(|(known, _)| session.is_some_and(|session| session.programs().any(|other| other == known)));
@@ -67,8 +67,8 @@ impl Trainer {
     }
 
     /// The training program for batches of a stream.
-    pub(super) fn training_on(&mut self, stream: &mut Stream, batch: usize) -> Result<Program> {
-        let found = self.streamed_for(stream.peek()?, batch, Mode::Training)?;
+    pub(super) async fn training_on(&mut self, stream: &mut Stream, batch: usize) -> Result<Program> {
+        let found = self.streamed_for(stream.peek()?, batch, Mode::Training).await?;
         found.map(|(program, _)| program).ok_or_else(|| Error::Limit("the training step takes too much memory".into()))
     }
 
@@ -87,19 +87,19 @@ impl Trainer {
     }
 
     /// The program for a batch, whose values are looked at.
-    pub(super) fn streamed_checked(&mut self, data: &Dataset, mode: Mode) -> Result<Option<Program>> {
-        let Some((program, shape)) = self.streamed_for(data, data.len(), mode)? else { return Ok(None) };
+    pub(super) async fn streamed_checked(&mut self, data: &Dataset, mode: Mode) -> Result<Option<Program>> {
+        let Some((program, shape)) = self.streamed_for(data, data.len(), mode).await? else { return Ok(None) };
         self.network.check(&self.network.columns(data)?)?;
         self.loss.check_targets(&shape, data.column(&self.target)?)?;
         Ok(Some(program))
     }
 
     /// Compiles what evaluates a stream, so that what is wrong with it is found before a run.
-    pub(super) fn compile_streamed_evaluation(&mut self, stream: &mut Stream) -> Result<()> {
+    pub(super) async fn compile_streamed_evaluation(&mut self, stream: &mut Stream) -> Result<()> {
         let first = stream.peek()?;
         loop {
             let batch = self.evaluation_batch.max(1);
-            if self.streamed_for(first, batch, Mode::Evaluation)?.is_some() {
+            if self.streamed_for(first, batch, Mode::Evaluation).await?.is_some() {
                 return Ok(());
             }
             self.fewer(batch);
@@ -107,31 +107,36 @@ impl Trainer {
     }
 
     /// Loss and metrics on a stream: on its first epoch.
-    pub(super) fn evaluate_stream(&mut self, stream: &mut Stream) -> Result<Evaluation> {
-        self.compile_streamed_evaluation(stream)?;
+    pub(super) async fn evaluate_stream(&mut self, stream: &mut Stream) -> Result<Evaluation> {
+        self.compile_streamed_evaluation(stream).await?;
         carried::begin_pass(self.open()?, Mode::Evaluation)?;
         let cut = Cut { seed: self.seed, epoch: 0, size: self.evaluation_batch.max(1), drop_last: false, done: 0 };
         let mut tally = Tally::new(&self.metrics, Reading::of(self.loss.as_ref()));
-        streaming(stream, cut, |mut batches| {
+        let (trainer, sums) = (&mut *self, &mut tally);
+        streaming(stream, cut, |mut batches| async move {
             while let Some(data) = batches.wait()? {
-                self.add(&data, &mut tally)?;
+                trainer.add(&data, sums).await?;
             }
             Ok(())
-        })?;
+        })
+        .await?;
         Ok(tally.result(&self.metrics, TensorData::zeros(DType::F32, [0])))
     }
 
     /// Measures on a batch, in parts where it is too large.
-    fn add(&mut self, data: &Dataset, tally: &mut Tally) -> Result<()> {
-        let Some(program) = self.streamed_checked(data, Mode::Evaluation)? else {
+    async fn add(&mut self, data: &Dataset, tally: &mut Tally) -> Result<()> {
+        let Some(program) = self.streamed_checked(data, Mode::Evaluation).await? else {
             let part = self.fewer(data.len());
             let order: Vec<usize> = (0..data.len()).collect();
-            return order.chunks(part).try_for_each(|examples| self.add(&data.take(examples)?, tally));
+            for examples in order.chunks(part) {
+                Box::pin(self.add(&data.take(examples)?, tally)).await?;
+            }
+            return Ok(());
         };
         let targets = data.column(&self.target)?;
         let given = self.streamed_columns(data)?;
         let session = self.session.as_mut().ok_or_else(uncompiled)?;
-        let outputs = session.using(&program).run(&given)?;
+        let outputs = session.using(&program).run_async(&given).await?;
         tally.add(&outputs, self.weight(data)?)?;
         match outputs.get("prediction") {
             Some(prediction) => tally.predictions(prediction, targets),

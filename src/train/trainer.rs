@@ -18,6 +18,7 @@ use crate::nn::{Inputs, Mode, Model, Precision};
 use crate::optim::{LossScale, Minimize, Optimizer};
 use crate::session::{Program, Session};
 use crate::tensor::{DType, Shape};
+use crate::waiting::block_on;
 
 /// The columns of a data set that a trainer uses, unless it is told others: the inputs and the targets.
 pub(super) const X: &str = "x";
@@ -269,12 +270,12 @@ impl Trainer {
     }
 
     /// Compiles a graph into the session, which is made with the first; none where its values would take too many bytes.
-    fn load(&mut self, graph: &Graph, bytes: usize) -> Result<Option<Program>> {
+    async fn load(&mut self, graph: &Graph, bytes: usize) -> Result<Option<Program>> {
         if let Some(session) = &mut self.session {
-            return session.load_within(graph, bytes);
+            return session.load_within_async(graph, bytes).await;
         }
         let mut session = Session::empty(&self.device, self.seed, Options::default());
-        let Some(id) = session.load_within(graph, bytes)? else { return Ok(None) };
+        let Some(id) = session.load_within_async(graph, bytes).await? else { return Ok(None) };
         if let Some(loaded) = &self.loaded {
             session.load_parameters(loaded, Matching::Strict)?;
         }
@@ -285,11 +286,11 @@ impl Trainer {
 
     /// Compiles a graph for a use, of a number of examples, and drops what was not used for long. None where its values would take
     /// too much memory and fewer examples would do.
-    pub(super) fn admit(&mut self, wanted: Use, graph: &Graph, examples: usize) -> Result<Option<Program>> {
+    pub(super) async fn admit(&mut self, wanted: Use, graph: &Graph, examples: usize) -> Result<Option<Program>> {
         // A batch that depends on the one before it cannot be cut.
         let divisible = examples > 1 && !graph.assigns();
         let bytes = if divisible { self.evaluation_memory } else { usize::MAX };
-        let id = match self.load(graph, bytes) {
+        let id = match self.load(graph, bytes).await {
             Ok(Some(id)) => id,
             Ok(None) => return Ok(None),
             Err(Error::Limit(_)) if divisible => return Ok(None),
@@ -318,7 +319,7 @@ impl Trainer {
     }
 
     /// The program of a use, of a number of examples, which `write` puts into a graph the first time; none as of `admit`.
-    pub(super) fn program(
+    pub(super) async fn program(
         &mut self,
         wanted: Use,
         examples: usize,
@@ -329,7 +330,7 @@ impl Trainer {
         }
         let g = self.graph();
         write(self, &g);
-        self.admit(wanted, &g, examples)
+        self.admit(wanted, &g, examples).await
     }
 
     pub(super) fn open(&mut self) -> Result<&mut Session> {
@@ -350,28 +351,40 @@ impl Trainer {
     /// # Errors
     /// The model's first mistake; what breaks a limit of the device; of a stream, what cannot be read.
     pub fn compile_training<'data>(&mut self, data: impl Into<Examples<'data>>, batch: usize) -> Result<Program> {
+        block_on(self.compile_training_async(data, batch))
+    }
+
+    /// As [`compile_training`](Self::compile_training), without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn compile_training_async<'data>(
+        &mut self,
+        data: impl Into<Examples<'data>>,
+        batch: usize,
+    ) -> Result<Program> {
         match data.into() {
             Examples::Dataset(data) => {
                 self.check(data)?;
-                self.training_for(data, &Resident::of(data), batch)
+                self.training_for(data, &Resident::of(data), batch).await
             }
-            Examples::Stream(stream) => self.training_on(stream, batch),
+            Examples::Stream(stream) => self.training_on(stream, batch).await,
         }
     }
 
-    pub(super) fn training_for(&mut self, data: &Dataset, resident: &Resident, batch: usize) -> Result<Program> {
+    pub(super) async fn training_for(&mut self, data: &Dataset, resident: &Resident, batch: usize) -> Result<Program> {
         let wanted = Use::Train(resident.clone(), batch);
         if let Some(id) = self.programs.find(&wanted) {
             return Ok(id);
         }
         let g = self.step_graph(data, resident, batch)?;
         // A training step is as large as the user wants it, and assigns; so there is always a program.
-        let id = self.admit_with(wanted, &g, resident, data, 1)?;
+        let id = self.admit_with(wanted, &g, resident, data, 1).await?;
         id.ok_or_else(|| Error::Limit("the training step takes too much memory".into()))
     }
 
     /// The program that evaluates a batch; none as of `admit`.
-    pub(super) fn evaluation_for(
+    pub(super) async fn evaluation_for(
         &mut self,
         data: &Dataset,
         resident: &Resident,
@@ -383,7 +396,7 @@ impl Trainer {
         }
         let forward = self.forward(data, resident, batch, Mode::Evaluation)?;
         self.measured(&forward);
-        self.admit_with(wanted, &forward.graph, resident, data, batch)
+        self.admit_with(wanted, &forward.graph, resident, data, batch).await
     }
 
     /// What an evaluation reads.
@@ -443,7 +456,7 @@ impl Trainer {
     }
 
     /// As `admit`, of a graph that reads a data set, which is uploaded to the device if it is not there.
-    fn admit_with(
+    async fn admit_with(
         &mut self,
         wanted: Use,
         graph: &Graph,
@@ -452,7 +465,7 @@ impl Trainer {
         examples: usize,
     ) -> Result<Option<Program>> {
         let known = self.session.as_ref().is_some_and(|session| resident.is_known(session, data));
-        let id = self.admit(wanted, graph, examples)?;
+        let id = self.admit(wanted, graph, examples).await?;
         if id.is_some() && !known {
             let session = self.open()?;
             if let Err(error) = resident.upload(session, data) {

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod awaited;
 mod limits;
 mod lost;
 mod recorded;

@@ -143,7 +143,7 @@ impl CpuProgram {
         let mut times = Vec::with_capacity(program.steps.len());
         let mut result = Ok(());
         for (number, (step, prepared)) in program.steps.iter().zip(&self.steps).enumerate() {
-            let start = std::time::Instant::now();
+            let start = crate::clock::Instant::now();
             let done = run_step(step, prepared, &mut self.buffers);
             times.push((number, start.elapsed().as_secs_f64()));
             result = result.and(done.map_err(|message| Error::graph(step.label.clone(), message, step.origin)));

@@ -184,6 +184,24 @@ pub(super) fn select(selection: &Selection) -> Result<(usize, wgpu::Adapter)> {
     })
 }
 
+/// The adapter of a browser's page, which is whatever is asked for but software by its kind.
+pub(super) async fn of_page(selection: &Selection) -> Result<(usize, wgpu::Adapter)> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let options =
+        wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
+    let found = instance.request_adapter(&options).await;
+    let adapter = found.map_err(|error| Error::Device(format!("this browser has no WebGPU adapter: {error}")))?;
+    match selection {
+        Selection::Index(index) if *index > 0 => {
+            Err(Error::Device(format!("no adapter number {index}; a page has number 0 alone")))
+        }
+        Selection::Name(text) if !adapter.get_info().name.to_lowercase().contains(&text.to_lowercase()) => {
+            Err(Error::Device(format!("no adapter is called {text:?}; there is {}", adapter.get_info().name)))
+        }
+        _ => Ok((0, adapter)),
+    }
+}
+
 /// The adapters, found once for the process. Making an instance loads every driver, some of which print when they are
 /// loaded; and OpenGL, which has one context for all, does not bear being listed again while a device is at work.
 fn ranked() -> &'static [wgpu::Adapter] {

@@ -4,18 +4,21 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::adapters::{self, GpuInfo, Selection};
 use super::disk_cache;
-use super::health::{Health, error_of};
+use super::health::{Health, What};
 use super::pipelines::Pipelines;
 use super::readback::ReadbackPool;
+use super::reports::{Reports, Scopes};
+use super::submission::{Poller, Submitted};
 use super::warm::{Compiling, Observer};
 use crate::device::table::{Identity, Known};
 use crate::error::{Error, Result};
 use crate::shader::{Adapter, Limit};
+use crate::waiting::{block_on, elsewhere, may_wait};
 
 /// Submissions that may wait for the GPU before the host waits for the oldest: enough to keep the GPU busy, few enough that
 /// staging memory stays small.
@@ -44,12 +47,6 @@ pub struct GpuDevice {
     observer: Option<Observer>,
 }
 
-/// A run that the GPU may still be at.
-struct InFlight {
-    index: wgpu::SubmissionIndex,
-    is_done: Arc<AtomicBool>,
-}
-
 struct Shared {
     device: wgpu::Device,
     queue: wgpu::Queue,
@@ -61,8 +58,10 @@ struct Shared {
     readbacks: ReadbackPool,
     /// Held while polling: two threads that poll one device at once have been observed to hang on software drivers.
     polling: Mutex<()>,
-    in_flight: Mutex<VecDeque<InFlight>>,
+    poller: Poller,
+    in_flight: Mutex<VecDeque<Submitted>>,
     pending_writes: AtomicU64,
+    reports: Reports,
 }
 
 impl fmt::Debug for GpuDevice {
@@ -77,7 +76,26 @@ impl GpuDevice {
     /// # Errors
     /// Where no adapter fits the selection, or the driver refuses.
     pub fn open(selection: &Selection, checks: Checks) -> Result<Self> {
-        let (index, adapter) = adapters::select(selection)?;
+        block_on(Self::open_async(selection.clone(), checks))
+    }
+
+    /// As [`open`](Self::open), without blocking. In a browser there is one adapter, the page's.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_async(selection: Selection, checks: Checks) -> Result<Self> {
+        if cfg!(target_family = "wasm") {
+            let (index, adapter) = adapters::of_page(&selection).await?;
+            return Self::opened(index, &adapter, checks).await;
+        }
+        elsewhere(move || {
+            let (index, adapter) = adapters::select(&selection)?;
+            pollster::block_on(Self::opened(index, &adapter, checks))
+        })
+        .await?
+    }
+
+    async fn opened(index: usize, adapter: &wgpu::Adapter, checks: Checks) -> Result<Self> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
             required_features: adapter.features() & wanted_features(),
@@ -85,12 +103,14 @@ impl GpuDevice {
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
             .map_err(|error| Error::Device(format!("{} cannot be opened: {error}", adapter.get_info().name)))?;
         let health = Health::default();
-        let info = GpuInfo::of(index, &adapter);
+        let info = GpuInfo::of(index, adapter);
         health.watch(&device, &info.name);
-        Self::assemble(info, &adapter, device, queue, health, checks)
+        Self::assemble(info, adapter, device, queue, health, checks)
     }
 
     /// The device of an application that has one already. What it may do follows from the features and limits that the
@@ -139,8 +159,10 @@ impl GpuDevice {
                 checks,
                 readbacks: ReadbackPool::default(),
                 polling: Mutex::default(),
+                poller: Poller::default(),
                 in_flight: Mutex::default(),
                 pending_writes: AtomicU64::new(0),
+                reports: Reports::default(),
             }),
         })
     }
@@ -207,8 +229,12 @@ impl GpuDevice {
     }
 
     /// False where the device was lost. wgpu tells that to one callback, which an embedder may have, and to nobody else: calls on a
-    /// lost device do nothing and report nothing. So this causes an error on purpose, which a live device reports.
+    /// lost device do nothing and report nothing. So this causes an error on purpose, which a live device reports. A browser reports
+    /// later, and has the page's callback alone.
     fn is_alive(&self) -> bool {
+        if cfg!(target_family = "wasm") {
+            return true;
+        }
         let scope = self.shared.device.push_error_scope(wgpu::ErrorFilter::Validation);
         drop(self.shared.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
@@ -228,9 +254,18 @@ impl GpuDevice {
     /// # Errors
     /// Where the device was lost.
     pub fn wait_idle(&self) -> Result<()> {
+        block_on(self.idle_async())
+    }
+
+    /// As [`wait_idle`](Self::wait_idle), without blocking.
+    ///
+    /// # Errors
+    /// Where the device was lost.
+    pub async fn idle_async(&self) -> Result<()> {
         let index = self.submit("waiting", Vec::new())?;
         lock(&self.shared.in_flight).clear();
-        self.wait(&index)
+        self.finished(&self.submitted(index)).await?;
+        self.reported().await
     }
 
     pub(super) fn pipelines(&self) -> &Pipelines {
@@ -244,34 +279,24 @@ impl GpuDevice {
     /// Does something with wgpu, and returns the first error that wgpu reports of it. `what` names it in the message. Where the device
     /// was lost meanwhile, that is the error.
     pub(super) fn guarded<T>(&self, what: &str, work: impl FnOnce(&wgpu::Device) -> T) -> Result<T> {
-        self.guarded_with(work, |error| error_of(error, what, &self.info().name))
+        self.guarded_as(What::Task(what), work)
     }
 
-    /// The same, with another error than [`Error::Device`].
-    pub(super) fn guarded_with<T>(
-        &self,
-        work: impl FnOnce(&wgpu::Device) -> T,
-        describe: impl FnOnce(&wgpu::Error) -> Error,
-    ) -> Result<T> {
+    /// The same, of a task or of a kernel.
+    pub(super) fn guarded_as<T>(&self, what: What<'_>, work: impl FnOnce(&wgpu::Device) -> T) -> Result<T> {
         self.shared.health.check()?;
         let device = &self.shared.device;
-        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
-        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let scopes = Scopes::open(device);
         let result = work(device);
-        // These futures are ready at once on every native backend.
-        let errors = [
-            pollster::block_on(validation.pop()),
-            pollster::block_on(internal.pop()),
-            pollster::block_on(memory.pop()),
-        ];
+        let error = scopes.close(&self.shared.reports, what, &self.info().name);
         // What a lost device reports is a consequence.
         self.check()?;
-        // A buffer that could not be allocated is invalid to use: its lack of memory is the cause of the rest.
-        match errors.into_iter().flatten().next_back() {
-            Some(error) => Err(describe(&error)),
-            None => Ok(result),
-        }
+        error.map_or(Ok(result), Err)
+    }
+
+    /// Waits until wgpu has told what came of everything so far: in a browser it does so later.
+    pub(super) async fn reported(&self) -> Result<()> {
+        self.shared.reports.all().await
     }
 
     /// A buffer of at least sixteen bytes. `label` says what for.
@@ -289,7 +314,8 @@ impl GpuDevice {
     pub(super) fn write(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
         self.guarded("writing a buffer", |_| self.write_unguarded(buffer, offset, bytes))?;
         let pending = self.shared.pending_writes.fetch_add(bytes.len() as u64, Ordering::Relaxed) + bytes.len() as u64;
-        if pending > PENDING_WRITES {
+        // A browser has its own way with what is written.
+        if pending > PENDING_WRITES && cfg!(not(target_family = "wasm")) {
             let index = self.submit("writing buffers", Vec::new())?;
             self.wait(&index)?;
         }
@@ -323,11 +349,11 @@ impl GpuDevice {
     }
 
     /// Waits while too many runs are under way.
-    pub(super) fn throttle(&self) -> Result<()> {
+    pub(super) async fn throttle(&self) -> Result<()> {
         while self.running() >= SUBMISSIONS_IN_FLIGHT {
-            let oldest = lock(&self.shared.in_flight).pop_front();
+            let oldest = lock(&self.shared.in_flight).front().cloned();
             if let Some(oldest) = oldest {
-                self.wait(&oldest.index)?;
+                self.finished(&oldest).await?;
             }
         }
         Ok(())
@@ -358,27 +384,57 @@ impl GpuDevice {
         let mut in_flight = lock(&self.shared.in_flight);
         in_flight.clear();
         for _ in 0..runs {
-            let index = self.submit_unguarded(Vec::new());
-            in_flight.push_back(InFlight { index, is_done: Arc::default() });
+            in_flight.push_back(Submitted::new(self.submit_unguarded(Vec::new())));
         }
     }
 
     /// Runs that are not known to be done.
     fn running(&self) -> usize {
         let mut in_flight = lock(&self.shared.in_flight);
-        in_flight.retain(|run| !run.is_done.load(Ordering::Acquire));
+        in_flight.retain(|run| run.done.outcome().is_none());
         in_flight.len()
+    }
+
+    /// A submission whose end can be awaited.
+    pub(super) fn submitted(&self, index: wgpu::SubmissionIndex) -> Submitted {
+        let submitted = Submitted::new(index);
+        let done = Arc::clone(&submitted.done);
+        self.shared.queue.on_submitted_work_done(move || done.give(true));
+        submitted
     }
 
     /// Counts a run that was just submitted as under way, until it is done.
     pub(super) fn under_way(&self, index: wgpu::SubmissionIndex) {
-        let is_done = Arc::new(AtomicBool::new(false));
-        let noted = Arc::clone(&is_done);
-        self.shared.queue.on_submitted_work_done(move || noted.store(true, Ordering::Release));
-        lock(&self.shared.in_flight).push_back(InFlight { index, is_done });
+        let submitted = self.submitted(index);
+        lock(&self.shared.in_flight).push_back(submitted);
     }
 
-    /// Waits for a submission; values that are read back from it have arrived then.
+    /// Waits for the end of a submission.
+    pub(super) async fn finished(&self, submitted: &Submitted) -> Result<()> {
+        if submitted.done.outcome().is_none() {
+            if may_wait() {
+                self.wait(&submitted.index)?;
+                // What was waited for is done, whenever the callback that says so is called.
+                submitted.done.give(true);
+                return Ok(());
+            }
+            self.shared.poller.attend(self, submitted)?;
+        }
+        if submitted.done.given().await { Ok(()) } else { self.unfinished() }
+    }
+
+    /// Why something that was submitted did not come to its end.
+    fn unfinished(&self) -> Result<()> {
+        self.check()?;
+        Err(Error::Device(format!("{} did not finish what it was given", self.info().name)))
+    }
+
+    /// The thread that looks after what tasks await.
+    pub(super) fn poller(&self) -> &Poller {
+        &self.shared.poller
+    }
+
+    /// Waits for a submission, on this thread; values that are read back from it have arrived then.
     pub(super) fn wait(&self, index: &wgpu::SubmissionIndex) -> Result<()> {
         let _one_at_a_time = lock(&self.shared.polling);
         self.poll(wgpu::PollType::Wait { submission_index: Some(index.clone()), timeout: None })
@@ -399,10 +455,7 @@ impl GpuDevice {
         match outcome {
             // Whoever called it guards what comes next.
             Ok(Ok(_)) => self.shared.health.check(),
-            Ok(Err(_)) => {
-                self.check()?;
-                Err(Error::Device(format!("{} did not finish what it was given", self.info().name)))
-            }
+            Ok(Err(_)) => self.unfinished(),
             Err(_) => Err(self.shared.health.lose(&format!("{}; it failed while it worked", self.info().name))),
         }
     }

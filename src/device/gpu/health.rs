@@ -36,8 +36,9 @@ impl Health {
     /// engine opened: an embedder's device keeps the embedder's callbacks.
     pub(super) fn watch(&self, device: &wgpu::Device, name: &str) {
         let (health, owner) = (self.clone(), name.to_owned());
-        device
-            .on_uncaptured_error(Arc::new(move |error: wgpu::Error| health.record(error_of(&error, "a task", &owner))));
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            health.record(What::Task("a task").failed(&error, &owner))
+        }));
         let (health, owner) = (self.clone(), name.to_owned());
         device.set_device_lost_callback(move |reason, message| {
             let reason = match reason {
@@ -50,13 +51,49 @@ impl Health {
     }
 }
 
-/// An error of wgpu's in the engine's terms. `what` was being done.
-pub(super) fn error_of(error: &wgpu::Error, what: &str, device: &str) -> Error {
-    match error {
-        wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory(format!("{what}, on {device}")),
-        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
-            Error::Device(format!("{what}: {}", in_short(description)))
+/// What was being done.
+#[derive(Clone, Copy)]
+pub(super) enum What<'a> {
+    Task(&'a str),
+    /// A kernel of this name was being compiled.
+    Kernel(&'a str),
+}
+
+impl What<'_> {
+    /// An error of wgpu's in the engine's terms.
+    pub(super) fn failed(self, error: &wgpu::Error, device: &str) -> Error {
+        match (error, self) {
+            (wgpu::Error::OutOfMemory { .. }, Self::Task(what)) => Error::OutOfMemory(format!("{what}, on {device}")),
+            (wgpu::Error::OutOfMemory { .. }, Self::Kernel(name)) => {
+                Error::OutOfMemory(format!("kernel {name}, on {device}"))
+            }
+            (wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. }, what) => {
+                let message = in_short(description);
+                match what {
+                    Self::Task(what) => Error::Device(format!("{what}: {message}")),
+                    Self::Kernel(kernel) => {
+                        Error::Shader { kernel: kernel.to_owned(), device: device.to_owned(), message }
+                    }
+                }
+            }
         }
+    }
+
+    /// For a report that comes later.
+    pub(super) fn into_owned(self) -> Owned {
+        match self {
+            Self::Task(what) => Owned(what.to_owned(), false),
+            Self::Kernel(name) => Owned(name.to_owned(), true),
+        }
+    }
+}
+
+/// A [`What`] of its own; whether it is a kernel.
+pub(super) struct Owned(String, bool);
+
+impl Owned {
+    pub(super) fn of(&self) -> What<'_> {
+        if self.1 { What::Kernel(&self.0) } else { What::Task(&self.0) }
     }
 }
 

@@ -10,6 +10,7 @@
 //! - `pipelines`, `disk_cache`, `warm`: compiled kernels, shared by all programs of a device, and stored on disk where possible.
 //! - `store`: buffers that outlive programs.
 //! - `program`, `bindings`, `run`: a loaded program, what its buffers are bound to, and a step of it.
+//! - `submission`, `reports`: the end of what was submitted, and what wgpu says of a call, for those who await them.
 //! - `readback`: values that are read back to the host.
 //! - `profile`, `stopwatch`: the time of each step, and of many runs in a row.
 
@@ -22,11 +23,13 @@ mod pipelines;
 mod profile;
 mod program;
 mod readback;
+mod reports;
 #[cfg(test)]
 mod row_tests;
 mod run;
 mod stopwatch;
 mod store;
+mod submission;
 #[cfg(test)]
 mod tests;
 mod trusted;

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::context::{Checks, GpuDevice, lock};
 use super::disk_cache::DiskCache;
-use super::health::{error_of, in_short};
+use super::health::What;
 use super::trusted;
 use super::warm::Compiling;
 use crate::error::{Error, Result};
@@ -148,13 +148,6 @@ impl Pipelines {
             });
             Pipeline { raw: pipeline, layout, is_warm: AtomicBool::new(false) }
         };
-        device.guarded_with(work, |error| match error {
-            wgpu::Error::OutOfMemory { .. } => error_of(error, &format!("kernel {label}"), &device.info().name),
-            wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => Error::Shader {
-                kernel: label.to_owned(),
-                device: device.info().name.clone(),
-                message: in_short(description),
-            },
-        })
+        device.guarded_as(What::Kernel(label), work)
     }
 }

@@ -1,11 +1,12 @@
 //! The time of each step, measured by the GPU where it can.
 
-use std::time::Instant;
+use crate::clock::Instant;
 
 use super::program::{Command, GpuProgram};
 use super::readback::{Source, read_back};
 use super::run::encode_dispatches;
 use crate::error::Result;
+use crate::waiting::block_on;
 
 /// Queries in a set, at most, as WebGPU says.
 const QUERIES: usize = 4096;
@@ -28,7 +29,7 @@ impl GpuProgram {
     /// # Errors
     /// As of [`run`](Self::run).
     pub fn profile(&mut self, inputs: &[(usize, &[u8])]) -> Result<Vec<StepTime>> {
-        self.device.throttle()?;
+        block_on(self.device.throttle())?;
         self.write_inputs(inputs)?;
         self.device.wait_idle()?;
         let steps: Vec<&[Command]> = self.commands.chunk_by(|left, right| left.step() == right.step()).collect();
@@ -118,7 +119,7 @@ impl GpuProgram {
         if !self.device.wgpu_device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return Ok(None);
         }
-        self.device.throttle()?;
+        block_on(self.device.throttle())?;
         self.write_inputs(inputs)?;
         let has_copies = self.commands.iter().any(|command| matches!(command, Command::Copy { .. }));
         let seconds = self.clocked(1, |encoder, set| {

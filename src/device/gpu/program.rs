@@ -11,6 +11,7 @@ use super::store::{GpuStore, USAGES, require};
 use crate::compiler::{BufferKind, Dispatch, Location, Port, Program, Step, Work};
 use crate::error::{Error, Result};
 use crate::shader::Limit;
+use crate::waiting::{block_on, elsewhere, may_wait};
 
 /// A command of the flat list that a run walks.
 pub(super) enum Command {
@@ -92,6 +93,22 @@ impl GpuProgram {
     /// # Errors
     /// Where the program breaks a limit of the device, a kernel does not compile, the store lacks a buffer, or memory runs out.
     pub fn load(device: &GpuDevice, program: Arc<Program>, store: &GpuStore) -> Result<Self> {
+        block_on(Self::load_async(device, program, store))
+    }
+
+    /// As [`load`](Self::load), without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn load_async(device: &GpuDevice, program: Arc<Program>, store: &GpuStore) -> Result<Self> {
+        if may_wait() || cfg!(target_family = "wasm") {
+            return Self::prepared(device, program, store).await;
+        }
+        let (device, store) = (device.clone(), store.clone());
+        elsewhere(move || block_on(Self::prepared(&device, program, &store))).await?
+    }
+
+    async fn prepared(device: &GpuDevice, program: Arc<Program>, store: &GpuStore) -> Result<Self> {
         device.check()?;
         check_limits(device, &program)?;
         let pipelines = compile(device, &program)?;
@@ -111,7 +128,8 @@ impl GpuProgram {
             program,
         };
         loaded.commands = loaded.commands(&pipelines)?;
-        loaded.warm()?;
+        loaded.warm().await?;
+        device.reported().await?;
         Ok(loaded)
     }
 

@@ -3,12 +3,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::context::{GpuDevice, lock};
+use super::submission::Submitted;
 use crate::error::{Error, Result};
+use crate::waiting::{block_on, may_wait};
 
 /// The number of free buffers to retain for later reads.
 const RETAINED: usize = 4;
@@ -84,18 +86,11 @@ impl Readback {
     }
 
     /// Begins to map the buffer; to be called when the commands were submitted.
-    pub(super) fn into_ticket(self, device: &GpuDevice, submission: wgpu::SubmissionIndex) -> Ticket {
-        let arrival = Arc::new(Arrival::default());
-        let noted = Arc::clone(&arrival);
-        self.buffer.map_async(wgpu::MapMode::Read, .., move |outcome| noted.note(outcome.is_ok()));
-        Ticket {
-            device: device.clone(),
-            buffer: Some(self.buffer),
-            pieces: self.pieces,
-            submission,
-            arrival,
-            helped: false,
-        }
+    pub(super) fn into_ticket(self, device: &GpuDevice, index: wgpu::SubmissionIndex) -> Ticket {
+        let submission = Submitted::new(index);
+        let arrival = Arc::clone(&submission.done);
+        self.buffer.map_async(wgpu::MapMode::Read, .., move |outcome| arrival.give(outcome.is_ok()));
+        Ticket { device: device.clone(), buffer: Some(self.buffer), pieces: self.pieces, submission, attended: false }
     }
 }
 
@@ -112,32 +107,6 @@ pub(super) fn read_back(device: &GpuDevice, sources: &[Source<'_>]) -> Result<Ti
     Ok(ticket)
 }
 
-/// Whether the buffer was mapped, told by wgpu's callback to whoever waits.
-#[derive(Default)]
-struct Arrival {
-    state: Mutex<(Option<bool>, Option<Waker>)>,
-    changed: Condvar,
-}
-
-impl Arrival {
-    fn note(&self, is_mapped: bool) {
-        let waker = {
-            let mut state = lock(&self.state);
-            // The first word counts: a helper that fails to wait speaks after the callback.
-            state.0.get_or_insert(is_mapped);
-            state.1.take()
-        };
-        self.changed.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn get(&self) -> Option<bool> {
-        lock(&self.state).0
-    }
-}
-
 /// Values that will arrive. [`wait`](Self::wait) blocks for them; as a future it is woken when they are there. Dropping it
 /// gives them up.
 #[must_use = "the values are lost unless the ticket is waited for"]
@@ -145,14 +114,14 @@ pub struct Ticket {
     device: GpuDevice,
     buffer: Option<wgpu::Buffer>,
     pieces: Vec<(u64, usize)>,
-    submission: wgpu::SubmissionIndex,
-    arrival: Arc<Arrival>,
-    helped: bool,
+    /// Its signal says whether the buffer was mapped.
+    submission: Submitted,
+    attended: bool,
 }
 
 impl std::fmt::Debug for Ticket {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Ticket").field("arrived", &self.arrival.get()).finish_non_exhaustive()
+        formatter.debug_struct("Ticket").field("arrived", &self.submission.done.outcome()).finish_non_exhaustive()
     }
 }
 
@@ -161,35 +130,40 @@ impl Ticket {
     ///
     /// # Errors
     /// Where the device was lost.
-    pub fn wait(mut self) -> Result<Vec<Vec<u8>>> {
-        if self.arrival.get().is_none() {
-            self.device.wait(&self.submission)?;
+    pub fn wait(self) -> Result<Vec<Vec<u8>>> {
+        block_on(self)
+    }
+
+    /// Holds this thread up until the values are there.
+    fn wait_here(&self) -> Result<()> {
+        if !self.is_ready() {
+            self.device.wait(&self.submission.index)?;
         }
         // Where another thread polled, its callback may be about to run.
-        while self.arrival.get().is_none() {
-            let state = lock(&self.arrival.state);
-            if state.0.is_none() {
-                drop(
-                    self.arrival
-                        .changed
-                        .wait_timeout(state, Duration::from_millis(5))
-                        .unwrap_or_else(PoisonError::into_inner),
-                );
-                self.device.tidy()?;
-            }
+        while !self.is_ready() {
+            self.submission.done.wait_briefly(Duration::from_millis(5));
+            self.device.tidy()?;
         }
-        self.collect()
+        Ok(())
     }
 
     /// True where [`wait`](Self::wait) would not block, as far as is known.
     pub fn is_ready(&self) -> bool {
-        self.arrival.get().is_some()
+        self.submission.done.outcome().is_some()
+    }
+
+    /// The same, and asks the device first, without waiting.
+    pub(crate) fn is_ready_now(&self) -> Result<bool> {
+        if !self.is_ready() {
+            self.device.tidy()?;
+        }
+        Ok(self.is_ready())
     }
 
     fn collect(&mut self) -> Result<Vec<Vec<u8>>> {
         let unread = || Error::Device("a value could not be read".to_owned());
         let buffer = self.buffer.take().ok_or_else(|| Error::Argument("these values were read already".to_owned()))?;
-        if self.arrival.get() != Some(true) {
+        if self.submission.done.outcome() != Some(true) {
             self.device.check()?;
             return Err(unread());
         }
@@ -213,30 +187,16 @@ impl Future for Ticket {
     type Output = Result<Vec<Vec<u8>>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        {
-            let mut state = lock(&self.arrival.state);
-            if state.0.is_none() {
-                state.1 = Some(context.waker().clone());
+        if may_wait() {
+            self.wait_here()?;
+        } else if self.submission.done.poll(context).is_pending() {
+            if !self.attended {
+                self.attended = true;
+                self.device.poller().attend(&self.device, &self.submission)?;
             }
+            return Poll::Pending;
         }
-        if self.arrival.get().is_some() {
-            return Poll::Ready(self.collect());
-        }
-        if !self.helped {
-            self.helped = true;
-            // wgpu's callbacks run only while somebody polls the device, and an executor of the application's does not.
-            let (device, submission) = (self.device.clone(), self.submission.clone());
-            let arrival = Arc::clone(&self.arrival);
-            let helper = std::thread::Builder::new().name("wgrad readback".to_owned()).spawn(move || {
-                if device.wait(&submission).is_err() {
-                    arrival.note(false);
-                }
-            });
-            if let Err(error) = helper {
-                return Poll::Ready(Err(Error::Device(format!("no thread to wait for the GPU: {error}"))));
-            }
-        }
-        Poll::Pending
+        Poll::Ready(self.collect())
     }
 }
 

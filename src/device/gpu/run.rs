@@ -5,6 +5,7 @@ use super::program::{Command, CopiedOutput, GpuProgram, port_of};
 use super::readback::{Readback, Source, Ticket, read_back};
 use crate::compiler::{Location, Port};
 use crate::error::{Error, Result};
+use crate::waiting::block_on;
 
 /// Commands in a submission: a very long run is submitted in parts, so that the GPU starts on it early.
 const COMMANDS_PER_SUBMISSION: usize = 400;
@@ -17,8 +18,16 @@ impl GpuProgram {
     /// # Errors
     /// Where an input has the wrong size, a capture is not there, or the device was lost.
     pub fn run(&mut self, inputs: &[(usize, &[u8])], captures: &[Location]) -> Result<Option<Ticket>> {
+        block_on(self.run_async(inputs, captures))
+    }
+
+    /// As [`run`](Self::run), without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn run_async(&mut self, inputs: &[(usize, &[u8])], captures: &[Location]) -> Result<Option<Ticket>> {
         self.checked(inputs)?;
-        self.device.throttle()?;
+        self.device.throttle().await?;
         self.submit(inputs, captures)
     }
 
@@ -72,7 +81,15 @@ impl GpuProgram {
     /// # Errors
     /// Where a range is not there, or the device was lost.
     pub fn read(&self, locations: &[Location]) -> Result<Vec<Vec<u8>>> {
-        read_back(&self.device, &self.sources(locations)?)?.wait()
+        self.start_read(locations)?.wait()
+    }
+
+    /// Begins to read ranges as the last run left them. The ticket can be awaited.
+    ///
+    /// # Errors
+    /// As of [`read`](Self::read).
+    pub fn start_read(&self, locations: &[Location]) -> Result<Ticket> {
+        read_back(&self.device, &self.sources(locations)?)
     }
 
     /// Writes inputs for what is submitted from now on. The bytes are passed to the device at once.

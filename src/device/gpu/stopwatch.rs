@@ -1,6 +1,6 @@
 //! The time of a whole program, many runs in a row: what tuning compares kernels by.
 
-use std::time::Instant;
+use crate::clock::Instant;
 
 use super::program::GpuProgram;
 use super::readback::{Source, read_back};

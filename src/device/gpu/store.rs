@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 pub(super) const USAGES: wgpu::BufferUsages =
     wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC).union(wgpu::BufferUsages::COPY_DST);
 
-/// Buffers on a device, by index. Adding and writing never waits for the GPU; reading does.
-#[derive(Debug)]
+/// Buffers on a device, by index; a clone has the same buffers. Adding and writing never waits for the GPU; reading does.
+#[derive(Clone, Debug)]
 pub struct GpuStore {
     device: GpuDevice,
     buffers: Vec<wgpu::Buffer>,

@@ -24,7 +24,7 @@ pub(super) type Observer = Arc<dyn Fn(Compiling) + Send + Sync>;
 
 impl GpuProgram {
     /// Has the driver finish every kernel that was not dispatched yet.
-    pub(super) fn warm(&self) -> Result<()> {
+    pub(super) async fn warm(&self) -> Result<()> {
         let mut cold: Vec<(&Pipeline, &wgpu::BindGroup)> = Vec::new();
         for command in &self.commands {
             if let Command::Dispatch { pipeline, group, .. } = command
@@ -48,7 +48,7 @@ impl GpuProgram {
                 drop(pass);
                 self.device.submit_unguarded(vec![encoder.finish()])
             })?;
-            self.device.wait(&submission)?;
+            self.device.finished(&self.device.submitted(submission)).await?;
             let done = (index * each + kernels.len()).min(cold.len());
             self.device.tell(Compiling { done: cold.len() + done, all: 2 * cold.len() });
         }

@@ -16,7 +16,9 @@ pub use report::{TunedStep, Tuning};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::Instant;
 
 use super::{Device, Kind};
 use crate::compiler::{Program, Step, Work, choice};
