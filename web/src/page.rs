@@ -73,7 +73,7 @@ macro_rules! trains {
 
                 /// All parameters as a file of safetensors.
                 pub async fn weights(&mut self) -> Promised<Vec<u8>> {
-                    Ok(self.0.session().save_async().await?)
+                    Ok(self.0.session().parameter_bytes_async().await?)
                 }
             }
         )*
