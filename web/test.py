@@ -113,6 +113,9 @@ def main():
     options = parser.parse_args()
 
     page = TARGET / "page"
+    if not options.only:
+        # Those of an older page prove nothing.
+        shutil.rmtree(options.save, ignore_errors=True)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not chromium and options.install and shutil.which("apt-get"):
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
