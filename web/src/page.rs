@@ -9,7 +9,7 @@ use crate::painting::Painting;
 use crate::progress::Progress;
 use crate::writing::{SONNETS, Writing};
 
-type Promised<T> = std::result::Result<T, JsError>;
+type Promised<T> = Result<T, JsError>;
 
 /// The device that a page computes on.
 #[wasm_bindgen]
