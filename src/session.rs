@@ -4,6 +4,7 @@
 //! loaded into the same session with [`Session::load`] and share the variables by name.
 
 mod embed;
+mod frames;
 mod initial;
 mod optimizers;
 mod outputs;
@@ -16,6 +17,7 @@ mod transfer;
 mod tuning;
 mod variables;
 
+pub use crate::device::gpu::Recorded;
 pub use optimizers::OptimizerState;
 pub use outputs::{Capture, Outputs};
 pub use profile::{Profile, ProfiledStep};
@@ -33,6 +35,7 @@ use crate::ops::{Op, RANDOM_STATE};
 use crate::scalar::threefry;
 use crate::tensor::{TensorData, TensorType, no_batch_axis};
 use crate::waiting::{block_on, elsewhere};
+use frames::InProgress;
 use optimizers::{Counts, Optimizers};
 use overflow::{Unchecked, Watch, visible};
 use program::Programs;
@@ -85,6 +88,8 @@ pub struct Session {
     step: u64,
     optimizers: Optimizers,
     recordings: Recordings,
+    /// A step that is recorded in parts.
+    in_progress: Option<InProgress>,
     options: Options,
     unchecked: Unchecked,
 }
@@ -149,6 +154,7 @@ impl Session {
             step: 0,
             optimizers: Optimizers::default(),
             recordings: Recordings::default(),
+            in_progress: None,
             options,
             unchecked: Unchecked::default(),
         }
@@ -373,6 +379,7 @@ impl Session {
     /// # Errors
     /// As there.
     pub async fn read_async(&mut self, output: &str) -> Result<TensorData> {
+        self.between_steps()?;
         self.unchecked.settle().await?;
         let port = self.output_port(output)?;
         let program = self.program().clone();

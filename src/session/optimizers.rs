@@ -203,6 +203,7 @@ impl Session {
     /// What a run is counted as: a step where it is one, or where the program updates parameters.
     pub(super) fn counts(&mut self, is_step: bool) -> Result<Counts> {
         self.settle()?;
+        self.between_steps()?;
         let mine = &self.loaded()?.optimizers;
         let counted = u64::from(is_step || !mine.is_empty());
         let update = |&index: &usize| {

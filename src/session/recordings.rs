@@ -1,6 +1,7 @@
 //! Steps that were recorded into an application's encoder. They are counted when they are recorded, since their numbers go into the
 //! recording; one that is dropped without being submitted is uncounted.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Session;
@@ -15,6 +16,29 @@ pub(super) struct Recordings {
     /// Steps and recordings that were counted.
     counted: u64,
     dropped: Arc<Mutex<Vec<Dropped>>>,
+    /// Whether a part of a step was dropped.
+    lost_part: Arc<AtomicBool>,
+}
+
+/// Belongs to the recording of a part of a step.
+pub(super) struct PartFate {
+    is_submitted: bool,
+    lost: Arc<AtomicBool>,
+}
+
+impl PartFate {
+    /// The part took place.
+    pub(super) fn submitted(mut self) {
+        self.is_submitted = true;
+    }
+}
+
+impl Drop for PartFate {
+    fn drop(&mut self) {
+        if !self.is_submitted {
+            self.lost.store(true, Ordering::Release);
+        }
+    }
 }
 
 /// Belongs to a recording: it is dropped together with it, or told that it was submitted and is done.
@@ -49,6 +73,11 @@ impl Recordings {
         Fate { recording: Some((self.counted, optimizers)), dropped: Arc::clone(&self.dropped) }
     }
 
+    /// What belongs to the recording of a part.
+    pub(super) fn part(&self) -> PartFate {
+        PartFate { is_submitted: false, lost: Arc::clone(&self.lost_part) }
+    }
+
     /// Steps of dropped recordings that are not uncounted yet.
     pub(super) fn dropped(&self) -> Vec<Dropped> {
         lock(&self.dropped).clone()
@@ -65,6 +94,16 @@ impl Session {
     /// # Errors
     /// Where something was counted after one of them, so that it took place under a number that is too high. That is told once.
     pub(super) fn settle(&mut self) -> Result<()> {
+        if self.recordings.lost_part.swap(false, Ordering::AcqRel) {
+            self.in_progress = None;
+            // A device that goes away drops everything.
+            self.device.check()?;
+            return Err(Error::Argument(
+                "a part of a training step was dropped without being submitted, so that the step is not what it should be: variables \
+                 may have been updated in part; take up a saved state, and submit every encoder that `record_some` recorded into"
+                    .into(),
+            ));
+        }
         let mut dropped = std::mem::take(&mut *lock(&self.recordings.dropped));
         // The last one first.
         dropped.sort_by_key(|(number, _)| std::cmp::Reverse(*number));

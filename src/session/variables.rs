@@ -70,6 +70,7 @@ impl Session {
         &self,
         wanted: impl Fn(&VariablePlan) -> bool,
     ) -> Result<Vec<(String, TensorData)>> {
+        self.between_steps()?;
         self.unchecked.settle().await?;
         let found: Vec<&VariablePlan> = self.layout.variables.iter().filter(|variable| wanted(variable)).collect();
         let locations: Vec<Location> = found.iter().map(|variable| variable.location).collect();
@@ -86,6 +87,7 @@ impl Session {
     /// # Errors
     /// An unknown name; a value of another type; a device that fails.
     pub fn set_parameter(&mut self, name: &str, value: &TensorData) -> Result<()> {
+        self.between_steps()?;
         let variable = self.find(name)?;
         if variable.ty != *value.ty() {
             return Err(Error::Argument(format!("variable {name:?} is {}, but {} was given", variable.ty, value.ty())));

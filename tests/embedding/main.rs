@@ -6,6 +6,7 @@
 mod support;
 
 mod awaited;
+mod frames;
 mod limits;
 mod lost;
 mod recorded;

@@ -11,6 +11,7 @@
 //! - `store`: buffers that outlive programs.
 //! - `program`, `bindings`, `run`: a loaded program, what its buffers are bound to, and a step of it.
 //! - `submission`, `reports`: the end of what was submitted, and what wgpu says of a call, for those who await them.
+//! - `parts`: a run in parts, each for a frame of an application.
 //! - `readback`: values that are read back to the host.
 //! - `profile`, `stopwatch`: the time of each step, and of many runs in a row.
 
@@ -19,6 +20,7 @@ mod bindings;
 mod context;
 mod disk_cache;
 mod health;
+mod parts;
 mod pipelines;
 mod profile;
 mod program;
@@ -37,8 +39,10 @@ mod warm;
 
 pub use adapters::{AdapterKind, CooperativeMatrix, GpuFeatures, GpuInfo, Selection, adapters};
 pub use context::{Checks, GpuDevice};
+pub use parts::Recorded;
 pub use profile::StepTime;
 pub use program::GpuProgram;
 pub use readback::Ticket;
+pub(crate) use run::Staged;
 pub use store::GpuStore;
 pub use warm::Compiling;

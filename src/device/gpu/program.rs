@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::bindings::{Bindings, bound_bytes, is_separate, overlap};
 use super::context::GpuDevice;
+use super::parts::Parts;
 use super::pipelines::Pipeline;
 use super::store::{GpuStore, USAGES, require};
 use crate::compiler::{BufferKind, Dispatch, Location, Port, Program, Step, Work};
@@ -65,6 +66,8 @@ pub struct GpuProgram {
     pub(super) copied_outputs: Vec<CopiedOutput>,
     /// For copies within one buffer, which WebGPU forbids.
     pub(super) detour: Option<wgpu::Buffer>,
+    /// For runs in parts, once there was one.
+    pub(super) parts: Option<Parts>,
     uniforms: wgpu::Buffer,
     /// For each step, the offset of each dispatch's parameters in `uniforms`.
     uniform_offsets: Vec<Vec<u64>>,
@@ -123,6 +126,7 @@ impl GpuProgram {
             shared_inputs: shared_inputs(&program),
             copied_outputs: Vec::new(),
             detour,
+            parts: None,
             uniforms,
             uniform_offsets,
             program,

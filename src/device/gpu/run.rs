@@ -10,6 +10,20 @@ use crate::waiting::block_on;
 /// Commands in a submission: a very long run is submitted in parts, so that the GPU starts on it early.
 const COMMANDS_PER_SUBMISSION: usize = 400;
 
+/// Inputs of a recording, in a buffer of their own.
+pub(crate) struct Staged {
+    buffer: wgpu::Buffer,
+    copies: Vec<StagedCopy>,
+}
+
+/// From where to where one of them is copied.
+struct StagedCopy {
+    from: u64,
+    target: wgpu::Buffer,
+    to: u64,
+    words: u64,
+}
+
 impl GpuProgram {
     /// Runs the program once. `inputs` are indices of ports with their bytes; a port that is not among them keeps what it had.
     /// `captures` are ranges to be read after the run; the ticket returns them when they have arrived. Where three runs are under way on
@@ -144,6 +158,19 @@ impl GpuProgram {
     /// # Errors
     /// As of [`write_inputs`](Self::write_inputs).
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder, inputs: &[(usize, &[u8])]) -> Result<()> {
+        if let Some(staged) = self.stage(inputs)? {
+            self.record_staged(encoder, &staged);
+        }
+        self.encode(encoder, &self.commands);
+        self.copy_outputs(encoder);
+        self.device.check()
+    }
+
+    /// Puts inputs into a buffer of their own, from which recordings copy them; none where there are no bytes.
+    ///
+    /// # Errors
+    /// As of [`write_inputs`](Self::write_inputs), and where they are more than a buffer holds.
+    pub(crate) fn stage(&self, inputs: &[(usize, &[u8])]) -> Result<Option<Staged>> {
         self.checked(inputs)?;
         let bytes: u64 = inputs.iter().map(|(_, bytes)| (bytes.len() as u64).next_multiple_of(16)).sum();
         let limit = self.device.adapter().limits.buffer_bytes;
@@ -153,22 +180,34 @@ impl GpuProgram {
             );
             return Err(Error::Argument(message));
         }
-        if bytes > 0 {
-            let staging = self.staged(inputs, bytes)?;
-            let mut offset = 0;
-            for &(number, bytes) in inputs {
-                let port = port_of(&self.program.inputs, number, "input")?;
-                let target = self.bindings.buffer(port.location.buffer).ok_or_else(|| not_in_buffer(port))?;
-                let words = (bytes.len() as u64).next_multiple_of(4);
-                if words > 0 {
-                    encoder.copy_buffer_to_buffer(&staging, offset, target, port.location.offset as u64, words);
-                }
-                offset += (bytes.len() as u64).next_multiple_of(16);
-            }
+        if bytes == 0 {
+            return Ok(None);
         }
-        self.encode(encoder, &self.commands);
-        self.copy_outputs(encoder);
-        self.device.check()
+        let buffer = self.staged(inputs, bytes)?;
+        let mut copies = Vec::with_capacity(inputs.len());
+        let mut offset = 0;
+        for &(number, bytes) in inputs {
+            let port = port_of(&self.program.inputs, number, "input")?;
+            let target = self.bindings.buffer(port.location.buffer).ok_or_else(|| not_in_buffer(port))?;
+            let words = (bytes.len() as u64).next_multiple_of(4);
+            if words > 0 {
+                copies.push(StagedCopy {
+                    from: offset,
+                    target: target.clone(),
+                    to: port.location.offset as u64,
+                    words,
+                });
+            }
+            offset += (bytes.len() as u64).next_multiple_of(16);
+        }
+        Ok(Some(Staged { buffer, copies }))
+    }
+
+    /// Records the copies of staged inputs to where the program reads them.
+    pub(crate) fn record_staged(&self, encoder: &mut wgpu::CommandEncoder, staged: &Staged) {
+        for StagedCopy { from, target, to, words } in &staged.copies {
+            encoder.copy_buffer_to_buffer(&staged.buffer, *from, target, *to, *words);
+        }
     }
 
     /// A buffer with the inputs one after the other, each from a multiple of sixteen bytes on.

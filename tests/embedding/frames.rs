@@ -1,0 +1,188 @@
+//! Training beside rendering: some of a step in each frame, within the frame's budget.
+
+use std::time::{Duration, Instant};
+
+use super::{adapter, batch, variables};
+use wgrad::prelude::*;
+
+const BUDGET: Duration = Duration::from_millis(4);
+const FRAMES: usize = 300;
+
+/// What an application does in a frame, here a kernel that draws a picture into a buffer.
+struct Renderer {
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+}
+
+impl Renderer {
+    fn new(device: &wgpu::Device) -> Self {
+        let source = "
+            @group(0) @binding(0) var<storage, read_write> pixels: array<u32>;
+            @compute @workgroup_size(64)
+            fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+                if id.x < arrayLength(&pixels) { pixels[id.x] = pixels[id.x] * 3u + id.x; }
+            }";
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some("renderer"),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some("renderer"),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
+        });
+        let pixels = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("pixels"),
+            size: 4 * 128 * 128,
+            usage: wgpu::BufferUsages::STORAGE,
+            mapped_at_creation: false,
+        });
+        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("renderer"),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &[wgpu::BindGroupEntry { binding: 0, resource: pixels.as_entire_binding() }],
+        });
+        Self { pipeline, group }
+    }
+
+    fn draw(&self, encoder: &mut wgpu::CommandEncoder) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[]);
+        pass.dispatch_workgroups(128 * 128 / 64, 1, 1);
+    }
+}
+
+/// A model's training step, and a batch for it.
+struct Case {
+    name: &'static str,
+    graph: Graph,
+    inputs: Vec<(&'static str, TensorData)>,
+}
+
+fn cases() -> Vec<Case> {
+    let labels = |n: usize| TensorData::from_vec((0..n as i32).map(|k| k % 10).collect(), [n]).unwrap();
+    let classifier = |name, examples, model: Sequential| {
+        let g = Graph::new();
+        let (x, y) = (g.input("x", [examples, 28 * 28], F32), g.input("y", [examples], I32));
+        let logits = model.forward(&g, &x.reshape([examples, 1, 28, 28]), Mode::Training);
+        g.minimize(&CrossEntropy.forward(&logits, &y), Adam::new(1e-3)).build();
+        Case { name, graph: g, inputs: vec![("x", batch(1, [examples, 28 * 28])), ("y", labels(examples))] }
+    };
+    let dense = Sequential::new([1, 28, 28]).flatten().dense(128).relu().dropout(0.2).dense(10);
+    let convolutional = Sequential::new([1, 28, 28]).conv2d(8, 3).batch_norm().relu().max_pool2d(2).flatten().dense(10);
+    let recurrent = {
+        let g = Graph::new();
+        let (x, y) = (g.input("x", [16, 24], F32), g.input("y", [16], I32));
+        let model = Sequential::new([24, 1]).lstm(32).dense(10);
+        let logits = model.forward(&g, &x.unsqueeze(-1), Mode::Training);
+        g.minimize(&CrossEntropy.forward(&logits, &y), Adam::new(1e-2)).clip_norm(1.0).build();
+        Case { name: "LSTM", graph: g, inputs: vec![("x", batch(2, [16, 24])), ("y", labels(16))] }
+    };
+    vec![classifier("MLP", 32, dense), classifier("CNN", 8, convolutional), recurrent]
+}
+
+#[test]
+fn training_goes_on_within_the_frames_budget() {
+    let Some(adapter) = adapter() else { return };
+    // An application that asks for nothing but, if there is one, a clock.
+    let clock = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+    let descriptor = wgpu::DeviceDescriptor { required_features: clock, ..Default::default() };
+    let (raw, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+    let device = Device::from_wgpu(&adapter, raw.clone(), queue.clone()).unwrap();
+    let renderer = Renderer::new(&raw);
+    for Case { name, graph, inputs } in cases() {
+        let mut session = graph.compile(&device).unwrap();
+        let mut right = graph.compile(&device).unwrap();
+        let inputs: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (*name, data)).collect();
+        let (mut steps, mut host, mut over, mut measured) = (0, Vec::new(), 0, Vec::new());
+        for _ in 0..FRAMES {
+            let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            renderer.draw(&mut encoder);
+            let begun = Instant::now();
+            if !session.is_step_in_progress() {
+                session.begin_step(&inputs).unwrap();
+            }
+            let recorded = session.record_some(&mut encoder, BUDGET).unwrap();
+            host.push(begun.elapsed());
+            queue.submit([encoder.finish()]);
+            steps += u64::from(recorded.is_complete);
+            assert!(recorded.expected <= BUDGET || recorded.commands == 1, "{name}: {recorded:?}");
+            // The next picture is shown when the device has drawn this one.
+            raw.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+            if let Some(took) = session.latest_part().unwrap() {
+                measured.push(took);
+                // One dispatch is not cut.
+                over += usize::from(took > 2 * BUDGET && recorded.commands > 1);
+            }
+        }
+        host.sort_unstable();
+        measured.sort_unstable();
+        let middle = |times: &[Duration]| times.get(times.len() / 2).copied().unwrap_or_default();
+        println!(
+            "{name}: {steps} steps in {FRAMES} frames; host {:?} a frame (median), {:?} at the most; parts {:?} (median), {:?} at the \
+             most, {over} of {} over twice the budget",
+            middle(&host),
+            host[FRAMES - 1],
+            middle(&measured),
+            measured.last(),
+            measured.len()
+        );
+        assert!(steps >= 10, "{name}: {steps} steps");
+        assert_eq!(session.steps(), steps);
+        if !clock.is_empty() {
+            assert!(measured.len() > FRAMES / 2, "{name}: parts were measured");
+            // What else the machine does at a moment is in a part's time, too.
+            assert!(over * 10 < measured.len(), "{name}: {over} of {} parts took too long", measured.len());
+        }
+        // In the middle of a step, nothing half done is read.
+        while session.is_step_in_progress() {
+            let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            assert!(session.parameter(&session.variables()[0].name).is_err());
+            assert!(session.step(&inputs).is_err() && session.read("loss").is_err());
+            steps += u64::from(session.record_some(&mut encoder, Duration::from_secs(1)).unwrap().is_complete);
+            queue.submit([encoder.finish()]);
+        }
+        // It is the training that it would have been in one piece.
+        (0..steps).for_each(|_| right.step(&inputs).unwrap());
+        assert_eq!(variables(&session), variables(&right), "{name}");
+        let loss = session.start_read(&["loss"]).unwrap();
+        assert_eq!(loss.wait().unwrap()[0], right.read("loss").unwrap());
+    }
+}
+
+#[test]
+fn a_part_that_is_dropped_is_told() {
+    let Some(adapter) = adapter() else { return };
+    let (raw, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
+    let device = Device::from_wgpu(&adapter, raw.clone(), queue.clone()).unwrap();
+    let Case { graph, inputs, .. } = cases().remove(0);
+    let inputs: Vec<(&str, &TensorData)> = inputs.iter().map(|(name, data)| (*name, data)).collect();
+    let mut session = graph.compile(&device).unwrap();
+    let encoder = || raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let nothing = session.record_some(&mut encoder(), BUDGET).unwrap_err().to_string();
+    assert!(nothing.contains("begin_step"), "{nothing}");
+    let saved = session.state_bytes().unwrap();
+    session.begin_step(&inputs).unwrap();
+    assert!(session.begin_step(&inputs).is_err(), "one step at a time");
+    let mut first = encoder();
+    assert!(!session.record_some(&mut first, Duration::ZERO).unwrap().is_complete);
+    queue.submit([first.finish()]);
+    let mut second = encoder();
+    session.record_some(&mut second, Duration::ZERO).unwrap();
+    drop(second.finish());
+    let error = session.record_some(&mut encoder(), BUDGET).unwrap_err().to_string();
+    assert!(error.contains("dropped without being submitted"), "{error}");
+    // The step is given up; a saved state is a way on.
+    assert!(!session.is_step_in_progress());
+    session.restore_bytes(&saved).unwrap();
+    session.step(&inputs).unwrap();
+    let mut right = graph.compile(&device).unwrap();
+    right.step(&inputs).unwrap();
+    assert_eq!(variables(&session), variables(&right));
+    // On the CPU there is nothing to record into.
+    assert!(graph.compile(&Device::cpu()).unwrap().begin_step(&inputs).is_err());
+}
