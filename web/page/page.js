@@ -114,7 +114,7 @@ const DEMOS = {
   },
   painting: {
     score: "error, of 255",
-    about: "Three layers of 64 sines and a dense one turn a place (x, y) into a colour. A step shows it some thousands of the picture's points (on the CPU, some hundreds).",
+    about: "Three layers of 64 sines and a dense one turn a place (x, y) into a colour. Each step shows it 1,024 of the picture's points (512 on the CPU).",
     open: () => PaintingDemo.open(machine, pixels("picture"), seed()),
     async show(run, at) {
       // As often as it costs a fourth of the time.
@@ -433,13 +433,21 @@ async function report(seconds) {
   await post(`/weights/${run.name}.safetensors`, weights);
   const mean = (losses) => losses.reduce((sum, [, loss]) => sum + loss, 0) / losses.length;
   await post("/result", JSON.stringify({
-    demo: run.name, device: machine.name, cpu: machine.is_cpu, steps: run.steps, speed: run.speed,
+    demo: run.name, device: $("device").textContent.trim(), cpu: machine.is_cpu, steps: run.steps, speed: run.speed,
     first: mean(run.losses.slice(0, 1)), last: mean(run.losses.slice(-5)), accuracy: run.score, text: run.text,
     seconds: (performance.now() - began) / 1000,
   }));
 }
 
 // ------------------------------------------------------------------ begin
+
+/** What the page computes on. A browser may keep the GPU's own name to itself, and tell its maker and its kind. */
+async function named(machine) {
+  if (machine.is_cpu) return `CPU${query.get("device") === "cpu" ? "" : ": there is no WebGPU here"}`;
+  if (machine.name) return machine.name;
+  const { vendor, architecture } = (await navigator.gpu.requestAdapter())?.info ?? {};
+  return [vendor, architecture].filter(Boolean).join(" ") || "WebGPU";
+}
 
 async function begin() {
   const theme = query.get("theme");
@@ -480,8 +488,7 @@ async function begin() {
   await init();
   machine = await Machine.open(query.get("device") === "cpu");
   $("device").dataset.state = machine.is_cpu ? "cpu" : "gpu";
-  $("device").lastElementChild.textContent = machine.is_cpu ? "no WebGPU here: computed on the CPU" : machine.name;
-  $("device").title = machine.name;
+  $("device").lastElementChild.textContent = await named(machine);
   draw();
   buttons();
   if (query.has("auto")) current.train();

@@ -16,8 +16,8 @@ const HIDDEN: usize = 3;
 /// Frequencies of the first layer's sines are up to this, where the picture is 2 wide.
 const FREQUENCY: f64 = 30.0;
 
-/// Points in a step. A GPU has more of them in the time of one.
-const POINTS: usize = 4096;
+/// Points in a step. Without a GPU there are fewer, so that a step is within a frame or two.
+const POINTS: usize = 1024;
 const POINTS_ON_CPU: usize = 512;
 
 /// A network that learns a picture.
