@@ -30,7 +30,7 @@ CASES = [
     ("painting on WebGPU", "demo=painting&seed=1&seconds=60", lambda r: not r["cpu"] and r["last"] < 0.5 * r["first"]),
     ("writing on WebGPU", "demo=writing&seed=1&seconds=75", lambda r: not r["cpu"] and r["last"] < 0.8 * r["first"] and r["text"]),
     ("digits on the CPU", "demo=digits&seed=1&seconds=60&device=cpu", lambda r: r["cpu"] and r["accuracy"] >= 0.95),
-    ("writing on the CPU", "demo=writing&seed=1&seconds=30&device=cpu", lambda r: r["cpu"] and r["last"] < 0.9 * r["first"] and r["text"]),
+    ("writing on the CPU", "demo=writing&seed=1&seconds=20&device=cpu", lambda r: r["cpu"] and r["last"] < 0.9 * r["first"] and r["text"]),
 ]
 
 

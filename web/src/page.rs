@@ -7,7 +7,7 @@ use wgrad::Device;
 use crate::digits::{self, Digits};
 use crate::painting::Painting;
 use crate::progress::Progress;
-use crate::writing::{SONNETS, Writing};
+use crate::writing::{SONNETS, Size, Writing};
 
 type Promised<T> = Result<T, JsError>;
 
@@ -139,9 +139,10 @@ pub struct WritingDemo(Writing);
 
 #[wasm_bindgen]
 impl WritingDemo {
-    /// A new network for a text, or for the sonnets.
-    pub async fn open(machine: &Machine, text: Option<String>, seed: u32) -> Promised<Self> {
-        Ok(Self(Writing::open(&machine.0, text.as_deref().unwrap_or(SONNETS), seed.into()).await?))
+    /// A new network for a text, or for the sonnets; a small one for a GPU that is none.
+    pub async fn open(machine: &Machine, text: Option<String>, small: bool, seed: u32) -> Promised<Self> {
+        let size = if small { Size::SMALL } else { Size::FULL };
+        Ok(Self(Writing::open(&machine.0, text.as_deref().unwrap_or(SONNETS), size, seed.into()).await?))
     }
 
     /// See [`Writing::write`].

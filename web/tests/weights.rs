@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use wgrad::prelude::*;
 use wgrad::train::{Matching, Parameters};
 use wgrad_web::digits::Digits;
-use wgrad_web::writing::{SONNETS, Writing};
+use wgrad_web::writing::{SONNETS, Size, Writing};
 
 /// A demo's weights, or nothing, where no folder is named.
 fn weights(demo: &str) -> Result<Option<Parameters>> {
@@ -33,7 +33,10 @@ fn digits_are_read_as_in_the_browser() -> Result<()> {
 fn a_text_goes_on_as_in_the_browser() -> Result<()> {
     let Some(weights) = weights("writing")? else { return Ok(()) };
     pollster::block_on(async {
-        let mut writing = Writing::open(&Device::cpu(), SONNETS, 7).await?;
+        // Which it was depends on the browser's GPU.
+        let hidden = weights.get("head.weight").map(|weight| weight.shape()[1]);
+        let size = [Size::FULL, Size::SMALL].into_iter().find(|size| Some(size.hidden) == hidden);
+        let mut writing = Writing::open(&Device::cpu(), SONNETS, size.unwrap_or(Size::FULL), 7).await?;
         writing.session().load_parameters(&weights, Matching::Strict)?;
         // A step's loss comes from the weights before it.
         let mut left = 1;
@@ -42,7 +45,7 @@ fn a_text_goes_on_as_in_the_browser() -> Result<()> {
             left >= 0
         };
         let loss = writing.train(more).await?.loss;
-        assert!(loss < 3.0, "{loss}");
+        assert!(loss < 3.2, "{loss}");
         let written = writing.write(100, 0.5).await?;
         assert!(written.contains(' '), "{written}");
         Ok(())
