@@ -198,14 +198,14 @@ mod tests {
     fn it_learns_and_reads_what_is_drawn() -> Result<()> {
         pollster::block_on(async {
             let mut digits = Digits::open(&Device::cpu(), 0).await?;
-            let mut left = 22 * 15;
+            let mut left = 22 * 25;
             let progress = digits
                 .train(|| {
                     left -= 1;
                     left >= 0
                 })
                 .await?;
-            assert_eq!(progress.steps, 330);
+            assert_eq!(progress.steps, 550);
             let accuracy = digits.accuracy().await?;
             assert!(accuracy > 0.95, "{accuracy}");
             let oval = (0..=40).map(|k| (k as f32 * 0.157).sin_cos()).flat_map(|(x, y)| [32.0 * x, 50.0 * y]).collect();

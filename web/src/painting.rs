@@ -58,7 +58,8 @@ impl Painting {
         if side == 0 || side * side * 4 != rgba.len() {
             return Err(Error::Data(format!("{} bytes are no square of pixels with four bytes each", rgba.len())));
         }
-        let pixels = rgba.chunks_exact(4).flat_map(|pixel| &pixel[..3]).map(|&level| f32::from(level) / 255.0).collect();
+        let pixels =
+            rgba.chunks_exact(4).flat_map(|pixel| &pixel[..3]).map(|&level| f32::from(level) / 255.0).collect();
         let points = if device.is_cpu() { POINTS_ON_CPU } else { POINTS };
 
         let g = Graph::new();
