@@ -31,3 +31,14 @@ web:
 # The page in headless Chromium: its networks learn there, on WebGPU and on the CPU.
 web-test *ARGS:
     web/test.py {{ARGS}}
+
+# All shaders through Tint, the compiler of Chrome; says so where it is skipped. tools/README.md has what it needs.
+tint:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if ! command -v node >/dev/null; then
+        echo "tint: SKIPPED, nothing was checked: node is not there"
+        exit 0
+    fi
+    WGRAD_SHADERS="$PWD/target/shaders" cargo test --release -p wgrad-cli --lib shaders
+    node tools/browser/tint.mjs target/shaders

@@ -53,6 +53,8 @@ mod waiting;
 
 pub use device::Device;
 pub use error::{Error, Result};
+/// The wgpu whose devices, buffers and encoders this library shares with an application.
+pub use wgpu;
 
 /// The README's examples, as tests.
 #[cfg(doctest)]

@@ -6,6 +6,7 @@
 mod embed;
 mod frames;
 mod initial;
+mod kept;
 mod optimizers;
 mod outputs;
 mod overflow;
@@ -36,6 +37,7 @@ use crate::scalar::threefry;
 use crate::tensor::{TensorData, TensorType, no_batch_axis};
 use crate::waiting::{block_on, elsewhere};
 use frames::InProgress;
+use kept::Kept;
 use optimizers::{Counts, Optimizers};
 use overflow::{Unchecked, Watch, visible};
 use program::Programs;
@@ -45,6 +47,8 @@ use transfer::{received, sent};
 /// One loaded program.
 struct Loaded {
     program: Program,
+    /// What it was compiled from.
+    graph: Graph,
     runner: DeviceProgram,
     host_scalars: HostScalars,
     /// The optimizers of the session that the program's are, in the order of the graph.
@@ -90,6 +94,8 @@ pub struct Session {
     recordings: Recordings,
     /// A step that is recorded in parts.
     in_progress: Option<InProgress>,
+    /// The state that outlives the device.
+    kept: Option<Kept>,
     options: Options,
     unchecked: Unchecked,
 }
@@ -155,6 +161,7 @@ impl Session {
             optimizers: Optimizers::default(),
             recordings: Recordings::default(),
             in_progress: None,
+            kept: None,
             options,
             unchecked: Unchecked::default(),
         }
@@ -235,8 +242,10 @@ impl Session {
         });
         let unneeded = unneeded.collect();
         self.optimizers = optimizers;
+        let graph = Graph::of(data.clone());
         let loaded = self.programs.add(&program, stages, |handle| Loaded {
             program: handle,
+            graph,
             runner,
             host_scalars: data.host_scalars,
             optimizers: mine,
@@ -391,10 +400,10 @@ impl Session {
         }
         let watch = Watch::of(&loaded.program);
         let locations: Vec<Location> =
-            std::iter::once(port.location).chain(watch.iter().map(|watch| watch.location)).collect();
+            std::iter::once(port.location).chain(watch.iter().flat_map(Watch::locations)).collect();
         let values = loaded.runner.start_read(&self.store, &locations)?.arrive().await?;
-        if let (Some(watch), Some(bytes)) = (watch, values.get(1)) {
-            watch.check(bytes)?;
+        if let (Some(watch), Some(hidden)) = (watch, values.get(1..)) {
+            watch.check(hidden)?;
         }
         received(&port.ty, port.stored, values.first().map_or(&[][..], Vec::as_slice))
     }
@@ -402,13 +411,14 @@ impl Session {
     async fn execute(&mut self, inputs: &[(&str, &TensorData)], captured: &[Port], how: How) -> Result<Capture> {
         let counts = self.counts(how.is_step)?;
         let (hidden, direct) = self.inputs(inputs, &counts)?;
+        self.keep_if_due(None)?;
         let mut all: Vec<(usize, &[u8])> = direct;
         all.extend(hidden.iter().map(|(port, bytes)| (*port, bytes.as_slice())));
         let program = self.program().clone();
         let loaded = self.programs.get_mut(&program)?;
         let watch = Watch::of(&loaded.program);
         let locations: Vec<Location> =
-            captured.iter().map(|port| port.location).chain(watch.iter().map(|watch| watch.location)).collect();
+            captured.iter().map(|port| port.location).chain(watch.iter().flat_map(Watch::locations)).collect();
         let arrival = loaded.runner.run(&mut self.store, &all, &locations, how.waits).await?;
         loaded.has_run = true;
         self.count(counts);

@@ -22,6 +22,8 @@ mod onnx;
 mod output;
 mod predict;
 mod quiet;
+#[cfg(test)]
+mod shaders;
 mod train;
 mod tune;
 

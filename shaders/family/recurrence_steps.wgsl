@@ -18,9 +18,7 @@ fn finish(iteration: u32, half: u32, first_row: u32, block: u32, item: u32, loca
     }
 }
 
-fn run_steps(number: u32, local_index: u32) {
-    let local = local_index % LANES;
-    let wave = local_index / LANES;
+fn run_steps(number: u32, wave: u32, local: u32) {
     let first_row = number / sharing() * ROWS;
     let first_block = number % sharing() * params.blocks_each;
     let end_block = min(first_block + params.blocks_each, params.unit_blocks);
@@ -62,5 +60,13 @@ fn run_steps(number: u32, local_index: u32) {
             // What other invocations of the workgroup have stored is read in the next iteration.
             step_barrier();
         }
+    }
+}
+
+// What an invocation does: `wave` is the number of its group of LANES in the workgroup, and `local` its own number in that group.
+fn run_workgroup(workgroup: vec3<u32>, wave: u32, local: u32) {
+    let number = workgroup.y * params.grid_width + workgroup.x;
+    if has_work(number) {
+        run_steps(number, wave, local);
     }
 }

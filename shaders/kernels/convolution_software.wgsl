@@ -51,8 +51,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
             let has_second = INNER_STEP == 2u && step + 1u < steps;
             let address = subgroupShuffle(own.address, step);
             let at = subgroupShuffle(own.at, step);
-            let second_address = subgroupShuffle(own.address, step + 1u);
-            let second_at = subgroupShuffle(own.at, step + 1u);
+            // The same lane where there is no second one: the lane behind the last does not exist, and what it has is not defined.
+            let next = step + INNER_STEP - 1u;
+            let second_address = subgroupShuffle(own.address, next);
+            let second_at = subgroupShuffle(own.at, next);
             var right: array<f32, COLUMNS>;
             var second: array<f32, COLUMNS>;
             for (var c = 0u; c < COLUMNS; c++) {
@@ -61,9 +63,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
             }
             for (var r = 0u; r < ROWS; r++) {
                 let shared_left = subgroupShuffle(left[r], step);
-                let second_left = subgroupShuffle(left[r], step + 1u);
                 for (var c = 0u; c < COLUMNS; c++) {
-                    sums[r][c] = fma(second_left, second[c], fma(shared_left, right[c], sums[r][c]));
+                    sums[r][c] = fma(shared_left, right[c], sums[r][c]);
+                }
+                // An infinite number times the zeros of none would be NaN.
+                if INNER_STEP == 2u {
+                    let second_left = subgroupShuffle(left[r], next);
+                    for (var c = 0u; c < COLUMNS; c++) {
+                        sums[r][c] = fma(second_left, second[c], sums[r][c]);
+                    }
                 }
             }
         }

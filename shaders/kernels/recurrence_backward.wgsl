@@ -150,11 +150,3 @@ fn finish_unit(iteration: u32, half: u32, row: u32, unit: u32, item: u32) {
         finish_inner(iteration, row, unit, item);
     }
 }
-
-@compute @workgroup_size(LANES * WAVES)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local_index: u32) {
-    let number = group.y * params.grid_width + group.x;
-    if has_work(number) {
-        run_steps(number, local_index);
-    }
-}

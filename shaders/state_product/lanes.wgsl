@@ -1,6 +1,7 @@
 // Slot state_product, used by family/recurrence_steps.
-// Sums of states with columns of a weight, for software drivers: each lane loads one element of every row, and shuffles share them in
-// its subgroup. UNROLL of them, four or eight, are written out in an iteration, as such drivers count the iterations of loops.
+// The entry point, and sums of states with columns of a weight, for software drivers: each lane loads one element of every row, and
+// shuffles share them in its subgroup. UNROLL of them, four or eight, are written out in an iteration, as such drivers count the
+// iterations of loops.
 fn add_inner_index(
     sums: ptr<function, array<array<array<f32, ROWS>, UNITS>, WIDTH>>,
     low: u32,
@@ -87,4 +88,15 @@ fn add_products(
             }
         }
     }
+}
+
+// A group of LANES is a subgroup. Its built-in number tells compilers that loops which begin at it are the same for the whole subgroup, as
+// shuffles need it.
+@compute @workgroup_size(LANES * WAVES)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
+    @builtin(subgroup_id) wave: u32,
+) {
+    run_workgroup(group, wave, local_index % LANES);
 }

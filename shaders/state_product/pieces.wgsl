@@ -1,5 +1,5 @@
 // Slot state_product, used by family/recurrence_steps.
-// Sums of states with columns of a weight: this default loads the states into workgroup memory, a piece at a time.
+// The entry point, and sums of states with columns of a weight: this default loads the states into workgroup memory, a piece at a time.
 // sums[w][r] += Σ_k source(starts[r] + k) · weight[offset + k · row_step + columns[w][u]], for w from `low` up to `high` (all of
 // them, unless a step has two products).
 const PIECE = 64u;
@@ -43,4 +43,11 @@ fn add_products(
             }
         }
     }
+}
+
+// A workgroup is one group of LANES: WAVES is 1. The number of the group is a constant, as loops that begin at it hold barriers, and
+// compilers must see that all invocations reach those together.
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    run_workgroup(group, 0u, local);
 }

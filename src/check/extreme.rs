@@ -15,6 +15,8 @@ use crate::tensor::{DType, TensorData};
 pub(super) enum Extreme {
     /// Nothing: the numbers are the usual ones.
     None,
+    /// Zeros instead of subnormal numbers among the usual ones.
+    NoneFlushed,
     /// NaN.
     NotANumber,
     /// Infinities and zeros of both signs.
@@ -36,13 +38,22 @@ impl Extreme {
 
     /// Whose numbers these are right for.
     pub(super) fn stands_for(self) -> Self {
-        if self == Self::Flushed { Self::Subnormal } else { self }
+        match self {
+            Self::Flushed => Self::Subnormal,
+            Self::NoneFlushed => Self::None,
+            Self::None | Self::NotANumber | Self::Infinite | Self::Subnormal | Self::Largest => self,
+        }
+    }
+
+    /// Whether subnormal numbers are 0 in them.
+    pub(super) const fn is_flushed(self) -> bool {
+        matches!(self, Self::Flushed | Self::NoneFlushed)
     }
 
     /// As reports say it.
     pub(super) const fn describe(self) -> &'static str {
         match self {
-            Self::None => "",
+            Self::None | Self::NoneFlushed => "",
             Self::NotANumber => "with NaN among them",
             Self::Infinite => "with infinities among them",
             Self::Subnormal | Self::Flushed => "with subnormal numbers among them",
@@ -54,7 +65,7 @@ impl Extreme {
         const TINY: f64 = 1e-40;
         const LARGE: f64 = f32::MAX as f64;
         match self {
-            Self::None => &[],
+            Self::None | Self::NoneFlushed => &[],
             Self::NotANumber => &[f64::NAN, -f64::NAN],
             Self::Infinite => &[f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0],
             Self::Subnormal => &[TINY, -TINY, -0.0],
@@ -65,6 +76,11 @@ impl Extreme {
 
     /// An input's values, a few of which are other ones. Few, so that it shows what they should leave alone.
     pub(super) fn among(self, usual: &TensorData, input: &Input, mut random: HostRandom) -> Result<TensorData> {
+        if self == Self::NoneFlushed && input.has_subnormals() {
+            let flushed = |value: f64| if is_subnormal(value) { 0.0_f64.copysign(value) } else { value };
+            let values: Vec<f64> = usual.to_f64_vec().into_iter().map(flushed).collect();
+            return TensorData::from_f64(usual.dtype(), &values, usual.shape());
+        }
         let (numbers, count) = (self.numbers(), usual.len());
         if numbers.is_empty() || count == 0 || !usual.dtype().is_float() || input.is_fixed() {
             return Ok(usual.clone());
@@ -81,4 +97,9 @@ impl Extreme {
         }
         TensorData::from_f64(usual.dtype(), &values, usual.shape())
     }
+}
+
+/// True for what is subnormal in f32.
+pub(super) fn is_subnormal(value: f64) -> bool {
+    value != 0.0 && value.abs() < f64::from(f32::MIN_POSITIVE)
 }

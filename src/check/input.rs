@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::extreme::is_subnormal;
 use crate::error::Result;
 use crate::scalar::threefry::HostRandom;
 use crate::tensor::{DType, Shape, TensorData};
@@ -69,6 +70,16 @@ impl Input {
     /// True where its numbers are no floats.
     pub(super) const fn is_fixed(&self) -> bool {
         matches!(self.fill, Fill::Integers(..) | Fill::Truth)
+    }
+
+    /// True where subnormal numbers are among its own.
+    pub(super) fn has_subnormals(&self) -> bool {
+        match self.fill {
+            Fill::Normal(_, values) | Fill::Uniform(_, _, values) | Fill::Some(values) => {
+                values.iter().any(|&value| is_subnormal(value))
+            }
+            Fill::Integers(..) | Fill::SomeIntegers(_) | Fill::Truth => false,
+        }
     }
 
     /// The element type where floats have the type `float`.

@@ -102,7 +102,11 @@ impl Work {
 /// # Errors
 /// A message for the user where no kernel fits the device or type.
 pub(super) fn choose(work: &Work, adapter: &Adapter, options: Options) -> Result<(KernelPlan, usize), String> {
-    let plans = if options.candidates { candidates(work, adapter)? } else { plans(work, adapter)? };
+    let mut plans = if options.candidates { candidates(work, adapter)? } else { plans(work, adapter)? };
+    let most = adapter.limits.storage_buffers;
+    if plans.iter().any(|plan| plan.bindings() <= most) {
+        plans.retain(|plan| plan.bindings() <= most);
+    }
     let count = plans.len();
     if options.variant == 0
         && let Some(found) = tuned(work, &plans, adapter)
@@ -124,7 +128,8 @@ fn tuned(work: &Work, plans: &[KernelPlan], adapter: &Adapter) -> Option<KernelP
     if let Some(found) = plans.iter().find(|plan| plan.id() == wanted) {
         return Some(found.clone());
     }
-    candidates(work, adapter).ok()?.into_iter().find(|plan| plan.id() == wanted)
+    let fits = |plan: &KernelPlan| plan.id() == wanted && plan.bindings() <= adapter.limits.storage_buffers;
+    candidates(work, adapter).ok()?.into_iter().find(fits)
 }
 
 #[cfg(test)]

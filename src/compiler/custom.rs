@@ -6,9 +6,14 @@ use rustc_hash::FxHashMap;
 use super::simplify::needed;
 use super::{Options, Target};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, GraphData, Kind, Node, Tensor, ValueId, expressed, wrong_decomposition};
+use crate::graph::{GpuRoutine, Graph, GraphData, Kind, Node, Tensor, ValueId, expressed, wrong_decomposition};
 use crate::ops::Op;
+use crate::scalar::Affine;
+use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
+
+/// Storage buffers that every device allows: two values and their result, and one more.
+const FEWEST_BINDINGS: usize = 4;
 
 /// Decompositions within decompositions; beyond this, one contains itself.
 const MOST_NESTED: usize = 8;
@@ -67,8 +72,13 @@ fn obstacle(data: &GraphData, node: &Node, target: &Target) -> Option<String> {
             if let Some(routine) = routine {
                 let Some(gpu) = routine.gpu else { return Some("it has no GPU kernel".to_owned()) };
                 let types: Vec<&TensorType> = node.inputs.iter().map(|&input| data.ty(input)).collect();
-                if let Some(obstacle) = gpu.obstacle(&types, adapter) {
+                if let Some(obstacle) = gpu.obstacle(&types, adapter).or_else(|| unbound(gpu, &types, node, adapter)) {
                     return Some(obstacle);
+                }
+            } else if let Kind::Expression(_) = node.op.operator().kind() {
+                let (needed, allowed) = (node.inputs.len() + 1, target.bindings());
+                if needed > allowed.max(FEWEST_BINDINGS) && can_decompose(data, node) {
+                    return Some(format!("it binds {needed} buffers, and the device allows {allowed}"));
                 }
             }
             let Op::Custom(operator) = &node.op else { return None };
@@ -80,6 +90,21 @@ fn obstacle(data: &GraphData, node: &Node, target: &Target) -> Option<String> {
             })
         }
     }
+}
+
+/// Why none of a routine's kernels can be bound on a device that allows fewer storage buffers than WebGPU guarantees; nothing where one can.
+fn unbound(gpu: &dyn GpuRoutine, types: &[&TensorType], node: &Node, adapter: &Adapter) -> Option<String> {
+    let allowed = adapter.limits.storage_buffers;
+    if allowed >= Adapter::default().limits.storage_buffers {
+        return None;
+    }
+    let operand = |ty: &&TensorType| Operand { ty: (*ty).clone(), at: Affine::row_major(&ty.shape) };
+    let inputs: Vec<Operand> = types.iter().map(operand).collect();
+    let shapes = RoutineShapes { inputs: &inputs, outputs: &node.outputs, epilogue: None };
+    // What the kernels say of these types is told when they are chosen.
+    let plans = gpu.kernels(&shapes, adapter).ok()?;
+    let needed = plans.iter().map(KernelPlan::bindings).min()?;
+    (needed > allowed).then(|| format!("its kernels bind {needed} buffers, and the device allows {allowed}"))
 }
 
 /// Whether a decomposition is there. It is built in a graph of its own, which is dropped.

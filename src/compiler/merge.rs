@@ -427,7 +427,12 @@ impl<'a> Merger<'a> {
             .outputs
             .iter()
             .filter(|&&output| {
-                kernel.is_map() && self.fused.assigned_to(output).is_some_and(|variable| reads.contains(&variable))
+                // Only what is read where it is written is overwritten.
+                kernel.is_map()
+                    && self
+                        .fused
+                        .assigned_to(output)
+                        .is_some_and(|variable| reads.contains(&variable) && kernel.reads_in_place(variable))
             })
             .count();
         reads.len() + kernel.outputs.len() - shared

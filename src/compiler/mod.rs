@@ -9,6 +9,7 @@ mod bounds;
 pub(crate) mod choice;
 pub(crate) mod custom;
 mod describe;
+mod finite;
 mod fuse;
 mod fused;
 mod joined_sums;
@@ -26,6 +27,7 @@ mod schedule;
 mod segment;
 mod simplify;
 
+pub(crate) use finite::{NON_FINITE, Watched};
 pub use layout::Layout;
 pub(crate) use overflow::OVERFLOW;
 pub use program::{BufferKind, BufferPlan, Dispatch, Location, Port, Program, Step, VariablePlan, Work};
@@ -79,11 +81,13 @@ pub struct Options {
     pub decompose: bool,
     /// True where grids are folded into rows that could be one.
     pub fold: bool,
+    /// True where the program watches for the first NaN or infinity: see [`Session::watch_non_finite`](crate::session::Session).
+    pub watch_non_finite: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { fuse: true, variant: 0, candidates: false, decompose: false, fold: false }
+        Self { fuse: true, variant: 0, candidates: false, decompose: false, fold: false, watch_non_finite: false }
     }
 }
 
@@ -116,7 +120,11 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
         Target::Gpu(_) => narrow::narrow(&mut data)?,
     };
     custom::check(&data, target)?;
-    let (data, checked) = overflow::add(data, checks)?;
+    let (mut data, checked) = overflow::add(data, checks)?;
+    let mut watched = Watched::default();
+    if options.watch_non_finite {
+        (data, watched) = finite::watch(data)?;
+    }
     let buffers: Vec<Arc<Variable>> = data
         .nodes
         .iter()
@@ -151,6 +159,7 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
     wide.ports(&mut program);
     program.variants = variants;
     program.checked = checked;
+    program.watched = watched;
     stages.memory = memory;
     Ok((program, stages))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
+use super::finite::Watched;
 use crate::error::Origin;
 use crate::ops::{Initial, Op, Role};
 use crate::scalar::{Epilogue, Reduction, RowWork, ScalarExpr};
@@ -173,6 +174,8 @@ pub struct Program {
     /// For a GPU: operators and lines of the nodes whose results are checked to be within i32, in which it computes instead of i64. The
     /// hidden output `@overflow` is 0, or one more than the number of one that was not.
     pub checked: Arc<[String]>,
+    /// The nodes that are watched for NaN and infinities, where that is asked for.
+    pub(crate) watched: Watched,
     /// The number of variants of the step with the most kernels to choose from; 1 on the CPU.
     pub variants: usize,
 }

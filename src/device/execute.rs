@@ -74,6 +74,18 @@ impl DeviceStore {
         }
     }
 
+    /// Records a read among an application's commands.
+    pub(crate) fn record_read(&self, encoder: &mut wgpu::CommandEncoder, locations: &[Location]) -> Result<Arrival> {
+        match self {
+            Self::Cpu(_) => self.start_read(locations),
+            Self::Gpu(store) => {
+                let range = |location: &Location| (location.buffer, location.offset, location.bytes);
+                let ranges = locations.iter().map(range).collect::<Vec<_>>();
+                Ok(Arrival::Awaited(store.record_read(encoder, &ranges)?))
+            }
+        }
+    }
+
     /// Begins to read ranges.
     pub(crate) fn start_read(&self, locations: &[Location]) -> Result<Arrival> {
         match self {

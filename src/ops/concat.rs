@@ -42,6 +42,25 @@ impl Operator for Concat {
         Kind::Expression(self)
     }
 
+    /// Pairs of pairs, for devices that bind few buffers.
+    fn decompose(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
+        let mut level = inputs.to_vec();
+        if level.len() < 3 {
+            return None;
+        }
+        while level.len() > 1 {
+            let mut joined = Vec::with_capacity(level.len().div_ceil(2));
+            for pair in level.chunks(2) {
+                joined.push(match pair {
+                    [left, right] => left.graph().apply1(Op::Concat(self.clone()), &[left, right]),
+                    rest => rest[0].clone(),
+                });
+            }
+            level = joined;
+        }
+        Some(level)
+    }
+
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
         let upstream = gradient.upstream[0].as_ref()?;
         // Where only a slice of the result was used, its gradient is that slice's with zeros around it: no part needs those zeros.

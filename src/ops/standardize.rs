@@ -59,6 +59,17 @@ impl Operator for Standardize {
         Kind::Expression(self)
     }
 
+    /// Step by step, for devices that bind few buffers.
+    fn decompose(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
+        let [x, statistics @ ..] = inputs else { return None };
+        let (mean, rest) = if self.centred { (statistics.first(), statistics.get(1..)?) } else { (None, statistics) };
+        let mut value = mean.map_or_else(|| x.clone(), |mean| x - mean) * rest.first()?;
+        if let (true, [_, weight, bias]) = (self.affine, rest) {
+            value = value * weight + bias;
+        }
+        Some(vec![value])
+    }
+
     fn gradient(&self, gradient: &Gradient) -> Option<Vec<Option<Tensor>>> {
         let upstream = gradient.upstream[0].as_ref()?;
         let x = &gradient.inputs[0];

@@ -51,6 +51,8 @@ impl Session {
         let (hidden, mut all) = self.inputs(inputs, &counts)?;
         all.extend(hidden.iter().map(|(port, bytes)| (*port, bytes.as_slice())));
         let program = self.program().clone();
+        self.programs.get_mut(&program)?.runner.as_gpu()?;
+        self.keep_if_due(Some(encoder))?;
         let loaded = self.programs.get_mut(&program)?;
         loaded.runner.as_gpu()?.record(encoder, &all)?;
         loaded.has_run = true;

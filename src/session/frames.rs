@@ -63,6 +63,9 @@ impl Session {
     /// No step in progress; a part that was dropped; a device that fails or was lost.
     pub fn record_some(&mut self, encoder: &mut wgpu::CommandEncoder, budget: Duration) -> Result<Recorded> {
         self.settle()?;
+        if self.in_progress.as_ref().is_some_and(|step| step.staged.is_some() || step.next == 0) {
+            self.keep_if_due(Some(encoder))?;
+        }
         let Some(step) = &mut self.in_progress else {
             return Err(Error::Argument("no step is in progress; begin one with `begin_step`".into()));
         };
@@ -129,7 +132,7 @@ impl Session {
         }
         let watch = Watch::of(&loaded.program);
         let locations: Vec<Location> =
-            ports.iter().map(|port| port.location).chain(watch.iter().map(|watch| watch.location)).collect();
+            ports.iter().map(|port| port.location).chain(watch.iter().flat_map(Watch::locations)).collect();
         let arrival = loaded.runner.start_read(&self.store, &locations)?;
         Ok(Capture { ports, watch, arrival })
     }

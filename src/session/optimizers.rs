@@ -74,6 +74,18 @@ impl Optimizers {
 }
 
 impl Optimizers {
+    /// The same as they were at another time; those that were not there yet have done no step.
+    pub(super) fn at(&self, before: &Self) -> Self {
+        let mut all = self.clone();
+        for (index, known) in all.0.iter_mut().enumerate() {
+            match before.0.get(index) {
+                Some(before) => known.state = before.state.clone(),
+                None => known.state.steps = 0,
+            }
+        }
+        all
+    }
+
     /// Uncounts a step of these that did not take place.
     pub(super) fn uncount(&mut self, optimizers: &[usize]) {
         for &index in optimizers {

@@ -57,8 +57,8 @@ pub struct Capture {
 
 impl Capture {
     fn typed(ports: &[Port], watch: Option<&Watch>, values: &[Vec<u8>]) -> Result<Vec<TensorData>> {
-        if let (Some(watch), Some(bytes)) = (watch, values.get(ports.len())) {
-            watch.check(bytes)?;
+        if let (Some(watch), Some(hidden)) = (watch, values.get(ports.len()..)) {
+            watch.check(hidden)?;
         }
         ports.iter().zip(values).map(|(port, bytes)| received(&port.ty, port.stored, bytes)).collect()
     }

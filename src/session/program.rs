@@ -120,6 +120,25 @@ impl Programs {
         program
     }
 
+    /// Replaces what a handle stands for; handles that exist stand for the new one.
+    pub(super) fn replace(
+        &mut self,
+        program: &Program,
+        plan: &Arc<compiler::Program>,
+        stages: Stages,
+        renewed: impl FnOnce(Program, Loaded) -> Loaded,
+    ) -> Result<()> {
+        let number = self.number(program)?;
+        let before = self.loaded.remove(&number).ok_or_else(|| missing(program))?;
+        let handle = Handle { session: self.session, number, plan: Arc::clone(plan), stages };
+        let fresh = Program(Arc::new(handle));
+        self.loaded.insert(number, renewed(fresh.clone(), before));
+        if self.main == fresh {
+            self.main = fresh;
+        }
+        Ok(())
+    }
+
     pub(super) fn remove(&mut self, program: &Program) -> Result<()> {
         self.get(program)?;
         self.loaded.remove(&program.0.number);

@@ -67,6 +67,9 @@ impl Session {
             return Err(Error::Argument(format!("{program:?} reads variable {name:?}; unload it first")));
         }
         self.store.clear(buffer)?;
+        if let Some(kept) = &mut self.kept {
+            kept.forget(name);
+        }
         self.layout.remove(name);
         Ok(())
     }

@@ -88,12 +88,15 @@ impl Session {
     /// An unknown name; a value of another type; a device that fails.
     pub fn set_parameter(&mut self, name: &str, value: &TensorData) -> Result<()> {
         self.between_steps()?;
-        let variable = self.find(name)?;
+        let variable = &self.find(name)?.clone();
         if variable.ty != *value.ty() {
             return Err(Error::Argument(format!("variable {name:?} is {}, but {} was given", variable.ty, value.ty())));
         }
         let location = variable.location;
         let converted = sent("variable", name, value, variable.stored)?;
+        if let Some(kept) = &mut self.kept {
+            kept.changed(variable, value);
+        }
         self.store.write(location, converted.as_ref().unwrap_or(value).bytes())
     }
 }

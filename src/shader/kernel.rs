@@ -67,6 +67,11 @@ pub struct KernelPlan {
 }
 
 impl KernelPlan {
+    /// Storage buffers that its widest kernel binds.
+    pub(crate) fn bindings(&self) -> usize {
+        self.dispatches.iter().map(|dispatch| dispatch.kernel.bindings.len()).max().unwrap_or(0)
+    }
+
     /// Checks a plan that another crate made.
     ///
     /// # Errors

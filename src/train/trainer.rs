@@ -65,6 +65,9 @@ pub struct Trainer {
     pub(super) metrics: Vec<Box<dyn Metric>>,
     pub(super) seed: u64,
     precision: Precision,
+    /// How programs are compiled, and after how many steps a state is kept.
+    options: Options,
+    keep_every: u64,
     pub(super) clip_norm: Option<f64>,
     pub(super) loss_scale: Option<LossScale>,
     pub(super) minimizing: Option<Arc<Minimizing>>,
@@ -147,6 +150,8 @@ impl Trainer {
             metrics: metrics.boxed(),
             seed: 0,
             precision: Precision::F32,
+            options: Options::default(),
+            keep_every: 0,
             clip_norm: None,
             loss_scale: None,
             minimizing: None,
@@ -186,6 +191,36 @@ impl Trainer {
     pub fn loss_scale(mut self, scale: impl Into<LossScale>) -> Self {
         self.loss_scale = Some(scale.into());
         self
+    }
+
+    /// Watches for the first NaN or infinity, and names the operator, layer and line where it arose: see
+    /// [`Session::watch_non_finite`]. For finding a fault, as it costs time.
+    #[must_use]
+    pub fn watch_non_finite(mut self) -> Self {
+        self.options.watch_non_finite = true;
+        self
+    }
+
+    /// Keeps the model's state on the host after this number of steps, again and again, so that [`move_to`](Self::move_to) can go on from there where the device is
+    /// lost: see [`Session::keep_every`].
+    #[must_use]
+    pub fn keep_every(mut self, steps: u64) -> Self {
+        self.keep_every = steps;
+        self
+    }
+
+    /// Goes on with another device: see [`Session::move_to`]. A run of [`fit`](Self::fit) that ended with
+    /// [`Error::DeviceLost`] continues with the same bits where it has [`checkpoints`](crate::train::Fit::checkpoints), else as a new run that
+    /// begins with what was kept.
+    ///
+    /// # Errors
+    /// As of [`Session::move_to`].
+    pub fn move_to(&mut self, device: &Device) -> Result<()> {
+        if let Some(session) = &mut self.session {
+            session.move_to(device)?;
+        }
+        self.device = device.clone();
+        Ok(())
     }
 
     /// Whatever else [`Minimize`] can do: gradients added up over several batches, clipped element by element, groups of
@@ -274,11 +309,12 @@ impl Trainer {
         if let Some(session) = &mut self.session {
             return session.load_within_async(graph, bytes).await;
         }
-        let mut session = Session::empty(&self.device, self.seed, Options::default());
+        let mut session = Session::empty(&self.device, self.seed, self.options);
         let Some(id) = session.load_within_async(graph, bytes).await? else { return Ok(None) };
         if let Some(loaded) = &self.loaded {
             session.load_parameters(loaded, Matching::Strict)?;
         }
+        session.keep_every_async(self.keep_every).await?;
         self.session = Some(session);
         self.loaded = None;
         Ok(Some(id))

@@ -9,6 +9,7 @@ mod awaited;
 mod frames;
 mod limits;
 mod lost;
+mod moved;
 mod recorded;
 mod waiting;
 

@@ -1,6 +1,6 @@
 //! `wgrad tune`: finds the fastest kernels for a device, and remembers them for every later run on it.
 
-mod work;
+pub mod work;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

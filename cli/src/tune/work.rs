@@ -12,7 +12,7 @@ use wgrad::tensor::{DType, TensorData};
 
 use super::Arguments;
 use crate::failure::{Failure, Result};
-use crate::train::demo::{Demo, Source};
+use crate::train::demo::{Demo, ModelChoice, Source};
 use crate::train::demos::DEMOS;
 use crate::train::{optimizer, trainer};
 
@@ -75,16 +75,28 @@ fn one(text: &str, arguments: &Arguments, seed: u64, device: &Device) -> Result<
 /// The training step of a demo's model.
 fn demo(demo: &Demo, arguments: &Arguments, seed: u64, device: &Device) -> Result<Work> {
     let choice = demo.model(arguments.model.as_deref())?;
-    let mut data = match (demo.blank, &arguments.data) {
+    let source = Source { path: arguments.data.clone(), seed, model: choice.name(), ..Source::default() };
+    let batch = arguments.batch_size.map(|size| size as usize);
+    Work::compile(&format!("{} {}", demo.name, choice.name()), &step(demo, choice, &source, batch, device)?, device)
+}
+
+/// The training step of a demo's model as a graph; without data from the user, of blanks where nothing is bundled.
+pub fn step(
+    demo: &Demo,
+    choice: &ModelChoice,
+    source: &Source,
+    batch: Option<usize>,
+    device: &Device,
+) -> Result<Graph> {
+    let mut data = match (demo.blank, &source.path) {
         (Some(blank), None) => blank(choice.name())?,
-        _ => (demo.load)(&Source { path: arguments.data.clone(), seed, model: choice.name(), ..Source::default() })?,
+        _ => (demo.load)(source)?,
     };
     let model = choice.fit_to(&mut data);
     let defaults = demo.defaults(choice);
     let optimizer = optimizer::make(defaults.optimizer, defaults.learning_rate)?;
-    let batch = arguments.batch_size.map_or(defaults.batch_size.min(data.train.len()), |size| size as usize);
-    let graph = trainer(&model, &data, device, optimizer)?.training_graph(&data.train, batch)?;
-    Work::compile(&format!("{} {}", demo.name, choice.name()), &graph, device)
+    let batch = batch.unwrap_or(defaults.batch_size.min(data.train.len()));
+    Ok(trainer(&model, &data, device, optimizer)?.training_graph(&data.train, batch)?)
 }
 
 /// A graph for a shape in the benchmarks' notation: rows × inner × columns of a product; images, channels, height, width, kernels, their extent

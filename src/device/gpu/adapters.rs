@@ -242,7 +242,7 @@ fn same_device(name: &str, gl_name: &str) -> bool {
     !name.is_empty() && (gl_name.contains(name) || name.contains(gl_name))
 }
 
-/// Old OpenGL has no compute shaders, and kernels bind up to eight buffers everywhere.
+/// Old OpenGL has no compute shaders; and with fewer buffers than kernels bind on most devices, much would run in small parts.
 fn can_compute(adapter: &wgpu::Adapter) -> bool {
     let limits = adapter.limits();
     adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)

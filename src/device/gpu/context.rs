@@ -13,6 +13,7 @@ use super::health::{Health, What};
 use super::pipelines::Pipelines;
 use super::readback::ReadbackPool;
 use super::reports::{Reports, Scopes};
+use super::requirements::Requirements;
 use super::submission::{Poller, Submitted};
 use super::warm::{Compiling, Observer};
 use crate::device::table::{Identity, Known};
@@ -412,8 +413,8 @@ impl GpuDevice {
     /// Waits for the end of a submission.
     pub(super) async fn finished(&self, submitted: &Submitted) -> Result<()> {
         if submitted.done.outcome().is_none() {
-            if may_wait() {
-                self.wait(&submitted.index)?;
+            if let (true, Some(index)) = (may_wait(), &submitted.index) {
+                self.wait(index)?;
                 // What was waited for is done, whenever the callback that says so is called.
                 submitted.done.give(true);
                 return Ok(());
@@ -467,12 +468,7 @@ fn identity(info: &GpuInfo) -> Identity {
 
 /// What the engine uses where an adapter has it.
 fn wanted_features() -> wgpu::Features {
-    wgpu::Features::SUBGROUP
-        | wgpu::Features::SUBGROUP_BARRIER
-        | wgpu::Features::SHADER_F16
-        | wgpu::Features::SHADER_INT64
-        | wgpu::Features::TIMESTAMP_QUERY
-        | wgpu::Features::PIPELINE_CACHE
+    Requirements::default().optional_features() | wgpu::Features::SHADER_F16
 }
 
 /// A lock that a panic elsewhere does not break: what these locks protect is consistent at all times.

@@ -5,6 +5,7 @@
 //!
 //! - `adapters`: what GPUs there are.
 //! - `context`: an open device; every call to wgpu that may fail goes through its error scopes.
+//! - `requirements`: what an application asks for when it opens a device.
 //! - `health`: the first error that wgpu reported on its own, which each later call returns.
 //! - `trusted`: the only unsafe code, which turns off run-time checks in shaders and passes the driver its own cache.
 //! - `pipelines`, `disk_cache`, `warm`: compiled kernels, shared by all programs of a device, and stored on disk where possible.
@@ -26,6 +27,7 @@ mod profile;
 mod program;
 mod readback;
 mod reports;
+mod requirements;
 #[cfg(test)]
 mod row_tests;
 mod run;
@@ -43,6 +45,7 @@ pub use parts::Recorded;
 pub use profile::StepTime;
 pub use program::GpuProgram;
 pub use readback::Ticket;
+pub use requirements::{Requirement, Requirements};
 pub(crate) use run::Staged;
 pub use store::GpuStore;
 pub use warm::Compiling;

@@ -85,6 +85,16 @@ impl Readback {
         }
     }
 
+    /// Has the buffer mapped when an application submits the commands.
+    pub(super) fn into_recorded(self, device: &GpuDevice, encoder: &wgpu::CommandEncoder) -> Ticket {
+        let submission = Submitted::recorded();
+        let arrival = Arc::clone(&submission.done);
+        encoder.map_buffer_on_submit(&self.buffer, wgpu::MapMode::Read, .., move |outcome| {
+            arrival.give(outcome.is_ok());
+        });
+        Ticket { device: device.clone(), buffer: Some(self.buffer), pieces: self.pieces, submission, attended: false }
+    }
+
     /// Begins to map the buffer; to be called when the commands were submitted.
     pub(super) fn into_ticket(self, device: &GpuDevice, index: wgpu::SubmissionIndex) -> Ticket {
         let submission = Submitted::new(index);
@@ -136,8 +146,8 @@ impl Ticket {
 
     /// Holds this thread up until the values are there.
     fn wait_here(&self) -> Result<()> {
-        if !self.is_ready() {
-            self.device.wait(&self.submission.index)?;
+        if let (false, Some(index)) = (self.is_ready(), &self.submission.index) {
+            self.device.wait(index)?;
         }
         // Where another thread polled, its callback may be about to run.
         while !self.is_ready() {

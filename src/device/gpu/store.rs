@@ -1,7 +1,7 @@
 //! Buffers that outlive programs: parameters, optimizer state, data sets. Programs of one store share them.
 
 use super::context::GpuDevice;
-use super::readback::{Source, Ticket, read_back};
+use super::readback::{Readback, Source, Ticket, read_back};
 use crate::error::{Error, Result};
 
 /// What a buffer that kernels and copies use must allow.
@@ -111,15 +111,31 @@ impl GpuStore {
     /// # Errors
     /// Where the range is not within its buffer, or the device was lost.
     pub fn start_read(&self, ranges: &[(usize, usize, usize)]) -> Result<Ticket> {
-        let sources = ranges
-            .iter()
-            .map(|&(index, offset, bytes)| {
-                let buffer = self.buffer(index)?;
-                within(buffer, offset, bytes)?;
-                Ok(Source { buffer, offset: offset as u64, bytes })
-            })
-            .collect::<Result<Vec<Source<'_>>>>()?;
-        read_back(&self.device, &sources)
+        read_back(&self.device, &self.sources(ranges)?)
+    }
+
+    /// The same, of what the commands before it in an application's encoder leave. The values arrive once that was submitted.
+    ///
+    /// # Errors
+    /// As of [`start_read`](Self::start_read).
+    pub(crate) fn record_read(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        ranges: &[(usize, usize, usize)],
+    ) -> Result<Ticket> {
+        let sources = self.sources(ranges)?;
+        let readback = Readback::new(&self.device, sources.iter().map(|source| source.bytes))?;
+        readback.record(encoder, &sources);
+        Ok(readback.into_recorded(&self.device, encoder))
+    }
+
+    fn sources(&self, ranges: &[(usize, usize, usize)]) -> Result<Vec<Source<'_>>> {
+        let source = |&(index, offset, bytes): &(usize, usize, usize)| {
+            let buffer = self.buffer(index)?;
+            within(buffer, offset, bytes)?;
+            Ok(Source { buffer, offset: offset as u64, bytes })
+        };
+        ranges.iter().map(source).collect()
     }
 }
 

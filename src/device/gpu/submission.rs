@@ -11,14 +11,20 @@ use crate::waiting::Signal;
 /// Work that the GPU has, or had.
 #[derive(Clone)]
 pub(super) struct Submitted {
-    pub(super) index: wgpu::SubmissionIndex,
+    /// Its number; none where an application submits it.
+    pub(super) index: Option<wgpu::SubmissionIndex>,
     /// Given when it is done; with a no where that will never be.
     pub(super) done: Arc<Signal>,
 }
 
 impl Submitted {
     pub(super) fn new(index: wgpu::SubmissionIndex) -> Self {
-        Self { index, done: Arc::default() }
+        Self { index: Some(index), done: Arc::default() }
+    }
+
+    /// Work of which the application decides when it is submitted.
+    pub(super) fn recorded() -> Self {
+        Self { index: None, done: Arc::default() }
     }
 }
 
@@ -42,7 +48,8 @@ impl Poller {
         let (fresh, tasks) = channel::<(GpuDevice, Submitted)>();
         let poll = move || {
             for (device, submitted) in tasks {
-                if submitted.done.outcome().is_none() && device.wait(&submitted.index).is_err() {
+                let waits = submitted.index.as_ref().filter(|_| submitted.done.outcome().is_none());
+                if waits.is_some_and(|index| device.wait(index).is_err()) {
                     submitted.done.give(false);
                 }
             }

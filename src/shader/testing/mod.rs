@@ -3,6 +3,8 @@
 mod device;
 mod files;
 mod reflect;
+#[path = "../../../tests/support/uniformity.rs"]
+mod uniformity;
 
 pub(crate) use device::{Runner, skipped};
 pub(crate) use reflect::check;

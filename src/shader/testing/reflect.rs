@@ -1,10 +1,12 @@
-//! What naga says of a kernel: valid WGSL, bindings and sizes as the plan has them, and text for every back end.
+//! What naga says of a kernel: valid WGSL, no barrier that some invocations miss, bindings and sizes as the plan has them, and text for
+//! every back end.
 
 use naga::back::{hlsl, msl, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess};
 
+use super::uniformity::problems;
 use crate::shader::{Access, Adapter, DispatchPlan, KernelPlan};
 
 /// Fails where a kernel of the plan is not valid, does not fit its bindings and parameters, breaks a limit of the adapter,
@@ -27,6 +29,8 @@ pub(super) fn validate(label: &str, source: &str) -> (Module, ModuleInfo) {
     let info = Validator::new(ValidationFlags::all(), Capabilities::all())
         .validate(&module)
         .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
+    let problems = problems(&module);
+    assert!(problems.is_empty(), "{label}: {problems:?}");
     (module, info)
 }
 
