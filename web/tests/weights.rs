@@ -10,7 +10,7 @@ use wgrad_web::writing::{SONNETS, Size, Writing};
 /// A demo's weights, or nothing, where no folder is named.
 fn weights(demo: &str) -> Result<Option<Parameters>> {
     let Some(folder) = std::env::var_os("WGRAD_WEB_WEIGHTS") else {
-        println!("skipped: WGRAD_WEB_WEIGHTS names no folder");
+        eprintln!("skipped: WGRAD_WEB_WEIGHTS names no folder");
         return Ok(None);
     };
     Parameters::read(PathBuf::from(folder).join(format!("{demo}.safetensors"))).map(Some)
