@@ -24,12 +24,15 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 MISSING = 77
 
-# Name, the page's query, and what must be true of its report.
+WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"]
+NO_WEBGPU = ["--disable-features=WebGPU", "--disable-gpu"]
+
+# Name, the page's query, and what must be true of its report. Those without WebGPU find that out by themselves, unless the query says so.
 CASES = [
     ("digits on WebGPU", "demo=digits&seed=1&seconds=90", lambda r: not r["cpu"] and r["accuracy"] >= 0.95),
     ("painting on WebGPU", "demo=painting&seed=1&seconds=60", lambda r: not r["cpu"] and r["last"] < 0.5 * r["first"]),
     ("writing on WebGPU", "demo=writing&seed=1&seconds=75", lambda r: not r["cpu"] and r["last"] < 0.8 * r["first"] and r["text"]),
-    ("digits on the CPU", "demo=digits&seed=1&seconds=60&device=cpu", lambda r: r["cpu"] and r["accuracy"] >= 0.95),
+    ("digits without WebGPU", "demo=digits&seed=1&seconds=60", lambda r: r["cpu"] and r["accuracy"] >= 0.95),
     ("writing on the CPU", "demo=writing&seed=1&seconds=20&device=cpu", lambda r: r["cpu"] and r["last"] < 0.9 * r["first"] and r["text"]),
 ]
 
@@ -83,10 +86,10 @@ class Server:
         return f"http://127.0.0.1:{self.http.server_port}/index.html?auto=1&report=1&{query}"
 
 
-def browse(chromium, server, query, shot, seconds):
+def browse(chromium, flags, server, query, shot, seconds):
     """Opens the page and returns what it reports, or None."""
-    flags = ["--headless=new", "--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             "--hide-scrollbars", "--window-size=1280,900", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"]
+    flags = [*flags, "--headless=new", "--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+             "--hide-scrollbars", "--window-size=1280,900"]
     if shot:
         flags += [f"--screenshot={shot}", f"--timeout={1000 * seconds}"]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
@@ -141,7 +144,7 @@ def main():
         if options.shots:
             options.shots.mkdir(parents=True, exist_ok=True)
             shot = (options.shots / f"{name.replace(' ', '-')}.png").resolve()
-        report = browse(chromium, server, query, shot, 150)
+        report = browse(chromium, NO_WEBGPU if "without WebGPU" in name else WEBGPU, server, query, shot, 150)
         good = report is not None and "error" not in report and bool(holds(report))
         if report and report.get("text"):
             report["text"] = report["text"][-80:]
