@@ -14,7 +14,7 @@ const WIDTH: usize = 64;
 const HIDDEN: usize = 3;
 
 /// Frequencies of the first layer's sines are up to this, where the picture is 2 wide.
-const FREQUENCY: f64 = 30.0;
+const FREQUENCY: f64 = 20.0;
 
 /// Points in a step. Without a GPU there are fewer, so that a step is within a frame or two.
 const POINTS: usize = 1024;
