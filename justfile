@@ -23,6 +23,15 @@ check-kernels:
     LP_NATIVE_VECTOR_WIDTH=256 cargo run --release -- check --device gpu
     LP_NATIVE_VECTOR_WIDTH=512 cargo run --release -- check --device gpu
 
+# The page that trains in a browser, built and served.
+web:
+    web/build.sh
+    python3 -m http.server --bind 127.0.0.1 --directory ${CARGO_TARGET_DIR:-target}/page 8080
+
+# The page in headless Chromium: its networks learn there, on WebGPU and on the CPU.
+web-test *ARGS:
+    web/test.py {{ARGS}}
+
 # All shaders through Tint, the compiler of Chrome; says so where it is skipped. tools/README.md has what it needs.
 tint:
     #!/usr/bin/env bash
