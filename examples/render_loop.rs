@@ -18,47 +18,7 @@ const WIDTH: u32 = 128;
 const HEIGHT: u32 = 64;
 
 /// Balls that jump over a floor of tiles, into two pictures at once.
-const SCENE: &str = "
-struct Frame { time: f32, number: u32 }
-@group(0) @binding(0) var<uniform> frame: Frame;
-struct Pictures { @location(0) clean: vec4<f32>, @location(1) noisy: vec4<f32> }
-
-@vertex fn corner(@builtin(vertex_index) index: u32) -> @builtin(position) vec4<f32> {
-    return vec4<f32>(f32(index & 1u) * 4.0 - 1.0, f32(index >> 1u) * 4.0 - 1.0, 0.0, 1.0);
-}
-
-fn scene(at: vec2<f32>) -> vec3<f32> {
-    var colour = mix(vec3(0.2, 0.4, 0.75), vec3(0.95, 0.8, 0.65), at.y * 1.5);
-    if at.y > 0.65 {
-        let depth = 0.35 / (at.y - 0.45);
-        let tile = vec2<i32>(floor(vec2((at.x - 1.0) * depth * 4.0 + frame.time, depth * 8.0)));
-        colour = select(vec3(0.25, 0.2, 0.2), vec3(0.75, 0.7, 0.6), ((tile.x + tile.y) & 1) == 0);
-    }
-    for (var ball = 0; ball < 3; ball++) {
-        let phase = frame.time * (0.7 + 0.2 * f32(ball)) + 2.1 * f32(ball);
-        let middle = vec2(1.0 + 0.75 * cos(phase), 0.68 - 0.45 * abs(sin(phase * 1.7)));
-        let off = (at - middle) / 0.17;
-        let height = 1.0 - dot(off, off);
-        if height > 0.0 {
-            let light = 0.3 + 0.7 * max(0.0, dot(vec3(off, sqrt(height)), vec3(-0.45, -0.65, 0.61)));
-            colour = light * vec3(0.95, 0.3 + 0.3 * f32(ball), 0.2 + 0.7 * f32(ball & 1));
-        }
-    }
-    return colour;
-}
-
-fn noise(seed: u32) -> f32 {
-    var x = seed * 747796405u + 2891336453u;
-    x = ((x >> ((x >> 28u) + 4u)) ^ x) * 277803737u;
-    return f32((x >> 22u) ^ x) / 4294967296.0 - 0.5;
-}
-
-@fragment fn draw(@builtin(position) position: vec4<f32>) -> Pictures {
-    let clean = scene(position.xy / 64.0);
-    let seed = (frame.number * 64u + u32(position.y)) * 128u + u32(position.x);
-    let grain = vec3(noise(3u * seed), noise(3u * seed + 1u), noise(3u * seed + 2u));
-    return Pictures(vec4(clean, 1.0), vec4(clean + 0.6 * grain, 1.0));
-}";
+const SCENE: &str = include_str!("picture/scene.wgsl");
 
 /// What is to be taken away from a noisy picture `[1, 3, height, width]` is the noise.
 fn network(g: &Graph, noisy: &Tensor, mode: Mode) -> Tensor {
@@ -88,9 +48,9 @@ impl App {
         let descriptor = wgpu::DeviceDescriptor { required_features: clock, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))?;
         let drawn = wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::TEXTURE_BINDING;
-        let [clean, noisy] = ["clean", "noisy"].map(|name| texture(&device, name, drawn));
-        let denoised = texture(&device, "denoised", wgpu::TextureUsages::STORAGE_BINDING);
-        let pipeline = pipeline(&device, clean.format());
+        let [clean, noisy] = ["clean", "noisy"].map(|name| picture::texture(&device, name, [WIDTH, HEIGHT], drawn));
+        let denoised = picture::texture(&device, "denoised", [WIDTH, HEIGHT], wgpu::TextureUsages::STORAGE_BINDING);
+        let pipeline = picture::pipeline(&device, SCENE, 2);
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let descriptor = wgpu::BufferDescriptor { label: Some("frame"), size: 8, usage, mapped_at_creation: false };
         let frame = device.create_buffer(&descriptor);
@@ -150,45 +110,6 @@ impl App {
         self.device.poll(wgpu::PollType::wait_indefinitely())?; // where a window would show the frame
         Ok(())
     }
-}
-
-fn texture(device: &wgpu::Device, name: &str, usage: wgpu::TextureUsages) -> wgpu::Texture {
-    device.create_texture(&wgpu::TextureDescriptor {
-        label: Some(name),
-        size: wgpu::Extent3d { width: WIDTH, height: HEIGHT, depth_or_array_layers: 1 },
-        mip_level_count: 1,
-        sample_count: 1,
-        dimension: wgpu::TextureDimension::D2,
-        format: wgpu::TextureFormat::Rgba8Unorm,
-        usage: usage | wgpu::TextureUsages::COPY_SRC,
-        view_formats: &[],
-    })
-}
-
-fn pipeline(device: &wgpu::Device, format: wgpu::TextureFormat) -> wgpu::RenderPipeline {
-    let source = wgpu::ShaderSource::Wgsl(SCENE.into());
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some("scene"), source });
-    device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-        label: Some("scene"),
-        layout: None,
-        vertex: wgpu::VertexState {
-            module: &module,
-            entry_point: Some("corner"),
-            compilation_options: Default::default(),
-            buffers: &[],
-        },
-        primitive: Default::default(),
-        depth_stencil: None,
-        multisample: Default::default(),
-        fragment: Some(wgpu::FragmentState {
-            module: &module,
-            entry_point: Some("draw"),
-            compilation_options: Default::default(),
-            targets: &[Some(format.into()), Some(format.into())],
-        }),
-        multiview_mask: None,
-        cache: None,
-    })
 }
 
 /// Runs until some steps are done. Returns the mean squared errors of the noisy picture and of the cleaned one.

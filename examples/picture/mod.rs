@@ -7,19 +7,7 @@ use std::path::Path;
 
 use wgrad::wgpu;
 
-const SHADER: &str = "
-@group(0) @binding(0) var<storage, read> colours: array<f32>;
-@group(0) @binding(1) var<uniform> size: vec2<u32>;
-
-// One triangle that covers everything.
-@vertex fn corner(@builtin(vertex_index) index: u32) -> @builtin(position) vec4<f32> {
-    return vec4<f32>(f32(index & 1u) * 4.0 - 1.0, f32(index >> 1u) * 4.0 - 1.0, 0.0, 1.0);
-}
-
-@fragment fn colour(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
-    let pixel = 3u * (u32(position.y) * size.x + u32(position.x) % size.x);
-    return vec4<f32>(colours[pixel], colours[pixel + 1u], colours[pixel + 2u], 1.0);
-}";
+const SHADER: &str = include_str!("screen.wgsl");
 
 /// Panels of one size beside each other.
 pub struct Screen {
@@ -34,43 +22,9 @@ pub struct Screen {
 impl Screen {
     /// A panel's width is a multiple of 64: a row of pixels is a multiple of 256 bytes when it is copied.
     pub fn new(device: &wgpu::Device, queue: &wgpu::Queue, panel: [u32; 2], panels: u32) -> Self {
-        let texture = device.create_texture(&wgpu::TextureDescriptor {
-            label: Some("the screen"),
-            size: wgpu::Extent3d { width: panel[0] * panels, height: panel[1], depth_or_array_layers: 1 },
-            mip_level_count: 1,
-            sample_count: 1,
-            dimension: wgpu::TextureDimension::D2,
-            format: wgpu::TextureFormat::Rgba8Unorm,
-            usage: wgpu::TextureUsages::RENDER_ATTACHMENT
-                | wgpu::TextureUsages::COPY_SRC
-                | wgpu::TextureUsages::COPY_DST,
-            view_formats: &[],
-        });
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some("the screen's shader"),
-            source: wgpu::ShaderSource::Wgsl(SHADER.into()),
-        });
-        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-            label: Some("the screen's pipeline"),
-            layout: None,
-            vertex: wgpu::VertexState {
-                module: &module,
-                entry_point: Some("corner"),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                buffers: &[],
-            },
-            primitive: wgpu::PrimitiveState::default(),
-            depth_stencil: None,
-            multisample: wgpu::MultisampleState::default(),
-            fragment: Some(wgpu::FragmentState {
-                module: &module,
-                entry_point: Some("colour"),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                targets: &[Some(texture.format().into())],
-            }),
-            multiview_mask: None,
-            cache: None,
-        });
+        let usage = wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_DST;
+        let texture = texture(device, "the screen", [panel[0] * panels, panel[1]], usage);
+        let pipeline = pipeline(device, SHADER, 1);
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let descriptor =
             wgpu::BufferDescriptor { label: Some("a panel's size"), size: 8, usage, mapped_at_creation: false };
@@ -146,6 +100,47 @@ impl Screen {
         encoder.write_header()?.write_image_data(&self.pixels()?)?;
         Ok(())
     }
+}
+
+/// A texture that can be copied from, too.
+pub fn texture(device: &wgpu::Device, name: &str, size: [u32; 2], usage: wgpu::TextureUsages) -> wgpu::Texture {
+    device.create_texture(&wgpu::TextureDescriptor {
+        label: Some(name),
+        size: wgpu::Extent3d { width: size[0], height: size[1], depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: wgpu::TextureFormat::Rgba8Unorm,
+        usage: usage | wgpu::TextureUsages::COPY_SRC,
+        view_formats: &[],
+    })
+}
+
+/// What draws into some textures at once with the functions `corner` and `colour` of a shader.
+pub fn pipeline(device: &wgpu::Device, shader: &str, textures: usize) -> wgpu::RenderPipeline {
+    let source = wgpu::ShaderSource::Wgsl(shader.into());
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some("a picture"), source });
+    device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
+        label: Some("a picture"),
+        layout: None,
+        vertex: wgpu::VertexState {
+            module: &module,
+            entry_point: Some("corner"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            buffers: &[],
+        },
+        primitive: wgpu::PrimitiveState::default(),
+        depth_stencil: None,
+        multisample: wgpu::MultisampleState::default(),
+        fragment: Some(wgpu::FragmentState {
+            module: &module,
+            entry_point: Some("colour"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            targets: &vec![Some(wgpu::TextureFormat::Rgba8Unorm.into()); textures],
+        }),
+        multiview_mask: None,
+        cache: None,
+    })
 }
 
 /// Memory for a picture's colours, which wgrad may read and write.
