@@ -9,6 +9,7 @@
 //! - Any other model is a function of tensors ([`nn::Model`]), for [`train::Trainer::new`].
 //! - For a training loop of one's own, a [`graph::Graph`] is built with the methods of [`graph::Tensor`];
 //!   [`minimize`](graph::Graph::minimize) adds the optimizer, and [`compile`](graph::Graph::compile) returns a [`session::Session`].
+//! - The [`guide`] tells all of it in order, with an application's device, a browser's page, and what error messages mean.
 //!
 //! Nothing is computed before a graph is compiled, and all shapes are known then. Building a graph never panics or fails on the spot: the
 //! first mistake is an error of what compiles, with the line that made it. Most programs begin with `use wgrad::prelude::*`.
@@ -37,6 +38,8 @@ pub mod device;
 pub mod error;
 pub mod file;
 pub mod graph;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod loss;
 pub mod metrics;
 pub mod nn;

@@ -29,7 +29,7 @@ const FLOORS: [&[&str]; 18] = [
     &["bench", "check"],
     &["onnx"],
     // The list of what most programs need: it is above everything.
-    &["lib"],
+    &["guide", "lib"],
 ];
 
 /// The floor of a module, and its name there: of the longest path in the table that it is in.

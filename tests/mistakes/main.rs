@@ -6,6 +6,7 @@
 
 mod anything;
 mod graph;
+mod guide;
 mod origins;
 mod pools;
 mod session;
