@@ -196,7 +196,7 @@ fn pictures_are_inputs_and_outputs() {
     session.bind_input_texture("x", &with(F::R32Float, bytemuck::cast_slice(&floats)), PixelLayout::default()).unwrap();
     session.bind_output_texture("y", &to, PixelLayout::default()).unwrap();
     let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-    let copy = buffer(&raw, (4 * height * width as usize).next_multiple_of(16) as u64, storage);
+    let copy = buffer(&raw, (4 * height * width).next_multiple_of(16) as u64, storage);
     session.bind_output("y", copy.clone()).unwrap();
     session.step(&[]).unwrap();
     let expected: Vec<f32> = floats.iter().map(|x| 1.0 - x).collect();
