@@ -61,6 +61,10 @@ struct Loaded {
     has_run: bool,
     /// Inputs that come from an application's buffers.
     bound: Vec<usize>,
+    /// Inputs that came from buffers of a device that the session has left.
+    unbound: Vec<usize>,
+    /// Whether outputs go to an application's buffers or textures.
+    binds_outputs: bool,
 }
 
 /// How a program is run.
@@ -254,6 +258,8 @@ impl Session {
             unneeded,
             has_run: false,
             bound: Vec::new(),
+            unbound: Vec::new(),
+            binds_outputs: false,
         });
         Ok(Some(loaded))
     }
@@ -476,7 +482,12 @@ impl Session {
             } else if let Some(values) = counts.block(&loaded.host_scalars, &port.name) {
                 hidden.push((index, bytemuck::cast_slice(&values).to_vec()));
             } else if !loaded.bound.contains(&index) {
-                return Err(Error::Argument(format!("input {:?} ({}) was not given", port.name, port.ty)));
+                let why = if loaded.unbound.contains(&index) {
+                    "; what was bound to it belongs to the device that the session has left"
+                } else {
+                    ""
+                };
+                return Err(Error::Argument(format!("input {:?} ({}) was not given{why}", port.name, port.ty)));
             }
         }
         Ok((hidden, direct))

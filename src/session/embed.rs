@@ -69,7 +69,9 @@ impl Session {
         let Some(port) = loaded.program.outputs.iter().position(|port| port.name == output) else {
             return Err(Error::Argument(format!("there is no output {output:?}")));
         };
-        bind(loaded.runner.as_gpu()?, port)
+        bind(loaded.runner.as_gpu()?, port)?;
+        loaded.binds_outputs = true;
+        Ok(())
     }
 
     /// Records a run among an application's own commands, instead of submitting it. The inputs are a part of the recording: however

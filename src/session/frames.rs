@@ -39,7 +39,8 @@ impl Session {
     /// Records a part of the step in progress among an application's own commands: as much as takes no longer than `budget` on the GPU, and
     /// at least one dispatch. So training goes on beside rendering. The estimate of what dispatches take is corrected by what they took:
     /// where the device was opened with timestamps, each part is measured; without, [`profile`](Self::profile) tells it once, and a careful
-    /// guess serves until then. Nothing is recorded where the GPU still has three parts before it. Waits for nothing.
+    /// guess serves until then. Nothing is recorded where the GPU still has three parts before it. Waits for nothing. That parts are done is known
+    /// when the application presents a frame or polls its device.
     ///
     /// The encoders are to be submitted in the order in which parts were recorded. A part whose encoder is dropped without being submitted
     /// is an error of the next call, and the step is given up.
@@ -96,8 +97,8 @@ impl Session {
         self.in_progress.is_some()
     }
 
-    /// What the latest part that is known took on the GPU, by its own clock; `None` before one is known, and on a device without
-    /// timestamps.
+    /// What the latest part took on the GPU, by its own clock. Each measured time is told once; `None` where there is no new one, and on a
+    /// device without timestamps.
     ///
     /// # Errors
     /// The CPU device.

@@ -150,6 +150,7 @@ impl Session {
 
     /// Goes on with another device: with everything as it is now, or, where the device was lost, as it was kept last. All programs are
     /// compiled for it; their handles stay what they were. An application's buffers, which belong to the other device, are no longer bound.
+    /// A step returns before it is done, so the last ones may be lost after they returned: [`Device::wait_idle`] tells.
     /// Returns the number of steps that have been done: those after it are to be done again, and then the bits are those that would have
     /// been, on the same kind of device. The session stays what it was where this fails.
     ///
@@ -167,6 +168,7 @@ impl Session {
     ///         done => done?,
     ///     }
     /// }
+    /// session.device().wait_idle()?; // an error where the last steps were lost as well
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     ///
@@ -233,7 +235,7 @@ impl Session {
     /// Watches for NaN and infinities from now on, or no longer: the first step in which one arises is an error of the call that reads
     /// something afterwards, or of one of the next steps. It names the operator where it arose, the layer, and the user's line. All programs are
     /// compiled anew, and every value is looked at in every step, which costs time: it is for finding a fault. An infinity in an input, a
-    /// constant or a variable counts as meant, as masks have them.
+    /// constant or a variable counts as meant, as masks have them. Buffers and textures are bound afterwards.
     ///
     /// ```
     /// use wgrad::prelude::*;
@@ -259,6 +261,13 @@ impl Session {
     /// As there.
     pub async fn watch_non_finite_async(&mut self, watches: bool) -> Result<()> {
         self.between_steps()?;
+        if self.programs.loaded().any(|loaded| loaded.binds_outputs || !loaded.bound.is_empty()) {
+            return Err(Error::Argument(
+                "programs are compiled anew to watch for NaN, and would lose the buffers and textures that are bound; watch before \
+                 they are bound"
+                    .into(),
+            ));
+        }
         let before = std::mem::replace(&mut self.options.watch_non_finite, watches);
         let (device, mut layout) = (self.device.clone(), self.layout.clone());
         let mut rebuilt = self.compiled_for(&device, &mut layout).await;
@@ -303,7 +312,9 @@ impl Session {
                 program,
                 runner,
                 has_run: false,
+                unbound: loaded.bound,
                 bound: Vec::new(),
+                binds_outputs: false,
                 ..loaded
             };
             self.programs.replace(&handle, &plan, stages, renewed)?;

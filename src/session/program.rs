@@ -157,6 +157,10 @@ impl Programs {
         self.loaded.get_mut(&number).ok_or_else(|| missing(program))
     }
 
+    pub(super) fn loaded(&self) -> impl Iterator<Item = &Loaded> {
+        self.loaded.values()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Program> {
         self.loaded.values().map(|loaded| &loaded.program)
     }

@@ -119,7 +119,7 @@ pub struct Recorded {
 struct Told {
     ahead: AtomicUsize,
     measured: Mutex<Vec<(Part, f64)>>,
-    /// The latest measured time, for those who watch.
+    /// The latest measured time, for those who watch, until they have seen it.
     latest: Mutex<Option<Duration>>,
 }
 
@@ -193,9 +193,9 @@ impl GpuProgram {
         Ok(())
     }
 
-    /// What the last part that is known took on the GPU.
+    /// What the last part took that was measured since this was asked.
     pub(crate) fn latest_part(&self) -> Option<Duration> {
-        *lock(&self.parts.as_ref()?.told.latest)
+        lock(&self.parts.as_ref()?.told.latest).take()
     }
 
     /// Records commands from one on, as many as fit into the budget, and at least one; nothing where the GPU has enough to do. Returns the

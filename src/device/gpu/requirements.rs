@@ -138,8 +138,11 @@ impl Requirements {
         Ok(found)
     }
 
+    /// A limit that has to be higher than wgpu's default, if it has.
     fn raise(&mut self, name: &'static str, value: u64, default: u64, reason: String) {
-        self.all.push(Requirement { name, value: Some(value), is_needed: value > default, reason });
+        if value > default {
+            self.all.push(Requirement { name, value: Some(value), is_needed: true, reason });
+        }
     }
 
     /// All of them.
