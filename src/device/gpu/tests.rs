@@ -273,10 +273,10 @@ fn an_application_binds_its_own_buffers_and_records() {
     let mut program = GpuProgram::load(&device, Arc::new(plan), &store).unwrap();
 
     for (outcome, reason) in [
-        (program.bind_input(0, buffer(4, store::USAGES)), "32 bytes"),
+        (program.bind_input(0, buffer(4, store::USAGES)), "20 bytes"),
         (program.bind_input(0, buffer(8, wgpu::BufferUsages::COPY_DST)), "STORAGE"),
         (program.bind_input(2, buffer(8, store::USAGES)), "2 inputs"),
-        (program.bind_output(0, buffer(8, wgpu::BufferUsages::STORAGE)), "COPY_SRC"),
+        (program.bind_output(0, buffer(8, wgpu::BufferUsages::STORAGE)), "COPY_DST"),
     ] {
         let message = outcome.unwrap_err().to_string();
         assert!(message.contains(reason), "{message}");
