@@ -29,7 +29,7 @@ pub use snapshot::Snapshot;
 
 use std::sync::Arc;
 
-use crate::compiler::{self, Layout, Location, Options, Port};
+use crate::compiler::{self, Layout, Location, Options, Port, Stages};
 use crate::device::Device;
 use crate::device::execute::{DeviceProgram, DeviceStore};
 use crate::error::{Error, Result};
@@ -44,7 +44,7 @@ use optimizers::{Counts, Optimizers};
 use overflow::{Unchecked, Watch, visible};
 use program::Programs;
 use recordings::Recordings;
-use transfer::{received, sent};
+use transfer::{put, sent};
 
 /// One loaded program.
 struct Loaded {
@@ -210,20 +210,14 @@ impl Session {
         self.device.check()?;
         let known = self.layout.variables.len();
         let data = graph.snapshot()?;
-        let (program, stages, layout) = {
-            let (graph, target) = (Graph::of(data.clone()), self.device.target());
-            let (mut layout, options) = (self.layout.clone(), self.options);
-            let compile = move || {
-                let (program, stages) = compiler::compile(&graph, &target, &mut layout, options)?;
-                Ok::<_, Error>((program, stages, layout))
-            };
-            elsewhere(compile).await??
-        };
+        // As it is now, whatever is added to it later.
+        let graph = Graph::of(data.clone());
+        let compiled = self.compiled(&graph, &self.device, self.layout.clone()).await?;
+        let (program, stages, layout) = compiled;
         let (optimizers, mine) = self.optimizers.with(data.host_scalars.optimizers())?;
         if program.planned_bytes() > bytes {
             return Ok(None);
         }
-        let program = Arc::new(program);
         let before = self.store.len();
         for &bytes in layout.buffers.iter().skip(before) {
             if let Err(error) = self.store.add(bytes) {
@@ -235,9 +229,7 @@ impl Session {
         for index in known..self.layout.variables.len() {
             let variable = self.layout.variables[index].clone();
             if !initial::is_zero(&variable.initial) {
-                let values = initial::values(&variable, self.seed)?;
-                let converted = sent("variable", &variable.name, &values, variable.stored)?;
-                self.store.write(variable.location, converted.as_ref().unwrap_or(&values).bytes())?;
+                put(&mut self.store, &variable, &initial::values(&variable, self.seed)?)?;
             }
         }
         let runner = DeviceProgram::load(&self.device, &program, &self.store).await?;
@@ -248,7 +240,6 @@ impl Session {
         });
         let unneeded = unneeded.collect();
         self.optimizers = optimizers;
-        let graph = Graph::of(data.clone());
         let loaded = self.programs.add(&program, stages, |handle| Loaded {
             program: handle,
             graph,
@@ -262,6 +253,21 @@ impl Session {
             binds_outputs: false,
         });
         Ok(Some(loaded))
+    }
+
+    /// A graph's program for a device, after those that have a layout; and the layout then.
+    async fn compiled(
+        &self,
+        graph: &Graph,
+        device: &Device,
+        mut layout: Layout,
+    ) -> Result<(Arc<compiler::Program>, Stages, Layout)> {
+        let (graph, target, options) = (graph.clone(), device.target(), self.options);
+        elsewhere(move || {
+            let (program, stages) = compiler::compile(&graph, &target, &mut layout, options)?;
+            Ok((Arc::new(program), stages, layout))
+        })
+        .await?
     }
 
     /// The device.
@@ -398,22 +404,8 @@ impl Session {
     pub async fn read_async(&mut self, output: &str) -> Result<TensorData> {
         self.between_steps()?;
         self.unchecked.settle().await?;
-        let port = self.output_port(output)?;
-        let program = self.program().clone();
-        let loaded = self.programs.get_mut(&program)?;
-        if !loaded.has_run {
-            // A run that was lost with the device is no error of the caller's.
-            self.device.check()?;
-            return Err(Error::Argument(format!("output {output:?} was read before the program ran")));
-        }
-        let watch = Watch::of(&loaded.program);
-        let locations: Vec<Location> =
-            std::iter::once(port.location).chain(watch.iter().flat_map(Watch::locations)).collect();
-        let values = loaded.runner.start_read(&self.store, &locations)?.arrive().await?;
-        if let (Some(watch), Some(hidden)) = (watch, values.get(1..)) {
-            watch.check(hidden)?;
-        }
-        received(&port.ty, port.stored, values.first().map_or(&[][..], Vec::as_slice))
+        let values = self.start_read(&[output])?.arrive().await?;
+        values.into_iter().next().ok_or_else(|| Error::Device(format!("output {output:?} was not read")))
     }
 
     async fn execute(&mut self, inputs: &[(&str, &TensorData)], captured: &[Port], how: How) -> Result<Capture> {

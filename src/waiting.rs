@@ -70,7 +70,19 @@ pub(crate) async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send
         *lock(&filled) = Some(result);
     });
     thread.map_err(|error| Error::Device(format!("no thread could be started: {error}")))?;
-    signal.given().await;
+    // Whoever polls goes on first, however fast the thread is.
+    let mut has_yielded = false;
+    std::future::poll_fn(|context| match signal.poll(context) {
+        Poll::Ready(_) if !std::mem::replace(&mut has_yielded, true) => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+        now => {
+            has_yielded = true;
+            now
+        }
+    })
+    .await;
     lock(&result).take().ok_or_else(|| Error::Device("what was done on another thread failed".to_owned()))
 }
 

@@ -1,19 +1,17 @@
 // An output into a texture. One channel is gray, and what has no alpha is opaque.
+#import family/picture
 #import texel/rgba8unorm
 
-struct Params { grid_width: u32, width: u32, pixels: u32, channels: u32, row: u32, pixel: u32, channel: u32, first: u32 }
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> elements: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let index = (group.y * params.grid_width + group.x) * 64u + local;
+    let index = pixel_index(group, local);
     if index >= params.pixels {
         return;
     }
-    let at = vec2<u32>(index % params.width, index / params.width);
-    let start = params.first + at.y * params.row + at.x * params.pixel;
+    let at = position(index);
+    let start = first_channel(at);
     var color = vec4<f32>(vec3<f32>(elements[start]), 1.0);
     if params.channels > 1u {
         color.y = elements[start + params.channel];

@@ -102,11 +102,7 @@ impl DeviceStore {
     pub(crate) fn record_read(&self, encoder: &mut wgpu::CommandEncoder, locations: &[Location]) -> Result<Arrival> {
         match self {
             Self::Cpu(_) => self.start_read(locations),
-            Self::Gpu(store) => {
-                let range = |location: &Location| (location.buffer, location.offset, location.bytes);
-                let ranges = locations.iter().map(range).collect::<Vec<_>>();
-                Ok(Arrival::Awaited(store.record_read(encoder, &ranges)?))
-            }
+            Self::Gpu(store) => Ok(Arrival::Awaited(store.record_read(encoder, &ranges(locations))?)),
         }
     }
 
@@ -120,12 +116,14 @@ impl DeviceStore {
                 };
                 Ok(Arrival::Ready(locations.iter().map(read).collect()))
             }
-            Self::Gpu(store) => {
-                let range = |location: &Location| (location.buffer, location.offset, location.bytes);
-                Ok(Arrival::Awaited(store.start_read(&locations.iter().map(range).collect::<Vec<_>>())?))
-            }
+            Self::Gpu(store) => Ok(Arrival::Awaited(store.start_read(&ranges(locations))?)),
         }
     }
+}
+
+/// Locations as a GPU's store takes them: buffer, offset, number of bytes.
+fn ranges(locations: &[Location]) -> Vec<(usize, usize, usize)> {
+    locations.iter().map(|location| (location.buffer, location.offset, location.bytes)).collect()
 }
 
 /// Ranges of a store, copied.

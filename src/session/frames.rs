@@ -64,19 +64,23 @@ impl Session {
     /// No step in progress; a part that was dropped; a device that fails or was lost.
     pub fn record_some(&mut self, encoder: &mut wgpu::CommandEncoder, budget: Duration) -> Result<Recorded> {
         self.settle()?;
-        if self.in_progress.as_ref().is_some_and(|step| step.staged.is_some() || step.next == 0) {
-            self.keep_if_due(Some(encoder))?;
-        }
-        let Some(step) = &mut self.in_progress else {
+        let Some(step) = &self.in_progress else {
             return Err(Error::Argument("no step is in progress; begin one with `begin_step`".into()));
         };
-        let loaded = self.programs.get_mut(&step.program)?;
+        let (program, is_first) = (step.program.clone(), step.next == 0);
+        if !self.programs.get_mut(&program)?.runner.as_gpu()?.has_room_for_part()? {
+            return Ok(Recorded::default());
+        }
+        if is_first {
+            self.keep_if_due(Some(encoder))?;
+        }
+        let loaded = self.programs.get_mut(&program)?;
         let runner = loaded.runner.as_gpu()?;
-        if let Some(staged) = &step.staged {
-            runner.record_staged(encoder, staged);
+        let Some(step) = &mut self.in_progress else { return Ok(Recorded::default()) };
+        if let Some(staged) = step.staged.take() {
+            runner.record_staged(encoder, &staged);
         }
         let (next, recorded) = runner.record_part(encoder, step.next, budget)?;
-        step.staged = None;
         step.next = next;
         let is_complete = recorded.is_complete;
         if is_complete {
@@ -85,10 +89,8 @@ impl Session {
                 self.count(step.counts);
             }
         }
-        if recorded.commands > 0 {
-            let fate = self.recordings.part();
-            encoder.on_submitted_work_done(move || fate.submitted());
-        }
+        let fate = self.recordings.part();
+        encoder.on_submitted_work_done(move || fate.submitted());
         Ok(recorded)
     }
 
@@ -128,8 +130,12 @@ impl Session {
         let program = self.program().clone();
         let loaded = self.programs.get_mut(&program)?;
         if !loaded.has_run {
+            // A run that was lost with the device is no error of the caller's.
             self.device.check()?;
-            return Err(Error::Argument(format!("outputs {outputs:?} were read before the program ran")));
+            return Err(Error::Argument(match outputs {
+                [output] => format!("output {output:?} was read before the program ran"),
+                several => format!("outputs {several:?} were read before the program ran"),
+            }));
         }
         let watch = Watch::of(&loaded.program);
         let locations: Vec<Location> =

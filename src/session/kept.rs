@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::optimizers::Optimizers;
 use super::overflow::Unchecked;
 use super::recordings::Recordings;
-use super::transfer::{received, sent};
+use super::transfer::{put, received};
 use super::{Loaded, Program, Session, initial};
 use crate::compiler::{self, Layout, Location, Stages, VariablePlan};
 use crate::device::Device;
@@ -14,7 +14,7 @@ use crate::device::execute::{Arrival, DeviceProgram, DeviceStore};
 use crate::error::{Error, Result};
 use crate::ops::{Role, Variable};
 use crate::tensor::TensorData;
-use crate::waiting::{block_on, elsewhere};
+use crate::waiting::block_on;
 
 /// What a session is after a number of steps.
 #[derive(Clone, Default)]
@@ -213,8 +213,7 @@ impl Session {
                 None if initial::is_zero(&variable.initial) => continue,
                 None => initial::values(variable, self.seed)?,
             };
-            let converted = sent("variable", &variable.name, &value, variable.stored)?;
-            store.write(variable.location, converted.as_ref().unwrap_or(&value).bytes())?;
+            put(&mut store, variable, &value)?;
         }
         self.load_rebuilt(device, &store, rebuilt).await?;
         (self.device, self.layout, self.store) = (device.clone(), layout, store);
@@ -288,15 +287,10 @@ impl Session {
         let handles: Vec<Program> = self.programs.iter().cloned().collect();
         let mut rebuilt = Vec::with_capacity(handles.len());
         for handle in handles {
-            let (graph, target, options) = (self.programs.get(&handle)?.graph.clone(), device.target(), self.options);
-            let mut own = layout.clone();
-            let compile = move || {
-                let (plan, stages) = compiler::compile(&graph, &target, &mut own, options)?;
-                Ok::<_, Error>((plan, stages, own))
-            };
-            let (plan, stages, own) = elsewhere(compile).await??;
-            *layout = own;
-            rebuilt.push((handle, Arc::new(plan), stages));
+            let graph = &self.programs.get(&handle)?.graph;
+            let (plan, stages, extended) = self.compiled(graph, device, std::mem::take(layout)).await?;
+            *layout = extended;
+            rebuilt.push((handle, plan, stages));
         }
         Ok(rebuilt)
     }

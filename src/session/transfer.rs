@@ -1,5 +1,7 @@
 //! Between the host's tensors and what a device holds of them, which on a GPU has 32 bits where the graph has 64.
 
+use crate::compiler::VariablePlan;
+use crate::device::execute::DeviceStore;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, TensorData, TensorType};
 
@@ -14,4 +16,10 @@ pub(super) fn sent(what: &str, name: &str, data: &TensorData, stored: DType) -> 
         return Ok(None);
     }
     data.fitting().map(Some).map_err(|message| Error::Data(format!("{what} {name:?}: {message}")))
+}
+
+/// Gives a variable of a store a value of its own type.
+pub(super) fn put(store: &mut DeviceStore, variable: &VariablePlan, value: &TensorData) -> Result<()> {
+    let converted = sent("variable", &variable.name, value, variable.stored)?;
+    store.write(variable.location, converted.as_ref().unwrap_or(value).bytes())
 }

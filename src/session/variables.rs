@@ -1,7 +1,7 @@
 //! The variables of a session's store.
 
 use super::Session;
-use super::transfer::{received, sent};
+use super::transfer::{put, received};
 use crate::compiler::{Location, VariablePlan};
 use crate::error::{Error, Result};
 use crate::ops::Role;
@@ -92,11 +92,10 @@ impl Session {
         if variable.ty != *value.ty() {
             return Err(Error::Argument(format!("variable {name:?} is {}, but {} was given", variable.ty, value.ty())));
         }
-        let location = variable.location;
-        let converted = sent("variable", name, value, variable.stored)?;
+        put(&mut self.store, variable, value)?;
         if let Some(kept) = &mut self.kept {
             kept.changed(variable, value);
         }
-        self.store.write(location, converted.as_ref().unwrap_or(value).bytes())
+        Ok(())
     }
 }

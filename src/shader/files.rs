@@ -209,6 +209,7 @@ modules![
     "family/scatter",
     "family/windows",
     "family/attention",
+    "family/picture",
 ];
 
 slots! {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{adapter, batch, variables};
+use super::{adapter, batch, mask, training, variables};
 use wgrad::prelude::*;
 
 const BUDGET: Duration = Duration::from_millis(4);
@@ -185,4 +185,37 @@ fn a_part_that_is_dropped_is_told() {
     assert_eq!(variables(&session), variables(&right));
     // On the CPU there is nothing to record into.
     assert!(graph.compile(&Device::cpu()).unwrap().begin_step(&inputs).is_err());
+}
+
+#[test]
+fn what_is_not_recorded_loses_no_inputs() {
+    let Some(adapter) = adapter() else { return };
+    let (raw, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
+    let device = Device::from_wgpu(&adapter, raw.clone(), queue.clone()).unwrap();
+    let (mut session, mut right) = (training().compile(&device).unwrap(), training().compile(&device).unwrap());
+    let encoder = || raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let whole = Duration::from_secs(10);
+    let mut waiting = Vec::new();
+    for number in 0..4 {
+        let (x, mask) = (batch(number, [3, 4]), mask(number));
+        let inputs = [("x", &x), ("mask", &mask)];
+        right.step(&inputs).unwrap();
+        session.begin_step(&inputs).unwrap();
+        let mut recording = encoder();
+        let recorded = session.record_some(&mut recording, whole).unwrap();
+        if number < 3 {
+            assert!(recorded.is_complete);
+            waiting.push(recording.finish());
+        } else {
+            // Three parts are ahead: nothing is recorded, so that an application may drop what it made.
+            assert_eq!((recorded.commands, recorded.is_complete), (0, false));
+            drop(recording);
+        }
+    }
+    queue.submit(waiting);
+    raw.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+    let mut recording = encoder();
+    assert!(session.record_some(&mut recording, whole).unwrap().is_complete);
+    queue.submit([recording.finish()]);
+    assert_eq!(variables(&session), variables(&right));
 }

@@ -239,3 +239,28 @@ fn a_layer_is_named_with_its_nan() {
     let error = trainer.predict(data.column("x").unwrap()).unwrap_err().to_string();
     assert!(error.contains("the first infinity") && error.contains("in second"), "{error}");
 }
+
+#[test]
+fn a_recording_that_is_dropped_does_not_end_what_is_kept() {
+    let Some(adapter) = adapter() else { return };
+    let (raw, device) = open(&adapter, adapter.limits());
+    let queue = device.as_gpu().unwrap().wgpu_queue().clone();
+    let mut session = training().compile(&device).unwrap();
+    session.keep_every(1).unwrap();
+    let inputs = [batch(1, [3, 4]), mask(1)];
+    let inputs = [("x", &inputs[0]), ("mask", &inputs[1])];
+    session.step(&inputs).unwrap();
+    device.wait_idle().unwrap();
+    // The state after one step would be read by what is dropped.
+    let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    session.record(&mut encoder, &inputs).unwrap();
+    drop(encoder.finish());
+    assert_eq!(session.kept_step(), Some(0));
+    for number in 1..4 {
+        step(&mut session, number, 2, &raw, &queue).unwrap();
+        device.wait_idle().unwrap();
+    }
+    assert_eq!(session.kept_step(), Some(3));
+    raw.destroy();
+    assert_eq!(session.move_to(&Device::cpu()).unwrap(), 3);
+}

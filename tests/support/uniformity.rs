@@ -187,10 +187,26 @@ impl<'a> Analysis<'a> {
             Statement::WorkGroupUniformLoad { .. } => self.reach(Scope::Workgroup, "workgroupUniformLoad", some),
             Statement::SubgroupBallot { .. }
             | Statement::SubgroupGather { .. }
-            | Statement::SubgroupCollectiveOperation { .. } => {
+            | Statement::SubgroupCollectiveOperation { .. }
+            | Statement::CooperativeStore { .. } => {
                 self.reach(Scope::Subgroup, "a subgroup operation", some);
             }
-            _ => {}
+            // What holds others, or leaves, is `block`'s; the rest waits for nobody and changes no variable that is followed.
+            Statement::Emit(_)
+            | Statement::Block(_)
+            | Statement::If { .. }
+            | Statement::Switch { .. }
+            | Statement::Loop { .. }
+            | Statement::Break
+            | Statement::Continue
+            | Statement::Return { .. }
+            | Statement::Kill
+            | Statement::MemoryBarrier(_)
+            | Statement::ImageStore { .. }
+            | Statement::Atomic { .. }
+            | Statement::ImageAtomic { .. }
+            | Statement::RayQuery { .. }
+            | Statement::RayPipelineFunction(_) => {}
         }
     }
 

@@ -198,8 +198,18 @@ impl GpuProgram {
         lock(&self.parts.as_ref()?.told.latest).take()
     }
 
-    /// Records commands from one on, as many as fit into the budget, and at least one; nothing where the GPU has enough to do. Returns the
-    /// first command that was not recorded. After the last one, outputs are copied to an application's buffers.
+    /// False where the GPU has enough to do: then nothing is to be recorded. Waits for nothing.
+    ///
+    /// # Errors
+    /// Where the device was lost.
+    pub(crate) fn has_room_for_part(&mut self) -> Result<bool> {
+        self.device.tidy()?;
+        self.device.check()?;
+        Ok(self.parts()?.told.ahead.load(Ordering::Acquire) < PARTS_AHEAD)
+    }
+
+    /// Records commands from one on, as many as fit into the budget, and at least one. Returns the first command that was not recorded.
+    /// After the last one, outputs are copied to an application's buffers.
     ///
     /// # Errors
     /// Where the device was lost.
@@ -209,16 +219,11 @@ impl GpuProgram {
         start: usize,
         budget: Duration,
     ) -> Result<(usize, Recorded)> {
-        self.device.tidy()?;
-        self.device.check()?;
         let parts = self.parts()?;
         for (part, seconds) in std::mem::take(&mut *lock(&parts.told.measured)) {
             parts.costs.learn(&part, seconds);
         }
         let told = Arc::clone(&parts.told);
-        if told.ahead.load(Ordering::Acquire) >= PARTS_AHEAD {
-            return Ok((start, Recorded::default()));
-        }
         let (end, expected) = parts.costs.fitting(start, budget.as_secs_f64());
         let part = Part { start, end, expected };
         let clock = parts.clocks.iter().find(|clock| Arc::strong_count(clock) == 1).cloned();

@@ -1,6 +1,7 @@
 //! Textures of an application as inputs and outputs: a small kernel before or after the program's own.
 
-use super::program::{GpuProgram, port_of};
+use super::bindings::bound_bytes;
+use super::program::{GpuProgram, entry as entry_of, port_of};
 use super::trusted;
 use crate::compiler::{Location, Port};
 use crate::error::{Error, Result};
@@ -158,7 +159,6 @@ impl GpuProgram {
         (extents, layout): ([usize; 3], PixelLayout),
         way: Way,
     ) -> Result<Picture> {
-        let pixels = layout;
         let [height, width, channels] = extents;
         let [row, pixel, channel] = match layout {
             PixelLayout::ChannelsLast => [width * channels, channels, 1],
@@ -194,16 +194,11 @@ impl GpuProgram {
         let limit = self.device.adapter().limits.workgroups_per_dimension;
         let grid = Grid::covering(height * width, 64, limit);
         let grid = grid.ok_or_else(|| Error::Limit(format!("a picture of {width}×{height} pixels is too large")))?;
-        // A binding begins at a multiple of what the device allows; the rest of the offset is a parameter.
-        let alignment = u64::from(self.device.wgpu_device().limits().min_storage_buffer_offset_alignment.max(4));
-        let start = memory.offset / alignment * alignment;
-        let first = (memory.offset - start) / 4;
-        let words = [grid.width as usize, width, height * width, channels, row, pixel, channel, first as usize];
+        let words = [grid.width as usize, width, height * width, channels, row, pixel, channel];
         let params: Vec<u32> = words.iter().map(|&word| word as u32).collect();
         let uniform =
             self.device.buffer("a picture", 32, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)?;
         self.device.write(&uniform, 0, bytemuck::cast_slice(&params))?;
-        let size = std::num::NonZeroU64::new(memory.offset - start + (location.bytes as u64).next_multiple_of(4));
         let (pipeline, group) = self.device.guarded("binding a texture", |raw| {
             let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
                 binding,
@@ -212,7 +207,7 @@ impl GpuProgram {
                 count: None,
             };
             let buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
-            let layout = raw.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            let group_layout = raw.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some("picture"),
                 entries: &[
                     entry(0, buffer(wgpu::BufferBindingType::Uniform)),
@@ -222,7 +217,7 @@ impl GpuProgram {
             });
             let pipeline_layout = raw.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: Some("picture"),
-                bind_group_layouts: &[Some(&layout)],
+                bind_group_layouts: &[Some(&group_layout)],
                 immediate_size: 0,
             });
             let pipeline = raw.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -234,19 +229,18 @@ impl GpuProgram {
                 cache: None,
             });
             let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-            let memory = wgpu::BufferBinding { buffer: memory.buffer, offset: start, size };
             let group = raw.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some("picture"),
-                layout: &layout,
+                layout: &group_layout,
                 entries: &[
                     wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() },
-                    wgpu::BindGroupEntry { binding: 1, resource: wgpu::BindingResource::Buffer(memory) },
+                    entry_of(1, memory.buffer, memory.offset, bound_bytes(&location)),
                     wgpu::BindGroupEntry { binding: 2, resource: wgpu::BindingResource::TextureView(&view) },
                 ],
             });
             (pipeline, group)
         })?;
-        Ok(Picture { port, texture, extents, layout: pixels, pipeline, group, grid })
+        Ok(Picture { port, texture, extents, layout, pipeline, group, grid })
     }
 
     /// Makes the pictures of outputs anew that are at a location, whose memory is another now.

@@ -320,7 +320,7 @@ impl GpuProgram {
     }
 }
 
-fn entry(binding: u32, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::BindGroupEntry<'_> {
+pub(super) fn entry(binding: u32, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::BindGroupEntry<'_> {
     let size = std::num::NonZeroU64::new(bytes);
     wgpu::BindGroupEntry {
         binding,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::context::{GpuDevice, lock};
 use super::submission::Submitted;
 use crate::error::{Error, Result};
-use crate::waiting::{block_on, may_wait};
+use crate::waiting::{Signal, block_on, may_wait};
 
 /// The number of free buffers to retain for later reads.
 const RETAINED: usize = 4;
@@ -88,9 +88,9 @@ impl Readback {
     /// Has the buffer mapped when an application submits the commands.
     pub(super) fn into_recorded(self, device: &GpuDevice, encoder: &wgpu::CommandEncoder) -> Ticket {
         let submission = Submitted::recorded();
-        let arrival = Arc::clone(&submission.done);
+        let arrival = GivenUp(Arc::clone(&submission.done));
         encoder.map_buffer_on_submit(&self.buffer, wgpu::MapMode::Read, .., move |outcome| {
-            arrival.give(outcome.is_ok());
+            arrival.0.give(outcome.is_ok());
         });
         Ticket { device: device.clone(), buffer: Some(self.buffer), pieces: self.pieces, submission, attended: false }
     }
@@ -101,6 +101,15 @@ impl Readback {
         let arrival = Arc::clone(&submission.done);
         self.buffer.map_async(wgpu::MapMode::Read, .., move |outcome| arrival.give(outcome.is_ok()));
         Ticket { device: device.clone(), buffer: Some(self.buffer), pieces: self.pieces, submission, attended: false }
+    }
+}
+
+/// Says no where nothing was said before it is dropped: the encoder was, without being submitted.
+struct GivenUp(Arc<Signal>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.give(false);
     }
 }
 
@@ -213,6 +222,10 @@ impl Future for Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(buffer) = self.buffer.take() {
+            if self.submission.index.is_none() && !self.is_ready() {
+                // An application may still submit the commands that map it: nobody else is to have it.
+                return;
+            }
             // Unmapping cancels what is under way; later copies into the buffer come after this one. An error means that
             // the device is lost, and the buffer with it.
             if self.device.guarded("giving up a value", |_| buffer.unmap()).is_ok() {
