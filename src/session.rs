@@ -27,17 +27,18 @@ pub use program::{Program, Using};
 pub use programs::Memory;
 pub use snapshot::Snapshot;
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::compiler::{self, Layout, Location, Options, Port, Stages};
-use crate::device::Device;
 use crate::device::execute::{DeviceProgram, DeviceStore};
+use crate::device::{Device, Kind};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, HostScalars};
 use crate::ops::{Op, RANDOM_STATE};
 use crate::scalar::threefry;
 use crate::tensor::{TensorData, TensorType, no_batch_axis};
-use crate::waiting::{block_on, elsewhere};
+use crate::waiting::{block_on, elsewhere, yielded};
 use frames::InProgress;
 use kept::Kept;
 use optimizers::{Counts, Optimizers};
@@ -65,6 +66,13 @@ struct Loaded {
     unbound: Vec<usize>,
     /// Whether outputs go to an application's buffers or textures.
     binds_outputs: bool,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut session = formatter.debug_struct("Session");
+        session.field("device", &self.device).field("steps", &self.steps()).finish_non_exhaustive()
+    }
 }
 
 /// How a program is run.
@@ -218,6 +226,7 @@ impl Session {
         if program.planned_bytes() > bytes {
             return Ok(None);
         }
+        self.device.check_room(program.planned_bytes(), layout.buffers.iter().sum())?;
         let before = self.store.len();
         for &bytes in layout.buffers.iter().skip(before) {
             if let Err(error) = self.store.add(bytes) {
@@ -403,6 +412,7 @@ impl Session {
     /// As there.
     pub async fn read_async(&mut self, output: &str) -> Result<TensorData> {
         self.between_steps()?;
+        self.submitted().await?;
         self.unchecked.settle().await?;
         let values = self.start_read(&[output])?.arrive().await?;
         values.into_iter().next().ok_or_else(|| Error::Device(format!("output {output:?} was not read")))
@@ -422,7 +432,14 @@ impl Session {
         let arrival = loaded.runner.run(&mut self.store, &all, &locations, how.waits).await?;
         loaded.has_run = true;
         self.count(counts);
-        Ok(Capture { ports: captured.to_vec(), watch, arrival })
+        match (self.recordings.own_turn(), &self.device.0) {
+            (Some(turn), Kind::Gpu(gpu)) => gpu.wgpu_queue().on_submitted_work_done(move || turn.done()),
+            (_, Kind::Gpu(_)) => {}
+            // Who awaits many steps lets others go on between them.
+            (_, Kind::Cpu) => yielded().await,
+        }
+        let before = self.recordings.before(&self.device);
+        Ok(Capture { ports: captured.to_vec(), watch, arrival, before })
     }
 
     /// The bytes of every input: those that the session computes or converts, and those that are passed on as they are.
@@ -463,6 +480,12 @@ impl Session {
         let mut direct: Vec<(usize, &'a [u8])> = Vec::new();
         for (index, port) in loaded.program.inputs.iter().enumerate() {
             if let Some((_, data)) = inputs.iter().find(|(name, _)| *name == port.name) {
+                if loaded.bound.contains(&index) {
+                    return Err(Error::Argument(format!(
+                        "input {:?} comes from what was bound to it, and was given too; `unbind_input` has it given again",
+                        port.name
+                    )));
+                }
                 match sent("input", &port.name, data, port.stored)? {
                     Some(converted) => hidden.push((index, converted.bytes().to_vec())),
                     None => direct.push((index, data.bytes())),

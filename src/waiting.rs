@@ -4,6 +4,8 @@
 //! futures at its bottom that they may wait in their place: they do, on this thread, and it is done after one poll. Elsewhere these
 //! futures are woken, and nothing blocks. A browser's page cannot wait at all: what is not there at once is an error of the blocking form.
 
+mod ahead;
+
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
@@ -12,6 +14,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+
+pub(crate) use ahead::Ahead;
 
 thread_local! {
     static MAY_WAIT: Cell<bool> = const { Cell::new(false) };
@@ -51,6 +55,19 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> 
     })
 }
 
+/// Lets other tasks go on, where the thread is not held up anyway.
+pub(crate) async fn yielded() {
+    let mut is_done = may_wait();
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut is_done, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// Does work that takes the processor's time: in its place where that may be, else on a thread of its own, whose end is awaited. A
 /// browser's page has but one thread, and does it in its place.
 ///
@@ -71,18 +88,8 @@ pub(crate) async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send
     });
     thread.map_err(|error| Error::Device(format!("no thread could be started: {error}")))?;
     // Whoever polls goes on first, however fast the thread is.
-    let mut has_yielded = false;
-    std::future::poll_fn(|context| match signal.poll(context) {
-        Poll::Ready(_) if !std::mem::replace(&mut has_yielded, true) => {
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }
-        now => {
-            has_yielded = true;
-            now
-        }
-    })
-    .await;
+    yielded().await;
+    signal.given().await;
     lock(&result).take().ok_or_else(|| Error::Device("what was done on another thread failed".to_owned()))
 }
 

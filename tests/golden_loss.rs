@@ -4,9 +4,8 @@ mod support;
 
 use support::devices::devices;
 use support::golden::{self, Case};
-use wgrad::Result;
-use wgrad::graph::Tensor;
 use wgrad::loss::*;
+use wgrad::prelude::*;
 
 fn reduction(case: &Case) -> Option<Reduction> {
     [Reduction::Mean, Reduction::Sum, Reduction::None, Reduction::BatchMean]
@@ -58,4 +57,29 @@ fn losses_are_torchs() -> Result<()> {
         golden::assert_none(&golden::complaints(&cases, &device, &reference));
     }
     Ok(())
+}
+
+/// A label that is no class, and is not to be ignored, is not silently without loss.
+#[test]
+fn a_label_that_is_no_class_makes_the_loss_not_a_number() {
+    let ignoring = CrossEntropyOptions { ignore_index: Some(-1), ..Default::default() };
+    for device in devices() {
+        for (options, labels, is_number) in [
+            (CrossEntropyOptions::default(), [0, 3], true),
+            (CrossEntropyOptions::default(), [0, 4], false),
+            (CrossEntropyOptions::default(), [-1, 3], false),
+            (ignoring.clone(), [-1, 3], true),
+            (ignoring.clone(), [-1, 9], false),
+        ] {
+            let g = Graph::new();
+            let (x, y) = (g.input("x", [2, 4], F32), g.input("y", [2], I32));
+            g.output("loss", &x.cross_entropy_with(&y, &options));
+            let mut session = g.compile(&device).unwrap();
+            let y = TensorData::from_vec(labels.to_vec(), [2]).unwrap();
+            let outputs = session.run(&[("x", &TensorData::zeros(F32, [2, 4])), ("y", &y)]).unwrap();
+            let loss = outputs["loss"].to_f64_vec()[0];
+            assert_eq!(!loss.is_nan(), is_number, "{device:?} {labels:?} {options:?}: {loss}");
+            assert!(!is_number || (loss - 4.0_f64.ln()).abs() < 1e-6, "{loss}");
+        }
+    }
 }

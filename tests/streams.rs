@@ -3,10 +3,13 @@
 
 mod support;
 
+use std::collections::HashSet;
+use std::future::Future;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::Poll;
+use std::thread::{self, ThreadId};
 
 use support::devices::devices;
 use wgrad::data::{Dataset, Source, Stream};
@@ -296,5 +299,56 @@ fn a_slow_stream_holds_nothing_up() {
         };
         let history = trainer(&device).fit(&mut stream, Fit::epochs(1).batch_size(BATCH).callback(&mut watch)).unwrap();
         assert_eq!((history.epochs[0].step, losses(&history).len()), (4, 1));
+    }
+}
+
+/// Awaited, a stream is read on another thread, a few batches ahead, and trains and measures to the same bits.
+#[test]
+fn an_awaited_run_reads_elsewhere() {
+    /// Tells whether a thread ever read.
+    struct Watched(Pieces, Arc<Mutex<HashSet<ThreadId>>>);
+
+    impl Source for Watched {
+        fn begin(&mut self, epoch: u64) -> Result<()> {
+            self.1.lock().unwrap().insert(thread::current().id());
+            self.0.begin(epoch)
+        }
+
+        fn next(&mut self) -> Result<Option<Dataset>> {
+            self.1.lock().unwrap().insert(thread::current().id());
+            self.0.next()
+        }
+    }
+
+    for device in devices() {
+        let threads = Arc::new(Mutex::new(HashSet::new()));
+        let watched = |size| Stream::new(Watched(Pieces::new(size), Arc::clone(&threads)));
+        let fit = || Fit::epochs(3).batch_size(BATCH);
+        let (mut right, mut awaited) = (trainer(&device), trainer(&device));
+        let history = right.fit(&mut Stream::new(Pieces::new(7)).shuffle(20), fit()).unwrap();
+        let measured = right.evaluate(&mut Stream::new(Pieces::new(7))).unwrap();
+        let (mut stream, mut held_out) = (watched(7).shuffle(20), watched(7));
+        let found = pollster::block_on(awaited.fit_async(&mut stream, fit())).unwrap();
+        assert_eq!(losses(&found), losses(&history));
+        assert_eq!(variables(&awaited), variables(&right));
+        assert_eq!(pollster::block_on(awaited.evaluate_async(&mut held_out)).unwrap().loss, measured.loss);
+        let read_by = threads.lock().unwrap().clone();
+        assert!(!read_by.is_empty() && !read_by.contains(&thread::current().id()), "{read_by:?}");
+
+        // A run that is dropped leaves the stream to the next one, from its beginning.
+        let mut dropped = trainer(&device);
+        for polls in [1, 2, 5, 20] {
+            let mut run = Box::pin(dropped.fit_async(&mut stream, fit()));
+            let mut left = polls;
+            pollster::block_on(std::future::poll_fn(|context| {
+                left -= 1;
+                match run.as_mut().poll(context) {
+                    Poll::Pending if left > 0 => Poll::Pending,
+                    _ => Poll::Ready(()),
+                }
+            }));
+        }
+        let mut again = trainer(&device);
+        assert_eq!(losses(&pollster::block_on(again.fit_async(&mut stream, fit())).unwrap()), losses(&history));
     }
 }

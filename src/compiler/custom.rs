@@ -143,7 +143,7 @@ fn decompose(mut data: GraphData, obstacles: Vec<Option<String>>) -> Result<Grap
         let inputs: Vec<Tensor> = inputs.into_iter().map(|id| Tensor::new(graph.clone(), id)).collect();
         let found = graph.at(node.origin, || node.op.decomposition(&inputs, &node.outputs));
         let Some(found) = found else {
-            return Err(wrong(format!("{obstacle}, and no decomposition that could take its place")));
+            return Err(wrong(format!("{obstacle}, and there is no decomposition that could take its place")));
         };
         if let Some(error) = graph.error() {
             return Err(wrong(format!("its decomposition: {error}")));

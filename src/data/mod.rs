@@ -8,37 +8,53 @@
 //! What a training loop needs of a data set is lists of indices: the device holds the columns and gathers the batches itself.
 //! Pictures therefore stay [`DType::U8`](crate::tensor::DType::U8) here, a quarter of the memory.
 
+#[cfg(feature = "datasets")]
 mod column;
+#[cfg(feature = "datasets")]
 mod csv;
 mod dataset;
+#[cfg(feature = "datasets")]
 mod date;
+#[cfg(feature = "datasets")]
 mod format;
+#[cfg(feature = "datasets")]
 pub mod idx;
+#[cfg(feature = "datasets")]
 mod missing;
 pub mod npy;
+#[cfg(feature = "datasets")]
 mod preparation;
 mod scaler;
+#[cfg(feature = "datasets")]
 mod series;
 mod sparse;
 mod split;
 mod spread;
 mod stream;
+#[cfg(feature = "datasets")]
 mod table;
 pub mod text;
 
+#[cfg(feature = "datasets")]
 pub use column::{Column, Values};
+#[cfg(feature = "datasets")]
 pub use csv::{Csv, Header};
 pub use dataset::{Batches, Dataset};
+#[cfg(feature = "datasets")]
 pub use format::Format;
+#[cfg(feature = "datasets")]
 pub use missing::Missing;
+#[cfg(feature = "datasets")]
 pub use preparation::{DescribedColumn, Goal, Parts, Preparation, PreparationOptions, TakenAs};
 pub use scaler::{Scaler, one_hot};
 pub(crate) use scaler::{class_index, label_out_of_range};
+#[cfg(feature = "datasets")]
 pub use series::{Series, SeriesWindows};
 pub use sparse::{SparseExamples, SparseRows};
 pub use split::Fold;
-pub(crate) use stream::{Cut, Message};
+pub(crate) use stream::Cut;
 pub use stream::{Examples, Source, Stream};
+#[cfg(feature = "datasets")]
 pub use table::{Table, Target};
 pub use text::{
     BagOfWords, BagOfWordsOptions, CharVocabulary, Corpus, Encoding, Frequency, PaddedRows, RowNorm, RowOptions, TfIdf,

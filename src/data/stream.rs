@@ -4,10 +4,14 @@
 mod batches;
 mod rows;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use super::Dataset;
 use crate::error::{Error, Result};
+use crate::waiting::elsewhere;
 
-pub(crate) use batches::{Cut, Message};
+pub(crate) use batches::Cut;
 
 /// Batches that are prepared ahead.
 const AHEAD: usize = 4;
@@ -78,7 +82,7 @@ pub trait Source: Send {
 /// A thread reads and prepares a few batches [ahead](Self::ahead). In memory are those, the buffer of [`shuffle`](Self::shuffle), and
 /// what the source gives at a time.
 pub struct Stream {
-    source: Box<dyn Source>,
+    source: Arc<Shared>,
     buffer: Option<usize>,
     ahead: usize,
     name: String,
@@ -89,7 +93,8 @@ pub struct Stream {
 impl Stream {
     /// A stream of a source.
     pub fn new(source: impl Source + 'static) -> Self {
-        Self { source: Box::new(source), buffer: None, ahead: AHEAD, name: "stream".into(), peeked: None }
+        let source = Arc::new(Shared { turn: AtomicU64::new(0), source: Mutex::new(source) });
+        Self { source, buffer: None, ahead: AHEAD, name: "stream".into(), peeked: None }
     }
 
     /// A stream of an iterator for each epoch, which yields any number of examples at a time.
@@ -142,21 +147,17 @@ impl Stream {
     ///
     /// # Errors
     /// Of the source; a source without examples.
-    pub(crate) fn peek(&mut self) -> Result<&Dataset> {
+    pub(crate) async fn peek(&mut self) -> Result<&Dataset> {
         if self.peeked.is_none() {
-            self.source.begin(0)?;
-            let first = self.source.next()?;
-            self.peeked = Some((0, first.ok_or_else(|| Error::Data("the stream has no examples".into()))?));
+            let source = Arc::clone(&self.source);
+            let first = elsewhere(move || {
+                let mut source = source.lock(source.turn())?;
+                source.begin(0)?;
+                source.next()
+            });
+            self.peeked = first.await??.map(|data| (0, data));
         }
         self.peeked.as_ref().map(|(_, data)| data).ok_or_else(|| Error::Data("the stream has no examples".into()))
-    }
-
-    /// Begins an epoch after `done` examples; its first examples, where they were read already.
-    fn begin(&mut self, epoch: u64, done: u64) -> Result<Option<Dataset>> {
-        match self.peeked.take() {
-            Some((peeked, data)) if peeked == epoch && done == 0 => Ok(Some(data)),
-            _ => self.source.begin(epoch).map(|()| None),
-        }
     }
 
     /// What tells a checkpoint this stream from others.
@@ -173,6 +174,32 @@ impl Stream {
 
     pub(crate) const fn batches_ahead(&self) -> usize {
         self.ahead
+    }
+}
+
+/// A source, which one reader at a time has: a thread whose batches nobody wants any more may still be at it.
+struct Shared<S: ?Sized = dyn Source> {
+    turn: AtomicU64,
+    source: Mutex<S>,
+}
+
+impl Shared {
+    /// Ends the turn of whoever has the source, and begins the next.
+    fn turn(&self) -> u64 {
+        self.turn.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// The source. After a panic of it, its next epoch begins anew.
+    ///
+    /// # Errors
+    /// Where the turn is over.
+    fn lock(&self, turn: u64) -> Result<MutexGuard<'_, dyn Source + 'static>> {
+        let source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.turn.load(Ordering::Acquire) == turn {
+            Ok(source)
+        } else {
+            Err(Error::Data("it is read by another run".into()))
+        }
     }
 }
 

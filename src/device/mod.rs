@@ -3,6 +3,7 @@
 pub(crate) mod cpu;
 pub(crate) mod execute;
 pub mod gpu;
+mod memory;
 mod table;
 mod tuning;
 
@@ -169,6 +170,17 @@ impl Device {
         match &self.0 {
             Kind::Cpu => Ok(()),
             Kind::Gpu(gpu) => gpu.check(),
+        }
+    }
+
+    /// Checks that memory of the host, where that is the device's, suffices for a program and its variables.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] where it does not.
+    pub(crate) fn check_room(&self, planned: usize, variables: usize) -> Result<()> {
+        match &self.0 {
+            Kind::Gpu(gpu) if gpu.info().kind != AdapterKind::Software => Ok(()),
+            _ => memory::check_host(planned, variables),
         }
     }
 

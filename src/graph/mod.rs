@@ -25,6 +25,7 @@ pub use expression::{Expressing, Expression, InputAccess};
 pub(crate) use host::{HostScalars, OptimizerId, OptimizerPlan};
 pub use host::{StepState, UpdateState};
 pub use operator::{Gradient, Kind, Operator, RoutineCost};
+pub use origin::LayerScope;
 pub use routine::{CpuRoutine, GpuRoutine, Routine, elements, elements_mut};
 pub use tensor::{IntoTensor, Tensor};
 

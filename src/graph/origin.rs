@@ -1,6 +1,6 @@
 //! Where nodes come from while something builds them that the user did not write.
 
-use super::Graph;
+use super::{Graph, Tensor};
 use crate::error::{Origin, interned};
 
 impl Graph {
@@ -16,15 +16,53 @@ impl Graph {
         built
     }
 
+    /// Lets nodes that are built belong to a layer that was added at an origin: those of wgrad's own layers come from there, those of a
+    /// user's from its lines.
+    pub(crate) fn at_layer<T>(&self, origin: Origin, build: impl FnOnce() -> T) -> T {
+        let outer = {
+            let mut data = self.data();
+            let layer = origin.layer();
+            (data.origin.take(), data.user.replace(origin), std::mem::replace(&mut data.layer, layer))
+        };
+        let built = build();
+        let mut data = self.data();
+        (data.origin, data.user, data.layer) = outer;
+        built
+    }
+
+    /// A mistake of whoever added the layer that is built, if one is: not of the layer's lines.
+    #[track_caller]
+    pub(crate) fn mistake_of_layer(&self, operator: &str, message: String) -> Tensor {
+        let user = self.data().user;
+        match user {
+            Some(user) => self.at(user, || self.mistake(operator, message)),
+            None => self.mistake(operator, message),
+        }
+    }
+
     /// Whose graph this is: nodes that wgrad's own code builds for it come from this origin, those of the user's functions from
     /// their lines.
     pub(crate) fn built_for(&self, origin: Origin) {
         self.data().user = Some(origin);
     }
 
-    /// Lets nodes that are built belong to a layer, as long as the result lives.
+    /// Lets nodes that are built belong to a layer of this name, as long as the result lives: messages, profiles and
+    /// [`watch_non_finite`](crate::session::Session::watch_non_finite) name it.
+    ///
+    /// ```
+    /// use wgrad::prelude::*;
+    /// let g = Graph::new();
+    /// let x = g.input("x", [2, 3], F32);
+    /// let y = {
+    ///     let _layer = g.in_layer("encoder");
+    ///     x.sigmoid() + g.input("bias", [4], F32)
+    /// };
+    /// g.output("y", &y);
+    /// let error = g.compile(&Device::cpu()).map(|_| ()).unwrap_err();
+    /// assert!(error.to_string().contains("in encoder"), "{error}");
+    /// ```
     #[must_use]
-    pub(crate) fn in_layer(&self, name: &str) -> LayerScope {
+    pub fn in_layer(&self, name: &str) -> LayerScope {
         let outer = self.data().layer.replace(interned(name));
         LayerScope { graph: self.clone(), outer }
     }
@@ -48,7 +86,7 @@ fn is_own(file: &str) -> bool {
 }
 
 /// See [`Graph::in_layer`].
-pub(crate) struct LayerScope {
+pub struct LayerScope {
     graph: Graph,
     outer: Option<&'static str>,
 }

@@ -159,7 +159,8 @@ struct Classes {
     chosen: Tensor,
     /// Weights that broadcast to the prediction's shape, and their sum.
     weights: Option<(Tensor, f64)>,
-    /// True where a label counts.
+    /// True where a label is a class, and where it counts.
+    is_class: Tensor,
     counted: Option<Tensor>,
     /// Number of labels.
     labels: usize,
@@ -221,6 +222,7 @@ impl Classes {
             count,
             chosen: graph.coordinate(&shape, axis).eq(labels.unsqueeze(axis as isize)),
             weights,
+            is_class: labels.ge(0).logical_and(labels.lt(count as i32)),
             counted: options.ignore_index.map(|ignored| labels.ne(ignored)),
             labels: label_shape.len(),
         })
@@ -250,6 +252,8 @@ impl Classes {
     /// The reduction of the labels that count; the mean is over their weights, and NaN without gradients where they sum to 0.
     #[track_caller]
     fn reduced(&self, losses: Tensor, reduction: Reduction) -> Tensor {
+        // Of a label that is no class, and is not to be ignored, there is no loss: silence would hide it.
+        let losses = self.is_class.select(losses, f64::NAN);
         let losses = match &self.counted {
             Some(counted) => counted.select(losses, 0.0),
             None => losses,

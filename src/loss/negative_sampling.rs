@@ -42,6 +42,7 @@ impl Loss for NegativeSampling {
         "negative_sampling"
     }
 
+    #[track_caller]
     fn forward(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
         if !self.summed {
             return self.reduced(prediction, target, Reduction::Mean);

@@ -62,7 +62,6 @@ pub trait Layer: CloneLayer + Any + fmt::Debug + Send + Sync {
     fn output_shape(&self, input: &Shape) -> Result<Shape, String>;
 
     /// Applied to a batch, `[batch, input…]`, of examples that [`output_shape`](Self::output_shape) has passed.
-    #[track_caller]
     fn forward(&self, scope: &Scope<'_>, x: &Tensor) -> Tensor;
 
     /// Number of trainable values in the parameters that [`forward`](Self::forward) makes for examples of shape `input`.

@@ -162,7 +162,6 @@ impl Graph {
 /// ```
 pub trait Model {
     /// The prediction for a batch, whose first axis counts examples. The graph records mistakes.
-    #[track_caller]
     fn forward(&self, g: &Graph, x: &Tensor, mode: Mode) -> Tensor;
 
     /// Checks the values of inputs, whose first axis counts the examples: programs do not look at them.

@@ -104,7 +104,7 @@ impl<'a> Scope<'a> {
     /// layer. `what` is the layer, or the part of it; its name follows.
     #[track_caller]
     pub fn mistake(&self, what: &str, message: impl Into<String>) -> Tensor {
-        self.graph.mistake(&format!("{what} {:?}", self.name), message)
+        self.graph.mistake_of_layer(&format!("{what} {:?}", self.name), message.into())
     }
 
     /// Number of values of the parameters that a layer makes for a batch.

@@ -351,7 +351,7 @@ impl Sequential {
             let name = if name.is_empty() { index.to_string() } else { format!("{name}.{index}") };
             let origin = origin.in_layer(&format!("{name}.{}", layer.describe()));
             let scope = Scope::new(g, name, mode);
-            value = g.at(origin, || layer.forward(&scope, &value));
+            value = g.at_layer(origin, || layer.forward(&scope, &value));
         }
         value
     }

@@ -112,7 +112,6 @@ pub trait Optimizer: fmt::Debug + Send + Sync {
     }
 
     /// The new value of a parameter. Decay is in the parameter and the gradient already.
-    #[track_caller]
     fn update(&self, update: &mut Update<'_>) -> Tensor;
 }
 

@@ -1,6 +1,7 @@
 //! A session beside an application's own work on the same GPU: its buffers, its command encoder.
 
 use super::Session;
+use super::overflow::visible;
 use crate::device::gpu::{GpuProgram, PixelLayout};
 use crate::error::{Error, Result};
 use crate::tensor::TensorData;
@@ -31,10 +32,24 @@ impl Session {
         let program = self.program().clone();
         let loaded = self.programs.get_mut(&program)?;
         let Some(port) = loaded.program.inputs.iter().position(|port| port.name == input) else {
-            return Err(Error::Argument(format!("there is no input {input:?}")));
+            let known: Vec<&str> = loaded.program.inputs.iter().map(|port| port.name.as_str()).collect();
+            let known: Vec<&&str> = known.iter().filter(|name| !name.starts_with('@')).collect();
+            return Err(Error::Argument(format!("there is no input {input:?}; there are {known:?}")));
         };
         bind(loaded.runner.as_gpu()?, port)?;
         loaded.bound.push(port);
+        Ok(())
+    }
+
+    /// Has an input given with each run again, as it was before a buffer or texture was bound to it.
+    ///
+    /// # Errors
+    /// An unknown name; the CPU device; a device that was lost.
+    pub fn unbind_input(&mut self, input: &str) -> Result<()> {
+        self.bind_input_with(input, |runner, port| runner.unbind_input(port))?;
+        let port = self.loaded()?.program.inputs.iter().position(|port| port.name == input);
+        let program = self.program().clone();
+        self.programs.get_mut(&program)?.bound.retain(|bound| Some(*bound) != port);
         Ok(())
     }
 
@@ -67,7 +82,8 @@ impl Session {
         let program = self.program().clone();
         let loaded = self.programs.get_mut(&program)?;
         let Some(port) = loaded.program.outputs.iter().position(|port| port.name == output) else {
-            return Err(Error::Argument(format!("there is no output {output:?}")));
+            let known: Vec<&str> = visible(&loaded.program).map(|port| port.name.as_str()).collect();
+            return Err(Error::Argument(format!("there is no output {output:?}; there are {known:?}")));
         };
         bind(loaded.runner.as_gpu()?, port)?;
         loaded.binds_outputs = true;
@@ -78,8 +94,9 @@ impl Session {
     /// many are recorded, into one encoder or several, each sees its own.
     ///
     /// Where the program updates parameters, the recording is a step: it is counted here, and uncounted if what it was recorded into is
-    /// dropped without being submitted. Recordings are to be submitted in the order in which they were made, and before other
-    /// steps of this session; what is set with [`set_parameter`](Self::set_parameter) meanwhile is seen by them.
+    /// dropped without being submitted. Recordings are to be submitted in the order in which they were made, and before the session does
+    /// anything else: reads and saves refuse where one was not submitted yet, and what was submitted in another order is an error of a
+    /// later call. What is set with [`set_parameter`](Self::set_parameter) meanwhile is seen by them.
     ///
     /// An i64 that leaves the 32 bits in which a GPU computes is detected where an output is read through the session.
     ///
@@ -98,10 +115,8 @@ impl Session {
         loaded.has_run = true;
         let optimizers = counts.optimizers();
         self.count(counts);
-        if !optimizers.is_empty() {
-            let fate = self.recordings.fate(optimizers);
-            encoder.on_submitted_work_done(move || fate.submitted());
-        }
+        let fate = self.recordings.fate((!optimizers.is_empty()).then_some(optimizers));
+        encoder.on_submitted_work_done(move || fate.submitted());
         Ok(())
     }
 }

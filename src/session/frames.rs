@@ -141,6 +141,7 @@ impl Session {
         let locations: Vec<Location> =
             ports.iter().map(|port| port.location).chain(watch.iter().flat_map(Watch::locations)).collect();
         let arrival = loaded.runner.start_read(&self.store, &locations)?;
-        Ok(Capture { ports, watch, arrival })
+        let before = self.recordings.before(&self.device);
+        Ok(Capture { ports, watch, arrival, before })
     }
 }

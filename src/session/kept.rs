@@ -186,9 +186,14 @@ impl Session {
         self.receive_kept();
         let (state, data) = match self.state_now().await {
             Ok(now) => now,
-            Err(error @ Error::DeviceLost(_)) => match &self.kept {
+            Err(Error::DeviceLost(_)) => match &self.kept {
                 Some(kept) => (kept.last.clone(), kept.data.clone()),
-                None => return Err(error),
+                None => {
+                    return Err(Error::DeviceLost(format!(
+                        "{} is gone, and no state of the session was kept that could be moved; `keep_every` keeps one",
+                        self.device.name()
+                    )));
+                }
             },
             // A step in progress is given up with its device.
             Err(error) => return Err(error),

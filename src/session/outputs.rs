@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Index;
 
 use super::overflow::Watch;
+use super::recordings::Before;
 use super::transfer::received;
 use crate::compiler::Port;
 use crate::device::execute::Arrival;
@@ -53,6 +54,8 @@ pub struct Capture {
     /// What says whether all results are right, the last of the values.
     pub(super) watch: Option<Watch>,
     pub(super) arrival: Arrival,
+    /// Recordings that it comes after.
+    pub(super) before: Option<Before>,
 }
 
 impl Capture {
@@ -66,7 +69,7 @@ impl Capture {
     /// The values, in the order in which they were asked for. Waits until the step is done.
     ///
     /// # Errors
-    /// A device that fails; an i64 that does not fit the i32 in which a GPU computes.
+    /// A device that fails; an i64 that does not fit the i32 in which a GPU computes; a recorded run before it that was not submitted.
     pub fn wait(self) -> Result<Vec<TensorData>> {
         block_on(self.arrive())
     }
@@ -85,6 +88,9 @@ impl Capture {
     /// As of [`wait`](Self::wait).
     pub async fn arrive(self) -> Result<Vec<TensorData>> {
         let values = self.arrival.arrive().await?;
+        if let Some(before) = &self.before {
+            before.check().await?;
+        }
         Self::typed(&self.ports, self.watch.as_ref(), &values)
     }
 }

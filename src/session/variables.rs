@@ -71,6 +71,7 @@ impl Session {
         wanted: impl Fn(&VariablePlan) -> bool,
     ) -> Result<Vec<(String, TensorData)>> {
         self.between_steps()?;
+        self.submitted().await?;
         self.unchecked.settle().await?;
         let found: Vec<&VariablePlan> = self.layout.variables.iter().filter(|variable| wanted(variable)).collect();
         let locations: Vec<Location> = found.iter().map(|variable| variable.location).collect();

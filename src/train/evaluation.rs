@@ -86,7 +86,7 @@ impl Trainer {
         block_on(self.evaluate_async(data))
     }
 
-    /// As [`evaluate`](Self::evaluate), without blocking. Of a stream, all is read at once.
+    /// As [`evaluate`](Self::evaluate), without blocking.
     ///
     /// # Errors
     /// As there.

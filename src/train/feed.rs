@@ -1,15 +1,12 @@
 //! Where the batches of an epoch come from: indices into a data set on the device, or a stream.
 
-use std::future::Future;
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
-use std::thread;
 use std::vec;
 
 use super::arriving::Weights;
 use super::resident::Resident;
-use crate::data::{Cut, Dataset, Message, Stream};
+use crate::data::{Cut, Dataset, Stream};
 use crate::error::{Error, Result};
-use crate::waiting::{block_on, may_wait};
+use crate::waiting::Ahead;
 
 /// A batch.
 pub(super) enum Batch {
@@ -37,7 +34,7 @@ pub(super) enum Material<'data> {
 /// The rest of an epoch.
 pub(super) enum Feed<'a> {
     Resident { data: &'a Dataset, resident: &'a Resident, weights: Weights, batches: vec::IntoIter<Vec<usize>> },
-    Streamed(Batches),
+    Streamed(StreamBatches),
 }
 
 impl Feed<'_> {
@@ -49,19 +46,19 @@ impl Feed<'_> {
         }
     }
 
-    /// The next batch, for which it waits.
-    pub(super) fn wait(&mut self) -> Result<Option<Batch>> {
+    /// The next batch.
+    pub(super) async fn next(&mut self) -> Result<Option<Batch>> {
         match self {
             Self::Resident { batches, .. } => Ok(batches.next().map(Batch::Resident)),
-            Self::Streamed(batches) => Ok(batches.wait()?.map(Batch::Streamed)),
+            Self::Streamed(batches) => Ok(batches.next().await?.map(Batch::Streamed)),
         }
     }
 
     /// True where no batch is left. A stream is asked for it, and waited for where `waits`.
-    pub(super) fn is_over(&mut self, waits: bool) -> bool {
+    pub(super) async fn is_over(&mut self, waits: bool) -> bool {
         match self {
             Self::Resident { batches, .. } => batches.len() == 0,
-            Self::Streamed(batches) if waits => matches!(batches.wait(), Ok(None)),
+            Self::Streamed(batches) if waits => matches!(batches.next().await, Ok(None)),
             Self::Streamed(batches) => matches!(batches.ready(), Some(Ok(None))),
         }
     }
@@ -75,93 +72,52 @@ impl Feed<'_> {
     }
 }
 
-/// The batches of a stream.
-pub(super) struct Batches {
-    source: Prepared,
+/// The batches of a stream, which a thread reads ahead.
+pub(super) struct StreamBatches {
+    source: Ahead<Result<Option<Dataset>>>,
     epoch: u64,
     received: u64,
 }
 
-/// Where they come from.
-enum Prepared {
-    /// A thread that sends them.
-    Ahead(Receiver<Result<Message>>),
-    /// All of an epoch, read before.
-    AtOnce(vec::IntoIter<Result<Message>>),
-}
-
-impl Batches {
-    /// The next one, for which it waits; `None` where the epoch ends.
-    pub(super) fn wait(&mut self) -> Result<Option<Dataset>> {
-        let next = match &mut self.source {
-            Prepared::Ahead(receiver) => receiver.recv().map_err(|_| panicked()).flatten(),
-            Prepared::AtOnce(batches) => batches.next().unwrap_or(Ok(Message::End)),
+impl StreamBatches {
+    /// Begins to read an epoch.
+    ///
+    /// # Errors
+    /// Where no thread can be started.
+    pub(super) fn new(stream: &mut Stream, cut: Cut) -> Result<Self> {
+        let (mut reader, mut is_over) = (stream.read(cut), false);
+        let make = move || {
+            (!is_over).then(|| {
+                let next = reader.next();
+                is_over = !matches!(next, Ok(Some(_)));
+                next
+            })
         };
+        let source = Ahead::new("wgrad-stream", stream.batches_ahead(), make)?;
+        Ok(Self { source, epoch: cut.epoch, received: cut.done })
+    }
+
+    /// The next one; `None` where the epoch ends.
+    pub(super) async fn next(&mut self) -> Result<Option<Dataset>> {
+        let next = self.source.next().await;
         self.took(next)
     }
 
     fn ready(&mut self) -> Option<Result<Option<Dataset>>> {
-        let Prepared::Ahead(receiver) = &self.source else { return Some(self.wait()) };
-        match receiver.try_recv() {
-            Ok(next) => Some(self.took(next)),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(self.took(Err(panicked()))),
-        }
+        let next = self.source.ready()?;
+        Some(self.took(next))
     }
 
-    fn took(&mut self, next: Result<Message>) -> Result<Option<Dataset>> {
-        match next {
-            Ok(Message::Batch(data)) => {
-                self.received += 1;
-                Ok(Some(data))
+    fn took(&mut self, next: Option<Result<Option<Dataset>>>) -> Result<Option<Dataset>> {
+        match next.unwrap_or_else(|| Err(Error::Data("its source panicked".into()))) {
+            Ok(next) => {
+                self.received += u64::from(next.is_some());
+                Ok(next)
             }
-            Ok(Message::End) => Ok(None),
             Err(error) => {
                 let (epoch, received) = (self.epoch + 1, self.received);
                 Err(Error::Data(format!("the stream failed in epoch {epoch}, batch {}: {error}", received + 1)))
             }
         }
     }
-}
-
-fn panicked() -> Error {
-    Error::Data("its source panicked".into())
-}
-
-/// Reads an epoch of a stream while `consume` takes the batches: in a thread of its own where this one may wait for it.
-pub(super) async fn streaming<T, Consumed>(
-    stream: &mut Stream,
-    cut: Cut,
-    consume: impl FnOnce(Batches) -> Consumed,
-) -> Result<T>
-where
-    Consumed: Future<Output = Result<T>>,
-{
-    let of = |source| Batches { source, epoch: cut.epoch, received: cut.done };
-    if !may_wait() {
-        let mut batches = Vec::new();
-        let outcome = stream.produce(cut, &mut |message| {
-            batches.push(Ok(message));
-            true
-        });
-        batches.extend(outcome.err().map(Err));
-        return consume(of(Prepared::AtOnce(batches.into_iter()))).await;
-    }
-    let (sender, receiver) = sync_channel(stream.batches_ahead());
-    thread::scope(|scope| {
-        let produce = move || {
-            let outcome = stream.produce(cut, &mut |message| sender.send(Ok(message)).is_ok());
-            if let Err(error) = outcome {
-                // Where nobody listens any more, nobody needs to know.
-                let _ = sender.send(Err(error));
-            }
-        };
-        let thread = thread::Builder::new().name("wgrad-stream".into()).spawn_scoped(scope, produce);
-        let thread =
-            thread.map_err(|error| Error::Data(format!("no thread could be started for the stream: {error}")))?;
-        let result = block_on(consume(of(Prepared::Ahead(receiver))));
-        // Its panic was told where a batch was waited for.
-        let _ = thread.join();
-        result
-    })
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::arriving::{Arriving, IN_FLIGHT, Weights, arrive};
 use super::carried;
 use super::checkpoint::{self, Batches, Progress};
-use super::feed::{Batch, Feed, Material, streaming};
+use super::feed::{Batch, Feed, Material, StreamBatches};
 use super::fit::{Event, Fit};
 use super::history::{EpochRecord, History};
 use super::resident::{INDEX, Resident, index_of};
@@ -31,8 +31,8 @@ impl Trainer {
         block_on(self.fit_async(data, fit))
     }
 
-    /// As [`fit`](Self::fit), without blocking: an application's or a page's other tasks go on while steps are awaited. Of a stream, an
-    /// epoch is read at once and without a thread; where that is too much, `fit` on a thread of its own does it bit by bit.
+    /// As [`fit`](Self::fit), without blocking: an application's or a page's other tasks go on while steps, and the batches of a stream,
+    /// are awaited. A page has no threads: there, a stream is read a batch at a time, when it is that batch's turn.
     ///
     /// # Errors
     /// As there.
@@ -106,7 +106,8 @@ impl Trainer {
                         drop_last: run.0.drop_last,
                         done: run.2.batch,
                     };
-                    streaming(stream, cut, |batches| self.epoch(Feed::Streamed(batches), run, total_steps)).await?;
+                    let feed = Feed::Streamed(StreamBatches::new(stream, cut)?);
+                    self.epoch(feed, run, total_steps).await?;
                 }
             }
         }
@@ -161,7 +162,7 @@ impl Trainer {
                     if fit.is_stopped(&progress.history) {
                         break;
                     }
-                    feed.wait()
+                    feed.next().await
                 }
             };
             let batch = match next {
@@ -202,7 +203,7 @@ impl Trainer {
             self.save_progress(fit, scheduler, progress).await?;
             return Err(error);
         }
-        is_complete |= feed.is_over(progress.step >= total_steps);
+        is_complete |= feed.is_over(progress.step >= total_steps).await;
         if !is_complete && progress.step < total_steps {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use super::carried;
 use super::evaluation::Evaluation;
-use super::feed::streaming;
+use super::feed::StreamBatches;
 use super::network::column;
 use super::programs::Use;
 use super::tally::Tally;
@@ -68,7 +68,7 @@ impl Trainer {
 
     /// The training program for batches of a stream.
     pub(super) async fn training_on(&mut self, stream: &mut Stream, batch: usize) -> Result<Program> {
-        let found = self.streamed_for(stream.peek()?, batch, Mode::Training).await?;
+        let found = self.streamed_for(stream.peek().await?, batch, Mode::Training).await?;
         found.map(|(program, _)| program).ok_or_else(|| Error::Limit("the training step takes too much memory".into()))
     }
 
@@ -96,7 +96,7 @@ impl Trainer {
 
     /// Compiles what evaluates a stream, so that what is wrong with it is found before a run.
     pub(super) async fn compile_streamed_evaluation(&mut self, stream: &mut Stream) -> Result<()> {
-        let first = stream.peek()?;
+        let first = stream.peek().await?;
         loop {
             let batch = self.evaluation_batch.max(1);
             if self.streamed_for(first, batch, Mode::Evaluation).await?.is_some() {
@@ -112,14 +112,10 @@ impl Trainer {
         carried::begin_pass(self.open()?, Mode::Evaluation)?;
         let cut = Cut { seed: self.seed, epoch: 0, size: self.evaluation_batch.max(1), drop_last: false, done: 0 };
         let mut tally = Tally::new(&self.metrics, Reading::of(self.loss.as_ref()));
-        let (trainer, sums) = (&mut *self, &mut tally);
-        streaming(stream, cut, |mut batches| async move {
-            while let Some(data) = batches.wait()? {
-                trainer.add(&data, sums).await?;
-            }
-            Ok(())
-        })
-        .await?;
+        let mut batches = StreamBatches::new(stream, cut)?;
+        while let Some(data) = batches.next().await? {
+            self.add(&data, &mut tally).await?;
+        }
         Ok(tally.result(&self.metrics, TensorData::zeros(DType::F32, [0])))
     }
 

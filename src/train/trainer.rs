@@ -1,5 +1,6 @@
 //! A model with its loss, optimizer and metrics, and the programs that they become.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::named::{Matching, Parameters};
@@ -16,7 +17,7 @@ use crate::loss::Loss;
 use crate::metrics::{Batch, Measure, Metric, Metrics, Reading};
 use crate::nn::{Inputs, Mode, Model, Precision};
 use crate::optim::{LossScale, Minimize, Optimizer};
-use crate::session::{Program, Session};
+use crate::session::{Program, Session, Snapshot};
 use crate::tensor::{DType, Shape};
 use crate::waiting::block_on;
 
@@ -81,6 +82,13 @@ pub struct Trainer {
     pub(super) predicted: Vec<(Program, Shape)>,
     /// The program of the last run of `fit`, for those who inspect it.
     pub(super) training: Option<Program>,
+}
+
+impl fmt::Debug for Trainer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut trainer = formatter.debug_struct("Trainer");
+        trainer.field("device", &self.device).field("session", &self.session).finish_non_exhaustive()
+    }
 }
 
 impl Trainer {
@@ -292,6 +300,14 @@ impl Trainer {
     /// The session, to look at or change parameters.
     pub fn session_mut(&mut self) -> Option<&mut Session> {
         self.session.as_mut()
+    }
+
+    /// The parameters and buffers as they are now, for a session on another thread: [`Session::snapshot`].
+    ///
+    /// # Errors
+    /// As there; where nothing was compiled yet.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        self.session.as_ref().ok_or_else(uncompiled)?.snapshot()
     }
 
     /// The training program of the last `fit`, once there was one.

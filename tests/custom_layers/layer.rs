@@ -1,5 +1,7 @@
 //! A layer of one's own in a `Sequential`.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use wgrad::nn::{Dense, Layer, Scope, Setting};
 use wgrad::prelude::*;
 
@@ -201,5 +203,41 @@ fn mistakes_name_the_layer_and_the_line() {
         let error = g.error().unwrap().to_string();
         assert!(error.starts_with(expected), "{error}");
         assert!(error.contains(&format!("{}:{line} in 0.wrong", file!())), "{error}");
+    }
+}
+
+/// A line of a layer of one's own is told as it is, with the layer: no line of who added it.
+#[test]
+fn what_a_layer_does_wrong_comes_from_its_own_line() {
+    #[derive(Clone, Debug)]
+    struct Logarithm;
+
+    impl Layer for Logarithm {
+        fn describe(&self) -> String {
+            "logarithm".into()
+        }
+
+        fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, String> {
+            Ok(input.clone())
+        }
+
+        fn forward(&self, _: &Scope<'_>, x: &Tensor) -> Tensor {
+            LINE.store(line!() + 1, Ordering::Relaxed);
+            x.log()
+        }
+    }
+
+    static LINE: AtomicU32 = AtomicU32::new(0);
+    for device in devices() {
+        let g = Graph::new();
+        let x = g.input("x", [2, 3], F32);
+        let loss = Sequential::new([3]).layer(Logarithm).dense(1).forward(&g, &x, Mode::Training).mean_all();
+        g.minimize(&loss, SGD::new(0.1)).build();
+        let mut session = g.compile(&device).unwrap();
+        session.watch_non_finite(true).unwrap();
+        let negative = TensorData::from_f64(F32, &[-1.0; 6], [2, 3]).unwrap();
+        let error = session.run(&[("x", &negative)]).unwrap_err().to_string();
+        let expected = format!("layer.rs:{} in 0.logarithm", LINE.load(Ordering::Relaxed));
+        assert!(error.contains(&expected), "{error}; wanted {expected}");
     }
 }

@@ -126,3 +126,22 @@ fn a_future_that_is_dropped_leaves_the_session_as_it_was() {
         assert_eq!(variables(&session), variables(&right));
     }
 }
+
+/// Where the host computes, others go on between steps: awaiting many is not one long poll.
+#[test]
+fn steps_on_the_cpu_let_others_go_on() {
+    let mut session = training().compile(&Device::cpu()).unwrap();
+    let (x, mask) = (batch(1, [3, 4]), mask(1));
+    let steps = async {
+        for _ in 0..10 {
+            session.step_async(&[("x", &x), ("mask", &mask)]).await.unwrap();
+        }
+    };
+    assert!(awaited(steps).1 > 10);
+    let model = Sequential::new([4]).dense(1);
+    let mut trainer = model.compile(&Device::cpu(), SGD::new(0.1), wgrad::loss::Mse, []).unwrap();
+    let data = Dataset::new([("x", batch(2, [30, 4])), ("y", batch(3, [30, 1]))]).unwrap();
+    let (history, polls) = awaited(trainer.fit_async(&data, Fit::epochs(4).batch_size(3)));
+    assert_eq!(history.unwrap().epochs.len(), 4);
+    assert!(polls > 40, "{polls} polls for 40 steps");
+}

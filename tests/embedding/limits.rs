@@ -128,3 +128,31 @@ fn models_run_with_the_fewest_buffers_that_wgpu_has() {
         assert!((found - expected).abs() < 1e-4 * (1.0 + expected.abs()), "{name}: {found}, not {expected}");
     }
 }
+
+/// What no kernel could run with is told when the device is taken over, and not by a driver's compiler.
+#[test]
+fn too_little_for_any_kernel_is_told_at_once() {
+    let Some(adapter) = adapter() else { return };
+    let refused = |what: &str, change: fn(&mut wgpu::Limits)| {
+        let mut required_limits = wgpu::Limits::default();
+        change(&mut required_limits);
+        let descriptor = wgpu::DeviceDescriptor { required_limits, ..Default::default() };
+        let (raw, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+        let error = Device::from_wgpu(&adapter, raw, queue).err().expect(what).to_string();
+        assert!(error.contains("device limit") && error.contains(what) && error.contains("required_limits"), "{error}");
+    };
+    refused("max_compute_invocations_per_workgroup", |limits| limits.max_compute_invocations_per_workgroup = 32);
+    refused("max_uniform_buffers_per_shader_stage", |limits| limits.max_uniform_buffers_per_shader_stage = 0);
+    refused("max_storage_buffers_per_shader_stage", |limits| limits.max_storage_buffers_per_shader_stage = 1);
+    // A group that holds few bindings is one with few buffers: smaller kernels take the place of larger ones.
+    let limits = wgpu::Limits { max_bindings_per_bind_group: 5, ..Default::default() };
+    let (_keep, device) = open(&adapter, limits);
+    let (mut session, mut right) =
+        (super::training().compile(&device).unwrap(), super::training().compile(&Device::cpu()).unwrap());
+    let inputs = [("x", &batch(0, [3, 4])), ("mask", &super::mask(0))];
+    for session in [&mut session, &mut right] {
+        session.step(&inputs).unwrap();
+    }
+    let [found, expected] = [session.read("loss"), right.read("loss")].map(|loss| loss.unwrap().to_f64_vec()[0]);
+    assert!((found - expected).abs() < 1e-5, "{found}, not {expected}");
+}

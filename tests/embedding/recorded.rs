@@ -153,3 +153,58 @@ fn recordings_of_two_programs_count_for_their_optimizers() {
         assert_eq!(session.optimizers().iter().map(|optimizer| optimizer.steps).collect::<Vec<_>>(), [2, 3]);
     }
 }
+
+/// Nothing is read of what was not submitted, and no state is saved that counts a step without having done it.
+#[test]
+fn what_is_not_submitted_is_not_read() {
+    for device in gpus() {
+        let right = stepped(&device, [0, 1]);
+        let mut session = stepped(&device, [0]);
+        let mut open = encoder(&device);
+        record(&mut session, &mut open, 1).unwrap();
+        let early = session.start_read(&["loss"]).unwrap();
+        let errors = [
+            session.read("loss").err(),
+            session.parameter(&session.variables()[0].name).err(),
+            session.state_bytes().err(),
+            early.wait().err(),
+        ];
+        for error in errors {
+            let error = error.expect("a value of another step").to_string();
+            assert!(error.contains("not submitted yet"), "{error}");
+        }
+        submit(&device, [open]);
+        let capture = session.start_read(&["loss"]).unwrap();
+        assert_eq!(capture.wait().unwrap()[0], stepped(&device, [0, 1]).read("loss").unwrap());
+        assert_eq!(variables(&session), variables(&right));
+        // What is dropped is out of the way.
+        let mut dropped = encoder(&device);
+        record(&mut session, &mut dropped, 2).unwrap();
+        drop(dropped);
+        assert_eq!(variables(&session), variables(&right));
+    }
+}
+
+#[test]
+fn what_is_submitted_out_of_order_is_told() {
+    for device in gpus() {
+        let told = |session: &mut Session, case: &str| {
+            device.wait_idle().unwrap();
+            let inputs = [("x", &batch(9, [3, 4])), ("mask", &mask(9))];
+            let error = session.step(&inputs).expect_err(case).to_string();
+            assert!(error.contains("another order"), "{case}: {error}");
+            session.step(&inputs).expect("it is told once");
+        };
+        let mut session = stepped(&device, [0]);
+        let [mut first, mut second] = [encoder(&device), encoder(&device)];
+        record(&mut session, &mut first, 1).unwrap();
+        record(&mut session, &mut second, 2).unwrap();
+        submit(&device, [second, first]);
+        told(&mut session, "in reverse");
+        let mut late = encoder(&device);
+        record(&mut session, &mut late, 1).unwrap();
+        session.step(&[("x", &batch(2, [3, 4])), ("mask", &mask(2))]).unwrap();
+        submit(&device, [late]);
+        told(&mut session, "after a step");
+    }
+}

@@ -74,6 +74,48 @@ fn buffers_need_no_padding_and_few_usages() {
     }
 }
 
+/// One buffer as input and output: what was read is written afterwards, whatever its size.
+#[test]
+fn a_buffer_is_input_and_output_at_once() {
+    use wgpu::BufferUsages as U;
+    let Some(adapter) = adapter() else { return };
+    let (raw, device) = open(&adapter, wgpu::Limits::default());
+    let queue = device.as_gpu().unwrap().wgpu_queue().clone();
+    for elements in [3_usize, 1001, 1024] {
+        for output_first in [false, true] {
+            let mut session = affine(&[elements]).compile(&device).unwrap();
+            let both = buffer(&raw, 4 * elements as u64, U::STORAGE | U::COPY_SRC | U::COPY_DST);
+            if output_first {
+                session.bind_output("y", both.clone()).unwrap();
+                session.bind_input("x", both.clone()).unwrap();
+            } else {
+                session.bind_input("x", both.clone()).unwrap();
+                session.bind_output("y", both.clone()).unwrap();
+            }
+            (0..3).for_each(|_| session.step(&[]).unwrap());
+            // 0, 1, 3, 7.
+            assert_eq!(read(&raw, &queue, &both)[..elements], vec![7.0; elements]);
+        }
+    }
+}
+
+#[test]
+fn an_input_is_bound_or_given() {
+    let Some(adapter) = adapter() else { return };
+    let (raw, device) = open(&adapter, wgpu::Limits::default());
+    let mut session = affine(&[4]).compile(&device).unwrap();
+    let ones = TensorData::from_vec(vec![1.0_f32; 4], [4]).unwrap();
+    session.bind_input("x", buffer(&raw, 16, wgpu::BufferUsages::STORAGE)).unwrap();
+    let error = session.run(&[("x", &ones)]).unwrap_err().to_string();
+    assert!(error.contains("was given too"), "{error}");
+    assert_eq!(session.run(&[]).unwrap()["y"].to_vec::<f32>().unwrap(), [1.0; 4]);
+    session.unbind_input("x").unwrap();
+    assert_eq!(session.run(&[("x", &ones)]).unwrap()["y"].to_vec::<f32>().unwrap(), [3.0; 4]);
+    assert!(session.run(&[]).is_err());
+    let error = session.bind_input("q", buffer(&raw, 16, wgpu::BufferUsages::STORAGE)).unwrap_err().to_string();
+    assert!(error.contains("[\"x\"]"), "{error}");
+}
+
 fn read(device: &wgpu::Device, queue: &wgpu::Queue, from: &wgpu::Buffer) -> Vec<f32> {
     let host = buffer(device, from.size(), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
     let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());

@@ -2,6 +2,7 @@
 
 use super::support::devices::devices;
 use wgrad::device::Tune;
+use wgrad::device::gpu::AdapterKind;
 use wgrad::ops::{Initial, Variable};
 use wgrad::prelude::*;
 use wgrad::tensor::TensorType;
@@ -160,6 +161,24 @@ fn memory_that_the_host_does_not_have_is_an_error() {
     // Either the system has room (it may promise more than it has), or it says so; it does not abort.
     if let Err(error) = g.compile(&Device::cpu()) {
         assert!(error.to_string().contains("bytes"), "{error}");
+    }
+}
+
+/// Where a system promises memory that it does not have, whoever takes it is ended: what the host never had is refused before.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_model_larger_than_the_host_is_refused_before_anything_is_taken() {
+    let sum_of = |graph: &Graph, name: &str, elements: usize| {
+        let variable = Variable::parameter(name, TensorType::new(F32, [elements]), Initial::Constant(0.5));
+        graph.output(&format!("sum of {name}"), &graph.variable(variable).sum([0]));
+    };
+    // A terabyte, in pieces that can be bound.
+    let many = Graph::new();
+    (0..1 << 13).for_each(|part| sum_of(&many, &format!("w{part}"), 1 << 25));
+    for device in devices() {
+        if device.as_gpu().map_or(true, |gpu| gpu.info().kind == AdapterKind::Software) {
+            refused(many.compile(&device), &["out of memory", "of variables", "the host has"]);
+        }
     }
 }
 

@@ -120,7 +120,7 @@ impl Source for SparseExamples {
 mod tests {
     use super::*;
     use crate::data::Stream;
-    use crate::data::stream::{Cut, Message};
+    use crate::data::stream::Cut;
     use crate::tensor::{DType, TensorData};
 
     /// 1000 rows, of which row i has i + 1 in column i modulo 7.
@@ -136,17 +136,15 @@ mod tests {
     fn labels(examples: &SparseExamples, epoch: u64, done: u64) -> Result<Vec<usize>> {
         let mut found = Vec::new();
         let cut = Cut { seed: 1, epoch, size: 64, drop_last: false, done };
-        Stream::new(examples.clone()).produce(cut, &mut |message| {
-            if let Message::Batch(data) = message {
-                let x = data.column("x").unwrap().to_f64_vec();
-                for (row, label) in x.chunks_exact(7).zip(data.labels("y").unwrap()) {
-                    let expected = |column: usize| if label % 7 == column { (label + 1) as f64 } else { 0.0 };
-                    assert!(row.iter().enumerate().all(|(column, &value)| value == expected(column)));
-                    found.push(label);
-                }
+        let mut reader = Stream::new(examples.clone()).read(cut);
+        while let Some(data) = reader.next()? {
+            let x = data.column("x")?.to_f64_vec();
+            for (row, label) in x.chunks_exact(7).zip(data.labels("y")?) {
+                let expected = |column: usize| if label % 7 == column { (label + 1) as f64 } else { 0.0 };
+                assert!(row.iter().enumerate().all(|(column, &value)| value == expected(column)));
+                found.push(label);
             }
-            true
-        })?;
+        }
         Ok(found)
     }
 

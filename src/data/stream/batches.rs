@@ -1,7 +1,9 @@
-//! An epoch of a stream, cut into batches: what its thread does.
+//! An epoch of a stream, cut into batches.
+
+use std::sync::Arc;
 
 use super::rows::Rows;
-use super::{Source, Stream};
+use super::{Shared, Stream};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::scalar::threefry::HostRandom;
@@ -21,157 +23,165 @@ pub(crate) struct Cut {
     pub(crate) done: u64,
 }
 
-/// What comes of an epoch, in order.
-pub(crate) enum Message {
-    Batch(Dataset),
-    End,
-}
-
-/// What collects rows to batches and passes them on.
-struct Collector<'s> {
+/// Reads an epoch of a stream, batch by batch.
+pub(crate) struct Reader {
+    source: Arc<Shared>,
+    /// Its turn at the source, which ends where another begins.
+    turn: u64,
     cut: Cut,
+    has_begun: bool,
     /// Examples that are still to be left out.
     skipped: u64,
-    batch: Rows,
-    send: &'s mut dyn FnMut(Message) -> bool,
+    /// What the source gave last, and how many of its examples are used up.
+    given: Option<(Dataset, usize)>,
+    has_ended: bool,
+    order: Order,
+    /// The batch in progress, once the columns are known.
+    batch: Option<Rows>,
 }
 
-impl Collector<'_> {
-    /// How many examples the batch in progress takes now, at the most `count`; and whether they are left out.
-    fn room(&mut self, count: usize) -> (usize, bool) {
-        if self.skipped > 0 {
-            let count = usize::try_from(self.skipped).unwrap_or(usize::MAX).min(count);
-            self.skipped -= count as u64;
-            return (count, true);
-        }
-        ((self.cut.size - self.batch.count()).min(count), false)
-    }
-
-    /// Passes the batch on where it is whole; false where nobody wants it.
-    fn pass(&mut self) -> Result<bool> {
-        if self.batch.count() < self.cut.size {
-            return Ok(true);
-        }
-        let batch = self.batch.take()?;
-        Ok((self.send)(Message::Batch(batch)))
-    }
+/// The order of examples.
+enum Order {
+    AsGiven,
+    /// Each is drawn from a buffer.
+    Shuffled {
+        random: HostRandom,
+        size: usize,
+        buffer: Rows,
+    },
 }
 
 impl Stream {
-    /// Sends the batches of an epoch, until nobody wants more.
+    /// Begins an epoch; nothing is read yet.
+    pub(crate) fn read(&mut self, cut: Cut) -> Reader {
+        let skipped = cut.done.saturating_mul(cut.size as u64);
+        let order = match self.buffer {
+            None => Order::AsGiven,
+            Some(size) => {
+                let random = HostRandom::new(cut.seed).fold(STREAM_ORDER);
+                let random = random.fold(cut.epoch as u32).fold((cut.epoch >> 32) as u32);
+                Order::Shuffled { random, size, buffer: Rows::default() }
+            }
+        };
+        // What was read already of this epoch need not be read again.
+        let peeked = self.peeked.take().filter(|(epoch, _)| *epoch == cut.epoch && skipped == 0);
+        Reader {
+            turn: self.source.turn(),
+            source: Arc::clone(&self.source),
+            cut,
+            has_begun: peeked.is_some(),
+            skipped,
+            given: peeked.map(|(_, data)| (data, 0)),
+            has_ended: false,
+            order,
+            batch: None,
+        }
+    }
+}
+
+impl Reader {
+    /// The next batch; `None` where the epoch ends.
     ///
     /// # Errors
     /// Of the source; examples of other columns than those before.
-    pub(crate) fn produce(&mut self, cut: Cut, send: &mut dyn FnMut(Message) -> bool) -> Result<()> {
-        let mut skipped = cut.done.saturating_mul(cut.size as u64);
-        let next = self.begin(cut.epoch, skipped)?;
-        let source = self.source.as_mut();
-        if self.buffer.is_none() && skipped > 0 {
-            let left_out = source.skip(skipped)?;
-            skipped = skipped.checked_sub(left_out).ok_or_else(|| {
+    pub(crate) fn next(&mut self) -> Result<Option<Dataset>> {
+        self.begin()?;
+        loop {
+            let is_over = !self.advance()?;
+            // The last of the batches that were done may have been a smaller one.
+            if is_over && self.skipped >= self.cut.size as u64 {
+                let message = "it ends before the examples that a run has seen of this epoch: it is another stream";
+                return Err(Error::Data(message.into()));
+            }
+            let wanted = if is_over && !self.cut.drop_last { 1 } else { self.cut.size };
+            match &mut self.batch {
+                Some(batch) if batch.count() >= wanted => return batch.take().map(Some),
+                _ if is_over => return Ok(None),
+                _ => {}
+            }
+        }
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return Ok(());
+        }
+        let mut source = self.source.lock(self.turn)?;
+        source.begin(self.cut.epoch)?;
+        if self.skipped > 0 && matches!(self.order, Order::AsGiven) {
+            let (skipped, left_out) = (self.skipped, source.skip(self.skipped)?);
+            self.skipped = skipped.checked_sub(left_out).ok_or_else(|| {
                 Error::Data(format!("it left out {left_out} examples where {skipped} were to be left out"))
             })?;
         }
-        let mut collector = Collector { cut, skipped, batch: Rows::default(), send };
-        let wanted = match self.buffer {
-            None => in_order(source, next, &mut collector)?,
-            Some(buffer) => shuffled(source, next, buffer, &mut collector)?,
-        };
-        if !wanted {
-            return Ok(());
-        }
-        // The last of the batches that were done may have been a smaller one.
-        if collector.skipped >= cut.size as u64 {
-            let message = "it ends before the examples that a run has seen of this epoch: it is another stream";
-            return Err(Error::Data(message.into()));
-        }
-        if collector.batch.count() > 0 && !cut.drop_last {
-            let last = collector.batch.take()?;
-            if !(collector.send)(Message::Batch(last)) {
-                return Ok(());
-            }
-        }
-        (collector.send)(Message::End);
         Ok(())
     }
-}
 
-/// The next examples, those that were read already before others.
-fn following(source: &mut dyn Source, peeked: &mut Option<Dataset>) -> Result<Option<Dataset>> {
-    peeked.take().map_or_else(|| source.next(), |data| Ok(Some(data)))
-}
-
-fn first(collector: &mut Collector<'_>, known: &mut Option<Rows>, data: &Dataset) -> Result<()> {
-    match known {
-        Some(known) => known.check(data),
-        None => {
-            collector.batch = Rows::like(data);
-            *known = Some(Rows::like(data));
-            Ok(())
-        }
-    }
-}
-
-fn in_order(source: &mut dyn Source, mut peeked: Option<Dataset>, collector: &mut Collector<'_>) -> Result<bool> {
-    let mut known = None;
-    while let Some(data) = following(source, &mut peeked)? {
-        first(collector, &mut known, &data)?;
-        let mut start = 0;
-        while start < data.len() {
-            let (count, is_left_out) = collector.room(data.len() - start);
-            if !is_left_out {
-                collector.batch.extend(&data, start, count);
-            }
-            start += count;
-            if !collector.pass()? {
+    /// Has the source's next examples at hand; false where there are none.
+    fn has_more(&mut self) -> Result<bool> {
+        while !self.given.as_ref().is_some_and(|(data, used)| *used < data.len()) {
+            if self.has_ended {
                 return Ok(false);
             }
+            let next = self.source.lock(self.turn)?.next()?;
+            self.has_ended = next.is_none();
+            self.given = next.map(|data| (data, 0));
         }
+        Ok(true)
     }
-    Ok(true)
-}
 
-fn shuffled(
-    source: &mut dyn Source,
-    mut peeked: Option<Dataset>,
-    size: usize,
-    collector: &mut Collector<'_>,
-) -> Result<bool> {
-    let cut = collector.cut;
-    let random = HostRandom::new(cut.seed).fold(STREAM_ORDER);
-    let mut random = random.fold(cut.epoch as u32).fold((cut.epoch >> 32) as u32);
-    let mut buffer = None;
-    let mut draw = |collector: &mut Collector<'_>, buffer: &Rows| -> Result<(usize, bool)> {
-        let index = random.below(buffer.count() as u64) as usize;
-        if !collector.room(1).1 {
-            collector.batch.push(buffer, index);
+    /// Moves some examples on towards the batch in progress, no further than it has room; false where there are none left.
+    fn advance(&mut self) -> Result<bool> {
+        let has_more = self.has_more()?;
+        let given = self.given.as_mut().filter(|_| has_more);
+        if let Some((data, used)) = &given {
+            match &self.batch {
+                Some(batch) if *used == 0 => batch.check(data)?,
+                Some(_) => {}
+                None => self.batch = Some(Rows::like(data)),
+            }
         }
-        Ok((index, collector.pass()?))
-    };
-    while let Some(data) = following(source, &mut peeked)? {
-        first(collector, &mut buffer, &data)?;
-        let Some(buffer) = &mut buffer else { continue };
-        for row in 0..data.len() {
-            if buffer.count() < size {
-                buffer.extend(&data, row, 1);
-                continue;
+        let Some(batch) = &mut self.batch else { return Ok(false) };
+        match (&mut self.order, given) {
+            (Order::AsGiven, None) => Ok(false),
+            (Order::AsGiven, Some((data, used))) => {
+                let rest = data.len() - *used;
+                let left_out = usize::try_from(self.skipped).unwrap_or(usize::MAX).min(rest);
+                self.skipped -= left_out as u64;
+                *used += left_out;
+                let count = (self.cut.size - batch.count()).min(rest - left_out);
+                batch.extend(data, *used, count);
+                *used += count;
+                Ok(true)
             }
-            let (index, is_wanted) = draw(collector, buffer)?;
-            if !is_wanted {
-                return Ok(false);
+            (Order::Shuffled { size, buffer, .. }, Some((data, used))) if buffer.count() < *size => {
+                if buffer.is_empty() {
+                    *buffer = Rows::like(data);
+                }
+                let count = (*size - buffer.count()).min(data.len() - *used);
+                buffer.extend(data, *used, count);
+                *used += count;
+                Ok(true)
             }
-            buffer.replace(index, &data, row);
+            (Order::Shuffled { buffer, .. }, None) if buffer.is_empty() => Ok(false),
+            (Order::Shuffled { random, buffer, .. }, given) => {
+                let index = random.below(buffer.count() as u64) as usize;
+                if self.skipped > 0 {
+                    self.skipped -= 1;
+                } else {
+                    batch.push(buffer, index);
+                }
+                match given {
+                    Some((data, used)) => {
+                        buffer.replace(index, data, *used);
+                        *used += 1;
+                    }
+                    None => buffer.swap_remove(index),
+                }
+                Ok(true)
+            }
         }
     }
-    let Some(mut buffer) = buffer else { return Ok(true) };
-    while buffer.count() > 0 {
-        let (index, is_wanted) = draw(collector, &buffer)?;
-        if !is_wanted {
-            return Ok(false);
-        }
-        buffer.swap_remove(index);
-    }
-    Ok(true)
 }
 
 #[cfg(test)]
@@ -194,16 +204,12 @@ mod tests {
     }
 
     fn batches(stream: &mut Stream, cut: Cut) -> Result<Vec<Vec<i32>>> {
+        let mut reader = stream.read(cut);
         let mut found = Vec::new();
-        let mut is_ended = false;
-        stream.produce(cut, &mut |message| {
-            match message {
-                Message::Batch(data) => found.push(data.column("x").unwrap().to_vec::<i32>().unwrap()),
-                Message::End => is_ended = true,
-            }
-            true
-        })?;
-        assert!(is_ended);
+        while let Some(data) = reader.next()? {
+            found.push(data.column("x").unwrap().to_vec::<i32>().unwrap());
+        }
+        assert!(reader.next()?.is_none());
         Ok(found)
     }
 
@@ -236,6 +242,16 @@ mod tests {
     }
 
     #[test]
+    fn one_reader_at_a_time_has_the_source() {
+        let mut stream = numbers(95);
+        let mut first = stream.read(CUT);
+        first.next().unwrap();
+        let mut second = stream.read(CUT);
+        assert!(first.next().is_err(), "its turn is over");
+        assert_eq!(second.next().unwrap().unwrap().column("x").unwrap().to_vec::<i32>().unwrap()[0], 0);
+    }
+
+    #[test]
     fn examples_of_other_columns_are_refused() {
         fn column(name: &str, data: TensorData) -> Result<Dataset> {
             Dataset::new([(name, data)])
@@ -249,7 +265,7 @@ mod tests {
             ("x", TensorData::zeros(crate::tensor::DType::F32, [3, 4])),
         ] {
             let mut stream = Stream::from_fn(move |_| [column("x", zeros()), column(name, other.clone())]);
-            let error = stream.produce(CUT, &mut |_| true).unwrap_err().to_string();
+            let error = batches(&mut stream, CUT).unwrap_err().to_string();
             assert!(error.contains("f32[2] before"), "{error}");
         }
     }

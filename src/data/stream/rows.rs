@@ -37,6 +37,10 @@ impl Rows {
         self.count
     }
 
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// Has a data set the same columns?
     pub(super) fn check(&self, data: &Dataset) -> Result<()> {
         let kind = |dtype: DType, dims: &[usize]| format!("{dtype}{dims:?}");

@@ -23,10 +23,7 @@ mod word_characters;
 mod words;
 
 use std::fs;
-use std::io::{ErrorKind, Read};
 use std::path::Path;
-
-use flate2::read::MultiGzDecoder;
 
 pub use characters::CharVocabulary;
 pub use corpus::Corpus;
@@ -72,13 +69,23 @@ pub fn read_text(path: impl AsRef<Path>, encoding: Encoding) -> Result<String> {
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
 /// What gzip data holds; a message says where it holds nothing whole.
+#[cfg(feature = "datasets")]
 fn inflated(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    use std::io::{ErrorKind, Read};
+
+    use flate2::read::MultiGzDecoder;
+
     let mut whole = Vec::new();
     MultiGzDecoder::new(bytes).read_to_end(&mut whole).map_err(|error| match error.kind() {
         ErrorKind::UnexpectedEof => "truncated: the gzip data ends early".to_owned(),
         _ => format!("corrupt gzip data: {error}"),
     })?;
     Ok(whole)
+}
+
+#[cfg(not(feature = "datasets"))]
+fn inflated(_: &[u8]) -> Result<Vec<u8>, String> {
+    Err("gzip data, which only a build with the feature \"datasets\" reads".into())
 }
 
 /// The text of bytes; a message says where they are none.
@@ -102,6 +109,7 @@ fn decode_text(bytes: &[u8], encoding: Encoding) -> Result<String, String> {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "datasets")]
     #[test]
     fn packed_texts_are_read_and_broken_ones_told() -> Result<()> {
         let directory = tempfile::tempdir().map_err(|error| Error::file("cannot create", "", error))?;

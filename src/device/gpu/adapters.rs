@@ -211,6 +211,8 @@ fn ranked() -> &'static [wgpu::Adapter] {
         // WGPU_BACKEND restricts the list, and WGPU_VALIDATION=1 turns the drivers' own validation on.
         descriptor.backends = wgpu::Backends::all().with_env();
         descriptor.flags = wgpu::InstanceFlags::empty().with_env();
+        // Where the driver tells what memory there is, more is refused before it fails, or takes what other programs have.
+        descriptor.memory_budget_thresholds.for_resource_creation = Some(95);
         let instance = wgpu::Instance::new(descriptor);
         // A driver that breaks while it is asked hides only its own backend.
         let found = wgpu::Backends::all().iter().flat_map(|backend| {
@@ -296,7 +298,10 @@ pub(super) fn compiler_adapter(
 
 fn compiler_limits(limits: &wgpu::Limits) -> Limits {
     Limits {
-        storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
+        // A kernel's buffers and its parameters are bound as one group.
+        storage_buffers: limits
+            .max_storage_buffers_per_shader_stage
+            .min(limits.max_bindings_per_bind_group.saturating_sub(1)) as usize,
         binding_bytes: limits.max_storage_buffer_binding_size,
         buffer_bytes: limits.max_buffer_size,
         workgroup_bytes: limits.max_compute_workgroup_storage_size as usize,

@@ -61,6 +61,11 @@ impl Bindings {
         Some(Source { buffer, offset: offset as u64, bytes: location.bytes })
     }
 
+    /// True where a buffer replaces some range.
+    pub(super) fn holds(&self, buffer: &wgpu::Buffer) -> bool {
+        self.replaced.iter().any(|replacement| replacement.buffer == *buffer)
+    }
+
     /// Undoes the replacement of a range; false where there was none.
     pub(super) fn restore(&mut self, location: Location) -> bool {
         let before = self.replaced.len();

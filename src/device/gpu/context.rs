@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
+use super::adapters::AdapterKind;
 use super::adapters::{self, GpuInfo, Selection};
 use super::disk_cache;
 use super::health::{Health, What};
@@ -140,6 +141,22 @@ impl GpuDevice {
         let limits = device.limits();
         if limits.max_compute_invocations_per_workgroup == 0 || limits.max_storage_buffers_per_shader_stage == 0 {
             return Err(Error::Device(format!("{} was opened without compute shaders", info.name)));
+        }
+        // Kernels that any program needs have these; WebGPU guarantees more.
+        let least = [
+            ("max_compute_invocations_per_workgroup", limits.max_compute_invocations_per_workgroup, 64),
+            ("max_compute_workgroup_size_x", limits.max_compute_workgroup_size_x, 64),
+            ("max_compute_workgroups_per_dimension", limits.max_compute_workgroups_per_dimension, 1),
+            ("max_storage_buffers_per_shader_stage", limits.max_storage_buffers_per_shader_stage, 2),
+            ("max_uniform_buffers_per_shader_stage", limits.max_uniform_buffers_per_shader_stage, 1),
+            ("max_bindings_per_bind_group", limits.max_bindings_per_bind_group, 3),
+            ("max_bind_groups", limits.max_bind_groups, 1),
+        ];
+        if let Some((name, found, needed)) = least.into_iter().find(|(_, found, needed)| found < needed) {
+            return Err(Error::Limit(format!(
+                "the device of {} was opened with `{name}` {found}, and kernels need {needed}; ask for more in `required_limits`",
+                info.name
+            )));
         }
         let details = adapter.get_info();
         // With all checks, kernels run at other speeds than what tables are about.
@@ -349,9 +366,15 @@ impl GpuDevice {
         self.shared.queue.submit(commands)
     }
 
+    /// Runs that may be under way. A software driver computes on this host's processor, and lets whoever submits wait for what is under
+    /// way: who must not wait submits when that is done.
+    fn capacity(&self, may_wait: bool) -> usize {
+        if !may_wait && self.info().kind == AdapterKind::Software { 1 } else { SUBMISSIONS_IN_FLIGHT }
+    }
+
     /// Waits while too many runs are under way.
     pub(super) async fn throttle(&self) -> Result<()> {
-        while self.running() >= SUBMISSIONS_IN_FLIGHT {
+        while self.running() >= self.capacity(may_wait()) {
             let oldest = lock(&self.shared.in_flight).front().cloned();
             if let Some(oldest) = oldest {
                 self.finished(&oldest).await?;
@@ -363,13 +386,13 @@ impl GpuDevice {
     /// An error where [`throttle`](Self::throttle) would wait.
     pub(super) fn room(&self) -> Result<()> {
         match self.pending()? {
-            pending if pending >= SUBMISSIONS_IN_FLIGHT => Err(Error::Busy { pending }),
+            pending if pending >= self.capacity(false) => Err(Error::Busy { pending }),
             _ => Ok(()),
         }
     }
 
-    /// Runs that were submitted to the GPU and are not done, of all programs on this device. Three may be; whatever runs a further
-    /// program waits for the oldest first. Waits for nothing.
+    /// Runs that were submitted to the GPU and are not done, of all programs on this device. Three may be (one on a software driver, for who
+    /// must not wait); whatever runs a further program waits for the oldest first. Waits for nothing.
     ///
     /// # Errors
     /// Where the device was lost.

@@ -42,7 +42,7 @@ impl Costs {
         let (overhead, flops, bytes) = match kind {
             AdapterKind::Discrete => (5e-6, 500e9, 50e9),
             AdapterKind::Integrated | AdapterKind::Virtual | AdapterKind::Other => (10e-6, 50e9, 10e9),
-            AdapterKind::Software => (30e-6, 2e9, 1e9),
+            AdapterKind::Software => (30e-6, 0.5e9, 0.3e9),
         };
         let cost = |command: &Command| {
             let (work, transfer, count) = program

@@ -86,6 +86,10 @@ fn checked(port: &Port, texture: &wgpu::Texture, layout: PixelLayout, way: Way) 
     else {
         return wrong(format!("needs a tensor of height, width and 1 to 4 channels ({layout:?})"));
     };
+    let components = texture.format().components();
+    if channels > usize::from(components) {
+        return wrong(format!("has {channels} channels, and {:?} has {components}", texture.format()));
+    }
     let (needed, found) = ((width as u32, height as u32), (texture.width(), texture.height()));
     if needed != found || texture.dimension() != wgpu::TextureDimension::D2 || texture.sample_count() != 1 {
         let message =
@@ -131,7 +135,7 @@ impl GpuProgram {
             let message = format!("the texture of input {:?} is {format:?}, which has no floats", port.name);
             return Err(Error::Argument(message));
         }
-        self.unbind_input(number, port.location)?;
+        self.unbind_input(number)?;
         let picture = self.picture(number, port.location, texture.clone(), (extents, layout), Way::Input)?;
         self.input_pictures.push(picture);
         Ok(())

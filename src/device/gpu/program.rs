@@ -177,15 +177,22 @@ impl GpuProgram {
         let words = (location.bytes as u64).next_multiple_of(4);
         let is_copied = self.is_copied(&location);
         let usages = if is_copied { USAGES - wgpu::BufferUsages::COPY_DST } else { wgpu::BufferUsages::STORAGE };
-        let is_bindable = buffer.size() >= bound_bytes(&location) && buffer.usage().contains(usages);
+        let (bound, has_usages) = (bound_bytes(&location), buffer.usage().contains(usages));
+        let is_bindable = buffer.size() >= bound && has_usages;
         if !is_bindable {
-            if !buffer.usage().intersects(wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC) {
-                require(&buffer, &what, wgpu::BufferUsages::STORAGE, words)?;
-            }
-            require(&buffer, &what, wgpu::BufferUsages::COPY_SRC, words)?;
+            let why = match (has_usages, is_copied) {
+                // What remains is its size.
+                (true, _) => {
+                    format!("a buffer of fewer than {bound} bytes, which kernels read in groups of sixteen, is copied")
+                }
+                (false, true) => "an input that variables are updated from as it is has to be copied".to_owned(),
+                (false, false) => "without the usage STORAGE it is copied".to_owned(),
+            };
+            require(&buffer, &format!("{what} ({why})"), wgpu::BufferUsages::COPY_SRC, words)?;
         }
-        self.unbind_input(number, location)?;
-        if is_bindable {
+        self.unbind_input(number)?;
+        // What is written elsewhere cannot be read in the same dispatch.
+        if is_bindable && !self.bindings.holds(&buffer) {
             return self.replace(location, buffer, &what);
         }
         self.copied_inputs.push(CopiedInput { port: number, location, buffer });
@@ -193,7 +200,11 @@ impl GpuProgram {
     }
 
     /// Has an input come from the host again.
-    pub(super) fn unbind_input(&mut self, number: usize, location: Location) -> Result<()> {
+    ///
+    /// # Errors
+    /// Where there is no such input.
+    pub fn unbind_input(&mut self, number: usize) -> Result<()> {
+        let location = port_of(&self.program.inputs, number, "input")?.location;
         self.copied_inputs.retain(|input| input.port != number);
         self.input_pictures.retain(|picture| picture.port() != number);
         if self.bindings.restore(location) { self.rebind(location, "an input") } else { Ok(()) }
@@ -213,7 +224,8 @@ impl GpuProgram {
         let is_shared = self.program.outputs.iter().filter(|other| other.location == location).count() > 1;
         let is_bindable = buffer.size() >= bound_bytes(&location) && buffer.usage().contains(USAGES);
         self.copied_outputs.retain(|output| output.port != number);
-        if is_bindable && is_slot && !is_shared && is_separate(&location, all_locations(&self.program)) {
+        let is_bindable = is_bindable && is_slot && !is_shared && !self.bindings.holds(&buffer);
+        if is_bindable && is_separate(&location, all_locations(&self.program)) {
             self.replace(location, buffer, &what)?;
         } else {
             if self.bindings.restore(location) {

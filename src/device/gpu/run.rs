@@ -90,7 +90,7 @@ impl GpuProgram {
             }
             let submission = device.submit_unguarded(vec![encoder.finish()]);
             device.under_way(submission.clone());
-            Ok(readback.map(|readback| readback.into_ticket(&device, submission)))
+            Ok::<_, Error>(readback.map(|readback| readback.into_ticket(&device, submission)))
         })??;
         self.device.tidy()?;
         Ok(ticket)

@@ -380,7 +380,9 @@ fn a_run_that_would_wait_can_be_refused() {
     let inputs: [(usize, &[u8]); 2] = [(0, bytes(&[1.0; 5])), (1, bytes(&[1.0; 5]))];
     program.try_run(&inputs, &[]).unwrap();
     device.wait_idle().unwrap();
-    for runs in 0..3 {
+    // A software driver lets whoever submits wait for what is under way.
+    let room = if device.info().kind == AdapterKind::Software { 1 } else { 3 };
+    for runs in 0..room {
         device.occupy(runs);
         assert_eq!(device.pending().unwrap(), runs);
         program.try_run(&inputs, &[]).unwrap();
