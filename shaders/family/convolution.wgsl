@@ -24,7 +24,8 @@ struct Params {
     tiles: vec2<u32>,
     // Elements of the result.
     len: u32,
-    padding: u32,
+    // 0, which a compiler does not know.
+    zero: u32,
     lhs_offset: i32,
     lhs_group: i32,
     lhs_row: i32,
@@ -47,6 +48,11 @@ struct Params {
     // Phases, and how far apart the taps of the kernel are that a phase meets.
     phases: vec4<u32>,
     every: vec4<i32>,
+    // The operands' last elements; and how far apart columns of the right one are, where the convolution is a product of matrices.
+    lhs_last: i32,
+    rhs_last: i32,
+    rhs_column: i32,
+    padding: u32,
     finish: FinishParams,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -242,11 +248,57 @@ fn inner_offset(work: Work, number: u32) -> Offset {
     return found;
 }
 
-// The address of an element of an operand. Of the right one, where no window reaches beyond the source.
-fn lhs_address(work: Work, row: u32, k: u32) -> i32 {
-    return work.lhs_start + inner_offset(work, k).lhs + i32(row) * params.lhs_row;
+// Where an invocation reads an operand next: the address, and the pixel of the inner index where that counts pixels. It is read so
+// where the convolution is a product of matrices, whose pixels are neighbours.
+struct Place {
+    at: i32,
+    pixel: u32,
 }
 
-fn rhs_address(work: Work, column: u32, k: u32) -> i32 {
-    return work.rhs_start + inner_offset(work, k).address + column_offset(work, split_column(column)).address;
+fn pixel_count() -> u32 {
+    return params.pixels.x * params.pixels.y * params.pixels.z;
+}
+
+fn lhs_cursor(work: Work, row: u32, k: u32) -> Place {
+    let at = work.lhs_start + inner_offset(work, k).lhs + i32(row) * params.lhs_row;
+    return Place(at, select(0u, k % pixel_count(), TOWARD_WEIGHT));
+}
+
+fn lhs_moved(cursor: Place, count: u32) -> Place {
+    if !TOWARD_WEIGHT {
+        return Place(cursor.at + i32(count) * params.lhs_outer, 0u);
+    }
+    var found = Place(cursor.at + i32(count), cursor.pixel + count);
+    let pixels = pixel_count();
+    while found.pixel >= pixels {
+        found = Place(found.at + params.lhs_outer - i32(pixels), found.pixel - pixels);
+    }
+    return found;
+}
+
+fn lhs_step() -> i32 {
+    return select(params.lhs_outer, 1, TOWARD_WEIGHT);
+}
+
+fn rhs_cursor(work: Work, column: u32, k: u32) -> Place {
+    // Behind the last column is the last one, of which there is a position.
+    let last = split_column(min(column, params.columns - 1u));
+    let at = work.rhs_start + inner_offset(work, k).address + column_offset(work, last).address;
+    return Place(at, select(0u, k % pixel_count(), TOWARD_WEIGHT));
+}
+
+fn rhs_moved(cursor: Place, count: u32) -> Place {
+    if !TOWARD_WEIGHT {
+        return Place(cursor.at + i32(count) * params.rhs_channel, 0u);
+    }
+    var found = Place(cursor.at + i32(count), cursor.pixel + count);
+    let pixels = pixel_count();
+    while found.pixel >= pixels {
+        found = Place(found.at + params.rhs_image - i32(pixels), found.pixel - pixels);
+    }
+    return found;
+}
+
+fn rhs_step() -> i32 {
+    return select(params.rhs_channel, 1, TOWARD_WEIGHT);
 }

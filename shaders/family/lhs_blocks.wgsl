@@ -2,21 +2,23 @@
 // The left operand's blocks of a tile, which are read four neighbours at a time: four groups an invocation. Where neighbours lie along
 // the inner dimension, those are four rows and four inner indices, which are transposed in registers.
 
-// Over the edge, rows are read again and not stored; inner indices must count as zeros.
-fn load_lhs_block(work: Work, index: u32, first: u32) -> Loaded {
+fn lhs_begin(work: Work, index: u32) -> Place {
     if LHS_ALONG_INNER {
         let quad = block_of(index);
-        let k = first + quad.y * 4u;
-        let inner = min(k, work.last - 4u);
-        let row = first_row(work) + quad.x * 4u;
-        let last = params.rows - 1u;
-        let line0 = lhs_quad(lhs_address(work, min(row, last), inner));
-        let line1 = lhs_quad(lhs_address(work, min(row + 1u, last), inner));
-        let line2 = lhs_quad(lhs_address(work, min(row + 2u, last), inner));
-        let line3 = lhs_quad(lhs_address(work, min(row + 3u, last), inner));
-        if k >= work.last {
-            return NOTHING;
-        }
+        return lhs_cursor(work, first_row(work) + quad.x * 4u, work.first + quad.y * 4u);
+    }
+    let item = lhs_item(index);
+    return lhs_cursor(work, first_row(work) + item.x * 4u, work.first + item.y);
+}
+
+fn load_lhs_block(cursor: Place) -> Loaded {
+    let at = cursor.at;
+    let last = params.lhs_last - 3;
+    if LHS_ALONG_INNER {
+        let line0 = lhs_quad(clamp(at, 0, last));
+        let line1 = lhs_quad(clamp(at + params.lhs_row, 0, last));
+        let line2 = lhs_quad(clamp(at + 2 * params.lhs_row, 0, last));
+        let line3 = lhs_quad(clamp(at + 3 * params.lhs_row, 0, last));
         return Loaded(
             vec4<f32>(line0.x, line1.x, line2.x, line3.x),
             vec4<f32>(line0.y, line1.y, line2.y, line3.y),
@@ -24,38 +26,47 @@ fn load_lhs_block(work: Work, index: u32, first: u32) -> Loaded {
             vec4<f32>(line0.w, line1.w, line2.w, line3.w),
         );
     }
+    // Four rows that are neighbours in memory, at four inner indices.
+    let step = i32(LOADERS / LHS_QUADS) * lhs_step();
     return Loaded(
-        lhs_group(work, lhs_item(index), first),
-        lhs_group(work, lhs_item(index + LOADERS), first),
-        lhs_group(work, lhs_item(index + 2u * LOADERS), first),
-        lhs_group(work, lhs_item(index + 3u * LOADERS), first),
+        lhs_quad(clamp(at, 0, last)),
+        lhs_quad(clamp(at + step, 0, last)),
+        lhs_quad(clamp(at + 2 * step, 0, last)),
+        lhs_quad(clamp(at + 3 * step, 0, last)),
     );
 }
 
-// Four rows that are neighbours in memory, at one inner index.
-fn lhs_group(work: Work, item: vec2<u32>, first: u32) -> vec4<f32> {
-    let k = first + item.y;
-    let row = min(first_row(work) + item.x * 4u, params.rows - 4u);
-    let values = lhs_quad(lhs_address(work, row, min(k, work.last - 1u)));
-    return select(vec4<f32>(0.0), values, k < work.last);
+fn first_lhs_block(work: Work, index: u32, loaded: Loaded) -> Loaded {
+    let length = first_length(work);
+    if LHS_ALONG_INNER {
+        if block_of(index).y * 4u >= length {
+            return NOTHING;
+        }
+        return loaded;
+    }
+    let k = lhs_item(index).y;
+    const STEP = LOADERS / LHS_QUADS;
+    return Loaded(
+        select(vec4<f32>(0.0), loaded.quad0, k < length),
+        select(vec4<f32>(0.0), loaded.quad1, k + STEP < length),
+        select(vec4<f32>(0.0), loaded.quad2, k + 2u * STEP < length),
+        select(vec4<f32>(0.0), loaded.quad3, k + 3u * STEP < length),
+    );
 }
 
 fn write_lhs_block(index: u32, loaded: Loaded) {
     if LHS_ALONG_INNER {
         let quad = block_of(index);
-        let k = quad.y * 4u;
-        lhs_tile[slot(k, quad.x, LHS_QUADS)] = loaded.quad0;
-        lhs_tile[slot(k + 1u, quad.x, LHS_QUADS)] = loaded.quad1;
-        lhs_tile[slot(k + 2u, quad.x, LHS_QUADS)] = loaded.quad2;
-        lhs_tile[slot(k + 3u, quad.x, LHS_QUADS)] = loaded.quad3;
+        let first = quad.y * 4u * LHS_QUADS + quad.x;
+        lhs_tile[first] = loaded.quad0;
+        lhs_tile[first + LHS_QUADS] = loaded.quad1;
+        lhs_tile[first + 2u * LHS_QUADS] = loaded.quad2;
+        lhs_tile[first + 3u * LHS_QUADS] = loaded.quad3;
         return;
     }
-    let item0 = lhs_item(index);
-    let item1 = lhs_item(index + LOADERS);
-    let item2 = lhs_item(index + 2u * LOADERS);
-    let item3 = lhs_item(index + 3u * LOADERS);
-    lhs_tile[slot(item0.y, item0.x, LHS_QUADS)] = loaded.quad0;
-    lhs_tile[slot(item1.y, item1.x, LHS_QUADS)] = loaded.quad1;
-    lhs_tile[slot(item2.y, item2.x, LHS_QUADS)] = loaded.quad2;
-    lhs_tile[slot(item3.y, item3.x, LHS_QUADS)] = loaded.quad3;
+    // Groups of a tile are numbered as items are.
+    lhs_tile[index] = loaded.quad0;
+    lhs_tile[index + LOADERS] = loaded.quad1;
+    lhs_tile[index + 2u * LOADERS] = loaded.quad2;
+    lhs_tile[index + 3u * LOADERS] = loaded.quad3;
 }

@@ -6,6 +6,8 @@
 #import rhs/elements
 #import finish/element
 #import row_sums/none
+#import family/lhs_cursor
+#mirror family/lhs_cursor
 
 // Rows of tiles in a band.
 const BAND = 8u;
@@ -28,7 +30,13 @@ struct Params {
     rhs_offset: i32,
     rhs_inner: i32,
     rhs_column: i32,
-    padding: u32,
+    // 0, which a compiler does not know.
+    zero: u32,
+    // The operands' last elements.
+    lhs_last: i32,
+    rhs_last: i32,
+    padding0: u32,
+    padding1: u32,
     // Extent, and stride of the left and the right operand, outermost first.
     batch_axes: array<vec4<i32>, BATCH_AXES>,
     finish: FinishParams,
@@ -47,6 +55,11 @@ struct Work {
     // Addresses of the two matrices' first elements.
     lhs_start: i32,
     rhs_start: i32,
+}
+
+// Where an invocation reads an operand next: the address.
+struct Place {
+    at: i32,
 }
 
 fn has_work(number: u32) -> bool {
@@ -78,13 +91,4 @@ fn work_of(number: u32) -> Work {
         work.rhs_start += index * steps.z;
     }
     return work;
-}
-
-// The address of an element of an operand.
-fn lhs_address(work: Work, row: u32, k: u32) -> i32 {
-    return work.lhs_start + i32(row) * params.lhs_row + i32(k) * params.lhs_inner;
-}
-
-fn rhs_address(work: Work, column: u32, k: u32) -> i32 {
-    return work.rhs_start + i32(column) * params.rhs_column + i32(k) * params.rhs_inner;
 }

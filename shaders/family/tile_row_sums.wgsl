@@ -17,7 +17,7 @@ fn store_row_sums(work: Work, local: u32, sums: Loaded) {
     if local < LHS_QUADS {
         var sum = vec4<f32>(0.0);
         for (var k = 0u; k < TILE_INNER; k++) {
-            sum += lhs_tile[slot(k, local, LHS_QUADS)];
+            sum += lhs_tile[k * LHS_QUADS + local];
         }
         let row = first_row(work) + local * 4u;
         for (var r = 0u; r < 4u; r++) {

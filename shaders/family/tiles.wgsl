@@ -2,6 +2,9 @@
 // Tiles of both operands of a product in workgroup memory. A tile is stored by inner index, its other dimension in groups of four;
 // each invocation loads two groups of each operand. Neighbouring invocations read along the dimension in which the operand's
 // elements are neighbours, whichever that is: transposes need no pass of their own.
+//
+// The first tile of a workgroup is the one that may be shorter, and is padded with zeros; all others are whole. So the loop over tiles
+// tests nothing, and its addresses only move on. Rows and columns over the edge read something else of the operand, and are not stored.
 #import constants/tiles
 
 const LHS_QUADS = TILE_ROWS / 4u;
@@ -10,20 +13,31 @@ const RHS_QUADS = TILE_COLUMNS / 4u;
 var<workgroup> lhs_tile: array<vec4<f32>, TILE_INNER * LHS_QUADS>;
 var<workgroup> rhs_tile: array<vec4<f32>, TILE_INNER * RHS_QUADS>;
 
-// Groups of consecutive inner indices are in different banks, so that writing along the inner dimension has no conflicts.
-fn slot(k: u32, quad: u32, quads: u32) -> u32 {
-    return k * quads + (quad ^ (k & 7u));
-}
-
-// Group and inner index of an item.
+// Group and inner index of an item. Along the inner dimension, four groups are next to each other, so that writing them to the tile has few
+// conflicts of banks.
 fn lhs_item(item: u32) -> vec2<u32> {
-    let along_inner = vec2<u32>(item / TILE_INNER, item % TILE_INNER);
+    let along_inner = vec2<u32>(item % 4u + item / (4u * TILE_INNER) * 4u, item / 4u % TILE_INNER);
     return select(vec2<u32>(item % LHS_QUADS, item / LHS_QUADS), along_inner, LHS_ALONG_INNER);
 }
 
 fn rhs_item(item: u32) -> vec2<u32> {
-    let along_inner = vec2<u32>(item / TILE_INNER, item % TILE_INNER);
+    let along_inner = vec2<u32>(item % 4u + item / (4u * TILE_INNER) * 4u, item / 4u % TILE_INNER);
     return select(vec2<u32>(item % RHS_QUADS, item / RHS_QUADS), along_inner, RHS_ALONG_INNER);
+}
+
+fn tile_count(work: Work) -> u32 {
+    return (work.last - work.first + TILE_INNER - 1u) / TILE_INNER;
+}
+
+// Inner indices of the first tile; 0 where there is no tile.
+fn first_length(work: Work) -> u32 {
+    let length = work.last - work.first;
+    return select(0u, (length - 1u) % TILE_INNER + 1u, length > 0u);
+}
+
+// TILE_INNER, which a compiler does not know to be that: it unrolls no loop that ends here, which is unrolled enough.
+fn unknown_inner() -> u32 {
+    return TILE_INNER + params.zero;
 }
 
 // The first row and column of a workgroup's tile.

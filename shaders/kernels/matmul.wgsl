@@ -7,6 +7,50 @@
 const ACROSS = TILE_COLUMNS / 8u;
 const TOTAL_THREADS = ACROSS * TILE_ROWS / 8u;
 
+// Sums of the invocation's eight rows: four columns in the near half of the tile, and four in its far half.
+struct Sums {
+    near0: vec4<f32>,
+    near1: vec4<f32>,
+    near2: vec4<f32>,
+    near3: vec4<f32>,
+    near4: vec4<f32>,
+    near5: vec4<f32>,
+    near6: vec4<f32>,
+    near7: vec4<f32>,
+    far0: vec4<f32>,
+    far1: vec4<f32>,
+    far2: vec4<f32>,
+    far3: vec4<f32>,
+    far4: vec4<f32>,
+    far5: vec4<f32>,
+    far6: vec4<f32>,
+    far7: vec4<f32>,
+}
+
+// Adds the products of one inner index, whose groups of both tiles begin at these.
+fn multiply(sums: ptr<function, Sums>, lhs_group: u32, rhs_group: u32) {
+    let lhs_upper = lhs_tile[lhs_group];
+    let lhs_lower = lhs_tile[lhs_group + LHS_QUADS / 2u];
+    let rhs_near = rhs_tile[rhs_group];
+    let rhs_far = rhs_tile[rhs_group + RHS_QUADS / 2u];
+    (*sums).near0 = fma(vec4<f32>(lhs_upper.x), rhs_near, (*sums).near0);
+    (*sums).far0 = fma(vec4<f32>(lhs_upper.x), rhs_far, (*sums).far0);
+    (*sums).near1 = fma(vec4<f32>(lhs_upper.y), rhs_near, (*sums).near1);
+    (*sums).far1 = fma(vec4<f32>(lhs_upper.y), rhs_far, (*sums).far1);
+    (*sums).near2 = fma(vec4<f32>(lhs_upper.z), rhs_near, (*sums).near2);
+    (*sums).far2 = fma(vec4<f32>(lhs_upper.z), rhs_far, (*sums).far2);
+    (*sums).near3 = fma(vec4<f32>(lhs_upper.w), rhs_near, (*sums).near3);
+    (*sums).far3 = fma(vec4<f32>(lhs_upper.w), rhs_far, (*sums).far3);
+    (*sums).near4 = fma(vec4<f32>(lhs_lower.x), rhs_near, (*sums).near4);
+    (*sums).far4 = fma(vec4<f32>(lhs_lower.x), rhs_far, (*sums).far4);
+    (*sums).near5 = fma(vec4<f32>(lhs_lower.y), rhs_near, (*sums).near5);
+    (*sums).far5 = fma(vec4<f32>(lhs_lower.y), rhs_far, (*sums).far5);
+    (*sums).near6 = fma(vec4<f32>(lhs_lower.z), rhs_near, (*sums).near6);
+    (*sums).far6 = fma(vec4<f32>(lhs_lower.z), rhs_far, (*sums).far6);
+    (*sums).near7 = fma(vec4<f32>(lhs_lower.w), rhs_near, (*sums).near7);
+    (*sums).far7 = fma(vec4<f32>(lhs_lower.w), rhs_far, (*sums).far7);
+}
+
 @compute @workgroup_size(TOTAL_THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let number = group.y * params.grid_width + group.x;
@@ -16,81 +60,53 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let work = work_of(number);
     let across = local % ACROSS;
     let down = local / ACROSS;
-    var loaded: Loaded;
-    if work.first < work.last {
-        loaded = load_tiles(work, local, work.first);
-    }
-    // Sums of the invocation's eight rows: four columns in the near half of the tile, and four in its far half.
-    var near_sum0 = vec4<f32>(0.0);
-    var near_sum1 = vec4<f32>(0.0);
-    var near_sum2 = vec4<f32>(0.0);
-    var near_sum3 = vec4<f32>(0.0);
-    var near_sum4 = vec4<f32>(0.0);
-    var near_sum5 = vec4<f32>(0.0);
-    var near_sum6 = vec4<f32>(0.0);
-    var near_sum7 = vec4<f32>(0.0);
-    var far_sum0 = vec4<f32>(0.0);
-    var far_sum1 = vec4<f32>(0.0);
-    var far_sum2 = vec4<f32>(0.0);
-    var far_sum3 = vec4<f32>(0.0);
-    var far_sum4 = vec4<f32>(0.0);
-    var far_sum5 = vec4<f32>(0.0);
-    var far_sum6 = vec4<f32>(0.0);
-    var far_sum7 = vec4<f32>(0.0);
+    let tiles = tile_count(work);
+    var cursor = begin(work, local);
+    var loaded = load_first(work, local, cursor);
+    cursor = moved(cursor, step_of(work, first_length(work)));
+    let step = step_of(work, TILE_INNER);
+    var sums: Sums;
     var row_parts: Loaded;
-    for (var first = work.first; first < work.last; first += TILE_INNER) {
+    for (var tile = 0u; tile < tiles; tile++) {
         workgroupBarrier();
         write_tiles(local, loaded);
         if ROW_SUMS {
             row_parts = added(row_parts, loaded);
         }
+        prepare(local, cursor);
         workgroupBarrier();
-        let next = first + TILE_INNER;
-        if next < work.last {
-            loaded = load_tiles(work, local, next);
+        if tile + 1u < tiles {
+            loaded = load_tiles(local, cursor);
+            cursor = moved(cursor, step);
         }
-        for (var k = 0u; k < TILE_INNER; k++) {
-            let lhs_upper = lhs_tile[slot(k, down, LHS_QUADS)];
-            let lhs_lower = lhs_tile[slot(k, down + LHS_QUADS / 2u, LHS_QUADS)];
-            let rhs_near = rhs_tile[slot(k, across, RHS_QUADS)];
-            let rhs_far = rhs_tile[slot(k, across + RHS_QUADS / 2u, RHS_QUADS)];
-            near_sum0 = fma(vec4<f32>(lhs_upper.x), rhs_near, near_sum0);
-            far_sum0 = fma(vec4<f32>(lhs_upper.x), rhs_far, far_sum0);
-            near_sum1 = fma(vec4<f32>(lhs_upper.y), rhs_near, near_sum1);
-            far_sum1 = fma(vec4<f32>(lhs_upper.y), rhs_far, far_sum1);
-            near_sum2 = fma(vec4<f32>(lhs_upper.z), rhs_near, near_sum2);
-            far_sum2 = fma(vec4<f32>(lhs_upper.z), rhs_far, far_sum2);
-            near_sum3 = fma(vec4<f32>(lhs_upper.w), rhs_near, near_sum3);
-            far_sum3 = fma(vec4<f32>(lhs_upper.w), rhs_far, far_sum3);
-            near_sum4 = fma(vec4<f32>(lhs_lower.x), rhs_near, near_sum4);
-            far_sum4 = fma(vec4<f32>(lhs_lower.x), rhs_far, far_sum4);
-            near_sum5 = fma(vec4<f32>(lhs_lower.y), rhs_near, near_sum5);
-            far_sum5 = fma(vec4<f32>(lhs_lower.y), rhs_far, far_sum5);
-            near_sum6 = fma(vec4<f32>(lhs_lower.z), rhs_near, near_sum6);
-            far_sum6 = fma(vec4<f32>(lhs_lower.z), rhs_far, far_sum6);
-            near_sum7 = fma(vec4<f32>(lhs_lower.w), rhs_near, near_sum7);
-            far_sum7 = fma(vec4<f32>(lhs_lower.w), rhs_far, far_sum7);
+        for (var k = 0u; k < unknown_inner(); k += 4u) {
+            let lhs_group = k * LHS_QUADS + down;
+            let rhs_group = k * RHS_QUADS + across;
+            multiply(&sums, lhs_group, rhs_group);
+            multiply(&sums, lhs_group + LHS_QUADS, rhs_group + RHS_QUADS);
+            multiply(&sums, lhs_group + 2u * LHS_QUADS, rhs_group + 2u * RHS_QUADS);
+            multiply(&sums, lhs_group + 3u * LHS_QUADS, rhs_group + 3u * RHS_QUADS);
         }
     }
     let row = first_row(work) + down * 4u;
     let column = first_column(work) + across * 4u;
     let lower_row = row + TILE_ROWS / 2u;
     let far_column = column + TILE_COLUMNS / 2u;
-    store_quad(work, row, column, near_sum0);
-    store_quad(work, row, far_column, far_sum0);
-    store_quad(work, row + 1u, column, near_sum1);
-    store_quad(work, row + 1u, far_column, far_sum1);
-    store_quad(work, row + 2u, column, near_sum2);
-    store_quad(work, row + 2u, far_column, far_sum2);
-    store_quad(work, row + 3u, column, near_sum3);
-    store_quad(work, row + 3u, far_column, far_sum3);
-    store_quad(work, lower_row, column, near_sum4);
-    store_quad(work, lower_row, far_column, far_sum4);
-    store_quad(work, lower_row + 1u, column, near_sum5);
-    store_quad(work, lower_row + 1u, far_column, far_sum5);
-    store_quad(work, lower_row + 2u, column, near_sum6);
-    store_quad(work, lower_row + 2u, far_column, far_sum6);
-    store_quad(work, lower_row + 3u, column, near_sum7);
-    store_quad(work, lower_row + 3u, far_column, far_sum7);
+    store_quad(work, row, column, sums.near0);
+    store_quad(work, row, far_column, sums.far0);
+    store_quad(work, row + 1u, column, sums.near1);
+    store_quad(work, row + 1u, far_column, sums.far1);
+    store_quad(work, row + 2u, column, sums.near2);
+    store_quad(work, row + 2u, far_column, sums.far2);
+    store_quad(work, row + 3u, column, sums.near3);
+    store_quad(work, row + 3u, far_column, sums.far3);
+    store_quad(work, lower_row, column, sums.near4);
+    store_quad(work, lower_row, far_column, sums.far4);
+    store_quad(work, lower_row + 1u, column, sums.near5);
+    store_quad(work, lower_row + 1u, far_column, sums.far5);
+    store_quad(work, lower_row + 2u, column, sums.near6);
+    store_quad(work, lower_row + 2u, far_column, sums.far6);
+    store_quad(work, lower_row + 3u, column, sums.near7);
+    store_quad(work, lower_row + 3u, far_column, sums.far7);
     store_row_sums(work, local, row_parts);
 }

@@ -10,26 +10,29 @@ struct Loaded {
     quad3: vec4<f32>,
 }
 
-fn load_tiles(work: Work, local: u32, first: u32) -> Loaded {
+// The first tile, whose inner indices behind its end count as zeros.
+fn load_first(work: Work, local: u32, cursor: Cursor) -> Loaded {
+    let loaded = load_tiles(local, cursor);
+    let length = first_length(work);
     return Loaded(
-        load_lhs(work, lhs_item(local), first),
-        load_lhs(work, lhs_item(local + TOTAL_THREADS), first),
-        load_rhs(work, rhs_item(local), first),
-        load_rhs(work, rhs_item(local + TOTAL_THREADS), first),
+        select(vec4<f32>(0.0), loaded.quad0, lhs_item(local).y < length),
+        select(vec4<f32>(0.0), loaded.quad1, lhs_item(local + TOTAL_THREADS).y < length),
+        select(vec4<f32>(0.0), loaded.quad2, rhs_item(local).y < length),
+        select(vec4<f32>(0.0), loaded.quad3, rhs_item(local + TOTAL_THREADS).y < length),
     );
 }
 
 fn write_lhs_tile(local: u32, loaded: Loaded) {
     let item0 = lhs_item(local);
     let item1 = lhs_item(local + TOTAL_THREADS);
-    lhs_tile[slot(item0.y, item0.x, LHS_QUADS)] = loaded.quad0;
-    lhs_tile[slot(item1.y, item1.x, LHS_QUADS)] = loaded.quad1;
+    lhs_tile[item0.y * LHS_QUADS + item0.x] = loaded.quad0;
+    lhs_tile[item1.y * LHS_QUADS + item1.x] = loaded.quad1;
 }
 
 fn write_tiles(local: u32, loaded: Loaded) {
     write_lhs_tile(local, loaded);
     let item0 = rhs_item(local);
     let item1 = rhs_item(local + TOTAL_THREADS);
-    rhs_tile[slot(item0.y, item0.x, RHS_QUADS)] = loaded.quad2;
-    rhs_tile[slot(item1.y, item1.x, RHS_QUADS)] = loaded.quad3;
+    rhs_tile[item0.y * RHS_QUADS + item0.x] = loaded.quad2;
+    rhs_tile[item1.y * RHS_QUADS + item1.x] = loaded.quad3;
 }

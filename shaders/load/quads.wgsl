@@ -15,20 +15,56 @@ struct Loaded {
     quad3: vec4<f32>,
 }
 
+// Of the operand that the invocation loads, one of the two is used.
+struct Cursor {
+    lhs: Place,
+    rhs: Place,
+}
+
 const NOTHING = Loaded(vec4<f32>(0.0), vec4<f32>(0.0), vec4<f32>(0.0), vec4<f32>(0.0));
 // Invocations that load an operand.
 const LOADERS = TOTAL_THREADS / 2u;
+// Groups of inner indices.
+const INNER_QUADS = TILE_INNER / 4u;
 
-// A block's group of rows or columns, and its group of inner indices.
+// A block's group of rows or columns, and its group of inner indices: eight of the former next to each other, which are written to as many
+// banks.
 fn block_of(index: u32) -> vec2<u32> {
-    return vec2<u32>(index / (TILE_INNER / 4u), index % (TILE_INNER / 4u));
+    return vec2<u32>(index % 8u + index / (8u * INNER_QUADS) * 8u, index / 8u % INNER_QUADS);
 }
 
-fn load_tiles(work: Work, local: u32, first: u32) -> Loaded {
+fn begin(work: Work, local: u32) -> Cursor {
+    return Cursor(lhs_begin(work, local % LOADERS), rhs_begin(work, local % LOADERS));
+}
+
+// How far the next tile is, in inner indices.
+alias Step = u32;
+
+fn step_of(work: Work, count: u32) -> Step {
+    return count;
+}
+
+fn moved(cursor: Cursor, step: Step) -> Cursor {
+    return Cursor(lhs_moved(cursor.lhs, step), rhs_moved(cursor.rhs, step));
+}
+
+// Nothing but the cursor tells where the next tile is.
+fn prepare(local: u32, cursor: Cursor) {}
+
+fn load_tiles(local: u32, cursor: Cursor) -> Loaded {
     if local < LOADERS {
-        return load_lhs_block(work, local, first);
+        return load_lhs_block(cursor.lhs);
     }
-    return load_rhs_block(work, local - LOADERS, first);
+    return load_rhs_block(cursor.rhs);
+}
+
+// The first tile, whose inner indices behind its end count as zeros.
+fn load_first(work: Work, local: u32, cursor: Cursor) -> Loaded {
+    let loaded = load_tiles(local, cursor);
+    if local < LOADERS {
+        return first_lhs_block(work, local, loaded);
+    }
+    return first_rhs_block(work, local - LOADERS, loaded);
 }
 
 fn write_lhs_tile(local: u32, loaded: Loaded) {

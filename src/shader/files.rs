@@ -192,6 +192,7 @@ modules![
     "family/product_sum",
     "family/tiles",
     "family/tile_row_sums",
+    "family/lhs_cursor",
     "family/lhs_items",
     "family/lhs_blocks",
     "family/convolution",

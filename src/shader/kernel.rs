@@ -129,6 +129,13 @@ pub struct Operand {
     pub at: Affine,
 }
 
+impl Operand {
+    /// The last address that a kernel may read: of fewer than four elements, what is bound beyond them may be read, too.
+    pub(crate) fn last(&self) -> i64 {
+        if self.ty.is_empty() { 3 } else { self.at.range(self.ty.shape.dims()).1.max(3) }
+    }
+}
+
 /// What a routine's kernels are chosen by.
 pub struct RoutineShapes<'a> {
     /// The operator's inputs, in order. Their element types are compute types (f32, i32 or u32), or f16 and bf16 where the operator

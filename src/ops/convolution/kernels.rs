@@ -64,13 +64,16 @@ pub(super) fn plans(
 /// Invocations of a workgroup without workgroup memory, along rows and columns.
 const THREADS: [usize; 2] = [1, 64];
 
+/// Bytes of workgroup memory that say what an inner index adds to addresses.
+const OFFSETS: usize = 20;
+
 /// What fits, best guess first. Without workgroup memory an invocation has a few rows.
 fn guesses(extents: Extents, adapter: &Adapter) -> Vec<Variant> {
     let rows = [1, 2, 4].into_iter().find(|&rows| rows >= extents.rows).unwrap_or(8);
     let columns = if extents.columns > 64 { 2 } else { 1 };
     let direct = direct([rows, columns], THREADS, 64, extents, adapter);
     // A tile's rows are wasted on groups of few channels.
-    variants(extents, &[false], direct, extents.rows < 16, adapter)
+    variants(extents, &[false], direct, extents.rows < 16, OFFSETS, adapter)
 }
 
 /// What may be the fastest, with the same best guess.
@@ -84,7 +87,7 @@ fn candidates(extents: Extents, adapter: &Adapter) -> Vec<Variant> {
         .chain(guesses.iter().find(is_direct).copied());
     let mut found = software_candidates(extents, &[false], adapter);
     if !adapter.is_software {
-        found = tiled_candidates(extents, adapter).into_iter().chain(found.into_iter().take(2)).collect();
+        found = tiled_candidates(extents, OFFSETS, adapter).into_iter().chain(found.into_iter().take(2)).collect();
     }
     guesses.iter().take(1).copied().chain(found).chain(directs).collect()
 }
@@ -201,6 +204,7 @@ impl Source for Windows<'_> {
             words.extend(space.map(|number| number as i64));
             words.push(0);
         }
+        words.extend([other.last, source.last, source.minor, 0]);
         words
     }
 }

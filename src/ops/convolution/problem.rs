@@ -27,6 +27,8 @@ pub(super) struct Addresses {
     pub(super) major: i64,
     pub(super) minor: i64,
     pub(super) space: [i64; 3],
+    /// The last address.
+    pub(super) last: i64,
 }
 
 /// The windows of one axis for the elements of one phase: element `o` meets tap `t` of its part of the kernel at
@@ -106,6 +108,7 @@ impl Problem {
             major: operand.at.strides[0],
             minor: operand.at.strides[1],
             space: space(&operand.at.strides[2..], 0),
+            last: operand.last(),
         };
         Ok(Self {
             direction: convolution.direction,

@@ -45,7 +45,7 @@ pub(super) fn plans(
     let mut chosen = if tuning {
         candidates(extents, orientations, adapter)
     } else {
-        variants(extents, orientations, direct([4, 4], THREADS, 32, extents, adapter), false, adapter)
+        variants(extents, orientations, direct([4, 4], THREADS, 32, extents, adapter), false, 0, adapter)
     };
     if halves {
         widen(&mut chosen);
@@ -87,7 +87,7 @@ fn candidates(extents: Extents, orientations: &[bool], adapter: &Adapter) -> Vec
         }
         return found;
     }
-    let tiles = tiled(extents, adapter).into_iter().chain(tiled_candidates(extents, adapter));
+    let tiles = tiled(extents, 0, adapter).into_iter().chain(tiled_candidates(extents, 0, adapter));
     tiles.chain(directs).chain(software(extents, orientations, adapter)).collect()
 }
 
@@ -140,7 +140,7 @@ impl Source for Matrices {
         let Problem { extents: Extents { batch, rows, columns, inner }, lhs, rhs, .. } = self.problem;
         let numbers = [batch, rows, columns, inner, splits, down, across, split_length];
         let mut words = numbers.map(|number| number as i64).to_vec();
-        words.extend([lhs.offset, lhs.row, lhs.column, rhs.offset, rhs.row, rhs.column, 0]);
+        words.extend([lhs.offset, lhs.row, lhs.column, rhs.offset, rhs.row, rhs.column, 0, lhs.last, rhs.last, 0, 0]);
         for &(extent, [lhs, rhs]) in &self.problem.batch_axes {
             words.extend([extent as i64, lhs, rhs, 0]);
         }

@@ -12,6 +12,8 @@ pub(super) struct Matrices {
     pub(super) offset: i64,
     pub(super) row: i64,
     pub(super) column: i64,
+    /// The last address.
+    pub(super) last: i64,
 }
 
 /// `[batch, rows, inner] · [batch, inner, columns]`
@@ -57,6 +59,7 @@ impl Problem {
             offset: operand.at.offset,
             row: operand.at.strides[rank - 2],
             column: operand.at.strides[rank - 1],
+            last: operand.last(),
         };
         let extents = Extents {
             batch: batch_axes.iter().map(|(extent, _)| extent).product(),
@@ -106,7 +109,7 @@ impl Problem {
     /// Whether neighbours of the right operand lie along the inner dimension, where it can be read in pairs from an even address
     /// on.
     pub(super) fn pairs(&self) -> Option<bool> {
-        let Matrices { stored, offset, row, column } = self.rhs;
+        let Matrices { stored, offset, row, column, .. } = self.rhs;
         let is_even = |number: i64| number % 2 == 0;
         if stored != DType::F32 || !is_even(offset) || !self.batch_axes.iter().all(|(_, [_, rhs])| is_even(*rhs)) {
             return None;

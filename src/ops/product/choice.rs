@@ -85,10 +85,11 @@ pub(in crate::ops) fn variants(
     orientations: &[bool],
     direct: Variant,
     is_small: bool,
+    offsets: usize,
     adapter: &Adapter,
 ) -> Vec<Variant> {
     let mut variants = software(extents, orientations, adapter);
-    let mut others = tiled(extents, adapter);
+    let mut others = tiled(extents, offsets, adapter);
     // Where there are no subgroups, the caches of a processor do better than workgroup memory.
     others.insert(if adapter.is_software || is_small { 0 } else { others.len() }, direct);
     if adapter.is_software {
@@ -116,19 +117,19 @@ pub(in crate::ops) fn direct(
 /// Rows and columns of a tile, speed of a full GPU relative to the largest one, workgroups that fill one.
 type Tile = (Algorithm, usize, f64, usize);
 
-/// The kernels with tiles in workgroup memory, by a rough model of a GPU: a fixed number of workgroups at a time, each as fast as
+/// The kernels with tiles in workgroup memory, where `offsets` more bytes are for each inner index, by a rough model of a GPU: a fixed number of workgroups at a time, each as fast as
 /// its tile's reuse allows.
-pub(in crate::ops) fn tiled(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
+pub(in crate::ops) fn tiled(problem: Extents, offsets: usize, adapter: &Adapter) -> Vec<Variant> {
     const TILES: [Tile; 3] = [
         (Algorithm::Tiled { inner: 16 }, 128, 1.0, 128),
         (Algorithm::Tiled { inner: 8 }, 64, 0.75, 256),
         (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
     ];
-    tiled_of(&TILES, &[0.0, 1.0], problem, adapter)
+    tiled_of(&TILES, &[0.0, 1.0], problem, offsets, adapter)
 }
 
 /// The same with other tiles and splits, for tuning.
-pub(in crate::ops) fn tiled_candidates(problem: Extents, adapter: &Adapter) -> Vec<Variant> {
+pub(in crate::ops) fn tiled_candidates(problem: Extents, offsets: usize, adapter: &Adapter) -> Vec<Variant> {
     const TILES: [Tile; 4] = [
         (Algorithm::Tiled { inner: 16 }, 128, 1.0, 128),
         (Algorithm::Tiled { inner: 8 }, 64, 0.75, 256),
@@ -136,20 +137,21 @@ pub(in crate::ops) fn tiled_candidates(problem: Extents, adapter: &Adapter) -> V
         (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
     ];
     // What the model puts far behind does not win.
-    let mut found = tiled_of(&TILES, &[0.0, 0.5, 1.0, 2.0, 4.0], problem, adapter);
+    let mut found = tiled_of(&TILES, &[0.0, 0.5, 1.0, 2.0, 4.0], problem, offsets, adapter);
     found.truncate(10);
     found
 }
 
 /// `fill` says with how many times the workgroups that fill a GPU the inner dimension is cut; 0 cuts as little as can be.
-fn tiled_of(tiles: &[Tile], fill: &[f64], problem: Extents, adapter: &Adapter) -> Vec<Variant> {
+fn tiled_of(tiles: &[Tile], fill: &[f64], problem: Extents, offsets: usize, adapter: &Adapter) -> Vec<Variant> {
     // Multiplications in whose time a second pass is dispatched, and an element of a partial product written and read.
     const SECOND_PASS: f64 = 2.0e7;
     const PARTIAL: f64 = 40.0;
     let mut candidates = Vec::new();
     for &(algorithm, extent, speed, full) in tiles {
         let (Algorithm::Tiled { inner } | Algorithm::Small { inner }) = algorithm else { continue };
-        let fits = adapter.limits.workgroup_bytes >= 8 * extent * inner && adapter.limits.workgroup_invocations >= 256;
+        let bytes = (8 * extent + offsets) * inner;
+        let fits = adapter.limits.workgroup_bytes >= bytes && adapter.limits.workgroup_invocations >= 256;
         if !fits {
             continue;
         }
