@@ -1,6 +1,6 @@
 // Used by load, staging.
 // Tiles of both operands of a product in workgroup memory. A tile is stored by inner index, its other dimension in groups of four;
-// each invocation loads two groups of each operand. Neighbouring invocations read along the dimension in which the operand's
+// each invocation loads two groups of each operand, of the same rows or columns. Neighbouring invocations read along the dimension in which the operand's
 // elements are neighbours, whichever that is: transposes need no pass of their own.
 //
 // The first tile of a workgroup is the one that may be shorter, and is padded with zeros; all others are whole. So the loop over tiles
@@ -13,16 +13,19 @@ const RHS_QUADS = TILE_COLUMNS / 4u;
 var<workgroup> lhs_tile: array<vec4<f32>, TILE_INNER * LHS_QUADS>;
 var<workgroup> rhs_tile: array<vec4<f32>, TILE_INNER * RHS_QUADS>;
 
-// Group and inner index of an item. Along the inner dimension, four groups are next to each other, so that writing them to the tile has few
-// conflicts of banks.
-fn lhs_item(item: u32) -> vec2<u32> {
-    let along_inner = vec2<u32>(item % 4u + item / (4u * TILE_INNER) * 4u, item / 4u % TILE_INNER);
-    return select(vec2<u32>(item % LHS_QUADS, item / LHS_QUADS), along_inner, LHS_ALONG_INNER);
+// Inner indices between the two groups of an invocation.
+const APART = TILE_INNER / 2u;
+
+// An invocation's group of rows, and the inner index of the first of the two that it loads of it. Along the inner dimension, four groups are
+// next to each other, so that writing them to the tile has few conflicts of banks.
+fn lhs_item(local: u32) -> vec2<u32> {
+    let along_inner = vec2<u32>(local % 4u + local / (4u * APART) * 4u, local / 4u % APART);
+    return select(vec2<u32>(local % LHS_QUADS, local / LHS_QUADS), along_inner, LHS_ALONG_INNER);
 }
 
-fn rhs_item(item: u32) -> vec2<u32> {
-    let along_inner = vec2<u32>(item % 4u + item / (4u * TILE_INNER) * 4u, item / 4u % TILE_INNER);
-    return select(vec2<u32>(item % RHS_QUADS, item / RHS_QUADS), along_inner, RHS_ALONG_INNER);
+fn rhs_item(local: u32) -> vec2<u32> {
+    let along_inner = vec2<u32>(local % 4u + local / (4u * APART) * 4u, local / 4u % APART);
+    return select(vec2<u32>(local % RHS_QUADS, local / RHS_QUADS), along_inner, RHS_ALONG_INNER);
 }
 
 fn tile_count(work: Work) -> u32 {

@@ -51,17 +51,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             loaded = load_tiles(local, cursor);
             cursor = moved(cursor, step);
         }
-        for (var k = 0u; k < unknown_inner(); k += 8u) {
+        for (var k = 0u; k < unknown_inner(); k += 4u) {
             let lhs_group = k * LHS_QUADS + down;
             let rhs_group = k * RHS_QUADS + across;
             multiply(&sums, lhs_group, rhs_group);
             multiply(&sums, lhs_group + LHS_QUADS, rhs_group + RHS_QUADS);
             multiply(&sums, lhs_group + 2u * LHS_QUADS, rhs_group + 2u * RHS_QUADS);
             multiply(&sums, lhs_group + 3u * LHS_QUADS, rhs_group + 3u * RHS_QUADS);
-            multiply(&sums, lhs_group + 4u * LHS_QUADS, rhs_group + 4u * RHS_QUADS);
-            multiply(&sums, lhs_group + 5u * LHS_QUADS, rhs_group + 5u * RHS_QUADS);
-            multiply(&sums, lhs_group + 6u * LHS_QUADS, rhs_group + 6u * RHS_QUADS);
-            multiply(&sums, lhs_group + 7u * LHS_QUADS, rhs_group + 7u * RHS_QUADS);
         }
     }
     let row = first_row(work) + down * 4u;

@@ -16,23 +16,23 @@ fn load_first(work: Work, local: u32, cursor: Cursor) -> Loaded {
     let length = first_length(work);
     return Loaded(
         select(vec4<f32>(0.0), loaded.quad0, lhs_item(local).y < length),
-        select(vec4<f32>(0.0), loaded.quad1, lhs_item(local + TOTAL_THREADS).y < length),
+        select(vec4<f32>(0.0), loaded.quad1, lhs_item(local).y + APART < length),
         select(vec4<f32>(0.0), loaded.quad2, rhs_item(local).y < length),
-        select(vec4<f32>(0.0), loaded.quad3, rhs_item(local + TOTAL_THREADS).y < length),
+        select(vec4<f32>(0.0), loaded.quad3, rhs_item(local).y + APART < length),
     );
 }
 
 fn write_lhs_tile(local: u32, loaded: Loaded) {
-    let item0 = lhs_item(local);
-    let item1 = lhs_item(local + TOTAL_THREADS);
-    lhs_tile[item0.y * LHS_QUADS + item0.x] = loaded.quad0;
-    lhs_tile[item1.y * LHS_QUADS + item1.x] = loaded.quad1;
+    let item = lhs_item(local);
+    let first = item.y * LHS_QUADS + item.x;
+    lhs_tile[first] = loaded.quad0;
+    lhs_tile[first + APART * LHS_QUADS] = loaded.quad1;
 }
 
 fn write_tiles(local: u32, loaded: Loaded) {
     write_lhs_tile(local, loaded);
-    let item0 = rhs_item(local);
-    let item1 = rhs_item(local + TOTAL_THREADS);
-    rhs_tile[item0.y * RHS_QUADS + item0.x] = loaded.quad2;
-    rhs_tile[item1.y * RHS_QUADS + item1.x] = loaded.quad3;
+    let item = rhs_item(local);
+    let first = item.y * RHS_QUADS + item.x;
+    rhs_tile[first] = loaded.quad2;
+    rhs_tile[first + APART * RHS_QUADS] = loaded.quad3;
 }

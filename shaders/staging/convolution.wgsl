@@ -26,11 +26,9 @@ struct Columns {
 
 struct Cursor {
     inner: Inner,
-    // The addresses of two groups of rows.
-    lhs0: i32,
-    lhs1: i32,
-    columns0: Columns,
-    columns1: Columns,
+    // The address of a group of rows.
+    lhs: i32,
+    columns: Columns,
 }
 
 fn inner_extents(work: Work) -> vec3<u32> {
@@ -157,13 +155,10 @@ fn columns_of(work: Work, item: vec2<u32>) -> Columns {
 }
 
 fn begin(work: Work, local: u32) -> Cursor {
-    let row = first_row(work);
     let cursor = Cursor(
         inner_at(work, work.first + min(local, TILE_INNER - 1u)),
-        work.lhs_start + i32(row + lhs_item(local).x * 4u) * params.lhs_row,
-        work.lhs_start + i32(row + lhs_item(local + TOTAL_THREADS).x * 4u) * params.lhs_row,
+        work.lhs_start + i32(first_row(work) + lhs_item(local).x * 4u) * params.lhs_row,
         columns_of(work, rhs_item(local)),
-        columns_of(work, rhs_item(local + TOTAL_THREADS)),
     );
     prepare(local, cursor);
     workgroupBarrier();
@@ -171,7 +166,7 @@ fn begin(work: Work, local: u32) -> Cursor {
 }
 
 fn moved(cursor: Cursor, step: Step) -> Cursor {
-    return Cursor(inner_moved(cursor.inner, step), cursor.lhs0, cursor.lhs1, cursor.columns0, cursor.columns1);
+    return Cursor(inner_moved(cursor.inner, step), cursor.lhs, cursor.columns);
 }
 
 // Stores what the inner indices of the next tile add.
@@ -208,9 +203,9 @@ fn load_rhs(columns: Columns, k: u32) -> vec4<f32> {
 
 fn load_tiles(local: u32, cursor: Cursor) -> Loaded {
     return Loaded(
-        load_lhs(cursor.lhs0, lhs_item(local).y),
-        load_lhs(cursor.lhs1, lhs_item(local + TOTAL_THREADS).y),
-        load_rhs(cursor.columns0, rhs_item(local).y),
-        load_rhs(cursor.columns1, rhs_item(local + TOTAL_THREADS).y),
+        load_lhs(cursor.lhs, lhs_item(local).y),
+        load_lhs(cursor.lhs, lhs_item(local).y + APART),
+        load_rhs(cursor.columns, rhs_item(local).y),
+        load_rhs(cursor.columns, rhs_item(local).y + APART),
     );
 }

@@ -7,19 +7,12 @@
 #mirror family/lhs_items
 
 struct Cursor {
-    lhs0: Place,
-    lhs1: Place,
-    rhs0: Place,
-    rhs1: Place,
+    lhs: Place,
+    rhs: Place,
 }
 
 fn begin(work: Work, local: u32) -> Cursor {
-    return Cursor(
-        lhs_begin(work, lhs_item(local)),
-        lhs_begin(work, lhs_item(local + TOTAL_THREADS)),
-        rhs_begin(work, rhs_item(local)),
-        rhs_begin(work, rhs_item(local + TOTAL_THREADS)),
-    );
+    return Cursor(lhs_begin(work, lhs_item(local)), rhs_begin(work, rhs_item(local)));
 }
 
 // How far the next tile is, in inner indices.
@@ -30,12 +23,7 @@ fn step_of(work: Work, count: u32) -> Step {
 }
 
 fn moved(cursor: Cursor, step: Step) -> Cursor {
-    return Cursor(
-        lhs_moved(cursor.lhs0, step),
-        lhs_moved(cursor.lhs1, step),
-        rhs_moved(cursor.rhs0, step),
-        rhs_moved(cursor.rhs1, step),
-    );
+    return Cursor(lhs_moved(cursor.lhs, step), rhs_moved(cursor.rhs, step));
 }
 
 // Nothing but the cursor tells where the next tile is.
@@ -43,9 +31,9 @@ fn prepare(local: u32, cursor: Cursor) {}
 
 fn load_tiles(local: u32, cursor: Cursor) -> Loaded {
     return Loaded(
-        load_lhs(cursor.lhs0),
-        load_lhs(cursor.lhs1),
-        load_rhs(cursor.rhs0),
-        load_rhs(cursor.rhs1),
+        load_lhs(cursor.lhs),
+        load_lhs(lhs_moved(cursor.lhs, APART)),
+        load_rhs(cursor.rhs),
+        load_rhs(rhs_moved(cursor.rhs, APART)),
     );
 }

@@ -68,6 +68,8 @@ pub struct Adapter {
     pub is_software: bool,
     /// True where naga bounds every loop by a counter, which drivers then do not unroll.
     pub bounded_loops: bool,
+    /// True where the registers of an invocation hold few sums: more would be spilled, or leave too few workgroups at a time.
+    pub few_registers: bool,
     /// Smallest and largest subgroup, where subgroup operations may be used.
     pub subgroups: Option<(u32, u32)>,
     /// True where there are barriers for a subgroup alone.
@@ -123,6 +125,7 @@ impl Default for Adapter {
             is_software: false,
             bounded_loops: false,
             subgroups: None,
+            few_registers: false,
             subgroup_barriers: false,
             wide_integers: false,
             limits: Limits {

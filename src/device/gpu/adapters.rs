@@ -287,6 +287,7 @@ pub(super) fn compiler_adapter(
         name: info.name.clone(),
         is_software: info.device_type == wgpu::DeviceType::Cpu,
         bounded_loops: checks == Checks::All,
+        few_registers: has_few_registers(info),
         subgroups: subgroups(features, info),
         subgroup_barriers: features.contains(wgpu::Features::SUBGROUP_BARRIER),
         wide_integers: features.contains(wgpu::Features::SHADER_INT64),
@@ -294,6 +295,13 @@ pub(super) fn compiler_adapter(
         limits,
         tuned: Tuned::default(),
     }
+}
+
+/// Eight lanes have 128 registers each (Intel). With 64 alone (AMD's GCN), there are 256 to share among workgroups, which wait for memory
+/// more often than newer ones.
+fn has_few_registers(info: &wgpu::AdapterInfo) -> bool {
+    let (smallest, largest) = (info.subgroup_min_size, info.subgroup_max_size);
+    (1..=8).contains(&smallest) || (smallest, largest) == (64, 64)
 }
 
 fn compiler_limits(limits: &wgpu::Limits) -> Limits {

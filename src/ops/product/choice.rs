@@ -117,6 +117,10 @@ pub(in crate::ops) fn direct(
 /// Rows and columns of a tile, speed of a full GPU relative to the largest one, workgroups that fill one.
 type Tile = (Algorithm, usize, f64, usize);
 
+/// Tiles of which an invocation has 16 sums.
+const FEW_REGISTERS: [Tile; 2] =
+    [(Algorithm::Small { inner: 32 }, 64, 0.6, 256), (Algorithm::Small { inner: 16 }, 32, 0.4, 512)];
+
 /// The kernels with tiles in workgroup memory, where `offsets` more bytes are for each inner index, by a rough model of a GPU: a fixed number of workgroups at a time, each as fast as
 /// its tile's reuse allows.
 pub(in crate::ops) fn tiled(problem: Extents, offsets: usize, adapter: &Adapter) -> Vec<Variant> {
@@ -125,7 +129,8 @@ pub(in crate::ops) fn tiled(problem: Extents, offsets: usize, adapter: &Adapter)
         (Algorithm::Tiled { inner: 8 }, 64, 0.75, 256),
         (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
     ];
-    tiled_of(&TILES, &[0.0, 1.0], problem, offsets, adapter)
+    let tiles = if adapter.few_registers { &FEW_REGISTERS[..] } else { &TILES };
+    tiled_of(tiles, &[0.0, 1.0], problem, offsets, adapter)
 }
 
 /// The same with other tiles and splits, for tuning.
@@ -137,7 +142,8 @@ pub(in crate::ops) fn tiled_candidates(problem: Extents, offsets: usize, adapter
         (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
     ];
     // What the model puts far behind does not win.
-    let mut found = tiled_of(&TILES, &[0.0, 0.5, 1.0, 2.0, 4.0], problem, offsets, adapter);
+    let tiles = if adapter.few_registers { &FEW_REGISTERS[..] } else { &TILES };
+    let mut found = tiled_of(tiles, &[0.0, 0.5, 1.0, 2.0, 4.0], problem, offsets, adapter);
     found.truncate(10);
     found
 }

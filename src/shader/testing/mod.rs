@@ -34,7 +34,8 @@ pub(crate) fn adapters() -> Vec<Adapter> {
     };
     vec![
         Adapter::default(),
-        Adapter { name: "large".into(), subgroups: Some((32, 32)), limits: large, ..Adapter::default() },
+        Adapter { name: "large".into(), subgroups: Some((32, 32)), limits: large.clone(), ..Adapter::default() },
+        Adapter { name: "few registers".into(), few_registers: true, limits: large, ..Adapter::default() },
         software(4),
         software(8),
         software(16),
