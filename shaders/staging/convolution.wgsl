@@ -144,8 +144,13 @@ fn columns_of(work: Work, item: vec2<u32>) -> Columns {
     for (var c = 0u; c < 4u; c++) {
         let offset = column_offset(work, position);
         found.address[c] = work.rhs_start + offset.address;
-        found.x[c] = offset.at.x;
-        found.y[c] = offset.at.y;
+        // What is not looked at takes no register.
+        if AXES > 2u {
+            found.x[c] = offset.at.x;
+        }
+        if AXES > 1u {
+            found.y[c] = offset.at.y;
+        }
         found.z[c] = offset.at.z;
         if column + c + 1u < params.columns {
             position = next_position(position, extents);
