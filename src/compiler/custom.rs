@@ -78,7 +78,9 @@ fn obstacle(data: &GraphData, node: &Node, target: &Target) -> Option<String> {
             } else if let Kind::Expression(_) = node.op.operator().kind() {
                 let (needed, allowed) = (node.inputs.len() + 1, target.bindings());
                 if needed > allowed.max(FEWEST_BINDINGS) && can_decompose(data, node) {
-                    return Some(format!("it binds {needed} buffers, and the device allows {allowed}"));
+                    return Some(format!(
+                        "it has no kernel of {allowed} buffers, as the device allows, but one of {needed}"
+                    ));
                 }
             }
             let Op::Custom(operator) = &node.op else { return None };
@@ -104,7 +106,8 @@ fn unbound(gpu: &dyn GpuRoutine, types: &[&TensorType], node: &Node, adapter: &A
     // What the kernels say of these types is told when they are chosen.
     let plans = gpu.kernels(&shapes, adapter).ok()?;
     let needed = plans.iter().map(KernelPlan::bindings).min()?;
-    (needed > allowed).then(|| format!("its kernels bind {needed} buffers, and the device allows {allowed}"))
+    (needed > allowed)
+        .then(|| format!("it has no kernel of {allowed} buffers, as the device allows, but one of {needed}"))
 }
 
 /// Whether a decomposition is there. It is built in a graph of its own, which is dropped.
@@ -143,7 +146,7 @@ fn decompose(mut data: GraphData, obstacles: Vec<Option<String>>) -> Result<Grap
         let inputs: Vec<Tensor> = inputs.into_iter().map(|id| Tensor::new(graph.clone(), id)).collect();
         let found = graph.at(node.origin, || node.op.decomposition(&inputs, &node.outputs));
         let Some(found) = found else {
-            return Err(wrong(format!("{obstacle}, and there is no decomposition that could take its place")));
+            return Err(wrong(format!("{obstacle}, and no decomposition that could take its place")));
         };
         if let Some(error) = graph.error() {
             return Err(wrong(format!("its decomposition: {error}")));

@@ -1,7 +1,7 @@
 //! A column of a table: numbers or categories, some of which may be missing.
 
 use super::format::Format;
-use super::spread;
+use super::single_precision;
 use crate::error::{Error, Result, counted};
 
 /// The remark on a column that is categories because the user says so.
@@ -95,7 +95,7 @@ impl Column {
                 if let Some(value) = numbers.iter().find(|value| (**value as f32).is_infinite()) {
                     return Err(Error::Data(format!("column '{}': {value} is beyond f32", self.name)));
                 }
-                spread::fits_single_precision(&numbers)
+                single_precision::fits_single_precision(&numbers)
                     .map_err(|message| Error::Data(format!("column '{}': {message}", self.name)))?;
                 Ok(numbers.iter().map(|&value| value as f32).collect())
             }

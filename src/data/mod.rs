@@ -27,6 +27,8 @@ mod preparation;
 mod scaler;
 #[cfg(feature = "datasets")]
 mod series;
+#[cfg(feature = "datasets")]
+mod single_precision;
 mod sparse;
 mod split;
 mod spread;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::date::written;
-use super::spread::{Spread, keeps_differences, single, standardized};
+use super::single_precision::{keeps_differences, single};
+use super::spread::{Spread, standardized};
 use super::{Csv, Dataset, Table, Values};
 use crate::error::{Error, Result, counted};
 use crate::tensor::TensorData;

@@ -46,20 +46,23 @@ impl Graph {
         self.data().user = Some(origin);
     }
 
-    /// Lets nodes that are built belong to a layer of this name, as long as the result lives: messages, profiles and
+    /// Lets nodes that are built belong to a layer of this name, as long as the result lives: plans, profiles and
     /// [`watch_non_finite`](crate::session::Session::watch_non_finite) name it.
     ///
     /// ```
     /// use wgrad::prelude::*;
     /// let g = Graph::new();
-    /// let x = g.input("x", [2, 3], F32);
+    /// let x = g.input("x", [1], F32);
     /// let y = {
     ///     let _layer = g.in_layer("encoder");
-    ///     x.sigmoid() + g.input("bias", [4], F32)
+    ///     x.log()
     /// };
     /// g.output("y", &y);
-    /// let error = g.compile(&Device::cpu()).map(|_| ()).unwrap_err();
+    /// let mut session = g.compile(&Device::cpu())?;
+    /// session.watch_non_finite(true)?;
+    /// let error = session.run(&[("x", &TensorData::from_vec(vec![-1.0_f32], [1])?)]).map(|_| ()).unwrap_err();
     /// assert!(error.to_string().contains("in encoder"), "{error}");
+    /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[must_use]
     pub fn in_layer(&self, name: &str) -> LayerScope {

@@ -253,7 +253,9 @@ impl Classes {
     #[track_caller]
     fn reduced(&self, losses: Tensor, reduction: Reduction) -> Tensor {
         // Of a label that is no class, and is not to be ignored, there is no loss: silence would hide it.
-        let losses = self.is_class.select(losses, f64::NAN);
+        // Gradients are as they are, and need nothing of this.
+        let nothing = losses.graph().scalar(losses.dtype(), 0.0);
+        let losses = losses + self.is_class.select(&nothing, f64::NAN);
         let losses = match &self.counted {
             Some(counted) => counted.select(losses, 0.0),
             None => losses,

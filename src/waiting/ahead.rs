@@ -178,7 +178,11 @@ mod tests {
         });
         assert_eq!(sum, 5050);
         // Who takes none holds no thread up for ever.
-        block_on(async { Ok(drop(of(100))) }).unwrap();
+        let dropped = async {
+            drop(of(100));
+            Ok(())
+        };
+        block_on(dropped).unwrap();
     }
 
     #[test]

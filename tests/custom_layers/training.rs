@@ -331,7 +331,7 @@ fn what_is_wrong_with_a_metric_is_told_with_the_line() {
     let mut trainer =
         Sequential::new([5]).dense(3).compile(&Device::cpu(), SGD::new(0.1), CrossEntropy, Wrong).unwrap();
     let error = trainer.evaluate(&test).unwrap_err().to_string();
-    assert!(error.starts_with("add: ") && error.ends_with(&format!("(at {}:{LINE})", file!())), "{error}");
+    assert!(error.starts_with("add: ") && error.contains(&format!("(at {}:{LINE}", file!())), "{error}");
 }
 
 /// As the exponential, and it may go down when a metric does not.

@@ -18,7 +18,7 @@ fn a_limit_is_blamed_on_whose_it_is() {
     let own = wgpu::Limits::default().max_storage_buffer_binding_size;
     if own < 256 << 20 && allowed >= 256 << 20 {
         // 256 MB: the adapter could, the application's device may not.
-        let error = large(64).compile(&device).err().expect("it is too large").to_string();
+        let error = large(64).compile(&device).expect_err("it is too large").to_string();
         for part in [
             "device limit",
             "the application opened its device with",
@@ -34,7 +34,7 @@ fn a_limit_is_blamed_on_whose_it_is() {
     if allowed < 7 << 30 {
         for limits in [wgpu::Limits::default(), adapter.limits()] {
             let (_keep, device) = open(&adapter, limits);
-            let error = large(7 << 8).compile(&device).err().expect("it is too large").to_string();
+            let error = large(7 << 8).compile(&device).expect_err("it is too large").to_string();
             let part = format!("the adapter {} allows {allowed}", device.name());
             assert!(error.contains(&part) && !error.contains("required_limits"), "{error}");
         }
@@ -42,7 +42,7 @@ fn a_limit_is_blamed_on_whose_it_is() {
     // What wgrad itself cannot.
     let g = Graph::new();
     g.output("y", &g.input("x", [1 << 16, 1 << 15], U8).broadcast_to([2, 1 << 16, 1 << 15]));
-    let error = g.compile(&device).err().expect("it is too large").to_string();
+    let error = g.compile(&device).expect_err("it is too large").to_string();
     assert!(error.contains("wgrad can address"), "{error}");
 }
 
@@ -138,7 +138,7 @@ fn too_little_for_any_kernel_is_told_at_once() {
         change(&mut required_limits);
         let descriptor = wgpu::DeviceDescriptor { required_limits, ..Default::default() };
         let (raw, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
-        let error = Device::from_wgpu(&adapter, raw, queue).err().expect(what).to_string();
+        let error = Device::from_wgpu(&adapter, raw, queue).expect_err(what).to_string();
         assert!(error.contains("device limit") && error.contains(what) && error.contains("required_limits"), "{error}");
     };
     refused("max_compute_invocations_per_workgroup", |limits| limits.max_compute_invocations_per_workgroup = 32);

@@ -119,7 +119,7 @@ impl Reader {
 
     /// Has the source's next examples at hand; false where there are none.
     fn has_more(&mut self) -> Result<bool> {
-        while !self.given.as_ref().is_some_and(|(data, used)| *used < data.len()) {
+        while self.given.as_ref().is_none_or(|(data, used)| *used >= data.len()) {
             if self.has_ended {
                 return Ok(false);
             }

@@ -21,6 +21,7 @@ mod adapters;
 mod bindings;
 mod context;
 mod disk_cache;
+mod errors;
 mod health;
 mod parts;
 mod pictures;
