@@ -25,6 +25,7 @@ class Instruction:
     times: int = 1
     width: int = 0  # of a load, in bytes a lane
     target: str = ""  # of a branch
+    falls: bool = True  # whether the next instruction may follow
 
 
 @dataclasses.dataclass
@@ -52,23 +53,22 @@ def analyse(kind, assembly):
     instructions = code.instructions
     divisions = set(integer_divisions(kind, instructions))
     loops = loops_of(code)
-    weights = [instruction.times for instruction in instructions]
-    for head, end in loops:
-        turns = turns_of(kind, instructions, head, end) if any(is_inside((head, end), loop) for loop in loops) else 1
-        for number in range(head, end + 1):
+    once = [instruction.times for instruction in instructions]
+    weights = list(once)
+    for loop in loops:
+        turns = turns_of(kind, instructions, loop) if any(loop < other for other in loops) else 1
+        for number in loop:
             weights[number] *= turns
 
     def multiply_adds(loop, factors):
-        return sum(factors[number] for number in range(loop[0], loop[1] + 1) if instructions[number].kind in (FMA, MATRIX))
+        return sum(factors[number] for number in loop if instructions[number].kind in (FMA, MATRIX))
 
-    whole = (0, len(instructions) - 1)
-    outer = [loop for loop in loops if not any(is_inside(loop, other) for other in loops)]
-    inner = [loop for loop in loops if not any(is_inside(other, loop) for other in loops)]
-    tile = max(outer, key=lambda loop: (multiply_adds(loop, weights), loop[1] - loop[0]), default=whole)
-    once = [instruction.times for instruction in instructions]
-    hottest = max((loop for loop in inner if is_inside(loop, tile)), key=lambda loop: multiply_adds(loop, once), default=tile)
+    outer = [loop for loop in loops if not any(loop < other for other in loops)]
+    tile = max(outer, key=lambda loop: (multiply_adds(loop, weights), len(loop)), default=frozenset(range(len(instructions))))
+    inner = [loop for loop in loops if loop <= tile and not any(other < loop for other in loops)]
+    hottest = max(inner, key=lambda loop: multiply_adds(loop, once), default=tile)
     counts, loads, shared = collections.Counter(), collections.Counter(), collections.Counter()
-    for number in range(tile[0], tile[1] + 1):
+    for number in tile:
         instruction = instructions[number]
         counts[instruction.kind] += weights[number]
         if instruction.kind in (LOAD, SHARED):
@@ -76,13 +76,13 @@ def analyse(kind, assembly):
     return {
         "has_loop": bool(loops),
         "instructions": len(instructions),
-        "loop_instructions": sum(weights[tile[0] : tile[1] + 1]),
+        "loop_instructions": sum(weights[number] for number in tile),
         "fma": counts[FMA],
         "matrix": counts[MATRIX],
         "share": share(instructions, weights, tile),
         "inner_share": share(instructions, once, hottest),
         "multiplications": counts[MULTIPLY],
-        "divisions": sum(weights[number] for number in divisions if tile[0] <= number <= tile[1]),
+        "divisions": sum(weights[number] for number in divisions & tile),
         "all_divisions": len(divisions),
         "loads": {str(width): count for width, count in sorted(loads.items())},
         "shared_loads": {str(width): count for width, count in sorted(shared.items())},
@@ -92,36 +92,46 @@ def analyse(kind, assembly):
 def share(instructions, weights, loop):
     """Multiply-adds, in per cent of the arithmetic."""
     counts = collections.Counter()
-    for number in range(loop[0], loop[1] + 1):
+    for number in loop:
         counts[instructions[number].kind] += weights[number]
     return round(100 * (counts[FMA] + counts[MATRIX]) / max(1, sum(counts[kind] for kind in ARITHMETIC)), 1)
 
 
-def is_inside(loop, other):
-    return loop != other and other[0] <= loop[0] and loop[1] <= other[1]
-
-
 def loops_of(code):
-    """First and last instruction of each loop; branches back to one label are one loop."""
-    ends = {}
+    """The natural loops: what reaches a branch backward without passing the instruction that it goes to. Compilers put a loop's exit between."""
+    before, backward = collections.defaultdict(list), collections.defaultdict(list)
     for number, instruction in enumerate(code.instructions):
-        head = code.labels.get(instruction.target, number + 1)
-        if head <= number:
-            ends[head] = max(number, ends.get(head, 0))
-    return sorted(ends.items())
+        if instruction.falls:
+            before[number + 1].append(number)
+        target = code.labels.get(instruction.target)
+        if target is not None:
+            before[target].append(number)
+            if target <= number:
+                backward[target].append(number)
+    loops = []
+    for head, ends in sorted(backward.items()):
+        loop, waiting = {head}, list(ends)
+        while waiting:
+            number = waiting.pop()
+            if number not in loop:
+                loop.add(number)
+                waiting += before[number]
+        loops.append(frozenset(loop))
+    return loops
 
 
-def turns_of(kind, instructions, head, end):
+def turns_of(kind, instructions, loop):
     """How often a loop is run whose counter is compared with a constant; 1 where that is not to be seen."""
-    for compared in instructions[head : end + 1]:
+    body = [instructions[number] for number in sorted(loop)]
+    for compared in body:
         if not re.match(kind.compare, compared.operation) or len(compared.reads) < 2:
             continue
         register, bound = compared.reads[0], number_of(compared.reads[1])
-        adds = [one for one in instructions[head : end + 1] if one.writes == register]
+        adds = [one for one in body if one.writes == register]
         if bound is None or len(adds) != 1 or not re.match(kind.add, adds[0].operation):
             continue
         steps = [number for number in map(number_of, adds[0].reads) if number]
-        before = next((one for one in reversed(instructions[:head]) if one.writes == register), None)
+        before = next((one for one in reversed(instructions[: min(loop)]) if one.writes == register), None)
         start = number_of(before.reads[0]) if before and before.reads and re.match(kind.move, before.operation) else None
         if len(steps) == 1 and start is not None and 1 <= (turns := math.ceil((bound - start) / steps[0])) <= MOST_TURNS:
             return turns
@@ -169,7 +179,7 @@ def amd_instruction(text):
     operation, _, rest = text.partition(" ")
     operands = [operand.strip() for operand in rest.split(",")] if rest else []
     if operation.startswith(("s_branch", "s_cbranch")):
-        return Instruction(operation, target=operands[0])
+        return Instruction(operation, target=operands[0], falls=operation != "s_branch")
     if operation.startswith("s_cmp"):
         return Instruction(operation, reads=tuple(operands))
     kind, width = OTHER, 0
@@ -223,7 +233,9 @@ def parse_nvidia(text):
             width = int((re.search(r"\.[bui](\d+)", operation) or ["", "32"])[1]) // 8
         if operation.startswith("bra"):
             target = reads[-1]
-        code.instructions.append(Instruction(operation, writes, reads, kind, width=width, target=target))
+        # A branch may have a guard before it or a condition behind it.
+        is_certain = "@" not in line.split("//")[0] and (operation == "exit" or operation == "bra" and reads[0] == "pT")
+        code.instructions.append(Instruction(operation, writes, reads, kind, width=width, target=target, falls=not is_certain))
     return code
 
 
@@ -339,7 +351,7 @@ def parse_adreno(text):
             line = line[label.end() :].strip()
         if line.startswith(("@", "Native", "//")):
             continue
-        match = re.match(r"((?:\((?:sy|ss|jp|ul|sat|eq|eolm|eogm|eostsc|rpt\d|nop\d)\))*)([a-z][\w.]*)\s*(.*)", line)
+        match = re.match(r"((?:\((?:sy|ss|jp|ul|sat|eq|eolm|eogm|eostsc|rpt\d|nop\d)\)\s*)*)([a-z][\w.]*)\s*(.*)", line)
         if not match:
             continue
         flags, operation, rest = match.groups()
@@ -350,7 +362,8 @@ def parse_adreno(text):
         if kind in (LOAD, SHARED):
             width = adreno_width(operation, rest)
         times = 1 + int(repeat[1]) if repeat and kind in ARITHMETIC else 1
-        code.instructions.append(Instruction(operation, operands[0], tuple(operands[1:]), kind, times, width, target))
+        falls = operation not in ("jump", "end")
+        code.instructions.append(Instruction(operation, operands[0], tuple(operands[1:]), kind, times, width, target, falls))
     return code
 
 
