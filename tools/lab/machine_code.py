@@ -258,7 +258,8 @@ def nvidia_kind(operation):
 def nvidia_figures(statistics):
     return {
         "registers": statistics["Number of GPRs"],
-        "spills": statistics["Spills to memory"] + statistics["Fills from memory"],
+        "spills": statistics["Spills to memory"],
+        "fills": statistics["Fills from memory"],
         "scratch": statistics["SLM size"],
         "occupancy": statistics["Max warps/SM"] // 4,
     }

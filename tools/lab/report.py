@@ -9,6 +9,7 @@ HEADINGS = ["kernel", "target", "forms", "registers", "spills", "scratch", "occu
 # What a comparison looks at: a figure, how it is called, whether more is better, and what is noise.
 COMPARED = [
     ("spills", "spills", False, 0),
+    ("fills", "fills", False, 0),
     ("scratch", "scratch", False, 0),
     ("occupancy", "occupancy", True, 0),
     ("share", "FMA %", True, 0.4),
@@ -51,7 +52,7 @@ def table(results, markdown=False, show_all=False):
 
 def row(name, target, forms):
     worst = min(forms, key=lambda figures: figures["share"])
-    most = {key: most_of(forms, key) for key in ("registers", "spills", "scratch", "multiplications", "divisions", "all_divisions")}
+    most = {key: most_of(forms, key) for key in ("registers", "scratch", "multiplications", "divisions", "all_divisions")}
     waves = [figures["occupancy"] for figures in forms if figures["occupancy"] is not None]
     occupancy = str(min(waves)) if waves else f"simd{min(figures['subgroup'] for figures in forms)}"
     divisions = f"{most['divisions']} of {most['all_divisions']}" if most["all_divisions"] else "0"
@@ -59,12 +60,18 @@ def row(name, target, forms):
     shares = [span(figures[key] for figures in forms) for key in ("share", "inner_share")]
     if any(figures["matrix"] for figures in forms):
         shares[0] += " matrix"
-    numbers = [most["registers"], most["spills"], "?" if most["scratch"] is None else most["scratch"]]
-    return [name, target, str(len(forms)), *map(str, numbers), occupancy, *shares, str(most["multiplications"]), divisions, loads]
+    scratch = "?" if most["scratch"] is None else str(most["scratch"])
+    registers, multiplications = str(most["registers"]), str(most["multiplications"])
+    return [name, target, str(len(forms)), registers, spills(forms), scratch, occupancy, *shares, multiplications, divisions, loads]
+
+
+def spills(forms):
+    stored, loaded = most_of(forms, "spills"), most_of(forms, "fills")
+    return f"{stored} +{loaded}" if loaded else str(stored)
 
 
 def most_of(forms, key):
-    return max((figures[key] for figures in forms if figures[key] is not None), default=None)
+    return max((figures[key] for figures in forms if figures.get(key) is not None), default=None)
 
 
 def span(values):
@@ -73,7 +80,7 @@ def span(values):
 
 
 def wide(results, markdown=False):
-    """A row for each kernel and a column for each target: share of multiply-adds, occupancy, spills."""
+    """A row for each kernel and a column for each target: share of multiply-adds in the tile loop and the innermost one, occupancy, spills."""
     cells = collections.defaultdict(dict)
     for result in results:
         named = collections.defaultdict(list)
@@ -82,11 +89,12 @@ def wide(results, markdown=False):
                 named[figures["kernel"]].append(figures)
         for name, forms in named.items():
             waves = [figures["occupancy"] for figures in forms if figures["occupancy"] is not None]
-            text = f"{span(figures['share'] for figures in forms)} %"
+            text = f"{span(figures['share'] for figures in forms)}/{span(figures['inner_share'] for figures in forms)} %"
             text += f", {min(waves)} w" if waves else f", simd{min(figures['subgroup'] for figures in forms)}"
-            for key, unit in (("spills", "spills"), ("scratch", "B")):
-                if most_of(forms, key) and not (unit == "B" and "spills" in text):
-                    text += f", {most_of(forms, key)} {unit}"
+            if most_of(forms, "spills"):
+                text += f", {most_of(forms, 'spills')} spills"
+            elif most_of(forms, "scratch"):
+                text += f", {most_of(forms, 'scratch')} B"
             cells[name][result["target"]] = text
     targets = [result["target"] for result in results]
     names = sorted(cells, key=lambda name: (family(name), name))
@@ -122,13 +130,14 @@ def comparison(old, new):
 def judge(was, now):
     good, bad, changes = False, False, []
     for key, called, more_is_better, noise in COMPARED:
-        if was[key] is None or now[key] is None or abs(now[key] - was[key]) <= noise:
+        before, after = was.get(key), now.get(key)
+        if before is None or after is None or abs(after - before) <= noise:
             continue
-        is_better = (now[key] > was[key]) == more_is_better
+        is_better = (after > before) == more_is_better
         # Registers alone say nothing: what they cost is occupancy and spills.
         if key not in ("registers", "loop_instructions"):
             good, bad = good or is_better, bad or not is_better
-        changes.append(f"{called} {was[key]} -> {now[key]}")
+        changes.append(f"{called} {before} -> {after}")
     return {(True, True): "mixed", (True, False): "better", (False, True): "worse", (False, False): "same"}[good, bad], changes
 
 
