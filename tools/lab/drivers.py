@@ -1,8 +1,8 @@
 """Drivers that compile without their GPU: where they come from, and how a program runs on them.
 
-All of them are Mesa's, as Debian builds it, unpacked into a cache folder and never installed. AMD's driver opens on null hardware by itself.
-The others open on stubs of the kernel's interface (drm-shim), which are built from Mesa's source with the C compiler alone: Debian does not ship
-them, and Mesa's own build wants LLVM. Each part is optional; where it cannot be had, what needs it is skipped by name.
+All of them are Mesa's, as Debian builds it, unpacked into a cache folder and never installed. AMD's driver opens on null hardware by
+itself. The others open on stubs of the kernel's interface (drm-shim), which are built from Mesa's source with the C compiler alone: Debian
+does not ship them, and Mesa's own build wants LLVM. Each part is optional; where it cannot be had, what needs it is skipped by name.
 """
 
 import dataclasses
@@ -40,8 +40,8 @@ class Mesa:
         return CACHE / self.name
 
 
-# 25.0 is the last version whose AMD driver has null hardware and whose source Debian keeps. NVIDIA's and Qualcomm's drivers gain more with each
-# version, and the newer lavapipe runs cooperative matrices.
+# Version 25.0's AMD driver has null hardware, which 26.1's has not, and Debian has its source. NVIDIA's and Qualcomm's drivers gain more
+# with each version, and the newer lavapipe runs cooperative matrices.
 STABLE = Mesa("mesa-stable", "trixie", ("mesa-vulkan-drivers", "libvulkan1", "libvulkan-dev", "libdrm-dev", "python3-mako"))
 NEWER = Mesa("mesa-newer", "trixie-backports", ("mesa-vulkan-drivers", "libvulkan1", "libvulkan-dev"))
 
@@ -80,7 +80,8 @@ SHIMS = {
     "nouveau": ["nouveau/drm-shim/nouveau_noop.c"],
     "freedreno": ["freedreno/drm-shim/freedreno_noop.c"],
     "intel": ["intel/tools/intel_noop_drm_shim.c"]
-    + [f"intel/dev/{name}.c" for name in "intel_debug intel_device_info intel_hwconfig intel_kmd i915/intel_device_info xe/intel_device_info".split()]
+    + [f"intel/dev/{name}.c" for name in "intel_debug intel_device_info intel_hwconfig intel_kmd".split()]
+    + [f"intel/dev/{kernel}/intel_device_info.c" for kernel in ("i915", "xe")]
     + [f"intel/common/{name}.c" for name in "intel_gem i915/intel_gem xe/intel_gem".split()]
     + [f"util/{name}.c" for name in "bitscan half_float mesa-sha1 os_file parson sha1/sha1 u_math".split()],
 }
@@ -90,9 +91,9 @@ GENERATED = {
     "intel_device_info_serialize_gen_c.py": ["intel_device_info_serialize_gen.c"],
     "gen_wa_helpers.py": ["intel_wa.h", "intel_wa.c"],
 }
-DEFINES = "_GNU_SOURCE HAVE_PTHREAD HAVE_STRUCT_TIMESPEC HAVE_TIMESPEC_GET HAVE_SECURE_GETENV HAVE_ENDIAN_H HAVE_MEMFD_CREATE HAVE_LINUX_FUTEX_H \
-HAVE_PROGRAM_INVOCATION_NAME HAVE___BUILTIN_FFS HAVE___BUILTIN_CLZ HAVE___BUILTIN_UNREACHABLE NDEBUG UTIL_ARCH_LITTLE_ENDIAN=1 UTIL_ARCH_BIG_ENDIAN=0 \
-PACKAGE_VERSION=\"lab\"".split()
+DEFINES = """_GNU_SOURCE HAVE_PTHREAD HAVE_STRUCT_TIMESPEC HAVE_TIMESPEC_GET HAVE_SECURE_GETENV HAVE_ENDIAN_H HAVE_MEMFD_CREATE
+    HAVE_LINUX_FUTEX_H HAVE_PROGRAM_INVOCATION_NAME HAVE___BUILTIN_FFS HAVE___BUILTIN_CLZ HAVE___BUILTIN_UNREACHABLE NDEBUG
+    UTIL_ARCH_LITTLE_ENDIAN=1 UTIL_ARCH_BIG_ENDIAN=0 PACKAGE_VERSION="lab" """.split()
 
 
 def call(command, **options):
@@ -117,15 +118,18 @@ class Apt:
         if platform.machine() != "x86_64" or not shutil.which("apt-get") or not pathlib.Path(KEYRING).exists():
             raise Missing("it needs apt-get and Debian's keyring on x86_64")
         self.suite, self.archives = suite, folder / "var/cache/apt/archives"
-        for name in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "var/lib/apt/lists/partial", "var/lib/dpkg", "var/cache/apt/archives/partial"):
+        empty = "etc/apt/apt.conf.d etc/apt/preferences.d var/lib/apt/lists/partial var/lib/dpkg var/cache/apt/archives/partial"
+        for name in empty.split():
             (folder / name).mkdir(parents=True)
         (folder / "var/lib/dpkg/status").touch()
-        lines = [f"{kind} [signed-by={KEYRING}] {MIRROR} {name} main" for kind in ("deb", "deb-src") for name in dict.fromkeys(("trixie", suite))]
+        suites = dict.fromkeys(("trixie", suite))
+        lines = [f"{kind} [signed-by={KEYRING}] {MIRROR} {name} main" for kind in ("deb", "deb-src") for name in suites]
         (folder / "etc/apt/sources.list").write_text("\n".join(lines) + "\n")
         configuration = folder / "apt.conf"
         user = "root" if os.geteuid() == 0 else ""
         configuration.write_text(
-            f'Dir "{folder}";\nDir::State::status "{folder}/var/lib/dpkg/status";\nAPT::Architecture "amd64";\nAPT::Sandbox::User "{user}";\n'
+            f'Dir "{folder}";\nDir::State::status "{folder}/var/lib/dpkg/status";\n'
+            f'APT::Architecture "amd64";\nAPT::Sandbox::User "{user}";\n'
         )
         self.environment = os.environ | {"APT_CONFIG": str(configuration)}
         self.get("update")
@@ -203,11 +207,12 @@ def get_layer():
     if manifest.exists() and library.stat().st_mtime > source.stat().st_mtime:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    headers = next((mesa.root / "usr/include" for mesa in (STABLE, NEWER) if (mesa.root / "usr/include/vulkan/vk_layer.h").exists()), "/usr/include")
+    roots = (mesa.root / "usr/include" for mesa in (STABLE, NEWER))
+    headers = next((root for root in roots if (root / "vulkan/vk_layer.h").exists()), "/usr/include")
     call([compiler(), "-O1", "-shared", "-fPIC", "-fvisibility=hidden", f"-idirafter{headers}", source, "-o", library])
     functions = {f"vk{name}": f"wgrad_lab_{name}" for name in ("GetInstanceProcAddr", "GetDeviceProcAddr")}
-    layer = {"name": "VK_LAYER_WGRAD_lab", "type": "GLOBAL", "library_path": str(library), "api_version": "1.3.0", "implementation_version": "1"}
-    layer |= {"description": "What a driver compiles", "functions": functions}
+    layer = {"name": "VK_LAYER_WGRAD_lab", "type": "GLOBAL", "library_path": str(library), "functions": functions}
+    layer |= {"api_version": "1.3.0", "implementation_version": "1", "description": "What a driver compiles"}
     manifest.write_text(json.dumps({"file_format_version": "1.2.0", "layer": layer}))
 
 

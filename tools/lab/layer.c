@@ -1,8 +1,8 @@
 // A Vulkan layer that shows what a driver compiles, also where there is no GPU for it.
 //
-// Mesa's drivers open on "null hardware" and on stubs of the kernel (drm-shim): they compile, but nothing runs, and some report no memory. This layer
-// answers in their stead wherever something would have to run: memory is the host's, work is dropped, and all waits are over at once. What the
-// shaders compute is meaningless there.
+// Mesa's drivers open on "null hardware" and on stubs of the kernel (drm-shim): they compile, but nothing runs, and some report no memory.
+// This layer answers in their stead wherever something would have to run: memory is the host's, work is dropped, and all waits are over at
+// once. What the shaders compute is meaningless there.
 //
 //   WGRAD_LAB_RECORD=FOLDER               for each named compute pipeline a file with the driver's statistics and the assembly
 //   WGRAD_LAB_RUNS=1                      the driver runs: fake nothing, only observe
@@ -85,7 +85,8 @@ static void GetBufferMemoryRequirements(VkDevice device, VkBuffer buffer, VkMemo
     requirements->memoryTypeBits = 7;
 }
 
-static void GetBufferMemoryRequirements2(VkDevice device, const VkBufferMemoryRequirementsInfo2 *info, VkMemoryRequirements2 *requirements) {
+static void GetBufferMemoryRequirements2(VkDevice device, const VkBufferMemoryRequirementsInfo2 *info,
+                                         VkMemoryRequirements2 *requirements) {
     BELOW_DEVICE(device, vkGetBufferMemoryRequirements2)(device, info, requirements);
     requirements->memoryRequirements.memoryTypeBits = 7;
 }
@@ -155,12 +156,12 @@ static void FreeCommandBuffers(VkDevice device, VkCommandPool pool, uint32_t cou
 
 static VkResult CreateComputePipelines(VkDevice device, VkPipelineCache cache, uint32_t count, const VkComputePipelineCreateInfo *infos,
                                        const VkAllocationCallbacks *allocator, VkPipeline *pipelines) {
+    const VkFlags capture = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR | VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
     VkComputePipelineCreateInfo *captured = malloc(count * sizeof *captured);
     if (!captured) return VK_ERROR_OUT_OF_HOST_MEMORY;
     for (uint32_t i = 0; i < count; i++) {
         captured[i] = infos[i];
-        if (has_statistics)
-            captured[i].flags |= VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR | VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
+        if (has_statistics) captured[i].flags |= capture;
     }
     // A cache would answer without compiling.
     if (has_statistics) cache = VK_NULL_HANDLE;
@@ -198,10 +199,10 @@ static void record_statistics(FILE *file, VkDevice device, const VkPipelineExecu
 }
 
 static void record_assembly(FILE *file, VkDevice device, const VkPipelineExecutableInfoKHR *which) {
+    const VkStructureType type = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INTERNAL_REPRESENTATION_KHR;
     VkPipelineExecutableInternalRepresentationKHR texts[16];
     uint32_t count = COUNT(texts);
-    for (uint32_t i = 0; i < count; i++)
-        texts[i] = (VkPipelineExecutableInternalRepresentationKHR){.sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INTERNAL_REPRESENTATION_KHR};
+    for (uint32_t i = 0; i < count; i++) texts[i] = (VkPipelineExecutableInternalRepresentationKHR){.sType = type};
     PFN_vkGetPipelineExecutableInternalRepresentationsKHR get = BELOW_DEVICE(device, vkGetPipelineExecutableInternalRepresentationsKHR);
     // First the sizes, then the texts.
     get(device, which, &count, texts);
@@ -278,7 +279,8 @@ static VkBool32 has_extension(VkPhysicalDevice physical, const char *name) {
     return has;
 }
 
-static VkResult CreateDevice(VkPhysicalDevice physical, const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator, VkDevice *device) {
+static VkResult CreateDevice(VkPhysicalDevice physical, const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator,
+                             VkDevice *device) {
     VkLayerDeviceCreateInfo *link = find(info->pNext, VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO);
     while (link && link->function != VK_LAYER_LINK_INFO) link = find(link->pNext, VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO);
     if (!link) return VK_ERROR_INITIALIZATION_FAILED;
@@ -359,5 +361,5 @@ static PFN_vkVoidFunction instance_function(VkInstance of, const char *name) {
     return ours || !instance_address ? ours : instance_address(of, name);
 }
 
-EXPORT VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL wgrad_lab_GetInstanceProcAddr(VkInstance of, const char *name) { return instance_function(of, name); }
-EXPORT VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL wgrad_lab_GetDeviceProcAddr(VkDevice of, const char *name) { return device_function(of, name); }
+EXPORT PFN_vkVoidFunction wgrad_lab_GetInstanceProcAddr(VkInstance of, const char *name) { return instance_function(of, name); }
+EXPORT PFN_vkVoidFunction wgrad_lab_GetDeviceProcAddr(VkDevice of, const char *name) { return device_function(of, name); }

@@ -1,7 +1,7 @@
-"""What a kernel's machine code is made of: which instructions its tile loop consists of, for the assembly that each of Mesa's drivers prints.
+"""What a kernel's tile loop is made of, for the assembly that each of Mesa's drivers prints.
 
-An assembly is parsed into a list of instructions of a few kinds. Loops are branches backward. The *tile loop* is the outermost loop with most of the
-multiply-adds in it; an inner loop with a constant number of turns counts that many times. Code without a loop counts as a whole.
+An assembly is parsed into a list of instructions of a few kinds. Loops are branches backward. The *tile loop* is the outermost loop with
+most of the multiply-adds in it; an inner loop with a constant number of turns counts that many times. Code without a loop counts as a whole.
 """
 
 import collections
@@ -45,6 +45,7 @@ class Kind:
     add: str
     move: str
     figures: object
+    divide: str = "never"  # an instruction that is a division by itself
 
 
 def analyse(kind, assembly):
@@ -98,7 +99,10 @@ def share(instructions, weights, loop):
 
 
 def loops_of(code):
-    """The natural loops: what reaches a branch backward without passing the instruction that it goes to. Compilers put a loop's exit between."""
+    """The natural loops: what reaches a branch backward without passing the instruction that it goes to.
+
+    They are no ranges of the code: compilers put what follows a loop between its parts.
+    """
     before, backward = collections.defaultdict(list), collections.defaultdict(list)
     for number, instruction in enumerate(code.instructions):
         if instruction.falls:
@@ -150,7 +154,9 @@ def integer_divisions(kind, instructions):
     """Numbers of the reciprocals of converted integers: each is one division or remainder that the driver has expanded."""
     writers = {}
     for number, instruction in enumerate(instructions):
-        if re.match(kind.reciprocal, instruction.operation) and instruction.reads:
+        if re.match(kind.divide, instruction.operation):
+            yield number
+        elif re.match(kind.reciprocal, instruction.operation) and instruction.reads:
             if re.match(kind.convert, writers.get(instruction.reads[0], "")):
                 yield number
         if instruction.writes:
@@ -159,8 +165,13 @@ def integer_divisions(kind, instructions):
 
 # ---- AMD: RADV's ACO ----
 
-AMD_FMA = re.compile(r"v_(dual_)?(pk_)?(fma|fmac|mac|mad|madak|madmk|fmaak|fmamk|dot\d\w*?|dot2acc)(_legacy)?_b?f(16|32|64)|v_(fma|mad)_mix")
-AMD_LOAD = re.compile(r"(buffer|global|flat|scratch|ds)_(load|read)(2(?:st64)?)?_(?:format_)?(?:b(\d+)|dword(?:x(\d))?|([us])?(byte|short|i8|u8|i16|u16))")
+AMD_FMA = re.compile(
+    r"v_(dual_)?(pk_)?(fma|fmac|mac|mad|madak|madmk|fmaak|fmamk|dot\d\w*?|dot2acc)(_legacy)?_b?f(16|32|64)|v_(fma|mad)_mix"
+)
+AMD_LOAD = re.compile(
+    r"(buffer|global|flat|scratch|ds)_(load|read)(2(?:st64)?)?_(?:format_)?"
+    r"(?:b(\d+)|dword(?:x(\d))?|([us])?(byte|short|i8|u8|i16|u16))"
+)
 
 
 def parse_amd(text):
@@ -306,7 +317,7 @@ def intel_kind(name, kind):
 
 def describe_message(instruction, line):
     """A load's width, which stands in the line below it. Block loads, which serve all lanes at once, do not count."""
-    if match := re.search(r"(ugm|tgm|slm)\s+MsgDesc:\s*\(\s*load(?:_cmask)?\s*,\s*a\d+\s*,\s*d(\d+)(?:u32)?\s*,\s*(?:V(\d+)|([xyzw]+))\s*,(.*)", line):
+    if match := re.search(r"(ugm|tgm|slm) MsgDesc: \( load(?:_cmask)?, a\d+, d(\d+)(?:u32)?, (?:V(\d+)|([xyzw]+)), (.*)", line):
         lanes = int(match[3]) if match[3] else len(match[4])
         if "transpose" not in match[5]:
             instruction.kind = SHARED if match[1] == "slm" else LOAD
@@ -336,10 +347,8 @@ def intel_figures(statistics):
 
 # ---- Adreno: Turnip's ir3 ----
 
-ADRENO_OTHER = (
-    "nop jump br bany ball getone getlast shps shpe shlg predt prede predf bar fence end chmask chsh ld st isam sam resinfo getinfo atomic mova a1 "
-    "kill ret call meta"
-).split()
+ADRENO_OTHER = """nop jump br bany ball getone getlast shps shpe shlg predt prede predf bar fence end chmask chsh ld st isam sam resinfo
+    getinfo atomic mova a1 kill ret call meta""".split()
 SIZES = {"u8": 1, "s8": 1, "u16": 2, "s16": 2, "f16": 2, "u32": 4, "s32": 4, "f32": 4}
 
 
@@ -403,6 +412,6 @@ def adreno_figures(statistics):
 KINDS = {
     "amd": Kind(parse_amd, r"v_cvt_f32_[ui]32", r"v_rcp_(iflag_)?f32|v_s_rcp_f32", r"s_cmpk?_", r"s_add", r"s_movk?_", amd_figures),
     "nvidia": Kind(parse_nvidia, r"i2f", r"mufu\.rcp", r"isetp", r"iadd", r"mov", nvidia_figures),
-    "intel": Kind(parse_intel, r"mov\.convert", r"math\.(inv|intdiv)", r"cmp", r"add$", r"mov", intel_figures),
+    "intel": Kind(parse_intel, r"mov\.convert", r"math\.inv", r"cmp", r"add$", r"mov", intel_figures, r"math\.int(div|mod)"),
     "adreno": Kind(parse_adreno, r"cov\.[us]32f32", r"rcp", r"cmps\.[us]", r"add\.[us]", r"mov\.", adreno_figures),
 }

@@ -80,7 +80,7 @@ def span(values):
 
 
 def wide(results, markdown=False):
-    """A row for each kernel and a column for each target: share of multiply-adds in the tile loop and the innermost one, occupancy, spills."""
+    """A row for each kernel and a column for each target: multiply-adds of the tile loop and of the innermost, occupancy, spills."""
     cells = collections.defaultdict(dict)
     for result in results:
         named = collections.defaultdict(list)
@@ -98,7 +98,8 @@ def wide(results, markdown=False):
             cells[name][result["target"]] = text
     targets = [result["target"] for result in results]
     names = sorted(cells, key=lambda name: (family(name), name))
-    return "\n".join(lay_out([["kernel", *targets], *([name, *(cells[name].get(target, "-") for target in targets)] for name in names)], markdown))
+    rows = [[name, *(cells[name].get(target, "-") for target in targets)] for name in names]
+    return "\n".join(lay_out([["kernel", *targets], *rows], markdown))
 
 
 def comparison(old, new):

@@ -1,5 +1,6 @@
 mov(8)          g7<1>F          g6<0,1,0>UD                     { align1 WE_all 1Q I@1 compacted };
 math inv(8)     g8<1>F          g7<0,1,0>F      null<8,8,1>F    { align1 WE_all 1Q @1 $2 };
+math intmod(8)  g73<1>UD        g66<0,1,0>UD    g72<0,1,0>UD    { align1 WE_all 1Q @1 $1 };
 mov(8)          g9<1>D          0D                              { align1 1Q };
 
 LABEL1:
