@@ -85,6 +85,16 @@ SHIMS = {
     + [f"intel/common/{name}.c" for name in "intel_gem i915/intel_gem xe/intel_gem".split()]
     + [f"util/{name}.c" for name in "bitscan half_float mesa-sha1 os_file parson sha1/sha1 u_math".split()],
 }
+# What the stubs lack for the newer drivers: the address spaces of Qualcomm's, and NVIDIA's Ada.
+PATCHES = {
+    "freedreno": [("[DRM_MSM_SUBMITQUEUE_NEW] =", "[0x0d] = msm_ioctl_noop, /* VM_BIND */ [DRM_MSM_SUBMITQUEUE_NEW] =")],
+    "nouveau": [
+        ("case 0x170:", "case 0x190: case 0x170:"),
+        ("= GA102_3D_CLASS;", "= device_info.chip_id >= 0x190 ? AD102_3D_CLASS : GA102_3D_CLASS;"),
+        ("= GA102_COMPUTE_CLASS;", "= device_info.chip_id >= 0x190 ? AD102_COMPUTE_CLASS : GA102_COMPUTE_CLASS;"),
+    ],
+    "intel": [],
+}
 # Scripts of intel/dev, and what they write.
 GENERATED = {
     "intel_device_info_gen_h.py": ["intel_device_info_gen.h"],
@@ -180,8 +190,13 @@ def get_shim(name):
         return
     get_mesa(STABLE)
     source, generated = get_source(), CACHE / "shims/generated"
-    files = [source / file for file in SHIM + SHIMS[name]]
+    patched, *others = SHIMS[name]
+    text = (source / patched).read_text()
+    for old, new in PATCHES[name]:
+        text = text.replace(old, new)
     (generated / "intel/dev").mkdir(parents=True, exist_ok=True)
+    (generated / f"{name}.c").write_text(text)
+    files = [generated / f"{name}.c", *(source / file for file in SHIM + others)]
     if name == "intel":
         for script, results in GENERATED.items():
             inputs = [source / "intel/dev/mesa_defs.json"] if script == "gen_wa_helpers.py" else []
@@ -191,7 +206,7 @@ def get_shim(name):
     headers = STABLE.root / "usr/include"
     includes = [generated, generated / "intel", source / "../include", source, source / "intel", source / "nouveau/drm"]
     includes += [source / "../include/drm-uapi", headers / "libdrm", headers]
-    quoted = [generated / "intel/dev", source / "intel/dev", source / "intel/common", source / "util"]
+    quoted = [(source / patched).parent, generated / "intel/dev", source / "intel/dev", source / "intel/common", source / "util"]
     call(
         [compiler(), "-O1", "-w", "-std=gnu11", "-shared", "-fPIC", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections"]
         + ["-Wl,--gc-sections", *(f"-D{define}" for define in DEFINES), *(f"-iquote{folder}" for folder in quoted)]

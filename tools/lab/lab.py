@@ -60,7 +60,7 @@ def cases(filters):
 
 
 def compile_case(target, case, folder):
-    """Compiles the kernels of a case, and leaves their records in a folder."""
+    """Compiles the kernels of a case, and leaves their records in a folder; returns why there are none."""
     folder.mkdir(parents=True)
     command = [binary(), "bench", case, "--quick", "--device", "gpu"]
     command, environment = drivers.prepared(target, command, {"RECORD": folder})
@@ -72,15 +72,19 @@ def compile_case(target, case, folder):
         except subprocess.TimeoutExpired:
             say(f"{target.name}: {case} took more than {SECONDS_A_CASE} s")
     shutil.rmtree(folder / "cache", ignore_errors=True)
-    if not any(folder.glob("*.json")):
-        say(f"{target.name}: {case} made no kernels: " + " ".join((folder / "log").read_text().split()[-30:]))
+    lines = (folder / "log").read_text(errors="replace").splitlines()
+    return "" if any(folder.glob("*.json")) else (lines or ["it ended without a word"])[-1]
 
 
 def compile_target(target, names, out):
     records = out / "records" / target.name
     shutil.rmtree(records, ignore_errors=True)
-    for case in names:
-        compile_case(target, case, records / case)
+    for number, case in enumerate(names):
+        if reason := compile_case(target, case, records / case):
+            say(f"{target.name}: {case} made no kernels: {reason}")
+            if number == 0:
+                say(f"{target.name}: SKIPPED, the driver does not open")
+                return
     results.read(target, records, out)
     say(f"{target.name}: done")
 

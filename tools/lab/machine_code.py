@@ -1,7 +1,7 @@
 """What a kernel's tile loop is made of, for the assembly that each of Mesa's drivers prints.
 
 An assembly is parsed into a list of instructions of a few kinds. Loops are branches backward. The *tile loop* is the outermost loop with
-most of the multiply-adds in it; an inner loop with a constant number of turns counts that many times. Code without a loop counts as a whole.
+most of the multiply-adds in it; an inner loop with a constant number of turns counts that many times. Code without a loop counts whole.
 """
 
 import collections
