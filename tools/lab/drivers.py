@@ -142,7 +142,7 @@ class Apt:
             f'APT::Architecture "amd64";\nAPT::Sandbox::User "{user}";\n'
         )
         self.environment = os.environ | {"APT_CONFIG": str(configuration)}
-        self.get("update")
+        self.get("-o", "APT::Update::Error-Mode=any", "update")
 
     def get(self, *arguments, **options):
         call(["apt-get", "-qq", *arguments], env=self.environment, **options)
