@@ -89,7 +89,8 @@ def wide(results, markdown=False):
                 named[figures["kernel"]].append(figures)
         for name, forms in named.items():
             waves = [figures["occupancy"] for figures in forms if figures["occupancy"] is not None]
-            text = f"{span(figures['share'] for figures in forms)}/{span(figures['inner_share'] for figures in forms)} %"
+            shares = (span(figures[key] for figures in forms) for key in ("share", "inner_share"))
+            text = "/".join(dict.fromkeys(shares)) + " %"
             text += f", {min(waves)} w" if waves else f", simd{min(figures['subgroup'] for figures in forms)}"
             if most_of(forms, "spills"):
                 text += f", {most_of(forms, 'spills')} spills"
