@@ -42,3 +42,12 @@ tint:
     fi
     WGRAD_SHADERS="$PWD/target/shaders" cargo test --release -p wgrad-cli --lib shaders
     node tools/browser/tint.mjs target/shaders
+
+# What real GPUs' compilers make of the kernels, without a GPU: registers, spills, machine code. docs/lab.md says how to read it.
+lab *ARGS:
+    cargo build --release -p wgrad-cli
+    tools/lab/lab.py run {{ARGS}}
+
+# The lab's own tests.
+lab-test:
+    python3 -m unittest discover tools/lab

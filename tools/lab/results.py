@@ -1,0 +1,50 @@
+"""Results of one target: a JSON file with the figures of each distinct kernel, and which case uses which."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import drivers
+import machine_code
+
+
+def read(target, records, out):
+    """Makes a target's file from the records that the layer left."""
+    kind = machine_code.KINDS[target.assembly]
+    kernels, uses = {}, []
+    for path in sorted(records.rglob("[0-9]*.json")):
+        case = str(path.parent.relative_to(records))
+        try:
+            record = json.loads(path.read_text(errors="replace"))
+            assembly = record["assembly"]
+        except (ValueError, KeyError):
+            print(f"{target.name}: {path} has no assembly", file=sys.stderr)
+            continue
+        code = hashlib.sha256(without_names(assembly).encode()).hexdigest()[:16]
+        number = sum(use["case"] == case and use["kernel"] == record["name"] for use in uses)
+        uses.append({"case": case, "kernel": record["name"], "number": number, "code": code})
+        if code not in kernels:
+            figures = {"kernel": record["name"], "subgroup": record["subgroup"]} | kind.figures(record["statistics"])
+            kernels[code] = figures | machine_code.analyse(kind, assembly)
+    content = {"target": target.name, "commit": commit(), "kernels": kernels, "uses": uses}
+    text = json.dumps(content, indent=None, separators=(",", ":")).replace('{"kernel"', '\n{"kernel"').replace('{"case"', '\n{"case"')
+    (out / f"{target.name}.json").write_text(text + "\n")
+
+
+def without_names(assembly):
+    """The code alone: Turnip heads its assembly with a hash of the source."""
+    return "\n".join(line for line in assembly.splitlines() if not line.startswith(("Native code", ";")))
+
+
+def commit():
+    found = subprocess.run(["git", "describe", "--always", "--dirty"], stdout=subprocess.PIPE, text=True, cwd=drivers.HERE)
+    return found.stdout.strip()
+
+
+def load(path, targets=None):
+    """The results in a folder, or in one file."""
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    found = [json.loads(file.read_text()) for file in files if file.exists()]
+    order = list(drivers.TARGETS)
+    return sorted((one for one in found if not targets or one["target"] in targets), key=lambda one: order.index(one["target"]))
