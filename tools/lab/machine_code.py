@@ -48,16 +48,21 @@ class Kind:
     divide: str = "never"  # an instruction that is a division by itself
 
 
-def analyse(kind, assembly):
-    """Figures of the tile loop, or of the whole code where there is no loop."""
+def analyse(kind, assembly, inner_turns=1):
+    """Figures of the tile loop, or of the whole code where there is no loop. The inner loop with most multiply-adds is run `inner_turns` times,
+    where the code does not say how often."""
     code = kind.parse(assembly)
     instructions = code.instructions
     divisions = set(integer_divisions(kind, instructions))
     loops = loops_of(code)
     once = [instruction.times for instruction in instructions]
     weights = list(once)
-    for loop in loops:
-        turns = turns_of(kind, instructions, loop) if any(loop < other for other in loops) else 1
+    within = [loop for loop in loops if any(loop < other for other in loops)]
+    most = max(within, key=lambda loop: sum(once[number] for number in loop if instructions[number].kind in (FMA, MATRIX)), default=None)
+    for loop in within:
+        turns = turns_of(kind, instructions, loop)
+        if turns == 1 and loop == most:
+            turns = inner_turns
         for number in loop:
             weights[number] *= turns
 

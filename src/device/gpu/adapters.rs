@@ -206,21 +206,28 @@ pub(super) async fn of_page(selection: &Selection) -> Result<(usize, wgpu::Adapt
 /// loaded; and OpenGL, which has one context for all, does not bear being listed again while a device is at work.
 fn ranked() -> &'static [wgpu::Adapter] {
     static ADAPTERS: OnceLock<Vec<wgpu::Adapter>> = OnceLock::new();
-    ADAPTERS.get_or_init(|| {
-        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-        // WGPU_BACKEND restricts the list, and WGPU_VALIDATION=1 turns the drivers' own validation on.
-        descriptor.backends = wgpu::Backends::all().with_env();
-        descriptor.flags = wgpu::InstanceFlags::empty().with_env();
-        // Where the driver tells what memory there is, more is refused before it fails, or takes what other programs have.
-        descriptor.memory_budget_thresholds.for_resource_creation = Some(95);
-        let instance = wgpu::Instance::new(descriptor);
-        // A driver that breaks while it is asked hides only its own backend.
-        let found = wgpu::Backends::all().iter().flat_map(|backend| {
-            catch_unwind(AssertUnwindSafe(|| pollster::block_on(instance.enumerate_adapters(backend))))
-                .unwrap_or_default()
-        });
-        rank(found.collect())
-    })
+    // Where the driver tells what memory there is, more is refused before it fails, or takes what other programs have.
+    ADAPTERS.get_or_init(|| found(Some(95)))
+}
+
+/// The adapter of that number, whatever its driver tells of the memory that is left.
+pub(super) fn without_budget(index: usize) -> Option<wgpu::Adapter> {
+    found(None).into_iter().nth(index)
+}
+
+/// All adapters, whose devices take no more than these per cent of the memory that their driver tells of.
+fn found(budget: Option<u8>) -> Vec<wgpu::Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    // WGPU_BACKEND restricts the list, and WGPU_VALIDATION=1 turns the drivers' own validation on.
+    descriptor.backends = wgpu::Backends::all().with_env();
+    descriptor.flags = wgpu::InstanceFlags::empty().with_env();
+    descriptor.memory_budget_thresholds.for_resource_creation = budget;
+    let instance = wgpu::Instance::new(descriptor);
+    // A driver that breaks while it is asked hides only its own backend.
+    let found = wgpu::Backends::all().iter().flat_map(|backend| {
+        catch_unwind(AssertUnwindSafe(|| pollster::block_on(instance.enumerate_adapters(backend)))).unwrap_or_default()
+    });
+    rank(found.collect())
 }
 
 fn rank(found: Vec<wgpu::Adapter>) -> Vec<wgpu::Adapter> {

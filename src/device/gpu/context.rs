@@ -92,7 +92,13 @@ impl GpuDevice {
         }
         elsewhere(move || {
             let (index, adapter) = adapters::select(&selection)?;
-            pollster::block_on(Self::opened(index, &adapter, checks))
+            let opened = pollster::block_on(Self::opened(index, &adapter, checks));
+            // Some drivers tell of no memory left, and have it.
+            let again = |error| match adapters::without_budget(index) {
+                Some(adapter) => pollster::block_on(Self::opened(index, &adapter, checks)),
+                None => Err(error),
+            };
+            opened.or_else(again)
         })
         .await?
     }

@@ -121,12 +121,6 @@ type Tile = (Algorithm, usize, f64, usize);
 const FEW_REGISTERS: [Tile; 2] =
     [(Algorithm::Small { inner: 32 }, 64, 0.6, 256), (Algorithm::Small { inner: 16 }, 32, 0.4, 512)];
 
-/// The tiles for few registers, where there are. With offsets for each inner index, an invocation holds more than sums.
-fn few(offsets: usize, adapter: &Adapter) -> Option<&'static [Tile]> {
-    let tiles = if offsets > 0 { &FEW_REGISTERS[1..] } else { &FEW_REGISTERS[..] };
-    adapter.few_registers.then_some(tiles)
-}
-
 /// The kernels with tiles in workgroup memory, where `offsets` more bytes are for each inner index, by a rough model of a GPU: a fixed number of workgroups at a time, each as fast as
 /// its tile's reuse allows.
 pub(in crate::ops) fn tiled(problem: Extents, offsets: usize, adapter: &Adapter) -> Vec<Variant> {
@@ -135,7 +129,7 @@ pub(in crate::ops) fn tiled(problem: Extents, offsets: usize, adapter: &Adapter)
         (Algorithm::Tiled { inner: 8 }, 64, 0.75, 256),
         (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
     ];
-    let tiles = few(offsets, adapter).unwrap_or(&TILES);
+    let tiles = if adapter.few_registers { &FEW_REGISTERS[..] } else { &TILES };
     tiled_of(tiles, &[0.0, 1.0], problem, offsets, adapter)
 }
 
@@ -148,7 +142,7 @@ pub(in crate::ops) fn tiled_candidates(problem: Extents, offsets: usize, adapter
         (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
     ];
     // What the model puts far behind does not win.
-    let tiles = few(offsets, adapter).unwrap_or(&TILES);
+    let tiles = if adapter.few_registers { &FEW_REGISTERS[..] } else { &TILES };
     let mut found = tiled_of(tiles, &[0.0, 0.5, 1.0, 2.0, 4.0], problem, offsets, adapter);
     found.truncate(10);
     found
