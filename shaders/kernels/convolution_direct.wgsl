@@ -2,6 +2,7 @@
 // few channels (depthwise above all), small convolutions, and software drivers without subgroups.
 #import constants/direct
 #import family/convolution_source
+#import family/convolution_inner
 #import store/convolution
 
 // An invocation's columns: groups of four that are stored at once, or one of each 64.
@@ -34,8 +35,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         rights[c] = work.rhs_start + found.address;
         positions[c] = found.at;
     }
+    let next = step_of(work, 1u);
+    var index = inner_at(work, work.first);
     for (var k = work.first; k < work.last; k++) {
-        let inner = inner_offset(work, k);
+        let inner = index.offset;
+        index = inner_moved(index, next);
         var right: array<f32, COLUMNS>;
         for (var c = 0u; c < COLUMNS; c++) {
             right[c] = load_source(rights[c] + inner.address, positions[c] + inner.at);

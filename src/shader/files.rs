@@ -196,6 +196,7 @@ modules![
     "family/lhs_items",
     "family/lhs_blocks",
     "family/convolution",
+    "family/convolution_inner",
     "family/convolution_source",
     "family/convolution_result",
     "family/tree",
