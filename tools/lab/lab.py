@@ -127,6 +127,9 @@ def pose(arguments):
     if arguments.subgroup:
         switches["SUBGROUP"] = arguments.subgroup
     command, environment = drivers.prepared(drivers.POSING, arguments.command, switches)
+    if arguments.subgroup:
+        # What is said of subgroups has to be true: the driver has as many lanes as its vectors have words.
+        environment["LP_NATIVE_VECTOR_WIDTH"] = str(32 * arguments.subgroup)
     os.execve(command[0], command, environment)
 
 
