@@ -78,9 +78,7 @@ fn obstacle(data: &GraphData, node: &Node, target: &Target) -> Option<String> {
             } else if let Kind::Expression(_) = node.op.operator().kind() {
                 let (needed, allowed) = (node.inputs.len() + 1, target.bindings());
                 if needed > allowed.max(FEWEST_BINDINGS) && can_decompose(data, node) {
-                    return Some(format!(
-                        "it has no kernel of {allowed} buffers, as the device allows, but one of {needed}"
-                    ));
+                    return Some(too_few_buffers(allowed, needed));
                 }
             }
             let Op::Custom(operator) = &node.op else { return None };
@@ -106,8 +104,11 @@ fn unbound(gpu: &dyn GpuRoutine, types: &[&TensorType], node: &Node, adapter: &A
     // What the kernels say of these types is told when they are chosen.
     let plans = gpu.kernels(&shapes, adapter).ok()?;
     let needed = plans.iter().map(KernelPlan::bindings).min()?;
-    (needed > allowed)
-        .then(|| format!("it has no kernel of {allowed} buffers, as the device allows, but one of {needed}"))
+    (needed > allowed).then(|| too_few_buffers(allowed, needed))
+}
+
+fn too_few_buffers(allowed: usize, needed: usize) -> String {
+    format!("it has no kernel of {allowed} buffers, as the device allows, but one of {needed}")
 }
 
 /// Whether a decomposition is there. It is built in a graph of its own, which is dropped.
