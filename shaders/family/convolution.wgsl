@@ -1,4 +1,4 @@
-// Used by family/convolution_result, family/convolution_source.
+// Used by family/convolution_inner, family/convolution_result, family/convolution_source.
 // A convolution as a product for each group: rows × columns, summed over an inner dimension that is not stored anywhere. Rows
 // belong to the left operand (a weight, or the gradient of the result); columns and inner indices both move windows over the
 // source, the right operand: a column is an element of the result and an inner index one of the kernel, or the reverse for the

@@ -7,18 +7,13 @@
 #import store/matrix
 #import family/lhs_blocks
 #mirror family/lhs_blocks
+#import family/tile_cursor
 
 struct Loaded {
     quad0: vec4<f32>,
     quad1: vec4<f32>,
     quad2: vec4<f32>,
     quad3: vec4<f32>,
-}
-
-// Of the operand that the invocation loads, one of the two is used.
-struct Cursor {
-    lhs: Place,
-    rhs: Place,
 }
 
 const NOTHING = Loaded(vec4<f32>(0.0), vec4<f32>(0.0), vec4<f32>(0.0), vec4<f32>(0.0));
@@ -36,20 +31,6 @@ fn block_of(index: u32) -> vec2<u32> {
 fn begin(work: Work, local: u32) -> Cursor {
     return Cursor(lhs_begin(work, local % LOADERS), rhs_begin(work, local % LOADERS));
 }
-
-// How far the next tile is, in inner indices.
-alias Step = u32;
-
-fn step_of(work: Work, count: u32) -> Step {
-    return count;
-}
-
-fn moved(cursor: Cursor, step: Step) -> Cursor {
-    return Cursor(lhs_moved(cursor.lhs, step), rhs_moved(cursor.rhs, step));
-}
-
-// Nothing but the cursor tells where the next tile is.
-fn prepare(local: u32, cursor: Cursor) {}
 
 fn load_tiles(local: u32, cursor: Cursor) -> Loaded {
     if local < LOADERS {

@@ -5,29 +5,11 @@
 #import store/matrix
 #import family/lhs_items
 #mirror family/lhs_items
-
-struct Cursor {
-    lhs: Place,
-    rhs: Place,
-}
+#import family/tile_cursor
 
 fn begin(work: Work, local: u32) -> Cursor {
     return Cursor(lhs_begin(work, lhs_item(local)), rhs_begin(work, rhs_item(local)));
 }
-
-// How far the next tile is, in inner indices.
-alias Step = u32;
-
-fn step_of(work: Work, count: u32) -> Step {
-    return count;
-}
-
-fn moved(cursor: Cursor, step: Step) -> Cursor {
-    return Cursor(lhs_moved(cursor.lhs, step), rhs_moved(cursor.rhs, step));
-}
-
-// Nothing but the cursor tells where the next tile is.
-fn prepare(local: u32, cursor: Cursor) {}
 
 fn load_tiles(local: u32, cursor: Cursor) -> Loaded {
     return Loaded(

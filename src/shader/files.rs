@@ -191,6 +191,7 @@ modules![
     "family/product",
     "family/product_sum",
     "family/tiles",
+    "family/tile_cursor",
     "family/tile_row_sums",
     "family/lhs_cursor",
     "family/lhs_items",
