@@ -171,7 +171,7 @@ impl Tokenizer {
             )));
         };
         // The special tokens come after the cut.
-        let plain = |text: &str, type_id: u32| {
+        let plain = |text: &str, type_id: u32| -> Result<tokenizers::Encoding> {
             let mut encoding = guarded(|| self.inner.encode(text, false)).map_err(refused)?;
             encoding.set_type_ids(vec![type_id; encoding.len()]);
             Ok(encoding)
