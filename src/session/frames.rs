@@ -37,7 +37,7 @@ impl Session {
     }
 
     /// Records a part of the step in progress among an application's own commands: as much as takes no longer than `budget` on the GPU, and
-    /// at least one dispatch. So training goes on beside rendering. The estimate of what dispatches take is corrected by what they took:
+    /// at least one dispatch; one that computes many steps of a sequence is divided. So training goes on beside rendering. The estimate of what dispatches take is corrected by what they took:
     /// where the device was opened with timestamps, each part is measured; without, [`profile`](Self::profile) tells it once, and a careful
     /// guess serves until then. Nothing is recorded where the GPU still has three parts before it. Waits for nothing. That parts are done is known
     /// when the application presents a frame or polls its device.

@@ -214,6 +214,7 @@ impl<'a> DispatchBuilder<'a> {
             bindings: self.bindings,
             subgroups: self.subgroups,
             folds,
+            iterations: None,
             is_trusted: false,
         };
         Ok(DispatchPlan { kernel, params: self.params, bound: self.bound, workgroups })

@@ -60,6 +60,7 @@ impl Composer {
             bindings,
             subgroups: false,
             folds: true,
+            iterations: None,
             is_trusted: true,
         })
     }

@@ -29,8 +29,40 @@ pub struct Kernel {
     pub subgroups: bool,
     /// True where it unfolds its workgroup's number, so that its grid may have several rows.
     pub folds: bool,
+    /// Where its parameters say which steps of a sequence a dispatch computes, if it can be divided.
+    pub(crate) iterations: Option<IterationWords>,
     /// True for a kernel of wgrad's own: its indices are right, and need not be clamped when it runs.
     pub(crate) is_trusted: bool,
+}
+
+/// The uniform parameters that say with which iteration of a loop a dispatch begins, and how many it does. What an iteration leaves for
+/// the next is in memory, so that several dispatches do the same as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct IterationWords {
+    /// The word of the first iteration.
+    pub(crate) first: usize,
+    /// The word of their number.
+    pub(crate) count: usize,
+}
+
+impl IterationWords {
+    /// The parameters of dispatches that do the same as one, of nearly as many iterations each; none where there is nothing to divide.
+    pub(crate) fn divide(self, params: &[u32], pieces: usize) -> Vec<Vec<u32>> {
+        let (Some(&first), Some(&count)) = (params.get(self.first), params.get(self.count)) else { return Vec::new() };
+        let pieces = pieces.min(count as usize);
+        if pieces < 2 {
+            return Vec::new();
+        }
+        let each = count.div_ceil(pieces as u32);
+        let begins = (0..count).step_by(each as usize);
+        let piece = |begin: u32| {
+            let mut params = params.to_vec();
+            params[self.first] = first + begin;
+            params[self.count] = each.min(count - begin);
+            params
+        };
+        begins.map(piece).collect()
+    }
 }
 
 /// What a binding is bound to.
@@ -162,5 +194,24 @@ impl RoutineShapes<'_> {
         };
         let batch = dims.iter().product::<usize>() / (rows * columns).max(1);
         Cow::Owned(Epilogue::identity(dtype, &[batch, rows, columns], [1, 2]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn divided_dispatches_do_all_iterations_once() {
+        let words = IterationWords { first: 1, count: 2 };
+        let divide = |count, pieces| {
+            let params = words.divide(&[7, 3, count, 9], pieces);
+            assert!(params.iter().all(|params| (params[0], params[3]) == (7, 9)));
+            params.iter().map(|params| (params[1], params[2])).collect::<Vec<_>>()
+        };
+        assert_eq!(divide(8, 3), [(3, 3), (6, 3), (9, 2)]);
+        assert_eq!(divide(4, 100), [(3, 1), (4, 1), (5, 1), (6, 1)]);
+        assert_eq!((divide(1, 5), divide(5, 1), divide(0, 3), divide(5, 0)), (vec![], vec![], vec![], vec![]));
+        assert_eq!(words.divide(&[1, 2], 3), Vec::<Vec<u32>>::new());
     }
 }

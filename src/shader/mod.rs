@@ -20,6 +20,7 @@ pub(crate) use compose::Composer;
 pub(crate) use files::KernelFile;
 pub use files::files;
 pub use grid::Grid;
+pub(crate) use kernel::IterationWords;
 pub use kernel::{Access, Bound, DispatchPlan, Kernel, KernelPlan, Operand, RoutineShapes};
 pub(crate) use reduce::{chunk_sums, reduce_candidates, reduce_plans};
 pub(crate) use rows::{row_candidates, row_plans};

@@ -223,6 +223,7 @@ mod tests {
             bindings: vec![Access::Read, Access::ReadWrite],
             subgroups: false,
             folds: true,
+            iterations: None,
             is_trusted: true,
         };
         let bound = vec![Bound::Input(0), Bound::Output(0)];

@@ -230,3 +230,42 @@ fn what_is_not_recorded_loses_no_inputs() {
     queue.submit([recording.finish()]);
     assert_eq!(variables(&session), variables(&right));
 }
+
+#[test]
+fn parts_use_what_is_bound() {
+    let Some(adapter) = adapter() else { return };
+    let (raw, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
+    let device = Device::from_wgpu(&adapter, raw.clone(), queue.clone()).unwrap();
+    // Its sequence is computed in pieces.
+    let Case { graph, inputs, .. } = cases().remove(2);
+    let (mut session, mut right) = (graph.compile(&device).unwrap(), graph.compile(&device).unwrap());
+    let (x, y) = (&inputs[0].1, &inputs[1].1);
+    let step = |session: &mut Session, inputs: &[(&str, &TensorData)]| {
+        session.begin_step(inputs).unwrap();
+        let mut parts = 0;
+        while session.is_step_in_progress() {
+            let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            session.record_some(&mut encoder, Duration::ZERO).unwrap();
+            queue.submit([encoder.finish()]);
+            raw.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+            parts += 1;
+        }
+        parts
+    };
+    let parts = step(&mut session, &[("x", x), ("y", y)]);
+    right.step(&[("x", x), ("y", y)]).unwrap();
+    let dispatches = right.program().dispatches();
+    assert!(parts > dispatches, "{parts} parts of {dispatches} dispatches");
+    let other = batch(5, [16, 24]);
+    let buffer = raw.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("an application's"),
+        size: (other.bytes().len() as u64).next_multiple_of(16),
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    queue.write_buffer(&buffer, 0, other.bytes());
+    session.bind_input("x", buffer).unwrap();
+    step(&mut session, &[("y", y)]);
+    right.step(&[("x", &other), ("y", y)]).unwrap();
+    assert_eq!(variables(&session), variables(&right));
+}

@@ -25,6 +25,7 @@ mod errors;
 mod health;
 mod parts;
 mod pictures;
+mod pieces;
 mod pipelines;
 mod profile;
 mod program;

@@ -2,7 +2,7 @@
 //!
 //! How long a command takes is first guessed from its floating-point operations and bytes, with rates that hardly any adapter of the kind
 //! falls short of, and then learned from what the parts took by the GPU's own clock. Where the application's device has no timestamps, a
-//! profile teaches it, or the guess stays.
+//! profile teaches it, or the guess stays. A dispatch that computes many steps of a sequence is divided.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -44,15 +44,19 @@ impl Costs {
             AdapterKind::Integrated | AdapterKind::Virtual | AdapterKind::Other => (10e-6, 50e9, 10e9),
             AdapterKind::Software => (30e-6, 0.5e9, 0.3e9),
         };
-        let cost = |command: &Command| {
-            let (work, transfer, count) = program
-                .steps
-                .get(command.step())
-                .map_or((0, 0, 1), |step| (step.flops, step.bytes, step.dispatches.len().max(1)));
-            let seconds = (work as f64 / flops).max(transfer as f64 / bytes) / count as f64;
-            Cost { seconds: overhead + seconds, is_measured: false }
+        // Commands of a step are neighbours, and share its work.
+        let of_step = |commands: &[Command]| {
+            let step = commands.first().and_then(|command| program.steps.get(command.step()));
+            let (work, transfer) = step.map_or((0, 0), |step| (step.flops, step.bytes));
+            let seconds = (work as f64 / flops).max(transfer as f64 / bytes) / commands.len() as f64;
+            vec![Cost { seconds: overhead + seconds, is_measured: false }; commands.len()]
         };
-        Self(commands.iter().map(cost).collect())
+        Self(commands.chunk_by(|left, right| left.step() == right.step()).flat_map(of_step).collect())
+    }
+
+    /// What each command takes.
+    pub(super) fn seconds(&self) -> impl Iterator<Item = f64> {
+        self.0.iter().map(|cost| cost.seconds)
     }
 
     /// How many commands from one on fit into a time, at least one, and what they take.
@@ -166,6 +170,8 @@ impl Clock {
 
 /// What a program has for runs in parts.
 pub(super) struct Parts {
+    /// The program's, with what can be divided in pieces.
+    commands: Vec<Command>,
     costs: Costs,
     told: Arc<Told>,
     /// One that is shared is in use by a recording.
@@ -175,11 +181,12 @@ pub(super) struct Parts {
 impl GpuProgram {
     fn parts(&mut self) -> Result<&mut Parts> {
         if self.parts.is_none() {
-            let costs = Costs::guessed(self.device.info().kind, &self.program, &self.commands);
+            let commands = self.pieces()?;
+            let costs = Costs::guessed(self.device.info().kind, &self.program, &commands);
             let features = self.device.wgpu_device().features();
             let count = if features.contains(wgpu::Features::TIMESTAMP_QUERY) { CLOCKS } else { 0 };
             let clocks = (0..count).map(|_| Ok(Arc::new(Clock::new(&self.device)?))).collect::<Result<_>>()?;
-            self.parts = Some(Parts { costs, told: Arc::default(), clocks });
+            self.parts = Some(Parts { commands, costs, told: Arc::default(), clocks });
         }
         self.parts.as_mut().ok_or_else(|| crate::Error::Device("a program has no parts".to_owned()))
     }
@@ -188,7 +195,18 @@ impl GpuProgram {
     pub(super) fn learn_from(&mut self, seconds: impl Fn(usize) -> Option<f64>) -> Result<()> {
         self.parts()?;
         if let Some(parts) = &mut self.parts {
-            parts.costs.profiled(&self.commands, seconds);
+            parts.costs.profiled(&parts.commands, seconds);
+        }
+        Ok(())
+    }
+
+    /// Has parts use what is bound now.
+    pub(super) fn rebind_parts(&mut self) -> Result<()> {
+        if self.parts.is_some() {
+            let commands = self.pieces()?;
+            if let Some(parts) = &mut self.parts {
+                parts.commands = commands;
+            }
         }
         Ok(())
     }
@@ -227,7 +245,9 @@ impl GpuProgram {
         let (end, expected) = parts.costs.fitting(start, budget.as_secs_f64());
         let part = Part { start, end, expected };
         let clock = parts.clocks.iter().find(|clock| Arc::strong_count(clock) == 1).cloned();
-        let commands = self.commands.get(start..end).unwrap_or_default();
+        let commands: &[Command] = self.parts.as_ref().map_or(&[], |parts| &parts.commands);
+        let is_complete = end >= commands.len();
+        let commands = commands.get(start..end).unwrap_or_default();
         if start == 0 {
             self.begin(encoder);
         }
@@ -253,7 +273,6 @@ impl GpuProgram {
                 }
             });
         }
-        let is_complete = end >= self.commands.len();
         if is_complete {
             self.end(encoder);
         }

@@ -16,6 +16,7 @@ use crate::shader::Limit;
 use crate::waiting::{block_on, elsewhere, may_wait};
 
 /// A command of the flat list that a run walks.
+#[derive(Clone)]
 pub(super) enum Command {
     Dispatch {
         pipeline: Arc<Pipeline>,
@@ -269,7 +270,7 @@ impl GpuProgram {
         })? {
             self.commands[number] = command;
         }
-        Ok(())
+        self.rebind_parts()
     }
 
     /// True where a copy reads some of a range.
@@ -311,11 +312,22 @@ impl GpuProgram {
 
     /// A dispatch with its bind group.
     fn dispatch(&self, pipeline: &Arc<Pipeline>, number: usize, index: usize) -> Result<Command> {
-        let missing = || Error::Argument(format!("the program has no dispatch {index} in step {number}"));
-        let step = self.program.steps.get(number).ok_or_else(missing)?;
-        let dispatch = step.dispatches.get(index).ok_or_else(missing)?;
-        let offset = *self.uniform_offsets.get(number).and_then(|step| step.get(index)).ok_or_else(missing)?;
-        let mut entries = vec![entry(0, &self.uniforms, offset, param_bytes(dispatch))];
+        let offset = self.uniform_offsets.get(number).and_then(|step| step.get(index));
+        self.dispatch_with(pipeline, number, index, &self.uniforms, *offset.ok_or_else(|| missing(number, index))?)
+    }
+
+    /// A dispatch whose parameters lie in a buffer.
+    pub(super) fn dispatch_with(
+        &self,
+        pipeline: &Arc<Pipeline>,
+        number: usize,
+        index: usize,
+        uniforms: &wgpu::Buffer,
+        offset: u64,
+    ) -> Result<Command> {
+        let step = self.program.steps.get(number).ok_or_else(|| missing(number, index))?;
+        let dispatch = step.dispatches.get(index).ok_or_else(|| missing(number, index))?;
+        let mut entries = vec![entry(0, uniforms, offset, param_bytes(&dispatch.params))];
         for (location, binding) in dispatch.bindings.iter().zip(1..) {
             let source = self.bindings.resolve(location).ok_or_else(|| broken(step, "a buffer that is not there"))?;
             entries.push(entry(binding, source.buffer, source.offset, bound_bytes(location)));
@@ -347,6 +359,10 @@ pub(super) fn port_of<'a>(ports: &'a [Port], index: usize, what: &str) -> Result
         .ok_or_else(|| Error::Argument(format!("the program has {count} {what}s, but number {index} was asked for")))
 }
 
+fn missing(step: usize, dispatch: usize) -> Error {
+    Error::Argument(format!("the program has no dispatch {dispatch} in step {step}"))
+}
+
 /// A program that no compiler made.
 fn broken(step: &Step, what: &str) -> Error {
     Error::Argument(format!("the program's step {} names {what}", step.label))
@@ -361,8 +377,8 @@ fn all_locations(program: &Program) -> impl Iterator<Item = &Location> {
 }
 
 /// Bytes of a dispatch's uniform parameters, which are never empty on the device.
-fn param_bytes(dispatch: &Dispatch) -> u64 {
-    (dispatch.params.len() as u64 * 4).max(16).next_multiple_of(16)
+fn param_bytes(params: &[u32]) -> u64 {
+    (params.len() as u64 * 4).max(16).next_multiple_of(16)
 }
 
 /// The compiler keeps the limits of the adapter that it was told of. This may be another one, and a clear error is better
@@ -386,7 +402,7 @@ fn compile(device: &GpuDevice, program: &Program) -> Result<Vec<Arc<Pipeline>>> 
     let mut uniform_bytes: HashMap<usize, u64> = HashMap::new();
     for dispatch in program.steps.iter().flat_map(|step| &step.dispatches) {
         let bytes = uniform_bytes.entry(dispatch.kernel).or_insert(u64::MAX);
-        *bytes = (*bytes).min(param_bytes(dispatch));
+        *bytes = (*bytes).min(param_bytes(&dispatch.params));
     }
     let kernels: Vec<_> = program
         .kernels
@@ -452,21 +468,26 @@ fn shared_inputs(program: &Program) -> HashMap<usize, SharedInput> {
         .collect()
 }
 
-/// All parameters in one buffer, each at a multiple of the device's alignment.
+/// The parameters of all dispatches of each step.
 fn upload_params(device: &GpuDevice, program: &Program) -> Result<(wgpu::Buffer, Vec<Vec<u64>>)> {
+    let dispatches = program.steps.iter().flat_map(|step| &step.dispatches);
+    let (buffer, offsets) = upload(device, dispatches.map(|dispatch| dispatch.params.as_slice()))?;
+    let mut offsets = offsets.into_iter();
+    let of_step = |step: &Step| offsets.by_ref().take(step.dispatches.len()).collect();
+    Ok((buffer, program.steps.iter().map(of_step).collect()))
+}
+
+/// Parameters of dispatches in one buffer, each at a multiple of the device's alignment.
+pub(super) fn upload<'a>(device: &GpuDevice, all: impl Iterator<Item = &'a [u32]>) -> Result<(wgpu::Buffer, Vec<u64>)> {
     let alignment = device.wgpu_device().limits().min_uniform_buffer_offset_alignment.max(16) as usize;
     let mut bytes = Vec::new();
-    let mut offsets = Vec::with_capacity(program.steps.len());
-    for step in &program.steps {
-        let mut starts = Vec::with_capacity(step.dispatches.len());
-        for dispatch in &step.dispatches {
-            bytes.resize(bytes.len().next_multiple_of(alignment), 0);
-            starts.push(bytes.len() as u64);
-            let end = bytes.len() + param_bytes(dispatch) as usize;
-            bytes.extend_from_slice(bytemuck::cast_slice(&dispatch.params));
-            bytes.resize(end, 0);
-        }
-        offsets.push(starts);
+    let mut offsets = Vec::new();
+    for params in all {
+        bytes.resize(bytes.len().next_multiple_of(alignment), 0);
+        offsets.push(bytes.len() as u64);
+        let end = bytes.len() + param_bytes(params) as usize;
+        bytes.extend_from_slice(bytemuck::cast_slice(params));
+        bytes.resize(end, 0);
     }
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
     let buffer = device.buffer("the parameters of kernels", bytes.len() as u64, usage)?;

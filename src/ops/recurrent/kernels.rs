@@ -10,7 +10,7 @@
 use super::module;
 use super::{InputIndices, Pass, Recurrent};
 use crate::shader::slot::{Barrier, Cell, RecurrenceConstants, SequenceConstants, StateProduct};
-use crate::shader::{Adapter, Bound, DispatchPlan, Kernel, KernelFile, KernelPlan, RoutineShapes};
+use crate::shader::{Adapter, Bound, DispatchPlan, IterationWords, Kernel, KernelFile, KernelPlan, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
 /// Hidden units up to which a GPU is better off with a whole sequence in a workgroup than with a dispatch a step.
@@ -360,6 +360,8 @@ impl Sequence<'_> {
                 (false, false) => " stepwise",
             }
         );
-        Ok(Kernel { subgroups: variant.shuffles, ..kernel.kernel(label, reads, writes)? })
+        // After the grid's width, the number of steps, the batch and the units.
+        let iterations = variant.whole.then_some(IterationWords { first: 4, count: 5 });
+        Ok(Kernel { subgroups: variant.shuffles, iterations, ..kernel.kernel(label, reads, writes)? })
     }
 }
