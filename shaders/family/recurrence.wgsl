@@ -21,7 +21,8 @@ struct Params {
     unit_blocks: u32,
     // Blocks of units that a workgroup iterates over.
     blocks_each: u32,
-    padding: u32,
+    // Always 0, which compilers do not know.
+    zero: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 
@@ -37,6 +38,13 @@ fn has_work(number: u32) -> bool {
 // The step of an iteration, as an index in the sequence.
 fn step_of(iteration: u32) -> u32 {
     return select(iteration, params.steps - 1u - iteration, REVERSE);
+}
+
+// Where values of the rows of a workgroup begin: of the first, from each to the next, and the number of the last that there is.
+struct Rows {
+    start: u32,
+    step: u32,
+    last: u32,
 }
 
 // The address of value `k` of a step's unit 0, in a tensor of `count` values a unit.

@@ -1,6 +1,6 @@
 // Used by recurrence, recurrence_backward.
 // The loops of a recurrence, which both passes share. A pass has WIDTH sums of each unit. It says what they are sums of (`add_all_products`),
-// which of them half of a step computes (`is_computed`), and what becomes of them (`finish_unit`).
+// which of them half of a step computes (`is_computed`), and what becomes of them (`finish_unit`), and at which binding the weight is.
 #import family/recurrence
 #import state_product/pieces
 #import barrier/storage

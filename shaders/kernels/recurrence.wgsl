@@ -3,9 +3,9 @@
 #import family/recurrence_steps
 
 const WIDTH = GATES;
+const WEIGHT = 2u;
 
 @group(0) @binding(1) var<storage, read> gates: array<f32>;
-@group(0) @binding(2) var<storage, read> weight: array<f32>;
 // The bias of the products, where there is one, then the parameters.
 @group(0) @binding(3) var<storage, read> vectors: array<f32>;
 @group(0) @binding(4) var<storage, read> initial_state: array<f32>;
@@ -55,20 +55,16 @@ fn add_all_products(
     columns: array<array<u32, UNITS>, WIDTH>,
     local: u32,
 ) {
-    var starts: array<u32, ROWS>;
     let of_initial = iteration == 0u && half == 0u;
-    for (var r = 0u; r < ROWS; r++) {
-        let row = min(first_row + r, params.batch - 1u);
-        if of_initial {
-            starts[r] = row * params.hidden;
-        } else {
-            starts[r] = value_start(step_of(iteration), row, SAVED, select(SAVED - 1u, INNER, half == 1u));
-        }
+    var rows = Rows(first_row * params.hidden, params.hidden, params.batch - 1u - first_row);
+    if !of_initial {
+        rows.start = value_start(step_of(iteration), first_row, SAVED, select(SAVED - 1u, INNER, half == 1u));
+        rows.step = SAVED * params.hidden;
     }
     if !of_initial || HAS_INITIAL {
         let low = select(0u, SECOND, half == 1u);
         let high = select(WIDTH, SECOND, TWO_HALVES && half == 0u);
-        add_products(sums, low, high, starts, 0u, GATES * params.hidden, columns, of_initial, local);
+        add_products(sums, low, high, rows, 0u, GATES * params.hidden, columns, of_initial, local);
     }
 }
 
@@ -89,7 +85,7 @@ fn finish_unit(iteration: u32, half: u32, row: u32, unit: u32, item: u32) {
     var sums: array<f32, GATES>;
     for (var gate = 0u; gate < GATES; gate++) {
         if is_computed(gate, half) {
-            sums[gate] = products[gate][item];
+            sums[gate] = product_of(gate, item);
         }
         if HAS_BIAS {
             sums[gate] += vectors[gate * params.hidden + unit];

@@ -4,8 +4,8 @@
 #import family/recurrence_steps
 
 const WIDTH = 1u;
+const WEIGHT = 1u;
 
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> saved: array<f32>;
 @group(0) @binding(3) var<storage, read> d_outputs: array<f32>;
 @group(0) @binding(4) var<storage, read> d_last: array<f32>;
@@ -62,13 +62,9 @@ fn add_all_products(
     let source_iteration = select(max(iteration, 1u) - 1u, iteration, second);
     if (iteration > 0u || second) && source_iteration < params.steps {
         for (var gate = low; gate < high; gate++) {
-            var starts: array<u32, ROWS>;
-            for (var r = 0u; r < ROWS; r++) {
-                let row = min(first_row + r, params.batch - 1u);
-                starts[r] = value_start(backward_step(source_iteration), row, GRADIENTS, OF_PRODUCTS + gate);
-            }
-            let offset = gate * params.hidden * params.hidden;
-            add_products(sums, 0u, WIDTH, starts, offset, params.hidden, columns, false, local);
+            let start = value_start(backward_step(source_iteration), first_row, GRADIENTS, OF_PRODUCTS + gate);
+            let rows = Rows(start, GRADIENTS * params.hidden, params.batch - 1u - first_row);
+            add_products(sums, 0u, WIDTH, rows, gate, params.hidden, columns, false, local);
         }
     }
 }
@@ -94,7 +90,7 @@ fn finish_step(iteration: u32, row: u32, unit: u32, item: u32) {
     for (var k = 0u; k < STATES; k++) {
         upstream[k] = after(iteration, row, unit, k);
     }
-    upstream[0] += products[0][item];
+    upstream[0] += product_of(0u, item);
     if iteration < params.steps {
         let step = backward_step(iteration);
         let start = value_start(step, row, GRADIENTS, 0u) + unit;
@@ -129,7 +125,7 @@ fn finish_inner(iteration: u32, row: u32, unit: u32, item: u32) {
     let step = backward_step(iteration);
     if is_active(step, row) {
         let start = value_start(step, row, GRADIENTS, 0u) + unit;
-        let upstream = array<f32, 1>(products[0][item]);
+        let upstream = array<f32, 1>(product_of(0u, item));
         let before = backward_inner(values_saved(step, row, unit), parameters_of(unit), upstream);
         for (var k = 0u; k < GRADIENTS; k++) {
             // Products from SECOND on do not depend on it.

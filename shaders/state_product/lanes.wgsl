@@ -2,6 +2,8 @@
 // The entry point, and sums of states with columns of a weight, for software drivers: each lane loads one element of every row, and
 // shuffles share them in its subgroup. UNROLL of them, four or eight, are written out in an iteration, as such drivers count the
 // iterations of loops.
+@group(0) @binding(WEIGHT) var<storage, read> weight: array<f32>;
+
 fn add_inner_index(
     sums: ptr<function, array<array<array<f32, ROWS>, UNITS>, WIDTH>>,
     low: u32,
@@ -64,14 +66,18 @@ fn add_products(
     sums: ptr<function, array<array<array<f32, ROWS>, UNITS>, WIDTH>>,
     low: u32,
     high: u32,
-    starts: array<u32, ROWS>,
-    offset: u32,
+    rows: Rows,
+    block: u32,
     row_step: u32,
     columns: array<array<u32, UNITS>, WIDTH>,
     initial: bool,
     local: u32,
 ) {
-    var begin = starts;
+    var begin: array<u32, ROWS>;
+    for (var r = 0u; r < ROWS; r++) {
+        begin[r] = rows.start + min(r, rows.last) * rows.step;
+    }
+    let offset = block * params.hidden * row_step;
     let end = params.hidden - 1u;
     for (var first = 0u; first < params.hidden; first += LANES) {
         // Elements beyond the last count as zeros.
@@ -88,6 +94,10 @@ fn add_products(
             }
         }
     }
+}
+
+fn product_of(sum: u32, item: u32) -> f32 {
+    return products[sum][item];
 }
 
 // A group of LANES is a subgroup. Its built-in number tells compilers that loops which begin at it are the same for the whole subgroup, as

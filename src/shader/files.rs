@@ -165,7 +165,7 @@ kernels! {
     ReducePartials: "reduce_partials", Rows: "rows", Matmul: "matmul", MatmulSmall: "matmul_small", MatmulDirect: "matmul_direct",
     MatmulSoftware: "matmul_software", MatmulSum: "matmul_sum", MatmulSumQuads: "matmul_sum_quads",
     ConvolutionSoftware: "convolution_software", ConvolutionDirect: "convolution_direct", Recurrence: "recurrence",
-    RecurrenceBackward: "recurrence_backward", Scan: "scan", ScanBlocks: "scan_blocks", ScanCarries: "scan_carries",
+    RecurrenceBackward: "recurrence_backward", RecurrenceWeights: "recurrence_weights", Scan: "scan", ScanBlocks: "scan_blocks", ScanCarries: "scan_carries",
     Sort: "sort", SortRank: "sort_rank", SortBlocks: "sort_blocks", SortStep: "sort_step", SortMerge: "sort_merge",
     SortGather: "sort_gather", SortJoin: "sort_join", Scatter: "scatter", ScatterSorted: "scatter_sorted", ScatterUpdate: "scatter_update",
     ScatterUpdateSorted: "scatter_update_sorted", PoolMax: "pool_max",
@@ -243,6 +243,8 @@ slots! {
     JoinedRows: "joined_rows" { None: "none", Stored: "stored" }
     /// How invocations share the state that a recurrence multiplies.
     StateProduct: "state_product" { Pieces: "pieces", Lanes: "lanes" }
+    /// In which order the weight of a recurrence is in memory.
+    StateWeight: "state_weight" { Quads: "quads", Words: "words" }
     /// What separates the steps of a recurrence.
     Barrier: "barrier" { Storage: "storage", Subgroup: "subgroup" }
     /// What a scan begins a chunk with.

@@ -33,6 +33,7 @@ pub(crate) mod slot {
         ConvolutionConstants, DirectConstants, Element, Expression, ExtremeConstants, Finish, Fold, JoinedRows, Lanes,
         Lhs, Load, Nan, Operand, PairConstants, PoolConstants, ProductConstants, RecurrenceConstants,
         ReductionConstants, Rhs, RowFunctions, RowSums, Score, SequenceConstants, SoftwareConstants, SortConstants,
-        SortKey, SplitConstants, Staging, StateProduct, Store, StoredConstants, Texel, TileConstants, Words,
+        SortKey, SplitConstants, Staging, StateProduct, StateWeight, Store, StoredConstants, Texel, TileConstants,
+        Words,
     };
 }

@@ -71,7 +71,7 @@ def analyse(kind, assembly, inner_turns=1):
 
     outer = [loop for loop in loops if not any(loop < other for other in loops)]
     tile = max(outer, key=lambda loop: (multiply_adds(loop, weights), len(loop)), default=frozenset(range(len(instructions))))
-    inner = [loop for loop in loops if loop <= tile and not any(other < loop for other in loops)]
+    inner = [loop for loop in loops if loop <= tile and not any(other < loop and multiply_adds(other, once) for other in loops)]
     hottest = max(inner, key=lambda loop: multiply_adds(loop, once), default=tile)
     counts, loads, shared = collections.Counter(), collections.Counter(), collections.Counter()
     for number in tile:

@@ -1,6 +1,9 @@
 //! The plans of recurrences. Where a workgroup has all units of its rows of the batch, it computes the whole sequence in one
 //! dispatch; else a dispatch is one step of all units.
 //!
+//! Where states are shared by workgroup memory, a dispatch before the sequence puts the weight into the order in which it is loaded, four
+//! inner indices at once.
+//!
 //! WebGPU grants a kernel eight storage buffers, so the cell's parameters are behind the bias in one of them. Software drivers leave loops
 //! after a number of iterations, so a sequence may take several dispatches. Subgroups that share a workgroup's units have fewer
 //! iterations each; but where one subgroup finishes a sequence in as few dispatches, it is a workgroup by itself and needs no barrier
@@ -9,12 +12,15 @@
 
 use super::module;
 use super::{InputIndices, Pass, Recurrent};
-use crate::shader::slot::{Barrier, Cell, RecurrenceConstants, SequenceConstants, StateProduct};
+use crate::shader::slot::{Barrier, Cell, RecurrenceConstants, SequenceConstants, StateProduct, StateWeight};
 use crate::shader::{Adapter, Bound, DispatchPlan, IterationWords, Kernel, KernelFile, KernelPlan, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
 /// Hidden units up to which a GPU is better off with a whole sequence in a workgroup than with a dispatch a step.
 const WHOLE_UP_TO: usize = 256;
+
+/// Steps from which on a sequence is worth putting its weight into another order.
+const ORDERED_FROM: usize = 4;
 
 /// Iterations of all loops after which software drivers leave them, with a little room to spare.
 const MOST_ITERATIONS: usize = 65_000;
@@ -30,7 +36,7 @@ struct Variant {
     /// Rows of the batch that a workgroup has, and blocks of units that an invocation works on at a time.
     rows: usize,
     units: usize,
-    /// Inner indices of an iteration of the product's loop.
+    /// Inner indices of an iteration of the product's loop; multiples of four where states are shared by workgroup memory.
     unroll: usize,
     /// Elements of an iteration of the loop after the products.
     items: usize,
@@ -117,10 +123,12 @@ pub(super) fn plans(
     let lanes = [64, 128, 256].into_iter().find(|&lanes| lanes >= hidden).unwrap_or(256);
     let lanes = lanes.min(adapter.limits.workgroup_invocations);
     let rows = fitting(tile(4)).unwrap_or(1);
+    // The more sums an invocation has, the fewer inner indices keep it busy.
+    let unroll = if sequence.width() > 1 { 8 } else { 16 };
     let mut others = Vec::new();
     by_size(
         &mut others,
-        Variant { lanes, shuffles: false, waves: 1, rows, units: 1, unroll: 4, items: 1, whole: true, alone: false },
+        Variant { lanes, shuffles: false, waves: 1, rows, units: 1, unroll, items: 1, whole: true, alone: false },
         hidden <= WHOLE_UP_TO,
     );
     if adapter.is_software {
@@ -202,6 +210,30 @@ impl Sequence<'_> {
         found
     }
 
+    /// Groups of four inner indices, those that fill up the last iteration among them.
+    const fn quads(&self, variant: &Variant) -> usize {
+        self.hidden.div_ceil(variant.unroll) * variant.unroll / 4
+    }
+
+    /// True where the weight is put into an order of its own.
+    const fn is_ordered(&self, variant: &Variant) -> bool {
+        !variant.shuffles && self.steps >= ORDERED_FROM
+    }
+
+    /// The dispatch that does that, and the bytes of the result.
+    fn order_weight(&self, variant: &Variant) -> Result<(DispatchPlan, usize), String> {
+        let gates = self.recurrent.cell.gates();
+        // In the backward pass, each gate's rows are a block.
+        let [blocks, columns] = if self.is_backward() { [gates, self.hidden] } else { [1, gates * self.hidden] };
+        let quads = self.quads(variant);
+        let count = blocks * quads * columns;
+        let kernel = Kernel::of(KernelFile::RecurrenceWeights).kernel("recurrence_weights", 1, 1)?;
+        let words = [count, self.hidden, quads, columns, 0, 0, 0];
+        let params = words.iter().map(|&word| word as u32).collect();
+        let bound = vec![Bound::Input(if self.is_backward() { 0 } else { 1 }), Bound::Scratch(0)];
+        Ok((DispatchPlan { kernel, params, bound, workgroups: count.div_ceil(64) }, count * 16))
+    }
+
     /// Blocks of units in all, and of a workgroup.
     const fn blocks(&self, variant: &Variant) -> [usize; 2] {
         let all = self.hidden.div_ceil(variant.lanes * variant.units);
@@ -233,8 +265,10 @@ impl Sequence<'_> {
             };
             iterations(self.hidden.div_ceil(variant.lanes), rows + lanes)
         } else {
-            let loading = iterations((64 * variant.rows).div_ceil(variant.lanes), 0);
-            iterations(self.hidden.div_ceil(64), loading + iterations(self.hidden.min(64), sums))
+            let loading = iterations((16 * variant.rows).div_ceil(variant.lanes), 0);
+            let unrolled = variant.unroll / 4 * (rows + sums);
+            let turns = self.quads(variant).min(16).div_ceil(variant.unroll / 4);
+            iterations(self.quads(variant).div_ceil(16), loading + iterations(turns, unrolled))
         };
         let cell = &self.recurrent.cell;
         let longest = cell.saved().max(cell.gradients()).max(cell.parameters().len());
@@ -260,7 +294,12 @@ impl Sequence<'_> {
             (_, true) => &[[0, 2]],
             (_, false) => &[[0, 1], [1, 2]],
         };
-        let mut dispatches = Vec::new();
+        let (mut dispatches, mut scratch) = (Vec::new(), Vec::new());
+        if self.is_ordered(variant) {
+            let (dispatch, bytes) = self.order_weight(variant)?;
+            dispatches.push(dispatch);
+            scratch.push(bytes);
+        }
         for first in (0..iterations).step_by(at_once) {
             let count = at_once.min(iterations - first);
             for &[first_half, end_half] in halves {
@@ -280,22 +319,23 @@ impl Sequence<'_> {
                 dispatches.push(DispatchPlan {
                     kernel: kernel.clone(),
                     params: words.iter().map(|&word| word as u32).collect(),
-                    bound: self.bound(),
+                    bound: self.bound(variant),
                     workgroups: row_blocks * unit_blocks.div_ceil(blocks_each),
                 });
             }
         }
-        Ok(KernelPlan { dispatches, scratch: Vec::new() })
+        Ok(KernelPlan { dispatches, scratch })
     }
 
-    fn bound(&self) -> Vec<Bound> {
+    fn bound(&self, variant: &Variant) -> Vec<Bound> {
         let inputs = &self.inputs;
+        let weight = |index| if self.is_ordered(variant) { Bound::Scratch(0) } else { Bound::Input(index) };
         // What is not there is not read; something must be bound all the same.
         let optional = |index: Option<usize>| Bound::Input(index.unwrap_or(0));
         match self.recurrent.pass {
             Pass::Forward { .. } => vec![
                 Bound::Input(0),
-                Bound::Input(1),
+                weight(1),
                 optional(inputs.vectors),
                 optional(inputs.initial),
                 optional(inputs.lengths),
@@ -304,7 +344,7 @@ impl Sequence<'_> {
                 Bound::Output(2),
             ],
             Pass::Backward { .. } => vec![
-                Bound::Input(0),
+                weight(0),
                 Bound::Input(1),
                 optional(inputs.outputs),
                 optional(inputs.last),
@@ -335,7 +375,7 @@ impl Sequence<'_> {
             first_parameter: if has_bias { cell.gates() } else { 0 },
             has_initial: inputs.initial.is_some(),
             has_lengths: inputs.lengths.is_some(),
-            is_ragged: !self.hidden.is_multiple_of(variant.lanes),
+            is_ragged: !self.hidden.is_multiple_of(if variant.shuffles { variant.lanes } else { variant.unroll }),
             has_outputs: inputs.outputs.is_some(),
             has_last: inputs.last.is_some(),
         };
@@ -346,6 +386,11 @@ impl Sequence<'_> {
             .slot(Cell(&module::functions(cell)))
             .slot(if variant.shuffles { StateProduct::Lanes } else { StateProduct::Pieces })
             .slot(if variant.alone { Barrier::Subgroup } else { Barrier::Storage });
+        let kernel = match (variant.shuffles, self.is_ordered(variant)) {
+            (true, _) => kernel,
+            (_, true) => kernel.slot(StateWeight::Quads),
+            (_, false) => kernel.slot(StateWeight::Words),
+        };
         let (reads, writes) = if self.is_backward() { (6, 2) } else { (5, 3) };
         let label = format!(
             "{}{} {}x{}{}{}",
