@@ -43,7 +43,8 @@ struct Params {
     end_column: u32,
     continues: u32,
     scale: f32,
-    padding: u32,
+    // Always 0, which compilers do not know.
+    zero: u32,
     layouts: array<Layout, TENSORS + BUFFERS>,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -81,7 +82,7 @@ fn query_index(head: Head, query: u32) -> u32 {
 }
 
 fn negative_infinity() -> f32 {
-    return bitcast<f32>(0xff800000u ^ params.padding);
+    return bitcast<f32>(0xff800000u ^ params.zero);
 }
 
 fn is_hidden(score: f32) -> bool {

@@ -26,19 +26,29 @@ struct Own {
     across: u32,
 }
 
-// Groups of consecutive inner indices are in different banks.
+// Groups of inner indices four apart are in different banks. Of four neighbours, offsets to the first are constants.
 fn slot(k: u32, quad: u32) -> u32 {
-    return k * QUADS + (quad ^ (k & (QUADS - 1u)));
+    return k * QUADS + (quad ^ (k / 4u));
 }
 
+fn multiply(sums: ptr<function, Block>, left_slot: u32, right_slot: u32) {
+    let left = left_tile[left_slot];
+    let right = right_tile[right_slot];
+    (*sums).row0 = fma(vec4<f32>(left.x), right, (*sums).row0);
+    (*sums).row1 = fma(vec4<f32>(left.y), right, (*sums).row1);
+    (*sums).row2 = fma(vec4<f32>(left.z), right, (*sums).row2);
+    (*sums).row3 = fma(vec4<f32>(left.w), right, (*sums).row3);
+}
+
+// A compiler does not know where the loop ends, and so does not unroll it any more: registers would not hold what it loaded ahead.
 fn multiply_tiles(sums: ptr<function, Block>, own: Own) {
-    for (var k = 0u; k < INNER; k++) {
-        let left = left_tile[slot(k, own.down)];
-        let right = right_tile[slot(k, own.across)];
-        (*sums).row0 = fma(vec4<f32>(left.x), right, (*sums).row0);
-        (*sums).row1 = fma(vec4<f32>(left.y), right, (*sums).row1);
-        (*sums).row2 = fma(vec4<f32>(left.z), right, (*sums).row2);
-        (*sums).row3 = fma(vec4<f32>(left.w), right, (*sums).row3);
+    for (var k = 0u; k < INNER + params.zero; k += 4u) {
+        let left = slot(k, own.down);
+        let right = slot(k, own.across);
+        multiply(sums, left, right);
+        multiply(sums, left + QUADS, right + QUADS);
+        multiply(sums, left + 2u * QUADS, right + 2u * QUADS);
+        multiply(sums, left + 3u * QUADS, right + 3u * QUADS);
     }
 }
 
@@ -49,7 +59,53 @@ fn guarded(tensor: u32, head: Head, row: u32, end: u32, element: u32, size: u32)
     return select(0.0, element_at(tensor, address), is_there);
 }
 
-// The products of the workgroup's rows and some columns.
+// The addresses of an element of four rows, those beyond the last taken for the last.
+fn addresses(tensor: u32, head: Head, row: u32, end: u32, element: u32) -> vec4<i32> {
+    let of_rows = vec4<i32>(
+        row_start(tensor, head, min(row, end - 1u)),
+        row_start(tensor, head, min(row + 1u, end - 1u)),
+        row_start(tensor, head, min(row + 2u, end - 1u)),
+        row_start(tensor, head, min(row + 3u, end - 1u)),
+    );
+    return of_rows + i32(element) * element_step(tensor);
+}
+
+// The elements at these addresses; 0 for those beyond the last of a row.
+fn elements_at(tensor: u32, at: vec4<i32>, element: u32, size: u32) -> vec4<f32> {
+    var own = at;
+    if size % INNER != 0u {
+        own -= i32(max(element, size - 1u) - (size - 1u)) * element_step(tensor);
+    }
+    let values = vec4<f32>(
+        element_at(tensor, own.x),
+        element_at(tensor, own.y),
+        element_at(tensor, own.z),
+        element_at(tensor, own.w),
+    );
+    if size % INNER != 0u {
+        return select(vec4<f32>(0.0), values, element < size);
+    }
+    return values;
+}
+
+// Four elements of a row that begins at an address; zeros where it is beyond the last row. Beyond the row's last element they are of others.
+fn quad_at(tensor: u32, start: i32, element: u32, size: u32, is_there: bool) -> vec4<f32> {
+    let last = size - 1u;
+    var own = vec4<u32>(min(element, last), min(element + 1u, last), min(element + 2u, last), min(element + 3u, last));
+    if size % 4u == 0u {
+        own = vec4<u32>(min(element, size - 4u)) + vec4<u32>(0u, 1u, 2u, 3u);
+    }
+    let at = vec4<i32>(start) + vec4<i32>(own) * element_step(tensor);
+    let values = vec4<f32>(
+        element_at(tensor, at.x),
+        element_at(tensor, at.y),
+        element_at(tensor, at.z),
+        element_at(tensor, at.w),
+    );
+    return select(vec4<f32>(0.0), values, is_there);
+}
+
+// The products of the workgroup's rows and some columns. Those of rows and columns beyond the last are of others, and are not used.
 fn multiplied(product: u32, head: Head, first_row: u32, first_column: u32, own: Own) -> Block {
     var sums: Block;
     let size = product_size(product);
@@ -58,23 +114,18 @@ fn multiplied(product: u32, head: Head, first_row: u32, first_column: u32, own: 
     let row = first_row + own.index / INNER * 4u;
     let column = first_column + own.index / INNER * 4u;
     let own_slot = slot(own.index % INNER, own.index / INNER);
-    for (var first = 0u; first < size; first += INNER) {
-        let k = first + own.index % INNER;
+    var k = own.index % INNER;
+    var left_at = addresses(left, head, row, row_count(), k);
+    var right_at = addresses(right, head, column, params.end_column, k);
+    for (var first = 0u; first < size + params.zero; first += INNER) {
         workgroupBarrier();
-        left_tile[own_slot] = vec4<f32>(
-            guarded(left, head, row, row_count(), k, size),
-            guarded(left, head, row + 1u, row_count(), k, size),
-            guarded(left, head, row + 2u, row_count(), k, size),
-            guarded(left, head, row + 3u, row_count(), k, size),
-        );
-        right_tile[own_slot] = vec4<f32>(
-            guarded(right, head, column, params.end_column, k, size),
-            guarded(right, head, column + 1u, params.end_column, k, size),
-            guarded(right, head, column + 2u, params.end_column, k, size),
-            guarded(right, head, column + 3u, params.end_column, k, size),
-        );
+        left_tile[own_slot] = elements_at(left, left_at, k, size);
+        right_tile[own_slot] = elements_at(right, right_at, k, size);
         workgroupBarrier();
         multiply_tiles(&sums, own);
+        k += INNER;
+        left_at += i32(INNER) * element_step(left);
+        right_at += i32(INNER) * element_step(right);
     }
     return sums;
 }
@@ -92,8 +143,10 @@ fn with_weighted(
     var sums = before;
     let tensor = summed_tensor(sum);
     let element = first_element + own.index % QUADS * 4u;
-    for (var part = 0u; part < TILE / INNER; part++) {
-        let column = first_column + part * INNER + own.index / QUADS;
+    let last = params.end_column - 1u;
+    var column = first_column + own.index / QUADS;
+    for (var part = 0u; part < TILE / INNER + params.zero; part++) {
+        let start = row_start(tensor, head, min(column, last));
         workgroupBarrier();
         if own.across / 4u == part {
             let k = own.across % 4u * 4u;
@@ -102,14 +155,11 @@ fn with_weighted(
             left_tile[slot(k + 2u, own.down)] = vec4<f32>(weights.row0.z, weights.row1.z, weights.row2.z, weights.row3.z);
             left_tile[slot(k + 3u, own.down)] = vec4<f32>(weights.row0.w, weights.row1.w, weights.row2.w, weights.row3.w);
         }
-        right_tile[slot(own.index / QUADS, own.index % QUADS)] = vec4<f32>(
-            guarded(tensor, head, column, params.end_column, element, depth_of(sum)),
-            guarded(tensor, head, column, params.end_column, element + 1u, depth_of(sum)),
-            guarded(tensor, head, column, params.end_column, element + 2u, depth_of(sum)),
-            guarded(tensor, head, column, params.end_column, element + 3u, depth_of(sum)),
-        );
+        right_tile[slot(own.index / QUADS, own.index % QUADS)] =
+            quad_at(tensor, start, element, depth_of(sum), column <= last);
         workgroupBarrier();
         multiply_tiles(&sums, own);
+        column += INNER;
     }
     return sums;
 }

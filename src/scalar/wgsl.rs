@@ -167,7 +167,7 @@ impl<'a> Emitter<'a> {
     fn param(&mut self, value: i64) -> String {
         if self.style == Style::Function {
             // A word of the kernel's own parameters that is 0.
-            return format!("i32(params.padding ^ {}u)", value as u32);
+            return format!("i32(params.zero ^ {}u)", value as u32);
         }
         let name = if self.style.is_finish() { "finish" } else { "expression" };
         self.params.push(value as i32 as u32);

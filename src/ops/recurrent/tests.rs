@@ -36,7 +36,7 @@ fn custom() -> [Cell; 3] {
         let m = s.product(3) * s.input(4).sigmoid() + s.parameter("shift");
         let a = (a * 0.5 + n).tanh();
         let b = b.greater(m).select(b * 0.9, m.softplus() - 0.5);
-        [(h * 0.5 + a * r - b * 0.25).maximum(-2.0), a, b.minimum(3.0)]
+        [(h * 0.5 + a * r - b * 0.25).maximum(-2.0), a.maximum(f64::NEG_INFINITY), b.minimum(3.0)]
     });
     [peephole, mgu, everything].map(|cell| cell.unwrap())
 }
