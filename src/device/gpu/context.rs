@@ -16,6 +16,7 @@ use super::readback::ReadbackPool;
 use super::reports::{Reports, Scopes};
 use super::requirements::Requirements;
 use super::submission::{Poller, Submitted};
+use super::trusted;
 use super::warm::{Compiling, Observer};
 use crate::device::table::{Identity, Known};
 use crate::error::{Error, Result};
@@ -104,9 +105,17 @@ impl GpuDevice {
     }
 
     async fn opened(index: usize, adapter: &wgpu::Adapter, checks: Checks) -> Result<Self> {
+        let info = GpuInfo::of(index, adapter);
+        let mut required_features = adapter.features() & wanted_features();
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if adapters::matrices(&info.features.cooperative_matrices).is_some() {
+            required_features |= adapter.features() & wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            experimental_features = trusted::matrix_instructions();
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
-            required_features: adapter.features() & wanted_features(),
+            required_features,
+            experimental_features,
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -116,7 +125,6 @@ impl GpuDevice {
             .await
             .map_err(|error| Error::Device(format!("{} cannot be opened: {error}", adapter.get_info().name)))?;
         let health = Health::default();
-        let info = GpuInfo::of(index, adapter);
         health.watch(&device, &info.name);
         Self::assemble(info, adapter, device, queue, health, checks)
     }
@@ -174,7 +182,7 @@ impl GpuDevice {
             known: Arc::new(known),
             observer: None,
             shared: Arc::new(Shared {
-                adapter: adapters::compiler_adapter(&details, device.features(), &limits, &adapter.limits(), checks),
+                adapter: adapters::compiler_adapter(&details, &device, &info.features, &adapter.limits(), checks),
                 pipelines: Pipelines::new(&device, &details),
                 info,
                 device,

@@ -6,7 +6,7 @@ use crate::graph::{CpuRoutine, GpuRoutine, Operator};
 use crate::ops::device_tests::{compare, compare_candidates};
 use crate::scalar::{Affine, Builder, Epilogue, ScalarFunction};
 use crate::shader::testing::{Runner, adapters, assert_close, check, numbers, operand, stored, widened};
-use crate::shader::{Adapter, Operand, RoutineShapes};
+use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
 struct Case {
@@ -174,6 +174,66 @@ fn operands_of_16_bits() {
     }
     Case::new(&[2], 9, 11, 10).spread(3, 5).stored(DType::F16, DType::F32).run("f16 spread, and f32");
     Case::new(&[2], 16, 1028, 12).stored(DType::F32, DType::BF16).run("f32 and bf16 in fours, split");
+}
+
+/// Where the adapter has them: operands of f16, with any strides and in groups of four, in every direction.
+#[test]
+fn matrix_instructions() {
+    let halves = |case: Case| case.stored(DType::F16, DType::F16);
+    for (m, k, n) in [(1, 1, 1), (17, 33, 9), (33, 8, 65), (130, 70, 140)] {
+        halves(Case::new(&[], m, k, n)).run(&format!("{m}x{k}x{n} of f16"));
+    }
+    for (lhs, rhs) in [(false, false), (true, false), (false, true), (true, true)] {
+        let label = format!("f16, transposed {lhs} {rhs}");
+        halves(Case::new(&[], 131, 37, 70)).transposed(lhs, rhs).run(&label);
+        halves(Case::new(&[], 132, 36, 136)).transposed(lhs, rhs).run(&format!("{label}, in fours"));
+    }
+    halves(Case::new(&[3], 40, 300, 24)).run("a batch of f16");
+    halves(Case::new(&[], 10, 3000, 20)).run("f16, split");
+    halves(Case::new(&[], 12, 3004, 36)).transposed(true, false).run_candidates("f16, split, in fours");
+}
+
+/// What is not finite stays in its row and column, also where tiles reach over the edges.
+#[test]
+fn matrix_instructions_beside_infinities() {
+    let (m, k, n) = (19, 37, 23);
+    for special in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+        let case = Case::new(&[], m, k, n).stored(DType::F16, DType::F16);
+        let (mut a, mut b) = (numbers(m * k, 1), numbers(k * n, 2));
+        // The last of all, and the first of a row and of a column.
+        for index in [m * k - 1, 5 * k] {
+            a[index] = special;
+        }
+        for index in [k * n - 1, 7] {
+            b[index] = special;
+        }
+        let memory = [stored(DType::F16, &a), stored(DType::F16, &b)];
+        let inputs = [(&case.lhs, memory[0].as_slice()), (&case.rhs, memory[1].as_slice())];
+        let label = format!("f16 with {special}");
+        compare(&label, &Matmul::PLAIN, &inputs, std::slice::from_ref(&case.out), 1e-5);
+    }
+}
+
+#[test]
+fn matrix_instructions_are_for_f16_alone() {
+    let uses = |lhs: DType, rhs: DType, adapter: &Adapter| {
+        let case = Case::new(&[], 256, 256, 256).stored(lhs, rhs);
+        let (operands, outputs) = ([case.lhs, case.rhs], [case.out]);
+        let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
+        let plans = Matmul::PLAIN.kernels(&shapes, adapter).unwrap();
+        let label = |plan: &KernelPlan| plan.dispatches[0].kernel.label.starts_with("matmul_cooperative");
+        (plans.first().is_some_and(label), plans.iter().any(label))
+    };
+    let with = adapters().into_iter().filter(|adapter| adapter.cooperative.is_some());
+    for adapter in with {
+        // A software driver has them for tests.
+        assert_eq!(uses(DType::F16, DType::F16, &adapter), (!adapter.is_software, true), "{}", adapter.name);
+        for (lhs, rhs) in [(DType::F32, DType::F32), (DType::BF16, DType::BF16), (DType::F16, DType::F32)] {
+            assert_eq!(uses(lhs, rhs, &adapter), (false, false), "{lhs} and {rhs}, {}", adapter.name);
+        }
+        let without = Adapter { cooperative: None, ..adapter };
+        assert_eq!(uses(DType::F16, DType::F16, &without), (false, false), "{}", without.name);
+    }
 }
 
 #[test]
