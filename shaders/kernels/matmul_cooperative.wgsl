@@ -100,11 +100,93 @@ fn multiply(sums: ptr<function, Sums>, lhs_first: u32, rhs_first: u32) {
     }
 }
 
+// Writes one of a part's fragments to where invocations can reach its elements.
+fn write_fragment(sums: ptr<function, Sums>, row: u32, column: u32, at: u32) {
+    switch row * 4u + column {
+        case 0u: {
+            coopStoreT((*sums).sum00, &results[at], FRAGMENT);
+        }
+        case 1u: {
+            if FRAGMENT_COLUMNS > 1u {
+                coopStoreT((*sums).sum01, &results[at], FRAGMENT);
+            }
+        }
+        case 2u: {
+            if FRAGMENT_COLUMNS > 2u {
+                coopStoreT((*sums).sum02, &results[at], FRAGMENT);
+            }
+        }
+        case 3u: {
+            if FRAGMENT_COLUMNS > 2u {
+                coopStoreT((*sums).sum03, &results[at], FRAGMENT);
+            }
+        }
+        case 4u: {
+            if FRAGMENT_ROWS > 1u {
+                coopStoreT((*sums).sum10, &results[at], FRAGMENT);
+            }
+        }
+        case 5u: {
+            if FRAGMENT_ROWS > 1u && FRAGMENT_COLUMNS > 1u {
+                coopStoreT((*sums).sum11, &results[at], FRAGMENT);
+            }
+        }
+        case 6u: {
+            if FRAGMENT_ROWS > 1u && FRAGMENT_COLUMNS > 2u {
+                coopStoreT((*sums).sum12, &results[at], FRAGMENT);
+            }
+        }
+        case 7u: {
+            if FRAGMENT_ROWS > 1u && FRAGMENT_COLUMNS > 2u {
+                coopStoreT((*sums).sum13, &results[at], FRAGMENT);
+            }
+        }
+        case 8u: {
+            if FRAGMENT_ROWS > 2u {
+                coopStoreT((*sums).sum20, &results[at], FRAGMENT);
+            }
+        }
+        case 9u: {
+            if FRAGMENT_ROWS > 2u && FRAGMENT_COLUMNS > 1u {
+                coopStoreT((*sums).sum21, &results[at], FRAGMENT);
+            }
+        }
+        case 10u: {
+            if FRAGMENT_ROWS > 2u && FRAGMENT_COLUMNS > 2u {
+                coopStoreT((*sums).sum22, &results[at], FRAGMENT);
+            }
+        }
+        case 11u: {
+            if FRAGMENT_ROWS > 2u && FRAGMENT_COLUMNS > 2u {
+                coopStoreT((*sums).sum23, &results[at], FRAGMENT);
+            }
+        }
+        case 12u: {
+            if FRAGMENT_ROWS > 2u {
+                coopStoreT((*sums).sum30, &results[at], FRAGMENT);
+            }
+        }
+        case 13u: {
+            if FRAGMENT_ROWS > 2u && FRAGMENT_COLUMNS > 1u {
+                coopStoreT((*sums).sum31, &results[at], FRAGMENT);
+            }
+        }
+        case 14u: {
+            if FRAGMENT_ROWS > 2u && FRAGMENT_COLUMNS > 2u {
+                coopStoreT((*sums).sum32, &results[at], FRAGMENT);
+            }
+        }
+        case 15u: {
+            if FRAGMENT_ROWS > 2u && FRAGMENT_COLUMNS > 2u {
+                coopStoreT((*sums).sum33, &results[at], FRAGMENT);
+            }
+        }
+        default: {}
+    }
+}
+
 // Stores a fragment of each part; invocations share them evenly.
-fn store_fragments(work: Work, local: u32, part: u32, sum: Sum, row: u32, column: u32) {
-    workgroupBarrier();
-    coopStoreT(sum, &results[part * FRAGMENT_LENGTH], FRAGMENT);
-    workgroupBarrier();
+fn store_fragments(work: Work, local: u32, row: u32, column: u32) {
     let own = local / LANES;
     let first = vec2<u32>(first_row(work), first_column(work))
         + vec2<u32>(own / PARTS_ACROSS * PART_ROWS, own % PARTS_ACROSS * PART_COLUMNS)
@@ -175,40 +257,12 @@ fn main(
             multiply(&sums, lhs_first + k, rhs_first + k);
         }
     }
-    store_fragments(work, local, part, sums.sum00, 0u, 0u);
-    if FRAGMENT_COLUMNS > 1u {
-        store_fragments(work, local, part, sums.sum01, 0u, 1u);
-    }
-    if FRAGMENT_COLUMNS > 2u {
-        store_fragments(work, local, part, sums.sum02, 0u, 2u);
-        store_fragments(work, local, part, sums.sum03, 0u, 3u);
-    }
-    if FRAGMENT_ROWS > 1u {
-        store_fragments(work, local, part, sums.sum10, 1u, 0u);
-        if FRAGMENT_COLUMNS > 1u {
-            store_fragments(work, local, part, sums.sum11, 1u, 1u);
-        }
-        if FRAGMENT_COLUMNS > 2u {
-            store_fragments(work, local, part, sums.sum12, 1u, 2u);
-            store_fragments(work, local, part, sums.sum13, 1u, 3u);
-        }
-    }
-    if FRAGMENT_ROWS > 2u {
-        store_fragments(work, local, part, sums.sum20, 2u, 0u);
-        if FRAGMENT_COLUMNS > 1u {
-            store_fragments(work, local, part, sums.sum21, 2u, 1u);
-        }
-        if FRAGMENT_COLUMNS > 2u {
-            store_fragments(work, local, part, sums.sum22, 2u, 2u);
-            store_fragments(work, local, part, sums.sum23, 2u, 3u);
-        }
-        store_fragments(work, local, part, sums.sum30, 3u, 0u);
-        if FRAGMENT_COLUMNS > 1u {
-            store_fragments(work, local, part, sums.sum31, 3u, 1u);
-        }
-        if FRAGMENT_COLUMNS > 2u {
-            store_fragments(work, local, part, sums.sum32, 3u, 2u);
-            store_fragments(work, local, part, sums.sum33, 3u, 3u);
+    for (var row = 0u; row < FRAGMENT_ROWS; row++) {
+        for (var column = 0u; column < FRAGMENT_COLUMNS; column++) {
+            workgroupBarrier();
+            write_fragment(&sums, row, column, part * FRAGMENT_LENGTH);
+            workgroupBarrier();
+            store_fragments(work, local, row, column);
         }
     }
     store_row_sums(work, local, row_parts);

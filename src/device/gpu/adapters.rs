@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use super::context::Checks;
+use super::requirements::Requirements;
+use super::trusted;
 use crate::error::{Error, Result};
 use crate::shader::{Adapter, Limits, Tuned};
 
@@ -333,6 +335,19 @@ fn compiler_limits(limits: &wgpu::Limits) -> Limits {
 
 fn subgroups(features: wgpu::Features, info: &wgpu::AdapterInfo) -> Option<(u32, u32)> {
     features.contains(wgpu::Features::SUBGROUP).then_some((info.subgroup_min_size, info.subgroup_max_size))
+}
+
+/// What the engine uses where an adapter has it, and leave to use what is experimental of that.
+pub(super) fn wanted_features(
+    adapter: &wgpu::Adapter,
+    listed: &GpuFeatures,
+) -> (wgpu::Features, wgpu::ExperimentalFeatures) {
+    let wanted = Requirements::default().optional_features() | wgpu::Features::SHADER_F16;
+    if matrices(&listed.cooperative_matrices).is_none() {
+        return (adapter.features() & wanted, wgpu::ExperimentalFeatures::disabled());
+    }
+    let wanted = wanted | wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+    (adapter.features() & wanted, trusted::matrix_instructions())
 }
 
 /// The largest size of the square matrices of f16 that kernels can multiply into sums of f32.

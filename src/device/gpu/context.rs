@@ -14,9 +14,7 @@ use super::health::{Health, What};
 use super::pipelines::Pipelines;
 use super::readback::ReadbackPool;
 use super::reports::{Reports, Scopes};
-use super::requirements::Requirements;
 use super::submission::{Poller, Submitted};
-use super::trusted;
 use super::warm::{Compiling, Observer};
 use crate::device::table::{Identity, Known};
 use crate::error::{Error, Result};
@@ -106,12 +104,7 @@ impl GpuDevice {
 
     async fn opened(index: usize, adapter: &wgpu::Adapter, checks: Checks) -> Result<Self> {
         let info = GpuInfo::of(index, adapter);
-        let mut required_features = adapter.features() & wanted_features();
-        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
-        if adapters::matrices(&info.features.cooperative_matrices).is_some() {
-            required_features |= adapter.features() & wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
-            experimental_features = trusted::matrix_instructions();
-        }
+        let (required_features, experimental_features) = adapters::wanted_features(adapter, &info.features);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
             required_features,
@@ -130,7 +123,7 @@ impl GpuDevice {
     }
 
     /// The device of an application that has one already. What it may do follows from the features and limits that the
-    /// application asked for. The application's callbacks stay in place. It should not poll the device on another
+    /// application asked for: with `SUBGROUP`, `SHADER_F16` and `EXPERIMENTAL_COOPERATIVE_MATRIX`, products of f16 use matrix instructions. The application's callbacks stay in place. It should not poll the device on another
     /// thread while a value is being read.
     ///
     /// # Errors
@@ -501,11 +494,6 @@ impl GpuDevice {
 
 fn identity(info: &GpuInfo) -> Identity {
     Identity { adapter: info.name.clone(), backend: info.backend.to_owned(), driver: info.driver.clone() }
-}
-
-/// What the engine uses where an adapter has it.
-fn wanted_features() -> wgpu::Features {
-    Requirements::default().optional_features() | wgpu::Features::SHADER_F16
 }
 
 /// A lock that a panic elsewhere does not break: what these locks protect is consistent at all times.

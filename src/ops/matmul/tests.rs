@@ -285,6 +285,29 @@ fn more_workgroups_than_a_dimension_has() {
     assert_close("65,600 products", bytemuck::cast_slice(&got[0]), &want, 1e-6);
 }
 
+/// The same with matrix instructions, where the device has them; and the same bits again.
+#[test]
+fn more_workgroups_of_matrix_instructions_than_a_dimension_has() {
+    let case = Case::new(&[65_600], 1, 1, 1).stored(DType::F16, DType::F16);
+    let (operands, outputs) = ([case.lhs.clone(), case.rhs.clone()], [case.out.clone()]);
+    let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
+    let Some(mut runner) = Runner::lock() else { return };
+    let plans = Matmul::PLAIN.kernels(&shapes, &runner.adapter.clone()).unwrap();
+    let is_it = |plan: &&KernelPlan| plan.dispatches[0].kernel.label.starts_with("matmul_cooperative 32x32");
+    let Some(plan) = plans.iter().find(is_it) else {
+        assert_eq!(runner.adapter.cooperative, None);
+        return;
+    };
+    assert!(plan.dispatches[0].workgroups > 65_535);
+    let (a, b) = (numbers(65_600, 1), numbers(65_600, 2));
+    let want: Vec<f32> = a.iter().zip(&b).map(|(a, b)| a * b).collect();
+    let memory = [stored(DType::F16, &a), stored(DType::F16, &b)];
+    let mut run = || runner.run(plan, &[&memory[0], &memory[1]], &[case.out.bytes()]);
+    let got = run();
+    assert_close("65,600 products", bytemuck::cast_slice(&got[0]), &want, 1e-6);
+    assert_eq!(got, run());
+}
+
 #[test]
 fn every_choice_for_large_shapes_is_sound() {
     let shapes = [

@@ -154,10 +154,16 @@ pub(in crate::ops) fn tiled_candidates(problem: Extents, staged: Staged, adapter
         (Algorithm::Small { inner: 32 }, 64, 0.5, 256),
         (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
     ];
-    // What the model puts far behind does not win.
+    // What the model puts far behind does not win. Whether matrix instructions do is not known of every adapter.
     let tiles = if adapter.few_registers { &FEW_REGISTERS[..] } else { &TILES };
     let mut found = tiled_of(tiles, &[0.0, 0.5, 1.0, 2.0, 4.0], problem, staged, adapter);
-    found.truncate(10);
+    let mut rooms = [10, 10];
+    found.retain(|variant| {
+        let room = &mut rooms[usize::from(matches!(variant.algorithm, Algorithm::Cooperative { .. }))];
+        let has_room = *room > 0;
+        *room -= usize::from(has_room);
+        has_room
+    });
     found
 }
 
