@@ -301,7 +301,7 @@ pub(super) fn compiler_adapter(
         bounded_loops: checks == Checks::All,
         few_registers: has_few_registers(info),
         subgroups: subgroups(features, info),
-        cooperative: matrices(&listed.cooperative_matrices).filter(|_| features.contains(for_matrices)),
+        cooperative: matrix_size(listed).filter(|_| features.contains(for_matrices)),
         subgroup_barriers: features.contains(wgpu::Features::SUBGROUP_BARRIER),
         wide_integers: features.contains(wgpu::Features::SHADER_INT64),
         of_adapter: (limits != of_adapter).then_some(of_adapter),
@@ -341,19 +341,25 @@ fn subgroups(features: wgpu::Features, info: &wgpu::AdapterInfo) -> Option<(u32,
 pub(super) fn wanted_features(
     adapter: &wgpu::Adapter,
     listed: &GpuFeatures,
+    matrices: bool,
 ) -> (wgpu::Features, wgpu::ExperimentalFeatures) {
     let wanted = Requirements::default().optional_features() | wgpu::Features::SHADER_F16;
-    if matrices(&listed.cooperative_matrices).is_none() {
+    if !matrices || matrix_size(listed).is_none() {
         return (adapter.features() & wanted, wgpu::ExperimentalFeatures::disabled());
     }
     let wanted = wanted | wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
     (adapter.features() & wanted, trusted::matrix_instructions())
 }
 
-/// The largest size of the square matrices of f16 that kernels can multiply into sums of f32.
-pub(super) fn matrices(listed: &[CooperativeMatrix]) -> Option<usize> {
+/// The largest size of the square matrices of f16 that kernels can multiply into sums of f32. Lavapipe lists them with subgroups of 4 lanes
+/// too, and has them not; with 16, it breaks.
+fn matrix_size(listed: &GpuFeatures) -> Option<usize> {
+    let (_, lanes) = listed.subgroups?;
+    if lanes != 8 && lanes < 32 {
+        return None;
+    }
     let is_listed = |&size: &u32| {
-        listed.iter().any(|matrix| {
+        listed.cooperative_matrices.iter().any(|matrix| {
             [matrix.m, matrix.n, matrix.k] == [size; 3] && matrix.operands == "f16" && matrix.result == "f32"
         })
     };

@@ -87,14 +87,18 @@ impl GpuDevice {
     pub async fn open_async(selection: Selection, checks: Checks) -> Result<Self> {
         if cfg!(target_family = "wasm") {
             let (index, adapter) = adapters::of_page(&selection).await?;
-            return Self::opened(index, &adapter, checks).await;
+            return Self::opened(index, &adapter, checks, false).await;
         }
         elsewhere(move || {
             let (index, adapter) = adapters::select(&selection)?;
-            let opened = pollster::block_on(Self::opened(index, &adapter, checks));
+            let attempt =
+                |adapter: &wgpu::Adapter, matrices| pollster::block_on(Self::opened(index, adapter, checks, matrices));
+            // A driver may list matrix instructions and not have them, which wgpu meets with a panic.
+            let opened = catch_unwind(AssertUnwindSafe(|| attempt(&adapter, true)));
+            let opened = opened.unwrap_or_else(|_| attempt(&adapter, false));
             // Some drivers tell of no memory left, and have it.
             let again = |error| match adapters::without_budget(index) {
-                Some(adapter) => pollster::block_on(Self::opened(index, &adapter, checks)),
+                Some(adapter) => attempt(&adapter, true),
                 None => Err(error),
             };
             opened.or_else(again)
@@ -102,9 +106,10 @@ impl GpuDevice {
         .await?
     }
 
-    async fn opened(index: usize, adapter: &wgpu::Adapter, checks: Checks) -> Result<Self> {
+    /// With leave to use matrix instructions, where that is wanted and they are there.
+    async fn opened(index: usize, adapter: &wgpu::Adapter, checks: Checks, matrices: bool) -> Result<Self> {
         let info = GpuInfo::of(index, adapter);
-        let (required_features, experimental_features) = adapters::wanted_features(adapter, &info.features);
+        let (required_features, experimental_features) = adapters::wanted_features(adapter, &info.features, matrices);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
             required_features,

@@ -295,7 +295,7 @@ fn more_workgroups_of_matrix_instructions_than_a_dimension_has() {
     let plans = Matmul::PLAIN.kernels(&shapes, &runner.adapter.clone()).unwrap();
     let is_it = |plan: &&KernelPlan| plan.dispatches[0].kernel.label.starts_with("matmul_cooperative 32x32");
     let Some(plan) = plans.iter().find(is_it) else {
-        assert_eq!(runner.adapter.cooperative, None);
+        assert_eq!(runner.adapter.cooperative, None, "no plan has matrix instructions");
         return;
     };
     assert!(plan.dispatches[0].workgroups > 65_535);
