@@ -180,16 +180,15 @@ fn operands_of_16_bits() {
 #[test]
 fn matrix_instructions() {
     let halves = |case: Case| case.stored(DType::F16, DType::F16);
-    for (m, k, n) in [(1, 1, 1), (17, 33, 9), (33, 8, 65), (130, 70, 140)] {
-        halves(Case::new(&[], m, k, n)).run(&format!("{m}x{k}x{n} of f16"));
+    halves(Case::new(&[], 1, 1, 1)).run("1x1x1 of f16");
+    // Each operand with neighbours along the inner dimension, and along the other one.
+    for transposed in [false, true] {
+        let label = format!("f16, transposed {transposed}");
+        halves(Case::new(&[], 131, 70, 70)).transposed(transposed, transposed).run(&label);
+        let fours = halves(Case::new(&[], 132, 36, 136)).transposed(transposed, transposed);
+        fours.run(&format!("{label}, in fours"));
     }
-    for (lhs, rhs) in [(false, false), (true, false), (false, true), (true, true)] {
-        let label = format!("f16, transposed {lhs} {rhs}");
-        halves(Case::new(&[], 131, 37, 70)).transposed(lhs, rhs).run(&label);
-        halves(Case::new(&[], 132, 36, 136)).transposed(lhs, rhs).run(&format!("{label}, in fours"));
-    }
-    halves(Case::new(&[3], 40, 300, 24)).run("a batch of f16");
-    halves(Case::new(&[], 10, 3000, 20)).run("f16, split");
+    halves(Case::new(&[3], 40, 300, 24)).run("a batch of f16, split");
     halves(Case::new(&[], 12, 3004, 36)).transposed(true, false).run_candidates("f16, split, in fours");
 }
 
