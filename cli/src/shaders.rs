@@ -48,7 +48,10 @@ fn adapters(all: bool) -> Vec<Adapter> {
     };
     if !all {
         let software = named("software-8", &native(8, &software));
-        return vec![named("webgpu", &least), named("hardware-32", &native(32, &hardware)), software];
+        let hardware = native(32, &hardware);
+        // Browsers have no matrix instructions, so these are not among those that are written for them.
+        let matrices = named("matrices", &Adapter { cooperative: Some(16), ..hardware.clone() });
+        return vec![named("webgpu", &least), named("hardware-32", &hardware), matrices, software];
     }
     let in_between = Limits { storage_buffers: 10, workgroup_bytes: 32 << 10, ..hardware.limits.clone() };
     vec![
@@ -75,6 +78,7 @@ fn capabilities(adapter: &Adapter) -> Capabilities {
     all.set(Capabilities::SUBGROUP, adapter.subgroups.is_some());
     all.set(Capabilities::SUBGROUP_BARRIER, adapter.subgroup_barriers);
     all.set(Capabilities::SHADER_INT64, adapter.wide_integers);
+    all.set(Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16, adapter.cooperative.is_some());
     all
 }
 

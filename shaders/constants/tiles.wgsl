@@ -1,4 +1,4 @@
-// Slot constants/tiles, used by family/tiles.
+// Slot constants/tiles, used by family/tile_steps.
 // Tiles in workgroup memory, and whether an operand's neighbours in memory lie along the inner dimension.
 const TILE_ROWS = 64u;
 const TILE_COLUMNS = 64u;

@@ -1,4 +1,4 @@
-// Used by convolution_direct, staging.
+// Used by convolution_direct, family/convolution_staging.
 // The inner indices of a convolution one after the other, without divisions: positions are carried from axis to axis as digits are.
 #import family/convolution
 

@@ -1,10 +1,10 @@
-// Used by convolution_direct, convolution_software, staging.
+// Used by convolution_direct, convolution_software, family/convolution_staging.
 // The source of a convolution, read through its windows.
 #import family/convolution
 #import rhs/elements
 
 // The source at a position; zeros beyond its edges.
-fn load_source(address: i32, at: vec3<i32>) -> f32 {
+fn load_source(address: i32, at: vec3<i32>) -> Factor {
     if !CHECKED {
         return rhs_at(u32(address));
     }
@@ -16,5 +16,5 @@ fn load_source(address: i32, at: vec3<i32>) -> f32 {
     if AXES > 2u {
         inside = inside && position.x < params.source.x;
     }
-    return select(0.0, rhs_at(u32(select(0, address, inside))), inside);
+    return select(Factor(0.0), rhs_at(u32(select(0, address, inside))), inside);
 }

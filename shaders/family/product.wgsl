@@ -1,4 +1,4 @@
-// Used by staging, store.
+// Used by blocks, staging, store.
 // A batch of matrix products as the kernels of the matmul family see it: operands with any strides, the work cut into
 // tiles of the product and, where there are few of those, splits of the inner dimension.
 #import constants/product

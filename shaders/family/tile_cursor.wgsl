@@ -1,4 +1,4 @@
-// Used by load, staging.
+// Used by family/block_cursor, load, staging.
 // Where an invocation reads both operands next, by their addresses alone. Where it loads one of the two, the other is not used.
 struct Cursor {
     lhs: Place,

@@ -2,10 +2,7 @@
 // Tiles of both operands of a product in workgroup memory. A tile is stored by inner index, its other dimension in groups of four;
 // each invocation loads two groups of each operand, of the same rows or columns. Neighbouring invocations read along the dimension in which the operand's
 // elements are neighbours, whichever that is: transposes need no pass of their own.
-//
-// The first tile of a workgroup is the one that may be shorter, and is padded with zeros; all others are whole. So the loop over tiles
-// tests nothing, and its addresses only move on. Rows and columns over the edge read something else of the operand, and are not stored.
-#import constants/tiles
+#import family/tile_steps
 
 const LHS_QUADS = TILE_ROWS / 4u;
 const RHS_QUADS = TILE_COLUMNS / 4u;
@@ -28,26 +25,7 @@ fn rhs_item(local: u32) -> vec2<u32> {
     return select(vec2<u32>(local % RHS_QUADS, local / RHS_QUADS), along_inner, RHS_ALONG_INNER);
 }
 
-fn tile_count(work: Work) -> u32 {
-    return (work.last - work.first + TILE_INNER - 1u) / TILE_INNER;
-}
-
-// Inner indices of the first tile; 0 where there is no tile.
-fn first_length(work: Work) -> u32 {
-    let length = work.last - work.first;
-    return select(0u, (length - 1u) % TILE_INNER + 1u, length > 0u);
-}
-
 // TILE_INNER, which a compiler does not know to be that: it unrolls no loop that ends here, which is unrolled enough.
 fn unknown_inner() -> u32 {
     return TILE_INNER + params.zero;
-}
-
-// The first row and column of a workgroup's tile.
-fn first_row(work: Work) -> u32 {
-    return work.tile.x * TILE_ROWS;
-}
-
-fn first_column(work: Work) -> u32 {
-    return work.tile.y * TILE_COLUMNS;
 }

@@ -1,4 +1,4 @@
-// Slot lhs, used by family/convolution, family/product, load, rhs.
+// Slot lhs, used by blocks, family/convolution, family/product, load, rhs.
 // An operand of which four neighbours are read at once, from a multiple of four on: they are f32.
 #import family/bindings
 

@@ -1,4 +1,4 @@
-// Slot store, used by convolution_direct, convolution_software, load, matmul_direct, matmul_software, staging.
+// Slot store, used by blocks, convolution_direct, convolution_software, family/convolution_staging, load, matmul_direct, matmul_software, staging.
 // How a convolution stores what it has computed: element by element.
 #import family/convolution_result
 

@@ -28,6 +28,10 @@ const LAYERS: [[usize; 3]; 2] = [[768, 128, 512], [128, 576, 1536]];
 /// Matrices in a batch, and their extents.
 const BATCHED: [[usize; 4]; 2] = [[64, 128, 64, 128], [512, 32, 32, 32]];
 
+/// A weight's gradient and a layer in mixed precision: rows, inner dimension and columns.
+const HALF_TRANSPOSED: [usize; 3] = [512, 4096, 2048];
+const HALF_LAYER: [usize; 3] = [4096, 512, 2048];
+
 /// 11 and 8 bits of precision in operands and result.
 const HALF: [(DType, f64); 2] = [(DType::F16, 2e-3), (DType::BF16, 1.6e-2)];
 
@@ -52,6 +56,17 @@ pub(super) fn cases() -> Vec<Case> {
     for (dtype, tolerance) in HALF {
         cases.push(product(dtype, [1024; 3]).tolerance(tolerance));
     }
+    let [m, k, n] = HALF_TRANSPOSED;
+    let inputs = [Input::uniform(DType::F16, [k, m]), Input::uniform(DType::F16, [k, n])];
+    let weight_gradient =
+        Case::kernel(format!("matmul/f16/{m}x{k}x{n}/tn"), inputs, |x| vec![x[0].transpose(0, 1).matmul(&x[1])]);
+    let [m, k, n] = HALF_LAYER;
+    let inputs =
+        [Input::uniform(DType::F16, [m, k]), Input::uniform(DType::F16, [n, k]), Input::uniform(DType::F16, [n])];
+    let layer = Case::kernel(format!("matmul/f16/{m}x{k}x{n}/nt_bias_relu"), inputs, |x| {
+        vec![(x[0].matmul(&x[1].transpose(0, 1)) + &x[2]).relu()]
+    });
+    cases.extend([weight_gradient, layer].map(|case| case.tolerance(HALF[0].1)));
     cases
 }
 

@@ -72,6 +72,9 @@ pub struct Adapter {
     pub few_registers: bool,
     /// Smallest and largest subgroup, where subgroup operations may be used.
     pub subgroups: Option<(u32, u32)>,
+    /// Rows, columns and inner dimension of matrices of f16 that a subgroup multiplies with one instruction (8 or 16), with sums in f32;
+    /// `None` where that may not be used.
+    pub cooperative: Option<usize>,
     /// True where there are barriers for a subgroup alone.
     pub subgroup_barriers: bool,
     /// True where shaders may use integers of 64 bits.
@@ -126,6 +129,7 @@ impl Default for Adapter {
             bounded_loops: false,
             subgroups: None,
             few_registers: false,
+            cooperative: None,
             subgroup_barriers: false,
             wide_integers: false,
             limits: Limits {

@@ -2,7 +2,7 @@
 //!
 //! The files under `shaders/` are plain WGSL but for those lines. A path in a slot's folder names the variant that stands there as long as
 //! nothing else fills the slot, so that what an editor shows is real code. `#mirror path` imports a module that is written for the left
-//! operand of a product as one for the right operand.
+//! operand of a product as one for the right operand. What modules `enable` comes first, as WGSL wants it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -145,6 +145,7 @@ impl Text<'_> {
             match Import::of(line) {
                 Some(Import::Module(path)) => self.import(path)?,
                 Some(Import::Mirrored(path)) => self.mirror(path)?,
+                None if line.starts_with("enable ") => self.enable(line),
                 None => {
                     self.text.push_str(line);
                     self.text.push('\n');
@@ -152,6 +153,13 @@ impl Text<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Puts a directive before all else, once.
+    fn enable(&mut self, line: &str) {
+        if !self.text.lines().any(|other| other == line) {
+            self.text.insert_str(0, &format!("{line}\n"));
+        }
     }
 
     fn import(&mut self, path: &str) -> Result<(), String> {

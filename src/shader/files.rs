@@ -162,7 +162,8 @@ impl Constant for String {
 
 kernels! {
     Map: "map", Reduce: "reduce", ReduceSplit: "reduce_split",
-    ReducePartials: "reduce_partials", Rows: "rows", Matmul: "matmul", MatmulSmall: "matmul_small", MatmulDirect: "matmul_direct",
+    ReducePartials: "reduce_partials", Rows: "rows", Matmul: "matmul", MatmulSmall: "matmul_small",
+    MatmulCooperative: "matmul_cooperative", MatmulDirect: "matmul_direct",
     MatmulSoftware: "matmul_software", MatmulSum: "matmul_sum", MatmulSumQuads: "matmul_sum_quads",
     ConvolutionSoftware: "convolution_software", ConvolutionDirect: "convolution_direct", Recurrence: "recurrence",
     RecurrenceBackward: "recurrence_backward", RecurrenceWeights: "recurrence_weights", Scan: "scan", ScanBlocks: "scan_blocks", ScanCarries: "scan_carries",
@@ -190,15 +191,22 @@ modules![
     "family/bindings",
     "family/product",
     "family/product_sum",
+    "family/tile_steps",
     "family/tiles",
+    "family/matrix_tiles",
+    "family/block_cursor",
     "family/tile_cursor",
     "family/tile_row_sums",
     "family/lhs_cursor",
     "family/lhs_items",
     "family/lhs_blocks",
+    "family/lhs_lines",
+    "family/lhs_block_quads",
+    "family/lhs_block_elements",
     "family/convolution",
     "family/convolution_inner",
     "family/convolution_source",
+    "family/convolution_staging",
     "family/convolution_result",
     "family/tree",
     "family/fold",
@@ -225,9 +233,19 @@ slots! {
         Sum: "sum", Product: "product", Extreme: "extreme", Index: "index", LogSumExp: "log_sum_exp", Last: "last",
     }
     /// The left operand of a product in memory.
-    Lhs: "lhs" { Elements: "elements", Quads: "quads", QuadsHalf: "quads_half" }
+    Lhs: "lhs" {
+        Elements: "elements", Quads: "quads", QuadsHalf: "quads_half", ElementsF16: "elements_f16",
+        QuadsF16: "quads_f16",
+    }
     /// The right operand of a product in memory.
-    Rhs: "rhs" { Elements: "elements", Pairs: "pairs", Quads: "quads", QuadsHalf: "quads_half" }
+    Rhs: "rhs" {
+        Elements: "elements", Pairs: "pairs", Quads: "quads", QuadsHalf: "quads_half", ElementsF16: "elements_f16",
+        QuadsF16: "quads_f16",
+    }
+    /// The matrices that a matrix instruction multiplies.
+    Fragment: "fragment" { Eight: "eight", Sixteen: "sixteen" }
+    /// How an invocation loads its part of both tiles for matrix instructions.
+    Blocks: "blocks" { Quads: "quads", Matrix: "matrix", Convolution: "convolution" }
     /// How an invocation loads its part of both tiles of a product.
     Load: "load" { Elements: "elements", Quads: "quads" }
     /// What is loaded into the tiles an element at a time.
@@ -285,6 +303,9 @@ constants! {
     TileConstants: "constants/tiles" {
         TILE_ROWS: rows: usize, TILE_COLUMNS: columns: usize, TILE_INNER: inner: usize,
         LHS_ALONG_INNER: lhs_along_inner: bool, RHS_ALONG_INNER: rhs_along_inner: bool,
+    }
+    CooperativeConstants: "constants/cooperative" {
+        LANES: lanes: usize, FRAGMENT_ROWS: rows: usize, FRAGMENT_COLUMNS: columns: usize,
     }
     DirectConstants: "constants/direct" { ROWS: rows: usize, COLUMNS: columns: usize }
     SoftwareConstants: "constants/software" { ROWS: rows: usize, COLUMNS: columns: usize, LANES: lanes: usize }

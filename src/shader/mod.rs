@@ -29,11 +29,11 @@ pub use tuned::{PlanId, Tuned, WorkKey};
 /// What fills the slots of kernels.
 pub(crate) mod slot {
     pub(crate) use super::files::{
-        AttentionConstants, AttentionPass, AttentionSoftwareConstants, Barrier, Carry, Cell, CellConstants,
-        ConvolutionConstants, DirectConstants, Element, Expression, ExtremeConstants, Finish, Fold, JoinedRows, Lanes,
-        Lhs, Load, Nan, Operand, PairConstants, PoolConstants, ProductConstants, RecurrenceConstants,
-        ReductionConstants, Rhs, RowFunctions, RowSums, Score, SequenceConstants, SoftwareConstants, SortConstants,
-        SortKey, SplitConstants, Staging, StateProduct, StateWeight, Store, StoredConstants, Texel, TileConstants,
-        Words,
+        AttentionConstants, AttentionPass, AttentionSoftwareConstants, Barrier, Blocks, Carry, Cell, CellConstants,
+        ConvolutionConstants, CooperativeConstants, DirectConstants, Element, Expression, ExtremeConstants, Finish,
+        Fold, Fragment, JoinedRows, Lanes, Lhs, Load, Nan, Operand, PairConstants, PoolConstants, ProductConstants,
+        RecurrenceConstants, ReductionConstants, Rhs, RowFunctions, RowSums, Score, SequenceConstants,
+        SoftwareConstants, SortConstants, SortKey, SplitConstants, Staging, StateProduct, StateWeight, Store,
+        StoredConstants, Texel, TileConstants, Words,
     };
 }

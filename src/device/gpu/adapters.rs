@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use super::context::Checks;
+use super::requirements::Requirements;
+use super::trusted;
 use crate::error::{Error, Result};
 use crate::shader::{Adapter, Limits, Tuned};
 
@@ -284,18 +286,22 @@ pub(super) fn backend_name(backend: wgpu::Backend) -> &'static str {
 /// The compiler's view of a device that was opened with these features and limits.
 pub(super) fn compiler_adapter(
     info: &wgpu::AdapterInfo,
-    features: wgpu::Features,
-    limits: &wgpu::Limits,
+    device: &wgpu::Device,
+    listed: &GpuFeatures,
     of_adapter: &wgpu::Limits,
     checks: Checks,
 ) -> Adapter {
-    let (limits, of_adapter) = (compiler_limits(limits), compiler_limits(of_adapter));
+    let features = device.features();
+    let (limits, of_adapter) = (compiler_limits(&device.limits()), compiler_limits(of_adapter));
+    let for_matrices =
+        wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
     Adapter {
         name: info.name.clone(),
         is_software: info.device_type == wgpu::DeviceType::Cpu,
         bounded_loops: checks == Checks::All,
         few_registers: has_few_registers(info),
         subgroups: subgroups(features, info),
+        cooperative: matrix_size(listed).filter(|_| features.contains(for_matrices)),
         subgroup_barriers: features.contains(wgpu::Features::SUBGROUP_BARRIER),
         wide_integers: features.contains(wgpu::Features::SHADER_INT64),
         of_adapter: (limits != of_adapter).then_some(of_adapter),
@@ -329,6 +335,35 @@ fn compiler_limits(limits: &wgpu::Limits) -> Limits {
 
 fn subgroups(features: wgpu::Features, info: &wgpu::AdapterInfo) -> Option<(u32, u32)> {
     features.contains(wgpu::Features::SUBGROUP).then_some((info.subgroup_min_size, info.subgroup_max_size))
+}
+
+/// What the engine uses where an adapter has it, and leave to use what is experimental of that.
+pub(super) fn wanted_features(
+    adapter: &wgpu::Adapter,
+    listed: &GpuFeatures,
+    matrices: bool,
+) -> (wgpu::Features, wgpu::ExperimentalFeatures) {
+    let wanted = Requirements::default().optional_features() | wgpu::Features::SHADER_F16;
+    if !matrices || matrix_size(listed).is_none() {
+        return (adapter.features() & wanted, wgpu::ExperimentalFeatures::disabled());
+    }
+    let wanted = wanted | wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+    (adapter.features() & wanted, trusted::matrix_instructions())
+}
+
+/// The largest size of the square matrices of f16 that kernels can multiply into sums of f32. Lavapipe lists them with subgroups of 4 lanes
+/// too, and has them not; with 16, it breaks.
+fn matrix_size(listed: &GpuFeatures) -> Option<usize> {
+    let (_, lanes) = listed.subgroups?;
+    if lanes != 8 && lanes < 32 {
+        return None;
+    }
+    let is_listed = |&size: &u32| {
+        listed.cooperative_matrices.iter().any(|matrix| {
+            [matrix.m, matrix.n, matrix.k] == [size; 3] && matrix.operands == "f16" && matrix.result == "f32"
+        })
+    };
+    [16, 8].into_iter().find(is_listed).map(|size| size as usize)
 }
 
 fn cooperative_matrices(adapter: &wgpu::Adapter) -> Vec<CooperativeMatrix> {

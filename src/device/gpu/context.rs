@@ -14,7 +14,6 @@ use super::health::{Health, What};
 use super::pipelines::Pipelines;
 use super::readback::ReadbackPool;
 use super::reports::{Reports, Scopes};
-use super::requirements::Requirements;
 use super::submission::{Poller, Submitted};
 use super::warm::{Compiling, Observer};
 use crate::device::table::{Identity, Known};
@@ -88,14 +87,18 @@ impl GpuDevice {
     pub async fn open_async(selection: Selection, checks: Checks) -> Result<Self> {
         if cfg!(target_family = "wasm") {
             let (index, adapter) = adapters::of_page(&selection).await?;
-            return Self::opened(index, &adapter, checks).await;
+            return Self::opened(index, &adapter, checks, false).await;
         }
         elsewhere(move || {
             let (index, adapter) = adapters::select(&selection)?;
-            let opened = pollster::block_on(Self::opened(index, &adapter, checks));
+            let attempt =
+                |adapter: &wgpu::Adapter, matrices| pollster::block_on(Self::opened(index, adapter, checks, matrices));
+            // A driver may list matrix instructions and not have them, which wgpu meets with a panic.
+            let opened = catch_unwind(AssertUnwindSafe(|| attempt(&adapter, true)));
+            let opened = opened.unwrap_or_else(|_| attempt(&adapter, false));
             // Some drivers tell of no memory left, and have it.
             let again = |error| match adapters::without_budget(index) {
-                Some(adapter) => pollster::block_on(Self::opened(index, &adapter, checks)),
+                Some(adapter) => attempt(&adapter, true),
                 None => Err(error),
             };
             opened.or_else(again)
@@ -103,10 +106,14 @@ impl GpuDevice {
         .await?
     }
 
-    async fn opened(index: usize, adapter: &wgpu::Adapter, checks: Checks) -> Result<Self> {
+    /// With leave to use matrix instructions, where that is wanted and they are there.
+    async fn opened(index: usize, adapter: &wgpu::Adapter, checks: Checks, matrices: bool) -> Result<Self> {
+        let info = GpuInfo::of(index, adapter);
+        let (required_features, experimental_features) = adapters::wanted_features(adapter, &info.features, matrices);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
-            required_features: adapter.features() & wanted_features(),
+            required_features,
+            experimental_features,
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -116,13 +123,12 @@ impl GpuDevice {
             .await
             .map_err(|error| Error::Device(format!("{} cannot be opened: {error}", adapter.get_info().name)))?;
         let health = Health::default();
-        let info = GpuInfo::of(index, adapter);
         health.watch(&device, &info.name);
         Self::assemble(info, adapter, device, queue, health, checks)
     }
 
     /// The device of an application that has one already. What it may do follows from the features and limits that the
-    /// application asked for. The application's callbacks stay in place. It should not poll the device on another
+    /// application asked for: with `SUBGROUP`, `SHADER_F16` and `EXPERIMENTAL_COOPERATIVE_MATRIX`, products of f16 use matrix instructions. The application's callbacks stay in place. It should not poll the device on another
     /// thread while a value is being read.
     ///
     /// # Errors
@@ -174,7 +180,7 @@ impl GpuDevice {
             known: Arc::new(known),
             observer: None,
             shared: Arc::new(Shared {
-                adapter: adapters::compiler_adapter(&details, device.features(), &limits, &adapter.limits(), checks),
+                adapter: adapters::compiler_adapter(&details, &device, &info.features, &adapter.limits(), checks),
                 pipelines: Pipelines::new(&device, &details),
                 info,
                 device,
@@ -493,11 +499,6 @@ impl GpuDevice {
 
 fn identity(info: &GpuInfo) -> Identity {
     Identity { adapter: info.name.clone(), backend: info.backend.to_owned(), driver: info.driver.clone() }
-}
-
-/// What the engine uses where an adapter has it.
-fn wanted_features() -> wgpu::Features {
-    Requirements::default().optional_features() | wgpu::Features::SHADER_F16
 }
 
 /// A lock that a panic elsewhere does not break: what these locks protect is consistent at all times.

@@ -24,6 +24,10 @@ pub struct Requirement {
 /// Limits and features for an application's `request_device`, with what each is for. The default is for any program of common size; that
 /// [`of`](Self::of) a graph is for one program.
 ///
+/// Matrix instructions, which products of f16 use, are not among them: wgpu calls `EXPERIMENTAL_COOPERATIVE_MATRIX` experimental and wants
+/// `experimental_features` for it, which is `unsafe`. An application adds it, and `SHADER_F16`, where
+/// [`GpuFeatures::cooperative_matrices`](super::GpuFeatures::cooperative_matrices) lists a matrix of f16 with sums in f32.
+///
 /// ```
 /// use wgrad::device::gpu::Requirements;
 /// use wgrad::prelude::*;

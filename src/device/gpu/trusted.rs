@@ -1,7 +1,8 @@
-//! The only unsafe code of the GPU device: shaders without the run-time checks that wgpu adds, and pipeline caches from disk.
+//! The only unsafe code of the GPU device: shaders without the run-time checks that wgpu adds, pipeline caches from disk, and
+//! leave to use matrix instructions.
 #![allow(
     unsafe_code,
-    reason = "both calls are unsafe in wgpu because they trust their input; the comments say why it may be trusted"
+    reason = "the calls are unsafe in wgpu because they trust their input or a driver; the comments say why those may be trusted"
 )]
 
 use std::borrow::Cow;
@@ -15,6 +16,14 @@ pub(super) fn unchecked_module(device: &wgpu::Device, label: &str, source: &str)
     // compare their index with the number of elements before each access, and bound their loops by values of the plan;
     // tests run each of them with all checks on, where an access out of bounds changes the result.
     unsafe { device.create_shader_module_trusted(descriptor(label, source), checks) }
+}
+
+/// Leave to open a device with an experimental feature: matrix instructions.
+pub(super) fn matrix_instructions() -> wgpu::ExperimentalFeatures {
+    // SAFETY: wgpu asks to be told that drivers may have faults there. Of what shaders can get wrong with cooperative matrices, the kernels
+    // do nothing: their tiles are whole, all lanes of a subgroup reach each operation, and only sizes and types are used that the adapter
+    // lists. Tests run them with all checks on, and `wgrad check` compares their results.
+    unsafe { wgpu::ExperimentalFeatures::enabled() }
 }
 
 /// A module with all checks.

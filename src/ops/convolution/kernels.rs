@@ -4,11 +4,11 @@ use super::problem::{Problem, Space, volume};
 use super::{Convolution, Direction};
 use crate::graph::GpuRoutine;
 use crate::ops::product::{
-    Access, Algorithm, Extents, Family, Product, Source, Variant, direct, is_read, plan, software_candidates,
+    Access, Algorithm, Extents, Family, Product, Source, Staged, Variant, direct, is_read, plan, software_candidates,
     tiled_candidates, variants, widen,
 };
 use crate::scalar::Epilogue;
-use crate::shader::slot::{ConvolutionConstants, Staging, Store};
+use crate::shader::slot::{Blocks, ConvolutionConstants, Staging, Store};
 use crate::shader::{Adapter, Composer, KernelFile, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::DType;
 
@@ -54,7 +54,9 @@ pub(super) fn plans(
     let matrix = [ty.shape[rank - 2], ty.shape[rank - 1]];
     let windows = Windows { problem: &problem, stores_quads, len: ty.len(), matrix };
     let extents = windows.extents();
-    let mut chosen = if tuning { candidates(extents, adapter) } else { guesses(extents, adapter) };
+    let halves = problem.operands.iter().all(|operand| operand.stored == DType::F16);
+    let staged = Staged { offsets: OFFSETS, halves };
+    let mut chosen = if tuning { candidates(extents, staged, adapter) } else { guesses(extents, staged, adapter) };
     if epilogue.stores_halves() {
         widen(&mut chosen);
     }
@@ -68,17 +70,17 @@ const THREADS: [usize; 2] = [1, 64];
 const OFFSETS: usize = 20;
 
 /// What fits, best guess first. Without workgroup memory an invocation has a few rows.
-fn guesses(extents: Extents, adapter: &Adapter) -> Vec<Variant> {
+fn guesses(extents: Extents, staged: Staged, adapter: &Adapter) -> Vec<Variant> {
     let rows = [1, 2, 4].into_iter().find(|&rows| rows >= extents.rows).unwrap_or(8);
     let columns = if extents.columns > 64 { 2 } else { 1 };
     let direct = direct([rows, columns], THREADS, 64, extents, adapter);
     // A tile's rows are wasted on groups of few channels.
-    variants(extents, &[false], direct, extents.rows < 16, OFFSETS, adapter)
+    variants(extents, &[false], direct, extents.rows < 16, staged, adapter)
 }
 
 /// What may be the fastest, with the same best guess.
-fn candidates(extents: Extents, adapter: &Adapter) -> Vec<Variant> {
-    let guesses = guesses(extents, adapter);
+fn candidates(extents: Extents, staged: Staged, adapter: &Adapter) -> Vec<Variant> {
+    let guesses = guesses(extents, staged, adapter);
     let is_direct = |variant: &&Variant| matches!(variant.algorithm, Algorithm::Direct { .. });
     let directs = [[1, 1], [1, 2], [2, 2], [4, 1], [4, 2], [8, 2]]
         .into_iter()
@@ -87,7 +89,7 @@ fn candidates(extents: Extents, adapter: &Adapter) -> Vec<Variant> {
         .chain(guesses.iter().find(is_direct).copied());
     let mut found = software_candidates(extents, &[false], adapter);
     if !adapter.is_software {
-        found = tiled_candidates(extents, OFFSETS, adapter).into_iter().chain(found.into_iter().take(2)).collect();
+        found = tiled_candidates(extents, staged, adapter).into_iter().chain(found.into_iter().take(2)).collect();
     }
     guesses.iter().take(1).copied().chain(found).chain(directs).collect()
 }
@@ -131,6 +133,7 @@ static FAMILY: Family = Family {
     direct: KernelFile::ConvolutionDirect,
     software: KernelFile::ConvolutionSoftware,
     staging: Staging::Convolution,
+    blocks: Blocks::Convolution,
     store: [Store::Convolution, Store::ConvolutionQuads],
 };
 

@@ -226,6 +226,20 @@ fn kernels_read_16_bits() {
     points.check_plans([DType::BF16, DType::F32], compare);
 }
 
+/// Windows, groups, phases and points of f16, in every direction, some in several tiles.
+#[test]
+fn matrix_instructions() {
+    let cases = [
+        Case::new(2, [3, 5], 1, &[axis(3, 2, 1, 1, 1); 2], &[9, 10]),
+        Case::new(2, [17, 20], 2, &[axis(3, 1, 1, 1, 1); 2], &[7, 9]),
+        Case::new(3, [37, 20], 1, &[axis(1, 1, 1, 0, 0); 2], &[5, 5]),
+        Case::new(3, [36, 132], 1, &[axis(1, 1, 1, 0, 0); 2], &[6, 6]),
+    ];
+    for case in cases {
+        case.check_plans([DType::F16; 2], compare);
+    }
+}
+
 /// Where a convolution is a product of matrices, real GPUs read four neighbours at once.
 #[test]
 fn points_in_groups_of_four() {

@@ -3,10 +3,10 @@
 use super::problem::Problem;
 use super::vector;
 use crate::ops::product::{
-    Access, Algorithm, Extents, Family, Product, Source, Variant, direct, is_read, plan, software, software_candidates,
-    tiled, tiled_candidates, variants, widen,
+    Access, Algorithm, Extents, Family, Product, Source, Staged, Variant, direct, is_read, plan, software,
+    software_candidates, tiled, tiled_candidates, variants, widen,
 };
-use crate::shader::slot::{PairConstants, ProductConstants, Staging, Store};
+use crate::shader::slot::{Blocks, PairConstants, ProductConstants, Staging, Store};
 use crate::shader::{Adapter, Composer, KernelFile, KernelPlan, RoutineShapes};
 use crate::tensor::DType;
 
@@ -42,10 +42,11 @@ pub(super) fn plans(
         return Err(format!("does not store 16-bit floats in rows of {} elements", extents.columns));
     }
     let orientations: &[bool] = if row_sums || halves { &[false] } else { &[false, true] };
+    let staged = Staged { offsets: 0, halves: problem.lhs.stored == DType::F16 && problem.rhs.stored == DType::F16 };
     let mut chosen = if tuning {
-        candidates(extents, orientations, adapter)
+        candidates(extents, orientations, staged, adapter)
     } else {
-        variants(extents, orientations, direct([4, 4], THREADS, 32, extents, adapter), false, 0, adapter)
+        variants(extents, orientations, direct([4, 4], THREADS, 32, extents, adapter), false, staged, adapter)
     };
     if halves {
         widen(&mut chosen);
@@ -76,7 +77,7 @@ const THREADS: [usize; 2] = [8, 8];
 const SMALL_ON_SOFTWARE: usize = 1 << 20;
 
 /// What may be the fastest, with the same best guess.
-fn candidates(extents: Extents, orientations: &[bool], adapter: &Adapter) -> Vec<Variant> {
+fn candidates(extents: Extents, orientations: &[bool], staged: Staged, adapter: &Adapter) -> Vec<Variant> {
     let directs = [([4, 4], 32), ([2, 2], 64), ([4, 2], 64), ([8, 4], 32)]
         .map(|(shape, wanted)| direct(shape, THREADS, wanted, extents, adapter));
     if adapter.is_software {
@@ -87,7 +88,7 @@ fn candidates(extents: Extents, orientations: &[bool], adapter: &Adapter) -> Vec
         }
         return found;
     }
-    let tiles = tiled(extents, 0, adapter).into_iter().chain(tiled_candidates(extents, 0, adapter));
+    let tiles = tiled(extents, staged, adapter).into_iter().chain(tiled_candidates(extents, staged, adapter));
     tiles.chain(directs).chain(software(extents, orientations, adapter)).collect()
 }
 
@@ -96,6 +97,7 @@ static FAMILY: Family = Family {
     direct: KernelFile::MatmulDirect,
     software: KernelFile::MatmulSoftware,
     staging: Staging::Matrix,
+    blocks: Blocks::Matrix,
     store: [Store::Matrix, Store::MatrixQuads],
 };
 

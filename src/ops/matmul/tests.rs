@@ -6,7 +6,7 @@ use crate::graph::{CpuRoutine, GpuRoutine, Operator};
 use crate::ops::device_tests::{compare, compare_candidates};
 use crate::scalar::{Affine, Builder, Epilogue, ScalarFunction};
 use crate::shader::testing::{Runner, adapters, assert_close, check, numbers, operand, stored, widened};
-use crate::shader::{Adapter, Operand, RoutineShapes};
+use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
 struct Case {
@@ -176,6 +176,65 @@ fn operands_of_16_bits() {
     Case::new(&[2], 16, 1028, 12).stored(DType::F32, DType::BF16).run("f32 and bf16 in fours, split");
 }
 
+/// Where the adapter has them: operands of f16, with any strides and in groups of four, in every direction.
+#[test]
+fn matrix_instructions() {
+    let halves = |case: Case| case.stored(DType::F16, DType::F16);
+    halves(Case::new(&[], 1, 1, 1)).run("1x1x1 of f16");
+    // Each operand with neighbours along the inner dimension, and along the other one.
+    for transposed in [false, true] {
+        let label = format!("f16, transposed {transposed}");
+        halves(Case::new(&[], 131, 70, 70)).transposed(transposed, transposed).run(&label);
+        let fours = halves(Case::new(&[], 132, 36, 136)).transposed(transposed, transposed);
+        fours.run(&format!("{label}, in fours"));
+    }
+    halves(Case::new(&[3], 40, 300, 24)).run("a batch of f16, split");
+    halves(Case::new(&[], 12, 3004, 36)).transposed(true, false).run_candidates("f16, split, in fours");
+}
+
+/// What is not finite stays in its row and column, also where tiles reach over the edges.
+#[test]
+fn matrix_instructions_beside_infinities() {
+    let (m, k, n) = (19, 37, 23);
+    for special in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+        let case = Case::new(&[], m, k, n).stored(DType::F16, DType::F16);
+        let (mut a, mut b) = (numbers(m * k, 1), numbers(k * n, 2));
+        // The last of all, and the first of a row and of a column.
+        for index in [m * k - 1, 5 * k] {
+            a[index] = special;
+        }
+        for index in [k * n - 1, 7] {
+            b[index] = special;
+        }
+        let memory = [stored(DType::F16, &a), stored(DType::F16, &b)];
+        let inputs = [(&case.lhs, memory[0].as_slice()), (&case.rhs, memory[1].as_slice())];
+        let label = format!("f16 with {special}");
+        compare(&label, &Matmul::PLAIN, &inputs, std::slice::from_ref(&case.out), 1e-5);
+    }
+}
+
+#[test]
+fn matrix_instructions_are_for_f16_alone() {
+    let uses = |lhs: DType, rhs: DType, adapter: &Adapter| {
+        let case = Case::new(&[], 256, 256, 256).stored(lhs, rhs);
+        let (operands, outputs) = ([case.lhs, case.rhs], [case.out]);
+        let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
+        let plans = Matmul::PLAIN.kernels(&shapes, adapter).unwrap();
+        let label = |plan: &KernelPlan| plan.dispatches[0].kernel.label.starts_with("matmul_cooperative");
+        (plans.first().is_some_and(label), plans.iter().any(label))
+    };
+    let with = adapters().into_iter().filter(|adapter| adapter.cooperative.is_some());
+    for adapter in with {
+        // A software driver has them for tests.
+        assert_eq!(uses(DType::F16, DType::F16, &adapter), (!adapter.is_software, true), "{}", adapter.name);
+        for (lhs, rhs) in [(DType::F32, DType::F32), (DType::BF16, DType::BF16), (DType::F16, DType::F32)] {
+            assert_eq!(uses(lhs, rhs, &adapter), (false, false), "{lhs} and {rhs}, {}", adapter.name);
+        }
+        let without = Adapter { cooperative: None, ..adapter };
+        assert_eq!(uses(DType::F16, DType::F16, &without), (false, false), "{}", without.name);
+    }
+}
+
 #[test]
 fn halves_at_the_edges_of_their_type() {
     // The rows of a diagonal matrix pick elements: each must come out as it is, the smallest and the infinite among them.
@@ -223,6 +282,29 @@ fn more_workgroups_than_a_dimension_has() {
     let want: Vec<f32> = a.iter().zip(&b).map(|(a, b)| a * b).collect();
     let got = runner.run(plan, &[bytemuck::cast_slice(&a), bytemuck::cast_slice(&b)], &[case.out.bytes()]);
     assert_close("65,600 products", bytemuck::cast_slice(&got[0]), &want, 1e-6);
+}
+
+/// The same with matrix instructions, where the device has them; and the same bits again.
+#[test]
+fn more_workgroups_of_matrix_instructions_than_a_dimension_has() {
+    let case = Case::new(&[65_600], 1, 1, 1).stored(DType::F16, DType::F16);
+    let (operands, outputs) = ([case.lhs.clone(), case.rhs.clone()], [case.out.clone()]);
+    let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
+    let Some(mut runner) = Runner::lock() else { return };
+    let plans = Matmul::PLAIN.kernels(&shapes, &runner.adapter.clone()).unwrap();
+    let is_it = |plan: &&KernelPlan| plan.dispatches[0].kernel.label.starts_with("matmul_cooperative 32x32");
+    let Some(plan) = plans.iter().find(is_it) else {
+        assert_eq!(runner.adapter.cooperative, None, "no plan has matrix instructions");
+        return;
+    };
+    assert!(plan.dispatches[0].workgroups > 65_535);
+    let (a, b) = (numbers(65_600, 1), numbers(65_600, 2));
+    let want: Vec<f32> = a.iter().zip(&b).map(|(a, b)| a * b).collect();
+    let memory = [stored(DType::F16, &a), stored(DType::F16, &b)];
+    let mut run = || runner.run(plan, &[&memory[0], &memory[1]], &[case.out.bytes()]);
+    let got = run();
+    assert_close("65,600 products", bytemuck::cast_slice(&got[0]), &want, 1e-6);
+    assert_eq!(got, run());
 }
 
 #[test]

@@ -15,6 +15,8 @@ use crate::tensor::DType;
 pub(in crate::ops) struct Access {
     /// The operands' element types in memory: f32, f16 or bf16.
     stored: [DType; 2],
+    /// Matrix instructions take f16 as it is.
+    is_cooperative: bool,
     /// Whether an operand's neighbours lie along the inner dimension.
     pub(super) along_inner: [bool; 2],
     /// Both operands are read four neighbours at a time.
@@ -28,17 +30,22 @@ pub(in crate::ops) struct Access {
 impl Access {
     pub(super) fn new(product: &Product, algorithm: Algorithm, epilogue: &Epilogue, adapter: &Adapter) -> Self {
         // Tiles are for real GPUs, where four neighbours cost no more to load than one.
-        let is_tiled = matches!(algorithm, Algorithm::Tiled { .. } | Algorithm::Small { .. });
+        let is_cooperative = matches!(algorithm, Algorithm::Cooperative { .. });
+        let is_tiled = is_cooperative || matches!(algorithm, Algorithm::Tiled { .. } | Algorithm::Small { .. });
         let quads = product.quads.filter(|_| is_tiled);
         // For a software driver the load is what costs, and one of 64 bits costs as much as one of 32.
         let pairs = product.pairs.filter(|&along_inner| match algorithm {
             Algorithm::Software { columns, .. } => {
                 adapter.is_software && adapter.wide_integers && (along_inner || columns.is_multiple_of(2))
             }
-            Algorithm::Tiled { .. } | Algorithm::Small { .. } | Algorithm::Direct { .. } => false,
+            Algorithm::Tiled { .. }
+            | Algorithm::Small { .. }
+            | Algorithm::Cooperative { .. }
+            | Algorithm::Direct { .. } => false,
         });
         Self {
             stored: product.stored,
+            is_cooperative,
             along_inner: quads.unwrap_or(product.along_inner),
             reads_quads: quads.is_some(),
             pairs,
@@ -56,11 +63,15 @@ impl Access {
             rhs_bf16: is(1, DType::BF16),
         };
         let lhs = match (self.reads_quads, self.stored[0]) {
+            (true, _) if self.is_cooperative => Lhs::QuadsF16,
+            (false, _) if self.is_cooperative => Lhs::ElementsF16,
             (true, DType::F32) => Lhs::Quads,
             (true, _) => Lhs::QuadsHalf,
             (false, _) => Lhs::Elements,
         };
         let rhs = match (self.reads_quads, self.stored[1]) {
+            (true, _) if self.is_cooperative => Rhs::QuadsF16,
+            (false, _) if self.is_cooperative => Rhs::ElementsF16,
             (true, DType::F32) => Rhs::Quads,
             (true, _) => Rhs::QuadsHalf,
             (false, _) if self.pairs.is_some() => Rhs::Pairs,

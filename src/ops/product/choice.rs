@@ -35,6 +35,9 @@ pub(in crate::ops) enum Algorithm {
     Tiled { inner: usize },
     /// The same with 4 × 4.
     Small { inner: usize },
+    /// With tiles in workgroup memory that matrix instructions multiply, square matrices of `fragment` rows at a time; each subgroup of
+    /// `lanes` has rows and columns of `sums` of them.
+    Cooperative { inner: usize, fragment: usize, lanes: usize, sums: [usize; 2] },
     /// Straight from the operands, by these rows and columns of an invocation.
     Direct { rows: usize, columns: usize },
     /// For software drivers: a workgroup is one subgroup, whose lanes are along the columns.
@@ -47,6 +50,7 @@ impl Algorithm {
         match self {
             Self::Tiled { .. } => "",
             Self::Small { .. } => "_small",
+            Self::Cooperative { .. } => "_cooperative",
             Self::Direct { .. } => "_direct",
             Self::Software { .. } => "_software",
         }
@@ -78,6 +82,15 @@ pub(in crate::ops) fn widen(variants: &mut Vec<Variant>) {
     variants.dedup();
 }
 
+/// What tiles are of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::ops) struct Staged {
+    /// Bytes of workgroup memory beside the tiles for each inner index.
+    pub(in crate::ops) offsets: usize,
+    /// Both operands are f16 in memory, which matrix instructions take.
+    pub(in crate::ops) halves: bool,
+}
+
 /// What fits, best guess first. `direct` is the kernel without workgroup memory, which on GPUs comes first where groups are too small for
 /// tiles.
 pub(in crate::ops) fn variants(
@@ -85,11 +98,11 @@ pub(in crate::ops) fn variants(
     orientations: &[bool],
     direct: Variant,
     is_small: bool,
-    offsets: usize,
+    staged: Staged,
     adapter: &Adapter,
 ) -> Vec<Variant> {
     let mut variants = software(extents, orientations, adapter);
-    let mut others = tiled(extents, offsets, adapter);
+    let mut others = tiled(extents, staged, adapter);
     // Where there are no subgroups, the caches of a processor do better than workgroup memory.
     others.insert(if adapter.is_software || is_small { 0 } else { others.len() }, direct);
     if adapter.is_software {
@@ -121,42 +134,49 @@ type Tile = (Algorithm, usize, f64, usize);
 const FEW_REGISTERS: [Tile; 2] =
     [(Algorithm::Small { inner: 32 }, 64, 0.6, 256), (Algorithm::Small { inner: 16 }, 32, 0.4, 512)];
 
-/// The kernels with tiles in workgroup memory, where `offsets` more bytes are for each inner index, by a rough model of a GPU: a fixed number of workgroups at a time, each as fast as
-/// its tile's reuse allows.
-pub(in crate::ops) fn tiled(problem: Extents, offsets: usize, adapter: &Adapter) -> Vec<Variant> {
+/// The kernels with tiles in workgroup memory, by a rough model of a GPU: a fixed number of workgroups at a time, each as fast as its tile's
+/// reuse and its instructions allow.
+pub(in crate::ops) fn tiled(problem: Extents, staged: Staged, adapter: &Adapter) -> Vec<Variant> {
     const TILES: [Tile; 3] = [
         (Algorithm::Tiled { inner: 16 }, 128, 1.0, 128),
         (Algorithm::Tiled { inner: 8 }, 64, 0.75, 256),
         (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
     ];
     let tiles = if adapter.few_registers { &FEW_REGISTERS[..] } else { &TILES };
-    tiled_of(tiles, &[0.0, 1.0], problem, offsets, adapter)
+    tiled_of(tiles, &[0.0, 1.0], problem, staged, adapter)
 }
 
 /// The same with other tiles and splits, for tuning.
-pub(in crate::ops) fn tiled_candidates(problem: Extents, offsets: usize, adapter: &Adapter) -> Vec<Variant> {
+pub(in crate::ops) fn tiled_candidates(problem: Extents, staged: Staged, adapter: &Adapter) -> Vec<Variant> {
     const TILES: [Tile; 4] = [
         (Algorithm::Tiled { inner: 16 }, 128, 1.0, 128),
         (Algorithm::Tiled { inner: 8 }, 64, 0.75, 256),
         (Algorithm::Small { inner: 32 }, 64, 0.5, 256),
         (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
     ];
-    // What the model puts far behind does not win.
+    // What the model puts far behind does not win. Whether matrix instructions do is not known of every adapter.
     let tiles = if adapter.few_registers { &FEW_REGISTERS[..] } else { &TILES };
-    let mut found = tiled_of(tiles, &[0.0, 0.5, 1.0, 2.0, 4.0], problem, offsets, adapter);
-    found.truncate(10);
+    let mut found = tiled_of(tiles, &[0.0, 0.5, 1.0, 2.0, 4.0], problem, staged, adapter);
+    let mut rooms = [10, 10];
+    found.retain(|variant| {
+        let room = &mut rooms[usize::from(matches!(variant.algorithm, Algorithm::Cooperative { .. }))];
+        let has_room = *room > 0;
+        *room -= usize::from(has_room);
+        has_room
+    });
     found
 }
 
 /// `fill` says with how many times the workgroups that fill a GPU the inner dimension is cut; 0 cuts as little as can be.
-fn tiled_of(tiles: &[Tile], fill: &[f64], problem: Extents, offsets: usize, adapter: &Adapter) -> Vec<Variant> {
+fn tiled_of(tiles: &[Tile], fill: &[f64], problem: Extents, staged: Staged, adapter: &Adapter) -> Vec<Variant> {
     // Multiplications in whose time a second pass is dispatched, and an element of a partial product written and read.
     const SECOND_PASS: f64 = 2.0e7;
     const PARTIAL: f64 = 40.0;
     let mut candidates = Vec::new();
-    for &(algorithm, extent, speed, full) in tiles {
-        let (Algorithm::Tiled { inner } | Algorithm::Small { inner }) = algorithm else { continue };
-        let bytes = (8 * extent + offsets) * inner;
+    let cooperative = if staged.halves { cooperative(adapter) } else { Vec::new() };
+    for &(algorithm, extent, speed, full) in tiles.iter().chain(&cooperative) {
+        let Some((inner, bytes)) = workgroup_bytes(algorithm, extent) else { continue };
+        let bytes = bytes + staged.offsets * inner;
         let fits = adapter.limits.workgroup_bytes >= bytes && adapter.limits.workgroup_invocations >= 256;
         if !fits {
             continue;
@@ -178,6 +198,38 @@ fn tiled_of(tiles: &[Tile], fill: &[f64], problem: Extents, offsets: usize, adap
     }
     candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
     candidates.into_iter().map(|(_, variant)| variant).collect()
+}
+
+/// Inner indices of a tile, and bytes of workgroup memory, of the kernels that have tiles there.
+const fn workgroup_bytes(algorithm: Algorithm, extent: usize) -> Option<(usize, usize)> {
+    match algorithm {
+        Algorithm::Tiled { inner } | Algorithm::Small { inner } => Some((inner, 8 * extent * inner)),
+        Algorithm::Cooperative { inner, sums: [rows, columns], .. } => {
+            // Each part's fragment, as `kernels/matmul_cooperative` has them, or the parts of sums of rows.
+            let results = extent * extent / (rows * columns);
+            let row_sums = extent * (inner / 4);
+            let most = if results > row_sums { results } else { row_sums };
+            Some((inner, 4 * extent * (inner + 8) + 4 * most))
+        }
+        Algorithm::Direct { .. } | Algorithm::Software { .. } => None,
+    }
+}
+
+/// The tiles that matrix instructions multiply; none where the adapter has none.
+fn cooperative(adapter: &Adapter) -> Vec<Tile> {
+    const INNER: usize = 32;
+    let (Some(fragment), Some((_, lanes))) = (adapter.cooperative, adapter.subgroups) else { return Vec::new() };
+    let lanes = lanes as usize;
+    // An invocation loads 16 elements of each operand.
+    let tile = |(extent, speed, full): (usize, f64, usize)| {
+        let (threads, across) = (extent * INNER / 16, extent / fragment);
+        let parts = threads.checked_div(lanes).filter(|parts| parts * lanes == threads)?;
+        let sums = (across * across).checked_div(parts).filter(|sums| sums.is_power_of_two() && *sums <= 16)?;
+        let columns = 1 << (sums.ilog2() / 2);
+        let sums = [sums / columns, columns];
+        Some((Algorithm::Cooperative { inner: INNER, fragment, lanes, sums }, extent, speed, full))
+    };
+    [(128, 3.0, 128), (64, 2.0, 256), (32, 1.0, 512)].into_iter().filter_map(tile).collect()
 }
 
 /// Splits of the inner dimension that make about `wanted` workgroups, none shorter than `shortest`. `rows` is the number of rows

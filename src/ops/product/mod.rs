@@ -8,11 +8,15 @@ mod sum;
 
 pub(super) use access::{Access, is_read};
 pub(super) use choice::{
-    Algorithm, Extents, Variant, direct, software, software_candidates, tiled, tiled_candidates, variants, widen,
+    Algorithm, Extents, Staged, Variant, direct, software, software_candidates, tiled, tiled_candidates, variants,
+    widen,
 };
 
 use crate::scalar::Epilogue;
-use crate::shader::slot::{DirectConstants, Finish, RowSums, SoftwareConstants, Staging, Store, TileConstants};
+use crate::shader::slot::{
+    Blocks, CooperativeConstants, DirectConstants, Finish, Fragment, RowSums, SoftwareConstants, Staging, Store,
+    TileConstants,
+};
 use crate::shader::{Adapter, Bound, Composer, DispatchPlan, Kernel, KernelFile, KernelPlan};
 use crate::tensor::DType;
 
@@ -25,6 +29,8 @@ pub(super) struct Family {
     pub(super) software: KernelFile,
     /// What is loaded into tiles an element at a time.
     pub(super) staging: Staging,
+    /// The same for matrix instructions.
+    pub(super) blocks: Blocks,
     /// Where results are stored, one at a time and four.
     pub(super) store: [Store; 2],
 }
@@ -89,6 +95,14 @@ pub(super) fn plan(
                 .slot(access.load())
                 .slot(product.family.staging)
         }
+        Algorithm::Cooperative { inner, fragment, lanes, sums } => {
+            let ([rows, columns], [lhs_along_inner, rhs_along_inner]) = (tile, access.along_inner);
+            Kernel::of(KernelFile::MatmulCooperative)
+                .slot(TileConstants { rows, columns, inner, lhs_along_inner, rhs_along_inner })
+                .slot(CooperativeConstants { lanes, rows: sums[0], columns: sums[1] })
+                .slot(if fragment == 8 { Fragment::Eight } else { Fragment::Sixteen })
+                .slot(if access.reads_quads { Blocks::Quads } else { product.family.blocks })
+        }
         Algorithm::Direct { rows, columns } => {
             Kernel::of(product.family.direct).slot(DirectConstants { rows, columns })
         }
@@ -114,7 +128,7 @@ pub(super) fn plan(
         if is_split { " split" } else { "" }
     );
     let mut kernel = filled.kernel(label, 2 + finish.inputs.len(), outputs)?;
-    kernel.subgroups = matches!(algorithm, Algorithm::Software { .. });
+    kernel.subgroups = matches!(algorithm, Algorithm::Software { .. } | Algorithm::Cooperative { .. });
     // Where operands are read in groups, splits of the inner dimension are whole groups of four.
     let Extents { rows, columns, inner, .. } = product.extents;
     let is_grouped = access.reads_quads || access.pairs == Some(true);

@@ -57,8 +57,23 @@ impl Runner {
         let has_subgroups = adapter.features().contains(subgroups);
         let limits = adapter.limits();
         let wide = adapter.features() & wgpu::Features::SHADER_INT64;
+        let of_matrices = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16;
+        let cooperative = [16, 8].into_iter().find(|size| {
+            adapter.cooperative_matrix_properties().iter().any(|matrix| {
+                [matrix.m_size, matrix.n_size, matrix.k_size] == [*size; 3]
+                    && matrix.ab_type == wgpu::CooperativeScalarType::F16
+                    && matrix.cr_type == wgpu::CooperativeScalarType::F32
+            })
+        });
+        // As the library has it: lavapipe has them with 8 lanes alone.
+        let lanes = info.subgroup_max_size;
+        let cooperative = cooperative
+            .filter(|_| has_subgroups && (lanes == 8 || lanes >= 32) && adapter.features().contains(of_matrices));
+        let of_matrices = if cooperative.is_some() { of_matrices } else { wgpu::Features::empty() };
         let descriptor = wgpu::DeviceDescriptor {
-            required_features: wide | if has_subgroups { subgroups } else { wgpu::Features::empty() },
+            // SAFETY: the tests are what finds faults of drivers.
+            experimental_features: unsafe { wgpu::ExperimentalFeatures::enabled() },
+            required_features: of_matrices | wide | if has_subgroups { subgroups } else { wgpu::Features::empty() },
             required_limits: limits.clone(),
             ..Default::default()
         };
@@ -69,6 +84,7 @@ impl Runner {
             bounded_loops: false,
             subgroups: has_subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
             subgroup_barriers: has_subgroups,
+            cooperative: cooperative.map(|size| size as usize),
             wide_integers: !wide.is_empty(),
             limits: Limits {
                 storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
@@ -85,9 +101,12 @@ impl Runner {
 
     /// True where the device can run the plan as the tests' other adapters chose it.
     pub(crate) fn can_run(&self, plan: &KernelPlan, chosen_for: &Adapter) -> bool {
-        plan.dispatches.iter().all(|dispatch| !dispatch.kernel.subgroups)
-            || chosen_for.subgroups == self.adapter.subgroups
-                && (self.adapter.wide_integers || !chosen_for.wide_integers)
+        let multiplies = |kernel: &Kernel| kernel.source.contains("enable wgpu_cooperative_matrix;");
+        let has = |kernel: &Kernel| !multiplies(kernel) || chosen_for.cooperative == self.adapter.cooperative;
+        plan.dispatches.iter().all(|dispatch| has(&dispatch.kernel))
+            && (plan.dispatches.iter().all(|dispatch| !dispatch.kernel.subgroups)
+                || chosen_for.subgroups == self.adapter.subgroups
+                    && (self.adapter.wide_integers || !chosen_for.wide_integers))
     }
 
     /// Runs a plan on the inputs' bytes; returns each output's bytes. Outputs and scratch start as garbage.

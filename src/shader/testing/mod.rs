@@ -24,6 +24,7 @@ pub(crate) fn adapters() -> Vec<Adapter> {
         subgroups: Some((lanes, lanes)),
         subgroup_barriers: lanes == 8,
         wide_integers: lanes == 8,
+        cooperative: (lanes == 8).then_some(8),
         ..Adapter::default()
     };
     let large = Limits {
@@ -32,9 +33,19 @@ pub(crate) fn adapters() -> Vec<Adapter> {
         workgroup_invocations: 1024,
         ..Adapter::default().limits
     };
+    let matrices = |name: &str, subgroups: (u32, u32), size: usize| Adapter {
+        name: format!("{name}, with matrix instructions"),
+        subgroups: Some(subgroups),
+        cooperative: Some(size),
+        limits: large.clone(),
+        ..Adapter::default()
+    };
     vec![
         Adapter::default(),
         Adapter { name: "large".into(), subgroups: Some((32, 32)), limits: large.clone(), ..Adapter::default() },
+        matrices("NVIDIA", (32, 32), 16),
+        matrices("AMD", (32, 64), 16),
+        matrices("Apple", (32, 32), 8),
         Adapter { name: "few registers".into(), few_registers: true, limits: large, ..Adapter::default() },
         software(4),
         software(8),

@@ -95,6 +95,23 @@ pub(super) fn write(module: &Module, info: &ModuleInfo, label: &str) {
         };
         spv::write_vec(module, info, &options, None).unwrap_or_else(|error| panic!("{label} as SPIR-V: {error}"));
     }
+    let of_matrices = |ty: &naga::Type| matches!(ty.inner, naga::TypeInner::CooperativeMatrix { .. });
+    if !module.types.iter().any(|(_, ty)| of_matrices(ty)) {
+        write_hlsl(module, info, label);
+    }
+    let options = msl::Options {
+        lang_version: (2, 3),
+        fake_missing_bindings: true,
+        zero_initialize_workgroup_memory: false,
+        force_loop_bounding: true,
+        ..Default::default()
+    };
+    msl::write_string(module, info, &options, &msl::PipelineOptions::default())
+        .unwrap_or_else(|error| panic!("{label} as MSL: {error}"));
+}
+
+/// DX12 has no matrix instructions.
+fn write_hlsl(module: &Module, info: &ModuleInfo, label: &str) {
     let options = hlsl::Options {
         shader_model: hlsl::ShaderModel::V6_0,
         fake_missing_bindings: true,
@@ -109,13 +126,4 @@ pub(super) fn write(module: &Module, info: &ModuleInfo, label: &str) {
         .unwrap_or_else(|error| panic!("{label} as HLSL: {error}"));
     // Metal's fast form overflows; the scalar functions have one of their own.
     assert!(!text.contains("tanh("), "{label}: a built-in tanh");
-    let options = msl::Options {
-        lang_version: (2, 3),
-        fake_missing_bindings: true,
-        zero_initialize_workgroup_memory: false,
-        force_loop_bounding: true,
-        ..Default::default()
-    };
-    msl::write_string(module, info, &options, &msl::PipelineOptions::default())
-        .unwrap_or_else(|error| panic!("{label} as MSL: {error}"));
 }
