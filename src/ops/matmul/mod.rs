@@ -121,6 +121,10 @@ impl CpuRoutine for Matmul {
     ) -> Result<bool, String> {
         product::in_chunks(inputs, output, bias, finish)
     }
+
+    fn reads_stored(&self, _input: usize) -> bool {
+        true
+    }
 }
 
 impl GpuRoutine for Matmul {

@@ -158,7 +158,7 @@ impl Operator for Recurrent {
         let (outputs, last) = (gradient.upstream[0].as_ref(), gradient.upstream[1].as_ref());
         let pass = Pass::Backward { outputs: outputs.is_some(), last: last.is_some(), lengths };
         let weight = gradient.inputs[1].transpose(0, 1);
-        let saved = &gradient.outputs[2];
+        let saved = &gradient.outputs[2].graph().saved(&gradient.outputs[2]);
         let mut inputs = vec![&weight, saved];
         inputs.extend(outputs);
         inputs.extend(last);
@@ -308,7 +308,7 @@ impl Tensor {
         let recurrent = Recurrent { cell: options.cell.clone(), reverse: options.reverse, pass };
         let mut found = self.graph().apply(Op::Recurrent(recurrent), &inputs);
         let (last, outputs) = (found.swap_remove(1), found.swap_remove(0));
-        Recurrence { outputs, last }
+        Recurrence { outputs: self.graph().saved(&outputs), last }
     }
 
     fn check_recurrent(&self, weight: &Self, options: &RecurrentOptions<'_>) -> Result<(), String> {

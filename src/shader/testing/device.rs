@@ -70,6 +70,7 @@ impl Runner {
             subgroups: has_subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
             subgroup_barriers: has_subgroups,
             wide_integers: !wide.is_empty(),
+            half_arithmetic: false,
             limits: Limits {
                 storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
                 binding_bytes: limits.max_storage_buffer_binding_size,

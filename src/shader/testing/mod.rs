@@ -24,6 +24,7 @@ pub(crate) fn adapters() -> Vec<Adapter> {
         subgroups: Some((lanes, lanes)),
         subgroup_barriers: lanes == 8,
         wide_integers: lanes == 8,
+        half_arithmetic: false,
         ..Adapter::default()
     };
     let large = Limits {
