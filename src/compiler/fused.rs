@@ -94,7 +94,7 @@ pub(crate) enum Head {
     Routine { op: Op, operands: Vec<Operand>, inputs: Vec<BufferId>, outputs: Vec<TensorType> },
 }
 
-/// True where a kernel's epilogue can store 16-bit floats on a GPU.
+/// True where a kernel's epilogue can store less than 32 bits an element on a GPU.
 pub(super) fn stores_quads(head: &Head) -> bool {
     match head {
         Head::Map => true,

@@ -172,11 +172,9 @@ impl<'a> Merger<'a> {
             return None;
         }
         if !producer.is_map() {
-            // Epilogues of a GPU store words of 32 bits, or 16-bit floats in groups of four.
-            let stores_all = matches!(self.target, Target::Cpu);
-            let halves = fused::stores_quads(&producer.head);
-            let refused = |&(_, stored): &(NodeId, DType)| stored.size() < 4 && !(halves && stored.size() == 2);
-            if !stores_all && second.expression.outputs.iter().any(refused) {
+            // Epilogues of a GPU store words of 32 bits, or less than that in groups of four.
+            let stores_all = matches!(self.target, Target::Cpu) || fused::stores_quads(&producer.head);
+            if !stores_all && second.expression.outputs.iter().any(|(_, stored)| stored.size() < 4) {
                 return None;
             }
         }

@@ -371,6 +371,24 @@ impl Graph {
         }
     }
 
+    /// Lets the buffers that are assigned so far, as running statistics, take their values only where a condition holds. What optimizers
+    /// assign is their own.
+    #[track_caller]
+    pub(crate) fn assign_only_where(&self, condition: &Tensor) {
+        let assignments = self.data().assignments.clone();
+        for (position, (variable, value)) in assignments.into_iter().enumerate() {
+            let is_buffer = matches!(
+                &self.data().nodes[variable.node()].op,
+                Op::Variable(variable) if matches!(variable.role, Role::Buffer | Role::Data)
+            );
+            if is_buffer {
+                let [variable, value] = [variable, value].map(|id| Tensor::new(self.clone(), id));
+                let chosen = condition.select(&value, &variable);
+                self.data().assignments[position].1 = chosen.id();
+            }
+        }
+    }
+
     /// True where this variable takes a value at the end of a run.
     pub(crate) fn is_assigned(&self, variable: &Tensor) -> bool {
         self.data().assignments.iter().any(|&(known, _)| known == variable.id())

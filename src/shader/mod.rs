@@ -30,7 +30,7 @@ pub(crate) mod slot {
     pub(crate) use super::files::{
         AttentionConstants, AttentionPass, AttentionSoftwareConstants, Barrier, Carry, Cell, CellConstants,
         ConvolutionConstants, DirectConstants, Element, Expression, ExtremeConstants, Finish, Fold, JoinedRows, Lanes,
-        Lhs, Load, Nan, Operand, PairConstants, PoolConstants, ProductConstants, RecurrenceConstants,
+        Lhs, Load, Nan, Operand, PairConstants, PoolConstants, PoolStore, ProductConstants, RecurrenceConstants,
         ReductionConstants, Rhs, RowFunctions, RowSums, Score, SequenceConstants, SoftwareConstants, SortConstants,
         SortKey, SplitConstants, Staging, StateProduct, Store, StoredConstants, Texel, TileConstants, Words,
     };

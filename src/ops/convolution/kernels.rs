@@ -48,14 +48,14 @@ pub(super) fn plans(
         }
     };
     let stores_quads = convolution.stores_quads(ty);
-    if epilogue.stores_halves() && !stores_quads {
+    if epilogue.stores_less_than_words() && !stores_quads {
         return Err(format!("does not store 16-bit floats of a result {}", ty.shape));
     }
     let matrix = [ty.shape[rank - 2], ty.shape[rank - 1]];
     let windows = Windows { problem: &problem, stores_quads, len: ty.len(), matrix };
     let extents = windows.extents();
     let mut chosen = if tuning { candidates(extents, adapter) } else { guesses(extents, adapter) };
-    if epilogue.stores_halves() {
+    if epilogue.stores_less_than_words() {
         widen(&mut chosen);
     }
     chosen.iter().map(|variant| plan(&windows, variant, epilogue, adapter)).collect()

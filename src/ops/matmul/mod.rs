@@ -141,8 +141,9 @@ impl GpuRoutine for Matmul {
     }
 
     fn stores_quads(&self, output: &TensorType) -> bool {
-        // Products with a vector are reductions, which store an element an invocation.
-        matches!(output.shape[..], [.., rows, columns] if rows > 1 && columns.is_multiple_of(4))
+        // Products with a vector are reductions, which store an element an invocation, as those of integers do.
+        output.dtype == DType::F32
+            && matches!(output.shape[..], [.., rows, columns] if rows > 1 && columns.is_multiple_of(4))
     }
 }
 

@@ -177,4 +177,12 @@ impl GpuRoutine for Pool {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self, shapes, adapter)
     }
+
+    fn reads_stored(&self, input: usize) -> bool {
+        input == 0
+    }
+
+    fn stores_quads(&self, output: &TensorType) -> bool {
+        output.shape.last().is_some_and(|extent| extent.is_multiple_of(4))
+    }
 }
