@@ -17,7 +17,8 @@ use crate::onnx::info;
 use crate::output::Output;
 use crate::train::demo::{Data, Demo, Source};
 use crate::train::demos::{self, DEMOS};
-use crate::train::{PrecisionChoice, optimizer, trainer};
+use crate::train::precision::PrecisionChoice;
+use crate::train::{optimizer, trainer};
 
 /// What `inspect` takes.
 #[derive(Args, Debug)]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use halves::{Widened, is_half};
+use routines::identity_tail;
 
 use super::fused::{BufferId, Content, FusedGraph, FusedKernel, Head, Tail};
 use super::{Options, Target};
@@ -440,13 +441,6 @@ impl Fuser<'_> {
         self.push(FusedKernel::new(head, tail, vec![buffer], names, node.origin));
         self.insert_raw(value, buffer, compute);
     }
-}
-
-/// The tail that stores the head's result.
-fn identity_tail(dims: Vec<usize>, dtype: DType) -> Tail {
-    let mut builder = Builder::new(dtype);
-    let node = builder.accumulator(dtype);
-    Tail { expression: builder.finish(dims, Vec::new(), vec![(node, dtype)]), inputs: Vec::new() }
 }
 
 /// Copies an expression into a builder, with its inputs renumbered.

@@ -102,7 +102,7 @@ impl RAdam {
         let length = longest - (1.0 - &correction) * step * 2.0 / &correction;
         let square = (&length - 4.0) * (&length - 2.0) * longest / (&length * ((longest - 4.0) * (longest - 2.0)));
         let is_long = length.gt(5.0);
-        let factor = is_long.select(&(square * correction).sqrt(), 1.0);
+        let factor = is_long.select((square * correction).sqrt(), 1.0);
         let size = update.learning_rate() * update.as_parameter(&(factor / forgotten(first, step)));
         [size, update.as_parameter(&is_long.select(length.ones_like(), 0.0))]
     }

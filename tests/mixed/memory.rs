@@ -29,7 +29,7 @@ fn planned(program: &Program) -> usize {
 fn convolutional(g: &Graph) -> Tensor {
     let (x, y) = (g.input("x", [16, 3, 32, 32], F32), g.input("y", [16], I32));
     let mut model = Sequential::new([3, 32, 32]);
-    for _ in 0..4 {
+    for _ in 0..6 {
         model = model.conv2d(32, 3).padding(1).relu();
     }
     let model = model.max_pool2d(2).conv2d(32, 3).padding(1).relu().max_pool2d(2).flatten().dense(10);

@@ -20,6 +20,7 @@ pub mod options;
 mod picture;
 mod pixels;
 mod plot;
+pub mod precision;
 mod recurrent;
 mod residual;
 mod resume;
@@ -40,8 +41,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use clap::Args;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, ValueEnum};
 use serde_json::json;
 use wgrad::Device;
 use wgrad::file;
@@ -60,6 +61,7 @@ use curve::Curve;
 use demo::{Data, Demo, Source};
 use demos::DEMOS;
 use network::Network;
+use precision::PrecisionChoice;
 pub use trainer::{scores, trainer};
 use watch::Watch;
 
@@ -137,36 +139,6 @@ pub struct Arguments {
     /// Measure a training step at the end, kernel by kernel, and write it as a trace for Perfetto or Chrome
     #[arg(long, value_name = "FILE.json")]
     profile: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PrecisionChoice {
-    Auto,
-    F32,
-    Bf16,
-    F16,
-}
-
-impl From<PrecisionChoice> for Precision {
-    fn from(choice: PrecisionChoice) -> Self {
-        match choice {
-            PrecisionChoice::Auto => Self::Auto,
-            PrecisionChoice::F32 => Self::F32,
-            PrecisionChoice::Bf16 => Self::BF16,
-            PrecisionChoice::F16 => Self::F16,
-        }
-    }
-}
-
-impl From<Precision> for PrecisionChoice {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::Auto => Self::Auto,
-            Precision::F32 => Self::F32,
-            Precision::BF16 => Self::Bf16,
-            Precision::F16 => Self::F16,
-        }
-    }
 }
 
 impl Arguments {
@@ -437,8 +409,10 @@ impl<'a> Run<'a> {
             "event": "start", "demo": self.demo.name, "model": self.model_name, "device": device.name(),
             "backend": device.backend(), "parameters": parameters, "train_examples": self.data.examples(),
             "test_examples": self.data.test.len(), "seed": self.everywhere.seed,
-            "precision": saved::precision_name(self.precision()).unwrap_or("f32"),
         });
+        if let Some(name) = saved::precision_name(self.precision()) {
+            start["precision"] = json!(name);
+        }
         note::count(&self.data.notes, &mut start);
         output.event(&start)?;
         output.text(format!("device   {}", self.chosen.describe()))?;

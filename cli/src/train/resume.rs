@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use wgrad::train::Checkpoints;
 
-use super::{Arguments, PrecisionChoice};
+use super::Arguments;
+use super::precision::PrecisionChoice;
 use crate::failure::{Failure, Result};
 
 /// What the user says where the resumed run had another value.

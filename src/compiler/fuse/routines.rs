@@ -1,7 +1,7 @@
 //! What routines read and give: operands as they are in memory, as views, or widened; results in their compute types.
 
-use super::{Fuser, LazyValue, identity_tail, include, is_half};
-use crate::compiler::fused::{BufferId, Content, FusedKernel, Head};
+use super::{Fuser, LazyValue, include, is_half};
+use crate::compiler::fused::{BufferId, Content, FusedKernel, Head, Tail};
 use crate::graph::{Routine, ValueId};
 use crate::scalar::{Affine, Builder, ScalarFunction};
 use crate::shader::Operand;
@@ -86,4 +86,11 @@ impl Fuser<'_> {
         self.computed.insert(value, buffer);
         buffer
     }
+}
+
+/// The tail that stores the head's result.
+pub(super) fn identity_tail(dims: Vec<usize>, dtype: DType) -> Tail {
+    let mut builder = Builder::new(dtype);
+    let node = builder.accumulator(dtype);
+    Tail { expression: builder.finish(dims, Vec::new(), vec![(node, dtype)]), inputs: Vec::new() }
 }
