@@ -27,7 +27,7 @@ fn planned(program: &Program) -> usize {
 }
 
 fn convolutional(g: &Graph) -> Tensor {
-    let (x, y) = (g.input("x", [16, 3, 32, 32], F32), g.input("y", [16], I32));
+    let (x, y) = (g.input("x", [32, 3, 32, 32], F32), g.input("y", [32], I32));
     let mut model = Sequential::new([3, 32, 32]);
     for _ in 0..6 {
         model = model.conv2d(32, 3).padding(1).relu();
@@ -71,14 +71,17 @@ const MODELS: [(&str, Build, f64); 4] = [
 
 #[test]
 fn activations_take_about_half() {
+    let mut wrong = Vec::new();
     for (name, build, share) in MODELS {
         for (kind, target) in targets() {
             let whole = planned(&program(build, Precision::F32, &target));
             for precision in [Precision::BF16, Precision::F16] {
                 let found = planned(&program(build, precision, &target));
-                let limit = share * whole as f64;
-                assert!((found as f64) < limit, "{name} in {precision:?} on {kind}: {found} bytes of {whole}");
+                if found as f64 > share * whole as f64 {
+                    wrong.push(format!("{name} in {precision:?} on {kind}: {found} bytes of {whole}"));
+                }
             }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
