@@ -22,7 +22,7 @@ impl Trainer {
     ///     .compile(&Device::cpu(), Adam::new(0.02), CrossEntropy, [Accuracy])?
     ///     .precision(Precision::Auto);
     /// let history = trainer.fit(&data, Fit::epochs(20).batch_size(20).validate(&data))?;
-    /// assert!(history.epochs[19].validation("accuracy").unwrap() > 0.95);
+    /// assert!(history.epochs[19].validation("accuracy").unwrap() > 0.9);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[must_use]
