@@ -17,6 +17,7 @@ use crate::onnx::info;
 use crate::output::Output;
 use crate::train::demo::{Data, Demo, Source};
 use crate::train::demos::{self, DEMOS};
+use crate::train::precision::PrecisionChoice;
 use crate::train::{optimizer, trainer};
 
 /// What `inspect` takes.
@@ -40,6 +41,9 @@ pub struct Arguments {
     /// Examples in a step
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     batch_size: Option<u64>,
+    /// Type in which layers multiply, as of `train` [default: f32]
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionChoice>,
     /// The data, where shapes depend on it
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
@@ -100,7 +104,8 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     let defaults = demo.defaults(choice);
     let device = device::open(&everywhere.device)?.device;
     let optimizer = optimizer::make(defaults.optimizer, defaults.learning_rate)?;
-    let mut trainer = trainer(&model, &data, &device, optimizer)?;
+    let precision = arguments.precision.unwrap_or(PrecisionChoice::F32);
+    let mut trainer = trainer(&model, &data, &device, optimizer)?.precision(precision.into());
     let batch = arguments.batch_size.map_or(defaults.batch_size.min(data.train.len()), |size| size as usize);
     let program = trainer.compile_training(&data.train, batch)?;
     stage(arguments, &program, output)
@@ -111,6 +116,7 @@ fn onnx(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) -> 
     let options = [
         ("model", arguments.model.is_some()),
         ("batch-size", arguments.batch_size.is_some()),
+        ("precision", arguments.precision.is_some()),
         ("data", arguments.data.is_some()),
         ("target", arguments.target.is_some()),
         ("image-size", arguments.image_size.is_some()),

@@ -177,6 +177,8 @@ fn programs_can_be_looked_at() {
     let dot = succeed(&["inspect", "digits", "--dot"]);
     assert!(dot.starts_with("digraph") && dot.trim_end().ends_with('}') && dot.contains("->"));
     assert_eq!(events(&["inspect", "tabular"])[0]["stage"], "program");
+    let rounded = |precision: &str| succeed(&["inspect", "digits", "--stage", "fused", "--precision", precision]);
+    assert!(rounded("auto").contains("bf16[") && !rounded("f32").contains("bf16["));
 }
 
 /// An ONNX file is looked at as a demo is, in any size; its nodes have the file's names, and their arguments.

@@ -45,6 +45,25 @@ fn a_run_in_parts_is_the_same_as_one() -> std::io::Result<()> {
     Ok(())
 }
 
+/// What the device chose is remembered, and asked for by `auto` or by nothing.
+#[test]
+fn a_run_in_automatic_precision_is_resumed() -> std::io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let file = |name: &str| directory.path().join(name);
+    let whole = saved(&["--precision", "auto"], &file("whole"))?;
+    assert_eq!(whole, saved(&["--precision", "bf16"], &file("named"))?);
+    for (number, again) in [&["--precision", "auto"][..], &[]].into_iter().enumerate() {
+        let checkpoint = file(&format!("checkpoints{number}"));
+        let keep = ["--checkpoint", text(&checkpoint)];
+        let started = events(&[&RUN[..], &keep, &["--precision", "auto", "--steps", "70"]].concat());
+        assert_eq!(of_kind(&started, "start")[0]["precision"], "bf16");
+        assert_eq!(saved(&[&keep[..], &["--resume"], again].concat(), &file("parts"))?, whole);
+        let message = fail(&[&RUN[..], &keep, &["--resume", "--precision", "f16"]].concat());
+        assert!(message.contains("made with --precision bf16, not f16"), "{message}");
+    }
+    Ok(())
+}
+
 /// Kills the run again and again until one comes to its end.
 #[test]
 fn a_run_killed_at_any_moment_goes_on_as_if_nothing_had_been() -> std::io::Result<()> {

@@ -1,4 +1,4 @@
-// Used by pool_max, pool_max_gather, pool_max_scatter, pool_sum, pool_sum_gradient.
+// Used by pool_max, pool_store.
 // Windows of a pool along up to three spatial axes; those that are not there have an extent of 1.
 #import constants/pool
 

@@ -1,4 +1,4 @@
-// Slot finish, used by family/convolution, family/product, matmul_sum, matmul_sum_quads, pool_max_gather, pool_max_scatter, pool_sum, pool_sum_gradient, reduce, reduce_partials, resample.
+// Slot finish, used by family/convolution, family/product, matmul_sum, matmul_sum_quads, pool_store, reduce, reduce_partials, resample.
 // The last step of a routine: what is stored of its result. This default stores it as it is, at binding 3.
 // A variant computes an expression of the value and of other tensors, and stores one or more results.
 #import element/f32

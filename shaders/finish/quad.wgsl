@@ -1,4 +1,4 @@
-// Slot finish, used by family/convolution, family/product, matmul_sum, matmul_sum_quads, pool_max_gather, pool_max_scatter, pool_sum, pool_sum_gradient, reduce, reduce_partials, resample.
+// Slot finish, used by family/convolution, family/product, matmul_sum, matmul_sum_quads, pool_store, reduce, reduce_partials, resample.
 // The last step of a routine for four neighbouring elements: what is stored of its result. This default stores them as they are.
 #import lanes/four
 alias FinishParams = array<vec4<i32>, 1>;

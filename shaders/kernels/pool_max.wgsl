@@ -1,6 +1,7 @@
 // The largest element of each window, and its index in the plane: an invocation a window, which reads its elements in order.
 // The first of equals counts; a NaN wins, the last of several.
 #import element/f32
+#import lhs/elements
 #import family/windows
 #import nan/floats
 
@@ -13,7 +14,6 @@ struct Params {
     padding: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> source: array<Value>;
 @group(0) @binding(2) var<storage, read_write> values: array<Value>;
 @group(0) @binding(3) var<storage, read_write> indices: array<i32>;
 
@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let column = columns.x + i * X.dilation;
                 if plane < planes.y && row < rows.y && column < columns.y {
                     let inside = (plane * Y.extent + row) * X.extent + column;
-                    let value = source[start + inside];
+                    let value = lhs_at(u32(start + inside));
                     if found < 0 || is_nan(value) || (value > best && !is_nan(best)) {
                         best = value;
                         found = inside;

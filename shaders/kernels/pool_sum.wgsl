@@ -1,29 +1,23 @@
 // The sum of each window: an invocation a window, which reads its elements in order.
-#import finish/element
-#import family/windows
+#import lhs/elements
+#import pool_store/element
 
 struct Params {
     grid_width: u32,
-    // Windows in all.
+    // Invocations that store.
     count: u32,
     padding: vec2<u32>,
     finish: FinishParams,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> source: array<Value>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let index = (group.y * params.grid_width + group.x) * 64u + local;
-    if index >= params.count {
-        return;
-    }
+fn value_at(index: u32) -> f32 {
     let position = position_of(index, vec3<i32>(Z.windows, Y.windows, X.windows));
     let start = position.plane * (Z.extent * Y.extent * X.extent);
     let planes = window(Z, position.at.x);
     let rows = window(Y, position.at.y);
     let columns = window(X, position.at.z);
-    var sum = Value(0);
+    var sum = 0.0;
     // Iteration counts are constants, so that small windows need no loops.
     for (var k = 0; k < Z.longest; k++) {
         let plane = planes.x + k * Z.dilation;
@@ -32,10 +26,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var i = 0; i < X.longest; i++) {
                 let column = columns.x + i * X.dilation;
                 if plane < planes.y && row < rows.y && column < columns.y {
-                    sum += source[start + (plane * Y.extent + row) * X.extent + column];
+                    sum += lhs_at(u32(start + (plane * Y.extent + row) * X.extent + column));
                 }
             }
         }
     }
-    finish(sum, index, result_position(index));
+    return sum;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let number = (group.y * params.grid_width + group.x) * 64u + local;
+    if number < params.count {
+        store(number);
+    }
 }

@@ -1,29 +1,23 @@
 // The gradient of a pool of sums: an invocation an element, which adds up, in order, what arrives at the windows over it.
-#import finish/element
-#import family/windows
+#import lhs/elements
+#import pool_store/element
 
 struct Params {
     grid_width: u32,
-    // Elements in all.
+    // Invocations that store.
     count: u32,
     padding: vec2<u32>,
     finish: FinishParams,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> upstream: array<Value>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let index = (group.y * params.grid_width + group.x) * 64u + local;
-    if index >= params.count {
-        return;
-    }
+fn value_at(index: u32) -> f32 {
     let position = position_of(index, vec3<i32>(Z.extent, Y.extent, X.extent));
     let start = position.plane * (Z.windows * Y.windows * X.windows);
     let planes = windows_over(Z, position.at.x);
     let rows = windows_over(Y, position.at.y);
     let columns = windows_over(X, position.at.z);
-    var sum = Value(0);
+    var sum = 0.0;
     // Iteration counts are constants, so that there is no loop where windows do not overlap.
     for (var k = 0; k < Z.over; k++) {
         let plane = planes.x + k;
@@ -35,10 +29,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var i = 0; i < X.over; i++) {
                 let column = columns.x + i;
                 if is_row && column <= columns.y && covers(X, column, position.at.z) {
-                    sum += upstream[first + column];
+                    sum += lhs_at(u32(first + column));
                 }
             }
         }
     }
-    finish(sum, index, result_position(index));
+    return sum;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let number = (group.y * params.grid_width + group.x) * 64u + local;
+    if number < params.count {
+        store(number);
+    }
 }

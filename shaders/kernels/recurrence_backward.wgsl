@@ -2,11 +2,12 @@
 // those of the initial state, each unit's by its own invocation. Iteration 0 begins with the gradient of the last state; one
 // iteration more than there are steps ends it.
 #import family/recurrence_steps
+#import rhs/elements
 
 const WIDTH = 1u;
 const WEIGHT = 1u;
 
-@group(0) @binding(2) var<storage, read> saved: array<f32>;
+// Binding 2 is what the forward pass saved, of 32 or 16 bits.
 @group(0) @binding(3) var<storage, read> d_outputs: array<f32>;
 @group(0) @binding(4) var<storage, read> d_last: array<f32>;
 @group(0) @binding(5) var<storage, read> lengths: array<i32>;
@@ -72,7 +73,7 @@ fn add_all_products(
 fn values_saved(step: u32, row: u32, unit: u32) -> array<f32, SAVED> {
     var values: array<f32, SAVED>;
     for (var k = 0u; k < SAVED; k++) {
-        values[k] = saved[value_start(step, row, SAVED, k) + unit];
+        values[k] = rhs_at(value_start(step, row, SAVED, k) + unit);
     }
     return values;
 }

@@ -1,4 +1,4 @@
-// Slot lhs, used by blocks, family/convolution, family/product, load, rhs.
+// Slot lhs, used by blocks, family/convolution, family/product, load, pool_max, pool_max_gather, pool_max_scatter, pool_sum, pool_sum_gradient, rhs.
 // An operand of a product in memory, read an element at a time: words of 32 bits that are an f32 each, or two floats of 16.
 #import constants/stored
 #import family/bindings

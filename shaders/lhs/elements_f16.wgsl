@@ -1,4 +1,4 @@
-// Slot lhs, used by blocks, family/convolution, family/product, load, rhs.
+// Slot lhs, used by blocks, family/convolution, family/product, load, pool_max, pool_max_gather, pool_max_scatter, pool_sum, pool_sum_gradient, rhs.
 // An operand of f16, read an element at a time for matrix instructions.
 enable f16;
 #import family/bindings

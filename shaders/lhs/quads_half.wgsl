@@ -1,4 +1,4 @@
-// Slot lhs, used by blocks, family/convolution, family/product, load, rhs.
+// Slot lhs, used by blocks, family/convolution, family/product, load, pool_max, pool_max_gather, pool_max_scatter, pool_sum, pool_sum_gradient, rhs.
 // An operand of which four neighbours are read at once, from a multiple of four on: floats of 16 bits, two to a word.
 #import constants/stored
 #import family/bindings

@@ -1,4 +1,4 @@
-// Slot rhs, used by blocks, family/convolution_source, family/product, load.
+// Slot rhs, used by blocks, family/convolution_source, family/product, load, recurrence_backward.
 // The right operand of a product, read an element at a time.
 #mirror lhs/elements
 

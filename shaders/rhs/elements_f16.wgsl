@@ -1,4 +1,4 @@
-// Slot rhs, used by blocks, family/convolution_source, family/product, load.
+// Slot rhs, used by blocks, family/convolution_source, family/product, load, recurrence_backward.
 // The right operand, read an element at a time: f16 for matrix instructions.
 #mirror lhs/elements_f16
 

@@ -1,4 +1,4 @@
-// Slot rhs, used by blocks, family/convolution_source, family/product, load.
+// Slot rhs, used by blocks, family/convolution_source, family/product, load, recurrence_backward.
 // The right operand, of which two neighbours are read at once, from an even address on, as one integer of 64 bits: to a software driver
 // that is one load, and a vector of two would be two. They are f32.
 #import family/bindings

@@ -1,12 +1,16 @@
 //! From nodes to kernels. Each value is lazy: an expression of buffers, which is substituted into its users. A value
 //! gets a buffer of its own where it must be in memory, or where computing it again would cost more than storing it.
 
+mod halves;
 mod routines;
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+
+use halves::{Widened, is_half};
+use routines::identity_tail;
 
 use super::fused::{BufferId, Content, FusedGraph, FusedKernel, Head, Tail};
 use super::{Options, Target};
@@ -83,20 +87,21 @@ struct Fuser<'a> {
     in_memory: FxHashSet<ValueId>,
     /// Those of 16 bits that a routine reads as they are stored.
     read_stored: FxHashSet<ValueId>,
+    widened: Widened,
     most_inputs: usize,
-    reads_halves: bool,
+    on_cpu: bool,
     /// For each value that a node broadcasts, the largest number of elements that results.
     widest_broadcast: FxHashMap<ValueId, usize>,
     options: Options,
+    is_mixed: bool,
 }
 
-/// Kernels for all nodes.
-pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> FusedGraph {
+/// Kernels for all nodes. A graph of mixed precision rounds what it stores, and spares memory.
+pub(super) fn fuse(data: &GraphData, target: &Target, options: Options, is_mixed: bool) -> FusedGraph {
     let mut uses: FxHashMap<ValueId, usize> = FxHashMap::default();
     let mut in_memory = FxHashSet::default();
     let mut read_stored = FxHashSet::default();
-    // On a software driver, widening at each load costs more than doing so once.
-    let reads_halves = matches!(target, Target::Gpu(adapter) if !adapter.is_software);
+    let on_cpu = matches!(target, Target::Cpu);
     let mut widest_broadcast: FxHashMap<ValueId, usize> = FxHashMap::default();
     for node in &data.nodes {
         let operator = node.op.operator();
@@ -111,8 +116,8 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
             if kind.addresses(position) {
                 in_memory.insert(input);
             }
-            let stored = routine.is_some_and(|routine| routine.reads_stored(position));
-            if stored && reads_halves && routines::is_half(data.ty(input).dtype) {
+            let stored = routine.is_some_and(|routine| routine.reads_stored(position, on_cpu));
+            if stored && is_half(data.ty(input).dtype) {
                 read_stored.insert(input);
             }
         }
@@ -140,10 +145,12 @@ pub(super) fn fuse(data: &GraphData, target: &Target, options: Options) -> Fused
         uses,
         in_memory,
         read_stored,
+        widened: Widened::default(),
         most_inputs,
-        reads_halves,
+        on_cpu,
         widest_broadcast,
         options,
+        is_mixed,
     };
     // What no node reads any more is dropped at once: what lives then stays small.
     let mut unread = fuser.uses.clone();
@@ -201,7 +208,14 @@ impl Fuser<'_> {
         match operator.kind() {
             Kind::Source => self.source(value(0), &node.op),
             Kind::Expression(expression) => {
+                if let Some(lazy) = self.rounded_already(node) {
+                    return self.insert(value(0), lazy);
+                }
                 let mut lazy = self.express(index, expression);
+                if let Some(mask) = self.mask_to_store(value(0), node, &lazy) {
+                    self.stored(mask);
+                    lazy = self.express(index, expression);
+                }
                 if lazy.inputs.len() > self.most_inputs {
                     // Too many bindings: the widest operands are stored first.
                     let mut inputs = node.inputs.clone();
@@ -329,10 +343,9 @@ impl Fuser<'_> {
         let node = &self.data.nodes[value.node()];
         let expands = self.expanding_user(value);
         // What a routine reads as it is must be in memory anyway; other 16-bit values it reads in f32, from a copy of their own.
-        let as_it_is =
-            node.outputs[0].dtype.compute() == node.outputs[0].dtype || self.is_stored_for_routine(value, &lazy);
+        let as_it_is = node.outputs[0].dtype.compute() == node.outputs[0].dtype || self.read_stored.contains(&value);
         let wanted = self.in_memory.contains(&value) && as_it_is;
-        let store = (!view && (((uses > 1 || expands) && !lazy.is_cheap()) || wanted))
+        let store = (!view && (((uses > 1 || expands) && !lazy.is_cheap()) || wanted || self.is_stored_half(value)))
             || lazy.expression.nodes.len() > LONGEST
             || (!self.options.fuse && !view && !lazy.inputs.is_empty() && !matches!(node.op, Op::Broadcast(_)));
         self.lazy.insert(value, lazy);
@@ -389,7 +402,10 @@ impl Fuser<'_> {
         let mut expression = lazy.expression;
         expression.outputs[0].1 = ty.dtype;
         let tail = Tail { expression, inputs: lazy.inputs };
-        self.push(FusedKernel { head: Head::Map, tail: Some(tail), outputs: vec![buffer], names, origin: node.origin });
+        self.push(FusedKernel::new(Head::Map, Some(tail), vec![buffer], names, node.origin));
+        if is_half(ty.dtype) {
+            self.note_half(buffer);
+        }
         buffer
     }
 
@@ -422,16 +438,9 @@ impl Fuser<'_> {
         names.push(reduction.name().into());
         let head = Head::Reduce { expression, inputs: lazy.inputs, borders, reduction };
         let tail = Some(identity_tail(retained_dims, compute));
-        self.push(FusedKernel { head, tail, outputs: vec![buffer], names, origin: node.origin });
+        self.push(FusedKernel::new(head, tail, vec![buffer], names, node.origin));
         self.insert_raw(value, buffer, compute);
     }
-}
-
-/// The tail that stores the head's result.
-fn identity_tail(dims: Vec<usize>, dtype: DType) -> Tail {
-    let mut builder = Builder::new(dtype);
-    let node = builder.accumulator(dtype);
-    Tail { expression: builder.finish(dims, Vec::new(), vec![(node, dtype)]), inputs: Vec::new() }
 }
 
 /// Copies an expression into a builder, with its inputs renumbered.

@@ -94,7 +94,7 @@ pub(crate) enum Head {
     Routine { op: Op, operands: Vec<Operand>, inputs: Vec<BufferId>, outputs: Vec<TensorType> },
 }
 
-/// True where a kernel's epilogue can store 16-bit floats on a GPU.
+/// True where a kernel's epilogue can store less than 32 bits an element on a GPU.
 pub(super) fn stores_quads(head: &Head) -> bool {
     match head {
         Head::Map => true,
@@ -120,6 +120,8 @@ pub(crate) struct FusedKernel {
     /// Names of the operators in it, for labels.
     pub(crate) names: Vec<Arc<str>>,
     pub(crate) origin: Origin,
+    /// True for a copy that is made as late as it can be, right before what reads it: it stays a kernel of its own.
+    pub(crate) is_late: bool,
 }
 
 /// Each of some items once, in order.
@@ -131,6 +133,16 @@ pub(super) fn distinct<T: Ord + Copy>(items: impl IntoIterator<Item = T>) -> Sma
 }
 
 impl FusedKernel {
+    pub(crate) fn new(
+        head: Head,
+        tail: Option<Tail>,
+        outputs: Vec<BufferId>,
+        names: Vec<Arc<str>>,
+        origin: Origin,
+    ) -> Self {
+        Self { head, tail, outputs, names, origin, is_late: false }
+    }
+
     /// Everything that it reads; a buffer may occur twice.
     pub(crate) fn reads(&self) -> impl Iterator<Item = BufferId> + '_ {
         let of_head: &[BufferId] = match &self.head {

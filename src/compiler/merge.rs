@@ -22,6 +22,9 @@ const LONGEST: usize = 240;
 /// Maps before a map, nearest first, that are tried as its sibling: a value that very many read must not make compiling slow.
 const SIBLINGS: usize = 64;
 
+/// Elements of maps that are joined though they share nothing but a number or two.
+const SMALL: usize = 1 << 12;
+
 /// Kernels that the search for a path between two others visits. Where that is not enough, they stay separate.
 const SEARCHED: usize = 2048;
 
@@ -40,7 +43,6 @@ pub(super) fn merge(fused: &mut FusedGraph, target: &Target) {
 struct Merger<'a> {
     fused: &'a mut FusedGraph,
     target: &'a Target,
-    stores_halves: bool,
     joins_rows: bool,
     kernels: Vec<Option<FusedKernel>>,
     /// For each buffer, the kernel that computes it.
@@ -69,8 +71,6 @@ impl<'a> Merger<'a> {
         let mut merger = Self {
             fused,
             target,
-            // The kernels for software drivers have no neighbours to store at once.
-            stores_halves: matches!(target, Target::Gpu(adapter) if !adapter.is_software),
             joins_rows: false,
             level: vec![0; kernels.len()],
             kernels: kernels.iter().map(|_| None).collect(),
@@ -139,7 +139,7 @@ impl<'a> Merger<'a> {
     /// True for kernels that become a part of others: maps, and at last what may be work on rows.
     fn may_join(&self, number: usize) -> bool {
         self.kernels[number].as_ref().is_some_and(|kernel| match kernel.head {
-            Head::Map => true,
+            Head::Map => !kernel.is_late,
             Head::Reduce { .. } | Head::Rows(_) => self.joins_rows,
             Head::Routine { .. } => false,
         })
@@ -172,10 +172,9 @@ impl<'a> Merger<'a> {
             return None;
         }
         if !producer.is_map() {
-            // Epilogues store words of 32 bits, or 16-bit floats in groups of four.
-            let halves = self.stores_halves && fused::stores_quads(&producer.head);
-            let refused = |&(_, stored): &(NodeId, DType)| stored.size() < 4 && !(halves && stored.size() == 2);
-            if second.expression.outputs.iter().any(refused) {
+            // Epilogues of a GPU store words of 32 bits, or less than that in groups of four.
+            let stores_all = matches!(self.target, Target::Cpu) || fused::stores_quads(&producer.head);
+            if !stores_all && second.expression.outputs.iter().any(|(_, stored)| stored.size() < 4) {
                 return None;
             }
         }
@@ -291,7 +290,7 @@ impl<'a> Merger<'a> {
 
     fn siblings(&self, first: usize, second: usize) -> Option<FusedKernel> {
         let (a, b) = (self.kernels[first].as_ref()?, self.kernels[second].as_ref()?);
-        if !a.is_map() || !b.is_map() {
+        if !a.is_map() || !b.is_map() || a.is_late || b.is_late {
             return None;
         }
         let (a_tail, b_tail) = (a.tail.as_ref()?, b.tail.as_ref()?);
@@ -303,11 +302,13 @@ impl<'a> Merger<'a> {
         if a_update != self.is_update(b) {
             return None;
         }
-        // Updates join where they share a variable, so that each parameter's stay alike; others where they share memory at all.
+        // Updates join where they share a variable, so that each parameter's stay alike; others where they share memory at all: not only
+        // the seed of random masks, which would all be made before the first is used.
         let buffers = &self.fused.buffers;
         let shares = a_tail.inputs.iter().any(|input| {
             b_tail.inputs.contains(input)
                 && buffers[input.0].ty.len() > 1.min(len - 1)
+                && (a_update || buffers[input.0].ty.len() > 2 || len <= SMALL)
                 && (!a_update || matches!(buffers[input.0].content, Content::Variable(_)))
         });
         if !shares || !self.may_fit([a, b]) || self.reaches(first, second) || self.reaches(second, first) {
@@ -396,13 +397,9 @@ impl<'a> Merger<'a> {
         let (expression, inputs) = compacted(expression, inputs);
         let mut names = first.names.clone();
         names.extend(second.names.iter().cloned());
-        let kernel = FusedKernel {
-            head: first.head.clone(),
-            tail: Some(Tail { expression, inputs }),
-            outputs: outputs.iter().map(|&(buffer, ..)| buffer).collect(),
-            names,
-            origin: second.origin,
-        };
+        let tail = Some(Tail { expression, inputs });
+        let outputs = outputs.iter().map(|&(buffer, ..)| buffer).collect();
+        let kernel = FusedKernel::new(first.head.clone(), tail, outputs, names, second.origin);
         (self.bindings_of(&kernel) <= self.target.bindings()).then_some(kernel)
     }
 

@@ -1,6 +1,6 @@
 //! From graph to program. Each pass is one file and one function, and has a printed form.
 //!
-//! `custom → (narrow, overflow →) simplify → row updates → row sums → fuse → merge → segment → joined sums → schedule → lower → memory plan`.
+//! `shared rounding → custom → (narrow, overflow →) round once → simplify → row updates → row sums → fuse → merge → segment → joined sums → schedule → lower → memory plan`.
 //! Fusing is done in passes over one structure, the `FusedGraph`: `fuse` turns nodes into kernels by substituting expressions, `merge` joins
 //! kernels over one domain, `segment` joins the update kernels of all parameters, and `joined_sums` the sums over their gradients. Lowering
 //! comes after scheduling, because whether an output may overwrite an input is known only then.
@@ -20,6 +20,7 @@ mod merge;
 mod narrow;
 mod overflow;
 mod program;
+mod rounding;
 mod row_sums;
 mod row_updates;
 mod rows;
@@ -110,7 +111,8 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
     let mut stages = Stages::default();
     let mut data = graph.snapshot()?;
     layout.agrees(&data)?;
-    data = custom::settle(data, target, options)?;
+    let is_mixed = !data.rounded.is_empty();
+    data = custom::settle(rounding::share(data, target), target, options)?;
     let checks = match target {
         Target::Cpu => overflow::Checks::default(),
         Target::Gpu(_) => overflow::find(&data)?,
@@ -133,12 +135,12 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
             _ => None,
         })
         .collect();
-    let mut data = row_updates::join(simplify::simplify(data));
+    let mut data = row_updates::join(simplify::simplify(rounding::round_once(data)));
     if options.fuse {
         data = row_sums::absorb(data);
     }
     stages.graph = describe::print(&data);
-    let mut fused = fuse::fuse(&data, target, options);
+    let mut fused = fuse::fuse(&data, target, options, is_mixed);
     if options.fuse {
         merge::merge(&mut fused, target);
     }

@@ -198,7 +198,7 @@ pub(super) fn join(
         return None;
     }
     let names = first.names.iter().chain(&second.names).cloned().collect();
-    Some(FusedKernel { head: Head::Rows(rows), tail: None, outputs, names, origin: second.origin })
+    Some(FusedKernel::new(Head::Rows(rows), None, outputs, names, second.origin))
 }
 
 /// True for a map of rows, row-major, that is the same at all elements of each.

@@ -91,6 +91,19 @@ fn order(fused: &FusedGraph, producers: &[Option<usize>]) -> Result<Vec<usize>, 
             }
         }
     }
+    // What is late comes after all else that its first reader needs. No kernel before that one needs it, so there is no circle.
+    for (index, kernel) in fused.kernels.iter().enumerate().filter(|(_, kernel)| kernel.is_late) {
+        let first = kernel.outputs.iter().flat_map(|output| &read_by[output.0]).min();
+        let Some(&first) = first else { continue };
+        for read in fused.kernels[first].reads() {
+            for part in fused.parts(&read) {
+                if let Some(other) = producers[part.0].filter(|&other| !fused.kernels[other].is_late && other != index)
+                {
+                    after[other].push(index);
+                }
+            }
+        }
+    }
     let mut waiting = vec![0; count];
     for users in &mut after {
         users.sort_unstable();

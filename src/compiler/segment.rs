@@ -289,13 +289,8 @@ fn join_run(fused: &mut FusedGraph, kernels: &[usize], streams: Vec<Option<Strea
     let mut names = vec![Arc::<str>::from(format!("update of {}", kernels.len()))];
     names.extend(template.names.iter().rev().take(1).cloned());
     fused.fused_nodes += kernels.len() - 1;
-    let joined = FusedKernel {
-        head: Head::Map,
-        tail: Some(Tail { expression, inputs }),
-        outputs,
-        names,
-        origin: template.origin,
-    };
+    let tail = Some(Tail { expression, inputs });
+    let joined = FusedKernel::new(Head::Map, tail, outputs, names, template.origin);
     let last = kernels.iter().copied().max().unwrap_or(0);
     removed.extend(kernels.iter().copied().filter(|&kernel| kernel != last));
     fused.kernels[last] = joined;

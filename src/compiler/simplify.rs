@@ -7,10 +7,10 @@ use rustc_hash::FxHashMap;
 use crate::graph::{GraphData, Node, ValueId};
 use crate::ops::{Elementwise, Identity, Op, Permute, Reshape, Slice};
 use crate::scalar::ScalarFunction as F;
-use crate::tensor::TensorType;
+use crate::tensor::{DType, TensorType};
 
-/// The nodes so far, by what they compute.
-type Known = FxHashMap<(Identity, Vec<ValueId>), u32>;
+/// The nodes so far, by what they compute: a product may give f32 of 16-bit operands.
+type Known = FxHashMap<(Identity, Vec<ValueId>, DType), u32>;
 
 /// A graph of the nodes that outputs and assignments need, in topological order.
 pub(super) fn simplify(data: GraphData) -> GraphData {
@@ -31,7 +31,7 @@ pub(super) fn simplify(data: GraphData) -> GraphData {
         if lone {
             fold_transpose(&mut new_nodes, &mut known, &mut node);
         }
-        let key = node.op.identity().map(|identity| (identity, node.inputs.clone()));
+        let key = node.op.identity().map(|identity| (identity, node.inputs.clone(), node.outputs[0].dtype));
         let new_index = key.as_ref().and_then(|key| known.get(key).copied()).unwrap_or_else(|| {
             let next = new_nodes.len() as u32;
             if let Some(key) = key {
@@ -122,7 +122,7 @@ fn fold_transpose(new_nodes: &mut Vec<Node>, known: &mut Known, node: &mut Node)
             let dims: Vec<usize> = swap.iter().map(|&axis| ty.shape[axis]).collect();
             let outputs = vec![TensorType::new(ty.dtype, dims)];
             let permute = Permute(swap.clone());
-            let key = (Identity::Permute(permute.clone()), vec![factor]);
+            let key = (Identity::Permute(permute.clone()), vec![factor], ty.dtype);
             let count = new_nodes.len() as u32;
             let node = *known.entry(key).or_insert(count);
             if node == count {
@@ -169,6 +169,14 @@ fn neutral(nodes: &[Node], node: &mut Node) -> Option<ValueId> {
     match &node.op {
         // Casts between types that are one on the target.
         Op::Elementwise(Elementwise(F::Cast(_))) if same_type(node.inputs[0]) => Some(node.inputs[0]),
+        // What was widened, and is rounded to what it was.
+        Op::Elementwise(Elementwise(F::Cast(_))) => {
+            let wide = &nodes[node.inputs[0].node()];
+            let widens = matches!(wide.op, Op::Elementwise(Elementwise(F::Cast(DType::F32))));
+            let narrow = wide.inputs.first().copied().filter(|_| widens)?;
+            let is_half = matches!(node.outputs[0].dtype, DType::F16 | DType::BF16);
+            (is_half && same_type(narrow)).then_some(narrow)
+        }
         Op::Elementwise(_) => {
             let (first, second) = (*node.inputs.first()?, *node.inputs.get(1)?);
             let constant = |id: ValueId| constant_of(nodes, id);

@@ -218,6 +218,14 @@ impl Device {
         }
     }
 
+    /// True for an adapter of hardware that computes in floats of 16 bits. wgrad's kernels sum in f32; there, f16 is stored and loaded fast.
+    pub fn has_half_arithmetic(&self) -> bool {
+        match self.target() {
+            Target::Cpu => false,
+            Target::Gpu(adapter) => adapter.half_arithmetic && !adapter.is_software,
+        }
+    }
+
     /// What programs for this device are compiled for, with what tuning found: for [`compile`](crate::compiler::compile).
     pub fn target(&self) -> Target {
         match &self.0 {

@@ -92,7 +92,10 @@ impl Graph {
                 outputs: (0..count as u32).map(|output| handle(ValueId { node: index as u32, output })).collect(),
                 upstream,
             };
-            for (&input, part) in inputs.iter().zip(self.node_gradient(&op, &gradient)) {
+            let first = self.data().nodes.len();
+            let parts = self.node_gradient(&op, &gradient);
+            self.follow_rounding(index, first);
+            for (&input, part) in inputs.iter().zip(parts) {
                 if let Some(part) = part.filter(|_| reached[input.node()]) {
                     pending.entry(input).or_default().push(part);
                 }

@@ -10,13 +10,14 @@ mod expression;
 mod host;
 mod operator;
 mod origin;
+mod rounding;
 mod routine;
 mod tensor;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use custom::CustomOperator;
 pub(crate) use custom::wrong_decomposition;
@@ -91,6 +92,8 @@ pub(crate) struct GraphData {
     pub(crate) layer: Option<&'static str>,
     /// The type in which layers multiply; `None` for their parameters' own.
     pub(crate) product_dtype: Option<DType>,
+    /// Casts to and from 16 bits that layers made, and the gradients of such.
+    pub(crate) rounded: FxHashSet<u32>,
     /// Scalar inputs that the session computes itself before each step, and the optimizers that some of them belong to.
     pub(crate) host_scalars: HostScalars,
 }
@@ -365,6 +368,24 @@ impl Graph {
                 self.mistake("assign", message);
             }
             None => self.data().assignments.push((variable.id(), value.id())),
+        }
+    }
+
+    /// Lets the buffers that are assigned so far, as running statistics, take their values only where a condition holds. What optimizers
+    /// assign is their own.
+    #[track_caller]
+    pub(crate) fn assign_only_where(&self, condition: &Tensor) {
+        let assignments = self.data().assignments.clone();
+        for (position, (variable, value)) in assignments.into_iter().enumerate() {
+            let is_buffer = matches!(
+                &self.data().nodes[variable.node()].op,
+                Op::Variable(variable) if matches!(variable.role, Role::Buffer | Role::Data)
+            );
+            if is_buffer {
+                let [variable, value] = [variable, value].map(|id| Tensor::new(self.clone(), id));
+                let chosen = condition.select(&value, &variable);
+                self.data().assignments[position].1 = chosen.id();
+            }
         }
     }
 

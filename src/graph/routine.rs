@@ -40,9 +40,13 @@ impl<'a> Routine<'a> {
         Self { accepts_views, ..self }
     }
 
-    /// True where the kernels read an input as it is stored.
-    pub(crate) fn reads_stored(&self, input: usize) -> bool {
-        self.gpu.is_some_and(|gpu| gpu.reads_stored(input))
+    /// True where a device's form reads an input as it is stored: the CPU's, or that for GPUs.
+    pub(crate) fn reads_stored(&self, input: usize, on_cpu: bool) -> bool {
+        if on_cpu {
+            self.cpu.is_some_and(|cpu| cpu.reads_stored(input))
+        } else {
+            self.gpu.is_some_and(|gpu| gpu.reads_stored(input))
+        }
     }
 
     /// True where the kernels store groups of four neighbours.
@@ -92,6 +96,11 @@ pub trait CpuRoutine {
         Ok(false)
     }
 
+    /// True where `evaluate` reads an input of f16 or bf16 as it is stored, and computes in f32; else it is widened into f32 first.
+    fn reads_stored(&self, _input: usize) -> bool {
+        false
+    }
+
     /// Computes the only output in the memory of the first input, which holds that input; the others are as in `evaluate`. Called where
     /// the operator [`updates_in_place`](super::Operator::updates_in_place).
     ///
@@ -135,8 +144,8 @@ pub trait GpuRoutine {
         Err("has no kernel that computes it in place".into())
     }
 
-    /// True where the kernels read an input of f16 or bf16 as it is stored; else it is widened into f32 first. On the CPU, inputs are
-    /// always of compute types.
+    /// True where the kernels read an input of f16 or bf16 as it is stored; else it is widened into f32 first. What the CPU's form reads
+    /// so is [`CpuRoutine::reads_stored`].
     fn reads_stored(&self, _input: usize) -> bool {
         false
     }

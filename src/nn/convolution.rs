@@ -1,6 +1,6 @@
 //! Convolutional layers, of a graph.
 
-use super::{Conv, Precision};
+use super::Conv;
 use crate::graph::{Graph, Tensor};
 use crate::ops::{ConvOptions, ConvTransposeOptions, Initial, Sizes, Variable};
 use crate::tensor::{DType, Shape, TensorType, no_batch_axis};
@@ -124,20 +124,15 @@ impl Convolution {
             return graph.mistake(&label(&self.name), message);
         }
         let moves = &self.options.moves;
-        let result = match self.options.precision.unwrap_or_else(|| graph.precision()) {
-            Precision::F32 => moves.apply(x, &self.weight),
-            narrow => {
-                let narrow = narrow.dtype();
-                moves.apply(&x.cast(narrow), &self.weight.cast(narrow)).cast(dtype)
-            }
-        };
-        match &self.bias {
+        let precision = graph.precision_of(self.options.precision, &label(&self.name));
+        let result = moves.apply(&precision.operand(x), &precision.operand(&self.weight)).cast(dtype);
+        precision.round(&match &self.bias {
             Some(bias) if graph.error().is_none() => {
                 let dims: Vec<usize> = std::iter::once(output).chain(vec![1; axes]).collect();
                 result + bias.reshape(dims)
             }
             _ => result,
-        }
+        })
     }
 
     /// The weight.

@@ -281,7 +281,8 @@ impl Linear {
                 return graph.mistake(&label(&self.name), message);
             }
         }
-        linear(x, &self.weight, self.bias.as_ref(), self.options.precision.unwrap_or_else(|| graph.precision()))
+        let precision = graph.precision_of(self.options.precision, &label(&self.name));
+        linear(x, &self.weight, self.bias.as_ref(), precision)
     }
 
     /// The weight, `[out, in]`.
@@ -295,20 +296,14 @@ impl Linear {
     }
 }
 
-/// `x·Wᵀ + b`, with products in a precision.
+/// `x·Wᵀ + b` in a precision.
 #[track_caller]
 pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, precision: Precision) -> Tensor {
-    let product = match precision {
-        Precision::F32 => x.matmul(&weight.transpose(0, 1)),
-        narrow => {
-            let narrow = narrow.dtype();
-            x.cast(narrow).matmul(&weight.cast(narrow).transpose(0, 1)).cast(x.dtype())
-        }
-    };
-    match bias {
+    let product = precision.operand(x).matmul(&precision.operand(weight).transpose(0, 1)).cast(x.dtype());
+    precision.round(&match bias {
         Some(bias) => product + bias,
         None => product,
-    }
+    })
 }
 
 /// The layer as mistakes name it.

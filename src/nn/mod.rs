@@ -32,6 +32,7 @@ mod layer;
 mod linear;
 mod norm;
 mod pool;
+mod precision;
 mod prelu;
 mod recurrent;
 mod residual;
@@ -62,6 +63,7 @@ pub use norm::{
     LayerNormalization, LocalResponseNorm, RmsNorm, RmsNormalization, fold_batch_norm,
 };
 pub use pool::{Pool, PoolKind};
+pub use precision::Precision;
 pub use prelu::PReLU;
 pub use recurrent::{
     CarriedState, CustomRNN, CustomRNNCell, CustomRNNInputs, CustomRNNOutput, GRU, GRUCell, LSTM, LSTMCell, LSTMOutput,
@@ -76,7 +78,7 @@ pub use word2vec::{Word2Vec, WordVectors};
 
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};
-use crate::tensor::{DType, TensorData};
+use crate::tensor::TensorData;
 
 /// Two layers of one name would share their variables, of which they have one of these, unseen; whoever wants that clones the layer.
 #[track_caller]
@@ -93,56 +95,6 @@ pub enum Mode {
     Training,
     /// For everything else.
     Evaluation,
-}
-
-/// The type in which layers multiply. Parameters, sums and everything outside of products stay f32. It is a property of the
-/// graph, so that a model need not know: [`Graph::set_precision`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Precision {
-    /// 32-bit floats.
-    #[default]
-    F32,
-    /// Operands are rounded to 16-bit brain floats: the range of f32 with 8 bits of precision.
-    BF16,
-    /// Operands are rounded to 16-bit IEEE floats: 11 bits of precision, up to 65,504. Training wants a
-    /// [`loss_scale`](crate::optim::Minimize::loss_scale), lest small gradients vanish.
-    F16,
-}
-
-impl Precision {
-    /// The element type of the operands.
-    pub const fn dtype(self) -> DType {
-        match self {
-            Self::F32 => DType::F32,
-            Self::BF16 => DType::BF16,
-            Self::F16 => DType::F16,
-        }
-    }
-}
-
-impl Graph {
-    /// Lets layers that are applied from here on multiply in another precision.
-    ///
-    /// ```
-    /// use wgrad::prelude::*;
-    /// let g = Graph::new();
-    /// g.set_precision(Precision::BF16);
-    /// let y = nn::Linear::new(&g, "fc", 8, 4).forward(&g.input("x", [2, 8], F32));
-    /// assert_eq!((y.dtype(), g.precision()), (F32, Precision::BF16));
-    /// assert!(g.error().is_none());
-    /// ```
-    pub fn set_precision(&self, precision: Precision) {
-        self.data().product_dtype = (precision != Precision::F32).then(|| precision.dtype());
-    }
-
-    /// The precision in which layers multiply.
-    pub fn precision(&self) -> Precision {
-        match self.data().product_dtype {
-            Some(DType::BF16) => Precision::BF16,
-            Some(DType::F16) => Precision::F16,
-            _ => Precision::F32,
-        }
-    }
 }
 
 /// What turns an input into a prediction: a [`Sequential`], or any function of this form.

@@ -83,12 +83,12 @@ impl Optimizer for Adagrad {
         let sum = update.state("sum", self.initial_accumulator);
         let sum = update.set_state(&sum, sum.clone() + gradient.square());
         let decay = self.learning_rate_decay;
-        let rate = if decay == 0.0 {
-            update.learning_rate()
-        } else {
-            update.scalar(&format!("adagrad.rate({decay})"), move |step| {
+        let rate = match update.unknown_step() {
+            _ if decay == 0.0 => update.learning_rate(),
+            Some(step) => update.learning_rate() / update.as_parameter(&((step - 1.0) * decay + 1.0)),
+            None => update.scalar(&format!("adagrad.rate({decay})"), move |step| {
                 step.learning_rate / (1.0 + step.step.saturating_sub(1) as f64 * decay)
-            })
+            }),
         };
         update.parameter() - &(gradient * rate / (sum.sqrt() + self.epsilon))
     }

@@ -2,7 +2,7 @@
 
 use super::builders::{betas_method, epsilon_method};
 use super::decay::decay_methods;
-use super::update::lerp;
+use super::update::{forgotten, lerp};
 use super::{Decay, NON_NEGATIVE, Optimizer, SHARE, Update, in_range};
 use crate::graph::Tensor;
 
@@ -134,12 +134,8 @@ fn adam(update: &mut Update<'_>, (first, second): (f64, f64), epsilon: f64, amsg
     let (mean, square) = (update.state("exp_avg", 0.0), update.state("exp_avg_sq", 0.0));
     let mean = update.set_state(&mean, lerp(&mean, &gradient, first));
     let square = update.set_state(&square, &square * second + gradient.square() * (1.0 - second));
-    let size = update.scalar(&format!("adam.step_size({first})"), move |step| {
-        step.learning_rate / (1.0 - first.powf(step.step as f64))
-    });
-    let scale = update.scalar(&format!("adam.root_scale({second})"), move |step| {
-        (1.0 - second.powf(step.step as f64)).sqrt().recip()
-    });
+    let size = step_size(update, first);
+    let scale = root_scale(update, second, "adam");
     let square = if amsgrad {
         let largest = update.state("max_exp_avg_sq", 0.0);
         update.set_state(&largest, largest.maximum(&square))
@@ -148,4 +144,26 @@ fn adam(update: &mut Update<'_>, (first, second): (f64, f64), epsilon: f64, amsg
     };
     let denominator = square.sqrt() * scale + epsilon;
     update.parameter() - &(mean * size / denominator)
+}
+
+/// The learning rate over 1 − βᵗ.
+#[track_caller]
+pub(super) fn step_size(update: &Update<'_>, beta: f64) -> Tensor {
+    match update.unknown_step() {
+        Some(step) => update.learning_rate() / update.as_parameter(&forgotten(beta, &step)),
+        None => update.scalar(&format!("adam.step_size({beta})"), move |step| {
+            step.learning_rate / (1.0 - beta.powf(step.step as f64))
+        }),
+    }
+}
+
+/// 1 / √(1 − βᵗ)
+#[track_caller]
+pub(super) fn root_scale(update: &Update<'_>, beta: f64, optimizer: &str) -> Tensor {
+    match update.unknown_step() {
+        Some(step) => update.as_parameter(&forgotten(beta, &step).rsqrt()),
+        None => update.scalar(&format!("{optimizer}.root_scale({beta})"), move |step| {
+            (1.0 - beta.powf(step.step as f64)).sqrt().recip()
+        }),
+    }
 }

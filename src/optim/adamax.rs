@@ -1,5 +1,6 @@
 //! Adamax.
 
+use super::adam::step_size;
 use super::builders::{betas_method, epsilon_method};
 use super::decay::decay_methods;
 use super::update::lerp;
@@ -62,9 +63,7 @@ impl Optimizer for Adamax {
         let (mean, largest) = (update.state("exp_avg", 0.0), update.state("exp_inf", 0.0));
         let mean = update.set_state(&mean, lerp(&mean, &gradient, first));
         let largest = update.set_state(&largest, (&largest * second).maximum(gradient.abs() + self.epsilon));
-        let size = update.scalar(&format!("adam.step_size({first})"), move |step| {
-            step.learning_rate / (1.0 - first.powf(step.step as f64))
-        });
+        let size = step_size(update, first);
         update.parameter() - &(mean * size / largest)
     }
 }

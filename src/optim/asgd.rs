@@ -86,14 +86,26 @@ impl Optimizer for ASGD {
         let Self { lambda, alpha, t0, .. } = *self;
         let rate_at =
             move |rate: f64, step: u64| rate / (1.0 + lambda * rate * step.saturating_sub(1) as f64).powf(alpha);
-        let rate =
-            update.scalar(&format!("asgd.rate({lambda}, {alpha})"), move |step| rate_at(step.learning_rate, step.step));
-        let scale = update.scalar(&format!("asgd.scale({lambda}, {alpha})"), move |step| {
-            1.0 - lambda * rate_at(step.learning_rate, step.step)
-        });
-        let share = update.scalar(&format!("asgd.share({t0})"), move |step| {
-            1.0 / step.step.saturating_sub(1).saturating_sub(t0).max(1) as f64
-        });
+        let [rate, scale, share] = match update.unknown_step() {
+            Some(step) => {
+                let (before, rate) = (step - 1.0, update.learning_rate());
+                let shrunk = (&rate * update.as_parameter(&before) * lambda + 1.0).pow(alpha);
+                let rate = rate / shrunk;
+                let share = (before - t0 as f64).maximum(1.0).reciprocal();
+                [rate.clone(), 1.0 - rate * lambda, update.as_parameter(&share)]
+            }
+            None => [
+                update.scalar(&format!("asgd.rate({lambda}, {alpha})"), move |step| {
+                    rate_at(step.learning_rate, step.step)
+                }),
+                update.scalar(&format!("asgd.scale({lambda}, {alpha})"), move |step| {
+                    1.0 - lambda * rate_at(step.learning_rate, step.step)
+                }),
+                update.scalar(&format!("asgd.share({t0})"), move |step| {
+                    1.0 / step.step.saturating_sub(1).saturating_sub(t0).max(1) as f64
+                }),
+            ],
+        };
         let next = update.parameter() * scale - update.gradient() * rate;
         let mean = update.state("ax", 0.0);
         let sum = &mean + (&next - &mean) * &share;

@@ -5,13 +5,15 @@ use crate::graph::{Graph, Tensor};
 use crate::tensor::{DType, TensorType};
 
 /// What the loss is multiplied by, so that the gradients of 16-bit products do not vanish. Gradients are divided by it again, and
-/// a step whose gradients are not finite changes no parameter.
+/// a step whose gradients are not finite changes nothing but the scale: no parameter, no state of the optimizer, and no other variable
+/// that the graph assigned before [`build`](super::Minimize::build), as a batch norm's running statistics. With
+/// [`Dynamic`](Self::Dynamic), it does not count as a step of the optimizer either.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LossScale {
     /// Always the same.
     Fixed(f64),
-    /// As large as gradients allow: PyTorch's `GradScaler`. State: `loss_scale`, and `loss_scale.growth_tracker`, the number of
-    /// finite steps since the last change.
+    /// As large as gradients allow: PyTorch's `GradScaler`. States: `loss_scale`; `loss_scale.growth_tracker`, the number of
+    /// finite steps since the last change; `loss_scale.skipped`, the number of updates that were skipped so far.
     Dynamic {
         /// The first scale.
         initial: f64,
@@ -75,6 +77,15 @@ impl Scale {
         clock.state(graph, name, name, TensorType::new(DType::F32, []), initial)
     }
 
+    /// The number of updates that were skipped so far, where that is counted.
+    #[track_caller]
+    pub(super) fn skipped(&self, graph: &Graph) -> Option<Tensor> {
+        match self.rule {
+            LossScale::Fixed(_) => None,
+            LossScale::Dynamic { .. } => Some(Self::state(graph, &self.clock, "loss_scale.skipped", 0.0)),
+        }
+    }
+
     /// Lets a dynamic scale follow what came of it, in the steps that are the last of an accumulation.
     #[track_caller]
     pub(super) fn adapt(&self, graph: &Graph, finite: &Tensor, last: Option<&Tensor>) {
@@ -83,7 +94,9 @@ impl Scale {
         let count = finite.select(&tracker + 1.0, 0.0);
         let grows = count.ge(f64::from(interval));
         let scale = finite.select(grows.select(&self.value * growth, &self.value), &self.value * backoff);
-        for (variable, value) in [(&self.value, scale), (&tracker, grows.select(0.0, &count))] {
+        let skipped = Self::state(graph, &self.clock, "loss_scale.skipped", 0.0);
+        let more = finite.select(&skipped, &skipped + 1.0);
+        for (variable, value) in [(&self.value, scale), (&tracker, grows.select(0.0, &count)), (&skipped, more)] {
             match last {
                 Some(last) => graph.assign(variable, &last.select(value, variable)),
                 None => graph.assign(variable, &value),

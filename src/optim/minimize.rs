@@ -130,7 +130,8 @@ impl Minimize {
         self
     }
 
-    /// Multiplies the loss before it is differentiated, for [`Precision::F16`](crate::nn::Precision::F16).
+    /// Multiplies the loss before it is differentiated, for [`Precision::F16`](crate::nn::Precision::F16). A step whose gradients are not
+    /// finite changes nothing but the scale. A schedule goes on by all steps, as in PyTorch.
     pub fn loss_scale(mut self, scale: impl Into<LossScale>) -> Self {
         self.loss_scale = Some(scale.into());
         self
@@ -203,8 +204,11 @@ impl Minimize {
                 return;
             }
         };
-        let clock = self.clock(optimizer);
+        let mut clock = self.clock(optimizer);
         let scale = self.loss_scale.map(|scale| Scale::new(graph, scale, &clock));
+        if let Some(scale) = &scale {
+            clock.skipped = scale.skipped(graph);
+        }
         let scaled = match &scale {
             Some(scale) => &self.loss * scale.value.cast(self.loss.dtype()),
             None => self.loss.clone(),
@@ -250,6 +254,7 @@ impl Minimize {
             }
             if let Some(scale) = &scale {
                 let finite = norm.le(f64::from(f32::MAX));
+                graph.assign_only_where(&finite);
                 scale.adapt(graph, &finite, taken.as_ref());
                 taken = Some(taken.map_or_else(|| finite.clone(), |last| last.logical_and(&finite)));
             }
@@ -296,7 +301,14 @@ impl Minimize {
 
     fn clock(&self, optimizer: OptimizerId) -> Clock {
         let prefix = if self.name.is_empty() { String::new() } else { format!("{}.", self.name) };
-        Clock { optimizer, prefix: prefix.into(), every: self.accumulate, schedule: self.schedule.clone(), factor: 1.0 }
+        Clock {
+            optimizer,
+            prefix: prefix.into(),
+            every: self.accumulate,
+            schedule: self.schedule.clone(),
+            factor: 1.0,
+            skipped: None,
+        }
     }
 
     /// The first group that a parameter is in.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::adam::root_scale;
 use super::builders::{betas_method, epsilon_method};
 use super::decay::decay_methods;
 use super::update::lerp;
@@ -9,7 +10,8 @@ use super::{Decay, NON_NEGATIVE, Optimizer, SHARE, Update, in_range};
 use crate::graph::Tensor;
 
 /// Adam that looks ahead, as Nesterov's momentum does (Dozat 2016): PyTorch's `torch.optim.NAdam`. States: `exp_avg`,
-/// `exp_avg_sq`. (PyTorch's `mu_product` is a function of the step, and computed on the host.)
+/// `exp_avg_sq`. (PyTorch's `mu_product` is a function of the step, and computed on the host; with a
+/// dynamic loss scale, which may skip steps, it is a state.)
 ///
 /// ```text
 /// μₜ = β₁·(1 − 0.96^(t·ψ)/2)        m = β₁·m + (1 − β₁)·g        v = β₂·v + (1 − β₂)·g²
@@ -111,6 +113,21 @@ impl Optimizer for NAdam {
         let (mean, square) = (update.state("exp_avg", 0.0), update.state("exp_avg_sq", 0.0));
         let mean = update.set_state(&mean, lerp(&mean, &gradient, first));
         let square = update.set_state(&square, &square * second + gradient.square() * (1.0 - second));
+        let [of_gradient, of_mean] = match update.unknown_step() {
+            Some(step) => self.shares_on_device(update, &step),
+            None => self.shares(update),
+        };
+        let scale = root_scale(update, second, "nadam");
+        let denominator = square.sqrt() * scale + self.epsilon;
+        update.parameter() - &((gradient * of_gradient + mean * of_mean) / denominator)
+    }
+}
+
+impl NAdam {
+    /// What the gradient and its running mean are multiplied by.
+    #[track_caller]
+    fn shares(&self, update: &Update<'_>) -> [Tensor; 2] {
+        let first = self.betas.0;
         let momenta = Momenta { beta: first, decay: self.momentum_decay, known: Arc::new(Mutex::new((0, 1.0))) };
         let key = format!("{first}, {}", self.momentum_decay);
         let ahead = momenta.clone();
@@ -121,11 +138,21 @@ impl Optimizer for NAdam {
             let next = ahead.at(step.step + 1);
             step.learning_rate * next / (1.0 - ahead.product(step.step) * next)
         });
-        let scale = update.scalar(&format!("nadam.root_scale({second})"), move |step| {
-            (1.0 - second.powf(step.step as f64)).sqrt().recip()
-        });
-        let denominator = square.sqrt() * scale + self.epsilon;
-        update.parameter() - &((gradient * of_gradient + mean * of_mean) / denominator)
+        [of_gradient, of_mean]
+    }
+
+    /// The same from a number of steps that the device knows; the product of the momenta so far is a state, `mu_product`.
+    #[track_caller]
+    fn shares_on_device(&self, update: &mut Update<'_>, step: &Tensor) -> [Tensor; 2] {
+        let (beta, power) = (self.betas.0, self.momentum_decay * 0.96_f64.ln());
+        let (own, next) = (1.0 - (step * power).exp() * 0.5, 1.0 - ((step + 1.0) * power).exp() * 0.5);
+        let (own, next) = (own * beta, next * beta);
+        let product = update.number_state("mu_product", 1.0);
+        let product = update.set_state(&product, &product * &own);
+        let rate = update.learning_rate();
+        let of_gradient = update.as_parameter(&((1.0 - own) / (1.0 - &product)));
+        let of_mean = update.as_parameter(&(&next / &(1.0 - product * &next)));
+        [&rate * of_gradient, &rate * of_mean]
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::builders::{betas_method, epsilon_method};
 use super::decay::decay_methods;
-use super::update::lerp;
+use super::update::{forgotten, lerp};
 use super::{Decay, NON_NEGATIVE, Optimizer, SHARE, Update, in_range};
 use crate::graph::Tensor;
 
@@ -74,16 +74,37 @@ impl Optimizer for RAdam {
         let (mean, square) = (update.state("exp_avg", 0.0), update.state("exp_avg_sq", 0.0));
         let mean = update.set_state(&mean, lerp(&mean, &gradient, first));
         let square = update.set_state(&square, &square * second + gradient.square() * (1.0 - second));
-        let size = update.scalar(&format!("radam.step_size({first}, {second})"), move |step| {
-            let factor = rectification(second, step.step).unwrap_or(1.0);
-            step.learning_rate / (1.0 - first.powf(step.step as f64)) * factor
-        });
-        let adaptive = update.scalar(&format!("radam.adaptive({second})"), move |step| {
-            f64::from(u8::from(rectification(second, step.step).is_some()))
-        });
+        let [size, adaptive] = match update.unknown_step() {
+            Some(step) => self.size_on_device(update, &step),
+            None => [
+                update.scalar(&format!("radam.step_size({first}, {second})"), move |step| {
+                    let factor = rectification(second, step.step).unwrap_or(1.0);
+                    step.learning_rate / (1.0 - first.powf(step.step as f64)) * factor
+                }),
+                update.scalar(&format!("radam.adaptive({second})"), move |step| {
+                    f64::from(u8::from(rectification(second, step.step).is_some()))
+                }),
+            ],
+        };
         let denominator = square.sqrt() + self.epsilon;
         let denominator = adaptive.gt(0.5).select(&denominator, denominator.ones_like());
         update.parameter() - &(mean * size / denominator)
+    }
+}
+
+impl RAdam {
+    /// The same from a number of steps that the device knows.
+    #[track_caller]
+    fn size_on_device(&self, update: &Update<'_>, step: &Tensor) -> [Tensor; 2] {
+        let (first, second) = self.betas;
+        let longest = 2.0 / (1.0 - second) - 1.0;
+        let correction = forgotten(second, step);
+        let length = longest - (1.0 - &correction) * step * 2.0 / &correction;
+        let square = (&length - 4.0) * (&length - 2.0) * longest / (&length * ((longest - 4.0) * (longest - 2.0)));
+        let is_long = length.gt(5.0);
+        let factor = is_long.select((square * correction).sqrt(), 1.0);
+        let size = update.learning_rate() * update.as_parameter(&(factor / forgotten(first, step)));
+        [size, update.as_parameter(&is_long.select(length.ones_like(), 0.0))]
     }
 }
 

@@ -93,7 +93,14 @@ impl Optimizer for SGD {
                 gradient.clone()
             } else {
                 let share = move |step: u64| if step == 1 { 1.0 } else { 1.0 - dampening };
-                &gradient * update.scalar(&format!("sgd.entering({dampening})"), move |step| share(step.step))
+                let share = match update.unknown_step() {
+                    Some(step) => {
+                        let first = step.ones_like();
+                        update.as_parameter(&step.le(1.5).select(first, 1.0 - dampening))
+                    }
+                    None => update.scalar(&format!("sgd.entering({dampening})"), move |step| share(step.step)),
+                };
+                &gradient * share
             };
             let buffer = update.set_state(&buffer, &buffer * self.momentum + entering);
             if self.nesterov { gradient + buffer * self.momentum } else { buffer }

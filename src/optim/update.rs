@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::schedule::Schedule;
 use crate::graph::{Graph, OptimizerId, Tensor, UpdateState};
 use crate::ops::{Initial, Role, Variable};
-use crate::tensor::TensorType;
+use crate::tensor::{DType, TensorType};
 
 /// The step as optimizers see it: with gradient accumulation, several of the programs' make one of theirs.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub(super) struct Clock {
     pub(super) schedule: Option<Arc<dyn Schedule>>,
     /// What the learning rate is multiplied by, for the parameters of a group.
     pub(super) factor: f64,
+    /// With a dynamic loss scale, the updates that were skipped so far: an f32 scalar.
+    pub(super) skipped: Option<Tensor>,
 }
 
 impl Clock {
@@ -93,11 +95,60 @@ impl Update<'_> {
         self.graph.update_scalar(optimizer, &name, move |state| compute(&clock.at(state))).cast(self.parameter.dtype())
     }
 
+    /// The number of this update, from 1 on, an f32 scalar. Those that a dynamic [`LossScale`](super::LossScale) skipped do not count, which
+    /// only the device knows: the number that [`scalar`](Self::scalar) is given counts them.
+    ///
+    /// ```
+    /// # use wgrad::graph::Tensor;
+    /// # use wgrad::optim::Update;
+    /// /// 1 / (1 − βᵗ), on the device.
+    /// fn correction(update: &Update<'_>, beta: f64) -> Tensor {
+    ///     (-(update.step() * beta.ln()).expm1()).reciprocal()
+    /// }
+    /// # let _ = correction;
+    /// ```
+    #[track_caller]
+    pub fn step(&self) -> Tensor {
+        let clock = self.clock.clone();
+        let number =
+            self.graph.update_scalar(clock.optimizer, "update.number", move |state| clock.at(state).step as f64);
+        match &self.clock.skipped {
+            Some(skipped) => number - skipped,
+            None => number,
+        }
+    }
+
+    /// The same where updates may have been skipped, so that the host does not know it.
+    #[track_caller]
+    pub(super) fn unknown_step(&self) -> Option<Tensor> {
+        // No closure: the user's line does not reach through one.
+        if self.clock.skipped.is_some() { Some(self.step()) } else { None }
+    }
+
+    /// A state that is a single number for each parameter.
+    #[track_caller]
+    pub(super) fn number_state(&self, kind: &str, initial: f64) -> Tensor {
+        let ty = TensorType::new(DType::F32, []);
+        self.clock.state(self.graph, &format!("{}.{kind}", self.name), kind, ty, initial)
+    }
+
+    /// A number for the parameter's arithmetic.
+    #[track_caller]
+    pub(super) fn as_parameter(&self, number: &Tensor) -> Tensor {
+        number.cast(self.parameter.dtype())
+    }
+
     /// The learning rate of the step, an f32 scalar.
     #[track_caller]
     pub fn learning_rate(&self) -> Tensor {
         self.scalar("learning_rate", |step| step.learning_rate)
     }
+}
+
+/// 1 − shareᵗ, of an f32 number of steps.
+#[track_caller]
+pub(super) fn forgotten(share: f64, step: &Tensor) -> Tensor {
+    if share == 0.0 { step.ones_like() } else { -(step * share.ln()).expm1() }
 }
 
 /// `mean + (1 − keep)·(value − mean)`: PyTorch's `lerp_`, which keeps a share of a running mean.

@@ -97,6 +97,11 @@ impl Builder {
         }
     }
 
+    /// True where a node is a call of a function.
+    fn calls(&self, id: NodeId, wanted: ScalarFunction) -> bool {
+        matches!(self.nodes[id.index()], ScalarNode::Call { function, .. } if function == wanted)
+    }
+
     /// What is wrong with a function's arguments, but for their types.
     fn unfit(&self, function: ScalarFunction, arguments: &[NodeId]) -> Option<String> {
         let (name, arity) = (function.name(), function.arity());
@@ -128,6 +133,8 @@ impl Builder {
             F::Add | F::Sub if number(self, 1) == Some(0.0) => return arguments[0],
             F::Add if number(self, 0) == Some(0.0) => return arguments[1],
             F::Cast(to) | F::BitCast(to) if to == dtypes[0] => return arguments[0],
+            // Rounded to 16 bits already.
+            F::Cast(DType::F16 | DType::BF16) if self.calls(arguments[0], function) => return arguments[0],
             F::Select if arguments[1] == arguments[2] => return arguments[1],
             F::Select if number(self, 0) == Some(1.0) => return arguments[1],
             F::Select if number(self, 0) == Some(0.0) => return arguments[2],

@@ -79,6 +79,8 @@ pub struct Adapter {
     pub subgroup_barriers: bool,
     /// True where shaders may use integers of 64 bits.
     pub wide_integers: bool,
+    /// True where the adapter computes in floats of 16 bits.
+    pub half_arithmetic: bool,
     /// The limits of the device.
     pub limits: Limits,
     /// What the adapter itself allows, where an application opened its device with other limits.
@@ -132,6 +134,7 @@ impl Default for Adapter {
             cooperative: None,
             subgroup_barriers: false,
             wide_integers: false,
+            half_arithmetic: false,
             limits: Limits {
                 storage_buffers: 8,
                 binding_bytes: 128 << 20,

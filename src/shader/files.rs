@@ -255,6 +255,8 @@ slots! {
         Matrix: "matrix", MatrixQuads: "matrix_quads", Convolution: "convolution",
         ConvolutionQuads: "convolution_quads",
     }
+    /// What an invocation of a pool stores.
+    PoolStore: "pool_store" { Element: "element", Quad: "quad" }
     /// Sums of the left operand's rows, beside a product.
     RowSums: "row_sums" { None: "none", Stored: "stored" }
     /// The same in the second pass of a product whose inner dimension is split.

@@ -31,9 +31,9 @@ pub(crate) mod slot {
     pub(crate) use super::files::{
         AttentionConstants, AttentionPass, AttentionSoftwareConstants, Barrier, Blocks, Carry, Cell, CellConstants,
         ConvolutionConstants, CooperativeConstants, DirectConstants, Element, Expression, ExtremeConstants, Finish,
-        Fold, Fragment, JoinedRows, Lanes, Lhs, Load, Nan, Operand, PairConstants, PoolConstants, ProductConstants,
-        RecurrenceConstants, ReductionConstants, Rhs, RowFunctions, RowSums, Score, SequenceConstants,
-        SoftwareConstants, SortConstants, SortKey, SplitConstants, Staging, StateProduct, StateWeight, Store,
-        StoredConstants, Texel, TileConstants, Words,
+        Fold, Fragment, JoinedRows, Lanes, Lhs, Load, Nan, Operand, PairConstants, PoolConstants, PoolStore,
+        ProductConstants, RecurrenceConstants, ReductionConstants, Rhs, RowFunctions, RowSums, Score,
+        SequenceConstants, SoftwareConstants, SortConstants, SortKey, SplitConstants, Staging, StateProduct,
+        StateWeight, Store, StoredConstants, Texel, TileConstants, Words,
     };
 }

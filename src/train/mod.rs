@@ -10,6 +10,7 @@ mod evaluation;
 mod feed;
 mod fit;
 mod history;
+mod mixed;
 mod model_file;
 mod named;
 mod network;

@@ -72,13 +72,14 @@ impl Network {
         Inputs::new(g, prepared)
     }
 
-    /// The prediction for prepared inputs.
+    /// The prediction for prepared inputs. Where layers multiply in 16 bits, its last rounding is left out.
     pub(super) fn forward(&self, g: &Graph, inputs: &Inputs, mode: Mode) -> Tensor {
-        match (&self.kind, inputs.iter().next()) {
+        let prediction = match (&self.kind, inputs.iter().next()) {
             (Kind::Several(forward), _) => forward(g, inputs, mode),
             (Kind::One(model), Some((_, x))) => model.forward(g, x, mode),
             (Kind::One(model), None) => model.forward(g, &g.constant(TensorData::zeros(DType::F32, [0])), mode),
-        }
+        };
+        prediction.before_rounding()
     }
 
     /// Looks at the values of inputs, where the model sees them as they are.

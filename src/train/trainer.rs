@@ -65,7 +65,7 @@ pub struct Trainer {
     pub(super) optimizer: Arc<dyn Optimizer>,
     pub(super) metrics: Vec<Box<dyn Metric>>,
     pub(super) seed: u64,
-    precision: Precision,
+    pub(super) precision: Precision,
     /// How programs are compiled, and after how many steps a state is kept.
     options: Options,
     keep_every: u64,
@@ -180,24 +180,10 @@ impl Trainer {
         self
     }
 
-    /// The type in which layers multiply. With f16, training wants a [`loss_scale`](Self::loss_scale) too.
-    #[must_use]
-    pub fn precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
-        self
-    }
-
     /// Scales gradients down so that their common norm is at most this.
     #[must_use]
     pub fn clip_norm(mut self, norm: f64) -> Self {
         self.clip_norm = Some(norm);
-        self
-    }
-
-    /// Multiplies the loss before it is differentiated, for models of [`Precision::F16`](crate::nn::Precision::F16).
-    #[must_use]
-    pub fn loss_scale(mut self, scale: impl Into<LossScale>) -> Self {
-        self.loss_scale = Some(scale.into());
         self
     }
 
@@ -224,6 +210,8 @@ impl Trainer {
     /// # Errors
     /// As of [`Session::move_to`].
     pub fn move_to(&mut self, device: &Device) -> Result<()> {
+        // What was decided stays, as the programs and states do.
+        self.precision = self.precision.on(&self.device);
         if let Some(session) = &mut self.session {
             session.move_to(device)?;
         }
@@ -365,7 +353,7 @@ impl Trainer {
     /// An empty graph for the user's model.
     pub(super) fn graph(&self) -> Graph {
         let g = Graph::new();
-        g.set_precision(self.precision);
+        g.set_precision(self.precision.on(&self.device));
         g.built_for(self.origin);
         g
     }

@@ -55,7 +55,7 @@ impl Trainer {
         if let Some(norm) = self.clip_norm {
             minimize = minimize.clip_norm(norm);
         }
-        if let Some(scale) = self.loss_scale {
+        if let Some(scale) = self.loss_scale_of(g) {
             minimize = minimize.loss_scale(scale);
         }
         if let Some(change) = &self.minimizing {

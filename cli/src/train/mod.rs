@@ -20,6 +20,7 @@ pub mod options;
 mod picture;
 mod pixels;
 mod plot;
+pub mod precision;
 mod recurrent;
 mod residual;
 mod resume;
@@ -40,13 +41,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use clap::Args;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, ValueEnum};
 use serde_json::json;
 use wgrad::Device;
 use wgrad::file;
 use wgrad::nn::Precision;
-use wgrad::optim::LossScale;
 use wgrad::optim::schedule::{Linear, LinearWarmUp};
 use wgrad::session::Program;
 use wgrad::train::{Checkpoints, Evaluation, Fit, Trainer};
@@ -61,6 +61,7 @@ use curve::Curve;
 use demo::{Data, Demo, Source};
 use demos::DEMOS;
 use network::Network;
+use precision::PrecisionChoice;
 pub use trainer::{scores, trainer};
 use watch::Watch;
 
@@ -93,7 +94,7 @@ pub struct Arguments {
     /// Optimizer, as in PyTorch: adam, adamw, sgd, …
     #[arg(long, value_name = "NAME")]
     optimizer: Option<String>,
-    /// Type in which layers multiply [default: f32]
+    /// Type in which layers multiply and save what the backward pass needs; auto takes the one of 16 bits for the device [default: f32]
     #[arg(long, value_enum)]
     precision: Option<PrecisionChoice>,
     /// Report the loss each time after this number of steps
@@ -138,23 +139,6 @@ pub struct Arguments {
     /// Measure a training step at the end, kernel by kernel, and write it as a trace for Perfetto or Chrome
     #[arg(long, value_name = "FILE.json")]
     profile: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum PrecisionChoice {
-    F32,
-    Bf16,
-    F16,
-}
-
-impl From<PrecisionChoice> for Precision {
-    fn from(choice: PrecisionChoice) -> Self {
-        match choice {
-            PrecisionChoice::F32 => Self::F32,
-            PrecisionChoice::Bf16 => Self::BF16,
-            PrecisionChoice::F16 => Self::F16,
-        }
-    }
 }
 
 impl Arguments {
@@ -248,8 +232,7 @@ pub fn run(arguments: &Arguments, everywhere: &Everywhere, output: &mut Output) 
     run.data.task.in_unit(&mut evaluation.metrics);
     let steps = trainer.session().map_or(0, wgrad::session::Session::steps);
     if let Some(path) = &arguments.save {
-        let precision = run.precision().into();
-        trainer.save_model(path, &saved::settings(&run.data, run.model_name, precision))?;
+        trainer.save_model(path, &saved::settings(&run.data, run.model_name, run.precision()))?;
     }
     if let Some(path) = &arguments.profile {
         let profile = trainer.profile(&run.data.train, run.batch)?;
@@ -357,11 +340,7 @@ impl<'a> Run<'a> {
 
     fn trainer(&self, device: &Device) -> Result<Trainer> {
         trainer(&self.model, &self.data, device, optimizer::make(self.optimizer_name, self.rate)?)
-            .map(|trainer| match self.precision() {
-                PrecisionChoice::F16 => trainer.loss_scale(LossScale::dynamic()),
-                PrecisionChoice::F32 | PrecisionChoice::Bf16 => trainer,
-            })
-            .map(|trainer| trainer.seed(self.everywhere.seed).precision(self.precision().into()))
+            .map(|trainer| trainer.seed(self.everywhere.seed).precision(self.precision()))
     }
 
     /// Steps of an epoch; of the first one, where they differ.
@@ -369,8 +348,9 @@ impl<'a> Run<'a> {
         self.data.examples().div_ceil(self.batch as u64)
     }
 
-    fn precision(&self) -> PrecisionChoice {
-        self.arguments.precision.unwrap_or(PrecisionChoice::F32)
+    /// As it is on the device.
+    fn precision(&self) -> Precision {
+        Precision::from(self.arguments.precision.unwrap_or(PrecisionChoice::F32)).on(&self.chosen.device)
     }
 
     /// The options as they are used, also those that nobody gave.
@@ -379,7 +359,7 @@ impl<'a> Run<'a> {
             model: Some(self.model_name.to_owned()),
             optimizer: Some(self.optimizer_name.to_owned()),
             batch_size: Some(self.batch as u64),
-            precision: Some(self.precision()),
+            precision: Some(self.precision().into()),
             lr: Some(self.rate),
             ..self.arguments.clone()
         }
@@ -430,6 +410,9 @@ impl<'a> Run<'a> {
             "backend": device.backend(), "parameters": parameters, "train_examples": self.data.examples(),
             "test_examples": self.data.test.len(), "seed": self.everywhere.seed,
         });
+        if let Some(name) = saved::precision_name(self.precision()) {
+            start["precision"] = json!(name);
+        }
         note::count(&self.data.notes, &mut start);
         output.event(&start)?;
         output.text(format!("device   {}", self.chosen.describe()))?;
@@ -446,8 +429,9 @@ impl<'a> Run<'a> {
         ))?;
         note::tell(&self.data.notes, output)?;
         output.text(format!(
-            "training {}, learning rate {}{}, batches of {}, seed {}",
+            "training {}{}, learning rate {}{}, batches of {}, seed {}",
             self.optimizer_name,
+            saved::precision_name(self.precision()).map_or(String::new(), |name| format!(" in {name}")),
             self.rate,
             if self.falls { " and falling" } else { "" },
             self.batch,

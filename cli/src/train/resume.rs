@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use wgrad::train::Checkpoints;
 
-use super::{Arguments, PrecisionChoice};
+use super::Arguments;
+use super::precision::PrecisionChoice;
 use crate::failure::{Failure, Result};
 
 /// What the user says where the resumed run had another value.
@@ -58,8 +59,10 @@ impl Field for Option<PathBuf> {
 }
 
 impl Field for Option<PrecisionChoice> {
+    /// What a device chose is remembered; `auto` asks for that.
     fn text(&self) -> Option<String> {
-        Some(self.as_ref()?.to_possible_value()?.get_name().to_owned())
+        let choice = self.as_ref().filter(|choice| **choice != PrecisionChoice::Auto)?;
+        Some(choice.to_possible_value()?.get_name().to_owned())
     }
 
     fn take(&mut self, text: &str) -> bool {

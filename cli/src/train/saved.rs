@@ -19,9 +19,15 @@ const PRECISIONS: [(&str, Precision); 3] =
 
 /// A demo's settings, with those that all have.
 pub fn settings(data: &Data, model: &str, precision: Precision) -> ModelSettings {
-    let name = PRECISIONS.into_iter().find(|(_, known)| *known == precision).map_or("f32", |(name, _)| name);
+    let name = precision_name(precision).unwrap_or("f32");
     let names = (0..data.task.classes()).map(|class| class_name(&data.test, class));
     data.settings.clone().with("model", model).with("precision", name).with_words("classes", names)
+}
+
+/// The name of a precision of 16 bits.
+pub fn precision_name(precision: Precision) -> Option<&'static str> {
+    let known = PRECISIONS.into_iter().find(|(_, known)| *known == precision && precision != Precision::F32);
+    known.map(|(name, _)| name)
 }
 
 /// The name of a class, which is its number where none was given.

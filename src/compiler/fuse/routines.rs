@@ -1,20 +1,16 @@
 //! What routines read and give: operands as they are in memory, as views, or widened; results in their compute types.
 
-use super::{Fuser, LazyValue, identity_tail, include};
-use crate::compiler::fused::{self, BufferId, Content, FusedKernel, Head};
+use super::{Fuser, LazyValue, include, is_half};
+use crate::compiler::fused::{BufferId, Content, FusedKernel, Head, Tail};
 use crate::graph::{Routine, ValueId};
-use crate::scalar::{Affine, Builder, ScalarExpr, ScalarFunction, ScalarNode};
+use crate::scalar::{Affine, Builder, ScalarFunction};
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
-
-/// True for the floats of 16 bits.
-pub(super) fn is_half(dtype: DType) -> bool {
-    matches!(dtype, DType::F16 | DType::BF16)
-}
 
 impl Fuser<'_> {
     pub(super) fn routine(&mut self, index: usize, routine: Routine<'_>) {
         let node = &self.data.nodes[index];
+        self.widened.routines += 1;
         let (mut operands, mut inputs) = (Vec::new(), Vec::new());
         for (position, &input) in node.inputs.iter().enumerate() {
             let ty = self.data.ty(input).clone();
@@ -23,13 +19,13 @@ impl Fuser<'_> {
             let fits = view.filter(|(buffer, at)| {
                 let stored = &self.fused.buffers[buffer.0].ty;
                 let whole = at.offset == 0 && at.is_row_major(&ty.shape) && stored.len() == ty.len();
-                let readable = self.reads_halves
-                    && routine.reads_stored(position)
+                // Widened as it is loaded, where the value is that in f32.
+                let readable = routine.reads_stored(position, self.on_cpu)
                     && is_half(stored.dtype)
-                    && stored.dtype == ty.dtype;
+                    && (stored.dtype == ty.dtype || ty.dtype == DType::F32);
                 (stored.dtype == compute.dtype || readable) && (routine.accepts_views || whole)
             });
-            let stored = routine.reads_stored(position) && self.is_stored_for_routine(input, &self.lazy[&input]);
+            let stored = routine.reads_stored(position, self.on_cpu) && self.read_stored.contains(&input);
             let (buffer, at) = match fits {
                 Some(view) => view,
                 None if stored => (self.stored(input), Affine::row_major(&ty.shape)),
@@ -50,7 +46,7 @@ impl Fuser<'_> {
         let tail = routine.accepts_epilogue.then(|| identity_tail(outputs[0].shape.to_vec(), outputs[0].dtype));
         let names = vec![node.op.operator().name().into()];
         let head = Head::Routine { op: node.op.clone(), operands, inputs, outputs: outputs.clone() };
-        self.push(FusedKernel { head, tail, outputs: buffers.clone(), names, origin: node.origin });
+        self.push(FusedKernel::new(head, tail, buffers.clone(), names, node.origin));
         for ((value, buffer), ty) in values.into_iter().zip(buffers).zip(outputs) {
             self.insert_raw(value, buffer, ty.dtype);
         }
@@ -67,7 +63,7 @@ impl Fuser<'_> {
             lazy.expression = builder.finish(ty.shape.to_vec(), vec![compute], vec![(value, ty.dtype)]);
             lazy.names.push("cast".into());
         }
-        let store = self.is_stored_for_routine(value, &lazy);
+        let store = self.read_stored.contains(&value) || self.is_stored_half(value);
         self.lazy.insert(value, lazy);
         if store {
             self.stored(value);
@@ -76,6 +72,9 @@ impl Fuser<'_> {
 
     /// A row-major buffer of a value in its compute type.
     fn in_compute_type(&mut self, value: ValueId, ty: &TensorType) -> BufferId {
+        if let Some(half) = self.widens(value) {
+            return self.widened_for_routine(value, half, ty);
+        }
         if ty.dtype == self.data.ty(value).dtype {
             return self.stored(value);
         }
@@ -87,35 +86,11 @@ impl Fuser<'_> {
         self.computed.insert(value, buffer);
         buffer
     }
+}
 
-    /// True where a value of 16 bits is stored as such for a routine. Not where it is computed element by element from a result
-    /// whose kernel can store f32 but no 16-bit floats: that would take another kernel.
-    pub(super) fn is_stored_for_routine(&self, value: ValueId, lazy: &LazyValue) -> bool {
-        /// The number of kernels to visit; a value with more of them before it counts as one that merges with none.
-        const MOST: usize = 32;
-        if !self.read_stored.contains(&value) {
-            return false;
-        }
-        let len = self.data.ty(value).len();
-        let direct = |expression: &ScalarExpr, inputs: &[BufferId]| -> Vec<BufferId> {
-            let loads = expression.nodes.iter().filter_map(|node| match node {
-                ScalarNode::Load { input, at } if at.offset == 0 && at.is_row_major(&expression.dims) => {
-                    Some(inputs[*input])
-                }
-                _ => None,
-            });
-            loads.filter(|buffer| self.fused.buffers[buffer.0].ty.len() == len).collect()
-        };
-        let mut waiting = direct(&lazy.expression, &lazy.inputs);
-        for _ in 0..MOST {
-            let Some(buffer) = waiting.pop() else { return true };
-            let Some(kernel) = self.producers.get(&buffer).map(|&kernel| &self.fused.kernels[kernel]) else { continue };
-            match &kernel.tail {
-                Some(tail) if kernel.is_map() => waiting.extend(direct(&tail.expression, &tail.inputs)),
-                Some(_) if !fused::stores_quads(&kernel.head) => return false,
-                Some(_) | None => {}
-            }
-        }
-        true
-    }
+/// The tail that stores the head's result.
+pub(super) fn identity_tail(dims: Vec<usize>, dtype: DType) -> Tail {
+    let mut builder = Builder::new(dtype);
+    let node = builder.accumulator(dtype);
+    Tail { expression: builder.finish(dims, Vec::new(), vec![(node, dtype)]), inputs: Vec::new() }
 }

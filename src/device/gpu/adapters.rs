@@ -304,6 +304,7 @@ pub(super) fn compiler_adapter(
         cooperative: matrix_size(listed).filter(|_| features.contains(for_matrices)),
         subgroup_barriers: features.contains(wgpu::Features::SUBGROUP_BARRIER),
         wide_integers: features.contains(wgpu::Features::SHADER_INT64),
+        half_arithmetic: features.contains(wgpu::Features::SHADER_F16),
         of_adapter: (limits != of_adapter).then_some(of_adapter),
         limits,
         tuned: Tuned::default(),

@@ -2,7 +2,7 @@
 
 use super::{Recurrent, RecurrentCell};
 use crate::graph::{Graph, Tensor};
-use crate::nn::{Dropout, Initializer, Mode, Precision, refuse_known};
+use crate::nn::{Dropout, Initializer, Mode, refuse_known};
 use crate::ops::{Cell, Initial, RecurrentOptions, Variable};
 use crate::tensor::{DType, Shape, TensorType, no_batch_axis};
 
@@ -89,14 +89,9 @@ impl RecurrentWeights {
     /// What inputs of `[…, in]` contribute to the gates: `[…, gates · hidden]`.
     #[track_caller]
     pub(super) fn gates(&self, x: &Tensor) -> Tensor {
-        let (weight, dtype) = (&self.input, x.dtype());
-        let product = match x.graph().precision() {
-            Precision::F32 => x.matmul(&weight.transpose(0, 1)),
-            narrow => {
-                let narrow = narrow.dtype();
-                x.cast(narrow).matmul(&weight.cast(narrow).transpose(0, 1)).cast(dtype)
-            }
-        };
+        let precision = x.graph().precision();
+        let weight = precision.operand(&self.input).transpose(0, 1);
+        let product = precision.operand(x).matmul(&weight).cast(x.dtype());
         match &self.biases {
             Some((first, _)) => product + first,
             None => product,

@@ -362,7 +362,7 @@ impl Tensor {
         let pass = AttentionPass::Forward;
         let attention = Attention { score, scale: scale.to_bits(), dropout, pass, positions_first };
         let inputs: Vec<&Self> = inputs.iter().collect();
-        let result = graph.apply(Op::Attention(attention), &inputs).swap_remove(0);
+        let result = graph.saved(&graph.apply(Op::Attention(attention), &inputs).swap_remove(0));
         if positions_first && graph.error().is_none() { result.transpose(1, 2) } else { result }
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn plans(
         }
     };
     let stores_quads = convolution.stores_quads(ty);
-    if epilogue.stores_halves() && !stores_quads {
+    if epilogue.stores_less_than_words() && !stores_quads {
         return Err(format!("does not store 16-bit floats of a result {}", ty.shape));
     }
     let matrix = [ty.shape[rank - 2], ty.shape[rank - 1]];
@@ -57,7 +57,7 @@ pub(super) fn plans(
     let halves = problem.operands.iter().all(|operand| operand.stored == DType::F16);
     let staged = Staged { offsets: OFFSETS, halves };
     let mut chosen = if tuning { candidates(extents, staged, adapter) } else { guesses(extents, staged, adapter) };
-    if epilogue.stores_halves() {
+    if epilogue.stores_less_than_words() {
         widen(&mut chosen);
     }
     chosen.iter().map(|variant| plan(&windows, variant, epilogue, adapter)).collect()

@@ -207,6 +207,10 @@ impl CpuRoutine for Convolution {
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         native::evaluate(self, inputs, outputs)
     }
+
+    fn reads_stored(&self, _input: usize) -> bool {
+        true
+    }
 }
 
 impl GpuRoutine for Convolution {

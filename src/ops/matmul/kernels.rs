@@ -37,7 +37,7 @@ pub(super) fn plans(
         return vector::integer(&problem, dtype, &epilogue, adapter, tuning);
     }
     let extents = problem.extents;
-    let halves = epilogue.stores_halves();
+    let halves = epilogue.stores_less_than_words();
     if halves && !extents.columns.is_multiple_of(4) {
         return Err(format!("does not store 16-bit floats in rows of {} elements", extents.columns));
     }

@@ -121,6 +121,10 @@ impl CpuRoutine for Matmul {
     ) -> Result<bool, String> {
         product::in_chunks(inputs, output, bias, finish)
     }
+
+    fn reads_stored(&self, _input: usize) -> bool {
+        true
+    }
 }
 
 impl GpuRoutine for Matmul {
@@ -137,8 +141,9 @@ impl GpuRoutine for Matmul {
     }
 
     fn stores_quads(&self, output: &TensorType) -> bool {
-        // Products with a vector are reductions, which store an element an invocation.
-        matches!(output.shape[..], [.., rows, columns] if rows > 1 && columns.is_multiple_of(4))
+        // Products with a vector are reductions, which store an element an invocation, as those of integers do.
+        output.dtype == DType::F32
+            && matches!(output.shape[..], [.., rows, columns] if rows > 1 && columns.is_multiple_of(4))
     }
 }
 

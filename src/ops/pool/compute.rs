@@ -1,5 +1,10 @@
 //! Pools on the CPU: a thread a plane. Nothing is stored but a few numbers for each window of an axis.
 
+use std::borrow::Cow;
+
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+
 use super::axis::WindowElements;
 use super::{Pool, PoolKind};
 use crate::parallel::{each_chunk, each_chunk_of_two};
@@ -152,7 +157,31 @@ fn within<T>(row: &[T], column: WindowElements) -> impl Iterator<Item = (usize, 
     row.iter().enumerate().skip(column.first).step_by(column.step).take(column.count)
 }
 
-pub(super) fn run<T: Number>(
+/// What the first input is stored in: what pools compute in, or 16-bit floats, which are widened a plane at a time.
+pub(super) trait Stored<T: Number>: bytemuck::Pod + Sync {
+    /// Elements in what is computed in.
+    fn widened(elements: &[Self]) -> Cow<'_, [T]>;
+}
+
+impl<T: Number> Stored<T> for T {
+    fn widened(elements: &[Self]) -> Cow<'_, [T]> {
+        Cow::Borrowed(elements)
+    }
+}
+
+impl Stored<f32> for f16 {
+    fn widened(elements: &[Self]) -> Cow<'_, [f32]> {
+        Cow::Owned(elements.to_f32_vec())
+    }
+}
+
+impl Stored<f32> for bf16 {
+    fn widened(elements: &[Self]) -> Cow<'_, [f32]> {
+        Cow::Owned(elements.to_f32_vec())
+    }
+}
+
+pub(super) fn run<T: Number, S: Stored<T>>(
     pool: &Pool,
     inputs: &[(&Operand, &[u8])],
     outputs: &mut [(&TensorType, &mut [u8])],
@@ -163,14 +192,14 @@ pub(super) fn run<T: Number>(
     }
     let plane = Plane::new(pool);
     let (elements, windows) = (plane.elements, plane.windows);
-    let source: &[T] = &bytemuck::cast_slice(inputs[0].1)[..inputs[0].0.ty.len()];
+    let source: &[S] = &bytemuck::cast_slice(inputs[0].1)[..inputs[0].0.ty.len()];
     let out: &mut [T] = &mut bytemuck::cast_slice_mut(first)[..ty.len()];
     let indices = |input: usize| -> &[i32] { &bytemuck::cast_slice(inputs[input].1)[..inputs[input].0.ty.len()] };
     match (pool.kind, rest) {
         (PoolKind::Max, [(indices_ty, found)]) => {
             let found: &mut [i32] = &mut bytemuck::cast_slice_mut(found)[..indices_ty.len()];
             each_chunk_of_two((out, windows), (found, windows), true, |number, out, found| {
-                let source = &source[number * elements..][..elements];
+                let source = &*S::widened(&source[number * elements..][..elements]);
                 vectorized(
                     #[inline(always)]
                     || plane.largest(source, out, found),
@@ -181,7 +210,7 @@ pub(super) fn run<T: Number>(
             let indices = indices(1);
             each_chunk(out, elements, true, |number, out| {
                 let of_plane = number * windows..(number + 1) * windows;
-                let (source, indices) = (&source[of_plane.clone()], &indices[of_plane]);
+                let (source, indices) = (S::widened(&source[of_plane.clone()]), &indices[of_plane]);
                 out.fill(T::zeroed());
                 for (&value, &index) in source.iter().zip(indices) {
                     if let Some(target) = usize::try_from(index).ok().and_then(|index| out.get_mut(index)) {
@@ -193,7 +222,7 @@ pub(super) fn run<T: Number>(
         (PoolKind::MaxGather, _) => {
             let indices = indices(1);
             each_chunk(out, windows, true, |number, out| {
-                let source = &source[number * elements..][..elements];
+                let source = &*S::widened(&source[number * elements..][..elements]);
                 let indices = &indices[number * windows..][..windows];
                 for (out, &index) in out.iter_mut().zip(indices) {
                     let value = usize::try_from(index).ok().and_then(|index| source.get(index));
@@ -203,7 +232,7 @@ pub(super) fn run<T: Number>(
         }
         (PoolKind::Sum, _) => {
             each_chunk(out, windows, true, |number, out| {
-                let source = &source[number * elements..][..elements];
+                let source = &*S::widened(&source[number * elements..][..elements]);
                 let mut sums = vec![0.0; windows];
                 plane.rows(|window, start| {
                     let row = &source[start..start + plane.extents[1]];
@@ -216,7 +245,7 @@ pub(super) fn run<T: Number>(
         }
         (PoolKind::SumGradient, _) => {
             each_chunk(out, elements, true, |number, out| {
-                let source = &source[number * windows..][..windows];
+                let source = &*S::widened(&source[number * windows..][..windows]);
                 out.fill(T::zeroed());
                 plane.rows(|window, start| {
                     let row = &mut out[start..start + plane.extents[1]];

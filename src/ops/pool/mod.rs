@@ -12,6 +12,8 @@ mod tensor;
 #[cfg(test)]
 mod tests;
 
+use half::{bf16, f16};
+
 use super::Op;
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
@@ -156,10 +158,16 @@ impl Operator for Pool {
 }
 
 impl CpuRoutine for Pool {
+    fn reads_stored(&self, input: usize) -> bool {
+        input == 0
+    }
+
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         match inputs[0].0.ty.dtype {
-            DType::F32 => compute::run::<f32>(self, inputs, outputs),
-            DType::F64 => compute::run::<f64>(self, inputs, outputs),
+            DType::F32 => compute::run::<f32, f32>(self, inputs, outputs),
+            DType::F16 => compute::run::<f32, f16>(self, inputs, outputs),
+            DType::BF16 => compute::run::<f32, bf16>(self, inputs, outputs),
+            DType::F64 => compute::run::<f64, f64>(self, inputs, outputs),
             dtype => Err(format!("{} does not compute in {dtype}", self.name())),
         }
     }
@@ -168,5 +176,13 @@ impl CpuRoutine for Pool {
 impl GpuRoutine for Pool {
     fn kernels(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self, shapes, adapter)
+    }
+
+    fn reads_stored(&self, input: usize) -> bool {
+        input == 0
+    }
+
+    fn stores_quads(&self, output: &TensorType) -> bool {
+        output.shape.last().is_some_and(|extent| extent.is_multiple_of(4))
     }
 }

@@ -49,7 +49,7 @@ impl Access {
             along_inner: quads.unwrap_or(product.along_inner),
             reads_quads: quads.is_some(),
             pairs,
-            stores_quads: product.stores_quads && (is_tiled || epilogue.stores_halves()),
+            stores_quads: product.stores_quads && (is_tiled || epilogue.stores_less_than_words()),
         }
     }
 

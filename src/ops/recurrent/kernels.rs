@@ -12,7 +12,9 @@
 
 use super::module;
 use super::{InputIndices, Pass, Recurrent};
-use crate::shader::slot::{Barrier, Cell, RecurrenceConstants, SequenceConstants, StateProduct, StateWeight};
+use crate::shader::slot::{
+    Barrier, Cell, RecurrenceConstants, Rhs, SequenceConstants, StateProduct, StateWeight, StoredConstants,
+};
 use crate::shader::{Adapter, Bound, DispatchPlan, IterationWords, Kernel, KernelFile, KernelPlan, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
@@ -74,7 +76,8 @@ pub(super) fn plans(
     if steps * batch * hidden == 0 {
         return Ok(vec![KernelPlan::default()]);
     }
-    let sequence = Sequence { recurrent, inputs: recurrent.input_indices(), steps, batch, hidden };
+    let sequence =
+        Sequence { recurrent, inputs: recurrent.input_indices(), saved: types[1].dtype, steps, batch, hidden };
     let mut variants = Vec::new();
     let by_size = |variants: &mut Vec<Variant>, variant: Variant, whole_first: bool| {
         for whole in [whole_first, !whole_first] {
@@ -147,6 +150,8 @@ pub(super) fn plans(
 struct Sequence<'a> {
     recurrent: &'a Recurrent,
     inputs: InputIndices,
+    /// Of the backward pass, the type in which its second input is stored.
+    saved: DType,
     steps: usize,
     batch: usize,
     hidden: usize,
@@ -386,6 +391,13 @@ impl Sequence<'_> {
             .slot(Cell(&module::functions(cell)))
             .slot(if variant.shuffles { StateProduct::Lanes } else { StateProduct::Pieces })
             .slot(if variant.alone { Barrier::Subgroup } else { Barrier::Storage });
+        let kernel = if self.is_backward() {
+            let is = |dtype: DType| self.saved == dtype;
+            let (rhs_f16, rhs_bf16) = (is(DType::F16), is(DType::BF16));
+            kernel.slot(StoredConstants { lhs_f16: false, lhs_bf16: false, rhs_f16, rhs_bf16 }).slot(Rhs::Elements)
+        } else {
+            kernel
+        };
         let kernel = match (variant.shuffles, self.is_ordered(variant)) {
             (true, _) => kernel,
             (_, true) => kernel.slot(StateWeight::Quads),

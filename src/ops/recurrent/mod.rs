@@ -88,6 +88,11 @@ impl Recurrent {
         indices
     }
 
+    /// True for the input that may be of 16 bits in memory: what the forward pass saved.
+    fn reads_half(&self, input: usize) -> bool {
+        matches!(self.pass, Pass::Backward { .. }) && input == 1
+    }
+
     /// Values for each unit among the inputs.
     fn vectors(&self) -> usize {
         let bias = matches!(self.pass, Pass::Forward { bias: true, .. });
@@ -110,7 +115,10 @@ impl Recurrent {
             Pass::Backward { .. } => *columns,
         };
         let fits = *last == width * hidden && rows * columns == self.cell.gates() * hidden * hidden;
-        if fits && inputs[0].dtype == inputs[1].dtype { Ok([*steps, *batch, hidden]) } else { Err(wrong()) }
+        // What was saved may be stored in 16 bits.
+        let is_half = matches!(inputs[1].dtype, DType::F16 | DType::BF16) && inputs[0].dtype == DType::F32;
+        let is_one_type = inputs[0].dtype == inputs[1].dtype || (is_half && self.reads_half(1));
+        if fits && is_one_type { Ok([*steps, *batch, hidden]) } else { Err(wrong()) }
     }
 }
 
@@ -158,7 +166,7 @@ impl Operator for Recurrent {
         let (outputs, last) = (gradient.upstream[0].as_ref(), gradient.upstream[1].as_ref());
         let pass = Pass::Backward { outputs: outputs.is_some(), last: last.is_some(), lengths };
         let weight = gradient.inputs[1].transpose(0, 1);
-        let saved = &gradient.outputs[2];
+        let saved = &gradient.outputs[2].graph().saved(&gradient.outputs[2]);
         let mut inputs = vec![&weight, saved];
         inputs.extend(outputs);
         inputs.extend(last);
@@ -215,6 +223,10 @@ impl Operator for Recurrent {
 }
 
 impl CpuRoutine for Recurrent {
+    fn reads_stored(&self, input: usize) -> bool {
+        self.reads_half(input)
+    }
+
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         native::evaluate(self, inputs, outputs)
     }
@@ -227,6 +239,10 @@ impl GpuRoutine for Recurrent {
 
     fn candidates(&self, shapes: &RoutineShapes<'_>, adapter: &Adapter) -> Result<Vec<KernelPlan>, String> {
         kernels::plans(self, shapes, adapter, true)
+    }
+
+    fn reads_stored(&self, input: usize) -> bool {
+        self.reads_half(input)
     }
 }
 
@@ -308,7 +324,7 @@ impl Tensor {
         let recurrent = Recurrent { cell: options.cell.clone(), reverse: options.reverse, pass };
         let mut found = self.graph().apply(Op::Recurrent(recurrent), &inputs);
         let (last, outputs) = (found.swap_remove(1), found.swap_remove(0));
-        Recurrence { outputs, last }
+        Recurrence { outputs: self.graph().saved(&outputs), last }
     }
 
     fn check_recurrent(&self, weight: &Self, options: &RecurrentOptions<'_>) -> Result<(), String> {

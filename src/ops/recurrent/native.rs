@@ -1,6 +1,8 @@
 //! A recurrence on the CPU: slices of the batch, each computed through the whole sequence by a thread of its own, with a weight
 //! that is laid out once for the products of all steps. How the batch is cut depends on its size alone.
 
+use half::{bf16, f16};
+
 use super::units::{Backward, Forward};
 use super::{Cell, Pass, Recurrent};
 use crate::ops::matmul::{LaidOut, Matrix, Start};
@@ -45,7 +47,7 @@ struct Problem<'a, T> {
     /// Rows of a slice of the batch.
     rows: usize,
     first: &'a [T],
-    second: &'a [T],
+    second: Values<'a, T>,
     bias: Option<&'a [T]>,
     parameters: &'a [T],
     initial: Option<&'a [T]>,
@@ -78,7 +80,11 @@ fn typed<T: Float>(
         hidden,
         rows: batch.div_ceil(2).clamp(1, ROWS),
         first: values(inputs, 0),
-        second: values(inputs, 1),
+        second: match inputs[1].0.ty.dtype {
+            DType::F16 => Values::F16(values(inputs, 1)),
+            DType::BF16 => Values::BF16(values(inputs, 1)),
+            _ => Values::Computed(values(inputs, 1)),
+        },
         bias: (width > 0).then_some(bias),
         parameters,
         initial: some(indices.initial),
@@ -115,6 +121,38 @@ fn typed<T: Float>(
     })
 }
 
+/// What the arithmetic is in, or floats of 16 bits, as values that were saved may be.
+#[derive(Clone, Copy)]
+enum Values<'a, T> {
+    Computed(&'a [T]),
+    F16(&'a [f16]),
+    BF16(&'a [bf16]),
+}
+
+impl<'a, T: Float> Values<'a, T> {
+    /// Some of them in what the arithmetic is in; `room` takes those that are widened.
+    fn range<'r>(self, range: std::ops::Range<usize>, room: &'r mut Vec<T>) -> &'r [T]
+    where
+        'a: 'r,
+    {
+        room.clear();
+        match self {
+            Self::Computed(values) => return &values[range],
+            Self::F16(values) => room.extend(values[range].iter().map(|value| T::from(value.to_f32()))),
+            Self::BF16(values) => room.extend(values[range].iter().map(|value| T::from(value.to_f32()))),
+        }
+        room
+    }
+
+    /// All of them, where they are what the arithmetic is in.
+    fn all(self) -> &'a [T] {
+        match self {
+            Self::Computed(values) => values,
+            Self::F16(_) | Self::BF16(_) => &[],
+        }
+    }
+}
+
 /// A slice of the batch: its rows of each step of the results, and of each state.
 struct Slice<'a, T> {
     first_row: usize,
@@ -131,7 +169,7 @@ impl<'a, T: Float> Problem<'a, T> {
         let inner = self.cell.derived().inner;
         if matches!(pass, Pass::Forward { .. }) {
             let columns = |from: usize, to: usize| Matrix {
-                elements: &self.second[from * hidden..],
+                elements: &self.second.all()[from * hidden..],
                 rows: hidden,
                 columns: (to - from) * hidden,
                 steps: [gates * hidden, 1],
@@ -266,6 +304,7 @@ impl<'a, T: Float> Problem<'a, T> {
         let mut before = upstream.clone();
         let mut scratch = Scratch::new(hidden);
         let [others @ .., weight] = weights else { return Err("a recurrence has a weight".into()) };
+        let mut widened = Vec::new();
         let mut inner_gradient = vec![T::real(0.0); others.len() * rows * hidden];
         // What the states before were multiplied by: the gradients of products, those of the inner state's after the others.
         let first_product = cell.of_products() * hidden;
@@ -273,7 +312,7 @@ impl<'a, T: Float> Problem<'a, T> {
         for step in self.order().into_iter().rev() {
             let gates = &mut *slice.steps[0][step];
             let first = step * self.batch + slice.first_row;
-            let saved = &self.second[first * saved_width..][..rows * saved_width];
+            let saved = self.second.range(first * saved_width..(first + rows) * saved_width, &mut widened);
             let is_active = |row: usize| self.is_active(slice.first_row + row, step);
             if let Some(outputs) = self.outputs {
                 let output = outputs[first * hidden..][..rows * hidden].chunks_exact(hidden);

@@ -55,8 +55,8 @@ impl Epilogue {
         emitter.finish("FinishParams", &format!("{signature} {{\n{body}}}\n"))
     }
 
-    /// True where an output is of 16 bits, which only groups of four can be stored of.
-    pub(crate) fn stores_halves(&self) -> bool {
-        self.expression.outputs.iter().any(|(_, stored)| stored.size() == 2)
+    /// True where an output has less than 32 bits an element, which only groups of four can be stored of.
+    pub(crate) fn stores_less_than_words(&self) -> bool {
+        self.expression.outputs.iter().any(|(_, stored)| stored.size() < 4)
     }
 }

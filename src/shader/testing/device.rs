@@ -86,6 +86,7 @@ impl Runner {
             subgroup_barriers: has_subgroups,
             cooperative: cooperative.map(|size| size as usize),
             wide_integers: !wide.is_empty(),
+            half_arithmetic: false,
             limits: Limits {
                 storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
                 binding_bytes: limits.max_storage_buffer_binding_size,

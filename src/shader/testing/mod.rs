@@ -25,6 +25,7 @@ pub(crate) fn adapters() -> Vec<Adapter> {
         subgroup_barriers: lanes == 8,
         wide_integers: lanes == 8,
         cooperative: (lanes == 8).then_some(8),
+        half_arithmetic: false,
         ..Adapter::default()
     };
     let large = Limits {

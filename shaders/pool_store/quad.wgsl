@@ -1,0 +1,10 @@
+// Slot pool_store, used by pool_max_gather, pool_max_scatter, pool_sum, pool_sum_gradient.
+// Four neighbouring elements at once, where rows of the result are whole groups of four: so that floats of 16 bits can be stored.
+#import finish/quad
+#import family/windows
+
+fn store(number: u32) {
+    let first = number * 4u;
+    let values = vec4<f32>(value_at(first), value_at(first + 1u), value_at(first + 2u), value_at(first + 3u));
+    finish_quad(values, number, result_position(first));
+}
