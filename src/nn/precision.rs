@@ -44,8 +44,8 @@ impl Precision {
     }
 
     /// The precision on a device: [`Auto`](Self::Auto) is [`F16`](Self::F16) on an adapter of hardware that has 16-bit arithmetic, and
-    /// [`BF16`](Self::BF16) elsewhere, on the CPU and software adapters, where widening it costs next to nothing and no loss scale is
-    /// needed. Others are what they are.
+    /// [`BF16`](Self::BF16) elsewhere, where no loss scale is needed. On the CPU and on software adapters that saves memory, and takes more
+    /// time than f32 does. Others are what they are.
     ///
     /// ```
     /// use wgrad::prelude::*;
