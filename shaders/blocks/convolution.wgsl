@@ -26,23 +26,12 @@ fn load_lhs_block(address: i32, k: u32) -> Block {
     );
 }
 
-// Four columns at one inner index.
-fn load_rhs_line(columns: Columns, k: u32) -> vec4<f16> {
-    let offset = source_offsets[k];
-    return vec4<f16>(
-        load_column(columns, 0u, offset),
-        load_column(columns, 1u, offset),
-        load_column(columns, 2u, offset),
-        load_column(columns, 3u, offset),
-    );
-}
-
 fn load_rhs_block(columns: Columns, k: u32) -> Block {
     return transposed(Block(
-        load_rhs_line(columns, k),
-        load_rhs_line(columns, k + 1u),
-        load_rhs_line(columns, k + 2u),
-        load_rhs_line(columns, k + 3u),
+        load_columns(columns, k),
+        load_columns(columns, k + 1u),
+        load_columns(columns, k + 2u),
+        load_columns(columns, k + 3u),
     ));
 }
 

@@ -250,7 +250,7 @@ fn inner_offset(work: Work, number: u32) -> Offset {
 
 // Where an invocation reads an operand next: the address, and the pixel of the inner index where that counts pixels. It is read so
 // where the convolution is a product of matrices, whose pixels are neighbours.
-struct Place {
+struct OperandCursor {
     at: i32,
     pixel: u32,
 }
@@ -259,44 +259,45 @@ fn pixel_count() -> u32 {
     return params.pixels.x * params.pixels.y * params.pixels.z;
 }
 
-fn lhs_cursor(work: Work, row: u32, k: u32) -> Place {
-    let at = work.lhs_start + inner_offset(work, k).lhs + i32(row) * params.lhs_row;
-    return Place(at, select(0u, k % pixel_count(), TOWARD_WEIGHT));
+fn operand_cursor(at: i32, k: u32) -> OperandCursor {
+    return OperandCursor(at, select(0u, k % pixel_count(), TOWARD_WEIGHT));
 }
 
-fn lhs_moved(cursor: Place, count: u32) -> Place {
+// The cursor some inner indices on: each is a step, or the next pixel, which after the last one of an image is the first of the next.
+fn operand_moved(cursor: OperandCursor, count: u32, step: i32, image: i32) -> OperandCursor {
     if !TOWARD_WEIGHT {
-        return Place(cursor.at + i32(count) * params.lhs_outer, 0u);
+        return OperandCursor(cursor.at + i32(count) * step, 0u);
     }
-    var found = Place(cursor.at + i32(count), cursor.pixel + count);
+    var found = OperandCursor(cursor.at + i32(count), cursor.pixel + count);
     let pixels = pixel_count();
     while found.pixel >= pixels {
-        found = Place(found.at + params.lhs_outer - i32(pixels), found.pixel - pixels);
+        found = OperandCursor(found.at + image - i32(pixels), found.pixel - pixels);
     }
     return found;
+}
+
+fn lhs_cursor(work: Work, row: u32, k: u32) -> OperandCursor {
+    let at = work.lhs_start + inner_offset(work, k).lhs + i32(row) * params.lhs_row;
+    return operand_cursor(at, k);
+}
+
+fn lhs_moved(cursor: OperandCursor, count: u32) -> OperandCursor {
+    return operand_moved(cursor, count, params.lhs_outer, params.lhs_outer);
 }
 
 fn lhs_step() -> i32 {
     return select(params.lhs_outer, 1, TOWARD_WEIGHT);
 }
 
-fn rhs_cursor(work: Work, column: u32, k: u32) -> Place {
+fn rhs_cursor(work: Work, column: u32, k: u32) -> OperandCursor {
     // Behind the last column is the last one, of which there is a position.
     let last = split_column(min(column, params.columns - 1u));
     let at = work.rhs_start + inner_offset(work, k).address + column_offset(work, last).address;
-    return Place(at, select(0u, k % pixel_count(), TOWARD_WEIGHT));
+    return operand_cursor(at, k);
 }
 
-fn rhs_moved(cursor: Place, count: u32) -> Place {
-    if !TOWARD_WEIGHT {
-        return Place(cursor.at + i32(count) * params.rhs_channel, 0u);
-    }
-    var found = Place(cursor.at + i32(count), cursor.pixel + count);
-    let pixels = pixel_count();
-    while found.pixel >= pixels {
-        found = Place(found.at + params.rhs_image - i32(pixels), found.pixel - pixels);
-    }
-    return found;
+fn rhs_moved(cursor: OperandCursor, count: u32) -> OperandCursor {
+    return operand_moved(cursor, count, params.rhs_channel, params.rhs_image);
 }
 
 fn rhs_step() -> i32 {

@@ -77,3 +77,14 @@ fn load_column(columns: Columns, c: u32, offset: vec4<i32>) -> Factor {
     let address = clamp(columns.address[c] + offset.w, 0, params.rhs_last);
     return load_source(address, vec3<i32>(columns.x[c], columns.y[c], columns.z[c]) + offset.xyz);
 }
+
+// Four columns at one inner index.
+fn load_columns(columns: Columns, k: u32) -> vec4<Factor> {
+    let offset = source_offsets[k];
+    return vec4<Factor>(
+        load_column(columns, 0u, offset),
+        load_column(columns, 1u, offset),
+        load_column(columns, 2u, offset),
+        load_column(columns, 3u, offset),
+    );
+}

@@ -6,7 +6,7 @@ fn load_lhs_line(first: i32) -> vec4<f16> {
     return vec4<f16>(lhs_at(at.x), lhs_at(at.y), lhs_at(at.z), lhs_at(at.w));
 }
 
-fn load_lhs_block(cursor: Place) -> Block {
+fn load_lhs_block(cursor: OperandCursor) -> Block {
     let at = cursor.at;
     return Block(
         load_lhs_line(at),

@@ -1,7 +1,7 @@
 // Used by blocks.
 // A block of the left operand, which is read four neighbours at a time.
 
-fn load_lhs_block(cursor: Place) -> Block {
+fn load_lhs_block(cursor: OperandCursor) -> Block {
     let at = cursor.at;
     let last = params.lhs_last - 3;
     let step = select(lhs_step(), params.lhs_row, LHS_ALONG_INNER);

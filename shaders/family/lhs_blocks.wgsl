@@ -2,7 +2,7 @@
 // The left operand's blocks of a tile, which are read four neighbours at a time: four groups an invocation. Where neighbours lie along
 // the inner dimension, those are four rows and four inner indices, which are transposed in registers.
 
-fn lhs_begin(work: Work, index: u32) -> Place {
+fn lhs_begin(work: Work, index: u32) -> OperandCursor {
     if LHS_ALONG_INNER {
         let quad = block_of(index);
         return lhs_cursor(work, first_row(work) + quad.x * 4u, work.first + quad.y * 4u);
@@ -11,7 +11,7 @@ fn lhs_begin(work: Work, index: u32) -> Place {
     return lhs_cursor(work, first_row(work) + item.x * 4u, work.first + item.y);
 }
 
-fn load_lhs_block(cursor: Place) -> Loaded {
+fn load_lhs_block(cursor: OperandCursor) -> Loaded {
     let at = cursor.at;
     let last = params.lhs_last - 3;
     if LHS_ALONG_INNER {

@@ -58,7 +58,7 @@ struct Work {
 }
 
 // Where an invocation reads an operand next: the address.
-struct Place {
+struct OperandCursor {
     at: i32,
 }
 

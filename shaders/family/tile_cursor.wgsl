@@ -1,8 +1,8 @@
 // Used by family/block_cursor, load, staging.
 // Where an invocation reads both operands next, by their addresses alone. Where it loads one of the two, the other is not used.
 struct Cursor {
-    lhs: Place,
-    rhs: Place,
+    lhs: OperandCursor,
+    rhs: OperandCursor,
 }
 
 // How far the next tile is, in inner indices.

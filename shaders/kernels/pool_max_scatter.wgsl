@@ -1,16 +1,7 @@
 // The gradient of a max pool: an invocation an element, which adds up, in order, what arrives at those windows over it that
 // found it the largest.
 #import lhs/elements
-#import pool_store/element
-
-struct Params {
-    grid_width: u32,
-    // Invocations that store.
-    count: u32,
-    padding: vec2<u32>,
-    finish: FinishParams,
-}
-@group(0) @binding(0) var<uniform> params: Params;
+#import family/pool
 @group(0) @binding(2) var<storage, read> indices: array<i32>;
 
 fn value_at(index: u32) -> f32 {
@@ -36,12 +27,4 @@ fn value_at(index: u32) -> f32 {
         }
     }
     return sum;
-}
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let number = (group.y * params.grid_width + group.x) * 64u + local;
-    if number < params.count {
-        store(number);
-    }
 }

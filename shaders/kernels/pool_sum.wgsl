@@ -1,15 +1,6 @@
 // The sum of each window: an invocation a window, which reads its elements in order.
 #import lhs/elements
-#import pool_store/element
-
-struct Params {
-    grid_width: u32,
-    // Invocations that store.
-    count: u32,
-    padding: vec2<u32>,
-    finish: FinishParams,
-}
-@group(0) @binding(0) var<uniform> params: Params;
+#import family/pool
 
 fn value_at(index: u32) -> f32 {
     let position = position_of(index, vec3<i32>(Z.windows, Y.windows, X.windows));
@@ -32,12 +23,4 @@ fn value_at(index: u32) -> f32 {
         }
     }
     return sum;
-}
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let number = (group.y * params.grid_width + group.x) * 64u + local;
-    if number < params.count {
-        store(number);
-    }
 }

@@ -1,15 +1,6 @@
 // The gradient of a pool of sums: an invocation an element, which adds up, in order, what arrives at the windows over it.
 #import lhs/elements
-#import pool_store/element
-
-struct Params {
-    grid_width: u32,
-    // Invocations that store.
-    count: u32,
-    padding: vec2<u32>,
-    finish: FinishParams,
-}
-@group(0) @binding(0) var<uniform> params: Params;
+#import family/pool
 
 fn value_at(index: u32) -> f32 {
     let position = position_of(index, vec3<i32>(Z.extent, Y.extent, X.extent));
@@ -35,12 +26,4 @@ fn value_at(index: u32) -> f32 {
         }
     }
     return sum;
-}
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let number = (group.y * params.grid_width + group.x) * 64u + local;
-    if number < params.count {
-        store(number);
-    }
 }

@@ -1,11 +1,15 @@
 // The weight of a recurrence in the order in which its kernels load it: of each block of rows, four rows at a time, whose elements in a
 // column are neighbours. Rows are filled up with zeros.
+#import state_weight/words
+
+const WEIGHT = 1u;
+
 struct Params {
     grid_width: u32,
     // Groups of four elements in all.
     count: u32,
     // Rows of a block, and groups of four that they take.
-    rows: u32,
+    hidden: u32,
     quads: u32,
     columns: u32,
     padding0: u32,
@@ -13,13 +17,7 @@ struct Params {
     padding2: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read_write> ordered: array<vec4<f32>>;
-
-fn element(block: u32, row: u32, column: u32) -> f32 {
-    let value = weight[(block * params.rows + min(row, params.rows - 1u)) * params.columns + column];
-    return select(0.0, value, row < params.rows);
-}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -30,11 +28,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let column = index % params.columns;
     let line = index / params.columns;
     let block = line / params.quads;
-    let row = line % params.quads * 4u;
-    ordered[index] = vec4(
-        element(block, row, column),
-        element(block, row + 1u, column),
-        element(block, row + 2u, column),
-        element(block, row + 3u, column),
-    );
+    ordered[index] = weight_quad(block, params.quads, line % params.quads, params.columns, column);
 }

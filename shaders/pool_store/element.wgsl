@@ -1,4 +1,4 @@
-// Slot pool_store, used by pool_max_gather, pool_max_scatter, pool_sum, pool_sum_gradient.
+// Slot pool_store, used by family/pool.
 // What an invocation of a pool stores: an element, which the kernel's `value_at` computes.
 #import finish/element
 #import family/windows

@@ -1,4 +1,4 @@
-// Slot pool_store, used by pool_max_gather, pool_max_scatter, pool_sum, pool_sum_gradient.
+// Slot pool_store, used by family/pool.
 // Four neighbouring elements at once, where rows of the result are whole groups of four: so that floats of 16 bits can be stored.
 #import finish/quad
 #import family/windows

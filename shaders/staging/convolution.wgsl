@@ -15,21 +15,11 @@ fn load_lhs(address: i32, k: u32) -> vec4<f32> {
     return vec4<f32>(lhs_at(at.x), lhs_at(at.y), lhs_at(at.z), lhs_at(at.w));
 }
 
-fn load_rhs(columns: Columns, k: u32) -> vec4<f32> {
-    let offset = source_offsets[k];
-    return vec4<f32>(
-        load_column(columns, 0u, offset),
-        load_column(columns, 1u, offset),
-        load_column(columns, 2u, offset),
-        load_column(columns, 3u, offset),
-    );
-}
-
 fn load_tiles(local: u32, cursor: Cursor) -> Loaded {
     return Loaded(
         load_lhs(cursor.lhs, lhs_item(local).y),
         load_lhs(cursor.lhs, lhs_item(local).y + APART),
-        load_rhs(cursor.columns, rhs_item(local).y),
-        load_rhs(cursor.columns, rhs_item(local).y + APART),
+        load_columns(cursor.columns, rhs_item(local).y),
+        load_columns(cursor.columns, rhs_item(local).y + APART),
     );
 }

@@ -1,4 +1,4 @@
-// Slot state_weight, used by state_product.
+// Slot state_weight, used by recurrence_weights, state_product.
 // The weight in an order of its own, which recurrence_weights makes: blocks of four rows, whose elements in a column are neighbours.
 @group(0) @binding(WEIGHT) var<storage, read> weights: array<vec4<f32>>;
 

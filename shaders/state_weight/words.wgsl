@@ -1,5 +1,5 @@
-// Slot state_weight, used by state_product.
-// The weight as it is, for sequences that are too short for another order to be worth its making.
+// Slot state_weight, used by recurrence_weights, state_product.
+// The weight as it is: for what puts it into the other order, and for sequences that are too short for that to be worth it.
 @group(0) @binding(WEIGHT) var<storage, read> weights: array<f32>;
 
 fn weight_word(block: u32, index: u32, columns: u32, column: u32) -> f32 {

@@ -219,6 +219,7 @@ modules![
     "family/scatter_shape",
     "family/scatter",
     "family/windows",
+    "family/pool",
     "family/attention",
     "family/picture",
 ];

@@ -91,17 +91,14 @@ impl GpuDevice {
         }
         elsewhere(move || {
             let (index, adapter) = adapters::select(&selection)?;
-            let attempt =
-                |adapter: &wgpu::Adapter, matrices| pollster::block_on(Self::opened(index, adapter, checks, matrices));
-            // A driver may list matrix instructions and not have them, which wgpu meets with a panic.
-            let opened = catch_unwind(AssertUnwindSafe(|| attempt(&adapter, true)));
-            let opened = opened.unwrap_or_else(|_| attempt(&adapter, false));
-            // Some drivers tell of no memory left, and have it.
-            let again = |error| match adapters::without_budget(index) {
-                Some(adapter) => attempt(&adapter, true),
-                None => Err(error),
+            let attempt = |adapter: &wgpu::Adapter| {
+                let open = |matrices| pollster::block_on(Self::opened(index, adapter, checks, matrices));
+                // A driver may list matrix instructions and not have them, which wgpu meets with a panic.
+                catch_unwind(AssertUnwindSafe(|| open(true))).unwrap_or_else(|_| open(false))
             };
-            opened.or_else(again)
+            // Some drivers tell of no memory left, and have it.
+            let again = |error| adapters::without_budget(index).map_or(Err(error), |adapter| attempt(&adapter));
+            attempt(&adapter).or_else(again)
         })
         .await?
     }

@@ -232,7 +232,8 @@ impl Sequence<'_> {
         let [blocks, columns] = if self.is_backward() { [gates, self.hidden] } else { [1, gates * self.hidden] };
         let quads = self.quads(variant);
         let count = blocks * quads * columns;
-        let kernel = Kernel::of(KernelFile::RecurrenceWeights).kernel("recurrence_weights", 1, 1)?;
+        let kernel = Kernel::of(KernelFile::RecurrenceWeights).slot(StateWeight::Words);
+        let kernel = kernel.kernel("recurrence_weights", 1, 1)?;
         let words = [count, self.hidden, quads, columns, 0, 0, 0];
         let params = words.iter().map(|&word| word as u32).collect();
         let bound = vec![Bound::Input(if self.is_backward() { 0 } else { 1 }), Bound::Scratch(0)];
