@@ -1,6 +1,6 @@
 //! What a kernel choice may depend on: an adapter's limits and features, as plain data.
 
-use super::Tuned;
+use super::{Chip, Tuned};
 use crate::error::{Error, Result};
 
 /// Limits that a program must keep; what breaks one is an error when the program is compiled.
@@ -68,8 +68,8 @@ pub struct Adapter {
     pub is_software: bool,
     /// True where naga bounds every loop by a counter, which drivers then do not unroll.
     pub bounded_loops: bool,
-    /// True where the registers of an invocation hold few sums: more would be spilled, or leave too few workgroups at a time.
-    pub few_registers: bool,
+    /// What it has inside, as far as that can be guessed.
+    pub chip: Chip,
     /// Smallest and largest subgroup, where subgroup operations may be used.
     pub subgroups: Option<(u32, u32)>,
     /// Rows, columns and inner dimension of matrices of f16 that a subgroup multiplies with one instruction (8 or 16), with sums in f32;
@@ -130,7 +130,7 @@ impl Default for Adapter {
             is_software: false,
             bounded_loops: false,
             subgroups: None,
-            few_registers: false,
+            chip: Chip::new(Chip::UNKNOWN, (0, 0)),
             cooperative: None,
             subgroup_barriers: false,
             wide_integers: false,

@@ -3,6 +3,7 @@
 
 mod adapter;
 mod build;
+mod chip;
 mod compose;
 mod files;
 mod grid;
@@ -16,6 +17,8 @@ mod tuned;
 pub(crate) use adapter::Limit;
 pub use adapter::{Adapter, Limits};
 pub use build::DispatchBuilder;
+pub use chip::Chip;
+pub(crate) use chip::Needs;
 pub(crate) use compose::Composer;
 pub(crate) use files::KernelFile;
 pub use files::files;

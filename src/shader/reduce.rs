@@ -180,6 +180,8 @@ pub(super) fn variants(extents: Extents, along_lanes: bool, adapter: &Adapter) -
         let chunk = reduced.div_ceil(splits.max(least));
         Variant { lines, lanes, along_lanes, splits: reduced.div_ceil(chunk) }
     };
+    // Workgroups that leave no unit of a GPU idle.
+    let full = 2 * adapter.chip.units();
     let simple = variant(64, 1, 0, 1);
     let chosen = match (adapter.is_software, along_lanes) {
         // A lane a result: no barrier, and what is loaded together does not matter there.
@@ -193,13 +195,13 @@ pub(super) fn variants(extents: Extents, along_lanes: bool, adapter: &Adapter) -
         }
         (false, true) => {
             let lanes = (reduced.next_power_of_two() / 4).clamp(1, largest);
-            variant((64 / lanes).max(1), lanes, 128, 4 * lanes)
+            variant((64 / lanes).max(1), lanes, full, 4 * lanes)
         }
-        (false, false) if extents.lines() >= 1 << 14 => variant(64, 1, 128, 64),
+        (false, false) if extents.lines() >= 1 << 14 => variant(64, 1, full, 64),
         (false, false) => {
             let lines = extents.lines().next_power_of_two().min(32);
             let lanes = (largest / lines).min((reduced.next_power_of_two() / 4).max(1));
-            variant(lines, lanes, 128, 8 * lanes)
+            variant(lines, lanes, full, 8 * lanes)
         }
     };
     let mut variants = vec![chosen];

@@ -8,7 +8,7 @@ use super::context::Checks;
 use super::requirements::Requirements;
 use super::trusted;
 use crate::error::{Error, Result};
-use crate::shader::{Adapter, Limits, Tuned};
+use crate::shader::{Adapter, Chip, Limits, Tuned};
 
 /// What kind of device an adapter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -299,7 +299,7 @@ pub(super) fn compiler_adapter(
         name: info.name.clone(),
         is_software: info.device_type == wgpu::DeviceType::Cpu,
         bounded_loops: checks == Checks::All,
-        few_registers: has_few_registers(info),
+        chip: chip(info),
         subgroups: subgroups(features, info),
         cooperative: matrix_size(listed).filter(|_| features.contains(for_matrices)),
         subgroup_barriers: features.contains(wgpu::Features::SUBGROUP_BARRIER),
@@ -311,11 +311,14 @@ pub(super) fn compiler_adapter(
     }
 }
 
-/// Eight lanes have 128 registers each (Intel). With 64 alone (AMD's GCN), there are 256 to share among workgroups, which wait for memory
-/// more often than newer ones.
-fn has_few_registers(info: &wgpu::AdapterInfo) -> bool {
-    let (smallest, largest) = (info.subgroup_min_size, info.subgroup_max_size);
-    (1..=8).contains(&smallest) || (smallest, largest) == (64, 64)
+/// What a driver's words let one guess of the chip.
+fn chip(info: &wgpu::AdapterInfo) -> Chip {
+    let units = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu => Chip::DISCRETE,
+        wgpu::DeviceType::IntegratedGpu => Chip::INTEGRATED,
+        wgpu::DeviceType::Other | wgpu::DeviceType::Cpu => Chip::UNKNOWN,
+    };
+    Chip::new(units, (info.subgroup_min_size, info.subgroup_max_size))
 }
 
 fn compiler_limits(limits: &wgpu::Limits) -> Limits {

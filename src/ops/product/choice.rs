@@ -1,6 +1,6 @@
 //! Choice of a product's kernel by its extents: which tile, which orientation, how many splits of the inner dimension.
 
-use crate::shader::Adapter;
+use crate::shader::{Adapter, Chip, Needs};
 
 /// The extents of a batch of products.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +45,22 @@ pub(in crate::ops) enum Algorithm {
 }
 
 impl Algorithm {
+    /// What a kernel with square tiles of that extent takes: of registers, its sums, and about what compilers need beside them. `None` for those
+    /// without tiles in workgroup memory.
+    pub(super) fn needs(self, extent: usize) -> Option<Needs> {
+        const BESIDE: usize = 48;
+        let (invocations, sums) = match self {
+            Self::Tiled { .. } => (extent * extent / 64, 64),
+            Self::Small { .. } => (extent * extent / 16, 16),
+            Self::Cooperative { inner, fragment, lanes, sums: [rows, columns] } => {
+                (extent * inner / 16, rows * columns * fragment * fragment / lanes)
+            }
+            Self::Direct { .. } | Self::Software { .. } => return None,
+        };
+        let (_, bytes) = workgroup_bytes(self, extent)?;
+        Some(Needs { invocations, registers: sums + BESIDE, bytes })
+    }
+
     /// For a kernel's label.
     pub(super) const fn suffix(self) -> &'static str {
         match self {
@@ -114,7 +130,7 @@ pub(in crate::ops) fn variants(
 }
 
 /// Straight from the operands: by workgroups of these threads along the rows and the columns, each with elements of its own, and about
-/// `wanted` of them.
+/// `wanted` of them, on a large GPU or a software driver.
 pub(in crate::ops) fn direct(
     [rows, columns]: [usize; 2],
     threads: [usize; 2],
@@ -123,40 +139,44 @@ pub(in crate::ops) fn direct(
     adapter: &Adapter,
 ) -> Variant {
     let tile = [threads[0] * rows, threads[1] * columns];
+    let wanted = if adapter.is_software { wanted } else { wanted * adapter.chip.units() / Chip::DISCRETE };
     let splits = splits(problem, tile, rows, wanted, 64, adapter);
     Variant { algorithm: Algorithm::Direct { rows, columns }, tile, swapped: false, splits }
 }
 
-/// Rows and columns of a tile, speed of a full GPU relative to the largest one, workgroups that fill one.
-type Tile = (Algorithm, usize, f64, usize);
+/// An algorithm with tiles, rows and columns of a tile, and the speed of a unit that never waits, relative to that of the largest tile: the
+/// part of the instructions that multiply, and how often a loaded element is used.
+type Tile = (Algorithm, usize, f64);
 
-/// Tiles of which an invocation has 16 sums.
-const FEW_REGISTERS: [Tile; 2] =
-    [(Algorithm::Small { inner: 32 }, 64, 0.6, 256), (Algorithm::Small { inner: 16 }, 32, 0.4, 512)];
+const TILES: [Tile; 4] = [
+    (Algorithm::Tiled { inner: 16 }, 128, 1.0),
+    (Algorithm::Tiled { inner: 8 }, 64, 0.75),
+    (Algorithm::Small { inner: 32 }, 64, 0.6),
+    (Algorithm::Small { inner: 16 }, 32, 0.4),
+];
 
-/// The kernels with tiles in workgroup memory, by a rough model of a GPU: a fixed number of workgroups at a time, each as fast as its tile's
-/// reuse and its instructions allow.
-pub(in crate::ops) fn tiled(problem: Extents, staged: Staged, adapter: &Adapter) -> Vec<Variant> {
-    const TILES: [Tile; 3] = [
-        (Algorithm::Tiled { inner: 16 }, 128, 1.0, 128),
-        (Algorithm::Tiled { inner: 8 }, 64, 0.75, 256),
-        (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
-    ];
-    let tiles = if adapter.few_registers { &FEW_REGISTERS[..] } else { &TILES };
-    tiled_of(tiles, &[0.0, 1.0], problem, staged, adapter)
+/// Those that a chip's registers hold, and those that matrix instructions multiply.
+fn tiles(staged: Staged, adapter: &Adapter) -> Vec<Tile> {
+    let is_small = |tile: &Tile| matches!(tile.0, Algorithm::Small { .. });
+    let fits = |&(algorithm, extent, _): &Tile| {
+        algorithm.needs(extent).is_some_and(|needs| !adapter.chip.is_crowded_by(needs.registers))
+    };
+    let mut found: Vec<Tile> = TILES.into_iter().filter(|tile| is_small(tile) || fits(tile)).collect();
+    if staged.halves {
+        found.extend(cooperative(adapter));
+    }
+    found
 }
 
-/// The same with other tiles and splits, for tuning.
+/// The kernels with tiles in workgroup memory, by a rough model of the chip.
+pub(in crate::ops) fn tiled(problem: Extents, staged: Staged, adapter: &Adapter) -> Vec<Variant> {
+    tiled_of(&[0.0, 1.0], problem, staged, adapter)
+}
+
+/// The same with other splits, for tuning.
 pub(in crate::ops) fn tiled_candidates(problem: Extents, staged: Staged, adapter: &Adapter) -> Vec<Variant> {
-    const TILES: [Tile; 4] = [
-        (Algorithm::Tiled { inner: 16 }, 128, 1.0, 128),
-        (Algorithm::Tiled { inner: 8 }, 64, 0.75, 256),
-        (Algorithm::Small { inner: 32 }, 64, 0.5, 256),
-        (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
-    ];
     // What the model puts far behind does not win. Whether matrix instructions do is not known of every adapter.
-    let tiles = if adapter.few_registers { &FEW_REGISTERS[..] } else { &TILES };
-    let mut found = tiled_of(tiles, &[0.0, 0.5, 1.0, 2.0, 4.0], problem, staged, adapter);
+    let mut found = tiled_of(&[0.0, 0.25, 0.5, 1.0, 2.0], problem, staged, adapter);
     let mut rooms = [10, 10];
     found.retain(|variant| {
         let room = &mut rooms[usize::from(matches!(variant.algorithm, Algorithm::Cooperative { .. }))];
@@ -167,31 +187,34 @@ pub(in crate::ops) fn tiled_candidates(problem: Extents, staged: Staged, adapter
     found
 }
 
-/// `fill` says with how many times the workgroups that fill a GPU the inner dimension is cut; 0 cuts as little as can be.
-fn tiled_of(tiles: &[Tile], fill: &[f64], problem: Extents, staged: Staged, adapter: &Adapter) -> Vec<Variant> {
-    // Multiplications in whose time a second pass is dispatched, and an element of a partial product written and read.
-    const SECOND_PASS: f64 = 2.0e7;
+/// `fill` says for how many times the workgroups that the chip has at a time the inner dimension is cut; 0 cuts as little as can be.
+fn tiled_of(fill: &[f64], problem: Extents, staged: Staged, adapter: &Adapter) -> Vec<Variant> {
+    // Multiplications of a unit in whose time a second pass is dispatched, and those of all in whose time an element of a partial product is
+    // written and read.
+    const SECOND_PASS: f64 = 3.0e5;
     const PARTIAL: f64 = 40.0;
+    let chip = adapter.chip;
     let mut candidates = Vec::new();
-    let cooperative = if staged.halves { cooperative(adapter) } else { Vec::new() };
-    for &(algorithm, extent, speed, full) in tiles.iter().chain(&cooperative) {
-        let Some((inner, bytes)) = workgroup_bytes(algorithm, extent) else { continue };
-        let bytes = bytes + staged.offsets * inner;
-        let fits = adapter.limits.workgroup_bytes >= bytes && adapter.limits.workgroup_invocations >= 256;
+    for (algorithm, extent, speed) in tiles(staged, adapter) {
+        let Some((inner, _)) = workgroup_bytes(algorithm, extent) else { continue };
+        let Some(mut needs) = algorithm.needs(extent) else { continue };
+        needs.bytes += staged.offsets * inner;
+        let fits = adapter.limits.workgroup_bytes >= needs.bytes && adapter.limits.workgroup_invocations >= 256;
         if !fits {
             continue;
         }
         let tile = [extent, extent];
         let tiles = problem.tiles(tile);
+        let full = chip.units() * chip.workgroups(needs).max(1);
         let wanted = fill.iter().map(|fill| (full as f64 * fill) as usize);
         let mut choices: Vec<usize> = wanted.map(|wanted| splits(problem, tile, 1, wanted, 128, adapter)).collect();
         choices.dedup();
         for splits in choices {
             let length = problem.inner.div_ceil(splits) + 2 * inner;
-            let waves = (tiles * splits).div_ceil(full) * full;
-            let mut cost = (waves * extent * extent * length) as f64 / speed;
+            let workgroup = (extent * extent * length) as f64 / speed;
+            let mut cost = workgroup * chip.time(tiles * splits, needs);
             if splits > 1 {
-                cost += SECOND_PASS + PARTIAL * (problem.len() * splits) as f64;
+                cost += SECOND_PASS + PARTIAL * (problem.len() * splits) as f64 / chip.units() as f64;
             }
             candidates.push((cost, Variant { algorithm, tile, swapped: false, splits }));
         }
@@ -221,15 +244,15 @@ fn cooperative(adapter: &Adapter) -> Vec<Tile> {
     let (Some(fragment), Some((_, lanes))) = (adapter.cooperative, adapter.subgroups) else { return Vec::new() };
     let lanes = lanes as usize;
     // An invocation loads 16 elements of each operand.
-    let tile = |(extent, speed, full): (usize, f64, usize)| {
+    let tile = |(extent, speed): (usize, f64)| {
         let (threads, across) = (extent * INNER / 16, extent / fragment);
         let parts = threads.checked_div(lanes).filter(|parts| parts * lanes == threads)?;
         let sums = (across * across).checked_div(parts).filter(|sums| sums.is_power_of_two() && *sums <= 16)?;
         let columns = 1 << (sums.ilog2() / 2);
         let sums = [sums / columns, columns];
-        Some((Algorithm::Cooperative { inner: INNER, fragment, lanes, sums }, extent, speed, full))
+        Some((Algorithm::Cooperative { inner: INNER, fragment, lanes, sums }, extent, speed))
     };
-    [(128, 3.0, 128), (64, 2.0, 256), (32, 1.0, 512)].into_iter().filter_map(tile).collect()
+    [(128, 3.0), (64, 2.0), (32, 1.0)].into_iter().filter_map(tile).collect()
 }
 
 /// Splits of the inner dimension that make about `wanted` workgroups, none shorter than `shortest`. `rows` is the number of rows
@@ -320,4 +343,87 @@ fn software_by_cost(wanted: &[usize], problem: Extents, orientations: &[bool], a
     }
     candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
     candidates.into_iter().map(|(_, variant)| variant).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: Staged = Staged { offsets: 0, halves: false };
+
+    fn adapter(units: usize, subgroups: (u32, u32)) -> Adapter {
+        let mut adapter = Adapter { chip: Chip::new(units, subgroups), ..Adapter::default() };
+        adapter.limits.workgroup_bytes = 48 << 10;
+        adapter
+    }
+
+    fn product(rows: usize, inner: usize, columns: usize) -> Extents {
+        Extents { batch: 1, rows, columns, inner }
+    }
+
+    /// Subgroups on a scheduler that the lab's compilers report (`docs/lab.md`), of kernels with 64 and with 16 sums; RADV counts
+    /// subgroups of RDNA twice.
+    #[test]
+    fn the_model_has_the_occupancy_that_compilers_report() {
+        let reported = [
+            ("navi21", (32, 64), [4.0, 8.0]),
+            ("navi31", (32, 64), [6.0, 8.0]),
+            ("vega10", (64, 64), [2.0, 4.0]),
+            ("polaris10", (64, 64), [2.0, 4.0]),
+            ("ampere", (32, 32), [4.0, 8.0]),
+            ("ada", (32, 32), [4.0, 8.0]),
+            ("adreno730", (64, 128), [6.0, 10.0]),
+        ];
+        let of = |chip: Chip, algorithm: Algorithm, extent: usize| {
+            let needs = algorithm.needs(extent).unwrap();
+            chip.subgroups(chip.workgroups(needs), needs)
+        };
+        for (target, subgroups, reported) in reported {
+            let chip = Chip::new(Chip::DISCRETE, subgroups);
+            for (algorithm, extent, _) in TILES {
+                let reported = reported[usize::from(matches!(algorithm, Algorithm::Small { .. }))];
+                let model = of(chip, algorithm, extent);
+                assert!((0.66..=1.5).contains(&(model / reported)), "{target} {algorithm:?}: {model}, not {reported}");
+            }
+        }
+        for (target, subgroups, reported) in [("navi31", (32, 64), [4.0, 5.0]), ("ampere", (32, 32), [4.0, 5.0])] {
+            let with = Adapter { cooperative: Some(16), subgroups: Some(subgroups), ..adapter(64, subgroups) };
+            for ((algorithm, extent, _), reported) in cooperative(&with).into_iter().zip(reported) {
+                let model = of(with.chip, algorithm, extent);
+                assert!((0.66..=1.5).contains(&(model / reported)), "{target} {extent}: {model}, not {reported}");
+            }
+        }
+    }
+
+    /// Of 64 sums, Intel's compiler spills; on GCN, two subgroups would be there at a time.
+    #[test]
+    fn registers_that_a_chip_has_not_are_not_asked_for() {
+        let large = product(4096, 4096, 4096);
+        for (subgroups, is_crowded) in
+            [((8, 32), true), ((64, 64), true), ((16, 16), true), ((32, 64), false), ((32, 32), false), ((0, 0), false)]
+        {
+            let found = tiled(large, NOTHING, &adapter(Chip::DISCRETE, subgroups));
+            let first = matches!(found[0].algorithm, Algorithm::Small { .. });
+            let all = found.iter().all(|variant| matches!(variant.algorithm, Algorithm::Small { .. }));
+            assert_eq!((first, all), (is_crowded, is_crowded), "{subgroups:?}");
+        }
+    }
+
+    #[test]
+    fn every_unit_has_work_where_there_is_enough() {
+        let shapes = [(4096, 4096, 4096), (512, 512, 512), (128, 60_000, 128), (10, 100_000, 784), (64, 4096, 512)];
+        for units in [Chip::INTEGRATED, Chip::UNKNOWN, Chip::DISCRETE] {
+            for (rows, inner, columns) in shapes {
+                let problem = product(rows, inner, columns);
+                let best = tiled(problem, NOTHING, &adapter(units, (32, 32)))[0];
+                let workgroups = problem.tiles(best.tile) * best.splits;
+                assert!(workgroups * 2 > units, "{rows}x{inner}x{columns} on {units}: {best:?}");
+            }
+        }
+        // Fewer units need no splits where more do.
+        let problem = product(512, 4096, 512);
+        let of = |units: usize| tiled(problem, NOTHING, &adapter(units, (32, 32)))[0];
+        assert_eq!(of(Chip::INTEGRATED).splits, 1);
+        assert!(of(Chip::DISCRETE).splits > 1);
+    }
 }

@@ -11,7 +11,7 @@ pub(crate) use reflect::check;
 
 use half::{bf16, f16};
 
-use super::{Adapter, Limits};
+use super::{Adapter, Chip, Limits};
 use crate::scalar::Affine;
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
@@ -47,7 +47,12 @@ pub(crate) fn adapters() -> Vec<Adapter> {
         matrices("NVIDIA", (32, 32), 16),
         matrices("AMD", (32, 64), 16),
         matrices("Apple", (32, 32), 8),
-        Adapter { name: "few registers".into(), few_registers: true, limits: large, ..Adapter::default() },
+        Adapter {
+            name: "few registers".into(),
+            chip: Chip::new(Chip::DISCRETE, (64, 64)),
+            limits: large,
+            ..Adapter::default()
+        },
         software(4),
         software(8),
         software(16),
