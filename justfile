@@ -48,6 +48,12 @@ lab *ARGS:
     cargo build --release -p wgrad-cli
     tools/lab/lab.py run {{ARGS}}
 
-# The lab's own tests.
-lab-test:
+# A GPU measured in ten minutes: right or not, how fast, what tuning wins, beside PyTorch. Results go to docs/measured.
+measure *ARGS:
+    cargo build --release -p wgrad-cli
+    tools/measure/measure.py {{ARGS}}
+
+# The tools' own tests.
+tools-test:
     python3 -m unittest discover tools/lab
+    python3 -m unittest discover tools/measure

@@ -1,10 +1,10 @@
-"""The cases of `wgrad bench` in PyTorch on the CPU, as JSON lines with the same names.
+"""The cases of `wgrad bench` in PyTorch, on the CPU or where DEVICE says (cuda, mps, xpu), as JSON lines with the same names.
 
     python benches/compare/pytorch.py > pytorch.jsonl
     cargo run --release -- bench --device cpu --baseline pytorch.jsonl
 
 Arguments are parts of names: `pytorch.py step/ softmax`. Whole networks are measured only where an argument names them, as `smollm2-135m`,
-`resnet50/inference` or `whisper`. THREADS=2 sets the number of threads (all cores otherwise).
+`resnet50/inference` or `whisper`, and so are products of 4096x4096x4096. THREADS=2 sets the number of threads (all cores otherwise).
 """
 
 import json
@@ -20,11 +20,13 @@ import networks
 
 if "THREADS" in os.environ:
     torch.set_num_threads(int(os.environ["THREADS"]))
+ON = torch.device(os.environ.get("DEVICE", "cpu"))
+torch.set_default_device(ON)
 torch.manual_seed(0)
 
 SAMPLE, TOTAL, LEAST = 0.01, 1.0, 7
 READ_EVERY = 50
-DEVICE = f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
+DEVICE = f"PyTorch {torch.__version__}, " + (f"{torch.get_num_threads()} threads" if ON.type == "cpu" else str(ON))
 
 
 def uniform(*shape, low=-1.0, high=1.0):
@@ -41,10 +43,18 @@ def report(name, samples, flops=0):
     print(json.dumps(line), flush=True)
 
 
+def finish():
+    """Waits for an accelerator, which works on while the host measures."""
+    if ON.type != "cpu":
+        getattr(torch, ON.type).synchronize()
+
+
 def timed(work, repetitions):
+    finish()
     start = time.perf_counter()
     for _ in range(repetitions):
         work()
+    finish()
     return (time.perf_counter() - start) / repetitions
 
 
@@ -363,12 +373,25 @@ def kernels():
     return table
 
 
+def large():
+    """Products that take a CPU seconds, in f32 and, as tensor cores take them, in f16."""
+    def product(dtype):
+        a, b = uniform(4096, 4096).to(dtype), uniform(4096, 4096).to(dtype)
+        return lambda: a @ b
+
+    return {f"matmul/{name}/4096x4096x4096": lambda dtype=dtype: product(dtype)
+            for name, dtype in [("f32", torch.float32), ("f16", torch.float16)]}
+
+
 def main():
     wanted = sys.argv[1:] or [""]
     chosen = lambda name: any(part in name for part in wanted)
     for name, (make, flops) in kernels().items():
         if chosen(name):
             measure(name, make(), flops)
+    for name, make in large().items():
+        if name in sys.argv[1:]:
+            measure(name, make(), 2 * 4096**3)
     for name, make in steps().items():
         if chosen(name) or chosen(name + "/synced"):
             measure_step(name, make())

@@ -5,7 +5,9 @@ use crate::ops::{ConvOptions, ConvTransposeOptions, MaxPool};
 use crate::tensor::{DType, TensorData};
 
 /// Images, channels and extents of the input; channels and extent of the kernel; groups.
-const SHAPES: [([usize; 4], [usize; 2], usize); 4] = [
+pub(super) type Extents = ([usize; 4], [usize; 2], usize);
+
+const SHAPES: [Extents; 4] = [
     ([8, 64, 56, 56], [64, 3], 1),
     ([8, 256, 14, 14], [256, 3], 1),
     ([8, 256, 28, 28], [64, 1], 1),
@@ -18,30 +20,34 @@ const IMAGES: [usize; 4] = [16, 64, 56, 56];
 pub(super) fn cases() -> Vec<Case> {
     let all = SHAPES.into_iter().map(|shape| (DType::F32, shape));
     let halves = SHAPES.into_iter().filter(|(.., groups)| *groups == 1).map(|shape| (DType::F16, shape));
-    let mut cases = Vec::new();
-    for (dtype, ([n, c, h, w], [k, r], groups)) in all.chain(halves) {
-        let (input, weight, result) = ([n, c, h, w], [k, c / groups, r, r], [n, k, h, w]);
-        let pair = |left: [usize; 4], right: [usize; 4]| [left, right].map(|shape| Input::uniform(dtype, shape));
-        let grouped = if groups > 1 { format!("g{groups}") } else { String::new() };
-        let name = |pass: &str| format!("conv2d/{dtype}/n{n}c{c}h{h}w{w}k{k}r{r}{grouped}/{pass}");
-        let options = ConvOptions::new().padding(r / 2).groups(groups);
-        let transposed = ConvTransposeOptions::new().padding(r / 2).groups(groups);
-        let forward = options.clone();
-        let passes = [
-            Case::kernel(name("forward"), pair(input, weight), move |x| vec![x[0].conv(&x[1], &forward)]),
-            Case::kernel(name("input_gradient"), pair(result, weight), move |x| {
-                vec![x[0].conv_transpose(&x[1], &transposed)]
-            }),
-            Case::kernel(name("weight_gradient"), pair(input, result), move |x| {
-                let weight = x[0].graph().constant(TensorData::zeros(x[0].dtype(), weight));
-                let convolved = x[0].conv(&weight, &options);
-                x[0].graph().gradients_from(&[(&convolved, &x[1])], &[&weight])
-            }),
-        ];
-        cases.extend(passes.map(|case| if dtype == DType::F16 { case.tolerance(2e-3) } else { case }));
-    }
+    let mut cases: Vec<Case> = all.chain(halves).flat_map(|(dtype, shape)| passes(dtype, shape)).collect();
     cases.extend(images());
     cases
+}
+
+/// The forward pass and both gradients of a convolution with padding of half a kernel.
+pub(super) fn passes(dtype: DType, ([n, c, h, w], [k, r], groups): Extents) -> [Case; 3] {
+    // A kernel of even extent has one more result.
+    let result = [h, w].map(|extent| extent + 2 * (r / 2) + 1 - r);
+    let (input, weight, result) = ([n, c, h, w], [k, c / groups, r, r], [n, k, result[0], result[1]]);
+    let pair = |left: [usize; 4], right: [usize; 4]| [left, right].map(|shape| Input::uniform(dtype, shape));
+    let grouped = if groups > 1 { format!("g{groups}") } else { String::new() };
+    let name = |pass: &str| format!("conv2d/{dtype}/n{n}c{c}h{h}w{w}k{k}r{r}{grouped}/{pass}");
+    let options = ConvOptions::new().padding(r / 2).groups(groups);
+    let transposed = ConvTransposeOptions::new().padding(r / 2).groups(groups);
+    let forward = options.clone();
+    let passes = [
+        Case::kernel(name("forward"), pair(input, weight), move |x| vec![x[0].conv(&x[1], &forward)]),
+        Case::kernel(name("input_gradient"), pair(result, weight), move |x| {
+            vec![x[0].conv_transpose(&x[1], &transposed)]
+        }),
+        Case::kernel(name("weight_gradient"), pair(input, result), move |x| {
+            let weight = x[0].graph().constant(TensorData::zeros(x[0].dtype(), weight));
+            let convolved = x[0].conv(&weight, &options);
+            x[0].graph().gradients_from(&[(&convolved, &x[1])], &[&weight])
+        }),
+    ];
+    passes.map(|case| if dtype == DType::F16 { case.tolerance(2e-3) } else { case })
 }
 
 fn images() -> Vec<Case> {

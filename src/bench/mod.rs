@@ -17,6 +17,7 @@ mod prepared;
 mod processor;
 mod products;
 mod rows;
+mod shapes;
 mod steps;
 
 use std::fmt;
@@ -36,6 +37,7 @@ pub use measure::{Effort, Timing};
 pub use networks::{Llama, ResNet, Whisper, networks, networks_named};
 pub use peak::Peak;
 pub use prepared::{Clock, Outcome, Prepared};
+pub use shapes::case_of_shape;
 
 /// Errors of kernels, over the largest magnitude of the reference.
 const TOLERANCE: f64 = 1e-4;

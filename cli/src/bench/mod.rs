@@ -26,7 +26,8 @@ use baseline::Baseline;
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// Only cases with this between the slashes of their name (`step/mlp`), else anywhere in it (`1024`). Whole networks (`smollm2-135m`,
-    /// `resnet50`, `whisper-tiny`), which take minutes and gigabytes, are measured only where this names them
+    /// `resnet50`, `whisper-tiny`), which take minutes and gigabytes, are measured only where this names them; so are products and
+    /// convolutions of other sizes (`matmul/f16/4096x4096x4096`, `conv2d/f32/n8c64h56w56k64r3/forward`)
     #[arg(value_name = "FILTER", default_value = "")]
     filter: String,
     /// Only list the cases, whole networks among them
@@ -127,9 +128,15 @@ fn chosen(filter: &str) -> Result<Vec<Case>> {
     let mut cases = wgrad::check::select(wgrad::bench::cases(), filter, Case::name);
     cases.extend(wgrad::bench::networks_named(filter));
     if cases.is_empty() {
+        cases.extend(wgrad::bench::case_of_shape(filter));
+    }
+    if cases.is_empty() {
         let others = every_case();
         let names: Vec<&str> = others.iter().map(Case::name).collect();
-        return Err(Failure::new(format!("no case has {filter:?} in its name; there are {}", names.join(", "))));
+        return Err(Failure::new(format!(
+            "no case has {filter:?} in its name, and it is no shape as in matmul/f32/300x700x64; there are {}",
+            names.join(", ")
+        )));
     }
     Ok(cases)
 }
