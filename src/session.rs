@@ -19,7 +19,7 @@ mod transfer;
 mod tuning;
 mod variables;
 
-pub use crate::device::gpu::{PixelLayout, Recorded};
+pub use crate::device::gpu::{KernelStartup, PixelLayout, Recorded, Startup};
 pub use optimizers::OptimizerState;
 pub use outputs::{Capture, Outputs};
 pub use profile::{Profile, ProfiledStep};
@@ -30,6 +30,7 @@ pub use snapshot::Snapshot;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::clock::Instant;
 use crate::compiler::{self, Layout, Location, Options, Port, Stages};
 use crate::device::execute::{DeviceProgram, DeviceStore};
 use crate::device::{Device, Kind};
@@ -220,8 +221,10 @@ impl Session {
         let data = graph.snapshot()?;
         // As it is now, whatever is added to it later.
         let graph = Graph::of(data.clone());
+        let begun = Instant::now();
         let compiled = self.compiled(&graph, &self.device, self.layout.clone()).await?;
         let (program, stages, layout) = compiled;
+        let compile = begun.elapsed().as_secs_f64();
         let (optimizers, mine) = self.optimizers.with(data.host_scalars.optimizers())?;
         if program.planned_bytes() > bytes {
             return Ok(None);
@@ -242,6 +245,7 @@ impl Session {
             }
         }
         let runner = DeviceProgram::load(&self.device, &program, &self.store).await?;
+        let startup = Startup { compile, ..runner.startup() };
         let needed = |name: &str| program.inputs.iter().any(|port| port.name == name);
         let unneeded = data.nodes.iter().filter_map(|node| match &node.op {
             Op::Input(name, ty) if !needed(name) => Some((name.clone(), ty.clone())),
@@ -249,7 +253,7 @@ impl Session {
         });
         let unneeded = unneeded.collect();
         self.optimizers = optimizers;
-        let loaded = self.programs.add(&program, stages, |handle| Loaded {
+        let loaded = self.programs.add(&program, stages, startup, |handle| Loaded {
             program: handle,
             graph,
             runner,

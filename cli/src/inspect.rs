@@ -67,6 +67,8 @@ enum Stage {
     Memory,
     /// The composed shaders
     Wgsl,
+    /// Where the time goes until the program is ready to run, and what each kernel takes of it
+    Startup,
 }
 
 impl Stage {
@@ -161,6 +163,7 @@ fn stage(arguments: &Arguments, program: &Program, output: &mut Output) -> Resul
             return Err(Failure::new("a program for the CPU has no shaders; ask for --device gpu"));
         }
         Stage::Wgsl => wgsl(program),
+        Stage::Startup => program.startup().to_string(),
     };
     show(&arguments.stage.name(), &text, output)
 }

@@ -171,7 +171,13 @@ fn benchmarks_begin_with_the_peak_and_compare() -> std::io::Result<()> {
 
 #[test]
 fn programs_can_be_looked_at() {
-    for (stage, expected) in [("graph", "matmul"), ("fused", "relu"), ("program", "dispatches"), ("memory", "slot")] {
+    for (stage, expected) in [
+        ("graph", "matmul"),
+        ("fused", "relu"),
+        ("program", "dispatches"),
+        ("memory", "slot"),
+        ("startup", "0 kernels"),
+    ] {
         assert!(succeed(&["inspect", "mnist", "--stage", stage]).contains(expected), "{stage}");
     }
     let dot = succeed(&["inspect", "digits", "--dot"]);

@@ -68,6 +68,10 @@ pub struct Outcome {
     /// Of training steps, the median seconds of host time in a call, without waiting. For a GPU, processor time of the calling thread,
     /// where the system tells it.
     pub host: Option<f64>,
+    /// Seconds until the program was ready to run: from graph to program, and from there on with kernels that the device did not have yet.
+    pub ready: f64,
+    /// Seconds of the first run after that, with its result on the host.
+    pub first_run: f64,
 }
 
 impl Outcome {
@@ -148,6 +152,7 @@ pub struct Prepared {
     runner: Runner,
     max_error: f64,
     tolerance: f64,
+    first_run: f64,
 }
 
 impl fmt::Debug for Prepared {
@@ -174,8 +179,14 @@ impl Prepared {
         };
         let names: Vec<String> = session.program().outputs.iter().map(|port| port.name.clone()).collect();
         let mut max_error = 0.0_f64;
+        let mut first_run = None;
         for _ in 0..runs {
+            let begun = Instant::now();
             session.step(&[])?;
+            if let Some(name) = names.first() {
+                session.read(name)?;
+            }
+            first_run.get_or_insert_with(|| begun.elapsed().as_secs_f64());
             reference.step(&[])?;
             for name in &names {
                 max_error = max_error.max(difference(&session.read(name)?, &reference.read(name)?));
@@ -186,7 +197,7 @@ impl Prepared {
         if let Work::Network(network) = &case.work {
             runner.reads = network.reads;
         }
-        Ok(Self { runner, max_error, tolerance: case.tolerance })
+        Ok(Self { runner, max_error, tolerance: case.tolerance, first_run: first_run.unwrap_or_default() })
     }
 
     /// The largest difference from the reference, over the largest magnitude of the reference; infinite where something is NaN.
@@ -239,6 +250,8 @@ impl Prepared {
             max_error: self.max_error,
             is_right: self.is_right(),
             host,
+            ready: program.startup().compile + program.startup().load,
+            first_run: self.first_run,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::cpu::{CpuProgram, CpuStore};
-use super::gpu::{GpuCopy, GpuProgram, GpuStore, Ticket};
+use super::gpu::{GpuCopy, GpuProgram, GpuStore, Startup, Ticket};
 use super::{Device, Kind};
 use crate::compiler::{Location, Program};
 use crate::error::{Error, Result};
@@ -180,6 +180,14 @@ impl DeviceProgram {
                 Ok(Self::Gpu(Box::new(GpuProgram::load_async(gpu, Arc::clone(program), store).await?)))
             }
             _ => Err(mismatch()),
+        }
+    }
+
+    /// What loading took.
+    pub(crate) fn startup(&self) -> Startup {
+        match self {
+            Self::Cpu(_) => Startup::default(),
+            Self::Gpu(program) => program.startup().clone(),
         }
     }
 

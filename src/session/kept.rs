@@ -7,7 +7,8 @@ use super::optimizers::Optimizers;
 use super::overflow::Unchecked;
 use super::recordings::Recordings;
 use super::transfer::{put, received};
-use super::{Loaded, Program, Session, initial};
+use super::{Loaded, Program, Session, Startup, initial};
+use crate::clock::Instant;
 use crate::compiler::{self, Layout, Location, Stages, VariablePlan};
 use crate::device::Device;
 use crate::device::execute::{Arrival, DeviceProgram, DeviceStore};
@@ -293,9 +294,10 @@ impl Session {
         let mut rebuilt = Vec::with_capacity(handles.len());
         for handle in handles {
             let graph = &self.programs.get(&handle)?.graph;
+            let begun = Instant::now();
             let (plan, stages, extended) = self.compiled(graph, device, std::mem::take(layout)).await?;
             *layout = extended;
-            rebuilt.push((handle, plan, stages));
+            rebuilt.push(Rebuilt { handle, plan, stages, compile: begun.elapsed().as_secs_f64() });
         }
         Ok(rebuilt)
     }
@@ -303,10 +305,11 @@ impl Session {
     /// Replaces all programs by what was compiled.
     async fn load_rebuilt(&mut self, device: &Device, store: &DeviceStore, rebuilt: Vec<Rebuilt>) -> Result<()> {
         let mut runners = Vec::with_capacity(rebuilt.len());
-        for (_, plan, _) in &rebuilt {
-            runners.push(DeviceProgram::load(device, plan, store).await?);
+        for rebuilt in &rebuilt {
+            runners.push(DeviceProgram::load(device, &rebuilt.plan, store).await?);
         }
-        for ((handle, plan, stages), runner) in rebuilt.into_iter().zip(runners) {
+        for (Rebuilt { handle, plan, stages, compile }, runner) in rebuilt.into_iter().zip(runners) {
+            let startup = Startup { compile, ..runner.startup() };
             let renewed = |program: Program, loaded: Loaded| Loaded {
                 program,
                 runner,
@@ -316,11 +319,17 @@ impl Session {
                 binds_outputs: false,
                 ..loaded
             };
-            self.programs.replace(&handle, &plan, stages, renewed)?;
+            self.programs.replace(&handle, &plan, stages, startup, renewed)?;
         }
         Ok(())
     }
 }
 
 /// A program's handle, and what it was compiled to.
-type Rebuilt = (Program, Arc<compiler::Program>, Stages);
+struct Rebuilt {
+    handle: Program,
+    plan: Arc<compiler::Program>,
+    stages: Stages,
+    /// Seconds that compiling it took.
+    compile: f64,
+}

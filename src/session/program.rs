@@ -6,6 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Startup;
 use super::{Loaded, Session};
 use crate::compiler::{self, Stages};
 use crate::error::{Error, Result};
@@ -37,9 +38,15 @@ struct Handle {
     number: u64,
     plan: Arc<compiler::Program>,
     stages: Stages,
+    startup: Startup,
 }
 
 impl Program {
+    /// Where the time went until it was ready to run, when it was loaded.
+    pub fn startup(&self) -> &Startup {
+        &self.0.startup
+    }
+
     /// The printed forms of the stages in which it was compiled.
     pub fn stages(&self) -> &Stages {
         &self.0.stages
@@ -52,7 +59,13 @@ impl Program {
     }
 
     fn empty(session: u64, number: u64) -> Self {
-        Self(Arc::new(Handle { session, number, plan: Arc::default(), stages: Stages::default() }))
+        Self(Arc::new(Handle {
+            session,
+            number,
+            plan: Arc::default(),
+            stages: Stages::default(),
+            startup: Startup::default(),
+        }))
     }
 }
 
@@ -108,10 +121,11 @@ impl Programs {
         &mut self,
         plan: &Arc<compiler::Program>,
         stages: Stages,
+        startup: Startup,
         loaded: impl FnOnce(Program) -> Loaded,
     ) -> Program {
         self.last += 1;
-        let handle = Handle { session: self.session, number: self.last, plan: Arc::clone(plan), stages };
+        let handle = Handle { session: self.session, number: self.last, plan: Arc::clone(plan), stages, startup };
         let program = Program(Arc::new(handle));
         self.loaded.insert(self.last, loaded(program.clone()));
         if self.main.0.number == 0 {
@@ -126,11 +140,12 @@ impl Programs {
         program: &Program,
         plan: &Arc<compiler::Program>,
         stages: Stages,
+        startup: Startup,
         renewed: impl FnOnce(Program, Loaded) -> Loaded,
     ) -> Result<()> {
         let number = self.number(program)?;
         let before = self.loaded.remove(&number).ok_or_else(|| missing(program))?;
-        let handle = Handle { session: self.session, number, plan: Arc::clone(plan), stages };
+        let handle = Handle { session: self.session, number, plan: Arc::clone(plan), stages, startup };
         let fresh = Program(Arc::new(handle));
         self.loaded.insert(number, renewed(fresh.clone(), before));
         if self.main == fresh {

@@ -115,6 +115,8 @@ def table(arguments):
         print(report.wide(found, arguments.markdown))
     else:
         print(report.table(found, arguments.markdown, arguments.all))
+        if seconds := report.start_up(found, arguments.markdown):
+            print(f"\n{seconds}")
 
 
 def pose(arguments):

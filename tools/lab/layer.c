@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <vulkan/vk_layer.h>
 #include <vulkan/vulkan.h>
 
@@ -154,8 +155,29 @@ static void FreeCommandBuffers(VkDevice device, VkCommandPool pool, uint32_t cou
 
 // ---- Records of pipelines ----
 
+// Processor time of this thread's last pipelines, which is what it costs to compile them wherever others compute at the same time.
+static _Thread_local double compile_seconds;
+
+static double processor_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec + now.tv_nsec * 1e-9;
+}
+
+// Compiles and throws away: with texts of the machine code, it would take longer than it does for users.
+static void time_pipelines(VkDevice device, uint32_t count, const VkComputePipelineCreateInfo *infos) {
+    VkPipeline *pipelines = calloc(count, sizeof *pipelines);
+    if (!pipelines) return;
+    double begun = processor_seconds();
+    BELOW_DEVICE(device, vkCreateComputePipelines)(device, VK_NULL_HANDLE, count, infos, NULL, pipelines);
+    compile_seconds = processor_seconds() - begun;
+    for (uint32_t i = 0; i < count; i++) BELOW_DEVICE(device, vkDestroyPipeline)(device, pipelines[i], NULL);
+    free(pipelines);
+}
+
 static VkResult CreateComputePipelines(VkDevice device, VkPipelineCache cache, uint32_t count, const VkComputePipelineCreateInfo *infos,
                                        const VkAllocationCallbacks *allocator, VkPipeline *pipelines) {
+    if (has_statistics && getenv("WGRAD_LAB_RECORD")) time_pipelines(device, count, infos);
     const VkFlags capture = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR | VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
     VkComputePipelineCreateInfo *captured = malloc(count * sizeof *captured);
     if (!captured) return VK_ERROR_OUT_OF_HOST_MEMORY;
@@ -234,7 +256,7 @@ static void record(VkDevice device, VkPipeline pipeline, const char *name) {
         VkPipelineExecutableInfoKHR first = {.sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR, .pipeline = pipeline};
         fputs("{\"name\":", file);
         quote(file, name, strlen(name));
-        fprintf(file, ",\"subgroup\":%u,\"statistics\":{", executable.subgroupSize);
+        fprintf(file, ",\"seconds\":%.6f,\"subgroup\":%u,\"statistics\":{", compile_seconds, executable.subgroupSize);
         record_statistics(file, device, &first);
         fputc('}', file);
         record_assembly(file, device, &first);

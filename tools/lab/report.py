@@ -50,6 +50,32 @@ def table(results, markdown=False, show_all=False):
     return "\n".join(lines)
 
 
+def start_up(results, markdown=False):
+    """A row for each case and a column for each target: the seconds in which the driver compiled the case's kernels, and their number."""
+    cells, totals = collections.defaultdict(dict), {}
+    for result in results:
+        cases = collections.defaultdict(list)
+        for use in result["uses"]:
+            if use.get("seconds") is not None:
+                cases[use["case"]].append(use["seconds"])
+        for case, times in cases.items():
+            cells[case][result["target"]] = f"{sum(times):.2f} s, {len(times)}"
+        if cases:
+            totals[result["target"]] = f"{sum(map(sum, cases.values())):.2f} s, {sum(map(len, cases.values()))}"
+    if not totals:
+        return ""
+    rows = [[case, *(cells[case].get(target, "-") for target in totals)] for case in sorted(cells)]
+    return "\n".join(lay_out([["driver's seconds, kernels", *totals], *rows, ["all", *totals.values()]], markdown))
+
+
+def seconds_of(result):
+    """The driver's seconds for all kernels of each case, by case; nothing of runs that did not measure them."""
+    cases = collections.Counter()
+    for use in result["uses"]:
+        cases[use["case"]] += use.get("seconds") or 0
+    return cases
+
+
 def row(name, target, forms):
     worst = min(forms, key=lambda figures: figures["share"])
     most = {key: most_of(forms, key) for key in ("registers", "scratch", "multiplications", "divisions", "all_divisions")}
@@ -123,6 +149,10 @@ def comparison(old, new):
                 seen.add(line)
                 lines.append(f"{line}  ({case})")
         old_names, new_names = ({use["kernel"] for use in side["uses"]} for side in (before[target], result))
+        was, is_now = seconds_of(before[target]), seconds_of(result)
+        both = [case for case in is_now if was.get(case) and is_now[case]]
+        if both:
+            lines.append(f"driver {target:9} {sum(was[case] for case in both):.2f} s -> {sum(is_now[case] for case in both):.2f} s")
         for sign, names in (("gone", old_names - new_names), ("new", new_names - old_names)):
             lines += [f"{sign:6} {target:9} {name}" for name in sorted(names)]
     total = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))

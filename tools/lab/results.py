@@ -24,7 +24,7 @@ def read(target, records, out):
             continue
         code = hashlib.sha256(without_names(assembly).encode()).hexdigest()[:16]
         number = sum(use["case"] == case and use["kernel"] == record["name"] for use in uses)
-        uses.append({"case": case, "kernel": record["name"], "number": number, "code": code})
+        uses.append({"case": case, "kernel": record["name"], "number": number, "code": code, "seconds": record.get("seconds")})
         if code not in kernels:
             figures = {"kernel": record["name"], "subgroup": record["subgroup"]} | kind.figures(record["statistics"])
             kernels[code] = figures | machine_code.analyse(kind, assembly, inner_turns(record["name"]))

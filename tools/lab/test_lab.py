@@ -81,6 +81,16 @@ class Report(unittest.TestCase):
         self.assertIn("1x2 1x16", text)
         self.assertIn("| matmul 8x8 |", report.wide([self.result("a")], markdown=True))
 
+    def test_start_up(self):
+        old, new = self.result("a"), self.result("b")
+        self.assertEqual("", report.start_up([old]), "a run that did not measure it")
+        old["uses"][0]["seconds"] = 1.5
+        new["uses"] = [use | {"seconds": 0.25} for use in new["uses"] * 2]
+        rows = [line.split() for line in report.start_up([new]).splitlines()]
+        self.assertEqual([["matmul/f32", "0.50", "s,", "2"], ["all", "0.50", "s,", "2"]], rows[1:])
+        self.assertIn("driver navi21    1.50 s -> 0.50 s", report.comparison([old], [new]))
+        self.assertNotIn("driver", report.comparison([self.result("a")], [new]))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -171,7 +171,7 @@ fn event(name: &str, outcome: &Outcome, device: &str, fraction: f64) -> Value {
         "max_s": timing.max, "runs": timing.runs, "clock": outcome.clock.name(), "flops": outcome.flops,
         "bytes": outcome.bytes, "gflops": outcome.gflops(), "gbytes_per_s": outcome.gbytes_per_s(),
         "fraction_of_peak": fraction, "dispatches": outcome.dispatches, "max_error": outcome.max_error,
-        "planned_bytes": outcome.planned_bytes,
+        "planned_bytes": outcome.planned_bytes, "ready_s": outcome.ready, "first_run_s": outcome.first_run,
     });
     if let (Some(host), Some(fields)) = (outcome.host, event.as_object_mut()) {
         fields.insert("host_s".to_owned(), json!(host));

@@ -4,16 +4,17 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::adapters::AdapterKind;
 use super::adapters::{self, GpuInfo, Selection};
 use super::disk_cache;
 use super::health::{Health, What};
-use super::pipelines::Pipelines;
+use super::pipelines::{Pipelines, Recipe};
 use super::readback::ReadbackPool;
 use super::reports::{Reports, Scopes};
+use super::side_by_side::Helpers;
 use super::submission::{Poller, Submitted};
 use super::warm::{Compiling, Observer};
 use crate::device::table::{Identity, Known};
@@ -63,6 +64,10 @@ struct Shared {
     in_flight: Mutex<VecDeque<Submitted>>,
     pending_writes: AtomicU64,
     reports: Reports,
+    /// From which further devices can be opened, that make machine code: not for an application's device.
+    own_adapter: Option<wgpu::Adapter>,
+    /// Whether that was of any use so far.
+    helps: AtomicBool,
 }
 
 impl fmt::Debug for GpuDevice {
@@ -121,7 +126,7 @@ impl GpuDevice {
             .map_err(|error| Error::Device(format!("{} cannot be opened: {error}", adapter.get_info().name)))?;
         let health = Health::default();
         health.watch(&device, &info.name);
-        Self::assemble(info, adapter, device, queue, health, checks)
+        Self::assemble(info, adapter, Some(adapter.clone()), (device, queue), health, checks)
     }
 
     /// The device of an application that has one already. What it may do follows from the features and limits that the
@@ -136,14 +141,14 @@ impl GpuDevice {
         queue: wgpu::Queue,
         checks: Checks,
     ) -> Result<Self> {
-        Self::assemble(GpuInfo::of(0, adapter), adapter, device, queue, Health::default(), checks)
+        Self::assemble(GpuInfo::of(0, adapter), adapter, None, (device, queue), Health::default(), checks)
     }
 
     fn assemble(
         info: GpuInfo,
         adapter: &wgpu::Adapter,
-        device: wgpu::Device,
-        queue: wgpu::Queue,
+        own_adapter: Option<wgpu::Adapter>,
+        (device, queue): (wgpu::Device, wgpu::Queue),
         health: Health,
         checks: Checks,
     ) -> Result<Self> {
@@ -190,6 +195,8 @@ impl GpuDevice {
                 in_flight: Mutex::default(),
                 pending_writes: AtomicU64::new(0),
                 reports: Reports::default(),
+                own_adapter,
+                helps: AtomicBool::new(true),
             }),
         })
     }
@@ -214,6 +221,21 @@ impl GpuDevice {
         if let Some(observer) = &self.observer {
             observer(compiling);
         }
+    }
+
+    /// Further devices that make machine code of kernels, unless that is not possible or was of no use.
+    pub(super) fn helpers(
+        &self,
+        kernels: impl IntoIterator<Item = (usize, Recipe)>,
+        progress: impl Fn() + Clone + Send + 'static,
+    ) -> Option<Helpers> {
+        let adapter = self.shared.own_adapter.as_ref().filter(|_| self.shared.helps.load(Ordering::Relaxed))?;
+        Helpers::start(adapter, &self.shared.device, kernels, progress)
+    }
+
+    /// Notes whether what helpers made was found by this device.
+    pub(super) fn helped(&self, is_found: bool) {
+        self.shared.helps.store(is_found, Ordering::Relaxed);
     }
 
     /// What tells its tables from those of others.

@@ -8,7 +8,8 @@
 //! - `requirements`: what an application asks for when it opens a device.
 //! - `health`: the first error that wgpu reported on its own, which each later call returns.
 //! - `trusted`: the only unsafe code, which turns off run-time checks in shaders and passes the driver its own cache.
-//! - `pipelines`, `disk_cache`, `warm`: compiled kernels, shared by all programs of a device, and stored on disk where possible.
+//! - `pipelines`, `disk_cache`, `warm`, `side_by_side`: compiled kernels, shared by all programs of a device, and stored on disk where possible.
+//! - `startup`: what a program took until it was ready.
 //! - `store`: buffers that outlive programs.
 //! - `program`, `bindings`, `run`: a loaded program, what its buffers are bound to, and a step of it.
 //! - `submission`, `reports`: the end of what was submitted, and what wgpu says of a call, for those who await them.
@@ -35,6 +36,8 @@ mod requirements;
 #[cfg(test)]
 mod row_tests;
 mod run;
+mod side_by_side;
+mod startup;
 mod stopwatch;
 mod store;
 mod submission;
@@ -52,6 +55,7 @@ pub use program::GpuProgram;
 pub use readback::Ticket;
 pub use requirements::{Requirement, Requirements};
 pub(crate) use run::Staged;
+pub use startup::{KernelStartup, Startup};
 pub(crate) use store::GpuCopy;
 pub use store::GpuStore;
 pub use warm::Compiling;

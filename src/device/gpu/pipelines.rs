@@ -13,18 +13,36 @@ use super::disk_cache::DiskCache;
 use super::health::What;
 use super::trusted;
 use super::warm::Compiling;
+use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::shader::{Access, Kernel};
 
 /// Pipelines beyond this many stay only as long as a program uses them: kernels made for one batch size are of no use to others.
 const MOST: usize = 1024;
 
+/// Bytes of a storage buffer without contents: more than an element of any kernel.
+const EMPTY_BYTES: u64 = 256;
+
 /// A kernel that is ready to run.
 pub(super) struct Pipeline {
     pub(super) raw: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
+    pub(super) recipe: Recipe,
+    /// Seconds in which its WGSL became a module, and the module a pipeline.
+    pub(super) module_seconds: f64,
+    pub(super) pipeline_seconds: f64,
     /// Whether it was dispatched: some drivers compile no earlier.
     pub(super) is_warm: AtomicBool,
+}
+
+/// What a pipeline is made of, on any device.
+#[derive(Clone)]
+pub(super) struct Recipe {
+    pub(super) label: String,
+    pub(super) source: Arc<str>,
+    bindings: Vec<Access>,
+    uniform_bytes: u64,
+    is_checked: bool,
 }
 
 /// What makes two kernels the same pipeline; their labels do not.
@@ -105,49 +123,110 @@ impl Pipelines {
     }
 
     fn compile(&self, device: &GpuDevice, kernel: &Kernel, uniform_bytes: u64) -> Result<Pipeline> {
-        let label = kernel.label.as_str();
-        let entries: Vec<wgpu::BindGroupLayoutEntry> =
-            std::iter::once((wgpu::BufferBindingType::Uniform, NonZeroU64::new(uniform_bytes)))
-                .chain(
-                    kernel
-                        .bindings
-                        .iter()
-                        .map(|access| (wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }, None)),
-                )
-                .zip(0..)
-                .map(|((ty, min_binding_size), binding)| wgpu::BindGroupLayoutEntry {
-                    binding,
-                    visibility: wgpu::ShaderStages::COMPUTE,
-                    ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size },
-                    count: None,
-                })
-                .collect();
-        let work = |raw: &wgpu::Device| {
-            let module = match device.checks() {
-                Checks::Production if kernel.is_trusted => trusted::unchecked_module(raw, label, &kernel.source),
-                Checks::Production | Checks::All => trusted::checked_module(raw, label, &kernel.source),
-            };
-            let layout = raw
-                .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(label), entries: &entries });
-            let pipeline_layout = raw.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label: Some(label),
-                bind_group_layouts: &[Some(&layout)],
-                immediate_size: 0,
-            });
-            let pipeline = raw.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(label),
-                layout: Some(&pipeline_layout),
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    // Kernels never read workgroup memory that they did not write.
-                    zero_initialize_workgroup_memory: false,
-                    ..Default::default()
-                },
-                cache: self.disk.as_ref().map(DiskCache::cache),
-            });
-            Pipeline { raw: pipeline, layout, is_warm: AtomicBool::new(false) }
-        };
-        device.guarded_as(What::Kernel(label), work)
+        let recipe = Recipe::of(device, kernel, uniform_bytes);
+        let cache = self.disk.as_ref().map(DiskCache::cache);
+        device.guarded_as(What::Kernel(&kernel.label), |raw| recipe.pipeline(raw, cache))
     }
+}
+
+impl Recipe {
+    pub(super) fn of(device: &GpuDevice, kernel: &Kernel, uniform_bytes: u64) -> Self {
+        Self {
+            label: kernel.label.clone(),
+            source: Arc::clone(&kernel.source),
+            bindings: kernel.bindings.clone(),
+            uniform_bytes,
+            is_checked: device.checks() == Checks::All || !kernel.is_trusted,
+        }
+    }
+
+    fn pipeline(&self, raw: &wgpu::Device, cache: Option<&wgpu::PipelineCache>) -> Pipeline {
+        let label = self.label.as_str();
+        let storage = |access: &Access| wgpu::BufferBindingType::Storage { read_only: *access == Access::Read };
+        let uniform = (wgpu::BufferBindingType::Uniform, NonZeroU64::new(self.uniform_bytes));
+        let entries: Vec<wgpu::BindGroupLayoutEntry> = std::iter::once(uniform)
+            .chain(self.bindings.iter().map(|access| (storage(access), None)))
+            .zip(0..)
+            .map(|((ty, min_binding_size), binding)| wgpu::BindGroupLayoutEntry {
+                binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size },
+                count: None,
+            })
+            .collect();
+        let begun = Instant::now();
+        let module = if self.is_checked {
+            trusted::checked_module(raw, label, &self.source)
+        } else {
+            trusted::unchecked_module(raw, label, &self.source)
+        };
+        let module_seconds = begun.elapsed().as_secs_f64();
+        let layout =
+            raw.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(label), entries: &entries });
+        let pipeline_layout = raw.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(label),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let pipeline = raw.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(label),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                // Kernels never read workgroup memory that they did not write.
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache,
+        });
+        let pipeline_seconds = begun.elapsed().as_secs_f64() - module_seconds;
+        Pipeline {
+            raw: pipeline,
+            layout,
+            recipe: self.clone(),
+            module_seconds,
+            pipeline_seconds,
+            is_warm: AtomicBool::new(false),
+        }
+    }
+
+    /// A dispatch with no workgroups, of buffers that hold nothing, on any device.
+    pub(super) fn empty_dispatch(&self, raw: &wgpu::Device) -> wgpu::CommandBuffer {
+        let pipeline = self.pipeline(raw, None);
+        let buffer = |size, usage| {
+            raw.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
+        };
+        let uniforms = std::iter::once(buffer(self.uniform_bytes.max(16), wgpu::BufferUsages::UNIFORM));
+        // Each has its own, since one that is written must not be read.
+        let storage = self.bindings.iter().map(|_| buffer(EMPTY_BYTES, wgpu::BufferUsages::STORAGE));
+        let buffers: Vec<wgpu::Buffer> = uniforms.chain(storage).collect();
+        let entries: Vec<wgpu::BindGroupEntry> = buffers
+            .iter()
+            .zip(0..)
+            .map(|(buffer, binding)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        let group = raw.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.layout,
+            entries: &entries,
+        });
+        empty_dispatches(raw, [(&pipeline, &group)])
+    }
+}
+
+/// Dispatches with no workgroups.
+pub(super) fn empty_dispatches<'a>(
+    raw: &wgpu::Device,
+    kernels: impl IntoIterator<Item = (&'a Pipeline, &'a wgpu::BindGroup)>,
+) -> wgpu::CommandBuffer {
+    let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("warm-up") });
+    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+    for (pipeline, group) in kernels {
+        pass.set_pipeline(&pipeline.raw);
+        pass.set_bind_group(0, group, &[]);
+        pass.dispatch_workgroups(0, 1, 1);
+    }
+    drop(pass);
+    encoder.finish()
 }

@@ -9,7 +9,9 @@ use super::context::GpuDevice;
 use super::parts::Parts;
 use super::pictures::Picture;
 use super::pipelines::Pipeline;
+use super::startup::Startup;
 use super::store::{GpuStore, USAGES, require};
+use crate::clock::Instant;
 use crate::compiler::{BufferKind, Dispatch, Location, Port, Program, Step, Work};
 use crate::error::{Error, Result};
 use crate::shader::Limit;
@@ -85,6 +87,7 @@ pub struct GpuProgram {
     uniforms: wgpu::Buffer,
     /// For each step, the offset of each dispatch's parameters in `uniforms`.
     uniform_offsets: Vec<Vec<u64>>,
+    startup: Startup,
 }
 
 /// Software drivers compile shaders in threads of their own when work is submitted. A process that ends meanwhile crashes in the compiler,
@@ -128,7 +131,9 @@ impl GpuProgram {
     async fn prepared(device: &GpuDevice, program: Arc<Program>, store: &GpuStore) -> Result<Self> {
         device.check()?;
         check_limits(device, &program)?;
+        let begun = Instant::now();
         let pipelines = compile(device, &program)?;
+        let mut startup = Startup { pipelines: begun.elapsed().as_secs_f64(), ..Startup::default() };
         let buffers = allocate(device, &program, store).map_err(|error| match error {
             Error::OutOfMemory(message) => Error::OutOfMemory(format!(
                 "{message}: the program plans {} bytes of its own, beside {} of variables; a smaller batch needs less",
@@ -154,11 +159,21 @@ impl GpuProgram {
             uniforms,
             uniform_offsets,
             program,
+            startup: Startup::default(),
         };
         loaded.commands = loaded.commands(&pipelines)?;
-        loaded.warm().await?;
+        let ready = begun.elapsed();
+        startup.kernels = loaded.warm().await?;
+        startup.first_dispatches = (begun.elapsed() - ready).as_secs_f64();
         device.reported().await?;
+        startup.load = begun.elapsed().as_secs_f64();
+        loaded.startup = startup;
         Ok(loaded)
+    }
+
+    /// What it took until it was ready; all but the compiler's time.
+    pub fn startup(&self) -> &Startup {
+        &self.startup
     }
 
     /// The program as the compiler made it.

@@ -405,6 +405,24 @@ fn a_run_that_would_wait_can_be_refused() {
 }
 
 #[test]
+fn a_program_tells_what_took_until_it_was_ready() {
+    let Some(device) = device() else { return };
+    let (store, program) = load(&device, small_program());
+    let Startup { pipelines, first_dispatches, load, kernels, .. } = program.startup().clone();
+    assert!(pipelines > 0.0 && first_dispatches > 0.0 && load >= pipelines + first_dispatches);
+    let labels: Vec<&str> = kernels.iter().map(|kernel| kernel.label.as_str()).collect();
+    assert_eq!(labels, ["map x * 2.0 + 1.0", "map result0[quad] + x"]);
+    for kernel in &kernels {
+        assert!(kernel.module > 0.0 && kernel.pipeline > 0.0 && kernel.bytes > 100, "{kernel:?}");
+        assert_eq!(kernel.first_dispatch.is_some(), device.adapter().is_software);
+    }
+    let text = program.startup().to_string();
+    assert!(text.contains("  map x * 2.0 + 1.0\n") && text.ends_with("  2 kernels\n"), "{text}");
+    let again = GpuProgram::load(&device, Arc::new(small_program()), &store).unwrap();
+    assert!(again.startup().kernels.is_empty(), "the device has them");
+}
+
+#[test]
 fn a_lost_device_gives_errors() {
     let Some(device) = device() else { return };
     let (store, mut program) = load(&device, small_program());

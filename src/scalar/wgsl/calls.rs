@@ -1,9 +1,18 @@
 //! WGSL of constants and of functions of scalars or of four lanes.
 
-use super::Emitter;
+use super::{Emitter, Style};
 use crate::scalar::expression::{Constant, NodeId};
 use crate::scalar::function::{ScalarFunction as F, Signature};
 use crate::tensor::DType;
+
+/// Bits of a mantissa that are 0 in numbers which people write into formulas as such: halves, small integers, powers of two.
+const PLAIN: u32 = 0xfff;
+
+/// True for a number that is a part of the formula. Others are learned or measured, or settings: as parameters, they do not make two kernels
+/// of one that a network's layers share, and a driver's cache knows the kernel when they change.
+fn is_plain(value: f32) -> bool {
+    value.to_bits() & PLAIN == 0
+}
 
 impl Emitter<'_> {
     pub(super) fn literal(&mut self, constant: Constant) -> String {
@@ -15,7 +24,7 @@ impl Emitter<'_> {
             DType::Bool => lanes("BoolLanes", format!("{}", constant.value != 0.0)),
             _ => {
                 let value = constant.value as f32;
-                if value.is_finite() {
+                if value.is_finite() && (self.style == Style::Function || is_plain(value)) {
                     return lanes("Lanes", format!("{value:?}f"));
                 }
                 self.param_literal(value)
@@ -245,4 +254,34 @@ pub(super) fn imports(text: &str) -> String {
     lines.sort_unstable();
     lines.dedup();
     lines.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scalar::wgsl::{Emitted, Epilogue, emit_map};
+    use crate::scalar::{Affine, Builder, ScalarFunction};
+    use crate::tensor::DType::F32;
+
+    /// A value times a number, as a map and as the last step of a routine.
+    fn scaled(number: f64) -> [Emitted; 2] {
+        let mut builder = Builder::new(F32);
+        let (value, number) = (builder.load(0, F32, Affine::row_major(&[8])), builder.constant(F32, number));
+        let product = builder.call(ScalarFunction::Mul, &[value, number]);
+        let expression = builder.finish(vec![8], vec![F32], vec![(product, F32)]);
+        [emit_map(&expression, &[None]), Epilogue { expression, borders: [0, 1] }.emit(1)]
+    }
+
+    #[test]
+    fn numbers_with_many_digits_are_parameters() {
+        for (one, other) in scaled(0.943_169_06).into_iter().zip(scaled(2.728_159_7)) {
+            assert_eq!(one.module, other.module, "layers share a kernel");
+            assert!(one.params.contains(&0.943_169_06_f32.to_bits()), "{:?}", one.params);
+            assert!(other.params.contains(&2.728_159_7_f32.to_bits()), "{:?}", other.params);
+        }
+        for (number, text) in [(0.5, "Lanes(0.5f)"), (-3.0, "Lanes(-3.0f)"), (6.0, "Lanes(6.0f)")] {
+            for emitted in scaled(number) {
+                assert!(emitted.module.contains(text), "a driver may simplify it: {}", emitted.module);
+            }
+        }
+    }
 }
