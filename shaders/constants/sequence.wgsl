@@ -1,4 +1,4 @@
-// Slot constants/sequence, used by family/recurrence.
+// Slot constants/sequence, used by family/recurrence, step_store.
 // What a recurrence has: this default runs from the first step to the last, starting from zeros.
 const REVERSE = false;
 const HAS_BIAS = false;
@@ -11,3 +11,8 @@ const IS_RAGGED = true;
 // In the backward pass: gradients of the outputs and of the last state.
 const HAS_OUTPUTS = true;
 const HAS_LAST = false;
+// Types of 16 bits: of the sequence that a pass reads beside what was saved, which are gates or the gradients of outputs; and of those
+// that it writes.
+const READS_F16 = false;
+const READS_BF16 = false;
+const STORES_BF16 = false;

@@ -142,13 +142,13 @@ fn depth_of(sum: u32) -> u32 {
 
 fn element_at(tensor: u32, address: i32) -> f32 {
     let index = u32(address);
-    return element_of(word_at(tensor, select(index, index >> 1u, PAIRS)), index);
+    return element_of(tensor, word_at(tensor, word_index(tensor, index)), index);
 }
 
 // Two neighbours of a row; 0 for the second where there is none.
 fn pair_at(tensor: u32, address: i32, has_second: bool) -> vec2<f32> {
     if PAIRS {
-        return pair_of(word_at(tensor, u32(address) >> 1u));
+        return pair_of(word_at(tensor, word_index(tensor, u32(address))));
     }
     let second = select(address, address + element_step(tensor), has_second);
     return vec2<f32>(element_at(tensor, address), select(0.0, element_at(tensor, second), has_second));

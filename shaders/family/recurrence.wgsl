@@ -6,6 +6,7 @@
 #import constants/sequence
 #import constants/cell
 #import cell/sum
+#import shared/widen
 
 struct Params {
     grid_width: u32,
@@ -33,6 +34,18 @@ fn sharing() -> u32 {
 
 fn has_work(number: u32) -> bool {
     return number < params.row_blocks * sharing();
+}
+
+// An element of the sequence that a pass reads beside what was saved: its word, and what the word holds.
+fn sequence_index(address: u32) -> u32 {
+    return select(address, address >> 1u, READS_F16 || READS_BF16);
+}
+
+fn sequence_value(word: u32, address: u32) -> f32 {
+    if READS_F16 || READS_BF16 {
+        return widen(word >> ((address & 1u) * 16u), READS_BF16);
+    }
+    return bitcast<f32>(word);
 }
 
 // The step of an iteration, as an index in the sequence.

@@ -4,17 +4,26 @@
 #import family/recurrence
 #import state_product/pieces
 #import barrier/storage
+#import step_store/words
 
 // Products wait here: what follows is long, and is not to be written out once for each of them. One more than there are, since drivers
 // write out a loop that is as long as its array.
 var<private> products: array<array<f32, UNITS * ROWS + 1u>, WIDTH>;
 
-// Of the units and rows of a block, one item.
-fn finish(iteration: u32, half: u32, first_row: u32, block: u32, item: u32, local: u32) {
-    let unit = (block * UNITS + item % UNITS) * LANES + local;
+// The units of an invocation: LANES apart, or two neighbours and the next two LANES behind.
+fn unit_of(block: u32, index: u32, local: u32) -> u32 {
+    if IN_PAIRS {
+        return ((block * (UNITS / 2u) + index / 2u) * LANES + local) * 2u + index % 2u;
+    }
+    return (block * UNITS + index) * LANES + local;
+}
+
+// Of the units and rows of a block, one item. The second of two neighbouring units stores what both have.
+fn finish(iteration: u32, half: u32, first_row: u32, block: u32, item: u32, local: u32, is_second: bool) {
+    let unit = unit_of(block, item % UNITS, local);
     let row = first_row + item / UNITS;
     if unit < params.hidden && row < params.batch {
-        finish_unit(iteration, half, row, unit, item);
+        finish_unit(iteration, half, row, unit, item, is_second);
     }
 }
 
@@ -29,7 +38,7 @@ fn run_steps(number: u32, wave: u32, local: u32) {
                 var columns: array<array<u32, UNITS>, WIDTH>;
                 for (var w = 0u; w < WIDTH; w++) {
                     for (var u = 0u; u < UNITS; u++) {
-                        let unit = (block * UNITS + u) * LANES + local;
+                        let unit = unit_of(block, u, local);
                         columns[w][u] = w * params.hidden + min(unit, params.hidden - 1u);
                         for (var r = 0u; r < ROWS; r++) {
                             sums[w][u][r] = 0.0;
@@ -47,13 +56,13 @@ fn run_steps(number: u32, wave: u32, local: u32) {
                     }
                 }
                 for (var item = 0u; item < UNITS * ROWS; item += ITEMS) {
-                    finish(iteration, half, first_row, block, item, local);
+                    finish(iteration, half, first_row, block, item, local, false);
                     if ITEMS > 1u {
-                        finish(iteration, half, first_row, block, item + 1u, local);
+                        finish(iteration, half, first_row, block, item + 1u, local, true);
                     }
                     if ITEMS > 2u {
-                        finish(iteration, half, first_row, block, item + 2u, local);
-                        finish(iteration, half, first_row, block, item + 3u, local);
+                        finish(iteration, half, first_row, block, item + 2u, local, false);
+                        finish(iteration, half, first_row, block, item + 3u, local, true);
                     }
                 }
             }

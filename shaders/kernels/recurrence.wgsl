@@ -5,26 +5,45 @@
 const WIDTH = GATES;
 const WEIGHT = 2u;
 
-@group(0) @binding(1) var<storage, read> gates: array<f32>;
+@group(0) @binding(1) var<storage, read> gates: array<u32>;
 // The bias of the products, where there is one, then the parameters.
 @group(0) @binding(3) var<storage, read> vectors: array<f32>;
 @group(0) @binding(4) var<storage, read> initial_state: array<f32>;
 @group(0) @binding(5) var<storage, read> lengths: array<i32>;
-@group(0) @binding(6) var<storage, read_write> outputs: array<f32>;
+@group(0) @binding(6) var<storage, read_write> outputs: array<StepWord>;
 @group(0) @binding(7) var<storage, read_write> last: array<f32>;
-@group(0) @binding(8) var<storage, read_write> saved: array<f32>;
+@group(0) @binding(8) var<storage, read_write> saved: array<StepWord>;
+
+// What waits of the first of two neighbouring units: its saved values, the states before the first step, and its output.
+var<private> waiting: array<f32, SAVED + STATES + 1u>;
+
+fn saved_at(address: u32) -> f32 {
+    return step_value(saved[step_index(address)], address);
+}
+
+fn save(index: u32, address: u32, value: f32, is_second: bool) {
+    if IN_PAIRS && !is_second {
+        waiting[index] = value;
+    } else {
+        saved[step_index(address)] = step_word(waiting[index], value);
+    }
+}
 
 fn source(address: u32, initial: bool) -> f32 {
     if HAS_INITIAL && initial {
         return initial_state[address];
     }
-    return saved[address];
+    return saved_at(address);
 }
 
 // A state of a unit before an iteration.
 fn state_before(iteration: u32, row: u32, unit: u32, state: u32) -> f32 {
     if iteration > 0u {
-        return saved[value_start(step_of(iteration), row, SAVED, SAVED - 1u - state) + unit];
+        if IN_PAIRS {
+            // Not rounded, as what is saved.
+            return last[(state * params.batch + row) * params.hidden + unit];
+        }
+        return saved_at(value_start(step_of(iteration), row, SAVED, SAVED - 1u - state) + unit);
     }
     if HAS_INITIAL {
         return initial_state[(state * params.batch + row) * params.hidden + unit];
@@ -33,10 +52,12 @@ fn state_before(iteration: u32, row: u32, unit: u32, state: u32) -> f32 {
 }
 
 // Stores a state for the next iteration.
-fn store_state(iteration: u32, row: u32, unit: u32, state: u32, value: f32) {
+fn store_state(iteration: u32, row: u32, unit: u32, state: u32, value: f32, is_second: bool) {
     if iteration + 1u < params.steps {
-        saved[value_start(step_of(iteration + 1u), row, SAVED, SAVED - 1u - state) + unit] = value;
-    } else {
+        let index = SAVED - 1u - state;
+        save(index, value_start(step_of(iteration + 1u), row, SAVED, index) + unit, value, is_second);
+    }
+    if IN_PAIRS || iteration + 1u == params.steps {
         last[(state * params.batch + row) * params.hidden + unit] = value;
     }
 }
@@ -68,7 +89,7 @@ fn add_all_products(
     }
 }
 
-fn finish_unit(iteration: u32, half: u32, row: u32, unit: u32, item: u32) {
+fn finish_unit(iteration: u32, half: u32, row: u32, unit: u32, item: u32, is_second: bool) {
     let step = step_of(iteration);
     var state: array<f32, STATES>;
     for (var k = 0u; k < STATES; k++) {
@@ -80,7 +101,8 @@ fn finish_unit(iteration: u32, half: u32, row: u32, unit: u32, item: u32) {
     let x_start = value_start(step, row, GATES, 0u) + unit;
     var x: array<f32, GATES>;
     for (var gate = 0u; gate < GATES; gate++) {
-        x[gate] = gates[x_start + gate * params.hidden];
+        let address = x_start + gate * params.hidden;
+        x[gate] = sequence_value(gates[sequence_index(address)], address);
     }
     var sums: array<f32, GATES>;
     for (var gate = 0u; gate < GATES; gate++) {
@@ -97,27 +119,33 @@ fn finish_unit(iteration: u32, half: u32, row: u32, unit: u32, item: u32) {
     }
     if iteration == 0u && half == 0u {
         for (var k = 0u; k < STATES; k++) {
-            saved[start + (SAVED - 1u - k) * params.hidden] = state[k];
+            save(SAVED + k, start + (SAVED - 1u - k) * params.hidden, state[k], is_second);
         }
     }
     var first: array<f32, FIRST_SLOTS>;
     if TWO_HALVES && half == 0u {
         first = first_half(x, sums, state, parameter);
         for (var k = 0u; k < FIRST; k++) {
-            saved[start + k * params.hidden] = first[k];
+            save(k, start + k * params.hidden, first[k], is_second);
         }
         return;
     }
     for (var k = 0u; k < FIRST; k++) {
-        first[k] = saved[start + k * params.hidden];
+        first[k] = saved_at(start + k * params.hidden);
     }
     var next = advance(x, sums, state, parameter, first);
     for (var k = FIRST; k < SAVED - STATES; k++) {
-        saved[start + k * params.hidden] = next[STATES + k - FIRST];
+        save(k, start + k * params.hidden, next[STATES + k - FIRST], is_second);
     }
     let is_active = !HAS_LENGTHS || i32(step) < lengths[row];
-    outputs[value_start(step, row, 1u, 0u) + unit] = select(0.0, next[0], is_active);
+    let output_address = value_start(step, row, 1u, 0u) + unit;
+    let output = select(0.0, next[0], is_active);
+    if IN_PAIRS && !is_second {
+        waiting[SAVED + STATES] = output;
+    } else {
+        outputs[step_index(output_address)] = step_word(waiting[SAVED + STATES], output);
+    }
     for (var k = 0u; k < STATES; k++) {
-        store_state(iteration, row, unit, k, select(state[k], next[k], is_active));
+        store_state(iteration, row, unit, k, select(state[k], next[k], is_active), is_second);
     }
 }

@@ -8,16 +8,31 @@ const WIDTH = 1u;
 const WEIGHT = 1u;
 
 // Binding 2 is what the forward pass saved, of 32 or 16 bits.
-@group(0) @binding(3) var<storage, read> d_outputs: array<f32>;
+@group(0) @binding(3) var<storage, read> d_outputs: array<u32>;
 @group(0) @binding(4) var<storage, read> d_last: array<f32>;
 @group(0) @binding(5) var<storage, read> lengths: array<i32>;
 // The parameters of the cell.
 @group(0) @binding(6) var<storage, read> vectors: array<f32>;
-@group(0) @binding(7) var<storage, read_write> d_gates: array<f32>;
+@group(0) @binding(7) var<storage, read_write> d_gates: array<StepWord>;
 @group(0) @binding(8) var<storage, read_write> carried: array<f32>;
 
+// What waits of the first of two neighbouring units.
+var<private> waiting: array<f32, GRADIENTS>;
+
+fn gradient_at(address: u32) -> f32 {
+    return step_value(d_gates[step_index(address)], address);
+}
+
+fn store_gradient(index: u32, address: u32, value: f32, is_second: bool) {
+    if IN_PAIRS && !is_second {
+        waiting[index] = value;
+    } else {
+        d_gates[step_index(address)] = step_word(waiting[index], value);
+    }
+}
+
 fn source(address: u32, initial: bool) -> f32 {
-    return d_gates[address];
+    return gradient_at(address);
 }
 
 fn backward_step(iteration: u32) -> u32 {
@@ -86,7 +101,7 @@ fn parameters_of(unit: u32) -> array<f32, PARAMETER_SLOTS> {
     return parameter;
 }
 
-fn finish_step(iteration: u32, row: u32, unit: u32, item: u32) {
+fn finish_step(iteration: u32, row: u32, unit: u32, item: u32, is_second: bool) {
     var upstream: array<f32, STATES>;
     for (var k = 0u; k < STATES; k++) {
         upstream[k] = after(iteration, row, unit, k);
@@ -98,7 +113,8 @@ fn finish_step(iteration: u32, row: u32, unit: u32, item: u32) {
         var own: array<f32, GRADIENTS>;
         if is_active(step, row) {
             if HAS_OUTPUTS {
-                upstream[0] += d_outputs[value_start(step, row, 1u, 0u) + unit];
+                let address = value_start(step, row, 1u, 0u) + unit;
+                upstream[0] += sequence_value(d_outputs[sequence_index(address)], address);
             }
             let before = backward(values_saved(step, row, unit), parameters_of(unit), upstream);
             for (var k = 0u; k < GRADIENTS; k++) {
@@ -113,7 +129,7 @@ fn finish_step(iteration: u32, row: u32, unit: u32, item: u32) {
             }
         }
         for (var k = 0u; k < GRADIENTS; k++) {
-            d_gates[start + k * params.hidden] = own[k];
+            store_gradient(k, start + k * params.hidden, own[k], is_second);
         }
     }
     for (var k = 0u; k < STATES; k++) {
@@ -122,7 +138,7 @@ fn finish_step(iteration: u32, row: u32, unit: u32, item: u32) {
 }
 
 // The second half of a step with two products: the second one's gradient is that of the inner state.
-fn finish_inner(iteration: u32, row: u32, unit: u32, item: u32) {
+fn finish_inner(iteration: u32, row: u32, unit: u32, item: u32, is_second: bool) {
     let step = backward_step(iteration);
     if is_active(step, row) {
         let start = value_start(step, row, GRADIENTS, 0u) + unit;
@@ -131,7 +147,8 @@ fn finish_inner(iteration: u32, row: u32, unit: u32, item: u32) {
         for (var k = 0u; k < GRADIENTS; k++) {
             // Products from SECOND on do not depend on it.
             if k < OF_PRODUCTS + SECOND || k >= OF_PRODUCTS + GATES {
-                d_gates[start + k * params.hidden] += before[k];
+                let address = start + k * params.hidden;
+                store_gradient(k, address, gradient_at(address) + before[k], is_second);
             }
         }
         for (var k = 0u; k < STATES; k++) {
@@ -140,10 +157,10 @@ fn finish_inner(iteration: u32, row: u32, unit: u32, item: u32) {
     }
 }
 
-fn finish_unit(iteration: u32, half: u32, row: u32, unit: u32, item: u32) {
+fn finish_unit(iteration: u32, half: u32, row: u32, unit: u32, item: u32, is_second: bool) {
     if half == 0u {
-        finish_step(iteration, row, unit, item);
+        finish_step(iteration, row, unit, item, is_second);
     } else if TWO_HALVES && iteration < params.steps {
-        finish_inner(iteration, row, unit, item);
+        finish_inner(iteration, row, unit, item, is_second);
     }
 }

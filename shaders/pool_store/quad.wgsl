@@ -1,5 +1,5 @@
 // Slot pool_store, used by family/pool.
-// Four neighbouring elements at once, where rows of the result are whole groups of four: so that floats of 16 bits can be stored.
+// Four neighbouring elements at once, where the result is whole groups of four: so that floats of 16 bits can be stored.
 #import finish/quad
 #import family/windows
 

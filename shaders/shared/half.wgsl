@@ -1,4 +1,4 @@
-// Used by expressions.
+// Used by expressions, step_store.
 // 16-bit floats in the low half of a word, without any optional feature: plain integer arithmetic, so that every
 // driver rounds alike (to nearest, ties to even) and keeps infinities. Twins of the `half` crate's conversions.
 

@@ -1,4 +1,4 @@
-// Used by lhs.
+// Used by family/recurrence, lhs, step_store, words.
 // Floats of 16 bits as f32, exactly, without any optional feature. A driver's own conversion is one instruction where that of
 // `shared/half` is a dozen, which counts in a product's inner loop.
 

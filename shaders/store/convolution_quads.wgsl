@@ -1,5 +1,5 @@
 // Slot store, used by blocks, convolution_direct, convolution_software, family/convolution_staging, load, matmul_direct, matmul_software, staging.
-// How a convolution stores its result where rows are whole groups of four elements, and neighbouring columns are neighbours in it:
+// How a convolution stores its result where rows or planes are whole groups of four elements, and neighbouring columns are neighbours in it:
 // `finish_quad` takes them at once.
 #import family/convolution_result
 

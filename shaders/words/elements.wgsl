@@ -3,7 +3,11 @@
 alias Word = f32;
 const PAIRS = false;
 
-fn element_of(word: Word, address: u32) -> f32 {
+fn word_index(tensor: u32, address: u32) -> u32 {
+    return address;
+}
+
+fn element_of(tensor: u32, word: Word, address: u32) -> f32 {
     return word;
 }
 

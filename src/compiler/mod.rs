@@ -135,7 +135,11 @@ pub fn compile(graph: &Graph, target: &Target, layout: &mut Layout, options: Opt
             _ => None,
         })
         .collect();
-    let mut data = row_updates::join(simplify::simplify(rounding::round_once(data)));
+    data = rounding::round_once(data);
+    if is_mixed {
+        data = rounding::store_rounded(data, target);
+    }
+    let mut data = row_updates::join(simplify::simplify(data));
     if options.fuse {
         data = row_sums::absorb(data);
     }

@@ -149,3 +149,38 @@ pub(super) fn round_once(mut data: GraphData) -> GraphData {
     }
     data
 }
+
+/// Lets routines that can store 16 bits ([`Routine::stores_half`](crate::graph::Routine::stores_half)) store what all readers have rounded.
+pub(super) fn store_rounded(mut data: GraphData, target: &Target) -> GraphData {
+    let needed = needed(&data);
+    // For each value, the type that all its readers round it to; none where some read all of it.
+    let mut rounded: FxHashMap<ValueId, Option<DType>> = FxHashMap::default();
+    for (_, node) in data.nodes.iter().enumerate().filter(|(index, _)| needed[*index]) {
+        for &input in &node.inputs {
+            let narrow = match node.op {
+                Op::Elementwise(Elementwise(ScalarFunction::Cast(dtype))) if is_half(dtype) => Some(dtype),
+                _ => None,
+            };
+            rounded.entry(input).and_modify(|known| *known = known.filter(|_| *known == narrow)).or_insert(narrow);
+        }
+    }
+    let read_whole = data.outputs.iter().map(|(_, value)| value).chain(data.assignments.iter().map(|(_, value)| value));
+    rounded.extend(read_whole.map(|&value| (value, None)));
+    let on_cpu = matches!(target, Target::Cpu);
+    for (index, node) in data.nodes.iter_mut().enumerate().filter(|(index, _)| needed[*index]) {
+        let Some(routine) = node.op.routine() else { continue };
+        let outputs = routine.stores_half(&node.outputs, on_cpu);
+        let mut used =
+            outputs.iter().filter_map(|&output| rounded.get(&ValueId { node: index as u32, output: output as u32 }));
+        // Those that nothing reads are of the others' type.
+        let Some(&Some(dtype)) = used.next() else { continue };
+        if used.all(|&other| other == Some(dtype)) {
+            for &output in outputs {
+                if node.outputs[output].dtype == DType::F32 {
+                    node.outputs[output].dtype = dtype;
+                }
+            }
+        }
+    }
+    data
+}

@@ -49,6 +49,15 @@ impl<'a> Routine<'a> {
         }
     }
 
+    /// The outputs that a device's form can store in 16 bits.
+    pub(crate) fn stores_half(&self, outputs: &[TensorType], on_cpu: bool) -> &'static [usize] {
+        if on_cpu {
+            self.cpu.map_or(&[], |cpu| cpu.stores_half(outputs))
+        } else {
+            self.gpu.map_or(&[], |gpu| gpu.stores_half(outputs))
+        }
+    }
+
     /// True where the kernels store groups of four neighbours.
     pub(crate) fn stores_quads(&self, output: &TensorType) -> bool {
         self.gpu.is_some_and(|gpu| gpu.stores_quads(output))
@@ -101,6 +110,12 @@ pub trait CpuRoutine {
         false
     }
 
+    /// The outputs that `evaluate` can store as f16 or bf16, all of them as the same, where it computes in f32. That is asked for where
+    /// the graph rounds all of them that are used.
+    fn stores_half(&self, _outputs: &[TensorType]) -> &'static [usize] {
+        &[]
+    }
+
     /// Computes the only output in the memory of the first input, which holds that input; the others are as in `evaluate`. Called where
     /// the operator [`updates_in_place`](super::Operator::updates_in_place).
     ///
@@ -148,6 +163,12 @@ pub trait GpuRoutine {
     /// so is [`CpuRoutine::reads_stored`].
     fn reads_stored(&self, _input: usize) -> bool {
         false
+    }
+
+    /// The outputs that the kernels can store as f16 or bf16, all of them as the same, as [`CpuRoutine::stores_half`] says of the CPU's
+    /// form.
+    fn stores_half(&self, _outputs: &[TensorType]) -> &'static [usize] {
+        &[]
     }
 
     /// True where the kernels store results of this type in groups of four neighbours along the last axis, so that an epilogue

@@ -14,6 +14,7 @@ use crate::tensor::DType;
 /// | the results of these layers, with their biases | sums within products, reductions, softmax, norms and their statistics, losses |
 /// | the gradients that arrive there | the last result of a [`Trainer`](crate::train::Trainer)'s model |
 /// | what recurrences and attention save for the backward pass | all other functions of tensors, and embeddings |
+/// | a recurrence's gates, its states where they are multiplied | its states from step to step |
 ///
 /// A value that is rounded for one of its uses is rounded for all of them, forward and backward: it is in memory once, in 16 bits. What
 /// has no product, as an activation or a pool, computes in f32 from what it is given.

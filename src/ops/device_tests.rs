@@ -1,7 +1,7 @@
 //! For tests only: an operator's kernels, for every adapter that choices are tested for, against its CPU implementation.
 
 use crate::graph::{GpuRoutine, Operator};
-use crate::shader::testing::{Runner, adapters, assert_close, check};
+use crate::shader::testing::{Runner, adapters, assert_close, check, widened};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
@@ -13,7 +13,7 @@ fn gpu(op: &dyn Operator) -> &dyn GpuRoutine {
 /// How an operator returns its plans.
 type Plans<'a> = &'a dyn Fn(&RoutineShapes<'_>, &Adapter) -> Result<Vec<KernelPlan>, String>;
 
-/// Runs every plan; f32 results may differ by the tolerance (relative above 1), others not at all. Returns the number of
+/// Runs every plan; results that are floats may differ by the tolerance (relative above 1), others not at all. Returns the number of
 /// plans that were run.
 #[track_caller]
 pub(crate) fn compare(
@@ -105,6 +105,12 @@ fn compare_plans(
             let name = format!("{label}: {}", kernels.join(", "));
             let got = runner.run(&plan, &data, &sizes);
             for ((got, want), ty) in got.iter().zip(&want).zip(outputs) {
+                if matches!(ty.dtype, DType::F16 | DType::BF16) {
+                    let [got, want] =
+                        [got, bytemuck::cast_slice(want)].map(|bytes| widened(ty.dtype, &bytes[..ty.bytes()]));
+                    assert_close(&name, &got, &want, tolerance);
+                    continue;
+                }
                 let got: Vec<u32> = bytemuck::pod_collect_to_vec(got);
                 if ty.dtype == DType::F32 && tolerance > 0.0 {
                     assert_close(&name, bytemuck::cast_slice(&got), bytemuck::cast_slice(want), tolerance);

@@ -266,6 +266,8 @@ slots! {
     StateProduct: "state_product" { Pieces: "pieces", Lanes: "lanes" }
     /// In which order the weight of a recurrence is in memory.
     StateWeight: "state_weight" { Quads: "quads", Words: "words" }
+    /// How the sequences that a recurrence writes are in memory.
+    StepStore: "step_store" { Words: "words", Pairs: "pairs" }
     /// What separates the steps of a recurrence.
     Barrier: "barrier" { Storage: "storage", Subgroup: "subgroup" }
     /// What a scan begins a chunk with.
@@ -273,7 +275,7 @@ slots! {
     /// What attention computes: its result, or gradients.
     AttentionPass: "attention_pass" { Forward: "forward", Queries: "queries", Keys: "keys" }
     /// How attention reads its tensors.
-    Words: "words" { Elements: "elements", Pairs: "pairs" }
+    Words: "words" { Elements: "elements", Pairs: "pairs", Halves: "halves", Stored: "stored" }
     /// The format of a texture that takes an output.
     Texel: "texel" {
         Rgba8Unorm: "rgba8unorm", Rgba8Snorm: "rgba8snorm", Bgra8Unorm: "bgra8unorm", Rgba16Float: "rgba16float",
@@ -329,7 +331,8 @@ constants! {
     SequenceConstants: "constants/sequence" {
         REVERSE: reverse: bool, HAS_BIAS: has_bias: bool, FIRST_PARAMETER: first_parameter: usize,
         HAS_INITIAL: has_initial: bool, HAS_LENGTHS: has_lengths: bool, IS_RAGGED: is_ragged: bool,
-        HAS_OUTPUTS: has_outputs: bool, HAS_LAST: has_last: bool,
+        HAS_OUTPUTS: has_outputs: bool, HAS_LAST: has_last: bool, READS_F16: reads_f16: bool,
+        READS_BF16: reads_bf16: bool, STORES_BF16: stores_bf16: bool,
     }
     CellConstants: "constants/cell" {
         GATES: gates: usize, STATES: states: usize, PARAMETERS: parameters: usize, SAVED: saved: usize,
@@ -339,7 +342,7 @@ constants! {
     }
     AttentionConstants: "constants/attention" {
         HEAD_SIZE: head_size: usize, VALUE_SIZE: value_size: usize, BUFFERS: buffers: usize, DROPS: drops: bool,
-        FIRST_WRITTEN: first_written: usize,
+        FIRST_WRITTEN: first_written: usize, F16_TENSORS: f16_tensors: usize, BF16_TENSORS: bf16_tensors: usize,
     }
     AttentionSoftwareConstants: "constants/attention_software" {
         ROWS: rows: usize, COLUMNS: columns: usize, LANES: lanes: usize,

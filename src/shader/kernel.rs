@@ -173,7 +173,8 @@ pub struct RoutineShapes<'a> {
     /// The operator's inputs, in order. Their element types are compute types (f32, i32 or u32), or f16 and bf16 where the operator
     /// reads such an input [as it is stored](crate::graph::GpuRoutine::reads_stored).
     pub inputs: &'a [Operand],
-    /// The operator's outputs as the operator states them (compute types).
+    /// The operator's outputs as the operator states them (compute types), or f16 and bf16 where the operator
+    /// [stores such outputs](crate::graph::GpuRoutine::stores_half).
     pub outputs: &'a [TensorType],
     /// The generated epilogue, for operators that accept one. Its extra inputs come after the operator's own in
     /// [`Bound::Input`], and its outputs replace the operator's.

@@ -37,6 +37,6 @@ pub(crate) mod slot {
         Fold, Fragment, JoinedRows, Lanes, Lhs, Load, Nan, Operand, PairConstants, PoolConstants, PoolStore,
         ProductConstants, RecurrenceConstants, ReductionConstants, Rhs, RowFunctions, RowSums, Score,
         SequenceConstants, SoftwareConstants, SortConstants, SortKey, SplitConstants, Staging, StateProduct,
-        StateWeight, Store, StoredConstants, Texel, TileConstants, Words,
+        StateWeight, StepStore, Store, StoredConstants, Texel, TileConstants, Words,
     };
 }

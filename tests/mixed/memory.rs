@@ -54,6 +54,31 @@ fn dropped(g: &Graph) -> Tensor {
     model.dense(10).forward(g, &x, Mode::Training).cross_entropy(&y)
 }
 
+/// Rows of 14 elements.
+fn ragged(g: &Graph) -> Tensor {
+    let (x, y) = (g.input("x", [32, 3, 14, 14], F32), g.input("y", [32], I32));
+    let mut model = Sequential::new([3, 14, 14]);
+    for _ in 0..6 {
+        model = model.conv2d(32, 3).padding(1).relu();
+    }
+    model.global_avg_pool().dense(10).forward(g, &x, Mode::Training).cross_entropy(&y)
+}
+
+fn recurrent(g: &Graph, model: impl Fn(Sequential) -> Sequential) -> Tensor {
+    let (x, y) = (g.input("x", [64, 40, 32], F32), g.input("y", [64, 40], I32));
+    let model = model(model(Sequential::new([40, 32]))).dense(10);
+    let logits = model.forward(g, &x, Mode::Training).reshape([64 * 40, 10]);
+    logits.cross_entropy(&y.reshape([64 * 40]))
+}
+
+fn lstm(g: &Graph) -> Tensor {
+    recurrent(g, |model| model.lstm(128).return_sequences(true))
+}
+
+fn gru(g: &Graph) -> Tensor {
+    recurrent(g, |model| model.gru(128).return_sequences(true))
+}
+
 fn transformer(g: &Graph) -> Tensor {
     let (x, y) = (g.input("x", [64, 64, 64], F32), g.input("y", [64], I32));
     let encoder = Transformer::new(4).layers(4).feed_forward(256).dropout(0.0).norm_first();
@@ -62,7 +87,10 @@ fn transformer(g: &Graph) -> Tensor {
 }
 
 /// Models whose memory is that of activations, and the share of it that remains at most.
-const MODELS: [(&str, Build, f64); 4] = [
+const MODELS: [(&str, Build, f64); 7] = [
+    ("ragged", ragged, 0.66),
+    ("lstm", lstm, 0.63),
+    ("gru", gru, 0.6),
     ("convolutional", convolutional, 0.6),
     ("normalized", normalized, 0.65),
     ("dropped", dropped, 0.6),

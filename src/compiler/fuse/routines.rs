@@ -34,8 +34,13 @@ impl Fuser<'_> {
             operands.push(Operand { ty: TensorType::new(self.fused.buffers[buffer.0].ty.dtype, ty.shape), at });
             inputs.push(buffer);
         }
-        let outputs: Vec<TensorType> =
-            node.outputs.iter().map(|ty| TensorType::new(ty.dtype.compute(), ty.shape.clone())).collect();
+        // What the graph says to be of 16 bits, a routine either stores so, or what reads it is rounded.
+        let halves = routine.stores_half(&node.outputs, self.on_cpu);
+        let stored = |(index, ty): (usize, &TensorType)| {
+            let dtype = if halves.contains(&index) { ty.dtype } else { ty.dtype.compute() };
+            TensorType::new(dtype, ty.shape.clone())
+        };
+        let outputs: Vec<TensorType> = node.outputs.iter().enumerate().map(stored).collect();
         let values: Vec<ValueId> =
             (0..outputs.len()).map(|output| ValueId { node: index as u32, output: output as u32 }).collect();
         let buffers: Vec<BufferId> = outputs
@@ -48,6 +53,9 @@ impl Fuser<'_> {
         let head = Head::Routine { op: node.op.clone(), operands, inputs, outputs: outputs.clone() };
         self.push(FusedKernel::new(head, tail, buffers.clone(), names, node.origin));
         for ((value, buffer), ty) in values.into_iter().zip(buffers).zip(outputs) {
+            if is_half(ty.dtype) {
+                self.note_half(buffer);
+            }
             self.insert_raw(value, buffer, ty.dtype);
         }
     }

@@ -92,10 +92,10 @@ impl RecurrentWeights {
         let precision = x.graph().precision();
         let weight = precision.operand(&self.input).transpose(0, 1);
         let product = precision.operand(x).matmul(&weight).cast(x.dtype());
-        match &self.biases {
+        precision.round(&match &self.biases {
             Some((first, _)) => product + first,
             None => product,
-        }
+        })
     }
 
     pub(super) fn hidden_size(&self) -> usize {

@@ -124,9 +124,15 @@ pub(super) fn plans(
     adapter: &Adapter,
     tuning: bool,
 ) -> Result<Vec<KernelPlan>, String> {
-    let types: Vec<&TensorType> = shapes.inputs.iter().map(|operand| &operand.ty).collect();
+    // Tensors of 16 bits are widened as they are loaded.
+    let computed: Vec<TensorType> = shapes
+        .inputs
+        .iter()
+        .map(|operand| TensorType::new(operand.ty.dtype.compute(), operand.ty.shape.clone()))
+        .collect();
+    let types: Vec<&TensorType> = computed.iter().collect();
     let sizes = attention.sizes(&types)?;
-    if types[0].dtype != DType::F32 {
+    if shapes.outputs.iter().any(|ty| ty.dtype != DType::F32) {
         return Err(format!("computes in f32 on a GPU, not {}", types[0].dtype));
     }
     if types.iter().copied().chain(shapes.outputs).any(|ty| ty.len() > i32::MAX as usize) {
@@ -239,6 +245,8 @@ impl Problem<'_> {
             buffers: buffers.len(),
             drops: self.attention.dropout.is_some(),
             first_written: 1 + reads + buffers.len(),
+            f16_tensors: self.stored_as(DType::F16),
+            bf16_tensors: self.stored_as(DType::BF16),
         };
         let functions = module::functions(self.attention, &self.sizes, &buffers, 1 + reads);
         let file = match variant {
@@ -247,31 +255,62 @@ impl Problem<'_> {
         };
         let kernel = Kernel::of(file).slot(step.slot()).slot(constants).slot(Score(&functions));
         let (label, kernel) = match variant {
-            Variant::Hardware => (String::new(), kernel.slot(Words::Elements)),
+            Variant::Hardware => (String::new(), kernel),
             Variant::Software { rows, columns, lanes } => {
-                let pairs = self.reads_pairs();
-                let label = format!(" {rows}x{}{}", columns * lanes, if pairs { " pairs" } else { "" });
-                let words = if pairs { Words::Pairs } else { Words::Elements };
-                (label, kernel.slot(words).slot(AttentionSoftwareConstants { rows, columns, lanes }))
+                let label = format!(" {rows}x{}", columns * lanes);
+                (label, kernel.slot(AttentionSoftwareConstants { rows, columns, lanes }))
             }
         };
+        let words = self.words(variant);
+        let label = label
+            + match words {
+                Words::Elements => "",
+                Words::Pairs => " pairs",
+                Words::Halves => " halves",
+                Words::Stored => " stored",
+            };
+        let kernel = kernel.slot(words);
         let label = format!("{}{label} {}", step.name(), self.attention.score.name());
         let kernel = kernel.kernel(label, reads + buffers.len(), 2)?;
         Ok(Kernel { subgroups: matches!(variant, Variant::Software { .. }), ..kernel })
     }
 
+    /// How tensors are read.
+    fn words(&self, variant: Variant) -> Words {
+        let is_software = matches!(variant, Variant::Software { .. });
+        let [f16, bf16] = [DType::F16, DType::BF16].map(|dtype| self.stored_as(dtype));
+        let all: usize = self.tensors().iter().map(|&(_, tensor)| 1 << tensor).sum();
+        if f16 == 0 && bf16 == 0 {
+            let pairs = is_software && self.adapter.wide_integers && self.has_pairs();
+            if pairs { Words::Pairs } else { Words::Elements }
+        } else if (f16 == all || bf16 == all) && self.has_pairs() {
+            Words::Halves
+        } else {
+            Words::Stored
+        }
+    }
+
+    /// The inputs that have rows of heads, and their numbers in `family/attention`.
+    const fn tensors(&self) -> &'static [(usize, usize)] {
+        match self.attention.pass {
+            AttentionPass::Forward => &[(0, 0), (1, 1), (2, 2)],
+            AttentionPass::Backward => &[(0, 0), (1, 1), (2, 2), (3, 3), (5, 4)],
+        }
+    }
+
+    /// A bit for each of them that is stored in a type.
+    fn stored_as(&self, dtype: DType) -> usize {
+        let is_it = |index: usize| self.shapes.inputs[index].ty.dtype == dtype;
+        self.tensors().iter().filter(|(index, _)| is_it(*index)).map(|&(_, tensor)| 1 << tensor).sum()
+    }
+
     /// Whether rows of all tensors begin at even addresses.
-    fn reads_pairs(&self) -> bool {
+    fn has_pairs(&self) -> bool {
         let Sizes { head_size, value_size, .. } = self.sizes;
         let is_even = |number: i64| number % 2 == 0;
-        let tensors = match self.attention.pass {
-            AttentionPass::Forward => &[0, 1, 2][..],
-            AttentionPass::Backward => &[0, 1, 2, 3, 5],
-        };
-        self.adapter.wide_integers
-            && head_size.is_multiple_of(2)
+        head_size.is_multiple_of(2)
             && value_size.is_multiple_of(2)
-            && tensors.iter().all(|&index| {
+            && self.tensors().iter().all(|&(index, _)| {
                 let Affine { offset, strides } = &self.shapes.inputs[index].at;
                 is_even(*offset) && strides[3] == 1 && strides[..3].iter().all(|&stride| is_even(stride))
             })

@@ -266,6 +266,13 @@ impl GpuRoutine for Attention {
         kernels::plans(self, shapes, adapter, true)
     }
 
+    fn reads_stored(&self, input: usize) -> bool {
+        match self.pass {
+            AttentionPass::Forward => input < 3,
+            AttentionPass::Backward => input < 6 && input != 4,
+        }
+    }
+
     fn obstacle(&self, inputs: &[&TensorType], adapter: &Adapter) -> Option<String> {
         kernels::obstacle(self, inputs, adapter)
     }

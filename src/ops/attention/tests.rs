@@ -7,10 +7,10 @@ use super::{Attention, AttentionOptions, AttentionPass, Score, ScoreDefinition, 
 use crate::compiler::{Layout, Options, Target, compile};
 use crate::device::Device;
 use crate::device::gpu::{Checks, Selection};
-use crate::graph::{GpuRoutine, Graph, Operator, Tensor};
+use crate::graph::{CpuRoutine, GpuRoutine, Graph, Operator, Tensor};
 use crate::scalar::{Source, Tape, map};
 use crate::session::Outputs;
-use crate::shader::testing::{adapters, check, numbers, operand, skipped};
+use crate::shader::testing::{self, Runner, adapters, check, numbers, operand, skipped, stored, widened};
 use crate::shader::{Operand, RoutineShapes};
 use crate::tensor::{DType, TensorData, TensorType};
 
@@ -513,4 +513,66 @@ fn mistakes_are_explained() {
     assert!(own(|s| s.score() + s.key()).contains("operands are f64 and i32"));
     assert!(own(|s| s.key().less(s.query())).contains("is bool, and should be a float"));
     assert!(own(|s| s.score().call(crate::scalar::ScalarFunction::Round, &[])).contains("round has no derivative"));
+}
+
+/// Types of the five tensors that have rows: queries, keys, values, the result and its gradient.
+type Types = [DType; 5];
+
+/// A pass with tensors of these types in every kernel, against the CPU with the same values in f32.
+fn reads(pass: AttentionPass, [head_size, value_size]: [usize; 2], types: Types) {
+    let [batch, heads, key_heads, queries, keys] = [2, 4, 2, 70, 37];
+    let op = Attention { score: Score::causal(), scale: 0.3_f64.to_bits(), dropout: None, pass, positions_first: true };
+    let rows = |heads, rows, size| vec![batch, heads, rows, size];
+    let result = rows(heads, queries, value_size);
+    let mut tensors = vec![
+        (types[0], rows(heads, queries, head_size)),
+        (types[1], rows(key_heads, keys, head_size)),
+        (types[2], rows(key_heads, keys, value_size)),
+    ];
+    if pass == AttentionPass::Backward {
+        tensors.extend([(types[3], result.clone()), (DType::F32, vec![batch, heads, queries]), (types[4], result)]);
+    }
+    let (mut wide, mut narrow) = (Vec::new(), Vec::new());
+    for (seed, (dtype, shape)) in tensors.into_iter().enumerate() {
+        let bytes = stored(dtype, &numbers(shape.iter().product(), seed as u32));
+        let values = if dtype == DType::F32 { bytemuck::pod_collect_to_vec(&bytes) } else { widened(dtype, &bytes) };
+        wide.push((operand(DType::F32, &shape), stored(DType::F32, &values)));
+        narrow.push((operand(dtype, &shape), bytes));
+    }
+    let types: Vec<&TensorType> = wide.iter().map(|(operand, _)| &operand.ty).collect();
+    let outputs = op.infer(&types).unwrap();
+    let mut want: Vec<Vec<f32>> = outputs.iter().map(|ty| vec![0.0; ty.len()]).collect();
+    let mut results: Vec<(&TensorType, &mut [u8])> =
+        outputs.iter().zip(&mut want).map(|(ty, values)| (ty, bytemuck::cast_slice_mut(values))).collect();
+    let inputs: Vec<(&Operand, &[u8])> = wide.iter().map(|(operand, bytes)| (operand, bytes.as_slice())).collect();
+    op.evaluate(&inputs, &mut results).unwrap();
+    let operands: Vec<Operand> = narrow.iter().map(|(operand, _)| operand.clone()).collect();
+    let data: Vec<&[u8]> = narrow.iter().map(|(_, bytes)| bytes.as_slice()).collect();
+    let sizes: Vec<usize> = outputs.iter().map(TensorType::bytes).collect();
+    let shapes = RoutineShapes { inputs: &operands, outputs: &outputs, epilogue: None };
+    for adapter in adapters() {
+        for plan in op.kernels(&shapes, &adapter).unwrap() {
+            check(&plan, &adapter);
+            let Some(mut runner) = Runner::lock() else { continue };
+            if !runner.can_run(&plan, &adapter) {
+                continue;
+            }
+            for (got, want) in runner.run(&plan, &data, &sizes).iter().zip(&want) {
+                let got: Vec<f32> = bytemuck::pod_collect_to_vec(got);
+                testing::assert_close(&plan.dispatches[0].kernel.label, &got, want, 2e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn kernels_read_16_bits_as_they_are_stored() {
+    use DType::{BF16, F16, F32};
+    let cases =
+        [([8, 8], [BF16; 5]), ([64, 32], [F16; 5]), ([6, 10], [F32, BF16, F16, F32, BF16]), ([5, 3], [BF16; 5])];
+    for (sizes, types) in cases {
+        for pass in [AttentionPass::Forward, AttentionPass::Backward] {
+            reads(pass, sizes, types);
+        }
+    }
 }

@@ -227,12 +227,17 @@ impl GpuRoutine for Convolution {
     }
 
     fn stores_quads(&self, output: &TensorType) -> bool {
-        // Columns that are neighbours must be neighbours in the result: not where elements come in phases, nor in a weight.
-        let apart = match self.direction {
-            Direction::Forward => false,
-            Direction::Input => self.axes.last().is_none_or(|axis| axis.stride > 1),
-            Direction::Weight => true,
+        // Columns that are neighbours must be neighbours in the result: not where elements come in phases, nor in a weight. A group is in a
+        // row, or goes on in the next one of its plane.
+        let has_phases = self.axes.iter().any(|axis| axis.stride > 1);
+        let (in_rows, in_planes) = match (self.direction, self.axes.as_slice()) {
+            (Direction::Forward, _) => (true, true),
+            (Direction::Input, [.., last]) => (last.stride == 1, !has_phases),
+            (Direction::Input | Direction::Weight, _) => (false, false),
         };
-        !apart && output.shape.last().is_some_and(|extent| extent.is_multiple_of(4))
+        let dims = output.shape.dims();
+        let is_whole = |count: usize| count.is_multiple_of(4);
+        in_rows && dims.last().is_some_and(|&extent| is_whole(extent))
+            || in_planes && dims.get(2..).is_some_and(|plane| is_whole(plane.iter().product()))
     }
 }

@@ -254,6 +254,9 @@ fn epilogues_store_16_bits() {
     let few = [
         Case::new(2, [3, 5], 1, &[axis(3, 2, 1, 1, 1), axis(3, 1, 1, 1, 1)], &[7, 8]),
         Case::new(2, [300, 3], 1, &[axis(3, 1, 1, 1, 1)], &[12]),
+        // Rows that are no groups of four in planes that are, and a sum that is split.
+        Case::new(2, [3, 5], 1, &[axis(3, 1, 1, 1, 1); 2], &[6, 10]),
+        Case::new(1, [700, 4], 1, &[axis(3, 1, 1, 1, 1); 2], &[2, 2]),
     ];
     for case in few {
         for (direction, dtype) in [(Direction::Forward, DType::F16), (Direction::Input, DType::BF16)] {

@@ -48,7 +48,7 @@ pub(super) struct Product {
     /// The same where both operands can be read four neighbours at a time, and where the right one can be read two at a time.
     pub(super) quads: Option<[bool; 2]>,
     pub(super) pairs: Option<bool>,
-    /// Whether neighbouring columns are neighbours in the result, which has whole groups of four of them.
+    /// Whether neighbouring columns are neighbours in the result, in whole groups of four.
     pub(super) stores_quads: bool,
     /// Elements of the result, and its last two extents.
     pub(super) len: usize,

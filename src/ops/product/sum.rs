@@ -20,7 +20,8 @@ pub(super) fn plan(
     let (joined, more) = if row_sums > 0 { (JoinedRows::Stored, " with row sums") } else { (JoinedRows::None, "") };
     let filled = Kernel::of(file).slot(access.lanes()).slot(Finish(&finish.module)).slot(joined);
     let kernel = filled.kernel(format!("{}{more}", file.name()), partials + finish.inputs.len(), outputs)?;
-    let words = [len / lanes, splits, rows, columns / lanes, 0, 0, 0];
+    // Of rows that are no whole groups, the epilogue asks for no coordinates.
+    let words = [len / lanes, splits, rows, (columns / lanes).max(1), 0, 0, 0];
     let params = words.into_iter().map(|word| word as u32).chain(finish.params).collect();
     let bound = (0..partials)
         .map(Bound::Scratch)

@@ -13,7 +13,7 @@
 use super::module;
 use super::{InputIndices, Pass, Recurrent};
 use crate::shader::slot::{
-    Barrier, Cell, RecurrenceConstants, Rhs, SequenceConstants, StateProduct, StateWeight, StoredConstants,
+    Barrier, Cell, RecurrenceConstants, Rhs, SequenceConstants, StateProduct, StateWeight, StepStore, StoredConstants,
 };
 use crate::shader::{Adapter, Bound, DispatchPlan, IterationWords, Kernel, KernelFile, KernelPlan, RoutineShapes};
 use crate::tensor::{DType, TensorType};
@@ -35,7 +35,8 @@ struct Variant {
     shuffles: bool,
     /// Groups of `lanes` invocations in a workgroup, which share its blocks of units.
     waves: usize,
-    /// Rows of the batch that a workgroup has, and blocks of units that an invocation works on at a time.
+    /// Rows of the batch that a workgroup has, and blocks of units that an invocation works on at a time. Where sequences are stored in
+    /// 16 bits, two of those are neighbouring units.
     rows: usize,
     units: usize,
     /// Inner indices of an iteration of the product's loop; multiples of four where states are shared by workgroup memory.
@@ -67,8 +68,8 @@ pub(super) fn plans(
 ) -> Result<Vec<KernelPlan>, String> {
     let types: Vec<&TensorType> = shapes.inputs.iter().map(|operand| &operand.ty).collect();
     let [steps, batch, hidden] = recurrent.extents(&types)?;
-    if types[0].dtype != DType::F32 {
-        return Err(format!("computes in f32 on a GPU, not {}", types[0].dtype));
+    if types.iter().any(|ty| ty.dtype == DType::F64) {
+        return Err("computes in f32 on a GPU, not f64".into());
     }
     if types.iter().copied().chain(shapes.outputs).any(|ty| ty.len() > i32::MAX as usize) {
         return Err("is larger than 32-bit addresses reach".into());
@@ -76,8 +77,17 @@ pub(super) fn plans(
     if steps * batch * hidden == 0 {
         return Ok(vec![KernelPlan::default()]);
     }
-    let sequence =
-        Sequence { recurrent, inputs: recurrent.input_indices(), saved: types[1].dtype, steps, batch, hidden };
+    let inputs = recurrent.input_indices();
+    let (reads, stores) = match recurrent.pass {
+        Pass::Forward { .. } => (types[0].dtype, shapes.outputs[2].dtype),
+        Pass::Backward { .. } => {
+            (inputs.outputs.map_or(DType::F32, |index| types[index].dtype), shapes.outputs[0].dtype)
+        }
+    };
+    let sequence = Sequence { recurrent, inputs, saved: types[1].dtype, reads, stores, steps, batch, hidden };
+    let in_pairs = sequence.is_in_pairs();
+    // Of pairs, a tile has one at least.
+    let least = if in_pairs { 2 } else { 1 };
     let mut variants = Vec::new();
     let by_size = |variants: &mut Vec<Variant>, variant: Variant, whole_first: bool| {
         for whole in [whole_first, !whole_first] {
@@ -101,11 +111,11 @@ pub(super) fn plans(
         let rows = fitting(tile(16)).unwrap_or(1);
         // Rows for at least two workgroups, where there are enough.
         let rows = rows.min(fitting(batch.div_ceil(2)).unwrap_or(1));
-        let units = units.min(blocks);
+        let units = units.min(blocks).next_multiple_of(least);
         // Blocks side by side: each invocation's loops are shorter, and so get further before the driver leaves them.
         let waves = blocks.div_ceil(units).min(8).min(adapter.limits.workgroup_invocations / lanes);
         let variant =
-            Variant { lanes, shuffles: true, waves, rows, units, unroll: 4, items: 1, whole: true, alone: false };
+            Variant { lanes, shuffles: true, waves, rows, units, unroll: 4, items: least, whole: true, alone: false };
         if adapter.is_software && adapter.subgroup_barriers {
             // The more units and elements an iteration, the fewer iterations; but the fastest have about as many sums as registers
             // hold.
@@ -113,8 +123,9 @@ pub(super) fn plans(
             let fastest = tile(if width > 3 { 1 } else { 4 / width.div_ceil(2) });
             let sizes = [(1, 2), (1, 4), (2, 2), (2, 4), (4, 4)];
             let candidates = sizes.into_iter().map(|(times, items)| {
-                let units = tile(times * fastest).min(8).min(blocks);
-                Variant { waves: 1, units, unroll: lanes.min(8), items: tile(items), alone: true, ..variant }
+                let units = tile(times * fastest).min(8).min(blocks).next_multiple_of(least);
+                let items = tile(items).max(least);
+                Variant { waves: 1, units, unroll: lanes.min(8), items, alone: true, ..variant }
             });
             // A sequence is not to be cut into more dispatches for it.
             let most = sequence.dispatches(&variant, adapter);
@@ -123,7 +134,7 @@ pub(super) fn plans(
         }
         by_size(&mut variants, variant, true);
     }
-    let lanes = [64, 128, 256].into_iter().find(|&lanes| lanes >= hidden).unwrap_or(256);
+    let lanes = [64, 128, 256].into_iter().find(|&lanes| lanes * least >= hidden).unwrap_or(256);
     let lanes = lanes.min(adapter.limits.workgroup_invocations);
     let rows = fitting(tile(4)).unwrap_or(1);
     // The more sums an invocation has, the fewer inner indices keep it busy.
@@ -131,7 +142,17 @@ pub(super) fn plans(
     let mut others = Vec::new();
     by_size(
         &mut others,
-        Variant { lanes, shuffles: false, waves: 1, rows, units: 1, unroll, items: 1, whole: true, alone: false },
+        Variant {
+            lanes,
+            shuffles: false,
+            waves: 1,
+            rows,
+            units: least,
+            unroll,
+            items: least,
+            whole: true,
+            alone: false,
+        },
         hidden <= WHOLE_UP_TO,
     );
     if adapter.is_software {
@@ -152,6 +173,9 @@ struct Sequence<'a> {
     inputs: InputIndices,
     /// Of the backward pass, the type in which its second input is stored.
     saved: DType,
+    /// The type in which the gates are stored, or the gradients of the outputs; and that in which sequences are to be.
+    reads: DType,
+    stores: DType,
     steps: usize,
     batch: usize,
     hidden: usize,
@@ -160,6 +184,11 @@ struct Sequence<'a> {
 impl Sequence<'_> {
     const fn is_backward(&self) -> bool {
         matches!(self.recurrent.pass, Pass::Backward { .. })
+    }
+
+    /// True where an invocation has two neighbouring units at a time, to store both in one word.
+    fn is_in_pairs(&self) -> bool {
+        self.stores != DType::F32
     }
 
     /// Iterations of the whole sequence.
@@ -204,6 +233,7 @@ impl Sequence<'_> {
                     && other.waves > 0
                     && other.rows <= self.batch
                     && (other.units == 1 || other.units * lanes <= self.hidden)
+                    && !(self.is_in_pairs() && other.units % 2 == 1)
                     && (!other.whole || self.iterations_at_once(other, adapter) > 0)
             };
             for other in others.into_iter().filter(fits) {
@@ -384,6 +414,9 @@ impl Sequence<'_> {
             is_ragged: !self.hidden.is_multiple_of(if variant.shuffles { variant.lanes } else { variant.unroll }),
             has_outputs: inputs.outputs.is_some(),
             has_last: inputs.last.is_some(),
+            reads_f16: self.reads == DType::F16,
+            reads_bf16: self.reads == DType::BF16,
+            stores_bf16: self.stores == DType::BF16,
         };
         let kernel = Kernel::of(file)
             .slot(sizes)
@@ -391,7 +424,8 @@ impl Sequence<'_> {
             .slot(module::constants(cell))
             .slot(Cell(&module::functions(cell)))
             .slot(if variant.shuffles { StateProduct::Lanes } else { StateProduct::Pieces })
-            .slot(if variant.alone { Barrier::Subgroup } else { Barrier::Storage });
+            .slot(if variant.alone { Barrier::Subgroup } else { Barrier::Storage })
+            .slot(if self.is_in_pairs() { StepStore::Pairs } else { StepStore::Words });
         let kernel = if self.is_backward() {
             let is = |dtype: DType| self.saved == dtype;
             let (rhs_f16, rhs_bf16) = (is(DType::F16), is(DType::BF16));
@@ -406,7 +440,7 @@ impl Sequence<'_> {
         };
         let (reads, writes) = if self.is_backward() { (6, 2) } else { (5, 3) };
         let label = format!(
-            "{}{} {}x{}{}{}",
+            "{}{} {}x{}{}{}{}",
             cell.operator_name(),
             if self.is_backward() { " backward" } else { "" },
             variant.rows,
@@ -416,6 +450,11 @@ impl Sequence<'_> {
                 (true, _) => " alone",
                 (false, true) => "",
                 (false, false) => " stepwise",
+            },
+            match self.stores {
+                DType::F16 => " f16",
+                DType::BF16 => " bf16",
+                _ => "",
             }
         );
         // After the grid's width, the number of steps, the batch and the units.

@@ -6,6 +6,7 @@ mod derived;
 mod kernels;
 mod module;
 mod native;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -88,9 +89,29 @@ impl Recurrent {
         indices
     }
 
-    /// True for the input that may be of 16 bits in memory: what the forward pass saved.
+    /// True for the inputs that may be of 16 bits in memory: the gates; what the forward pass saved, and the gradients of the outputs.
     fn reads_half(&self, input: usize) -> bool {
-        matches!(self.pass, Pass::Backward { .. }) && input == 1
+        match self.pass {
+            Pass::Forward { .. } => input == 0,
+            Pass::Backward { .. } => input == 1 || Some(input) == self.input_indices().outputs,
+        }
+    }
+
+    /// The outputs that may be of 16 bits in memory: those with a value for each step. Such a sequence is rounded as a whole: the states
+    /// that are multiplied are the rounded ones, as operands of products are. What else a step computes from states is computed from
+    /// states in f32. On a GPU two neighbouring units are a word, so units are even in number; elsewhere too, for the same results.
+    fn half_outputs(&self, outputs: &[TensorType]) -> &'static [usize] {
+        let is_even = match (self.pass, outputs) {
+            (Pass::Forward { .. }, [_, state, _]) | (Pass::Backward { .. }, [_, state]) => {
+                state.shape.last().is_some_and(|hidden| hidden.is_multiple_of(2))
+            }
+            _ => false,
+        };
+        match self.pass {
+            _ if !is_even => &[],
+            Pass::Forward { .. } => &[0, 2],
+            Pass::Backward { .. } => &[0],
+        }
     }
 
     /// Values for each unit among the inputs.
@@ -115,9 +136,10 @@ impl Recurrent {
             Pass::Backward { .. } => *columns,
         };
         let fits = *last == width * hidden && rows * columns == self.cell.gates() * hidden * hidden;
-        // What was saved may be stored in 16 bits.
-        let is_half = matches!(inputs[1].dtype, DType::F16 | DType::BF16) && inputs[0].dtype == DType::F32;
-        let is_one_type = inputs[0].dtype == inputs[1].dtype || (is_half && self.reads_half(1));
+        // Sequences may be stored in 16 bits.
+        let is_half = |index: usize| self.reads_half(index) && matches!(inputs[index].dtype, DType::F16 | DType::BF16);
+        let computes = |index: usize| if is_half(index) { DType::F32 } else { inputs[index].dtype };
+        let is_one_type = computes(0) == computes(1);
         if fits && is_one_type { Ok([*steps, *batch, hidden]) } else { Err(wrong()) }
     }
 }
@@ -180,7 +202,7 @@ impl Operator for Recurrent {
         });
         inputs.extend(&parameters);
         let mut found = graph.apply(Op::Recurrent(Self { pass, ..self.clone() }), &inputs);
-        let (initial, gates) = (found.swap_remove(1), found.swap_remove(0));
+        let (initial, gates) = (found.swap_remove(1), graph.saved(&found.swap_remove(0)));
         let mut parts = vec![None; indices.count];
         if graph.error().is_some() {
             return Some(parts);
@@ -227,6 +249,10 @@ impl CpuRoutine for Recurrent {
         self.reads_half(input)
     }
 
+    fn stores_half(&self, outputs: &[TensorType]) -> &'static [usize] {
+        self.half_outputs(outputs)
+    }
+
     fn evaluate(&self, inputs: &[(&Operand, &[u8])], outputs: &mut [(&TensorType, &mut [u8])]) -> Result<(), String> {
         native::evaluate(self, inputs, outputs)
     }
@@ -243,6 +269,10 @@ impl GpuRoutine for Recurrent {
 
     fn reads_stored(&self, input: usize) -> bool {
         self.reads_half(input)
+    }
+
+    fn stores_half(&self, outputs: &[TensorType]) -> &'static [usize] {
+        self.half_outputs(outputs)
     }
 }
 

@@ -1,8 +1,7 @@
 //! A recurrence on the CPU: slices of the batch, each computed through the whole sequence by a thread of its own, with a weight
 //! that is laid out once for the products of all steps. How the batch is cut depends on its size alone.
 
-use half::{bf16, f16};
-
+use super::stored::{Results, Values, round};
 use super::units::{Backward, Forward};
 use super::{Cell, Pass, Recurrent};
 use crate::ops::matmul::{LaidOut, Matrix, Start};
@@ -10,7 +9,7 @@ use crate::ops::tasks::{each, lend};
 use crate::scalar::vectorized;
 use crate::scalar::vectors::{Scratch, Units};
 use crate::shader::Operand;
-use crate::tensor::{DType, TensorType};
+use crate::tensor::{DType, Element, TensorType};
 
 /// Multiplications of all steps from which threads pay.
 const PARALLEL_FROM: usize = 1 << 17;
@@ -19,18 +18,29 @@ const PARALLEL_FROM: usize = 1 << 17;
 const ROWS: usize = 16;
 
 /// What the arithmetic is in.
-trait Float: Units + LaidOut {}
+pub(super) trait Float: Units + LaidOut + Element {
+    fn to_f32(self) -> f32;
+}
 
-impl Float for f32 {}
+impl Float for f32 {
+    fn to_f32(self) -> f32 {
+        self
+    }
+}
 
-impl Float for f64 {}
+impl Float for f64 {
+    fn to_f32(self) -> f32 {
+        self as f32
+    }
+}
 
 pub(super) fn evaluate(
     recurrent: &Recurrent,
     inputs: &[(&Operand, &[u8])],
     outputs: &mut [(&TensorType, &mut [u8])],
 ) -> Result<(), String> {
-    match inputs[0].0.ty.dtype {
+    let of_states = outputs.get(1).map_or(DType::F32, |(ty, _)| ty.dtype);
+    match of_states {
         DType::F32 => typed::<f32>(recurrent, inputs, outputs),
         DType::F64 => typed::<f64>(recurrent, inputs, outputs),
         dtype => Err(format!("recurrences compute in f32 or f64, not {dtype}")),
@@ -46,14 +56,16 @@ struct Problem<'a, T> {
     hidden: usize,
     /// Rows of a slice of the batch.
     rows: usize,
-    first: &'a [T],
+    first: Values<'a, T>,
     second: Values<'a, T>,
     bias: Option<&'a [T]>,
     parameters: &'a [T],
     initial: Option<&'a [T]>,
-    outputs: Option<&'a [T]>,
+    outputs: Option<Values<'a, T>>,
     last: Option<&'a [T]>,
     lengths: Option<&'a [i32]>,
+    /// The type of the sequences that are computed: what the arithmetic is in, or f16 or bf16.
+    stored: DType,
 }
 
 fn typed<T: Float>(
@@ -79,24 +91,20 @@ fn typed<T: Float>(
         batch,
         hidden,
         rows: batch.div_ceil(2).clamp(1, ROWS),
-        first: values(inputs, 0),
-        second: match inputs[1].0.ty.dtype {
-            DType::F16 => Values::F16(values(inputs, 1)),
-            DType::BF16 => Values::BF16(values(inputs, 1)),
-            _ => Values::Computed(values(inputs, 1)),
-        },
+        first: Values::of(&inputs[0].0.ty, inputs[0].1),
+        second: Values::of(&inputs[1].0.ty, inputs[1].1),
         bias: (width > 0).then_some(bias),
         parameters,
         initial: some(indices.initial),
-        outputs: some(indices.outputs),
+        outputs: indices.outputs.map(|index| Values::of(&inputs[index].0.ty, inputs[index].1)),
         last: some(indices.last),
         lengths: indices.lengths.map(|index| values::<i32>(inputs, index)),
+        stored: outputs.first().map_or(T::DTYPE, |(ty, _)| ty.dtype),
     };
-    let mut results: Vec<&mut [T]> =
-        outputs.iter_mut().map(|(ty, bytes)| &mut bytemuck::cast_slice_mut(bytes)[..ty.len()]).collect();
-    if results.iter().any(|result| result.is_empty()) {
+    if outputs.iter().any(|(ty, _)| ty.is_empty()) {
         return Ok(());
     }
+    let mut results: Vec<Results<'_, T>> = outputs.iter_mut().map(|(ty, bytes)| Results::of(ty, bytes)).collect();
     let parallel = recurrent.cell.gates() * steps * batch * hidden * hidden >= PARALLEL_FROM;
     let weights = problem.weights(recurrent.pass);
     let size = weights.iter().map(|weight| T::size(weight.rows, weight.columns)).sum();
@@ -108,12 +116,12 @@ fn typed<T: Float>(
             laid_out.push(T::lay_out(weight, part));
         }
         match (recurrent.pass, results.as_mut_slice()) {
-            (Pass::Forward { .. }, [outputs, last, saved]) => {
-                let slices = problem.slices(&mut [outputs, saved], last);
+            (Pass::Forward { .. }, [outputs, Results::Computed(last), saved]) => {
+                let slices = problem.slices([outputs.take(), saved.take()].into(), last);
                 each(slices, parallel, |slice| problem.forward(&laid_out, slice))
             }
-            (Pass::Backward { .. }, [gates, initial]) => {
-                let slices = problem.slices(&mut [gates], initial);
+            (Pass::Backward { .. }, [gates, Results::Computed(initial)]) => {
+                let slices = problem.slices([gates.take()].into(), initial);
                 each(slices, parallel, |slice| problem.backward(&laid_out, slice))
             }
             _ => Err("a recurrence has other results".into()),
@@ -121,43 +129,11 @@ fn typed<T: Float>(
     })
 }
 
-/// What the arithmetic is in, or floats of 16 bits, as values that were saved may be.
-#[derive(Clone, Copy)]
-enum Values<'a, T> {
-    Computed(&'a [T]),
-    F16(&'a [f16]),
-    BF16(&'a [bf16]),
-}
-
-impl<'a, T: Float> Values<'a, T> {
-    /// Some of them in what the arithmetic is in; `room` takes those that are widened.
-    fn range<'r>(self, range: std::ops::Range<usize>, room: &'r mut Vec<T>) -> &'r [T]
-    where
-        'a: 'r,
-    {
-        room.clear();
-        match self {
-            Self::Computed(values) => return &values[range],
-            Self::F16(values) => room.extend(values[range].iter().map(|value| T::from(value.to_f32()))),
-            Self::BF16(values) => room.extend(values[range].iter().map(|value| T::from(value.to_f32()))),
-        }
-        room
-    }
-
-    /// All of them, where they are what the arithmetic is in.
-    fn all(self) -> &'a [T] {
-        match self {
-            Self::Computed(values) => values,
-            Self::F16(_) | Self::BF16(_) => &[],
-        }
-    }
-}
-
 /// A slice of the batch: its rows of each step of the results, and of each state.
 struct Slice<'a, T> {
     first_row: usize,
     rows: usize,
-    steps: Vec<Vec<&'a mut [T]>>,
+    steps: Vec<Vec<Results<'a, T>>>,
     state: Vec<&'a mut [T]>,
 }
 
@@ -180,7 +156,7 @@ impl<'a, T: Float> Problem<'a, T> {
             }
         } else {
             let rows = |from: usize, to: usize| Matrix {
-                elements: &self.first[from * hidden * hidden..],
+                elements: &self.first.all()[from * hidden * hidden..],
                 rows: (to - from) * hidden,
                 columns: hidden,
                 steps: [hidden, 1],
@@ -192,7 +168,7 @@ impl<'a, T: Float> Problem<'a, T> {
         }
     }
 
-    fn slices<'b>(&self, sequences: &mut [&'b mut [T]], state: &'b mut [T]) -> Vec<Slice<'b, T>> {
+    fn slices<'b>(&self, sequences: Vec<Results<'b, T>>, state: &'b mut [T]) -> Vec<Slice<'b, T>> {
         let count = self.batch.div_ceil(self.rows);
         let mut slices: Vec<Slice<'b, T>> = (0..count)
             .map(|slice| Slice {
@@ -202,12 +178,11 @@ impl<'a, T: Float> Problem<'a, T> {
                 state: Vec::new(),
             })
             .collect();
-        for (index, sequence) in sequences.iter_mut().enumerate() {
-            let sequence = std::mem::take(sequence);
+        for (index, mut sequence) in sequences.into_iter().enumerate() {
             let width = sequence.len() / (self.steps * self.batch);
-            for step in sequence.chunks_mut(self.batch * width) {
-                for (slice, part) in slices.iter_mut().zip(step.chunks_mut(self.rows * width)) {
-                    slice.steps[index].push(part);
+            for _ in 0..self.steps {
+                for slice in &mut slices {
+                    slice.steps[index].push(sequence.split_first(slice.rows * width));
                 }
             }
         }
@@ -245,6 +220,10 @@ impl<'a, T: Float> Problem<'a, T> {
         let mut next = states.clone();
         let mut scratch = Scratch::new(hidden);
         let mut product = vec![T::real(0.0); rows * width];
+        let is_half = self.stored != T::DTYPE;
+        // A step's results, and the hidden state before it, as far as they are rounded.
+        let [mut saved_room, mut output_room, mut gates_room] = [const { Vec::new() }; 3];
+        let mut rounded = vec![T::real(0.0); if is_half { rows * hidden } else { 0 }];
         let ([outputs, all_saved], [weight, others @ ..]) = (slice.steps.as_mut_slice(), weights) else {
             return Err("a recurrence has other results".into());
         };
@@ -256,14 +235,21 @@ impl<'a, T: Float> Problem<'a, T> {
         };
         for (iteration, step) in self.order().into_iter().enumerate() {
             if iteration > 0 || self.initial.is_some() {
-                let hidden_state = Matrix { elements: &states[0], rows, columns: hidden, steps: [hidden, 1] };
+                if is_half && iteration > 0 {
+                    rounded.copy_from_slice(&states[0]);
+                    round(self.stored, &mut rounded);
+                }
+                let elements = if is_half && iteration > 0 { &rounded } else { &states[0] };
+                let hidden_state = Matrix { elements, rows, columns: hidden, steps: [hidden, 1] };
                 T::multiply(hidden_state, *weight, &mut product, width, bias(0, columns))?;
             } else if let Some(bias) = self.bias {
                 // Where there is no state yet, there is no product: not even with what is infinite.
                 product.chunks_mut(width).for_each(|row| row[..columns].copy_from_slice(&bias[..columns]));
             }
-            let x = &self.first[(step * self.batch + first_row) * width..][..rows * width];
-            let (saved, output) = (&mut *all_saved[step], &mut *outputs[step]);
+            let first = step * self.batch + first_row;
+            let x = self.first.range(first * width..(first + rows) * width, &mut gates_room);
+            let saved = all_saved[step].begin(&mut saved_room);
+            let output = outputs[step].begin(&mut output_room);
             for (row, saved) in saved.chunks_mut(saved_width).enumerate() {
                 for (state, saved) in states.iter().zip(saved.chunks_exact_mut(hidden).rev()) {
                     saved.copy_from_slice(&state[row * hidden..(row + 1) * hidden]);
@@ -273,6 +259,7 @@ impl<'a, T: Float> Problem<'a, T> {
             if let (Some(inner), [weight]) = (cell.derived().inner, others) {
                 let from = Forward { cell, rows, x, product: &product, states: &states, parameters };
                 from.first_half(&mut scratch, saved);
+                round(self.stored, saved);
                 let state =
                     Matrix { elements: &saved[inner.state * hidden..], rows, columns: hidden, steps: [saved_width, 1] };
                 T::multiply(state, *weight, &mut product[columns..], width, bias(columns, width))?;
@@ -288,6 +275,8 @@ impl<'a, T: Float> Problem<'a, T> {
                     next[span.clone()].copy_from_slice(&state[span.clone()]);
                 }
             }
+            all_saved[step].end(&saved_room);
+            outputs[step].end(&output_room);
             std::mem::swap(&mut states, &mut next);
         }
         for (state, values) in slice.state.iter_mut().zip(states) {
@@ -304,18 +293,19 @@ impl<'a, T: Float> Problem<'a, T> {
         let mut before = upstream.clone();
         let mut scratch = Scratch::new(hidden);
         let [others @ .., weight] = weights else { return Err("a recurrence has a weight".into()) };
-        let mut widened = Vec::new();
+        let [mut widened, mut gates_room, mut outputs_room] = [const { Vec::new() }; 3];
         let mut inner_gradient = vec![T::real(0.0); others.len() * rows * hidden];
         // What the states before were multiplied by: the gradients of products, those of the inner state's after the others.
         let first_product = cell.of_products() * hidden;
         let columns = cell.derived().inner.map_or(cell.gates(), |inner| inner.first_gate) * hidden;
         for step in self.order().into_iter().rev() {
-            let gates = &mut *slice.steps[0][step];
+            let gates = slice.steps[0][step].begin(&mut gates_room);
             let first = step * self.batch + slice.first_row;
             let saved = self.second.range(first * saved_width..(first + rows) * saved_width, &mut widened);
             let is_active = |row: usize| self.is_active(slice.first_row + row, step);
             if let Some(outputs) = self.outputs {
-                let output = outputs[first * hidden..][..rows * hidden].chunks_exact(hidden);
+                let outputs = outputs.range(first * hidden..(first + rows) * hidden, &mut outputs_room);
+                let output = outputs.chunks_exact(hidden);
                 let rows = upstream[0].chunks_exact_mut(hidden).zip(output).enumerate();
                 let mut active = rows.filter(|(row, _)| is_active(*row));
                 vectorized(
@@ -335,6 +325,7 @@ impl<'a, T: Float> Problem<'a, T> {
                 before[0].fill(T::real(0.0));
             }
             self.leave_out(&is_active, gates, &mut before, &upstream);
+            round(self.stored, gates);
             if let [weight] = others {
                 let second = Matrix {
                     elements: &gates[first_product + columns..],
@@ -345,9 +336,11 @@ impl<'a, T: Float> Problem<'a, T> {
                 T::multiply(second, *weight, &mut inner_gradient, hidden, Start::Zero)?;
                 from.inner(&mut scratch, &inner_gradient, gates, &mut before);
                 self.leave_out(&is_active, gates, &mut before, &upstream);
+                round(self.stored, gates);
             }
             let lhs = Matrix { elements: &gates[first_product..], rows, columns, steps: [width, 1] };
             T::multiply(lhs, *weight, &mut before[0], hidden, start)?;
+            slice.steps[0][step].end(&gates_room);
             std::mem::swap(&mut upstream, &mut before);
         }
         for (state, values) in slice.state.iter_mut().zip(upstream) {

@@ -2,11 +2,11 @@
 
 use crate::compiler::Options;
 use crate::device::Device;
-use crate::graph::{GpuRoutine, Graph, Operator, Tensor};
+use crate::graph::{CpuRoutine, GpuRoutine, Graph, Operator, Tensor};
 use crate::ops::device_tests::{compare, compare_candidates};
 use crate::ops::{Cell, CellDefinition, RecurrentOptions};
 use crate::session::{Outputs, Session};
-use crate::shader::testing::{numbers, operand};
+use crate::shader::testing::{numbers, operand, stored};
 use crate::tensor::{DType, TensorData};
 
 use super::{Pass, Recurrent, unrolled};
@@ -230,22 +230,36 @@ fn passes(case: &Case) -> [(Recurrent, Vec<crate::shader::Operand>, Vec<crate::t
 
 /// Both passes of a case, in every kernel of every adapter.
 fn kernels(case: &Case, compare: Compare) {
+    stored_kernels(case, DType::F32, 3e-5, compare);
+}
+
+/// The same with sequences of a type.
+fn stored_kernels(case: &Case, dtype: DType, tolerance: f32, compare: Compare) {
     let lengths: Vec<i32> = (0..case.batch).map(|row| (row * 7 % case.steps) as i32 + 1).collect();
-    for (op, operands, outputs) in passes(case) {
+    for (op, mut operands, mut outputs) in passes(case) {
+        for (index, operand) in operands.iter_mut().enumerate().filter(|(index, _)| op.reads_half(*index)) {
+            operand.ty.dtype = dtype;
+            assert!(GpuRoutine::reads_stored(&op, index) && CpuRoutine::reads_stored(&op, index));
+        }
+        let halves = op.half_outputs(&outputs);
+        assert_eq!(halves.is_empty(), !case.hidden.is_multiple_of(2), "{case:?}");
+        halves.iter().for_each(|&index| outputs[index].dtype = dtype);
         let weight = if matches!(op.pass, Pass::Forward { .. }) { 1 } else { 0 };
         let mut values: Vec<Vec<f32>> =
             operands.iter().zip(1..).map(|(operand, seed)| numbers(operand.ty.len(), seed)).collect();
         // Weights so small that sums stay where the gates are steep.
         values[weight].iter_mut().for_each(|value| *value /= (case.hidden as f32).sqrt());
-        let inputs: Vec<(&crate::shader::Operand, &[u8])> = operands
+        let bytes: Vec<Vec<u8>> = operands
             .iter()
             .zip(&values)
-            .map(|(operand, values)| {
-                let is_float = operand.ty.dtype == DType::F32;
-                (operand, if is_float { bytemuck::cast_slice(values) } else { bytemuck::cast_slice(&lengths) })
+            .map(|(operand, values)| match operand.ty.dtype {
+                DType::I32 => bytemuck::cast_slice(&lengths).to_vec(),
+                dtype => stored(dtype, values),
             })
             .collect();
-        compare(&format!("{case:?} {:?}", op.pass), &op, &inputs, &outputs, 3e-5);
+        let inputs: Vec<(&crate::shader::Operand, &[u8])> =
+            operands.iter().zip(bytes.iter().map(Vec::as_slice)).collect();
+        compare(&format!("{case:?} {:?} {dtype}", op.pass), &op, &inputs, &outputs, tolerance);
     }
 }
 
@@ -294,6 +308,30 @@ fn every_kernel_agrees_with_the_cpu() {
         &Case { cell: Cell::gru(), steps: 2, batch: 33, hidden: 5, reverse: false, optional: false, lengths: false },
         compare,
     );
+}
+
+/// Sequences in 16 bits: whole and partial blocks of units, and an odd number of units, whose results are f32.
+#[test]
+fn every_kernel_stores_halves() {
+    let [_, mgu, everything] = custom();
+    for (dtype, tolerance, cells) in [
+        (DType::BF16, 4e-2, vec![Cell::lstm(), Cell::gru(), mgu, everything]),
+        (DType::F16, 5e-3, vec![Cell::gru_reset_before()]),
+    ] {
+        for cell in cells {
+            let (steps, batch, hidden) = (5, 5, 18);
+            let case = Case { cell, steps, batch, hidden, reverse: true, optional: true, lengths: true };
+            stored_kernels(&case, dtype, tolerance, compare);
+        }
+        for (steps, batch, hidden, optional) in [(1, 1, 2, false), (4, 3, 7, true), (4, 6, 300, true)] {
+            let cell = Cell::lstm();
+            let case = Case { cell, steps, batch, hidden, reverse: false, optional, lengths: false };
+            stored_kernels(&case, dtype, tolerance, compare);
+        }
+    }
+    let cell = Cell::lstm();
+    let case = Case { cell, steps: 4, batch: 9, hidden: 70, reverse: false, optional: true, lengths: true };
+    stored_kernels(&case, DType::BF16, 4e-2, compare_candidates);
 }
 
 /// Sequences whose loops software drivers would leave before their end, were they one dispatch.

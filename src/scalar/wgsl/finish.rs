@@ -40,11 +40,16 @@ impl Epilogue {
         emitter.finish("FinishParams", &format!("fn finish(value: Element, index: u32, at: vec3<u32>) {{\n{body}}}\n"))
     }
 
-    /// The same for four neighbours along the last axis, which is a multiple of four: `fn finish_quad(value: vec4<f32>, quad: u32,
-    /// at: vec3<u32>)`, where `at` is the first one's. Stores 16-bit floats too. Goes with four lanes.
+    /// The same for four neighbours in memory, of which there is a multiple of four: `fn finish_quad(value: vec4<f32>, quad: u32,
+    /// at: vec3<u32>)`, where `at` is the first one's, and is looked at where rows are whole groups of four; else coordinates are told from
+    /// the group's number. Stores 16-bit floats too. Goes with four lanes.
     pub(crate) fn emit_quads(&self, first_binding: usize) -> Emitted {
         let mut emitter = Emitter::new(&self.expression, Style::FinishQuad, first_binding);
-        emitter.decompose(self.borders);
+        if emitter.aligned {
+            emitter.decompose(self.borders);
+        } else {
+            emitter.quads();
+        }
         if self.expression.dims.len() == 1 {
             let _ = writeln!(emitter.body, "    let points = vec4<i32>(c0) + vec4<i32>(0, 1, 2, 3);");
         }
