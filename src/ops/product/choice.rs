@@ -85,8 +85,10 @@ pub(in crate::ops) fn widen(variants: &mut Vec<Variant>) {
 /// What tiles are of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::ops) struct Staged {
-    /// Bytes of workgroup memory beside the tiles for each inner index.
-    pub(in crate::ops) offsets: usize,
+    /// Bytes of workgroup memory beside the tiles for each inner index, and for each column.
+    pub(in crate::ops) offsets: [usize; 2],
+    /// Operands are read an element at a time, and by more addresses than few registers hold beside two groups of each.
+    pub(in crate::ops) has_many_addresses: bool,
     /// Both operands are f16 in memory, which matrix instructions take.
     pub(in crate::ops) halves: bool,
 }
@@ -134,6 +136,17 @@ type Tile = (Algorithm, usize, f64, usize);
 const FEW_REGISTERS: [Tile; 2] =
     [(Algorithm::Small { inner: 32 }, 64, 0.6, 256), (Algorithm::Small { inner: 16 }, 32, 0.4, 512)];
 
+/// The same where an invocation loads one group of each operand at a time. Half the workgroup memory leaves room for more workgroups, too.
+const FEWER_REGISTERS: [Tile; 2] =
+    [(Algorithm::Small { inner: 16 }, 64, 0.6, 256), (Algorithm::Small { inner: 8 }, 32, 0.4, 512)];
+
+/// The tiles of an adapter whose registers hold few sums. With subgroups of 64, as many workgroups run at a time as registers and
+/// workgroup memory allow (AMD's GCN); with 8, the registers that an invocation has are its own (Intel).
+fn few(staged: Staged, adapter: &Adapter) -> &'static [Tile] {
+    let is_shared = adapter.subgroups.is_none_or(|(smallest, _)| smallest > 8);
+    if staged.has_many_addresses && is_shared { &FEWER_REGISTERS } else { &FEW_REGISTERS }
+}
+
 /// The kernels with tiles in workgroup memory, by a rough model of a GPU: a fixed number of workgroups at a time, each as fast as its tile's
 /// reuse and its instructions allow.
 pub(in crate::ops) fn tiled(problem: Extents, staged: Staged, adapter: &Adapter) -> Vec<Variant> {
@@ -142,7 +155,7 @@ pub(in crate::ops) fn tiled(problem: Extents, staged: Staged, adapter: &Adapter)
         (Algorithm::Tiled { inner: 8 }, 64, 0.75, 256),
         (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
     ];
-    let tiles = if adapter.few_registers { &FEW_REGISTERS[..] } else { &TILES };
+    let tiles = if adapter.few_registers { few(staged, adapter) } else { &TILES };
     tiled_of(tiles, &[0.0, 1.0], problem, staged, adapter)
 }
 
@@ -155,7 +168,7 @@ pub(in crate::ops) fn tiled_candidates(problem: Extents, staged: Staged, adapter
         (Algorithm::Small { inner: 16 }, 32, 0.4, 512),
     ];
     // What the model puts far behind does not win. Whether matrix instructions do is not known of every adapter.
-    let tiles = if adapter.few_registers { &FEW_REGISTERS[..] } else { &TILES };
+    let tiles = if adapter.few_registers { few(staged, adapter) } else { &TILES };
     let mut found = tiled_of(tiles, &[0.0, 0.5, 1.0, 2.0, 4.0], problem, staged, adapter);
     let mut rooms = [10, 10];
     found.retain(|variant| {
@@ -176,7 +189,7 @@ fn tiled_of(tiles: &[Tile], fill: &[f64], problem: Extents, staged: Staged, adap
     let cooperative = if staged.halves { cooperative(adapter) } else { Vec::new() };
     for &(algorithm, extent, speed, full) in tiles.iter().chain(&cooperative) {
         let Some((inner, bytes)) = workgroup_bytes(algorithm, extent) else { continue };
-        let bytes = bytes + staged.offsets * inner;
+        let bytes = bytes + staged.offsets[0] * inner + staged.offsets[1] * extent;
         let fits = adapter.limits.workgroup_bytes >= bytes && adapter.limits.workgroup_invocations >= 256;
         if !fits {
             continue;
@@ -320,4 +333,27 @@ fn software_by_cost(wanted: &[usize], problem: Extents, orientations: &[bool], a
     }
     candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
     candidates.into_iter().map(|(_, variant)| variant).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shader::Limits;
+
+    #[test]
+    fn few_registers_that_workgroups_share_load_one_group_at_a_time() {
+        let problem = Extents { batch: 1, rows: 256, columns: 4096, inner: 576 };
+        let inner = |has_many_addresses: bool, subgroups: (u32, u32)| {
+            let limits = Limits { workgroup_bytes: 64 << 10, ..Adapter::default().limits };
+            let adapter = Adapter { few_registers: true, subgroups: Some(subgroups), limits, ..Adapter::default() };
+            let staged = Staged { offsets: [36, 16], has_many_addresses, halves: false };
+            match tiled(problem, staged, &adapter)[0].algorithm {
+                Algorithm::Small { inner } => inner,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(inner(true, (64, 64)), 16);
+        assert_eq!(inner(false, (64, 64)), 32);
+        assert_eq!(inner(true, (8, 32)), 32);
+    }
 }
