@@ -6,8 +6,7 @@
 #import family/convolution_staging
 
 fn begin(work: Work, local: u32) -> Cursor {
-    let row = first_row(work) + lhs_block(local).x * 4u;
-    return begin_at(work, local, row, first_column(work) + rhs_block(local).x * 4u);
+    return begin_at(work, local, first_row(work) + lhs_block(local).x * 4u);
 }
 
 // Four inner indices of a row.
@@ -38,6 +37,6 @@ fn load_rhs_block(columns: Columns, k: u32) -> Block {
 fn load_tiles(local: u32, cursor: Cursor) -> Loaded {
     return Loaded(
         load_lhs_block(cursor.lhs, lhs_block(local).y * 4u),
-        load_rhs_block(cursor.columns, rhs_block(local).y * 4u),
+        load_rhs_block(columns_at(rhs_block(local).x), rhs_block(local).y * 4u),
     );
 }

@@ -1,16 +1,25 @@
 // Used by blocks, staging.
 // Where an invocation reads what convolutions load into the tiles of a product, so that the kernels with tiles are those of matrix products.
 // What the inner indices of a tile add to addresses is the same for all rows and columns: as many invocations find it for the next tile,
-// without a division, while this one is written, and all read it from workgroup memory.
+// without a division, while this one is written, and all read it from workgroup memory. Columns are there, too: they do not change, and
+// registers are needed for what is loaded.
 #import family/convolution_source
 #import family/convolution_inner
 #import store/convolution
 
-// What an inner index adds to the address and the position in the source; and to the address of the left operand.
+const COLUMN_QUADS = TILE_COLUMNS / 4u;
+
+// Of an inner index: its position in space; what it adds to the address and the position in the source, and to the address of the left
+// operand.
+var<workgroup> inner_positions: array<vec4<u32>, TILE_INNER>;
 var<workgroup> source_offsets: array<vec4<i32>, TILE_INNER>;
 var<workgroup> lhs_offsets: array<i32, TILE_INNER>;
+// The addresses of four columns, and their positions.
+var<workgroup> column_addresses: array<vec4<i32>, COLUMN_QUADS>;
+var<workgroup> column_x: array<vec4<i32>, COLUMN_QUADS>;
+var<workgroup> column_y: array<vec4<i32>, COLUMN_QUADS>;
+var<workgroup> column_z: array<vec4<i32>, COLUMN_QUADS>;
 
-// Four columns that an invocation reads, which do not change.
 struct Columns {
     address: vec4<i32>,
     x: vec4<i32>,
@@ -19,56 +28,82 @@ struct Columns {
 }
 
 struct Cursor {
-    inner: Inner,
     // The address of a group of rows.
     lhs: i32,
-    columns: Columns,
 }
 
-// Four columns of the source from one on. Behind the last one, it is read again.
-fn columns_of(work: Work, column: u32) -> Columns {
+// Stores four columns of the source from one on. Behind the last one, it is read again.
+fn write_columns(work: Work, quad: u32, column: u32) {
     let extents = column_extents();
     var position = split_column(min(column, params.columns - 1u));
     var found: Columns;
     for (var c = 0u; c < 4u; c++) {
         let offset = column_offset(work, position);
         found.address[c] = work.rhs_start + offset.address;
-        // What is not looked at takes no register.
-        if AXES > 2u {
-            found.x[c] = offset.at.x;
-        }
-        if AXES > 1u {
-            found.y[c] = offset.at.y;
-        }
+        found.x[c] = offset.at.x;
+        found.y[c] = offset.at.y;
         found.z[c] = offset.at.z;
         if column + c + 1u < params.columns {
             position = next_position(position, extents);
         }
     }
+    column_addresses[quad] = found.address;
+    // What is not looked at takes no memory.
+    if CHECKED && AXES > 2u {
+        column_x[quad] = found.x;
+    }
+    if CHECKED && AXES > 1u {
+        column_y[quad] = found.y;
+    }
+    if CHECKED {
+        column_z[quad] = found.z;
+    }
+}
+
+fn columns_at(quad: u32) -> Columns {
+    var found: Columns;
+    found.address = column_addresses[quad];
+    if CHECKED && AXES > 2u {
+        found.x = column_x[quad];
+    }
+    if CHECKED && AXES > 1u {
+        found.y = column_y[quad];
+    }
+    if CHECKED {
+        found.z = column_z[quad];
+    }
     return found;
 }
 
-// Where an invocation begins that reads four rows and four columns from these on.
-fn begin_at(work: Work, local: u32, row: u32, column: u32) -> Cursor {
-    let cursor = Cursor(
-        inner_at(work, work.first + min(local, TILE_INNER - 1u)),
-        work.lhs_start + i32(row) * params.lhs_row,
-        columns_of(work, column),
-    );
-    prepare(local, cursor);
+fn write_inner(local: u32, inner: Inner) {
+    inner_positions[local] = inner.position;
+    source_offsets[local] = vec4<i32>(inner.offset.at, inner.offset.address);
+    lhs_offsets[local] = inner.offset.lhs;
+}
+
+// Where an invocation begins that reads four rows from this one on.
+fn begin_at(work: Work, local: u32, row: u32) -> Cursor {
+    if local < TILE_INNER {
+        write_inner(local, inner_at(work, work.first + local));
+    }
+    if local < COLUMN_QUADS {
+        write_columns(work, local, first_column(work) + local * 4u);
+    }
     workgroupBarrier();
+    return Cursor(work.lhs_start + i32(row) * params.lhs_row);
+}
+
+// Nothing but the inner indices tells where the next tile is.
+fn moved(cursor: Cursor, step: Step) -> Cursor {
     return cursor;
 }
 
-fn moved(cursor: Cursor, step: Step) -> Cursor {
-    return Cursor(inner_moved(cursor.inner, step), cursor.lhs, cursor.columns);
-}
-
 // Stores what the inner indices of the next tile add.
-fn prepare(local: u32, cursor: Cursor) {
+fn prepare(local: u32, step: Step) {
     if local < TILE_INNER {
-        source_offsets[local] = vec4<i32>(cursor.inner.offset.at, cursor.inner.offset.address);
-        lhs_offsets[local] = cursor.inner.offset.lhs;
+        let source = source_offsets[local];
+        let offset = Offset(source.w, lhs_offsets[local], source.xyz);
+        write_inner(local, inner_moved(Inner(inner_positions[local], offset), step));
     }
 }
 

@@ -6,15 +6,16 @@
 
 var<workgroup> pairs: array<vec2<u32>, SIZE>;
 
-// The lower element of an exchange, and the upper; `half` is half the extent of the merge.
+// The lower element of an exchange, and the upper; `half` is half the extent of the merge. Distances are powers of two, so that masks do
+// what divisions by them would.
 fn mirrored(exchange: u32, half: u32) -> vec2<u32> {
-    let start = (exchange / half) * half * 2u;
-    let offset = exchange % half;
+    let offset = exchange & (half - 1u);
+    let start = (exchange - offset) * 2u;
     return vec2<u32>(start + offset, start + 2u * half - 1u - offset);
 }
 
 fn apart(exchange: u32, distance: u32) -> vec2<u32> {
-    let lower = (exchange / distance) * distance * 2u + exchange % distance;
+    let lower = exchange + (exchange & ~(distance - 1u));
     return vec2<u32>(lower, lower + distance);
 }
 
@@ -31,7 +32,7 @@ fn exchange_pairs(at: vec2<u32>, count: u32) {
 
 // Steps at distances from `widest` down to 1.
 fn merge_down(local: u32, widest: u32, count: u32) {
-    for (var distance = widest; distance > 0u; distance /= 2u) {
+    for (var distance = widest; distance > 0u; distance >>= 1u) {
         for (var exchange = local; exchange < SIZE / 2u; exchange += THREADS) {
             exchange_pairs(apart(exchange, distance), count);
         }
@@ -46,6 +47,6 @@ fn sort_pairs(local: u32, count: u32) {
             exchange_pairs(mirrored(exchange, half), count);
         }
         workgroupBarrier();
-        merge_down(local, half / 2u, count);
+        merge_down(local, half >> 1u, count);
     }
 }

@@ -17,4 +17,4 @@ fn moved(cursor: Cursor, step: Step) -> Cursor {
 }
 
 // Nothing but the cursor tells where the next tile is.
-fn prepare(local: u32, cursor: Cursor) {}
+fn prepare(local: u32, step: Step) {}

@@ -1,22 +1,18 @@
-// Used by matmul, matmul_small.
-// The sums of rows from what each invocation has loaded into the tiles: it always loads the same rows, and a few inner indices of
-// each.
+// Used by family/tile_loop.
+// The sums of rows from what each invocation has loaded into the tiles: it always loads the same four rows, and a few inner indices of
+// each, which `row_part` adds up.
 #import load/elements
 
-fn added(a: Loaded, b: Loaded) -> Loaded {
-    return Loaded(a.quad0 + b.quad0, a.quad1 + b.quad1, a.quad2 + b.quad2, a.quad3 + b.quad3);
-}
-
-fn store_row_sums(work: Work, local: u32, sums: Loaded) {
+fn store_row_sums(work: Work, local: u32, part: vec4<f32>) {
     if !ROW_SUMS || work.tile.y > 0u {
         return;
     }
     workgroupBarrier();
-    write_lhs_tile(local, sums);
+    write_row_part(local, part);
     workgroupBarrier();
     if local < LHS_QUADS {
         var sum = vec4<f32>(0.0);
-        for (var k = 0u; k < TILE_INNER; k++) {
+        for (var k = 0u; k < ROW_PARTS; k++) {
             sum += lhs_tile[k * LHS_QUADS + local];
         }
         let row = first_row(work) + local * 4u;

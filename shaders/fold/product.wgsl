@@ -1,4 +1,4 @@
-// Slot fold, used by family/fold, family/tree, reduce, reduce_partials, reduce_split, row_work, rows, scatter, scatter_sorted, scatter_update, scatter_update_sorted.
+// Slot fold, used by family/fold, family/tree, operand, reduce, reduce_partials, reduce_split, row_work, rows, scatter, scatter_sorted, scatter_update, scatter_update_sorted.
 // Products.
 #import element/f32
 alias Partial = Element;

@@ -1,4 +1,4 @@
-// Slot fold, used by family/fold, family/tree, reduce, reduce_partials, reduce_split, row_work, rows, scatter, scatter_sorted, scatter_update, scatter_update_sorted.
+// Slot fold, used by family/fold, family/tree, operand, reduce, reduce_partials, reduce_split, row_work, rows, scatter, scatter_sorted, scatter_update, scatter_update_sorted.
 // How a reduction folds values into one: a sum. Partial results join in the order that the kernel gives, which depends on
 // sizes alone. Variants replace this module by one of its siblings.
 #import element/f32

@@ -1,8 +1,6 @@
 // Matrix product for real GPUs: register tiles. Each invocation computes 8 × 8 elements as four blocks of 4 × 4, so that its
-// reads of workgroup memory are whole vectors next to its neighbours'. While a tile is worked on, the next one is
-// loaded into registers. Written out by hand: a loop that a compiler does not unroll would put the sums into memory.
-#import load/elements
-#import family/tile_row_sums
+// reads of workgroup memory are whole vectors next to its neighbours'. Written out by hand: a loop that a compiler does not unroll would put the sums into memory.
+#import family/tile_loop
 
 const ACROSS = TILE_COLUMNS / 8u;
 const TOTAL_THREADS = ACROSS * TILE_ROWS / 8u;
@@ -60,34 +58,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let work = work_of(number);
     let across = local % ACROSS;
     let down = local / ACROSS;
-    let tiles = tile_count(work);
-    var cursor = begin(work, local);
-    var loaded = load_first(work, local, cursor);
-    cursor = moved(cursor, step_of(work, first_length(work)));
-    let step = step_of(work, TILE_INNER);
     var sums: Sums;
-    var row_parts: Loaded;
-    for (var tile = 0u; tile < tiles; tile++) {
-        workgroupBarrier();
-        write_tiles(local, loaded);
-        if ROW_SUMS {
-            row_parts = added(row_parts, loaded);
-        }
-        prepare(local, cursor);
-        workgroupBarrier();
-        if tile + 1u < tiles {
-            loaded = load_tiles(local, cursor);
-            cursor = moved(cursor, step);
-        }
-        for (var k = 0u; k < unknown_inner(); k += 4u) {
-            let lhs_group = k * LHS_QUADS + down;
-            let rhs_group = k * RHS_QUADS + across;
-            multiply(&sums, lhs_group, rhs_group);
-            multiply(&sums, lhs_group + LHS_QUADS, rhs_group + RHS_QUADS);
-            multiply(&sums, lhs_group + 2u * LHS_QUADS, rhs_group + 2u * RHS_QUADS);
-            multiply(&sums, lhs_group + 3u * LHS_QUADS, rhs_group + 3u * RHS_QUADS);
-        }
-    }
+    let row_part = sum_tiles(work, local, &sums);
     let row = first_row(work) + down * 4u;
     let column = first_column(work) + across * 4u;
     let lower_row = row + TILE_ROWS / 2u;
@@ -108,5 +80,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     store_quad(work, lower_row + 2u, far_column, sums.far6);
     store_quad(work, lower_row + 3u, column, sums.near7);
     store_quad(work, lower_row + 3u, far_column, sums.far7);
-    store_row_sums(work, local, row_parts);
+    store_row_sums(work, local, row_part);
 }

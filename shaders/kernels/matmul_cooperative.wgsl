@@ -233,7 +233,10 @@ fn main(
     let tiles = tile_count(work);
     var cursor = begin(work, local);
     var loaded = load_first(work, local, cursor);
-    cursor = moved(cursor, step_of(work, first_length(work)));
+    let first_step = step_of(work, first_length(work));
+    workgroupBarrier();
+    prepare(local, first_step);
+    cursor = moved(cursor, first_step);
     let step = step_of(work, TILE_INNER);
     // Where subgroups are smaller than they may be, there are more than parts, and some do the same.
     let part = subgroup % PARTS;
@@ -247,7 +250,9 @@ fn main(
         if ROW_SUMS {
             row_parts += row_sums_of(loaded.lhs);
         }
-        prepare(local, cursor);
+        if tile > 0u {
+            prepare(local, step);
+        }
         workgroupBarrier();
         if tile + 1u < tiles {
             loaded = load_tiles(local, cursor);

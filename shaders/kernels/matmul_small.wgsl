@@ -1,7 +1,6 @@
 // Matrix product for real GPUs, for small products: as `matmul`, with 4 × 4 elements an invocation, which makes more and
 // smaller workgroups.
-#import load/elements
-#import family/tile_row_sums
+#import family/tile_loop
 
 const ACROSS = TILE_COLUMNS / 4u;
 const TOTAL_THREADS = ACROSS * TILE_ROWS / 4u;
@@ -32,39 +31,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let work = work_of(number);
     let across = local % ACROSS;
     let down = local / ACROSS;
-    let tiles = tile_count(work);
-    var cursor = begin(work, local);
-    var loaded = load_first(work, local, cursor);
-    cursor = moved(cursor, step_of(work, first_length(work)));
-    let step = step_of(work, TILE_INNER);
     var sums: Sums;
-    var row_parts: Loaded;
-    for (var tile = 0u; tile < tiles; tile++) {
-        workgroupBarrier();
-        write_tiles(local, loaded);
-        if ROW_SUMS {
-            row_parts = added(row_parts, loaded);
-        }
-        prepare(local, cursor);
-        workgroupBarrier();
-        if tile + 1u < tiles {
-            loaded = load_tiles(local, cursor);
-            cursor = moved(cursor, step);
-        }
-        for (var k = 0u; k < unknown_inner(); k += 4u) {
-            let lhs_group = k * LHS_QUADS + down;
-            let rhs_group = k * RHS_QUADS + across;
-            multiply(&sums, lhs_group, rhs_group);
-            multiply(&sums, lhs_group + LHS_QUADS, rhs_group + RHS_QUADS);
-            multiply(&sums, lhs_group + 2u * LHS_QUADS, rhs_group + 2u * RHS_QUADS);
-            multiply(&sums, lhs_group + 3u * LHS_QUADS, rhs_group + 3u * RHS_QUADS);
-        }
-    }
+    let row_part = sum_tiles(work, local, &sums);
     let row = first_row(work) + down * 4u;
     let column = first_column(work) + across * 4u;
     store_quad(work, row, column, sums.row0);
     store_quad(work, row + 1u, column, sums.row1);
     store_quad(work, row + 2u, column, sums.row2);
     store_quad(work, row + 3u, column, sums.row3);
-    store_row_sums(work, local, row_parts);
+    store_row_sums(work, local, row_part);
 }

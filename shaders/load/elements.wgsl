@@ -1,8 +1,8 @@
-// Slot load, used by family/tile_row_sums, matmul, matmul_small.
-// How an invocation loads its part of both tiles: two groups of each operand, an element at a time.
+// Slot load, used by family/tile_loop, family/tile_row_sums.
+// How an invocation loads its part of both tiles: one or two groups of each operand, an element at a time.
 #import staging/matrix
 
-// Groups that an invocation loads at a time: the left operand's, then the right one's.
+// Groups that an invocation loads at a time: the left operand's, then the right one's. Where it loads one of each, the second ones are zeros.
 struct Loaded {
     quad0: vec4<f32>,
     quad1: vec4<f32>,
@@ -22,17 +22,27 @@ fn load_first(work: Work, local: u32, cursor: Cursor) -> Loaded {
     );
 }
 
-fn write_lhs_tile(local: u32, loaded: Loaded) {
-    let item = lhs_item(local);
-    let first = item.y * LHS_QUADS + item.x;
-    lhs_tile[first] = loaded.quad0;
-    lhs_tile[first + APART * LHS_QUADS] = loaded.quad1;
+fn write_tiles(local: u32, loaded: Loaded) {
+    let lhs = lhs_item(local);
+    let rhs = rhs_item(local);
+    let lhs_first = lhs.y * LHS_QUADS + lhs.x;
+    let rhs_first = rhs.y * RHS_QUADS + rhs.x;
+    lhs_tile[lhs_first] = loaded.quad0;
+    rhs_tile[rhs_first] = loaded.quad2;
+    if GROUPS > 1u {
+        lhs_tile[lhs_first + APART * LHS_QUADS] = loaded.quad1;
+        rhs_tile[rhs_first + APART * RHS_QUADS] = loaded.quad3;
+    }
 }
 
-fn write_tiles(local: u32, loaded: Loaded) {
-    write_lhs_tile(local, loaded);
-    let item = rhs_item(local);
-    let first = item.y * RHS_QUADS + item.x;
-    rhs_tile[first] = loaded.quad2;
-    rhs_tile[first + APART * RHS_QUADS] = loaded.quad3;
+// Invocations that load the same rows.
+const ROW_PARTS = APART;
+
+fn row_part(loaded: Loaded) -> vec4<f32> {
+    return loaded.quad0 + loaded.quad1;
+}
+
+fn write_row_part(local: u32, part: vec4<f32>) {
+    let item = lhs_item(local);
+    lhs_tile[item.y * LHS_QUADS + item.x] = part;
 }

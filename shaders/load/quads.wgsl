@@ -1,4 +1,4 @@
-// Slot load, used by family/tile_row_sums, matmul, matmul_small.
+// Slot load, used by family/tile_loop, family/tile_row_sums.
 // How an invocation loads its part of both tiles where both operands can be read four neighbours at a time: half of the invocations load
 // the left operand and half the right one, four groups each.
 #import family/tiles
@@ -48,16 +48,24 @@ fn load_first(work: Work, local: u32, cursor: Cursor) -> Loaded {
     return first_rhs_block(work, local - LOADERS, loaded);
 }
 
-fn write_lhs_tile(local: u32, loaded: Loaded) {
-    if local < LOADERS {
-        write_lhs_block(local, loaded);
-    }
-}
-
 fn write_tiles(local: u32, loaded: Loaded) {
     if local < LOADERS {
         write_lhs_block(local, loaded);
     } else {
         write_rhs_block(local - LOADERS, loaded);
+    }
+}
+
+// Invocations that load the same rows.
+const ROW_PARTS = INNER_QUADS;
+
+fn row_part(loaded: Loaded) -> vec4<f32> {
+    return (loaded.quad0 + loaded.quad1) + (loaded.quad2 + loaded.quad3);
+}
+
+fn write_row_part(local: u32, part: vec4<f32>) {
+    if local < LOADERS {
+        let item = block_of(local);
+        lhs_tile[select(local, item.y * LHS_QUADS + item.x, LHS_ALONG_INNER)] = part;
     }
 }

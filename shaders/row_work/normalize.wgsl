@@ -10,18 +10,42 @@ alias ExpressionParams = array<vec4<u32>, 1>;
 @group(0) @binding(2) var<storage, read_write> result0: array<f32>;
 @group(0) @binding(3) var<storage, read_write> result1: array<f32>;
 
-fn first_part(row: u32, step: u32) -> Partial {
-    return lift(source0[row * params.steps + step], step);
+// A row.
+struct Line {
+    outer: u32,
 }
 
-fn second_part(row: u32, step: u32, first: Element) -> Partial {
-    return first_part(row, step);
+// An index in a row; beside it, coordinates of several axes.
+struct Reduced {
+    index: u32,
 }
 
-fn store_row(row: u32, first: Element, second: Element) {
-    result0[row] = first;
+fn line_at(outer: u32, column: u32) -> Line {
+    return Line(outer);
 }
 
-fn store_elements(row: u32, step: u32, first: Element, second: Element) {
-    result1[row * params.steps + step] = source0[row * params.steps + step] / first;
+fn reduced_at(index: u32) -> Reduced {
+    return Reduced(index);
+}
+
+// Some indices on.
+fn reduced_moved(at: Reduced, by: Reduced) -> Reduced {
+    return Reduced(at.index + by.index);
+}
+
+fn first_part(line: Line, at: Reduced) -> Partial {
+    return lift(source0[line.outer * params.steps + at.index], at.index);
+}
+
+fn second_part(line: Line, at: Reduced, first: Element) -> Partial {
+    return first_part(line, at);
+}
+
+fn store_row(line: Line, at: Reduced, first: Element, second: Element) {
+    result0[line.outer] = first;
+}
+
+fn store_elements(line: Line, at: Reduced, first: Element, second: Element) {
+    let index = line.outer * params.steps + at.index;
+    result1[index] = source0[index] / first;
 }

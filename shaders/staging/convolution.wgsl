@@ -4,8 +4,7 @@
 #import family/convolution_staging
 
 fn begin(work: Work, local: u32) -> Cursor {
-    let row = first_row(work) + lhs_item(local).x * 4u;
-    return begin_at(work, local, row, first_column(work) + rhs_item(local).x * 4u);
+    return begin_at(work, local, first_row(work) + lhs_item(local).x * 4u);
 }
 
 fn load_lhs(address: i32, k: u32) -> vec4<f32> {
@@ -16,10 +15,15 @@ fn load_lhs(address: i32, k: u32) -> vec4<f32> {
 }
 
 fn load_tiles(local: u32, cursor: Cursor) -> Loaded {
-    return Loaded(
-        load_lhs(cursor.lhs, lhs_item(local).y),
-        load_lhs(cursor.lhs, lhs_item(local).y + APART),
-        load_columns(cursor.columns, rhs_item(local).y),
-        load_columns(cursor.columns, rhs_item(local).y + APART),
-    );
+    let lhs = lhs_item(local);
+    let rhs = rhs_item(local);
+    var loaded: Loaded;
+    loaded.quad0 = load_lhs(cursor.lhs, lhs.y);
+    let columns = columns_at(rhs.x);
+    loaded.quad2 = load_columns(columns, rhs.y);
+    if GROUPS > 1u {
+        loaded.quad1 = load_lhs(cursor.lhs, lhs.y + APART);
+        loaded.quad3 = load_columns(columns, rhs.y + APART);
+    }
+    return loaded;
 }

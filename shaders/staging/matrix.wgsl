@@ -1,5 +1,5 @@
 // Slot staging, used by load.
-// What matrix products load into their tiles: operands with any strides. Each invocation loads two groups of each operand.
+// What matrix products load into their tiles: operands with any strides.
 #import family/tiles
 #import family/product
 #import store/matrix
@@ -12,10 +12,12 @@ fn begin(work: Work, local: u32) -> Cursor {
 }
 
 fn load_tiles(local: u32, cursor: Cursor) -> Loaded {
-    return Loaded(
-        load_lhs(cursor.lhs),
-        load_lhs(lhs_moved(cursor.lhs, APART)),
-        load_rhs(cursor.rhs),
-        load_rhs(rhs_moved(cursor.rhs, APART)),
-    );
+    var loaded: Loaded;
+    loaded.quad0 = load_lhs(cursor.lhs);
+    loaded.quad2 = load_rhs(cursor.rhs);
+    if GROUPS > 1u {
+        loaded.quad1 = load_lhs(lhs_moved(cursor.lhs, APART));
+        loaded.quad3 = load_rhs(rhs_moved(cursor.rhs, APART));
+    }
+    return loaded;
 }

@@ -55,4 +55,4 @@ pub(crate) use vector::{array_of, set_all, strands, vectorized};
 #[cfg(test)]
 pub(crate) use wgsl::generated_imports;
 pub use wgsl::{Emitted, Epilogue};
-pub(crate) use wgsl::{Functions, emit_element, emit_map, emit_rows};
+pub(crate) use wgsl::{Functions, emit_map, emit_operand, emit_rows, is_read_in_fours};

@@ -7,14 +7,17 @@ mod arrays;
 mod calls;
 mod finish;
 mod guards;
+mod operand;
 mod rows;
 
 use std::fmt::Write;
+use std::ops::Range;
 
 pub(crate) use arrays::Functions;
 #[cfg(test)]
 pub(crate) use calls::generated_imports;
 pub use finish::Epilogue;
+pub(crate) use operand::{emit_operand, is_read_in_fours};
 pub(crate) use rows::emit_rows;
 
 use super::affine::Affine;
@@ -30,20 +33,6 @@ pub struct Emitted {
     pub params: Vec<u32>,
     /// The expression's inputs that are bound, in the order of their bindings.
     pub inputs: Vec<usize>,
-}
-
-/// The slot `operand` of a reduction: `fn element(at: vec3<u32>) -> Value`, where `at` is outer, reduced and
-/// inner index, and the alias `ExpressionParams`. Its inputs are bound from binding 1 on.
-pub(crate) fn emit_element(expression: &ScalarExpr, borders: [usize; 2]) -> Emitted {
-    let mut emitter = Emitter::new(expression, Style::Element, 1);
-    emitter.decompose(borders);
-    emitter.nodes();
-    let (id, _) = expression.outputs[0];
-    let value = emitter.names[id.index()].clone();
-    let value = if expression.types[id.index()] == DType::Bool { format!("Value({value})") } else { value };
-    let body = std::mem::take(&mut emitter.body);
-    emitter
-        .finish("ExpressionParams", &format!("fn element(at: vec3<u32>) -> Value {{\n{body}    return {value};\n}}\n"))
 }
 
 /// The slot `expression` of a map: `fn evaluate(quad: u32)`, which computes and stores four neighbouring elements.
@@ -80,6 +69,8 @@ enum Style {
     Map,
     /// One element, returned.
     Element,
+    /// The same for each of four neighbours, which are loaded together.
+    Fours,
     /// One element, from a value that is passed, stored.
     Finish,
     /// The same of four neighbouring elements.
@@ -115,6 +106,8 @@ struct Emitter<'a> {
     accumulators: Vec<String>,
     outputs: Vec<&'static str>,
     first_binding: usize,
+    /// Of four neighbours: which one is computed.
+    lane: &'static str,
     /// In quads: whether the four lanes share all but the innermost coordinate.
     aligned: bool,
 }
@@ -136,6 +129,7 @@ impl<'a> Emitter<'a> {
             accumulators: vec!["value".to_owned()],
             outputs: Vec::new(),
             first_binding,
+            lane: "x",
             aligned,
         };
         emitter.vectors = (0..expression.inputs.len()).map(|input| emitter.reads_vectors(input)).collect();
@@ -146,9 +140,14 @@ impl<'a> Emitter<'a> {
         matches!(self.style, Style::Map | Style::FinishQuad | Style::RowQuad)
     }
 
+    /// True where four neighbours are loaded together.
+    fn loads_fours(&self) -> bool {
+        self.is_lanes() || self.style == Style::Fours
+    }
+
     /// True where every load of an input takes four neighbouring, aligned elements of 32 bits.
     fn reads_vectors(&self, input: usize) -> bool {
-        self.is_lanes()
+        self.loads_fours()
             && self.expression.inputs[input].size() == 4
             && !self.expression.gathers(input)
             && self.expression.nodes.iter().all(|node| match node {
@@ -180,20 +179,32 @@ impl<'a> Emitter<'a> {
         let rank = self.expression.dims.len();
         let groups = [0..borders[0], borders[0]..borders[1], borders[1]..rank];
         for (group, part) in groups.into_iter().zip(["x", "y", "z"]) {
-            let axes: Vec<usize> = group.collect();
-            let Some((&first, rest)) = axes.split_first() else { continue };
-            if rest.is_empty() {
-                let _ = writeln!(self.body, "    let c{first} = i32(at.{part});");
-                continue;
-            }
-            let _ = writeln!(self.body, "    var rest{first} = at.{part};");
-            for &axis in rest.iter().rev() {
-                let extent = self.param(self.expression.dims[axis] as i64);
-                let _ = writeln!(self.body, "    let c{axis} = i32(rest{first} % u32({extent}));");
-                let _ = writeln!(self.body, "    rest{first} /= u32({extent});");
-            }
-            let _ = writeln!(self.body, "    let c{first} = i32(rest{first});");
+            self.split(group, &format!("at.{part}"), false);
         }
+    }
+
+    /// Coordinates of neighbouring axes from an index, of fours along the last axis where `in_fours`.
+    fn split(&mut self, axes: Range<usize>, index: &str, in_fours: bool) {
+        let axes: Vec<usize> = axes.collect();
+        let Some((&first, rest)) = axes.split_first() else { return };
+        if rest.is_empty() {
+            let _ = writeln!(self.body, "    let c{first} = i32({index});");
+            return;
+        }
+        let _ = writeln!(self.body, "    var rest{first} = {index};");
+        for &axis in rest.iter().rev() {
+            let extent = self.extent(axis, in_fours);
+            let _ = writeln!(self.body, "    let c{axis} = i32(rest{first} % {extent});");
+            let _ = writeln!(self.body, "    rest{first} /= {extent};");
+        }
+        let _ = writeln!(self.body, "    let c{first} = i32(rest{first});");
+    }
+
+    /// The extent of an axis, as an u32 expression; that of the last one in fours where those are counted.
+    fn extent(&mut self, axis: usize, in_fours: bool) -> String {
+        let is_last = axis + 1 == self.expression.dims.len();
+        let extent = self.expression.dims[axis] / if in_fours && is_last { 4 } else { 1 };
+        format!("u32({})", self.param(extent as i64))
     }
 
     /// Coordinates of four neighbouring points: scalars where the lanes share them, else vectors. The innermost is the first
@@ -299,6 +310,9 @@ impl<'a> Emitter<'a> {
         if self.style == Style::Function {
             return self.reads.get(input).cloned().unwrap_or_default();
         }
+        if self.style == Style::Fours && self.is_loaded_together(input, at) {
+            return format!("four{index}.{}", self.lane);
+        }
         if !self.is_lanes() {
             let address = self.address(at, false, false);
             return self.element(input, &address);
@@ -330,6 +344,11 @@ impl<'a> Emitter<'a> {
         let addresses = self.addresses(at);
         let _ = writeln!(self.body, "    let a{index} = {addresses};");
         self.four(input, &format!("a{index}"))
+    }
+
+    /// True where a load is one of four neighbours: of vectors, or of packed words.
+    fn is_loaded_together(&self, input: usize, at: &Affine) -> bool {
+        self.vectors[input] || self.is_quad(at) && self.expression.inputs[input].size() < 4
     }
 
     /// Four addresses, as a vector.
@@ -408,7 +427,7 @@ impl<'a> Emitter<'a> {
             let _ =
                 writeln!(module, "@group(0) @binding({binding}) var<storage, read> {prefix}{input}: array<{element}>;");
             binding += 1;
-            accessors(&mut module, &format!("{prefix}{input}"), stored, self.is_lanes());
+            accessors(&mut module, &format!("{prefix}{input}"), stored, self.loads_fours());
         }
         for (output, element) in self.outputs.iter().enumerate() {
             let _ = writeln!(

@@ -120,6 +120,11 @@ impl Chip {
         (of_a_unit / at_a_time) as f64 * time(at_a_time) + time(of_a_unit % at_a_time)
     }
 
+    /// True where an invocation with fewer registers leaves room for more subgroups.
+    pub(crate) const fn shares_registers(self) -> bool {
+        !matches!(self.family, Family::Intel | Family::Xe2)
+    }
+
     /// True where kernels with that many registers an invocation are better left alone: compilers would spill some, or too few subgroups
     /// hide how long memory takes.
     pub(crate) const fn is_crowded_by(self, registers: usize) -> bool {

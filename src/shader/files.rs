@@ -197,6 +197,7 @@ modules![
     "family/block_cursor",
     "family/tile_cursor",
     "family/tile_row_sums",
+    "family/tile_loop",
     "family/lhs_cursor",
     "family/lhs_items",
     "family/lhs_blocks",
@@ -288,7 +289,7 @@ slots! {
 generated! {
     /// What a map computes: [`emit_map`](crate::scalar::emit_map).
     Expression: "expression" ["copy"],
-    /// What a reduction folds: [`emit_element`](crate::scalar::emit_element).
+    /// What a reduction folds: [`emit_operand`](crate::scalar::emit_operand).
     Operand: "operand" ["row"],
     /// The last step of a routine, with an element or with four: [`Epilogue`](crate::scalar::Epilogue).
     Finish: "finish" ["element", "quad"],

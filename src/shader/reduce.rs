@@ -3,7 +3,7 @@
 
 use super::slot::{Element, ExtremeConstants, Finish, Fold, Nan, Operand, ReductionConstants, SplitConstants};
 use super::{Adapter, Bound, Composer, DispatchPlan, Kernel, KernelFile, KernelPlan};
-use crate::scalar::{Affine, Builder, Epilogue, Reduction, ScalarExpr, ScalarNode, emit_element};
+use crate::scalar::{Affine, Builder, Epilogue, Reduction, ScalarExpr, ScalarNode, emit_operand, is_read_in_fours};
 use crate::tensor::DType;
 
 /// Extents of the domain: results are `outer × inner`.
@@ -89,14 +89,35 @@ fn all_plans(
     if expression.len() > i32::MAX as usize {
         return Err("the domain is larger than 32-bit addresses reach".into());
     }
-    let source = Source::new(expression, borders, reduction, epilogue)?;
     let along_lanes = is_along_range(expression, borders, extents);
-    let mut variants = variants(extents, along_lanes, adapter);
-    if more {
-        let others = neighbours(variants[0], extents, adapter);
-        variants.extend(others.into_iter().filter(|other| !variants.contains(other)).collect::<Vec<_>>());
+    let mut plans = Vec::new();
+    // For a software driver, four neighbours cost as much as four loads.
+    let in_fours = along_lanes && !adapter.is_software && is_read_in_fours(expression, borders);
+    if in_fours {
+        let extents = Extents { reduced: extents.reduced / 4, ..extents };
+        let source = Source::new(expression, borders, reduction, epilogue, true)?;
+        plans.extend(
+            all_variants(extents, along_lanes, adapter, more).iter().map(|variant| source.plan(extents, *variant)),
+        );
     }
-    variants.iter().map(|variant| source.plan(extents, *variant)).collect()
+    let source = Source::new(expression, borders, reduction, epilogue, false)?;
+    let single = all_variants(extents, along_lanes, adapter, more && !in_fours);
+    let most = if in_fours { 1 } else { single.len() };
+    plans.extend(single.iter().take(most).map(|variant| source.plan(extents, *variant)));
+    plans.into_iter().collect()
+}
+
+/// Variants to choose from, best guess first; more of them for tuning.
+fn all_variants(extents: Extents, along_lanes: bool, adapter: &Adapter, more: bool) -> Vec<Variant> {
+    let mut found = variants(extents, along_lanes, adapter);
+    if more {
+        for other in neighbours(found[0], extents, adapter) {
+            if !found.contains(&other) {
+                found.push(other);
+            }
+        }
+    }
+    found
 }
 
 /// Variants near the best guess: fewer and more lanes, lines and splits.
@@ -145,7 +166,7 @@ pub(crate) fn chunk_sums(
     let epilogue = Epilogue::identity(dtype, &[dims[0], dims[2]], [1, 1]);
     let along_lanes = dims[2] == 1 && !adapter.is_software;
     let (lines, lanes) = if along_lanes { (1, 64) } else { (extents.lines().next_power_of_two().min(64), 1) };
-    let source = Source::new(&expression, [1, 2], Reduction::Sum, &epilogue)?;
+    let source = Source::new(&expression, [1, 2], Reduction::Sum, &epilogue, false)?;
     let plan = source.plan(extents, Variant { lines, lanes, along_lanes, splits })?;
     plan.dispatches.into_iter().next().ok_or_else(|| "no dispatch".into())
 }
@@ -222,6 +243,8 @@ pub(super) fn variants(extents: Extents, along_lanes: bool, adapter: &Adapter) -
 struct Source<'a> {
     epilogue: &'a Epilogue,
     operand: crate::scalar::Emitted,
+    /// True where the reduced range is counted in fours.
+    in_fours: bool,
     element: Element,
     fold: Fold,
     nan: Nan,
@@ -238,6 +261,7 @@ impl<'a> Source<'a> {
         borders: [usize; 2],
         reduction: Reduction,
         epilogue: &'a Epilogue,
+        in_fours: bool,
     ) -> Result<Self, String> {
         let (id, _) = expression.outputs[0];
         let value = expression.types[id.index()];
@@ -251,7 +275,8 @@ impl<'a> Source<'a> {
         };
         Ok(Self {
             epilogue,
-            operand: emit_element(expression, borders),
+            operand: emit_operand(expression, borders, in_fours),
+            in_fours,
             element: Element::new(value, element).map_err(|reason| format!("{} {reason}", reduction.name()))?,
             fold,
             nan: if value == DType::F32 { Nan::Floats } else { Nan::Integers },
@@ -267,10 +292,11 @@ impl<'a> Source<'a> {
         let split = variant.splits > 1;
         let along = if variant.along_lanes { "lanes" } else { "lines" };
         let label = format!(
-            "{} {}x{} along {along}{}",
+            "{} {}x{} along {along}{}{}",
             self.label,
             variant.lines,
             variant.lanes,
+            if self.in_fours { " quads" } else { "" },
             if split { " split" } else { "" }
         );
         let reads = self.operand.inputs.len();

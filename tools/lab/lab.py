@@ -80,7 +80,12 @@ def compile_target(target, names, out):
     records = out / "records" / target.name
     shutil.rmtree(records, ignore_errors=True)
     for number, case in enumerate(names):
-        if reason := compile_case(target, case, records / case):
+        # A driver in a card's stead does not open every time.
+        reason = compile_case(target, case, records / case)
+        if reason and number > 0:
+            shutil.rmtree(records / case)
+            reason = compile_case(target, case, records / case)
+        if reason:
             say(f"{target.name}: {case} made no kernels: {reason}")
             if number == 0:
                 say(f"{target.name}: SKIPPED, the driver does not open")

@@ -48,9 +48,9 @@ class Kind:
     divide: str = "never"  # an instruction that is a division by itself
 
 
-def analyse(kind, assembly, inner_turns=1):
-    """Figures of the tile loop, or of the whole code where there is no loop. The inner loop with most multiply-adds is run `inner_turns` times,
-    where the code does not say how often."""
+def analyse(kind, assembly, inner_turns=lambda multiply_adds: []):
+    """Figures of the tile loop, or of the whole code where there is no loop. Where the code does not say how often the innermost loop with most
+    multiply-adds and those around it are run, `inner_turns` does, from inside out, by its multiply-adds."""
     code = kind.parse(assembly)
     instructions = code.instructions
     divisions = set(integer_divisions(kind, instructions))
@@ -58,16 +58,20 @@ def analyse(kind, assembly, inner_turns=1):
     once = [instruction.times for instruction in instructions]
     weights = list(once)
     within = [loop for loop in loops if any(loop < other for other in loops)]
-    most = max(within, key=lambda loop: sum(once[number] for number in loop if instructions[number].kind in (FMA, MATRIX)), default=None)
-    for loop in within:
-        turns = turns_of(kind, instructions, loop)
-        if turns == 1 and loop == most:
-            turns = inner_turns
-        for number in loop:
-            weights[number] *= turns
+    innermost = [loop for loop in within if not any(other < loop for other in within)]
 
     def multiply_adds(loop, factors):
         return sum(factors[number] for number in loop if instructions[number].kind in (FMA, MATRIX))
+
+    most = max(innermost, key=lambda loop: multiply_adds(loop, once), default=frozenset())
+    around = sorted((loop for loop in within if most <= loop), key=len)
+    known = dict(zip(around, inner_turns(multiply_adds(most, once)) if multiply_adds(most, once) else []))
+    for loop in within:
+        turns = turns_of(kind, instructions, loop)
+        if turns == 1:
+            turns = known.get(loop, 1)
+        for number in loop:
+            weights[number] *= turns
 
     outer = [loop for loop in loops if not any(loop < other for other in loops)]
     tile = max(outer, key=lambda loop: (multiply_adds(loop, weights), len(loop)), default=frozenset(range(len(instructions))))

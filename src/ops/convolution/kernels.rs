@@ -55,7 +55,7 @@ pub(super) fn plans(
     let windows = Windows { problem: &problem, stores_quads, len: ty.len(), matrix };
     let extents = windows.extents();
     let halves = problem.operands.iter().all(|operand| operand.stored == DType::F16);
-    let staged = Staged { offsets: OFFSETS, halves };
+    let staged = Staged { offsets: OFFSETS, has_many_addresses: problem.quads().is_none(), halves };
     let mut chosen = if tuning { candidates(extents, staged, adapter) } else { guesses(extents, staged, adapter) };
     if epilogue.stores_less_than_words() {
         widen(&mut chosen);
@@ -66,8 +66,8 @@ pub(super) fn plans(
 /// Invocations of a workgroup without workgroup memory, along rows and columns.
 const THREADS: [usize; 2] = [1, 64];
 
-/// Bytes of workgroup memory that say what an inner index adds to addresses.
-const OFFSETS: usize = 20;
+/// Bytes of workgroup memory that say what an inner index adds to addresses, and where a column is.
+const OFFSETS: [usize; 2] = [36, 16];
 
 /// What fits, best guess first. Without workgroup memory an invocation has a few rows.
 fn guesses(extents: Extents, staged: Staged, adapter: &Adapter) -> Vec<Variant> {

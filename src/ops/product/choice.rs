@@ -101,8 +101,10 @@ pub(in crate::ops) fn widen(variants: &mut Vec<Variant>) {
 /// What tiles are of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::ops) struct Staged {
-    /// Bytes of workgroup memory beside the tiles for each inner index.
-    pub(in crate::ops) offsets: usize,
+    /// Bytes of workgroup memory beside the tiles for each inner index, and for each column.
+    pub(in crate::ops) offsets: [usize; 2],
+    /// Operands are read an element at a time, and by more addresses than few registers hold beside two groups of each.
+    pub(in crate::ops) has_many_addresses: bool,
     /// Both operands are f16 in memory, which matrix instructions take.
     pub(in crate::ops) halves: bool,
 }
@@ -162,6 +164,14 @@ fn tiles(staged: Staged, adapter: &Adapter) -> Vec<Tile> {
         algorithm.needs(extent).is_some_and(|needs| !adapter.chip.is_crowded_by(needs.registers))
     };
     let mut found: Vec<Tile> = TILES.into_iter().filter(|tile| is_small(tile) || fits(tile)).collect();
+    if staged.has_many_addresses && found.iter().all(is_small) && adapter.chip.shares_registers() {
+        // An invocation loads one group of each operand at a time; half the workgroup memory leaves room for more workgroups, too.
+        for (algorithm, ..) in &mut found {
+            if let Algorithm::Small { inner } = algorithm {
+                *inner /= 2;
+            }
+        }
+    }
     if staged.halves {
         found.extend(cooperative(adapter));
     }
@@ -198,7 +208,7 @@ fn tiled_of(fill: &[f64], problem: Extents, staged: Staged, adapter: &Adapter) -
     for (algorithm, extent, speed) in tiles(staged, adapter) {
         let Some((inner, _)) = workgroup_bytes(algorithm, extent) else { continue };
         let Some(mut needs) = algorithm.needs(extent) else { continue };
-        needs.bytes += staged.offsets * inner;
+        needs.bytes += staged.offsets[0] * inner + staged.offsets[1] * extent;
         let fits = adapter.limits.workgroup_bytes >= needs.bytes && adapter.limits.workgroup_invocations >= 256;
         if !fits {
             continue;
@@ -349,7 +359,7 @@ fn software_by_cost(wanted: &[usize], problem: Extents, orientations: &[bool], a
 mod tests {
     use super::*;
 
-    const NOTHING: Staged = Staged { offsets: 0, halves: false };
+    const NOTHING: Staged = Staged { offsets: [0; 2], has_many_addresses: false, halves: false };
 
     fn adapter(units: usize, subgroups: (u32, u32)) -> Adapter {
         let mut adapter = Adapter { chip: Chip::new(units, subgroups), ..Adapter::default() };
@@ -425,5 +435,25 @@ mod tests {
         let of = |units: usize| tiled(problem, NOTHING, &adapter(units, (32, 32)))[0];
         assert_eq!(of(Chip::INTEGRATED).splits, 1);
         assert!(of(Chip::DISCRETE).splits > 1);
+    }
+
+    #[test]
+    fn few_registers_that_workgroups_share_load_one_group_at_a_time() {
+        let problem = Extents { batch: 1, rows: 256, columns: 4096, inner: 576 };
+        let inner = |has_many_addresses: bool, subgroups: (u32, u32)| {
+            let staged = Staged { offsets: [36, 16], has_many_addresses, halves: false };
+            let found = tiled(problem, staged, &adapter(Chip::DISCRETE, subgroups));
+            let inner = |variant: &Variant| match variant.algorithm {
+                Algorithm::Small { inner } => (variant.tile[0], inner),
+                other => panic!("{other:?}"),
+            };
+            found.iter().map(inner).collect::<Vec<_>>()
+        };
+        let all = |wanted: [(usize, usize); 2], found: Vec<(usize, usize)>| {
+            assert!(!found.is_empty() && found.iter().all(|tile| wanted.contains(tile)), "{found:?}");
+        };
+        all([(64, 16), (32, 8)], inner(true, (64, 64)));
+        all([(64, 32), (32, 16)], inner(false, (64, 64)));
+        all([(64, 32), (32, 16)], inner(true, (8, 32)));
     }
 }

@@ -12,18 +12,18 @@ pub(crate) fn emit_rows(work: &RowWork, quads: bool) -> Emitted {
     let (count, all) = (folds.len(), expression.outputs.len());
     let mut parts = Parts::new(work, quads);
     let passes = parts.pass_of_folds.iter().max().map_or(1, |last| last + 1);
-    let mut text = String::new();
+    let mut text = parts.walk();
     let _ = writeln!(text, "const PASSES = {passes}u;\nconst STORES_ELEMENTS = {};", all > count + of_rows);
     for (pass, signature) in
-        [(0, "first_part(row: u32, step: u32)"), (1, "second_part(row: u32, step: u32, first: Element)")]
+        [(0, "first_part(line: Line, at: Reduced)"), (1, "second_part(line: Line, at: Reduced, first: Element)")]
     {
         let body = parts.fold(pass);
         let _ = writeln!(text, "fn {signature} -> Partial {{\n{body}}}");
     }
     let body = parts.stores(count..count + of_rows, false);
-    let _ = writeln!(text, "fn store_row(row: u32, first: Element, second: Element) {{\n    let step = 0u;\n{body}}}");
+    let _ = writeln!(text, "fn store_row(line: Line, at: Reduced, first: Element, second: Element) {{\n{body}}}");
     let body = parts.stores(count + of_rows..all, true);
-    let _ = writeln!(text, "fn store_elements(row: u32, step: u32, first: Element, second: Element) {{\n{body}}}");
+    let _ = writeln!(text, "fn store_elements(line: Line, at: Reduced, first: Element, second: Element) {{\n{body}}}");
     parts.finish(&text)
 }
 
@@ -64,6 +64,16 @@ impl<'a> Parts<'a> {
         if quads { Style::RowQuad } else { Style::Element }
     }
 
+    /// How a kernel walks along rows.
+    fn walk(&mut self) -> String {
+        let expression = &self.work.expression;
+        let mut emitter = Emitter::new(expression, Self::style(self.quads), 1);
+        emitter.params = std::mem::take(&mut self.params);
+        let text = emitter.walk([self.work.border, expression.dims.len()], self.quads);
+        self.params = emitter.params;
+        text
+    }
+
     /// Computes what some outputs are of, at an element or four, and then does `then` with their texts.
     fn part(&mut self, expression: &ScalarExpr, then: impl FnOnce(&mut String, Vec<String>)) -> String {
         let mut emitter = Emitter::new(expression, Self::style(self.quads), 1);
@@ -71,9 +81,7 @@ impl<'a> Parts<'a> {
         emitter.accumulators.clone_from(&self.accumulators);
         emitter.params = std::mem::take(&mut self.params);
         emitter.bound = std::mem::take(&mut self.bound);
-        let index = if self.quads { "4u * step" } else { "step" };
-        let _ = writeln!(emitter.body, "    let at = vec3<u32>(row, {index}, 0u);");
-        emitter.decompose([self.work.border, expression.dims.len()]);
+        emitter.coordinates([self.work.border, expression.dims.len()], self.quads);
         emitter.nodes();
         let values = expression.outputs.iter().map(|(id, _)| emitter.names[id.index()].clone()).collect();
         let mut body = std::mem::take(&mut emitter.body);
@@ -87,7 +95,7 @@ impl<'a> Parts<'a> {
     fn fold(&mut self, pass: usize) -> String {
         let folds: Vec<usize> = (0..self.work.folds.len()).filter(|&k| self.pass_of_folds[k] == pass).collect();
         if folds.is_empty() {
-            return "    return first_part(row, step);\n".to_owned();
+            return "    return first_part(line, at);\n".to_owned();
         }
         let expression = self.work.part(folds.iter().copied());
         let (count, quads) = (self.work.folds.len(), self.quads);
@@ -96,11 +104,11 @@ impl<'a> Parts<'a> {
                 let of_fold =
                     |k: usize| folds.iter().position(|&fold| fold == k).map(|at| format!("{}{lane}", values[at]));
                 match count {
-                    1 => format!("lift({}, step)", of_fold(0).unwrap_or_default()),
+                    1 => format!("lift({}, at.index)", of_fold(0).unwrap_or_default()),
                     _ => {
                         let width = if count == 2 { 2 } else { 4 };
                         let all = (0..width).map(|k| of_fold(k).unwrap_or_else(|| "0.0".to_owned()));
-                        format!("lift(Value({}), step)", all.collect::<Vec<_>>().join(", "))
+                        format!("lift(Value({}), at.index)", all.collect::<Vec<_>>().join(", "))
                     }
                 }
             };
@@ -129,7 +137,7 @@ impl<'a> Parts<'a> {
                 (_, true) => "vec4<f32>",
             });
         }
-        let index = if of_elements { "row * params.steps + step" } else { "row" };
+        let index = if of_elements { "line.outer * params.steps + at.index" } else { "line.outer" };
         let lane = if quads && !of_elements { ".x" } else { "" };
         self.part(&expression, |body, values| {
             for (output, value) in values.iter().enumerate() {

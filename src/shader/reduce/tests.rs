@@ -179,6 +179,40 @@ fn views() {
 }
 
 #[test]
+fn fours_of_several_axes() {
+    // Reduced axes that are apart in memory, whose last one is read four elements at a time.
+    let dims = [4, 5, 3, 8];
+    let values = numbers(8 + 480, 9);
+    let at = Affine::new(8, [24, 96, 8, 1]);
+    for reduction in [Reduction::Sum, Reduction::Max, Reduction::ArgMin, Reduction::LogSumExp] {
+        let label = format!("fours of several axes, {}", reduction.name());
+        compare(&label, &expression(&dims, DType::F32, at.clone()), [1, 4], reduction, bytemuck::cast_slice(&values));
+    }
+    // Of packed words, too.
+    let halves: Vec<half::f16> = values.iter().map(|&value| half::f16::from_f32(value)).collect();
+    let mut builder = Builder::new(DType::F16);
+    let value = builder.load(0, DType::F16, at.clone());
+    let wide = builder.call(ScalarFunction::Cast(DType::F32), &[value]);
+    let packed = builder.finish(dims.to_vec(), vec![DType::F16], vec![(wide, DType::F32)]);
+    compare("packed fours", &packed, [1, 4], Reduction::Sum, bytemuck::cast_slice(&halves));
+}
+
+#[test]
+fn rows_of_a_multiple_of_four_are_read_in_fours() {
+    let labels = |reduced: usize, is_software: bool| {
+        let dims = [6, reduced];
+        let expression = expression(&dims, DType::F32, Affine::row_major(&dims));
+        let epilogue = Epilogue::identity(DType::F32, &[6], [1, 1]);
+        let adapter = Adapter { is_software, ..Adapter::default() };
+        let plans = reduce_plans(&expression, [1, 2], Reduction::Sum, &epilogue, &adapter).unwrap();
+        plans.iter().map(|plan| plan.dispatches[0].kernel.label.contains("quads")).collect::<Vec<_>>()
+    };
+    assert!(labels(64, false)[0] && !labels(64, false).last().unwrap());
+    assert!(labels(63, false).iter().all(|quads| !quads));
+    assert!(labels(64, true).iter().all(|quads| !quads));
+}
+
+#[test]
 fn operand_and_result_are_expressions() {
     // Σ over columns of a·b, times scale[row] and plus one.
     let dims = [6, 50];
@@ -234,7 +268,7 @@ fn speed() {
         let mut plans = reduce_plans(&expression, [1, 2], reduction, &epilogue, &adapter).unwrap();
         if std::env::var_os("EXPLORE").is_some() {
             use crate::shader::reduce::{Extents, Source, Variant};
-            let source = Source::new(&expression, [1, 2], reduction, &epilogue).unwrap();
+            let source = Source::new(&expression, [1, 2], reduction, &epilogue, false).unwrap();
             let extents = Extents { outer: dims[0], reduced: dims[1], inner: dims[2] };
             for (lines, lanes) in [(1, 8), (8, 1), (32, 1), (64, 1), (8, 8), (4, 8), (256, 1)] {
                 for splits in [1, 2, 4, 8, 16, 64] {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::reflect::{validate, write};
 use crate::scalar::{
-    Affine, Builder, Epilogue, NUMERIC, NodeId, ScalarExpr, emit_element, emit_map, generated_imports,
+    Affine, Builder, Epilogue, NUMERIC, NodeId, ScalarExpr, emit_map, emit_operand, generated_imports,
 };
 use crate::shader::Kernel;
 use crate::shader::compose::{Import, Text, reached};
@@ -127,7 +127,7 @@ fn expression(build: impl Fn(&mut Builder, [NodeId; 3]) -> NodeId) -> ScalarExpr
 /// Valid, and text for every back end, of four elements and of one.
 fn check_expression(label: &str, expression: &ScalarExpr) {
     let map = emit_map(expression, &[None]);
-    let element = emit_element(expression, [0, 1]);
+    let element = emit_operand(expression, [0, 1], false);
     let finish = Epilogue::identity(F32, &[8], [0, 1]).emit(1 + element.inputs.len());
     let of_map = Kernel::of(KernelFile::Map).slot(Expression(&map.module)).slot(Lanes::Four);
     let of_reduction = Kernel::of(KernelFile::Reduce)
