@@ -42,8 +42,8 @@ pub(super) fn plans(
         return Err(format!("does not store 16-bit floats in rows of {} elements", extents.columns));
     }
     let orientations: &[bool] = if row_sums || halves { &[false] } else { &[false, true] };
-    let halves = problem.lhs.stored == DType::F16 && problem.rhs.stored == DType::F16;
-    let staged = Staged { offsets: [0; 2], has_many_addresses: false, halves };
+    let reads_halves = problem.lhs.stored == DType::F16 && problem.rhs.stored == DType::F16;
+    let staged = Staged { offsets: [0; 2], has_many_addresses: false, halves: reads_halves };
     let mut chosen = if tuning {
         candidates(extents, orientations, staged, adapter)
     } else {
