@@ -39,7 +39,8 @@ fn dispatches_stay_and_memory_is_linear_in_the_steps() -> Result<()> {
     Ok(())
 }
 
-/// On a GPU, products that are summed in parts take two dispatches; their number does not grow with the sequence either.
+/// On a GPU, products that are summed in parts take two dispatches, which a longer sum may be where a shorter one is not; but for that,
+/// their number does not grow with the sequence either.
 #[test]
 fn a_gpu_takes_as_many_dispatches_for_any_sequence() -> Result<()> {
     use wgrad::compiler::{Layout, Options, Target, compile};
@@ -54,8 +55,11 @@ fn a_gpu_takes_as_many_dispatches_for_any_sequence() -> Result<()> {
                 let target = Target::Gpu(adapter.clone());
                 Ok(compile(&g, &target, &mut Layout::default(), Options::default())?.0.dispatches())
             };
-            let (found, twice) = (count(short)?, count(2 * short)?);
-            assert!(found <= most && found == twice, "{}: {found} and {twice} dispatches", adapter.name);
+            let found = [short, 2 * short, 4 * short].map(count);
+            for dispatches in found {
+                let dispatches = dispatches?;
+                assert!(dispatches <= most, "{}: {dispatches} dispatches", adapter.name);
+            }
         }
     }
     Ok(())
