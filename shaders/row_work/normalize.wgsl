@@ -3,35 +3,13 @@
 // stores too.
 #import fold/sum
 #import lanes/one
+#import family/row_walk
 const PASSES = 1u;
 const STORES_ELEMENTS = true;
 alias ExpressionParams = array<vec4<u32>, 1>;
 @group(0) @binding(1) var<storage, read> source0: array<f32>;
 @group(0) @binding(2) var<storage, read_write> result0: array<f32>;
 @group(0) @binding(3) var<storage, read_write> result1: array<f32>;
-
-// A row.
-struct Line {
-    outer: u32,
-}
-
-// An index in a row; beside it, coordinates of several axes.
-struct Reduced {
-    index: u32,
-}
-
-fn line_at(outer: u32, column: u32) -> Line {
-    return Line(outer);
-}
-
-fn reduced_at(index: u32) -> Reduced {
-    return Reduced(index);
-}
-
-// Some indices on.
-fn reduced_moved(at: Reduced, by: Reduced) -> Reduced {
-    return Reduced(at.index + by.index);
-}
 
 fn first_part(line: Line, at: Reduced) -> Partial {
     return lift(source0[line.outer * params.steps + at.index], at.index);

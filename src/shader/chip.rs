@@ -102,13 +102,13 @@ impl Chip {
         (by_registers * unit.schedulers / needs.invocations.div_ceil(unit.lanes).max(1)).min(by_memory)
     }
 
-    /// Subgroups on a scheduler, of so many workgroups on a unit.
+    /// Subgroups on a scheduler, of that number of workgroups on a unit.
     pub(crate) fn subgroups(self, workgroups: usize, needs: Needs) -> f64 {
         let unit = self.unit();
         (workgroups * needs.invocations.div_ceil(unit.lanes)) as f64 / unit.schedulers as f64
     }
 
-    /// How long so many workgroups take, as a multiple of what one would take alone on a unit that never waits. While a subgroup waits for
+    /// How long that number of workgroups takes, as a multiple of what one would take alone on a unit that never waits. While a subgroup waits for
     /// memory or a barrier, others of its scheduler go on.
     pub(crate) fn time(self, workgroups: usize, needs: Needs) -> f64 {
         let at_a_time = self.workgroups(needs).max(1);

@@ -198,6 +198,7 @@ modules![
     "family/tile_cursor",
     "family/tile_row_sums",
     "family/tile_loop",
+    "family/row_walk",
     "family/lhs_cursor",
     "family/lhs_items",
     "family/lhs_blocks",

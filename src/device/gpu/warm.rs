@@ -26,7 +26,7 @@ pub struct Compiling {
 /// Who is told.
 pub(super) type Observer = Arc<dyn Fn(Compiling) + Send + Sync>;
 
-/// A first dispatch that took so many seconds was one for which machine code was made, and not found.
+/// A first dispatch that took more seconds was one for which machine code was made, and not found.
 const SLOW: f64 = 0.02;
 
 /// A kernel that was not dispatched yet, with buffers that are bound to it.
