@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use wgrad::Device;
+use wgrad::device::Instructions;
 use wgrad::device::gpu::{AdapterKind, CooperativeMatrix, GpuInfo};
 
 use crate::compiling;
@@ -19,14 +20,18 @@ pub struct Chosen {
 impl Chosen {
     /// Name, backend and reason.
     pub fn describe(&self) -> String {
-        let what =
-            if self.device.is_cpu() { format!("{} threads", threads()) } else { self.device.backend().to_owned() };
+        let what = if self.device.is_cpu() {
+            format!("{} threads, {}", threads(), Instructions::in_use())
+        } else {
+            self.device.backend().to_owned()
+        };
         format!("{} ({what}; {})", self.device.name(), self.reason)
     }
 }
 
 /// Opens what `--device` names: `auto`, `cpu`, `gpu`, a number of the list, or part of an adapter's name.
 pub fn open(choice: &str) -> Result<Chosen> {
+    Instructions::from_environment()?;
     let device = Device::named(choice)?;
     if let Some(problem) = device.tuning_problem() {
         eprintln!("warning: what `wgrad tune` found is ignored: {}", problem.replace('\n', " "));
@@ -101,14 +106,16 @@ fn gpu(info: &GpuInfo) -> Listed {
 /// The CPU as a device of the list.
 fn cpu() -> Listed {
     let name = Device::cpu().name();
+    let instructions = Instructions::in_use().to_string();
     let event = json!({
         "event": "device", "index": Value::Null, "name": name, "backend": "cpu", "kind": "cpu", "driver": "",
         "hardware": true, "limits": {"threads": threads()},
         "features": {
+            "instructions": instructions,
             "f16": false, "subgroups": Value::Null, "cooperative_matrices": [], "timestamps": true, "pipeline_cache": false,
         },
     });
-    let cells = ["cpu", &name, "cpu", "cpu", "", "f64", &format!("{} threads", threads())];
+    let cells = ["cpu", &name, "cpu", "cpu", "", &format!("f64, {instructions}"), &format!("{} threads", threads())];
     Listed { cells: cells.map(str::to_owned).to_vec(), event }
 }
 

@@ -1,11 +1,14 @@
 //! `wgrad devices`: every adapter and the CPU.
 
+use wgrad::device::Instructions;
+
 use crate::device;
 use crate::failure::Result;
 use crate::output::Output;
 
 /// Lists them.
 pub fn run(output: &mut Output) -> Result {
+    Instructions::from_environment()?;
     let devices = device::list();
     for device in &devices {
         output.event(&device.event)?;

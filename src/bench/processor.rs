@@ -4,6 +4,7 @@ use crate::clock::Instant;
 use std::hint::black_box;
 
 use crate::parallel::each_chunk;
+use crate::scalar::dispatch;
 
 /// Registers of independent sums, so that one does not wait for another: more than latency times units of today's processors.
 const SUMS: usize = 12;
@@ -30,10 +31,9 @@ impl Processor {
 
     /// GFLOP/s of fused multiplications and additions in f32.
     pub(super) fn gflops_f32(&self) -> f64 {
-        let arch = pulp::Arch::new();
         let mut lanes = 0;
         let best = best_of(|| {
-            let counts = rayon::broadcast(|context| arch.dispatch(Multiply(black_box(context.index() as f32))));
+            let counts = rayon::broadcast(|context| dispatch(Multiply(black_box(context.index() as f32))));
             lanes = counts.first().copied().unwrap_or_default();
         });
         (2 * SUMS * lanes * ROUNDS * self.threads) as f64 / best * 1e-9

@@ -7,6 +7,7 @@ mod memory;
 mod table;
 mod tuning;
 
+pub use crate::scalar::Instructions;
 pub use table::TunedEntry;
 pub use tuning::{Tune, TuneProgress, TunedStep, Tuning};
 

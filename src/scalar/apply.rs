@@ -5,6 +5,7 @@ use half::{bf16, f16};
 use pulp::{Simd, WithSimd};
 
 use super::function::{ScalarFunction as F, Signature, apply_real};
+use super::instructions::dispatch;
 use super::real::Real;
 use super::threefry::threefry2x32;
 use super::vector::vectorized_by;
@@ -240,7 +241,7 @@ pub(super) fn apply_one(function: F, dtype: DType, arguments: [u64; 4]) -> u64 {
         }
     }
 
-    pulp::Arch::new().dispatch(One(function, dtype, arguments))
+    dispatch(One(function, dtype, arguments))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod evaluate;
 mod expression;
 mod folded;
 mod function;
+mod instructions;
 mod integer;
 mod lanes;
 mod real;
@@ -39,6 +40,8 @@ pub(crate) use evaluate::{
 pub use expression::{Constant, NodeId, ScalarExpr, ScalarNode};
 pub(crate) use function::unary_methods;
 pub use function::{NUMERIC, ScalarFunction, Signature};
+pub use instructions::Instructions;
+pub(crate) use instructions::dispatch;
 pub(crate) use real::Real;
 pub use reduction::Reduction;
 pub use row_work::RowWork;

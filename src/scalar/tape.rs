@@ -8,6 +8,7 @@ use super::affine::Affine;
 use super::apply::{apply, lanes, lanes_mut};
 use super::expression::{Constant, ScalarExpr, ScalarNode};
 use super::function::ScalarFunction;
+use super::instructions::dispatch;
 use super::vector::set_all;
 use crate::tensor::DType;
 
@@ -346,7 +347,7 @@ impl Block<'_, '_, '_> {
     /// Evaluates it.
     #[inline(never)]
     pub(crate) fn run(self) {
-        pulp::Arch::new().dispatch(self);
+        dispatch(self);
     }
 }
 

@@ -5,6 +5,8 @@
 //! functions of their own, of one unit, and may stay calls from all others. Sums that should stay in registers are arrays of which every
 //! index is a constant once loops over them are unrolled.
 
+use super::instructions::dispatch;
+
 /// Runs work within a function that may use them. The closure must be marked `#[inline(always)]`, and so must what it calls, down
 /// to the loops.
 ///
@@ -12,7 +14,7 @@
 /// shim, which is not inlined where it is large, and its loops are then compiled for the oldest processor of the architecture.
 #[inline(always)]
 pub(crate) fn vectorized<R>(work: impl FnMut() -> R) -> R {
-    pulp::Arch::new().dispatch(Work(work))
+    dispatch(Work(work))
 }
 
 /// The same with instructions that were chosen before: work that is called often, and by such work, would pay for choosing again.
@@ -71,10 +73,12 @@ pub(crate) fn set_all<T: Copy>(elements: &mut [T], value: T) {
     }
 }
 
-/// Instructions that tests compile vectors for: the best ones, those of an older processor, and none.
+/// Instructions that tests compile vectors for: those in use, those of an older processor, and none.
 #[cfg(test)]
 pub(crate) mod processors {
     use pulp::WithSimd;
+
+    use super::super::instructions::Instructions;
 
     /// One of them.
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,18 +91,12 @@ pub(crate) mod processors {
     pub(crate) const ALL: [Processor; 3] = [Processor::Best, Processor::Avx2, Processor::Scalar];
 
     impl Processor {
-        /// Runs work with its instructions, or with the best ones where this processor lacks them.
+        /// Runs work with its instructions, or fewer where this processor lacks them.
         pub(crate) fn run<W: WithSimd>(self, work: W) -> W::Output {
             match self {
-                Self::Best => pulp::Arch::new().dispatch(work),
-                #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => match pulp::x86::V3::try_new() {
-                    Some(simd) => pulp::Simd::vectorize(simd, work),
-                    None => pulp::Arch::new().dispatch(work),
-                },
-                #[cfg(not(target_arch = "x86_64"))]
-                Self::Avx2 => pulp::Arch::new().dispatch(work),
-                Self::Scalar => work.with_simd(pulp::Scalar::new()),
+                Self::Best => super::dispatch(work),
+                Self::Avx2 => Instructions::Avx2.or_less().dispatch(work),
+                Self::Scalar => Instructions::Scalar.or_less().dispatch(work),
             }
         }
     }

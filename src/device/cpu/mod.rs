@@ -14,8 +14,8 @@ use crate::compiler::{BufferKind, Location, Program, Work};
 use crate::error::{Error, Result};
 use crate::graph::CpuRoutine;
 use crate::scalar::{
-    ColumnBias, ReduceDims, Reduction, ScalarExpr, Source, Tape, accumulator_as_input, column_bias, map, map_piece,
-    reduce,
+    ColumnBias, Instructions, ReduceDims, Reduction, ScalarExpr, Source, Tape, accumulator_as_input, column_bias, map,
+    map_piece, reduce,
 };
 use crate::shader::Operand;
 use crate::tensor::{DType, Storage, TensorType};
@@ -77,6 +77,7 @@ const POOLED_FROM: [u64; 2] = [1 << 21, 1 << 21];
 
 impl CpuProgram {
     pub(crate) fn load(program: Arc<Program>) -> Result<Self> {
+        Instructions::from_environment()?;
         let steps = program.steps.iter().map(|step| prepare(&step.work)).collect();
         let buffers = program
             .buffers

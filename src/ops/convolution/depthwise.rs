@@ -2,10 +2,11 @@
 //! shifted lines of the source, which is laid out once with zeros around it. A product of one row would spend its time on laying
 //! out columns.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::problem::{PhaseAxis, Space};
 use crate::ops::tasks::lend;
+use crate::scalar::dispatch;
 
 /// Elements that may be read beyond the end of a line: a 512-bit register of f32.
 const LANES: usize = 16;
@@ -118,7 +119,7 @@ impl Lines {
         let [depth, height, width] = self.extents;
         lend(depth * height * width, |padded: &mut [T]| {
             self.pad(source, padded);
-            Arch::new().dispatch(Plane { lines: self, padded, kernel, out });
+            dispatch(Plane { lines: self, padded, kernel, out });
         });
     }
 

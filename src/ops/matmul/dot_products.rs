@@ -5,7 +5,7 @@
 use super::FEW;
 use crate::ops::tasks::lend;
 use crate::parallel::each_chunk;
-use crate::scalar::array_of;
+use crate::scalar::{array_of, dispatch};
 
 /// Vectors of the left operand in a tile, and the products from which a task is worth a thread.
 const TILE: usize = 4;
@@ -66,7 +66,7 @@ pub(super) fn multiply(
 fn tall(lhs: Vectors<'_>, rhs: Vectors<'_>, columns: usize, inner: usize, out: &mut [f32], parallel: bool) {
     let rows = (TASK / (columns * inner).max(1)).max(1).next_multiple_of(TILE);
     each_chunk(out, rows * columns, parallel, |number, out| {
-        pulp::Arch::new().dispatch(Rows { lhs, rhs, first_row: number * rows, columns, inner, out });
+        dispatch(Rows { lhs, rhs, first_row: number * rows, columns, inner, out });
     });
 }
 

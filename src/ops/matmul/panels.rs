@@ -7,7 +7,7 @@
 use pulp::Simd;
 
 use super::product::Matrix;
-use crate::scalar::{array_of, vectorized};
+use crate::scalar::{array_of, dispatch, vectorized};
 
 /// Rows of a tile; it is a panel wide.
 pub(super) const ROWS: usize = 6;
@@ -65,7 +65,7 @@ impl<'a> Panels<'a> {
 
     /// Lays out a matrix in memory of [`Panels::size`] elements.
     pub(in crate::ops) fn lay_out(matrix: Matrix<'_, f32>, memory: &'a mut [f32]) -> Self {
-        pulp::Arch::new().dispatch(LayOut { matrix, memory });
+        dispatch(LayOut { matrix, memory });
         Self { elements: memory, inner: matrix.rows, columns: matrix.columns }
     }
 
@@ -73,7 +73,7 @@ impl<'a> Panels<'a> {
     /// consecutive. Sums are the same for any number of rows.
     pub(in crate::ops) fn multiply(self, lhs: Matrix<'_, f32>, out: &mut [f32], out_step: usize, start: Start<'_>) {
         assert!(lhs.steps.contains(&1) && lhs.columns == self.inner);
-        pulp::Arch::new().dispatch(Multiply { lhs, in_strips: false, panels: self, out, out_step, start });
+        dispatch(Multiply { lhs, in_strips: false, panels: self, out, out_step, start });
     }
 
     /// The same with a left operand of `rows` rows that was laid out in [`strips`](lay_out_strips).
@@ -86,7 +86,7 @@ impl<'a> Panels<'a> {
         start: Start<'_>,
     ) {
         let lhs = Matrix { elements: strips, rows, columns: self.inner, steps: [self.inner, ROWS] };
-        pulp::Arch::new().dispatch(Multiply { lhs, in_strips: true, panels: self, out, out_step, start });
+        dispatch(Multiply { lhs, in_strips: true, panels: self, out, out_step, start });
     }
 }
 

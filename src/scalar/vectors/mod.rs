@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::apply::apply_reals;
 use super::function::{ScalarFunction, Signature};
+use super::instructions::dispatch;
 use super::vector::{array_of, vectorized_by};
 use super::{Real, ScalarExpr};
 pub(crate) use forms::Units;
@@ -126,16 +127,7 @@ impl Code {
         let registers = registers.iter_mut().map(Vec::as_mut_slice);
         let mut buffers: SmallVec<[&mut [T]; 8]> = given.chain(registers).collect();
         let own = self.buffers;
-        pulp::Arch::new().dispatch(Run {
-            code: self,
-            units,
-            rows,
-            at_once,
-            own,
-            sources,
-            constants,
-            buffers: &mut buffers,
-        });
+        dispatch(Run { code: self, units, rows, at_once, own, sources, constants, buffers: &mut buffers });
     }
 }
 
