@@ -10,6 +10,7 @@ use super::Op;
 use super::tasks::lend;
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::parallel::each_chunk_of_two;
+use crate::scalar::vectorized;
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
 use crate::tensor::{DType, TensorType};
 
@@ -18,7 +19,13 @@ use crate::tensor::{DType, TensorType};
 pub struct Sort {
     /// Largest first. Equal values keep their order either way.
     pub descending: bool,
+    /// How many of the first are wanted, where not all are: behind them are the other elements, in any order.
+    pub first: Option<usize>,
 }
+
+/// Elements that are looked at together while a few are selected, and the most that are selected like this.
+const LOOK: usize = 64;
+const FEW: usize = 64;
 
 impl Operator for Sort {
     fn name(&self) -> String {
@@ -118,14 +125,26 @@ impl Sort {
     /// Sorts 32-bit elements by keys that hold their indices too: plain integers, which are sorted fast, and equal elements stay in
     /// order.
     fn by_keys<T: Copy>(&self, source: &[T], values: &mut [T], indices: &mut [i32], key: impl Fn(T) -> u32) {
+        let n = source.len();
         let mask = if self.descending { u32::MAX } else { 0 };
-        lend(source.len(), |keys: &mut [u64]| {
+        let key = |element: T| key(element) ^ mask;
+        let first = self.first.unwrap_or(n).min(n);
+        if first <= FEW && first * 8 <= n {
+            return lend(first, |keys: &mut [u64]| {
+                select(source, keys, key);
+                write_selected(source, keys, values, indices);
+            });
+        }
+        lend(n, |keys: &mut [u64]| {
             for (index, (to, &element)) in keys.iter_mut().zip(source).enumerate() {
-                *to = u64::from(key(element) ^ mask) << 32 | index as u64;
+                *to = joined(key(element), index);
             }
-            keys.sort_unstable();
-            let (values, indices) = (&mut values[..keys.len()], &mut indices[..keys.len()]);
-            for k in 0..keys.len() {
+            if first < n {
+                keys.select_nth_unstable(first);
+            }
+            keys[..first].sort_unstable();
+            let (values, indices) = (&mut values[..n], &mut indices[..n]);
+            for k in 0..n {
                 let index = keys[k] as u32;
                 indices[k] = index as i32;
                 values[k] = source[index as usize];
@@ -142,11 +161,82 @@ impl Sort {
         order: impl Fn(&T, &T) -> Ordering,
     ) {
         indices.iter_mut().enumerate().for_each(|(k, index)| *index = k as i32);
-        indices.sort_by(|&a, &b| {
+        let compare = |&a: &i32, &b: &i32| {
             let ordering = order(&source[a as usize], &source[b as usize]);
-            if self.descending { ordering.reverse() } else { ordering }
-        });
+            let ordering = if self.descending { ordering.reverse() } else { ordering };
+            ordering.then(a.cmp(&b))
+        };
+        let first = self.first.unwrap_or(source.len()).min(source.len());
+        if first < source.len() {
+            indices.select_nth_unstable_by(first, compare);
+        }
+        indices[..first].sort_unstable_by(compare);
         values.iter_mut().zip(indices.iter()).for_each(|(value, &index)| *value = source[index as usize]);
+    }
+}
+
+/// A key and an index as one number, which orders by the key first.
+#[inline(always)]
+fn joined(key: u32, index: usize) -> u64 {
+    u64::from(key) << 32 | index as u64
+}
+
+/// The smallest keys of a line, in order. Of most elements it is known at once that they are none, some at a time.
+fn select<T: Copy>(source: &[T], selected: &mut [u64], key: impl Fn(T) -> u32 + Copy) {
+    let mut count = 0;
+    let mut insert = |index: usize| {
+        let key = joined(key(source[index]), index);
+        if count == selected.len() {
+            if selected.last().is_none_or(|&last| key >= last) {
+                return None;
+            }
+            count -= 1;
+        }
+        let at = selected[..count].partition_point(|&other| other < key);
+        selected.copy_within(at..count, at + 1);
+        selected[at] = key;
+        count += 1;
+        // No larger key is among the smallest any more.
+        (count == selected.len()).then(|| (selected[count - 1] >> 32) as u32)
+    };
+    let mut most = None;
+    for start in (0..source.len()).step_by(LOOK) {
+        let chunk = &source[start..source.len().min(start + LOOK)];
+        let least = || {
+            vectorized(
+                #[inline(always)]
+                || {
+                    let mut least = u32::MAX;
+                    for &element in chunk {
+                        least = least.min(key(element));
+                    }
+                    least
+                },
+            )
+        };
+        let is_any = most.is_none_or(|most| least() < most);
+        for index in start..start + if is_any { chunk.len() } else { 0 } {
+            most = insert(index).or(most);
+        }
+    }
+}
+
+/// Writes what was selected, and all other elements behind it, as they are.
+fn write_selected<T: Copy>(source: &[T], selected: &mut [u64], values: &mut [T], indices: &mut [i32]) {
+    for (k, &key) in selected.iter().enumerate() {
+        let index = key as u32;
+        indices[k] = index as i32;
+        values[k] = source[index as usize];
+    }
+    // From here on the keys are indices alone, in order.
+    selected.iter_mut().for_each(|key| *key = u64::from(*key as u32));
+    selected.sort_unstable();
+    let (mut from, mut to) = (0, selected.len());
+    for end in selected.iter().map(|&index| index as usize).chain([source.len()]) {
+        let count = end - from;
+        values[to..to + count].copy_from_slice(&source[from..end]);
+        indices[to..to + count].iter_mut().enumerate().for_each(|(k, index)| *index = (from + k) as i32);
+        (from, to) = (end + 1, to + count);
     }
 }
 
@@ -164,11 +254,16 @@ impl Tensor {
     /// Values in order along an axis, and the i32 indices that they had. Equal values keep their order; NaN counts as the largest.
     #[track_caller]
     pub fn sort(&self, axis: isize, order: Order) -> (Self, Self) {
-        let descending = order == Order::Descending;
         let Some(axis) = self.resolve_axis("sort", axis) else { return (self.clone(), self.clone()) };
+        self.in_order(axis, order, None)
+    }
+
+    #[track_caller]
+    fn in_order(&self, axis: usize, order: Order, first: Option<usize>) -> (Self, Self) {
+        let descending = order == Order::Descending;
         let last = self.rank() as isize - 1;
         let transposed = self.transpose(axis as isize, last);
-        let mut sorted = self.graph().apply(Op::Sort(Sort { descending }), &[&transposed]);
+        let mut sorted = self.graph().apply(Op::Sort(Sort { descending, first }), &[&transposed]);
         let (indices, values) = (sorted.swap_remove(1), sorted.swap_remove(0));
         if self.graph().error().is_some() {
             return (values, indices);
@@ -197,7 +292,7 @@ impl Tensor {
             let mistake = self.graph().mistake("top_k", message);
             return (mistake.clone(), mistake);
         }
-        let (values, indices) = self.sort(axis, order);
+        let (values, indices) = self.in_order(resolved, order, Some(k));
         if self.graph().error().is_some() {
             return (values, indices);
         }

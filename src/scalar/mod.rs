@@ -49,7 +49,7 @@ pub use row_work::RowWork;
 pub(crate) use row_work::samples;
 pub(crate) use rows::fold_rows;
 pub(crate) use segments::{Segment, segments};
-pub(crate) use tape::{Source, Tape};
+pub(crate) use tape::{Source, Tape, steps};
 pub(crate) use value::Writing;
 pub use value::{IntoValue, Value};
 #[cfg(test)]

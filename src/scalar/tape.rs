@@ -603,7 +603,7 @@ impl Iterator for Rows<'_> {
 
 /// For each value of an expression, how much it grows from each element to the next along the innermost dimension, where that is known to be
 /// the same everywhere.
-fn steps(expression: &ScalarExpr) -> Vec<Option<i64>> {
+pub(crate) fn steps(expression: &ScalarExpr) -> Vec<Option<i64>> {
     let mut steps: Vec<Option<i64>> = Vec::with_capacity(expression.nodes.len());
     let along = |at: &Affine| at.strides.last().copied().unwrap_or(0);
     for node in &expression.nodes {

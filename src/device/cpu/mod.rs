@@ -1,11 +1,13 @@
 //! The CPU device: the reference, the fallback, and a real one. It runs a program's work on host memory with rayon's
 //! threads; the arithmetic is the scalar floor's and the operators' own. It knows no wgpu.
 
+mod copies;
 mod rows;
 mod segments;
 
 use std::sync::Arc;
 
+use copies::Copies;
 use rows::RowTapes;
 use segments::SegmentTapes;
 use smallvec::SmallVec;
@@ -40,6 +42,8 @@ enum Prepared {
         inputs: usize,
         epilogue: Option<Tape>,
     },
+    /// A map that only moves elements.
+    Copies(Copies),
     /// A map that is something else in parts of its domain.
     Segments(SegmentTapes),
     Rows(RowTapes),
@@ -158,6 +162,9 @@ fn prepare(work: &Work) -> Prepared {
     match work {
         Work::Map { expression, in_place } => {
             let is_apart = in_place.iter().all(Option::is_none);
+            if let Some(copies) = is_apart.then(|| Copies::new(expression)).flatten() {
+                return Prepared::Copies(copies);
+            }
             match is_apart.then(|| SegmentTapes::new(expression)).flatten() {
                 Some(tapes) => Prepared::Segments(tapes),
                 None => Prepared::Map { tape: Tape::new(expression), in_place: in_place.clone() },
@@ -273,6 +280,7 @@ fn with_outputs(
                 map(epilogue, &after, &mut outputs);
             }
         }
+        (Work::Map { .. }, Prepared::Copies(copies)) => copies.run(&sources()?, outputs[0]),
         (Work::Map { .. }, Prepared::Segments(tapes)) => tapes.run(&sources()?, &mut outputs),
         (Work::Rows(_), Prepared::Rows(tapes)) => tapes.run(&sources()?, &mut outputs),
         (Work::Routine { op, operands, outputs: types, in_place: true, .. }, Prepared::Routine { .. }) => {
