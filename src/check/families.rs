@@ -15,6 +15,11 @@ use crate::tensor::DType;
 /// Sums of products, in any order.
 const SUM: f64 = 2e-5;
 
+/// Moderate numbers, and among them such as nothing can be divided by.
+fn few(shape: &[usize]) -> Input {
+    Input::uniform(shape, 0.5, 2.0, &[0.0, 1e-40, -1e-40])
+}
+
 /// One operand of 8 bits of precision, and a result of as many.
 const BF16: f64 = 1.6e-2;
 
@@ -107,6 +112,14 @@ fn reductions() -> Vec<Family> {
         }));
     }
     families.extend(totals_of_rows());
+    // Short ones, so that a gradient meets one, two or three factors that nothing can be divided by. There are infinities in the others:
+    // times what a driver takes for 0, they are NaN.
+    families.push(
+        Family::new("reduce/product_of_few", SUM)
+            .extremes(&[])
+            .case([few(&[60, 4])], |inputs| inputs[0].product(1))
+            .case([few(&[3, 60])], |inputs| inputs[0].product(0)),
+    );
     families
 }
 
@@ -352,6 +365,14 @@ fn indexed() -> Vec<Family> {
                     })
             },
         ),
+        Family::new("index/scatter_few", SUM)
+            .extremes(&[])
+            .case([few(&[30]), Input::integers(&[60], 0, 30), few(&[60])], |inputs| {
+                inputs[0].scatter(0, &inputs[1], &inputs[2], Combine::Product)
+            })
+            .case([few(&[20, 5]), Input::integers(&[40, 1], 0, 20), few(&[40, 5])], |inputs| {
+                inputs[0].scatter_nd(&inputs[1], &inputs[2], Combine::Product)
+            }),
         Family::new("index/one_hot", 0.0)
             .forward([Input::integers(&[77], 0, 10)], |_, inputs| vec![inputs[0].one_hot(10, DType::F32)]),
         [&[1][..], &[7], &[3, 64], &[2, 1000], &[5, 257]]

@@ -77,6 +77,10 @@ fn node(node: &mut Node, inputs: &[TensorType], needed: bool, wide: &mut Wide) -
             }
             *variable = Arc::new(narrow);
         }
+        // The smallest normal f64, which tells what can be divided by, becomes the smallest normal f32.
+        Op::Constant(data) if **data == TensorData::scalar(f64::MIN_POSITIVE) => {
+            *data = Arc::new(TensorData::scalar(f32::MIN_POSITIVE));
+        }
         Op::Constant(data) if needed && data.dtype().narrowed() != data.dtype() => *data = Arc::new(data.fitting()?),
         Op::Pad(pad) => pad.value = number(pad.value, needed)?,
         Op::Elementwise(Elementwise(ScalarFunction::Cast(dtype))) => *dtype = dtype.narrowed(),

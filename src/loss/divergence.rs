@@ -16,9 +16,12 @@ impl Elementwise for KlDiv {
     /// 0 where y is 0 (Kullback and Leibler 1951).
     #[track_caller]
     fn each(&self, x: &Tensor, y: &Tensor) -> Tensor {
-        // log 0 times 0 would be NaN.
-        let logarithm = y.gt(0.0).select(y, 1.0).log();
-        y * (logarithm - x)
+        // log 0 times 0 would be NaN, and so would the slope 1/y of a subnormal y times y.
+        let lifted = y.lifted();
+        let some = lifted.value.gt(0.0);
+        let logarithm = some.select(&lifted.value, 1.0).log();
+        let logarithm = lifted.is_small.select(&logarithm - lifted.factor.ln(), &logarithm);
+        y * (some.select(logarithm, 0.0) - x)
     }
 }
 

@@ -45,8 +45,9 @@ impl Tensor {
             }
             let chosen = self.graph().coordinate([count, m, 1], 1).eq(&row);
             let lower = chosen.select(rest.slice(1, 0, 1), &rest).slice(1, 1, m);
-            let divisor = pivot.eq(0.0).select(pivot.ones_like(), &pivot);
-            let factors = lower.slice(2, 0, 1) / divisor;
+            let lifted = pivot.lifted();
+            let divisor = lifted.value.eq(0.0).select(1.0, &lifted.value);
+            let factors = lower.slice(2, 0, 1) * lifted.factors() / divisor;
             rest = lower.slice(2, 1, m) - factors * pivots.slice(2, 1, m);
         }
         value.reshape(batch)

@@ -36,6 +36,7 @@ mod slice;
 mod sort;
 mod source;
 mod standardize;
+mod subnormal;
 mod tasks;
 mod triangle;
 mod widened;

@@ -3,6 +3,7 @@
 
 use super::Op;
 use super::axes::{Axes, keepdim};
+use super::subnormal::Factors;
 use crate::graph::{Gradient, Kind, Operator, Tensor};
 use crate::scalar::Reduction;
 use crate::tensor::{DType, Shape, TensorType};
@@ -89,15 +90,11 @@ impl Operator for Reduce {
             }
             Reduction::LogSumExp => Some(upstream * (x - &self.expanded(y, &shape)).exp()),
             Reduction::Product => {
-                // The product of the others; one zero leaves it at the zero's position alone, two leave nothing.
-                let zero = x.eq(0.0);
-                let safe = zero.select(x.ones_like(), x);
-                let rest = self.expanded(&safe.reduce_axes(Reduction::Product, &self.axes), &shape);
-                let zeros = self.expanded(&zero.cast(x.dtype()).reduce_axes(Reduction::Sum, &self.axes), &shape);
-                let nothing = x.zeros_like();
-                let at_zero = zeros.eq(1.0).select(&rest, &nothing);
-                let elsewhere = zeros.eq(0.0).select(&(&rest / &safe), &nothing);
-                Some(upstream * zero.select(at_zero, elsewhere))
+                let factors = Factors::of(x);
+                let all = |of: &Tensor, reduction| self.expanded(&of.reduce_axes(reduction, &self.axes), &shape);
+                let product = all(&factors.safe, Reduction::Product);
+                let [weights, zeros] = [&factors.weight, &factors.zero].map(|part| all(part, Reduction::Sum));
+                Some(upstream * factors.others(&product, &weights, &zeros))
             }
             Reduction::ArgMax | Reduction::ArgMin => None,
         }])
@@ -322,14 +319,16 @@ impl Tensor {
 
     /// The root, with the gradient 0 where it is 0.
     #[track_caller]
-    fn sqrt_or_zero(&self) -> Self {
-        let zero = self.eq(0);
-        zero.select(self.zeros_like(), zero.select(self.ones_like(), self).sqrt())
+    pub(super) fn sqrt_or_zero(&self) -> Self {
+        let lifted = self.lifted();
+        let zero = lifted.value.eq(0);
+        let root = zero.select(1.0, &lifted.value).sqrt();
+        zero.select(0.0, lifted.is_small.select(&root * lifted.factor.sqrt().recip(), &root))
     }
 
     /// A power, where this is 0 the power 0 with the gradient 0.
     #[track_caller]
-    fn pow_or_zero(&self, exponent: f64) -> Self {
+    pub(super) fn pow_or_zero(&self, exponent: f64) -> Self {
         let zero = self.eq(0);
         zero.select(0.0, zero.select(1.0, self).pow(exponent))
     }

@@ -4,6 +4,7 @@
 //! same bits every time.
 
 use super::scatter_add::{evaluate, infer_elements, infer_rows, kernels, update, updates_in_place};
+use super::subnormal::Factors;
 use super::{Op, ScatterAdd, ScatterRows};
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};
 use crate::shader::{Adapter, KernelPlan, Operand, RoutineShapes};
@@ -91,20 +92,13 @@ impl Operator for Scatter {
                 (from_base.select(&share, 0.0), chosen.select(self.picked(&share, index), 0.0))
             }
             Combine::Product => {
-                // The product of the others; one zero leaves it at the zero's position alone, two leave nothing.
-                let (base_zero, source_zero) = (base.eq(0.0), source.eq(0.0));
-                let safe_base = base_zero.select(base.ones_like(), base);
-                let safe_source = source_zero.select(source.ones_like(), source);
-                let rest = self.with(Combine::Product, &safe_base, index, &safe_source);
-                let zeros = sum(&base_zero.cast(y.dtype()), &source_zero.cast(y.dtype()));
-                let others = |zero: &Tensor, safe: &Tensor, rest: &Tensor, zeros: &Tensor| {
-                    let at_zero = zeros.eq(1.0).select(rest, 0.0);
-                    let elsewhere = zeros.eq(0.0).select(rest / safe, 0.0);
-                    zero.select(at_zero, elsewhere)
-                };
-                let for_base = upstream * others(&base_zero, &safe_base, &rest, &zeros);
-                let (rest, zeros) = (self.picked(&rest, index), self.picked(&zeros, index));
-                (for_base, arriving * others(&source_zero, &safe_source, &rest, &zeros))
+                let (of_base, of_source) = (Factors::of(base), Factors::of(source));
+                let product = self.with(Combine::Product, &of_base.safe, index, &of_source.safe);
+                let weights = sum(&of_base.weight, &of_source.weight);
+                let zeros = sum(&of_base.zero, &of_source.zero);
+                let for_base = upstream * of_base.others(&product, &weights, &zeros);
+                let [product, weights, zeros] = [product, weights, zeros].map(|all| self.picked(&all, index));
+                (for_base, arriving * of_source.others(&product, &weights, &zeros))
             }
         };
         Some(vec![Some(for_base), None, Some(for_source)])

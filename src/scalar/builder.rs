@@ -217,17 +217,22 @@ impl Builder {
         let exponent = self.mul(negative, square);
         self.call(ScalarFunction::Exp, &[exponent])
     }
-    /// a / (a² + b²), 0 at the origin as in PyTorch; scaled, so that no square leaves the range.
+    /// a / (a² + b²), 0 at the origin as in PyTorch; scaled, so that no square leaves the range, and nothing is divided by a subnormal number.
     pub(super) fn angle_slope(&mut self, a: NodeId, b: NodeId) -> NodeId {
         use ScalarFunction as F;
-        let zero = self.number(0.0);
+        let (zero, one) = (self.number(0.0), self.number(1.0));
         let (left, right) = (self.call(F::Abs, &[a]), self.call(F::Abs, &[b]));
         let size = self.call(F::Maximum, &[left, right]);
+        let (smallest_normal, lift) = (self.number(f64::from(f32::MIN_POSITIVE)), self.number(16_777_216.0));
+        let is_small = self.call(F::Less, &[size, smallest_normal]);
+        let lift = self.select(is_small, lift, one);
+        let (a, b, size) = (self.mul(a, lift), self.mul(b, lift), self.mul(size, lift));
         let (left, right) = (self.div(a, size), self.div(b, size));
         let (first, second) = (self.mul(left, left), self.mul(right, right));
         let squares = self.add(first, second);
         let slope = self.div(left, squares);
         let slope = self.div(slope, size);
+        let slope = self.mul(slope, lift);
         let (origin, endless) = (self.call(F::Equal, &[size, zero]), self.call(F::IsInf, &[size]));
         let flat = self.call(F::Or, &[origin, endless]);
         self.select(flat, zero, slope)

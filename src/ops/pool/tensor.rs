@@ -160,10 +160,7 @@ impl Tensor {
             return sums;
         }
         // The root's slope at 0 is infinite: there PyTorch takes 0.
-        let some = sums.ne(0.0);
-        let safe = some.select(&sums, 1.0);
-        let root = if pool.norm() == 2.0 { safe.sqrt() } else { safe.pow(1.0 / pool.norm()) };
-        some.select(root, 0.0)
+        if pool.norm() == 2.0 { sums.sqrt_or_zero() } else { sums.pow_or_zero(1.0 / pool.norm()) }
     }
 
     /// The average over all spatial axes: `[batch, channels, spatial…]` to `[batch, channels]`, as Keras's `GlobalAveragePooling`.
