@@ -8,7 +8,7 @@ use super::dropout::Dropout;
 use super::known::{ANY, Known, Range, known};
 use super::score::{Leaf, Score};
 use super::{Attention, AttentionPass, Sizes};
-use crate::ops::matmul::{LaidOut, Matrix, Start};
+use crate::ops::matmul::{self, Matrix, Panels, Start};
 use crate::ops::tasks::{each, lend};
 use crate::scalar::{Affine, Builder, NodeId, Real, Source, Tape, map, set_all, strands, vectorized};
 use crate::shader::Operand;
@@ -22,7 +22,7 @@ const KEYS: usize = 128;
 const PARALLEL_FROM: usize = 1 << 17;
 
 /// Floats that attention is computed in.
-trait Float: LaidOut + Element {}
+trait Float: matmul::Float + Element {}
 
 impl Float for f32 {}
 
@@ -250,12 +250,12 @@ impl<T: Float> Problem<'_, T> {
         rows: &'m Rows<'_, T>,
         head: usize,
         transposed: bool,
-    ) -> Vec<T::Right<'m>> {
+    ) -> Vec<Panels<'m, T>> {
         let lay_out = |(first, count)| {
             let matrix = rows.matrix(head, first, count, transposed);
-            let (part, rest) = std::mem::take(memory).split_at_mut(T::size(matrix.rows, matrix.columns));
+            let (part, rest) = std::mem::take(memory).split_at_mut(Panels::<T>::size(matrix.rows, matrix.columns));
             *memory = rest;
-            T::lay_out(matrix, part)
+            Panels::lay_out(matrix, part)
         };
         self.key_blocks().map(lay_out).collect()
     }
@@ -264,8 +264,10 @@ impl<T: Float> Problem<'_, T> {
         let Sizes { head_size, value_size, heads, key_heads, .. } = self.sizes;
         let (key_head, group) = (task.key_head, heads / key_heads);
         let blocks: Vec<_> = self.key_blocks().collect();
-        let panels: usize =
-            blocks.iter().map(|&(_, count)| T::size(head_size, count) + T::size(count, value_size)).sum();
+        let panels: usize = blocks
+            .iter()
+            .map(|&(_, count)| Panels::<T>::size(head_size, count) + Panels::<T>::size(count, value_size))
+            .sum();
         let size = panels + QUERIES * (head_size + value_size + 3 * KEYS);
         lend(size, |memory: &mut [T]| {
             let (mut panels, rest) = memory.split_at_mut(panels);
@@ -291,7 +293,7 @@ impl<T: Float> Problem<'_, T> {
                             continue;
                         }
                         let scores = &mut scores[..rows * count];
-                        T::multiply(lhs, transposed[block], scores, count, Start::Zero)?;
+                        transposed[block].multiply_matrix(lhs, scores, count, Start::Zero);
                         let weights = &mut weights[..rows * count];
                         let changed = match known {
                             Known::Unchanged => scores,
@@ -303,7 +305,7 @@ impl<T: Float> Problem<'_, T> {
                         add_block(changed, out, &mut running[..rows], [count, value_size]);
                         self.scoring.drop(head, at, changed, factors);
                         let weights = Matrix { elements: &*changed, rows, columns: count, steps: [count, 1] };
-                        T::multiply(weights, values[block], out, value_size, Start::Sums)?;
+                        values[block].multiply_matrix(weights, out, value_size, Start::Sums);
                     }
                     finish(out, sums, &running[..rows], value_size);
                     store(out, &mut result[first..]);
@@ -325,10 +327,13 @@ impl<T: Float> Problem<'_, T> {
         let Sizes { queries, keys, head_size, value_size, heads, key_heads, .. } = self.sizes;
         let group = heads / key_heads;
         let blocks: Vec<_> = self.key_blocks().collect();
-        let of_block =
-            |count: usize| T::size(head_size, count) + T::size(count, head_size) + T::size(value_size, count);
+        let of_block = |count: usize| {
+            Panels::<T>::size(head_size, count)
+                + Panels::<T>::size(count, head_size)
+                + Panels::<T>::size(value_size, count)
+        };
         let panels: usize = blocks.iter().map(|&(_, count)| of_block(count)).sum();
-        let of_queries = [T::size(QUERIES, head_size), T::size(QUERIES, value_size)];
+        let of_queries = [Panels::<T>::size(QUERIES, head_size), Panels::<T>::size(QUERIES, value_size)];
         let of_keys = [keys * head_size, keys * value_size];
         let size = panels
             + of_queries.iter().chain(&of_keys).sum::<usize>()
@@ -367,8 +372,8 @@ impl<T: Float> Problem<'_, T> {
                         steps: [head_size, 1],
                     };
                     let right = Matrix { elements: upstream, rows, columns: value_size, steps: [value_size, 1] };
-                    let queries_right = T::lay_out(lhs, query_panels);
-                    let upstream_right = T::lay_out(right, upstream_panels);
+                    let queries_right = Panels::lay_out(lhs, query_panels);
+                    let upstream_right = Panels::lay_out(right, upstream_panels);
                     let d_q = &mut of_q[..rows * head_size];
                     d_q.fill(T::real(0.0));
                     for (block, &(first_key, count)) in blocks.iter().enumerate() {
@@ -379,7 +384,7 @@ impl<T: Float> Problem<'_, T> {
                         }
                         let area = rows * count;
                         let scores = &mut scores[..area];
-                        T::multiply(lhs, transposed[block], scores, count, Start::Zero)?;
+                        transposed[block].multiply_matrix(lhs, scores, count, Start::Zero);
                         let weights = &mut changed[..area];
                         if known == Known::Unchanged {
                             weights.copy_from_slice(scores);
@@ -387,7 +392,7 @@ impl<T: Float> Problem<'_, T> {
                             self.scoring.run(Work::Forward, head, at, scores, &[], weights);
                         }
                         let of_weights = &mut of_weights[..area];
-                        T::multiply(right, values[block], of_weights, count, Start::Zero)?;
+                        values[block].multiply_matrix(right, of_weights, count, Start::Zero);
                         let of_products = &mut of_products[..area];
                         self.scoring.drop(head, at, of_weights, of_products);
                         // The gradients of new scores take the place of those of weights.
@@ -402,11 +407,11 @@ impl<T: Float> Problem<'_, T> {
                         let transposed_lhs =
                             |elements| Matrix { elements, rows: count, columns: rows, steps: [1, count] };
                         let d_v = &mut d_v[first_key * value_size..][..count * value_size];
-                        T::multiply(transposed_lhs(&*weights), upstream_right, d_v, value_size, Start::Sums)?;
+                        upstream_right.multiply_matrix(transposed_lhs(&*weights), d_v, value_size, Start::Sums);
                         let d_k = &mut d_k[first_key * head_size..][..count * head_size];
-                        T::multiply(transposed_lhs(of_products), queries_right, d_k, head_size, Start::Sums)?;
+                        queries_right.multiply_matrix(transposed_lhs(of_products), d_k, head_size, Start::Sums);
                         let lhs = Matrix { elements: of_products, rows, columns: count, steps: [count, 1] };
-                        T::multiply(lhs, by_rows[block], d_q, head_size, Start::Sums)?;
+                        by_rows[block].multiply_matrix(lhs, d_q, head_size, Start::Sums);
                     }
                     let scale = self.scale;
                     vectorized(

@@ -1,204 +1,316 @@
-//! Convolutions of one channel with one kernel on the CPU, as those of depthwise layers: each line of the result is a sum of
-//! shifted lines of the source, which is laid out once with zeros around it. A product of one row would spend its time on laying
-//! out columns.
+//! Convolutions of one channel on the CPU, as those of depthwise layers: the result is a sum of shifted planes of the source, which is
+//! laid out once with zeros around it, its positions apart by their residue modulo the distance of the windows. All elements are summed
+//! as one line, with some between the lines that are left out; the gradient of the weight has a product of lines for each tap. A
+//! product of one row would spend its time on laying out columns.
 
 use pulp::{Simd, WithSimd};
+use smallvec::SmallVec;
 
-use super::problem::{PhaseAxis, Space};
+use super::native::Phase;
+use super::problem::{Problem, Space, volume};
+use super::windows::{Taps, clear, copy_line};
+use crate::ops::matmul::{Float, lanes, unrolled};
 use crate::ops::tasks::lend;
+use crate::parallel::each_chunk;
 use crate::scalar::dispatch;
 
-/// Elements that may be read beyond the end of a line: a 512-bit register of f32.
-const LANES: usize = 16;
+/// Vectors that are summed at a time, and elements of as many of the widest registers.
+const VECTORS: usize = 4;
+const SLACK: usize = VECTORS * 16;
 
-/// What the arithmetic is in.
-pub(super) trait Number: bytemuck::Pod {
-    /// A line of the result: the sum of the lines that begin at the taps of a source, each times its factor.
-    fn line<S: Simd>(simd: S, source: &[Self], taps: &[usize], factors: &[Self], target: &mut [Self]);
+/// Where the lines of one phase are, in a source with zeros around it.
+pub(super) struct Lines {
+    source: Space,
+    axes: [Taps; 3],
+    /// Elements of the result along each axis, and of a plane with zeros around it.
+    count: Space,
+    extents: Space,
+    /// For each tap of the kernel, how far from an element's position its source is.
+    taps: SmallVec<[usize; 64]>,
 }
 
-macro_rules! numbers {
-    ($($type:ty: $vector:ident $splat:ident $add:ident $mul:ident $load:ident $vectors:ident $store:ident;)*) => {
-        $(impl Number for $type {
-            #[inline(always)]
-            fn line<S: Simd>(simd: S, source: &[Self], taps: &[usize], factors: &[Self], target: &mut [Self]) {
-                let lanes = size_of::<S::$vector>() / size_of::<Self>();
-                for (chunk, target) in target.chunks_mut(lanes).enumerate() {
-                    let mut sums = simd.$splat(0.0);
-                    for (&tap, &factor) in taps.iter().zip(factors) {
-                        let values = S::$load(&source[tap + chunk * lanes..][..lanes]).0[0];
-                        sums = simd.$add(sums, simd.$mul(values, simd.$splat(factor)));
-                    }
-                    match S::$vectors(target).0.first_mut() {
-                        Some(target) => *target = sums,
-                        None => simd.$store(target, sums),
+impl Lines {
+    pub(super) fn new(phase: &Phase, source: Space) -> Self {
+        let axes: [Taps; 3] = std::array::from_fn(|axis| Taps::new(&phase[axis]));
+        let count = phase.map(|axis| axis.count);
+        let extents: Space = std::array::from_fn(|axis| count[axis] + axes[axis].reach);
+        let plane = volume(extents);
+        let mut taps = SmallVec::new();
+        for &(depth_slot, depth) in &axes[0].taps {
+            for &(height_slot, height) in &axes[1].taps {
+                for &(width_slot, width) in &axes[2].taps {
+                    let slot = (depth_slot * axes[1].slots.len() + height_slot) * axes[2].slots.len() + width_slot;
+                    taps.push(slot * plane + (depth * extents[1] + height) * extents[2] + width);
+                }
+            }
+        }
+        Self { source, axes, count, extents, taps }
+    }
+
+    /// Elements of memory for the source with zeros around it; vectors read beyond its end.
+    fn padded(&self) -> usize {
+        self.axes.iter().map(|axis| axis.slots.len()).product::<usize>() * volume(self.extents) + SLACK
+    }
+
+    /// From an element to the one behind the last.
+    fn reach(&self) -> usize {
+        let [depth, height, width] = self.count;
+        ((depth - 1) * self.extents[1] + height - 1) * self.extents[2] + width
+    }
+
+    /// The elements of the phase of some planes, each with its kernel, in a result of the given extents.
+    pub(super) fn convolve<T: Float>(&self, source: &[T], kernels: &[T], out: &mut [T], result: Space, phase: &Phase) {
+        let reach = self.reach().next_multiple_of(SLACK);
+        lend(self.padded() + reach, |memory: &mut [T]| {
+            let (padded, sums) = memory.split_at_mut(self.padded());
+            self.pad(source, padded);
+            let planes = out.chunks_exact_mut(volume(result));
+            for (kernel, out) in kernels.chunks_exact(self.taps.len()).zip(planes) {
+                dispatch(Plane { taps: &self.taps, padded, kernel, sums });
+                self.copy_lines(sums, out, result, phase);
+            }
+        });
+    }
+
+    /// Leaves out what is between the lines.
+    fn copy_lines<T: Float>(&self, sums: &[T], out: &mut [T], result: Space, phase: &Phase) {
+        let [depths, heights, widths] = self.count;
+        for depth in 0..depths {
+            for height in 0..heights {
+                let from = &sums[(depth * self.extents[1] + height) * self.extents[2]..][..widths];
+                let at = |axis: usize, index: usize| phase[axis].first + index * phase[axis].every;
+                let start = (at(0, depth) * result[1] + at(1, height)) * result[2] + phase[2].first;
+                if phase[2].every == 1 {
+                    out[start..start + widths].copy_from_slice(from);
+                } else {
+                    let to = out[start..].iter_mut().step_by(phase[2].every);
+                    to.zip(from).for_each(|(to, &sum)| *to = sum);
+                }
+            }
+        }
+    }
+
+    /// The source with zeros around it.
+    fn pad<T: Float>(&self, source: &[T], padded: &mut [T]) {
+        let [depth, height, width] = self.source;
+        let [depths, heights, widths] = &self.axes;
+        let mut targets = padded.chunks_exact_mut(self.extents[2]);
+        for &first_depth in &depths.slots {
+            for &first_height in &heights.slots {
+                for &first_width in &widths.slots {
+                    for d in 0..self.extents[0] as i64 {
+                        let z = first_depth + d * depths.scale;
+                        for h in 0..self.extents[1] as i64 {
+                            let y = first_height + h * heights.scale;
+                            let Some(to) = targets.next() else { return };
+                            let inside = (0..depth as i64).contains(&z) && (0..height as i64).contains(&y);
+                            if inside {
+                                let start = (z as usize * height + y as usize) * width;
+                                copy_line(&source[start..start + width], first_width, widths.scale, to);
+                            } else {
+                                clear(to);
+                            }
+                        }
                     }
                 }
             }
-        })*
-    };
+        }
+    }
+
+    /// The gradient of the weight of all channels, each a sum over the images in order.
+    pub(super) fn weight<T: Float>(
+        &self,
+        problem: &Problem,
+        input: &[T],
+        upstream: &[T],
+        out: &mut [T],
+        parallel: bool,
+    ) {
+        let Problem { batch, groups, out_channels, .. } = *problem;
+        let (window, count, taps) = (volume(problem.input), volume(problem.windows), self.taps.len());
+        each_chunk(out, out_channels * taps, parallel, |group, out| {
+            out.fill(T::from(0.0));
+            lend(self.padded(), |padded: &mut [T]| {
+                for image in 0..batch {
+                    self.pad(&input[(image * groups + group) * window..][..window], padded);
+                    for (row, sums) in out.chunks_exact_mut(taps).enumerate() {
+                        let start = ((image * groups + group) * out_channels + row) * count;
+                        let upstream = &upstream[start..start + count];
+                        dispatch(Gradient { lines: self, padded, upstream, sums });
+                    }
+                }
+            });
+        });
+    }
 }
 
-numbers! {
-    f32: f32s splat_f32s add_f32s mul_f32s as_simd_f32s as_mut_simd_f32s partial_store_f32s;
-    f64: f64s splat_f64s add_f64s mul_f64s as_simd_f64s as_mut_simd_f64s partial_store_f64s;
-}
-
-/// The sums of a plane, with the vectors of the processor.
+/// The sums of a plane.
 struct Plane<'a, T> {
-    lines: &'a Lines,
+    taps: &'a [usize],
     padded: &'a [T],
     kernel: &'a [T],
-    out: &'a mut [T],
+    sums: &'a mut [T],
 }
 
-impl<T: Number> WithSimd for Plane<'_, T> {
+impl<T: Float> WithSimd for Plane<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.lines.sum(simd, self.padded, self.kernel, self.out);
+        let Self { taps, padded, kernel, sums } = self;
+        let kernel = &kernel[..taps.len()];
+        let together = VECTORS * lanes::<T, S>();
+        let mut first = 0;
+        for out in sums.chunks_exact_mut(together) {
+            let mut total = [T::splat(simd, T::from(0.0)); VECTORS];
+            for tap in 0..taps.len() {
+                let start = taps[tap] + first;
+                // The last vectors, of which no element counts, may reach beyond the end.
+                let Some(values) = padded.get(start..start + together) else { break };
+                let Some(values) = T::vectors::<S>(values).first_chunk::<VECTORS>() else { break };
+                let factor = T::splat(simd, kernel[tap]);
+                unrolled!(VECTORS, v, total[v] = T::mul_add(simd, values[v], factor, total[v]));
+            }
+            if let Some(out) = T::vectors_mut::<S>(out).first_chunk_mut::<VECTORS>() {
+                *out = total;
+            }
+            first += together;
+        }
     }
 }
 
-/// Where the lines of one phase are, in a source with zeros around it.
-pub(super) struct Lines {
-    /// Of the source, and of what is read with the zeros around it; the position there of the source's first element, which may be
-    /// before.
-    source: Space,
-    extents: Space,
-    first: [i64; 3],
-    /// Lines of the result along depth and height, their length, and how far apart their sources are.
-    count: Space,
-    scale: [usize; 2],
-    /// For each tap of the kernel, how far from there its line begins.
-    taps: Vec<usize>,
+/// Adds the products of a plane's lines with those of the upstream gradient to a sum for each tap.
+struct Gradient<'a, T> {
+    lines: &'a Lines,
+    padded: &'a [T],
+    upstream: &'a [T],
+    sums: &'a mut [T],
+}
+
+impl<T: Float> WithSimd for Gradient<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { lines, padded, upstream, sums } = self;
+        let mut tap = 0;
+        while tap < sums.len() {
+            let (taps, sums) = (&lines.taps[tap..], &mut sums[tap..]);
+            tap += match taps.len() {
+                9.. => lines.some_taps::<T, S, 9>(simd, taps, padded, upstream, sums),
+                5..=8 => lines.some_taps::<T, S, 5>(simd, taps, padded, upstream, sums),
+                3 | 4 => lines.some_taps::<T, S, 3>(simd, taps, padded, upstream, sums),
+                _ => lines.some_taps::<T, S, 1>(simd, taps, padded, upstream, sums),
+            };
+        }
+    }
 }
 
 impl Lines {
-    /// `None` where the result is not made of full lines with neighbouring sources.
-    pub(super) fn new(phase: &[PhaseAxis; 3], source: Space) -> Option<Self> {
-        let full = phase.iter().all(|axis| axis.every == 1 && axis.scale > 0 && axis.count > 0 && axis.taps > 0);
-        if !full || phase[2].scale != 1 {
-            return None;
-        }
-        // The first and the last position that is read.
-        let ends = phase.map(|axis| {
-            let reach = (axis.taps as i64 - 1) * axis.step;
-            let low = axis.base + reach.min(0);
-            let high = axis.base + reach.max(0) + (axis.count as i64 - 1) * axis.scale;
-            (low, high)
-        });
-        let mut extents = ends.map(|(low, high)| (high - low + 1) as usize);
-        // Vectors read beyond the end of a line.
-        extents[2] += LANES;
-        let pitch = [extents[1] * extents[2], extents[2], 1];
-        let mut taps = Vec::new();
-        for d in 0..phase[0].taps {
-            for h in 0..phase[1].taps {
-                for w in 0..phase[2].taps {
-                    let at = |axis: usize, tap: usize| {
-                        (phase[axis].base + tap as i64 * phase[axis].step - ends[axis].0) as usize * pitch[axis]
-                    };
-                    taps.push(at(0, d) + at(1, h) + at(2, w));
-                }
-            }
-        }
-        Some(Self {
-            source,
-            extents,
-            first: ends.map(|(low, _)| -low),
-            count: phase.map(|axis| axis.count),
-            scale: [phase[0].scale as usize, phase[1].scale as usize],
-            taps,
-        })
-    }
-
-    /// The result of a plane for a kernel.
-    pub(super) fn convolve<T: Number>(&self, source: &[T], kernel: &[T], out: &mut [T]) {
-        let [depth, height, width] = self.extents;
-        lend(depth * height * width, |padded: &mut [T]| {
-            self.pad(source, padded);
-            dispatch(Plane { lines: self, padded, kernel, out });
-        });
-    }
-
-    /// The source with zeros around it.
-    fn pad<T: Number>(&self, source: &[T], padded: &mut [T]) {
-        let [depth, height, width] = self.source;
-        let inside = |axis: usize, position: usize| {
-            usize::try_from(position as i64 - self.first[axis]).ok().filter(|position| *position < self.source[axis])
-        };
-        let low = self.first[2].clamp(0, self.extents[2] as i64) as usize;
-        let skipped = (-self.first[2]).clamp(0, width as i64) as usize;
-        let length = (width - skipped).min(self.extents[2] - low);
-        for (line, target) in padded.chunks_mut(self.extents[2]).enumerate() {
-            let (d, h) = (line / self.extents[1], line % self.extents[1]);
-            match (inside(0, d), inside(1, h)) {
-                (Some(d), Some(h)) if d < depth => {
-                    let start = (d * height + h) * width + skipped;
-                    target[..low].fill(T::zeroed());
-                    target[low..low + length].copy_from_slice(&source[start..start + length]);
-                    target[low + length..].fill(T::zeroed());
-                }
-                _ => target.fill(T::zeroed()),
-            }
-        }
-    }
-
+    /// Returns the number of taps.
     #[inline(always)]
-    fn sum<T: Number, S: Simd>(&self, simd: S, padded: &[T], kernel: &[T], out: &mut [T]) {
-        let [depth, height, width] = self.count;
-        for d in 0..depth {
-            for h in 0..height {
-                let line = (d * self.scale[0] * self.extents[1] + h * self.scale[1]) * self.extents[2];
-                let target = &mut out[(d * height + h) * width..][..width];
-                T::line(simd, &padded[line..], &self.taps, kernel, target);
+    fn some_taps<T: Float, S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        taps: &[usize],
+        padded: &[T],
+        upstream: &[T],
+        sums: &mut [T],
+    ) -> usize {
+        let (Some(taps), Some(sums)) = (taps.first_chunk::<N>(), sums.first_chunk_mut::<N>()) else { return N };
+        let ([depth, height, width], lanes) = (self.count, lanes::<T, S>());
+        let whole = width / lanes * lanes;
+        let mut totals = [T::splat(simd, T::from(0.0)); N];
+        for line in 0..depth * height {
+            let from = &padded[(line / height * self.extents[1] + line % height) * self.extents[2]..];
+            let upstream = &upstream[line * width..][..width];
+            for first in (0..whole).step_by(lanes) {
+                let factor = T::vectors::<S>(&upstream[first..first + lanes])[0];
+                unrolled!(N, n, {
+                    let start = taps[n] + first;
+                    let values = T::vectors::<S>(&from[start..start + lanes])[0];
+                    totals[n] = T::mul_add(simd, values, factor, totals[n]);
+                });
+            }
+            if whole < width {
+                let rest = width - whole;
+                let factor = T::partial_load(simd, &upstream[whole..]);
+                unrolled!(N, n, {
+                    let start = taps[n] + whole;
+                    let values = T::partial_load(simd, &from[start..start + rest]);
+                    totals[n] = T::mul_add(simd, values, factor, totals[n]);
+                });
             }
         }
+        unrolled!(N, n, sums[n] += T::sum(simd, totals[n]));
+        N
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scalar::{Real, processors};
+    use crate::scalar::processors;
     use crate::shader::testing::numbers;
 
-    fn check<T: Number + Real + From<f32> + std::fmt::Debug>(width: usize) {
-        let (rows, taps) = (2, [3, 3]);
-        let pitch = width + taps[1] - 1 + LANES;
-        let extents = [1, rows + taps[0] - 1, pitch];
-        let lines = Lines {
-            source: extents,
-            extents,
-            first: [0; 3],
-            count: [1, rows, width],
-            scale: [1, 1],
-            taps: (0..taps[0]).flat_map(|h| (0..taps[1]).map(move |w| h * pitch + w)).collect(),
-        };
+    fn check<T: Float + Into<f64>>(width: usize, kernel: usize) {
+        let (rows, pitch) = (3, width + kernel - 1);
+        let lines = Lines::plain([1, rows, width], [1, 2, kernel]);
         let of = |count: usize, seed: u32| -> Vec<T> { numbers(count, seed).into_iter().map(T::from).collect() };
-        let (padded, kernel) = (of(extents[1] * pitch, 1), of(taps[0] * taps[1], 2));
-        let defined = |row: usize, column: usize| {
-            lines
-                .taps
-                .iter()
-                .zip(&kernel)
-                .fold(T::from(0.0), |sum, (tap, &factor)| sum + padded[row * pitch + tap + column] * factor)
+        let source: Vec<T> = of((rows + 1) * pitch, 1);
+        let (factors, upstream) = (of(2 * kernel, 2), of(rows * width, 3));
+        let mut padded = source.clone();
+        padded.resize(lines.padded(), T::from(f32::NAN));
+        let at = |row: usize, column: usize, tap: usize| -> f64 {
+            source[(row + tap / kernel) * pitch + column + tap % kernel].into()
         };
-        let wanted: Vec<T> = (0..rows * width).map(|k| defined(k / width, k % width)).collect();
         for processor in processors::ALL {
-            let mut out = vec![T::from(f32::NAN); rows * width];
-            processor.run(Plane { lines: &lines, padded: &padded, kernel: &kernel, out: &mut out });
-            assert_eq!(out, wanted, "{processor:?}, {width} columns");
+            let mut sums = vec![T::from(f32::NAN); lines.reach().next_multiple_of(SLACK)];
+            processor.run(Plane { taps: &lines.taps, padded: &padded, kernel: &factors, sums: &mut sums });
+            let mut gradient = vec![T::from(1.0); 2 * kernel];
+            processor.run(Gradient { lines: &lines, padded: &padded, upstream: &upstream, sums: &mut gradient });
+            let mut wanted_gradient = vec![1.0; 2 * kernel];
+            for (row, column) in (0..rows).flat_map(|row| (0..width).map(move |column| (row, column))) {
+                let taps = 0..2 * kernel;
+                let wanted: f64 = taps.clone().map(|tap| at(row, column, tap) * factors[tap].into()).sum();
+                let found: f64 = sums[row * pitch + column].into();
+                assert!((found - wanted).abs() < 1e-5, "{processor:?}, {width} columns: {found} and {wanted}");
+                for tap in taps {
+                    wanted_gradient[tap] += at(row, column, tap) * upstream[row * width + column].into();
+                }
+            }
+            for (found, wanted) in gradient.into_iter().zip(wanted_gradient) {
+                let found: f64 = found.into();
+                assert!((found - wanted).abs() < 1e-4, "{processor:?}, {width} columns: {found} and {wanted}");
+            }
+        }
+    }
+
+    impl Lines {
+        /// Of a kernel without padding, dilation and stride.
+        fn plain(count: Space, kernel: Space) -> Self {
+            let phase = std::array::from_fn(|axis| super::super::problem::PhaseAxis {
+                first: 0,
+                every: 1,
+                count: count[axis],
+                scale: 1,
+                base: 0,
+                step: 1,
+                tap: 0,
+                tap_every: 1,
+                taps: kernel[axis],
+            });
+            Self::new(&phase, std::array::from_fn(|axis| count[axis] + kernel[axis] - 1))
         }
     }
 
     #[test]
-    fn lines_are_the_same_to_the_bit_with_any_vectors() {
+    fn planes_and_gradients_are_those_of_the_definition_with_any_vectors() {
         for width in [1, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 56] {
-            check::<f32>(width);
-            check::<f64>(width);
+            for kernel in [1, 3, 6] {
+                check::<f32>(width, kernel);
+                check::<f64>(width, kernel);
+            }
         }
     }
 }

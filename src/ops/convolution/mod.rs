@@ -14,6 +14,8 @@ mod options;
 mod problem;
 #[cfg(test)]
 mod tests;
+mod weight;
+mod windows;
 
 use super::{Op, Rounding, WindowAxis};
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};

@@ -1,4 +1,4 @@
-//! Products in f32 in blocks. Each task takes a block of results: it lays out its part of the right operand, as much at a time as stays
+//! Products in blocks. Each task takes a block of results: it lays out its part of the right operand, as much at a time as stays
 //! in a core's own cache, and multiplies it with some rows after the other, which may be finished (an activation) while they are near.
 //!
 //! A task lays out its own part, though others may have done so too: what another core wrote comes from far, which takes longer. So
@@ -6,8 +6,11 @@
 
 use super::FEW;
 use super::columns::{NEAR, each_columns};
-use super::panels::{INNER_CHUNK, Panels, ROWS, Start, lay_out_strips};
-use super::product::Matrix;
+use super::float::Float;
+use super::matrix::Matrix;
+use super::panels::{Panels, Start, WIDEST, lay_out_strips};
+use super::stored::Stored;
+use super::tile::ROWS;
 use crate::ops::tasks::lend;
 use crate::parallel::{each_chunk, each_chunk_of_two};
 use crate::scalar::{set_all, vectorized};
@@ -19,56 +22,52 @@ const MOST: usize = 64 * ROWS;
 const TALL: usize = 16 * ROWS;
 
 /// Columns that a task takes at a time, and the fewest of one that takes some.
-const WIDE: usize = 1024;
-const NARROW: usize = 64;
+const WIDE: usize = 512;
+const NARROW: usize = WIDEST;
 
-/// Elements of the right operand that are laid out at a time: half a megabyte; and their rows, at most.
-const LAID_OUT: usize = 1 << 17;
-const DEEP: usize = 8 * INNER_CHUNK;
+/// Bytes of the right operand that are laid out at a time; and their rows, at least and at most.
+const LAID_OUT: usize = 512 << 10;
+const SHALLOW: usize = 128;
+const DEEP: usize = 1024;
 
-/// True for extents that are better off here than with gemm: enough rows to pay for laying out, columns to fill vectors, and neither tiny nor
-/// large in all three.
+/// Columns of the left operand whose elements are added up apart.
+const SUMMED: usize = 128;
+
+/// True for extents whose results are worth finishing in a cache, and which fill vectors.
 pub(super) const fn suits(rows: usize, columns: usize, inner: usize) -> bool {
-    let is_tiny = rows * columns * inner < 1 << 17;
-    rows >= FEW && columns >= 16 && !is_tiny && (rows < 256 || columns < 256 || inner < 256)
-}
-
-/// True for operands that can be read here.
-pub(super) const fn reads([left_row, left_column, right_row, right_column]: [isize; 4]) -> bool {
-    (left_row == 1 || left_column == 1) && left_row >= 0 && left_column >= 0 && right_row >= 0 && right_column >= 0
+    rows >= FEW && columns >= 16 && rows * columns * inner >= 1 << 17
 }
 
 /// `out = bias + lhs · rhs`, row-major; `finish` gets each of its rows once, several at a time, with the index of their first element.
 /// `sums` are those of the left operand's rows, whose columns are consecutive then. Sums are the same with any number of threads: each
 /// is added up over the inner dimension in order.
-pub(super) fn multiply(
-    lhs: Matrix<'_, f32>,
-    rhs: Matrix<'_, f32>,
-    out: &mut [f32],
-    bias: Option<&[f32]>,
-    sums: Option<&mut [f32]>,
+pub(in crate::ops) fn multiply<T: Float>(
+    lhs: Stored<'_, T>,
+    rhs: Stored<'_, T>,
+    out: &mut [T],
+    bias: Option<&[T]>,
+    sums: Option<&mut [T]>,
     parallel: bool,
-    finish: impl Fn(usize, &mut [f32]) + Sync,
+    finish: impl Fn(usize, &mut [T]) + Sync,
 ) {
-    let columns = rhs.columns;
+    let (columns, inner) = (rhs.columns(), rhs.rows());
     let start = bias.map_or(Start::Zero, Start::Bias);
     let threads = if parallel { rayon::current_num_threads() } else { 1 };
-    if threads > 1 && lhs.rows < threads * TALL && columns >= threads * NARROW && sums.is_none() {
-        let tasks = threads * columns.div_ceil(threads * WIDE);
+    if threads > 1 && lhs.rows() < threads * TALL && columns >= threads * NARROW && sums.is_none() {
+        let tasks = threads * columns.div_ceil(threads * 2 * WIDE);
         let width = columns.div_ceil(tasks).next_multiple_of(NARROW);
-        let task = |first: usize, out: &mut [f32]| {
+        let task = |first: usize, out: &mut [T]| {
             let width = width.min(columns - first);
-            let part = Matrix { elements: &rhs.elements[first * rhs.steps[1]..], columns: width, ..rhs };
-            block(lhs, part, out, start.columns(first, width), None, |_, _| {});
+            block(lhs, rhs.part([0, first], [inner, width]), out, start.columns(first, width), None, |_, _| {});
         };
         return each_columns(out, columns, width, threads, task, finish);
     }
     // With more tasks, a thread that is late would not keep the others waiting for as long; but that costs more than it gives.
-    let tasks = threads * lhs.rows.div_ceil(threads * MOST);
-    let rows = lhs.rows.div_ceil(tasks).next_multiple_of(ROWS);
-    let task = |number: usize, out: &mut [f32], sums: Option<&mut [f32]>| {
+    let tasks = threads * lhs.rows().div_ceil(threads * MOST);
+    let rows = lhs.rows().div_ceil(tasks).next_multiple_of(ROWS);
+    let task = |number: usize, out: &mut [T], sums: Option<&mut [T]>| {
         let first = number * rows;
-        let part = Matrix { elements: &lhs.elements[first * lhs.steps[0]..], rows: out.len() / columns, ..lhs };
+        let part = lhs.part([first, 0], [out.len() / columns, inner]);
         block(part, rhs, out, start, sums, |row, out| finish((first + row) * columns, out));
     };
     match sums {
@@ -81,56 +80,60 @@ pub(super) fn multiply(
 }
 
 /// One task: `finish` gets the number of each first row.
-fn block(
-    lhs: Matrix<'_, f32>,
-    rhs: Matrix<'_, f32>,
-    out: &mut [f32],
-    start: Start<'_>,
-    mut sums: Option<&mut [f32]>,
-    finish: impl Fn(usize, &mut [f32]),
+fn block<T: Float>(
+    lhs: Stored<'_, T>,
+    rhs: Stored<'_, T>,
+    out: &mut [T],
+    start: Start<'_, T>,
+    mut sums: Option<&mut [T]>,
+    finish: impl Fn(usize, &mut [T]),
 ) {
-    let (columns, inner) = (rhs.columns, rhs.rows);
+    let (columns, inner) = (rhs.columns(), rhs.rows());
+    let laid_out = LAID_OUT / size_of::<T>();
     // Wide where rows of the right operand are consecutive, deep where columns are: so are they read faster.
-    let (width, depth) = if rhs.steps[1] == 1 {
+    let (width, depth) = if rhs.steps()[1] == 1 {
         let width = columns.min(WIDE);
-        (width, (LAID_OUT / width.next_multiple_of(NARROW)).clamp(INNER_CHUNK, DEEP).min(inner))
+        (width, (laid_out / width.next_multiple_of(NARROW)).clamp(SHALLOW, DEEP).min(inner))
     } else {
-        let depth = inner.min(DEEP);
-        (columns.min(LAID_OUT / depth).clamp(NARROW, WIDE) / NARROW * NARROW, depth)
+        let depth = inner.clamp(1, DEEP);
+        (columns.min(laid_out / depth).clamp(NARROW, 2 * WIDE) / NARROW * NARROW, depth)
     };
     let (width, depth) = (width.min(columns), depth.max(1));
     let is_whole = width == columns && depth == inner;
     if let Some(sums) = sums.as_deref_mut() {
-        sums.fill(0.0);
+        sums.fill(T::from(0.0));
     }
     // Columns that lie apart are read faster from strips, where they are read often.
-    let in_strips = lhs.steps[1] != 1 && columns >= 2 * NARROW;
+    let in_strips = lhs.steps()[1] != 1 && columns >= 2 * NARROW;
+    let copies = lhs.left().is_none();
     let strips = if in_strips { NEAR * depth } else { 0 };
-    lend(strips + Panels::size(depth, width), |memory: &mut [f32]| {
+    let copy = if copies { NEAR * depth } else { 0 };
+    lend(strips + copy + Panels::<T>::size(depth, width), |memory: &mut [T]| {
         let (strips, memory) = memory.split_at_mut(strips);
+        let (copy, memory) = memory.split_at_mut(copy);
         for first_column in (0..columns).step_by(width) {
             let width = width.min(columns - first_column);
             for first in (0..inner).step_by(depth) {
                 let depth = depth.min(inner - first);
-                let elements = &rhs.elements[first * rhs.steps[0] + first_column * rhs.steps[1]..];
-                let right = Matrix { elements, rows: depth, columns: width, steps: rhs.steps };
                 let start = if first == 0 { start.columns(first_column, width) } else { Start::Sums };
-                let right = Panels::lay_out(right, memory);
-                for row in (0..lhs.rows).step_by(NEAR) {
-                    let rows = NEAR.min(lhs.rows - row);
-                    let elements = &lhs.elements[row * lhs.steps[0] + first * lhs.steps[1]..];
-                    let left = Matrix { elements, rows, columns: depth, steps: lhs.steps };
+                let right = Panels::lay_out(rhs.part([first, first_column], [depth, width]), memory);
+                for row in (0..lhs.rows()).step_by(NEAR) {
+                    let rows = NEAR.min(lhs.rows() - row);
+                    let left = lhs.part([row, first], [rows, depth]);
+                    let left = match left {
+                        Stored::Computed(matrix) if !copies => matrix,
+                        other => other.copied(copy),
+                    };
                     // First, as it reads the left operand faster, and leaves it in a cache.
                     if let (Some(sums), 0) = (sums.as_deref_mut(), first_column) {
                         add_row_sums(left, &mut sums[row..row + rows]);
                     }
                     let to = &mut out[row * columns + first_column..];
-                    if in_strips {
+                    if in_strips && left.steps[1] != 1 {
                         let strips = &mut strips[..rows.next_multiple_of(ROWS) * depth];
-                        lay_out_strips(left, strips);
-                        right.multiply_strips(rows, strips, to, columns, start);
+                        right.multiply(lay_out_strips(left, strips), to, columns, start);
                     } else {
-                        right.multiply(left, to, columns, start);
+                        right.multiply_matrix(left, to, columns, start);
                     }
                     if is_whole {
                         finish(row, &mut out[row * columns..(row + rows) * columns]);
@@ -147,16 +150,16 @@ fn block(
 }
 
 /// Adds the sums of rows whose columns are consecutive. Chunks of a row are added up apart: few terms each, and so little rounding.
-fn add_row_sums(lhs: Matrix<'_, f32>, sums: &mut [f32]) {
+fn add_row_sums<T: Float>(lhs: Matrix<'_, T>, sums: &mut [T]) {
     vectorized(
         #[inline(always)]
         || {
-            let mut part = [0.0; NEAR];
+            let mut part = [T::from(0.0); NEAR];
             let (rows, sums) = (lhs.rows, &mut sums[..lhs.rows]);
-            for first in (0..lhs.columns).step_by(INNER_CHUNK) {
+            for first in (0..lhs.columns).step_by(SUMMED) {
                 let part = &mut part[..rows];
-                set_all(part, 0.0);
-                for k in first..lhs.columns.min(first + INNER_CHUNK) {
+                set_all(part, T::from(0.0));
+                for k in first..lhs.columns.min(first + SUMMED) {
                     let column = &lhs.elements[k * lhs.steps[1]..][..rows];
                     for row in 0..rows {
                         part[row] += column[row];
@@ -199,8 +202,8 @@ mod tests {
             for (left, right) in [([inner, 1], [columns, 1]), ([inner, 1], [1, inner]), ([1, rows], [columns, 1])] {
                 let run = |threads: usize| {
                     let mut out = vec![f32::NAN; rows * columns];
-                    let left = Matrix { elements: &lhs, rows, columns: inner, steps: left };
-                    let right = Matrix { elements: &rhs, rows: inner, columns, steps: right };
+                    let left = Stored::Computed(Matrix { elements: &lhs, rows, columns: inner, steps: left });
+                    let right = Stored::Computed(Matrix { elements: &rhs, rows: inner, columns, steps: right });
                     let finish = |first: usize, out: &mut [f32]| {
                         out.iter_mut().enumerate().for_each(|(k, value)| *value += (first + k) as f32);
                     };
@@ -233,8 +236,8 @@ mod tests {
             let (lhs, rhs) = (numbers(inner * (rows + 3), 1), numbers(inner * (columns + 5), 2));
             let run = |threads: usize| {
                 let (mut out, mut sums) = (vec![f32::NAN; rows * columns], vec![f32::NAN; rows]);
-                let left = Matrix { elements: &lhs, rows, columns: inner, steps: [1, rows + 3] };
-                let right = Matrix { elements: &rhs, rows: inner, columns, steps: [columns + 5, 1] };
+                let left = Stored::Computed(Matrix { elements: &lhs, rows, columns: inner, steps: [1, rows + 3] });
+                let right = Stored::Computed(Matrix { elements: &rhs, rows: inner, columns, steps: [columns + 5, 1] });
                 with_threads(threads, || {
                     multiply(left, right, &mut out, None, Some(&mut sums), threads > 1, |_, _| {});
                 });

@@ -1,6 +1,7 @@
 //! Products whose tasks take some columns of all rows each, where there are too few rows for each task to take some.
 
-use super::panels::ROWS;
+use super::float::Float;
+use super::tile::ROWS;
 use crate::ops::tasks::lend;
 use crate::parallel::each_chunk;
 
@@ -12,13 +13,13 @@ const PARALLEL_FROM: usize = 1 << 14;
 
 /// Calls `task` with the first of some columns and memory for the results of at most `width` of them, all rows, one after the other. These
 /// are then copied to `out`, row-major, whose rows `finish` gets once, several at a time, with the index of their first element.
-pub(super) fn each_columns(
-    out: &mut [f32],
+pub(in crate::ops) fn each_columns<T: Float>(
+    out: &mut [T],
     columns: usize,
     width: usize,
     threads: usize,
-    task: impl Fn(usize, &mut [f32]) + Sync,
-    finish: impl Fn(usize, &mut [f32]) + Sync,
+    task: impl Fn(usize, &mut [T]) + Sync,
+    finish: impl Fn(usize, &mut [T]) + Sync,
 ) {
     let (rows, parallel) = (out.len() / columns, threads > 1);
     if rows == 1 || width >= columns {
@@ -28,7 +29,7 @@ pub(super) fn each_columns(
     }
     // Two tasks a thread at a time, so that their results stay near.
     let together = (2 * threads * width).min(columns);
-    lend(rows * together, |apart: &mut [f32]| {
+    lend(rows * together, |apart: &mut [T]| {
         for first_column in (0..columns).step_by(together) {
             let together = together.min(columns - first_column);
             let apart = &mut apart[..rows * together];

@@ -3,7 +3,7 @@
 
 use super::FEW;
 use super::columns::each_columns;
-use super::product::Matrix;
+use super::matrix::Matrix;
 use crate::scalar::{set_all, vectorized};
 
 /// Rows of the right operand that are added at a time.

@@ -1,28 +1,36 @@
 //! Matrix products, batched. Transposes and broadcast batches are views that the kernels read through strides.
 //!
-//! On the CPU, products in f32 are made in `blocks`, of which some rows at a time may be finished in a cache. These lay out the right
-//! operand in `panels`, which recurrences and attention use too: they read one many times. Where one operand has few vectors, that
-//! would take longer than the product: `dot_products` has those whose operands are both contiguous along the inner dimension,
-//! `few_rows` those with rows of the right one. Large products are gemm's (`product`), and those in f64; `integer` has the integers.
+//! On the CPU, products of floats are made in `blocks`, of which some rows at a time may be finished in a cache. These lay out the right
+//! operand in `panels`, which convolutions, recurrences and attention use too: they read one many times; 16 bits are widened then
+//! (`stored`). `tile` is the inner loop of all. Where one operand has few vectors, laying out would take longer than the product:
+//! `dot_products` has those whose operands are both contiguous along the inner dimension, `few_rows` those with rows of the right one.
+//! `integer` has the integers.
 //! On a GPU, `vector` makes products with a vector reductions.
 
 mod blocks;
 mod columns;
 mod dot_products;
 mod few_rows;
+mod float;
 mod integer;
 mod kernels;
-mod laid_out;
+mod matrix;
 mod panels;
 mod problem;
 mod product;
+mod stored;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod vector;
 
-pub(in crate::ops) use laid_out::LaidOut;
-pub(in crate::ops) use panels::Start;
-pub(in crate::ops) use product::{Gemm, Matrix, multiply};
+pub(in crate::ops) use blocks::multiply;
+pub(in crate::ops) use columns::each_columns;
+pub(in crate::ops) use float::{Float, lanes};
+pub(in crate::ops) use matrix::Matrix;
+pub(in crate::ops) use panels::{Columns, Panels, Start, WIDEST, copy_row};
+pub(in crate::ops) use stored::{Stored, dense};
+pub(in crate::ops) use tile::{Left, Order, unrolled};
 
 use super::Op;
 use crate::graph::{CpuRoutine, GpuRoutine, Gradient, Kind, Operator, Routine, RoutineCost, Tensor};

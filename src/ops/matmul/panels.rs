@@ -1,44 +1,41 @@
-//! Products in f32 whose right operand is laid out once and read many times: the weight of a recurrence at each step, a layer's
-//! weight for each chunk of a batch, a chunk of the inner dimension for all rows of a weight's gradient.
+//! Right operands that are laid out once and read many times: the weight of a recurrence at each step, a layer's weight for each chunk
+//! of a batch, the windows of a convolution for all of its kernels.
 //!
-//! The layout is panels of as many columns as leave a register for each row's element: [`ROWS`] rows by a panel are summed in
-//! registers over a chunk of the inner dimension. `gemm` does the same, but lays out both operands anew at each call.
+//! The layout is panels of as many columns as leave a register for each row's element, so that [`ROWS`] rows by a panel are summed
+//! in registers (`tile`).
 
 use pulp::Simd;
 
-use super::product::Matrix;
+use super::float::{Float, lanes};
+use super::matrix::Matrix;
+use super::tile::{Left, Order, ROWS, Tiles};
 use crate::scalar::{array_of, dispatch, vectorized};
 
-/// Rows of a tile; it is a panel wide.
-pub(super) const ROWS: usize = 6;
-
-/// Inner indices that are summed at a time, so that a panel's elements stay in the nearest cache for all rows.
-pub(in crate::ops) const INNER_CHUNK: usize = 128;
+/// Bytes of a panel that are read for all rows before the next ones, so that they stay in the nearest cache; and inner indices, at the
+/// most.
+const NEAR_BYTES: usize = 32 << 10;
+const INNER_CHUNK: usize = 256;
 
 /// Columns of the widest panel of any processor.
-const WIDEST: usize = 64;
+pub(in crate::ops) const WIDEST: usize = 64;
 
 /// Vectors of a panel.
 const fn vectors<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
 }
 
-const fn lanes<S: Simd>() -> usize {
-    size_of::<S::f32s>() / size_of::<f32>()
-}
-
 /// A right operand in panels. A panel stores the columns of each inner index one after the other; the last one is as wide as the
 /// remaining columns, in whole vectors.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::ops) struct Panels<'a> {
-    elements: &'a [f32],
+pub(in crate::ops) struct Panels<'a, T> {
+    elements: &'a [T],
     inner: usize,
     columns: usize,
 }
 
 /// What sums begin with.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::ops) enum Start<'a, T = f32> {
+pub(in crate::ops) enum Start<'a, T> {
     /// Nothing.
     Zero,
     /// What is in the result's memory.
@@ -57,42 +54,54 @@ impl<T> Start<'_, T> {
     }
 }
 
-impl<'a> Panels<'a> {
+/// What a right operand is laid out from.
+pub(in crate::ops) trait Columns<T: Float> {
+    /// Inner indices, and columns.
+    fn extents(&self) -> [usize; 2];
+
+    /// Lays out a panel of `count` columns from the first one on, each inner index `width` elements from the one before. What is
+    /// beyond the columns is zero.
+    fn lay_out<S: Simd>(&self, simd: S, first: usize, count: usize, width: usize, panel: &mut [T]);
+}
+
+impl<'a, T: Float> Panels<'a, T> {
     /// The number of elements of memory that a right operand of these extents takes.
     pub(in crate::ops) const fn size(inner: usize, columns: usize) -> usize {
         inner * columns.next_multiple_of(WIDEST)
     }
 
-    /// Lays out a matrix in memory of [`Panels::size`] elements.
-    pub(in crate::ops) fn lay_out(matrix: Matrix<'_, f32>, memory: &'a mut [f32]) -> Self {
-        dispatch(LayOut { matrix, memory });
-        Self { elements: memory, inner: matrix.rows, columns: matrix.columns }
+    /// Lays out a right operand in memory of [`Panels::size`] elements.
+    pub(in crate::ops) fn lay_out(source: impl Columns<T>, memory: &'a mut [T]) -> Self {
+        let [inner, columns] = source.extents();
+        dispatch(LayOut { source, memory });
+        Self { elements: memory, inner, columns }
     }
 
-    /// `out = start + lhs · panels`, with rows of `out` `out_step` elements apart. The rows of `lhs`, or its columns, are
-    /// consecutive. Sums are the same for any number of rows.
-    pub(in crate::ops) fn multiply(self, lhs: Matrix<'_, f32>, out: &mut [f32], out_step: usize, start: Start<'_>) {
-        assert!(lhs.steps.contains(&1) && lhs.columns == self.inner);
-        dispatch(Multiply { lhs, in_strips: false, panels: self, out, out_step, start });
+    /// `out = start + lhs · panels`, with rows of `out` `out_step` elements apart. Sums are the same for any number of rows.
+    pub(in crate::ops) fn multiply(self, lhs: Left<'_, T>, out: &mut [T], out_step: usize, start: Start<'_, T>) {
+        assert!(lhs.inner == self.inner);
+        dispatch(Multiply { lhs, panels: self, out, out_step, start });
     }
 
-    /// The same with a left operand of `rows` rows that was laid out in [`strips`](lay_out_strips).
-    pub(super) fn multiply_strips(
+    /// The same with a matrix whose rows or columns are consecutive.
+    pub(in crate::ops) fn multiply_matrix(
         self,
-        rows: usize,
-        strips: &[f32],
-        out: &mut [f32],
+        lhs: Matrix<'_, T>,
+        out: &mut [T],
         out_step: usize,
-        start: Start<'_>,
+        start: Start<'_, T>,
     ) {
-        let lhs = Matrix { elements: strips, rows, columns: self.inner, steps: [self.inner, ROWS] };
-        dispatch(Multiply { lhs, in_strips: true, panels: self, out, out_step, start });
+        let lhs = lhs.left();
+        assert!(lhs.is_some(), "neither rows nor columns are consecutive");
+        if let Some(lhs) = lhs {
+            self.multiply(lhs, out, out_step, start);
+        }
     }
 }
 
 /// Lays out a left operand whose columns are consecutive in strips of [`ROWS`] rows: a strip's elements of a column lie together, and
 /// the next column's after them. Read as it is, each column would be in a line of the cache of its own.
-pub(super) fn lay_out_strips(lhs: Matrix<'_, f32>, strips: &mut [f32]) {
+pub(super) fn lay_out_strips<'a, T: Float>(lhs: Matrix<'_, T>, strips: &'a mut [T]) -> Left<'a, T> {
     vectorized(
         #[inline(always)]
         || {
@@ -110,66 +119,87 @@ pub(super) fn lay_out_strips(lhs: Matrix<'_, f32>, strips: &mut [f32]) {
             }
         },
     );
+    Left { elements: strips, rows: lhs.rows, inner: lhs.columns, order: Order::Strips }
 }
 
-struct LayOut<'a, 'b> {
-    matrix: Matrix<'a, f32>,
-    memory: &'b mut [f32],
+struct LayOut<'b, C, T> {
+    source: C,
+    memory: &'b mut [T],
 }
 
-impl pulp::WithSimd for LayOut<'_, '_> {
+impl<T: Float, C: Columns<T>> pulp::WithSimd for LayOut<'_, C, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Matrix { elements, rows, columns, steps } = self.matrix;
+        let [inner, columns] = self.source.extents();
         let mut rest = self.memory;
-        for (first, count, width) in panels::<S>(columns) {
-            let (panel, after) = rest.split_at_mut(width * rows);
+        for (first, count, width) in panels::<T, S>(columns) {
+            let (panel, after) = rest.split_at_mut(width * inner);
             rest = after;
-            if steps[1] != 1 {
-                by_columns(simd, elements, [first, count, rows], steps, width, panel);
-                continue;
-            }
-            for (k, to) in panel.chunks_exact_mut(width).enumerate() {
-                let from = &elements[k * steps[0] + first..][..count];
-                // Arrays, whose length is known, are a few vector moves; slices are a call.
-                if let (WIDEST, Some(from), Some(to)) = (count, from.first_chunk::<WIDEST>(), to.first_chunk_mut()) {
-                    *to = *from;
-                } else {
-                    to[..count].copy_from_slice(from);
-                    to[count..].fill(0.0);
-                }
-            }
+            self.source.lay_out(simd, first, count, width, panel);
         }
+    }
+}
+
+impl<T: Float> Columns<T> for Matrix<'_, T> {
+    fn extents(&self) -> [usize; 2] {
+        [self.rows, self.columns]
+    }
+
+    #[inline(always)]
+    fn lay_out<S: Simd>(&self, simd: S, first: usize, count: usize, width: usize, panel: &mut [T]) {
+        if self.steps[1] != 1 {
+            return by_columns(simd, self.elements, [first, count, self.rows], self.steps, width, panel);
+        }
+        for (k, to) in panel.chunks_exact_mut(width).enumerate() {
+            copy_row(simd, &self.elements[k * self.steps[0] + first..][..count], to);
+        }
+    }
+}
+
+/// Copies a row to whole vectors; what is beyond its end is zero.
+#[inline(always)]
+pub(in crate::ops) fn copy_row<T: Float, S: Simd>(simd: S, from: &[T], to: &mut [T]) {
+    let (vectors, to) = (T::vectors::<S>(from), T::vectors_mut::<S>(to));
+    // Arrays, whose length is known, are a few vector moves.
+    if let (4, Some(from), Some(to)) = (to.len(), vectors.first_chunk::<4>(), to.first_chunk_mut::<4>()) {
+        *to = *from;
+        return;
+    }
+    for v in 0..vectors.len() {
+        to[v] = vectors[v];
+    }
+    if let Some(last) = to.get_mut(vectors.len()) {
+        *last = T::partial_load(simd, &from[vectors.len() * lanes::<T, S>()..]);
     }
 }
 
 /// Lays out columns: where their elements are consecutive, a vector of each of four columns at a time.
 #[inline(always)]
-fn by_columns<S: Simd>(
+fn by_columns<T: Float, S: Simd>(
     simd: S,
-    elements: &[f32],
+    elements: &[T],
     [first, count, rows]: [usize; 3],
     steps: [usize; 2],
     width: usize,
-    panel: &mut [f32],
+    panel: &mut [T],
 ) {
-    let lanes = lanes::<S>();
-    let in_vectors = steps[0] == 1 && lanes >= 4;
+    let lanes = lanes::<T, S>();
+    let in_vectors = T::TRANSPOSES && steps[0] == 1 && lanes >= 4;
     let (fours, whole) = if in_vectors { (count / 4 * 4, rows / lanes * lanes) } else { (0, 0) };
     // Along the columns, so that few of them at a time are read, but not far: what is written should stay in the nearest cache.
-    for start in (0..whole).step_by(INNER_CHUNK) {
+    for start in (0..rows).step_by(INNER_CHUNK / 2) {
+        let end = rows.min(start + INNER_CHUNK / 2);
         for column in (0..fours).step_by(4) {
-            let from: [&[f32]; 4] = array_of(|c| &elements[(first + column + c) * steps[1]..][..whole]);
-            for k in (start..whole.min(start + INNER_CHUNK)).step_by(lanes) {
-                let vectors: [S::f32s; 4] = array_of(|c| S::as_simd_f32s(&from[c][k..k + lanes]).0[0]);
-                // Within each four lanes, this transposes: the first vector then has the first row's elements of all columns in its
-                // first four lanes, the fifth row's in the next four, and so on.
-                let vectors = simd.deinterleave_shfl_f32s(vectors);
+            let from: [&[T]; 4] = array_of(|c| &elements[(first + column + c) * steps[1]..][..whole]);
+            for k in (start..whole.min(end)).step_by(lanes) {
+                let vectors: [T::Vector<S>; 4] = array_of(|c| T::vectors::<S>(&from[c][k..k + lanes])[0]);
+                let vectors = T::transposed(simd, vectors);
                 let panel = &mut panel[k * width..(k + lanes) * width];
                 for row in 0..4 {
-                    let parts: &[[f32; 4]] = bytemuck::cast_slice(&vectors[row..=row]);
+                    let parts: &[T] = bytemuck::cast_slice(&vectors[row..=row]);
+                    let (parts, _) = parts.as_chunks::<4>();
                     for part in 0..parts.len() {
                         // An array, whose length is known: a slice would be copied by a call.
                         if let Some(to) = panel[(4 * part + row) * width + column..].first_chunk_mut() {
@@ -179,187 +209,69 @@ fn by_columns<S: Simd>(
                 }
             }
         }
-    }
-    for column in 0..count {
-        let start = if column < fours { whole } else { 0 };
-        let from = &elements[(first + column) * steps[1]..];
-        for k in start..rows {
-            panel[k * width + column] = from[k * steps[0]];
+        for column in 0..count {
+            let start = if column < fours { start.max(whole) } else { start };
+            let from = &elements[(first + column) * steps[1]..];
+            for k in start..end {
+                panel[k * width + column] = from[k * steps[0]];
+            }
         }
     }
     for line in panel.chunks_exact_mut(width) {
-        line[count..].fill(0.0);
+        for element in &mut line[count..] {
+            *element = T::from(0.0);
+        }
     }
 }
 
 /// The panels of a number of columns: the first column, the number of columns, and these in whole vectors.
 #[inline(always)]
-fn panels<S: Simd>(columns: usize) -> impl Iterator<Item = (usize, usize, usize)> {
-    let widest = vectors::<S>() * lanes::<S>();
+fn panels<T: Float, S: Simd>(columns: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    let widest = vectors::<S>() * lanes::<T, S>();
     (0..columns).step_by(widest).map(move |first| {
         let count = widest.min(columns - first);
-        (first, count, count.next_multiple_of(lanes::<S>()))
+        (first, count, count.next_multiple_of(lanes::<T, S>()))
     })
 }
 
-struct Multiply<'a, 'b> {
-    lhs: Matrix<'a, f32>,
-    in_strips: bool,
-    panels: Panels<'a>,
-    out: &'b mut [f32],
+struct Multiply<'a, 'b, T> {
+    lhs: Left<'a, T>,
+    panels: Panels<'a, T>,
+    out: &'b mut [T],
     out_step: usize,
-    start: Start<'a>,
+    start: Start<'a, T>,
 }
 
-impl pulp::WithSimd for Multiply<'_, '_> {
+impl<T: Float> pulp::WithSimd for Multiply<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { lhs, in_strips, panels: Panels { elements, inner, columns }, out, out_step, start } = self;
-        for inner_start in (0..inner).step_by(INNER_CHUNK) {
-            let inner_count = INNER_CHUNK.min(inner - inner_start);
-            let start = if inner_start == 0 { start } else { Start::Sums };
+        let Self { lhs, panels: Panels { elements, inner, columns }, out, out_step, start } = self;
+        let chunk = (NEAR_BYTES / (vectors::<S>() * size_of::<T::Vector<S>>())).min(INNER_CHUNK);
+        // Where there is nothing to add up, sums are what they begin with.
+        for inner_start in (0..inner.max(1)).step_by(chunk) {
+            let inner_count = chunk.min(inner - inner_start);
+            let goes_on = inner_start > 0 || matches!(start, Start::Sums);
             let mut rest = elements;
-            for (first, count, width) in panels::<S>(columns) {
+            for (first, count, width) in panels::<T, S>(columns) {
                 let (panel, after) = rest.split_at(width * inner);
                 rest = after;
                 let panel = &panel[inner_start * width..(inner_start + inner_count) * width];
-                let chunk = Chunk { lhs, in_strips, panel, inner_start, inner_count, first, count, out_step, start };
-                match width / lanes::<S>() {
-                    1 => chunk.all_rows::<S, 1>(simd, out),
-                    2 => chunk.all_rows::<S, 2>(simd, out),
-                    3 if vectors::<S>() == 4 => chunk.all_rows::<S, 3>(simd, out),
-                    _ if vectors::<S>() == 4 => chunk.all_rows::<S, 4>(simd, out),
+                let bias = match start {
+                    Start::Bias(bias) => Some(&bias[first..first + count]),
+                    Start::Zero | Start::Sums => None,
+                };
+                let tiles = Tiles { lhs, panel, inner_start, inner_count, first, count, out_step, goes_on, bias };
+                match width / lanes::<T, S>() {
+                    1 => tiles.all_rows::<S, 1>(simd, out),
+                    2 => tiles.all_rows::<S, 2>(simd, out),
+                    3 if vectors::<S>() == 4 => tiles.all_rows::<S, 3>(simd, out),
+                    _ if vectors::<S>() == 4 => tiles.all_rows::<S, 4>(simd, out),
                     _ => {}
                 }
             }
         }
-    }
-}
-
-/// A chunk of the inner dimension in one panel, for all rows.
-#[derive(Clone, Copy)]
-struct Chunk<'a> {
-    lhs: Matrix<'a, f32>,
-    in_strips: bool,
-    panel: &'a [f32],
-    inner_start: usize,
-    inner_count: usize,
-    first: usize,
-    count: usize,
-    out_step: usize,
-    start: Start<'a>,
-}
-
-const _: () = assert!(ROWS <= 6, "each_row! lists the rows of a tile");
-
-/// Does something for each row of a tile. Not a loop: sums that are met under an index which is not a constant stay in memory, and all of
-/// them then do through the whole tile.
-macro_rules! each_row {
-    ($rows:ident, $row:ident, $work:expr) => {
-        each_row!(@each $rows, $row, $work, 0 1 2 3 4 5)
-    };
-    (@each $rows:ident, $row:ident, $work:expr, $($number:literal)*) => {{
-        $(if $number < $rows {
-            let $row = $number;
-            $work;
-        })*
-    }};
-}
-
-impl Chunk<'_> {
-    #[inline(always)]
-    fn all_rows<S: Simd, const V: usize>(self, simd: S, out: &mut [f32]) {
-        let mut row = 0;
-        while row < self.lhs.rows {
-            row += match self.lhs.rows - row {
-                ROWS.. => self.tile::<S, V, ROWS>(simd, row, out),
-                4 | 5 => self.tile::<S, V, 4>(simd, row, out),
-                2 | 3 => self.tile::<S, V, 2>(simd, row, out),
-                _ => self.tile::<S, V, 1>(simd, row, out),
-            };
-        }
-    }
-
-    /// Returns the number of rows.
-    #[inline(always)]
-    fn tile<S: Simd, const V: usize, const R: usize>(self, simd: S, row: usize, out: &mut [f32]) -> usize {
-        let Self {
-            lhs: Matrix { elements, steps, .. },
-            in_strips,
-            panel,
-            inner_start,
-            inner_count,
-            first,
-            count,
-            out_step,
-            start,
-        } = self;
-        let mut sums = [[simd.splat_f32s(0.0); V]; R];
-        match start {
-            Start::Zero => {}
-            Start::Bias(bias) => sums = [load(simd, &bias[first..first + count]); R],
-            Start::Sums => each_row!(R, r, sums[r] = load(simd, &out[(row + r) * out_step + first..][..count])),
-        }
-        let (panel, _) = S::as_simd_f32s(panel).0.as_chunks::<V>();
-        let panel = &panel[..inner_count];
-        if steps[1] == 1 {
-            let left: [&[f32]; R] = array_of(|r| &elements[(row + r) * steps[0] + inner_start..][..inner_count]);
-            for k in 0..inner_count {
-                let factors = array_of(|r| left[r][k]);
-                sums = add_outer_product(simd, factors, &panel[k], sums);
-            }
-        } else {
-            let first_row = if in_strips { row / ROWS * ROWS * steps[0] + row % ROWS } else { row * steps[0] };
-            let left = &elements[inner_start * steps[1] + first_row..];
-            for (k, columns) in panel.iter().enumerate() {
-                let Some(&factors) = left[k * steps[1]..].first_chunk::<R>() else { break };
-                sums = add_outer_product(simd, factors, columns, sums);
-            }
-        }
-        each_row!(R, r, store(simd, &mut out[(row + r) * out_step + first..][..count], &sums[r]));
-        R
-    }
-}
-
-#[inline(always)]
-fn add_outer_product<S: Simd, const V: usize, const R: usize>(
-    simd: S,
-    factors: [f32; R],
-    columns: &[S::f32s; V],
-    mut sums: [[S::f32s; V]; R],
-) -> [[S::f32s; V]; R] {
-    for r in 0..R {
-        let factor = simd.splat_f32s(factors[r]);
-        for v in 0..V {
-            sums[r][v] = simd.mul_add_e_f32s(factor, columns[v], sums[r][v]);
-        }
-    }
-    sums
-}
-
-/// The vectors of a row; what is beyond its end is zero.
-#[inline(always)]
-fn load<S: Simd, const V: usize>(simd: S, row: &[f32]) -> [S::f32s; V] {
-    match S::as_simd_f32s(row).0.first_chunk::<V>() {
-        Some(&full) => full,
-        None => array_of(|v| {
-            let end = ((v + 1) * lanes::<S>()).min(row.len());
-            simd.partial_load_f32s(&row[(v * lanes::<S>()).min(end)..end])
-        }),
-    }
-}
-
-#[inline(always)]
-fn store<S: Simd, const V: usize>(simd: S, row: &mut [f32], values: &[S::f32s; V]) {
-    if let Some(full) = S::as_mut_simd_f32s(row).0.first_chunk_mut::<V>() {
-        *full = *values;
-        return;
-    }
-    for (v, &value) in values.iter().enumerate() {
-        let end = ((v + 1) * lanes::<S>()).min(row.len());
-        simd.partial_store_f32s(&mut row[(v * lanes::<S>()).min(end)..end], value);
     }
 }
 
@@ -392,17 +304,17 @@ mod tests {
                     .into_iter()
                     .flat_map(|start| processors::ALL.map(|processor| (start, processor)))
                 {
-                    let mut memory = vec![f32::NAN; Panels::size(inner, columns)];
-                    processor.run(LayOut { matrix: rhs, memory: &mut memory });
+                    let mut memory = vec![f32::NAN; Panels::<f32>::size(inner, columns)];
+                    processor.run(LayOut { source: rhs, memory: &mut memory });
                     let panels = Panels { elements: &memory, inner, columns };
                     let (mut out, out_step) = (before.clone(), columns + 3);
-                    processor.run(Multiply { lhs, in_strips: false, panels, out: &mut out, out_step, start });
-                    if left[1] != 1 {
+                    let left_rows = lhs.left().unwrap();
+                    processor.run(Multiply { lhs: left_rows, panels, out: &mut out, out_step, start });
+                    if lhs.steps[1] != 1 {
                         let mut elements = vec![f32::NAN; rows.next_multiple_of(ROWS) * inner];
-                        lay_out_strips(lhs, &mut elements);
-                        let lhs = Matrix { elements: &elements, steps: [inner, ROWS], ..lhs };
+                        let lhs = lay_out_strips(lhs, &mut elements);
                         let mut again = before.clone();
-                        processor.run(Multiply { lhs, in_strips: true, panels, out: &mut again, out_step, start });
+                        processor.run(Multiply { lhs, panels, out: &mut again, out_step, start });
                         assert_eq!(again, out, "in strips");
                     }
                     for (index, &found) in out.iter().enumerate() {

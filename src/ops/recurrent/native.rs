@@ -4,7 +4,7 @@
 use super::stored::{Results, Values, round};
 use super::units::{Backward, Forward};
 use super::{Cell, Pass, Recurrent};
-use crate::ops::matmul::{LaidOut, Matrix, Start};
+use crate::ops::matmul::{self, Matrix, Panels, Start};
 use crate::ops::tasks::{each, lend};
 use crate::scalar::vectorized;
 use crate::scalar::vectors::{Scratch, Units};
@@ -18,7 +18,7 @@ const PARALLEL_FROM: usize = 1 << 17;
 const ROWS: usize = 16;
 
 /// What the arithmetic is in.
-pub(super) trait Float: Units + LaidOut + Element {
+pub(super) trait Float: Units + matmul::Float + Element {
     fn to_f32(self) -> f32;
 }
 
@@ -107,13 +107,13 @@ fn typed<T: Float>(
     let mut results: Vec<Results<'_, T>> = outputs.iter_mut().map(|(ty, bytes)| Results::of(ty, bytes)).collect();
     let parallel = recurrent.cell.gates() * steps * batch * hidden * hidden >= PARALLEL_FROM;
     let weights = problem.weights(recurrent.pass);
-    let size = weights.iter().map(|weight| T::size(weight.rows, weight.columns)).sum();
+    let size = weights.iter().map(|weight| Panels::<T>::size(weight.rows, weight.columns)).sum();
     lend(size, |mut memory| {
         let mut laid_out = Vec::with_capacity(weights.len());
         for weight in weights {
-            let (part, rest) = std::mem::take(&mut memory).split_at_mut(T::size(weight.rows, weight.columns));
+            let (part, rest) = std::mem::take(&mut memory).split_at_mut(Panels::<T>::size(weight.rows, weight.columns));
             memory = rest;
-            laid_out.push(T::lay_out(weight, part));
+            laid_out.push(Panels::lay_out(weight, part));
         }
         match (recurrent.pass, results.as_mut_slice()) {
             (Pass::Forward { .. }, [outputs, Results::Computed(last), saved]) => {
@@ -213,7 +213,7 @@ impl<'a, T: Float> Problem<'a, T> {
     }
 
     /// Gates and the transposed weight to outputs, last state and what is saved.
-    fn forward(&self, weights: &[T::Right<'_>], mut slice: Slice<'_, T>) -> Result<(), String> {
+    fn forward(&self, weights: &[Panels<'_, T>], mut slice: Slice<'_, T>) -> Result<(), String> {
         let (cell, hidden, rows, first_row) = (self.cell, self.hidden, slice.rows, slice.first_row);
         let (width, saved_width) = (cell.gates() * hidden, cell.saved() * hidden);
         let mut states = self.states(self.initial, &slice);
@@ -241,7 +241,7 @@ impl<'a, T: Float> Problem<'a, T> {
                 }
                 let elements = if is_half && iteration > 0 { &rounded } else { &states[0] };
                 let hidden_state = Matrix { elements, rows, columns: hidden, steps: [hidden, 1] };
-                T::multiply(hidden_state, *weight, &mut product, width, bias(0, columns))?;
+                weight.multiply_matrix(hidden_state, &mut product, width, bias(0, columns));
             } else if let Some(bias) = self.bias {
                 // Where there is no state yet, there is no product: not even with what is infinite.
                 product.chunks_mut(width).for_each(|row| row[..columns].copy_from_slice(&bias[..columns]));
@@ -262,7 +262,7 @@ impl<'a, T: Float> Problem<'a, T> {
                 round(self.stored, saved);
                 let state =
                     Matrix { elements: &saved[inner.state * hidden..], rows, columns: hidden, steps: [saved_width, 1] };
-                T::multiply(state, *weight, &mut product[columns..], width, bias(columns, width))?;
+                weight.multiply_matrix(state, &mut product[columns..], width, bias(columns, width));
             }
             let from = Forward { cell, rows, x, product: &product, states: &states, parameters };
             from.step(&mut scratch, &mut next, saved);
@@ -286,7 +286,7 @@ impl<'a, T: Float> Problem<'a, T> {
     }
 
     /// The weight and what was saved to the gradients of the gates and of the initial state.
-    fn backward(&self, weights: &[T::Right<'_>], mut slice: Slice<'_, T>) -> Result<(), String> {
+    fn backward(&self, weights: &[Panels<'_, T>], mut slice: Slice<'_, T>) -> Result<(), String> {
         let (cell, hidden, rows) = (self.cell, self.hidden, slice.rows);
         let (saved_width, width) = (cell.saved() * hidden, cell.gradients() * hidden);
         let mut upstream = self.states(self.last, &slice);
@@ -333,13 +333,13 @@ impl<'a, T: Float> Problem<'a, T> {
                     columns: cell.gates() * hidden - columns,
                     steps: [width, 1],
                 };
-                T::multiply(second, *weight, &mut inner_gradient, hidden, Start::Zero)?;
+                weight.multiply_matrix(second, &mut inner_gradient, hidden, Start::Zero);
                 from.inner(&mut scratch, &inner_gradient, gates, &mut before);
                 self.leave_out(&is_active, gates, &mut before, &upstream);
                 round(self.stored, gates);
             }
             let lhs = Matrix { elements: &gates[first_product..], rows, columns, steps: [width, 1] };
-            T::multiply(lhs, *weight, &mut before[0], hidden, start)?;
+            weight.multiply_matrix(lhs, &mut before[0], hidden, start);
             slice.steps[0][step].end(&gates_room);
             std::mem::swap(&mut upstream, &mut before);
         }
