@@ -122,7 +122,7 @@ impl<T: Float> Part<'_, T> {
             let parallel = parallel && !outside;
             match &lines {
                 _ if inner == 0 => self.scatter(out, None),
-                Some(lines) if !problem.is_point() => {
+                Some(lines) if !problem.is_point() && !parallel => {
                     lines.convolve(source, weights, out, problem.result(), &self.phase);
                 }
                 _ if self.is_dense() => self.one(&windows, source, weights, out, parallel),

@@ -181,6 +181,8 @@ fn cases() -> Vec<Case> {
         Case::new(1, [2, 3], 1, &[three; 3], &[4, 5, 6]),
         Case::new(2, [2, 2], 2, &[axis(2, 2, 1, 1, 0), axis(3, 1, 2, 2, 2), axis(3, 3, 1, 0, 1)], &[5, 6, 7]),
         Case::new(2, [16, 40], 1, &[three; 2], &[12, 12]),
+        // So many rows of the weight's gradient that threads take some each.
+        Case::new(2, [5, 120], 1, &[three; 2], &[7, 7]),
         Case::new(9, [2, 3], 1, &[axis(3, 1, 1, 1, 1); 2], &[16, 16]),
     ]
 }

@@ -10,7 +10,10 @@ use crate::ops::tasks::lend;
 use crate::parallel::each_chunk;
 
 /// Rows from which threads take some each; fewer are summed in parts of the batch.
-const MANY_ROWS: usize = 256;
+const MANY_ROWS: usize = 1024;
+
+/// Groups of one channel of which threads take some each.
+const MANY_GROUPS: usize = 8;
 
 /// Parts of the batch that are summed apart, and bytes that they take together, at the most.
 const PARTS: usize = 16;
@@ -24,7 +27,7 @@ pub(super) fn weight<T: Float>(problem: &Problem, input: &[T], upstream: &[T], o
         return;
     }
     let parallel = out.len() * problem.batch * count >= PARALLEL_FROM;
-    if problem.in_channels == 1 && !problem.is_point() {
+    if problem.in_channels == 1 && problem.groups >= MANY_GROUPS && !problem.is_point() {
         return Lines::new(&phase, problem.input).weight(problem, input, upstream, out, parallel);
     }
     let windows = Windows::new(&phase, problem.input);
