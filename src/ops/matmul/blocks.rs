@@ -15,8 +15,8 @@ use crate::ops::tasks::lend;
 use crate::parallel::{each_chunk, each_chunk_of_two};
 use crate::scalar::{set_all, vectorized};
 
-/// Rows of a task, at most.
-const MOST: usize = 64 * ROWS;
+/// Rows of a task, at most: each task lays out the right operand.
+const MOST: usize = 1024 * ROWS;
 
 /// Rows from which a task's right operand is read so often that laying it out costs little.
 const TALL: usize = 16 * ROWS;
@@ -29,6 +29,10 @@ const NARROW: usize = WIDEST;
 const LAID_OUT: usize = 512 << 10;
 const SHALLOW: usize = 128;
 const DEEP: usize = 1024;
+
+/// Bytes between rows that caches store in the same few lines, and columns from which copying those rows pays.
+const PAGE: usize = 2048;
+const FAR: usize = 256;
 
 /// Columns of the left operand whose elements are added up apart.
 const SUMMED: usize = 128;
@@ -105,7 +109,9 @@ fn block<T: Float>(
     }
     // Columns that lie apart are read faster from strips, where they are read often.
     let in_strips = lhs.steps()[1] != 1 && columns >= 2 * NARROW;
-    let copies = lhs.left().is_none();
+    // Rows that are pages apart share a few lines of every cache: those that are read often lie together in a copy.
+    let crowded = lhs.steps()[1] == 1 && (lhs.steps()[0] * size_of::<T>()).is_multiple_of(PAGE) && columns >= FAR;
+    let copies = lhs.left().is_none() || (crowded && inner > depth);
     let strips = if in_strips { NEAR * depth } else { 0 };
     let copy = if copies { NEAR * depth } else { 0 };
     lend(strips + copy + Panels::<T>::size(depth, width), |memory: &mut [T]| {

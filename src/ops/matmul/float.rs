@@ -42,7 +42,7 @@ pub(in crate::ops) const fn lanes<T: Float, S: Simd>() -> usize {
 macro_rules! float {
     (
         $type:ty: $vector:ident $splat:ident $mul_add:ident $vectors:ident $vectors_mut:ident $load:ident $store:ident $sum:ident,
-        $transposes:literal $transposed:expr
+        $transposes:literal |$simd:ident, $values:ident| $transposed:expr
     ) => {
         impl Float for $type {
             type Vector<S: Simd> = S::$vector;
@@ -85,9 +85,8 @@ macro_rules! float {
             }
 
             #[inline(always)]
-            fn transposed<S: Simd>(simd: S, vectors: [S::$vector; 4]) -> [S::$vector; 4] {
-                let transposed: fn(S, [S::$vector; 4]) -> [S::$vector; 4] = $transposed;
-                transposed(simd, vectors)
+            fn transposed<S: Simd>($simd: S, $values: [S::$vector; 4]) -> [S::$vector; 4] {
+                $transposed
             }
         }
     };
@@ -101,5 +100,5 @@ float!(
 float!(
     f64: f64s splat_f64s mul_add_e_f64s as_simd_f64s as_mut_simd_f64s partial_load_f64s partial_store_f64s
         reduce_sum_f64s,
-    false |_, vectors| vectors
+    false |_simd, vectors| vectors
 );

@@ -13,7 +13,7 @@ use crate::scalar::{array_of, dispatch, vectorized};
 
 /// Bytes of a panel that are read for all rows before the next ones, so that they stay in the nearest cache; and inner indices, at the
 /// most.
-const NEAR_BYTES: usize = 32 << 10;
+const NEAR_BYTES: usize = 64 << 10;
 const INNER_CHUNK: usize = 256;
 
 /// Columns of the widest panel of any processor.
