@@ -464,7 +464,7 @@ fn add_block<T: Float>(scores: &mut [T], out: &mut [T], running: &mut [Running<T
                 for score in scores.iter_mut() {
                     *score = Real::exp(*score - greatest);
                 }
-                running.sum = running.sum + joined(scores, zero, |a, b| a + b);
+                running.sum += joined(scores, zero, |a, b| a + b);
             },
         );
     }
@@ -501,11 +501,11 @@ fn dot<T: Float>(left: &[T], right: &[T]) -> T {
     let ((left, left_rest), (right, right_rest)) = (left.as_chunks::<LANES>(), right.as_chunks::<LANES>());
     for index in 0..left.len() {
         for lane in 0..LANES {
-            lanes[lane] = lanes[lane] + left[index][lane] * right[index][lane];
+            lanes[lane] += left[index][lane] * right[index][lane];
         }
     }
     for index in 0..left_rest.len() {
-        lanes[index] = lanes[index] + left_rest[index] * right_rest[index];
+        lanes[index] += left_rest[index] * right_rest[index];
     }
     across(lanes, |a, b| a + b)
 }

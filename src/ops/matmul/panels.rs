@@ -160,6 +160,7 @@ impl<T: Float> Columns<T> for Matrix<'_, T> {
 
 /// Copies a row to whole vectors; what is beyond its end is zero.
 #[inline(always)]
+#[allow(clippy::manual_memcpy, reason = "a slice would be copied by a call")]
 pub(in crate::ops) fn copy_row<T: Float, S: Simd>(simd: S, from: &[T], to: &mut [T]) {
     let (vectors, to) = (T::vectors::<S>(from), T::vectors_mut::<S>(to));
     // Arrays, whose length is known, are a few vector moves.

@@ -83,8 +83,12 @@ impl<T: Float> Tiles<'_, T> {
         let Self { lhs, panel, inner_start, inner_count, first, count, out_step, goes_on, bias } = *self;
         let out = &mut out[row * out_step + first..];
         let mut sums = [[T::splat(simd, T::from(0.0)); V]; R];
+        // Asked once for all rows: what a row that is not full takes would let all sums go to memory and back.
+        let is_full = count == V * lanes::<T, S>();
         match bias {
+            _ if goes_on && is_full => unrolled!(R, r, sums[r] = load_full::<T, S, V>(&out[r * out_step..])),
             _ if goes_on => unrolled!(R, r, sums[r] = load(simd, &out[r * out_step..][..count])),
+            Some(bias) if is_full => sums = [load_full::<T, S, V>(bias); R],
             Some(bias) => sums = [load(simd, bias); R],
             None => {}
         }
@@ -118,7 +122,11 @@ impl<T: Float> Tiles<'_, T> {
                 }
             }
         }
-        unrolled!(R, r, store(simd, &mut out[r * out_step..][..count], &sums[r]));
+        if is_full {
+            unrolled!(R, r, store_full::<T, S, V>(&mut out[r * out_step..], sums[r]));
+        } else {
+            unrolled!(R, r, store(simd, &mut out[r * out_step..][..count], &sums[r]));
+        }
         R
     }
 }
@@ -137,12 +145,20 @@ fn add_outer_product<T: Float, S: Simd, const V: usize, const R: usize>(
     sums
 }
 
+/// The vectors that a row begins with.
+#[inline(always)]
+fn load_full<T: Float, S: Simd, const V: usize>(row: &[T]) -> [T::Vector<S>; V] {
+    T::vectors::<S>(&row[..V * lanes::<T, S>()]).as_chunks::<V>().0[0]
+}
+
+#[inline(always)]
+fn store_full<T: Float, S: Simd, const V: usize>(row: &mut [T], values: [T::Vector<S>; V]) {
+    T::vectors_mut::<S>(&mut row[..V * lanes::<T, S>()]).as_chunks_mut::<V>().0[0] = values;
+}
+
 /// The vectors of a row; what is beyond its end is zero.
 #[inline(always)]
 fn load<T: Float, S: Simd, const V: usize>(simd: S, row: &[T]) -> [T::Vector<S>; V] {
-    if let Some(&full) = T::vectors::<S>(row).first_chunk::<V>() {
-        return full;
-    }
     let mut vectors = [T::splat(simd, T::from(0.0)); V];
     unrolled!(V, v, {
         let end = ((v + 1) * lanes::<T, S>()).min(row.len());
@@ -153,10 +169,6 @@ fn load<T: Float, S: Simd, const V: usize>(simd: S, row: &[T]) -> [T::Vector<S>;
 
 #[inline(always)]
 fn store<T: Float, S: Simd, const V: usize>(simd: S, row: &mut [T], values: &[T::Vector<S>; V]) {
-    if let Some(full) = T::vectors_mut::<S>(row).first_chunk_mut::<V>() {
-        *full = *values;
-        return;
-    }
     unrolled!(V, v, {
         let end = ((v + 1) * lanes::<T, S>()).min(row.len());
         T::partial_store(simd, &mut row[(v * lanes::<T, S>()).min(end)..end], values[v]);

@@ -312,7 +312,7 @@ impl<'a, T: Float> Problem<'a, T> {
                     #[inline(always)]
                     || {
                         for (_, (sum, output)) in active.by_ref() {
-                            sum.iter_mut().zip(output).for_each(|(sum, &output)| *sum = *sum + output);
+                            sum.iter_mut().zip(output).for_each(|(sum, &output)| *sum += output);
                         }
                     },
                 );
