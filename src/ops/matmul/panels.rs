@@ -11,8 +11,8 @@ use super::matrix::Matrix;
 use super::tile::{Left, Order, ROWS, Tiles};
 use crate::scalar::{array_of, dispatch, vectorized};
 
-/// Bytes of a panel that are read for all rows before the next ones, so that they stay in the nearest cache; and inner indices, at the
-/// most.
+/// Bytes of a panel that are read for all rows before the next ones, so that they stay near: fewer would mean that results go to memory
+/// and back more often; and inner indices, at the most.
 const NEAR_BYTES: usize = 64 << 10;
 const INNER_CHUNK: usize = 256;
 
