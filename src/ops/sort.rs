@@ -143,12 +143,7 @@ impl Sort {
                 keys.select_nth_unstable(first);
             }
             keys[..first].sort_unstable();
-            let (values, indices) = (&mut values[..n], &mut indices[..n]);
-            for k in 0..n {
-                let index = keys[k] as u32;
-                indices[k] = index as i32;
-                values[k] = source[index as usize];
-            }
+            write(source, keys, values, indices);
         });
     }
 
@@ -221,13 +216,19 @@ fn select<T: Copy>(source: &[T], selected: &mut [u64], key: impl Fn(T) -> u32 + 
     }
 }
 
-/// Writes what was selected, and all other elements behind it, as they are.
-fn write_selected<T: Copy>(source: &[T], selected: &mut [u64], values: &mut [T], indices: &mut [i32]) {
-    for (k, &key) in selected.iter().enumerate() {
-        let index = key as u32;
+/// Writes the elements of some keys, and their indices.
+fn write<T: Copy>(source: &[T], keys: &[u64], values: &mut [T], indices: &mut [i32]) {
+    let (values, indices) = (&mut values[..keys.len()], &mut indices[..keys.len()]);
+    for k in 0..keys.len() {
+        let index = keys[k] as u32;
         indices[k] = index as i32;
         values[k] = source[index as usize];
     }
+}
+
+/// Writes what was selected, and all other elements behind it, as they are.
+fn write_selected<T: Copy>(source: &[T], selected: &mut [u64], values: &mut [T], indices: &mut [i32]) {
+    write(source, selected, values, indices);
     // From here on the keys are indices alone, in order.
     selected.iter_mut().for_each(|key| *key = u64::from(*key as u32));
     selected.sort_unstable();

@@ -64,6 +64,16 @@ impl fmt::Debug for Strides {
     }
 }
 
+/// What the coordinates of the element with this number, in row-major order, add to an address.
+pub(crate) fn distance(dims: &[usize], strides: &[i64], mut index: usize) -> i64 {
+    let mut address = 0;
+    for (&extent, &stride) in dims.iter().zip(strides).rev() {
+        address += stride * (index % extent) as i64;
+        index /= extent;
+    }
+    address
+}
+
 /// `address = offset + Σ strides[d] · coordinate[d]`
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Affine {

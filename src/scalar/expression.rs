@@ -171,6 +171,13 @@ impl ScalarExpr {
         self.with_maps(dims.to_vec(), |at| Some(at.after(maps, dims.len()))).unwrap_or_else(|| self.clone())
     }
 
+    /// The same over the first dimensions alone, where the coordinates along the others are 0.
+    pub(crate) fn at_origins(&self, border: usize) -> Self {
+        let mut maps: Vec<Affine> = (0..border).map(|axis| Affine::coordinate(axis, border)).collect();
+        maps.resize(self.dims.len(), Affine::constant(0, border));
+        self.viewed(&self.dims[..border], &maps)
+    }
+
     /// Over a domain of another shape with as many points in the same order, where every address stays affine.
     pub(crate) fn reshaped(&self, dims: &[usize]) -> Option<Self> {
         if dims == self.dims {

@@ -14,8 +14,7 @@ const VARIABLE: &str = "WGRAD_CPU";
 /// A set of vector instructions that the CPU device has code for.
 ///
 /// The CPU device uses the best set that the processor has. A cap, by [`cap`](Self::cap) or by the variable `WGRAD_CPU`
-/// (`avx512`, `avx2`, `neon`, `scalar`), makes a processor compute as an older one does: the same bits, and about the same share of
-/// the speed that is left. The last bits of a result depend on the set, not on the number of threads.
+/// (`avx512`, `avx2`, `neon`, `scalar`), makes a processor compute as an older one does, bit for bit. The last bits of a result depend on the set, not on the number of threads.
 ///
 /// ```
 /// use wgrad::device::Instructions;

@@ -31,6 +31,7 @@ pub(crate) mod vectors;
 mod wgsl;
 
 pub(crate) use adjoint::adjoints;
+pub(crate) use affine::distance;
 pub use affine::{Affine, Strides};
 pub(crate) use bias::{ColumnBias, column_bias};
 pub use builder::Builder;
@@ -49,7 +50,7 @@ pub use row_work::RowWork;
 pub(crate) use row_work::samples;
 pub(crate) use rows::fold_rows;
 pub(crate) use segments::{Segment, segments};
-pub(crate) use tape::{Source, Tape, steps};
+pub(crate) use tape::{SHORTEST_ROW, Source, Tape, steps};
 pub(crate) use value::Writing;
 pub use value::{IntoValue, Value};
 #[cfg(test)]

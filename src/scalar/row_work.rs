@@ -101,10 +101,7 @@ impl RowWork {
 
     /// An expression that is the same at all elements of a row, over the rows.
     pub(crate) fn over_rows(&self, part: &ScalarExpr) -> ScalarExpr {
-        let border = self.border;
-        let mut maps: Vec<Affine> = (0..border).map(|axis| Affine::coordinate(axis, border)).collect();
-        maps.resize(part.dims.len(), Affine::constant(0, border));
-        part.viewed(&part.dims[..border], &maps)
+        part.at_origins(self.border)
     }
 }
 

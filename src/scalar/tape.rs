@@ -16,7 +16,7 @@ use crate::tensor::DType;
 pub(crate) const BLOCK: usize = 1024;
 
 /// Elements of a row from which reading it as one is worth the look at its beginning.
-const SHORTEST_ROW: usize = 8;
+pub(crate) const SHORTEST_ROW: usize = 8;
 
 #[derive(Clone, Debug)]
 enum Fetch {

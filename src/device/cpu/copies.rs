@@ -3,14 +3,13 @@
 use bytemuck::Pod;
 
 use crate::parallel::each_chunk;
-use crate::scalar::{Affine, NodeId, PIECE, ScalarExpr, ScalarNode, Source, Tape, map_piece, steps};
+use crate::scalar::{
+    Affine, NodeId, PIECE, SHORTEST_ROW, ScalarExpr, ScalarNode, Source, Tape, distance, map_piece, steps,
+};
 use crate::tensor::DType;
 
 /// Bytes that are copied by one thread without another's help.
 const PARALLEL_FROM: usize = 1 << 18;
-
-/// Elements of a row that is worth a copy of its own.
-const SHORTEST_ROW: usize = 8;
 
 /// Extents of a tile of what is transposed: a line of a cache of what is read for each of some lines of what is written.
 const READ: usize = 16;
@@ -75,10 +74,9 @@ impl Rows {
         if length < SHORTEST_ROW || !is_row || expression.types[address.index()] != DType::I32 {
             return None;
         }
-        let mut maps: Vec<Affine> = (0..rows.len()).map(|axis| Affine::coordinate(axis, rows.len())).collect();
-        maps.push(Affine::constant(0, rows.len()));
         let addresses = ScalarExpr { outputs: vec![(address, DType::I32)], ..expression.clone() }.pruned();
-        Some(Self { input, addresses: Tape::new(&addresses.viewed(rows, &maps)), length, size: stored.size() })
+        let addresses = Tape::new(&addresses.at_origins(rows.len()));
+        Some(Self { input, addresses, length, size: stored.size() })
     }
 
     fn run(&self, inputs: &[Source<'_>], output: &mut [u8]) {
@@ -166,13 +164,13 @@ impl Transposed {
         length: usize,
     ) {
         let axis = self.axis;
-        let start = self.at.offset + along(&self.dims[..axis], &self.at.strides[..axis], outer) + first as i64;
+        let start = self.at.offset + distance(&self.dims[..axis], &self.at.strides[..axis], outer) + first as i64;
         let between = axis + 1..self.dims.len() - 1;
         let lines: usize = self.dims[between.clone()].iter().product();
         let stride = self.at.strides[self.dims.len() - 1];
         let mut tile = [[T::zeroed(); WRITTEN]; READ];
         for line in 0..lines {
-            let start = start + along(&self.dims[between.clone()], &self.at.strides[between.clone()], line);
+            let start = start + distance(&self.dims[between.clone()], &self.at.strides[between.clone()], line);
             for column in (0..length).step_by(WRITTEN) {
                 let columns = WRITTEN.min(length - column);
                 for row in (0..count).step_by(READ) {
@@ -202,16 +200,6 @@ impl Transposed {
             }
         }
     }
-}
-
-/// What the coordinates of an index add to an address.
-fn along(dims: &[usize], strides: &[i64], mut index: usize) -> i64 {
-    let mut address = 0;
-    for (&extent, &stride) in dims.iter().zip(strides).rev() {
-        address += stride * (index % extent) as i64;
-        index /= extent;
-    }
-    address
 }
 
 #[cfg(test)]

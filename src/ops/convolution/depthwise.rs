@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::native::Phase;
 use super::problem::{Problem, Space, volume};
-use super::windows::{Taps, clear, copy_line};
+use super::windows::{Taps, copy_positions, store_line};
 use crate::ops::matmul::{Float, lanes, unrolled};
 use crate::ops::tasks::lend;
 use crate::parallel::each_chunk;
@@ -78,21 +78,13 @@ impl Lines {
         for depth in 0..depths {
             for height in 0..heights {
                 let from = &sums[(depth * self.extents[1] + height) * self.extents[2]..][..widths];
-                let at = |axis: usize, index: usize| phase[axis].first + index * phase[axis].every;
-                let start = (at(0, depth) * result[1] + at(1, height)) * result[2] + phase[2].first;
-                if phase[2].every == 1 {
-                    out[start..start + widths].copy_from_slice(from);
-                } else {
-                    let to = out[start..].iter_mut().step_by(phase[2].every);
-                    to.zip(from).for_each(|(to, &sum)| *to = sum);
-                }
+                store_line(phase, [depth, height], from, result, out);
             }
         }
     }
 
     /// The source with zeros around it.
     fn pad<T: Float>(&self, source: &[T], padded: &mut [T]) {
-        let [depth, height, width] = self.source;
         let [depths, heights, widths] = &self.axes;
         let mut targets = padded.chunks_exact_mut(self.extents[2]);
         for &first_depth in &depths.slots {
@@ -103,13 +95,7 @@ impl Lines {
                         for h in 0..self.extents[1] as i64 {
                             let y = first_height + h * heights.scale;
                             let Some(to) = targets.next() else { return };
-                            let inside = (0..depth as i64).contains(&z) && (0..height as i64).contains(&y);
-                            if inside {
-                                let start = (z as usize * height + y as usize) * width;
-                                copy_line(&source[start..start + width], first_width, widths.scale, to);
-                            } else {
-                                clear(to);
-                            }
+                            copy_positions(source, self.source, [z, y, first_width], widths.scale, to);
                         }
                     }
                 }

@@ -5,7 +5,7 @@
 use super::depthwise::Lines;
 use super::problem::{PhaseAxis, Problem, volume};
 use super::weight::weight;
-use super::windows::{Copies, Windows};
+use super::windows::{Copies, Windows, store_line};
 use super::{Convolution, Direction};
 use crate::ops::matmul::{Float, Left, Matrix, Order, Panels, Start, Stored, WIDEST, dense, each_columns, multiply};
 use crate::ops::tasks::lend;
@@ -121,14 +121,18 @@ impl<T: Float> Part<'_, T> {
             let weights = &weights[group * rows * inner..(group + 1) * rows * inner];
             let parallel = parallel && !outside;
             match &lines {
-                _ if inner == 0 => self.scatter(out, None),
+                // No tap of the kernel meets these elements.
+                _ if inner == 0 => lend(rows * self.count, |zeros: &mut [T]| {
+                    zeros.fill(T::from(0.0));
+                    self.scatter(out, zeros);
+                }),
                 Some(lines) if !problem.is_point() && !parallel => {
                     lines.convolve(source, weights, out, problem.result(), &self.phase);
                 }
                 _ if self.is_dense() => self.one(&windows, source, weights, out, parallel),
                 _ => lend(rows * self.count, |product: &mut [T]| {
                     self.one(&windows, source, weights, product, parallel);
-                    self.scatter(out, Some(product));
+                    self.scatter(out, product);
                 }),
             }
         });
@@ -188,23 +192,13 @@ impl<T: Float> Part<'_, T> {
         });
     }
 
-    /// Stores the product of the phase's elements where they belong in the result; zeros where there is no product.
-    fn scatter(&self, out: &mut [T], product: Option<&[T]>) {
-        let extents = self.problem.result();
-        let [depths, heights, widths] = &self.phase;
-        for (row, out) in out.chunks_mut(volume(extents)).enumerate() {
-            for line in 0..depths.count * heights.count {
-                let depth = depths.first + line / heights.count * depths.every;
-                let height = heights.first + line % heights.count * heights.every;
-                let start = (depth * extents[1] + height) * extents[2] + widths.first;
-                let to = out[start..].iter_mut().step_by(widths.every).take(widths.count);
-                match product {
-                    Some(product) => {
-                        let values = &product[row * self.count + line * widths.count..][..widths.count];
-                        to.zip(values).for_each(|(to, &value)| *to = value);
-                    }
-                    None => to.for_each(|to| *to = T::from(0.0)),
-                }
+    /// Stores the product of the phase's elements where they belong in the result.
+    fn scatter(&self, out: &mut [T], product: &[T]) {
+        let result = self.problem.result();
+        let [_, heights, widths] = &self.phase;
+        for (out, values) in out.chunks_mut(volume(result)).zip(product.chunks(self.count)) {
+            for (line, values) in values.chunks(widths.count).enumerate() {
+                store_line(&self.phase, [line / heights.count, line % heights.count], values, result, out);
             }
         }
     }

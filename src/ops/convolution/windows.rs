@@ -5,7 +5,8 @@
 use pulp::Simd;
 use smallvec::SmallVec;
 
-use super::problem::{PhaseAxis, Space};
+use super::native::Phase;
+use super::problem::{PhaseAxis, Space, volume};
 use crate::ops::matmul::{Columns, Float, copy_row};
 
 /// The taps of an axis in one phase. Those that meet positions of one residue modulo the distance of the windows share a *slot*: they meet
@@ -41,9 +42,24 @@ impl Taps {
     }
 }
 
-/// Copies the positions `first`, `first + scale`, … of a line, zeros beyond its edges. Elements that are positions of the line are from
-/// `range.0` to `range.1`.
-pub(super) fn copy_line<T: Float>(line: &[T], first: i64, scale: i64, to: &mut [T]) {
+/// Copies the positions `first`, `first + scale`, … of the line at some depth and height of a source: zeros where that has none.
+pub(super) fn copy_positions<T: Float>(
+    source: &[T],
+    [depth, height, width]: Space,
+    [z, y, first]: [i64; 3],
+    scale: i64,
+    to: &mut [T],
+) {
+    if (0..depth as i64).contains(&z) && (0..height as i64).contains(&y) {
+        let start = (z as usize * height + y as usize) * width;
+        copy_line(&source[start..start + width], first, scale, to);
+    } else {
+        clear(to);
+    }
+}
+
+/// The same of one line, zeros beyond its edges.
+fn copy_line<T: Float>(line: &[T], first: i64, scale: i64, to: &mut [T]) {
     let count = to.len() as i64;
     let low = divided_up((-first).max(0), scale).min(count);
     let high = divided_up((line.len() as i64 - first).max(0), scale).clamp(low, count);
@@ -63,8 +79,26 @@ pub(super) fn copy_line<T: Float>(line: &[T], first: i64, scale: i64, to: &mut [
     }
 }
 
+/// Stores a line of a phase where its elements belong in a plane of the result.
+pub(super) fn store_line<T: Float>(
+    phase: &Phase,
+    [depth, height]: [usize; 2],
+    line: &[T],
+    result: Space,
+    out: &mut [T],
+) {
+    let at = |axis: usize, index: usize| phase[axis].first + index * phase[axis].every;
+    let start = (at(0, depth) * result[1] + at(1, height)) * result[2] + phase[2].first;
+    if phase[2].every == 1 {
+        out[start..start + line.len()].copy_from_slice(line);
+    } else {
+        let to = out[start..].iter_mut().step_by(phase[2].every);
+        to.zip(line).for_each(|(to, &value)| *to = value);
+    }
+}
+
 /// Sets elements to zero: often none or one, for which a call would take longer.
-pub(super) fn clear<T: Float>(elements: &mut [T]) {
+fn clear<T: Float>(elements: &mut [T]) {
     match elements {
         [] => {}
         [single] => *single = T::from(0.0),
@@ -80,7 +114,7 @@ fn divided_up(number: i64, divisor: i64) -> i64 {
 /// The windows of one phase in a source.
 #[derive(Clone, Debug)]
 pub(super) struct Windows {
-    phase: [PhaseAxis; 3],
+    phase: Phase,
     source: Space,
     height: Taps,
     /// Taps of all axes.
@@ -99,7 +133,7 @@ pub(super) struct Band {
 }
 
 impl Windows {
-    pub(super) fn new(phase: &[PhaseAxis; 3], source: Space) -> Self {
+    pub(super) fn new(phase: &Phase, source: Space) -> Self {
         let taps = phase.iter().map(|axis| axis.taps).product();
         Self { phase: *phase, source, height: Taps::new(&phase[1]), taps }
     }
@@ -134,12 +168,12 @@ impl Windows {
 
     /// Lays out the copies of one channel after the other.
     pub(super) fn copy<T: Float>(&self, source: &[T], channels: std::ops::Range<usize>, band: Band, memory: &mut [T]) {
-        let [depth, height, width] = self.source;
+        let window = volume(self.source);
         let [depths, _, widths] = &self.phase;
         let (line, lines) = (self.line(), band.lines + self.height.reach);
         let mut targets = memory.chunks_exact_mut(line);
         for channel in channels {
-            let channel = &source[channel * depth * height * width..(channel + 1) * depth * height * width];
+            let channel = &source[channel * window..(channel + 1) * window];
             for d in 0..depths.taps {
                 let z = depths.base + band.depth as i64 * depths.scale + d as i64 * depths.step;
                 for w in 0..widths.taps {
@@ -148,13 +182,7 @@ impl Windows {
                         for h in band.first..band.first + lines {
                             let Some(to) = targets.next() else { return };
                             let y = slot + h as i64 * self.height.scale;
-                            let inside = (0..depth as i64).contains(&z) && (0..height as i64).contains(&y);
-                            if inside {
-                                let start = (z as usize * height + y as usize) * width;
-                                copy_line(&channel[start..start + width], x, widths.scale, to);
-                            } else {
-                                clear(to);
-                            }
+                            copy_positions(channel, self.source, [z, y, x], widths.scale, to);
                         }
                     }
                 }

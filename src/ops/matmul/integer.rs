@@ -3,19 +3,9 @@
 use bytemuck::Pod;
 
 use crate::parallel::each_chunk;
-use crate::scalar::Affine;
+use crate::scalar::distance;
 use crate::shader::Operand;
 use crate::tensor::TensorType;
-
-/// The address of the first element of row `line`, counted over all batches.
-fn line_start(at: &Affine, dims: &[usize], mut line: usize) -> i64 {
-    let mut address = at.offset;
-    for (axis, &extent) in dims.iter().enumerate().rev() {
-        address += at.strides[axis] * (line % extent) as i64;
-        line /= extent;
-    }
-    address
-}
 
 /// An operand's elements, where every address is within them.
 fn checked<'a, T: Pod>(operand: &Operand, bytes: &'a [u8]) -> Result<&'a [T], String> {
@@ -55,8 +45,8 @@ pub(super) fn product<T: Pod + Send + Sync>(
     let [left_step, row_step, column_step] =
         [lhs.at.strides[rank - 1], rhs.at.strides[rank - 2], rhs.at.strides[rank - 1]];
     each_chunk(out, columns, true, |line, out| {
-        let start = line_start(&lhs.at, &dims[..rank - 1], line);
-        let other = line_start(&rhs.at, &dims[..rank - 2], line / rows);
+        let start = lhs.at.offset + distance(&dims[..rank - 1], &lhs.at.strides, line);
+        let other = rhs.at.offset + distance(&dims[..rank - 2], &rhs.at.strides, line / rows);
         for k in 0..inner as i64 {
             let factor = left[(start + k * left_step) as usize];
             let row = other + k * row_step;

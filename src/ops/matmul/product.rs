@@ -9,7 +9,7 @@ use super::stored::{Stored, dense};
 use super::{blocks, few_rows, integer};
 use crate::ops::tasks::lend;
 use crate::parallel::each_chunk;
-use crate::scalar::{Affine, set_all, vectorized};
+use crate::scalar::{Affine, distance, set_all, vectorized};
 use crate::shader::Operand;
 use crate::tensor::{DType, TensorType};
 
@@ -316,13 +316,8 @@ impl<'a, T: Float> Matrices<'a, T> {
     }
 
     /// Address of the first element of one batch's matrix.
-    fn start(&self, mut index: usize) -> usize {
-        let mut address = self.at.offset;
-        for (axis, &extent) in self.batch.iter().enumerate().rev() {
-            address += self.at.strides[axis] * (index % extent) as i64;
-            index /= extent;
-        }
-        address as usize
+    fn start(&self, index: usize) -> usize {
+        (self.at.offset + distance(self.batch, &self.at.strides, index)) as usize
     }
 }
 

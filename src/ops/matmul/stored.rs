@@ -12,7 +12,7 @@ use super::matrix::Matrix;
 use super::panels::Columns;
 use super::tile::Left;
 use crate::ops::tasks::lend;
-use crate::scalar::vectorized;
+use crate::scalar::{distance, vectorized};
 
 /// Inner indices of a panel that are widened at a time.
 const PIECE: usize = 128;
@@ -167,12 +167,7 @@ pub(in crate::ops) fn dense<'a, T: Pod + Send + Sync>(
     let (width, step) = (dims[dims.len() - 1], operand.at.strides[dims.len() - 1]);
     let mut copy = vec![T::zeroed(); operand.ty.len()];
     crate::parallel::each_chunk(&mut copy, width, true, |line, copy| {
-        let mut start = operand.at.offset;
-        let mut rest = line;
-        for (axis, &extent) in lines.iter().enumerate().rev() {
-            start += operand.at.strides[axis] * (rest % extent) as i64;
-            rest /= extent;
-        }
+        let start = operand.at.offset + distance(lines, &operand.at.strides, line);
         for (k, value) in copy.iter_mut().enumerate() {
             *value = elements[(start + step * k as i64) as usize];
         }
